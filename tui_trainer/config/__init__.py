@@ -1,0 +1,1 @@
+"""What a run is: sections, specs, presets and overrides, without torch."""

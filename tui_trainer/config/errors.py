@@ -1,0 +1,70 @@
+"""The errors a user can cause or meet, and the exit code each one ends in.
+
+Layer: config. Everything that is raised on purpose derives from `TrainerError`; the command
+line prints it as one line and no traceback. Any other exception is a bug of ours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """Exit status of every command; a signal n ends in 128 + n after the work is saved."""
+
+    OK = 0
+    FAILED = 1
+    BAD_INPUT = 2
+    CANNOT_WRITE = 3
+    CHECKPOINT_UNUSABLE = 4
+
+
+class TrainerError(Exception):
+    """Something to tell the user in one line, with the fix in it."""
+
+    exit_code: ExitCode = ExitCode.FAILED
+
+
+class BadInput(TrainerError):
+    """A wrong argument, name, file or combination of settings."""
+
+    exit_code = ExitCode.BAD_INPUT
+
+
+class CannotWrite(TrainerError):
+    """The run directory, or a file in it, cannot be written."""
+
+    exit_code = ExitCode.CANNOT_WRITE
+
+
+class CheckpointUnusable(TrainerError):
+    """A checkpoint is damaged, foreign, of another model or of a newer format."""
+
+    exit_code = ExitCode.CHECKPOINT_UNUSABLE
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a configuration, with the place where it stands."""
+
+    message: str
+    key: str = ""
+    source: str = ""
+    line: int | None = None
+    column: int | None = None
+
+    def __str__(self) -> str:
+        place = self.source
+        if place and self.line is not None:
+            place += f":{self.line}" if self.column is None else f":{self.line}:{self.column}"
+        return ": ".join(part for part in (place, self.key, self.message) if part)
+
+
+class ConfigError(BadInput):
+    """Every problem of a configuration at once, one a line."""
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        super().__init__("\n".join(str(problem) for problem in problems))
+        self.problems = tuple(problems)

@@ -1,0 +1,269 @@
+"""`Experiment`: the whole configuration of a run, and how a tree of values becomes one.
+
+Layer: config. A `Tree` is values plus the place each came from; `resolve` turns it into frozen
+sections and reports every problem of every section at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, cast
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from tui_trainer.config.datasets import BUILTIN, DATASETS, DatasetSection
+from tui_trainer.config.errors import ConfigError, Problem
+from tui_trainer.config.losses import LOSSES
+from tui_trainer.config.models import MODELS
+from tui_trainer.config.optimizers import OPTIMIZERS, OptimizerSection
+from tui_trainer.config.registry import Registry
+from tui_trainer.config.schedules import SCHEDULES, needs_horizon
+from tui_trainer.config.section import Section, TypedSection, extra_of
+from tui_trainer.config.settings import (
+    CheckpointSection,
+    EarlyStoppingSection,
+    LoggingSection,
+    TrainingSection,
+)
+from tui_trainer.config.text import clean, suggest
+
+REGISTRIES: dict[str, Registry] = {
+    "dataset": DATASETS,
+    "model": MODELS,
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "loss": LOSSES,
+}
+PLAIN: dict[str, type[Section]] = {
+    "training": TrainingSection,
+    "checkpoint": CheckpointSection,
+    "logging": LoggingSection,
+    "early_stopping": EarlyStoppingSection,
+}
+SECTIONS: tuple[str, ...] = (*REGISTRIES, *PLAIN)
+COMMAND_LINE = "command line"
+
+Path_ = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a value was written."""
+
+    source: str = ""
+    line: int | None = None
+    column: int | None = None
+    folder: Path | None = None
+    """What relative file names beside the value are relative to; None: the current directory."""
+
+
+@dataclass(slots=True)
+class Tree:
+    """Values by section, and the places they were written in, by key path."""
+
+    values: dict[str, Any] = field(default_factory=dict)
+    places: dict[Path_, Place] = field(default_factory=dict)
+
+    def place(self, path: Path_) -> Place:
+        """The place of the key, or of the nearest key above it."""
+        for length in range(len(path), -1, -1):
+            if path[:length] in self.places:
+                return self.places[path[:length]]
+        return Place()
+
+    def problem(self, path: Path_, message: str) -> Problem:
+        """A problem at the place of a key."""
+        place = self.place(path)
+        return Problem(message, ".".join(map(str, path)), place.source, place.line, place.column)
+
+
+@dataclass(frozen=True, slots=True)
+class Experiment:
+    """A resolved configuration: every section present, valid and frozen."""
+
+    name: str
+    description: str
+    dataset: DatasetSection
+    model: TypedSection
+    optimizer: OptimizerSection
+    schedule: TypedSection
+    loss: TypedSection
+    training: TrainingSection
+    checkpoint: CheckpointSection
+    logging: LoggingSection
+    early_stopping: EarlyStoppingSection
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, as it is written to config.yaml and read back to an equal experiment."""
+        plain: dict[str, Any] = {"name": self.name, "description": self.description}
+        for section in SECTIONS:
+            plain[section] = getattr(self, section).model_dump(mode="json")
+        return plain
+
+    def get(self, key: str) -> Any:
+        """The value of `section.field`; KeyError when there is no such field."""
+        section, _, name = key.partition(".")
+        if section not in SECTIONS or name not in type(getattr(self, section)).model_fields:
+            raise KeyError(key)
+        return getattr(getattr(self, section), name)
+
+    def all_keys(self) -> list[str]:
+        """Every key that has a value, as `section.field`."""
+        return [
+            f"{section}.{name}"
+            for section in SECTIONS
+            for name in type(getattr(self, section)).model_fields
+        ]
+
+
+def resolve(tree: Tree, name: str) -> Experiment:
+    """Validate a tree; ConfigError holds every problem found in it."""
+    problems: list[Problem] = []
+    parts: dict[str, Section] = {}
+    for key in tree.values:
+        if key not in (*SECTIONS, "name", "description"):
+            message = f"unknown section{suggest(key, SECTIONS)}"
+            problems.append(tree.problem((key,), message))
+    for key in SECTIONS:
+        section = _section(tree, key, problems)
+        if section is not None:
+            parts[key] = section
+    given_name = tree.values.get("name", name)
+    description = tree.values.get("description", "")
+    for key, value in (("name", given_name), ("description", description)):
+        if not isinstance(value, str):
+            problems.append(tree.problem((key,), "should be a text"))
+    if not problems:
+        experiment = Experiment(given_name, description, **cast(Any, parts))
+        problems = [tree.problem(path, message) for path, message in contradictions(experiment)]
+        if not problems:
+            return experiment
+    raise ConfigError(problems)
+
+
+def check_section(tree: Tree, key: str) -> Section:
+    """One section of a tree, resolved by itself; raises ConfigError."""
+    problems: list[Problem] = []
+    section = _section(tree, key, problems)
+    if section is None:
+        raise ConfigError(problems)
+    return section
+
+
+def _section(tree: Tree, key: str, problems: list[Problem]) -> Section | None:
+    """The section of that key, or None after adding to `problems`."""
+    values = tree.values.get(key, {})
+    if not isinstance(values, dict):
+        problems.append(tree.problem((key,), "should be a mapping of settings"))
+        return None
+    kind = PLAIN.get(key)
+    if kind is None:
+        registry = REGISTRIES[key]
+        if "type" not in values:
+            problems.append(tree.problem((key,), f"missing; name a {key} preset or a type"))
+            return None
+        spec = registry.find(values["type"])
+        if spec is None:
+            problems.append(tree.problem((key, "type"), registry.complaint(values["type"])))
+            return None
+        kind = spec.params
+    try:
+        return kind.model_validate(_absolute(tree, key, kind, values))
+    except ValidationError as error:
+        found = error.errors(include_url=False, include_context=True)
+        problems.extend(_translated(tree, key, kind, found))
+        return None
+
+
+def _absolute(tree: Tree, key: str, kind: type[Section], values: dict[str, Any]) -> dict[str, Any]:
+    """The values, with file names made absolute by the place they were written in."""
+    resolved = dict(values)
+    for name, info in kind.model_fields.items():
+        value = resolved.get(name)
+        if "path" in extra_of(info) and isinstance(value, str) and not value.startswith(BUILTIN):
+            folder = tree.place((key, name)).folder or Path.cwd()
+            resolved[name] = str(folder / Path(value).expanduser()) if value else value
+    return resolved
+
+
+def _translated(
+    tree: Tree, section: str, kind: type[Section], errors: list[ErrorDetails]
+) -> list[Problem]:
+    """pydantic's errors as problems: ours for unknown and missing keys, one a key."""
+    problems: dict[Path_, Problem] = {}
+    for error in errors:
+        location = error["loc"]
+        known = list(kind.model_fields)
+        # What follows the field and its index is a branch of a union, not a key.
+        path: Path_ = (section, *location[:2]) if len(location) > 1 else (section, *location)
+        if len(path) > 2 and not isinstance(path[2], int):
+            path = path[:2]
+        if error["type"] == "extra_forbidden":
+            message = "unknown key" + _elsewhere(section, str(location[0]), known)
+        elif error["type"] == "missing":
+            message = "missing; this setting has no default"
+        else:
+            given = clean(repr(error["input"]), 60)
+            text = error["msg"][0].lower() + error["msg"][1:]
+            message = f"{text} (got {given})"
+        if path in problems:
+            old = problems[path].message
+            message = old if message.split(" (got")[0] in old else f"{old}, or {message}"
+        problems[path] = tree.problem(path, message)
+    return list(problems.values())
+
+
+def _elsewhere(section: str, word: str, known: list[str]) -> str:
+    """A hint for an unknown key: a near one here, or the same one in another section."""
+    for other, kind in PLAIN.items():
+        if other != section and word in kind.model_fields:
+            return f" (did you mean '{other}.{word}'?)"
+    return suggest(word, known) or f"; there are: {', '.join(known)}"
+
+
+def contradictions(experiment: Experiment) -> list[tuple[Path_, str]]:
+    """What is wrong between fields that are each right by themselves, with the key to blame."""
+    training, optimizer = experiment.training, experiment.optimizer
+    found: list[tuple[Path_, str]] = []
+    if training.epochs is None and training.max_steps is None and training.max_seconds is None:
+        found.append(
+            (("training",), "no limit; set training.epochs, training.max_steps or max_seconds")
+        )
+    if (
+        needs_horizon(experiment.schedule)
+        and training.epochs is None
+        and training.max_steps is None
+    ):
+        found.append(
+            (
+                ("schedule", "type"),
+                f"{experiment.schedule.type} needs to know how many steps there will be: "
+                "set training.epochs or training.max_steps, or take schedule=constant",
+            )
+        )
+    if getattr(optimizer, "nesterov", False) and getattr(optimizer, "momentum", 0.0) == 0:
+        found.append((("optimizer", "nesterov"), "needs optimizer.momentum above 0"))
+    if training.grad_clip_norm is not None and training.grad_clip_value is not None:
+        found.append((("training", "grad_clip_value"), "set this or grad_clip_norm, not both"))
+    if getattr(experiment.model, "kernel_size", 1) % 2 == 0:
+        found.append((("model", "kernel_size"), "should be odd, so that a layer keeps the size"))
+    return found
+
+
+def experiment_fields() -> tuple[str, ...]:
+    """Names of the experiment's own fields and sections, in order."""
+    return tuple(info.name for info in fields(Experiment))
+
+
+def places_of(document_places: Mapping[Path_, tuple[int, int]], source: Path) -> dict[Path_, Place]:
+    """The places of a document as `Place`s, relative file names being beside it."""
+    folder = source.resolve().parent
+    places = {
+        path: Place(str(source), line, column, folder)
+        for path, (line, column) in document_places.items()
+    }
+    places.setdefault((), Place(str(source), 1, None, folder))
+    return places

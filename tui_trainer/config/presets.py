@@ -1,0 +1,226 @@
+"""Presets: where they are looked for, and how an experiment is put together from them.
+
+Layer: config. A preset is data. It names types of the registries and other presets by name,
+never a module or a path to code, and reading one runs nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import platformdirs
+
+from tui_trainer.config.errors import BadInput, ConfigError, Problem
+from tui_trainer.config.experiment import (
+    COMMAND_LINE,
+    PLAIN,
+    REGISTRIES,
+    Experiment,
+    Place,
+    Tree,
+    check_section,
+    places_of,
+    resolve,
+)
+from tui_trainer.config.overrides import Override
+from tui_trainer.config.reading import Document, read_document
+from tui_trainer.config.text import clean, is_safe_name, suggest
+
+KINDS: tuple[str, ...] = ("experiment", "dataset", "model", "optimizer")
+DEFAULT_EXPERIMENT = "digits-cnn"
+
+
+@dataclass(frozen=True, slots=True)
+class Preset:
+    """A preset file that was found; `hidden_by` is set when an earlier folder has the same name."""
+
+    kind: str
+    name: str
+    path: Path
+    folder: Path
+
+
+def builtin_dir() -> Path:
+    """The presets that ship with the program, in a wheel or in a checkout."""
+    package = Path(__file__).resolve().parent.parent
+    inside = package / "_presets"
+    return inside if inside.is_dir() else package.parent / "presets"
+
+
+def search_dirs(given: Sequence[Path] = (), env: Mapping[str, str] = os.environ) -> list[Path]:
+    """Folders of presets, the first wins: given, $TUI_TRAINER_PRESETS, ./presets, user, built in."""
+    from_env = [Path(part) for part in env.get("TUI_TRAINER_PRESETS", "").split(os.pathsep) if part]
+    user = Path(platformdirs.user_config_dir("tui-trainer")) / "presets"
+    found: dict[Path, None] = {}
+    for folder in (*given, *from_env, Path("presets"), user, builtin_dir()):
+        found.setdefault(folder.expanduser().absolute())
+    return list(found)
+
+
+class PresetLibrary:
+    """The presets in a list of folders; nothing is read until it is asked for."""
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.folders = tuple(folders)
+
+    def list(self, kind: str) -> list[Preset]:
+        """The presets of a kind by name; of equal names the one in the first folder."""
+        found: dict[str, Preset] = {}
+        for folder in self.folders:
+            for path in sorted((folder / f"{kind}s").glob("*.yaml")):
+                found.setdefault(path.stem, Preset(kind, path.stem, path, folder))
+        return [found[name] for name in sorted(found)]
+
+    def find(self, kind: str, name: str) -> Preset:
+        """The preset of that name; BadInput lists those there are."""
+        if is_safe_name(name):
+            for folder in self.folders:
+                path = folder / f"{kind}s" / f"{name}.yaml"
+                if path.is_file():
+                    return Preset(kind, name, path, folder)
+        names = [preset.name for preset in self.list(kind)]
+        there = f"there are: {', '.join(names)}" if names else "there are none"
+        raise BadInput(f"no {kind} preset {clean(name, 80)!r}{suggest(name, names)}; {there}")
+
+    def has(self, kind: str, name: str) -> bool:
+        """Whether `find` would succeed."""
+        try:
+            self.find(kind, name)
+        except BadInput:
+            return False
+        return True
+
+    def check(self, kind: str, preset: Preset) -> None:
+        """Make sure that a dataset, model or optimizer preset resolves; raises ConfigError."""
+        document = read_document(preset.path)
+        data = {key: value for key, value in document.data.items() if key != "description"}
+        places = {
+            (kind, *path): place for path, place in places_of(document.places, preset.path).items()
+        }
+        check_section(Tree({kind: data}, places), kind)
+
+    def experiment(self, reference: str, overrides: Sequence[Override] = ()) -> Experiment:
+        """The experiment of a preset's name or of a file, with overrides, resolved.
+
+        Raises:
+            ConfigError: with every problem of the files and the overrides.
+            BadInput: when there is no such preset or file.
+        """
+        path = experiment_path(self, reference)
+        document = read_document(path)
+        return compose(self, document, path, overrides)
+
+
+def experiment_path(library: PresetLibrary, reference: str) -> Path:
+    """The file meant: a path when it looks like one, else the experiment preset of that name."""
+    looks_like_a_path = os.sep in reference or reference.endswith((".yaml", ".yml"))
+    if looks_like_a_path:
+        path = Path(reference).expanduser()
+        if not path.exists():
+            raise BadInput(f"{clean(reference)}: no such file")
+        return path
+    return library.find("experiment", reference).path
+
+
+def compose(
+    library: PresetLibrary, document: Document, path: Path, overrides: Sequence[Override] = ()
+) -> Experiment:
+    """Join an experiment's document with the presets it names and with overrides."""
+    tree = Tree(places=places_of(document.places, path))
+    problems: list[Problem] = []
+    chosen = {override.section: override.value for override in overrides if not override.field}
+    for key, value in document.data.items():
+        if key in chosen:
+            continue
+        tree.values[key] = value
+        if key in REGISTRIES:
+            _expand(library, tree, key, value, problems)
+    for section, value in chosen.items():
+        _forget(tree, section)
+        tree.places[(section,)] = Place(COMMAND_LINE)
+        tree.values[section] = value
+        if section in PLAIN:
+            message = f"name a field: {section}.FIELD=VALUE"
+            problems.append(tree.problem((section,), message))
+        else:
+            _expand(library, tree, section, value, problems)
+    for missing in ("schedule", "loss"):
+        default = "constant" if missing == "schedule" else "auto"
+        tree.values.setdefault(missing, {"type": default})
+    for override in overrides:
+        if override.field:
+            _set(tree, override)
+    if problems:
+        raise ConfigError(problems + _other_problems(tree, problems, path.stem))
+    return resolve(tree, path.stem)
+
+
+def _other_problems(tree: Tree, found: list[Problem], name: str) -> list[Problem]:
+    """What else is wrong, in the sections that could be expanded."""
+    try:
+        resolve(tree, name)
+    except ConfigError as error:
+        blamed = {problem.key.split(".")[0] for problem in found}
+        return [p for p in error.problems if p.key.split(".")[0] not in blamed]
+    return []
+
+
+def _expand(
+    library: PresetLibrary, tree: Tree, section: str, value: Any, problems: list[Problem]
+) -> None:
+    """Put the preset or type that a section names under its own keys."""
+    if isinstance(value, str):
+        value = {"preset": value} if section in KINDS else {"type": value}
+        name = value.get("preset", "")
+        if name and not library.has(section, name) and REGISTRIES[section].find(name):
+            value = {"type": name}
+        tree.values[section] = value
+    if not isinstance(value, dict) or "preset" not in value:
+        return
+    own = {key: item for key, item in value.items() if key != "preset"}
+    try:
+        if section not in KINDS:
+            raise BadInput(f"a {section} has no presets; use type")
+        if not isinstance(value["preset"], str):
+            raise BadInput("should be the name of a preset")
+        if "type" in own:
+            raise BadInput("the type comes from the preset; leave out one of the two")
+        preset = library.find(section, value["preset"])
+        document = read_document(preset.path)
+    except ConfigError as error:
+        problems.extend(error.problems)
+        tree.values.pop(section)
+        return
+    except BadInput as error:
+        problems.append(tree.problem((section, "preset"), str(error)))
+        tree.values.pop(section)
+        return
+    below = {key: item for key, item in document.data.items() if key != "description"}
+    for path, place in places_of(document.places, preset.path).items():
+        if not path or path[0] not in own:
+            tree.places.setdefault((section, *path), place)
+    tree.values[section] = {**below, **own}
+
+
+def _set(tree: Tree, override: Override) -> None:
+    """Set one field; another type leaves the fields of the old type behind."""
+    section, name = override.section, override.field
+    values = tree.values.get(section)
+    if not isinstance(values, dict):
+        values = {}
+    if name == "type" and values.get("type") != override.value:
+        _forget(tree, section)
+        values = {}
+    tree.values[section] = {**values, name: override.value}
+    _forget(tree, section, name)
+    tree.places[(section, name)] = Place(COMMAND_LINE)
+
+
+def _forget(tree: Tree, *prefix: str) -> None:
+    """Drop the places of a key and of all below it."""
+    for path in [path for path in tree.places if path[: len(prefix)] == prefix]:
+        del tree.places[path]

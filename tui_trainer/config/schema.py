@@ -1,0 +1,51 @@
+"""The JSON schema of an experiment file, for editors that complete and check YAML.
+
+Layer: config. It is put together from the sections and the registries, so that a plugin's types
+are in it as well.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from tui_trainer.config.experiment import PLAIN, REGISTRIES
+from tui_trainer.config.registry import Registry
+
+
+def json_schema() -> dict[str, Any]:
+    """A JSON schema (draft 2020-12) of an experiment preset."""
+    properties: dict[str, Any] = {
+        "name": {"type": "string"},
+        "description": {"type": "string"},
+    }
+    definitions: dict[str, Any] = {}
+    for key, registry in REGISTRIES.items():
+        properties[key] = _choice(key, registry, definitions)
+    for key, section in PLAIN.items():
+        properties[key] = section.model_json_schema()
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "tui-trainer experiment",
+        "type": "object",
+        "additionalProperties": False,
+        "properties": properties,
+        "$defs": definitions,
+    }
+
+
+def _choice(key: str, registry: Registry, definitions: dict[str, Any]) -> dict[str, Any]:
+    """A name, a preset with changes, or a mapping of one of the types."""
+    options: list[dict[str, Any]] = [
+        {"type": "string", "description": f"a {key} preset or type"},
+        {
+            "type": "object",
+            "required": ["preset"],
+            "properties": {"preset": {"type": "string"}},
+            "description": f"a {key} preset, with changes",
+        },
+    ]
+    for spec in registry:
+        name = f"{key}-{spec.name}"
+        definitions[name] = {**spec.params.model_json_schema(), "description": spec.description}
+        options.append({"$ref": f"#/$defs/{name}"})
+    return {"anyOf": options}

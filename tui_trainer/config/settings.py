@@ -1,0 +1,100 @@
+"""The plain sections: training, checkpoint, logging, early stopping.
+
+Layer: config. A field that is `live` can be edited in a running training, and the edit is part
+of the run.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from tui_trainer.config.section import Section, setting
+
+MetricName = Literal["loss", "accuracy", "mae", "rmse", "r2"]
+
+
+class TrainingSection(Section):
+    """How long, on what, and in which steps a model is trained."""
+
+    epochs: int | None = setting(None, "limit: passes over the data", live=True, ge=1)
+    max_steps: int | None = setting(
+        None, "limit: optimizer steps", unit="steps", live=True, ge=1, lt=2**53
+    )
+    max_seconds: float | None = setting(
+        None, "limit: training time, pauses not counted", unit="s", live=True, gt=0
+    )
+    batch_size: int = setting(64, "samples of a micro-batch", unit="samples", ge=1, le=2**24)
+    grad_accumulation: int = setting(1, "micro-batches of one optimizer step", ge=1, le=65536)
+    drop_last: bool = setting(False, "leave out an epoch's last, smaller batch")
+    seed: int = setting(0, "seed of weights, order, augmentation and dropout", ge=0, lt=2**63)
+    precision: Literal["fp32"] = setting("fp32", "number format of the forward pass")
+    grad_clip_norm: float | None = setting(
+        None, "scale gradients down to this norm", live=True, gt=0
+    )
+    grad_clip_value: float | None = setting(
+        None, "clip each gradient to this size", live=True, gt=0
+    )
+    validate_every_steps: int | None = setting(
+        None, "validate every so many steps; empty: after each epoch", unit="steps", live=True, ge=1
+    )
+    eval_batch_size: int | None = setting(
+        None, "samples of a batch in validation and test; empty: 4 x batch_size", ge=1, le=2**24
+    )
+    on_nonfinite: Literal["stop", "pause"] = setting(
+        "stop", "when the loss or a gradient is NaN or infinite"
+    )
+    deterministic: bool = setting(
+        False, "only deterministic algorithms of torch (needed on CUDA for exact resume)"
+    )
+    device: str = setting(
+        "auto",
+        "auto, cpu, cuda or cuda:N; auto takes the GPU with the most free memory",
+        pattern=r"^(auto|cpu|cuda|cuda:\d{1,3})$",
+    )
+    threads: int | None = setting(
+        None, "threads of torch on the CPU; empty: one a core", ge=1, le=4096
+    )
+
+
+class CheckpointSection(Section):
+    """When a checkpoint is written, and which are kept. There is always one at the end."""
+
+    every_steps: int | None = setting(
+        None, "save every so many steps", unit="steps", live=True, ge=1
+    )
+    every_epochs: int | None = setting(None, "save every so many epochs", live=True, ge=1)
+    every_seconds: float | None = setting(
+        30.0, "save every so many seconds of training", unit="s", live=True, gt=0
+    )
+    keep_last: int = setting(2, "how many of the newest are kept", ge=1, le=100000)
+    monitor: MetricName = setting("loss", "metric of the validation that decides the best")
+    give_up_s: float = setting(
+        600.0, "stop with exit code 3 when no save succeeded for so long", unit="s", ge=0
+    )
+
+
+class LoggingSection(Section):
+    """How often numbers are read from the device and written."""
+
+    every_steps: int | None = setting(
+        None,
+        "write every so many steps to metrics.jsonl; empty: every step at first, "
+        "then ever fewer, so that a file stays small",
+        unit="steps",
+        ge=1,
+    )
+    every_seconds: float = setting(
+        0.25, "read losses from the device, and report them, so often", unit="s", gt=0, le=60
+    )
+
+
+class EarlyStoppingSection(Section):
+    """When to end because the metric of checkpoint.monitor no longer improves."""
+
+    patience: int | None = setting(
+        None, "validations without an improvement until the end; empty: never", live=True, ge=1
+    )
+    min_delta: float = setting(0.0, "how much better counts as better", live=True, ge=0)
+    threshold: float | None = setting(
+        None, "end as soon as the monitored metric is this good", live=True
+    )
