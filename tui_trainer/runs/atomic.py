@@ -1,0 +1,145 @@
+"""Files that are either the old one or the new one, whatever happens in between.
+
+Layer: runs. Every call to the system goes through a `Files` object, so that tests can make the
+n-th one fail, or die there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from tui_trainer.config.errors import CannotWrite
+
+PREFIX = ".tui-trainer-tmp-"
+"""Begins the names of our temporary files; what is left of them is swept under the run's lock."""
+
+
+class Files:
+    """The calls that saving makes."""
+
+    def open_new(self, path: Path) -> BinaryIO:
+        """A new file to write and read; an existing one, or a link, is an error."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+        return os.fdopen(os.open(path, flags, 0o666), "w+b")
+
+    def open_append(self, path: Path) -> int:
+        """A descriptor that writes at the end of the file, which is made if need be."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+        return os.open(path, flags, 0o666)
+
+    def write(self, descriptor: int, data: bytes | memoryview) -> int:
+        return os.write(descriptor, data)
+
+    def truncate(self, descriptor: int, length: int) -> None:
+        os.ftruncate(descriptor, length)
+
+    def fsync(self, descriptor: int) -> None:
+        os.fsync(descriptor)
+
+    def replace(self, source: Path, target: Path) -> None:
+        os.replace(source, target)
+
+    def unlink(self, path: Path) -> None:
+        os.unlink(path)
+
+    def mkdir(self, path: Path) -> None:
+        os.mkdir(path)
+
+    def fsync_directory(self, path: Path) -> None:
+        """Make renames in a directory durable, on systems where a directory can be opened."""
+        descriptor = os.open(path, os.O_RDONLY)
+        try:
+            self.fsync(descriptor)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+                raise
+        finally:
+            os.close(descriptor)
+
+
+class _Through:
+    """The binary file that `publish` hands out: it writes by `Files.write`."""
+
+    def __init__(self, descriptor: int, files: Files) -> None:
+        self._descriptor = descriptor
+        self._files = files
+
+    def write(self, data: bytes) -> int:
+        view = memoryview(data)
+        while view:
+            view = view[self._files.write(self._descriptor, view) :]
+        return len(data)
+
+    def flush(self) -> None:
+        return
+
+
+def publish(
+    files: Files,
+    path: Path,
+    write: Callable[[BinaryIO], None],
+    verify: Callable[[Path], None] | None = None,
+) -> int:
+    """Write a file beside `path`, check it, and put it in the place of `path`; returns its size.
+
+    Raises:
+        CannotWrite: with what is needed and what is free; `path` is as it was before.
+    """
+    temporary = path.with_name(f"{PREFIX}{os.getpid()}-{path.name}")
+    try:
+        with contextlib.suppress(FileNotFoundError):
+            files.unlink(temporary)
+        with files.open_new(temporary) as file:
+            write(_Through(file.fileno(), files))  # type: ignore[arg-type]
+            files.fsync(file.fileno())
+            size = os.fstat(file.fileno()).st_size
+        if verify is not None:
+            verify(temporary)
+        files.replace(temporary, path)
+        files.fsync_directory(path.parent)
+    except OSError as error:
+        _remove(files, temporary)
+        raise cannot_write(path, error) from error
+    except BaseException:
+        _remove(files, temporary)
+        raise
+    return size
+
+
+def write_atomically(path: Path, data: bytes, files: Files | None = None) -> None:
+    """Put `data` into a file at once and durably; raises CannotWrite, leaving the old one."""
+    publish(files or Files(), path, lambda file: _ignore(file.write(data)))
+
+
+def cannot_write(path: Path, error: OSError) -> CannotWrite:
+    """The error in words: which file, why, and what is free where the disk is full."""
+    why = error.strerror or str(error)
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        folder = path.parent
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        free_mb = shutil.disk_usage(folder).free / 2**20
+        why += f"; {free_mb:,.1f} MB free there; free some space or use another --runs-dir"
+    return CannotWrite(f"{path}: cannot be written: {why}")
+
+
+def sweep_temporaries(directory: Path) -> None:
+    """Remove what a killed process left half written; only under the run's lock."""
+    for path in directory.glob(f"{PREFIX}*"):
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _remove(files: Files, path: Path) -> None:
+    with contextlib.suppress(OSError):
+        files.unlink(path)
+
+
+def _ignore(_: object) -> None:
+    return

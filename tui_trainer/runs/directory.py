@@ -1,0 +1,198 @@
+"""`RunDirectory`: where a run keeps what, and how runs are named, made and found.
+
+Layer: runs. Names are slugs and made by an exclusive mkdir: nothing outside the runs directory is
+written, and a name is never used twice.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import BinaryIO
+
+from tui_trainer.config.errors import BadInput
+from tui_trainer.config.text import clean, is_safe_name, slug, suggest
+from tui_trainer.runs.atomic import Files, cannot_write, publish
+
+
+@dataclass(frozen=True, slots=True)
+class RunDirectory:
+    """The paths of a run."""
+
+    path: Path
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.yaml"
+
+    @property
+    def provenance(self) -> Path:
+        return self.path / "provenance.json"
+
+    @property
+    def metrics(self) -> Path:
+        return self.path / "metrics.jsonl"
+
+    @property
+    def events(self) -> Path:
+        return self.path / "events.jsonl"
+
+    @property
+    def edits(self) -> Path:
+        return self.path / "edits.jsonl"
+
+    @property
+    def status(self) -> Path:
+        return self.path / "status.json"
+
+    @property
+    def output(self) -> Path:
+        return self.path / "output.log"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def discarded(self) -> Path:
+        return self.path / "discarded"
+
+    @property
+    def control(self) -> Path:
+        return self.path / "control"
+
+    @property
+    def lock(self) -> Path:
+        return self.path / "lock"
+
+
+def default_runs_dir(env: Mapping[str, str] = os.environ) -> Path:
+    """$TUI_TRAINER_RUNS_DIR, or ./runs."""
+    return Path(env.get("TUI_TRAINER_RUNS_DIR") or "runs").expanduser()
+
+
+def check_writable(folder: Path) -> None:
+    """Make sure that files can be made in a folder, making the folder; CannotWrite if not."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+
+
+def create_run(runs_dir: Path, name: str, now: datetime | None = None) -> RunDirectory:
+    """Make the directory of a new run: slug, month-day, hour-minute, a number if it is taken."""
+    stem = f"{slug(name, 40)}-{(now or datetime.now()):%m%d-%H%M}"
+    attempt = 1
+    while True:
+        path = runs_dir / (stem if attempt == 1 else f"{stem}-{attempt}")
+        try:
+            path.mkdir()
+            break
+        except FileExistsError:
+            attempt += 1
+        except OSError as error:
+            raise cannot_write(path, error) from error
+    run = RunDirectory(path.absolute())
+    make_skeleton(run)
+    return run
+
+
+def make_skeleton(run: RunDirectory) -> None:
+    """Make the folders of a run; the mailbox is the user's alone. Raises CannotWrite."""
+    try:
+        run.path.mkdir(parents=True, exist_ok=True)
+        run.checkpoints.mkdir(exist_ok=True)
+        run.control.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise cannot_write(run.path, error) from error
+
+
+def run_names(runs_dir: Path) -> list[str]:
+    """Names of the runs in a folder, the newest first."""
+    found = []
+    with contextlib.suppress(OSError), os.scandir(runs_dir) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False) and is_safe_name(entry.name):
+                with contextlib.suppress(OSError):
+                    marker = os.stat(os.path.join(entry.path, "config.yaml"))
+                    found.append((marker.st_mtime_ns, entry.name))
+    return [name for _, name in sorted(found, reverse=True)]
+
+
+def open_run(reference: str, runs_dir: Path) -> RunDirectory:
+    """The run of a name, of the beginning of exactly one name, `last`, or of a path.
+
+    Raises:
+        BadInput: there is none, or more than one; with the names that come near.
+    """
+    if os.sep in reference:
+        path = Path(reference).expanduser()
+        if (path / "config.yaml").is_file():
+            return RunDirectory(path.absolute())
+        raise BadInput(f"{clean(reference)}: not the directory of a run (it has no config.yaml)")
+    names = run_names(runs_dir)
+    if reference in ("last", "latest") and names:
+        return RunDirectory((runs_dir / names[0]).absolute())
+    if reference in names:
+        return RunDirectory((runs_dir / reference).absolute())
+    near = [name for name in names if reference and name.startswith(reference)]
+    if len(near) == 1:
+        return RunDirectory((runs_dir / near[0]).absolute())
+    shown = clean(reference, 80)
+    if near:
+        raise BadInput(f"run {shown!r}: which of {', '.join(near[:8])}?")
+    newest = f"; the newest are: {', '.join(names[:5])}" if names else "; there are none"
+    raise BadInput(f"no run {shown!r} in {runs_dir}{suggest(reference, names)}{newest}")
+
+
+def set_aside(run: RunDirectory, later: Sequence[Path], metrics_bytes: int, files: Files) -> Path:
+    """Move what lies after a checkpoint into discarded/<n>/, and return that folder.
+
+    The tail of the metrics is copied and durable before it is cut off, and files are moved one by
+    one, so that a crash at any point loses nothing, and repeating the call completes it.
+
+    Raises:
+        CannotWrite: with the run still whole.
+    """
+    folder = _next_folder(run.discarded)
+    try:
+        if not run.discarded.is_dir():
+            files.mkdir(run.discarded)
+        files.mkdir(folder)
+        size = run.metrics.stat().st_size if run.metrics.exists() else 0
+        if size > metrics_bytes:
+            publish(
+                files, folder / "metrics.jsonl", lambda file: _copy_tail(run, file, metrics_bytes)
+            )
+            descriptor = files.open_append(run.metrics)
+            try:
+                files.truncate(descriptor, metrics_bytes)
+                files.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+        for path in later:
+            if path.exists():
+                files.replace(path, folder / path.name)
+        files.fsync_directory(folder)
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    return folder
+
+
+def _copy_tail(run: RunDirectory, target: BinaryIO, start: int) -> None:
+    with run.metrics.open("rb") as source:
+        source.seek(start)
+        shutil.copyfileobj(source, target)
+
+
+def _next_folder(discarded: Path) -> Path:
+    numbers = [int(path.name) for path in discarded.glob("*") if path.name.isdecimal()]
+    return discarded / str(max(numbers, default=0) + 1)

@@ -1,0 +1,174 @@
+"""What a run says: frozen facts made of numbers and strings, never tensors.
+
+Layer: runs. `train` emits them from its own thread; whoever receives them must return at once
+and must not raise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+RunState = Literal[
+    "starting", "running", "pausing", "paused", "stopping", "finished", "stopped", "failed"
+]
+
+FINAL_STATES: frozenset[str] = frozenset({"finished", "stopped", "failed"})
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact about the run at an optimizer step."""
+
+    step: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event):
+    """Everything is built and the first step is about to be taken; `step` is where it starts."""
+
+    epoch: int
+    run: str
+    device: str
+    parameters: int
+    samples: int
+    steps_per_epoch: int
+    total_steps: int | None
+    generation: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged(Event):
+    """The run entered a state."""
+
+    state: RunState
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StepsTaken(Event):
+    """Numbers of the steps since the last such event, the last one being `step`.
+
+    `losses`, `grad_norms` and `lrs` have one entry a step; `logged` are the lines that go into
+    metrics.jsonl, which need not be every step.
+    """
+
+    epoch: int
+    elapsed_s: float
+    losses: tuple[float, ...]
+    grad_norms: tuple[float, ...]
+    lrs: tuple[float, ...]
+    samples_per_s: float
+    waiting_share: float
+    logged: tuple[dict[str, float | int], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationStarted(Event):
+    """A pass over the validation split begins; `batches` is its length."""
+
+    batches: int
+
+
+@dataclass(frozen=True, slots=True)
+class ValidationEnded(Event):
+    """Metrics of the validation split, without prefix; `on_demand` ones decide nothing."""
+
+    epoch: int
+    elapsed_s: float
+    metrics: dict[str, float]
+    duration_s: float
+    improved: bool
+    stale: int
+    on_demand: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointSaved(Event):
+    """A checkpoint was published, and verified before it was."""
+
+    file: str
+    size_bytes: int
+    duration_s: float
+    best: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SaveFailed(Event):
+    """A save did not succeed; the checkpoints before it are untouched."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandAccepted(Event):
+    """The run has seen a command."""
+
+    id: str
+    command: str
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class CommandApplied(Event):
+    """A command took effect at `step`, or was refused with a reason."""
+
+    id: str
+    command: str
+    origin: str
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Edited(Event):
+    """A live edit: in force from the step after `step`."""
+
+    key: str
+    old: Any
+    new: Any
+    origin: str
+
+
+@dataclass(frozen=True, slots=True)
+class NonFinite(Event):
+    """Loss or gradient was NaN or infinite at `step`; `rows` are samples of the data file."""
+
+    epoch: int
+    what: str
+    rows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Notice(Event):
+    """Something to be read by a person."""
+
+    text: str
+    level: Literal["note", "warning", "error"] = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded(Event):
+    """The last event of a run."""
+
+    state: RunState
+    reason: str
+    epoch: int
+    run_dir: str
+    elapsed_s: float
+    exit_code: int
+    best: dict[str, Any] | None = None
+    test: dict[str, float] | None = None
+    baseline: dict[str, dict[str, float]] | None = None
+    extra: dict[str, Any] = field(default_factory=dict)
+
+
+def name_of(event: Event) -> str:
+    """The name of an event in files: `CheckpointSaved` is `checkpoint_saved`."""
+    name = type(event).__name__
+    return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
+
+
+def to_dict(event: Event) -> dict[str, Any]:
+    """Plain data for a line of events.jsonl or of --log-format json."""
+    return {"event": name_of(event), **asdict(event)}

@@ -1,0 +1,156 @@
+"""`RunLock`: one writer a run, by flock, which a killed process lets go by itself.
+
+Layer: runs. The file stays when the lock is released; it says who holds it, or held it last.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+from tui_trainer.config.errors import BadInput
+from tui_trainer.config.text import clean
+from tui_trainer.runs.atomic import cannot_write
+
+_UNSUPPORTED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
+_TRIES = 5
+_BETWEEN_S = 0.05
+
+Flock = Callable[[int, int], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """The process that wrote the lock file."""
+
+    pid: int
+    host: str
+    started_at: float
+
+
+class RunLock:
+    """The exclusive right to write into a run; `release` is safe to call twice."""
+
+    def __init__(self, path: Path, descriptor: int, note: str = "") -> None:
+        self._path = path
+        self._descriptor = descriptor
+        self.note = note
+        """Set where the file system has no flock, and a lock file has to do."""
+
+    @staticmethod
+    def acquire(path: Path, flock: Flock = fcntl.flock) -> RunLock:
+        """Take the lock; BadInput names the process that has it."""
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+        except OSError as error:
+            raise cannot_write(path, error) from error
+        for left in reversed(range(_TRIES)):
+            try:
+                flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                # A reader may be probing for the blink of an eye.
+                if left:
+                    threading_wait(_BETWEEN_S)
+                    continue
+                os.close(descriptor)
+                raise _refusal(path) from None
+            except OSError as error:
+                os.close(descriptor)
+                if error.errno in _UNSUPPORTED:
+                    return _by_file(path)
+                raise cannot_write(path, error) from error
+        _sign(descriptor)
+        return RunLock(path, descriptor)
+
+    def release(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+            if self.note:
+                with contextlib.suppress(OSError):
+                    os.unlink(_exclusive(self._path))
+
+
+def threading_wait(seconds: float) -> None:
+    """Let some time pass."""
+    time.sleep(seconds)
+
+
+def read_holder(path: Path) -> Holder | None:
+    """Who wrote the lock file last; None when there is nobody or it cannot be read."""
+    try:
+        return Holder(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def is_held(path: Path, flock: Flock = fcntl.flock) -> bool:
+    """Whether a process holds the lock now; does not disturb it."""
+    if _exclusive(path).exists():
+        holder = read_holder(_exclusive(path))
+        return (
+            holder is None or holder.host != socket.gethostname() or psutil.pid_exists(holder.pid)
+        )
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _sign(descriptor: int) -> None:
+    holder = Holder(os.getpid(), socket.gethostname(), psutil.Process().create_time())
+    os.ftruncate(descriptor, 0)
+    os.pwrite(descriptor, json.dumps(asdict(holder)).encode(), 0)
+
+
+def _refusal(path: Path) -> BadInput:
+    holder = read_holder(path)
+    who = f"process {holder.pid} on {clean(holder.host, 80)}" if holder else "another process"
+    return BadInput(
+        f"{path.parent}: {who} is writing this run; stop it first: "
+        f"tui-trainer ctl {path.parent.name} stop"
+    )
+
+
+def _exclusive(path: Path) -> Path:
+    return path.with_name(path.name + ".exclusive")
+
+
+def _by_file(path: Path) -> RunLock:
+    """A lock file, where flock is not to be had; one left by a dead process here is taken over."""
+    exclusive = _exclusive(path)
+    holder = read_holder(exclusive)
+    if holder and holder.host == socket.gethostname() and not psutil.pid_exists(holder.pid):
+        with contextlib.suppress(OSError):
+            os.unlink(exclusive)
+    try:
+        descriptor = os.open(exclusive, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    except FileExistsError:
+        raise BadInput(
+            f"{_refusal(exclusive)} (this file system has no flock; if that process is gone, "
+            f"remove {exclusive})"
+        ) from None
+    except OSError as error:
+        raise cannot_write(exclusive, error) from error
+    _sign(descriptor)
+    return RunLock(path, descriptor, "no flock on this file system; a lock file is used")

@@ -1,0 +1,123 @@
+"""Manifests of checkpoints: what is in a file and its sum, readable without torch.
+
+Layer: runs. A checkpoint without a manifest was never published; the newest manifest says which
+step is the best, so that there is no pointer to go stale.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+from tui_trainer.config.errors import BadInput, CheckpointUnusable
+
+FORMAT = 1
+_FILE = re.compile(r"step-(\d{8,})(?:-(\d+))?\.pt")
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """The facts beside a checkpoint file."""
+
+    file: str
+    sha256: str
+    size_bytes: int
+    step: int
+    epoch: int
+    best_step: int | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    saved_at: str = ""
+    format: int = FORMAT
+
+    @property
+    def attempt(self) -> int:
+        """Which writing of this step it is, from 1."""
+        match = _FILE.fullmatch(self.file)
+        return int(match[2] or 1) if match else 0
+
+    def to_json(self) -> bytes:
+        return (json.dumps(asdict(self), indent=1) + "\n").encode()
+
+
+def manifest_path(directory: Path, file: str) -> Path:
+    """Where the manifest of a checkpoint file lies."""
+    return directory / f"{file.removesuffix('.pt')}.json"
+
+
+def free_name(directory: Path, step: int) -> str:
+    """A file name that no checkpoint has: a second writing of a step never replaces a first."""
+    name = f"step-{step:08d}.pt"
+    attempt = 2
+    while (directory / name).exists() or manifest_path(directory, name).exists():
+        name = f"step-{step:08d}-{attempt}.pt"
+        attempt += 1
+    return name
+
+
+def read_manifests(directory: Path) -> list[Manifest]:
+    """The manifests whose file exists, oldest first; unreadable ones are passed over."""
+    found = []
+    for path in directory.glob("step-*.json"):
+        manifest = _read(path)
+        if manifest is not None and (directory / manifest.file).is_file():
+            found.append(manifest)
+    return sorted(found, key=lambda manifest: (manifest.step, manifest.attempt))
+
+
+def _read(path: Path) -> Manifest | None:
+    try:
+        plain = json.loads(path.read_bytes())
+        manifest = Manifest(**plain)
+    except (OSError, ValueError, TypeError):
+        return None
+    right = (
+        isinstance(manifest.step, int)
+        and isinstance(manifest.sha256, str)
+        and isinstance(manifest.file, str)
+        and _FILE.fullmatch(manifest.file) is not None
+        and manifest.file.removesuffix(".pt") == path.stem
+    )
+    return manifest if right else None
+
+
+def select(manifests: list[Manifest], which: str) -> list[Manifest]:
+    """The candidates for `last`, `best` or a step, the first choice first.
+
+    `last` falls back to older ones; `best` and a step do not, since they name one state.
+
+    Raises:
+        BadInput: `which` is none of these, or there is no such step.
+        CheckpointUnusable: there is no best one.
+    """
+    if which == "last":
+        return manifests[::-1]
+    if which == "best":
+        step = manifests[-1].best_step if manifests else None
+        chosen = [manifest for manifest in manifests if manifest.step == step][::-1]
+        if not chosen:
+            raise CheckpointUnusable("there is no best checkpoint yet; use --from last")
+        return chosen
+    steps = sorted({manifest.step for manifest in manifests})
+    there = ", ".join(map(str, steps)) or "none"
+    if not which.isdecimal():
+        raise BadInput(f"--from {which!r}: expected last, best or a step; there are: {there}")
+    chosen = [manifest for manifest in manifests if manifest.step == int(which)][::-1]
+    if not chosen:
+        raise BadInput(f"--from {which}: no checkpoint of that step; there are: {there}")
+    return chosen
+
+
+def surplus(manifests: list[Manifest], keep_last: int, protected: set[int]) -> list[Manifest]:
+    """Which checkpoints may go: not the newest `keep_last` steps, not the best, none protected.
+
+    The best is what the newest manifest says. Of several writings of a step the newest stays.
+    """
+    if not manifests:
+        return []
+    steps = sorted({manifest.step for manifest in manifests})
+    best = manifests[-1].best_step
+    kept = set(steps[-keep_last:]) | protected | ({best} if best is not None else set())
+    newest = {manifest.step: manifest.file for manifest in manifests}
+    return [m for m in manifests if m.step not in kept or newest[m.step] != m.file]

@@ -1,0 +1,94 @@
+"""`provenance.json`: with what a run was made: versions, code, command, machine.
+
+Layer: runs. Versions are read from the packages' metadata, so that torch is not imported for it.
+"""
+
+from __future__ import annotations
+
+import getpass
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timezone
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tui_trainer.runs.atomic import write_atomically
+
+PACKAGES = ("tui-trainer", "torch", "numpy", "pydantic", "pyyaml")
+_GIT_S = 2.0
+
+
+def collect(
+    argv: Sequence[str], *, device: str, threads: int, extra: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The facts as plain data; what cannot be found out is null."""
+    return {
+        "argv": list(argv),
+        "cwd": os.getcwd(),
+        "started_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        "host": socket.gethostname(),
+        "user": _user(),
+        "platform": platform.platform(),
+        "python": sys.version.split()[0],
+        "versions": {name: _version(name) for name in PACKAGES},
+        "device": device,
+        "threads": threads,
+        "git": _git(Path.cwd()),
+        **(extra or {}),
+    }
+
+
+def write_provenance(path: Path, facts: Mapping[str, Any]) -> None:
+    """Write the facts; at a resume what was there before is kept under `earlier`."""
+    earlier: list[Any] = []
+    try:
+        before = json.loads(path.read_bytes())
+        earlier = [*before.pop("earlier", []), before]
+    except (OSError, ValueError, AttributeError):
+        earlier = []
+    plain = {**facts, **({"earlier": earlier} if earlier else {})}
+    write_atomically(path, (json.dumps(plain, indent=1) + "\n").encode())
+
+
+def _user() -> str | None:
+    try:
+        return getpass.getuser()
+    except (OSError, KeyError):
+        return None
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _git(folder: Path) -> dict[str, Any] | None:
+    """Commit and whether there are changes, of the repository around a folder."""
+    commit = _git_line(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return None
+    dirty = _git_line(folder, "status", "--porcelain", "--untracked-files=no")
+    return {"commit": commit, "dirty": bool(dirty)}
+
+
+def _git_line(folder: Path, *arguments: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(folder), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=_GIT_S,
+            check=True,
+            stdin=subprocess.DEVNULL,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

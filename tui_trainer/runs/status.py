@@ -1,0 +1,92 @@
+"""`status.json`: what a run says of itself about once a second, and what a reader makes of it.
+
+Layer: runs. A heartbeat is a counter: readers compare it by their own clock, because the clocks of
+two hosts need not agree.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from tui_trainer.runs.atomic import write_atomically
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.events import FINAL_STATES
+from tui_trainer.runs.lock import is_held, read_holder
+
+LOST_AFTER_S = 30.0
+CRASHED_AFTER_S = 300.0
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The state of a run in a few numbers."""
+
+    name: str
+    state: str
+    step: int = 0
+    epoch: int = 0
+    pid: int = 0
+    host: str = ""
+    heartbeat: int = 0
+    generation: int = 0
+    device: str = ""
+    total_steps: int | None = None
+    elapsed_s: float = 0.0
+    validation: dict[str, float] = field(default_factory=dict)
+    best: dict[str, float] | None = None
+    best_step: int | None = None
+    test: dict[str, float] | None = None
+    saved_step: int | None = None
+    message: str = ""
+    updated_at: str = ""
+
+
+def write_status(path: Path, status: Status) -> None:
+    """Replace the file at once; raises CannotWrite."""
+    now = datetime.now(timezone.utc).isoformat(timespec="seconds")
+    write_atomically(path, (json.dumps({**asdict(status), "updated_at": now}) + "\n").encode())
+
+
+def read_status(path: Path) -> Status | None:
+    """The status, or None when there is none that can be read; unknown keys are passed over."""
+    try:
+        plain: dict[str, Any] = json.loads(path.read_bytes())
+        known = {item.name for item in fields(Status)}
+        return Status(**{key: value for key, value in plain.items() if key in known})
+    except (OSError, ValueError, TypeError, AttributeError):
+        return None
+
+
+def conclude(run: RunDirectory, status: Status, unchanged_s: float = 0.0) -> str:
+    """The state as a reader sees it: what the run says, or crashed, suspended, lost?.
+
+    `unchanged_s` is for how long the reader has seen the same heartbeat, by its own clock; it
+    counts for a run on another host only.
+    """
+    if status.state in FINAL_STATES:
+        return status.state
+    if status.host == socket.gethostname():
+        if not is_held(run.lock):
+            return "crashed"
+        return "suspended" if _is_stopped(run) else status.state
+    if unchanged_s >= CRASHED_AFTER_S:
+        return "crashed"
+    return "lost?" if unchanged_s >= LOST_AFTER_S else status.state
+
+
+def _is_stopped(run: RunDirectory) -> bool:
+    """Whether a signal has stopped the process that holds the lock."""
+    holder = read_holder(run.lock)
+    if holder is None:
+        return False
+    try:
+        return psutil.Process(holder.pid).status() == psutil.STATUS_STOPPED
+    except psutil.Error:
+        return False
