@@ -1,0 +1,1 @@
+"""Data: files, splits, preprocessing, augmentation and batches, as tensors in memory."""

@@ -1,0 +1,1 @@
+"""The training itself: task, loop, state, checkpoints. The only torch besides data and models."""

@@ -1,0 +1,180 @@
+"""Checkpoints on the disk: written so that a crash loses nothing, read so that nothing runs.
+
+Layer: training. A checkpoint counts from its manifest on; the sum is verified before a byte of the
+file is unpickled, and unpickling is `weights_only`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import pickle
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import torch
+
+from tui_trainer.config.errors import CannotWrite, CheckpointUnusable
+from tui_trainer.config.text import clean
+from tui_trainer.runs.atomic import Files, publish, write_atomically
+from tui_trainer.runs.manifests import (
+    FORMAT,
+    Manifest,
+    free_name,
+    manifest_path,
+    read_manifests,
+    select,
+)
+
+REQUIRED = ("model", "optimizer", "rng", "progress", "best", "preprocessing", "origin")
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """A checkpoint that was read: its manifest and its content."""
+
+    manifest: Manifest
+    content: dict[str, Any]
+
+
+class _Summed(io.RawIOBase):
+    """A binary file that sums what is written, and remembers the error that torch hides."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        super().__init__()
+        self._file = file
+        self.sum = hashlib.sha256()
+        self.error: OSError | None = None
+
+    def write(self, data: Any) -> int:
+        try:
+            self._file.write(data)
+        except OSError as error:
+            self.error = error
+            raise
+        self.sum.update(data)
+        return len(data)
+
+    def writable(self) -> bool:
+        return True
+
+
+def write_checkpoint(
+    directory: Path,
+    content: dict[str, Any],
+    *,
+    step: int,
+    epoch: int,
+    best_step: int | None,
+    metrics: dict[str, float],
+    saved_at: str,
+    files: Files,
+) -> Manifest:
+    """Publish a checkpoint and then its manifest; what was there before is untouched.
+
+    Raises:
+        CannotWrite: nothing was published.
+    """
+    name = free_name(directory, step)
+    summed: list[_Summed] = []
+
+    def write(file: BinaryIO) -> None:
+        target = _Summed(file)
+        summed.append(target)
+        try:
+            torch.save({"format": FORMAT, **content}, cast(BinaryIO, target))
+        except RuntimeError as error:
+            # torch reports a full disk as a RuntimeError about its zip writer.
+            raise target.error or error from None
+
+    def verify(path: Path) -> None:
+        if _sha256(path) != summed[-1].sum.hexdigest():
+            raise CannotWrite(f"{path.name}: what was read back is not what was written")
+
+    size = publish(files, directory / name, write, verify)
+    manifest = Manifest(
+        name, summed[-1].sum.hexdigest(), size, step, epoch, best_step, metrics, saved_at
+    )
+    write_atomically(manifest_path(directory, name), manifest.to_json(), files)
+    return manifest
+
+
+def remove_checkpoint(directory: Path, manifest: Manifest, files: Files) -> None:
+    """Remove a checkpoint, its manifest first, so that no manifest promises a missing file."""
+    for path in (manifest_path(directory, manifest.file), directory / manifest.file):
+        try:
+            files.unlink(path)
+        except FileNotFoundError:
+            continue
+
+
+def read_checkpoint(directory: Path, manifest: Manifest) -> Checkpoint:
+    """Verify and read one checkpoint; CheckpointUnusable says what is wrong with it."""
+    path = directory / manifest.file
+    if manifest.format > FORMAT:
+        raise CheckpointUnusable(
+            f"{path}: format {manifest.format} is newer than this program reads ({FORMAT}); "
+            "update tui-trainer"
+        )
+    try:
+        if path.stat().st_size != manifest.size_bytes:
+            raise CheckpointUnusable(
+                f"{path}: truncated: {path.stat().st_size:,} of {manifest.size_bytes:,} bytes"
+            )
+        if _sha256(path) != manifest.sha256:
+            raise CheckpointUnusable(f"{path}: damaged: its sha256 is not that of the manifest")
+        content = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise CheckpointUnusable(f"{path}: {error.strerror or error}") from error
+    except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError) as error:
+        first = clean(str(error).strip().splitlines()[0], 200) if str(error).strip() else ""
+        raise CheckpointUnusable(
+            f"{path}: refused: it holds something other than tensors and plain data ({first})"
+        ) from error
+    return Checkpoint(manifest, _checked(path, content))
+
+
+def _checked(path: Path, content: object) -> dict[str, Any]:
+    """The content, when it has the parts of a checkpoint."""
+    if not isinstance(content, dict) or not isinstance(content.get("format"), int):
+        raise CheckpointUnusable(f"{path}: not a checkpoint of tui-trainer")
+    if content["format"] > FORMAT:
+        raise CheckpointUnusable(
+            f"{path}: format {content['format']} is newer than this program reads ({FORMAT}); "
+            "update tui-trainer"
+        )
+    missing = [key for key in REQUIRED if key not in content]
+    if missing:
+        raise CheckpointUnusable(f"{path}: not whole: {', '.join(missing)} missing")
+    return content
+
+
+def choose_checkpoint(directory: Path, which: str, run_name: str) -> tuple[Checkpoint, list[str]]:
+    """The checkpoint that `last`, `best` or a step means, with notes on those passed over.
+
+    `last` goes back to the newest one that can be verified.
+
+    Raises:
+        CheckpointUnusable: none of the candidates can be used.
+        BadInput: there is no checkpoint of that step.
+    """
+    manifests = read_manifests(directory)
+    notes: list[str] = []
+    for manifest in select(manifests, which):
+        try:
+            return read_checkpoint(directory, manifest), notes
+        except CheckpointUnusable as error:
+            notes.append(str(error))
+    others = ", ".join(sorted({str(m.step) for m in manifests}))
+    why = "; ".join(notes) or f"{directory}: no checkpoint was published"
+    raise CheckpointUnusable(
+        f"{why}. Try: tui-trainer resume {run_name} --from best, or --from STEP "
+        f"(there are: {others or 'none'})"
+    )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

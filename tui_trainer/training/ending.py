@@ -1,0 +1,200 @@
+"""How a training ends: finished and tested, stopped, or failed on numbers that are not finite.
+
+Layer: training. The last state is saved before anything else is done with it; what follows (the
+closing validation, the test) is derived from it and can be repeated.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from tui_trainer.config.errors import BadInput, CannotWrite, ExitCode
+from tui_trainer.config.live import edited
+from tui_trainer.runs.atomic import write_atomically
+from tui_trainer.runs.commands import Pause, Set, Stop, name_of
+from tui_trainer.runs.commands import Resume as GoOn
+from tui_trainer.runs.edits import Edit, to_record
+from tui_trainer.runs.events import CommandApplied, NonFinite, RunState
+from tui_trainer.runs.journal import append_durably
+from tui_trainer.runs.manifests import manifest_path, read_manifests
+from tui_trainer.training.baselines import baselines
+from tui_trainer.training.checkpoints import choose_checkpoint
+from tui_trainer.training.context import Context, Resume
+from tui_trainer.training.measures import measure
+from tui_trainer.training.progress import Best
+from tui_trainer.training.reporting import Diverged, release_line, report
+from tui_trainer.training.saving import change_state, publish_best, save_and_wait, settle
+from tui_trainer.training.validation import better
+
+_LOOK_S = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a training ended."""
+
+    state: RunState
+    reason: str
+    exit_code: int
+    step: int
+    epoch: int
+    elapsed_s: float
+    best: dict[str, Any] | None = None
+    test: dict[str, float] | None = None
+    baseline: dict[str, dict[str, float]] | None = None
+
+
+def finish(t: Context, reason: str) -> Outcome:
+    """Save, validate once more if the last step was not, and test the best weights."""
+    report(t)
+    if not save_and_wait(t):
+        raise CannotWrite(f"the last checkpoint could not be written: {t.failure}")
+    t.watch.pause()
+    if t.progress.validated_step != t.progress.step and not _closing_validation(t):
+        return _outcome(t, "stopped", "stopped before the test", _stop_code(t))
+    release_line(t)
+    if t.progress.best is not None and t.progress.best.step != t.progress.step:
+        assert t.best_weights is not None, "the best weights are kept since they were found"
+        t.state.load_model(t.best_weights)
+    task = t.task
+    test = measure(
+        task.model,
+        task.dataset.test,
+        task.dataset,
+        task.criterion.measure,
+        task.eval_batch_size,
+        lambda: t.control.stop_asked,
+    )
+    if test is None:
+        return _outcome(t, "stopped", "stopped before the test", _stop_code(t))
+    t.writer.drain()
+    outcome = _outcome(t, "finished", reason, ExitCode.OK)
+    return replace(outcome, test=test, baseline=baselines(task.dataset, task.dataset.test))
+
+
+def stopped(t: Context, stop: Stop) -> Outcome:
+    """Save unless that is not wanted, and end."""
+    change_state(t, "stopping")
+    report(t)
+    saved = stop.save and save_and_wait(t)
+    if stop.save and not saved:
+        raise CannotWrite(f"stopped, but step {t.progress.step} is NOT saved: {t.failure}")
+    settle(t, t.writer.drain())
+    how = f"saved at step {t.progress.step}" if saved else "not saved, as asked"
+    return _outcome(t, "stopped", f"stopped by {stop.origin}, {how}", _code(stop))
+
+
+def diverged(t: Context, fault: Diverged) -> Outcome | None:
+    """Tell of the fault and keep what is good; None when it is to be waited out."""
+    t.emit(NonFinite(fault.step, fault.epoch, fault.what, fault.rows))
+    publish_best(t)
+    good = read_manifests(t.run.checkpoints)
+    last = f"the last good checkpoint is of step {good[-1].step}" if good else "no checkpoint yet"
+    reason = (
+        f"{fault.what} at step {fault.step} (epoch {fault.epoch}); {last}; "
+        "lower optimizer.lr or set training.grad_clip_norm"
+    )
+    if t.experiment.training.on_nonfinite == "pause" and good and not t.control.stop_asked:
+        t.watch.pause()
+        change_state(t, "paused", f"{reason}; resume goes back to step {good[-1].step}")
+        return None
+    return _outcome(t, "failed", reason, ExitCode.FAILED)
+
+
+def wait_out(t: Context) -> Resume | Outcome:
+    """Wait for `resume`, which goes back to the last good checkpoint, or `stop`."""
+    checkpoint, notes = choose_checkpoint(t.run.checkpoints, "last", t.run.path.name)
+    for note in notes:
+        t.note(note, "warning")
+    edits: list[Edit] = [*t.edits, *t.replay]
+    experiment = t.experiment
+    while True:
+        command = t.control.take()
+        if command is None:
+            t.control.wait(_LOOK_S)
+            continue
+        refused = ""
+        match command:
+            case Stop() | GoOn():
+                pass
+            case Set():
+                try:
+                    old = (
+                        experiment.get(command.key)
+                        if command.key in experiment.all_keys()
+                        else None
+                    )
+                    experiment = edited(experiment, command.key, command.value)
+                    new = experiment.get(command.key)
+                    edit = Edit(
+                        command.id, checkpoint.manifest.step, command.key, old, new, command.origin
+                    )
+                    append_durably(t.run.edits, to_record(edit))
+                    edits.append(edit)
+                except (BadInput, OSError) as error:
+                    refused = str(error)
+            case Pause():
+                refused = "the run is paused already"
+            case _:
+                refused = "the state is not finite; resume goes back to the last good one"
+        step = t.progress.step
+        t.emit(CommandApplied(step, command.id, name_of(command), command.origin, refused))
+        if isinstance(command, Stop):
+            return _outcome(
+                t, "stopped", "stopped after numbers that were not finite", _code(command)
+            )
+        if isinstance(command, GoOn):
+            ordered = sorted(edits, key=lambda edit: edit.apply_at_step)
+            return Resume(checkpoint, tuple(ordered), t.generation + 1)
+
+
+def _closing_validation(t: Context) -> bool:
+    """Validate the last step, after its checkpoint: a resume goes on as if this had not been."""
+    task = t.task
+    metrics = measure(
+        task.model,
+        task.dataset.val,
+        task.dataset,
+        task.criterion.measure,
+        task.eval_batch_size,
+        lambda: t.control.stop_asked,
+    )
+    if metrics is None:
+        return False
+    progress, name = t.progress, t.experiment.checkpoint.monitor
+    release_line(t, {f"val/{key}": value for key, value in metrics.items()})
+    if progress.best is None or better(name, metrics[name], progress.best.value):
+        progress.best = Best(name, metrics[name], progress.step, progress.shown_epoch, metrics)
+        _mark_as_best(t, metrics)
+    return True
+
+
+def _mark_as_best(t: Context, metrics: dict[str, float]) -> None:
+    """Say in the newest manifest that it is the best; the checkpoint itself is not touched."""
+    newest = read_manifests(t.run.checkpoints)[-1]
+    changed = replace(newest, best_step=newest.step, metrics=metrics)
+    try:
+        write_atomically(manifest_path(t.run.checkpoints, newest.file), changed.to_json())
+    except CannotWrite as error:
+        t.note(f"the best checkpoint could not be marked: {error}", "warning")
+
+
+def _outcome(t: Context, state: RunState, reason: str, code: int) -> Outcome:
+    progress = t.progress
+    best = asdict(progress.best) if progress.best else None
+    return Outcome(
+        state, reason, int(code), progress.step, progress.shown_epoch, t.watch.elapsed_s(), best
+    )
+
+
+def _stop_code(t: Context) -> int:
+    """The exit code of the stop that interrupted the end."""
+    while (command := t.control.take()) is not None:
+        if isinstance(command, Stop):
+            return _code(command)
+    return ExitCode.OK
+
+
+def _code(stop: Stop) -> int:
+    return 128 + stop.signal if stop.signal is not None else ExitCode.OK

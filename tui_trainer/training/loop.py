@@ -1,0 +1,196 @@
+"""`train`: a run from its start to its end, as a function.
+
+Layer: training. Read `_loop` first: everything between two steps happens at the border, always in
+the same order, which is what makes a resumed run equal to an uncut one.
+"""
+
+from __future__ import annotations
+
+import time
+from functools import partial
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.runs.atomic import Files
+from tui_trainer.runs.control import Control
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.edits import in_force
+from tui_trainer.runs.events import RunStarted
+from tui_trainer.runs.journal import Journal
+from tui_trainer.training.checkpoints import Checkpoint
+from tui_trainer.training.context import Clock, Context, Emit, Resume, Start
+from tui_trainer.training.ending import Outcome, diverged, finish, stopped, wait_out
+from tui_trainer.training.numbers import Numbers
+from tui_trainer.training.obedience import obey, obey_while_validating, replay
+from tui_trainer.training.optimizers import retune
+from tui_trainer.training.progress import Progress, Stopwatch
+from tui_trainer.training.reporting import Diverged, report, report_due
+from tui_trainer.training.saving import change_state, save, save_due, settle
+from tui_trainer.training.settings import process_settings
+from tui_trainer.training.starting import bitwise_notes, set_aside_later, weights_of_best
+from tui_trainer.training.state import State
+from tui_trainer.training.step import take_step
+from tui_trainer.training.task import Task
+from tui_trainer.training.validation import better, validate, validation_due
+from tui_trainer.training.writer import Writer
+
+
+def train(
+    task: Task,
+    start: Start,
+    control: Control,
+    emit: Emit,
+    run: RunDirectory,
+    clock: Clock = time.monotonic,
+    files: Files | None = None,
+) -> Outcome:
+    """Train until a limit, early stopping or a command ends it; returns how it ended.
+
+    Runs in the calling thread, and writes into the run directory: metrics, edits, checkpoints.
+    `emit` is called in this thread and must return at once.
+
+    Raises:
+        CheckpointUnusable: the checkpoint to start from is of another model.
+        CannotWrite: no save succeeded for `checkpoint.give_up_s`.
+    """
+    files = files or Files()
+    with process_settings(task.experiment.training):
+        while True:
+            if isinstance(start, Resume):
+                set_aside_later(run, start, files)
+            with Writer(run.checkpoints, Journal(run.metrics, files), files) as writer:
+                t = _begin(task, start, control, emit, run, writer, clock)
+                try:
+                    return _loop(t)
+                except Diverged as fault:
+                    outcome = diverged(t, fault)
+                    if outcome is not None:
+                        return outcome
+                    again = wait_out(t)
+            if isinstance(again, Outcome):
+                return again
+            start = again
+
+
+def _loop(t: Context) -> Outcome:
+    """Steps, and what happens at the border between two of them."""
+    interrupted = partial(obey_while_validating, t)
+    change_state(t, "running")
+    while True:
+        if report_due(t):
+            report(t)
+        if t.writer.busy:
+            settle(t, t.writer.results())
+        if validation_due(t):
+            validate(t, interrupted)
+        if t.replay:
+            replay(t)
+        if t.control.pending or t.later or t.stop:
+            obey(t)
+            if t.stop is not None:
+                return stopped(t, t.stop)
+        reason = reason_to_end(t)
+        if reason:
+            return finish(t, reason)
+        if save_due(t):
+            save(t)
+        take_step(t)
+
+
+def reason_to_end(t: Context) -> str:
+    """Why no further step is to be taken, or nothing."""
+    return limit_reached(t.experiment, t.progress, t.watch.elapsed_s())
+
+
+def restart_reason(checkpoint: Checkpoint, experiment: Experiment) -> str:
+    """Why a run would end at once if it went on from a checkpoint, or nothing."""
+    progress = Progress.from_dict(checkpoint.content["progress"])
+    return limit_reached(experiment, progress, progress.elapsed_s)
+
+
+def limit_reached(experiment: Experiment, progress: Progress, elapsed_s: float) -> str:
+    """The limit by which a training at this point is over, or nothing."""
+    training, stopping = experiment.training, experiment.early_stopping
+    best = progress.best
+    if stopping.patience is not None and progress.stale >= stopping.patience:
+        return f"no improvement in {progress.stale} validations"
+    if (
+        stopping.threshold is not None
+        and best is not None
+        and (
+            best.value == stopping.threshold or better(best.metric, best.value, stopping.threshold)
+        )
+    ):
+        return f"{best.metric} reached {stopping.threshold:g}"
+    if training.epochs is not None and progress.epoch >= training.epochs:
+        return f"{training.epochs} epochs are done"
+    if training.max_steps is not None and progress.step >= training.max_steps:
+        return f"{training.max_steps} steps are done"
+    if training.max_seconds is not None and elapsed_s >= training.max_seconds:
+        return f"{training.max_seconds:g} s are over"
+    return ""
+
+
+def _begin(
+    task: Task,
+    start: Start,
+    control: Control,
+    emit: Emit,
+    run: RunDirectory,
+    writer: Writer,
+    clock: Clock,
+) -> Context:
+    """The context at the start, with the state of the checkpoint if there is one."""
+    state = State(task.model, task.optimizer, task.device)
+    progress = Progress()
+    saved = None
+    notes: tuple[str, ...] = task.dataset.notes
+    best_weights = None
+    if isinstance(start, Resume):
+        content = start.checkpoint.content
+        progress = Progress.from_dict(content["progress"])
+        state.load(content)
+        best_weights = weights_of_best(start.checkpoint)
+        saved = (progress.step, progress.validated_step)
+        notes += bitwise_notes(task, content)
+    # Edits at this very step come after a validation that is still due at it, so they are replayed.
+    early = [edit for edit in start.edits if edit.apply_at_step < progress.step]
+    late = [edit for edit in start.edits if edit.apply_at_step >= progress.step]
+    t = Context(
+        task=task,
+        state=state,
+        progress=progress,
+        experiment=in_force(task.experiment, early),
+        control=control,
+        emit=emit,
+        run=run,
+        writer=writer,
+        watch=Stopwatch(clock, progress.elapsed_s),
+        numbers=Numbers(task.device),
+        generation=start.generation,
+        replay=late,
+        edits=early,
+        best_weights=best_weights,
+        saved=saved,
+        saved_at_s=progress.elapsed_s,
+        saved_epoch=progress.epoch,
+        reported_at_s=progress.elapsed_s,
+        protected=frozenset({progress.step} if saved else ()),
+        clock=clock,
+    )
+    retune(state.optimizer, t.experiment.optimizer)
+    task.model.train()
+    emit(
+        RunStarted(
+            step=progress.step,
+            epoch=progress.shown_epoch,
+            run=run.path.name,
+            device=str(task.device),
+            parameters=sum(p.numel() for p in task.model.parameters()),
+            samples=len(task.dataset.train),
+            steps_per_epoch=task.steps_per_epoch,
+            total_steps=t.horizon,
+            generation=start.generation,
+            notes=notes,
+        )
+    )
+    return t

@@ -1,0 +1,148 @@
+"""Carrying out commands, at step borders and in the middle of a validation.
+
+Layer: training. Each command is answered once, by an event, with the step at which it took effect
+or the reason why it did not.
+"""
+
+from __future__ import annotations
+
+import math
+
+from tui_trainer.config.errors import BadInput
+from tui_trainer.config.live import edited
+from tui_trainer.config.schedules import needs_horizon
+from tui_trainer.runs.commands import (
+    Command,
+    Pause,
+    Resume,
+    Save,
+    Set,
+    Stop,
+    Validate,
+    name_of,
+)
+from tui_trainer.runs.edits import Edit, to_record
+from tui_trainer.runs.events import CommandApplied, Edited
+from tui_trainer.runs.journal import append_durably
+from tui_trainer.training.context import Context
+from tui_trainer.training.optimizers import retune
+from tui_trainer.training.saving import change_state, save_and_wait
+from tui_trainer.training.validation import validate
+
+_LOOK_S = 0.5
+
+
+def obey(t: Context) -> None:
+    """Carry out the commands that are waiting; a pause is waited out in here."""
+    waiting, t.later = t.later, []
+    for command in waiting:
+        _carry_out(t, command)
+    while t.stop is None and (arrived := t.control.take()) is not None:
+        _carry_out(t, arrived)
+
+
+def obey_while_validating(t: Context) -> bool:
+    """Between two batches of a validation: pause and save at once, leave the rest; True: stop."""
+    if not t.control.pending:
+        return False
+    while t.stop is None and (command := t.control.take()) is not None:
+        if isinstance(command, Set | Validate):
+            t.later.append(command)
+        else:
+            _carry_out(t, command)
+    return t.stop is not None
+
+
+def replay(t: Context) -> None:
+    """Bring the edits of this step into force that an earlier life of the run made."""
+    while t.replay and t.replay[0].apply_at_step <= t.progress.step:
+        edit = t.replay.pop(0)
+        t.edits.append(edit)
+        _enforce(t, edit)
+
+
+def _carry_out(t: Context, command: Command) -> None:
+    refused = ""
+    match command:
+        case Stop():
+            t.stop = command
+        case Pause():
+            _answer(t, command, "")
+            _pause(t, command)
+            return
+        case Save():
+            if not save_and_wait(t):
+                refused = f"not saved: {t.failure}"
+        case Validate():
+            validate(t, lambda: t.control.stop_asked, on_demand=True)
+        case Set():
+            refused = _edit(t, command)
+        case _:
+            refused = "the run is not paused"
+    _answer(t, command, refused)
+
+
+def _answer(t: Context, command: Command, refused: str) -> None:
+    t.emit(CommandApplied(t.progress.step, command.id, name_of(command), command.origin, refused))
+
+
+def _edit(t: Context, command: Set) -> str:
+    """Edit a setting; on the disk before it is in force. Returns why not, or nothing."""
+    try:
+        new = edited(t.experiment, command.key, command.value).get(command.key)
+    except BadInput as error:
+        return str(error)
+    old = t.experiment.get(command.key)
+    edit = Edit(command.id, t.progress.step, command.key, old, new, command.origin)
+    try:
+        append_durably(t.run.edits, to_record(edit))
+    except OSError as error:
+        return f"edits.jsonl cannot be written ({error.strerror}), so the edit is not made"
+    t.edits.append(edit)
+    _enforce(t, edit)
+    return ""
+
+
+def _enforce(t: Context, edit: Edit) -> None:
+    before = t.lr()
+    t.experiment = edited(t.experiment, edit.key, edit.new)
+    retune(t.state.optimizer, t.experiment.optimizer)
+    t.emit(Edited(t.progress.step, edit.key, edit.old, edit.new, edit.origin))
+    horizon_changed = edit.key in ("training.epochs", "training.max_steps")
+    if horizon_changed and needs_horizon(t.experiment.schedule):
+        after = t.lr()
+        if not math.isclose(before, after):
+            t.note(
+                f"the schedule now ends at step {t.horizon}: the next learning rate is "
+                f"{after:.4g} in the place of {before:.4g}"
+            )
+
+
+def _pause(t: Context, command: Pause) -> None:
+    """Save, wait for `resume` or `stop`, and obey everything else meanwhile."""
+    change_state(t, "pausing")
+    saved = save_and_wait(t)
+    t.watch.pause()
+    freed = t.state.offload() if command.offload else 0
+    told = f"saved at step {t.progress.step}" if saved else f"NOT saved: {t.failure}"
+    if command.offload:
+        told += f"; {freed / 2**20:,.0f} MB given back"
+    change_state(t, "paused", told)
+    while t.stop is None:
+        waiting = t.control.take()
+        if waiting is None:
+            t.control.wait(_LOOK_S)
+        elif isinstance(waiting, Resume):
+            _answer(t, waiting, "")
+            break
+        elif isinstance(waiting, Pause):
+            _answer(t, waiting, "the run is paused already")
+        elif isinstance(waiting, Save | Validate) and command.offload:
+            _answer(t, waiting, "the model is off the device; resume first")
+        else:
+            _carry_out(t, waiting)
+    if command.offload:
+        t.state.restore()
+    t.watch.resume()
+    if t.stop is None:
+        change_state(t, "running")

@@ -1,0 +1,84 @@
+"""`Progress`: where a training stands, as plain numbers that go into every checkpoint.
+
+Layer: training. `epoch` counts completed epochs and `batch` the micro-batches trained on in the
+current one, so that an epoch's end is `batch == 0`; people see `shown_epoch`, from 1.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from tui_trainer.config.errors import CheckpointUnusable
+
+
+@dataclass(frozen=True, slots=True)
+class Best:
+    """The best validation so far."""
+
+    metric: str
+    value: float
+    step: int
+    epoch: int
+    metrics: dict[str, float]
+
+
+@dataclass(slots=True)
+class Progress:
+    """Counters of the loop, early stopping and the journal."""
+
+    step: int = 0
+    epoch: int = 0
+    batch: int = 0
+    elapsed_s: float = 0.0
+    validated_step: int = 0
+    """The last step whose scheduled validation is done."""
+    reference: float | None = None
+    """The value that early stopping compares with."""
+    stale: int = 0
+    """Validations since the last improvement by min_delta."""
+    best: Best | None = None
+    held_line: dict[str, Any] | None = None
+    """The line of the last step, held back until it is known whether a validation joins it."""
+    metrics_bytes: int = 0
+    """Length of metrics.jsonl up to this state."""
+    last_metrics: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def shown_epoch(self) -> int:
+        """The epoch of the last step, from 1."""
+        return self.epoch + 1 if self.batch > 0 or self.epoch == 0 else self.epoch
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(plain: dict[str, Any]) -> Progress:
+        """Progress from a checkpoint; CheckpointUnusable when it is something else."""
+        try:
+            best = plain["best"]
+            return Progress(**{**plain, "best": Best(**best) if best else None})
+        except (KeyError, TypeError) as error:
+            raise CheckpointUnusable(
+                f"the checkpoint's progress cannot be read: {error}"
+            ) from error
+
+
+class Stopwatch:
+    """Seconds of training by a monotonic clock; pauses are not counted."""
+
+    def __init__(self, clock: Any, elapsed_s: float = 0.0) -> None:
+        self._clock = clock
+        self._base = elapsed_s
+        self._since: float | None = clock()
+
+    def elapsed_s(self) -> float:
+        return self._base + (0.0 if self._since is None else self._clock() - self._since)
+
+    def pause(self) -> None:
+        self._base = self.elapsed_s()
+        self._since = None
+
+    def resume(self) -> None:
+        if self._since is None:
+            self._since = self._clock()

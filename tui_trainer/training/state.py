@@ -1,0 +1,215 @@
+"""`State`: the tensors of a training, and the only code that may rebind their storage.
+
+Layer: training. What it saves is by parameter name, in the form of torch's state_dict, whatever
+the layout in memory: gradients are views of one flat buffer a dtype, so that clearing them, their
+norm and clipping are one operation each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from torch import Tensor, nn, optim
+
+from tui_trainer.config.errors import CheckpointUnusable
+from tui_trainer.config.text import clean
+
+
+class State:
+    """Parameters, buffers and optimizer state of one model on one device."""
+
+    def __init__(self, model: nn.Module, optimizer: optim.Optimizer, device: torch.device) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.device = device
+        self._names = {parameter: name for name, parameter in model.named_parameters()}
+        self._trained = [p for p in model.parameters() if p.requires_grad]
+        self._flat: list[Tensor] = []
+        self._bind_gradients()
+
+    def clear_gradients(self) -> None:
+        """Set every gradient to zero, before the first backward pass of a step."""
+        for flat in self._flat:
+            flat.zero_()
+
+    def gradient_norm(self) -> Tensor:
+        """The 2-norm over all gradients, a scalar on the device."""
+        if len(self._flat) == 1:
+            return _norm(self._flat[0])
+        return _norm(torch.stack([_norm(flat).float() for flat in self._flat]))
+
+    def scale_gradients(self, factor: Tensor) -> None:
+        """Multiply every gradient by a scalar on the device."""
+        for flat in self._flat:
+            flat.mul_(factor)
+
+    def clamp_gradients(self, limit: float) -> None:
+        """Clip each gradient to [-limit, limit]."""
+        for flat in self._flat:
+            flat.clamp_(-limit, limit)
+
+    def set_lr(self, lr: float) -> None:
+        """The rate of the next step."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+
+    def snapshot(self) -> dict[str, Any]:
+        """Copies on the host of all there is: `model`, `optimizer`, `rng`.
+
+        The copies share nothing with the training and can be written by another thread.
+        """
+        return {
+            "model": self.model_snapshot(),
+            "optimizer": _to_host(self._named_optimizer_state()),
+            "rng": random_state(self.device),
+        }
+
+    def model_snapshot(self) -> dict[str, Tensor]:
+        """Copies on the host of parameters and buffers, by name."""
+        return {name: _copied(tensor) for name, tensor in self.model.state_dict().items()}
+
+    def load(self, saved: dict[str, Any]) -> None:
+        """Take over what `snapshot` returned, on any device; raises CheckpointUnusable.
+
+        Nothing is changed when the names or shapes differ.
+        """
+        check_fits(self.model, saved["model"])
+        by_name = saved["optimizer"]
+        index = {name: number for number, name in enumerate(self._names.values())}
+        groups = [
+            {**group, "params": [index[name] for name in group["params"]]}
+            for group in by_name["param_groups"]
+        ]
+        numbered = {index[name]: entry for name, entry in by_name["state"].items()}
+        self.load_model(saved["model"])
+        # The optimizer may keep the very tensors it is given, and the saved ones are not ours.
+        self.optimizer.load_state_dict(
+            {"state": _to_host(numbered), "param_groups": _to_host(groups)}
+        )
+        restore_random_state(saved["rng"], self.device)
+
+    def load_model(self, weights: dict[str, Tensor]) -> None:
+        """Take over parameters and buffers alone."""
+        check_fits(self.model, weights)
+        self.model.load_state_dict(weights)
+
+    def offload(self) -> int:
+        """Move everything to the host; returns the bytes that the device got back."""
+        if self.device.type == "cpu":
+            return 0
+        before = torch.cuda.memory_reserved(self.device)
+        self._flat = []
+        for parameter in self.model.parameters():
+            parameter.grad = None
+        self._move(torch.device("cpu"))
+        torch.cuda.empty_cache()
+        return before - torch.cuda.memory_reserved(self.device)
+
+    def restore(self) -> None:
+        """Move everything back to the device after `offload`."""
+        if self.device.type == "cpu":
+            return
+        self._move(self.device)
+        self._bind_gradients()
+
+    def _move(self, device: torch.device) -> None:
+        self.model.to(device)
+        for entry in self.optimizer.state.values():
+            for key, value in entry.items():
+                if isinstance(value, Tensor):
+                    entry[key] = value.to(device)
+
+    def _bind_gradients(self) -> None:
+        """Make every gradient a view of a flat buffer; backward adds into it in place."""
+        self._flat = []
+        by_dtype: dict[torch.dtype, list[nn.Parameter]] = {}
+        for parameter in self._trained:
+            by_dtype.setdefault(parameter.dtype, []).append(parameter)
+        for dtype, parameters in by_dtype.items():
+            sizes = [p.numel() for p in parameters]
+            flat = torch.zeros(sum(sizes), dtype=dtype, device=self.device)
+            for parameter, part in zip(parameters, torch.split(flat, sizes), strict=True):
+                parameter.grad = part.view_as(parameter)
+            self._flat.append(flat)
+
+    def _named_optimizer_state(self) -> dict[str, Any]:
+        """The optimizer's state_dict with names in the place of numbers."""
+        numbered = self.optimizer.state_dict()
+        names = list(self._names.values())
+        return {
+            "state": {names[number]: entry for number, entry in numbered["state"].items()},
+            "param_groups": [
+                {**group, "params": [names[number] for number in group["params"]]}
+                for group in numbered["param_groups"]
+            ],
+        }
+
+
+def check_fits(model: nn.Module, weights: dict[str, Tensor], most: int = 5) -> None:
+    """Raise CheckpointUnusable with the first differences of names and shapes, if there are any."""
+    own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+    saved = {name: tuple(tensor.shape) for name, tensor in weights.items()}
+    differences = [
+        f"{clean(name, 80)}: {saved.get(name, 'missing')} in the checkpoint, "
+        f"{own.get(name, 'missing')} in the model"
+        for name in dict.fromkeys([*own, *saved])
+        if own.get(name) != saved.get(name)
+    ]
+    if differences:
+        more = f" (and {len(differences) - most} more)" if len(differences) > most else ""
+        raise CheckpointUnusable(
+            "the checkpoint is of another model: " + "; ".join(differences[:most]) + more
+        )
+
+
+def random_state(device: torch.device) -> dict[str, Any]:
+    """The states of the generators that a model may draw from, as `weights_only` accepts them."""
+    import random
+
+    import numpy as np
+
+    name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
+    return {
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
+        # numpy's own form of the key is an array, which a safe load refuses.
+        "numpy": [name, [int(key) for key in keys], position, has_gauss, gauss],
+        "python": random.getstate(),
+    }
+
+
+def restore_random_state(saved: dict[str, Any], device: torch.device) -> None:
+    """Set the generators to a saved state; a CUDA state is skipped on a CPU."""
+    import random
+
+    import numpy as np
+
+    torch.set_rng_state(saved["torch"])
+    if saved["cuda"] is not None and device.type == "cuda":
+        torch.cuda.set_rng_state(saved["cuda"], device)
+    name, keys, position, has_gauss, gauss = saved["numpy"]
+    np.random.set_state((name, np.array(keys, dtype=np.uint32), position, has_gauss, gauss))
+    random.setstate(saved["python"])
+
+
+def _norm(tensor: Tensor) -> Tensor:
+    norm: Tensor = torch.linalg.vector_norm(tensor)
+    return norm
+
+
+def _copied(tensor: Tensor) -> Tensor:
+    """A copy on the host that shares nothing with the tensor."""
+    return tensor.detach().to("cpu", copy=True)
+
+
+def _to_host(value: Any) -> Any:
+    """The same structure with every tensor copied to the host."""
+    if isinstance(value, Tensor):
+        return _copied(value)
+    if isinstance(value, dict):
+        return {key: _to_host(item) for key, item in value.items()}
+    if isinstance(value, Iterable) and not isinstance(value, str):
+        return type(value)(_to_host(item) for item in value)  # type: ignore[call-arg]
+    return value

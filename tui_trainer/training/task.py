@@ -1,0 +1,125 @@
+"""`build`: data, model, loss and optimizer, put together into a `Task`.
+
+Layer: training. The only place that asks the registries for implementations; train, evaluate and
+preview all begin here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn, optim
+
+from tui_trainer.config.errors import BadInput, ConfigError, Problem
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.metrics import METRICS, metrics_of
+from tui_trainer.data.batching import Batches, InMemoryBatches
+from tui_trainer.data.dataset import Dataset, load
+from tui_trainer.data.randomness import derive_seed
+from tui_trainer.models.build import build_model
+from tui_trainer.training.losses import Criterion, build_criterion
+from tui_trainer.training.optimizers import build_optimizer
+from tui_trainer.training.ranks import Ranks
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """Everything that is trained, on its device; the loop adds the order of events."""
+
+    experiment: Experiment
+    device: torch.device
+    ranks: Ranks
+    dataset: Dataset
+    batches: Batches
+    model: nn.Module
+    criterion: Criterion
+    optimizer: optim.Optimizer
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps of an epoch; the last partial group of micro-batches is one."""
+        return -(-self.batches.per_epoch // self.experiment.training.grad_accumulation)
+
+    @property
+    def eval_batch_size(self) -> int:
+        training = self.experiment.training
+        return training.eval_batch_size or 4 * training.batch_size
+
+
+def build(
+    experiment: Experiment,
+    ranks: Ranks,
+    device: torch.device,
+    fitted: dict[str, Any] | None = None,
+) -> Task:
+    """Load the data and make the model, seeded by `training.seed`.
+
+    Sets torch's global generator: the weights are drawn from it, and dropout after them. `fitted`
+    is the preprocessing of a checkpoint, used in the place of fitting it anew.
+
+    Raises:
+        BadInput: the data cannot be read, or data and model do not fit; before any training.
+    """
+    training = experiment.training
+    dataset = load(experiment.dataset, fitted)
+    _check_monitor(experiment, dataset)
+    on_device = replace(
+        dataset,
+        train=dataset.train.to(device),
+        val=dataset.val.to(device),
+        test=dataset.test.to(device),
+    )
+    batches = InMemoryBatches(
+        on_device.train,
+        training.batch_size,
+        seed=training.seed,
+        augment=dataset.augment,
+        drop_last=training.drop_last,
+        rank=ranks.rank,
+        world=ranks.world,
+    )
+    _check_batches(experiment, batches, dataset)
+    torch.manual_seed(derive_seed(training.seed, "model"))
+    model = build_model(experiment.model, dataset.input_shape, dataset.outputs)
+    _check_norm(experiment, model, batches)
+    model.to(device)
+    return Task(
+        experiment,
+        device,
+        ranks,
+        on_device,
+        batches,
+        model,
+        build_criterion(experiment.loss, dataset, device),
+        build_optimizer(experiment.optimizer, model.parameters()),
+    )
+
+
+def _check_monitor(experiment: Experiment, dataset: Dataset) -> None:
+    name = experiment.checkpoint.monitor
+    if dataset.task not in METRICS[name].tasks:
+        there = ", ".join(metrics_of(dataset.task))
+        message = f"{name} is no metric of {dataset.task}; there are: {there}"
+        raise ConfigError([Problem(message, "checkpoint.monitor")])
+
+
+def _check_batches(experiment: Experiment, batches: InMemoryBatches, dataset: Dataset) -> None:
+    if batches.per_epoch == 0:
+        raise BadInput(
+            f"training.batch_size {experiment.training.batch_size} is more than the "
+            f"{len(dataset.train)} training samples, and training.drop_last leaves no batch; "
+            "make it smaller or set training.drop_last=false"
+        )
+
+
+def _check_norm(experiment: Experiment, model: nn.Module, batches: InMemoryBatches) -> None:
+    """Batch norm over features fails on a batch of one sample: say so before training."""
+    flat = any(isinstance(module, nn.BatchNorm1d) for module in model.modules())
+    if flat and any(batches.size(index) == 1 for index in (0, batches.per_epoch - 1)):
+        raise BadInput(
+            f"batch norm needs two samples in a batch, and training.batch_size "
+            f"{experiment.training.batch_size} leaves a batch of one; choose another, "
+            "set training.drop_last=true, or model.norm=layer"
+        )
