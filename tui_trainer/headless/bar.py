@@ -1,0 +1,57 @@
+"""A progress bar on a terminal, with the log scrolling above it (rich).
+
+Layer: headless. The bar is drawn from the main thread when the session has news, never from the
+trainer's.
+"""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+from tui_trainer.headless.printer import describe, duration, number
+from tui_trainer.runs.events import Event, RunEnded, RunStarted, StepsTaken
+from tui_trainer.sessions.session import Latest, fold
+
+
+class BarPrinter:
+    """Epoch, step, loss, throughput and ETA in one line at the bottom."""
+
+    def __init__(self, console: Console | None = None) -> None:
+        self._console = console or Console(highlight=False)
+        self._progress = Progress(
+            TextColumn("{task.fields[epoch]}"),
+            BarColumn(bar_width=None),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[numbers]}"),
+            console=self._console,
+            auto_refresh=False,
+            transient=True,
+        )
+        self._bar = self._progress.add_task("", total=None, epoch="starting", numbers="")
+        self._latest = Latest()
+        self._progress.start()
+
+    def show(self, event: Event) -> None:
+        fold(self._latest, event)
+        latest = self._latest
+        if isinstance(event, RunEnded):
+            self.close()
+        for line in describe(event):
+            self._console.print(line, markup=False, soft_wrap=True)
+        if isinstance(event, StepsTaken | RunStarted):
+            left = "" if latest.eta_s is None else f"  ETA {duration(latest.eta_s)}"
+            total = f"/{latest.total_steps:,}" if latest.total_steps else ""
+            self._progress.update(
+                self._bar,
+                completed=latest.step,
+                total=latest.total_steps,
+                epoch=f"epoch {latest.epoch}",
+                numbers=f"step {latest.step:,}{total}  loss {number(latest.loss)}  "
+                f"{latest.samples_per_s or 0:,.0f} samples/s{left}",
+                refresh=True,
+            )
+
+    def close(self) -> None:
+        """Take the bar away and give the cursor back; safe to call twice."""
+        self._progress.stop()

@@ -1,0 +1,116 @@
+"""`tui-trainer ctl`: put a command into a run's mailbox and tell what became of it.
+
+Layer: headless. Accepted means that the run has seen it; applied, that it took effect at a step.
+"""
+
+from __future__ import annotations
+
+import getpass
+import os
+import sys
+from collections.abc import Sequence
+
+from tui_trainer.config.errors import BadInput, ExitCode
+from tui_trainer.config.reading import parse_value
+from tui_trainer.config.text import clean, suggest
+from tui_trainer.headless.printer import plain_json
+from tui_trainer.runs.commands import COMMANDS, Command, Pause, Set, Stop
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.events import FINAL_STATES
+from tui_trainer.runs.mailbox import send, wait_for
+from tui_trainer.runs.status import conclude, read_status
+
+ACCEPTED_S = 5.0
+
+
+def control(
+    run: RunDirectory,
+    word: str,
+    settings: Sequence[str],
+    *,
+    offload: bool = False,
+    discard: bool = False,
+    timeout_s: float = 30.0,
+    as_json: bool = False,
+) -> int:
+    """Send one command, or one `set` a setting, and wait for the answers."""
+    commands = _commands(word, settings, offload=offload, discard=discard)
+    _check_alive(run)
+    code = ExitCode.OK
+    for command in commands:
+        offset = run.events.stat().st_size if run.events.exists() else 0
+        send(run.control, command)
+        seen = wait_for(run, command.id, "command_accepted", offset, ACCEPTED_S)
+        if seen is None:
+            raise BadInput(
+                f"{run.path.name} did not answer within {ACCEPTED_S:g} s; is it alive? "
+                "tui-trainer runs"
+            )
+        if not as_json:
+            print(f"{word}: accepted")
+        done = wait_for(run, command.id, "command_applied", offset, timeout_s)
+        code = max(code, _tell(word, done, timeout_s, as_json=as_json))
+    return code
+
+
+def _tell(
+    word: str, done: dict[str, object] | None, timeout_s: float, *, as_json: bool
+) -> ExitCode:
+    refused = clean(str(done.get("refused", ""))) if done else ""
+    if as_json:
+        applied = done is not None and not refused
+        step = done["step"] if done else None
+        print(plain_json({"command": word, "applied": applied, "step": step, "refused": refused}))
+    elif done is None:
+        print(f"{word}: not applied yet after {timeout_s:g} s; it will be at the next step border")
+    elif not refused:
+        print(f"{word}: applied at step {done['step']}")
+    if refused:
+        print(f"tui-trainer: {word}: refused: {refused}", file=sys.stderr)
+        return ExitCode.BAD_INPUT
+    return ExitCode.OK
+
+
+def _commands(word: str, settings: Sequence[str], *, offload: bool, discard: bool) -> list[Command]:
+    if word not in COMMANDS:
+        raise BadInput(
+            f"no command {clean(word, 40)!r}{suggest(word, COMMANDS)}; there are: "
+            f"{', '.join(COMMANDS)}"
+        )
+    origin = f"ctl ({_user()}, process {os.getpid()})"
+    if word == "set":
+        if not settings:
+            raise BadInput("set: expected KEY=VALUE, as in: ctl RUN set optimizer.lr=3e-4")
+        return [_setting(setting, origin) for setting in settings]
+    if settings:
+        raise BadInput(f"{word} takes no settings")
+    if word == "pause":
+        return [Pause(origin=origin, offload=offload)]
+    if word == "stop":
+        return [Stop(origin=origin, save=not discard)]
+    return [COMMANDS[word](origin=origin)]
+
+
+def _setting(setting: str, origin: str) -> Set:
+    key, equals, text = setting.partition("=")
+    value = parse_value(text) if equals else None
+    if not equals or isinstance(value, list | dict):
+        raise BadInput(f"set: expected KEY=VALUE with one value, got {clean(setting, 80)!r}")
+    return Set(origin=origin, key=key, value=value)
+
+
+def _user() -> str:
+    try:
+        return clean(getpass.getuser(), 40)
+    except (OSError, KeyError):
+        return "somebody"
+
+
+def _check_alive(run: RunDirectory) -> None:
+    status = read_status(run.status)
+    state = conclude(run, status) if status else "not started"
+    if status is None or state in FINAL_STATES or state == "crashed":
+        raise BadInput(
+            f"{run.path.name} is {state}, so there is nothing to steer; "
+            f"tui-trainer resume {run.path.name} goes on with it"
+        )

@@ -1,0 +1,30 @@
+"""`tui-trainer evaluate`: a run's weights on a split, beside the baselines.
+
+Layer: headless. The work is done by training, imported when it is needed.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from tui_trainer.config.errors import ExitCode
+from tui_trainer.config.text import clean
+from tui_trainer.headless.printer import metrics_text, plain_json
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.sessions.workbench import evaluate_run
+
+
+def print_evaluation(
+    run: RunDirectory, split: str, which: str, device: str, *, as_json: bool = False
+) -> int:
+    """Evaluate and print; the best checkpoint unless another is named."""
+    found = evaluate_run(run, split, which, device)
+    for note in found.notes:
+        print(f"tui-trainer: {clean(note)}", file=sys.stderr)
+    if as_json:
+        print(plain_json({"run": run.path.name, **found.to_dict()}))
+        return ExitCode.OK
+    print(f"{run.path.name}, step {found.step:,}, {split}: {metrics_text(found.metrics)}")
+    for name, metrics in found.baseline.items():
+        print(f"  baseline {name.replace('_', ' ')}: {metrics_text(metrics)}")
+    return ExitCode.OK

@@ -1,0 +1,122 @@
+"""`tui-trainer presets`: list, show, validate, copy, schema.
+
+Layer: headless. Nothing here imports torch, so a preset can be checked where there is none.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from tui_trainer.config.errors import BadInput, ConfigError, ExitCode, TrainerError
+from tui_trainer.config.presets import KINDS, Preset, PresetLibrary
+from tui_trainer.config.reading import read_document
+from tui_trainer.config.schema import json_schema
+from tui_trainer.config.text import clean, suggest
+from tui_trainer.headless.printer import plain_json
+
+
+def list_presets(library: PresetLibrary, kind: str | None, *, as_json: bool = False) -> int:
+    """Print name and description of the presets, by kind."""
+    if kind is not None and kind.removesuffix("s") not in KINDS:
+        raise BadInput(f"no kind {clean(kind, 40)!r}{suggest(kind, KINDS)}; {', '.join(KINDS)}")
+    kinds = [kind.removesuffix("s")] if kind else KINDS
+    found = {k: [(p, _description(p)) for p in library.list(k)] for k in kinds}
+    if as_json:
+        rows = [
+            {"kind": k, "name": p.name, "description": text, "path": str(p.path)}
+            for k, presets in found.items()
+            for p, text in presets
+        ]
+        print(plain_json(rows))
+        return ExitCode.OK
+    for k, presets in found.items():
+        print(f"{k}s")
+        for preset, text in presets:
+            print(f"  {preset.name:<16} {text}")
+    return ExitCode.OK
+
+
+def show_preset(library: PresetLibrary, name: str) -> int:
+    """Print an experiment resolved, or another preset as it stands."""
+    kind, bare = _kind_and_name(name)
+    if kind == "experiment":
+        experiment = library.experiment(bare)
+        print(yaml.safe_dump(experiment.to_dict(), sort_keys=False, allow_unicode=True), end="")
+    else:
+        print(library.find(kind, bare).path.read_text(encoding="utf-8"), end="")
+    return ExitCode.OK
+
+
+def validate_presets(library: PresetLibrary, files: Sequence[str]) -> int:
+    """Check experiment files, or every preset there is; all problems go to stderr."""
+    failed = 0
+    if files:
+        names = list(files)
+    else:
+        names = [str(preset.path) for preset in library.list("experiment")]
+        failed += sum(
+            not _is_whole(library, kind, p) for kind in KINDS[1:] for p in library.list(kind)
+        )
+    for name in names:
+        try:
+            library.experiment(name)
+            print(f"{clean(name)}: right")
+        except TrainerError as error:
+            failed += 1
+            print(clean(str(error), 5000, multiline=True), file=sys.stderr)
+    return ExitCode.BAD_INPUT if failed else ExitCode.OK
+
+
+def copy_preset(library: PresetLibrary, name: str, target: Path | None) -> int:
+    """Copy a preset to a file, or into a folder; an existing file is never replaced."""
+    kind, bare = _kind_and_name(name)
+    preset = library.find(kind, bare)
+    path = target or Path("presets") / f"{kind}s"
+    if path.suffix not in (".yaml", ".yml"):
+        path = path / preset.path.name
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("xb") as file:
+            file.write(preset.path.read_bytes())
+    except FileExistsError as error:
+        raise BadInput(f"{clean(str(path))}: exists already; name another file") from error
+    except OSError as error:
+        raise BadInput(f"{clean(str(path))}: {error.strerror}") from error
+    print(path)
+    return ExitCode.OK
+
+
+def print_schema() -> int:
+    """Print the JSON schema of an experiment file."""
+    print(plain_json(json_schema()))
+    return ExitCode.OK
+
+
+def _kind_and_name(name: str) -> tuple[str, str]:
+    kind, slash, bare = name.partition("/")
+    if slash and kind.removesuffix("s") in KINDS:
+        return kind.removesuffix("s"), bare
+    return "experiment", name
+
+
+def _description(preset: Preset) -> str:
+    """A preset's one-line description, or what is wrong with the file."""
+    try:
+        return clean(str(read_document(preset.path).data.get("description", "")), 200)
+    except TrainerError as error:
+        return clean(f"cannot be read: {error}", 200)
+
+
+def _is_whole(library: PresetLibrary, kind: str, preset: Preset) -> bool:
+    """Whether a dataset, model or optimizer preset resolves; tells what is wrong if not."""
+    try:
+        library.check(kind, preset)
+    except ConfigError as error:
+        print(clean(str(error), 5000, multiline=True), file=sys.stderr)
+        return False
+    print(f"{clean(str(preset.path))}: right")
+    return True

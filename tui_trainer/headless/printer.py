@@ -1,0 +1,213 @@
+"""Events as text: one line an interval and a summary, or one JSON object a line.
+
+Layer: headless. Data goes to stdout and diagnostics to stderr; when nobody reads stdout any more
+the run goes on without it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from typing import IO, Any, Protocol
+
+from tui_trainer.config.text import clean
+from tui_trainer.runs.events import (
+    CheckpointSaved,
+    CommandAccepted,
+    CommandApplied,
+    Edited,
+    Event,
+    NonFinite,
+    Notice,
+    RunEnded,
+    RunStarted,
+    SaveFailed,
+    StateChanged,
+    StepsTaken,
+    ValidationEnded,
+    to_dict,
+)
+from tui_trainer.runs.journal import encode
+from tui_trainer.sessions.session import Latest, fold
+
+
+class Printer(Protocol):
+    """What shows a run's events."""
+
+    def show(self, event: Event) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Stream:
+    """A text stream that goes quiet for good once its reader is gone."""
+
+    def __init__(self, file: IO[str]) -> None:
+        self._file: IO[str] | None = file
+
+    def line(self, text: str) -> None:
+        if self._file is None:
+            return
+        try:
+            self._file.write(text + "\n")
+            self._file.flush()
+        except (OSError, ValueError):
+            self._file = None
+
+
+class JsonPrinter:
+    """One JSON object a line; the last one is `run_ended`."""
+
+    def __init__(self, out: IO[str] | None = None) -> None:
+        self._out = Stream(out or sys.stdout)
+
+    def show(self, event: Event) -> None:
+        plain = to_dict(event)
+        if isinstance(event, StepsTaken):
+            plain = _short(event)
+        self._out.line(encode([plain]).decode().rstrip("\n"))
+
+    def close(self) -> None:
+        return
+
+
+def _short(event: StepsTaken) -> dict[str, Any]:
+    """The newest step of an interval, in the keys of metrics.jsonl."""
+    return {
+        "event": "steps_taken",
+        "step": event.step,
+        "epoch": event.epoch,
+        "elapsed_s": round(event.elapsed_s, 3),
+        "steps": len(event.losses),
+        "train/loss": event.losses[-1],
+        "grad_norm": event.grad_norms[-1],
+        "lr": event.lrs[-1],
+        "samples_per_s": round(event.samples_per_s, 1),
+    }
+
+
+class LinePrinter:
+    """One line a report, throttled, and one for whatever else happens."""
+
+    def __init__(self, out: IO[str] | None = None, *, every_s: float = 2.0) -> None:
+        self._out = Stream(out or sys.stdout)
+        self._every_s = every_s
+        self._shown_at_s = -math.inf
+        self.latest = Latest()
+
+    def show(self, event: Event) -> None:
+        fold(self.latest, event)
+        if isinstance(event, StepsTaken):
+            # By the training's own clock: lines say how the run goes, not how the reader does.
+            if event.elapsed_s - self._shown_at_s >= self._every_s:
+                self._shown_at_s = event.elapsed_s
+                self._out.line(progress_line(self.latest))
+            return
+        for line in describe(event):
+            self._out.line(line)
+
+    def close(self) -> None:
+        return
+
+
+def progress_line(latest: Latest) -> str:
+    """Epoch, step, loss, rate and the time that is left."""
+    parts = [
+        f"epoch {latest.epoch}",
+        f"step {latest.step:,}" + (f"/{latest.total_steps:,}" if latest.total_steps else ""),
+        f"loss {number(latest.loss)}",
+        f"lr {number(latest.lr)}",
+        f"{latest.samples_per_s or 0:,.0f} samples/s",
+    ]
+    if latest.eta_s is not None:
+        parts.append(f"ETA {duration(latest.eta_s)}")
+    return "  ".join(parts)
+
+
+def describe(event: Event) -> list[str]:
+    """What happened, in lines for a person; nothing for what is shown elsewhere."""
+    match event:
+        case RunStarted():
+            until = f" of {event.total_steps:,}" if event.total_steps else ""
+            begin = f" from step {event.step:,}{until}" if event.step else ""
+            lines = [
+                f"{clean(event.run)}: {event.parameters:,} parameters on {event.device}, "
+                f"{event.samples:,} samples, {event.steps_per_epoch:,} steps an epoch{begin}"
+            ]
+            return lines + [f"  {clean(note)}" for note in event.notes]
+        case StateChanged():
+            return [] if event.state == "running" and not event.reason else [_state(event)]
+        case ValidationEnded():
+            marks = ", best so far" if event.improved else ""
+            marks += ", on demand" if event.on_demand else ""
+            return [f"step {event.step:,}: validation {metrics_text(event.metrics)}{marks}"]
+        case CheckpointSaved():
+            size = event.size_bytes / 2**20
+            return [f"step {event.step:,}: checkpoint saved ({size:,.1f} MB, {clean(event.file)})"]
+        case SaveFailed():
+            return [f"step {event.step:,}: NOT saved: {clean(event.reason)}"]
+        case Edited():
+            change = f"{event.key} {event.old} -> {event.new}"
+            return [f"step {event.step:,}: {change} by {clean(event.origin)}"]
+        case NonFinite():
+            rows = ", ".join(map(str, event.rows[:8])) + (" ..." if len(event.rows) > 8 else "")
+            return [f"step {event.step:,}: {event.what}; the batch had rows {rows}"]
+        case CommandAccepted():
+            return [f"{event.command}: asked for by {clean(event.origin)}"]
+        case CommandApplied() if event.refused:
+            return [f"{event.command}: refused: {clean(event.refused)}"]
+        case Notice():
+            return [f"{event.level}: {clean(event.text)}"]
+        case RunEnded():
+            return _summary(event)
+        case _:
+            return []
+
+
+def _state(event: StateChanged) -> str:
+    return f"{event.state}{': ' + clean(event.reason) if event.reason else ''}"
+
+
+def _summary(event: RunEnded) -> list[str]:
+    lines = [f"{event.state} after {duration(event.elapsed_s)}: {clean(event.reason, 1000)}"]
+    if event.best:
+        best = event.best
+        lines.append(
+            f"best: {best['metric']} {number(best['value'])} at step {best['step']:,} "
+            f"(epoch {best['epoch']})"
+        )
+    if event.test:
+        lines.append(f"test: {metrics_text(event.test)}")
+    for name, metrics in (event.baseline or {}).items():
+        lines.append(f"  baseline {name.replace('_', ' ')}: {metrics_text(metrics)}")
+    if event.run_dir:
+        lines.append(f"run: {clean(event.run_dir)}")
+    return lines
+
+
+def metrics_text(metrics: dict[str, float]) -> str:
+    """`loss 0.0712, accuracy 98.4 %`."""
+    return ", ".join(
+        f"{name} {value * 100:.2f} %" if name == "accuracy" else f"{name} {number(value)}"
+        for name, value in metrics.items()
+    )
+
+
+def number(value: float | None) -> str:
+    """Four significant digits."""
+    return "-" if value is None else f"{value:.4g}"
+
+
+def duration(seconds: float) -> str:
+    """`3.2 s`, `4:05`, `1:02:03`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def plain_json(value: object) -> str:
+    """One line of JSON for a command's --json."""
+    return json.dumps(value, allow_nan=False, default=str)

@@ -1,0 +1,59 @@
+"""Running a session without the app: events to a printer, signals to the session.
+
+Layer: headless. The main thread waits in short pieces, so that a signal is never later than one.
+"""
+
+from __future__ import annotations
+
+import sys
+
+from tui_trainer.config.text import clean
+from tui_trainer.headless.printer import JsonPrinter, LinePrinter, Printer
+from tui_trainer.runs.events import RunEnded
+from tui_trainer.sessions.local import LocalSession
+from tui_trainer.sessions.signals import SignalDesk, leave_at_once
+
+LOOK_S = 0.1
+
+
+def make_printer(log_format: str) -> Printer:
+    """JSON lines, a bar on a terminal, or plain lines."""
+    if log_format == "json":
+        return JsonPrinter()
+    if sys.stdout.isatty():
+        from tui_trainer.headless.bar import BarPrinter
+
+        return BarPrinter()
+    return LinePrinter()
+
+
+def run_headless(session: LocalSession, printer: Printer, *, debug: bool = False) -> int:
+    """Start the session and show it until its end; returns the exit status."""
+
+    def leave(code: int) -> None:
+        printer.close()
+        leave_at_once(code)
+
+    with SignalDesk(session, leave=leave) as desk:
+        session.start()
+        cursor = 0
+        last: RunEnded | None = None
+        while True:
+            over = session.ended
+            events, cursor = session.events(cursor)
+            for event in events:
+                printer.show(event)
+                last = event if isinstance(event, RunEnded) else last
+            if over:
+                break
+            session.wait(LOOK_S)
+            desk.deliver()
+        session.join()
+    printer.close()
+    if last is not None and last.state == "failed":
+        print(f"tui-trainer: {clean(last.reason, 2000, multiline=True)}", file=sys.stderr)
+    if session.traceback and debug:
+        print(session.traceback, file=sys.stderr)
+    elif session.traceback:
+        print("tui-trainer: this is a bug; --debug shows the traceback", file=sys.stderr)
+    return session.exit_code

@@ -1,0 +1,221 @@
+"""From what a user asked for to a task and a run directory, ready for `train`.
+
+Layer: sessions. Called in the trainer thread, where torch may be imported. Whatever can be refused
+is refused before a directory is made or touched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from tui_trainer.config.errors import BadInput
+from tui_trainer.config.experiment import Experiment, Tree, places_of, resolve
+from tui_trainer.config.live import edited
+from tui_trainer.config.overrides import Override
+from tui_trainer.config.reading import read_document
+from tui_trainer.runs.atomic import write_atomically
+from tui_trainer.runs.commands import new_id
+from tui_trainer.runs.directory import RunDirectory, check_writable, create_run
+from tui_trainer.runs.edits import Edit, from_record, in_force, to_record
+from tui_trainer.runs.journal import append_durably, read_records
+from tui_trainer.runs.lock import RunLock
+from tui_trainer.runs.manifests import read_manifests
+from tui_trainer.runs.provenance import collect, write_provenance
+from tui_trainer.runs.status import read_status
+from tui_trainer.sessions.devices import DeviceChoice, choose_device, default_threads
+
+if TYPE_CHECKING:
+    from tui_trainer.training.checkpoints import Checkpoint
+    from tui_trainer.training.context import Start
+    from tui_trainer.training.task import Task
+
+RUNTIME = ("training.device", "training.threads")
+"""Settings of where a run runs: they can be others at a resume, and are no edits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run that is locked and ready; whoever holds it releases the lock."""
+
+    run: RunDirectory
+    lock: RunLock
+    task: Task
+    start: Start
+    device_label: str
+    warnings: tuple[str, ...] = ()
+    nothing_to_do: str = ""
+    step: int = 0
+    epoch: int = 0
+
+    @property
+    def generation(self) -> int:
+        return self.start.generation
+
+
+def read_config(run: RunDirectory) -> Experiment:
+    """The configuration of a run as it was started; ConfigError when it cannot be read."""
+    document = read_document(run.config)
+    return resolve(Tree(document.data, places_of(document.places, run.config)), run.path.name)
+
+
+def prepare_new(experiment: Experiment, runs_dir: Path, name: str, argv: Sequence[str]) -> Prepared:
+    """Build the task of a new run and make its directory."""
+    check_writable(runs_dir)
+    task, device = _build(experiment)
+    run = create_run(runs_dir, name or experiment.name)
+    lock = RunLock.acquire(run.lock)
+    plain = yaml.safe_dump(experiment.to_dict(), sort_keys=False, allow_unicode=True)
+    write_atomically(run.config, plain.encode())
+    _write_provenance(run, argv, task, device)
+    from tui_trainer.training.context import Fresh
+
+    return Prepared(run, lock, task, Fresh(), device.label, _warnings(device))
+
+
+def prepare_resume(
+    run: RunDirectory,
+    overrides: Sequence[Override],
+    argv: Sequence[str],
+    *,
+    which: str = "last",
+    drop_edits: bool = False,
+    choose: Callable[[Path, str, str], tuple[Checkpoint, list[str]]] | None = None,
+) -> Prepared:
+    """Read the checkpoint, build the task, and take the overrides as edits at its step.
+
+    Raises:
+        BadInput: another process holds the run, or an override is of a setting that is not live.
+        CheckpointUnusable: there are checkpoints and none can be used, or it is of another model.
+    """
+    check_writable(run.path)
+    experiment = _with_runtime(read_config(run), overrides)
+    lock = RunLock.acquire(run.lock)
+    try:
+        return _resumed(run, lock, experiment, overrides, argv, which, drop_edits)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _resumed(
+    run: RunDirectory,
+    lock: RunLock,
+    experiment: Experiment,
+    overrides: Sequence[Override],
+    argv: Sequence[str],
+    which: str,
+    drop_edits: bool,
+) -> Prepared:
+    from tui_trainer.training.checkpoints import choose_checkpoint
+    from tui_trainer.training.context import Fresh, Resume
+    from tui_trainer.training.loop import restart_reason
+    from tui_trainer.training.state import check_fits
+
+    notes: list[str] = []
+    checkpoint: Checkpoint | None = None
+    if read_manifests(run.checkpoints) or which != "last" or _has_checkpoint_files(run):
+        checkpoint, notes = choose_checkpoint(run.checkpoints, which, run.path.name)
+    else:
+        notes = ["no checkpoint was ever published; the run starts again from step 0"]
+    step = checkpoint.manifest.step if checkpoint else 0
+    task, device = _build(experiment, checkpoint.content["preprocessing"] if checkpoint else None)
+    if checkpoint is not None:
+        check_fits(task.model, checkpoint.content["model"])
+    kept = [edit for edit in read_edits(run) if not drop_edits or edit.apply_at_step <= step]
+    new = _as_edits(experiment, kept, overrides, step)
+    edits = (*(e for e in kept if e.apply_at_step <= step), *new)
+    edits += tuple(e for e in kept if e.apply_at_step > step)
+    status = read_status(run.status)
+    generation = (status.generation if status else 0) + 1
+    start: Start = Resume(checkpoint, edits, generation) if checkpoint else Fresh(edits, generation)
+    prepared = Prepared(run, lock, task, start, device.label, (*notes, *_warnings(device)))
+    if checkpoint is not None and status is not None and status.state == "finished":
+        in_force_now = in_force(experiment, edits)
+        reason = restart_reason(checkpoint, in_force_now)
+        newest = read_manifests(run.checkpoints)[-1].step
+        if reason and step == newest:
+            hint = f"{reason}; raise the limit to go on, as in training.epochs=N"
+            return replace(prepared, nothing_to_do=hint, step=step, epoch=checkpoint.manifest.epoch)
+    for edit in new:
+        append_durably(run.edits, to_record(edit))
+    _write_provenance(run, argv, task, device)
+    return prepared
+
+
+def read_edits(run: RunDirectory) -> list[Edit]:
+    """The live edits of a run, in their order of steps."""
+    if not run.edits.exists():
+        return []
+    edits = [from_record(record) for _, record in read_records(run.edits)]
+    return sorted(edits, key=lambda edit: edit.apply_at_step)
+
+
+def _build(
+    experiment: Experiment, fitted: dict[str, Any] | None = None
+) -> tuple[Task, DeviceChoice]:
+    """The task of an experiment on the device it asks for."""
+    import torch
+
+    from tui_trainer.training.ranks import SingleRank
+    from tui_trainer.training.task import build
+
+    device = choose_device(experiment.training.device)
+    threads = experiment.training.threads or default_threads()
+    training = experiment.training.model_copy(update={"threads": threads})
+    placed = replace(experiment, training=training)
+    return build(placed, SingleRank(), torch.device(device.torch_name), fitted), device
+
+
+def _warnings(device: DeviceChoice) -> tuple[str, ...]:
+    return (device.warning,) if device.warning else ()
+
+
+def _has_checkpoint_files(run: RunDirectory) -> bool:
+    """Whether there is a checkpoint file with a manifest that cannot be read."""
+    return any(path.with_suffix(".json").exists() for path in run.checkpoints.glob("step-*.pt"))
+
+
+def _with_runtime(experiment: Experiment, overrides: Sequence[Override]) -> Experiment:
+    """The experiment with the overrides that say where it runs."""
+    for override in overrides:
+        if override.key in RUNTIME:
+            plain = {**experiment.training.model_dump(mode="json"), override.field: override.value}
+            try:
+                training = type(experiment.training).model_validate(plain)
+            except ValueError as error:
+                raise BadInput(f"{override.key}={override.value}: {error}") from error
+            experiment = replace(experiment, training=training)
+    return experiment
+
+
+def _as_edits(
+    experiment: Experiment, edits: Sequence[Edit], overrides: Sequence[Override], step: int
+) -> list[Edit]:
+    """Overrides of a resume as edits at the step of its checkpoint."""
+    now = in_force(experiment, [edit for edit in edits if edit.apply_at_step <= step])
+    made = []
+    for override in overrides:
+        if override.key in RUNTIME:
+            continue
+        changed = edited(now, override.key, override.value)
+        old, new = now.get(override.key), changed.get(override.key)
+        made.append(Edit(new_id(), step, override.key, old, new, "resume"))
+        now = changed
+    return made
+
+
+def _write_provenance(
+    run: RunDirectory, argv: Sequence[str], task: Task, device: DeviceChoice
+) -> None:
+    facts = collect(
+        argv,
+        device=device.label,
+        threads=task.experiment.training.threads or 0,
+        extra={"data_fingerprint": task.dataset.fingerprint},
+    )
+    write_provenance(run.provenance, facts)

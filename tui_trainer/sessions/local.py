@@ -1,0 +1,150 @@
+"""`LocalSession`: a run in a worker thread of this process.
+
+Layer: sessions. The thread is no daemon: it is asked to stop and then joined, because a daemon
+that is inside torch at exit aborts the process.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections import deque
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tui_trainer.config.errors import ExitCode, TrainerError
+from tui_trainer.config.text import clean
+from tui_trainer.runs.commands import Command, name_of
+from tui_trainer.runs.control import Control
+from tui_trainer.runs.events import CommandAccepted, CommandApplied, Event, Notice, RunEnded
+from tui_trainer.sessions.watcher import Watcher
+
+if TYPE_CHECKING:
+    from tui_trainer.sessions.launch import Prepared
+    from tui_trainer.training.ending import Outcome
+
+KEPT_EVENTS = 20_000
+
+
+class LocalSession:
+    """Prepares and trains in its own thread; `prepare` is called in there, torch import and all."""
+
+    def __init__(
+        self,
+        prepare: Callable[[], Prepared],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._prepare = prepare
+        self._clock = clock
+        self.control = Control()
+        self._events: deque[Event] = deque(maxlen=KEPT_EVENTS)
+        self._emitted = 0
+        self._lock = threading.Lock()
+        self._news = threading.Event()
+        self._step = 0
+        self._thread = threading.Thread(target=self._work, name="trainer")
+        self.exit_code: int = ExitCode.FAILED
+        self.traceback = ""
+        """The traceback of an unexpected error, for --debug."""
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def join(self) -> None:
+        """Wait until the thread has ended; it must have been asked to stop, or be about to end."""
+        self._thread.join()
+
+    @property
+    def ended(self) -> bool:
+        return not self._thread.is_alive() and self._thread.ident is not None
+
+    def send(self, command: Command) -> None:
+        self.emit(CommandAccepted(self._step, command.id, name_of(command), command.origin))
+        self.control.send(command)
+
+    def events(self, cursor: int) -> tuple[list[Event], int]:
+        with self._lock:
+            self._news.clear()
+            first = self._emitted - len(self._events)
+            skip = max(cursor - first, 0)
+            found = list(self._events)[skip:] if skip < len(self._events) else []
+            return found, self._emitted
+
+    def wait(self, timeout_s: float) -> bool:
+        return self._news.wait(timeout_s)
+
+    def emit(self, event: Event) -> None:
+        """Take an event from whichever thread; costs a lock and an append."""
+        self._step = event.step
+        with self._lock:
+            self._events.append(event)
+            self._emitted += 1
+        self._news.set()
+
+    def _work(self) -> None:
+        prepared: Prepared | None = None
+        watcher: Watcher | None = None
+        ended: RunEnded | None = None
+        try:
+            prepared = self._prepare()
+            watcher = Watcher(self, prepared.run, prepared.device_label, prepared.generation)
+            watcher.start()
+            for text in prepared.warnings:
+                self.emit(Notice(0, text, "warning"))
+            ended = self._ended(prepared, self._train(prepared))
+        except TrainerError as error:
+            ended = self._failed(prepared, str(error), int(error.exit_code))
+        except Exception as error:
+            self.traceback = traceback.format_exc()
+            text = f"{type(error).__name__}: {clean(str(error), 400)}"
+            ended = self._failed(prepared, text, ExitCode.FAILED)
+        finally:
+            if ended is not None:
+                self.exit_code = ended.exit_code
+                self._refuse_the_rest()
+                self.emit(ended)
+            if watcher is not None:
+                watcher.finish()
+            if prepared is not None:
+                prepared.lock.release()
+            self._news.set()
+
+    def _train(self, prepared: Prepared) -> Outcome:
+        from tui_trainer.training.ending import Outcome
+        from tui_trainer.training.loop import train
+
+        if prepared.nothing_to_do:
+            reason = f"nothing to do: {prepared.nothing_to_do}"
+            return Outcome("finished", reason, ExitCode.OK, prepared.step, prepared.epoch, 0.0)
+        return train(
+            prepared.task, prepared.start, self.control, self.emit, prepared.run, self._clock
+        )
+
+    def _ended(self, prepared: Prepared, outcome: Outcome) -> RunEnded:
+        return RunEnded(
+            step=outcome.step,
+            state=outcome.state,
+            reason=outcome.reason,
+            epoch=outcome.epoch,
+            run_dir=str(prepared.run.path),
+            elapsed_s=outcome.elapsed_s,
+            exit_code=outcome.exit_code,
+            best=outcome.best,
+            test=outcome.test,
+            baseline=outcome.baseline,
+        )
+
+    def _failed(self, prepared: Prepared | None, reason: str, code: int) -> RunEnded:
+        run_dir = str(prepared.run.path) if prepared else ""
+        return RunEnded(self._step, "failed", reason, 0, run_dir, 0.0, code)
+
+    def _refuse_the_rest(self) -> None:
+        """Answer the commands that nobody will carry out any more."""
+        while (command := self.control.take()) is not None:
+            self.emit(
+                CommandApplied(
+                    self._step, command.id, name_of(command), command.origin, "the run has ended"
+                )
+            )

@@ -1,0 +1,114 @@
+"""The watcher thread: mailbox, events.jsonl and the heartbeat, four times a second.
+
+Layer: sessions. It keeps the files that others read, so that the trainer never waits for them; a
+file that cannot be written is tried again at the next look.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import threading
+from typing import TYPE_CHECKING
+
+from tui_trainer.config.errors import TrainerError
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.events import Notice, RunEnded, StateChanged, StepsTaken, to_dict
+from tui_trainer.runs.journal import Journal
+from tui_trainer.runs.mailbox import Mailbox
+from tui_trainer.runs.status import Status, write_status
+from tui_trainer.sessions.session import Latest, fold
+
+if TYPE_CHECKING:
+    from tui_trainer.sessions.local import LocalSession
+
+LOOK_S = 0.25
+STATUS_EVERY = 4
+"""Looks between two heartbeats."""
+
+
+class Watcher:
+    """Serves the run directory of a session in a thread of its own until `finish`."""
+
+    def __init__(
+        self, session: LocalSession, run: RunDirectory, device: str, generation: int
+    ) -> None:
+        self._session = session
+        self._run = run
+        self._latest = Latest(run=run.path.name, device=device, generation=generation)
+        self._mailbox = Mailbox(run.control)
+        self._journal = Journal(run.events)
+        self._cursor = 0
+        self._heartbeat = 0
+        self._done = threading.Event()
+        self._thread = threading.Thread(target=self._work, name="watcher")
+
+    def start(self) -> None:
+        """Write the first status and start the thread."""
+        self._write_status()
+        self._thread.start()
+
+    def finish(self) -> None:
+        """Write what is left, the last status included, and end."""
+        self._done.set()
+        self._thread.join()
+        self._look(last=True)
+        self._journal.close()
+
+    def _work(self) -> None:
+        looks = 0
+        while not self._done.wait(LOOK_S):
+            looks += 1
+            changed = self._look()
+            if changed or looks % STATUS_EVERY == 0:
+                self._write_status()
+
+    def _look(self, *, last: bool = False) -> bool:
+        """Take the mail, write the events; True when the state of the run changed."""
+        if not last:
+            mail = self._mailbox.take()
+            for text in mail.rejected:
+                self._session.emit(Notice(self._latest.step, text, "warning"))
+            for command in mail.commands:
+                self._session.send(command)
+        events, self._cursor = self._session.events(self._cursor)
+        for event in events:
+            fold(self._latest, event)
+        records = [to_dict(event) for event in events if not isinstance(event, StepsTaken)]
+        try:
+            self._journal.append(records)
+            if last:
+                self._journal.sync()
+        except (OSError, TrainerError):
+            # They stay pending in the journal until the disk takes them.
+            pass
+        if last:
+            self._write_status()
+        return any(isinstance(event, StateChanged | RunEnded) for event in events)
+
+    def _write_status(self) -> None:
+        latest = self._latest
+        self._heartbeat += 1
+        status = Status(
+            name=latest.run,
+            state=latest.state,
+            step=latest.step,
+            epoch=latest.epoch,
+            pid=os.getpid(),
+            host=socket.gethostname(),
+            heartbeat=self._heartbeat,
+            generation=latest.generation,
+            device=latest.device,
+            total_steps=latest.total_steps,
+            elapsed_s=latest.elapsed_s,
+            validation=latest.validation,
+            best=latest.best,
+            best_step=latest.best_step,
+            test=latest.test,
+            saved_step=latest.saved_step,
+            message=latest.reason or latest.save_failure,
+        )
+        try:
+            write_status(self._run.status, status)
+        except TrainerError:
+            return

@@ -1,0 +1,123 @@
+"""`Workbench`: what can be found out without a run: shapes, sizes, steps, an evaluation.
+
+Layer: sessions. Plain data comes back; torch is imported inside, so call it in a loader thread.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.manifests import read_manifests
+from tui_trainer.sessions.devices import choose_device
+from tui_trainer.sessions.launch import read_config
+
+if TYPE_CHECKING:
+    from tui_trainer.training.evaluation import Evaluation
+
+FLOAT_BYTES = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A layer of a model: its shape is that of the output, without the batch."""
+
+    name: str
+    kind: str
+    output_shape: tuple[int, ...]
+    parameters: int
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a training would be."""
+
+    device: str
+    layers: tuple[Layer, ...]
+    input_shape: tuple[int, ...]
+    parameters: int
+    samples: tuple[int, int, int]
+    """In train, validation and test."""
+    classes: tuple[str, ...]
+    steps_per_epoch: int
+    total_steps: int | None
+    memory_bytes: int
+    notes: tuple[str, ...]
+    warning: str = ""
+
+    def to_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def preview(experiment: Experiment) -> Preview:
+    """Build the task on the CPU and measure it; nothing is trained and nothing written.
+
+    Raises:
+        BadInput: the data cannot be read, or data and model do not fit.
+    """
+    import torch
+
+    from tui_trainer.models.summary import summarize
+    from tui_trainer.training.context import horizon
+    from tui_trainer.training.ranks import SingleRank
+    from tui_trainer.training.task import build
+
+    device = choose_device(experiment.training.device)
+    state = torch.get_rng_state()
+    task = build(experiment, SingleRank(), torch.device("cpu"))
+    torch.set_rng_state(state)
+    batch = experiment.training.batch_size
+    layers = tuple(
+        Layer(layer.name, layer.kind, tuple(layer.output_shape), layer.parameters)
+        for layer in summarize(task.model, task.dataset.input_shape, 2)
+    )
+    parameters = sum(p.numel() for p in task.model.parameters())
+    data = task.dataset
+    return Preview(
+        device=device.label,
+        layers=layers,
+        input_shape=data.input_shape,
+        parameters=parameters,
+        samples=(len(data.train), len(data.val), len(data.test)),
+        classes=data.classes,
+        steps_per_epoch=task.steps_per_epoch,
+        total_steps=horizon(experiment, task.steps_per_epoch),
+        memory_bytes=_memory_bytes(task, layers, parameters, batch),
+        notes=data.notes,
+        warning=device.warning,
+    )
+
+
+def _memory_bytes(task: Any, layers: tuple[Layer, ...], parameters: int, batch: int) -> int:
+    """An estimate: weights, gradients, two moments, data, and activations kept for the backward."""
+    kept = sum(_size(layer.output_shape) for layer in layers)
+    data: int = sum(
+        split.inputs.nbytes + split.targets.nbytes
+        for split in (task.dataset.train, task.dataset.val, task.dataset.test)
+    )
+    return FLOAT_BYTES * (4 * parameters + 2 * batch * kept) + data
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    size = 1
+    for side in shape:
+        size *= side
+    return size
+
+
+def evaluate_run(run: RunDirectory, split: str, which: str, device: str) -> Evaluation:
+    """Measure a checkpoint of a run; `which` empty: the best, or the last where there is none."""
+    import torch
+
+    from tui_trainer.training.evaluation import evaluate
+
+    experiment = read_config(run)
+    training = experiment.training.model_copy(update={"device": device})
+    if not which:
+        manifests = read_manifests(run.checkpoints)
+        which = "best" if manifests and manifests[-1].best_step is not None else "last"
+    chosen = choose_device(device)
+    placed = replace(experiment, training=training)
+    return evaluate(run, placed, torch.device(chosen.torch_name), split, which)
