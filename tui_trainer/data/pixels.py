@@ -1,0 +1,148 @@
+"""The `pixels` source: images as rows of a CSV file, pixels first, label last, no header.
+
+Layer: data. Inputs are divided by `max_value` and then normalised by one mean and one deviation
+over all pixels of the training split; there is none per pixel.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tui_trainer.config.datasets import PixelsSection
+from tui_trainer.config.errors import BadInput
+from tui_trainer.config.text import clean
+from tui_trainer.data.affine import RandomAffine
+from tui_trainer.data.files import DataFile, open_file
+from tui_trainer.data.records import CHUNK_ROWS, Chunk, check_text, read_chunks
+from tui_trainer.data.sources import Encoded, Target
+from tui_trainer.data.values import is_missing, order_classes, to_number, to_numbers
+
+_LEAST_STD = 1e-7
+"""Below it all pixels are equal, and the rest is rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class PixelSource:
+    """The images of a file; implements `Source`."""
+
+    section: PixelsSection
+    name: str
+    sha256: str
+    pixels: NDArray[np.float32]
+    """(N, pixels), 0 to `max_value`."""
+    target: Target
+    rows: NDArray[np.int64]
+    notes: tuple[str, ...]
+
+    @property
+    def layout(self) -> dict[str, str]:
+        shape = "x".join(map(str, self.section.shape))
+        return {"shape": shape, "max_value": f"{self.section.max_value:g}"}
+
+    def fit(self, train: NDArray[np.int64]) -> dict[str, Any]:
+        mean, std = _moments(self.pixels, train, self.section.max_value)
+        return {"mean": mean, "std": std}
+
+    def encode(self, fitted: dict[str, Any]) -> Encoded:
+        inputs = torch.from_numpy(self.pixels) / self.section.max_value
+        inputs.sub_(fitted["mean"]).div_(fitted["std"])
+        return Encoded(inputs.view(-1, *self.section.shape))
+
+    def augment(self, fitted: dict[str, Any]) -> RandomAffine | None:
+        shift, turn = self.section.shift_pixels, self.section.rotate_degrees
+        if shift == 0 and turn == 0:
+            return None
+        return RandomAffine(shift, turn, background=-fitted["mean"] / fitted["std"])
+
+
+def read_pixels(section: PixelsSection) -> PixelSource:
+    """Read the file of a section; BadInput names the line of what is wrong."""
+    file = open_file(section.path)
+    check_text(file)
+    count = math.prod(section.shape)
+    shape = ", ".join(map(str, section.shape))
+    expectation = (
+        f"and dataset.shape [{shape}] takes {count + 1}: {count} pixels and the label at the end"
+    )
+    blocks: list[NDArray[np.float32]] = []
+    labels: list[str] = []
+    known: dict[str, str] = {}
+    for chunk in read_chunks(file, count + 1, expectation, header=False):
+        blocks.append(_pixels(file, chunk, section.max_value))
+        for line, record in zip(chunk.lines, chunk.records, strict=True):
+            label = record[-1].strip()
+            if is_missing(label):
+                raise BadInput(f"{file.name}:{line}: the label at the end of the row is missing")
+            # One string object a class: a million rows would hold a million.
+            labels.append(known.setdefault(label, label))
+    classes = order_classes(known)
+    index = {label: position for position, label in enumerate(classes)}
+    targets = np.array([index[label] for label in labels], dtype=np.int64)
+    pixels = np.concatenate(blocks)
+    return PixelSource(
+        section,
+        file.name,
+        file.sha256,
+        pixels,
+        Target(classes, targets),
+        np.arange(len(targets)),
+        _range_note(float(pixels.max()), section.max_value),
+    )
+
+
+def _pixels(file: DataFile, chunk: Chunk, max_value: float) -> NDArray[np.float32]:
+    """The pixels of a chunk, checked: (rows, pixels)."""
+    flat = [text for record in chunk.records for text in record[:-1]]
+    numbers, foreign = to_numbers(flat)
+    # NaN fails both comparisons, so missing values and infinity are found here too.
+    right = (numbers >= 0) & (numbers <= max_value)
+    if foreign or not right.all():
+        worst = min([*foreign[:1], *np.flatnonzero(~right)[:1].tolist()])
+        raise _bad_pixel(file, chunk, worst, flat[worst], max_value)
+    return numbers.astype(np.float32).reshape(len(chunk.records), -1)
+
+
+def _bad_pixel(
+    file: DataFile, chunk: Chunk, position: int, text: str, max_value: float
+) -> BadInput:
+    row, column = divmod(position, len(chunk.records[0]) - 1)
+    line = chunk.lines[row]
+    number = to_number(text)
+    if number is None:
+        reason = f"is {clean(text, 40)!r}, not a number"
+        if line == 1:
+            reason += "; a file of pixels has no header"
+    elif math.isnan(number):
+        reason = "is missing"
+    elif number < 0:
+        reason = f"is {number:g}, below 0"
+    else:
+        reason = f"is {number:g}, above dataset.max_value {max_value:g}"
+    return BadInput(f"{file.name}:{line}: pixel {column + 1} {reason}")
+
+
+def _range_note(largest: float, max_value: float) -> tuple[str, ...]:
+    if 0 < largest < max_value / 4:
+        return (f"the largest pixel is {largest:g}, far below dataset.max_value {max_value:g}",)
+    return ()
+
+
+def _moments(
+    pixels: NDArray[np.float32], train: NDArray[np.int64], max_value: float
+) -> tuple[float, float]:
+    """Mean and deviation of the scaled pixels of some rows; the deviation is 1 if all are equal."""
+    total = squares = 0.0
+    for first in range(0, len(train), CHUNK_ROWS):
+        block = pixels[train[first : first + CHUNK_ROWS]].astype(np.float64) / max_value
+        total += float(block.sum())
+        squares += float(np.square(block).sum())
+    count = len(train) * pixels.shape[1]
+    mean = total / count
+    std = math.sqrt(max(squares / count - mean * mean, 0.0))
+    return mean, std if std > _LEAST_STD else 1.0

@@ -1,0 +1,84 @@
+"""`Source`: what a kind of data set has to answer, so that `load` can split, fit and encode it.
+
+Layer: data. A source holds all rows, unscaled; it learns which of them train only in `fit`, and
+`encode` uses nothing but what `fit` returned, which is how a checkpoint can stand in for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tui_trainer.config.metrics import Task
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What is to be predicted, of every row."""
+
+    classes: tuple[str, ...]
+    """Empty when the target is a number."""
+    values: NDArray[Any]
+    """(N,) int64 positions in `classes`, or float64 numbers."""
+
+    @property
+    def task(self) -> Task:
+        return "classification" if self.classes else "regression"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """Inputs as a model takes them: (N, *input_shape) float32; and what there is to say."""
+
+    inputs: Tensor
+    notes: Sequence[str] = ()
+
+
+class Source(Protocol):
+    """All rows of a data set, read and checked."""
+
+    @property
+    def name(self) -> str:
+        """Of the file, for messages."""
+        ...
+
+    @property
+    def sha256(self) -> str:
+        """Of the raw data."""
+        ...
+
+    @property
+    def target(self) -> Target: ...
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """(N,) number of each row among the rows of the file, from 0."""
+        ...
+
+    @property
+    def layout(self) -> dict[str, str]:
+        """What a fitted preprocessing must agree with, by name."""
+        ...
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What reading had to say."""
+        ...
+
+    def fit(self, train: NDArray[np.int64]) -> dict[str, Any]:
+        """Learn the preprocessing from the rows at these positions: plain values only."""
+        ...
+
+    def encode(self, fitted: dict[str, Any]) -> Encoded:
+        """Every row, by what `fit` returned."""
+        ...
+
+    def augment(self, fitted: dict[str, Any]) -> Callable[[Tensor, torch.Generator], Tensor] | None:
+        """Random changes of a batch of training inputs."""
+        ...

@@ -1,0 +1,1 @@
+"""Models: plain torch modules, one a file, built from their sections."""

@@ -1,0 +1,50 @@
+"""`Mlp`: fully connected layers on the flattened input.
+
+Layer: models. A hidden layer is linear, norm, activation, dropout, in this order; the layer before
+a batch norm has no bias, since the norm would take it away.
+
+Shapes: B batch, ... any input shape, D features, K outputs.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+
+from tui_trainer.config.models import MlpSection
+from tui_trainer.models.activations import ACTIVATIONS
+
+
+class Mlp(nn.Module):
+    """Inputs of any shape to `outputs` numbers a sample."""
+
+    def __init__(self, section: MlpSection, input_shape: tuple[int, ...], outputs: int) -> None:
+        super().__init__()
+        self.flatten = nn.Flatten()
+        hidden: list[nn.Module] = []
+        width = math.prod(input_shape)
+        for units in section.layers:
+            hidden.append(_hidden_layer(section, width, units))
+            width = units
+        self.hidden = nn.Sequential(*hidden)
+        self.head = nn.Linear(width, outputs)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(B, ...) to (B, K)."""
+        features_BD = self.hidden(self.flatten(inputs))
+        logits_BK: Tensor = self.head(features_BD)
+        return logits_BK
+
+
+def _hidden_layer(section: MlpSection, width: int, units: int) -> nn.Sequential:
+    layer = nn.Sequential()
+    layer.add_module("linear", nn.Linear(width, units, bias=section.norm != "batch"))
+    if section.norm == "batch":
+        layer.add_module("norm", nn.BatchNorm1d(units))
+    elif section.norm == "layer":
+        layer.add_module("norm", nn.LayerNorm(units))
+    layer.add_module("activation", ACTIVATIONS[section.activation]())
+    if section.dropout > 0:
+        layer.add_module("dropout", nn.Dropout(section.dropout))
+    return layer

@@ -1,0 +1,96 @@
+"""The layers of a model with their shapes and parameters, without computing anything.
+
+Layer: models. The pass is made on the `meta` device, which has shapes and no numbers: neither the
+weights, nor running statistics, nor a random generator can change.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import chain
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call
+
+
+@dataclass(frozen=True, slots=True)
+class LayerSummary:
+    """One layer: a module without children, or one with parameters of its own."""
+
+    name: str
+    """Its path in the model, such as `blocks.0.conv`."""
+    kind: str
+    """Its class, such as `Conv2d`."""
+    output_shape: tuple[int, ...]
+    """Without the batch."""
+    parameters: int
+
+
+def count_parameters(model: nn.Module) -> int:
+    """How many numbers are trained; shared parameters count once."""
+    return sum(p.numel() for p in model.parameters() if p.requires_grad)
+
+
+def summarize(
+    model: nn.Module, input_shape: tuple[int, ...], batch_size: int = 1
+) -> tuple[LayerSummary, ...]:
+    """The layers in the order they are first called in, in evaluation mode.
+
+    The model is swapped to other tensors meanwhile, so no other thread may use it; afterwards it
+    is as before.
+    """
+    found: dict[str, LayerSummary] = {}
+    tensors = chain(model.named_parameters(), model.named_buffers())
+    on_meta = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
+    inputs = torch.empty((batch_size, *input_shape), device="meta")
+    with _observed(model, found), _evaluating(model), torch.no_grad():
+        functional_call(model, on_meta, (inputs,))
+    return tuple(found.values())
+
+
+@contextmanager
+def _observed(model: nn.Module, found: dict[str, LayerSummary]) -> Iterator[None]:
+    """Hooks on every layer that add it to `found` when it is called."""
+
+    def watch(name: str, module: nn.Module) -> torch.utils.hooks.RemovableHandle:
+        def note(module: nn.Module, _: object, output: object) -> None:
+            own = sum(p.numel() for p in module.parameters(recurse=False))
+            kind = type(module).__name__
+            found.setdefault(name, LayerSummary(name, kind, _shape(output), own))
+
+        return module.register_forward_hook(note)
+
+    handles = [
+        watch(name, module)
+        for name, module in model.named_modules()
+        if not any(module.children()) or any(True for _ in module.parameters(recurse=False))
+    ]
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+@contextmanager
+def _evaluating(model: nn.Module) -> Iterator[None]:
+    """Evaluation mode, and afterwards each module's own mode again."""
+    modes = [(module, module.training) for module in model.modules()]
+    model.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+
+
+def _shape(output: object) -> tuple[int, ...]:
+    """Of the first tensor of an output, without the batch."""
+    if isinstance(output, Tensor):
+        return tuple(output.shape[1:])
+    if isinstance(output, tuple | list) and output:
+        return _shape(output[0])
+    return ()
