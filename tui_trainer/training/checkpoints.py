@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import pickle
+import re
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,11 +130,17 @@ def read_checkpoint(directory: Path, manifest: Manifest) -> Checkpoint:
     except OSError as error:
         raise CheckpointUnusable(f"{path}: {error.strerror or error}") from error
     except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError) as error:
-        first = clean(str(error).strip().splitlines()[0], 200) if str(error).strip() else ""
         raise CheckpointUnusable(
-            f"{path}: refused: it holds something other than tensors and plain data ({first})"
+            f"{path}: refused: it holds something other than tensors and plain data"
+            f"{_culprit(str(error))}"
         ) from error
     return Checkpoint(manifest, _checked(path, content))
+
+
+def _culprit(message: str) -> str:
+    """What torch names as not allowed, out of its page of advice."""
+    found = re.search(r"GLOBAL (\S+)", message)
+    return f" ({clean(found[1], 80)})" if found else ""
 
 
 def _checked(path: Path, content: object) -> dict[str, Any]:

@@ -20,15 +20,19 @@ from tui_trainer.training.writer import SaveJob, SaveResult
 
 
 def save_due(t: Context) -> bool:
-    """Whether the settings want a checkpoint at this step, and the writer is free for one."""
+    """Whether the settings want a checkpoint at this step.
+
+    One that is due by time is left out while the writer is at the one before; those by steps and
+    epochs never are.
+    """
     settings, progress = t.experiment.checkpoint, t.progress
     if t.saved is not None and t.saved[0] == progress.step:
         return False
     if settings.every_steps and progress.step > 0 and progress.step % settings.every_steps == 0:
-        return not t.writer.busy
+        return True
     done = progress.epoch - t.saved_epoch
     if settings.every_epochs and progress.batch == 0 and done >= settings.every_epochs:
-        return not t.writer.busy
+        return True
     due_s = t.saved_at_s + (settings.every_seconds or math.inf)
     return t.watch.elapsed_s() >= due_s and not t.writer.busy
 
@@ -36,6 +40,9 @@ def save_due(t: Context) -> bool:
 def save(t: Context) -> None:
     """Hand the state at this step to the writer, and before it the best one if it is not saved."""
     report(t)
+    if t.writer.busy:
+        # No more than one state at a time waits in memory for the disk.
+        settle(t, t.writer.drain())
     progress = t.progress
     progress.elapsed_s = t.watch.elapsed_s()
     best_step = progress.best.step if progress.best else None
@@ -126,7 +133,7 @@ def origin(t: Context) -> dict[str, Any]:
     """What has to be alike for a resume to be bit for bit the same."""
     return {
         "device": t.task.device.type,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "threads": torch.get_num_threads(),
         "world": t.task.ranks.world,
         "fingerprint": t.task.dataset.fingerprint,

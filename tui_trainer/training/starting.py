@@ -50,7 +50,7 @@ def bitwise_notes(task: Task, content: dict[str, Any]) -> tuple[str, ...]:
     then = content["origin"]
     now = {
         "device": task.device.type,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "threads": torch.get_num_threads(),
         "world": task.ranks.world,
     }

@@ -1,0 +1,200 @@
+"""A resumed run equals the uncut one, bit for bit, wherever it was cut."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from tests.training.harness import (
+    React,
+    Run,
+    at_step,
+    both,
+    edit_of_lr,
+    same,
+    small_experiment,
+    write_images,
+)
+from tui_trainer.runs.commands import Command, Pause, Resume, Save, Stop, Validate
+from tui_trainer.runs.events import Event, StateChanged, StepsTaken, ValidationStarted
+
+STEPS = 12
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_images(tmp_path_factory.mktemp("data") / "images.csv")
+
+
+@pytest.fixture(scope="module")
+def uncut(tmp_path_factory: pytest.TempPathFactory, data: Path) -> Run:
+    run = Run.new(tmp_path_factory.mktemp("uncut") / "run", small_experiment(data))
+    outcome = run.start(edit_of_lr())
+    assert (outcome.state, outcome.step) == ("finished", STEPS)
+    return run
+
+
+def assert_equal(run: Run, uncut: Run) -> None:
+    lines = run.lines()
+    assert [line["step"] for line in lines] == list(range(1, STEPS + 1))
+    assert lines == uncut.lines()
+    assert same(run.final(), uncut.final())
+
+
+def in_validation(number: int) -> React:
+    """Stop in the middle of the n-th validation, from 1."""
+    seen = 0
+
+    def react(event: Event) -> Sequence[Command]:
+        nonlocal seen
+        if isinstance(event, ValidationStarted):
+            seen += 1
+            if seen == number:
+                return (Stop(),)
+        return ()
+
+    return react
+
+
+@pytest.mark.parametrize("step", range(1, STEPS))
+def test_fault_12_cut_at_a_step_equals_the_uncut_run(
+    tmp_path: Path, data: Path, uncut: Run, step: int
+) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data))
+    outcome = run.start(both(edit_of_lr(), at_step(step, Stop())))
+    assert (outcome.state, outcome.step) == ("stopped", step)
+    # Edits that were recorded are replayed; those that the cut prevented are made now.
+    late = edit_of_lr() if step < 5 else at_step(9, *edits_of_step_9()) if step < 9 else None
+    outcome = run.resume(late or (lambda event: ()))
+    assert (outcome.state, outcome.step) == ("finished", STEPS)
+    assert_equal(run, uncut)
+
+
+def edits_of_step_9() -> list[Command]:
+    from tui_trainer.runs.commands import Set
+
+    return [Set(key="optimizer.weight_decay", value=0.1)]
+
+
+@pytest.mark.parametrize(("first", "second"), [(4, 5), (7, 8), (3, 6)])
+def test_fault_12_cut_twice_in_an_epoch_and_at_its_end(
+    tmp_path: Path, data: Path, uncut: Run, first: int, second: int
+) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data))
+    run.start(both(edit_of_lr(), at_step(first, Stop())))
+    run.resume(both(edit_of_lr() if first < 5 else lambda e: (), at_step(second, Stop())))
+    rest = edit_of_lr() if second < 5 else at_step(9, *edits_of_step_9())
+    assert run.resume(rest).step == STEPS
+    assert_equal(run, uncut)
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_fault_12_cut_in_the_middle_of_a_validation(
+    tmp_path: Path, data: Path, uncut: Run, number: int
+) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data))
+    outcome = run.start(both(edit_of_lr(), in_validation(number)))
+    assert outcome.state == "stopped"
+    assert "val/loss" not in run.lines()[-1] or run.lines()[-1]["step"] < outcome.step
+    rest = edit_of_lr() if outcome.step < 5 else at_step(9, *edits_of_step_9())
+    assert run.resume(rest).step == STEPS
+    assert_equal(run, uncut)
+
+
+def test_resume_from_an_earlier_step_sets_the_later_aside_and_replays_edits(
+    tmp_path: Path, data: Path, uncut: Run
+) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data, checkpoint={"every_steps": 2}))
+    run.start(edit_of_lr())
+    whole = run.lines()
+    assert run.resume(which="4").state == "finished"
+    assert run.lines() == whole == uncut.lines()
+    aside = run.directory.discarded / "1"
+    assert len((aside / "metrics.jsonl").read_text().splitlines()) == STEPS - 4 + 1
+    assert list(aside.glob("step-*.pt"))
+    assert same(run.final()["model"], uncut.final()["model"])
+
+
+def test_dropped_edits_are_not_replayed(tmp_path: Path, data: Path) -> None:
+    quiet = Run.new(tmp_path / "quiet", small_experiment(data))
+    quiet.start()
+    run = Run.new(tmp_path / "run", small_experiment(data, checkpoint={"every_steps": 2}))
+    run.start(edit_of_lr())
+    assert run.lines() != quiet.lines()
+    run.resume(which="4", drop_edits=True)
+    assert run.lines() == quiet.lines()
+
+
+def test_a_run_that_is_paused_saved_and_validated_equals_the_quiet_one(
+    tmp_path: Path, data: Path, uncut: Run
+) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data))
+
+    def go_on(event: Event) -> Sequence[Command]:
+        paused = isinstance(event, StateChanged) and event.state == "paused"
+        return (Validate(), Save(), Resume()) if paused else ()
+
+    outcome = run.start(
+        both(
+            edit_of_lr(),
+            go_on,
+            at_step(2, Save()),
+            at_step(3, Validate()),
+            at_step(4, Pause(), Validate()),
+            at_step(7, Validate(), Save(), Pause(offload=True)),
+            at_step(11, Validate()),
+        )
+    )
+    assert outcome.state == "finished"
+    assert_equal(run, uncut)
+
+
+def test_a_pause_in_the_middle_of_a_validation_changes_nothing(
+    tmp_path: Path, data: Path, uncut: Run
+) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data))
+
+    def pause(event: Event) -> Sequence[Command]:
+        if isinstance(event, ValidationStarted):
+            return (Pause(),)
+        if isinstance(event, StateChanged) and event.state == "paused":
+            return (Resume(),)
+        return ()
+
+    assert run.start(both(edit_of_lr(), pause)).state == "finished"
+    assert_equal(run, uncut)
+
+
+def test_early_stopping_counts_the_same_after_a_cut(tmp_path: Path, data: Path) -> None:
+    impatient = small_experiment(
+        data, early_stopping={"patience": 2, "min_delta": 10.0}, training={"epochs": 9}
+    )
+    whole = Run.new(tmp_path / "whole", impatient)
+    ended = whole.start()
+    assert "no improvement in 2" in ended.reason
+    cut = Run.new(tmp_path / "cut", impatient)
+    cut.start(at_step(ended.step - 1, Stop()))
+    assert cut.resume().step == ended.step
+    assert cut.lines() == whole.lines()
+    assert same(cut.final(), whole.final())
+
+
+def test_resume_of_a_finished_run_with_more_epochs_equals_the_longer_run(
+    tmp_path: Path, data: Path
+) -> None:
+    constant = {"schedule": {"type": "constant"}, "early_stopping": {"patience": None}}
+    longer = Run.new(tmp_path / "longer", small_experiment(data, **constant))
+    longer.start()
+    run = Run.new(tmp_path / "run", small_experiment(data, **constant, training={"max_steps": 5}))
+    assert run.start().step == 5
+    run.experiment = small_experiment(data, **constant)
+    assert run.resume().step == STEPS
+    assert run.lines() == longer.lines()
+    assert same(run.final(), longer.final())
+
+
+def test_numbers_of_every_step_are_emitted_once(uncut: Run) -> None:
+    taken = [event for event in uncut.events if isinstance(event, StepsTaken)]
+    assert sum(len(event.losses) for event in taken) == STEPS
