@@ -49,15 +49,12 @@ class Journal:
         self._files = files or Files()
         self._path = path
         self._lock = threading.Lock()
-        self._descriptor = self._files.open_append(path)
         self._pending = bytearray()
         self.dropped_bytes = 0
         """What was given up because the disk took nothing for too long."""
-        size = os.fstat(self._descriptor).st_size
-        self._length = whole_length(path)
-        self.torn_bytes = size - self._length
-        if self.torn_bytes:
-            self._files.truncate(self._descriptor, self._length)
+        self.torn_bytes = 0
+        """What was cut off when the file was opened."""
+        self._open()
 
     @property
     def length(self) -> int:
@@ -83,6 +80,21 @@ class Journal:
         with self._lock:
             self._flush()
             self._files.fsync(self._descriptor)
+
+    def reopen(self) -> None:
+        """Open the file by its name again; raises OSError, with the old one still open."""
+        with self._lock:
+            old = self._descriptor
+            self._open()
+            os.close(old)
+
+    def _open(self) -> None:
+        self._descriptor = self._files.open_append(self._path)
+        size = os.fstat(self._descriptor).st_size
+        self._length = whole_length(self._path)
+        self.torn_bytes = size - self._length
+        if self.torn_bytes:
+            self._files.truncate(self._descriptor, self._length)
 
     def close(self) -> None:
         """Close the file; what is still pending is lost."""

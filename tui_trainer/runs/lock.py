@@ -11,7 +11,7 @@ import fcntl
 import json
 import os
 import socket
-import time
+import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -61,7 +61,7 @@ class RunLock:
             except BlockingIOError:
                 # A reader may be probing for the blink of an eye.
                 if left:
-                    threading_wait(_BETWEEN_S)
+                    threading.Event().wait(_BETWEEN_S)
                     continue
                 os.close(descriptor)
                 raise _refusal(path) from None
@@ -73,6 +73,17 @@ class RunLock:
         _sign(descriptor)
         return RunLock(path, descriptor)
 
+    def renew(self) -> None:
+        """Take the lock again where the file was deleted; nothing changes when it is still there.
+
+        Raises:
+            BadInput: another process has taken the run over meanwhile.
+        """
+        if self._descriptor >= 0 and not self._path.exists() and self._path.parent.is_dir():
+            again = RunLock.acquire(self._path)
+            os.close(self._descriptor)
+            self._descriptor = again._descriptor
+
     def release(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
@@ -80,11 +91,6 @@ class RunLock:
             if self.note:
                 with contextlib.suppress(OSError):
                     os.unlink(_exclusive(self._path))
-
-
-def threading_wait(seconds: float) -> None:
-    """Let some time pass."""
-    time.sleep(seconds)
 
 
 def read_holder(path: Path) -> Holder | None:

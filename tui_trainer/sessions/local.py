@@ -89,7 +89,9 @@ class LocalSession:
         ended: RunEnded | None = None
         try:
             prepared = self._prepare()
-            watcher = Watcher(self, prepared.run, prepared.device_label, prepared.generation)
+            watcher = Watcher(
+                self, prepared.run, prepared.lock, prepared.device_label, prepared.generation
+            )
             watcher.start()
             for text in prepared.warnings:
                 self.emit(Notice(0, text, "warning"))

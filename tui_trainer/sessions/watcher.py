@@ -15,6 +15,7 @@ from tui_trainer.config.errors import TrainerError
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Notice, RunEnded, StateChanged, StepsTaken, to_dict
 from tui_trainer.runs.journal import Journal
+from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import Mailbox
 from tui_trainer.runs.status import Status, write_status
 from tui_trainer.sessions.session import Latest, fold
@@ -31,10 +32,16 @@ class Watcher:
     """Serves the run directory of a session in a thread of its own until `finish`."""
 
     def __init__(
-        self, session: LocalSession, run: RunDirectory, device: str, generation: int
+        self,
+        session: LocalSession,
+        run: RunDirectory,
+        lock: RunLock,
+        device: str,
+        generation: int,
     ) -> None:
         self._session = session
         self._run = run
+        self._lock = lock
         self._latest = Latest(run=run.path.name, device=device, generation=generation)
         self._mailbox = Mailbox(run.control)
         self._journal = Journal(run.events)
@@ -76,6 +83,9 @@ class Watcher:
             fold(self._latest, event)
         records = [to_dict(event) for event in events if not isinstance(event, StepsTaken)]
         try:
+            self._lock.renew()
+            if not self._run.events.exists():
+                self._journal.reopen()
             self._journal.append(records)
             if last:
                 self._journal.sync()

@@ -69,6 +69,8 @@ class Context:
     """Edits of an earlier life of the run that are still to come."""
     edits: list[Edit]
     """Edits in force or to come."""
+    config: bytes = b""
+    """config.yaml as it was at the start, in case its directory vanishes."""
     batches: Iterator[Batch] | None = None
     stop: Stop | None = None
     protected: frozenset[int] = frozenset()

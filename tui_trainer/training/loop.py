@@ -31,6 +31,7 @@ from tui_trainer.training.state import State
 from tui_trainer.training.step import take_step
 from tui_trainer.training.task import Task
 from tui_trainer.training.validation import better, validate, validation_due
+from tui_trainer.training.vanished import is_gone, wait_for_directory
 from tui_trainer.training.writer import Writer
 
 
@@ -55,8 +56,7 @@ def train(
     files = files or Files()
     with process_settings(task.experiment.training):
         while True:
-            if isinstance(start, Resume):
-                set_aside_later(run, start, files)
+            set_aside_later(run, start, files)
             with Writer(run.checkpoints, Journal(run.metrics, files), files) as writer:
                 t = _begin(task, start, control, emit, run, writer, clock)
                 try:
@@ -78,6 +78,8 @@ def _loop(t: Context) -> Outcome:
     while True:
         if report_due(t):
             report(t)
+            if is_gone(t):
+                wait_for_directory(t)
         if t.writer.busy:
             settle(t, t.writer.results())
         if validation_due(t):
@@ -176,6 +178,7 @@ def _begin(
         reported_at_s=progress.elapsed_s,
         protected=frozenset({progress.step} if saved else ()),
         clock=clock,
+        config=run.config.read_bytes() if run.config.exists() else b"",
     )
     retune(state.optimizer, t.experiment.optimizer)
     task.model.train()

@@ -14,24 +14,25 @@ from tui_trainer.runs.atomic import Files
 from tui_trainer.runs.directory import RunDirectory, set_aside
 from tui_trainer.runs.manifests import manifest_path, read_manifests
 from tui_trainer.training.checkpoints import Checkpoint
-from tui_trainer.training.context import Resume
+from tui_trainer.training.context import Resume, Start
 from tui_trainer.training.task import Task
 
 
-def set_aside_later(run: RunDirectory, start: Resume, files: Files) -> None:
-    """Move into discarded/ what lies after the checkpoint: newer checkpoints, later lines."""
-    chosen = start.checkpoint.manifest
-    later = [
-        manifest
-        for manifest in read_manifests(run.checkpoints)
-        if (manifest.step, manifest.attempt) > (chosen.step, chosen.attempt)
-    ]
+def set_aside_later(run: RunDirectory, start: Start, files: Files) -> None:
+    """Move into discarded/ what lies after the start: newer checkpoints, later lines."""
+    later = read_manifests(run.checkpoints)
+    length = 0
+    if isinstance(start, Resume):
+        chosen = start.checkpoint.manifest
+        later = [m for m in later if (m.step, m.attempt) > (chosen.step, chosen.attempt)]
+        length = int(start.checkpoint.content["progress"]["metrics_bytes"])
+    elif not run.metrics.exists():
+        return
     paths = [
         path
         for manifest in later
         for path in (manifest_path(run.checkpoints, manifest.file), run.checkpoints / manifest.file)
     ]
-    length = int(start.checkpoint.content["progress"]["metrics_bytes"])
     set_aside(run, paths, length, files)
 
 

@@ -92,6 +92,14 @@ class Writer:
         self._queue.join()
         return self.results()
 
+    def reopen(self) -> int:
+        """Open the journal by its name again, after its directory was made anew; its length.
+
+        Nothing may be waiting: call `drain` before.
+        """
+        self._journal.reopen()
+        return self._journal.length
+
     def _work(self) -> None:
         while True:
             item = self._queue.get()

@@ -1,0 +1,126 @@
+"""The layers of the package: what may import what, read from the source and seen at run time."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import tui_trainer
+
+ROOT = Path(tui_trainer.__file__).parent
+LAYERS = ("config", "runs", "data", "models", "training", "sessions", "headless", "ui", "cli")
+TORCH = {"data", "models", "training"}
+TEXTUAL = {"ui"}
+MODULES = sorted(ROOT.rglob("*.py"))
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def layer_of(name: str) -> str:
+    parts = name.split(".")
+    return parts[1] if len(parts) > 1 else ""
+
+
+def imports(path: Path, *, inside_functions: bool) -> set[str]:
+    """Modules imported by a file: at its top (what runs on import), or inside functions too."""
+    found: set[str] = set()
+
+    def visit(node: ast.AST) -> None:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Import):
+                found.update(alias.name for alias in child.names)
+            elif isinstance(child, ast.ImportFrom) and child.module:
+                found.add(child.module)
+            is_function = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+            if is_type_checking(child) or (is_function and not inside_functions):
+                continue
+            visit(child)
+
+    visit(ast.parse(path.read_text(encoding="utf-8")))
+    return found
+
+
+def is_type_checking(node: ast.AST) -> bool:
+    return (
+        isinstance(node, ast.If)
+        and isinstance(node.test, ast.Name)
+        and node.test.id == "TYPE_CHECKING"
+    )
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_a_module_imports_only_from_layers_above_it(path: Path) -> None:
+    own = layer_of(module_name(path))
+    for name in imports(path, inside_functions=True):
+        other = layer_of(name) if name.startswith("tui_trainer.") else ""
+        if own in LAYERS and other in LAYERS:
+            allowed = LAYERS.index(other) <= LAYERS.index(own)
+            assert allowed, f"{module_name(path)} imports {name}, from a layer below it"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=module_name)
+def test_heavy_packages_are_imported_only_where_they_belong(path: Path) -> None:
+    own = layer_of(module_name(path))
+    at_top = {name.split(".")[0] for name in imports(path, inside_functions=False)}
+    anywhere = {name.split(".")[0] for name in imports(path, inside_functions=True)}
+    assert "torch" not in at_top or own in TORCH
+    assert "torch" not in anywhere or own in TORCH | {"sessions"}
+    assert not {"textual", "plotext"} & anywhere or own in TEXTUAL
+    if own not in TORCH:
+        below = {layer_of(n) for n in imports(path, inside_functions=False) if "tui_trainer" in n}
+        assert not below & TORCH, f"{module_name(path)} imports torch through {below & TORCH}"
+
+
+def test_there_are_no_import_cycles() -> None:
+    names = {module_name(path): path for path in MODULES}
+    graph = {
+        name: {other for other in imports(path, inside_functions=False) if other in names} - {name}
+        for name, path in names.items()
+    }
+    done: set[str] = set()
+
+    def walk(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, " -> ".join((*trail[trail.index(name) :], name))
+        if name in done:
+            return
+        for other in sorted(graph[name]):
+            walk(other, (*trail, name))
+        done.add(name)
+
+    for name in sorted(graph):
+        walk(name, ())
+    assert len(done) == len(graph) > 50
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["--help"],
+        ["--version"],
+        ["presets", "list"],
+        ["presets", "show", "digits-cnn"],
+        ["presets", "schema"],
+        ["runs", "--runs-dir", "nowhere"],
+        ["train", "nothing-of-this-name"],
+    ],
+    ids=" ".join,
+)
+def test_the_command_line_answers_without_torch(words: list[str]) -> None:
+    program = (
+        "import sys\n"
+        "from tui_trainer.cli import main\n"
+        "try:\n    main(sys.argv[1:])\nexcept SystemExit:\n    pass\n"
+        "heavy = {'torch', 'textual', 'plotext', 'numpy'} & set(sys.modules)\n"
+        "print('HEAVY', sorted(heavy), file=sys.stderr)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=True
+    )
+    assert "HEAVY []" in done.stderr

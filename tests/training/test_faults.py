@@ -1,0 +1,311 @@
+"""What a training does when its disk, its numbers or its checkpoints are bad."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.training.harness import React, Run, at_step, both, same, small_experiment, write_images
+from tui_trainer.config.errors import BadInput, CannotWrite, CheckpointUnusable
+from tui_trainer.runs.atomic import Files
+from tui_trainer.runs.commands import Command, Resume, Save, Set, Stop
+from tui_trainer.runs.events import (
+    CheckpointSaved,
+    CommandApplied,
+    Event,
+    NonFinite,
+    Notice,
+    RunStarted,
+    SaveFailed,
+    StateChanged,
+    StepsTaken,
+)
+from tui_trainer.runs.manifests import read_manifests
+from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
+from tui_trainer.training.state import check_fits
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_images(tmp_path_factory.mktemp("data") / "images.csv")
+
+
+class FullDisk(Files):
+    """A disk on which writing checkpoints fails while `full` is set."""
+
+    def __init__(self, code: int = errno.ENOSPC) -> None:
+        self.full = False
+        self.code = code
+
+    def fsync(self, descriptor: int) -> None:
+        name = os.readlink(f"/proc/self/fd/{descriptor}")
+        if self.full and "step-" in name:
+            raise OSError(self.code, os.strerror(self.code))
+        super().fsync(descriptor)
+
+
+def of(kind: type[Event], run: Run) -> list[Any]:
+    return [event for event in run.events if isinstance(event, kind)]
+
+
+def test_fault_01_full_disk_keeps_the_old_checkpoint_and_is_retried(
+    tmp_path: Path, data: Path
+) -> None:
+    disk = FullDisk()
+    run = Run.new(tmp_path / "run", small_experiment(data, checkpoint={"every_steps": 2}))
+
+    def fill(event: Event) -> Sequence[Command]:
+        if isinstance(event, StepsTaken):
+            disk.full = 4 <= event.step < 8
+        return ()
+
+    outcome = run.start(fill, files=disk)
+    assert outcome.state == "finished"
+    failed = of(SaveFailed, run)
+    assert failed, "the full disk was told of"
+    assert "MB free" in failed[0].reason
+    steps = {manifest.step for manifest in read_manifests(run.directory.checkpoints)}
+    assert {2, 12} <= steps
+    assert 4 not in steps
+    assert not list(run.directory.checkpoints.glob(".tui*"))
+    for manifest in read_manifests(run.directory.checkpoints):
+        read_checkpoint(run.directory.checkpoints, manifest)
+
+
+def test_fault_01_gives_up_when_no_save_succeeds_for_too_long(tmp_path: Path, data: Path) -> None:
+    disk = FullDisk()
+    disk.full = True
+    settings = {"every_steps": 1, "give_up_s": 0.0}
+    run = Run.new(tmp_path / "run", small_experiment(data, checkpoint=settings))
+    with pytest.raises(CannotWrite, match="no checkpoint could be written"):
+        run.start(files=disk)
+
+
+@pytest.mark.parametrize("code", [errno.EDQUOT, errno.EIO, errno.EROFS, errno.EACCES])
+def test_fault_02_a_save_that_failed_is_never_reported_as_saved(
+    tmp_path: Path, data: Path, code: int
+) -> None:
+    disk = FullDisk(code)
+    disk.full = True
+    run = Run.new(tmp_path / "run", small_experiment(data))
+    with pytest.raises(CannotWrite, match="NOT saved"):
+        run.start(at_step(3, Save(), Stop()), files=disk)
+    assert not of(CheckpointSaved, run)
+    answers = [event for event in of(CommandApplied, run) if event.command == "save"]
+    assert answers[0].refused.startswith("not saved")
+
+
+def test_fault_05_a_truncated_checkpoint_falls_back_and_says_so(tmp_path: Path, data: Path) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data, checkpoint={"every_steps": 4}))
+    run.start()
+    newest = read_manifests(run.directory.checkpoints)[-1]
+    path = run.directory.checkpoints / newest.file
+    os.truncate(path, newest.size_bytes // 2)
+    checkpoint, notes = choose_checkpoint(run.directory.checkpoints, "last", "small")
+    assert checkpoint.manifest.step < newest.step or checkpoint.manifest.file != newest.file
+    assert "truncated" in notes[0]
+    assert newest.file in notes[0]
+    with pytest.raises(CheckpointUnusable, match="resume small --from best, or --from STEP"):
+        choose_checkpoint(run.directory.checkpoints, str(newest.step), "small")
+
+
+def test_fault_07_a_checkpoint_of_another_model_is_refused_with_the_first_differences(
+    tmp_path: Path, data: Path
+) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data))
+    run.start(at_step(3, Stop()))
+    before = sorted(run.directory.path.rglob("*"))
+    other = Run(small_experiment(data, model={"type": "mlp", "layers": [9]}), run.directory, [])
+    checkpoint, _ = choose_checkpoint(run.directory.checkpoints, "last", "small")
+    with pytest.raises(CheckpointUnusable, match=r"another model: .*\(8, 16\).*\(9, 16\)"):
+        check_fits(other.task().model, checkpoint.content["model"])
+    assert sorted(run.directory.path.rglob("*")) == before
+
+
+def test_fault_10_another_thread_count_is_noted_as_not_bitwise(tmp_path: Path, data: Path) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data, training={"threads": 1}))
+    run.start(at_step(3, Stop()))
+    run.experiment = small_experiment(data, training={"threads": 2})
+    assert run.resume().state == "finished"
+    notes = of(RunStarted, run)[-1].notes
+    assert any("not bitwise: threads was 1, is 2" in note for note in notes)
+
+
+def test_fault_13_without_any_checkpoint_metrics_are_not_doubled(
+    tmp_path: Path, data: Path
+) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data))
+    disk = FullDisk()
+    disk.full = True
+    with pytest.raises(CannotWrite):
+        run.start(at_step(3, Stop()), files=disk)
+    assert run.lines()
+    assert run.start().state == "finished"
+    assert [line["step"] for line in run.lines()] == list(range(1, 13))
+
+
+def poisoned(step: int) -> React:
+    """A learning rate so high that the numbers leave what a float can hold."""
+    return at_step(step, Set(key="optimizer.lr", value=1e4), Set(key="training.max_steps", value=60))
+
+
+def exploding(data: Path, **training: Any) -> Any:
+    return small_experiment(
+        data,
+        model={"type": "linear"},
+        optimizer={"type": "sgd", "lr": 0.01, "momentum": 0.9, "weight_decay": 100.0},
+        schedule={"type": "constant"},
+        early_stopping={"patience": None},
+        training={"grad_clip_norm": None, "epochs": None, "max_steps": 60, **training},
+        checkpoint={"every_steps": 2},
+    )
+
+
+def test_fault_15_numbers_that_are_not_finite_stop_and_keep_the_last_good_state(
+    tmp_path: Path, data: Path
+) -> None:
+    run = Run.new(tmp_path / "run", exploding(data))
+    outcome = run.start(poisoned(6))
+    assert (outcome.state, outcome.exit_code) == ("failed", 1)
+    fault = of(NonFinite, run)[0]
+    assert 0 < len(fault.rows) <= 20
+    assert f"step {fault.step}" in outcome.reason
+    newest = read_manifests(run.directory.checkpoints)[-1]
+    assert newest.step < fault.step
+    for manifest in read_manifests(run.directory.checkpoints):
+        weights = read_checkpoint(run.directory.checkpoints, manifest).content["model"]
+        assert all(tensor.isfinite().all() for tensor in weights.values())
+    bad = next(line for line in run.lines() if line["step"] == fault.step)
+    assert bad["train/loss"] is None or bad["grad_norm"] is None
+    assert outcome.best is None or outcome.best["step"] < fault.step
+
+
+def test_fault_15_pause_goes_back_to_the_last_good_state(tmp_path: Path, data: Path) -> None:
+    run = Run.new(tmp_path / "run", exploding(data, on_nonfinite="pause"))
+
+    def mend(event: Event) -> Sequence[Command]:
+        if isinstance(event, StateChanged) and event.state == "paused":
+            assert "resume goes back to step" in event.reason
+            return (
+                Set(key="optimizer.lr", value=1e-5),
+                Set(key="optimizer.weight_decay", value=0.0),
+                Resume(),
+            )
+        return ()
+
+    outcome = run.start(both(poisoned(6), mend))
+    assert (outcome.state, outcome.step) == ("finished", 60)
+    assert [line["step"] for line in run.lines()] == list(range(1, 61))
+    assert (run.directory.discarded / "1" / "metrics.jsonl").exists()
+
+
+def test_fault_16_a_gradient_that_is_not_finite_counts_like_a_loss(
+    tmp_path: Path, data: Path
+) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data))
+    task = run.task()
+    hook_calls = 0
+
+    def poison(grad: torch.Tensor) -> torch.Tensor:
+        nonlocal hook_calls
+        hook_calls += 1
+        return grad * float("nan") if hook_calls == 5 else grad
+
+    next(task.model.parameters()).register_hook(poison)
+    from tui_trainer.runs.control import Control
+    from tui_trainer.training.context import Fresh
+    from tui_trainer.training.loop import train
+
+    outcome = train(task, Fresh(), Control(), run.events.append, run.directory)
+    assert outcome.exit_code == 1
+    # Two micro-batches a step, the third step being of one alone: the fifth call is in step 3.
+    assert of(NonFinite, run)[0].step == 3
+    assert "gradient norm is nan" in outcome.reason
+    assert not read_manifests(run.directory.checkpoints)
+
+
+def test_fault_32_a_deleted_run_directory_pauses_and_is_made_anew(
+    tmp_path: Path, data: Path
+) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data))
+    whole = Run.new(tmp_path / "whole", small_experiment(data))
+    whole.start()
+
+    def delete(event: Event) -> Sequence[Command]:
+        if isinstance(event, StepsTaken) and event.step == 5:
+            shutil.rmtree(run.directory.path)
+        if isinstance(event, StateChanged) and event.state == "paused":
+            assert "is gone" in event.reason
+            assert not run.directory.path.exists()
+            return (Resume(),)
+        return ()
+
+    outcome = run.start(delete)
+    assert outcome.state == "finished"
+    assert run.directory.config.exists()
+    assert 5 in {manifest.step for manifest in read_manifests(run.directory.checkpoints)}
+    assert [line["step"] for line in run.lines()] == list(range(5, 13))
+    assert same(run.final()["model"], whole.final()["model"])
+
+
+def test_a_setting_that_is_not_live_is_refused_with_the_reason(tmp_path: Path, data: Path) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data))
+    run.start(
+        at_step(
+            2,
+            Set(key="training.batch_size", value=5),
+            Set(key="optimizer.lrr", value=5),
+            Set(key="optimizer.lr", value=-1),
+        )
+    )
+    refused = [event.refused for event in of(CommandApplied, run)]
+    assert "cannot be edited while training" in refused[0]
+    assert "did you mean 'optimizer.lr'" in refused[1]
+    assert "greater than 0" in refused[2]
+    assert not run.directory.edits.exists()
+
+
+def test_a_longer_horizon_is_told_of(tmp_path: Path, data: Path) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data))
+    outcome = run.start(at_step(6, Set(key="training.epochs", value=6)))
+    assert outcome.step == 18
+    assert any("schedule now ends at step 18" in event.text for event in of(Notice, run))
+
+
+def test_edits_are_on_the_disk_with_step_old_and_new(tmp_path: Path, data: Path) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data))
+    run.start(at_step(6, Set(key="optimizer.lr", value=0.5, origin="a test")))
+    record = json.loads(run.directory.edits.read_text())
+    assert (record["apply_at_step"], record["old"], record["new"]) == (6, 0.01, 0.5)
+    assert record["origin"] == "a test"
+
+
+def test_a_resume_on_changed_data_is_noted(tmp_path: Path, data: Path) -> None:
+    mine = tmp_path / "mine.csv"
+    shutil.copy(data, mine)
+    run = Run.new(tmp_path / "run", small_experiment(mine))
+    run.start(at_step(3, Stop()))
+    lines = mine.read_text().splitlines()
+    mine.write_text("\n".join(["0" + lines[0], *lines[1:]]) + "\n")
+    run.resume()
+    assert any("the data changed" in note for note in of(RunStarted, run)[-1].notes)
+
+
+def test_batch_norm_on_a_batch_of_one_is_refused_before_training(
+    tmp_path: Path, data: Path
+) -> None:
+    experiment = small_experiment(
+        data,
+        model={"type": "mlp", "layers": [8], "norm": "batch"},
+        training={"batch_size": 47},
+    )
+    with pytest.raises(BadInput, match="batch of one"):
+        Run.new(tmp_path / "run", experiment).task()
