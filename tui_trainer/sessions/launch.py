@@ -162,12 +162,13 @@ def _build(
     import torch
 
     from tui_trainer.training.ranks import SingleRank
-    from tui_trainer.training.task import build
+    from tui_trainer.training.task import build, warm_up
 
     device = choose_device(experiment.training.device)
     threads = experiment.training.threads or default_threads()
     training = experiment.training.model_copy(update={"threads": threads})
     placed = replace(experiment, training=training)
+    warm_up()
     return build(placed, SingleRank(), torch.device(device.torch_name), fitted), device
 
 

@@ -97,6 +97,17 @@ def build(
     )
 
 
+def warm_up() -> None:
+    """Take a step with an optimizer that is thrown away, since the first one imports for a second.
+
+    Draws no random numbers.
+    """
+    parameter = nn.Parameter(torch.zeros(1))
+    optimizer = optim.AdamW([parameter], fused=True)
+    parameter.grad = torch.zeros(1)
+    optimizer.step()
+
+
 def _check_monitor(experiment: Experiment, dataset: Dataset) -> None:
     name = experiment.checkpoint.monitor
     if dataset.task not in METRICS[name].tasks:
