@@ -17,9 +17,9 @@ from tui_trainer.config.experiment import Experiment, Place, Tree, resolve
 from tui_trainer.runs.commands import Command, Set
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
+from tui_trainer.runs.edits import read_edits
 from tui_trainer.runs.events import Event
 from tui_trainer.runs.manifests import read_manifests
-from tui_trainer.sessions.launch import read_edits
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
 from tui_trainer.training.context import Fresh, Resume, Start
 from tui_trainer.training.ending import Outcome
@@ -45,7 +45,7 @@ def write_images(path: Path, rows: int = 72, side: int = 4, classes: int = 3) ->
     return path
 
 
-def small_experiment(data: Path, **sections: dict[str, Any]) -> Experiment:
+def small_experiment(data: Path, **sections: Any) -> Experiment:
     """12 steps in 3 epochs, with accumulation, dropout, augmentation and clipping."""
     values: dict[str, Any] = {
         "dataset": {
@@ -103,7 +103,9 @@ class Run:
         """Go on from a checkpoint, as a new process would."""
         checkpoint, _ = choose_checkpoint(self.directory.checkpoints, which, "small")
         step = checkpoint.manifest.step
-        edits = [e for e in read_edits(self.directory) if not drop_edits or e.apply_at_step <= step]
+        edits = [
+            e for e in read_edits(self.directory.edits) if not drop_edits or e.apply_at_step <= step
+        ]
         scramble()
         start = Resume(checkpoint, tuple(edits), 1)
         return self._train(start, react, checkpoint.content["preprocessing"])

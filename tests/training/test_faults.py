@@ -154,7 +154,9 @@ def test_fault_13_without_any_checkpoint_metrics_are_not_doubled(
 
 def poisoned(step: int) -> React:
     """A learning rate so high that the numbers leave what a float can hold."""
-    return at_step(step, Set(key="optimizer.lr", value=1e4), Set(key="training.max_steps", value=60))
+    return at_step(
+        step, Set(key="optimizer.lr", value=1e4), Set(key="training.max_steps", value=60)
+    )
 
 
 def exploding(data: Path, **training: Any) -> Any:
@@ -219,7 +221,7 @@ def test_fault_16_a_gradient_that_is_not_finite_counts_like_a_loss(
         hook_calls += 1
         return grad * float("nan") if hook_calls == 5 else grad
 
-    next(task.model.parameters()).register_hook(poison)
+    next(task.model.parameters()).register_hook(poison)  # type: ignore[no-untyped-call]
     from tui_trainer.runs.control import Control
     from tui_trainer.training.context import Fresh
     from tui_trainer.training.loop import train

@@ -69,9 +69,12 @@ class _Through:
     def __init__(self, descriptor: int, files: Files) -> None:
         self._descriptor = descriptor
         self._files = files
+        self.size_bytes = 0
+        """What was asked to be written, the call that failed included."""
 
     def write(self, data: bytes) -> int:
-        view = memoryview(data)
+        view = memoryview(data).cast("B")
+        self.size_bytes += len(view)
         while view:
             view = view[self._files.write(self._descriptor, view) :]
         return len(data)
@@ -92,11 +95,13 @@ def publish(
         CannotWrite: with what is needed and what is free; `path` is as it was before.
     """
     temporary = path.with_name(f"{PREFIX}{os.getpid()}-{path.name}")
+    through: _Through | None = None
     try:
         with contextlib.suppress(FileNotFoundError):
             files.unlink(temporary)
         with files.open_new(temporary) as file:
-            write(_Through(file.fileno(), files))  # type: ignore[arg-type]
+            through = _Through(file.fileno(), files)
+            write(through)  # type: ignore[arg-type]
             files.fsync(file.fileno())
             size = os.fstat(file.fileno()).st_size
         if verify is not None:
@@ -105,7 +110,7 @@ def publish(
         files.fsync_directory(path.parent)
     except OSError as error:
         _remove(files, temporary)
-        raise cannot_write(path, error) from error
+        raise cannot_write(path, error, through.size_bytes if through else 0) from error
     except BaseException:
         _remove(files, temporary)
         raise
@@ -117,16 +122,24 @@ def write_atomically(path: Path, data: bytes, files: Files | None = None) -> Non
     publish(files or Files(), path, lambda file: _ignore(file.write(data)))
 
 
-def cannot_write(path: Path, error: OSError) -> CannotWrite:
-    """The error in words: which file, why, and what is free where the disk is full."""
+def cannot_write(path: Path, error: OSError, needed_bytes: int = 0) -> CannotWrite:
+    """The error in words: which file, why, what is needed and free where the disk is full."""
     why = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        folder = path.parent
+        needed = f"at least {needed_bytes / 2**20:,.1f} MB needed, " if needed_bytes else ""
+        why += f"; {needed}{_free(path)}free some space or use another --runs-dir"
+    return CannotWrite(f"{path}: cannot be written: {why}")
+
+
+def _free(path: Path) -> str:
+    """What is free where the file should be; nothing when even that cannot be asked."""
+    folder = path.parent
+    try:
         while not folder.exists() and folder != folder.parent:
             folder = folder.parent
-        free_mb = shutil.disk_usage(folder).free / 2**20
-        why += f"; {free_mb:,.1f} MB free there; free some space or use another --runs-dir"
-    return CannotWrite(f"{path}: cannot be written: {why}")
+        return f"{shutil.disk_usage(folder).free / 2**20:,.1f} MB free there; "
+    except OSError:
+        return ""
 
 
 def sweep_temporaries(directory: Path) -> None:

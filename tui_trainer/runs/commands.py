@@ -93,6 +93,7 @@ def to_dict(command: Command) -> dict[str, Any]:
 
 
 _SHORT = 200
+_MOST_SIGNAL = 64
 _TYPES: dict[str, tuple[type, ...]] = {
     "origin": (str,),
     "id": (str,),
@@ -118,9 +119,19 @@ def from_dict(data: object) -> Command:
     for key, value in fields.items():
         if key not in kind.__dataclass_fields__:
             raise BadInput(f"command {name}: unknown key {key!r:.{_SHORT}}")
-        if not isinstance(value, _TYPES[key]) or (isinstance(value, str) and len(value) > _SHORT):
+        if not _fits(key, value):
             raise BadInput(f"command {name}: {key} cannot be {value!r:.{_SHORT}}")
     try:
         return kind(**fields)
     except TypeError as error:
         raise BadInput(f"command {name}: {error}") from error
+
+
+def _fits(key: str, value: object) -> bool:
+    """Whether a field may have this value; True is no number, and a signal is one that exists."""
+    kinds = _TYPES[key]
+    if isinstance(value, bool):
+        return bool in kinds
+    if key == "signal" and isinstance(value, int):
+        return 0 < value <= _MOST_SIGNAL
+    return isinstance(value, kinds) and not (isinstance(value, str) and len(value) > _SHORT)

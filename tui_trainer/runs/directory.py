@@ -121,10 +121,18 @@ def run_names(runs_dir: Path) -> list[str]:
     with contextlib.suppress(OSError), os.scandir(runs_dir) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False) and is_safe_name(entry.name):
-                with contextlib.suppress(OSError):
-                    marker = os.stat(os.path.join(entry.path, "config.yaml"))
-                    found.append((marker.st_mtime_ns, entry.name))
+                made_ns = _made_ns(entry.path)
+                if made_ns is not None:
+                    found.append((made_ns, entry.name))
     return [name for _, name in sorted(found, reverse=True)]
+
+
+def _made_ns(path: str) -> int | None:
+    """When a run was made, by its oldest file that is there; None when it is no run."""
+    for name in ("config.yaml", "status.json", "lock"):
+        with contextlib.suppress(OSError):
+            return os.stat(os.path.join(path, name)).st_mtime_ns
+    return None
 
 
 def open_run(reference: str, runs_dir: Path) -> RunDirectory:
@@ -134,9 +142,10 @@ def open_run(reference: str, runs_dir: Path) -> RunDirectory:
         BadInput: there is none, or more than one; with the names that come near.
     """
     if os.sep in reference:
-        path = Path(reference).expanduser()
-        if (path / "config.yaml").is_file():
-            return RunDirectory(path.absolute())
+        with contextlib.suppress(OSError, RuntimeError, ValueError):
+            path = Path(reference).expanduser()
+            if (path / "config.yaml").is_file():
+                return RunDirectory(path.absolute())
         raise BadInput(f"{clean(reference)}: not the directory of a run (it has no config.yaml)")
     names = run_names(runs_dir)
     if reference in ("last", "latest") and names:
@@ -153,21 +162,34 @@ def open_run(reference: str, runs_dir: Path) -> RunDirectory:
     raise BadInput(f"no run {shown!r} in {runs_dir}{suggest(reference, names)}{newest}")
 
 
-def set_aside(run: RunDirectory, later: Sequence[Path], metrics_bytes: int, files: Files) -> Path:
-    """Move what lies after a checkpoint into discarded/<n>/, and return that folder.
+def set_aside(
+    run: RunDirectory, later: Sequence[Path], metrics_bytes: int, files: Files
+) -> Path | None:
+    """Move what lies after a checkpoint into discarded/<n>/, and return that folder if need be.
 
-    The tail of the metrics is copied and durable before it is cut off, and files are moved one by
-    one, so that a crash at any point loses nothing, and repeating the call completes it.
+    Checkpoints go first, the last of `later` first, and durably; then the tail of the metrics is
+    copied, and then cut off. So at any point of a crash the newest checkpoint still has all its
+    metrics, and repeating the call completes it.
 
     Raises:
-        CannotWrite: with the run still whole.
+        CannotWrite: with every checkpoint in one of the two places, and no metrics lost.
     """
+    size = run.metrics.stat().st_size if run.metrics.exists() else 0
+    moving = [path for path in reversed(later) if path.exists()]
+    if size <= metrics_bytes and not moving:
+        return None
     folder = _next_folder(run.discarded)
     try:
         if not run.discarded.is_dir():
             files.mkdir(run.discarded)
+            files.fsync_directory(run.path)
         files.mkdir(folder)
-        size = run.metrics.stat().st_size if run.metrics.exists() else 0
+        files.fsync_directory(run.discarded)
+        for path in moving:
+            files.replace(path, folder / path.name)
+        for changed in {path.parent for path in moving}:
+            files.fsync_directory(folder)
+            files.fsync_directory(changed)
         if size > metrics_bytes:
             publish(
                 files, folder / "metrics.jsonl", lambda file: _copy_tail(run, file, metrics_bytes)
@@ -178,10 +200,6 @@ def set_aside(run: RunDirectory, later: Sequence[Path], metrics_bytes: int, file
                 files.fsync(descriptor)
             finally:
                 os.close(descriptor)
-        for path in later:
-            if path.exists():
-                files.replace(path, folder / path.name)
-        files.fsync_directory(folder)
     except OSError as error:
         raise cannot_write(folder, error) from error
     return folder

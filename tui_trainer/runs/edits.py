@@ -6,14 +6,17 @@ step n is in force from step n + 1.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from tui_trainer.config.errors import BadInput
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.live import edited
+from tui_trainer.runs.atomic import cannot_write, write_atomically
 from tui_trainer.runs.commands import Scalar
+from tui_trainer.runs.journal import append_durably, encode, read_records
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +31,6 @@ class Edit:
     origin: str
 
 
-def to_record(edit: Edit) -> dict[str, Any]:
-    """The edit as a line of edits.jsonl."""
-    return asdict(edit)
-
-
 def from_record(record: dict[str, Any]) -> Edit:
     """An edit from a line; BadInput when it is not one."""
     try:
@@ -42,6 +40,27 @@ def from_record(record: dict[str, Any]) -> Edit:
     if not isinstance(edit.apply_at_step, int) or not isinstance(edit.key, str):
         raise BadInput("edits.jsonl: not an edit: apply_at_step is a number and key a text")
     return edit
+
+
+def record_edit(path: Path, edit: Edit) -> None:
+    """Append an edit to edits.jsonl and wait until it is on the disk; raises CannotWrite."""
+    try:
+        append_durably(path, asdict(edit))
+    except OSError as error:
+        raise cannot_write(path, error) from error
+
+
+def read_edits(path: Path) -> list[Edit]:
+    """The edits of a file in the order of their steps; BadInput when a line is not an edit."""
+    if not path.exists():
+        return []
+    edits = [from_record(record) for _, record in read_records(path)]
+    return sorted(edits, key=lambda edit: edit.apply_at_step)
+
+
+def rewrite_edits(path: Path, edits: Sequence[Edit]) -> None:
+    """Replace the file by these edits, at once; raises CannotWrite."""
+    write_atomically(path, encode([asdict(edit) for edit in edits]))
 
 
 def in_force(experiment: Experiment, edits: Iterable[Edit]) -> Experiment:

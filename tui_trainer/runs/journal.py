@@ -5,6 +5,7 @@ Layer: runs. Numbers that are not finite are written as null, so that every line
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
 import os
@@ -16,6 +17,7 @@ from typing import Any
 from tui_trainer.runs.atomic import Files
 
 MOST_PENDING_BYTES = 64 * 2**20
+_MOST_UNSYNCED_BYTES = 4 * 2**20
 
 
 def encode(records: Sequence[dict[str, Any]]) -> bytes:
@@ -42,7 +44,8 @@ def _finite(value: Any) -> Any:
 class Journal:
     """Appends to one file; of a write that fails nothing stays, and it is tried again later.
 
-    Thread-safe. On opening, a torn last line (a crash while writing) is cut off.
+    Thread-safe. On opening, a torn end (a crash while writing) is cut off. Offsets never lie:
+    blanks stand in for lines that had to be given up.
     """
 
     def __init__(self, path: Path, files: Files | None = None) -> None:
@@ -50,10 +53,17 @@ class Journal:
         self._path = path
         self._lock = threading.Lock()
         self._pending = bytearray()
+        self._unsynced = bytearray()
+        self._gap_bytes = 0
+        self._torn = False
+        """Whether there may be half a line after `length`."""
         self.dropped_bytes = 0
         """What was given up because the disk took nothing for too long."""
         self.torn_bytes = 0
         """What was cut off when the file was opened."""
+        self._named = False
+        """Whether the file's name is known to be on the disk."""
+        self._descriptor = -1
         self._open()
 
     @property
@@ -76,10 +86,30 @@ class Journal:
             self._flush()
 
     def sync(self) -> None:
-        """Write what is pending and make the file durable; raises OSError."""
+        """Write what is pending and make the file durable.
+
+        Raises:
+            OSError: what came since the last sync may be lost; it is taken back and pending again,
+                because the kernel may forget it and let the next fsync succeed
+                (https://lwn.net/Articles/752063).
+        """
         with self._lock:
             self._flush()
-            self._files.fsync(self._descriptor)
+            try:
+                self._files.fsync(self._descriptor)
+                if not self._named:
+                    # A new file's name must not be lost with the power either.
+                    self._files.fsync_directory(self._path.parent)
+                    self._named = True
+            except OSError:
+                self._length -= len(self._unsynced)
+                self._pending[:0] = self._unsynced
+                self._torn = True
+                with contextlib.suppress(OSError):
+                    self._cut()
+                raise
+            finally:
+                self._unsynced.clear()
 
     def reopen(self) -> None:
         """Open the file by its name again; raises OSError, with the old one still open."""
@@ -89,12 +119,20 @@ class Journal:
             os.close(old)
 
     def _open(self) -> None:
-        self._descriptor = self._files.open_append(self._path)
-        size = os.fstat(self._descriptor).st_size
-        self._length = whole_length(self._path)
-        self.torn_bytes = size - self._length
-        if self.torn_bytes:
-            self._files.truncate(self._descriptor, self._length)
+        descriptor = self._files.open_append(self._path)
+        try:
+            size = os.fstat(descriptor).st_size
+            length = whole_length(self._path)
+            if size > length:
+                self._files.truncate(descriptor, length)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._descriptor, self._length = descriptor, length
+        self.torn_bytes = size - length
+        self._torn = False
+        self._named = size > 0
+        self._unsynced.clear()
 
     def close(self) -> None:
         """Close the file; what is still pending is lost."""
@@ -103,46 +141,75 @@ class Journal:
                 os.close(self._descriptor)
                 self._descriptor = -1
 
-    def _flush(self) -> None:
-        try:
-            while self._pending:
-                written = self._files.write(self._descriptor, bytes(self._pending))
-                if self._pending[written - 1] != 0x0A and written < len(self._pending):
-                    # A short write ends in the middle of a line: go on at once, or undo it.
-                    rest = self._pending[written:]
-                    whole = self._files.write(self._descriptor, bytes(rest))
-                    if whole < len(rest):
-                        raise OSError(28, "No space left on device")
-                    written += whole
-                self._length += written
-                del self._pending[:written]
-        except OSError:
+    def _cut(self) -> None:
+        if self._torn:
             self._files.truncate(self._descriptor, self._length)
+            self._torn = False
+
+    def _flush(self) -> None:
+        # What an earlier failure left must be gone first, or the next line is glued to it.
+        self._cut()
+        blanks = b" " * (self._gap_bytes - 1) + b"\n" if self._gap_bytes else b""
+        data = blanks + bytes(self._pending)
+        if not data:
+            return
+        self._torn = True
+        try:
+            rest = memoryview(data)
+            while rest:
+                rest = rest[self._files.write(self._descriptor, rest) :]
+        except OSError:
+            with contextlib.suppress(OSError):
+                self._cut()
             raise
+        self._torn = False
+        self._length += len(data)
+        self._pending.clear()
+        self._gap_bytes = 0
+        self._unsynced += data
+        excess = len(self._unsynced) - _MOST_UNSYNCED_BYTES
+        if excess > 0:
+            del self._unsynced[: self._unsynced.find(b"\n", excess - 1) + 1]
 
     def _give_up_oldest(self) -> None:
-        while len(self._pending) > MOST_PENDING_BYTES:
-            end = self._pending.find(b"\n") + 1
+        excess = len(self._pending) - MOST_PENDING_BYTES
+        if excess > 0:
+            end = self._pending.find(b"\n", excess - 1) + 1
             self.dropped_bytes += end
+            self._gap_bytes += end
             del self._pending[:end]
 
 
 def whole_length(path: Path, chunk: int = 1 << 16) -> int:
-    """Length of the file up to and with the last line end; zeros after a power cut are no line."""
+    """Length of the file up to the end of the last whole line.
+
+    NULs, which a power cut leaves where data should be, make no line, with a line end or without.
+    """
     with path.open("rb") as file:
         end = file.seek(0, os.SEEK_END)
+        border = 0
+        nul = False
         while end > 0:
             begin = max(end - chunk, 0)
             file.seek(begin)
-            found = file.read(end - begin).rfind(b"\n")
-            if found >= 0:
-                return begin + found + 1
+            block = file.read(end - begin)
+            while (found := block.rfind(b"\n")) >= 0:
+                nul = nul or b"\0" in block[found + 1 :]
+                if border and not nul:
+                    return border
+                border, nul = begin + found + 1, False
+                block = block[:found]
+            nul = nul or b"\0" in block
             end = begin
-    return 0
+    return 0 if nul else border
 
 
 def append_durably(path: Path, record: dict[str, Any], files: Files | None = None) -> None:
-    """Append one record and wait until it is on the disk; raises OSError."""
+    """Append one record and wait until it is on the disk.
+
+    Raises:
+        OSError: the record is not in the file.
+    """
     journal = Journal(path, files)
     try:
         journal.append([record])
@@ -157,14 +224,17 @@ def read_records(path: Path, start: int = 0) -> Iterator[tuple[int, dict[str, An
     Stops before a torn last line; a line in the middle that is no record is passed over.
     """
     with path.open("rb") as file:
-        offset = file.seek(start)
+        offset = file.seek(max(start - 1, 0))
+        if start > 0:
+            # A start inside a line begins at the next one.
+            offset += len(file.readline())
         for line in file:
             if not line.endswith(b"\n"):
                 return
             offset += len(line)
             try:
                 record = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(record, dict):
                 yield offset, record

@@ -22,11 +22,27 @@ from tui_trainer.config.errors import BadInput
 from tui_trainer.config.text import clean
 from tui_trainer.runs.atomic import cannot_write
 
+_TAKEN = (errno.EAGAIN, errno.EACCES)
+"""Network file systems emulate flock by fcntl, which may answer with the second."""
 _UNSUPPORTED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 _TRIES = 5
 _BETWEEN_S = 0.05
 
 Flock = Callable[[int, int], None]
+
+_held: set[int] = set()
+"""Descriptors of this process's locks."""
+
+
+def _let_go_in_child() -> None:
+    """A forked child would keep the lock alive beyond its parent's death."""
+    for descriptor in _held:
+        with contextlib.suppress(OSError):
+            os.close(descriptor)
+    _held.clear()
+
+
+os.register_at_fork(after_in_child=_let_go_in_child)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +60,7 @@ class RunLock:
     def __init__(self, path: Path, descriptor: int, note: str = "") -> None:
         self._path = path
         self._descriptor = descriptor
+        _held.add(descriptor)
         self.note = note
         """Set where the file system has no flock, and a lock file has to do."""
 
@@ -51,22 +68,23 @@ class RunLock:
     def acquire(path: Path, flock: Flock = fcntl.flock) -> RunLock:
         """Take the lock; BadInput names the process that has it."""
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+            # A link here would have its target overwritten by the text of the lock.
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            descriptor = os.open(path, flags, 0o644)
         except OSError as error:
             raise cannot_write(path, error) from error
         for left in reversed(range(_TRIES)):
             try:
                 flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 break
-            except BlockingIOError:
+            except OSError as error:
                 # A reader may be probing for the blink of an eye.
-                if left:
+                if error.errno in _TAKEN and left:
                     threading.Event().wait(_BETWEEN_S)
                     continue
                 os.close(descriptor)
-                raise _refusal(path) from None
-            except OSError as error:
-                os.close(descriptor)
+                if error.errno in _TAKEN:
+                    raise _refusal(path) from None
                 if error.errno in _UNSUPPORTED:
                     return _by_file(path)
                 raise cannot_write(path, error) from error
@@ -81,24 +99,30 @@ class RunLock:
         """
         if self._descriptor >= 0 and not self._path.exists() and self._path.parent.is_dir():
             again = RunLock.acquire(self._path)
-            os.close(self._descriptor)
+            self._close()
             self._descriptor = again._descriptor
 
     def release(self) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        if self._descriptor in _held:
+            self._close()
             if self.note:
                 with contextlib.suppress(OSError):
                     os.unlink(_exclusive(self._path))
+
+    def _close(self) -> None:
+        _held.discard(self._descriptor)
+        os.close(self._descriptor)
+        self._descriptor = -1
 
 
 def read_holder(path: Path) -> Holder | None:
     """Who wrote the lock file last; None when there is nobody or it cannot be read."""
     try:
-        return Holder(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError):
+        holder = Holder(**json.loads(path.read_bytes()))
+    except (OSError, ValueError, TypeError, RecursionError):
         return None
+    right = isinstance(holder.pid, int) and 0 < holder.pid < 2**31
+    return holder if right and isinstance(holder.host, str) else None
 
 
 def is_held(path: Path, flock: Flock = fcntl.flock) -> bool:
@@ -109,15 +133,14 @@ def is_held(path: Path, flock: Flock = fcntl.flock) -> bool:
             holder is None or holder.host != socket.gethostname() or psutil.pid_exists(holder.pid)
         )
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+        # To read is enough: the run may be another user's.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError:
         return False
     try:
         flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return False
+    except OSError as error:
+        return error.errno in _TAKEN
     finally:
         os.close(descriptor)
     return False

@@ -19,13 +19,15 @@ from typing import Any
 
 from tui_trainer.config.errors import BadInput
 from tui_trainer.config.text import clean
-from tui_trainer.runs.atomic import write_atomically
-from tui_trainer.runs.commands import Command, from_dict, to_dict
+from tui_trainer.runs.atomic import cannot_write, write_atomically
+from tui_trainer.runs.commands import Command, from_dict, new_id, to_dict
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.journal import read_records
 
 MOST_BYTES = 64 * 1024
-_NAME = re.compile(r"\d{20}-[0-9a-f]{1,64}\.json")
+_NAME = re.compile(r"\d{8,20}-[0-9a-f]{1,64}\.json")
+_REJECTED = "rejected"
+_LAST = 10**20 - 1
 
 
 @dataclass(slots=True)
@@ -41,33 +43,63 @@ class Mailbox:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._told: set[str] = set()
 
     def take(self) -> Mail:
         """Read and remove the commands; never raises for what somebody else put there."""
         mail = Mail()
-        try:
-            names = sorted(entry for entry in os.listdir(self._folder) if entry.endswith(".json"))
-        except OSError:
-            return mail
-        for name in names:
-            if name.startswith("."):
-                continue
+        for name in self._names():
             path = self._folder / name
             try:
-                mail.commands.append(_read(path))
-                path.unlink()
+                command = _read(path)
             except BadInput as error:
-                self._reject(path)
-                mail.rejected.append(f"control/{clean(name, 80)}: {clean(str(error), 200)}")
-            except OSError:
+                self._reject(path, str(error), mail)
                 continue
+            except FileNotFoundError:
+                continue
+            except OSError as error:
+                self._reject(path, error.strerror or str(error), mail)
+                continue
+            try:
+                path.unlink()
+            except OSError as error:
+                # Obeyed now, it would be obeyed again at every look.
+                self._tell(name, f"not obeyed: it cannot be removed ({error.strerror})", mail)
+                continue
+            mail.commands.append(command)
         return mail
 
-    def _reject(self, path: Path) -> None:
-        aside = self._folder / "rejected"
+    def clear(self) -> list[str]:
+        """Throw away what was sent to an earlier life of the run; says what it was.
+
+        To be called once, right after the lock was taken.
+        """
+        mail = Mail()
+        for name in self._names():
+            self._reject(self._folder / name, "sent to an earlier life of the run", mail)
+        return mail.rejected
+
+    def _names(self) -> list[str]:
+        """What lies in the box, in the order of sending, without what is still being written."""
+        try:
+            found = os.listdir(self._folder)
+        except OSError:
+            return []
+        names = [name for name in found if not name.startswith(".") and name != _REJECTED]
+        return sorted(names, key=lambda name: (len(name.partition("-")[0]), name))
+
+    def _reject(self, path: Path, reason: str, mail: Mail) -> None:
+        aside = self._folder / _REJECTED
+        self._tell(path.name, reason, mail)
         with contextlib.suppress(OSError):
-            aside.mkdir(exist_ok=True)
-            os.replace(path, aside / path.name)
+            aside.mkdir(mode=0o700, exist_ok=True)
+            os.rename(path, aside / f"{new_id()}-{path.name[:150]}")
+
+    def _tell(self, name: str, reason: str, mail: Mail) -> None:
+        """Report a file once, also when it cannot be moved away."""
+        if name not in self._told:
+            mail.rejected.append(f"control/{clean(name, 80)}: {clean(reason, 200)}")
+            self._told.add(name)
 
 
 def _read(path: Path) -> Command:
@@ -91,9 +123,17 @@ def _read(path: Path) -> Command:
 
 
 def send(folder: Path, command: Command) -> None:
-    """Put a command into a mailbox; raises CannotWrite."""
-    name = f"{time.time_ns():020d}-{command.id}.json"
-    write_atomically(folder / name, json.dumps(to_dict(command)).encode())
+    """Put a command into a mailbox; raises CannotWrite.
+
+    Commands are numbered after those that still wait, and not by a clock, which may jump back.
+    """
+    try:
+        waiting = [name for name in os.listdir(folder) if _NAME.fullmatch(name)]
+    except OSError as error:
+        raise cannot_write(folder, error) from error
+    number = 1 + max((int(name.partition("-")[0]) for name in waiting), default=0)
+    path = folder / f"{min(number, _LAST):08d}-{new_id()}.json"
+    write_atomically(path, json.dumps(to_dict(command)).encode())
 
 
 def wait_for(

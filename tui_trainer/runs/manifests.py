@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from tui_trainer.config.errors import BadInput, CheckpointUnusable
+from tui_trainer.runs.journal import encode
 
 FORMAT = 1
 _FILE = re.compile(r"step-(\d{8,})(?:-(\d+))?\.pt")
@@ -38,7 +39,7 @@ class Manifest:
         return int(match[2] or 1) if match else 0
 
     def to_json(self) -> bytes:
-        return (json.dumps(asdict(self), indent=1) + "\n").encode()
+        return encode([asdict(self)])
 
 
 def manifest_path(directory: Path, file: str) -> Path:
@@ -69,17 +70,27 @@ def read_manifests(directory: Path) -> list[Manifest]:
 def _read(path: Path) -> Manifest | None:
     try:
         plain = json.loads(path.read_bytes())
-        manifest = Manifest(**plain)
-    except (OSError, ValueError, TypeError):
+        # A newer format may have more keys; it is the reading of its file that refuses it.
+        known = {item.name for item in fields(Manifest)}
+        manifest = Manifest(**{key: value for key, value in plain.items() if key in known})
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return None
-    right = (
-        isinstance(manifest.step, int)
+    return manifest if _is_right(manifest, path.stem) else None
+
+
+def _is_right(manifest: Manifest, stem: str) -> bool:
+    """Whether the facts are of the right kind, and those of the file of this name."""
+    counts = (manifest.step, manifest.epoch, manifest.size_bytes, manifest.format)
+    match = _FILE.fullmatch(manifest.file) if isinstance(manifest.file, str) else None
+    return (
+        match is not None
+        and all(type(count) is int for count in counts)
+        and int(match[1]) == manifest.step
+        and manifest.file.removesuffix(".pt") == stem
         and isinstance(manifest.sha256, str)
-        and isinstance(manifest.file, str)
-        and _FILE.fullmatch(manifest.file) is not None
-        and manifest.file.removesuffix(".pt") == path.stem
+        and isinstance(manifest.best_step, int | None)
+        and isinstance(manifest.metrics, dict)
     )
-    return manifest if right else None
 
 
 def select(manifests: list[Manifest], which: str) -> list[Manifest]:

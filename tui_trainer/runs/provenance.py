@@ -30,7 +30,7 @@ def collect(
     """The facts as plain data; what cannot be found out is null."""
     return {
         "argv": list(argv),
-        "cwd": os.getcwd(),
+        "cwd": _cwd(),
         "started_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "host": socket.gethostname(),
         "user": _user(),
@@ -39,7 +39,7 @@ def collect(
         "versions": {name: _version(name) for name in PACKAGES},
         "device": device,
         "threads": threads,
-        "git": _git(Path.cwd()),
+        "git": _git(),
         **(extra or {}),
     }
 
@@ -50,7 +50,7 @@ def write_provenance(path: Path, facts: Mapping[str, Any]) -> None:
     try:
         before = json.loads(path.read_bytes())
         earlier = [*before.pop("earlier", []), before]
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         earlier = []
     plain = {**facts, **({"earlier": earlier} if earlier else {})}
     write_atomically(path, (json.dumps(plain, indent=1) + "\n").encode())
@@ -70,19 +70,27 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _git(folder: Path) -> dict[str, Any] | None:
-    """Commit and whether there are changes, of the repository around a folder."""
-    commit = _git_line(folder, "rev-parse", "HEAD")
+def _cwd() -> str | None:
+    try:
+        return os.getcwd()
+    except OSError:
+        return None
+
+
+def _git() -> dict[str, Any] | None:
+    """Commit and whether there are changes, of the repository around the working directory."""
+    commit = _git_line("rev-parse", "HEAD")
     if commit is None:
         return None
-    dirty = _git_line(folder, "status", "--porcelain", "--untracked-files=no")
+    dirty = _git_line("status", "--porcelain", "--untracked-files=no")
     return {"commit": commit, "dirty": bool(dirty)}
 
 
-def _git_line(folder: Path, *arguments: str) -> str | None:
+def _git_line(*arguments: str) -> str | None:
     try:
         done = subprocess.run(
-            ["git", "-C", str(folder), *arguments],
+            # A repository may name a program for fsmonitor, and looking must not run it.
+            ["git", "-c", "core.fsmonitor=false", *arguments],
             capture_output=True,
             text=True,
             timeout=_GIT_S,

@@ -18,6 +18,7 @@ import psutil
 from tui_trainer.runs.atomic import write_atomically
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import FINAL_STATES
+from tui_trainer.runs.journal import encode
 from tui_trainer.runs.lock import is_held, read_holder
 
 LOST_AFTER_S = 30.0
@@ -51,7 +52,7 @@ class Status:
 def write_status(path: Path, status: Status) -> None:
     """Replace the file at once; raises CannotWrite."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    write_atomically(path, (json.dumps({**asdict(status), "updated_at": now}) + "\n").encode())
+    write_atomically(path, encode([{**asdict(status), "updated_at": now}]))
 
 
 def read_status(path: Path) -> Status | None:
@@ -59,9 +60,30 @@ def read_status(path: Path) -> Status | None:
     try:
         plain: dict[str, Any] = json.loads(path.read_bytes())
         known = {item.name for item in fields(Status)}
-        return Status(**{key: value for key, value in plain.items() if key in known})
-    except (OSError, ValueError, TypeError, AttributeError):
+        found = {key: value for key, value in plain.items() if key in known}
+        return Status(**found) if all(_fits(key, found[key]) for key in found) else None
+    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return None
+
+
+_TEXTS = frozenset({"name", "state", "host", "device", "message", "updated_at"})
+_COUNTS = frozenset({"step", "epoch", "pid", "heartbeat", "generation"})
+_COUNTS_OR_NONE = frozenset({"total_steps", "best_step", "saved_step"})
+
+
+def _fits(key: str, value: object) -> bool:
+    """Whether a reader can use the value: metrics that were not finite are null."""
+    if key in _TEXTS:
+        return isinstance(value, str)
+    if key == "elapsed_s":
+        return isinstance(value, int | float)
+    if key in _COUNTS or key in _COUNTS_OR_NONE:
+        return isinstance(value, int) or (value is None and key in _COUNTS_OR_NONE)
+    if value is None:
+        return key != "validation"
+    return isinstance(value, dict) and all(
+        number is None or isinstance(number, int | float) for number in value.values()
+    )
 
 
 def conclude(run: RunDirectory, status: Status, unchanged_s: float = 0.0) -> str:
@@ -74,7 +96,9 @@ def conclude(run: RunDirectory, status: Status, unchanged_s: float = 0.0) -> str
         return status.state
     if status.host == socket.gethostname():
         if not is_held(run.lock):
-            return "crashed"
+            # It may have ended properly since `status` was read.
+            now = read_status(run.status) or status
+            return now.state if now.state in FINAL_STATES else "crashed"
         return "suspended" if _is_stopped(run) else status.state
     if unchanged_s >= CRASHED_AFTER_S:
         return "crashed"

@@ -6,7 +6,7 @@ is refused before a directory is made or touched.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,12 +18,12 @@ from tui_trainer.config.experiment import Experiment, Tree, places_of, resolve
 from tui_trainer.config.live import edited
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.reading import read_document
-from tui_trainer.runs.atomic import write_atomically
+from tui_trainer.runs.atomic import sweep_temporaries, write_atomically
 from tui_trainer.runs.commands import new_id
 from tui_trainer.runs.directory import RunDirectory, check_writable, create_run
-from tui_trainer.runs.edits import Edit, from_record, in_force, to_record
-from tui_trainer.runs.journal import append_durably, read_records
+from tui_trainer.runs.edits import Edit, in_force, read_edits, record_edit, rewrite_edits
 from tui_trainer.runs.lock import RunLock
+from tui_trainer.runs.mailbox import Mailbox
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.runs.provenance import collect, write_provenance
 from tui_trainer.runs.status import read_status
@@ -84,7 +84,6 @@ def prepare_resume(
     *,
     which: str = "last",
     drop_edits: bool = False,
-    choose: Callable[[Path, str, str], tuple[Checkpoint, list[str]]] | None = None,
 ) -> Prepared:
     """Read the checkpoint, build the task, and take the overrides as edits at its step.
 
@@ -96,6 +95,7 @@ def prepare_resume(
     experiment = _with_runtime(read_config(run), overrides)
     lock = RunLock.acquire(run.lock)
     try:
+        _tidy(run)
         return _resumed(run, lock, experiment, overrides, argv, which, drop_edits)
     except BaseException:
         lock.release()
@@ -126,7 +126,7 @@ def _resumed(
     task, device = _build(experiment, checkpoint.content["preprocessing"] if checkpoint else None)
     if checkpoint is not None:
         check_fits(task.model, checkpoint.content["model"])
-    kept = [edit for edit in read_edits(run) if not drop_edits or edit.apply_at_step <= step]
+    kept = [edit for edit in read_edits(run.edits) if not drop_edits or edit.apply_at_step <= step]
     new = _as_edits(experiment, kept, overrides, step)
     edits = (*(e for e in kept if e.apply_at_step <= step), *new)
     edits += tuple(e for e in kept if e.apply_at_step > step)
@@ -141,18 +141,20 @@ def _resumed(
         if reason and step == newest:
             hint = f"{reason}; raise the limit to go on, as in training.epochs=N"
             return replace(prepared, nothing_to_do=hint, step=step, epoch=checkpoint.manifest.epoch)
+    if drop_edits:
+        # Dropped for good: the next resume without the flag must not bring them back.
+        rewrite_edits(run.edits, kept)
     for edit in new:
-        append_durably(run.edits, to_record(edit))
+        record_edit(run.edits, edit)
     _write_provenance(run, argv, task, device)
     return prepared
 
 
-def read_edits(run: RunDirectory) -> list[Edit]:
-    """The live edits of a run, in their order of steps."""
-    if not run.edits.exists():
-        return []
-    edits = [from_record(record) for _, record in read_records(run.edits)]
-    return sorted(edits, key=lambda edit: edit.apply_at_step)
+def _tidy(run: RunDirectory) -> None:
+    """Under the lock: remove what a killed process left half written, and its unread mail."""
+    for folder in (run.path, run.checkpoints):
+        sweep_temporaries(folder)
+    Mailbox(run.control).clear()
 
 
 def _build(

@@ -14,9 +14,8 @@ from tui_trainer.config.live import edited
 from tui_trainer.runs.atomic import write_atomically
 from tui_trainer.runs.commands import Pause, Set, Stop, name_of
 from tui_trainer.runs.commands import Resume as GoOn
-from tui_trainer.runs.edits import Edit, to_record
+from tui_trainer.runs.edits import Edit, record_edit
 from tui_trainer.runs.events import CommandApplied, NonFinite, RunState
-from tui_trainer.runs.journal import append_durably
 from tui_trainer.runs.manifests import manifest_path, read_manifests
 from tui_trainer.training.baselines import baselines
 from tui_trainer.training.checkpoints import choose_checkpoint
@@ -130,9 +129,9 @@ def wait_out(t: Context) -> Resume | Outcome:
                     edit = Edit(
                         command.id, checkpoint.manifest.step, command.key, old, new, command.origin
                     )
-                    append_durably(t.run.edits, to_record(edit))
+                    record_edit(t.run.edits, edit)
                     edits.append(edit)
-                except (BadInput, OSError) as error:
+                except (BadInput, CannotWrite) as error:
                     refused = str(error)
             case Pause():
                 refused = "the run is paused already"

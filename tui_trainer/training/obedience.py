@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 
-from tui_trainer.config.errors import BadInput
+from tui_trainer.config.errors import BadInput, CannotWrite
 from tui_trainer.config.live import edited
 from tui_trainer.config.schedules import needs_horizon
 from tui_trainer.runs.commands import (
@@ -21,9 +21,8 @@ from tui_trainer.runs.commands import (
     Validate,
     name_of,
 )
-from tui_trainer.runs.edits import Edit, to_record
+from tui_trainer.runs.edits import Edit, record_edit
 from tui_trainer.runs.events import CommandApplied, Edited
-from tui_trainer.runs.journal import append_durably
 from tui_trainer.training.context import Context
 from tui_trainer.training.optimizers import retune
 from tui_trainer.training.saving import change_state, save_and_wait
@@ -95,9 +94,9 @@ def _edit(t: Context, command: Set) -> str:
     old = t.experiment.get(command.key)
     edit = Edit(command.id, t.progress.step, command.key, old, new, command.origin)
     try:
-        append_durably(t.run.edits, to_record(edit))
-    except OSError as error:
-        return f"edits.jsonl cannot be written ({error.strerror}), so the edit is not made"
+        record_edit(t.run.edits, edit)
+    except CannotWrite as error:
+        return f"the edit is not made: {error}"
     t.edits.append(edit)
     _enforce(t, edit)
     return ""

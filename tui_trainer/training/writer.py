@@ -6,6 +6,7 @@ and the trainer decides what it means; nothing is ever reported as saved that is
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 import time
@@ -63,6 +64,8 @@ class Writer:
     def __exit__(self, *exc: object) -> None:
         self._queue.put(None)
         self._thread.join()
+        with contextlib.suppress(OSError):
+            self._journal.sync()
         self._journal.close()
 
     def lines(self, data: bytes) -> None:
@@ -105,7 +108,6 @@ class Writer:
             item = self._queue.get()
             try:
                 if item is None:
-                    self._journal.sync()
                     return
                 if isinstance(item, SaveJob):
                     self._results.append(self._saved(item))
