@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 
 from tui_trainer.config.experiment import Experiment, Place, Tree, resolve
+from tui_trainer.config.writing import to_yaml
 from tui_trainer.runs.commands import Command, Set
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
@@ -90,7 +90,7 @@ class Run:
     def new(folder: Path, experiment: Experiment) -> Run:
         directory = RunDirectory(folder)
         make_skeleton(directory)
-        directory.config.write_text(yaml.safe_dump(experiment.to_dict()))
+        directory.config.write_text(to_yaml(experiment.to_dict()))
         return Run(experiment, directory, [])
 
     def start(self, react: React = lambda event: (), **options: Any) -> Outcome:

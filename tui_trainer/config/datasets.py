@@ -6,13 +6,17 @@ moves a row from one split to another.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from tui_trainer.config.registry import Registry, Spec
 from tui_trainer.config.section import Items, TypedSection, setting
 
 BUILTIN = "builtin:"
 """Prefix of a path that names a file shipped with the package."""
+
+Side = Annotated[int, Field(ge=1, le=65536)]
 
 DATASETS = Registry("dataset")
 
@@ -35,7 +39,7 @@ class PixelsSection(DatasetSection):
     """Images as rows of a CSV file: the pixels, row by row, then the label."""
 
     type: Literal["pixels"]
-    shape: Items[int] = setting((1, 8, 8), "channels, height, width", min_length=3, max_length=3)
+    shape: Items[Side] = setting((1, 8, 8), "channels, height, width", min_length=3, max_length=3)
     max_value: float = setting(255.0, "the largest value of a pixel; inputs become 0..1", gt=0)
     shift_pixels: float = setting(
         0.0, "random shift of training images, at most", unit="pixels", ge=0

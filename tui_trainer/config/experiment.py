@@ -6,6 +6,7 @@ sections and reports every problem of every section at once.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -14,6 +15,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from tui_trainer.config.composing import shown_key
 from tui_trainer.config.datasets import BUILTIN, DATASETS, DatasetSection
 from tui_trainer.config.errors import ConfigError, Problem
 from tui_trainer.config.losses import LOSSES
@@ -77,7 +79,7 @@ class Tree:
     def problem(self, path: Path_, message: str) -> Problem:
         """A problem at the place of a key."""
         place = self.place(path)
-        return Problem(message, ".".join(map(str, path)), place.source, place.line, place.column)
+        return Problem(message, shown_key(path), place.source, place.line, place.column)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,7 @@ def _section(tree: Tree, key: str, problems: list[Problem]) -> Section | None:
     if kind is None:
         registry = REGISTRIES[key]
         if "type" not in values:
-            problems.append(tree.problem((key,), f"missing; name a {key} preset or a type"))
+            problems.append(tree.problem((key,), "missing; name a preset or a type"))
             return None
         spec = registry.find(values["type"])
         if spec is None:
@@ -185,7 +187,7 @@ def _absolute(tree: Tree, key: str, kind: type[Section], values: dict[str, Any])
         value = resolved.get(name)
         if "path" in extra_of(info) and isinstance(value, str) and not value.startswith(BUILTIN):
             folder = tree.place((key, name)).folder or Path.cwd()
-            resolved[name] = str(folder / Path(value).expanduser()) if value else value
+            resolved[name] = str(folder / os.path.expanduser(value)) if value else value
     return resolved
 
 
@@ -194,8 +196,11 @@ def _translated(
 ) -> list[Problem]:
     """pydantic's errors as problems: ours for unknown and missing keys, one a key."""
     problems: dict[Path_, Problem] = {}
+    wrong_inside = {error["loc"][0] for error in errors if len(error["loc"]) > 1}
     for error in errors:
         location = error["loc"]
+        if error["type"] == "too_short" and location[0] in wrong_inside:
+            continue  # pydantic counts the right items only
         known = list(kind.model_fields)
         # What follows the field and its index is a branch of a union, not a key.
         path: Path_ = (section, *location[:2]) if len(location) > 1 else (section, *location)
@@ -220,6 +225,10 @@ def _elsewhere(section: str, word: str, known: list[str]) -> str:
     """A hint for an unknown key: a near one here, or the same one in another section."""
     for other, kind in PLAIN.items():
         if other != section and word in kind.model_fields:
+            return f" (did you mean '{other}.{word}'?)"
+    for other, registry in REGISTRIES.items():
+        keys = {name for spec in registry for name in spec.params.model_fields} - {"type"}
+        if other != section and word in keys:
             return f" (did you mean '{other}.{word}'?)"
     return suggest(word, known) or f"; there are: {', '.join(known)}"
 
@@ -262,8 +271,8 @@ def places_of(document_places: Mapping[Path_, tuple[int, int]], source: Path) ->
     """The places of a document as `Place`s, relative file names being beside it."""
     folder = source.resolve().parent
     places = {
-        path: Place(str(source), line, column, folder)
+        path: Place(clean(str(source)), line, column, folder)
         for path, (line, column) in document_places.items()
     }
-    places.setdefault((), Place(str(source), 1, None, folder))
+    places.setdefault((), Place(clean(str(source)), 1, None, folder))
     return places

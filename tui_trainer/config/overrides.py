@@ -1,7 +1,7 @@
 """Overrides of the command line: `optimizer.lr=3e-4`, `model.layers=[128,64]`, `optimizer=sgd`.
 
-Layer: config. Whole sections are replaced before single fields are set, whatever their order on
-the command line; of two overrides of the same key the later one counts.
+Layer: config. Whole sections are replaced before types, and types before other fields are set,
+whatever their order on the command line; of two overrides of a key the later one counts.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def parse_overrides(arguments: Sequence[str]) -> list[Override]:
         key, equals, text = argument.partition("=")
         section, _, name = key.partition(".")
         shown = clean(argument, 80)
-        if not equals or not key:
+        if not equals or not key or key.endswith("."):
             problems.append(Problem(f"expected KEY=VALUE, got {shown!r}", "", COMMAND_LINE))
         elif section not in SECTIONS:
             hint = suggest(section, SECTIONS) or f"; there are: {', '.join(SECTIONS)}"

@@ -6,6 +6,7 @@ never a module or a path to code, and reading one runs nothing.
 
 from __future__ import annotations
 
+import dataclasses
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -36,7 +37,7 @@ DEFAULT_EXPERIMENT = "digits-cnn"
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A preset file that was found; `hidden_by` is set when an earlier folder has the same name."""
+    """A preset file that was found, and the folder of presets it was found in."""
 
     kind: str
     name: str
@@ -52,12 +53,12 @@ def builtin_dir() -> Path:
 
 
 def search_dirs(given: Sequence[Path] = (), env: Mapping[str, str] = os.environ) -> list[Path]:
-    """Folders of presets, the first wins: given, $TUI_TRAINER_PRESETS, ./presets, user, built in."""
+    """Folders to look in, first wins: given, $TUI_TRAINER_PRESETS, ./presets, user's, built in."""
     from_env = [Path(part) for part in env.get("TUI_TRAINER_PRESETS", "").split(os.pathsep) if part]
     user = Path(platformdirs.user_config_dir("tui-trainer")) / "presets"
     found: dict[Path, None] = {}
     for folder in (*given, *from_env, Path("presets"), user, builtin_dir()):
-        found.setdefault(folder.expanduser().absolute())
+        found.setdefault(Path(os.path.expanduser(folder)).absolute())
     return list(found)
 
 
@@ -68,10 +69,10 @@ class PresetLibrary:
         self.folders = tuple(folders)
 
     def list(self, kind: str) -> list[Preset]:
-        """The presets of a kind by name; of equal names the one in the first folder."""
+        """The presets that `find` finds, by name; of equal names the one in the first folder."""
         found: dict[str, Preset] = {}
         for folder in self.folders:
-            for path in sorted((folder / f"{kind}s").glob("*.yaml")):
+            for path in _yaml_files(folder / f"{kind}s"):
                 found.setdefault(path.stem, Preset(kind, path.stem, path, folder))
         return [found[name] for name in sorted(found)]
 
@@ -80,7 +81,7 @@ class PresetLibrary:
         if is_safe_name(name):
             for folder in self.folders:
                 path = folder / f"{kind}s" / f"{name}.yaml"
-                if path.is_file():
+                if os.path.isfile(path):
                     return Preset(kind, name, path, folder)
         names = [preset.name for preset in self.list(kind)]
         there = f"there are: {', '.join(names)}" if names else "there are none"
@@ -115,12 +116,21 @@ class PresetLibrary:
         return compose(self, document, path, overrides)
 
 
+def _yaml_files(folder: Path) -> list[Path]:
+    """The files of a folder whose names can name a preset; none where it cannot be read."""
+    try:
+        paths = sorted(folder.glob("*.yaml"))
+    except (OSError, ValueError):
+        return []
+    return [path for path in paths if is_safe_name(path.stem) and os.path.isfile(path)]
+
+
 def experiment_path(library: PresetLibrary, reference: str) -> Path:
     """The file meant: a path when it looks like one, else the experiment preset of that name."""
     looks_like_a_path = os.sep in reference or reference.endswith((".yaml", ".yml"))
     if looks_like_a_path:
-        path = Path(reference).expanduser()
-        if not path.exists():
+        path = Path(os.path.expanduser(reference))
+        if not os.path.exists(path):
             raise BadInput(f"{clean(reference)}: no such file")
         return path
     return library.find("experiment", reference).path
@@ -152,7 +162,10 @@ def compose(
         default = "constant" if missing == "schedule" else "auto"
         tree.values.setdefault(missing, {"type": default})
     for override in overrides:
-        if override.field:
+        if override.field == "type":
+            _set(tree, override)
+    for override in overrides:
+        if override.field not in ("", "type"):
             _set(tree, override)
     if problems:
         raise ConfigError(problems + _other_problems(tree, problems, path.stem))
@@ -192,7 +205,10 @@ def _expand(
         preset = library.find(section, value["preset"])
         document = read_document(preset.path)
     except ConfigError as error:
-        problems.extend(error.problems)
+        # They are keys of the preset's file; here they belong to the section.
+        for problem in error.problems:
+            key = f"{section}.{problem.key}" if problem.key else section
+            problems.append(dataclasses.replace(problem, key=key))
         tree.values.pop(section)
         return
     except BadInput as error:
@@ -214,6 +230,7 @@ def _set(tree: Tree, override: Override) -> None:
         values = {}
     if name == "type" and values.get("type") != override.value:
         _forget(tree, section)
+        tree.places[(section,)] = Place(COMMAND_LINE)
         values = {}
     tree.values[section] = {**values, name: override.value}
     _forget(tree, section, name)

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tui_trainer.config.section import TypedSection
-from tui_trainer.config.text import suggest
+from tui_trainer.config.text import clean, suggest
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +46,7 @@ class Registry:
         """Why `name` is not in this registry, with what is."""
         known = ", ".join(self._specs)
         hint = suggest(name, self._specs) if isinstance(name, str) else ""
-        return f"no {self.kind} type {name!r}{hint}; there are: {known}"
+        return f"no {self.kind} type {clean(repr(name), 80)}{hint}; there are: {known}"
 
     @property
     def names(self) -> tuple[str, ...]:

@@ -87,11 +87,10 @@ def factor(schedule: TypedSection, step: int, horizon: int | None) -> float:
             )
             return schedule.final_factor + (1 - schedule.final_factor) * shape
         case OneCycleSection():
-            done = _share(step, _known(horizon))
-            if done < schedule.peak_at:
-                return _cosine(schedule.initial_factor, 1.0, done / schedule.peak_at)
-            after = (done - schedule.peak_at) / (1 - schedule.peak_at)
-            return _cosine(1.0, schedule.final_factor, after)
+            peak = schedule.peak_at * _known(horizon) - 1
+            if step < peak:
+                return _cosine(schedule.initial_factor, 1.0, step / peak)
+            return _cosine(1.0, schedule.final_factor, _share(step - peak, _known(horizon) - peak))
         case _:
             assert_never(schedule)
 
@@ -102,7 +101,7 @@ def _known(horizon: int | None) -> int:
     return horizon
 
 
-def _share(step: int, steps: int) -> float:
+def _share(step: float, steps: float) -> float:
     """How much of `steps` is done at `step`: 0 at the first, 1 at the last and after it."""
     return min(max(step / (steps - 1), 0.0), 1.0) if steps > 1 else 1.0
 

@@ -1,7 +1,8 @@
 """Foreign text made harmless for a terminal, names made safe for a file system, and near misses.
 
 Layer: config. Every string that we did not write ourselves (labels, file names, exception texts,
-run names) passes `clean` before it reaches a terminal, and is never read as markup.
+run names) passes `clean` before it reaches a terminal, and is never read as markup. What `clean`
+returns is for eyes: it is not the name of a file, and it cannot be turned back.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ import re
 import unicodedata
 from collections.abc import Iterable
 
-# Format characters that lay out emoji and scripts; all others of their category can mislead.
-_JOINERS = frozenset("\u200c\u200d\ufe0e\ufe0f")
+# Controls, format characters, surrogates, private and unassigned ones, line separators.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+_MARKS = frozenset({"Mn", "Me"})
+_FILLERS = frozenset("\u115f\u1160\u3164\uffa0")
+_JOINERS = frozenset("\u200c\u200d")
+_MOST_MARKS = 4
 _NAMED = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 _DEVICES = frozenset(
     {"con", "prn", "aux", "nul", *(f"{kind}{n}" for kind in ("com", "lpt") for n in range(10))}
@@ -24,17 +28,35 @@ _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 def clean(text: str, limit: int = 500, *, multiline: bool = False) -> str:
     """The text with controls, escapes and bidi marks made visible, at most `limit` characters.
 
-    A line break is shown as `\\n` unless `multiline`.
+    A line break is shown as `\\n` unless `multiline`. Emoji and every script stay as they are; of
+    marks piled on one character the fifth and later ones are shown as escapes too.
     """
-    shown = "".join(_visible(char, multiline) for char in text[: limit + 1])
-    return shown if len(shown) <= limit else shown[: max(limit - 1, 0)] + "…"
+    if multiline:
+        text = text.replace("\r\n", "\n")
+    shown: list[str] = []
+    length = marks = 0
+    for index, char in enumerate(text):
+        marks = marks + 1 if unicodedata.category(char) in _MARKS else 0
+        joins = char in _JOINERS and _joins(text, index)
+        stays = joins or (marks <= _MOST_MARKS and _is_visible(char))
+        shown.append(char if stays or (multiline and char == "\n") else _escape(char))
+        length += len(shown[-1])
+        if length > limit:
+            return _cut(shown, limit)
+    return "".join(shown)
 
 
-def _visible(char: str, multiline: bool) -> str:
-    if multiline and char == "\n":
-        return char
-    if char in _JOINERS or unicodedata.category(char) not in _HIDDEN:
-        return char
+def _is_visible(char: str) -> bool:
+    return char not in _FILLERS and unicodedata.category(char) not in _HIDDEN
+
+
+def _joins(text: str, index: int) -> bool:
+    """Whether a joiner stands inside an emoji or a word of a script that needs it."""
+    around = text[index - 1 : index] + text[index + 1 : index + 2]
+    return len(around) == 2 and not any(char.isascii() or not _is_visible(char) for char in around)
+
+
+def _escape(char: str) -> str:
     code = ord(char)
     if char in _NAMED:
         return _NAMED[char]
@@ -43,14 +65,24 @@ def _visible(char: str, multiline: bool) -> str:
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
+def _cut(shown: list[str], limit: int) -> str:
+    """The first whole characters and escapes that leave room for the mark of the cut."""
+    kept = shown[:]
+    length = sum(map(len, kept))
+    while kept and length > limit - 1:
+        length -= len(kept.pop())
+    return "".join(kept) + "…" if limit > 0 else ""
+
+
 def slug(text: str, limit: int = 60) -> str:
     """A lower-case file name of [a-z0-9._-] made from a text; never empty, hidden or a device."""
-    plain = unicodedata.normalize("NFKD", text[:1000]).encode("ascii", "ignore").decode().lower()
+    folded = unicodedata.normalize("NFKD", text[:1000].casefold())
+    plain = folded.encode("ascii", "ignore").decode().lower()
     name = re.sub(r"[^a-z0-9._-]+", "-", plain)
     name = re.sub(r"\.{2,}", ".", name).strip("-.")[:limit].strip("-.")
-    if not name:
-        return "run"
-    return f"{name}-run" if name.split(".")[0] in _DEVICES else name
+    if name.split(".")[0] in _DEVICES:
+        name = f"run-{name}"[:limit].strip("-.")
+    return name or "run"
 
 
 def is_safe_name(name: str) -> bool:
@@ -60,10 +92,16 @@ def is_safe_name(name: str) -> bool:
 
 
 def suggest(word: str, options: Iterable[str]) -> str:
-    """` (did you mean 'adamw'?)` for the nearest option, or nothing."""
-    by_lower = {option.lower(): option for option in options}
-    found = difflib.get_close_matches(word.lower(), by_lower, n=1, cutoff=0.6)
-    if not found and "." not in word:
-        parts = {option.rpartition(".")[2]: option for option in by_lower}
-        found = [parts[p] for p in difflib.get_close_matches(word.lower(), parts, n=1, cutoff=0.7)]
-    return f" (did you mean '{by_lower[found[0]]}'?)" if found else ""
+    """` (did you mean 'adamw'?)` for the nearest option, or nothing.
+
+    Of dotted keys the whole is compared, and then the last part alone: `lr` and `optim.lr` both
+    mean `optimizer.lr`.
+    """
+    by_lower = {option.lower(): option for option in options if option != word}
+    asked = word[:200].lower()
+    found = difflib.get_close_matches(asked, by_lower, n=1, cutoff=0.6)
+    if not found:
+        by_part = {option.rpartition(".")[2]: option for option in reversed(by_lower)}
+        last = asked.rpartition(".")[2]
+        found = [by_part[p] for p in difflib.get_close_matches(last, by_part, n=1, cutoff=0.7)]
+    return f" (did you mean '{clean(by_lower[found[0]], 80)}'?)" if found else ""

@@ -9,13 +9,12 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from tui_trainer.config.errors import BadInput, ConfigError, ExitCode, TrainerError
 from tui_trainer.config.presets import KINDS, Preset, PresetLibrary
 from tui_trainer.config.reading import read_document
 from tui_trainer.config.schema import json_schema
 from tui_trainer.config.text import clean, suggest
+from tui_trainer.config.writing import to_yaml
 from tui_trainer.headless.printer import plain_json
 
 
@@ -45,7 +44,7 @@ def show_preset(library: PresetLibrary, name: str) -> int:
     kind, bare = _kind_and_name(name)
     if kind == "experiment":
         experiment = library.experiment(bare)
-        print(yaml.safe_dump(experiment.to_dict(), sort_keys=False, allow_unicode=True), end="")
+        print(to_yaml(experiment.to_dict()), end="")
     else:
         print(library.find(kind, bare).path.read_text(encoding="utf-8"), end="")
     return ExitCode.OK

@@ -5,11 +5,10 @@ Layer: headless.
 
 from __future__ import annotations
 
-import yaml
-
 from tui_trainer.config.errors import ExitCode
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.text import clean
+from tui_trainer.config.writing import to_yaml
 from tui_trainer.headless.printer import plain_json
 from tui_trainer.sessions.workbench import preview
 
@@ -20,7 +19,7 @@ def print_preview(experiment: Experiment, *, as_json: bool = False) -> int:
     if as_json:
         print(plain_json({"config": experiment.to_dict(), **found.to_dict()}))
         return ExitCode.OK
-    print(yaml.safe_dump(experiment.to_dict(), sort_keys=False, allow_unicode=True))
+    print(to_yaml(experiment.to_dict()))
     train, val, test = found.samples
     print(f"data: {train:,} samples to train on, {val:,} to validate, {test:,} to test")
     for note in found.notes:

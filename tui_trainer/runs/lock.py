@@ -116,13 +116,16 @@ class RunLock:
 
 
 def read_holder(path: Path) -> Holder | None:
-    """Who wrote the lock file last; None when there is nobody or it cannot be read."""
-    try:
-        holder = Holder(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError, RecursionError):
-        return None
-    right = isinstance(holder.pid, int) and 0 < holder.pid < 2**31
-    return holder if right and isinstance(holder.host, str) else None
+    """Who wrote the lock file last, or the one that stands in for it; None when nobody is told."""
+    for file in (_exclusive(path), path):
+        try:
+            holder = Holder(**json.loads(file.read_bytes()))
+        except (OSError, ValueError, TypeError, RecursionError):
+            continue
+        right = isinstance(holder.pid, int) and 0 < holder.pid < 2**31
+        if right and isinstance(holder.host, str):
+            return holder
+    return None
 
 
 def is_held(path: Path, flock: Flock = fcntl.flock) -> bool:

@@ -107,10 +107,11 @@ def _read(path: Path) -> Command:
     if not _NAME.fullmatch(path.name):
         raise BadInput("not the name of a command file")
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    facts = os.fstat(descriptor)
+    if not stat.S_ISREG(facts.st_mode):
+        os.close(descriptor)
+        raise BadInput("not a file")
     with os.fdopen(descriptor, "rb") as file:
-        facts = os.fstat(file.fileno())
-        if not stat.S_ISREG(facts.st_mode):
-            raise BadInput("not a file")
         if facts.st_uid != os.getuid():
             raise BadInput("it belongs to another user")
         if facts.st_size > MOST_BYTES:

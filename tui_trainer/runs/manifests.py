@@ -6,6 +6,7 @@ step is the best, so that there is no pointer to go stale.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import asdict, dataclass, field, fields
@@ -39,7 +40,15 @@ class Manifest:
         return int(match[2] or 1) if match else 0
 
     def to_json(self) -> bytes:
-        return encode([asdict(self)])
+        """One line, with a sum over the facts, since a flipped bit may leave them well formed."""
+        return encode([{**asdict(self), "check": self._check()}])
+
+    def _check(self) -> str:
+        return hashlib.sha256(encode([asdict(self)])).hexdigest()[:16]
+
+    def is_whole(self, check: object) -> bool:
+        """Whether a sum is that of these facts; a newer format may sum in another way."""
+        return self.format > FORMAT or check == self._check()
 
 
 def manifest_path(directory: Path, file: str) -> Path:
@@ -75,7 +84,8 @@ def _read(path: Path) -> Manifest | None:
         manifest = Manifest(**{key: value for key, value in plain.items() if key in known})
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return None
-    return manifest if _is_right(manifest, path.stem) else None
+    right = _is_right(manifest, path.stem) and manifest.is_whole(plain.get("check"))
+    return manifest if right else None
 
 
 def _is_right(manifest: Manifest, stem: str) -> bool:

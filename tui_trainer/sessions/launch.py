@@ -6,18 +6,18 @@ is refused before a directory is made or touched.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import yaml
 
 from tui_trainer.config.errors import BadInput
 from tui_trainer.config.experiment import Experiment, Tree, places_of, resolve
 from tui_trainer.config.live import edited
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.reading import read_document
+from tui_trainer.config.writing import to_yaml
 from tui_trainer.runs.atomic import sweep_temporaries, write_atomically
 from tui_trainer.runs.commands import new_id
 from tui_trainer.runs.directory import RunDirectory, check_writable, create_run
@@ -69,7 +69,7 @@ def prepare_new(experiment: Experiment, runs_dir: Path, name: str, argv: Sequenc
     task, device = _build(experiment)
     run = create_run(runs_dir, name or experiment.name)
     lock = RunLock.acquire(run.lock)
-    plain = yaml.safe_dump(experiment.to_dict(), sort_keys=False, allow_unicode=True)
+    plain = to_yaml(experiment.to_dict())
     write_atomically(run.config, plain.encode())
     _write_provenance(run, argv, task, device)
     from tui_trainer.training.context import Fresh
@@ -154,6 +154,11 @@ def _tidy(run: RunDirectory) -> None:
     """Under the lock: remove what a killed process left half written, and its unread mail."""
     for folder in (run.path, run.checkpoints):
         sweep_temporaries(folder)
+    for path in run.checkpoints.glob("step-*.pt"):
+        # Killed between the file and its manifest: it was never published.
+        if not path.with_suffix(".json").exists():
+            with contextlib.suppress(OSError):
+                path.unlink()
     Mailbox(run.control).clear()
 
 

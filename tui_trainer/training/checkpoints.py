@@ -6,11 +6,10 @@ file is unpickled, and unpickling is `weights_only`.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
-import pickle
 import re
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -94,21 +93,28 @@ def write_checkpoint(
         if _sha256(path) != summed[-1].sum.hexdigest():
             raise CannotWrite(f"{path.name}: what was read back is not what was written")
 
-    size = publish(files, directory / name, write, verify)
-    manifest = Manifest(
-        name, summed[-1].sum.hexdigest(), size, step, epoch, best_step, metrics, saved_at
-    )
-    write_atomically(manifest_path(directory, name), manifest.to_json(), files)
+    try:
+        size = publish(files, directory / name, write, verify)
+        total = summed[-1].sum.hexdigest()
+        manifest = Manifest(name, total, size, step, epoch, best_step, metrics, saved_at)
+        write_atomically(manifest_path(directory, name), manifest.to_json(), files)
+    except CannotWrite:
+        # Half of the two, or both with a name that may be lost, would only take room.
+        with contextlib.suppress(OSError):
+            _remove(directory, name, files)
+        raise
     return manifest
 
 
 def remove_checkpoint(directory: Path, manifest: Manifest, files: Files) -> None:
     """Remove a checkpoint, its manifest first, so that no manifest promises a missing file."""
-    for path in (manifest_path(directory, manifest.file), directory / manifest.file):
-        try:
+    _remove(directory, manifest.file, files)
+
+
+def _remove(directory: Path, name: str, files: Files) -> None:
+    for path in (manifest_path(directory, name), directory / name):
+        with contextlib.suppress(FileNotFoundError):
             files.unlink(path)
-        except FileNotFoundError:
-            continue
 
 
 def read_checkpoint(directory: Path, manifest: Manifest) -> Checkpoint:
@@ -120,21 +126,28 @@ def read_checkpoint(directory: Path, manifest: Manifest) -> Checkpoint:
             "update tui-trainer"
         )
     try:
-        if path.stat().st_size != manifest.size_bytes:
-            raise CheckpointUnusable(
-                f"{path}: truncated: {path.stat().st_size:,} of {manifest.size_bytes:,} bytes"
-            )
-        if _sha256(path) != manifest.sha256:
-            raise CheckpointUnusable(f"{path}: damaged: its sha256 is not that of the manifest")
+        _verify(path, manifest)
         content = torch.load(path, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointUnusable(f"{path}: {error.strerror or error}") from error
-    except (pickle.UnpicklingError, zipfile.BadZipFile, RuntimeError, EOFError) as error:
+    except (CheckpointUnusable, MemoryError):
+        raise
+    except Exception as error:
+        # What torch and pickle raise for a foreign file is any kind of error there is.
         raise CheckpointUnusable(
             f"{path}: refused: it holds something other than tensors and plain data"
             f"{_culprit(str(error))}"
         ) from error
     return Checkpoint(manifest, _checked(path, content))
+
+
+def _verify(path: Path, manifest: Manifest) -> None:
+    """Compare length and sum with the manifest, before anything is unpickled."""
+    size = path.stat().st_size
+    if size != manifest.size_bytes:
+        raise CheckpointUnusable(f"{path}: truncated: {size:,} of {manifest.size_bytes:,} bytes")
+    if _sha256(path) != manifest.sha256:
+        raise CheckpointUnusable(f"{path}: damaged: its sha256 is not that of the manifest")
 
 
 def _culprit(message: str) -> str:

@@ -1,0 +1,255 @@
+"""The commands as a user meets them, in processes of their own."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+from tests.integration.processes import (
+    ENDLESS,
+    LIMIT_S,
+    STOPS,
+    call,
+    environment,
+    lines,
+    started,
+    status,
+    steps,
+)
+
+SHORT = ("penguins-mlp", "training.epochs=3", "training.threads=1")
+
+
+def test_a_run_from_start_to_evaluation(tmp_path: Path) -> None:
+    with started(tmp_path, "train", *SHORT, "--name", "My first run!") as process:
+        assert process.wait() == 0
+        last = process.events[-1]
+    assert last["event"] == "run_ended"
+    assert last["state"] == "finished"
+    assert last["exit_code"] == 0
+    assert 0 <= last["test"]["accuracy"] <= 1
+    assert set(last["baseline"]) == {"majority_class", "nearest_neighbour"}
+    run = Path(last["run_dir"])
+    assert run.name.startswith("my-first-run-")
+    assert steps(run) == list(range(1, last["step"] + 1))
+    found = status(run)
+    assert (found["state"], found["step"]) == ("finished", last["step"])
+    assert {"epoch", "pid", "host", "heartbeat"} <= found.keys()
+    first = json.loads((run / "metrics.jsonl").read_text().splitlines()[0])
+    assert {"step", "epoch", "elapsed_s", "train/loss", "lr", "grad_norm"} <= first.keys()
+    evaluated = call(tmp_path, "evaluate", run.name, "--json")
+    assert json.loads(evaluated.stdout)["accuracy"] == last["test"]["accuracy"]
+    listed = json.loads(call(tmp_path, "runs", "--json").stdout)
+    assert [(one["name"], one["state"]) for one in listed] == [(run.name, "finished")]
+    again = call(tmp_path, "resume", run.name)
+    assert again.returncode == 0, again.stderr
+    assert "nothing to do: 3 epochs are done" in again.stdout
+
+
+@pytest.mark.full
+def test_fault_11_a_finished_run_goes_on_with_a_larger_limit(tmp_path: Path) -> None:
+    with started(tmp_path, "train", *SHORT, "schedule=constant") as process:
+        assert process.wait() == 0
+        done = process.events[-1]["step"]
+    with started(tmp_path, "resume", "last", "training.epochs=5") as process:
+        assert process.wait() == 0
+        assert process.events[-1]["epoch"] == 5
+        run = Path(process.events[-1]["run_dir"])
+    assert steps(run) == list(range(1, done // 3 * 5 + 1))
+    edit = json.loads((run / "edits.jsonl").read_text())
+    assert (edit["key"], edit["old"], edit["new"]) == ("training.epochs", 3, 5)
+
+
+@pytest.mark.parametrize("number", STOPS, ids=lambda number: number.name)
+def test_fault_23_a_signal_saves_and_ends_with_its_exit_code(tmp_path: Path, number: int) -> None:
+    with started(tmp_path, "train", "penguins-mlp", *ENDLESS) as process:
+        process.until_step(20)
+        process.signal(number)
+        process.signal(number)
+        assert process.wait() == STOPS[signal.Signals(number)]
+        last = process.events[-1]
+        run = process.run
+    assert (last["state"], last["exit_code"]) == ("stopped", 128 + number)
+    saved = sorted((run / "checkpoints").glob("*.json"))[-1]
+    assert json.loads(saved.read_text())["step"] == last["step"]
+    assert status(run)["state"] == "stopped"
+
+
+@pytest.mark.full
+def test_fault_23_a_later_second_sigint_leaves_at_once(tmp_path: Path) -> None:
+    # One step of this takes far longer than a second, so the first request cannot be met yet.
+    slow = ("model=mlp", "model.layers=[12000,12000]", "training.batch_size=1200")
+    with started(tmp_path, "train", "digits-cnn", *ENDLESS, *slow) as process:
+        process.until_event("state_changed", state="running")
+        process.signal(signal.SIGINT)
+        process.until_event("command_accepted", command="stop")
+        threading.Event().wait(1.1)
+        process.signal(signal.SIGINT)
+        assert process.wait() == 130
+        assert all(event["event"] != "run_ended" for event in process.events)
+        run = process.run
+    assert json.loads(call(tmp_path, "runs", "--json").stdout)[0]["state"] == "crashed"
+    assert not list((run / "checkpoints").glob("*.json"))
+
+
+@pytest.mark.full
+def test_fault_03_a_killed_run_resumes_to_the_uncut_result(tmp_path: Path) -> None:
+    words = ("penguins-mlp", "training.epochs=null", "training.max_steps=400")
+    often = ("checkpoint.every_steps=7", "training.threads=1")
+    with started(tmp_path, "train", *words, *often, "--name", "whole") as process:
+        assert process.wait() == 0
+        whole = process.run
+    with started(tmp_path, "train", *words, *often, "--name", "killed") as process:
+        process.until_event("checkpoint_saved")
+        process.until_step(60)
+        killed = process.run
+        process.signal(signal.SIGKILL)
+        assert process.wait() == 137
+    with started(tmp_path, "resume", killed.name) as process:
+        assert process.wait() == 0
+    assert lines(killed) == lines(whole)
+    assert len(lines(whole)) == 400
+
+
+@pytest.mark.full
+def test_fault_24_a_hang_up_does_not_end_a_headless_run(tmp_path: Path) -> None:
+    with started(tmp_path, "train", "penguins-mlp", *ENDLESS) as process:
+        seen = process.until_step(20)["step"]
+        process.signal(signal.SIGHUP)
+        process.until_step(seen + 200)
+        process.signal(signal.SIGTERM)
+        assert process.wait() == 143
+
+
+def test_fault_30_a_second_writer_is_refused_by_name(tmp_path: Path) -> None:
+    with started(tmp_path, "train", "penguins-mlp", *ENDLESS) as process:
+        process.until_step(20)
+        second = call(tmp_path, "resume", process.run.name)
+        assert second.returncode == 2
+        assert f"process {process.pid} on" in second.stderr
+        assert len(second.stderr.strip().splitlines()) == 1
+        os.kill(process.pid, signal.SIGKILL)
+        assert process.wait() == 137
+        listed = json.loads(call(tmp_path, "runs", "--json").stdout)
+        assert listed[0]["state"] == "crashed"
+        run = process.run
+    with started(tmp_path, "resume", run.name, "training.max_seconds=0.5") as process:
+        assert process.wait() == 0
+        texts = [event.get("text", "") for event in process.events]
+    assert any("starts again from step 0" in text for text in texts), "FAULT 13"
+    assert steps(run)[0] == 1
+    assert len(steps(run)) == len(set(steps(run)))
+
+
+def test_ctl_pauses_edits_saves_validates_resumes_and_stops(tmp_path: Path) -> None:
+    with started(tmp_path, "train", "penguins-mlp", *ENDLESS) as process:
+        process.until_step(20)
+        name = process.run.name
+        paused = call(tmp_path, "ctl", name, "pause")
+        assert paused.returncode == 0, paused.stderr
+        assert "pause: accepted" in paused.stdout
+        state = process.until_event("state_changed", state="paused")
+        assert f"saved at step {state['step']}" in state["reason"]
+        for word in ("save", "validate"):
+            assert "applied at step" in call(tmp_path, "ctl", name, word).stdout
+        done = call(tmp_path, "ctl", name, "set", "optimizer.lr=1e-4", "optimizer.weight_decay=0")
+        assert done.stdout.count("applied at step") == 2
+        refused = call(tmp_path, "ctl", name, "set", "model.layers=3")
+        assert refused.returncode == 2
+        assert "cannot be edited while training" in refused.stderr
+        assert call(tmp_path, "ctl", name, "resume").returncode == 0
+        process.until_step(state["step"] + 20)
+        assert "applied" in call(tmp_path, "ctl", name, "stop").stdout
+        assert process.wait() == 0
+        assert process.events[-1]["state"] == "stopped"
+    dead = call(tmp_path, "ctl", name, "pause")
+    assert dead.returncode == 2
+    assert "nothing to steer" in dead.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["train", "digits-cn"], 2, "did you mean 'digits-cnn'"),
+        (["train", "digits-cnn", "optimizer.lrr=1"], 2, "command line: optimizer.lrr: unknown key"),
+        (["train", "digits-cnn", "optimizer.lr=abc"], 2, "optimizer.lr: input should be a valid"),
+        (["train", "digits-cnn", "--devise", "cpu"], 2, "did you mean '--device'"),
+        (["train", "penguins-mlp", "--runs-dir", "/proc/nowhere"], 3, "cannot be written"),
+        (["train", "penguins-mlp", "dataset.path=missing.csv"], 2, "missing.csv"),
+        (["train", "penguins-mlp", "dataset.target=spices"], 2, "did you mean 'species'"),
+        (["train", "penguins-mlp", "model=cnn"], 2, "images"),
+        (["train", "digits-cnn", "training.epochs=null"], 2, "training"),
+        (["train", "digits-cnn", "training.device=cuda:7"], 2, "cuda"),
+        (["resume", "nothing"], 2, "no run"),
+        (["ctl", "nothing", "pause"], 2, "no run"),
+        (["evaluate", "../etc"], 2, "not the directory of a run"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_bad_input_gets_one_line_and_an_exit_code(
+    tmp_path: Path, words: list[str], code: int, message: str
+) -> None:
+    done = call(tmp_path, *words)
+    assert done.returncode == code, done.stderr
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list((tmp_path / "runs").glob("*"))
+
+
+def test_a_dry_run_shows_layers_parameters_steps_and_memory(tmp_path: Path) -> None:
+    done = call(tmp_path, "train", "digits-cnn", "--dry-run")
+    assert done.returncode == 0
+    for text in (
+        "Conv2d",
+        "parameters: 21,482",
+        "steps: 20 an epoch",
+        "memory: about",
+        "lr: 0.003",
+    ):
+        assert text in done.stdout
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.full
+def test_faults_05_06_08_a_checkpoint_that_cannot_be_used_ends_in_4(tmp_path: Path) -> None:
+    with started(tmp_path, "train", *SHORT, "checkpoint.keep_last=1") as process:
+        assert process.wait() == 0
+        run = process.run
+    files = sorted((run / "checkpoints").glob("*.pt"))
+    before = {path: path.read_bytes() for path in run.rglob("*") if path.is_file()}
+    for path in files:
+        path.write_bytes(before[path][:-10] + b"X" * 10)
+    damaged = call(tmp_path, "resume", run.name, "training.epochs=9")
+    assert damaged.returncode == 4
+    assert "sha256" in damaged.stderr
+    assert f"resume {run.name} --from best, or --from STEP" in damaged.stderr
+    for path in files:
+        path.write_bytes(before[path])
+        manifest = path.with_suffix(".json")
+        manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "format": 99}))
+    newer = call(tmp_path, "resume", run.name, "training.epochs=9")
+    assert newer.returncode == 4
+    assert "update tui-trainer" in newer.stderr
+    assert not (run / "edits.jsonl").exists()
+    assert not (run / "discarded").exists()
+
+
+@pytest.mark.full
+def test_a_reader_that_goes_away_does_not_end_the_run(tmp_path: Path) -> None:
+    words = [sys.executable, "-m", "tui_trainer", "train", "penguins-mlp", "training.epochs=40"]
+    with subprocess.Popen(
+        words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment(tmp_path)
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        assert process.wait(LIMIT_S) == 0, process.stderr.read()
+    assert json.loads(call(tmp_path, "runs", "--json").stdout)[0]["state"] == "finished"

@@ -1,0 +1,383 @@
+"""The mailbox obeys its owner's commands in order, and survives whatever else lies in it."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from tui_trainer.config.errors import CannotWrite
+from tui_trainer.runs.atomic import PREFIX
+from tui_trainer.runs.commands import Command, Pause, Resume, Save, Set, Stop, Validate
+from tui_trainer.runs.directory import RunDirectory, make_skeleton
+from tui_trainer.runs.journal import encode
+from tui_trainer.runs.mailbox import MOST_BYTES, Mailbox, send, wait_for
+
+PAUSE = b'{"command": "pause"}'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    run = RunDirectory(tmp_path / "run")
+    make_skeleton(run)
+    return run.control
+
+
+def name_of(number: int = 1) -> str:
+    return f"{number:08d}-ab12.json"
+
+
+def put(folder: Path, data: bytes, number: int = 1) -> Path:
+    path = folder / name_of(number)
+    path.write_bytes(data)
+    return path
+
+
+def files_in(folder: Path) -> list[str]:
+    return sorted(name for name in os.listdir(folder) if name != "rejected")
+
+
+def moved_aside(folder: Path) -> list[str]:
+    """What lies in control/rejected, without the id in front that keeps the names apart."""
+    return [name.partition("-")[2] for name in os.listdir(folder / "rejected")]
+
+
+def test_every_command_arrives_as_it_was_sent_and_in_order(folder: Path) -> None:
+    sent: list[Command] = [
+        Pause(offload=True),
+        Resume(origin="ctl"),
+        Set(key="optimizer.lr", value=3e-4),
+        Set(key="logging.note", value="ü\n\x1b"),
+        Save(),
+        Validate(),
+        Stop(save=False, signal=15),
+    ]
+    for command in sent:
+        send(folder, command)
+
+    mail = Mailbox(folder).take()
+
+    assert mail.commands == sent
+    assert mail.rejected == []
+    assert os.listdir(folder) == []
+    assert Mailbox(folder).take().commands == []
+
+
+def test_order_is_that_of_the_names_and_not_of_the_folder(folder: Path) -> None:
+    for number in (3, 1, 10, 2):
+        put(folder, b'{"command": "set", "key": "k", "value": %d}' % number, number)
+
+    commands = Mailbox(folder).take().commands
+
+    assert [c.value for c in commands if isinstance(c, Set)] == [1, 2, 3, 10]
+
+
+def check_rejected(folder: Path, path: Path, reason: str = "") -> None:
+    """Not obeyed, told once, moved aside, and what came with it is obeyed all the same."""
+    put(folder, PAUSE, 999)
+    box = Mailbox(folder)
+
+    mail = box.take()
+
+    assert [type(command) for command in mail.commands] == [Pause]
+    assert len(mail.rejected) == 1
+    assert path.name in mail.rejected[0]
+    assert reason in mail.rejected[0]
+    assert mail.rejected[0].isprintable()
+    assert len(mail.rejected[0]) < 400
+    assert files_in(folder) == []
+    assert moved_aside(folder) == [path.name]
+    again = box.take()
+    assert (again.commands, again.rejected) == ([], [])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"\xff\xfe\x00",
+        b"[]",
+        b"3",
+        b"null",
+        b'"stop"',
+        b"{}",
+        b'{"command": null}',
+        b'{"command": ["stop"]}',
+        b'{"command": {"stop": 1}}',
+        b'{"command": "stpo"}',
+        b'{"command": "__class__"}',
+        b'{"command": "\\u001b[31m\\n\\u202e"}',
+        b'{"command": "set"}',
+        b'{"command": "set", "key": "optimizer.lr"}',
+        b'{"command": "set", "key": 3, "value": 1}',
+        b'{"command": "set", "key": "k", "value": [1]}',
+        b'{"command": "set", "key": "k", "value": {"a": 1}}',
+        b'{"command": "set", "key": "' + b"k" * 201 + b'", "value": 1}',
+        b'{"command": "pause", "offload": 1}',
+        b'{"command": "pause", "offload": "yes"}',
+        b'{"command": "pause", "shell": "rm -rf"}',
+        b'{"command": "pause", "__class__": "x"}',
+        b'{"command": "stop", "save": null}',
+        b'{"command": "stop", "signal": "9"}',
+        b'{"command": "stop", "signal": 1.5}',
+        b'{"command": "stop", "signal": true}',
+        b'{"command": "stop", "signal": -1}',
+        b'{"command": "stop", "signal": 1' + b"0" * 30 + b"}",
+        b'{"command": "pause", "id": 7}',
+        b'{"command": "pause", "origin": {}}',
+        b'{"command": "set", "key": "k", "value": 1' + b"0" * 10_000 + b"}",
+        b"[" * 60_000,
+        b'{"command":' * 6_000,
+    ],
+)
+def test_what_is_no_command_is_moved_aside_told_and_never_obeyed(folder: Path, data: bytes) -> None:
+    check_rejected(folder, put(folder, data))
+
+
+def test_a_file_that_is_too_large_is_not_read(folder: Path) -> None:
+    check_rejected(folder, put(folder, PAUSE + b" " * MOST_BYTES), "too many")
+
+
+def test_the_largest_file_that_is_allowed_is_read(folder: Path) -> None:
+    put(folder, PAUSE.ljust(MOST_BYTES))
+
+    assert len(Mailbox(folder).take().commands) == 1
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_file_of_another_user_is_not_obeyed(folder: Path) -> None:
+    path = put(folder, PAUSE)
+    os.chown(path, 65534, 65534)
+
+    check_rejected(folder, path, "another user")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_a_file_that_may_not_be_read_is_told(folder: Path) -> None:
+    path = put(folder, PAUSE)
+    path.chmod(0)
+
+    check_rejected(folder, path)
+
+
+def test_fault_36_a_link_is_not_followed(folder: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "outside.json"
+    outside.write_bytes(PAUSE)
+    path = folder / name_of()
+    path.symlink_to(outside)
+
+    check_rejected(folder, path)
+
+    assert outside.read_bytes() == PAUSE
+
+
+def test_a_link_to_nowhere_is_moved_aside(folder: Path) -> None:
+    path = folder / name_of()
+    path.symlink_to(folder / "nowhere")
+
+    check_rejected(folder, path)
+
+
+def test_a_pipe_stops_nobody(folder: Path) -> None:
+    path = folder / name_of()
+    os.mkfifo(path)
+
+    check_rejected(folder, path, "not a file")
+
+
+def test_a_socket_is_moved_aside(folder: Path) -> None:
+    path = folder / name_of()
+    with tempfile.TemporaryDirectory() as short, socket.socket(socket.AF_UNIX) as listener:
+        # A socket's path may have 107 bytes, so it is made elsewhere and moved.
+        listener.bind(f"{short}/s")
+        if os.stat(short).st_dev != os.stat(folder).st_dev:
+            pytest.skip("the temporary folders are on different file systems")
+        os.rename(f"{short}/s", path)
+
+        check_rejected(folder, path)
+
+
+def test_a_folder_is_moved_aside(folder: Path) -> None:
+    path = folder / name_of()
+    path.mkdir()
+    (path / "inside").write_text("x")
+
+    check_rejected(folder, path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="needs /proc")
+def test_what_is_no_file_leaves_no_descriptor_open(folder: Path) -> None:
+    box = Mailbox(folder)
+    before = len(os.listdir("/proc/self/fd"))
+
+    for number in range(5):
+        (folder / name_of(number)).mkdir()
+        box.take()
+
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.parametrize(
+    "name", ["stop.json", "1-ab.json", "-rf.json", "\x1b[31m\n.json", "README", "00000001-ab.json~"]
+)
+def test_fault_37_a_name_that_is_none_of_ours_is_moved_aside_and_shown_harmless(
+    folder: Path, name: str
+) -> None:
+    (folder / name).write_bytes(PAUSE)
+
+    mail = Mailbox(folder).take()
+
+    assert mail.commands == []
+    assert len(mail.rejected) == 1
+    assert mail.rejected[0].isprintable()
+    assert moved_aside(folder) == [name]
+
+
+def test_hidden_temporaries_are_left_alone(folder: Path) -> None:
+    names = sorted([f".{name_of()}", ".tmp.json", f"{PREFIX}1-{name_of()}"])
+    for name in names:
+        (folder / name).write_bytes(PAUSE)
+
+    mail = Mailbox(folder).take()
+
+    assert (mail.commands, mail.rejected) == ([], [])
+    assert sorted(os.listdir(folder)) == names
+
+
+def test_the_same_name_can_be_rejected_more_than_once(folder: Path) -> None:
+    for _ in range(3):
+        put(folder, b"{")
+        Mailbox(folder).take()
+
+    assert moved_aside(folder) == [name_of()] * 3
+
+
+def test_a_file_that_cannot_be_moved_aside_is_told_once(folder: Path) -> None:
+    put(folder, b"{")
+    (folder / "rejected").write_text("in the way")
+    box = Mailbox(folder)
+
+    assert len(box.take().rejected) == 1
+    assert box.take().rejected == []
+    assert box.take().commands == []
+
+
+def test_fault_29_the_order_of_sending_needs_no_clock(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked() -> int:
+        raise AssertionError("the wall clock was asked")
+
+    monkeypatch.setattr(time, "time_ns", asked)
+    sent = [Set(key="k", value=number) for number in range(12)]
+    for command in sent:
+        send(folder, command)
+
+    assert Mailbox(folder).take().commands == sent
+
+
+def test_what_was_sent_to_an_earlier_life_is_thrown_away_and_told(folder: Path) -> None:
+    send(folder, Stop())
+    send(folder, Pause())
+    box = Mailbox(folder)
+
+    told = box.clear()
+
+    assert len(told) == 2
+    assert all("earlier life" in text for text in told)
+    send(folder, Save())
+    assert [type(command) for command in box.take().commands] == [Save]
+
+
+def test_a_folder_that_is_not_there_is_an_empty_one(tmp_path: Path) -> None:
+    assert Mailbox(tmp_path / "gone").take().commands == []
+
+
+def test_fault_31_sending_into_a_folder_that_is_not_there_is_cannot_write(tmp_path: Path) -> None:
+    with pytest.raises(CannotWrite, match="gone"):
+        send(tmp_path / "gone", Pause())
+
+
+@given(data=st.one_of(st.binary(max_size=200), st.text(max_size=100).map(str.encode)))
+@settings(
+    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_no_bytes_raise(folder: Path, data: bytes) -> None:
+    put(folder, data)
+
+    mail = Mailbox(folder).take()
+
+    assert len(mail.commands) + len(mail.rejected) == 1
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+KEYS = st.sampled_from(["id", "origin", "offload", "save", "signal", "key", "value", "x"])
+
+
+@given(
+    command=st.sampled_from(["pause", "resume", "stop", "save", "validate", "set", "x"]),
+    fields=st.dictionaries(KEYS, JSON, max_size=4),
+)
+@settings(
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+def test_no_fields_raise(folder: Path, command: str, fields: dict[str, Any]) -> None:
+    put(folder, json.dumps({**fields, "command": command}).encode())
+
+    mail = Mailbox(folder).take()
+
+    assert len(mail.commands) + len(mail.rejected) == 1
+    assert all(text.isprintable() for text in mail.rejected)
+
+
+def grow(run: RunDirectory, *batches: list[dict[str, Any]]) -> Callable[[float], None]:
+    """A `sleep` in which the run writes the next of its events."""
+    coming = iter(batches)
+
+    def sleep(_: float) -> None:
+        with run.events.open("ab") as file:
+            file.write(encode(next(coming)))
+
+    return sleep
+
+
+def test_an_acknowledgement_is_waited_for_by_id_and_event(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    wanted = {"event": "command_applied", "id": "b", "step": 7}
+    sleep = grow(
+        run,
+        [{"event": "command_accepted", "id": "b"}],
+        [{"event": "command_applied", "id": "a"}],
+        [{"event": "notice"}, wanted],
+    )
+
+    assert wait_for(run, "b", "command_applied", 0, 60.0, sleep) == wanted
+
+
+def test_an_acknowledgement_before_the_offset_does_not_count(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path)
+    old = {"event": "command_applied", "id": "a"}
+    run.events.write_bytes(encode([old]))
+
+    assert wait_for(run, "a", "command_applied", 0, 0.0) == old
+    assert wait_for(run, "a", "command_applied", len(encode([old])), 0.0) is None
+
+
+def test_waiting_ends_when_the_time_is_over(tmp_path: Path) -> None:
+    assert wait_for(RunDirectory(tmp_path), "a", "command_applied", 0, 0.0) is None

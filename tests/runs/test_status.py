@@ -1,0 +1,202 @@
+"""What a reader makes of a status: the run's word, unless lock, process or heartbeat deny it."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import socket
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.runs.children import HOLD, HOLD_WITHOUT_FLOCK, child, kill, stopped
+from tui_trainer.config.errors import CannotWrite
+from tui_trainer.runs.directory import RunDirectory, make_skeleton
+from tui_trainer.runs.events import FINAL_STATES
+from tui_trainer.runs.lock import RunLock
+from tui_trainer.runs.status import (
+    CRASHED_AFTER_S,
+    LOST_AFTER_S,
+    Status,
+    conclude,
+    read_status,
+    write_status,
+)
+
+HERE = Status("digits", "running", step=7, host=socket.gethostname(), heartbeat=3)
+ELSEWHERE = replace(HERE, host="elsewhere")
+LIVE_STATES = ["starting", "running", "pausing", "paused", "stopping"]
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> RunDirectory:
+    made = RunDirectory(tmp_path / "digits")
+    make_skeleton(made)
+    return made
+
+
+def test_a_status_is_read_as_it_was_written(run: RunDirectory) -> None:
+    status = replace(
+        HERE, validation={"loss": 0.5}, best={"accuracy": 1.0}, best_step=3, total_steps=9
+    )
+
+    write_status(run.status, status)
+
+    found = read_status(run.status)
+    assert found is not None
+    assert found.updated_at.endswith("+00:00")
+    assert replace(found, updated_at="") == status
+    assert sorted(os.listdir(run.path)) == ["checkpoints", "control", "status.json"]
+
+
+def test_numbers_that_are_not_finite_are_null_in_the_file(run: RunDirectory) -> None:
+    write_status(run.status, replace(HERE, validation={"loss": math.nan}, elapsed_s=1.5))
+
+    assert b"NaN" not in run.status.read_bytes()
+    assert json.loads(run.status.read_bytes())["validation"] == {"loss": None}
+    assert read_status(run.status) is not None
+
+
+def test_keys_of_a_newer_version_are_passed_over(run: RunDirectory) -> None:
+    run.status.write_text(json.dumps({"name": "x", "state": "running", "energy_kwh": [1]}))
+
+    assert read_status(run.status) == Status("x", "running")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[]",
+        "3",
+        "null",
+        "\0" * 100,
+        "{}",
+        '{"name": "x"}',
+        '{"name": "x", "state": []}',
+        '{"name": "x", "state": {}}',
+        '{"name": "x", "state": null}',
+        '{"name": 3, "state": "running"}',
+        '{"name": "x", "state": "running", "step": "many"}',
+        '{"name": "x", "state": "running", "host": 3}',
+        '{"name": "x", "state": "running", "total_steps": "9"}',
+        '{"name": "x", "state": "running", "validation": 3}',
+        '{"name": "x", "state": "running", "best": {"loss": "low"}}',
+        "[" * 100_000,
+    ],
+)
+def test_a_status_that_cannot_be_used_is_none(run: RunDirectory, text: str) -> None:
+    run.status.write_text(text)
+
+    assert read_status(run.status) is None
+
+
+def test_a_status_that_is_not_there_is_none(run: RunDirectory) -> None:
+    assert read_status(run.status) is None
+    assert read_status(run.path) is None
+
+
+def test_fault_32_a_status_that_cannot_be_written_is_cannot_write(tmp_path: Path) -> None:
+    with pytest.raises(CannotWrite):
+        write_status(tmp_path / "gone" / "status.json", HERE)
+
+
+@contextmanager
+def held(run: RunDirectory) -> Iterator[None]:
+    """The lock of a run, held by this process."""
+    lock = RunLock.acquire(run.lock)
+    yield
+    lock.release()
+
+
+@pytest.mark.parametrize("state", sorted(FINAL_STATES))
+def test_an_end_is_an_end_whoever_holds_the_lock(run: RunDirectory, state: str) -> None:
+    ended = replace(HERE, state=state)
+    assert conclude(run, ended) == state
+    assert conclude(run, replace(ended, host="elsewhere"), 10 * CRASHED_AFTER_S) == state
+
+    with held(run):
+        assert conclude(run, ended) == state
+
+
+@pytest.mark.parametrize("state", LIVE_STATES)
+def test_a_live_run_here_is_what_it_says_as_long_as_the_lock_is_held(
+    run: RunDirectory, state: str
+) -> None:
+    status = replace(HERE, state=state)
+
+    with held(run):
+        assert conclude(run, status) == state
+        assert conclude(run, status, 10 * CRASHED_AFTER_S) == state, "a slow disk is no crash"
+    assert conclude(run, status) == "crashed"
+
+
+def test_fault_3_a_run_that_was_killed_is_crashed(run: RunDirectory) -> None:
+    with child(HOLD, str(run.lock)) as process:
+        assert conclude(run, HERE) == "running"
+
+        kill(process)
+
+        assert conclude(run, HERE) == "crashed"
+
+
+@pytest.mark.parametrize("code", [HOLD, HOLD_WITHOUT_FLOCK], ids=["flock", "no flock"])
+def test_fault_25_a_run_that_a_signal_has_stopped_is_suspended_and_not_crashed(
+    run: RunDirectory, code: str
+) -> None:
+    with child(code, str(run.lock)) as process:
+        with stopped(process):
+            assert conclude(run, HERE) == "suspended"
+            assert conclude(run, HERE, 10 * CRASHED_AFTER_S) == "suspended"
+
+        assert process.poll() is None
+        assert conclude(run, replace(HERE, state="stopped")) == "stopped"
+
+
+def test_a_lock_that_was_never_made_is_a_crash(run: RunDirectory) -> None:
+    assert conclude(run, HERE) == "crashed"
+
+
+@pytest.mark.parametrize("state", LIVE_STATES)
+def test_fault_29_a_run_on_another_host_is_judged_by_the_readers_own_clock(
+    run: RunDirectory, state: str
+) -> None:
+    status = replace(ELSEWHERE, state=state)
+
+    assert conclude(run, status) == state
+    assert conclude(run, status, LOST_AFTER_S - 0.1) == state
+    assert conclude(run, status, LOST_AFTER_S) == "lost?"
+    assert conclude(run, status, CRASHED_AFTER_S - 0.1) == "lost?"
+    assert conclude(run, status, CRASHED_AFTER_S) == "crashed"
+
+
+@pytest.mark.parametrize("told", ["1970-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00", "?"])
+def test_fault_29_what_the_wall_clocks_say_changes_nothing(run: RunDirectory, told: str) -> None:
+    run.status.write_text(json.dumps({"name": "x", "state": "running", "host": "elsewhere"}))
+    os.utime(run.status, (0, 0))
+
+    assert conclude(run, replace(ELSEWHERE, updated_at=told)) == "running"
+    assert conclude(run, replace(ELSEWHERE, updated_at=told), LOST_AFTER_S) == "lost?"
+    with held(run):
+        os.utime(run.lock, (0, 0))
+        assert conclude(run, replace(HERE, updated_at=told)) == "running"
+
+
+def test_fault_29_no_wall_clock_is_asked(
+    run: RunDirectory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked() -> float:
+        raise AssertionError("the wall clock was asked")
+
+    monkeypatch.setattr(time, "time", asked)
+
+    with held(run):
+        assert conclude(run, HERE) == "running"
+    assert conclude(run, HERE) == "crashed"
+    assert conclude(run, ELSEWHERE, LOST_AFTER_S) == "lost?"

@@ -1,0 +1,74 @@
+"""What a scalar of YAML means, by the core schema of YAML 1.2.
+
+Layer: config. This is not what PyYAML does: `1e-3` is a number here, and `no`, `1:30`, `1_000` and
+dates are texts. A number that Python could not hold as it was written is refused, never rounded.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+CORE = "tag:yaml.org,2002:"
+
+_INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
+_FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
+_INF = re.compile(r"([-+]?)\.(inf|Inf|INF)")
+_NOT_ZERO = re.compile(r"[-+.0]*[1-9]")
+_UNFIT = re.compile("[\0\ud800-\udfff]")
+_WORDS: dict[str, Any] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), math.nan),
+}
+_TYPES: dict[str, type] = {
+    "str": str,
+    "int": int,
+    "float": float,
+    "bool": bool,
+    "null": type(None),
+}
+
+
+def read_plain(text: str) -> tuple[Any, str]:
+    """The value of a scalar without quotes, and what is wrong with it, or nothing."""
+    if text in _WORDS:
+        return _WORDS[text], ""
+    if _INT.fullmatch(text):
+        if len(text) > 40:
+            return None, "a number of too many digits"
+        value = int(text, 0) if text[:2] in ("0x", "0o") else int(text)
+        return (value, "") if abs(value) < 2**63 else (None, "a number too large (2^63 and more)")
+    if _FLOAT.fullmatch(text):
+        number = float(text)
+        if number == 0 and _NOT_ZERO.match(text):
+            return None, "a number too small for a float"
+        return (number, "") if math.isfinite(number) else (None, "a number too large for a float")
+    if match := _INF.fullmatch(text):
+        return (-math.inf if match[1] == "-" else math.inf), ""
+    return text, ""
+
+
+def read_quoted(text: str) -> tuple[str, str]:
+    """A text as it stands; escapes can put what no file name or file may hold into it."""
+    return text, "a text with NUL or half a surrogate pair in it" if _UNFIT.search(text) else ""
+
+
+def has_scalar_tag(tag: str) -> bool:
+    """Whether it is one of `!!str`, `!!int`, `!!float`, `!!bool` and `!!null`."""
+    return tag.startswith(CORE) and tag.removeprefix(CORE) in _TYPES
+
+
+def read_tagged(tag: str, text: str) -> tuple[Any, str]:
+    """The value of a scalar that says its type, as `read_plain` would give it."""
+    kind = tag.removeprefix(CORE)
+    if kind == "str":
+        return read_quoted(text)
+    value, wrong = read_plain(text)
+    if kind == "float" and type(value) is int:
+        value = float(value)
+    if not wrong and type(value) is not _TYPES[kind]:
+        return None, f"not of the type !!{kind}"
+    return value, wrong
