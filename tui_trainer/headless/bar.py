@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from tui_trainer.headless.printer import describe, duration, number
-from tui_trainer.runs.events import Event, RunEnded, RunStarted, StepsTaken
+from tui_trainer.runs.events import Event, RunEnded, RunStarted, StepsTaken, ValidationEnded
 from tui_trainer.sessions.session import Latest, fold
 
 
@@ -37,7 +37,9 @@ class BarPrinter:
         latest = self._latest
         if isinstance(event, RunEnded):
             self.close()
-        for line in describe(event):
+        # A run has more validations than a screen has lines; the bar moves for the others.
+        quiet = isinstance(event, ValidationEnded) and not (event.improved or event.on_demand)
+        for line in () if quiet else describe(event):
             self._console.print(line, markup=False, soft_wrap=True)
         if isinstance(event, StepsTaken | RunStarted):
             left = "" if latest.eta_s is None else f"  ETA {duration(latest.eta_s)}"
