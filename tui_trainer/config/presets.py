@@ -186,6 +186,7 @@ def _expand(
     library: PresetLibrary, tree: Tree, section: str, value: Any, problems: list[Problem]
 ) -> None:
     """Put the preset or type that a section names under its own keys."""
+    blamed = (section, "preset") if isinstance(value, dict) else (section,)
     if isinstance(value, str):
         value = {"preset": value} if section in KINDS else {"type": value}
         name = value.get("preset", "")
@@ -212,7 +213,7 @@ def _expand(
         tree.values.pop(section)
         return
     except BadInput as error:
-        problems.append(tree.problem((section, "preset"), str(error)))
+        problems.append(tree.problem(blamed, str(error)))
         tree.values.pop(section)
         return
     below = {key: item for key, item in document.data.items() if key != "description"}

@@ -61,7 +61,7 @@ def _row(run: RunSummary, now: datetime) -> list[str]:
         number(metrics.get("loss")),
         "-" if accuracy is None else f"{accuracy * 100:.1f} %",
         _age(status.updated_at, now),
-        clean(status.device, 24),
+        clean(status.device.replace(",", "").split(" ")[0], 24),
     ]
 
 

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tui_trainer.config.errors import BadInput, ConfigError, ExitCode, TrainerError
+from tui_trainer.config.errors import BadInput, ExitCode, TrainerError
 from tui_trainer.config.presets import KINDS, Preset, PresetLibrary
 from tui_trainer.config.reading import read_document
 from tui_trainer.config.schema import json_schema
@@ -46,7 +46,10 @@ def show_preset(library: PresetLibrary, name: str) -> int:
         experiment = library.experiment(bare)
         print(to_yaml(experiment.to_dict()), end="")
     else:
-        print(library.find(kind, bare).path.read_text(encoding="utf-8"), end="")
+        path = library.find(kind, bare).path
+        # Read for its checks: what is printed below is text without control characters.
+        read_document(path)
+        print(path.read_text(encoding="utf-8-sig"), end="")
     return ExitCode.OK
 
 
@@ -114,7 +117,7 @@ def _is_whole(library: PresetLibrary, kind: str, preset: Preset) -> bool:
     """Whether a dataset, model or optimizer preset resolves; tells what is wrong if not."""
     try:
         library.check(kind, preset)
-    except ConfigError as error:
+    except TrainerError as error:
         print(clean(str(error), 5000, multiline=True), file=sys.stderr)
         return False
     print(f"{clean(str(preset.path))}: right")

@@ -1,0 +1,217 @@
+"""`tui-trainer presets`: list, show, validate, copy, schema, through the command line."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tui_trainer.cli import main
+from tui_trainer.config.experiment import Tree, resolve
+from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.config.reading import parse_document
+from tui_trainer.config.schema import json_schema
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No presets but those of a test and the shipped ones."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.delenv("TUI_TRAINER_PRESETS", raising=False)
+
+
+def written(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def presets(capsys: Capture, *words: str) -> str:
+    """What a command prints that has to succeed."""
+    assert main(["presets", *words]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == ""
+    return printed.out
+
+
+def refused(capsys: Capture, *words: str) -> str:
+    """The message of a command that has to be refused."""
+    assert main(["presets", *words]) == 2
+    printed = capsys.readouterr()
+    assert "Traceback" not in printed.err
+    return printed.err
+
+
+def test_list_names_every_preset_by_kind(capsys: Capture) -> None:
+    lines = presets(capsys, "list").splitlines()
+    kinds = [line for line in lines if not line.startswith(" ")]
+    assert kinds == ["experiments", "datasets", "models", "optimizers"]
+    names = [line.split()[0] for line in lines if line.startswith(" ")]
+    library = PresetLibrary([builtin_dir()])
+    assert names == [preset.name for kind in kinds for preset in library.list(kind[:-1])]
+
+
+@pytest.mark.parametrize("kind", ["model", "models"])
+def test_list_of_one_kind_describes_each(capsys: Capture, kind: str) -> None:
+    lines = presets(capsys, "list", kind).splitlines()
+    assert lines[0] == "models"
+    assert [line.split()[0] for line in lines[1:]] == ["cnn", "linear", "mlp"]
+    assert lines[2].endswith("logistic or linear regression")
+
+
+def test_list_as_json_has_the_paths(capsys: Capture) -> None:
+    rows = json.loads(presets(capsys, "list", "optimizer", "--json"))
+    assert [row["name"] for row in rows] == ["adam", "adamw", "sgd"]
+    for row in rows:
+        assert row["kind"] == "optimizer"
+        assert Path(row["path"]) == builtin_dir() / "optimizers" / f"{row['name']}.yaml"
+
+
+def test_list_refuses_an_unknown_kind(capsys: Capture) -> None:
+    assert "no kind 'modl' (did you mean 'model'?)" in refused(capsys, "list", "modl")
+
+
+def test_list_goes_on_at_a_preset_that_cannot_be_read(capsys: Capture, tmp_path: Path) -> None:
+    written(tmp_path / "p/models/aaa.yaml", "description: [\n")
+    written(tmp_path / "p/models/bbb.yaml", 'description: "x\\e[2J"\ntype: linear\n')
+    out = presets(capsys, "list", "models", "--preset-dir", str(tmp_path / "p"))
+    lines = out.splitlines()
+    assert lines[1].startswith("  aaa")
+    assert "cannot be read" in lines[1]
+    assert lines[2].split(maxsplit=1) == ["bbb", r"x\x1b[2J"]
+    assert len(lines) == 6
+
+
+def test_fault_37_a_file_name_that_steers_the_terminal_is_not_printed(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    written(tmp_path / "presets/models/\x1b[2J.yaml", "type: linear\n")
+    assert "\x1b" not in presets(capsys, "list")
+
+
+def test_presets_of_the_current_directory_are_listed(capsys: Capture, tmp_path: Path) -> None:
+    written(tmp_path / "presets/models/mine.yaml", "description: my own\ntype: linear\n")
+    assert "  mine             my own\n" in presets(capsys, "list")
+
+
+@pytest.mark.parametrize("name", ["digits-mlp", "experiment/digits-mlp", "experiments/digits-mlp"])
+def test_show_prints_an_experiment_resolved(capsys: Capture, name: str) -> None:
+    shown = parse_document(presets(capsys, "show", name), "shown").data
+    expected = PresetLibrary([builtin_dir()]).experiment("digits-mlp")
+    assert resolve(Tree(shown), "x") == expected
+    assert yaml.safe_load(yaml.safe_dump(shown)) == expected.to_dict()
+
+
+def test_show_prints_another_preset_as_it_stands(capsys: Capture) -> None:
+    for name in ("optimizer/sgd", "optimizers/sgd"):
+        shown = presets(capsys, "show", name)
+        assert shown == (builtin_dir() / "optimizers/sgd.yaml").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("digits-mpl", "did you mean 'digits-mlp'?"),
+        ("model/mpl", "did you mean 'mlp'?"),
+        ("model/../../x", "no model preset '../../x'"),
+        ("model//etc/passwd", "no model preset '/etc/passwd'"),
+        ("model/" + "x" * 300, "no model preset"),
+        ("model/CON", "no model preset 'CON'"),
+        ("model/", "no model preset ''"),
+        ("../x", "no such file"),
+        ("a\0b", "no experiment preset"),
+    ],
+)
+def test_fault_36_show_refuses_a_bad_name(capsys: Capture, name: str, words: str) -> None:
+    message = refused(capsys, "show", name)
+    assert words in message
+    assert all(line.isprintable() for line in message.splitlines())
+
+
+def test_validate_finds_every_shipped_preset_right(capsys: Capture) -> None:
+    lines = presets(capsys, "validate").splitlines()
+    files = [str(path) for path in builtin_dir().rglob("*.yaml")]
+    assert sorted(lines) == sorted(f"{path}: right" for path in files)
+
+
+def test_fault_34_validate_tells_every_problem_of_every_file(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    one = written(tmp_path / "one.yaml", "dataset: digit\nmodel: mlp\n")
+    two = written(tmp_path / "two.yaml", "a: 1\na: 2\n\tb: 3\n")
+    assert main(["presets", "validate", str(one), "digits-mlp", str(two)]) == 2
+    printed = capsys.readouterr()
+    assert printed.out == "digits-mlp: right\n"
+    starts = (
+        f"{one}:1:1: dataset: no dataset preset 'digit' (did you mean 'digits'?)",
+        f"{one}:1: optimizer: missing",
+        f"{two}:2:1: a: duplicate key, first in line 1",
+        f"{two}:3:1: a tab",
+    )
+    for start in starts:
+        assert start in printed.err
+    assert "Traceback" not in printed.err
+
+
+def test_fault_34_validate_without_names_checks_the_parts_too(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    path = written(tmp_path / "presets/optimizers/bad.yaml", "type: sgd\nlr: -1\n")
+    assert main(["presets", "validate"]) == 2
+    printed = capsys.readouterr()
+    assert printed.err.startswith(f"{path}:2:1: optimizer.lr: ")
+    assert f"{builtin_dir()}/models/mlp.yaml: right\n" in printed.out
+
+
+def test_fault_35_validate_runs_nothing(capsys: Capture, tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    order = f"!!python/object/apply:os.system ['touch {marker}']"
+    path = written(tmp_path / "e.yaml", f"model: {order}\n")
+    assert f"{path}:1:8: model: the tag" in refused(capsys, "validate", str(path))
+    assert not marker.exists()
+
+
+def test_copy_goes_to_presets_of_the_current_directory(capsys: Capture, tmp_path: Path) -> None:
+    assert presets(capsys, "copy", "model/mlp") == "presets/models/mlp.yaml\n"
+    copied = tmp_path / "presets/models/mlp.yaml"
+    assert copied.read_bytes() == (builtin_dir() / "models/mlp.yaml").read_bytes()
+
+
+def test_a_copied_experiment_is_an_experiment(capsys: Capture, tmp_path: Path) -> None:
+    assert presets(capsys, "copy", "digits-mlp", "mine.yaml") == "mine.yaml\n"
+    assert presets(capsys, "copy", "digits-mlp", "folder") == "folder/digits-mlp.yaml\n"
+    assert presets(capsys, "validate", "./mine.yaml") == "./mine.yaml: right\n"
+    assert (tmp_path / "folder/digits-mlp.yaml").is_file()
+
+
+def test_copy_never_replaces_a_file(capsys: Capture, tmp_path: Path) -> None:
+    path = written(tmp_path / "mine.yaml", "mine")
+    (tmp_path / "link.yaml").symlink_to(tmp_path / "absent")
+    for target in ("mine.yaml", "link.yaml"):
+        assert "exists already" in refused(capsys, "copy", "digits-mlp", target)
+    assert path.read_text(encoding="utf-8") == "mine"
+    assert not (tmp_path / "absent").exists()
+
+
+@pytest.mark.parametrize("name", ["model/../x", "model//etc/x", "../x", "model/CON", "nothing"])
+def test_fault_36_copy_of_a_bad_name_writes_nothing(
+    capsys: Capture, tmp_path: Path, name: str
+) -> None:
+    written(tmp_path / "x.yaml", "type: linear\n")
+    assert " preset '" in refused(capsys, "copy", name)
+    assert [path.name for path in tmp_path.iterdir()] == ["x.yaml"]
+
+
+def test_copy_into_what_is_no_folder_is_refused(capsys: Capture, tmp_path: Path) -> None:
+    written(tmp_path / "file", "")
+    assert "tui-trainer: file/" in refused(capsys, "copy", "digits-mlp", "file/x.yaml")
+
+
+def test_schema_is_printed_as_json(capsys: Capture) -> None:
+    assert json.loads(presets(capsys, "schema")) == json_schema()
