@@ -21,6 +21,9 @@ USAGE_ERROR = 2
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status. Never raises for what a user can cause."""
+    # OpenMP reads this when torch is loaded. Its threads spin by default, which makes small models
+    # ten times slower as soon as another process wants one of the cores.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         parser = _parser()

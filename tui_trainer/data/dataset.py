@@ -181,10 +181,14 @@ def _fit(section: DatasetSection, source: Source, train: NDArray[np.int64]) -> d
     mean, std = 0.0, 1.0
     if source.target.task == "regression":
         mean, std = moments(source.target.values[train])
-        if not 0 < std < np.inf:
+        if std == 0:
             raise BadInput(
-                f"{source.name}: the numbers to predict are all {mean:g}, or too large to compute "
-                "with; there is nothing to learn"
+                f"{source.name}: the numbers to predict are all {mean:g} in the training split; "
+                "there is nothing to learn"
+            )
+        if not np.isfinite(std):
+            raise BadInput(
+                f"{source.name}: the numbers to predict are too large to compute with; rescale them"
             )
     return {
         **_identity(section, source),

@@ -1,48 +1,28 @@
-"""Devices: what NVML shows, what torch can use, and which of them a run takes.
+"""Devices: which one a run takes, and the CPUs and the memory that this process may use.
 
-Layer: sessions; torch only inside functions. NVML counts every GPU of the machine while torch
-counts the visible ones, so the two are matched by UUID and never by number.
+Layer: sessions; torch only inside functions. A control group or an affinity often leaves a process
+less than the machine has, so nothing here is planned by what the machine has.
 """
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import psutil
 
 from tui_trainer.config.errors import BadInput
+from tui_trainer.config.text import clean
+from tui_trainer.sessions.gpus import CudaDevice, CudaFacts, GpuInfo, cuda_facts, nvml_gpus
 
 GB = 2**30
-CGROUP = Path("/sys/fs/cgroup")
-
-
-@dataclass(frozen=True, slots=True)
-class GpuInfo:
-    """A GPU as NVML shows it; `processes` are (pid, bytes)."""
-
-    index: int
-    uuid: str
-    name: str
-    memory_total_bytes: int
-    memory_free_bytes: int
-    utilization_percent: int | None
-    driver_version: str
-    processes: tuple[tuple[int, int], ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class CudaFacts:
-    """What torch says of CUDA; `uuids` are those of cuda:0, cuda:1, ... as NVML spells them."""
-
-    torch_version: str
-    built_for: str | None
-    uuids: tuple[str, ...] = ()
-    names: tuple[str, ...] = ()
-    error: str = ""
+ROOT = Path("/")
+DRIVERS = {"12": 525, "13": 580}
+"""The first driver that runs programs built for a major version of CUDA."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,166 +34,191 @@ class DeviceChoice:
     warning: str = ""
 
 
-def nvml_gpus() -> tuple[GpuInfo, ...]:
-    """The GPUs of the machine; none without a driver."""
-    import pynvml
-
-    try:
-        pynvml.nvmlInit()
-    except pynvml.NVMLError:
-        return ()
-    try:
-        driver = _text(pynvml.nvmlSystemGetDriverVersion())
-        return tuple(_gpu(index, driver) for index in range(pynvml.nvmlDeviceGetCount()))
-    except pynvml.NVMLError:
-        return ()
-    finally:
-        pynvml.nvmlShutdown()
-
-
-def _gpu(index: int, driver: str) -> GpuInfo:
-    import pynvml
-
-    handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-    memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
-    try:
-        load: int | None = int(pynvml.nvmlDeviceGetUtilizationRates(handle).gpu)
-        running = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
-    except pynvml.NVMLError:
-        load, running = None, []
-    return GpuInfo(
-        index=index,
-        uuid=_text(pynvml.nvmlDeviceGetUUID(handle)),
-        name=_text(pynvml.nvmlDeviceGetName(handle)),
-        memory_total_bytes=int(memory.total),
-        memory_free_bytes=int(memory.free),
-        utilization_percent=load,
-        driver_version=driver,
-        processes=tuple((int(p.pid), int(p.usedGpuMemory or 0)) for p in running),
-    )
-
-
-def _text(value: str | bytes) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value
-
-
-def cuda_facts() -> CudaFacts:
-    """What torch can use; imports torch."""
-    import torch
-
-    version, built_for = torch.__version__, torch.version.cuda
-    try:
-        if not torch.cuda.is_available():
-            return CudaFacts(version, built_for)
-        found = [torch.cuda.get_device_properties(n) for n in range(torch.cuda.device_count())]
-    except RuntimeError as error:
-        return CudaFacts(version, built_for, error=str(error).splitlines()[0])
-    uuids = tuple(f"GPU-{properties.uuid}" for properties in found)
-    return CudaFacts(version, built_for, uuids, tuple(properties.name for properties in found))
-
-
 def choose_device(
     request: str, gpus: Sequence[GpuInfo] | None = None, cuda: CudaFacts | None = None
 ) -> DeviceChoice:
     """The device for `auto`, `cpu`, `cuda` or `cuda:N`.
 
-    `auto` and `cuda` take the visible GPU with the most free memory.
+    `auto` and `cuda` take the visible GPU with the most free memory; `auto` takes the CPU when
+    there is none, with a warning when there is one that torch cannot use.
 
     Raises:
-        BadInput: a GPU was asked for that torch cannot use, with why and what to install.
+        BadInput: a GPU was asked for that is not there, or that torch cannot use, with why and
+            what to install.
     """
+    asked = re.fullmatch(r"(auto|cpu|cuda)|cuda:([0-9]{1,4})", request)
+    if asked is None:
+        raise BadInput(f"--device {clean(request, 40)}: should be auto, cpu, cuda or cuda:N")
     if request == "cpu":
         return _cpu()
     gpus = nvml_gpus() if gpus is None else gpus
     cuda = cuda_facts() if cuda is None else cuda
-    if not cuda.uuids:
-        why = unusable(gpus, cuda)
-        if request == "auto":
-            return _cpu(why)
-        raise BadInput(f"--device {request}: {why or 'no GPU was found'}")
-    if request.startswith("cuda:"):
-        number = int(request.removeprefix("cuda:"))
-        if number >= len(cuda.uuids):
-            there = ", ".join(f"cuda:{n} {name}" for n, name in enumerate(cuda.names))
-            raise BadInput(f"--device {request}: there is no such GPU; there are: {there}")
-        return _cuda(number, gpus, cuda)
-    by_uuid = {gpu.uuid: gpu.memory_free_bytes for gpu in gpus}
-    freest = max(range(len(cuda.uuids)), key=lambda n: (by_uuid.get(cuda.uuids[n], -1), -n))
-    return _cuda(freest, gpus, cuda)
+    if asked[2] and cuda.devices:
+        return _numbered(int(asked[2]), gpus, cuda)
+    free = {gpu.uuid: gpu.memory_free_bytes for gpu in gpus}
+    usable = [n for n, device in enumerate(cuda.devices) if device.supported]
+    if usable:
+        freest = max(usable, key=lambda n: (free.get(cuda.devices[n].uuid, -1), -n))
+        return _cuda(freest, gpus, cuda)
+    why = unusable(gpus, cuda)
+    if request == "auto":
+        return _cpu(why)
+    if not why and gpus:
+        why = f"CUDA_VISIBLE_DEVICES={clean(cuda.visible or '', 80)!r} hides every GPU; unset it"
+    raise BadInput(f"--device {request}: {why or 'no GPU was found'}")
+
+
+def _numbered(number: int, gpus: Sequence[GpuInfo], cuda: CudaFacts) -> DeviceChoice:
+    if number >= len(cuda.devices):
+        there = ", ".join(f"cuda:{n} {device.name}" for n, device in enumerate(cuda.devices))
+        raise BadInput(f"--device cuda:{number}: there is no such GPU; there are: {there}")
+    if not cuda.devices[number].supported:
+        raise BadInput(f"--device cuda:{number}: {_no_code(cuda.devices[number], gpus, cuda)}")
+    return _cuda(number, gpus, cuda)
 
 
 def unusable(gpus: Sequence[GpuInfo], cuda: CudaFacts) -> str:
-    """One loud line when NVML shows a GPU that torch cannot use; else nothing."""
-    hidden = os.environ.get("CUDA_VISIBLE_DEVICES")
-    if not gpus or cuda.uuids or (hidden is not None and hidden.strip() in ("", "-1")):
+    """One loud line when there is a GPU and torch can use none; nothing when all are hidden."""
+    if cuda.devices:
+        refused = [device for device in cuda.devices if not device.supported]
+        return _no_code(refused[0], gpus, cuda) if len(refused) == len(cuda.devices) else ""
+    visible = None if cuda.visible is None else cuda.visible.strip()
+    if not gpus or visible in ("", "-1"):
         return ""
-    gpu = gpus[0]
-    what = f"{gpu.name} is there (driver {gpu.driver_version}), but torch {cuda.torch_version}"
+    driver = gpus[0].driver_version
+    what = f"{gpus[0].name} (driver {driver}) is NOT used: torch {cuda.torch_version}"
     if cuda.built_for is None:
-        return (
-            f"{what} is built without CUDA, so the GPU is NOT used; install a CUDA build: "
-            "pip install --force-reinstall torch --index-url https://download.pytorch.org/whl/cu130"
-        )
+        return f"{what} is built without CUDA; {_remedy(cuda, driver)}"
+    what += f" for CUDA {cuda.built_for}"
+    needed = DRIVERS.get(cuda.built_for.split(".")[0], 0)
+    if 0 < _major(driver) < needed:
+        return f"{what} needs driver {needed} or newer; update it, or {_remedy(cuda, driver)}"
+    if visible is not None and "No CUDA GPUs" in cuda.error:
+        return f"{what} sees none, as CUDA_VISIBLE_DEVICES={clean(visible, 80)} names none"
+    reason = clean(cuda.error or "it finds no GPU", 200)
+    return f"{what} cannot start CUDA ({reason}); see what nvidia-smi says, or restart the machine"
+
+
+def _no_code(device: CudaDevice, gpus: Sequence[GpuInfo], cuda: CudaFacts) -> str:
+    driver = next((gpu.driver_version for gpu in gpus if gpu.uuid == device.uuid), "not known")
     return (
-        f"{what}, built for CUDA {cuda.built_for}, cannot use it, so the GPU is NOT used; "
-        f"update the driver, or install a torch for an older CUDA{': ' if cuda.error else ''}"
-        f"{cuda.error}"
+        f"{device.name} (driver {driver}) is NOT used: torch {cuda.torch_version} for CUDA "
+        f"{cuda.built_for} has no code for its compute capability {device.capability}; "
+        f"{_remedy(cuda, driver, index='cu126')}"
     )
 
 
+def _remedy(cuda: CudaFacts, driver: str, index: str = "") -> str:
+    """The same torch for a CUDA that the driver runs; builds for an older one serve older GPUs."""
+    if 0 < _major(driver) < DRIVERS["12"]:
+        return f"install driver {DRIVERS['13']} or newer, and a torch built for CUDA"
+    index = index or ("cu130" if _major(driver) >= DRIVERS["13"] else "cu126")
+    version = cuda.torch_version.partition("+")[0]
+    return (
+        f"install a build that fits: python -m pip install --force-reinstall torch=={version} "
+        f"--index-url https://download.pytorch.org/whl/{index}"
+    )
+
+
+def _major(driver: str) -> int:
+    digits = driver.partition(".")[0]
+    return int(digits) if digits.isdecimal() else 0
+
+
 def _cpu(warning: str = "") -> DeviceChoice:
-    cores = default_threads()
-    return DeviceChoice("cpu", f"cpu, {cores} core{'s' if cores > 1 else ''}", warning)
+    cores = cpu_count()
+    return DeviceChoice("cpu", f"cpu, {cores} core{'' if cores == 1 else 's'}", warning)
 
 
 def _cuda(number: int, gpus: Sequence[GpuInfo], cuda: CudaFacts) -> DeviceChoice:
-    label = f"cuda:{number} {cuda.names[number]}"
+    device = cuda.devices[number]
+    label = f"cuda:{number} {device.name}"
     for gpu in gpus:
-        if gpu.uuid == cuda.uuids[number]:
+        if gpu.uuid == device.uuid:
             free, total = gpu.memory_free_bytes / GB, gpu.memory_total_bytes / GB
             label += f", {free:.0f} of {total:.0f} GB free"
     return DeviceChoice(f"cuda:{number}", label)
 
 
-def cgroup_cpus(root: Path = CGROUP) -> float | None:
-    """The CPU quota of the control group (v2, then v1) in cores; None without one."""
-    try:
-        quota, period = (root / "cpu.max").read_text().split()
-        return None if quota == "max" else int(quota) / int(period)
-    except (OSError, ValueError):
-        pass
-    try:
-        limit = int((root / "cpu/cpu.cfs_quota_us").read_text())
-        return limit / int((root / "cpu/cpu.cfs_period_us").read_text()) if limit > 0 else None
-    except (OSError, ValueError):
-        return None
-
-
-def affinity_cpus() -> int:
-    """Logical CPUs that this process may run on."""
+def usable_cpus() -> frozenset[int]:
+    """The logical CPUs that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+        return frozenset(os.sched_getaffinity(0))
+    return frozenset(range(os.cpu_count() or 1))
 
 
-def cpu_count(root: Path = CGROUP) -> int:
-    """Cores to plan for: the affinity, cut to the quota of the control group."""
+def cpu_count(root: Path = ROOT, cpus: Collection[int] | None = None) -> int:
+    """CPUs to plan for: those of the affinity, cut to the quota of the control group."""
+    count = len(usable_cpus() if cpus is None else cpus)
     quota = cgroup_cpus(root)
-    return max(1, min(affinity_cpus(), math.ceil(quota) if quota else affinity_cpus()))
+    return max(1, count if quota is None else min(count, math.ceil(quota)))
 
 
-def default_threads(root: Path = CGROUP) -> int:
-    """Threads for torch: one a physical core, at most `cpu_count`."""
-    return max(1, min(psutil.cpu_count(logical=False) or cpu_count(root), cpu_count(root)))
-
-
-def free_memory_bytes(root: Path = CGROUP) -> int:
-    """Memory that can still be had, by the machine and by the control group."""
-    free = int(psutil.virtual_memory().available)
+def default_threads(root: Path = ROOT, cpus: Collection[int] | None = None) -> int:
+    """Threads for torch: one a physical core of the affinity, at most `cpu_count`."""
+    cpus = usable_cpus() if cpus is None else cpus
+    topology = "sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
     try:
-        limit = (root / "memory.max").read_text().strip()
-        if limit != "max":
-            free = min(free, int(limit) - int((root / "memory.current").read_text()))
-    except (OSError, ValueError):
-        pass
-    return max(free, 0)
+        cores = len({(root / topology.format(cpu)).read_text().strip() for cpu in cpus})
+    except OSError:
+        cores = psutil.cpu_count(logical=False) or len(cpus)
+    return max(1, min(cores, cpu_count(root, cpus)))
+
+
+def cgroup_cpus(root: Path = ROOT) -> float | None:
+    """The tightest CPU quota of the control group and those above it, in CPUs; None without one."""
+    quotas = []
+    for folder in _control_groups(root, "cpu"):
+        try:
+            if (folder / "cpu.max").exists():
+                quota, period = (folder / "cpu.max").read_text().split()
+            else:
+                quota = (folder / "cpu.cfs_quota_us").read_text()
+                period = (folder / "cpu.cfs_period_us").read_text()
+            if quota != "max" and int(quota) > 0:
+                quotas.append(int(quota) / int(period))
+        except (OSError, ValueError, ZeroDivisionError):
+            continue
+    return min(quotas, default=None)
+
+
+def free_memory_bytes(root: Path = ROOT) -> int:
+    """Memory that can still be had, of the machine and of the control group."""
+    free = [int(psutil.virtual_memory().available), *_cgroup_free(root)]
+    return max(0, min(free))
+
+
+def _cgroup_free(root: Path) -> Iterator[int]:
+    """What each control group above this process leaves, with the file cache it can give back."""
+    versions = (
+        ("memory.max", "memory.current", "inactive_file"),
+        ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
+    )
+    for folder in _control_groups(root, "memory"):
+        for limit, used, cache in versions:
+            try:
+                free = int((folder / limit).read_text()) - int((folder / used).read_text())
+                stat = dict(
+                    line.split() for line in (folder / "memory.stat").read_text().splitlines()
+                )
+                yield free + int(stat.get(cache, 0))
+            except (OSError, ValueError):
+                continue
+
+
+def _control_groups(root: Path, controller: str) -> list[Path]:
+    """The folders of the control groups that hold this process, of both versions."""
+    top = root / "sys/fs/cgroup"
+    found = dict.fromkeys((top, top / controller))
+    try:
+        lines = (root / "proc/self/cgroup").read_text().splitlines()
+    except OSError:
+        lines = []
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers and controller not in controllers.split(","):
+            continue
+        base = top / controller if controllers else top
+        own = PurePosixPath(path.lstrip("/"))
+        found.update(dict.fromkeys(base / place for place in (own, *own.parents)))
+    return list(found)

@@ -1,6 +1,7 @@
 """`tui-trainer doctor`: what this machine has, and what is wrong with it.
 
-Layer: sessions. A reading that fails becomes a line that says so, never an exception.
+Layer: sessions. A reading that fails becomes "not known: why", never an exception; that holds for
+torch too, which may be missing or broken, and then the rest is still told.
 """
 
 from __future__ import annotations
@@ -10,147 +11,267 @@ import os
 import platform
 import shutil
 import sys
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import psutil
+
+from tui_trainer import __version__
 from tui_trainer.config.text import clean
 from tui_trainer.sessions.devices import (
     GB,
-    affinity_cpus,
+    ROOT,
     cgroup_cpus,
+    choose_device,
     cpu_count,
-    cuda_facts,
     default_threads,
     free_memory_bytes,
-    nvml_gpus,
     unusable,
+    usable_cpus,
 )
+from tui_trainer.sessions.gpus import CudaFacts, GpuInfo, cuda_facts, nvml_gpus
 
-PACKAGES = ("tui-trainer", "torch", "numpy", "pydantic", "PyYAML", "rich", "psutil", "nvidia-ml-py")
-LITTLE_DISK_BYTES = 1 * GB
+PACKAGES = (
+    "torch",
+    "numpy",
+    "pydantic",
+    "PyYAML",
+    "rich",
+    "psutil",
+    "nvidia-ml-py",
+    "platformdirs",
+)
+LITTLE_BYTES = 1 * GB
+"""Less free memory, or disk for runs, than this is warned of."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """A reading: text for people, the plain value for `--json`; `why` when it is not known."""
+
+    text: str
+    value: Any = None
+    why: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Facts by group, in the order in which they are shown; `warnings` are shown last."""
+    """Facts by group and name, in the order in which they are shown; `warnings` come last."""
 
-    groups: dict[str, dict[str, str]]
+    groups: Mapping[str, Mapping[str, Fact]]
     warnings: tuple[str, ...]
 
     def lines(self) -> list[str]:
-        """The report as text."""
+        """The report as text, safe for a terminal."""
+        width = max(len(name) for facts in self.groups.values() for name in facts)
         found = []
         for group, facts in self.groups.items():
             found.append(group)
-            found += [f"  {name:<18} {clean(value, 300)}" for name, value in facts.items()]
-        found += [f"WARNING: {clean(warning, 500)}" for warning in self.warnings]
-        return found
+            found += [f"  {name:<{width}}  {clean(fact.text)}" for name, fact in facts.items()]
+        return found + [f"WARNING: {clean(warning)}" for warning in self.warnings]
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """The values by group and name; what is not known is null, with why in `not_known`."""
+        facts = [
+            (group, name, fact) for group, of in self.groups.items() for name, fact in of.items()
+        ]
+        values: dict[str, Any] = {group: {} for group in self.groups}
+        for group, name, fact in facts:
+            values[group][name] = fact.value
+        values["not_known"] = {
+            f"{group}.{name}": fact.why for group, name, fact in facts if fact.why
+        }
+        values["warnings"] = list(self.warnings)
+        return values
 
 
-def examine(preset_dirs: Sequence[Path], runs_dir: Path) -> Report:
-    """Look at versions, devices, memory, disk and folders; imports torch."""
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the readings come from; a test gives others."""
+
+    gpus: Callable[[], Sequence[GpuInfo]] = nvml_gpus
+    cuda: Callable[[], CudaFacts] = cuda_facts
+    root: Path = ROOT
+    env: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+
+def examine(preset_dirs: Sequence[Path], runs_dir: Path, sources: Sources | None = None) -> Report:
+    """Look at versions, terminal, CPU, memory, devices, disk and folders. Imports torch.
+
+    Writes nothing, and raises nothing.
+    """
+    sources = sources or Sources()
     warnings: list[str] = []
     groups = {
         "versions": _versions(),
-        "terminal": _terminal(),
-        "cpu": {
-            "logical": str(os.cpu_count()),
-            "by affinity": _known(lambda: str(affinity_cpus())),
-            "by cgroup": _known(lambda: f"{cgroup_cpus():g}" if cgroup_cpus() else "no quota"),
-            "to plan for": _known(lambda: str(cpu_count())),
-            "threads": _known(lambda: f"{default_threads()} by default"),
-        },
-        "memory": {"free": _known(lambda: _gb(free_memory_bytes()))},
-        "devices": _devices(warnings),
-        "disk": {"runs": _disk(runs_dir, warnings), "/dev/shm": _disk(Path("/dev/shm"), [])},
-        "folders": {
-            "runs": str(runs_dir.absolute()),
-            **{
-                f"presets {number}": f"{folder}{'' if folder.is_dir() else ' (not there)'}"
-                for number, folder in enumerate(preset_dirs, 1)
-            },
-        },
+        "terminal": _terminal(sources.env, warnings),
+        "cpu": _cpu(sources.root),
+        "memory": _memory(sources.root, warnings),
+        "devices": _devices(sources, warnings),
+        "disk": _disk(runs_dir, warnings),
+        "folders": _folders(preset_dirs, runs_dir),
     }
     return Report(groups, tuple(warnings))
 
 
-def _known(read: Callable[[], str]) -> str:
+def _read(read: Callable[[], Any], show: Callable[[Any], str] = str) -> Fact:
     """What a reading gives, or why it gives nothing."""
     try:
-        return read()
+        value = read()
+        return Fact(show(value), value)
     except Exception as error:
-        return f"not known: {type(error).__name__}: {error}"
+        why = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        return Fact(f"not known: {why}", None, why)
 
 
-def _versions() -> dict[str, str]:
+def _versions() -> dict[str, Fact]:
+    python = sys.version.split()[0]
     found = {
-        "python": f"{sys.version.split()[0]} ({sys.executable})",
-        "system": platform.platform(),
+        "tui-trainer": Fact(__version__, __version__),
+        "python": Fact(f"{python} ({sys.executable})", python),
+        "system": _read(platform.platform),
     }
     for package in PACKAGES:
-        try:
-            found[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            found[package] = "not installed"
+        found[package] = _read(partial(metadata.version, package))
     return found
 
 
-def _terminal() -> dict[str, str]:
-    size = shutil.get_terminal_size()
+def _terminal(env: Mapping[str, str], warnings: list[str]) -> dict[str, Fact]:
+    encoding = _read(locale.getencoding)
+    if encoding.value and encoding.value.lower().replace("-", "") != "utf8":
+        warnings.append(
+            f"the terminal's encoding is {encoding.value}, not UTF-8; set LANG=C.UTF-8 or the like"
+        )
+    settings = ("TERM", "COLORTERM", "LC_ALL", "LC_CTYPE", "LANG", "NO_COLOR")
     return {
-        "TERM": os.environ.get("TERM", "not set"),
-        "encoding": _known(lambda: locale.getpreferredencoding(False)),
-        "size": f"{size.columns}x{size.lines}",
-        "stdout": "a terminal" if sys.stdout.isatty() else "not a terminal",
+        "stdout": _read(
+            sys.stdout.isatty, lambda is_one: "a terminal" if is_one else "no terminal"
+        ),
+        "size": _read(
+            lambda: list(shutil.get_terminal_size()), lambda size: f"{size[0]}x{size[1]}"
+        ),
+        "encoding": encoding,
+        **{name: Fact(env.get(name, "not set"), env.get(name)) for name in settings},
     }
 
 
-def _devices(warnings: list[str]) -> dict[str, str]:
-    found: dict[str, str] = {}
-    gpus = nvml_gpus()
-    for gpu in gpus:
-        load = "-" if gpu.utilization_percent is None else f"{gpu.utilization_percent} %"
-        found[f"gpu {gpu.index}"] = (
-            f"{gpu.name}, {_gb(gpu.memory_free_bytes)} of {_gb(gpu.memory_total_bytes)} free, "
-            f"load {load}, {len(gpu.processes)} processes, driver {gpu.driver_version}"
-        )
+def _cpu(root: Path) -> dict[str, Fact]:
+    def quota(found: float | None) -> str:
+        return "no quota" if found is None else f"{found:g}"
+
+    return {
+        "logical": _read(lambda: psutil.cpu_count(logical=True)),
+        "physical": _read(lambda: psutil.cpu_count(logical=False)),
+        "by affinity": _read(lambda: len(usable_cpus())),
+        "by cgroup": _read(lambda: cgroup_cpus(root), quota),
+        "to plan for": _read(lambda: cpu_count(root)),
+        "threads": _read(lambda: default_threads(root), lambda count: f"{count} by default"),
+    }
+
+
+def _memory(root: Path, warnings: list[str]) -> dict[str, Fact]:
+    free = _read(lambda: free_memory_bytes(root), _gb)
+    if free.value is not None and free.value < LITTLE_BYTES:
+        warnings.append(f"only {free.text} of memory can be had; a training may be killed")
+    return {"total": _read(lambda: psutil.virtual_memory().total, _gb), "free": free}
+
+
+def _devices(sources: Sources, warnings: list[str]) -> dict[str, Fact]:
+    """GPUs by NVML and by torch, and what `auto` takes."""
+    seen = _read(lambda: tuple(sources.gpus()))
+    gpus: Sequence[GpuInfo] = seen.value or ()
+    found = {f"gpu {gpu.index}": _gpu(gpu) for gpu in gpus}
     if not gpus:
-        found["gpus"] = "none (NVML finds no NVIDIA driver)"
-    if "CUDA_VISIBLE_DEVICES" in os.environ:
-        found["CUDA_VISIBLE_DEVICES"] = os.environ["CUDA_VISIBLE_DEVICES"]
-    try:
-        cuda = cuda_facts()
-    except ImportError as error:
-        warnings.append(f"torch cannot be imported ({error}); pip install 'torch>=2.10'")
-        return {**found, "torch": "cannot be imported"}
-    found["torch"] = f"{cuda.torch_version}, " + (
-        f"built for CUDA {cuda.built_for}" if cuda.built_for else "built without CUDA"
-    )
-    for number, name in enumerate(cuda.names):
-        found[f"cuda:{number}"] = f"{name} ({cuda.uuids[number]})"
+        found["gpus"] = seen if seen.why else Fact("none; NVML finds no NVIDIA driver", [])
+    else:
+        found["driver"] = Fact(gpus[0].driver_version, gpus[0].driver_version)
+    visible = sources.env.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        found["CUDA_VISIBLE_DEVICES"] = Fact(repr(visible), visible)
+    asked = _read(sources.cuda)
+    cuda: CudaFacts | None = asked.value
+    if cuda is None:
+        warnings.append(
+            f"torch cannot be used ({asked.why}); "
+            f"install it: {sys.executable} -m pip install 'torch>=2.10'"
+        )
+        return {**found, "torch": Fact(f"not known: {asked.why}", None, asked.why)}
+    found["torch"] = _torch(cuda)
+    for number, device in enumerate(cuda.devices):
+        text = f"{device.name}, {device.uuid}, compute capability {device.capability}"
+        found[f"cuda:{number}"] = Fact(text, {"name": device.name, "uuid": device.uuid})
+    found["auto"] = _read(lambda: choose_device("auto", gpus, cuda).label)
     if loud := unusable(gpus, cuda):
         warnings.append(loud)
     return found
 
 
-def _disk(folder: Path, warnings: list[str]) -> str:
-    """Free space where a folder is, or would be made."""
+def _gpu(gpu: GpuInfo) -> Fact:
+    load = "not known" if gpu.utilization_percent is None else f"{gpu.utilization_percent} %"
+    text = (
+        f"{gpu.name}, {_gb(gpu.memory_free_bytes)} of {_gb(gpu.memory_total_bytes)} free, "
+        f"load {load}, processes {len(gpu.processes)}, {gpu.uuid}"
+    )
+    value = {
+        "name": gpu.name,
+        "uuid": gpu.uuid,
+        "memory_free_bytes": gpu.memory_free_bytes,
+        "memory_total_bytes": gpu.memory_total_bytes,
+        "utilization_percent": gpu.utilization_percent,
+        "processes": [{"pid": pid, "memory_bytes": size} for pid, size in gpu.processes],
+    }
+    return Fact(text, value)
+
+
+def _torch(cuda: CudaFacts) -> Fact:
+    built = f"built for CUDA {cuda.built_for}" if cuda.built_for else "built without CUDA"
+    parts = [cuda.torch_version, built]
+    if cuda.cudnn:
+        parts.append(f"cuDNN {cuda.cudnn}")
+    if cuda.error:
+        parts.append(cuda.error)
+    value = {"version": cuda.torch_version, "cuda": cuda.built_for, "cudnn": cuda.cudnn}
+    return Fact(", ".join(parts), {**value, "error": cuda.error or None})
+
+
+def _disk(runs_dir: Path, warnings: list[str]) -> dict[str, Fact]:
+    place = _existing(runs_dir)
+    free = _read(lambda: shutil.disk_usage(place).free, lambda size: f"{_gb(size)} free in {place}")
+    if free.value is not None and free.value < LITTLE_BYTES:
+        warnings.append(f"only {_gb(free.value)} of disk are free for runs in {runs_dir}")
+    if not os.access(place, os.W_OK | os.X_OK):
+        warnings.append(
+            f"{place} cannot be written, so no run can be kept in {runs_dir}; "
+            "name another folder with --runs-dir or TUI_TRAINER_RUNS_DIR"
+        )
+    shared = Path("/dev/shm")
+    return {
+        "runs": free,
+        "/dev/shm": _read(lambda: shutil.disk_usage(shared).free, lambda size: f"{_gb(size)} free"),
+    }
+
+
+def _existing(folder: Path) -> Path:
+    """The folder, or the one that exists in which it would be made."""
     place = folder.absolute()
-    while not place.exists() and place != place.parent:
-        place = place.parent
-    try:
-        free = shutil.disk_usage(place).free
-    except OSError as error:
-        return f"not known: {error}"
-    if free < LITTLE_DISK_BYTES:
-        warnings.append(f"only {_gb(free)} free for runs in {folder}; checkpoints may not fit")
-    return f"{_gb(free)} free in {place}"
+    return next((one for one in (place, *place.parents) if os.path.lexists(one)), place)
+
+
+def _folders(preset_dirs: Sequence[Path], runs_dir: Path) -> dict[str, Fact]:
+    found = {"runs": _folder(runs_dir)}
+    for number, folder in enumerate(preset_dirs, 1):
+        found[f"presets {number}"] = _folder(folder)
+    return found
+
+
+def _folder(folder: Path) -> Fact:
+    path = folder.absolute()
+    there = os.path.isdir(path)
+    return Fact(str(path) if there else f"{path} (not there)", {"path": str(path), "there": there})
 
 
 def _gb(size: float) -> str:

@@ -16,6 +16,7 @@ from torch import Tensor
 from tui_trainer.config.errors import ConfigError, Problem
 from tui_trainer.config.losses import AutoLossSection, CrossEntropySection
 from tui_trainer.config.section import TypedSection
+from tui_trainer.config.text import clean
 from tui_trainer.data.dataset import Dataset
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -72,7 +73,7 @@ def _class_weights(
             [
                 Problem(
                     f"{len(section.class_weights)} weights for {dataset.outputs} classes: "
-                    f"{', '.join(dataset.classes)}",
+                    f"{clean(', '.join(dataset.classes))}",
                     "loss.class_weights",
                 )
             ]

@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tui_trainer.config.datasets import PixelsSection
+from tui_trainer.config.errors import BadInput
+from tui_trainer.data.affine import RandomAffine
+from tui_trainer.data.dataset import Dataset, load
+
+
+def section(path: Path, **settings: Any) -> PixelsSection:
+    return PixelsSection.model_validate(
+        {"type": "pixels", "path": str(path), "shape": [1, 2, 2], "max_value": 10, **settings}
+    )
+
+
+def loaded(tmp_path: Path, content: str, **settings: Any) -> Dataset:
+    path = tmp_path / "images.csv"
+    path.write_bytes(content.encode())
+    return load(section(path, **settings))
+
+
+def refusal(tmp_path: Path, content: str, **settings: Any) -> str:
+    with pytest.raises(BadInput) as caught:
+        loaded(tmp_path, content, **settings)
+    return str(caught.value).removeprefix(f"{tmp_path}/")
+
+
+def rows(count: int, labels: str = "ab") -> str:
+    """Rows of four pixels that count up, with the labels in turn."""
+    lines = [f"{n % 11},{n % 7},0,10,{labels[n % len(labels)]}" for n in range(count)]
+    return "\n".join(lines) + "\n"
+
+
+def test_images_have_their_shape_and_the_label_is_the_last_column(tmp_path: Path) -> None:
+    content = "".join(f"{n % 10},1,2,3,4,5,{n % 3}\n" for n in range(30))
+    dataset = loaded(tmp_path, content, shape=[1, 2, 3])
+
+    assert dataset.input_shape == (1, 2, 3)
+    assert dataset.outputs == 3
+    assert dataset.task == "classification"
+    inputs, fitted = dataset.train.inputs, dataset.preprocessing["inputs"]
+    assert inputs.dtype == torch.float32
+    unscaled = (inputs * fitted["std"] + fitted["mean"]) * 10
+    first = dataset.train.rows[0].item()
+    torch.testing.assert_close(
+        unscaled[0, 0], torch.tensor([[first % 10, 1, 2], [3, 4, 5]], dtype=torch.float32)
+    )
+    assert dataset.classes[dataset.train.targets[0]] == str(first % 3)
+    assert dataset.train.targets.dtype == torch.int64
+
+
+def test_the_training_split_alone_is_normalised_to_mean_0_and_deviation_1(tmp_path: Path) -> None:
+    dataset = loaded(tmp_path, rows(60))
+
+    assert dataset.train.inputs.mean().item() == pytest.approx(0, abs=1e-6)
+    assert dataset.train.inputs.std(correction=0).item() == pytest.approx(1, abs=1e-6)
+    assert dataset.test.inputs.mean().item() != pytest.approx(0, abs=1e-6)
+
+
+def test_equal_pixels_everywhere_do_not_divide_by_zero(tmp_path: Path) -> None:
+    dataset = loaded(tmp_path, "".join(f"3,3,3,3,{n % 2}\n" for n in range(20)))
+
+    assert dataset.train.inputs.abs().max().item() == pytest.approx(0, abs=1e-6)
+
+
+def test_labels_are_ordered_by_number_when_all_are(tmp_path: Path) -> None:
+    numbers = loaded(tmp_path, "".join(f"{n % 5},0,0,0,{[9, 10, 2][n % 3]}\n" for n in range(30)))
+    assert numbers.classes == ("2", "9", "10")
+
+    texts = loaded(
+        tmp_path, "".join(f"{n % 5},0,0,0, {['10', '9', 'x'][n % 3]} \n" for n in range(30))
+    )
+    assert texts.classes == ("10", "9", "x")
+
+
+def test_the_background_of_moved_images_is_a_black_pixel(tmp_path: Path) -> None:
+    dataset = loaded(tmp_path, rows(60), shift_pixels=1.0)
+
+    assert isinstance(dataset.augment, RandomAffine)
+    assert dataset.augment.background == pytest.approx(dataset.train.inputs.min().item())
+    moved = dataset.augment(dataset.train.inputs, torch.Generator().manual_seed(0))
+    assert moved.shape == dataset.train.inputs.shape
+    assert not torch.equal(moved, dataset.train.inputs)
+
+
+def test_there_is_no_augmentation_without_shift_and_turn(tmp_path: Path) -> None:
+    assert loaded(tmp_path, rows(20)).augment is None
+    assert loaded(tmp_path, rows(20), rotate_degrees=5.0).augment is not None
+
+
+@pytest.mark.parametrize(
+    ("row", "reason"),
+    [
+        ("1,2,x,4,a", "images.csv:3: pixel 3 is 'x', not a number"),
+        ("1_0,2,3,4,a", "images.csv:3: pixel 1 is '1_0', not a number"),
+        ("1,2,3,,a", "images.csv:3: pixel 4 is missing"),
+        ("1,NaN,3,4,a", "images.csv:3: pixel 2 is missing"),
+        ("1,inf,3,4,a", "images.csv:3: pixel 2 is inf, above dataset.max_value 10"),
+        ("1,2,11,4,a", "images.csv:3: pixel 3 is 11, above dataset.max_value 10"),
+        ("1,2,11,x,a", "images.csv:3: pixel 3 is 11, above dataset.max_value 10"),
+        ("-1,2,3,4,a", "images.csv:3: pixel 1 is -1, below 0"),
+        ("1,2,3,4, ", "images.csv:3: the label at the end of the row is missing"),
+        ("1,2,3,4,NA", "images.csv:3: the label at the end of the row is missing"),
+        (
+            "1,2,3,4",
+            "images.csv:3: 4 fields, and dataset.shape [1, 2, 2] takes 5: 4 pixels and the label "
+            "at the end",
+        ),
+    ],
+)
+def test_fault_38_a_wrong_row_is_named_by_line_and_pixel(
+    tmp_path: Path, row: str, reason: str
+) -> None:
+    assert refusal(tmp_path, f"1,2,3,4,a\n1,2,3,4,b\n{row}\n1,2,3,4,a\n") == reason
+
+
+def test_fault_38_a_header_is_recognised(tmp_path: Path) -> None:
+    message = refusal(tmp_path, "p1,p2,p3,p4,label\n" + rows(20))
+
+    assert message == "images.csv:1: pixel 1 is 'p1', not a number; a file of pixels has no header"
+
+
+def test_fault_38_one_class_only_is_refused(tmp_path: Path) -> None:
+    assert "every row is of the class 'a'" in refusal(tmp_path, rows(20, "a"))
+
+
+def test_fault_37_escapes_in_a_pixel_or_label_are_shown_harmlessly(tmp_path: Path) -> None:
+    assert "\x1b" not in refusal(tmp_path, "\x1b[31m,2,3,4,a\n")
+    assert "\x1b" not in refusal(tmp_path, "1,2,3,4,\x1b[31m\n" * 20)
+
+
+def test_a_far_too_large_max_value_is_noted(tmp_path: Path) -> None:
+    dataset = loaded(tmp_path, rows(20), max_value=255)
+
+    assert dataset.notes == ("the largest pixel is 10, far below dataset.max_value 255",)
+    assert loaded(tmp_path, rows(20)).notes == ()
+
+
+def test_a_hundred_thousand_images_are_read(tmp_path: Path) -> None:
+    draw = random.Random(0)
+    lines = [f"{draw.randrange(11)},1,2,{n % 11},{n % 10}\n" for n in range(100_000)]
+    dataset = loaded(tmp_path, "".join(lines))
+
+    assert len(dataset.train) + len(dataset.val) + len(dataset.test) == 100_000
+    assert len(dataset.test) == 20_000
+    bad = [*lines[:98_765], "1,2,oops,4,5\n", *lines[98_765:]]
+    assert refusal(tmp_path, "".join(bad)).startswith("images.csv:98766: pixel 3 is 'oops'")

@@ -1,0 +1,393 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tui_trainer.config.datasets import TableSection
+from tui_trainer.config.errors import BadInput, ConfigError, ExitCode
+from tui_trainer.data.dataset import Dataset, load
+
+
+def loaded(tmp_path: Path, content: str, **settings: Any) -> Dataset:
+    path = tmp_path / "table.csv"
+    path.write_bytes(content.encode())
+    values = {"type": "table", "path": str(path), "target": "y", **settings}
+    return load(TableSection.model_validate(values))
+
+
+def refusal(tmp_path: Path, content: str, **settings: Any) -> str:
+    with pytest.raises(BadInput) as caught:
+        loaded(tmp_path, content, **settings)
+    assert caught.value.exit_code == ExitCode.BAD_INPUT
+    return str(caught.value).replace(f"{tmp_path}/", "")
+
+
+def table(rows: list[str], header: str = "a,b,y") -> str:
+    return "\n".join([header, *rows]) + "\n"
+
+
+def plain_rows(count: int = 30) -> list[str]:
+    """A number, a category and a class each."""
+    return [f"{n * 1.5},{'uvw'[n % 3]},{['no', 'yes'][n % 2]}" for n in range(count)]
+
+
+def all_inputs(dataset: Dataset) -> torch.Tensor:
+    """The inputs of every row in the order of the file."""
+    splits = (dataset.train, dataset.val, dataset.test)
+    rows = torch.cat([split.rows for split in splits])
+    return torch.cat([split.inputs for split in splits])[rows.argsort()]
+
+
+def test_numbers_are_standardised_and_texts_one_hot(tmp_path: Path) -> None:
+    dataset = loaded(tmp_path, table(plain_rows()))
+
+    assert dataset.task == "classification"
+    assert dataset.classes == ("no", "yes")
+    assert dataset.input_shape == (4,)
+    train = dataset.train
+    assert train.inputs[:, 0].mean().item() == pytest.approx(0, abs=1e-6)
+    assert train.inputs[:, 0].std(correction=0).item() == pytest.approx(1, abs=1e-5)
+    rows = train.rows
+    assert torch.equal(train.inputs[:, 1:].argmax(1), rows % 3)
+    assert torch.equal(train.inputs[:, 1:].sum(1), torch.ones(len(rows)))
+    assert torch.equal(train.targets, rows % 2)
+    assert dataset.notes == ()
+
+
+def test_what_is_learned_comes_from_the_training_rows_alone(tmp_path: Path) -> None:
+    dataset = loaded(tmp_path, table(plain_rows()))
+    numbers = np.array([n * 1.5 for n in dataset.train.rows.tolist()])
+
+    assert dataset.preprocessing["inputs"]["a"]["mean"] == pytest.approx(numbers.mean())
+    assert dataset.preprocessing["inputs"]["a"]["std"] == pytest.approx(numbers.std())
+
+
+def test_a_target_of_numbers_is_standardised_and_can_be_scaled_back(tmp_path: Path) -> None:
+    dataset = loaded(tmp_path, table([f"{n},u,{100 + 3 * n}" for n in range(40)]))
+
+    assert (dataset.task, dataset.classes, dataset.outputs) == ("regression", (), 1)
+    assert dataset.train.targets.shape == (len(dataset.train), 1)
+    assert dataset.train.targets.mean().item() == pytest.approx(0, abs=1e-6)
+    back = dataset.test.targets[:, 0] * dataset.target_std + dataset.target_mean
+    torch.testing.assert_close(back, 100 + 3 * dataset.test.rows.float())
+
+
+def test_the_task_can_be_chosen_for_a_target_of_numbers(tmp_path: Path) -> None:
+    content = table([f"{n},u,{n % 3}" for n in range(30)])
+
+    assert loaded(tmp_path, content).task == "regression"
+    assert loaded(tmp_path, content, task="classification").classes == ("0", "1", "2")
+    assert loaded(tmp_path, content, categorical=["y"]).classes == ("0", "1", "2")
+    words = table([f"{n},u,{['no', 'yes'][n % 2]}" for n in range(30)])
+    assert "'no', which is no finite number" in refusal(tmp_path, words, task="regression")
+
+
+def test_numbers_can_be_read_as_categories_and_columns_left_out(tmp_path: Path) -> None:
+    content = table(
+        [f"{[10, 9][n % 2]},{n},{['no', 'yes'][n % 2]},{['inf', 'x'][n % 2]}" for n in range(30)],
+        "a,b,y,rubbish",
+    )
+    dataset = loaded(tmp_path, content, categorical=["a"], drop=["b", "rubbish"])
+
+    assert dataset.input_shape == (2,)
+    assert dataset.preprocessing["inputs"]["a"]["categories"] == ["9", "10"]
+
+
+def test_fault_38_missing_values_are_refused_by_line_and_column(tmp_path: Path) -> None:
+    rows = plain_rows()
+    rows[4], rows[7] = "1, ,yes", "NA,u,yes"
+
+    message = refusal(tmp_path, table(rows))
+    assert message == (
+        "table.csv:6: column 'b' has no value (and 1 more rows have missing values); "
+        "set dataset.missing=mean or dataset.missing=drop"
+    )
+    assert "table.csv:6: column 'y'" in refusal(tmp_path, table([*plain_rows(4), "1,u,?"]))
+
+
+def test_fault_38_missing_values_can_be_filled_and_are_counted(tmp_path: Path) -> None:
+    rows = plain_rows(60)
+    for n in (1, 5, 9):
+        rows[n] = "NaN,u,yes"
+    for n in range(20, 40):
+        rows[n] = f"{n * 1.5},?,{['no', 'yes'][n % 2]}"
+    rows[50] = "7,u,null"
+    dataset = loaded(tmp_path, table(rows), missing="mean")
+
+    mean = dataset.preprocessing["inputs"]["a"]["mean"]
+    assert dataset.notes == (
+        "1 row without a value of y left out",
+        f"a: 3 missing values filled with the training mean {mean:.4g}",
+        "b: 20 missing values read as a category of their own",
+    )
+    assert dataset.input_shape == (1 + 3 + 1,)
+    inputs = all_inputs(dataset)
+    assert len(inputs) == 59
+    assert inputs[1, 0] == 0
+    assert inputs[20].tolist()[1:] == [0, 0, 0, 1]
+    everything = torch.cat([dataset.train.rows, dataset.val.rows, dataset.test.rows])
+    assert 50 not in everything.tolist()
+    assert 59 in everything.tolist()
+
+
+def test_fault_38_rows_with_missing_values_can_be_dropped_and_are_counted(tmp_path: Path) -> None:
+    rows = plain_rows(60)
+    rows[3], rows[4], rows[5] = ",u,no", "1,,yes", "1,u,"
+    dataset = loaded(tmp_path, table(rows), missing="drop")
+
+    assert dataset.notes == (
+        "1 row without a value of y left out",
+        "2 rows with missing values left out",
+    )
+    everything = torch.cat([dataset.train.rows, dataset.val.rows, dataset.test.rows])
+    assert sorted(everything.tolist()) == [n for n in range(60) if n not in (3, 4, 5)]
+
+
+def test_a_missing_value_in_a_dropped_column_is_no_matter(tmp_path: Path) -> None:
+    rows = plain_rows()
+    rows[4] = "1,,yes"
+
+    assert loaded(tmp_path, table(rows), drop=["b"]).notes == ()
+
+
+def test_fault_38_nothing_left_after_dropping_is_refused(tmp_path: Path) -> None:
+    content = table([f"{n},u,no" if n % 2 else f",{n}x,yes" for n in range(20)], "a,b,y")
+    rows = [f"{n},,no" if n % 2 else ",u,yes" for n in range(20)]
+
+    assert loaded(tmp_path, content, missing="mean").outputs == 2
+    assert "no row is left" in refusal(tmp_path, table(rows), missing="drop")
+    empty = table([f"{n},u," for n in range(20)])
+    assert "column 'y' has no values at all" in refusal(tmp_path, empty, missing="mean")
+    assert "no row is left" in refusal(tmp_path, empty, missing="mean", task="classification")
+
+
+def test_fault_38_a_column_without_values_is_refused(tmp_path: Path) -> None:
+    message = refusal(tmp_path, table([f",u,{n % 2}" for n in range(20)]), missing="mean")
+
+    assert message == "table.csv: column 'a' has no values at all; add it to dataset.drop"
+
+
+def test_fault_38_a_text_among_numbers_is_refused_by_line(tmp_path: Path) -> None:
+    rows = plain_rows()
+    rows[11] = "1.5kg,u,yes"
+
+    assert refusal(tmp_path, table(rows)) == (
+        "table.csv:13: column 'a' has '1.5kg' among numbers; correct it, leave it empty, or name "
+        "the column in dataset.categorical"
+    )
+    fitted = loaded(tmp_path, table(rows), categorical=["a"]).preprocessing
+    assert fitted["inputs"]["a"]["kind"] == "category"
+
+
+def test_fault_38_numbers_among_texts_are_noted(tmp_path: Path) -> None:
+    rows = [f"{['A', 'B', '3'][n % 3]},u,{['no', 'yes'][n % 2]}" for n in range(30)]
+
+    assert loaded(tmp_path, table(rows)).notes == (
+        "a: read as categories, because line 2 has 'A'; 10 of its values are numbers",
+    )
+
+
+@pytest.mark.parametrize("text", ["inf", "-Infinity", "1e400"])
+def test_fault_38_infinity_is_refused_by_line(tmp_path: Path, text: str) -> None:
+    rows = plain_rows()
+    rows[2] = f"{text},u,no"
+
+    assert refusal(tmp_path, table(rows)) == (
+        f"table.csv:4: column 'a' has '{text}', which is no finite number"
+    )
+
+
+def test_fault_38_numbers_too_large_to_square_are_refused(tmp_path: Path) -> None:
+    rows = [f"{n}e307,u,{['no', 'yes'][n % 2]}" for n in range(1, 17)]
+
+    assert "too large to compute with" in refusal(tmp_path, table(rows))
+    numbers = table([f"{n},u,{n}e307" for n in range(1, 17)])
+    assert "too large to compute with" in refusal(tmp_path, numbers)
+
+
+def test_fault_38_a_header_alone_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path, "a,b,y\n") == "table.csv: a header and no rows"
+    assert refusal(tmp_path, "a,b,y") == "table.csv: a header and no rows"
+
+
+def test_fault_38_a_missing_header_is_recognised(tmp_path: Path) -> None:
+    message = refusal(tmp_path, "1,2,3\n4,5,6\n")
+    assert message == "table.csv:1: a table needs a header with the names of its columns"
+
+
+def test_fault_38_names_of_columns_are_needed_once_each(tmp_path: Path) -> None:
+    assert "two columns are named 'a'" in refusal(tmp_path, "a, a ,y\n1,2,3\n")
+    assert "table.csv:1: column 1 has no name" in refusal(tmp_path, ",a,y\n1,2,3\n")
+
+
+def test_fault_38_unknown_columns_are_named_all_at_once_with_near_ones(tmp_path: Path) -> None:
+    content = table(plain_rows(), "weight,kind,y")
+    settings = {"target": "x", "categorical": ["kinds"], "drop": ["wieght"]}
+    with pytest.raises(ConfigError) as caught:
+        loaded(tmp_path, content, **settings)
+
+    problems = caught.value.problems
+    assert [problem.key for problem in problems] == [
+        "dataset.target",
+        "dataset.categorical",
+        "dataset.drop",
+    ]
+    assert "there are: weight, kind, y" in problems[0].message
+    assert "did you mean 'kind'?" in problems[1].message
+    assert "did you mean 'weight'?" in problems[2].message
+
+
+def test_a_file_with_another_separator_is_recognised(tmp_path: Path) -> None:
+    assert "the separator should be a comma" in refusal(tmp_path, "a;b;y\n1;2;3\n")
+
+
+def test_a_target_cannot_be_dropped_and_something_must_be_left(tmp_path: Path) -> None:
+    content = table(plain_rows())
+
+    assert "dataset.drop: the target cannot be dropped" in refusal(tmp_path, content, drop=["y"])
+    assert "no column left" in refusal(tmp_path, content, drop=["a", "b"])
+
+
+def test_fault_38_one_class_only_and_equal_numbers_are_refused(tmp_path: Path) -> None:
+    one = table([f"{n},u,yes" for n in range(20)])
+    assert "every row is of the class 'yes'" in refusal(tmp_path, one)
+    equal = table([f"{n},u,0.1" for n in range(20)])
+    assert "the numbers to predict are all 0.1" in refusal(tmp_path, equal)
+
+
+def test_a_constant_column_is_noted_and_becomes_zeros(tmp_path: Path) -> None:
+    dataset = loaded(tmp_path, table([f"0.1,{'uv'[n % 2]},{n % 5}" for n in range(40)]))
+
+    assert dataset.notes == ("a: always 0.1 in the training split; no information",)
+    assert all_inputs(dataset)[:, 0].abs().max() == 0
+
+
+def test_fault_38_an_unseen_category_becomes_zeros_and_is_counted(tmp_path: Path) -> None:
+    rows = plain_rows(30)
+    seen = loaded(tmp_path, table(rows))
+    unseen, missing = seen.test.rows[0].item(), seen.val.rows[0].item()
+    rows[int(unseen)] = f"1,rare,{['no', 'yes'][int(unseen) % 2]}"
+    rows[int(missing)] = f"1,,{['no', 'yes'][int(missing) % 2]}"
+    dataset = loaded(tmp_path, table(rows), missing="mean")
+
+    assert dataset.notes == (
+        "b: 2 rows with what no training row has (a missing value, 'rare') encoded as zeros",
+    )
+    assert dataset.test.inputs[0, 1:].tolist() == [0, 0, 0]
+    assert dataset.val.inputs[0, 1:].tolist() == [0, 0, 0]
+
+
+def test_a_column_of_names_is_noted_and_of_too_many_refused(tmp_path: Path) -> None:
+    few = table([f"{n},name {n},{n % 5}" for n in range(100)])
+    assert "b: 68 categories in 100 rows; is it a name?" in loaded(tmp_path, few).notes
+
+    many = table([f"{n},name {n},{n % 5}" for n in range(1600)])
+    message = refusal(tmp_path, many)
+    assert "column 'b' has 1088 different texts, more than 1000 categories" in message
+    assert loaded(tmp_path, many, drop=["b"]).input_shape == (1,)
+
+
+def test_quotes_byte_order_mark_and_windows_line_ends_change_nothing(tmp_path: Path) -> None:
+    plain = table(plain_rows())
+    dressed = "\ufeff" + plain.replace("u", '"u"').replace("a,b", '"a", b ').replace("\n", "\r\n")
+    first, second = loaded(tmp_path, plain), loaded(tmp_path, dressed)
+
+    assert torch.equal(all_inputs(first), all_inputs(second))
+    assert first.preprocessing == second.preprocessing
+    assert first.fingerprint != second.fingerprint
+
+
+def test_fault_37_foreign_text_in_notes_and_messages_is_harmless(tmp_path: Path) -> None:
+    evil = "\x1b]0;x\x07\u202e"
+    rows = plain_rows(60)
+    rows[3] = ",u,no"
+    notes = loaded(tmp_path, table(rows, f"{evil},b,y"), missing="mean").notes
+    assert notes
+    assert "\x1b" not in "".join(notes)
+    assert "\u202e" not in "".join(notes)
+
+    rows[4] = f"{evil},u,no"
+    for message in (
+        refusal(tmp_path, table(rows), missing="mean"),
+        refusal(tmp_path, table(rows, f"{evil},b,y"), missing="error"),
+        refusal(tmp_path, table(rows, f"{evil},b,z")),
+        refusal(tmp_path, table([f"{n},u,{evil}" for n in range(9)])),
+    ):
+        assert "\x1b" not in message
+        assert "\u202e" not in message
+        assert "\n" not in message
+
+
+def test_a_hundred_thousand_rows_are_read(tmp_path: Path) -> None:
+    lines = [f"{n * 0.5},{'uvw'[n % 3]},{['no', 'yes'][n % 2]}" for n in range(100_000)]
+    lines[77_777] = ",u,no"
+    dataset = loaded(tmp_path, table(lines), missing="mean")
+    assert len(all_inputs(dataset)) == 100_000
+    assert any(note.startswith("a: 1 missing value filled") for note in dataset.notes)
+
+    lines[98_765] = "1,u"
+    assert refusal(tmp_path, table(lines)).startswith("table.csv:98767: 2 fields,")
+
+
+_CELLS = st.sampled_from(
+    ["", "0", "1", "2.5", "-3e9", "1e308", "inf", "NA", "u", "v", '"', "é", "1_0"]
+)
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(_CELLS, min_size=3, max_size=3), max_size=25), st.data())
+def test_fault_38_any_table_is_loaded_or_refused_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]], data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    drawn = {
+        "missing": data.draw(st.sampled_from(["error", "drop", "mean"])),
+        "task": data.draw(st.sampled_from(["auto", "classification", "regression"])),
+        "stratify": data.draw(st.booleans()),
+    }
+    message, numbers = "", torch.zeros(1)
+    try:
+        numbers = all_inputs(loaded(folder, table([",".join(row) for row in rows]), **drawn))
+    except BadInput as refused:
+        message = str(refused)
+    assert "\n" not in message
+    assert torch.isfinite(numbers).all()
+
+
+_MILLION = """
+import resource, sys
+from tui_trainer.config.datasets import TableSection
+from tui_trainer.data.dataset import load
+before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+dataset = load(TableSection(type="table", path=sys.argv[1], target="y", missing="mean"))
+grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
+print(sum(map(len, (dataset.train, dataset.val, dataset.test))), grown)
+"""
+
+
+@pytest.mark.full
+def test_fault_38_a_million_rows_fit_in_a_gigabyte_and_a_minute(tmp_path: Path) -> None:
+    path = tmp_path / "million.csv"
+    with path.open("w") as file:
+        file.write("a,b,c,d,kind,y\n")
+        for n in range(1_000_000):
+            file.write(f"{n * 0.37:.3f},{n % 17},{n},{n * n % 1001},{'uvw'[n % 3]},{n % 2}x\n")
+    done = subprocess.run(
+        [sys.executable, "-c", _MILLION, str(path)],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+
+    rows, grown_kib = map(int, done.stdout.split())
+    assert rows == 1_000_000
+    assert grown_kib < 1024 * 1024
