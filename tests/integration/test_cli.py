@@ -208,7 +208,7 @@ def test_a_dry_run_shows_layers_parameters_steps_and_memory(tmp_path: Path) -> N
     assert done.returncode == 0
     for text in (
         "Conv2d",
-        "parameters: 209,418",
+        "parameters: 141,642",
         "steps: 20 an epoch",
         "memory: about",
         "lr: 0.003",
