@@ -12,7 +12,10 @@ import pytest
 import tui_trainer
 
 ROOT = Path(tui_trainer.__file__).parent
-LAYERS = ("config", "runs", "data", "models", "training", "sessions", "headless", "ui", "cli")
+LAYERS = (
+    *("config", "runs", "data", "models", "training", "sessions", "headless", "ui"),
+    *("arguments", "cli"),
+)
 TORCH = {"data", "models", "training"}
 TEXTUAL = {"ui"}
 MODULES = sorted(ROOT.rglob("*.py"))

@@ -14,7 +14,10 @@ from tui_trainer.runs.events import Event, StateChanged
 from tui_trainer.training.ranks import SingleRank
 from tui_trainer.training.task import Task, build
 
-pytestmark = pytest.mark.gpu
+pytestmark = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU that torch can use"),
+]
 
 
 class CudaRun(Run):

@@ -13,21 +13,16 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.runs.atomic import Files
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.edits import in_force
-from tui_trainer.runs.events import RunStarted
 from tui_trainer.runs.journal import Journal
 from tui_trainer.training.checkpoints import Checkpoint
-from tui_trainer.training.context import Clock, Context, Emit, Resume, Start
+from tui_trainer.training.context import Clock, Context, Emit, Start
 from tui_trainer.training.ending import Outcome, diverged, finish, stopped, wait_out
-from tui_trainer.training.numbers import Numbers
 from tui_trainer.training.obedience import obey, obey_while_validating, replay
-from tui_trainer.training.optimizers import retune
-from tui_trainer.training.progress import Progress, Stopwatch
+from tui_trainer.training.progress import Progress
 from tui_trainer.training.reporting import Diverged, report, report_due
 from tui_trainer.training.saving import change_state, save, save_due, settle
 from tui_trainer.training.settings import process_settings
-from tui_trainer.training.starting import bitwise_notes, set_aside_later, weights_of_best
-from tui_trainer.training.state import State
+from tui_trainer.training.starting import begin, set_aside_later
 from tui_trainer.training.step import take_step
 from tui_trainer.training.task import Task
 from tui_trainer.training.validation import better, validate, validation_due
@@ -58,7 +53,7 @@ def train(
         while True:
             set_aside_later(run, start, files)
             with Writer(run.checkpoints, Journal(run.metrics, files), files) as writer:
-                t = _begin(task, start, control, emit, run, writer, clock)
+                t = begin(task, start, control, emit, run, writer, clock)
                 try:
                     return _loop(t)
                 except Diverged as fault:
@@ -130,70 +125,3 @@ def limit_reached(experiment: Experiment, progress: Progress, elapsed_s: float) 
     if training.max_seconds is not None and elapsed_s >= training.max_seconds:
         return f"{training.max_seconds:g} s are over"
     return ""
-
-
-def _begin(
-    task: Task,
-    start: Start,
-    control: Control,
-    emit: Emit,
-    run: RunDirectory,
-    writer: Writer,
-    clock: Clock,
-) -> Context:
-    """The context at the start, with the state of the checkpoint if there is one."""
-    state = State(task.model, task.optimizer, task.device)
-    progress = Progress()
-    saved = None
-    notes: tuple[str, ...] = task.dataset.notes
-    best_weights = None
-    if isinstance(start, Resume):
-        content = start.checkpoint.content
-        progress = Progress.from_dict(content["progress"])
-        state.load(content)
-        best_weights = weights_of_best(start.checkpoint)
-        saved = (progress.step, progress.validated_step)
-        notes += bitwise_notes(task, content)
-    # Edits at this very step come after a validation that is still due at it, so they are replayed.
-    early = [edit for edit in start.edits if edit.apply_at_step < progress.step]
-    late = [edit for edit in start.edits if edit.apply_at_step >= progress.step]
-    t = Context(
-        task=task,
-        state=state,
-        progress=progress,
-        experiment=in_force(task.experiment, early),
-        control=control,
-        emit=emit,
-        run=run,
-        writer=writer,
-        watch=Stopwatch(clock, progress.elapsed_s),
-        numbers=Numbers(task.device),
-        generation=start.generation,
-        replay=late,
-        edits=early,
-        best_weights=best_weights,
-        saved=saved,
-        saved_at_s=progress.elapsed_s,
-        saved_epoch=progress.epoch,
-        reported_at_s=progress.elapsed_s,
-        protected=frozenset({progress.step} if saved else ()),
-        clock=clock,
-        config=run.config.read_bytes() if run.config.exists() else b"",
-    )
-    retune(state.optimizer, t.experiment.optimizer)
-    task.model.train()
-    emit(
-        RunStarted(
-            step=progress.step,
-            epoch=progress.shown_epoch,
-            run=run.path.name,
-            device=str(task.device),
-            parameters=sum(p.numel() for p in task.model.parameters()),
-            samples=len(task.dataset.train),
-            steps_per_epoch=task.steps_per_epoch,
-            total_steps=t.horizon,
-            generation=start.generation,
-            notes=notes,
-        )
-    )
-    return t

@@ -1,4 +1,4 @@
-"""What a resume needs before its first step.
+"""What comes before the first step: setting aside, loading, and the context of the loop.
 
 Layer: training. Setting aside comes after everything that can refuse the checkpoint, so that a
 refused resume leaves the run as it was.
@@ -11,11 +11,19 @@ from typing import Any
 import torch
 
 from tui_trainer.runs.atomic import Files
+from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, set_aside
+from tui_trainer.runs.edits import in_force
+from tui_trainer.runs.events import RunStarted
 from tui_trainer.runs.manifests import manifest_path, read_manifests
 from tui_trainer.training.checkpoints import Checkpoint
-from tui_trainer.training.context import Resume, Start
+from tui_trainer.training.context import Clock, Context, Emit, Resume, Start
+from tui_trainer.training.numbers import Numbers
+from tui_trainer.training.optimizers import retune
+from tui_trainer.training.progress import Progress, Stopwatch
+from tui_trainer.training.state import State
 from tui_trainer.training.task import Task
+from tui_trainer.training.writer import Writer
 
 
 def set_aside_later(run: RunDirectory, start: Start, files: Files) -> None:
@@ -34,6 +42,73 @@ def set_aside_later(run: RunDirectory, start: Start, files: Files) -> None:
         for path in (manifest_path(run.checkpoints, manifest.file), run.checkpoints / manifest.file)
     ]
     set_aside(run, paths, length, files)
+
+
+def begin(
+    task: Task,
+    start: Start,
+    control: Control,
+    emit: Emit,
+    run: RunDirectory,
+    writer: Writer,
+    clock: Clock,
+) -> Context:
+    """The context at the start, with the state of the checkpoint if there is one; tells of it.
+
+    Raises:
+        CheckpointUnusable: the checkpoint is of another model.
+    """
+    state = State(task.model, task.optimizer, task.device)
+    progress, notes = Progress(), task.dataset.notes
+    resumed = isinstance(start, Resume)
+    if isinstance(start, Resume):
+        progress = Progress.from_dict(start.checkpoint.content["progress"])
+        state.load(start.checkpoint.content)
+        notes += bitwise_notes(task, start.checkpoint.content)
+    # Edits at this very step come after a validation that is still due at it, so they are replayed.
+    early = [edit for edit in start.edits if edit.apply_at_step < progress.step]
+    t = Context(
+        task=task,
+        state=state,
+        progress=progress,
+        experiment=in_force(task.experiment, early),
+        control=control,
+        emit=emit,
+        run=run,
+        writer=writer,
+        watch=Stopwatch(clock, progress.elapsed_s),
+        numbers=Numbers(task.device),
+        generation=start.generation,
+        replay=[edit for edit in start.edits if edit.apply_at_step >= progress.step],
+        edits=early,
+        best_weights=weights_of_best(start.checkpoint) if isinstance(start, Resume) else None,
+        saved=(progress.step, progress.validated_step) if resumed else None,
+        saved_at_s=progress.elapsed_s,
+        saved_epoch=progress.epoch,
+        reported_at_s=progress.elapsed_s,
+        protected=frozenset({progress.step} if resumed else ()),
+        clock=clock,
+        config=run.config.read_bytes() if run.config.exists() else b"",
+    )
+    retune(state.optimizer, t.experiment.optimizer)
+    task.model.train()
+    emit(_started(t, notes))
+    return t
+
+
+def _started(t: Context, notes: tuple[str, ...]) -> RunStarted:
+    return RunStarted(
+        step=t.progress.step,
+        epoch=t.progress.shown_epoch,
+        run=t.run.path.name,
+        device=str(t.task.device),
+        parameters=sum(p.numel() for p in t.task.model.parameters()),
+        samples=len(t.task.dataset.train),
+        steps_per_epoch=t.task.steps_per_epoch,
+        total_steps=t.horizon,
+        generation=t.generation,
+        notes=notes,
+    )
 
 
 def weights_of_best(checkpoint: Checkpoint) -> dict[str, Any] | None:

@@ -1,0 +1,170 @@
+"""The arguments of the command line: what each command takes, and where overrides may stand.
+
+Layer: cli. Parsing names the command and nothing else; `cli` has what it does.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui_trainer import __version__
+from tui_trainer.config.text import clean, suggest
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace | None:
+    """The arguments, with `action` naming the command; None when there is no command.
+
+    Bad usage and --help exit as argparse does, with 2 and 0.
+    """
+    parser = _parser()
+    arguments, rest = parser.parse_known_args(words)
+    if not hasattr(arguments, "action"):
+        parser.print_help()
+        return None
+    _take_rest(parser, arguments, rest)
+    arguments.argv = ["tui-trainer", *words]
+    return arguments
+
+
+def _take_rest(
+    parser: argparse.ArgumentParser, arguments: argparse.Namespace, rest: list[str]
+) -> None:
+    """Overrides may stand before and after options, which argparse alone does not allow."""
+    options = [word for word in rest if word.startswith("-")]
+    if options or (rest and not hasattr(arguments, "overrides")):
+        word = (options or rest)[0]
+        known = [option for action in _all_actions(parser) for option in action.option_strings]
+        parser.error(f"unknown argument {clean(word, 80)}{suggest(word.split('=')[0], known)}")
+    if rest:
+        arguments.overrides = [*arguments.overrides, *rest]
+
+
+def _all_actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+    found = list(parser._actions)
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                found += _all_actions(below)
+    return found
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        "tui-trainer", description="Train PyTorch models from the terminal.", allow_abbrev=False
+    )
+    parser.add_argument("--version", action="version", version=f"tui-trainer {__version__}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND")
+    _add_training(commands)
+    _add_runs(commands)
+    _add_presets(commands)
+    doctor = _command(commands, "doctor", "what is there, and what is wrong with it")
+    _add_runs_dir(doctor)
+    _add_preset_dir(doctor)
+    doctor.add_argument("--json", action="store_true")
+    return parser
+
+
+def _command(commands: Commands, name: str, text: str) -> argparse.ArgumentParser:
+    """A command with what every command takes."""
+    parser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    parser.add_argument("--debug", action="store_true", help="show tracebacks")
+    parser.set_defaults(action=name)
+    return parser
+
+
+def _add_runs_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--runs-dir", type=Path, help="folder of the runs (default: $TUI_TRAINER_RUNS_DIR, ./runs)"
+    )
+
+
+def _add_preset_dir(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--preset-dir", type=Path, action="append", default=[], help="look for presets here first"
+    )
+
+
+def _add_run_name(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", metavar="RUN", help="a run's name, its beginning, last, or a path")
+
+
+def _add_running(parser: argparse.ArgumentParser) -> None:
+    """How a run is shown, and where it runs."""
+    parser.add_argument("--no-ui", action="store_true", help="no app, only text")
+    parser.add_argument(
+        "--log-format", choices=("text", "json"), default="text", help="text, or JSON lines"
+    )
+    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--threads", type=int, help="threads of torch on the CPU")
+
+
+def _add_training(commands: Commands) -> None:
+    train = _command(commands, "train", "train an experiment")
+    train.add_argument("experiment", help="an experiment preset, or a YAML file")
+    train.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as optimizer.lr=3e-4")
+    train.add_argument("--name", default="", help="begins the run's name")
+    train.add_argument("--dry-run", action="store_true", help="show what would be trained")
+    _add_runs_dir(train)
+    _add_preset_dir(train)
+    _add_running(train)
+
+    resume = _command(commands, "resume", "go on with a run")
+    _add_run_name(resume)
+    resume.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="edits from here on")
+    resume.add_argument(
+        "--from", dest="which", default="last", metavar="last|best|STEP", help="the checkpoint"
+    )
+    resume.add_argument(
+        "--drop-edits", action="store_true", help="do not repeat the edits made after it"
+    )
+    _add_runs_dir(resume)
+    _add_running(resume)
+
+
+def _add_runs(commands: Commands) -> None:
+    control = _command(commands, "ctl", "steer a live run")
+    _add_run_name(control)
+    control.add_argument("command", help="pause, resume, stop, save, validate or set")
+    control.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for set")
+    control.add_argument("--offload", action="store_true", help="pause: give GPU memory back")
+    control.add_argument("--discard", action="store_true", help="stop: without saving")
+    control.add_argument(
+        "--timeout", type=float, default=30.0, metavar="S", help="how long to wait for the effect"
+    )
+    evaluate = _command(commands, "evaluate", "measure a run's best weights")
+    _add_run_name(evaluate)
+    evaluate.add_argument("--split", choices=("train", "val", "test"), default="test")
+    evaluate.add_argument(
+        "--from", dest="which", default="", metavar="last|best|STEP", help="default: best"
+    )
+    evaluate.add_argument("--device", default="auto")
+    runs = _command(commands, "runs", "list the runs")
+    for parser in (control, evaluate, runs):
+        parser.add_argument("--json", action="store_true")
+        _add_runs_dir(parser)
+
+
+def _add_presets(commands: Commands) -> None:
+    text = "list, show, check and copy presets"
+    presets = commands.add_parser("presets", help=text, description=text, allow_abbrev=False)
+    actions = presets.add_subparsers(title="actions", metavar="ACTION", required=True)
+    listing = _command(actions, "list", "list them")
+    listing.add_argument("kind", nargs="?", help="experiment, dataset, model or optimizer")
+    listing.add_argument("--json", action="store_true")
+    show = _command(actions, "show", "print one, resolved")
+    show.add_argument("name", help="NAME of an experiment, or KIND/NAME")
+    validate = _command(actions, "validate", "check files or all presets")
+    validate.add_argument("files", nargs="*", help="experiment files; none: every preset")
+    copy = _command(actions, "copy", "copy one, to change it")
+    copy.add_argument("name", help="NAME of an experiment, or KIND/NAME")
+    copy.add_argument("target", nargs="?", type=Path, help="file or folder; default: ./presets")
+    schema = _command(actions, "schema", "print the JSON schema for editors")
+    for parser in (listing, show, validate, copy, schema):
+        _add_preset_dir(parser)
+        parser.set_defaults(action=f"presets {parser.get_default('action')}")
