@@ -9,9 +9,12 @@ the nine runs, with the lowest in brackets, and the mean training time.
 from __future__ import annotations
 
 import argparse
+import os
 import statistics
 import tempfile
 from pathlib import Path
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the program itself does
 
 import torch
 
@@ -65,6 +68,7 @@ def main() -> None:
         print(name, flush=True)
         seconds = [outcome.elapsed_s for outcome in outcomes]
         print(f"  training time          {statistics.mean(seconds):8.1f} s")
+        show("best validation", [(outcome.best or {})["value"] for outcome in outcomes])
         for metric in outcomes[0].test or {}:
             show(f"test {metric}", [(outcome.test or {})[metric] for outcome in outcomes])
         for baseline, metrics in (outcomes[0].baseline or {}).items():
