@@ -76,7 +76,9 @@ class InMemoryBatches:
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         inputs, targets = self._split.inputs, self._split.targets
         device = inputs.device
-        order = permutation(len(self._split), self._seed, epoch).to(device)
+        order = permutation(len(self._split), self._seed, epoch)
+        # Not waited for: a copy that waits would empty the device's queue at every epoch's start.
+        order = order.to(device, non_blocking=True)
         for index in range(start, self.per_epoch):
             first = index * self._batch_size
             chosen = order[first : first + self._batch_size]

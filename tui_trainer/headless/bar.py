@@ -6,6 +6,8 @@ trainer's.
 
 from __future__ import annotations
 
+import contextlib
+
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
@@ -30,9 +32,19 @@ class BarPrinter:
         )
         self._bar = self._progress.add_task("", total=None, epoch="starting", numbers="")
         self._latest = Latest()
+        self._gone = False
+        """Whether the terminal is: then the run goes on without it."""
         self._progress.start()
 
     def show(self, event: Event) -> None:
+        if self._gone:
+            return
+        try:
+            self._show(event)
+        except (OSError, ValueError):
+            self._gone = True
+
+    def _show(self, event: Event) -> None:
         fold(self._latest, event)
         latest = self._latest
         if isinstance(event, RunEnded):
@@ -56,4 +68,5 @@ class BarPrinter:
 
     def close(self) -> None:
         """Take the bar away and give the cursor back; safe to call twice."""
-        self._progress.stop()
+        with contextlib.suppress(OSError, ValueError):
+            self._progress.stop()

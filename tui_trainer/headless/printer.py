@@ -63,9 +63,7 @@ class JsonPrinter:
         self._out = Stream(out or sys.stdout)
 
     def show(self, event: Event) -> None:
-        plain = to_dict(event)
-        if isinstance(event, StepsTaken):
-            plain = _short(event)
+        plain = _short(event) if isinstance(event, StepsTaken) else to_dict(event)
         self._out.line(encode([plain]).decode().rstrip("\n"))
 
     def close(self) -> None:
@@ -152,7 +150,8 @@ def describe(event: Event) -> list[str]:
             return [f"step {event.step:,}: {change} by {clean(event.origin)}"]
         case NonFinite():
             rows = ", ".join(map(str, event.rows[:8])) + (" ..." if len(event.rows) > 8 else "")
-            return [f"step {event.step:,}: {event.what}; the batch had rows {rows}"]
+            batch = f"; the batch had rows {rows}" if rows else ""
+            return [f"step {event.step:,}: {event.what}{batch}"]
         case CommandAccepted():
             return [f"{event.command}: asked for by {clean(event.origin)}"]
         case CommandApplied() if event.refused:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 
 from tui_trainer.config.text import clean
-from tui_trainer.headless.printer import JsonPrinter, LinePrinter, Printer
+from tui_trainer.headless.printer import JsonPrinter, LinePrinter, Printer, Stream
 from tui_trainer.runs.events import RunEnded
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.signals import SignalDesk, leave_at_once
@@ -31,8 +31,11 @@ def run_headless(session: LocalSession, printer: Printer, *, debug: bool = False
     """Start the session and show it until its end; returns the exit status."""
 
     def leave(code: int) -> None:
-        printer.close()
-        leave_at_once(code)
+        try:
+            printer.close()
+        finally:
+            # Also when the handler fell into the middle of a write, which cannot be entered again.
+            leave_at_once(code)
 
     with SignalDesk(session, leave=leave) as desk:
         session.start()
@@ -50,10 +53,11 @@ def run_headless(session: LocalSession, printer: Printer, *, debug: bool = False
             desk.deliver()
         session.join()
     printer.close()
+    errors = Stream(sys.stderr)
     if last is not None and last.state == "failed":
-        print(f"tui-trainer: {clean(last.reason, 2000, multiline=True)}", file=sys.stderr)
+        errors.line(f"tui-trainer: {clean(last.reason, 2000, multiline=True)}")
     if session.traceback and debug:
-        print(session.traceback, file=sys.stderr)
+        errors.line(session.traceback)
     elif session.traceback:
-        print("tui-trainer: this is a bug; --debug shows the traceback", file=sys.stderr)
+        errors.line("tui-trainer: this is a bug; --debug shows the traceback")
     return session.exit_code

@@ -128,6 +128,8 @@ class Edited(Event):
     old: Any
     new: Any
     origin: str
+    total_steps: int | None = None
+    """How many steps there will be from now on."""
 
 
 @dataclass(frozen=True, slots=True)

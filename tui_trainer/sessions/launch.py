@@ -130,13 +130,18 @@ def _resumed(
     new = _as_edits(experiment, kept, overrides, step)
     edits = (*(e for e in kept if e.apply_at_step <= step), *new)
     edits += tuple(e for e in kept if e.apply_at_step > step)
+    try:
+        in_force_at_last = in_force(experiment, edits)
+    except BadInput as error:
+        # Better said now than when the training comes to its step.
+        hint = "--drop-edits leaves out the edits that come later"
+        raise BadInput(f"an edit of this run no longer fits: {error}; {hint}") from error
     status = read_status(run.status)
     generation = (status.generation if status else 0) + 1
     start: Start = Resume(checkpoint, edits, generation) if checkpoint else Fresh(edits, generation)
     prepared = Prepared(run, lock, task, start, device.label, (*notes, *_warnings(device)))
     if checkpoint is not None and status is not None and status.state == "finished":
-        in_force_now = in_force(experiment, edits)
-        reason = restart_reason(checkpoint, in_force_now)
+        reason = restart_reason(checkpoint, in_force_at_last)
         newest = read_manifests(run.checkpoints)[-1].step
         if reason and step == newest:
             hint = f"{reason}; raise the limit to go on, as in training.epochs=N"

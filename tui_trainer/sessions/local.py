@@ -17,7 +17,14 @@ from tui_trainer.config.errors import ExitCode, TrainerError
 from tui_trainer.config.text import clean
 from tui_trainer.runs.commands import Command, name_of
 from tui_trainer.runs.control import Control
-from tui_trainer.runs.events import CommandAccepted, CommandApplied, Event, Notice, RunEnded
+from tui_trainer.runs.events import (
+    CommandAccepted,
+    CommandApplied,
+    Event,
+    Notice,
+    RunEnded,
+    StepsTaken,
+)
 from tui_trainer.sessions.watcher import Watcher
 
 if TYPE_CHECKING:
@@ -25,6 +32,8 @@ if TYPE_CHECKING:
     from tui_trainer.training.ending import Outcome
 
 KEPT_EVENTS = 20_000
+KEPT_STEPS = 200_000
+"""Steps whose numbers are kept with them: some 50 MB, however long the run."""
 
 
 class LocalSession:
@@ -38,8 +47,11 @@ class LocalSession:
         self._prepare = prepare
         self._clock = clock
         self.control = Control()
-        self._events: deque[Event] = deque(maxlen=KEPT_EVENTS)
+        self._events: deque[Event] = deque()
         self._emitted = 0
+        self._kept_steps = 0
+        self._over = False
+        self._sending = threading.Lock()
         self._lock = threading.Lock()
         self._news = threading.Event()
         self._step = 0
@@ -61,8 +73,12 @@ class LocalSession:
         return not self._thread.is_alive() and self._thread.ident is not None
 
     def send(self, command: Command) -> None:
-        self.emit(CommandAccepted(self._step, command.id, name_of(command), command.origin))
-        self.control.send(command)
+        with self._sending:
+            # After the end nobody would answer, and the last event stays the last.
+            if not self._over:
+                step = self._step
+                self.emit(CommandAccepted(step, command.id, name_of(command), command.origin))
+                self.control.send(command)
 
     def events(self, cursor: int) -> tuple[list[Event], int]:
         with self._lock:
@@ -79,9 +95,20 @@ class LocalSession:
         """Take an event from whichever thread; costs a lock and an append."""
         self._step = event.step
         with self._lock:
+            if self._over:
+                return
+            self._over = isinstance(event, RunEnded)
+            if len(self._events) == KEPT_EVENTS:
+                self._forget_oldest()
             self._events.append(event)
             self._emitted += 1
+            self._kept_steps += _steps_in(event)
+            while self._kept_steps > KEPT_STEPS and len(self._events) > 1:
+                self._forget_oldest()
         self._news.set()
+
+    def _forget_oldest(self) -> None:
+        self._kept_steps -= _steps_in(self._events.popleft())
 
     def _work(self) -> None:
         prepared: Prepared | None = None
@@ -89,15 +116,19 @@ class LocalSession:
         ended: RunEnded | None = None
         try:
             prepared = self._prepare()
-            watcher = Watcher(
-                self, prepared.run, prepared.lock, prepared.device_label, prepared.generation
-            )
-            watcher.start()
+            if not prepared.nothing_to_do:
+                # Otherwise its last status, with the results in it, stays as it is.
+                watcher = Watcher(
+                    self, prepared.run, prepared.lock, prepared.device_label, prepared.generation
+                )
+                watcher.start()
             for text in prepared.warnings:
                 self.emit(Notice(0, text, "warning"))
             ended = self._ended(prepared, self._train(prepared))
         except TrainerError as error:
             ended = self._failed(prepared, str(error), int(error.exit_code))
+        except OSError as error:
+            ended = self._failed(prepared, clean(str(error), 400), ExitCode.CANNOT_WRITE)
         except Exception as error:
             self.traceback = traceback.format_exc()
             text = f"{type(error).__name__}: {clean(str(error), 400)}"
@@ -105,8 +136,9 @@ class LocalSession:
         finally:
             if ended is not None:
                 self.exit_code = ended.exit_code
-                self._refuse_the_rest()
-                self.emit(ended)
+                with self._sending:
+                    self._refuse_the_rest()
+                    self.emit(ended)
             if watcher is not None:
                 watcher.finish()
             if prepared is not None:
@@ -140,7 +172,10 @@ class LocalSession:
 
     def _failed(self, prepared: Prepared | None, reason: str, code: int) -> RunEnded:
         run_dir = str(prepared.run.path) if prepared else ""
-        return RunEnded(self._step, "failed", reason, 0, run_dir, 0.0, code)
+        with self._lock:
+            taken = [event for event in self._events if isinstance(event, StepsTaken)]
+        epoch, elapsed_s = (taken[-1].epoch, taken[-1].elapsed_s) if taken else (0, 0.0)
+        return RunEnded(self._step, "failed", reason, epoch, run_dir, elapsed_s, code)
 
     def _refuse_the_rest(self) -> None:
         """Answer the commands that nobody will carry out any more."""
@@ -150,3 +185,7 @@ class LocalSession:
                     self._step, command.id, name_of(command), command.origin, "the run has ended"
                 )
             )
+
+
+def _steps_in(event: Event) -> int:
+    return len(event.losses) if isinstance(event, StepsTaken) else 0

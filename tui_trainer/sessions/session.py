@@ -12,6 +12,7 @@ from tui_trainer.runs.commands import Command
 from tui_trainer.runs.events import (
     FINAL_STATES,
     CheckpointSaved,
+    Edited,
     Event,
     Notice,
     RunEnded,
@@ -95,6 +96,8 @@ def fold(latest: Latest, event: Event) -> None:
             latest.total_steps, latest.steps_per_epoch = event.total_steps, event.steps_per_epoch
         case StateChanged():
             latest.state, latest.reason = event.state, event.reason
+        case Edited():
+            latest.total_steps = event.total_steps
         case StepsTaken():
             latest.epoch, latest.elapsed_s = event.epoch, event.elapsed_s
             latest.loss, latest.lr = event.losses[-1], event.lrs[-1]

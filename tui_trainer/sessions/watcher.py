@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import socket
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.errors import TrainerError
 from tui_trainer.runs.directory import RunDirectory
@@ -46,6 +46,7 @@ class Watcher:
         self._mailbox = Mailbox(run.control)
         self._journal = Journal(run.events)
         self._cursor = 0
+        self._unwritten: list[dict[str, Any]] = []
         self._heartbeat = 0
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._work, name="watcher")
@@ -81,17 +82,18 @@ class Watcher:
         events, self._cursor = self._session.events(self._cursor)
         for event in events:
             fold(self._latest, event)
-        records = [to_dict(event) for event in events if not isinstance(event, StepsTaken)]
+        self._unwritten += [to_dict(e) for e in events if not isinstance(e, StepsTaken)]
         try:
             self._lock.renew()
             if not self._run.events.exists():
                 self._journal.reopen()
+            # From here on they are the journal's, which keeps them until the disk takes them.
+            records, self._unwritten = self._unwritten, []
             self._journal.append(records)
             if last:
                 self._journal.sync()
         except (OSError, TrainerError):
-            # They stay pending in the journal until the disk takes them.
-            pass
+            pass  # Tried again at the next look.
         if last:
             self._write_status()
         return any(isinstance(event, StateChanged | RunEnded) for event in events)

@@ -181,7 +181,7 @@ def choose_checkpoint(directory: Path, which: str, run_name: str) -> tuple[Check
         BadInput: there is no checkpoint of that step.
     """
     manifests = read_manifests(directory)
-    notes: list[str] = []
+    notes = _unreadable(directory, manifests) if which == "last" else []
     for manifest in select(manifests, which):
         try:
             return read_checkpoint(directory, manifest), notes
@@ -193,6 +193,19 @@ def choose_checkpoint(directory: Path, which: str, run_name: str) -> tuple[Check
         f"{why}. Try: tui-trainer resume {run_name} --from best, or --from STEP "
         f"(there are: {others or 'none'})"
     )
+
+
+def _unreadable(directory: Path, manifests: list[Manifest]) -> list[str]:
+    """Checkpoints with a damaged manifest that are newer than all others."""
+    newest = manifests[-1].step if manifests else -1
+    files = {manifest.file for manifest in manifests}
+    return [
+        f"{path}: passed over: its manifest is damaged"
+        for path in sorted(directory.glob("step-*.pt"))
+        if path.name not in files
+        and path.with_suffix(".json").exists()
+        and int(path.stem.split("-")[1]) > newest
+    ]
 
 
 def _sha256(path: Path) -> str:

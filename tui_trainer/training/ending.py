@@ -6,6 +6,7 @@ closing validation, the test) is derived from it and can be repeated.
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -14,7 +15,7 @@ from tui_trainer.config.live import edited
 from tui_trainer.runs.atomic import write_atomically
 from tui_trainer.runs.commands import Pause, Set, Stop, name_of
 from tui_trainer.runs.commands import Resume as GoOn
-from tui_trainer.runs.edits import Edit, record_edit
+from tui_trainer.runs.edits import Edit, in_force, rewrite_edits
 from tui_trainer.runs.events import CommandApplied, NonFinite, RunState
 from tui_trainer.runs.manifests import manifest_path, read_manifests
 from tui_trainer.training.baselines import baselines
@@ -126,11 +127,9 @@ def wait_out(t: Context) -> Resume | Outcome:
                     )
                     experiment = edited(experiment, command.key, command.value)
                     new = experiment.get(command.key)
-                    edit = Edit(
-                        command.id, checkpoint.manifest.step, command.key, old, new, command.origin
-                    )
-                    record_edit(t.run.edits, edit)
-                    edits.append(edit)
+                    step = checkpoint.manifest.step
+                    edit = Edit(command.id, step, command.key, old, new, command.origin)
+                    edits = _mended(t, edits, edit)
                 except (BadInput, CannotWrite) as error:
                     refused = str(error)
             case Pause():
@@ -144,8 +143,20 @@ def wait_out(t: Context) -> Resume | Outcome:
                 t, "stopped", "stopped after numbers that were not finite", _code(command)
             )
         if isinstance(command, GoOn):
-            ordered = sorted(edits, key=lambda edit: edit.apply_at_step)
-            return Resume(checkpoint, tuple(ordered), t.generation + 1)
+            return Resume(checkpoint, tuple(edits), t.generation + 1)
+
+
+def _mended(t: Context, edits: list[Edit], edit: Edit) -> list[Edit]:
+    """The edits with one more, on the disk; later ones of its key go, which would undo it.
+
+    Raises:
+        BadInput: they would contradict each other when they are replayed.
+    """
+    kept = [e for e in edits if e.key != edit.key or e.apply_at_step <= edit.apply_at_step]
+    mended = sorted([*kept, edit], key=lambda e: e.apply_at_step)
+    in_force(t.task.experiment, mended)
+    rewrite_edits(t.run.edits, mended)
+    return mended
 
 
 def _closing_validation(t: Context) -> bool:
@@ -163,7 +174,9 @@ def _closing_validation(t: Context) -> bool:
         return False
     progress, name = t.progress, t.experiment.checkpoint.monitor
     release_line(t, {f"val/{key}": value for key, value in metrics.items()})
-    if progress.best is None or better(name, metrics[name], progress.best.value):
+    if math.isfinite(metrics[name]) and (
+        progress.best is None or better(name, metrics[name], progress.best.value)
+    ):
         progress.best = Best(name, metrics[name], progress.step, progress.shown_epoch, metrics)
         _mark_as_best(t, metrics)
     return True
@@ -188,8 +201,12 @@ def _outcome(t: Context, state: RunState, reason: str, code: int) -> Outcome:
 
 
 def _stop_code(t: Context) -> int:
-    """The exit code of the stop that interrupted the end."""
+    """Answer what came during the end; the exit code of the stop that interrupted it."""
     while (command := t.control.take()) is not None:
+        refused = "" if isinstance(command, Stop) else "the run is ending"
+        t.emit(
+            CommandApplied(t.progress.step, command.id, name_of(command), command.origin, refused)
+        )
         if isinstance(command, Stop):
             return _code(command)
     return ExitCode.OK

@@ -52,8 +52,11 @@ def train(
     with process_settings(task.experiment.training):
         while True:
             set_aside_later(run, start, files)
-            with Writer(run.checkpoints, Journal(run.metrics, files), files) as writer:
+            journal = Journal(run.metrics, files)
+            with Writer(run.checkpoints, journal, files) as writer:
                 t = begin(task, start, control, emit, run, writer, clock)
+                # What the checkpoint says, unless somebody took lines away.
+                t.progress.metrics_bytes = journal.length
                 try:
                     return _loop(t)
                 except Diverged as fault:

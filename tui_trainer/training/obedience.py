@@ -21,10 +21,11 @@ from tui_trainer.runs.commands import (
     Validate,
     name_of,
 )
-from tui_trainer.runs.edits import Edit, record_edit
+from tui_trainer.runs.edits import Edit, in_force, record_edit
 from tui_trainer.runs.events import CommandApplied, Edited
 from tui_trainer.training.context import Context
 from tui_trainer.training.optimizers import retune
+from tui_trainer.training.reporting import Diverged
 from tui_trainer.training.saving import change_state, save_and_wait
 from tui_trainer.training.validation import validate
 
@@ -45,10 +46,7 @@ def obey_while_validating(t: Context) -> bool:
     if not t.control.pending:
         return False
     while t.stop is None and (command := t.control.take()) is not None:
-        if isinstance(command, Set | Validate):
-            t.later.append(command)
-        else:
-            _carry_out(t, command)
+        _carry_out(t, command, validating=True)
     return t.stop is not None
 
 
@@ -60,25 +58,38 @@ def replay(t: Context) -> None:
         _enforce(t, edit)
 
 
-def _carry_out(t: Context, command: Command) -> None:
-    refused = ""
+def _carry_out(t: Context, command: Command, *, validating: bool = False) -> None:
+    if validating and isinstance(command, Set | Validate):
+        # An edit of this step comes after its validation, in a pause too: so it is replayed.
+        t.later.append(command)
+        return
+    if isinstance(command, Pause):
+        _answer(t, command, "")
+        _pause(t, command, validating=validating)
+        return
+    try:
+        refused = _refusal(t, command)
+    except (Diverged, CannotWrite) as error:
+        _answer(t, command, str(error))
+        raise
+    _answer(t, command, refused)
+
+
+def _refusal(t: Context, command: Command) -> str:
+    """Do what a command says; the reason why it was not done, or nothing."""
     match command:
         case Stop():
             t.stop = command
-        case Pause():
-            _answer(t, command, "")
-            _pause(t, command)
-            return
         case Save():
-            if not save_and_wait(t):
-                refused = f"not saved: {t.failure}"
+            return "" if save_and_wait(t) else f"not saved: {t.failure}"
         case Validate():
-            validate(t, lambda: t.control.stop_asked, on_demand=True)
+            done = validate(t, lambda: t.control.stop_asked, on_demand=True)
+            return "" if done else "the run was stopped before it was done"
         case Set():
-            refused = _edit(t, command)
+            return _edit(t, command)
         case _:
-            refused = "the run is not paused"
-    _answer(t, command, refused)
+            return "the run is not paused"
+    return ""
 
 
 def _answer(t: Context, command: Command, refused: str) -> None:
@@ -88,7 +99,10 @@ def _answer(t: Context, command: Command, refused: str) -> None:
 def _edit(t: Context, command: Set) -> str:
     """Edit a setting; on the disk before it is in force. Returns why not, or nothing."""
     try:
-        new = edited(t.experiment, command.key, command.value).get(command.key)
+        changed = edited(t.experiment, command.key, command.value)
+        # What is still to be replayed must fit it, or the run would fail there.
+        in_force(changed, t.replay)
+        new = changed.get(command.key)
     except BadInput as error:
         return str(error)
     old = t.experiment.get(command.key)
@@ -106,7 +120,7 @@ def _enforce(t: Context, edit: Edit) -> None:
     before = t.lr()
     t.experiment = edited(t.experiment, edit.key, edit.new)
     retune(t.state.optimizer, t.experiment.optimizer)
-    t.emit(Edited(t.progress.step, edit.key, edit.old, edit.new, edit.origin))
+    t.emit(Edited(t.progress.step, edit.key, edit.old, edit.new, edit.origin, t.horizon))
     horizon_changed = edit.key in ("training.epochs", "training.max_steps")
     if horizon_changed and needs_horizon(t.experiment.schedule):
         after = t.lr()
@@ -117,7 +131,7 @@ def _enforce(t: Context, edit: Edit) -> None:
             )
 
 
-def _pause(t: Context, command: Pause) -> None:
+def _pause(t: Context, command: Pause, *, validating: bool) -> None:
     """Save, wait for `resume` or `stop`, and obey everything else meanwhile."""
     change_state(t, "pausing")
     saved = save_and_wait(t)
@@ -139,8 +153,9 @@ def _pause(t: Context, command: Pause) -> None:
         elif isinstance(waiting, Save | Validate) and command.offload:
             _answer(t, waiting, "the model is off the device; resume first")
         else:
-            _carry_out(t, waiting)
-    if command.offload:
+            _carry_out(t, waiting, validating=validating)
+    if command.offload and t.stop is None:
+        # Before a stop there is nothing to compute, and the memory may be another's by now.
         t.state.restore()
     t.watch.resume()
     if t.stop is None:

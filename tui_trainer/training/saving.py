@@ -15,7 +15,7 @@ from tui_trainer.config.errors import CannotWrite
 from tui_trainer.config.text import clean
 from tui_trainer.runs.events import CheckpointSaved, SaveFailed, StateChanged
 from tui_trainer.training.context import Context
-from tui_trainer.training.reporting import report
+from tui_trainer.training.reporting import Diverged, release_line, report
 from tui_trainer.training.writer import SaveJob, SaveResult
 
 
@@ -46,9 +46,10 @@ def save(t: Context) -> None:
     progress = t.progress
     progress.elapsed_s = t.watch.elapsed_s()
     best_step = progress.best.step if progress.best else None
+    current = job(t, best_step)
     if t.best_job is not None and t.best_job.step != progress.step:
         t.writer.save(t.best_job)
-    t.writer.save(job(t, best_step))
+    t.writer.save(current)
     t.best_job = None
     t.saved = (progress.step, progress.validated_step)
     t.saved_at_s, t.saved_epoch = progress.elapsed_s, progress.epoch
@@ -99,12 +100,17 @@ def settle(t: Context, results: list[SaveResult]) -> None:
 
 
 def job(t: Context, best_step: int | None) -> SaveJob:
-    """A checkpoint of the state as it is now."""
+    """A checkpoint of the state as it is now; raises Diverged when it is not worth keeping."""
     progress = t.progress
+    state = t.state.snapshot()
+    # Loss and gradient of the last step are those of the weights before it.
+    if name := t.state.not_finite(state["model"]):
+        release_line(t)
+        raise Diverged(progress.step, progress.shown_epoch, f"{name} is not finite", ())
     if t.best_weights is None and t.best_job is not None:
         t.best_weights = t.best_job.content["model"]
     content: dict[str, Any] = {
-        **t.state.snapshot(),
+        **state,
         "progress": progress.to_dict(),
         "best": None if best_step in (None, progress.step) else t.best_weights,
         "preprocessing": t.task.dataset.preprocessing,

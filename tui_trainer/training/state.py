@@ -70,6 +70,16 @@ class State:
         """Copies on the host of parameters and buffers, by name."""
         return {name: _copied(tensor) for name, tensor in self.model.state_dict().items()}
 
+    def not_finite(self, weights: dict[str, Tensor]) -> str:
+        """The name of a parameter with NaN or infinity in it, or nothing; a buffer may have them,
+        as masks do.
+        """
+        for name in self._names.values():
+            # The sum shows both in one pass; finite numbers that overflow it are looked at again.
+            if not weights[name].sum().isfinite() and not weights[name].isfinite().all():
+                return name
+        return ""
+
     def load(self, saved: dict[str, Any]) -> None:
         """Take over what `snapshot` returned, on any device; raises CheckpointUnusable.
 

@@ -113,7 +113,7 @@ class Writer:
                     self._results.append(self._saved(item))
                 else:
                     self._journal.append_bytes(item)
-            except OSError:
+            except (OSError, MemoryError):
                 # The lines stay pending in the journal; the next save reports the disk.
                 continue
             finally:
@@ -122,7 +122,8 @@ class Writer:
     def _saved(self, job: SaveJob) -> SaveResult:
         begin = time.monotonic()
         try:
-            self._directory.mkdir(parents=True, exist_ok=True)
+            # Not its parents: a run directory that is gone must be seen to be gone.
+            self._directory.mkdir(exist_ok=True)
             # A checkpoint records the journal's length, so the lines must be on the disk first.
             self._journal.sync()
             manifest = write_checkpoint(
