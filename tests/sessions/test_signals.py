@@ -59,6 +59,15 @@ def test_fault_23_a_later_second_sigint_leaves_at_once() -> None:
     assert desk.left == [130]
 
 
+def test_fault_23_a_first_sigint_after_a_sigterm_does_not_leave() -> None:
+    desk = Desk()
+    for number, at_s in ((signal.SIGTERM, 0.0), (signal.SIGINT, 5.0)):
+        desk.signal(number, at_s=at_s)
+    assert desk.left == []
+    desk.signal(signal.SIGINT, at_s=10.0)
+    assert desk.left == [130]
+
+
 def test_fault_23_sigterm_never_shortens_a_save() -> None:
     desk = Desk()
     desk.signal(signal.SIGTERM, at_s=0.0)

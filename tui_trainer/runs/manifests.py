@@ -133,12 +133,14 @@ def select(manifests: list[Manifest], which: str) -> list[Manifest]:
 def surplus(manifests: list[Manifest], keep_last: int, protected: set[int]) -> list[Manifest]:
     """Which checkpoints may go: not the newest `keep_last` steps, not the best, none protected.
 
-    The best is what the newest manifest says. Of several writings of a step the newest stays.
+    The best is what the newest manifest says, and what each one that is kept says. Of several writings of a step the newest stays.
     """
     if not manifests:
         return []
     steps = sorted({manifest.step for manifest in manifests})
     best = manifests[-1].best_step
     kept = set(steps[-keep_last:]) | protected | ({best} if best is not None else set())
+    # A resume may go back to any of them, and then its best is the best.
+    kept |= {m.best_step for m in manifests if m.step in kept and m.best_step is not None}
     newest = {manifest.step: manifest.file for manifest in manifests}
     return [m for m in manifests if m.step not in kept or newest[m.step] != m.file]

@@ -44,6 +44,7 @@ class SignalDesk:
         self._hung_up = hung_up
         self._clock = clock
         self._asked_at_s: float | None = None
+        self._interrupted = False
         self._before: dict[int, _Handler] = {}
         self._noted: deque[Command] = deque()
 
@@ -76,11 +77,12 @@ class SignalDesk:
         """The first asks for stop and save; a later SIGINT leaves at once; SIGTERM never does."""
         now_s = self._clock()
         before_s = self._asked_at_s
+        interrupted = self._interrupted
+        self._interrupted = interrupted or number == signal.SIGINT
         if before_s is not None and now_s - before_s <= ONE_REQUEST_S:
             return
-        if before_s is not None:
-            if number == signal.SIGINT:
-                self._leave(128 + number)
-            return
         self._asked_at_s = now_s
-        self._noted.append(Stop(origin=signal.Signals(number).name, signal=number))
+        if before_s is None:
+            self._noted.append(Stop(origin=signal.Signals(number).name, signal=number))
+        elif interrupted and number == signal.SIGINT:
+            self._leave(128 + number)

@@ -80,6 +80,8 @@ def stopped(t: Context, stop: Stop) -> Outcome:
     saved = stop.save and save_and_wait(t)
     if stop.save and not saved:
         raise CannotWrite(f"stopped, but step {t.progress.step} is NOT saved: {t.failure}")
+    # A resume from this checkpoint sets the line aside and writes it again, perhaps with more in it.
+    release_line(t)
     settle(t, t.writer.drain())
     how = f"saved at step {t.progress.step}" if saved else "not saved, as asked"
     return _outcome(t, "stopped", f"stopped by {stop.origin}, {how}", _code(stop))
