@@ -133,7 +133,8 @@ def select(manifests: list[Manifest], which: str) -> list[Manifest]:
 def surplus(manifests: list[Manifest], keep_last: int, protected: set[int]) -> list[Manifest]:
     """Which checkpoints may go: not the newest `keep_last` steps, not the best, none protected.
 
-    The best is what the newest manifest says, and what each one that is kept says. Of several writings of a step the newest stays.
+    The best is what the newest manifest says, and what each one that is kept says. Of several
+    writings of a step the newest stays.
     """
     if not manifests:
         return []

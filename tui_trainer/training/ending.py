@@ -80,7 +80,7 @@ def stopped(t: Context, stop: Stop) -> Outcome:
     saved = stop.save and save_and_wait(t)
     if stop.save and not saved:
         raise CannotWrite(f"stopped, but step {t.progress.step} is NOT saved: {t.failure}")
-    # A resume from this checkpoint sets the line aside and writes it again, perhaps with more in it.
+    # A resume sets this line aside and writes it again, perhaps joined by a validation.
     release_line(t)
     settle(t, t.writer.drain())
     how = f"saved at step {t.progress.step}" if saved else "not saved, as asked"
