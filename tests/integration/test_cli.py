@@ -149,7 +149,8 @@ def test_fault_30_a_second_writer_is_refused_by_name(tmp_path: Path) -> None:
 
 
 def test_ctl_pauses_edits_saves_validates_resumes_and_stops(tmp_path: Path) -> None:
-    with started(tmp_path, "train", "penguins-mlp", *ENDLESS) as process:
+    rarely = "training.validate_every_steps=1000000000"
+    with started(tmp_path, "train", "penguins-mlp", *ENDLESS, rarely) as process:
         process.until_step(20)
         name = process.run.name
         paused = call(tmp_path, "ctl", name, "pause")

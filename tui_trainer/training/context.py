@@ -13,7 +13,7 @@ from typing import Any
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.schedules import factor
 from tui_trainer.data.batching import Batch
-from tui_trainer.runs.commands import Command, Stop
+from tui_trainer.runs.commands import Stop
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.edits import Edit
@@ -66,7 +66,7 @@ class Context:
     numbers: Numbers
     generation: int
     replay: list[Edit]
-    """Edits of an earlier life of the run that are still to come."""
+    """Edits still to come: of an earlier life of the run, or made in a validation at this step."""
     edits: list[Edit]
     """Edits in force or to come."""
     config: bytes = b""
@@ -87,8 +87,6 @@ class Context:
     reported_samples: int = 0
     waiting_s: float = 0.0
     samples: int = 0
-    later: list[Command] = field(default_factory=list)
-    """Commands that came during a validation and wait for its end."""
     clock: Clock = time.monotonic
     state_name: str = field(default="starting")
 

@@ -84,7 +84,7 @@ def _loop(t: Context) -> Outcome:
             validate(t, interrupted)
         if t.replay:
             replay(t)
-        if t.control.pending or t.later or t.stop:
+        if t.control.pending or t.stop:
             obey(t)
             if t.stop is not None:
                 return stopped(t, t.stop)

@@ -34,15 +34,12 @@ _LOOK_S = 0.5
 
 def obey(t: Context) -> None:
     """Carry out the commands that are waiting; a pause is waited out in here."""
-    waiting, t.later = t.later, []
-    for command in waiting:
+    while t.stop is None and (command := t.control.take()) is not None:
         _carry_out(t, command)
-    while t.stop is None and (arrived := t.control.take()) is not None:
-        _carry_out(t, arrived)
 
 
 def obey_while_validating(t: Context) -> bool:
-    """Between two batches of a validation: pause and save at once, leave the rest; True: stop."""
+    """Obey between two batches of a validation; True when it is to be broken off for a stop."""
     if not t.control.pending:
         return False
     while t.stop is None and (command := t.control.take()) is not None:
@@ -51,7 +48,7 @@ def obey_while_validating(t: Context) -> bool:
 
 
 def replay(t: Context) -> None:
-    """Bring the edits of this step into force that an earlier life of the run made."""
+    """Bring the edits of this step into force, those of an earlier life of the run included."""
     while t.replay and t.replay[0].apply_at_step <= t.progress.step:
         edit = t.replay.pop(0)
         t.edits.append(edit)
@@ -59,34 +56,32 @@ def replay(t: Context) -> None:
 
 
 def _carry_out(t: Context, command: Command, *, validating: bool = False) -> None:
-    if validating and isinstance(command, Set | Validate):
-        # An edit of this step comes after its validation, in a pause too: so it is replayed.
-        t.later.append(command)
-        return
     if isinstance(command, Pause):
         _answer(t, command, "")
         _pause(t, command, validating=validating)
         return
     try:
-        refused = _refusal(t, command)
+        refused = _refusal(t, command, validating=validating)
     except (Diverged, CannotWrite) as error:
         _answer(t, command, str(error))
         raise
     _answer(t, command, refused)
 
 
-def _refusal(t: Context, command: Command) -> str:
+def _refusal(t: Context, command: Command, *, validating: bool) -> str:
     """Do what a command says; the reason why it was not done, or nothing."""
     match command:
         case Stop():
             t.stop = command
         case Save():
             return "" if save_and_wait(t) else f"not saved: {t.failure}"
+        case Validate() if validating:
+            return "a validation is under way"
         case Validate():
             done = validate(t, lambda: t.control.stop_asked, on_demand=True)
             return "" if done else "the run was stopped before it was done"
         case Set():
-            return _edit(t, command)
+            return _edit(t, command, validating=validating)
         case _:
             return "the run is not paused"
     return ""
@@ -96,23 +91,29 @@ def _answer(t: Context, command: Command, refused: str) -> None:
     t.emit(CommandApplied(t.progress.step, command.id, name_of(command), command.origin, refused))
 
 
-def _edit(t: Context, command: Set) -> str:
-    """Edit a setting; on the disk before it is in force. Returns why not, or nothing."""
+def _edit(t: Context, command: Set, *, validating: bool) -> str:
+    """Edit a setting; on the disk before it is in force. Returns why not, or nothing.
+
+    An edit of a step comes after the validation of that step, live as in a replay.
+    """
+    step = t.progress.step
+    due = [edit for edit in t.replay if edit.apply_at_step <= step]
     try:
-        changed = edited(t.experiment, command.key, command.value)
+        current = in_force(t.experiment, due)
+        changed = edited(current, command.key, command.value)
         # What is still to be replayed must fit it, or the run would fail there.
-        in_force(changed, t.replay)
-        new = changed.get(command.key)
+        in_force(changed, t.replay[len(due) :])
     except BadInput as error:
         return str(error)
-    old = t.experiment.get(command.key)
-    edit = Edit(command.id, t.progress.step, command.key, old, new, command.origin)
+    old, new = current.get(command.key), changed.get(command.key)
+    edit = Edit(command.id, step, command.key, old, new, command.origin)
     try:
         record_edit(t.run.edits, edit)
     except CannotWrite as error:
         return f"the edit is not made: {error}"
-    t.edits.append(edit)
-    _enforce(t, edit)
+    t.replay.insert(len(due), edit)
+    if not validating:
+        replay(t)
     return ""
 
 
