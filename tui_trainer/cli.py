@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_trainer.arguments import parse
-from tui_trainer.config.errors import ExitCode, TrainerError
+from tui_trainer.config.errors import BadInput, ExitCode, TrainerError
 from tui_trainer.config.text import clean
 
 if TYPE_CHECKING:
@@ -28,6 +28,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     words = list(sys.argv[1:] if argv is None else argv)
     try:
+        _check_surroundings()
         arguments = parse(words)
         return ExitCode.OK if arguments is None else ACTIONS[arguments.action](arguments)
     except TrainerError as error:
@@ -42,6 +43,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader of our output is gone; the interpreter must not complain at exit either.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
+    except Exception as error:
+        if "--debug" in words:
+            raise
+        text = clean(f"{type(error).__name__}: {error}", 400)
+        print(f"tui-trainer: {text}; this is a bug, --debug shows where", file=sys.stderr)
+        return ExitCode.FAILED
+
+
+def _check_surroundings() -> None:
+    """Make sure of three open streams, and of a directory to be in.
+
+    A closed stream's number would go to the next file that is opened, and what C code prints
+    would land in a run's files.
+    """
+    while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
+        continue
+    os.close(descriptor)
+    try:
+        os.getcwd()
+    except OSError as error:
+        raise BadInput("the current directory is gone; go to another one (cd)") from error
 
 
 def _overrides(arguments: argparse.Namespace) -> list[str]:

@@ -242,6 +242,25 @@ def test_faults_05_06_08_a_checkpoint_that_cannot_be_used_ends_in_4(tmp_path: Pa
     assert not (run / "discarded").exists()
 
 
+def test_closed_streams_and_a_deleted_directory_are_no_bugs(tmp_path: Path) -> None:
+    words = f"{sys.executable} -m tui_trainer train penguins-mlp training.epochs=1"
+    closed = subprocess.run(
+        ["bash", "-c", f"{words} >&- 2>&- <&-"], env=environment(tmp_path), timeout=LIMIT_S
+    )
+    assert closed.returncode == 0
+    assert json.loads(call(tmp_path, "runs", "--json").stdout)[0]["state"] == "finished"
+    gone = subprocess.run(
+        ["bash", "-c", f"mkdir gone && cd gone && rmdir ../gone && {words}"],
+        env=environment(tmp_path),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+    )
+    assert gone.returncode == 2
+    assert gone.stderr == "tui-trainer: the current directory is gone; go to another one (cd)\n"
+
+
 @pytest.mark.full
 def test_a_reader_that_goes_away_does_not_end_the_run(tmp_path: Path) -> None:
     words = [sys.executable, "-m", "tui_trainer", "train", "penguins-mlp", "training.epochs=40"]

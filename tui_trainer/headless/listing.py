@@ -52,12 +52,11 @@ def _row(run: RunSummary, now: datetime) -> list[str]:
         return [clean(run.name), run.state, "", "", "", "", "", ""]
     metrics = status.best or status.validation
     accuracy = metrics.get("accuracy")
-    total = f"/{status.total_steps:,}" if status.total_steps else ""
     return [
         clean(run.name),
         clean(run.state, 20),
         str(status.epoch),
-        f"{status.step:,}{total}",
+        f"{status.step:,}",
         number(metrics.get("loss")),
         "-" if accuracy is None else f"{accuracy * 100:.1f} %",
         _age(status.updated_at, now),

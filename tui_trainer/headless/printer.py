@@ -43,8 +43,8 @@ class Printer(Protocol):
 class Stream:
     """A text stream that goes quiet for good once its reader is gone."""
 
-    def __init__(self, file: IO[str]) -> None:
-        self._file: IO[str] | None = file
+    def __init__(self, file: IO[str] | None) -> None:
+        self._file = file
 
     def line(self, text: str) -> None:
         if self._file is None:

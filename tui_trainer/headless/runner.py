@@ -20,7 +20,7 @@ def make_printer(log_format: str) -> Printer:
     """JSON lines, a bar on a terminal, or plain lines."""
     if log_format == "json":
         return JsonPrinter()
-    if sys.stdout.isatty():
+    if sys.stdout is not None and sys.stdout.isatty():
         from tui_trainer.headless.bar import BarPrinter
 
         return BarPrinter()
