@@ -48,6 +48,14 @@ def test_a_run_from_start_to_evaluation(tmp_path: Path) -> None:
     assert json.loads(evaluated.stdout)["accuracy"] == last["test"]["accuracy"]
     listed = json.loads(call(tmp_path, "runs", "--json").stdout)
     assert [(one["name"], one["state"]) for one in listed] == [(run.name, "finished")]
+    for manifest in (run / "checkpoints").glob("*.json"):
+        manifest.rename(tmp_path / manifest.name)
+    before = sorted(run.rglob("*"))
+    lost = call(tmp_path, "resume", run.name, "training.epochs=9")
+    assert lost.returncode == 4, "a run whose manifests are lost must not begin at 0 again"
+    assert sorted(run.rglob("*")) == before
+    for manifest in tmp_path.glob("step-*.json"):
+        manifest.rename(run / "checkpoints" / manifest.name)
     again = call(tmp_path, "resume", run.name)
     assert again.returncode == 0, again.stderr
     assert "nothing to do: 3 epochs are done" in again.stdout

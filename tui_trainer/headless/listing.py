@@ -5,6 +5,7 @@ Layer: headless.
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from tui_trainer.config.errors import ExitCode
 from tui_trainer.config.text import clean
 from tui_trainer.headless.printer import number, plain_json
 from tui_trainer.runs.index import RunSummary, list_runs
+
+PIPE_WIDTH = 400
+"""Columns where no terminal limits them: nothing is cut for a program that reads along."""
 
 
 def print_runs(runs_dir: Path, *, as_json: bool = False) -> int:
@@ -39,11 +43,19 @@ def print_runs(runs_dir: Path, *, as_json: bool = False) -> int:
         ("device", "left"),
     ):
         table.add_column(title, justify="right" if side == "right" else "left", no_wrap=True)
+    # A name is what every other command takes: the columns after it give way.
+    table.columns[0].min_width = max(len(clean(run.name)) for run in runs)
     now = datetime.now(timezone.utc)
     for run in runs:
         table.add_row(*(Text(cell) for cell in _row(run, now)))
-    Console(highlight=False).print(table)
+    Console(highlight=False, width=_width()).print(table)
     return ExitCode.OK
+
+
+def _width() -> int | None:
+    """The width of the terminal, which rich finds out, or that of a pipe."""
+    on_terminal = sys.stdout is not None and sys.stdout.isatty()
+    return None if on_terminal else PIPE_WIDTH
 
 
 def _row(run: RunSummary, now: datetime) -> list[str]:

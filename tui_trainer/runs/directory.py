@@ -152,7 +152,8 @@ def open_run(reference: str, runs_dir: Path) -> RunDirectory:
         return RunDirectory((runs_dir / names[0]).absolute())
     if reference in names:
         return RunDirectory((runs_dir / reference).absolute())
-    near = [name for name in names if reference and name.startswith(reference)]
+    beginning = reference.lower()
+    near = [name for name in names if reference and name.lower().startswith(beginning)]
     if len(near) == 1:
         return RunDirectory((runs_dir / near[0]).absolute())
     shown = clean(reference, 80)

@@ -88,7 +88,11 @@ class RunLock:
                 if error.errno in _UNSUPPORTED:
                     return _by_file(path)
                 raise cannot_write(path, error) from error
-        _sign(descriptor)
+        try:
+            _sign(descriptor)
+        except OSError as error:
+            os.close(descriptor)
+            raise cannot_write(path, error) from error
         return RunLock(path, descriptor)
 
     def renew(self) -> None:

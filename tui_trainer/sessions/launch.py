@@ -7,12 +7,13 @@ is refused before a directory is made or touched.
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui_trainer.config.errors import BadInput
+from tui_trainer.config.errors import BadInput, CheckpointUnusable
 from tui_trainer.config.experiment import Experiment, Tree, places_of, resolve
 from tui_trainer.config.live import edited
 from tui_trainer.config.overrides import Override
@@ -68,10 +69,18 @@ def prepare_new(experiment: Experiment, runs_dir: Path, name: str, argv: Sequenc
     check_writable(runs_dir)
     task, device = _build(experiment)
     run = create_run(runs_dir, name or experiment.name)
-    lock = RunLock.acquire(run.lock)
-    plain = to_yaml(experiment.to_dict())
-    write_atomically(run.config, plain.encode())
-    _write_provenance(run, argv, task, device)
+    lock: RunLock | None = None
+    try:
+        lock = RunLock.acquire(run.lock)
+        plain = to_yaml(experiment.to_dict())
+        write_atomically(run.config, plain.encode())
+        _write_provenance(run, argv, task, device)
+    except BaseException:
+        # Half a run would be the `last` one from here on.
+        if lock is not None:
+            lock.release()
+        shutil.rmtree(run.path, ignore_errors=True)
+        raise
     from tui_trainer.training.context import Fresh
 
     return Prepared(run, lock, task, Fresh(), device.label, _warnings(device))
@@ -95,6 +104,7 @@ def prepare_resume(
     experiment = _with_runtime(read_config(run), overrides)
     lock = RunLock.acquire(run.lock)
     try:
+        _check_not_lost(run)
         _tidy(run)
         return _resumed(run, lock, experiment, overrides, argv, which, drop_edits)
     except BaseException:
@@ -153,6 +163,17 @@ def _resumed(
         record_edit(run.edits, edit)
     _write_provenance(run, argv, task, device)
     return prepared
+
+
+def _check_not_lost(run: RunDirectory) -> None:
+    """Refuse a run whose checkpoints were saved and are gone: step 0 would overwrite the rest."""
+    status = read_status(run.status)
+    saved = status.saved_step if status else None
+    if saved is not None and not any(run.checkpoints.glob("step-*.json")):
+        raise CheckpointUnusable(
+            f"{run.checkpoints}: step {saved} was saved, and no manifest of a checkpoint is there "
+            f"now; put the folder back, or begin anew: tui-trainer train {run.config}"
+        )
 
 
 def _tidy(run: RunDirectory) -> None:
