@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
@@ -260,11 +260,6 @@ def contradictions(experiment: Experiment) -> list[tuple[Path_, str]]:
     if getattr(experiment.model, "kernel_size", 1) % 2 == 0:
         found.append((("model", "kernel_size"), "should be odd, so that a layer keeps the size"))
     return found
-
-
-def experiment_fields() -> tuple[str, ...]:
-    """Names of the experiment's own fields and sections, in order."""
-    return tuple(info.name for info in fields(Experiment))
 
 
 def places_of(document_places: Mapping[Path_, tuple[int, int]], source: Path) -> dict[Path_, Place]:

@@ -59,7 +59,7 @@ def preview(experiment: Experiment) -> Preview:
     """
     import torch
 
-    from tui_trainer.models.summary import summarize
+    from tui_trainer.models.summary import count_parameters, summarize
     from tui_trainer.training.context import horizon
     from tui_trainer.training.ranks import SingleRank
     from tui_trainer.training.task import build
@@ -73,7 +73,7 @@ def preview(experiment: Experiment) -> Preview:
         Layer(layer.name, layer.kind, tuple(layer.output_shape), layer.parameters)
         for layer in summarize(task.model, task.dataset.input_shape, 2)
     )
-    parameters = sum(p.numel() for p in task.model.parameters())
+    parameters = count_parameters(task.model)
     data = task.dataset
     return Preview(
         device=device.label,

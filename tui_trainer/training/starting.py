@@ -10,6 +10,7 @@ from typing import Any
 
 import torch
 
+from tui_trainer.models.summary import count_parameters
 from tui_trainer.runs.atomic import Files
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, set_aside
@@ -102,7 +103,7 @@ def _started(t: Context, notes: tuple[str, ...]) -> RunStarted:
         epoch=t.progress.shown_epoch,
         run=t.run.path.name,
         device=str(t.task.device),
-        parameters=sum(p.numel() for p in t.task.model.parameters()),
+        parameters=count_parameters(t.task.model),
         samples=len(t.task.dataset.train),
         steps_per_epoch=t.task.steps_per_epoch,
         total_steps=t.horizon,
