@@ -192,6 +192,16 @@ def _print_schema(arguments: argparse.Namespace) -> int:
     return print_schema()
 
 
+def _config(arguments: argparse.Namespace) -> int:
+    from tui_trainer.config.preferences import preferences_path
+    from tui_trainer.headless.preferences import print_preferences, write_preferences
+
+    path = preferences_path()
+    if arguments.init:
+        return write_preferences(path)
+    return print_preferences(path, as_json=arguments.json)
+
+
 def _doctor(arguments: argparse.Namespace) -> int:
     from tui_trainer.config.presets import search_dirs
     from tui_trainer.headless.printer import plain_json
@@ -211,6 +221,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "ctl": _control,
     "runs": _runs,
     "evaluate": _evaluate,
+    "config": _config,
     "doctor": _doctor,
     "presets list": _list_presets,
     "presets show": _show_preset,

@@ -46,8 +46,8 @@ class Document:
         return Problem(message, shown_key(path), self.source)
 
 
-def read_document(path: Path) -> Document:
-    """Read a file.
+def read_document(path: Path, *, may_be_empty: bool = False) -> Document:
+    """Read a file; where it may be empty, or all comments, that is an empty mapping.
 
     Raises:
         BadInput: there is no such file, it cannot be opened, or it is no file at all.
@@ -60,15 +60,15 @@ def read_document(path: Path) -> Document:
         raise BadInput(f"{source}: {(error.strerror or str(error)).lower()}") from error
     except ValueError as error:
         raise BadInput(f"{source}: not the name of a file: {clean(str(error))}") from error
-    return parse_document(_decoded(data, source), source)
+    return parse_document(_decoded(data, source), source, may_be_empty=may_be_empty)
 
 
-def parse_document(text: str, source: str) -> Document:
+def parse_document(text: str, source: str, *, may_be_empty: bool = False) -> Document:
     """Read a document from a text; `source` names it in problems. Raises ConfigError."""
     composed = compose(text, source)
     if composed.problems:
         raise ConfigError(composed.problems)
-    data = composed.data
+    data = {} if composed.data is None and may_be_empty else composed.data
     if not isinstance(data, dict):
         what = "a list" if isinstance(data, list) else "empty" if data is None else "a single value"
         raise _refused(source, f"{what}; expected 'key: value' lines", 1, 1)

@@ -1,0 +1,66 @@
+"""The actions of the app and their keys: one table for bindings, footer, help, palette and keymap.
+
+Layer: config, without Textual, so that `tui-trainer config` can check a keymap. Keys are in
+Textual's names; several are separated by commas.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """Something a user can do. `id` names it in the keymap; `action_NAME` is its method."""
+
+    id: str
+    keys: str
+    label: str
+    """For the footer: one or two words."""
+    text: str
+    """For help and palette: a sentence without its full stop."""
+    in_footer: bool = True
+    priority: bool = False
+    """Whether it comes before the widget that has the focus, a field being typed in included."""
+
+    @property
+    def place(self) -> str:
+        return self.id.partition(".")[0]
+
+    @property
+    def name(self) -> str:
+        return self.id.partition(".")[2]
+
+
+ACTIONS: tuple[Action, ...] = (
+    Action("app.help", "question_mark,f1", "Help", "Show what the keys do here"),
+    Action("app.palette", "ctrl+p", "Palette", "Find any action by its name", priority=True),
+    Action("app.quit", "q", "Quit", "Leave; a live run is asked about first"),
+    Action("app.interrupt", "ctrl+c", "Stop", "Stop or leave", in_footer=False, priority=True),
+    Action("compose.start", "f5,ctrl+g", "Start", "Start this experiment", priority=True),
+    Action("compose.save_preset", "ctrl+s", "Save", "Save as a preset of your own", priority=True),
+    Action("compose.reset_field", "ctrl+r,r", "Reset", "Set the field to the preset's value"),
+    Action("compose.search", "slash", "Search", "Search in the presets or the fields"),
+    Action("compose.copy_command", "y", "Copy", "Copy the command line that does the same"),
+    Action("compose.next_pane", "f6", "Pane", "Go to the next pane", in_footer=False),
+    Action("compose.details", "d", "Details", "Show the details of what is under the cursor"),
+    Action("run.pause", "p", "Pause", "Pause (it is saved first), or go on"),
+    Action("run.offload", "P", "Off-load", "Pause and give the GPU's memory back", in_footer=False),
+    Action("run.stop", "s", "Stop...", "Stop: save, discard, or go on"),
+    Action("run.save", "ctrl+s", "Save", "Write a checkpoint now"),
+    Action("run.validate", "v", "Validate", "Validate now; decides nothing"),
+    Action("run.edit", "e", "Edit", "Change a live setting"),
+    Action("run.full_log", "l", "Log", "Show the whole log", in_footer=False),
+    Action("plot.smoothing", "S", "Smooth", "Cycle the smoothing", in_footer=False),
+    Action("plot.log_axis", "y", "Log", "Logarithmic or linear axis", in_footer=False),
+    Action("plot.x_axis", "x", "Axis", "Step, epoch or time", in_footer=False),
+    Action("plot.window", "w", "Window", "All of the run, or the newest steps", in_footer=False),
+    Action("plot.full_screen", "f", "Full", "One plot on the whole screen", in_footer=False),
+    Action("plot.crosshair", "c", "Read", "Read values with a crosshair", in_footer=False),
+    Action("plot.outliers", "o", "Outliers", "Leave outliers out of the axis", in_footer=False),
+)
+
+
+def actions_of(place: str) -> tuple[Action, ...]:
+    """The actions of a place, in the order of the footer."""
+    return tuple(action for action in ACTIONS if action.place == place)

@@ -1,0 +1,103 @@
+"""The user's own settings of the app: how it looks, how often it draws, which keys do what.
+
+Layer: config. They live in one YAML file in the user's config directory, never in a run: nothing
+here changes what is trained. Checked without Textual, so that the command line can do it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import platformdirs
+from pydantic import ValidationError
+
+from tui_trainer.config.errors import ConfigError, Problem
+from tui_trainer.config.keymap import keymap_problems
+from tui_trainer.config.reading import Document, read_document
+from tui_trainer.config.section import Section, setting
+from tui_trainer.config.text import clean, suggest
+
+THEMES: tuple[str, ...] = (
+    *("textual-dark", "textual-light", "nord", "gruvbox", "catppuccin-mocha", "dracula"),
+    *("tokyo-night", "monokai", "flexoki", "catppuccin-latte", "catppuccin-frappe"),
+    *("catppuccin-macchiato", "solarized-light", "solarized-dark", "rose-pine", "rose-pine-moon"),
+    *("rose-pine-dawn", "atom-one-dark", "atom-one-light", "ansi-dark", "ansi-light"),
+)
+
+
+class Preferences(Section):
+    """How the app looks and draws."""
+
+    theme: str = setting("textual-dark", "colours; one of Textual's themes")
+    fps: float = setting(2.0, "most refreshes a second", ge=0.1, le=30)
+    smoothing: float = setting(0.6, "weight of the past in the smoothed line", ge=0, lt=1)
+    markers: Literal["auto", "braille", "block", "ascii"] = setting(
+        "auto", "what plots are drawn with; auto: what the terminal can show"
+    )
+    mouse: bool = setting(True, "whether the mouse is used; off leaves it to the terminal")
+    keymap: dict[str, str] = setting({}, "keys by action, as in run.pause: 'space'")
+
+
+def preferences_path(env: Mapping[str, str] = os.environ) -> Path:
+    """$TUI_TRAINER_CONFIG, or `config.yaml` in the user's config directory."""
+    given = env.get("TUI_TRAINER_CONFIG")
+    if given:
+        return Path(os.path.expanduser(given))
+    return Path(platformdirs.user_config_dir("tui-trainer")) / "config.yaml"
+
+
+def load_preferences(path: Path) -> Preferences:
+    """The settings of a file, and the defaults for what it leaves out or when it is not there.
+
+    Raises:
+        ConfigError: with every problem of the file.
+        BadInput: it cannot be read.
+    """
+    if not path.exists():
+        return Preferences()
+    document = read_document(path, may_be_empty=True)
+    try:
+        preferences = Preferences.model_validate(document.data)
+    except ValidationError as error:
+        raise ConfigError(
+            [
+                _problem(document, path, e["loc"], e["msg"], e["type"], e["input"])
+                for e in error.errors(include_url=False)
+            ]
+        ) from error
+    problems = [
+        _at(document, path, ("keymap", key), message)
+        for key, message in keymap_problems(preferences.keymap).items()
+    ]
+    if preferences.theme not in THEMES:
+        hint = suggest(preferences.theme, THEMES) or f"; there are: {', '.join(THEMES)}"
+        message = f"no theme {clean(preferences.theme, 40)!r}{hint}"
+        problems.append(_at(document, path, ("theme",), message))
+    if problems:
+        raise ConfigError(problems)
+    return preferences
+
+
+def _problem(
+    document: Document,
+    path: Path,
+    location: tuple[int | str, ...],
+    message: str,
+    kind: str,
+    given: object,
+) -> Problem:
+    if kind == "extra_forbidden":
+        known = list(Preferences.model_fields)
+        hint = suggest(str(location[0]), known) or f"; there are: {', '.join(known)}"
+        return _at(document, path, location, f"unknown setting{hint}")
+    text = message[0].lower() + message[1:]
+    return _at(document, path, location, f"{text} (got {clean(repr(given), 60)})")
+
+
+def _at(document: Document, path: Path, location: tuple[int | str, ...], message: str) -> Problem:
+    line, column = document.places.get(location, (None, None))
+    key = clean(".".join(map(str, location)), 80)
+    return Problem(message, key, clean(str(path)), line, column)

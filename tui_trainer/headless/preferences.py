@@ -1,0 +1,58 @@
+"""`tui-trainer config`: the user's settings of the app and the keys, shown and checked.
+
+Layer: headless. A file that is wrong ends in exit status 2 with every problem, as a preset does.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from tui_trainer.config.errors import BadInput, CannotWrite, ExitCode
+from tui_trainer.config.keymap import keys_in_force
+from tui_trainer.config.keys import ACTIONS
+from tui_trainer.config.preferences import Preferences, load_preferences
+from tui_trainer.config.text import clean
+from tui_trainer.headless.printer import plain_json
+
+
+def print_preferences(path: Path, *, as_json: bool = False) -> int:
+    """Check the file and print what is in force: settings, then the keys of every action."""
+    preferences = load_preferences(path)
+    keys = keys_in_force(preferences.keymap)
+    if as_json:
+        settings = preferences.model_dump(mode="json", exclude={"keymap"})
+        print(plain_json({"path": str(path), "settings": settings, "keys": keys}))
+        return ExitCode.OK
+    there = "" if path.exists() else " (not there; these are the defaults, --init writes it)"
+    print(f"{clean(str(path))}{there}")
+    for name, info in Preferences.model_fields.items():
+        if name != "keymap":
+            value = str(getattr(preferences, name))
+            print(f"  {name:<12} {clean(value, 40):<16} {info.description}")
+    print("keys")
+    for action in ACTIONS:
+        mark = "*" if action.id in preferences.keymap else " "
+        print(f"{mark} {action.id:<22} {clean(', '.join(keys[action.id]), 40):<22} {action.text}")
+    return ExitCode.OK
+
+
+def write_preferences(path: Path) -> int:
+    """Write a file with every setting at its default, commented out; never over another."""
+    lines = ["# Settings of the tui-trainer app; remove the # in front of what you change."]
+    for name, info in Preferences.model_fields.items():
+        if name == "keymap":
+            continue
+        value = str(info.default).lower() if isinstance(info.default, bool) else info.default
+        lines += [f"# {info.description}", f"# {name}: {value}"]
+    lines += ["# Keys by action, in the place of the usual ones.", "# keymap:"]
+    lines += [f"#   {action.id}: {action.keys!r}  # {action.text}" for action in ACTIONS]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("x", encoding="utf-8") as file:
+            file.write("\n".join(lines) + "\n")
+    except FileExistsError as error:
+        raise BadInput(f"{clean(str(path))}: exists already; edit it, or remove it") from error
+    except OSError as error:
+        raise CannotWrite(f"{clean(str(path))}: {error.strerror}") from error
+    print(clean(str(path)))
+    return ExitCode.OK
