@@ -18,7 +18,7 @@ from tui_trainer.runs.commands import Set
 from tui_trainer.runs.events import ValidationEnded
 from tui_trainer.training.baselines import baselines
 from tui_trainer.training.losses import build_criterion
-from tui_trainer.training.measures import measure
+from tui_trainer.training.measures import MOST_CLASSES, measure, measure_and_count
 from tui_trainer.training.reporting import is_logged
 from tui_trainer.training.state import State
 from tui_trainer.training.validation import better
@@ -173,6 +173,50 @@ def test_measuring_leaves_mode_and_random_numbers_alone() -> None:
     assert measure(model, found.val, found, F.cross_entropy, 3) is not None
     assert model.training
     assert torch.get_rng_state().equal(before)
+
+
+def test_the_confusion_matrix_counts_true_classes_by_row() -> None:
+    targets = torch.tensor([0, 0, 1, 2, 2, 2])
+    guesses = torch.tensor([0, 1, 1, 0, 2, 2])
+    found = dataset(targets, 3)
+    found.test.inputs[:] = F.pad(F.one_hot(guesses, 3), (0, 1)).float()
+    found_now = measure_and_count(Cut(), found.test, found, F.cross_entropy, 4)
+    assert found_now is not None
+    metrics, confusion = found_now
+    assert confusion == ((1, 1, 0), (0, 1, 0), (1, 0, 2))
+    assert metrics["accuracy"] == pytest.approx(4 / 6)
+    assert metrics == measure(Cut(), found.test, found, F.cross_entropy, 4)
+
+
+def test_a_regression_and_a_thousand_classes_have_no_confusion_matrix() -> None:
+    found = dataset(torch.zeros(3, 1), 1, "regression")
+    counted = measure_and_count(nn.Linear(4, 1), found.test, found, F.mse_loss, 3)
+    assert counted is not None
+    assert counted[1] is None
+    many = MOST_CLASSES + 1
+    found = dataset(torch.arange(many), many)
+    counted = measure_and_count(nn.Linear(4, many), found.test, found, F.cross_entropy, 50)
+    assert counted is not None
+    assert counted[1] is None
+
+
+class Cut(nn.Module):
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs[:, :3]
+
+
+def test_the_validation_that_closes_a_run_is_told(tmp_path: Path, data: Path) -> None:
+    experiment = small_experiment(data, training={"max_steps": 5})
+    run = Run.new(tmp_path / "run", experiment)
+    outcome = run.start()
+    told = [event.step for event in run.events if isinstance(event, ValidationEnded)]
+    assert told == [3, 5]
+    assert outcome.confusion is not None
+    assert outcome.test is not None
+    right = sum(row[n] for n, row in enumerate(outcome.confusion))
+    total = sum(map(sum, outcome.confusion))
+    assert right / total == pytest.approx(outcome.test["accuracy"])
+    assert outcome.classes == ("0", "1", "2")
 
 
 def test_baselines_are_what_they_are_called() -> None:

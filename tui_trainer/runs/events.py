@@ -6,7 +6,7 @@ and must not raise.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 RunState = Literal[
@@ -162,7 +162,9 @@ class RunEnded(Event):
     best: dict[str, Any] | None = None
     test: dict[str, float] | None = None
     baseline: dict[str, dict[str, float]] | None = None
-    extra: dict[str, Any] = field(default_factory=dict)
+    confusion: tuple[tuple[int, ...], ...] | None = None
+    """Of the test split: samples by true class (rows) and predicted class (columns)."""
+    classes: tuple[str, ...] = ()
 
 
 def name_of(event: Event) -> str:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.horizon import horizon
 from tui_trainer.config.schedules import factor
 from tui_trainer.data.batching import Batch
 from tui_trainer.runs.commands import Stop
@@ -103,14 +104,3 @@ class Context:
     def note(self, text: str, level: Any = "note") -> None:
         """Tell the person something."""
         self.emit(Notice(self.progress.step, text, level))
-
-
-def horizon(experiment: Experiment, steps_per_epoch: int) -> int | None:
-    """Steps until the nearer of the limits by epochs and by steps; None without either."""
-    training = experiment.training
-    limits = []
-    if training.epochs is not None:
-        limits.append(training.epochs * steps_per_epoch)
-    if training.max_steps is not None:
-        limits.append(training.max_steps)
-    return min(limits) if limits else None

@@ -21,11 +21,11 @@ from tui_trainer.runs.manifests import manifest_path, read_manifests
 from tui_trainer.training.baselines import baselines
 from tui_trainer.training.checkpoints import choose_checkpoint
 from tui_trainer.training.context import Context, Resume
-from tui_trainer.training.measures import measure
+from tui_trainer.training.measures import Confusion, measure_and_count
 from tui_trainer.training.progress import Best
 from tui_trainer.training.reporting import Diverged, release_line, report
 from tui_trainer.training.saving import change_state, publish_best, save_and_wait, settle
-from tui_trainer.training.validation import better
+from tui_trainer.training.validation import better, measured, tell
 
 _LOOK_S = 0.5
 
@@ -43,6 +43,8 @@ class Outcome:
     best: dict[str, Any] | None = None
     test: dict[str, float] | None = None
     baseline: dict[str, dict[str, float]] | None = None
+    confusion: Confusion | None = None
+    classes: tuple[str, ...] = ()
 
 
 def finish(t: Context, reason: str) -> Outcome:
@@ -58,7 +60,7 @@ def finish(t: Context, reason: str) -> Outcome:
         assert t.best_weights is not None, "the best weights are kept since they were found"
         t.state.load_model(t.best_weights)
     task = t.task
-    test = measure(
+    found = measure_and_count(
         task.model,
         task.dataset.test,
         task.dataset,
@@ -66,11 +68,18 @@ def finish(t: Context, reason: str) -> Outcome:
         task.eval_batch_size,
         lambda: t.control.stop_asked,
     )
-    if test is None:
+    if found is None:
         return _outcome(t, "stopped", "stopped before the test", _stop_code(t))
     t.writer.drain()
     outcome = _outcome(t, "finished", reason, ExitCode.OK)
-    return replace(outcome, test=test, baseline=baselines(task.dataset, task.dataset.test))
+    test, confusion = found
+    return replace(
+        outcome,
+        test=test,
+        baseline=baselines(task.dataset, task.dataset.test),
+        confusion=confusion,
+        classes=task.dataset.classes,
+    )
 
 
 def stopped(t: Context, stop: Stop) -> Outcome:
@@ -163,22 +172,18 @@ def _mended(t: Context, edits: list[Edit], edit: Edit) -> list[Edit]:
 
 def _closing_validation(t: Context) -> bool:
     """Validate the last step, after its checkpoint: a resume goes on as if this had not been."""
-    task = t.task
-    metrics = measure(
-        task.model,
-        task.dataset.val,
-        task.dataset,
-        task.criterion.measure,
-        task.eval_batch_size,
-        lambda: t.control.stop_asked,
-    )
+    began_s = t.clock()
+    metrics = measured(t, lambda: t.control.stop_asked)
     if metrics is None:
         return False
+    duration_s = t.clock() - began_s
     progress, name = t.progress, t.experiment.checkpoint.monitor
     release_line(t, {f"val/{key}": value for key, value in metrics.items()})
-    if math.isfinite(metrics[name]) and (
+    improved = math.isfinite(metrics[name]) and (
         progress.best is None or better(name, metrics[name], progress.best.value)
-    ):
+    )
+    tell(t, metrics, duration_s, improved=improved)
+    if improved:
         progress.best = Best(name, metrics[name], progress.step, progress.shown_epoch, metrics)
         _mark_as_best(t, metrics)
     return True

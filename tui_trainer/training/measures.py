@@ -15,6 +15,12 @@ from torch import Tensor, nn
 from tui_trainer.data.dataset import Dataset, Split
 from tui_trainer.training.losses import Loss
 
+Confusion = tuple[tuple[int, ...], ...]
+"""Counts of samples by true class (rows) and predicted class (columns)."""
+
+MOST_CLASSES = 100
+"""A larger confusion matrix is not counted: nobody reads ten thousand cells."""
+
 
 def measure(
     model: nn.Module,
@@ -28,7 +34,35 @@ def measure(
 
     Draws no random numbers and leaves the model's mode as it was.
     """
+    found = _measure(model, split, dataset, loss, batch_size, interrupted, 0)
+    return None if found is None else found[0]
+
+
+def measure_and_count(
+    model: nn.Module,
+    split: Split,
+    dataset: Dataset,
+    loss: Loss,
+    batch_size: int,
+    interrupted: Callable[[], bool] = lambda: False,
+) -> tuple[dict[str, float], Confusion | None] | None:
+    """As `measure`, with the confusion matrix: None for a regression and for many classes."""
+    classes = dataset.outputs if dataset.task == "classification" else 0
+    counted = classes if classes <= MOST_CLASSES else 0
+    return _measure(model, split, dataset, loss, batch_size, interrupted, counted)
+
+
+def _measure(
+    model: nn.Module,
+    split: Split,
+    dataset: Dataset,
+    loss: Loss,
+    batch_size: int,
+    interrupted: Callable[[], bool],
+    classes: int,
+) -> tuple[dict[str, float], Confusion | None] | None:
     sums: Tensor | None = None
+    counts: Tensor | None = None
     was_training = model.training
     model.eval()
     try:
@@ -39,12 +73,20 @@ def measure(
             targets = split.targets[first : first + batch_size]
             # Not around `interrupted`: a pause in there may move the parameters.
             with torch.inference_mode():
-                part = _sums(model(inputs), targets, dataset, loss)
+                outputs = model(inputs)
+                part = _sums(outputs, targets, dataset, loss)
                 sums = part if sums is None else sums + part
+                if classes:
+                    cells = targets * classes + outputs.argmax(dim=1)
+                    seen = torch.bincount(cells, minlength=classes * classes)
+                    counts = seen if counts is None else counts + seen
     finally:
         model.train(was_training)
     assert sums is not None, "a split is never empty: the data set was checked when it was built"
-    return _metrics(sums.tolist(), dataset, split)
+    metrics = _metrics(sums.tolist(), dataset, split)
+    if counts is None:
+        return metrics, None
+    return metrics, tuple(tuple(row) for row in counts.view(classes, classes).tolist())
 
 
 def _sums(outputs: Tensor, targets: Tensor, dataset: Dataset, loss: Loss) -> Tensor:

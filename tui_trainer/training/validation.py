@@ -30,12 +30,12 @@ def validate(t: Context, interrupted: Callable[[], bool], *, on_demand: bool = F
     """Measure the validation split; False when a stop came in between, and nothing was decided."""
     report(t)
     began_s = t.clock()
-    metrics = _measured(t, interrupted)
+    metrics = measured(t, interrupted)
     if metrics is None:
         return False
     duration_s = t.clock() - began_s
     if on_demand:
-        _tell(t, metrics, duration_s, improved=False, on_demand=True)
+        tell(t, metrics, duration_s, improved=False, on_demand=True)
         return True
     improved = judge(t, metrics)
     t.progress.validated_step = t.progress.step
@@ -43,7 +43,7 @@ def validate(t: Context, interrupted: Callable[[], bool], *, on_demand: bool = F
     if improved:
         t.best_weights = None
         t.best_job = best_job(t)
-    _tell(t, metrics, duration_s, improved=improved, on_demand=False)
+    tell(t, metrics, duration_s, improved=improved)
     return True
 
 
@@ -73,7 +73,8 @@ def better(name: str, value: float, other: float, by: float = 0.0) -> bool:
     return value > other + by if METRICS[name].higher_is_better else value < other - by
 
 
-def _measured(t: Context, interrupted: Callable[[], bool]) -> dict[str, float] | None:
+def measured(t: Context, interrupted: Callable[[], bool]) -> dict[str, float] | None:
+    """Metrics of the validation split, or None when a stop came in between."""
     task = t.task
     batches = -(-len(task.dataset.val) // task.eval_batch_size)
     t.emit(ValidationStarted(t.progress.step, batches))
@@ -87,9 +88,15 @@ def _measured(t: Context, interrupted: Callable[[], bool]) -> dict[str, float] |
     )
 
 
-def _tell(
-    t: Context, metrics: dict[str, float], duration_s: float, *, improved: bool, on_demand: bool
+def tell(
+    t: Context,
+    metrics: dict[str, float],
+    duration_s: float,
+    *,
+    improved: bool,
+    on_demand: bool = False,
 ) -> None:
+    """Emit the end of a validation."""
     t.emit(
         ValidationEnded(
             step=t.progress.step,
