@@ -32,6 +32,8 @@ class DeviceChoice:
     torch_name: str
     label: str
     warning: str = ""
+    uuid: str = ""
+    """Of a GPU, as torch and NVML both name it."""
 
 
 def choose_device(
@@ -137,7 +139,7 @@ def _cuda(number: int, gpus: Sequence[GpuInfo], cuda: CudaFacts) -> DeviceChoice
         if gpu.uuid == device.uuid:
             free, total = gpu.memory_free_bytes / GB, gpu.memory_total_bytes / GB
             label += f", {free:.0f} of {total:.0f} GB free"
-    return DeviceChoice(f"cuda:{number}", label)
+    return DeviceChoice(f"cuda:{number}", label, uuid=device.uuid)
 
 
 def usable_cpus() -> frozenset[int]:

@@ -47,7 +47,7 @@ class Prepared:
     lock: RunLock
     task: Task
     start: Start
-    device_label: str
+    device: DeviceChoice
     warnings: tuple[str, ...] = ()
     nothing_to_do: str = ""
     step: int = 0
@@ -56,6 +56,12 @@ class Prepared:
     @property
     def generation(self) -> int:
         return self.start.generation
+
+    @property
+    def in_force(self) -> Experiment:
+        """The configuration at the first step, the edits up to it included."""
+        edits = [edit for edit in self.start.edits if edit.apply_at_step <= self.step]
+        return in_force(self.task.experiment, edits)
 
 
 def read_config(run: RunDirectory) -> Experiment:
@@ -83,7 +89,7 @@ def prepare_new(experiment: Experiment, runs_dir: Path, name: str, argv: Sequenc
         raise
     from tui_trainer.training.context import Fresh
 
-    return Prepared(run, lock, task, Fresh(), device.label, _warnings(device))
+    return Prepared(run, lock, task, Fresh(), device, _warnings(device))
 
 
 def prepare_resume(
@@ -149,13 +155,15 @@ def _resumed(
     status = read_status(run.status)
     generation = (status.generation if status else 0) + 1
     start: Start = Resume(checkpoint, edits, generation) if checkpoint else Fresh(edits, generation)
-    prepared = Prepared(run, lock, task, start, device.label, (*notes, *_warnings(device)))
+    epoch = checkpoint.manifest.epoch if checkpoint else 0
+    warnings = (*notes, *_warnings(device))
+    prepared = Prepared(run, lock, task, start, device, warnings, "", step, epoch)
     if checkpoint is not None and status is not None and status.state == "finished":
         reason = restart_reason(checkpoint, in_force_at_last)
         newest = read_manifests(run.checkpoints)[-1].step
         if reason and step == newest:
             hint = f"{reason}; raise the limit to go on, as in training.epochs=N"
-            return replace(prepared, nothing_to_do=hint, step=step, epoch=checkpoint.manifest.epoch)
+            return replace(prepared, nothing_to_do=hint)
     if drop_edits:
         # Dropped for good: the next resume without the flag must not bring them back.
         rewrite_edits(run.edits, kept)

@@ -11,6 +11,8 @@ import time
 import traceback
 from collections import deque
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from tui_trainer.config.errors import ExitCode, TrainerError
@@ -25,9 +27,14 @@ from tui_trainer.runs.events import (
     RunEnded,
     StepsTaken,
 )
+from tui_trainer.runs.history import History
+from tui_trainer.runs.recorded import read_history
+from tui_trainer.sessions.session import Latest, Picture
+from tui_trainer.sessions.usage import Usage, UsageMeter
 from tui_trainer.sessions.watcher import Watcher
 
 if TYPE_CHECKING:
+    from tui_trainer.config.experiment import Experiment
     from tui_trainer.sessions.launch import Prepared
     from tui_trainer.training.ending import Outcome
 
@@ -43,8 +50,11 @@ class LocalSession:
         self,
         prepare: Callable[[], Prepared],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        within: Callable[[], AbstractContextManager[object]] = nullcontext,
     ) -> None:
         self._prepare = prepare
+        self._within = within
         self._clock = clock
         self.control = Control()
         self._events: deque[Event] = deque()
@@ -55,6 +65,11 @@ class LocalSession:
         self._lock = threading.Lock()
         self._news = threading.Event()
         self._step = 0
+        self._picture = Picture()
+        self._seen = 0
+        self._in_force: Experiment | None = None
+        self._recorded: History | None = None
+        self.usage: Usage | None = None
         self._thread = threading.Thread(target=self._work, name="trainer")
         self.exit_code: int = ExitCode.FAILED
         self.traceback = ""
@@ -84,9 +99,33 @@ class LocalSession:
         with self._lock:
             self._news.clear()
             first = self._emitted - len(self._events)
-            skip = max(cursor - first, 0)
-            found = list(self._events)[skip:] if skip < len(self._events) else []
+            new = self._emitted - max(cursor, first)
+            # From the newest end: what was seen before costs nothing.
+            found = list(islice(reversed(self._events), new))[::-1] if new > 0 else []
             return found, self._emitted
+
+    @property
+    def latest(self) -> Latest:
+        return self._picture.latest
+
+    @property
+    def history(self) -> History:
+        return self._picture.history
+
+    @property
+    def experiment(self) -> Experiment | None:
+        return self._picture.experiment
+
+    def refresh(self) -> bool:
+        events, self._seen = self.events(self._seen)
+        picture = self._picture
+        if picture.experiment is None:
+            picture.experiment = self._in_force
+        if self._recorded is not None:
+            # Made by the trainer thread, which has not touched it since.
+            picture.history, self._recorded = self._recorded, None
+        picture.add(events)
+        return bool(events)
 
     def wait(self, timeout_s: float) -> bool:
         return self._news.wait(timeout_s)
@@ -111,15 +150,23 @@ class LocalSession:
         self._kept_steps -= _steps_in(self._events.popleft())
 
     def _work(self) -> None:
+        with self._within():
+            self._train_and_tell()
+
+    def _train_and_tell(self) -> None:
         prepared: Prepared | None = None
         watcher: Watcher | None = None
         ended: RunEnded | None = None
         try:
             prepared = self._prepare()
+            if prepared.step:
+                self._recorded = read_history(prepared.run, prepared.step)
+            self._in_force = prepared.in_force
             if not prepared.nothing_to_do:
                 # Otherwise its last status, with the results in it, stays as it is.
                 watcher = Watcher(
-                    self, prepared.run, prepared.lock, prepared.device_label, prepared.generation
+                    *(self, prepared.run, prepared.lock, prepared.device.label),
+                    *(prepared.generation, UsageMeter(prepared.device.uuid)),
                 )
                 watcher.start()
             for text in prepared.warnings:
@@ -168,6 +215,8 @@ class LocalSession:
             best=outcome.best,
             test=outcome.test,
             baseline=outcome.baseline,
+            confusion=outcome.confusion,
+            classes=outcome.classes,
         )
 
     def _failed(self, prepared: Prepared | None, reason: str, code: int) -> RunEnded:

@@ -5,9 +5,12 @@ Layer: sessions. Screens, the headless printer and the tests use nothing else.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.live import edited
 from tui_trainer.runs.commands import Command
 from tui_trainer.runs.events import (
     FINAL_STATES,
@@ -22,10 +25,39 @@ from tui_trainer.runs.events import (
     StepsTaken,
     ValidationEnded,
 )
+from tui_trainer.runs.history import History
+from tui_trainer.sessions.usage import Usage
 
 
 class Session(Protocol):
     """A run as it is seen and steered."""
+
+    @property
+    def latest(self) -> Latest:
+        """The state as of the last `refresh`."""
+        ...
+
+    @property
+    def history(self) -> History:
+        """The curves as of the last `refresh`, from the run's first step on."""
+        ...
+
+    @property
+    def experiment(self) -> Experiment | None:
+        """The configuration in force, live edits included; None until the run has started."""
+        ...
+
+    @property
+    def usage(self) -> Usage | None:
+        """The newest measurement of memory and load; None before the first."""
+        ...
+
+    def refresh(self) -> bool:
+        """Bring `latest`, `history` and `experiment` up to date; whether anything was new.
+
+        Called by the front end's one thread, which alone reads them.
+        """
+        ...
 
     def events(self, cursor: int) -> tuple[list[Event], int]:
         """The events since a cursor (0: all that are kept), and the cursor for the next call."""
@@ -73,6 +105,9 @@ class Latest:
     save_failure: str = ""
     test: dict[str, float] | None = None
     message: str = ""
+    started_at_step: int = 0
+    run_dir: str = ""
+    ending: RunEnded | None = None
 
     @property
     def ended(self) -> bool:
@@ -94,6 +129,7 @@ def fold(latest: Latest, event: Event) -> None:
             latest.run, latest.device, latest.epoch = event.run, event.device, event.epoch
             latest.parameters, latest.generation = event.parameters, event.generation
             latest.total_steps, latest.steps_per_epoch = event.total_steps, event.steps_per_epoch
+            latest.started_at_step = event.step
         case StateChanged():
             latest.state, latest.reason = event.state, event.reason
         case Edited():
@@ -117,7 +153,25 @@ def fold(latest: Latest, event: Event) -> None:
         case RunEnded():
             latest.state, latest.reason = event.state, event.reason
             latest.elapsed_s, latest.epoch, latest.test = event.elapsed_s, event.epoch, event.test
+            latest.run_dir, latest.ending = event.run_dir, event
             if event.best:
                 latest.best, latest.best_step = event.best["metrics"], event.best["step"]
         case _:
             pass
+
+
+class Picture:
+    """What a front end keeps of a run: the latest state, the curves, the configuration in force."""
+
+    def __init__(self, experiment: Experiment | None = None) -> None:
+        self.latest = Latest()
+        self.history = History()
+        self.experiment = experiment
+
+    def add(self, events: Iterable[Event]) -> None:
+        """Bring events into the picture, in their order."""
+        for event in events:
+            fold(self.latest, event)
+            self.history.add(event)
+            if isinstance(event, Edited) and self.experiment is not None:
+                self.experiment = edited(self.experiment, event.key, event.new)

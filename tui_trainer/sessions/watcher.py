@@ -6,10 +6,13 @@ file that cannot be written is tried again at the next look.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
+
+import psutil
 
 from tui_trainer.config.errors import TrainerError
 from tui_trainer.runs.directory import RunDirectory
@@ -19,6 +22,7 @@ from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import Mailbox
 from tui_trainer.runs.status import Status, write_status
 from tui_trainer.sessions.session import Latest, fold
+from tui_trainer.sessions.usage import UsageMeter
 
 if TYPE_CHECKING:
     from tui_trainer.sessions.local import LocalSession
@@ -38,11 +42,13 @@ class Watcher:
         lock: RunLock,
         device: str,
         generation: int,
+        meter: UsageMeter,
     ) -> None:
         self._session = session
         self._run = run
         self._lock = lock
         self._latest = Latest(run=run.path.name, device=device, generation=generation)
+        self._meter = meter
         self._mailbox = Mailbox(run.control)
         self._journal = Journal(run.events)
         self._cursor = 0
@@ -70,6 +76,9 @@ class Watcher:
             changed = self._look()
             if changed or looks % STATUS_EVERY == 0:
                 self._write_status()
+            if looks % STATUS_EVERY == 1:
+                with contextlib.suppress(OSError, psutil.Error):
+                    self._session.usage = self._meter.read()
 
     def _look(self, *, last: bool = False) -> bool:
         """Take the mail, write the events; True when the state of the run changed."""

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.horizon import horizon
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.sessions.devices import choose_device
@@ -60,7 +61,6 @@ def preview(experiment: Experiment) -> Preview:
     import torch
 
     from tui_trainer.models.summary import count_parameters, summarize
-    from tui_trainer.training.context import horizon
     from tui_trainer.training.ranks import SingleRank
     from tui_trainer.training.task import build
 

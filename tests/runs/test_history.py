@@ -1,0 +1,268 @@
+"""Histories: what is drawn of short runs and long ones, bounded, smoothed, cut and read back."""
+
+from __future__ import annotations
+
+import json
+import math
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tui_trainer.runs.directory import RunDirectory, make_skeleton
+from tui_trainer.runs.events import (
+    CheckpointSaved,
+    Edited,
+    NonFinite,
+    RunStarted,
+    StateChanged,
+    StepsTaken,
+    ValidationEnded,
+)
+from tui_trainer.runs.history import MOST_MARKS, WINDOW, History
+from tui_trainer.runs.recorded import read_history
+from tui_trainer.runs.series import MOST_BUCKETS, Clock, Series, smoothed
+
+
+def started(step: int = 0, steps_per_epoch: int = 10) -> RunStarted:
+    return RunStarted(step, 1, "r", "cpu", 1, 1, steps_per_epoch, None, 0)
+
+
+def steps(last: int, losses: list[float], elapsed_s: float | None = None) -> StepsTaken:
+    values = tuple(losses)
+    rates = tuple(0.1 for _ in values)
+    time_s = last / 100 if elapsed_s is None else elapsed_s
+    return StepsTaken(last, 1, time_s, values, rates, rates, 50.0, 0.0)
+
+
+def validated(step: int, loss: float, *, improved: bool = False) -> ValidationEnded:
+    return ValidationEnded(step, 1, step / 100, {"loss": loss}, 0.1, improved, 0)
+
+
+def test_a_short_run_is_shown_value_by_value() -> None:
+    history = History()
+    history.add(started())
+    history.add(steps(3, [3.0, 2.0, 1.0]))
+    history.add(steps(4, [0.5]))
+    curve = history.curve("train/loss", x="step", window="all", columns=100, smoothing=0.0)
+    assert list(curve.xs) == [1, 2, 3, 4]
+    assert curve.means == curve.lows == curve.highs == curve.smooth == (3.0, 2.0, 1.0, 0.5)
+    assert history.span(x="step", window="all") == (0, 4)
+    assert history.names[0] == "train/loss"
+
+
+def test_the_axes_are_steps_epochs_and_seconds_without_pauses() -> None:
+    history = History()
+    history.add(started(steps_per_epoch=4))
+    history.add(steps(2, [1.0, 1.0], elapsed_s=1.0))
+    history.add(steps(4, [1.0, 1.0], elapsed_s=5.0))
+    by_epoch = history.curve("train/loss", x="epoch", window="all", columns=9, smoothing=0.0)
+    by_time = history.curve("train/loss", x="time", window="all", columns=9, smoothing=0.0)
+    assert list(by_epoch.xs) == [0.25, 0.5, 0.75, 1.0]
+    assert list(by_time.xs) == [0.5, 1.0, 3.0, 5.0]
+
+
+def test_smoothing_is_the_debiased_average() -> None:
+    series = Series()
+    series.add(1, (4.0, 2.0, 0.0))
+    w = 0.6
+    one = 4.0
+    two = (w * (1 - w) * 4 + (1 - w) * 2) / (1 - w**2)
+    three = (w * w * (1 - w) * 4 + w * (1 - w) * 2) / (1 - w**3)
+    assert list(smoothed(series.all(), w)) == pytest.approx([one, two, three])
+
+
+def test_what_is_not_finite_is_a_gap_and_no_value() -> None:
+    history = History()
+    history.add(started())
+    history.add(steps(4, [1.0, math.nan, math.inf, 2.0]))
+    history.add(NonFinite(2, 1, "the loss is NaN", ()))
+    curve = history.curve("train/loss", x="step", window="all", columns=50, smoothing=0.6)
+    assert list(curve.xs) == [1, 4]
+    assert list(curve.gaps) == [2, 3]
+    assert all(map(math.isfinite, curve.smooth))
+    assert [mark.kind for mark in history.marks(x="step", window="all")] == ["nonfinite"]
+
+
+@given(
+    chunks=st.lists(st.integers(1, 900), min_size=1, max_size=12),
+    seed=st.integers(0, 2**16),
+)
+def test_buckets_keep_count_mean_low_and_high(chunks: list[int], seed: int) -> None:
+    series, first = Series(), 1
+    told: list[float] = []
+    for size in chunks:
+        values = tuple(math.sin(seed + first + n) for n in range(size))
+        series.add(first, values)
+        told += values
+        first += size
+    points = series.all()
+    assert len(points) <= MOST_BUCKETS
+    assert sum(point.count for point in points) == len(told)
+    for point in points:
+        mine = told[point.first - 1 : point.last]
+        assert point.count == len(mine)
+        assert (point.low, point.high) == (min(mine), max(mine))
+        assert point.mean == pytest.approx(sum(mine) / len(mine))
+    assert all(a.last < b.first for a, b in pairwise(points))
+
+
+def test_a_million_steps_are_as_small_and_as_quick_as_a_thousand() -> None:
+    history = History()
+    history.add(started(steps_per_epoch=1000))
+    for last in range(2500, 1_000_001, 2500):
+        history.add(steps(last, [1.0 / (last - 2499 + n) for n in range(2500)]))
+    curve = history.curve("train/loss", x="time", window="all", columns=200, smoothing=0.6)
+    assert 100 <= len(curve.xs) <= 200
+    assert curve.xs[-1] == pytest.approx(10_000)
+    assert curve.highs[0] == 1.0
+    recent = history.curve("train/loss", x="step", window="recent", columns=5000, smoothing=0.6)
+    assert len(recent.xs) == WINDOW
+    assert recent.xs[-1] == 1_000_000
+
+
+def test_no_more_points_than_columns() -> None:
+    history = History()
+    history.add(started())
+    history.add(steps(700, [float(n) for n in range(700)]))
+    for columns in (1, 2, 33, 80):
+        curve = history.curve("train/loss", x="step", window="all", columns=columns, smoothing=0.6)
+        assert 1 <= len(curve.xs) <= columns
+        assert min(curve.lows) == 0.0
+        assert max(curve.highs) == 699.0
+
+
+def test_a_start_from_an_earlier_step_sets_aside_what_lies_after_it() -> None:
+    history = History()
+    history.add(started())
+    history.add(steps(3000, [float(n) for n in range(1, 3001)]))
+    history.add(validated(2500, 0.5, improved=True))
+    history.add(validated(2900, 0.6))
+    history.add(started(2700))
+    curve = history.curve("train/loss", x="step", window="all", columns=4000, smoothing=0.0)
+    assert curve.xs[-1] == 2700
+    assert max(curve.highs) == 2700.0
+    val = history.curve("val/loss", x="step", window="all", columns=80, smoothing=0.0)
+    assert list(val.xs) == [2500]
+    history.add(steps(2701, [7.0], elapsed_s=27.5))
+    again = history.curve("train/loss", x="time", window="recent", columns=4000, smoothing=0.0)
+    assert again.xs[-1] == 27.5
+
+
+def test_marks_are_bounded_and_only_the_newest_best_is_one() -> None:
+    history = History()
+    history.add(started())
+    history.add(validated(10, 0.5, improved=True))
+    history.add(validated(20, 0.4, improved=True))
+    for step in range(1, 1001):
+        history.add(CheckpointSaved(step, "f", 1, 0.1, False))
+    history.add(Edited(1000, "optimizer.lr", 0.003, 0.002, "you"))
+    history.add(StateChanged(1000, "paused", "saved at step 1000"))
+    history.add(StateChanged(1000, "running"))
+    marks = history.marks(x="step", window="all")
+    assert [mark.step for mark in marks if mark.kind == "best"] == [20]
+    assert sum(mark.kind == "checkpoint" for mark in marks) == MOST_MARKS
+    assert "optimizer.lr 0.003 -> 0.002" in [mark.text for mark in marks]
+    assert sum(mark.kind == "pause" for mark in marks) == 1
+
+
+def test_reading_takes_the_nearest_point() -> None:
+    history = History()
+    history.add(started())
+    history.add(steps(20, [float(n) for n in range(1, 21)]))
+    history.add(validated(10, 0.25))
+    options = {"x": "step", "window": "all", "smoothing": 0.0}
+    reading = history.read("train/loss", 7.4, **options)  # type: ignore[arg-type]
+    assert reading is not None
+    assert (reading.step, reading.value) == (7, 7.0)
+    val = history.read("val/loss", 99.0, **options)  # type: ignore[arg-type]
+    assert val is not None
+    assert val.value == 0.25
+    assert history.read("val/accuracy", 1.0, **options) is None  # type: ignore[arg-type]
+
+
+def test_the_version_grows_with_what_is_drawn_and_with_nothing_else() -> None:
+    history = History()
+    history.add(started())
+    before = history.version
+    history.add(StateChanged(0, "running"))
+    assert history.version == before
+    history.add(steps(1, [1.0]))
+    assert history.version > before
+
+
+def test_a_clock_is_bounded_and_keeps_first_and_last() -> None:
+    clock = Clock()
+    for step in range(1, 100_001):
+        clock.add(step, step * 0.5)
+    assert clock.seconds(100_000) == 50_000
+    assert clock.seconds(0) == 0
+    assert clock.seconds(33_333) == pytest.approx(16_666.5, rel=1e-3)
+    clock.cut(50)
+    assert clock.seconds(100_000) <= 25
+
+
+@given(values=st.lists(st.floats(allow_nan=True, allow_infinity=True), min_size=1, max_size=60))
+def test_no_value_breaks_a_curve(values: list[float]) -> None:
+    history = History()
+    history.add(started())
+    history.add(steps(len(values), values))
+    curve = history.curve("train/loss", x="step", window="all", columns=7, smoothing=0.9)
+    finite = [value for value in values if math.isfinite(value)]
+    assert len(curve.xs) == len(curve.means) == len(curve.smooth) <= 7
+    assert all(low <= high for low, high in zip(curve.lows, curve.highs, strict=True))
+    if finite:
+        assert (min(curve.lows), max(curve.highs)) == (min(finite), max(finite))
+    else:
+        assert list(curve.xs) == []
+
+
+def write(path: Path, records: list[dict[str, object]], torn: str = "") -> None:
+    path.write_text("".join(json.dumps(record) + "\n" for record in records) + torn)
+
+
+def test_a_history_is_read_from_the_files_of_a_run(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    make_skeleton(run)
+    lines: list[dict[str, object]] = [
+        {
+            "step": n,
+            "epoch": 1,
+            "elapsed_s": n / 10,
+            "train/loss": 1 / n,
+            "lr": 0.1,
+            "grad_norm": None,
+            "samples_per_s": 5.0,
+        }
+        for n in range(1, 9)
+    ]
+    lines[3]["val/loss"] = 0.7
+    lines[4]["train/loss"] = None
+    write(run.metrics, lines, '{"step": 9, "tr')
+    write(
+        run.events,
+        [
+            {"event": "validation_ended", "step": 4, "improved": True},
+            {"event": "edited", "step": 4, "key": "optimizer.lr", "old": 0.1, "new": 0.2},
+            {"event": "checkpoint_saved", "step": 6},
+            {"event": "checkpoint_saved", "step": 8},
+            {"event": "state_changed", "step": "x"},
+        ],
+    )
+    history = read_history(run, 6)
+    curve = history.curve("train/loss", x="step", window="all", columns=99, smoothing=0.0)
+    assert list(curve.xs) == [1, 2, 3, 4, 6]
+    assert list(curve.gaps) == [5]
+    assert history.curve(
+        "val/loss", x="time", window="all", columns=99, smoothing=0.0
+    ).xs == pytest.approx((0.4,))
+    kinds = [(mark.kind, mark.step) for mark in history.marks(x="step", window="all")]
+    assert kinds == [("edit", 4), ("best", 4), ("checkpoint", 6)]
+
+
+def test_a_run_without_files_has_an_empty_history(tmp_path: Path) -> None:
+    history = read_history(RunDirectory(tmp_path / "nothing"), 100)
+    assert list(history.names) == []
+    assert history.span(x="time", window="recent") == (0.0, 0.0)

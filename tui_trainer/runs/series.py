@@ -1,0 +1,224 @@
+"""`Series`: the values of one curve by step, bounded however many there are.
+
+Layer: runs. The whole run is kept in buckets of so many steps, a power of two, which are joined in
+pairs when there are too many; the newest values are kept one by one beside them.
+"""
+
+from __future__ import annotations
+
+import math
+from bisect import bisect_left, bisect_right
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+MOST_BUCKETS = 1024
+RECENT = 2048
+"""Values that are kept one by one, at least; at most twice as many."""
+
+
+@dataclass(slots=True)
+class Points:
+    """Values joined by step, as columns of a table: built-in functions on slices of them are fast.
+
+    A point without a finite value has the count 0.
+    """
+
+    steps: list[int] = field(default_factory=list)
+    """Of each point the last step."""
+    counts: list[int] = field(default_factory=list)
+    totals: list[float] = field(default_factory=list)
+    lows: list[float] = field(default_factory=list)
+    highs: list[float] = field(default_factory=list)
+    bads: list[int] = field(default_factory=list)
+    """How many values were not finite."""
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+    def new(self, step: int) -> None:
+        """Begin a point without values."""
+        self.steps.append(step)
+        self.counts.append(0)
+        self.totals.append(0.0)
+        self.lows.append(math.inf)
+        self.highs.append(-math.inf)
+        self.bads.append(0)
+
+    def fill(self, step: int, values: Sequence[float]) -> None:
+        """Take values into the last point, whose last step is `step` from now on."""
+        self.steps[-1] = step
+        total = sum(values)
+        good: Sequence[float] = values
+        if not math.isfinite(total):
+            good = [value for value in values if math.isfinite(value)]
+            self.bads[-1] += len(values) - len(good)
+            if not good:
+                return
+            total = sum(good)
+        self.counts[-1] += len(good)
+        self.totals[-1] += total
+        self.lows[-1] = min(self.lows[-1], min(good))
+        self.highs[-1] = max(self.highs[-1], max(good))
+
+    def part(self, begin: int, end: int | None = None) -> Points:
+        """Some neighbouring points."""
+        return Points(*(column[begin:end] for column in self._columns()))
+
+    def cut(self, length: int) -> None:
+        """Forget all but the first points."""
+        for column in self._columns():
+            del column[length:]
+
+    def joined(self, ends: Sequence[int]) -> Points:
+        """Larger points: one from the begin to the first of `ends`, one from there on, and so on.
+
+        `ends` are indices, in their order, and the last is the length.
+        """
+        found = Points()
+        begin = 0
+        for end in ends:
+            if end == begin:
+                continue
+            found.steps.append(self.steps[end - 1])
+            found.counts.append(sum(self.counts[begin:end]))
+            found.totals.append(sum(self.totals[begin:end]))
+            found.lows.append(min(self.lows[begin:end]))
+            found.highs.append(max(self.highs[begin:end]))
+            found.bads.append(sum(self.bads[begin:end]))
+            begin = end
+        return found
+
+    def means(self) -> list[float]:
+        """Of each point the mean; there must be a value in each."""
+        means = [total / count for total, count in zip(self.totals, self.counts, strict=True)]
+        if math.isfinite(sum(means)):
+            return means
+        # Of values near the largest float the sum is not finite, and the mean is.
+        bounds = zip(means, self.lows, self.highs, strict=True)
+        return [min(max(low, mean), high) for mean, low, high in bounds]
+
+    def finite(self) -> Points:
+        """The points that have a value."""
+        if 0 not in self.counts:
+            return self
+        kept = [index for index, count in enumerate(self.counts) if count]
+        return Points(*([column[index] for index in kept] for column in self._columns()))
+
+    def _columns(self) -> tuple[list[int] | list[float], ...]:
+        return self.steps, self.counts, self.totals, self.lows, self.highs, self.bads
+
+
+def singles(steps: list[int], values: list[float]) -> Points:
+    """A point for each value."""
+    if math.isfinite(sum(values)):
+        ones, zeros = [1] * len(values), [0] * len(values)
+        return Points(steps, ones, values, values, values, zeros)
+    points = Points()
+    for step, value in zip(steps, values, strict=True):
+        points.new(step)
+        points.fill(step, (value,))
+    return points
+
+
+class Series:
+    """Values in the order of their steps."""
+
+    def __init__(self) -> None:
+        self.width = 1
+        """Steps of a bucket."""
+        self._buckets = Points()
+        self._steps: list[int] = []
+        self._values: list[float] = []
+
+    def add(self, steps: Sequence[int], values: Sequence[float]) -> None:
+        """Take the values of as many steps, all of them later than those before."""
+        self._keep(steps, values)
+        buckets, count, begin = self._buckets, len(steps), 0
+        while begin < count:
+            bucket = steps[begin] // self.width
+            end = bisect_left(steps, (bucket + 1) * self.width, begin)
+            if not buckets.steps or buckets.steps[-1] // self.width != bucket:
+                if len(buckets) == MOST_BUCKETS:
+                    self._widen()
+                    buckets = self._buckets
+                    continue
+                buckets.new(steps[begin])
+            buckets.fill(steps[end - 1], values[begin:end])
+            begin = end
+
+    def _keep(self, steps: Sequence[int], values: Sequence[float]) -> None:
+        self._steps += steps[-RECENT:]
+        self._values += values[-RECENT:]
+        if len(self._steps) > 2 * RECENT:
+            del self._steps[:-RECENT], self._values[:-RECENT]
+
+    def _widen(self) -> None:
+        """Double the width and join the buckets in pairs, until there are fewer."""
+        while len(self._buckets) == MOST_BUCKETS:
+            self.width *= 2
+            numbers = [step // self.width for step in self._buckets.steps]
+            after = [*numbers[1:], None]
+            ends = [i for i, (own, next_) in enumerate(zip(numbers, after), 1) if own != next_]
+            self._buckets = self._buckets.joined(ends)
+
+    def cut(self, step: int) -> None:
+        """Forget what is later than a step.
+
+        Of a bucket across it what is known one by one is kept, or nothing.
+        """
+        kept = bisect_right(self._steps, step)
+        del self._steps[kept:], self._values[kept:]
+        index = bisect_right(self._buckets.steps, step)
+        if index == len(self._buckets):
+            return
+        self._buckets.cut(index)
+        begin = bisect_left(self._steps, step // self.width * self.width)
+        # Steps that are gone from the recent ones may have been in that bucket as well.
+        if 0 < begin < kept or (index == 0 and kept):
+            self._buckets.new(step)
+            self._buckets.fill(self._steps[-1], self._values[begin:])
+
+    @property
+    def first(self) -> int | None:
+        """The oldest step whose values are in a bucket with no older ones."""
+        return self._buckets.steps[0] if self._buckets.steps else None
+
+    @property
+    def last(self) -> int | None:
+        """The newest step."""
+        return self._buckets.steps[-1] if self._buckets.steps else None
+
+    def all(self) -> Points:
+        """The whole run."""
+        return self._buckets
+
+    def since(self, step: int) -> Points:
+        """From a step on: the newest values one by one, and before them buckets."""
+        begin = bisect_left(self._steps, step)
+        newest = singles(self._steps[begin:], self._values[begin:])
+        if begin > 0:
+            return newest
+        # There is nothing older among the newest values, as after going back far.
+        border = self._steps[0] if self._steps else step
+        first, end = (bisect_left(self._buckets.steps, at) for at in (step, border))
+        older = self._buckets.part(first, max(end, first) if self._steps else None)
+        return Points(
+            *(a + b for a, b in zip(older._columns(), newest._columns(), strict=True))
+        )
+
+
+def smoothed(values: Sequence[float], weight: float) -> list[float]:
+    """The debiased exponential moving average of finite values; `weight` is in [0, 1).
+
+    As TensorBoard smooths (`resmoothDataset` of its line chart): s = w s + (1 - w) y, divided by
+    1 - w^n after n values, the bias correction of Kingma & Ba, arXiv:1412.6980, section 3.
+    """
+    if weight <= 0:
+        return list(values)
+    average, bias, rest = 0.0, 1.0, 1 - weight
+    found = []
+    for value in values:
+        average = weight * average + rest * value
+        bias *= weight
+        found.append(average / (1 - bias))
+    return found

@@ -1,0 +1,98 @@
+"""Memory and load: of this process, of the machine, of the GPU that a run is on.
+
+Layer: sessions. Read by the watcher about once a second, in its own thread; without a driver the
+part about the GPU is None, for good.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import psutil
+
+from tui_trainer.config.text import clean
+from tui_trainer.sessions.devices import free_memory_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class GpuUsage:
+    """The GPU of a run, all its processes together; `own_bytes` are of this one, where told."""
+
+    name: str
+    load_percent: int | None
+    used_bytes: int
+    total_bytes: int
+    own_bytes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """One measurement. Loads are percent: of one core for the process, of all for the machine."""
+
+    process_bytes: int
+    process_percent: float
+    machine_percent: float
+    free_bytes: int
+    gpu: GpuUsage | None = None
+
+
+class UsageMeter:
+    """Measures; loads are those since the last reading, so the first ones are 0.
+
+    `uuid` names the GPU, as torch and NVML both do; empty: no GPU. Used in one thread.
+    """
+
+    def __init__(self, uuid: str = "", nvml: Any = None) -> None:
+        self._process = psutil.Process()
+        self._gpu = _gpu_reader(uuid, nvml) if uuid else None
+        self.read()
+
+    def read(self) -> Usage:
+        """Measure now."""
+        gpu = self._gpu() if self._gpu is not None else None
+        if gpu is None:
+            self._gpu = None
+        return Usage(
+            process_bytes=int(self._process.memory_info().rss),
+            process_percent=float(self._process.cpu_percent(None)),
+            machine_percent=float(psutil.cpu_percent(None)),
+            free_bytes=free_memory_bytes(),
+            gpu=gpu,
+        )
+
+
+def _gpu_reader(uuid: str, nvml: Any) -> Callable[[], GpuUsage | None] | None:
+    """What reads the GPU of that UUID; None where NVML does not know it."""
+    if nvml is None:
+        import pynvml
+
+        nvml = pynvml
+    try:
+        # Never shut down: it would be for every user of NVML in this process.
+        nvml.nvmlInit()
+        handle = nvml.nvmlDeviceGetHandleByUUID(uuid)
+        name = nvml.nvmlDeviceGetName(handle)
+    except nvml.NVMLError:
+        return None
+    label = clean(name.decode(errors="replace") if isinstance(name, bytes) else str(name), 60)
+
+    def read() -> GpuUsage | None:
+        try:
+            memory = nvml.nvmlDeviceGetMemoryInfo(handle)
+        except nvml.NVMLError:
+            return None
+        load: int | None = None
+        own: int | None = None
+        with contextlib.suppress(nvml.NVMLError):
+            load = int(nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
+        with contextlib.suppress(nvml.NVMLError):
+            running = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
+            used = [p.usedGpuMemory for p in running if p.pid == os.getpid()]
+            own = int(used[0]) if used and used[0] is not None else None
+        return GpuUsage(label, load, int(memory.used), int(memory.total), own)
+
+    return read
