@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -23,7 +22,8 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.runs.history import MOST_MARKS, WINDOW, History
 from tui_trainer.runs.recorded import read_history
-from tui_trainer.runs.series import MOST_BUCKETS, Clock, Series, smoothed
+from tui_trainer.runs.series import MOST_BUCKETS, Series, smoothed
+from tui_trainer.runs.times import Times
 
 
 def started(step: int = 0, steps_per_epoch: int = 10) -> RunStarted:
@@ -65,13 +65,11 @@ def test_the_axes_are_steps_epochs_and_seconds_without_pauses() -> None:
 
 
 def test_smoothing_is_the_debiased_average() -> None:
-    series = Series()
-    series.add(1, (4.0, 2.0, 0.0))
     w = 0.6
     one = 4.0
     two = (w * (1 - w) * 4 + (1 - w) * 2) / (1 - w**2)
     three = (w * w * (1 - w) * 4 + w * (1 - w) * 2) / (1 - w**3)
-    assert list(smoothed(series.all(), w)) == pytest.approx([one, two, three])
+    assert smoothed([4.0, 2.0, 0.0], w) == pytest.approx([one, two, three])
 
 
 def test_what_is_not_finite_is_a_gap_and_no_value() -> None:
@@ -95,18 +93,19 @@ def test_buckets_keep_count_mean_low_and_high(chunks: list[int], seed: int) -> N
     told: list[float] = []
     for size in chunks:
         values = tuple(math.sin(seed + first + n) for n in range(size))
-        series.add(first, values)
+        series.add(range(first, first + size), values)
         told += values
         first += size
     points = series.all()
     assert len(points) <= MOST_BUCKETS
-    assert sum(point.count for point in points) == len(told)
-    for point in points:
-        mine = told[point.first - 1 : point.last]
-        assert point.count == len(mine)
-        assert (point.low, point.high) == (min(mine), max(mine))
-        assert point.mean == pytest.approx(sum(mine) / len(mine))
-    assert all(a.last < b.first for a, b in pairwise(points))
+    assert sum(points.counts) == len(told)
+    means, begin = points.means(), 0
+    for index, end in enumerate(points.steps):
+        mine = told[begin:end]
+        assert points.counts[index] == len(mine)
+        assert (points.lows[index], points.highs[index]) == (min(mine), max(mine))
+        assert means[index] == pytest.approx(sum(mine) / len(mine))
+        begin = end
 
 
 def test_a_million_steps_are_as_small_and_as_quick_as_a_thousand() -> None:
@@ -194,7 +193,7 @@ def test_the_version_grows_with_what_is_drawn_and_with_nothing_else() -> None:
 
 
 def test_a_clock_is_bounded_and_keeps_first_and_last() -> None:
-    clock = Clock()
+    clock = Times()
     for step in range(1, 100_001):
         clock.add(step, step * 0.5)
     assert clock.seconds(100_000) == 50_000

@@ -1,16 +1,15 @@
 """`History`: the curves of a run, bounded however long it is.
 
 Layer: runs. A million steps cost the memory and the redraw of a thousand: the whole run is kept in
-buckets of min, max and mean, the newest steps one by one.
+buckets of min, max and mean, the newest steps one by one. Used from one thread.
 """
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from tui_trainer.runs.events import (
@@ -23,7 +22,8 @@ from tui_trainer.runs.events import (
     StepsTaken,
     ValidationEnded,
 )
-from tui_trainer.runs.series import Clock, Point, Series, smoothed
+from tui_trainer.runs.series import Points, Series, smoothed
+from tui_trainer.runs.times import Times
 
 XAxis = Literal["step", "epoch", "time"]
 Window = Literal["all", "recent"]
@@ -40,7 +40,7 @@ class Curve:
 
     `xs` are steps, epochs (a fraction within one) or seconds of training. `means`, `lows` and
     `highs` are of the values that fall on a point; `smooth` is the debiased exponential moving
-    average. A value that was not finite is in `gaps` alone.
+    average at its end. A value that was not finite is in `gaps` alone.
     """
 
     xs: tuple[float, ...] = ()
@@ -79,70 +79,74 @@ class History:
         self.version = 0
         """Grows with every change, so that a reader knows when to look again."""
         self._series: dict[str, Series] = {}
-        self._clock = Clock()
+        self._times = Times()
         self._steps_per_epoch = 1
         self._marks: dict[MarkKind, deque[tuple[int, str]]] = {}
 
     def add(self, event: Event) -> None:
         """Take what an event says; a new start sets aside what lies after its step."""
+        step = event.step
         match event:
             case RunStarted():
-                self._steps_per_epoch = max(event.steps_per_epoch, 1)
-                self._cut(event.step)
+                self.restart(step, event.steps_per_epoch)
             case StepsTaken():
                 self._take(event)
             case ValidationEnded():
-                self.tick(event.step, event.elapsed_s)
+                # On demand as well: it decides nothing, and is a measurement all the same.
                 for name, value in event.metrics.items():
-                    self.put(f"val/{name}", event.step, (value,))
+                    self.put(f"val/{name}", (step,), (value,))
                 if event.improved:
-                    self.mark("best", event.step)
+                    self.mark("best", step)
             case CheckpointSaved():
-                self.mark("checkpoint", event.step)
+                self.mark("checkpoint", step)
             case Edited():
-                self.mark("edit", event.step, f"{event.key} {event.old} -> {event.new}")
+                self.mark("edit", step, f"{event.key} {event.old} -> {event.new}")
             case StateChanged(state="paused"):
-                self.mark("pause", event.step, event.reason)
+                self.mark("pause", step, event.reason)
             case NonFinite():
-                self.mark("nonfinite", event.step, event.what)
-            case _:
-                return
-        self.version += 1
-
-    def put(self, name: str, first: int, values: Sequence[float]) -> None:
-        """Take values of a series, from step `first` on."""
-        self._series.setdefault(name, Series()).add(first, values)
-
-    def tick(self, step: int, elapsed_s: float) -> None:
-        """Take the seconds of training at a step."""
-        if math.isfinite(elapsed_s):
-            self._clock.add(step, elapsed_s)
+                self.mark("nonfinite", step, event.what)
 
     def _take(self, event: StepsTaken) -> None:
-        first = event.step - len(event.losses) + 1
-        self.tick(event.step, event.elapsed_s)
-        self.put("train/loss", first, event.losses)
-        self.put("lr", first, event.lrs)
-        self.put("grad_norm", first, event.grad_norms)
-        self.put("samples_per_s", event.step, (event.samples_per_s,))
+        steps = range(event.step - len(event.losses) + 1, event.step + 1)
+        self.time(event.step, event.elapsed_s)
+        self.put("train/loss", steps, event.losses)
+        self.put("lr", steps, event.lrs)
+        self.put("grad_norm", steps, event.grad_norms)
+        self.put("samples_per_s", (event.step,), (event.samples_per_s,))
+
+    def put(self, name: str, steps: Sequence[int], values: Sequence[float]) -> None:
+        """Take values of a series, one for each of the steps, which are later than those before."""
+        if steps:
+            self._series.setdefault(name, Series()).add(steps, values)
+            self.version += 1
+
+    def time(self, step: int, elapsed_s: float) -> None:
+        """Take the seconds of training that had passed at a step."""
+        self._times.add(step, elapsed_s)
 
     def mark(self, kind: MarkKind, step: int, text: str = "") -> None:
-        """Take a mark; of the best there is only the newest."""
-        most = 1 if kind == "best" else MOST_MARKS
-        self._marks.setdefault(kind, deque(maxlen=most)).append((step, text))
+        """Take something that happened; a second time it is the same thing."""
+        marks = self._marks.setdefault(kind, deque(maxlen=MOST_MARKS))
+        # An edit at the step of a checkpoint is told again by every resume from there.
+        if (step, text) not in marks:
+            marks.append((step, text))
+            self.version += 1
 
-    def _cut(self, step: int) -> None:
-        self._clock.cut(step)
+    def restart(self, step: int, steps_per_epoch: int) -> None:
+        """Begin at a step, and forget what lies after it."""
+        self.version += 1
+        self._steps_per_epoch = max(steps_per_epoch, 1)
+        self._times.cut(step)
         for series in self._series.values():
             series.cut(step)
-        for marks in self._marks.values():
-            while marks and marks[-1][0] > step:
-                marks.pop()
+        for kind, marks in self._marks.items():
+            self._marks[kind] = deque((m for m in marks if m[0] <= step), maxlen=MOST_MARKS)
 
     @property
     def names(self) -> Sequence[str]:
-        """The series there are, losses first."""
-        return sorted(self._series, key=lambda name: (not name.endswith("loss"), name))
+        """The series that have points, losses first."""
+        found = (name for name, series in self._series.items() if series.last is not None)
+        return sorted(found, key=lambda name: (not name.endswith("loss"), name))
 
     def curve(
         self, name: str, *, x: XAxis, window: Window, columns: int, smoothing: float
@@ -151,61 +155,54 @@ class History:
         points = self._points(name, window)
         if not points or columns < 1:
             return Curve()
-        gaps = tuple(self._x(point.last, x) for point in points if point.bad)
-        shown: list[tuple[Point, float, float]] = []
-        left, right = self.span(x=x, window=window)
-        share = columns / (right - left) if right > left else 0.0
-        column = -1
-        for point, smooth in zip(points, smoothed(points, smoothing), strict=True):
-            if not point.count:
-                continue
-            at = self._x(point.last, x)
-            here = min(int((at - left) * share), columns - 1)
-            if here == column:
-                joined = replace(shown[-1][0])
-                joined.join(point)
-                shown[-1] = (joined, at, smooth)
-            else:
-                shown.append((point, at, smooth))
-            column = here
+        good = points.finite()
+        means = good.means()
+        smooth = smoothed(means, smoothing)
+        gaps = [step for step, bad in zip(points.steps, points.bads, strict=True) if bad]
+        borders = self._borders(x, window, columns) if len(points) > columns else []
+        if len(gaps) > columns:
+            gaps = [gaps[end - 1] for end in _ends(gaps, borders)]
+        if len(good) > columns:
+            ends = _ends(good.steps, borders)
+            good = good.joined(ends)
+            means, smooth = good.means(), [smooth[end - 1] for end in ends]
         return Curve(
-            xs=tuple(at for _, at, _ in shown),
-            means=tuple(point.mean for point, _, _ in shown),
-            lows=tuple(point.low for point, _, _ in shown),
-            highs=tuple(point.high for point, _, _ in shown),
-            smooth=tuple(smooth for _, _, smooth in shown),
-            gaps=gaps,
+            xs=tuple(self._x(step, x) for step in good.steps),
+            means=tuple(means),
+            lows=tuple(good.lows),
+            highs=tuple(good.highs),
+            smooth=tuple(smooth),
+            gaps=tuple(self._x(step, x) for step in gaps),
         )
 
     def marks(self, *, x: XAxis, window: Window) -> Sequence[Mark]:
-        """What happened, in the order of steps."""
+        """What happened, in the order of steps; of the best ones, the best so far alone."""
         since = self._since(window) or 0
         found = [
             Mark(kind, step, self._x(step, x), text)
             for kind, marks in self._marks.items()
-            for step, text in marks
+            for step, text in (list(marks)[-1:] if kind == "best" else marks)
             if step >= since
         ]
         return sorted(found, key=lambda mark: mark.step)
 
     def span(self, *, x: XAxis, window: Window) -> tuple[float, float]:
         """First and last x of the window, over all series: the common axis of the plots."""
-        first = self._since(window) or 0
-        return self._x(first, x), self._x(self._last, x)
+        return self._x(self._since(window) or 0, x), self._x(self._last, x)
 
     def read(
         self, name: str, at: float, *, x: XAxis, window: Window, smoothing: float
     ) -> Reading | None:
         """The values nearest to `at`; None where there are none."""
-        points = [point for point in self._points(name, window) if point.count]
+        points = self._points(name, window).finite()
         if not points:
             return None
-        nearest = bisect_left(points, at, key=lambda point: self._x(point.last, x))
-        around = [index for index in (nearest - 1, nearest) if 0 <= index < len(points)]
-        index = min(around, key=lambda i: abs(self._x(points[i].last, x) - at))
-        smooth = list(smoothed(points, smoothing))[index]
-        point = points[index]
-        return Reading(point.last, self._x(point.last, x), point.mean, smooth)
+        after = bisect_left(points.steps, self._step(at, x))
+        around = range(max(after - 1, 0), min(after + 1, len(points)))
+        index = min(around, key=lambda i: abs(self._x(points.steps[i], x) - at))
+        step, means = points.steps[index], points.means()
+        smooth = smoothed(means[: index + 1], smoothing)[-1]
+        return Reading(step, self._x(step, x), means[index], smooth)
 
     @property
     def _last(self) -> int:
@@ -215,14 +212,31 @@ class History:
         """The first step of the window; None: the first of the run."""
         return None if window == "all" else max(self._last - WINDOW + 1, 0)
 
-    def _points(self, name: str, window: Window) -> Sequence[Point]:
+    def _points(self, name: str, window: Window) -> Points:
         series = self._series.get(name)
         if series is None:
-            return ()
+            return Points()
         since = self._since(window)
         return series.all() if since is None else series.since(since)
 
-    def _x(self, step: float, x: XAxis) -> float:
+    def _borders(self, x: XAxis, window: Window, columns: int) -> list[float]:
+        """The steps at the right ends of all columns but the last."""
+        left, right = self.span(x=x, window=window)
+        return [self._step(left + (right - left) * at / columns, x) for at in range(1, columns)]
+
+    def _x(self, step: int, x: XAxis) -> float:
         if x == "step":
             return step
-        return step / self._steps_per_epoch if x == "epoch" else self._clock.seconds(step)
+        return step / self._steps_per_epoch if x == "epoch" else self._times.seconds(step)
+
+    def _step(self, at: float, x: XAxis) -> float:
+        """The step at an x; what `_x` does, backwards."""
+        if x == "step":
+            return at
+        return at * self._steps_per_epoch if x == "epoch" else self._times.step(at)
+
+
+def _ends(steps: Sequence[int], borders: Sequence[float]) -> list[int]:
+    """Where columns end among the steps, as indices; columns without a step are left out."""
+    ends = sorted({bisect_left(steps, border) for border in borders} | {len(steps)})
+    return ends[1:] if ends[0] == 0 else ends

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
 
 MOST_BUCKETS = 1024
 RECENT = 2048
@@ -57,12 +59,16 @@ class Points:
             total = sum(good)
         self.counts[-1] += len(good)
         self.totals[-1] += total
-        self.lows[-1] = min(self.lows[-1], min(good))
-        self.highs[-1] = max(self.highs[-1], max(good))
+        self.lows[-1] = min(self.lows[-1], *good)
+        self.highs[-1] = max(self.highs[-1], *good)
 
     def part(self, begin: int, end: int | None = None) -> Points:
         """Some neighbouring points."""
-        return Points(*(column[begin:end] for column in self._columns()))
+        return _table(column[begin:end] for column in self._columns())
+
+    def followed_by(self, others: Points) -> Points:
+        """These points and then others."""
+        return Points(*map(add, self._columns(), others._columns()))
 
     def cut(self, length: int) -> None:
         """Forget all but the first points."""
@@ -102,10 +108,14 @@ class Points:
         if 0 not in self.counts:
             return self
         kept = [index for index, count in enumerate(self.counts) if count]
-        return Points(*([column[index] for index in kept] for column in self._columns()))
+        return _table([column[index] for index in kept] for column in self._columns())
 
-    def _columns(self) -> tuple[list[int] | list[float], ...]:
+    def _columns(self) -> tuple[list[Any], ...]:
         return self.steps, self.counts, self.totals, self.lows, self.highs, self.bads
+
+
+def _table(columns: Iterable[list[Any]]) -> Points:
+    return Points(*columns)
 
 
 def singles(steps: list[int], values: list[float]) -> Points:
@@ -157,15 +167,12 @@ class Series:
         while len(self._buckets) == MOST_BUCKETS:
             self.width *= 2
             numbers = [step // self.width for step in self._buckets.steps]
-            after = [*numbers[1:], None]
-            ends = [i for i, (own, next_) in enumerate(zip(numbers, after), 1) if own != next_]
-            self._buckets = self._buckets.joined(ends)
+            borders = enumerate(pairwise(numbers), 1)
+            ends = [end for end, (own, following) in borders if own != following]
+            self._buckets = self._buckets.joined([*ends, len(numbers)])
 
     def cut(self, step: int) -> None:
-        """Forget what is later than a step.
-
-        Of a bucket across it what is known one by one is kept, or nothing.
-        """
+        """Forget what is later than a step; of a bucket across it, what is not known one by one."""
         kept = bisect_right(self._steps, step)
         del self._steps[kept:], self._values[kept:]
         index = bisect_right(self._buckets.steps, step)
@@ -173,14 +180,13 @@ class Series:
             return
         self._buckets.cut(index)
         begin = bisect_left(self._steps, step // self.width * self.width)
-        # Steps that are gone from the recent ones may have been in that bucket as well.
-        if 0 < begin < kept or (index == 0 and kept):
+        if begin < kept and (self.last is None or self.last < self._steps[begin]):
             self._buckets.new(step)
             self._buckets.fill(self._steps[-1], self._values[begin:])
 
     @property
     def first(self) -> int | None:
-        """The oldest step whose values are in a bucket with no older ones."""
+        """The last step of the oldest bucket."""
         return self._buckets.steps[0] if self._buckets.steps else None
 
     @property
@@ -199,12 +205,10 @@ class Series:
         if begin > 0:
             return newest
         # There is nothing older among the newest values, as after going back far.
-        border = self._steps[0] if self._steps else step
-        first, end = (bisect_left(self._buckets.steps, at) for at in (step, border))
-        older = self._buckets.part(first, max(end, first) if self._steps else None)
-        return Points(
-            *(a + b for a, b in zip(older._columns(), newest._columns(), strict=True))
-        )
+        border = self._steps[0] if self._steps else None
+        first = bisect_left(self._buckets.steps, step)
+        end = None if border is None else bisect_left(self._buckets.steps, border)
+        return self._buckets.part(first, end).followed_by(newest)
 
 
 def smoothed(values: Sequence[float], weight: float) -> list[float]:
