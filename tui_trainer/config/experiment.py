@@ -213,12 +213,20 @@ def _translated(
         else:
             given = clean(repr(error["input"]), 60)
             text = error["msg"][0].lower() + error["msg"][1:]
-            message = f"{text} (got {given})"
+            message = f"{text}{_meant(error)} (got {given})"
         if path in problems:
             old = problems[path].message
             message = old if message.split(" (got")[0] in old else f"{old}, or {message}"
         problems[path] = tree.problem(path, message)
     return list(problems.values())
+
+
+def _meant(error: ErrorDetails) -> str:
+    """A hint for a word that is none of the choices."""
+    if error["type"] != "literal_error" or not isinstance(error["input"], str):
+        return ""
+    choices = str(error.get("ctx", {}).get("expected", "")).split("'")[1::2]
+    return suggest(error["input"], choices)
 
 
 def _elsewhere(section: str, word: str, known: list[str]) -> str:

@@ -13,9 +13,12 @@ from tui_trainer.config.keys import ACTIONS
 from tui_trainer.config.text import clean, suggest
 
 SCREENS: tuple[frozenset[str], ...] = (
-    frozenset({"app", "compose"}),
+    frozenset({"app", "compose", "form", "choice"}),
+    frozenset({"app", "compose", "form", "fold"}),
+    frozenset({"app", "menu"}),
     frozenset({"app", "run", "plot"}),
-    frozenset({"app", "ending", "plot"}),
+    frozenset({"app", "ending"}),
+    frozenset({"app", "panel"}),
 )
 """The places whose actions are live together."""
 

@@ -14,7 +14,7 @@ from typing import Literal
 import platformdirs
 from pydantic import ValidationError
 
-from tui_trainer.config.errors import ConfigError, Problem
+from tui_trainer.config.errors import BadInput, ConfigError, Problem
 from tui_trainer.config.keymap import keymap_problems
 from tui_trainer.config.reading import Document, read_document
 from tui_trainer.config.section import Section, setting
@@ -79,6 +79,18 @@ def load_preferences(path: Path) -> Preferences:
     if problems:
         raise ConfigError(problems)
     return preferences
+
+
+def chosen_preferences(fps: float | None = None) -> Preferences:
+    """The user's settings, with the refreshes a second that the command line asks for."""
+    preferences = load_preferences(preferences_path())
+    if fps is None:
+        return preferences
+    try:
+        return Preferences.model_validate({**preferences.model_dump(), "fps": fps})
+    except ValidationError as error:
+        message = error.errors(include_url=False)[0]["msg"]
+        raise BadInput(f"--fps {fps:g}: {message[0].lower()}{message[1:]}") from error
 
 
 def _problem(

@@ -67,6 +67,22 @@ class PresetLibrary:
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self.folders = tuple(folders)
+        self._read: dict[Path, tuple[tuple[int, ...], Document]] = {}
+
+    def read(self, path: Path) -> Document:
+        """`read_document`, but a file that did not change since is not read again.
+
+        A form asks at every key that is typed.
+        """
+        try:
+            facts = os.stat(path)
+        except (OSError, ValueError):
+            return read_document(path)
+        stamp = (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino, facts.st_dev)
+        known = self._read.get(path)
+        if known is None or known[0] != stamp:
+            known = self._read[path] = (stamp, read_document(path))
+        return known[1]
 
     def list(self, kind: str) -> list[Preset]:
         """The presets that `find` finds, by name; of equal names the one in the first folder."""
@@ -97,7 +113,7 @@ class PresetLibrary:
 
     def check(self, kind: str, preset: Preset) -> None:
         """Make sure that a dataset, model or optimizer preset resolves; raises ConfigError."""
-        document = read_document(preset.path)
+        document = self.read(preset.path)
         data = {key: value for key, value in document.data.items() if key != "description"}
         places = {
             (kind, *path): place for path, place in places_of(document.places, preset.path).items()
@@ -112,8 +128,7 @@ class PresetLibrary:
             BadInput: when there is no such preset or file.
         """
         path = experiment_path(self, reference)
-        document = read_document(path)
-        return compose(self, document, path, overrides)
+        return compose(self, self.read(path), path, overrides)
 
 
 def _yaml_files(folder: Path) -> list[Path]:
@@ -139,7 +154,17 @@ def experiment_path(library: PresetLibrary, reference: str) -> Path:
 def compose(
     library: PresetLibrary, document: Document, path: Path, overrides: Sequence[Override] = ()
 ) -> Experiment:
-    """Join an experiment's document with the presets it names and with overrides."""
+    """Join an experiment's document with the presets it names and with overrides, and resolve."""
+    tree, problems = assemble(library, document, path, overrides)
+    if problems:
+        raise ConfigError(problems + _other_problems(tree, problems, path.stem))
+    return resolve(tree, path.stem)
+
+
+def assemble(
+    library: PresetLibrary, document: Document, path: Path, overrides: Sequence[Override] = ()
+) -> tuple[Tree, list[Problem]]:
+    """The tree of an experiment that is not resolved yet, without the sections with a problem."""
     tree = Tree(places=places_of(document.places, path))
     problems: list[Problem] = []
     chosen = {override.section: override.value for override in overrides if not override.field}
@@ -167,9 +192,7 @@ def compose(
     for override in overrides:
         if override.field not in ("", "type"):
             _set(tree, override)
-    if problems:
-        raise ConfigError(problems + _other_problems(tree, problems, path.stem))
-    return resolve(tree, path.stem)
+    return tree, problems
 
 
 def _other_problems(tree: Tree, found: list[Problem], name: str) -> list[Problem]:
@@ -204,7 +227,7 @@ def _expand(
         if "type" in own:
             raise BadInput("the type comes from the preset; leave out one of the two")
         preset = library.find(section, value["preset"])
-        document = read_document(preset.path)
+        document = library.read(preset.path)
     except ConfigError as error:
         # They are keys of the preset's file; here they belong to the section.
         for problem in error.problems:

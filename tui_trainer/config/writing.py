@@ -20,6 +20,8 @@ class _Writer(yaml.SafeDumper):
 
 def _represent_text(writer: yaml.SafeDumper, text: str) -> yaml.Node:
     style = None if isinstance(read_plain(text)[0], str) else "'"
+    if not text.isprintable():
+        style = '"'  # line breaks, U+0085 among them, change in every other style
     return writer.represent_scalar(CORE + "str", text, style=style)
 
 
@@ -30,3 +32,17 @@ def to_yaml(data: dict[str, Any]) -> str:
     """Plain data as a YAML document, its keys in their order."""
     text: str = yaml.dump(data, Dumper=_Writer, sort_keys=False, allow_unicode=True)
     return text
+
+
+def to_flow(value: Any) -> str:
+    """A value on one line, in brackets, braces or quotes, so that it can stand in a flow list."""
+    # In a list of one a text is written as it must be inside of lists.
+    text: str = yaml.dump(
+        [value],
+        Dumper=_Writer,
+        sort_keys=False,
+        default_flow_style=True,
+        allow_unicode=True,
+        width=2**31,
+    )
+    return text.strip().removeprefix("[").removesuffix("]")

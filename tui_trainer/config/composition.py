@@ -1,0 +1,268 @@
+"""`Composition`: what a preset, the presets chosen beside it and typed texts amount to.
+
+Layer: config. It never changes: a draft makes another one at each edit, and asks it for texts,
+problems and the experiment. Everything is found out when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from tui_trainer.config.entries import argument_text, entry_text, read_entry
+from tui_trainer.config.errors import BadInput, ConfigError, Problem
+from tui_trainer.config.experiment import (
+    COMMAND_LINE,
+    PLAIN,
+    REGISTRIES,
+    SECTIONS,
+    Experiment,
+    Tree,
+    check_section,
+)
+from tui_trainer.config.fields import Field, field_at
+from tui_trainer.config.overrides import Override
+from tui_trainer.config.presets import PresetLibrary, assemble, compose, experiment_path
+from tui_trainer.config.reading import Document, parse_value
+from tui_trainer.config.section import Section
+
+WHOLE = "experiment"
+"""The key of a problem of the experiment's file as a whole."""
+
+# What was given stands in the field already.
+_GIVEN = re.compile(r" \(got .*?\)(?=$|, or )")
+_SHORTER = (
+    ("input should be a valid number", "not a number"),
+    ("input should be a valid integer", "should be a whole number"),
+    ("input should be a valid boolean", "should be true or false"),
+    ("input should be a valid string", "should be a text"),
+    ("input should be a valid tuple", "should be a list"),
+    ("input should", "should"),
+)
+
+
+class Unedited:
+    """The sections of a tree one by one, so that a broken one does not hide the others."""
+
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
+        self._sections = {key: _checked(tree, key) for key in SECTIONS}
+
+    def raw(self, section: str) -> dict[str, Any]:
+        """What is written for a section, unchecked."""
+        values = self._tree.values.get(section)
+        return values if isinstance(values, dict) else {}
+
+    def type_of(self, section: str) -> str:
+        """The type of a section as it is written, known or not."""
+        value = self.raw(section).get("type", "")
+        return value if isinstance(value, str) else ""
+
+    def value(self, key: str) -> Any:
+        """The value of a field, as good as it can be had; None where it has none."""
+        section, _, name = key.partition(".")
+        whole = self._sections[section]
+        if whole is not None:
+            return getattr(whole, name) if name in type(whole).model_fields else None
+        if name in self.raw(section):
+            return self.raw(section)[name]
+        spec = REGISTRIES[section].find(self.type_of(section)) if section in REGISTRIES else None
+        kind = spec.params if spec is not None else PLAIN.get(section)
+        info = kind.model_fields.get(name) if kind is not None else None
+        return None if info is None or info.is_required() else info.default
+
+
+def _checked(tree: Tree, section: str) -> Section | None:
+    try:
+        return check_section(tree, section)
+    except ConfigError:
+        return None
+
+
+@dataclass(frozen=True)
+class Composition:
+    """An experiment preset (or file), presets chosen by kind, and typed texts by key."""
+
+    library: PresetLibrary
+    base: str
+    chosen: Mapping[str, str]
+    texts: Mapping[str, str]
+
+    @cached_property
+    def document(self) -> tuple[Document, Path] | None:
+        """The file that it starts from; None when that cannot be read."""
+        try:
+            return self.read_base()
+        except BadInput:
+            return None
+
+    def read_base(self) -> tuple[Document, Path]:
+        """The file that it starts from, or BadInput."""
+        path = experiment_path(self.library, self.base)
+        return self.library.read(path), path
+
+    def preset_of_base(self, kind: str) -> tuple[str, bool]:
+        """The preset that the file names for a kind, and whether the file adds nothing to it."""
+        value = self.document[0].data.get(kind) if self.document is not None else None
+        if isinstance(value, str):
+            is_type = not self.library.has(kind, value) and REGISTRIES[kind].find(value)
+            return ("", False) if is_type else (value, True)
+        if isinstance(value, dict) and isinstance(value.get("preset"), str):
+            return value["preset"], len(value) == 1
+        return "", False
+
+    @cached_property
+    def presets(self) -> Unedited:
+        """What presets give, before types are chosen by themselves."""
+        return self._assembled([])
+
+    @cached_property
+    def unedited(self) -> Unedited:
+        """What presets and chosen types give: the fields as a reset leaves them."""
+        typed = [
+            Override(section, "type", self.types[section])
+            for section in REGISTRIES
+            if f"{section}.type" in self.texts
+        ]
+        return self._assembled(typed) if typed else self.presets
+
+    def _assembled(self, typed: list[Override]) -> Unedited:
+        if self.document is None:
+            return Unedited(Tree())
+        chosen = [Override(kind, "", name) for kind, name in self.chosen.items()]
+        tree, _ = assemble(self.library, *self.document, [*chosen, *typed])
+        return Unedited(tree)
+
+    @cached_property
+    def types(self) -> dict[str, str]:
+        """The type of each section that has one, as it is written or typed."""
+        found = {}
+        for section in REGISTRIES:
+            text = self.texts.get(f"{section}.type")
+            found[section] = self.presets.type_of(section) if text is None else _type_in(text)
+        return found
+
+    def field(self, key: str) -> Field | None:
+        """The field of a key, or None where these types have none."""
+        return field_at(key, self.types)
+
+    def preset_text(self, key: str) -> str:
+        """What a field says when nothing is typed into it."""
+        section, _, name = key.partition(".")
+        if name == "type" and section in REGISTRIES:
+            return self.presets.type_of(section)
+        return entry_text(self.unedited.value(key), self.field(key)) if name else ""
+
+    def value(self, key: str) -> Any:
+        """What the text of a key means; raises BadInput."""
+        return read_entry(self.field(key), self.texts[key])
+
+    def is_changed(self, key: str) -> bool:
+        """Whether what is typed means something else than the preset's value."""
+        if key not in self.texts:
+            return False
+        if key.endswith(".type") or self.field(key) is None:
+            return True
+        try:
+            return not _alike(self.value(key), self.unedited.value(key))
+        except BadInput:
+            return True
+
+    @cached_property
+    def changed(self) -> list[str]:
+        """The keys whose texts count, by section, a type before its fields."""
+        place = {section: index for index, section in enumerate(SECTIONS)}
+        keys = [key for key in self.texts if self.is_changed(key)]
+        return sorted(keys, key=lambda key: (place[key.partition(".")[0]], key[-5:] != ".type"))
+
+    def argument(self, key: str) -> str:
+        """The text of a key as it is written on a command line."""
+        text = self.texts[key].strip()
+        try:
+            value = self.value(key)
+            plain = parse_value(text)
+        except BadInput:
+            plain = value = None
+        if type(plain) is type(value) and plain == value:
+            return text
+        return argument_text(value)
+
+    @cached_property
+    def _read(self) -> tuple[list[Override], dict[str, str]]:
+        """The overrides that can be read, and what is wrong with the others."""
+        overrides = [Override(kind, "", name) for kind, name in self.chosen.items()]
+        wrong: dict[str, str] = {}
+        for key in self.changed:
+            section, _, name = key.partition(".")
+            try:
+                overrides.append(Override(section, name, self.value(key)))
+            except BadInput as error:
+                wrong[key] = str(error)
+        return overrides, wrong
+
+    @cached_property
+    def _found(self) -> tuple[Experiment | None, tuple[Problem, ...]]:
+        """What resolving says, without the texts that mean no value."""
+        try:
+            document, path = self.read_base()
+            return compose(self.library, document, path, self._read[0]), ()
+        except ConfigError as error:
+            return None, error.problems
+        except BadInput as error:
+            return None, (Problem(str(error)),)
+
+    @cached_property
+    def result(self) -> tuple[Experiment | None, dict[str, str]]:
+        """The experiment, or None and what is wrong by key."""
+        experiment, found = self._found
+        problems = dict(self._read[1])
+        for problem in found:
+            key = _field_key(problem)
+            if key not in self._read[1]:
+                told = problems.get(key)
+                message = self._worded(problem, self.field(key))
+                problems[key] = f"{told}; {message}" if told else message
+        return (None if problems else experiment), problems
+
+    def _worded(self, problem: Problem, field: Field | None) -> str:
+        """The message, with the place when it is a file's fault, and shorter when it is not."""
+        if problem.source not in ("", COMMAND_LINE) and problem in self._of_files:
+            line = "" if problem.line is None else f":{problem.line}"
+            return f"{problem.source}{line}: {problem.message}"
+        if field is not None and problem.message.startswith("string should match pattern"):
+            return f"should be {field.description.partition(';')[0]}"
+        message = _GIVEN.sub("", problem.message)
+        for long, short in _SHORTER:
+            message = message.replace(long, short)
+        return message
+
+    @cached_property
+    def _of_files(self) -> tuple[Problem, ...]:
+        """What is wrong before anything is typed."""
+        if not self.texts:
+            return self._found[1]
+        return Composition(self.library, self.base, self.chosen, {})._found[1]
+
+
+def _type_in(text: str) -> str:
+    try:
+        value = parse_value(text)
+    except BadInput:
+        value = text
+    return value if isinstance(value, str) else text.strip()
+
+
+def _alike(one: Any, other: Any) -> bool:
+    """Equal, a list being a tuple and an int a float, but true not being 1."""
+    if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
+        return len(one) == len(other) and all(map(_alike, one, other))
+    return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
+
+
+def _field_key(problem: Problem) -> str:
+    """The key of the field, or section, that a problem is shown at."""
+    return ".".join(problem.key.split(".")[:2]) or WHOLE

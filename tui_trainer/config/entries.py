@@ -1,0 +1,106 @@
+"""What is typed into a field as a value, and a value as the text that is typed for it.
+
+Layer: config. Text goes through `parse_value`, as it does on the command line; a form is only
+more lenient with lists (`32, 64`) and with texts that look like numbers, because it knows the
+kind of each field.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from tui_trainer.config.errors import BadInput
+from tui_trainer.config.fields import Field
+from tui_trainer.config.reading import parse_value
+from tui_trainer.config.writing import to_flow
+
+
+def read_entry(field: Field | None, text: str) -> Any:
+    """The value that a text means in a field (None: one that is not known); raises BadInput."""
+    stripped = text.strip()
+    if field is None or field.kind in ("int", "float", "bool", "other"):
+        if not stripped and field is not None and not field.optional:
+            raise BadInput("a value is needed")
+        return parse_value(stripped)
+    if field.kind == "list":
+        return _read_list(field, stripped)
+    value = parse_value(stripped)
+    if not stripped:
+        if field.optional:
+            return None
+        raise BadInput("a value is needed")
+    # A column may well be named 5, or true.
+    return value if isinstance(value, (str, list, dict)) else stripped
+
+
+def _read_list(field: Field, text: str) -> Any:
+    if not text:
+        return None if field.optional else []
+    if text in field.choices or text.startswith(("[", "{")):
+        return parse_value(text)
+    try:
+        return parse_value(f"[{text}]")
+    except BadInput as error:
+        raise BadInput("expected values with commas between them, as in: 1, 2") from error
+
+
+def entry_text(value: Any, field: Field | None = None) -> str:
+    """The text to type for a value: `read_entry` gives an equal value back."""
+    if value is None:
+        return ""
+    if isinstance(value, (list, tuple)) and field is not None and field.kind == "list":
+        items = ", ".join(argument_text(item, in_list=True) for item in value)
+        if value and items not in field.choices:
+            is_bare = items == items.strip() and not items.startswith(("[", "{"))
+            return items if is_bare else f"[{items}]"
+        return f"[{items}]" if value else ""
+    if isinstance(value, str) and field is not None and field.kind in ("text", "choice"):
+        return value if _reads_back(field, value) else argument_text(value)
+    return argument_text(value)
+
+
+def _reads_back(field: Field, text: str) -> bool:
+    try:
+        return bool(read_entry(field, text) == text)
+    except BadInput:
+        return False
+
+
+def argument_text(value: Any, *, in_list: bool = False) -> str:
+    """A value as it is written after `KEY=`: `parse_value` gives an equal value back."""
+    match value:
+        case None:
+            return "null" if in_list else ""
+        case bool():
+            return "true" if value else "false"
+        case int():
+            return str(value)
+        case float():
+            return _float_text(value)
+        case list() | tuple():
+            return f"[{', '.join(argument_text(item, in_list=True) for item in value)}]"
+        case str():
+            return _plain_or_quoted(value, in_list)
+        case _:
+            return to_flow(value)
+
+
+def _float_text(value: float) -> str:
+    """The shortest text: `30`, `0.003`, `1e-8`."""
+    if math.isnan(value) or math.isinf(value):
+        return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
+    if value == 0 and math.copysign(1.0, value) < 0:
+        return "-0.0"
+    if value.is_integer() and abs(value) < 1e15:
+        return str(int(value))
+    mantissa, e, exponent = repr(value).partition("e")
+    return f"{mantissa}e{int(exponent)}" if e else mantissa
+
+
+def _plain_or_quoted(text: str, in_list: bool) -> str:
+    try:
+        bare = parse_value(f"[{text}]") == [text] if in_list else parse_value(text) == text
+    except BadInput:
+        bare = False
+    return text if bare else to_flow(text)

@@ -1,0 +1,202 @@
+"""The fields of a configuration as a form shows them: label, kind, bounds, choices, groups.
+
+Layer: config. Everything is read off the sections and the registries, so that a type that is
+added needs nothing here; only the order, and what counts as rarely changed, is a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from pydantic.fields import FieldInfo
+
+from tui_trainer.config.experiment import PLAIN, REGISTRIES
+from tui_trainer.config.section import Section, extra_of
+from tui_trainer.config.shapes import Kind, bounds_of, shape_of
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One setting as a form shows it. Labels and descriptions of plugins are foreign text."""
+
+    key: str
+    label: str
+    description: str
+    unit: str
+    kind: Kind
+    optional: bool
+    """Whether it may be left empty."""
+    live: bool
+    bounds: str
+    """In words, as `above 0, at most 10,000`; empty where anything goes."""
+    choices: tuple[str, ...]
+    choice_texts: tuple[str, ...]
+    """A description of each choice, or nothing."""
+    advanced: bool
+
+    @property
+    def section(self) -> str:
+        return self.key.partition(".")[0]
+
+
+@dataclass(frozen=True, slots=True)
+class FieldGroup:
+    """Fields shown under one title; they may come from several sections."""
+
+    title: str
+    sections: tuple[str, ...]
+    fields: tuple[Field, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """A group: its title, its sections, and what of them is shown at once (`x.*`: all of x)."""
+
+    title: str
+    sections: tuple[str, ...]
+    shown: tuple[str, ...]
+
+
+_PLANS = (
+    _Plan(
+        "Training",
+        ("training", "early_stopping", "loss"),
+        (
+            "training.epochs",
+            "training.batch_size",
+            "early_stopping.patience",
+            "loss.*",
+            "training.seed",
+            "training.device",
+        ),
+    ),
+    _Plan(
+        "Optimizer",
+        ("optimizer", "schedule"),
+        ("optimizer.lr", "optimizer.weight_decay", "optimizer.momentum", "schedule.*"),
+    ),
+    _Plan("Model", ("model",), ("model.*",)),
+    _Plan(
+        "Data",
+        ("dataset",),
+        (
+            "dataset.path",
+            "dataset.target",
+            "dataset.missing",
+            "dataset.val_fraction",
+            "dataset.shift_pixels",
+            "dataset.rotate_degrees",
+        ),
+    ),
+    _Plan("Checkpoints", ("checkpoint",), ("checkpoint.every_seconds", "checkpoint.monitor")),
+    _Plan("Logging", ("logging",), ()),
+)
+# Chosen in the lists of presets; here they are for those who have no preset for it.
+_RARE = frozenset({"model.type", "optimizer.type", "dataset.type"})
+
+
+def groups_of(chosen: Mapping[str, str]) -> list[FieldGroup]:
+    """The groups of an experiment whose sections have these types, the usual ones first.
+
+    Of a section whose type is unknown only the field of the type is there.
+    """
+    return list(_groups(tuple(chosen.get(section, "") for section in REGISTRIES)))
+
+
+@lru_cache(maxsize=64)
+def _groups(chosen: tuple[str, ...]) -> tuple[FieldGroup, ...]:
+    kinds: dict[str, type[Section]] = dict(PLAIN)
+    for (section, registry), name in zip(REGISTRIES.items(), chosen, strict=True):
+        spec = registry.find(name)
+        if spec is not None:
+            kinds[section] = spec.params
+    return tuple(_group(plan, kinds) for plan in _PLANS)
+
+
+def _group(plan: _Plan, kinds: Mapping[str, type[Section]]) -> FieldGroup:
+    found: dict[str, Field] = {}
+    labels: set[str] = set()
+    for section in plan.sections:
+        for field in fields_of(section, kinds.get(section)):
+            label = field.label if field.label not in labels else f"{_words(section)} {field.label}"
+            labels.add(label)
+            advanced = field.key in _RARE or _rank(plan, field.key) == len(plan.shown)
+            found[field.key] = _with(field, label, advanced)
+    # Stable: within one rank the fields stay in the order of their section.
+    ordered = sorted(found.values(), key=lambda field: (field.advanced, _rank(plan, field.key)))
+    return FieldGroup(plan.title, plan.sections, tuple(ordered))
+
+
+def _rank(plan: _Plan, key: str) -> int:
+    """The place of a key among those shown at once; their number for any other key."""
+    section = key.partition(".")[0]
+    for rank, pattern in enumerate(plan.shown):
+        if pattern in (key, f"{section}.*"):
+            return rank
+    return len(plan.shown)
+
+
+def _with(field: Field, label: str, advanced: bool) -> Field:
+    names = (name for name in Field.__dataclass_fields__ if name not in ("label", "advanced"))
+    values = {name: getattr(field, name) for name in names}
+    return Field(label=label, advanced=advanced, **values)
+
+
+def fields_of(section: str, kind: type[Section] | None) -> list[Field]:
+    """The fields of one section, in their order; with `kind` None only the field of its type."""
+    fields = [_type_field(section)] if section in REGISTRIES else []
+    if kind is not None:
+        for name, info in kind.model_fields.items():
+            if not (name == "type" and section in REGISTRIES):
+                fields.append(_field(section, name, info))
+    return fields
+
+
+def field_at(key: str, chosen: Mapping[str, str]) -> Field | None:
+    """The field of a key, given the types of the sections; None where there is none."""
+    for group in groups_of(chosen):
+        for field in group.fields:
+            if field.key == key:
+                return field
+    return None
+
+
+def _type_field(section: str) -> Field:
+    registry = REGISTRIES[section]
+    return Field(
+        key=f"{section}.type",
+        label=_words(section),
+        description=f"kind of {_words(section)}",
+        unit="",
+        kind="choice",
+        optional=False,
+        live=False,
+        bounds="",
+        choices=registry.names,
+        choice_texts=tuple(spec.description for spec in registry),
+        advanced=False,
+    )
+
+
+def _field(section: str, name: str, info: FieldInfo) -> Field:
+    extra = extra_of(info)
+    shape = shape_of(info.annotation)
+    return Field(
+        key=f"{section}.{name}",
+        label=_words(name),
+        description=info.description or "",
+        unit=str(extra.get("unit", "")),
+        kind=shape.kind,
+        optional=shape.optional,
+        live=bool(extra.get("live")),
+        bounds=bounds_of(shape, info),
+        choices=shape.choices,
+        choice_texts=("",) * len(shape.choices),
+        advanced=False,
+    )
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
