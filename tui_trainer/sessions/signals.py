@@ -14,13 +14,19 @@ import time
 from collections import deque
 from collections.abc import Callable
 from types import FrameType, TracebackType
+from typing import Protocol
 
 from tui_trainer.runs.commands import Command, Save, Stop
-from tui_trainer.sessions.session import Session
 
 ONE_REQUEST_S = 1.0
 
 _Handler = Callable[[int, FrameType | None], object] | int | signal.Handlers | None
+
+
+class Receiver(Protocol):
+    """Who obeys: a session, or who knows the one that lives."""
+
+    def send(self, command: Command) -> None: ...
 
 
 def leave_at_once(code: int) -> None:
@@ -33,7 +39,7 @@ class SignalDesk:
 
     def __init__(
         self,
-        session: Session,
+        session: Receiver,
         *,
         leave: Callable[[int], None] = leave_at_once,
         hung_up: Callable[[], None] = lambda: None,

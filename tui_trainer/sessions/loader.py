@@ -1,0 +1,222 @@
+"""`Loader`: a thread that imports torch while the first screen is up, then does slow work.
+
+Layer: sessions. It leaves torch's generator, the thread count and the environment as they are; and
+while a run lives in this process it does nothing, because that generator is then the run's.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib.util
+import os
+import sys
+import threading
+import traceback
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tui_trainer.config.errors import TrainerError
+from tui_trainer.config.text import clean
+
+Deliver = Callable[[Callable[[], None]], object]
+Done = Callable[[Any | TrainerError], None]
+
+# Parts of torch that load without Python, in the order in which each finds the one before.
+_LIBRARIES = ("libtorch_global_deps.so", "libc10.so", "libtorch_cpu.so", "libtorch.so")
+
+
+class Unforeseen(TrainerError):
+    """An exception that nobody foresaw, as a line."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Piece:
+    work: Callable[[], Any]
+    done: Done
+
+
+class Loader:
+    """Does pieces of work one after the other, the newest of a kind only.
+
+    `extras` are called after torch has been imported, to load what else is slow. `first` replaces
+    the import of torch.
+    """
+
+    def __init__(
+        self,
+        extras: Sequence[Callable[[], object]] = (),
+        *,
+        first: Callable[[Callable[[str], None]], None] | None = None,
+    ) -> None:
+        self._extras = tuple(extras)
+        self._first = first or import_torch
+        self._deliver: Deliver | None = None
+        self._pieces: OrderedDict[str, _Piece] = OrderedDict()
+        self._changed = threading.Condition()
+        self._holds = 0
+        self._busy = False
+        self._closing = False
+        self._failure: TrainerError | None = None
+        self._stage = "waiting for the screen"
+        self._thread = threading.Thread(target=self._work, name="loader")
+
+    @property
+    def stage(self) -> str:
+        """What it is busy with before it is of use, as `importing torch`; empty when ready."""
+        return self._stage
+
+    def start(self, deliver: Deliver) -> None:
+        """Begin; `deliver` runs a callable in the UI thread, as `loop.call_soon_threadsafe`.
+
+        Called once, when the first screen has been painted.
+        """
+        with self._changed:
+            self._deliver = deliver
+            self._busy = True
+        self._thread.start()
+
+    def submit(self, kind: str, work: Callable[[], Any], done: Done) -> None:
+        """Do `work` when its turn comes; `done` gets the result, or the error, in the UI thread.
+
+        Of pieces of one kind that wait, only the newest is done.
+        """
+        with self._changed:
+            self._pieces[kind] = _Piece(work, done)
+            self._changed.notify_all()
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Around a run, in its thread: no piece begins, and the one in hand is done first."""
+        with self._changed:
+            self._holds += 1
+            self._changed.wait_for(lambda: not self._busy)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._holds -= 1
+                self._changed.notify_all()
+
+    def close(self) -> None:
+        """End after the piece in hand and wait for that: a thread inside an import cannot be cut.
+
+        What still waits is not done, and nothing is delivered any more.
+        """
+        with self._changed:
+            self._closing = True
+            self._pieces.clear()
+            self._changed.notify_all()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def _work(self) -> None:
+        self._prepare()
+        while True:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._closing or (self._pieces and not self._holds))
+                if self._closing:
+                    return
+                _, piece = self._pieces.popitem(last=False)
+                self._busy = True
+            self._hand_over(piece.done, self._result(piece.work))
+
+    def _prepare(self) -> None:
+        try:
+            self._first(self._say)
+            for extra in self._extras:
+                if self._closing:
+                    return
+                extra()
+        except ImportError as error:
+            text = clean(str(error), 400)
+            hint = "tui-trainer doctor says what is missing"
+            self._failure = Unforeseen(f"torch cannot be imported: {text}; {hint}")
+        except Exception as error:
+            self._failure = _as_error(error)
+        finally:
+            self._stage = ""
+
+    def _say(self, stage: str) -> None:
+        self._stage = stage
+        if self._closing:
+            raise Unforeseen("closed while loading")
+
+    def _result(self, work: Callable[[], Any]) -> Any | TrainerError:
+        if self._failure is not None:
+            return self._failure
+        try:
+            return work()
+        except Exception as error:
+            return _as_error(error)
+
+    def _hand_over(self, done: Done, result: Any | TrainerError) -> None:
+        deliver = self._deliver
+        if self._closing or deliver is None:
+            return
+        try:
+            deliver(lambda: done(result))
+        except RuntimeError:
+            # The loop has been closed in between: nobody waits for it any more.
+            self._closing = True
+
+
+def import_torch(say: Callable[[str], None]) -> None:
+    """Import torch and take the first optimizer step, with the other threads held up little.
+
+    Full collections during the import would stop every thread, and so would loading the libraries
+    under the interpreter's lock. `say` is told each stage, and may raise to end it there.
+    """
+    say("importing torch")
+    _open_libraries()
+    gc.disable()
+    try:
+        import torch  # noqa: F401
+
+        say("warming up torch")
+        from tui_trainer.training.task import warm_up
+
+        warm_up()
+        say("loading the rest")
+        import tui_trainer.models.summary
+        import tui_trainer.training.loop  # noqa: F401
+    finally:
+        # What has been imported stays: no later collection needs to walk through it.
+        gc.freeze()
+        gc.enable()
+
+
+def _open_libraries() -> None:
+    """Load torch's libraries through a call that lets the other threads run; best effort."""
+    if not sys.platform.startswith("linux") or "torch" in sys.modules:
+        return
+    spec = importlib.util.find_spec("torch")
+    places = spec.submodule_search_locations if spec is not None else None
+    if not places:
+        return
+    try:
+        # Unlike loading by ctypes itself, a foreign function runs without the interpreter's lock.
+        dlopen = ctypes.CDLL(None).dlopen
+    except (OSError, AttributeError):
+        return
+    dlopen.restype = ctypes.c_void_p
+    dlopen.argtypes = (ctypes.c_char_p, ctypes.c_int)
+    for name in _LIBRARIES:
+        mode = os.RTLD_GLOBAL if name == _LIBRARIES[0] else os.RTLD_LOCAL
+        # What does not load here is loaded, or refused with a reason, by the import.
+        dlopen(os.fsencode(Path(places[0]) / "lib" / name), mode | os.RTLD_NOW)
+
+
+def _as_error(error: Exception) -> TrainerError:
+    if isinstance(error, TrainerError):
+        return error
+    # While the app is open, what is printed goes into its log.
+    traceback.print_exception(error)
+    text = f"{type(error).__name__}: {clean(str(error), 400)}"
+    return Unforeseen(f"{text}; this is a bug, the log shows where")
