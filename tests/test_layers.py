@@ -112,6 +112,8 @@ def test_there_are_no_import_cycles() -> None:
         ["presets", "schema"],
         ["runs", "--runs-dir", "nowhere"],
         ["train", "nothing-of-this-name"],
+        ["config"],
+        ["compose"],
     ],
     ids=" ".join,
 )
@@ -127,3 +129,36 @@ def test_the_command_line_answers_without_torch(words: list[str]) -> None:
         [sys.executable, "-c", program, *words], capture_output=True, text=True, check=True
     )
     assert "HEAVY []" in done.stderr
+
+
+def test_the_first_screen_is_painted_without_torch(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, sys\n"
+        "from pathlib import Path\n"
+        "from tui_trainer.config.preferences import Preferences\n"
+        "from tui_trainer.config.presets import PresetLibrary, builtin_dir\n"
+        "from tui_trainer.sessions.loader import Loader\n"
+        "from tui_trainer.ui.opening import Asked, Composing, assemble\n"
+        "from tui_trainer.ui.running import Live\n"
+        "from tui_trainer.ui.terminal import Terminal\n"
+        "library = PresetLibrary([builtin_dir()])\n"
+        "asked = Asked(library, Path(sys.argv[1]), Preferences(), [])\n"
+        "import threading\n"
+        "painted = threading.Event()\n"
+        "loader = Loader(first=lambda say: painted.wait(60) and sys.exit())\n"
+        "app = assemble(asked, Composing(), Terminal(), Live(), loader, [])\n"
+        "async def main():\n"
+        "    async with app.run_test(size=(80, 24)) as pilot:\n"
+        "        await pilot.pause()\n"
+        "        strips = app.screen._compositor.render_strips()\n"
+        "        text = ' '.join(strip.text for strip in strips)\n"
+        "        heavy = {'torch', 'plotext', 'numpy'} & set(sys.modules)\n"
+        "        print('digits-cnn' in text, 'HEAVY', sorted(heavy))\n"
+        "        painted.set()\n"
+        "asyncio.run(main())\n"
+        "loader.close()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, str(tmp_path)], capture_output=True, text=True, check=True
+    )
+    assert "True HEAVY []" in done.stdout

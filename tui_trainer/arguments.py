@@ -17,16 +17,15 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
-def parse(words: Sequence[str]) -> argparse.Namespace | None:
-    """The arguments, with `action` naming the command; None when there is no command.
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The arguments, with `action` naming the command; without a command it is `compose`.
 
     Bad usage and --help exit as argparse does, with 2 and 0.
     """
     parser = _parser()
-    arguments, rest = parser.parse_known_args(words)
+    arguments, rest = parser.parse_known_args(words or ["compose"])
     if not hasattr(arguments, "action"):
-        parser.print_help()
-        return None
+        parser.error("no command; tui-trainer --help lists them")
     _take_rest(parser, arguments, rest)
     arguments.argv = ["tui-trainer", *words]
     return arguments
@@ -56,7 +55,9 @@ def _all_actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        "tui-trainer", description="Train PyTorch models from the terminal.", allow_abbrev=False
+        "tui-trainer",
+        description="Train PyTorch models from the terminal. Without a command the app opens.",
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"tui-trainer {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
@@ -103,11 +104,23 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--log-format", choices=("text", "json"), default="text", help="text, or JSON lines"
     )
+    _add_fps(parser)
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
     parser.add_argument("--threads", type=int, help="threads of torch on the CPU")
 
 
+def _add_fps(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--fps", type=float, metavar="N", help="most refreshes a second of the app")
+
+
 def _add_training(commands: Commands) -> None:
+    compose = _command(commands, "compose", "open the app to put an experiment together")
+    compose.add_argument("experiment", nargs="?", default="", help="what to begin with")
+    compose.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as optimizer.lr=3e-4")
+    _add_runs_dir(compose)
+    _add_preset_dir(compose)
+    _add_fps(compose)
+
     train = _command(commands, "train", "train an experiment")
     train.add_argument("experiment", help="an experiment preset, or a YAML file")
     train.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as optimizer.lr=3e-4")

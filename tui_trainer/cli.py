@@ -19,6 +19,7 @@ from tui_trainer.config.text import clean
 
 if TYPE_CHECKING:
     from tui_trainer.config.presets import PresetLibrary
+    from tui_trainer.ui.opening import Asked
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -30,7 +31,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _check_surroundings()
         arguments = parse(words)
-        return ExitCode.OK if arguments is None else ACTIONS[arguments.action](arguments)
+        return ACTIONS[arguments.action](arguments)
     except TrainerError as error:
         if "--debug" in words:
             raise
@@ -83,11 +84,50 @@ def _runs_dir(arguments: argparse.Namespace) -> Path:
     return given or default_runs_dir()
 
 
+def _why_no_app() -> str:
+    from tui_trainer.ui.terminal import can_open_app
+
+    return can_open_app(os.environ, sys.stdin, sys.stdout)
+
+
+def _opens_app(arguments: argparse.Namespace) -> bool:
+    """Whether a run is shown in the app: on a terminal, unless something else was asked for."""
+    wanted = not arguments.no_ui and arguments.log_format == "text"
+    return wanted and not _why_no_app()
+
+
+def _asked(arguments: argparse.Namespace, library: PresetLibrary) -> Asked:
+    from tui_trainer.config.preferences import chosen_preferences
+    from tui_trainer.ui.opening import Asked
+
+    return Asked(
+        library=library,
+        runs_dir=_runs_dir(arguments),
+        preferences=chosen_preferences(arguments.fps),
+        argv=arguments.argv,
+        debug=arguments.debug,
+    )
+
+
+def _compose(arguments: argparse.Namespace) -> int:
+    from tui_trainer.config.overrides import parse_overrides
+
+    library = _library(arguments)
+    overrides = parse_overrides(arguments.overrides)
+    if arguments.experiment:
+        library.experiment(arguments.experiment, overrides)
+    if why := _why_no_app():
+        raise BadInput(
+            f"the app needs a terminal: {why}; "
+            "tui-trainer train EXPERIMENT trains without one, tui-trainer --help shows the rest"
+        )
+    from tui_trainer.ui.opening import Composing, open_app
+
+    return open_app(_asked(arguments, library), Composing(arguments.experiment, overrides))
+
+
 def _train(arguments: argparse.Namespace) -> int:
     from tui_trainer.config.overrides import parse_overrides
-    from tui_trainer.headless.runner import make_printer, run_headless
-    from tui_trainer.sessions.launch import prepare_new
-    from tui_trainer.sessions.local import LocalSession
 
     library = _library(arguments)
     overrides = parse_overrides(_overrides(arguments))
@@ -96,6 +136,14 @@ def _train(arguments: argparse.Namespace) -> int:
         from tui_trainer.headless.preview import print_preview
 
         return print_preview(experiment, as_json=arguments.log_format == "json")
+    if _opens_app(arguments):
+        from tui_trainer.ui.opening import NewRun, open_app
+
+        return open_app(_asked(arguments, library), NewRun(experiment, arguments.name))
+    from tui_trainer.headless.runner import make_printer, run_headless
+    from tui_trainer.sessions.launch import prepare_new
+    from tui_trainer.sessions.local import LocalSession
+
     runs_dir = _runs_dir(arguments)
     session = LocalSession(
         lambda: prepare_new(experiment, runs_dir, arguments.name, arguments.argv)
@@ -105,21 +153,22 @@ def _train(arguments: argparse.Namespace) -> int:
 
 def _resume(arguments: argparse.Namespace) -> int:
     from tui_trainer.config.overrides import parse_overrides
-    from tui_trainer.headless.runner import make_printer, run_headless
     from tui_trainer.runs.directory import open_run
-    from tui_trainer.sessions.launch import prepare_resume
-    from tui_trainer.sessions.local import LocalSession
 
     overrides = parse_overrides(_overrides(arguments))
     run = open_run(arguments.name, _runs_dir(arguments))
+    which, drop_edits = arguments.which, arguments.drop_edits
+    if _opens_app(arguments):
+        from tui_trainer.ui.opening import OldRun, open_app
+
+        old = OldRun(run.path, tuple(overrides), which, drop_edits)
+        return open_app(_asked(arguments, _library(arguments)), old)
+    from tui_trainer.headless.runner import make_printer, run_headless
+    from tui_trainer.sessions.launch import prepare_resume
+    from tui_trainer.sessions.local import LocalSession
+
     session = LocalSession(
-        lambda: prepare_resume(
-            run,
-            overrides,
-            arguments.argv,
-            which=arguments.which,
-            drop_edits=arguments.drop_edits,
-        )
+        lambda: prepare_resume(run, overrides, arguments.argv, which=which, drop_edits=drop_edits)
     )
     return run_headless(session, make_printer(arguments.log_format), debug=arguments.debug)
 
@@ -216,6 +265,7 @@ def _doctor(arguments: argparse.Namespace) -> int:
 
 
 ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
+    "compose": _compose,
     "train": _train,
     "resume": _resume,
     "ctl": _control,

@@ -1,0 +1,130 @@
+"""The compose screen in a small app, with fake services."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from textual.app import App
+from textual.pilot import Pilot
+from textual.screen import Screen
+
+from tests.ui.fakes import FakeServices
+from tui_trainer.config.draft import Draft
+from tui_trainer.config.errors import TrainerError
+from tui_trainer.config.overrides import parse_overrides
+from tui_trainer.ui.screens.compose import ComposeScreen
+from tui_trainer.ui.widgets.presets import PresetPane
+from tui_trainer.ui.widgets.summary import Summary
+
+Step = Callable[["Host", Pilot[None]], Awaitable[None]]
+
+
+class Host(App[None]):
+    """Shows the compose screen, and remembers what it asks for."""
+
+    def __init__(self, services: FakeServices, draft: Draft) -> None:
+        super().__init__()
+        self.services = services
+        self.draft = draft
+        self.launched: list[ComposeScreen.Launch] = []
+
+    def get_default_screen(self) -> Screen[Any]:
+        return ComposeScreen(self.services, self.draft)
+
+    def on_compose_screen_launch(self, message: ComposeScreen.Launch) -> None:
+        self.launched.append(message)
+
+    @property
+    def compose_screen(self) -> ComposeScreen:
+        screen = self.screen_stack[0]
+        assert isinstance(screen, ComposeScreen)
+        return screen
+
+    @property
+    def is_in_front(self) -> bool:
+        """Whether nothing covers the compose screen."""
+        return len(self.screen_stack) == 1
+
+    def pane(self, kind: str) -> PresetPane:
+        return self.compose_screen.query_one(f"#{kind}", PresetPane)
+
+    @property
+    def summary(self) -> Summary:
+        return self.compose_screen.query_one(Summary)
+
+    def notices(self) -> list[str]:
+        return [notice.message for notice in self._notifications]
+
+
+class WaitingLoader:
+    """Keeps the work until a test lets it be done."""
+
+    def __init__(self) -> None:
+        self.stage = ""
+        self.waiting: dict[str, tuple[Callable[[], Any], Callable[[Any | TrainerError], None]]] = {}
+
+    def start(self, deliver: Callable[[Callable[[], None]], object]) -> None:
+        return
+
+    def submit(
+        self, kind: str, work: Callable[[], Any], done: Callable[[Any | TrainerError], None]
+    ) -> None:
+        self.waiting[kind] = (work, done)
+
+    def do(self, kind: str) -> None:
+        work, done = self.waiting.pop(kind)
+        try:
+            result = work()
+        except TrainerError as error:
+            result = error
+        done(result)
+
+
+def shown(app: App[Any]) -> str:
+    """The text on the screen."""
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+
+
+async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
+    """Wait for a condition, within a bound."""
+    for _ in range(100):
+        if holds():
+            return
+        await pilot.pause(0.02)
+    raise AssertionError("it did not come to hold")
+
+
+async def press(pilot: Pilot[None], *keys: str) -> None:
+    await pilot.press(*keys)
+    await pilot.pause()
+
+
+def drive(
+    folder: Path,
+    step: Step,
+    *,
+    size: tuple[int, int] = (80, 24),
+    overrides: Sequence[str] = (),
+    services: FakeServices | None = None,
+) -> Host:
+    """Run a step against the screen; presets of one's own are in `folder`."""
+    services = services or FakeServices(folder)
+    app = Host(services, Draft(services.library, overrides=parse_overrides(overrides)))
+
+    async def run() -> None:
+        async with app.run_test(size=size, notifications=True) as pilot:
+            await pilot.pause()
+            await step(app, pilot)
+
+    asyncio.run(run())
+    return app
+
+
+def write_preset(folder: Path, kind: str, name: str, text: str) -> Path:
+    path = folder / f"{kind}s" / f"{name}.yaml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path

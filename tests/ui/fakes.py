@@ -1,0 +1,152 @@
+"""A session, a workbench and a loader for the app's tests: no thread, no torch, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from tui_trainer.config.errors import TrainerError
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.overrides import Override
+from tui_trainer.config.preferences import Preferences
+from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.runs.commands import Command
+from tui_trainer.runs.events import Event, RunEnded
+from tui_trainer.runs.history import History
+from tui_trainer.sessions.inventory import DeviceState
+from tui_trainer.sessions.session import Latest, Picture
+from tui_trainer.sessions.usage import Usage
+from tui_trainer.sessions.workbench import Layer, Preview
+from tui_trainer.ui.services import Services
+
+GB = 2**30
+
+
+class FakeSession:
+    """A session that says what a test makes it say, and remembers what it is told."""
+
+    def __init__(self, experiment: Experiment | None = None) -> None:
+        self.sent: list[Command] = []
+        self.usage: Usage | None = None
+        self._all: list[Event] = []
+        self._seen = 0
+        self._picture = Picture(experiment)
+
+    def push(self, *events: Event) -> None:
+        """Let these events have happened."""
+        self._all += events
+
+    @property
+    def latest(self) -> Latest:
+        return self._picture.latest
+
+    @property
+    def history(self) -> History:
+        return self._picture.history
+
+    @property
+    def experiment(self) -> Experiment | None:
+        return self._picture.experiment
+
+    def refresh(self) -> bool:
+        new = self._all[self._seen :]
+        self._seen = len(self._all)
+        self._picture.add(new)
+        return bool(new)
+
+    def events(self, cursor: int) -> tuple[list[Event], int]:
+        return self._all[cursor:], len(self._all)
+
+    def send(self, command: Command) -> None:
+        self.sent.append(command)
+
+    def wait(self, timeout_s: float) -> bool:
+        return False
+
+    @property
+    def ended(self) -> bool:
+        return any(isinstance(event, RunEnded) for event in self._all)
+
+
+class FakeWorkbench:
+    """Knows one model and two devices; refuses when `failure` is set."""
+
+    def __init__(self) -> None:
+        self.asked: list[Experiment] = []
+        self.failure: TrainerError | None = None
+
+    def preview(self, experiment: Experiment) -> Preview:
+        self.asked.append(experiment)
+        if self.failure is not None:
+            raise self.failure
+        batch = experiment.training.batch_size
+        steps = -(-1221 // batch)
+        epochs = experiment.training.epochs
+        return Preview(
+            device="cpu",
+            layers=(
+                Layer("0", "Conv2d", (32, 8, 8), 288),
+                Layer("1", "Flatten", (2048,), 0),
+                Layer("2", "Linear", (10,), 20490),
+            ),
+            input_shape=(1, 8, 8),
+            parameters=20778,
+            samples=(1221, 216, 360),
+            classes=tuple("0123456789"),
+            steps_per_epoch=steps,
+            total_steps=epochs * steps if epochs else None,
+            memory_bytes=31 * 2**20,
+            notes=(),
+        )
+
+    def devices(self) -> Sequence[DeviceState]:
+        return (
+            DeviceState("cuda:0", "GPU 0", 61 * GB, 80 * GB, 3, ("alice (pid 7, 2.1 GB)",)),
+            DeviceState("cpu", "2 cores", 20 * GB, 24 * GB, 12),
+        )
+
+
+class ImmediateLoader:
+    """Does the work at once, in the caller's thread."""
+
+    stage = ""
+
+    def start(self, deliver: Callable[[Callable[[], None]], object]) -> None:
+        return
+
+    def submit(
+        self, kind: str, work: Callable[[], Any], done: Callable[[Any | TrainerError], None]
+    ) -> None:
+        try:
+            result = work()
+        except TrainerError as error:
+            result = error
+        done(result)
+
+
+class FakeServices(Services):
+    """Services over the presets that ship; `launched` and `resumed` are what was asked for."""
+
+    def __init__(self, preset_dir: Path, session: FakeSession | None = None) -> None:
+        self.session = session or FakeSession()
+        self.launched: list[tuple[Experiment, str]] = []
+        self.resumed: list[tuple[Path, tuple[Override, ...]]] = []
+        self.fake_workbench = FakeWorkbench()
+        super().__init__(
+            library=PresetLibrary([preset_dir, builtin_dir()]),
+            workbench=self.fake_workbench,
+            loader=ImmediateLoader(),
+            launch=self._launch,
+            resume=self._resume,
+            preferences=Preferences(),
+            preset_dir=preset_dir,
+        )
+
+    def _launch(self, experiment: Experiment, name: str) -> FakeSession:
+        self.launched.append((experiment, name))
+        return self.session
+
+    def _resume(self, run_dir: Path, overrides: Sequence[Override]) -> FakeSession:
+        self.resumed.append((run_dir, tuple(overrides)))
+        return self.session

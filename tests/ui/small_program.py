@@ -1,0 +1,154 @@
+"""A program with a small app on the real terminal, for the tests of terminal and running.
+
+    small_program.py REPORT [compose|run] [SECONDS]
+
+`run` has a live run that counts steps in a thread for so many seconds, or until it is stopped; the
+end of the program is told in REPORT.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import threading
+import time
+from pathlib import Path
+from typing import Any
+
+from textual.app import App, ComposeResult
+from textual.widgets import Static
+
+from tests.ui.fakes import FakeSession
+from tui_trainer.runs.commands import Command, Stop
+from tui_trainer.runs.events import RunEnded, StateChanged
+from tui_trainer.ui.driver import TerminalDriver
+from tui_trainer.ui.running import Live, run_app
+from tui_trainer.ui.terminal import Terminal
+
+DROPPED = Path("dropped")
+"""Made when frames have been dropped, since nothing can be seen on a terminal that stalls."""
+
+
+class CountingSession(FakeSession):
+    """Counts steps until it is stopped or its time is over."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.steps = 0
+        self.cpu_s = 0.0
+        self._seconds = seconds
+        self._stopped = threading.Event()
+        self._signal: int | None = None
+        self._thread = threading.Thread(target=self._work, name="trainer")
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def join(self) -> None:
+        self._thread.join()
+
+    def send(self, command: Command) -> None:
+        super().send(command)
+        self.push(StateChanged(self.steps, "stopping", command.origin))
+        if isinstance(command, Stop):
+            self._signal = command.signal
+            self._stopped.set()
+
+    def wait(self, timeout_s: float) -> bool:
+        return self._stopped.wait(timeout_s)
+
+    @property
+    def ended(self) -> bool:
+        return not self._thread.is_alive() and self._thread.ident is not None
+
+    def _work(self) -> None:
+        until_s = time.monotonic() + self._seconds
+        while not self._stopped.wait(0.002) and time.monotonic() < until_s:
+            self.steps += 1
+        code = 0 if self._signal is None else 128 + self._signal
+        self.push(RunEnded(self.steps, "stopped", "", 1, "", 0.0, code))
+
+
+class SmallApp(App[int]):
+    """Shows a number that changes all the time; keys make trouble."""
+
+    BINDINGS = [  # noqa: RUF012
+        ("q", "leave", "Leave"),
+        ("x", "fail", "Fail"),
+        ("z", "freeze", "Freeze"),
+        ("o", "output", "Print"),
+    ]
+
+    def __init__(self, terminal: Terminal, session: CountingSession | None) -> None:
+        super().__init__(driver_class=terminal.driver_class)
+        self.session = session
+        self.heard: list[str] = []
+        self.turns = 0
+        terminal.output.subscribe(self.heard.extend)
+
+    def compose(self) -> ComposeResult:
+        yield Static("ready", id="number")
+        yield Static("", id="filler")
+
+    def on_mount(self) -> None:
+        if self.session is not None:
+            self.session.start()
+        self.set_interval(1 / 30, self.turn)
+
+    def turn(self) -> None:
+        self.turns += 1
+        steps = self.session.steps if self.session else 0
+        heard = self.heard[-1] if self.heard else ""
+        size = f"{self.size.width}x{self.size.height}"
+        self.query_one("#number", Static).update(f"step {steps} {size} heard [{heard}]")
+        letter = "abcdefghij"[self.turns % 10]
+        self.query_one("#filler", Static).update(letter * (self.size.width * self.size.height))
+        driver = self._driver
+        if isinstance(driver, TerminalDriver) and driver.dropping:
+            DROPPED.touch()
+
+    def action_leave(self) -> None:
+        self.exit(0)
+
+    def action_fail(self) -> None:
+        raise RuntimeError("an error of the app")
+
+    def action_freeze(self) -> None:
+        while True:
+            time.sleep(0.01)
+
+    def action_output(self) -> None:
+        print("a print")
+        os.write(1, b"from 1\n")
+        os.write(2, b"\x1b[31mfrom 2\x1b[0m\n")
+
+
+def main() -> None:
+    report, kind = Path(sys.argv[1]), sys.argv[2]
+    session = CountingSession(float(sys.argv[3])) if kind == "run" else None
+    facts: dict[str, Any] = {}
+
+    def make(terminal: Terminal, live: Live) -> App[int]:
+        live.session = session
+        app = SmallApp(terminal, session)
+        facts["app"] = app
+        return app
+
+    status = run_app(make)
+    app = facts["app"]
+    told = {
+        "status": status,
+        "steps": session.steps if session else 0,
+        "sent": [type(command).__name__ for command in session.sent] if session else [],
+        "heard": app.heard,
+        "turns": app.turns,
+        "cpu_s": time.process_time(),
+        "wall_s": time.monotonic(),
+    }
+    report.write_text(json.dumps(told))
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,199 @@
+"""The app around the screens: which follows which, leaving, help, palette, keymap."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+from textual.pilot import Pilot
+
+from tests.ui.fakes import FakeServices, FakeSession
+from tui_trainer.config.draft import Draft
+from tui_trainer.config.preferences import THEMES, Preferences
+from tui_trainer.runs.commands import Stop
+from tui_trainer.runs.events import RunEnded, RunStarted, StateChanged
+from tui_trainer.ui.app import Opening, TrainerApp
+from tui_trainer.ui.running import Live
+from tui_trainer.ui.screens.compose import ComposeScreen
+from tui_trainer.ui.screens.help import HelpScreen
+from tui_trainer.ui.screens.run import RunScreen
+from tui_trainer.ui.screens.stop import StopDialog
+
+Play = Callable[[TrainerApp, Pilot[int]], Coroutine[Any, Any, None]]
+
+
+class LiveSession(FakeSession):
+    """A session with what the process needs of it."""
+
+    exit_code = 0
+
+    def join(self) -> None:
+        return
+
+
+def started() -> tuple[RunStarted, StateChanged]:
+    return (
+        RunStarted(0, 1, "digits-1", "cpu", 20778, 1221, 20, 800, 0),
+        StateChanged(0, "running"),
+    )
+
+
+def ended(state: str = "finished", reason: str = "40 epochs are done") -> RunEnded:
+    return RunEnded(800, state, reason, 40, "runs/digits-1", 9.2, 0)  # type: ignore[arg-type]
+
+
+def play(services: FakeServices, what: Play, size: tuple[int, int] = (80, 24)) -> TrainerApp:
+    """Run the app with a script, which drives it."""
+    live = Live()
+    launch = services.launch
+
+    def launched(experiment: Any, name: str) -> Any:
+        live.session = launch(experiment, name)  # type: ignore[assignment]
+        return live.session
+
+    services.launch = launched
+    app = TrainerApp(services, Opening(Draft(services.library)), live)
+
+    async def run() -> None:
+        async with app.run_test(size=size) as pilot:
+            await pilot.pause()
+            await what(app, pilot)
+
+    asyncio.run(run())
+    return app
+
+
+def test_it_opens_on_compose_and_f5_leads_to_the_run(tmp_path: Path) -> None:
+    services = FakeServices(tmp_path, LiveSession())
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        assert isinstance(app.screen, ComposeScreen)
+        await pilot.press("f5")
+        await pilot.pause()
+        assert isinstance(app.screen, RunScreen)
+
+    play(services, what)
+    assert [(e.name, name) for e, name in services.launched] == [("digits-cnn", "")]
+
+
+def test_quitting_with_a_live_run_asks_and_leaves_after_it_was_saved(tmp_path: Path) -> None:
+    session = LiveSession()
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        await pilot.press("f5")
+        session.push(*started())
+        await pilot.pause(0.6)
+        await pilot.press("q")
+        await pilot.pause()
+        assert isinstance(app.screen, StopDialog)
+        await pilot.press("s")
+        await pilot.pause()
+        assert [type(command) for command in session.sent] == [Stop]
+        assert app.is_running
+        session.push(ended("stopped", "stopped by you, saved at step 10"))
+        await pilot.pause(1.2)
+        assert app._exit
+
+    play(FakeServices(tmp_path, session), what)
+
+
+def test_ctrl_c_asks_about_a_live_run_and_a_second_one_keeps_it(tmp_path: Path) -> None:
+    session = LiveSession()
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        await pilot.press("f5")
+        session.push(*started())
+        await pilot.pause(0.6)
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+        assert isinstance(app.screen, StopDialog)
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+        assert isinstance(app.screen, RunScreen)
+        assert session.sent == []
+
+    play(FakeServices(tmp_path, session), what)
+
+
+def test_ctrl_c_never_leaves_and_q_does_when_nothing_is_alive(tmp_path: Path) -> None:
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        await pilot.press("ctrl+c")
+        await pilot.pause()
+        assert not app._exit
+        await pilot.press("q")
+        await pilot.pause()
+        assert app._exit
+
+    play(FakeServices(tmp_path), what)
+
+
+def test_a_run_that_cannot_start_leads_back_with_the_reason(tmp_path: Path) -> None:
+    session = LiveSession()
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        await pilot.press("f5")
+        session.push(RunEnded(0, "failed", "data.csv: no such file", 0, "", 0.0, 2))
+        await pilot.pause(1.2)
+        screens = app.screen_stack
+        assert any(isinstance(screen, ComposeScreen) for screen in screens)
+        assert not any(isinstance(screen, RunScreen) for screen in screens)
+        shown = "\n".join(str(n.message) for n in app._notifications) + everything(app)
+        assert "data.csv: no such file" in shown
+
+    play(FakeServices(tmp_path, session), what)
+
+
+def everything(app: TrainerApp) -> str:
+    """The text of the screen."""
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+
+
+def test_help_shows_the_keys_of_the_screen_and_those_of_a_keymap(tmp_path: Path) -> None:
+    services = FakeServices(tmp_path)
+    services.preferences = Preferences(keymap={"compose.start": "f9"})
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        await pilot.press("f1")
+        await pilot.pause()
+        assert isinstance(app.screen, HelpScreen)
+        assert "F9" in everything(app)
+        assert "Start this experiment" in everything(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert isinstance(app.screen, ComposeScreen)
+        await pilot.press("f9")
+        await pilot.pause()
+
+    play(services, what, (100, 50))
+    assert len(services.launched) == 1
+
+
+def test_the_palette_offers_every_action_of_the_screen(tmp_path: Path) -> None:
+    session = LiveSession()
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        await pilot.press("f5")
+        session.push(*started())
+        await pilot.pause(0.6)
+        titles = [command.title for command in app.get_system_commands(app.screen)]
+        assert "Write a checkpoint now" in titles
+        assert "Cycle the smoothing" in titles
+        assert "Change the theme" in titles
+        assert len(set(titles)) == len(titles)
+        validate = next(
+            c for c in app.get_system_commands(app.screen) if c.title.startswith("Validate")
+        )
+        await validate.callback()
+        await pilot.pause()
+        assert [type(command).__name__ for command in session.sent] == ["Validate"]
+
+    play(FakeServices(tmp_path, session), what)
+
+
+def test_every_theme_that_settings_take_is_one_of_textuals(tmp_path: Path) -> None:
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        assert set(THEMES) <= set(app.available_themes)
+
+    play(FakeServices(tmp_path), what)

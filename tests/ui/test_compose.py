@@ -1,0 +1,425 @@
+"""The compose screen: what each key does to the draft, and what is shown of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from tests.ui.composing import Host, drive, press, shown, until, write_preset
+from tests.ui.fakes import FakeServices
+from tui_trainer.config.draft import Draft
+from tui_trainer.config.errors import BadInput
+from tui_trainer.ui.screens.details import DetailsScreen
+from tui_trainer.ui.screens.save_preset import SavePreset
+from tui_trainer.ui.widgets.form import Form
+from tui_trainer.ui.widgets.search import SearchBar
+
+
+def test_the_experiments_have_the_focus_at_first(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        assert app.focused is app.pane("experiment")
+
+    drive(tmp_path, step)
+
+
+def test_tab_goes_through_the_lists_to_the_fields(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        for kind in ("dataset", "model", "optimizer"):
+            await press(pilot, "tab")
+            assert app.focused is app.pane(kind)
+        await press(pilot, "tab")
+        assert app.compose_screen.query_one(Form).has_focus_within
+
+    drive(tmp_path, step)
+
+
+def test_f6_goes_round_the_panes_and_comes_back(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "f6", "f6", "f6", "f6")
+        assert app.compose_screen.query_one(Form).has_focus_within
+        seen = []
+        for _ in range(3):
+            await press(pilot, "f6")
+            seen.append(app.focused.id if app.focused else None)
+        assert seen == ["run-name", "start", "experiment"]
+
+    drive(tmp_path, step)
+
+
+def test_choosing_an_experiment_fills_the_other_lists(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "j", "j", "enter")
+        draft = app.compose_screen.draft
+        assert draft.base == "penguins-mlp"
+        assert (draft.preset("dataset"), draft.preset("model")) == ("penguins", "mlp")
+        assert app.focused is app.pane("experiment")
+        text = shown(app)
+        assert "● penguins-mlp" in text
+        assert "● mlp" in text
+
+    drive(tmp_path, step)
+
+
+def test_choosing_a_model_marks_the_experiment_as_modified(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        assert "as the preset has it" in shown(app)
+        await press(pilot, "f6", "f6", "end", "space")
+        assert app.compose_screen.draft.preset("model") == "mlp"
+        text = shown(app)
+        assert "modified: model cnn → mlp" in text
+        assert "● digits-cnn *" in text
+        assert "tui-trainer train digits-cnn model=mlp" in text
+
+    drive(tmp_path, step)
+
+
+def test_r_in_a_list_takes_the_choice_back(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "f6", "f6", "end", "enter", "r")
+        assert app.compose_screen.draft.preset("model") == "cnn"
+        assert "as the preset has it" in shown(app)
+
+    drive(tmp_path, step)
+
+
+def test_another_experiment_is_taken_at_once_only_when_nothing_is_lost(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        draft = app.compose_screen.draft
+        await press(pilot, "j", "enter")
+        assert draft.base == "digits-cnn"
+        assert "Enter again drops 1 change for digits-mlp" in shown(app)
+        await press(pilot, "j", "k")
+        await press(pilot, "enter")
+        assert draft.base == "digits-cnn", "moving takes the warning back"
+        await press(pilot, "enter")
+        assert draft.base == "digits-mlp"
+        assert draft.changes == []
+
+    drive(tmp_path, step, overrides=["optimizer.lr=1e-4"])
+
+
+def test_typing_a_field_changes_draft_and_command_line(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        form = app.compose_screen.query_one(Form)
+        assert form.focus_field("optimizer.lr")
+        await press(pilot, "ctrl+a", "ctrl+k", *"1e-4")
+        experiment = app.compose_screen.draft.experiment
+        assert experiment is not None
+        assert experiment.get("optimizer.lr") == 1e-4
+        text = shown(app)
+        assert "modified: optimizer.lr 0.003 → 1e-4" in text
+        assert "optimizer.lr=1e-4" in text
+        await press(pilot, "ctrl+r")
+        assert "as the preset has it" in shown(app)
+
+    drive(tmp_path, step)
+
+
+def test_letters_typed_into_a_field_are_no_commands(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        form = app.compose_screen.query_one(Form)
+        assert form.focus_field("dataset.path")
+        await press(pilot, "ctrl+a", "ctrl+k", *"yrdjkq", "slash", "question_mark")
+        assert app.compose_screen.draft.text("dataset.path") == "yrdjkq/?"
+        assert app.is_in_front
+        assert app.clipboard == ""
+
+    drive(tmp_path, step)
+
+
+@pytest.mark.parametrize("key", ["f5", "ctrl+g"])
+def test_start_hands_the_experiment_over_once(tmp_path: Path, key: str) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, key, key)
+
+    app = drive(tmp_path, step, overrides=["training.epochs=3"])
+    assert [launch.name for launch in app.launched] == [""]
+    assert app.launched[0].experiment.training.epochs == 3
+
+
+def test_enter_in_the_name_goes_to_the_button_and_enter_there_starts(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        app.compose_screen.query_one("#run-name", Input).focus()
+        await press(pilot, *"my run", "enter")
+        assert app.launched == []
+        assert app.focused is not None
+        assert app.focused.id == "start"
+        await press(pilot, "enter")
+
+    app = drive(tmp_path, step)
+    assert [launch.name for launch in app.launched] == ["my run"]
+
+
+def test_start_can_be_clicked(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await pilot.click("#start")
+        await pilot.pause()
+
+    assert len(drive(tmp_path, step).launched) == 1
+
+
+def test_a_wrong_setting_keeps_it_from_starting_and_gets_the_focus(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        form = app.compose_screen.query_one(Form)
+        assert form.focus_field("optimizer.lr")
+        await press(pilot, *"x")
+        app.pane("experiment").focus()
+        await press(pilot, "f5")
+        assert form.focused_key == "optimizer.lr"
+        assert form.has_focus_within
+        assert any("1 setting needs attention: optimizer.lr: " in text for text in app.notices())
+
+    assert drive(tmp_path, step).launched == []
+
+
+def test_a_complaint_is_shown_and_nothing_typed_is_lost(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "f5")
+        app.compose_screen.complain("no such [b]device[/b]\x1b[31m")
+        await pilot.pause()
+        assert isinstance(app.screen, DetailsScreen)
+        assert r"no such [b]device[/b]\x1b[31m" in shown(app)
+        await press(pilot, "escape")
+        assert "optimizer.lr 0.003 → 0.01" in shown(app)
+        await press(pilot, "f5")
+
+    app = drive(tmp_path, step, overrides=["optimizer.lr=0.01"])
+    assert len(app.launched) == 2, "it can be started again"
+
+
+def test_y_copies_the_whole_command_line(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "y")
+        assert app.clipboard == app.compose_screen.draft.command()
+        assert any(text.startswith("copied: tui-trainer train") for text in app.notices())
+
+    drive(tmp_path, step, overrides=["model.channels=[1,2,3,4,5,6,7,8]", "training.epochs=3"])
+
+
+def test_ctrl_y_copies_while_a_field_is_typed_in(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        app.compose_screen.query_one("#run-name", Input).focus()
+        await press(pilot, "y", "ctrl+y")
+        assert app.clipboard == app.compose_screen.draft.command()
+
+    drive(tmp_path, step)
+
+
+def test_search_narrows_the_list_until_escape(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "slash", *"mlp")
+        pane = app.pane("experiment")
+        assert pane.option_count == 2
+        await press(pilot, "enter")
+        assert app.focused is pane
+        assert pane.option_count == 2
+        await press(pilot, "escape")
+        assert pane.option_count == 3
+        assert not app.compose_screen.query_one(SearchBar).display
+
+    drive(tmp_path, step)
+
+
+def test_search_finds_by_description(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "f6", "slash", *"CC0")
+        pane = app.pane("dataset")
+        assert pane.option_count == 1
+        assert pane.pointed is not None
+        assert pane.pointed.name == "penguins"
+
+    drive(tmp_path, step)
+
+
+def test_f3_searches_the_fields_from_inside_of_one(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        form = app.compose_screen.query_one(Form)
+        assert form.focus_field("training.epochs")
+        await press(pilot, "f3", *"weight decay", "enter")
+        assert form.focused_key == "optimizer.weight_decay"
+        await press(pilot, "escape")
+        assert form.focus_field("training.epochs")
+
+    drive(tmp_path, step)
+
+
+def test_a_search_for_nothing_ends_with_enter(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "slash", "enter")
+        assert app.focused is app.pane("experiment")
+        assert not app.compose_screen.query_one(SearchBar).display
+
+    drive(tmp_path, step)
+
+
+def test_details_show_preset_changes_command_and_layers(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: app.summary.preview is not None)
+        app.pane("optimizer").focus()
+        await press(pilot, "d")
+        text = shown(app)
+        for part in (
+            *("Adam with decoupled weight decay", "lr", "adamw.yaml", "0.003 → 0.01"),
+            *("Conv2d", "20,778 parameters", "alice (pid 7, 2.1 GB)", "optimizer.lr=0.01"),
+        ):
+            assert part in text, part
+        await press(pilot, "escape")
+        assert app.is_in_front
+
+    drive(tmp_path, step, size=(120, 60), overrides=["optimizer.lr=0.01"])
+
+
+def test_a_large_terminal_has_the_details_beside_the_lists(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        app.pane("model").focus()
+        await until(pilot, lambda: app.summary.preview is not None)
+        await pilot.pause()
+        text = shown(app)
+        assert "cnn.yaml" in text or "channels           [64, 128]" in text
+        assert "Flatten" in text
+
+    drive(tmp_path, step, size=(120, 40))
+
+
+def test_what_is_saved_stands_in_the_list_and_is_chosen(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "ctrl+s")
+        assert isinstance(app.screen, SavePreset)
+        await press(pilot, "ctrl+a", "ctrl+k", *"mine", "enter")
+        assert app.is_in_front
+        path = tmp_path / "experiments" / "mine.yaml"
+        assert path.is_file()
+        assert any(f"saved as {path}" in text for text in app.notices())
+        assert "● mine" in shown(app)
+        experiment = app.compose_screen.draft.experiment
+        assert experiment is not None
+        assert experiment.get("optimizer.lr") == 0.01
+
+    drive(tmp_path, step, overrides=["optimizer.lr=0.01"])
+
+
+def test_another_draft_takes_the_place_of_this_one(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        other = Draft(app.services.library, "penguins-mlp")
+        app.compose_screen.take(other)
+        await pilot.pause()
+        assert "● penguins-mlp" in shown(app)
+
+    drive(tmp_path, step)
+
+
+def test_a_failing_preview_blocks_nothing(tmp_path: Path) -> None:
+    services = FakeServices(tmp_path)
+    services.fake_workbench.failure = BadInput("digits.csv: no such file; name another")
+
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: "no such file" in shown(app))
+        await press(pilot, "f5")
+
+    assert len(drive(tmp_path, step, services=services).launched) == 1
+
+
+def test_the_heading_names_the_device_with_its_free_memory(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: "cuda:0  61 of 80 GB free" in shown(app).splitlines()[0])
+        app.compose_screen.draft.set("training.device", "cpu")
+        app.compose_screen.on_form_changed()
+        await until(pilot, lambda: "cpu  20 of 24 GB free" in shown(app).splitlines()[0])
+
+    drive(tmp_path, step)
+
+
+SIZES = [(1, 1), (20, 5), (40, 12), (60, 20), (80, 24), (120, 40), (200, 50), (500, 200)]
+
+
+def test_every_size_can_be_worked_in(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        for size in SIZES:
+            await pilot.resize_terminal(*size)
+            app.compose_screen.take(Draft(app.services.library))
+            app.pane("model").focus()
+            await press(pilot, "j", "enter", "d", "escape", "slash", "a", "escape")
+            await press(pilot, "ctrl+s", "escape", "f5")
+
+    app = drive(tmp_path, step)
+    assert [launch.experiment.model.type for launch in app.launched] == ["linear"] * len(SIZES)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 5), (500, 200)])
+def test_it_can_begin_at_any_size(tmp_path: Path, size: tuple[int, int]) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "f5")
+
+    assert len(drive(tmp_path, step, size=size).launched) == 1
+
+
+def test_a_resize_keeps_focus_and_draft(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        app.pane("model").focus()
+        for size in ((20, 5), (200, 50), (1, 1), (80, 24)):
+            await pilot.resize_terminal(*size)
+            await pilot.pause()
+        assert app.focused is app.pane("model")
+        assert "● digits-cnn" in shown(app)
+
+    drive(tmp_path, step)
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40)])
+def test_what_a_newcomer_needs_stands_on_the_screen(tmp_path: Path, size: tuple[int, int]) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: app.summary.preview is not None)
+        await pilot.pause()
+        text = shown(app)
+        for part in ("Model", "digits-cnn", "Start", "F5", "epochs", "tui-trainer train"):
+            assert part in text, part
+        assert "20,778 parameters" in text
+
+    drive(tmp_path, step, size=size)
+
+
+def test_foreign_text_is_neither_markup_nor_escape(tmp_path: Path) -> None:
+    write_preset(
+        tmp_path,
+        "model",
+        "evil",
+        'description: "[red]red[/red] [@click=app.quit]q[/] \\e[31m \\u202e [/b"\n'
+        "type: mlp\nactivation: relu\n",
+    )
+
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        pane = app.pane("model")
+        pane.focus()
+        await pilot.pause()
+        while pane.pointed is None or pane.pointed.name != "evil":
+            await press(pilot, "j")
+        text = shown(app)
+        assert "[red]red[/red] [@click=app.quit]q[/]" in text
+        assert "\x1b" not in text
+        assert "\u202e" not in text
+        await press(pilot, "enter", "d")
+        assert "[red]red[/red]" in shown(app)
+
+    drive(tmp_path, step, size=(120, 40))
+
+
+def test_nothing_is_asked_while_another_screen_is_in_front(tmp_path: Path) -> None:
+    services = FakeServices(tmp_path)
+
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: app.summary.preview is not None)
+        asked = len(services.fake_workbench.asked)
+        await press(pilot, "d")
+        app.compose_screen.draft.set("training.epochs", "7")
+        app.compose_screen.on_form_changed()
+        await pilot.pause()
+        was_due = app.summary.is_due
+        await press(pilot, "escape")
+        assert (was_due, app.summary.is_due) == (False, True)
+        await until(pilot, lambda: len(services.fake_workbench.asked) == asked + 1)
+        assert services.fake_workbench.asked[-1].training.epochs == 7
+
+    drive(tmp_path, step, services=services)

@@ -1,0 +1,179 @@
+"""The edit dialog: values are checked as they are typed, sent with Enter, shown when in force."""
+
+from __future__ import annotations
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from tests.ui.host import Host, drive
+from tests.ui.runs import an_ending, an_experiment, some_events
+from tui_trainer.config.live import live_keys
+from tui_trainer.runs.commands import Set
+from tui_trainer.runs.events import CommandApplied, Edited
+from tui_trainer.ui.screens.edit import EditDialog, Setting, checked, field_text
+
+
+def rows(host: Host) -> dict[str, Setting]:
+    return {row.key: row for row in host.screen.query(Setting)}
+
+
+def field(host: Host, key: str) -> Input:
+    return rows(host)[key].query_one(Input)
+
+
+def line_of(host: Host, key: str) -> str:
+    return next(line for line in host.text.splitlines() if f" {key} " in line)
+
+
+async def type_in(host: Host, pilot: Pilot[None], key: str, text: str) -> None:
+    """Open the dialog where it is not, and type a value into a field."""
+    if not isinstance(host.screen, EditDialog):
+        await pilot.press("e")
+    field(host, key).focus()
+    await pilot.pause()
+    await pilot.press("end", "ctrl+u", *text)
+    await pilot.pause()
+
+
+def test_every_live_setting_is_there_with_its_value_and_the_most_used_first() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("e")
+        experiment = an_experiment()
+        assert sorted(rows(host)) == sorted(live_keys(experiment))
+        assert list(rows(host))[:2] == ["optimizer.lr", "optimizer.weight_decay"]
+        for key in rows(host):
+            if key != "optimizer.lr":
+                assert field(host, key).value == field_text(experiment.get(key))
+        assert field(host, "optimizer.lr").has_focus
+
+    drive(play, *some_events())
+
+
+def test_enter_sends_the_value_as_it_was_typed() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await type_in(host, pilot, "optimizer.lr", "1e-4")
+        await pilot.press("enter")
+        (command,) = host.session.sent
+        assert isinstance(command, Set)
+        assert (command.key, command.value, command.origin) == ("optimizer.lr", 1e-4, "you")
+        assert host.log_lines[-1] == "optimizer.lr = 0.0001: asked for"
+        assert "asked for" in line_of(host, "optimizer.lr")
+
+    drive(play, *some_events())
+
+
+def test_an_empty_field_means_none() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await type_in(host, pilot, "early_stopping.patience", "")
+        await pilot.press("enter")
+        (command,) = host.session.sent
+        assert isinstance(command, Set)
+        assert command.value is None
+
+    drive(play, *some_events())
+
+
+@pytest.mark.parametrize(
+    ("key", "text", "reason"),
+    [
+        ("optimizer.lr", "1e-x", "should be a valid number"),
+        ("optimizer.lr", "-1", "should be above 0"),
+        ("optimizer.lr", "", "should be a valid number"),
+        ("early_stopping.patience", "2.5", "should be a valid integer"),
+        ("training.grad_clip_norm", "[", ""),
+    ],
+)
+def test_what_cannot_be_a_value_is_said_at_once_and_not_sent(
+    key: str, text: str, reason: str
+) -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await type_in(host, pilot, key, text)
+        assert rows(host)[key].has_class("-wrong")
+        assert reason in line_of(host, key)
+        await pilot.press("enter")
+        assert host.session.sent == []
+
+    drive(play, *some_events())
+
+
+def test_the_last_limit_cannot_be_taken_away() -> None:
+    value, wrong = checked(an_experiment(), "training.epochs", "")
+    assert value is None
+    assert wrong.startswith("no limit")
+
+
+def test_the_value_in_force_is_not_sent_again() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await type_in(host, pilot, "training.epochs", "20")
+        await pilot.press("enter")
+        assert host.session.sent == []
+
+    drive(play, *some_events())
+
+
+def test_an_edit_in_force_is_shown_as_old_and_new() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await type_in(host, pilot, "training.epochs", "30")
+        await pilot.press("enter")
+        await host.happen(pilot, Edited(300, "training.epochs", 20, 30, "you", 690))
+        assert "20 -> 30" in line_of(host, "training.epochs")
+        assert host.log_lines[-1] == "training.epochs 20 -> 30 by you, from step 301"
+        assert "epoch 14/30 · step 300/690" in host.text.splitlines()[0]
+
+    drive(play, *some_events())
+
+
+def test_an_edit_from_elsewhere_does_not_touch_what_is_being_typed() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await type_in(host, pilot, "training.epochs", "25")
+        await host.happen(pilot, Edited(300, "training.epochs", 20, 40, "ctl", 920))
+        assert field(host, "training.epochs").value == "25"
+        await host.happen(pilot, Edited(300, "early_stopping.patience", 5, 7, "ctl", 920))
+        assert field(host, "early_stopping.patience").value == "7"
+
+    drive(play, *some_events())
+
+
+def test_a_refusal_stands_beside_its_field() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await type_in(host, pilot, "training.epochs", "30")
+        await pilot.press("enter")
+        refusal = CommandApplied(300, host.session.sent[0].id, "set", "you", "not [b]now[/b]")
+        await host.happen(pilot, refusal)
+        assert "not [b]now[/b]" in line_of(host, "training.epochs")
+        assert rows(host)["training.epochs"].has_class("-wrong")
+        assert not rows(host)["training.max_steps"].has_class("-wrong")
+
+    drive(play, *some_events())
+
+
+def test_ctrl_r_puts_back_what_is_in_force() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await type_in(host, pilot, "training.epochs", "999")
+        await pilot.press("ctrl+r")
+        assert field(host, "training.epochs").value == "20"
+
+    drive(play, *some_events())
+
+
+def test_arrows_go_through_the_settings_and_escape_closes() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("e", "down", "down", "up")
+        assert field(host, "optimizer.weight_decay").has_focus
+        await pilot.press("up", "up", "up")
+        assert field(host, "optimizer.lr").has_focus
+        await pilot.press("escape")
+        assert host.screen is host.running
+
+    drive(play, *some_events())
+
+
+def test_the_dialog_goes_away_when_the_run_ends() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("e")
+        await host.happen(pilot, an_ending())
+        await pilot.pause()
+        assert host.screen is host.running
+
+    drive(play, *some_events(460))

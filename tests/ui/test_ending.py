@@ -1,0 +1,238 @@
+"""The end's panel: results beside baselines, the confusion, and what can be done next."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from rich.cells import cell_len
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from tests.ui.host import Host, drive
+from tests.ui.runs import an_ending, an_experiment, some_events
+from tui_trainer.config.live import edited
+from tui_trainer.config.overrides import Override
+from tui_trainer.runs.events import RunEnded, SaveFailed, StepsTaken
+from tui_trainer.sessions.session import Latest
+from tui_trainer.ui.screens.ending import Ending, aligned, confusion_lines, results_table, verdict
+from tui_trainer.ui.screens.resume import ResumeDialog, limit_of
+from tui_trainer.ui.screens.run import RunScreen
+
+
+def a_failure(reason: str = "the loss is NaN at step 310; lower optimizer.lr") -> RunEnded:
+    return RunEnded(310, "failed", reason, 14, "/runs/r", 6.2, 1)
+
+
+def a_stop() -> RunEnded:
+    return RunEnded(300, "stopped", "stopped by you, saved", 14, "/runs/r", 6.0, 0)
+
+
+def a_regression() -> RunEnded:
+    return replace(
+        an_ending(),
+        best={"metric": "rmse", "value": 2.1, "step": 414, "epoch": 18, "metrics": {"rmse": 2.1}},
+        test={"loss": 0.11, "mae": 1.8, "rmse": 2.2, "r2": 0.91},
+        baseline={
+            "mean": {"mae": 6.0, "rmse": 7.5, "r2": -0.01},
+            "linear_regression": {"mae": 2.4, "rmse": 3.1, "r2": 0.82},
+        },
+        confusion=None,
+        classes=(),
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "others", "expected"),
+    [
+        ("accuracy", 0.9, [0.1, 0.8], "better than all"),
+        ("accuracy", 0.7, [0.1, 0.8], "WORSE than one"),
+        ("accuracy", 0.8, [0.1, 0.8], "equal to the best"),
+        ("rmse", 1.0, [2.0, 3.0], "better than all"),
+        ("rmse", 2.5, [2.0, 3.0], "WORSE than one"),
+        ("loss", 1.0, [], ""),
+    ],
+)
+def test_a_metric_is_judged_in_its_own_direction(
+    name: str, value: float, others: list[float], expected: str
+) -> None:
+    assert verdict(name, value, others) == expected
+
+
+def test_the_table_has_a_column_for_each_baseline() -> None:
+    ending = an_ending()
+    header, loss, accuracy = results_table(ending.test or {}, ending.baseline or {})
+    assert header == ["test split", "this run", "majority class", "nearest neighbour", ""]
+    assert loss == ["loss", "0.07120", "-", "-", ""]
+    assert accuracy == ["accuracy", "98.61 %", "10.28 %", "98.89 %", "WORSE than one"]
+
+
+def test_columns_of_wide_characters_stand_below_each_other() -> None:
+    lines = aligned([["metric", "値", ""], ["名前", "1.0", "x"]])
+    assert [
+        cell_len(line[: line.rindex(end) + 1]) for line, end in zip(lines, "値0", strict=True)
+    ] == [11, 11]
+
+
+def test_the_confusion_has_counts_and_errors_that_need_no_colour() -> None:
+    lines = [line.plain for line in confusion_lines(((35, 2), (0, 7)), ("cat", "dog"))]
+    assert "[2]" in lines[2]
+    assert "35" in lines[2]
+    assert "[35]" not in lines[2]
+    assert "·" in lines[3]
+    assert lines[2].startswith("cat")
+
+
+def test_labels_of_the_confusion_are_cleaned_and_cut() -> None:
+    lines = [line.plain for line in confusion_lines(((1, 0), (0, 1)), ("\x1b[2J", "x" * 500))]
+    assert "\x1b" not in "".join(lines)
+    assert max(map(len, lines[1:])) < 60
+
+
+def test_of_very_many_classes_the_confusions_are_listed() -> None:
+    count = 100
+    table = [[5 if true == guess else 0 for guess in range(count)] for true in range(count)]
+    table[7][9] = 4
+    lines = [line.plain for line in confusion_lines(table, [f"c{n}" for n in range(count)])]
+    assert "4 of 504 wrong" in lines[0]
+    assert "c7 taken for c9" in lines[1]
+    assert len(lines) == 2
+
+
+def test_the_end_of_a_classification() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, an_ending())
+        for part in (
+            "finished after epoch 20, step 460, 9.2 s",
+            "all 20 epochs are done",
+            "val loss 0.05410 at step 414 (epoch 18)",
+            "checkpoint of step 460",
+            "/runs/digits-cnn-1122-2315",
+            "98.61 %",
+            "10.28 %",
+            "WORSE than one",
+            "r train on",
+            "[2]",
+        ):
+            assert part in host.text
+
+    drive(play, *some_events(460), size=(100, 40))
+
+
+def test_the_end_of_a_regression_has_no_confusion() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, a_regression())
+        assert host.text.count("better than all") == 3
+        assert "linear regression" in host.text
+        assert "Confusion" not in host.text
+
+    drive(play, *some_events(460), size=(100, 40))
+
+
+def test_a_failure_says_why_and_what_is_saved() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        more = StepsTaken(310, 14, 6.2, (1.0,), (1.0,), (1.0,), 1.0, 0.0)
+        reason = "the loss is NaN " + "and more " * 60 + "the very end"
+        await host.happen(pilot, more, SaveFailed(310, "disk full"), a_failure(reason))
+        assert "✗ digits-cnn-1122-2315 · failed" in host.text.splitlines()[0]
+        assert "the very end" in host.text
+        shown = " ".join(host.text.split())
+        assert "checkpoint of step 299; the 11 steps after it are lost" in shown
+        assert "disk full" in shown
+        assert "resume at step 299" in shown
+
+    drive(play, *some_events(), size=(80, 50))
+
+
+def test_without_a_checkpoint_nothing_can_be_resumed() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, a_failure())
+        assert "there is nothing to go on from" in host.text
+        await pilot.press("r")
+        assert host.screen is host.running
+        assert host.told == ["there is no checkpoint to go on from"]
+
+    drive(play, *some_events(10))
+
+
+@pytest.mark.parametrize(("key", "kind"), [("a", RunScreen.Again), ("c", RunScreen.Compose)])
+def test_the_experiment_in_force_is_run_again_or_composed_from(
+    key: str, kind: type[RunScreen.Again | RunScreen.Compose]
+) -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, an_ending())
+        await pilot.press(key)
+        (message,) = host.got
+        assert isinstance(message, kind)
+        assert message.experiment.get("optimizer.lr") == 2e-3
+
+    drive(play, *some_events(460))
+
+
+def test_resuming_asks_how_long_and_proposes_the_double() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, an_ending())
+        await pilot.press("r")
+        assert isinstance(host.screen, ResumeDialog)
+        assert host.screen.query_one(Input).value == "40"
+        await pilot.press("enter")
+        await pilot.pause()
+        (message,) = host.got
+        assert isinstance(message, RunScreen.Resume)
+        assert message.run_dir == "/runs/digits-cnn-1122-2315"
+        assert message.overrides == (Override("training", "epochs", 40),)
+
+    drive(play, *some_events(460))
+
+
+@pytest.mark.parametrize(
+    ("typed", "wrong"),
+    [("20", "reached already"), ("5", "less than it was"), ("x", "should be a valid integer")],
+)
+def test_a_number_that_would_end_the_run_at_once_is_refused(typed: str, wrong: str) -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, an_ending())
+        await pilot.press("r", "end", "ctrl+u", *typed)
+        await pilot.pause()
+        assert wrong in host.text
+        await pilot.press("enter")
+        assert isinstance(host.screen, ResumeDialog)
+        await pilot.press("escape")
+        assert host.got == []
+
+    drive(play, *some_events(460))
+
+
+def test_a_stopped_run_goes_on_to_its_end_without_an_override() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, a_stop())
+        await pilot.press("r")
+        await pilot.press("enter")
+        await pilot.pause()
+        (message,) = host.got
+        assert isinstance(message, RunScreen.Resume)
+        assert message.overrides == ()
+
+    drive(play, *some_events())
+
+
+def test_the_limit_asked_for_is_the_one_that_ended_the_run() -> None:
+    experiment = an_experiment()
+    latest = Latest(steps_per_epoch=23, elapsed_s=9.0)
+    assert limit_of(experiment, latest) == "epochs"
+    assert limit_of(edited(experiment, "training.max_steps", 100), latest) == "max_steps"
+    assert limit_of(edited(experiment, "training.max_steps", 9999), latest) == "epochs"
+    assert limit_of(edited(experiment, "training.max_seconds", 9.0), latest) == "max_seconds"
+    assert limit_of(edited(experiment, "training.max_seconds", 99.0), latest) == "epochs"
+
+
+def test_a_large_confusion_can_be_scrolled_to_its_last_row() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, an_ending(classes=30))
+        assert "class 29" not in host.text
+        await pilot.press("end")
+        await pilot.pause(0.5)
+        assert "class 29" in host.text
+        assert host.running.query_one(Ending).max_scroll_x > 0
+
+    drive(play, *some_events(460))

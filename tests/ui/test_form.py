@@ -1,0 +1,492 @@
+"""The form: what is typed reaches the draft, and what the draft says is on the screen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from textual.app import App, ComposeResult
+from textual.pilot import Pilot
+from textual.widgets import Input
+
+from tui_trainer.config.draft import Draft
+from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.ui.widgets.choice import Choice, Menu
+from tui_trainer.ui.widgets.field import FieldRow
+from tui_trainer.ui.widgets.form import Form
+from tui_trainer.ui.widgets.group import Fold, Group
+
+LIBRARY = PresetLibrary([builtin_dir()])
+
+
+class Host(App[None]):
+    """An app of nothing but a form."""
+
+    def __init__(self, draft: Draft) -> None:
+        super().__init__()
+        self.form = Form(draft)
+        self.changed: list[str] = []
+        self.focused_keys: list[str] = []
+
+    def compose(self) -> ComposeResult:
+        yield self.form
+
+    def on_form_changed(self, event: Form.Changed) -> None:
+        self.changed.append(event.key)
+
+    def on_form_focused(self, event: Form.Focused) -> None:
+        self.focused_keys.append(event.key)
+
+    @property
+    def text(self) -> str:
+        """What is on the screen."""
+        return "\n".join(strip.text for strip in self.screen._compositor.render_strips())
+
+    def line(self, label: str) -> str:
+        """The line of the screen that begins with a label."""
+        return next(line for line in self.text.splitlines() if line.strip().startswith(label))
+
+
+class Hand:
+    """A user of the form."""
+
+    def __init__(self, host: Host, pilot: Pilot[None]) -> None:
+        self.host, self.pilot = host, pilot
+        self.form, self.draft = host.form, host.form.draft
+
+    async def press(self, *keys: str) -> None:
+        await self.pilot.press(*keys)
+        await self.pilot.pause()
+
+    async def go(self, key: str) -> FieldRow:
+        """Focus a field."""
+        assert self.form.focus_field(key)
+        await self.pilot.pause()
+        return self.row(key)
+
+    async def type(self, key: str, text: str) -> None:
+        """Replace what stands in a field."""
+        await self.go(key)
+        await self.press("ctrl+u", *text)
+
+    def row(self, key: str) -> FieldRow:
+        return next(row for row in self.form.query(FieldRow) if row.field.key == key)
+
+    def shown(self) -> list[str]:
+        """The fields that are shown, from top to bottom."""
+        return [
+            row.field.key
+            for row in self.form.query(FieldRow)
+            if row.display and all(a.display for a in row.ancestors if isinstance(a, Group))
+        ]
+
+
+def using(
+    test: Callable[[Hand], Awaitable[None]],
+    draft: Draft | None = None,
+    size: tuple[int, int] = (80, 24),
+) -> None:
+    """Run a test with a hand on a mounted form."""
+
+    async def run() -> None:
+        host = Host(draft or Draft(LIBRARY))
+        async with host.run_test(size=size) as pilot:
+            await pilot.pause()
+            await test(Hand(host, pilot))
+
+    asyncio.run(run())
+
+
+def test_what_is_typed_reaches_the_draft_and_is_marked() -> None:
+    async def test(hand: Hand) -> None:
+        assert "*" not in hand.host.line("lr")
+        await hand.type("optimizer.lr", "3e-4")
+        assert hand.draft.text("optimizer.lr") == "3e-4"
+        assert hand.draft.experiment is not None
+        assert hand.draft.experiment.optimizer.lr == 3e-4
+        assert set(hand.host.changed) == {"optimizer.lr"}
+        assert hand.host.line("lr").split() == ["lr", "3e-4", "*"]
+
+    using(test)
+
+
+def test_opening_a_form_changes_nothing_and_says_nothing() -> None:
+    async def test(hand: Hand) -> None:
+        assert hand.host.changed == []
+        assert hand.draft.changes == []
+
+    using(test)
+
+
+def test_a_problem_stands_beside_its_field_in_words_as_it_is_typed() -> None:
+    async def test(hand: Hand) -> None:
+        await hand.type("optimizer.lr", "3e-33o")
+        assert "✗ not a number" in hand.host.line("lr")
+        assert "3e-33o" in hand.host.line("lr")
+        await hand.press("backspace")
+        assert "✗" not in hand.host.line("lr")
+
+    using(test)
+
+
+def test_a_long_problem_goes_below_its_field_and_away_again() -> None:
+    async def test(hand: Hand) -> None:
+        await hand.type("training.device", "gpu")
+        assert hand.row("training.device").size.height > 1
+        assert "✗ should be auto, cpu, cuda or cuda:N" in hand.host.text
+        await hand.type("training.device", "cpu")
+        assert hand.row("training.device").size.height == 1
+
+    using(test, size=(60, 20))
+
+
+def test_every_row_is_one_line_high() -> None:
+    async def test(hand: Hand) -> None:
+        assert {row.size.height for row in hand.form.query(FieldRow)} == {1}
+
+    using(test)
+
+
+def test_enter_and_arrows_go_from_field_to_field() -> None:
+    async def test(hand: Hand) -> None:
+        assert hand.form.focused_key == "training.epochs"
+        await hand.press("enter")
+        assert hand.form.focused_key == "training.batch_size"
+        await hand.press("down", "down")
+        assert hand.form.focused_key == "loss.type"
+        await hand.press("up")
+        assert hand.form.focused_key == "early_stopping.patience"
+        await hand.press("tab")
+        assert hand.form.focused_key == "loss.type"
+        await hand.press("k")
+        assert hand.form.focused_key == "early_stopping.patience"
+        await hand.press("k")
+        assert hand.form.focused_key == "early_stopping.patience"
+        assert hand.draft.text("early_stopping.patience") == "k"
+
+    using(test)
+
+
+def test_the_first_and_the_last_field_are_the_ends() -> None:
+    async def test(hand: Hand) -> None:
+        await hand.press("up")
+        assert hand.form.focused_key == "training.epochs"
+        last = list(hand.form.query(Fold))[-1]
+        last.focus()
+        await hand.press("down")
+        assert hand.host.focused is last
+        await hand.press("up")
+        assert hand.host.focused is not last
+
+    using(test)
+
+
+def test_arrows_and_space_go_through_the_choices() -> None:
+    async def test(hand: Hand) -> None:
+        await hand.go("model.activation")
+        await hand.press("right")
+        assert hand.draft.text("model.activation") == "gelu"
+        await hand.press("left", "left")
+        assert hand.draft.text("model.activation") == "leaky_relu"
+        await hand.press("space")
+        assert hand.draft.text("model.activation") == "relu"
+        assert "relu" in hand.host.line("activation")
+        assert "▾" in hand.host.line("activation")
+
+    using(test)
+
+
+def test_enter_shows_all_choices_and_takes_one() -> None:
+    async def test(hand: Hand) -> None:
+        await hand.go("schedule.type")
+        await hand.press("enter")
+        assert "a straight line down to the final factor" in hand.host.text
+        await hand.press("k", "k", "enter")
+        assert hand.draft.text("schedule.type") == "cosine"
+        assert not hand.form.query(Menu)
+        assert hand.form.focused_key == "schedule.type"
+        assert hand.row("schedule.type").editor.has_focus
+
+    using(test)
+
+
+@pytest.mark.parametrize("key", ["escape", "tab"])
+def test_leaving_the_choices_takes_none(key: str) -> None:
+    async def test(hand: Hand) -> None:
+        await hand.go("schedule.type")
+        await hand.press("enter", "up", key)
+        assert not hand.form.query(Menu)
+        assert hand.draft.changes == []
+
+    using(test)
+
+
+def test_choices_can_be_clicked() -> None:
+    async def test(hand: Hand) -> None:
+        row = await hand.go("model.norm")
+        await hand.pilot.click(row.editor)
+        await hand.pilot.pause()
+        menu = hand.form.query_one(Menu)
+        await hand.pilot.click(menu, offset=(2, 0))
+        await hand.pilot.pause()
+        assert hand.draft.text("model.norm") == "none"
+
+    using(test)
+
+
+def test_a_switch_is_turned_by_space_enter_and_mouse() -> None:
+    async def test(hand: Hand) -> None:
+        row = await hand.go("training.drop_last")
+        assert "[ ] no" in hand.host.line("drop last")
+        await hand.press("space")
+        assert hand.draft.text("training.drop_last") == "true"
+        assert "[x] yes" in hand.host.line("drop last")
+        await hand.press("enter")
+        assert hand.draft.text("training.drop_last") == "false"
+        await hand.pilot.click(row.editor)
+        await hand.pilot.pause()
+        assert hand.draft.text("training.drop_last") == "true"
+
+    using(test)
+
+
+def test_another_type_swaps_the_rows_below_it_and_keeps_the_focus() -> None:
+    async def test(hand: Hand) -> None:
+        row, lr = await hand.go("schedule.type"), hand.row("optimizer.lr")
+        await hand.press("right")
+        assert hand.draft.text("schedule.type") == "constant"
+        optimizer = [key for key in hand.shown() if key.split(".")[0] in ("optimizer", "schedule")]
+        assert optimizer == [
+            "optimizer.lr",
+            "optimizer.weight_decay",
+            "schedule.type",
+            "schedule.warmup_steps",
+        ]
+        assert hand.row("schedule.type") is row
+        assert hand.row("optimizer.lr") is lr
+        assert row.editor.has_focus
+        await hand.press("left")
+        assert "schedule.peak_at" in hand.shown()
+        assert "schedule.warmup_steps" not in hand.shown()
+
+    using(test)
+
+
+def test_a_draft_changed_underneath_is_shown_and_focus_and_scrolling_stay() -> None:
+    async def test(hand: Hand) -> None:
+        await hand.go("dataset.rotate_degrees")
+        await hand.pilot.wait_for_scheduled_animations()
+        fields = hand.form.query_one("#fields")
+        scrolled, rows = fields.scroll_y, list(hand.form.query(FieldRow))
+        assert scrolled > 0
+        hand.draft.set("dataset.val_fraction", "0.25")
+        hand.draft.set("optimizer.lr", "0.5")
+        hand.form.show(hand.draft)
+        await hand.pilot.pause()
+        assert hand.host.line("val fraction").split() == ["val", "fraction", "0.25", "*"]
+        assert hand.row("optimizer.lr").editor.value == "0.5"
+        assert list(hand.form.query(FieldRow)) == rows
+        assert fields.scroll_y == scrolled
+        assert hand.row("dataset.rotate_degrees").editor.has_focus
+        assert hand.host.changed == []
+
+    using(test)
+
+
+def test_another_draft_can_be_shown() -> None:
+    async def test(hand: Hand) -> None:
+        other = Draft(LIBRARY, "penguins-mlp")
+        hand.form.show(other)
+        await hand.pilot.pause()
+        assert hand.form.draft is other
+        assert "dataset.target" in hand.shown()
+        assert "model.kernel_size" not in hand.shown()
+        await hand.type("training.epochs", "3")
+        assert other.text("training.epochs") == "3"
+        assert hand.draft.changes == []
+
+    using(test)
+
+
+def test_rarely_changed_fields_are_folded_and_not_made_until_they_are_opened() -> None:
+    async def test(hand: Hand) -> None:
+        assert not any(row.field.key == "optimizer.eps" for row in hand.form.query(FieldRow))
+        fold = hand.form.query(Group)[1].query_one(Fold)
+        assert fold.text == "▸ more (3)"
+        fold.focus()
+        await hand.press("enter")
+        assert fold.text == "▾ less"
+        await hand.press("down")
+        assert hand.form.focused_key == "optimizer.type"
+        await hand.type("optimizer.eps", "1e-6")
+        fold.focus()
+        await hand.press("space")
+        assert fold.text == "▸ more (3, 1 changed *)"
+        assert "optimizer.eps" not in hand.shown()
+
+    using(test)
+
+
+def test_a_fold_says_that_something_in_it_is_wrong() -> None:
+    async def test(hand: Hand) -> None:
+        assert hand.form.query_one(Fold).text == "▸ more (14, 1 changed *, ✗ 1 wrong)"
+
+    draft = Draft(LIBRARY)
+    draft.set("training.max_steps", "x")
+    using(test, draft)
+
+
+def test_a_search_shows_the_fields_with_all_words_and_folded_ones_too() -> None:
+    async def test(hand: Hand) -> None:
+        before = hand.shown()
+        hand.form.filter("clip")
+        await hand.pilot.pause()
+        assert hand.shown() == ["training.grad_clip_norm", "training.grad_clip_value"]
+        hand.form.filter("RATE before")
+        await hand.pilot.pause()
+        assert hand.shown() == ["optimizer.lr"]
+        await hand.press("down")
+        hand.form.filter("")
+        await hand.pilot.pause()
+        assert hand.shown() == before
+
+    using(test)
+
+
+def test_reset_gives_the_focused_field_the_presets_value() -> None:
+    async def test(hand: Hand) -> None:
+        await hand.type("optimizer.lr", "oops")
+        hand.host.changed.clear()
+        hand.form.reset_focused()
+        await hand.pilot.pause()
+        assert hand.row("optimizer.lr").editor.value == "0.003"
+        assert hand.draft.changes == []
+        assert hand.host.changed == ["optimizer.lr"]
+        assert "*" not in hand.host.line("lr")
+
+    using(test)
+
+
+def test_the_first_problem_is_found_in_a_fold_and_behind_a_search() -> None:
+    async def test(hand: Hand) -> None:
+        assert not hand.form.focus_first_problem()
+        hand.draft.set("optimizer.eps", "7")
+        hand.form.filter("epochs")
+        assert hand.form.focus_first_problem()
+        await hand.pilot.pause()
+        assert hand.row("optimizer.eps").editor.has_focus
+        assert "✗ should be less than or equal to 1" in hand.host.line("eps")
+
+    using(test)
+
+
+def test_what_blames_no_field_is_told_above_the_group_it_belongs_to() -> None:
+    async def test(hand: Hand) -> None:
+        await hand.type("training.epochs", "")
+        assert "✗ training: no limit" in hand.host.text
+        await hand.type("training.epochs", "3")
+        assert "no limit" not in hand.host.text
+
+    using(test)
+
+
+def test_what_is_wrong_with_the_file_is_told_at_the_top_and_is_no_markup(tmp_path: Path) -> None:
+    path = tmp_path / "[red]x" / "experiments" / "bad.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("model: [cnn\n")
+
+    async def test(hand: Hand) -> None:
+        first = "".join(line.strip() for line in hand.host.text.splitlines()[:4])
+        assert "✗ experiment: " in first
+        assert "[red]x" in first
+
+    using(test, Draft(PresetLibrary([path.parents[1]]), "bad"), size=(200, 24))
+
+
+def test_the_line_at_the_bottom_explains_the_focused_field() -> None:
+    async def test(hand: Hand) -> None:
+        await hand.go("optimizer.lr")
+        last = hand.host.text.splitlines()[-1]
+        assert last.strip() == (
+            "optimizer.lr  learning rate, before the schedule's factor  "
+            "above 0, at most 10,000, live"
+        )
+        assert hand.host.focused_keys == ["training.epochs", "optimizer.lr"]
+        await hand.go("schedule.type")
+        assert "up to the base rate and down again" in hand.host.text.splitlines()[-1]
+
+    using(test, size=(100, 24))
+
+
+@pytest.mark.parametrize(("width", "columns"), [(99, 1), (100, 2), (120, 2), (60, 1)])
+def test_there_are_two_columns_where_there_is_room(width: int, columns: int) -> None:
+    async def test(hand: Hand) -> None:
+        assert len({group.region.x for group in hand.form.query(Group)}) == columns
+        for row in hand.form.query(FieldRow):
+            assert row.editor.region.right < row.region.right
+
+    using(test, size=(width, 40))
+
+
+def test_the_columns_follow_the_size_of_the_terminal() -> None:
+    async def test(hand: Hand) -> None:
+        for width, columns in ((120, 2), (50, 1), (110, 2)):
+            await hand.pilot.resize_terminal(width, 30)
+            await hand.pilot.pause()
+            assert len({group.region.x for group in hand.form.query(Group)}) == columns
+
+    using(test)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (3, 3), (20, 5), (500, 200)])
+def test_no_size_of_the_terminal_breaks_it(size: tuple[int, int]) -> None:
+    async def test(hand: Hand) -> None:
+        await hand.press("down", "x", "down", "down", "enter", "escape")
+        assert hand.draft.problem("training.batch_size")
+        hand.form.filter("e")
+        await hand.pilot.pause()
+
+    using(test, size=size)
+
+
+def test_typing_one_letter_touches_one_row() -> None:
+    async def test(hand: Hand) -> None:
+        await hand.go("optimizer.lr")
+        before = {row.field.key: row.state for row in hand.form.query(FieldRow)}
+        widgets = list(hand.form.query("*"))
+        await hand.press("ctrl+u", "1")
+        after = {row.field.key: row.state for row in hand.form.query(FieldRow)}
+        assert {key for key in after if after[key] != before[key]} == {"optimizer.lr"}
+        assert list(hand.form.query("*")) == widgets
+
+    using(test)
+
+
+def test_a_text_that_is_none_of_the_choices_is_shown_as_it_is() -> None:
+    draft = Draft(LIBRARY)
+    draft.set("model.activation", "geul")
+
+    async def test(hand: Hand) -> None:
+        assert "geul" in hand.host.line("activation")
+        assert "did you mean 'gelu'?" in hand.host.text.replace("\n", " ").replace("  ", "")
+        editor = hand.row("model.activation").editor
+        assert isinstance(editor, Choice)
+        await hand.go("model.activation")
+        await hand.press("right")
+        assert hand.draft.text("model.activation") == "relu"
+
+    using(test, draft, size=(80, 40))
+
+
+def test_a_paste_is_typed() -> None:
+    async def test(hand: Hand) -> None:
+        row = await hand.go("model.channels")
+        assert isinstance(row.editor, Input)
+        row.editor.value = "8, 16"
+        await hand.pilot.pause()
+        assert hand.draft.text("model.channels") == "8, 16"
+        assert hand.draft.problem("model.channels") == ""
+
+    using(test)

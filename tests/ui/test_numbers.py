@@ -1,0 +1,238 @@
+"""The rows of numbers, the bars and the heading: pure functions of what is known."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from tests.ui.runs import USAGE, an_experiment, some_events
+from tui_trainer.config.preferences import Preferences
+from tui_trainer.runs.events import (
+    CheckpointSaved,
+    CommandApplied,
+    Event,
+    RunEnded,
+    RunStarted,
+    SaveFailed,
+    StateChanged,
+    StepsTaken,
+    ValidationEnded,
+    ValidationStarted,
+)
+from tui_trainer.sessions.session import Latest, fold
+from tui_trainer.sessions.usage import Usage
+from tui_trainer.ui.widgets.numbers import (
+    Safety,
+    column,
+    device_text,
+    metric,
+    safe_text,
+    size,
+    steady,
+    two_lines,
+)
+from tui_trainer.ui.widgets.progress import bar, epoch_share, run_share
+from tui_trainer.ui.widgets.standing import Standing, plain_terminal
+
+
+def after(*events: Event) -> tuple[Latest, Safety]:
+    """What is known after some events."""
+    latest, safety = Latest(), Safety()
+    for event in events:
+        fold(latest, event)
+        safety.add(event)
+    return latest, safety
+
+
+def steps(step: int, elapsed_s: float, count: int = 1) -> StepsTaken:
+    one = (0.5,) * count
+    return StepsTaken(step, 1, elapsed_s, one, one, one, 100.0, 0.0)
+
+
+def started(step: int = 0) -> RunStarted:
+    return RunStarted(step, 1, "r", "cpu", 10, 100, 10, 100, 1)
+
+
+def saved(step: int) -> CheckpointSaved:
+    return CheckpointSaved(step, "f.pt", 1000, 0.1, False)
+
+
+@given(st.floats(1e-9, 1e9))
+def test_a_number_keeps_its_width_while_it_falls(value: float) -> None:
+    assert len(steady(value)) == 8
+
+
+@given(st.floats())
+def test_no_number_takes_more_than_ten_cells(value: float) -> None:
+    assert 8 <= len(steady(value)) <= 10
+
+
+def test_numbers_show_what_is_known_and_not_more() -> None:
+    assert steady(None).strip() == "-"
+    assert steady(0.0712).strip() == "0.07120"
+    assert steady(12345.0).strip() == "1.23e+04"
+    assert steady(1e-5).strip() == "1.00e-05"
+    assert steady(float("nan")).strip() == "nan"
+    assert metric("accuracy", 0.9861).strip() == "98.61 %"
+    assert metric("loss", 0.5).strip() == "0.5000"
+
+
+def test_sizes_keep_their_width() -> None:
+    sizes = [size(n) for n in (0, 5e8, 999.6e6, 1e9, 9.9e9, 9.96e9, 8e10, 1e11)]
+    assert sizes[-1] == "100 GB"
+    assert {len(text) for text in sizes} == {6}
+
+
+def test_what_is_lost_by_a_stop_is_counted_from_the_newest_checkpoint() -> None:
+    latest, safety = after(started(), steps(20, 2.0), saved(20), steps(43, 5.5))
+    assert (safety.step, safety.steps_beyond(latest.step), safety.age_s) == (20, 23, 3.5)
+    assert safe_text(safety, latest.step) == "saved 20, 23 steps ago"
+
+
+def test_a_resumed_run_is_as_safe_as_the_checkpoint_it_came_from() -> None:
+    latest, safety = after(started(50), steps(60, 12.0, count=10))
+    assert safety.steps_beyond(latest.step) == 10
+    assert safety.age_s == pytest.approx(2.0)
+
+
+def test_a_run_without_a_checkpoint_says_so() -> None:
+    latest, safety = after(started(), steps(5, 1.0))
+    assert safe_text(safety, latest.step) == "no checkpoint yet"
+    assert (safety.steps_beyond(5), safety.age_s) == (5, 1.0)
+
+
+def test_a_failed_save_is_said_until_one_succeeds() -> None:
+    latest, safety = after(started(), steps(5, 1.0), saved(5), steps(9, 2.0), SaveFailed(9, "full"))
+    assert safe_text(safety, latest.step) == "NOT SAVED for 4 steps"
+    safety.add(saved(9))
+    assert safe_text(safety, 9) == "saved 9, up to date"
+
+
+@pytest.mark.parametrize("width", [0, 1, 20, 58, 78, 118, 198])
+def test_the_two_lines_fit_the_width_they_are_given(width: int) -> None:
+    latest, safety = after(*some_events())
+    lines = two_lines(latest, USAGE, an_experiment(), safety, width)
+    assert len(lines) == 2
+    longest = max(cell_len(line.rstrip()) for line in lines)
+    assert longest <= max(width, 26)
+
+
+def test_80_columns_tell_whether_it_learns_and_is_safe_and_where_it_runs() -> None:
+    latest, safety = after(*some_events())
+    text = "\n".join(two_lines(latest, USAGE, an_experiment(), safety, 78))
+    for part in (
+        "train 0.",
+        "val 0.",
+        "best 0.",
+        "epoch 13",
+        "accuracy 9",
+        "saved 299, 1 step ago",
+    ):
+        assert part in text
+    for part in ("samples/s", "patience 0/5", "cuda:0  34 % 2.1 GB"):
+        assert part in text
+
+
+def test_the_column_has_every_number() -> None:
+    latest, safety = after(*some_events())
+    rows = dict(column(latest, USAGE, an_experiment(), safety))
+    assert rows["patience"] == "0/5"
+    assert rows["best loss"].strip() == rows["val loss"].strip()
+    assert rows["  found at"] == "step 299, epoch 13"
+    assert rows["checkpoint"] == "step 299"
+    assert rows["  behind by"].startswith("1 step, ")
+    assert rows["GPU memory"] == "2.1 GB of 80 GB"
+    assert rows["data wait"].strip() == "1 %"
+
+
+def test_nothing_is_known_before_the_start_and_nothing_fails() -> None:
+    assert two_lines(Latest(), None, None, Safety(), 78)[0].startswith("train -")
+    assert dict(column(Latest(), None, None, Safety()))["checkpoint"] == "none yet"
+
+
+def test_a_run_on_the_cpu_shows_its_process_and_not_a_gpu_of_others() -> None:
+    latest = Latest(device="cpu")
+    assert device_text(latest, USAGE) == "cpu  97 % 812 MB"
+    assert device_text(latest, None) == "cpu"
+    without_load = Usage(1, 0.0, 0.0, 1, None)
+    assert "0 MB" in device_text(Latest(device="cuda:0"), without_load)
+
+
+@given(st.floats(-1, 2), st.integers(0, 300))
+def test_a_bar_is_as_wide_as_it_was_asked_to_be(share: float, width: int) -> None:
+    done, left = bar(share, width)
+    assert len(done + left) == width
+
+
+def test_the_last_step_of_an_epoch_fills_its_bar() -> None:
+    latest = Latest(steps_per_epoch=10, total_steps=40, step=10)
+    assert epoch_share(latest) == 1.0
+    assert run_share(latest) == 0.25
+    latest.step = 11
+    assert epoch_share(latest) == 0.1
+    assert run_share(Latest(step=5)) is None
+
+
+def test_the_heading_says_what_was_asked_for_until_the_run_has_done_it() -> None:
+    standing = Standing()
+    latest = Latest(run="r", state="running")
+    standing.wish = "pausing"
+    assert standing.words(latest) == "pausing"
+    assert standing.is_pausing(latest)
+    for state, reason in (("pausing", ""), ("paused", "saved at step 7; 5 MB given back")):
+        event = StateChanged(7, state, reason)  # type: ignore[arg-type]
+        fold(latest, event)
+        standing.add(event)
+    assert standing.words(latest) == "paused, saved at step 7; p goes on"
+    standing.wish = "resuming"
+    assert not standing.is_pausing(latest)
+
+
+def test_a_refused_command_is_a_wish_no_more() -> None:
+    standing = Standing()
+    standing.wish = "pausing"
+    standing.add(CommandApplied(1, "i", "pause", "you", "no"))
+    assert not standing.wish
+
+
+def test_the_end_of_a_run_ends_every_wish() -> None:
+    standing = Standing()
+    standing.wish = "stopping"
+    standing.add(RunEnded(1, "stopped", "", 1, "", 1.0, 0))
+    assert not standing.wish
+
+
+def test_a_validation_is_said_while_it_lasts() -> None:
+    standing, latest = Standing(), Latest(state="running")
+    standing.add(ValidationStarted(1, 3))
+    assert standing.words(latest) == "validating"
+    standing.add(ValidationEnded(1, 1, 1.0, {}, 0.1, False, 0))
+    assert standing.words(latest) == "running"
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_every_state_has_a_sign_and_a_word(plain: bool) -> None:
+    standing = Standing(plain=plain)
+    firsts = {}
+    for state in ("starting", "running", "paused", "finished", "stopped", "failed"):
+        left, _ = standing.texts(Latest(run="name", state=state), None)
+        assert state in left
+        firsts[state] = left[0]
+        assert left.isascii() or not plain
+    assert len(set(firsts.values())) == 6
+
+
+def test_what_is_left_is_shown_where_there_is_room_and_the_run_goes_on() -> None:
+    latest, _ = after(*some_events())
+    standing, experiment = Standing(), an_experiment()
+    assert standing.texts(latest, experiment)[1] == "epoch 14/20 · step 300/460 · ETA 3.2 s"
+    assert standing.texts(latest, experiment, narrow=True)[1] == "epoch 14/20 · ETA 3.2 s"
+    latest.state = "paused"
+    assert "ETA" not in standing.texts(latest, experiment)[1]
+
+
+def test_ascii_is_enough_when_it_is_asked_for() -> None:
+    assert plain_terminal(Preferences(markers="ascii"))
+    assert not plain_terminal(Preferences(markers="braille"))

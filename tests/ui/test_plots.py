@@ -1,0 +1,334 @@
+"""The panels of a run together: which are shown, what the keys do, what is drawn."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import ClassVar
+
+import pytest
+from textual.app import App, ComposeResult
+from textual.binding import Binding, BindingType
+from textual.pilot import Pilot
+from textual.widgets import Button, Footer
+
+from tests.ui.curves import FakeHistory, falling
+from tui_trainer.config.preferences import Preferences
+from tui_trainer.ui.widgets.plot import WAITING, Plot
+from tui_trainer.ui.widgets.plot_tabs import PlotTabs
+from tui_trainer.ui.widgets.plots import Plots
+
+SMALL, LARGE = (80, 14), (120, 40)
+
+
+class Host(App[None]):
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("l", "log", "Log")]
+
+    def __init__(self, history: FakeHistory | None = None, smoothing: float = 0.6) -> None:
+        super().__init__()
+        self.history = history or falling()
+        self.plots = Plots(Preferences(markers="braille", smoothing=smoothing))
+        self.logs = 0
+
+    def compose(self) -> ComposeResult:
+        yield self.plots
+        yield Button("after")
+        yield Footer()
+
+    def action_log(self) -> None:
+        self.logs += 1
+
+    @property
+    def text(self) -> str:
+        return "\n".join(strip.text for strip in self.screen._compositor.render_strips())
+
+    @property
+    def titles(self) -> list[str]:
+        return [plot.spec.title for plot in self.query(Plot) if plot.display]
+
+    @property
+    def tabs(self) -> str:
+        return str(self.query_one(PlotTabs).content)
+
+
+def drive(
+    host: Host, use: Callable[[Pilot[None]], Awaitable[None]], size: tuple[int, int] = SMALL
+) -> None:
+    async def run() -> None:
+        async with host.run_test(size=size) as pilot:
+            host.plots.focus()
+            await pilot.pause()
+            host.plots.look(host.history)
+            await pilot.pause()
+            await use(pilot)
+
+    asyncio.run(run())
+
+
+def test_it_waits_for_the_first_step_and_then_has_panels() -> None:
+    host = Host(FakeHistory())
+
+    async def use(pilot: Pilot[None]) -> None:
+        assert WAITING in host.text
+        host.history.have("train/loss", [2.0, 1.0])
+        assert host.plots.look(host.history)
+        await pilot.pause()
+        assert WAITING not in host.text
+        assert host.titles == ["loss"]
+
+    drive(host, use)
+
+
+def test_little_room_has_one_panel_and_tabs() -> None:
+    host = Host()
+
+    async def use(pilot: Pilot[None]) -> None:
+        assert host.titles == ["loss"]
+        assert host.tabs.startswith(" 1 loss  2")
+        assert host.tabs.rstrip().endswith("S 0.6  y lin  x step  w all")
+        await pilot.press("2")
+        assert host.titles == ["accuracy"]
+        assert "2 accuracy" in host.tabs
+        await pilot.press("9")
+        assert host.titles == ["accuracy"]
+
+    drive(host, use)
+
+
+def test_much_room_has_a_large_loss_and_small_others() -> None:
+    host = Host()
+
+    async def use(pilot: Pilot[None]) -> None:
+        assert host.titles == ["loss", "accuracy", "lr", "grad norm", "samples/s"]
+        loss, *others = [plot.size for plot in host.query(Plot)]
+        assert all(loss.width > size.width and loss.height > size.height for size in others)
+        assert len({size.height for size in others}) == 1
+
+    drive(host, use, LARGE)
+
+
+def test_a_chosen_panel_that_has_no_place_takes_one() -> None:
+    history = falling()
+    history.have("val/recall", [0.1, 0.2])
+    host = Host(history)
+
+    async def use(pilot: Pilot[None]) -> None:
+        assert "samples/s" not in host.titles
+        await pilot.press("6")
+        assert "samples/s" in host.titles
+        assert len(host.titles) == 5
+
+    drive(host, use, LARGE)
+
+
+def test_full_screen_shows_the_chosen_panel_and_goes_back() -> None:
+    host = Host()
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("3", "f")
+        await pilot.pause()
+        assert host.titles == ["lr"]
+        assert next(p for p in host.query(Plot) if p.display).size.height > LARGE[1] - 4
+        await pilot.press("f")
+        await pilot.pause()
+        assert len(host.titles) == 5
+        await pilot.press("f", "escape")
+        await pilot.pause()
+        assert len(host.titles) == 5
+
+    drive(host, use, LARGE)
+
+
+def test_tab_goes_through_the_panels_and_then_on() -> None:
+    host = Host()
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("tab", "tab")
+        assert host.titles == ["lr"]
+        await pilot.press("shift+tab")
+        assert host.titles == ["accuracy"]
+        await pilot.press("tab", "tab", "tab", "tab")
+        assert isinstance(host.focused, Button)
+
+    drive(host, use)
+
+
+def test_keys_change_how_the_curves_are_looked_at() -> None:
+    host = Host(smoothing=0.3)
+
+    async def use(pilot: Pilot[None]) -> None:
+        for key, state in (
+            ("S", "S 0.6  y lin  x step  w all"),
+            ("y", "S 0.6  y log  x step  w all"),
+            ("x", "S 0.6  y log  x epoch  w all"),
+            ("x", "S 0.6  y log  x time  w all"),
+            ("w", "S 0.6  y log  x time  w recent"),
+            ("o", "S 0.6  y log  x time  w recent  o cut"),
+        ):
+            await pilot.press(key)
+            assert host.plots.state == state
+            assert state in host.tabs
+
+    drive(host, use)
+
+
+def test_smoothing_goes_round() -> None:
+    host = Host(smoothing=0.5)
+
+    async def use(pilot: Pilot[None]) -> None:
+        seen = []
+        for _ in range(5):
+            await pilot.press("S")
+            seen.append(host.plots.state.split()[1])
+        assert seen == ["0.6", "0.9", "0.99", "0", "0.3"]
+
+    drive(host, use)
+
+
+def test_a_logarithmic_axis_is_the_chosen_panels_own() -> None:
+    host = Host()
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("y", "2")
+        assert "y lin" in host.plots.state
+        await pilot.press("1")
+        assert "y log" in host.plots.state
+
+    drive(host, use)
+
+
+def test_the_recent_window_shows_the_newest_steps_only() -> None:
+    host = Host(falling(200))
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("w")
+        await pilot.pause()
+        lines = host.text.splitlines()
+        axis = next(at for at, line in enumerate(lines) if "└" in line)
+        assert lines[axis + 1].split()[0] == "150"
+
+    drive(host, use)
+
+
+def test_the_crosshair_moves_by_a_column_and_leaves_its_keys_to_others_when_off() -> None:
+    host = Host()
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("l")
+        assert host.logs == 1
+        await pilot.press("c")
+        await pilot.pause()
+        assert "step 60 " in host.text
+        await pilot.press("left", "h", "left")
+        await pilot.pause()
+        assert any(f"step {step} " in host.text for step in (57, 58))
+        await pilot.press("right", "l", "l", "l")
+        await pilot.pause()
+        assert "step 60 " in host.text
+        assert host.logs == 1
+        await pilot.press("c", "l")
+        await pilot.pause()
+        assert host.logs == 2
+        assert "step 60 " not in host.text
+
+    drive(host, use)
+
+
+def test_the_mouse_sets_the_crosshair_and_chooses_a_panel() -> None:
+    host = Host()
+
+    async def use(pilot: Pilot[None]) -> None:
+        lr = list(host.query(Plot))[2]
+        await pilot.hover(lr, offset=(15, 4))
+        await pilot.pause()
+        assert ", smooth " not in host.text
+        await pilot.click(lr, offset=(15, 4))
+        await pilot.pause()
+        assert "3 lr" in host.tabs
+        before = host.text
+        assert ", smooth " in before
+        await pilot.hover(lr, offset=(20, 4))
+        await pilot.pause()
+        assert host.text != before
+
+    drive(host, use, LARGE)
+
+
+def test_the_mouse_picks_a_tab() -> None:
+    host = Host()
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.click(PlotTabs, offset=(10, 0))
+        await pilot.pause()
+        assert host.titles == ["accuracy"]
+
+    drive(host, use)
+
+
+def test_look_says_whether_anything_was_drawn() -> None:
+    host = Host()
+
+    async def use(pilot: Pilot[None]) -> None:
+        assert not host.plots.look(host.history)
+        host.history.have("train/loss", [5.0] * 60)
+        assert host.plots.look(host.history)
+        assert not host.plots.look(host.history)
+
+    drive(host, use)
+
+
+def test_panels_that_are_not_shown_are_not_drawn() -> None:
+    host = Host()
+
+    async def use(pilot: Pilot[None]) -> None:
+        host.history.asked.clear()
+        host.history.have("lr", [1e-3, 2e-3])
+        host.plots.look(host.history)
+        assert {name for name, _ in host.history.asked} == {"train/loss", "val/loss"}
+
+    drive(host, use)
+
+
+def test_a_metric_that_comes_later_leaves_the_chosen_panel_chosen() -> None:
+    history = FakeHistory()
+    history.have("train/loss", [2.0, 1.0])
+    history.have("lr", [1e-3, 1e-3])
+    host = Host(history)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("2")
+        assert host.titles == ["lr"]
+        history.have("val/accuracy", [0.5])
+        host.plots.look(history)
+        await pilot.pause()
+        assert host.titles == ["lr"]
+        assert "3 lr" in host.tabs
+
+    drive(host, use)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (20, 5), (60, 20), (80, 24), (200, 50), (500, 200)])
+def test_every_size_is_survived(size: tuple[int, int]) -> None:
+    host = Host()
+
+    async def use(pilot: Pilot[None]) -> None:
+        for key in ("c", "left", "2", "f", "y"):
+            await pilot.press(key)
+        await pilot.pause()
+        assert len(host.text.splitlines()) == size[1]
+
+    drive(host, use, size)
+
+
+def test_resizing_goes_from_tabs_to_a_grid_and_back() -> None:
+    host = Host()
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.resize_terminal(*LARGE)
+        await pilot.pause()
+        assert len(host.titles) == 5
+        await pilot.resize_terminal(*SMALL)
+        await pilot.pause()
+        assert host.titles == ["loss"]
+
+    drive(host, use)

@@ -1,0 +1,163 @@
+"""The lists of presets, and what is said of a preset that is broken or foreign."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from textual.pilot import Pilot
+
+from tests.ui.composing import Host, drive, press, shown, write_preset
+from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.ui.widgets.details import preset_text
+from tui_trainer.ui.widgets.heading import cut_end, cut_middle, fitted
+from tui_trainer.ui.widgets.presets import Catalogue, Entry
+
+
+def entry_of(folder: Path, kind: str, name: str) -> Entry:
+    library = PresetLibrary([folder, builtin_dir()])
+    return Catalogue(library).entry(library.find(kind, name))
+
+
+def test_a_list_is_made_without_reading_a_file(tmp_path: Path) -> None:
+    path = write_preset(tmp_path, "model", "late", "type: mlp\n")
+    catalogue = Catalogue(PresetLibrary([tmp_path]))
+    names = [preset.name for preset in catalogue.presets("model")]
+    path.write_text("description: written later\ntype: mlp\n")
+    assert names == ["late"]
+    assert catalogue.entry(catalogue.presets("model")[0]).description == "written later"
+
+
+def test_a_catalogue_looks_again_when_told_to(tmp_path: Path) -> None:
+    catalogue = Catalogue(PresetLibrary([tmp_path]))
+    assert catalogue.presets("model") == []
+    write_preset(tmp_path, "model", "new", "type: mlp\n")
+    assert catalogue.presets("model") == []
+    catalogue.forget()
+    assert [preset.name for preset in catalogue.presets("model")] == ["new"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "why"),
+    [
+        ("model", "type: [", "check the brackets"),
+        ("model", "type: mpl\n", "did you mean 'mlp'?"),
+        ("optimizer", "type: adam\nlr: fast\n", "number"),
+        ("experiment", "dataset: nowhere\nmodel: mlp\noptimizer: adam\n", "nowhere"),
+    ],
+)
+def test_a_broken_preset_says_what_is_wrong(tmp_path: Path, kind: str, text: str, why: str) -> None:
+    write_preset(tmp_path, kind, "broken", text)
+    assert why in entry_of(tmp_path, kind, "broken").wrong
+
+
+def test_a_broken_preset_is_marked_and_cannot_be_chosen(tmp_path: Path) -> None:
+    write_preset(tmp_path, "model", "broken", "type: mpl\n")
+
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        assert "! broken" in shown(app)
+        app.pane("model").focus()
+        await press(pilot, "home")
+        assert "broken cannot be used: " in shown(app)
+        await press(pilot, "enter")
+        assert app.compose_screen.draft.preset("model") == "cnn"
+        assert any(text.startswith("broken cannot be used: ") for text in app.notices())
+
+    drive(tmp_path, step)
+
+
+def test_the_cursor_begins_at_what_is_chosen_and_enter_says_when_it_would_change_it(
+    tmp_path: Path,
+) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        pane = app.pane("optimizer")
+        assert pane.pointed is not None
+        assert pane.pointed.name == "adamw"
+        pane.focus()
+        await pilot.pause()
+        assert pane.border_subtitle == ""
+        await press(pilot, "j")
+        assert pane.border_subtitle == "enter takes it"
+        await press(pilot, "enter")
+        assert pane.border_subtitle == ""
+        assert app.compose_screen.draft.preset("optimizer") == "sgd"
+
+    drive(tmp_path, step)
+
+
+def test_j_and_k_move_and_choose_nothing(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "j", "j", "k")
+        pane = app.pane("experiment")
+        assert pane.pointed is not None
+        assert pane.pointed.name == "digits-mlp"
+        assert app.compose_screen.draft.base == "digits-cnn"
+        assert "digits-mlp: a fully connected network" in shown(app)
+
+    drive(tmp_path, step)
+
+
+def test_a_filter_that_matches_nothing_says_so_and_chooses_nothing(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "slash", *"zzz", "enter")
+        assert "nothing matches" in shown(app)
+        assert "0 of 3" in shown(app)
+        await press(pilot, "enter", "d", "escape")
+        assert app.compose_screen.draft.base == "digits-cnn"
+        await press(pilot, "escape")
+        assert "● digits-cnn" in shown(app)
+
+    drive(tmp_path, step)
+
+
+def test_a_list_of_a_thousand_presets_can_be_searched(tmp_path: Path) -> None:
+    for number in range(300):
+        write_preset(
+            tmp_path, "model", f"net-{number:03}", f"description: no {number}\ntype: mlp\n"
+        )
+
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        app.pane("model").focus()
+        await press(pilot, "slash", *"net-29")
+        assert app.pane("model").option_count == 10
+
+    drive(tmp_path, step)
+
+
+def test_details_tell_given_values_from_defaults(tmp_path: Path) -> None:
+    lines = preset_text(entry_of(tmp_path, "optimizer", "adamw")).plain.splitlines()
+    assert lines[0].startswith("Adam with decoupled")
+    values = {line.split()[0]: line for line in lines if line.strip()}
+    assert "(default)" not in values["weight_decay"]
+    assert "0.05" in values["weight_decay"]
+    assert "(default)" in values["eps"]
+    assert lines[-1].endswith("adamw.yaml")
+
+
+def test_details_of_a_broken_preset_begin_with_what_is_wrong(tmp_path: Path) -> None:
+    write_preset(tmp_path, "model", "broken", "description: x\ntype: mpl\n")
+    text = preset_text(entry_of(tmp_path, "model", "broken")).plain
+    assert text.startswith("It cannot be used:\n")
+
+
+def test_a_description_is_cleaned_and_a_long_one_is_cut(tmp_path: Path) -> None:
+    write_preset(tmp_path, "model", "long", f'description: "\\e[31m{"x" * 5000}"\ntype: mlp\n')
+    description = entry_of(tmp_path, "model", "long").description
+    assert description.startswith(r"\x1b[31m")
+    assert len(description) <= 300
+
+
+def test_a_heading_keeps_its_right_side_and_cuts_a_name_in_its_middle() -> None:
+    left, right = fitted("digits-cnn-1122-2315 · running", "ETA 0:06", 34)
+    assert right == "ETA 0:06"
+    assert left.startswith("digits-cnn")
+    assert "…" in left
+    assert left.endswith("running")
+
+
+@pytest.mark.parametrize("width", range(12))
+def test_a_cut_text_is_never_wider_than_its_room(width: int) -> None:
+    for text in ("", "a", "digits-cnn", "数字の分類器", "é" * 20):
+        for cut in (cut_end(text, width), cut_middle(text, width)):
+            assert len(cut) <= width
+    assert sum(map(len, fitted("left side", "right side", width))) <= width

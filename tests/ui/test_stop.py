@@ -1,0 +1,195 @@
+"""The stop dialog: three answers, what each costs, and that no habit loses a run."""
+
+from __future__ import annotations
+
+import pytest
+from textual.pilot import Pilot
+from textual.widgets import OptionList
+
+from tests.ui.host import Host, drive
+from tests.ui.runs import a_pause, an_ending, some_events
+from tui_trainer.runs.commands import Stop
+from tui_trainer.runs.events import CheckpointSaved, CommandApplied, SaveFailed, StepsTaken
+from tui_trainer.sessions.session import Latest
+from tui_trainer.ui.screens.run import RunScreen
+from tui_trainer.ui.screens.stop import StopDialog, costs
+from tui_trainer.ui.widgets.numbers import Safety
+
+
+def stops(host: Host) -> list[bool]:
+    """Whether each stop that was sent saves."""
+    return [command.save for command in host.session.sent if isinstance(command, Stop)]
+
+
+def asks(host: Host) -> bool:
+    return isinstance(host.screen, StopDialog)
+
+
+def steps(step: int) -> StepsTaken:
+    return StepsTaken(step, 14, step * 0.02, (1.0,), (1.0,), (1.0,), 1.0, 0.0)
+
+
+@pytest.mark.parametrize(
+    ("keys", "expected"),
+    [
+        (["s"], [True]),
+        (["k"], [False]),
+        (["escape"], []),
+        (["enter"], [True]),
+        (["down", "enter"], [False]),
+        (["down", "down", "enter"], []),
+        (["ctrl+c", "ctrl+c", "ctrl+c", "escape"], []),
+        (["p", "q", "x", "escape"], []),
+    ],
+)
+def test_each_key_gives_its_answer(keys: list[str], expected: list[bool]) -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("s")
+        assert asks(host)
+        await pilot.press(*keys)
+        await pilot.pause()
+        assert host.screen is host.running
+        assert stops(host) == expected
+        assert host.running.leaving is False
+
+    drive(play, *some_events())
+
+
+def test_ctrl_c_in_the_dialog_answers_nothing() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("s", "ctrl+c", "ctrl+c")
+        assert asks(host)
+        assert stops(host) == []
+
+    drive(play, *some_events())
+
+
+def test_a_click_answers() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("s")
+        await pilot.click(OptionList, offset=(6, 1))
+        await pilot.pause()
+        assert stops(host) == [False]
+
+    drive(play, *some_events())
+
+
+def test_the_answers_say_what_they_cost() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, steps(322))
+        await pilot.press("s")
+        assert "Stop digits-cnn-1122-2315?" in host.text
+        assert "resume later from step 322" in host.text
+        assert "last checkpoint: step 299; 23 steps, 0.5 s lost" in host.text
+
+    drive(play, *some_events())
+
+
+def test_the_costs_stay_true_while_the_dialog_is_open() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("s")
+        await host.happen(pilot, steps(340))
+        assert "resume later from step 340" in host.text
+        await host.happen(pilot, CheckpointSaved(340, "f.pt", 1, 0.1, False))
+        assert "nothing is lost: step 340 is saved" in host.text
+
+    drive(play, *some_events())
+
+
+def test_a_paused_run_has_nothing_to_lose() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, *a_pause(300))
+        await pilot.press("s")
+        assert "nothing is lost: step 300 is saved" in host.text
+
+    drive(play, *some_events())
+
+
+def test_costs_are_honest_without_a_checkpoint_and_after_a_failed_save() -> None:
+    latest, safety = Latest(step=5), Safety(now_s=1.5)
+    assert costs(latest, safety)["discard"] == "no checkpoint yet: all is lost (5 steps, 1.5 s)"
+    safety.add(SaveFailed(5, "disk full"))
+    assert "the last save FAILED" in costs(latest, safety)["save"]
+    assert costs(Latest(), Safety())["discard"] == "nothing is lost"
+
+
+def test_the_dialog_goes_away_when_the_run_ends_by_itself() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("s")
+        await host.happen(pilot, an_ending())
+        await pilot.pause()
+        assert host.screen is host.running
+        assert stops(host) == []
+        assert "finished" in host.text.splitlines()[0]
+
+    drive(play, *some_events(460))
+
+
+def test_a_stop_is_seen_at_once_and_not_asked_for_twice() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("s", "s")
+        await pilot.pause()
+        assert "· stopping" in host.text.splitlines()[0]
+        assert host.log_lines[-1] == "stop, saving: asked for"
+        await pilot.press("s")
+        assert host.screen is host.running
+        assert host.told == ["it is stopping already"]
+
+    drive(play, *some_events())
+
+
+def test_after_a_refused_stop_it_can_be_asked_again() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("s", "s")
+        await host.happen(pilot, CommandApplied(300, "id", "stop", "you", "not now"))
+        await pilot.press("s")
+        assert asks(host)
+
+    drive(play, *some_events())
+
+
+@pytest.mark.parametrize("key", ["s", "k"])
+def test_leaving_waits_for_the_end_of_the_run(key: str) -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        host.running.ask_to_stop(then_leave=True)
+        await pilot.pause()
+        assert "leaving stops it" in host.text
+        await pilot.press(key)
+        await pilot.pause()
+        assert host.got == []
+        await host.happen(pilot, an_ending())
+        assert [type(message) for message in host.got] == [RunScreen.Leave]
+
+    drive(play, *some_events())
+
+
+def test_keeping_the_run_keeps_the_app() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        host.running.ask_to_stop(then_leave=True)
+        await pilot.pause()
+        await pilot.press("escape")
+        await host.happen(pilot, an_ending())
+        assert host.got == []
+        assert "finished" in host.text
+
+    drive(play, *some_events())
+
+
+def test_leaving_while_it_stops_already_needs_no_second_answer() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("s", "s")
+        host.running.ask_to_stop(then_leave=True)
+        await host.happen(pilot, an_ending())
+        assert [type(message) for message in host.got] == [RunScreen.Leave]
+
+    drive(play, *some_events())
+
+
+def test_a_run_that_has_ended_is_left_at_once() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, an_ending())
+        host.running.ask_to_stop(then_leave=True)
+        await pilot.pause()
+        assert [type(message) for message in host.got] == [RunScreen.Leave]
+
+    drive(play, *some_events(460))

@@ -1,0 +1,107 @@
+"""A real run in the app, from composing to the test result: the real thread, the real disk."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from textual.pilot import Pilot
+
+from tui_trainer.config.preferences import Preferences
+from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.sessions.loader import Loader
+from tui_trainer.ui.app import TrainerApp
+from tui_trainer.ui.opening import Asked, Composing, assemble
+from tui_trainer.ui.running import Live
+from tui_trainer.ui.screens.run import RunScreen
+from tui_trainer.ui.terminal import Terminal
+
+PATIENCE_S = 60.0
+
+
+async def until(true: Callable[[], bool]) -> None:
+    """Wait for something that a thread brings about."""
+    end = asyncio.get_running_loop().time() + PATIENCE_S
+    while not true():
+        assert asyncio.get_running_loop().time() < end, "it did not become true in time"
+        await asyncio.sleep(0.05)
+
+
+def opened(runs: Path, live: Live, loader: Loader, *overrides: str) -> TrainerApp:
+    from tui_trainer.config.overrides import parse_overrides
+
+    library = PresetLibrary([builtin_dir()])
+    asked = Asked(library, runs, Preferences(fps=10.0), ["tui-trainer"])
+    begin = Composing("penguins-mlp", parse_overrides(overrides))
+    return assemble(asked, begin, Terminal(), live, loader, [])
+
+
+def state(app: TrainerApp) -> str:
+    session = app.live.session
+    return session.latest.state if session is not None else ""
+
+
+def test_from_compose_over_pause_edit_and_save_to_the_test_result(tmp_path: Path) -> None:
+    live, loader = Live(), Loader()
+    app = opened(tmp_path, live, loader, "training.epochs=3000", "logging.every_seconds=0.01")
+
+    async def script(pilot: Pilot[int]) -> None:
+        await until(lambda: loader.stage == "")
+        await pilot.press("f5")
+        await until(lambda: isinstance(app.screen, RunScreen) and state(app) == "running")
+        await pilot.press("p")
+        await until(lambda: state(app) == "paused")
+        paused_at = app.live.session.latest.step  # type: ignore[union-attr]
+        assert app.live.session.latest.saved_step == paused_at  # type: ignore[union-attr]
+        await pilot.press("v")
+        await pilot.press("p")
+        await until(lambda: state(app) == "running")
+        await pilot.press("e")
+        await pilot.pause()
+        await pilot.press("escape")
+        await pilot.press("ctrl+s")
+        await until(lambda: app.live.session.latest.saved_step > paused_at)  # type: ignore
+        await pilot.press("s")
+        await pilot.pause()
+        await pilot.press("s")
+        await until(lambda: not live.alive)
+        await until(lambda: state(app) == "stopped")
+
+    async def run() -> None:
+        async with app.run_test(size=(80, 24)) as pilot:
+            await script(pilot)
+
+    asyncio.run(run())
+    assert live.session is not None
+    live.session.join()
+    loader.close()
+    (path,) = tmp_path.iterdir()
+    events = [json.loads(line) for line in RunDirectory(path).events.read_text().splitlines()]
+    applied = [e["command"] for e in events if e["event"] == "command_applied"]
+    assert applied == ["pause", "validate", "resume", "save", "stop"]
+    assert events[-1]["state"] == "stopped"
+
+
+def test_a_short_run_ends_with_its_test_beside_the_baselines(tmp_path: Path) -> None:
+    live, loader = Live(), Loader()
+    app = opened(tmp_path, live, loader, "training.epochs=20")
+
+    async def run() -> None:
+        async with app.run_test(size=(120, 40)) as pilot:
+            await until(lambda: loader.stage == "")
+            await pilot.press("f5")
+            await until(lambda: state(app) == "finished")
+            await pilot.pause(0.5)
+            shown = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+            assert "majority class" in shown
+            assert "accuracy" in shown
+            await pilot.press("q")
+
+    asyncio.run(run())
+    assert live.session is not None
+    live.session.join()
+    loader.close()
+    assert live.exit_code == 0

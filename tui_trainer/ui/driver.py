@@ -1,0 +1,191 @@
+"""`TerminalDriver`: Textual's driver for Linux on a `Terminal`, which never holds up the app.
+
+Layer: ui. Textual's own writer blocks the event loop when nobody reads the terminal; here frames
+are dropped instead, and when the terminal takes bytes again the whole screen is painted anew.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import select
+import sys
+import threading
+from codecs import getincrementaldecoder
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual._xterm_parser import XTermParser
+from textual.drivers.linux_driver import LinuxDriver
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+    from tui_trainer.ui.terminal import Terminal
+
+MOST_WAITING = 2**18
+"""Bytes that wait to be written; what comes on top is dropped: a few frames."""
+PATIENCE_S = 1.0
+_CHUNK = 2**13
+_LOOK_S = 0.1
+
+
+class Pen(threading.Thread):
+    """Writes to a descriptor in its own thread; `write` never blocks, also in a signal handler."""
+
+    def __init__(self, fileno: int, encoding: str) -> None:
+        # A daemon: it may be inside a write that never returns, which holds no lock of Python.
+        super().__init__(name="terminal-output", daemon=True)
+        self._fileno = fileno
+        self._encoding = encoding
+        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
+        self._accepted = 0
+        self._written = 0
+        self._given_up = False
+        self.dropping = False
+        self.failed = threading.Event()
+        """Set when a write has failed: nobody is there any more."""
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that have not been taken yet."""
+        return self._accepted - self._written
+
+    def write(self, text: str, *, droppable: bool) -> None:
+        """Have it written, or drop it where too much waits."""
+        if droppable and (self.dropping or self.waiting > MOST_WAITING):
+            self.dropping = True
+            return
+        data = text.encode(self._encoding, "replace")
+        self._accepted += len(data)
+        self._queue.put(data)
+
+    def finish(self, patience_s: float) -> bool:
+        """Write what waits and end; False where the terminal does not take it in that time."""
+        self._queue.put(None)
+        self.join(patience_s)
+        self._given_up = self.is_alive()
+        return not self._given_up
+
+    def run(self) -> None:
+        while (data := self._queue.get()) is not None:
+            for start in range(0, len(data), _CHUNK):
+                if not self.failed.is_set() and not self._given_up:
+                    self._write(data[start : start + _CHUNK])
+            self._written += len(data)
+
+    def _write(self, data: bytes) -> None:
+        while data and not self._given_up:
+            try:
+                data = data[os.write(self._fileno, data) :]
+            except BlockingIOError:
+                select.select([], [self._fileno], [], _LOOK_S)
+            except OSError:
+                # Nobody reads any more; go on emptying the queue.
+                self.failed.set()
+                return
+
+
+class TerminalDriver(LinuxDriver):
+    """The subclass for an app is made by `Terminal.driver_class`."""
+
+    terminal: ClassVar[Terminal]
+
+    def __init__(
+        self,
+        app: App[Any],
+        *,
+        debug: bool = False,
+        mouse: bool = True,
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        self.fileno = self.terminal.fileno
+        self.input_tty = True
+        self._pen: Pen | None = None
+        self._shown = False
+        self._size = size or self._get_terminal_size()
+        # Prints go to the descriptors, which are caught, and not through messages of the app.
+        for name, stream in (("stdout", sys.__stdout__), ("stderr", sys.__stderr__)):
+            setattr(app, f"_capture_{name}", stream)
+        self.terminal.driver = self
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        try:
+            width, height = os.get_terminal_size(self.fileno)
+        except OSError:
+            return 80, 24
+        return width or 80, height or 24
+
+    @property
+    def dropping(self) -> bool:
+        """Whether nobody reads the terminal, so that frames are not written."""
+        return self._pen is not None and self._pen.dropping
+
+    def leave(self, code: int) -> None:
+        """End the app with a result, from whichever thread."""
+        # The loop may have been closed in between.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._app.exit, code, code)
+
+    def write(self, data: str) -> None:
+        pen = self._pen
+        if pen is None:
+            return
+        was_dropping = pen.dropping
+        pen.write(data, droppable=self._shown)
+        if pen.dropping and not was_dropping:
+            self._loop.call_later(_LOOK_S, self._repaint_when_read)
+
+    def _repaint_when_read(self) -> None:
+        """Paint everything once the terminal has taken all that waited."""
+        pen = self._pen
+        if pen is None or not self._shown or self.terminal.gone.is_set():
+            return
+        if pen.waiting and not pen.failed.is_set():
+            self._loop.call_later(_LOOK_S, self._repaint_when_read)
+            return
+        pen.dropping = False
+        self._app.refresh()
+
+    def start_application_mode(self) -> None:
+        self._pen = Pen(self.fileno, self.terminal.encoding)
+        self._pen.start()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        self._shown = True
+
+    def stop_application_mode(self) -> None:
+        self._shown = False
+        super().stop_application_mode()
+
+    def close(self) -> None:
+        super().close()
+        # The traceback is told by who runs the app; this one would show every local variable.
+        self._app._exit_renderables.clear()
+        if self._pen is None:
+            return
+        if not self._pen.finish(PATIENCE_S):
+            self._pen.join(PATIENCE_S)
+            self.terminal.restore_at_once()
+        self._pen = None
+
+    def _run_input_thread(self) -> None:
+        """Read keys until the end; a terminal that is gone is no error and is not asked again."""
+        parser = XTermParser(self._debug)
+        # Bytes that are no text, as of a paste in another encoding, must not end the app.
+        decode = getincrementaldecoder("utf-8")("replace").decode
+        while not self.exit_event.is_set():
+            if select.select([self.fileno], [], [], _LOOK_S)[0]:
+                try:
+                    data = os.read(self.fileno, 4096)
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    data = b""
+                if not data:
+                    self.terminal.gone.set()
+                    return
+                for message in parser.feed(decode(data)):
+                    self.process_message(message)
+            for message in parser.tick():
+                self.process_message(message)

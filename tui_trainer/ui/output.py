@@ -1,0 +1,183 @@
+"""`Output`: what programs print while the app owns the screen, kept in `output.log` and shown.
+
+Layer: ui, without textual. Descriptors 1 and 2 point at a file in memory and not at a pipe: a pipe
+is full at some time, and code in C that prints with the interpreter's lock held would then wait
+for ever for a reader that needs that lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import tempfile
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from tui_trainer.config.text import clean
+
+FILE_LIMIT = 16 * 2**20
+"""Bytes that one app puts into output.log files, and that it holds before it forgets them."""
+KEPT_LINES = 1_000
+SHOWN_AT_ONCE = 200
+LINE_LIMIT = 500
+LOOK_S = 0.25
+_CHUNK = 2**16
+
+_ESCAPES = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)|[@-Z\\-_])")
+
+Listener = Callable[[Sequence[str]], None]
+
+
+class Output:
+    """Reads the spool that `fileno` names, and passes its lines on.
+
+    Listeners are called in the thread of the output, with cleaned lines.
+    """
+
+    def __init__(self) -> None:
+        self.fileno = _open_spool()
+        self._listeners: list[Listener] = []
+        self._read_to = 0
+        self._rest = b""
+        self._waiting: deque[bytes] = deque(maxlen=KEPT_LINES)
+        self._shown: deque[str] = deque(maxlen=KEPT_LINES)
+        self._path: Path | None = None
+        self._written = 0
+        self._lock = threading.Lock()
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="output", daemon=True)
+
+    @property
+    def path(self) -> Path | None:
+        """The file that lines go to now."""
+        return self._path
+
+    def start(self) -> None:
+        """Begin to read."""
+        self._thread.start()
+
+    def subscribe(self, listener: Listener) -> Callable[[], None]:
+        """Pass lines on from now on, and those printed so far at once; call the result to end."""
+        with self._lock:
+            self._listeners.append(listener)
+            before = list(self._shown)
+        if before:
+            listener(before)
+
+        def end() -> None:
+            with self._lock, contextlib.suppress(ValueError):
+                self._listeners.remove(listener)
+
+        return end
+
+    def to(self, path: Path | None) -> None:
+        """Append to this file from now on, and what no file has got yet; None: to no file.
+
+        A file that cannot be written is done without: the run must not end for its prints.
+        """
+        self.look()
+        with self._lock:
+            self._path = path
+            if path is not None:
+                self._append(list(self._waiting))
+                self._waiting.clear()
+
+    def note(self, text: str) -> None:
+        """Add lines of our own, as if they had been printed."""
+        with contextlib.suppress(OSError):
+            os.write(self.fileno, text.encode("utf-8", "replace") + b"\n")
+
+    def look(self) -> None:
+        """Read what has been printed since the last time."""
+        with self._lock:
+            lines = self._new_lines()
+            if self._path is not None:
+                self._append(lines)
+            else:
+                self._waiting += lines
+            shown = _shown(lines)
+            self._shown += shown
+            listeners = list(self._listeners) if shown else []
+        for listener in listeners:
+            listener(shown)
+
+    def close(self) -> list[str]:
+        """End; returns the lines that no file has got, cleaned."""
+        self._over.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+        with contextlib.suppress(OSError):
+            if os.pread(self.fileno, 1, os.fstat(self.fileno).st_size - 1) != b"\n":
+                os.write(self.fileno, b"\n")
+        self.look()
+        os.close(self.fileno)
+        return [_readable(line) for line in self._waiting]
+
+    def _watch(self) -> None:
+        while not self._over.wait(LOOK_S):
+            self.look()
+
+    def _new_lines(self) -> list[bytes]:
+        """Whole lines; what comes after the last line break waits for its end."""
+        try:
+            if os.fstat(self.fileno).st_size <= self._read_to:
+                return []
+            parts = [self._rest]
+            while part := os.pread(self.fileno, _CHUNK, self._read_to):
+                self._read_to += len(part)
+                parts.append(part)
+            if self._read_to > FILE_LIMIT:
+                # Only who prints that much can lose a line between the last read and this.
+                os.ftruncate(self.fileno, 0)
+                self._read_to = 0
+        except OSError:
+            return []
+        *lines, self._rest = b"".join(parts).split(b"\n")
+        if len(self._rest) > _CHUNK:
+            lines.append(self._rest)
+            self._rest = b""
+        return lines
+
+    def _append(self, lines: Sequence[bytes]) -> None:
+        if not lines or self._path is None or self._written > FILE_LIMIT:
+            return
+        data = b"\n".join(lines) + b"\n"
+        if self._written + len(data) > FILE_LIMIT:
+            data = data[: max(FILE_LIMIT - self._written, 0)] + b"\n(more was printed, not kept)\n"
+            self._written = FILE_LIMIT + 1
+        self._written += len(data)
+        try:
+            with self._path.open("ab") as file:
+                file.write(data)
+        except OSError:
+            self._written = FILE_LIMIT + 1
+
+
+def _open_spool() -> int:
+    if hasattr(os, "memfd_create"):
+        spool = os.memfd_create("tui-trainer-output", os.MFD_CLOEXEC)
+    else:
+        with tempfile.TemporaryFile() as file:
+            spool = os.dup(file.fileno())
+    # Several descriptors and processes write to it: each at its end.
+    fcntl.fcntl(spool, fcntl.F_SETFL, fcntl.fcntl(spool, fcntl.F_GETFL) | os.O_APPEND)
+    return spool
+
+
+def _shown(lines: Sequence[bytes]) -> list[str]:
+    """The last lines for the screen; a flood is told of in a line."""
+    left_out = len(lines) - SHOWN_AT_ONCE
+    shown = [_readable(line) for line in lines[-SHOWN_AT_ONCE:]]
+    if left_out > 0:
+        shown.insert(0, f"({left_out:,} lines left out here)")
+    return shown
+
+
+def _readable(line: bytes) -> str:
+    """A line without colours; of a progress bar that was drawn over, the last state."""
+    states = [part for part in _ESCAPES.sub(b"", line[-_CHUNK:]).split(b"\r") if part.strip()]
+    return clean(states[-1].decode("utf-8", "replace"), LINE_LIMIT) if states else ""

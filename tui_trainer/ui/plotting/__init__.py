@@ -1,0 +1,1 @@
+"""From curves to the cells of a terminal: plotext, and what surrounds it."""

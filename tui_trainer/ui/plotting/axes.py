@@ -1,0 +1,129 @@
+"""Axes: limits that seldom move, and few round ticks.
+
+Layer: ui. Limits are rounded outwards, so that a plot of a growing run changes at its edge only,
+and a refresh sends a few cells instead of the whole picture.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from tui_trainer.ui.plotting.ticks import Tick, log_ticks, nice, number_ticks, time_ticks
+
+AxisKind = Literal["linear", "log", "integer", "time"]
+
+LARGEST = 1e300
+"""Beyond it differences are no longer finite."""
+FINEST = 1e-9
+"""A span smaller than this share of its values is drawn as if there was none."""
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """Limits and kind. `low` < `high`, both finite; above 0 on a log axis."""
+
+    low: float = 0.0
+    high: float = 1.0
+    kind: AxisKind = "linear"
+
+    def share(self, value: float) -> float:
+        """0 at `low`, 1 at `high`; -1 to 2 for what lies outside, so that lines leave steeply."""
+        return self.shares((value,))[0]
+
+    def shares(self, values: Iterable[float]) -> list[float]:
+        """The share of each value."""
+        low, high = self._ends()
+        span = high - low
+        if self.kind == "log":
+            values = (_log(value) for value in values)
+        return [min(max((value - low) / span, -1.0), 2.0) for value in values]
+
+    def value(self, share: float) -> float:
+        """The value at a share of the axis."""
+        low, high = self._ends()
+        at = low + share * (high - low)
+        return float(10**at) if self.kind == "log" else at
+
+    def shows(self, value: float) -> bool:
+        """Whether a value can be drawn on this axis, within its limits or not."""
+        return math.isfinite(value) and (value > 0 or self.kind != "log")
+
+    def ticks(self, most: int) -> list[Tick]:
+        """At most about so many ticks, within the limits."""
+        if most < 1:
+            return []
+        if self.kind == "log":
+            found = log_ticks(self.low, self.high, most)
+        elif self.kind == "time":
+            found = time_ticks(self.low, self.high, most)
+        else:
+            found = number_ticks(self.low, self.high, most, whole=self.kind == "integer")
+        return [tick for tick in found if 0 <= self.share(tick.value) <= 1]
+
+    def _ends(self) -> tuple[float, float]:
+        return (_log(self.low), _log(self.high)) if self.kind == "log" else (self.low, self.high)
+
+
+def _log(value: float) -> float:
+    return math.log10(max(value, 1e-300))
+
+
+def y_axis(values: Iterable[float], *, log: bool, within: float = 1.0) -> Axis:
+    """The axis for these values, of which only the middle share `within` need be inside."""
+    shown = sorted(
+        min(max(v, -LARGEST), LARGEST)
+        for v in values
+        if math.isfinite(v) and (v >= 1 / LARGEST or not log)
+    )
+    if not shown:
+        return Axis(0.1, 1.0, "log") if log else Axis()
+    low, high = _middle(shown, within)
+    if log:
+        low, high = _rounded(math.log10(low), math.log10(high))
+        return Axis(10 ** max(low, -300.0), 10 ** min(high, 300.0), "log")
+    return Axis(*_rounded(low, high))
+
+
+def x_axis(low: float, high: float, kind: AxisKind) -> Axis:
+    """The axis of steps, epochs or seconds over the span of a run."""
+    low, high = (
+        0.0 if math.isnan(end) else min(max(end, -LARGEST), LARGEST) for end in (low, high)
+    )
+    size = max(abs(low), abs(high))
+    if not high - low > max(size * FINEST, 1 / LARGEST):
+        return Axis(low, low + max(1.0, size / 10), kind)
+    unit = nice((high - low) / 20)
+    if kind == "integer":
+        unit = max(unit, 1.0)
+    # The window of the newest steps moves all the time; its left end is worth no blank cells.
+    start = 0.0 if low <= (high - low) / 10 and low >= 0 else low
+    return Axis(start, max(math.ceil(high / unit) * unit, high), kind)
+
+
+def _middle(ordered: Sequence[float], within: float) -> tuple[float, float]:
+    """The limits of the middle share, and a tenth more on both sides where values are cut."""
+    low, high = ordered[0], ordered[-1]
+    if within < 1 and len(ordered) > 2:
+        aside = (1 - within) / 2 * (len(ordered) - 1)
+        inner_low, inner_high = (
+            ordered[math.ceil(aside)],
+            ordered[math.floor(len(ordered) - 1 - aside)],
+        )
+        more = (inner_high - inner_low) / 10
+        low, high = max(low, inner_low - more), min(high, inner_high + more)
+    return low, high
+
+
+def _rounded(low: float, high: float) -> tuple[float, float]:
+    """Outwards to a twentieth or so of the span; some room around a constant."""
+    size = max(abs(low), abs(high))
+    if high - low <= max(size * FINEST, 1 / LARGEST):
+        room = size / 10 if size > 10 / LARGEST else 1.0
+        return low - room, high + room
+    unit = nice((high - low) / 20)
+    if unit == 0:
+        return low, high
+    return math.floor(low / unit) * unit, math.ceil(high / unit) * unit

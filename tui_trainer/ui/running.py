@@ -1,0 +1,253 @@
+"""`run_app`: the app in the terminal, the signals, and a run that outlives the app.
+
+Layer: ui, without textual at its top. The event loop is not asked: a thread beside it hands signals
+to the run and notices a hang-up, so that a frozen app cannot keep a run from being saved.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tui_trainer.config.errors import ExitCode
+from tui_trainer.config.text import clean
+from tui_trainer.runs.commands import Command, Stop
+from tui_trainer.runs.events import RunEnded
+from tui_trainer.sessions.session import Session
+from tui_trainer.sessions.signals import SignalDesk, leave_at_once
+from tui_trainer.ui.terminal import Terminal
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from textual.app import App
+
+LOOK_S = 0.1
+PATIENCE_S = 5.0
+"""What an app that was asked to end may take before the process ends without it."""
+SWITCH_S = 0.001
+"""With the interpreter's 5 ms, a plot beside a run in pure Python comes four times later."""
+HANG_UP_CODE = 128 + signal.SIGHUP
+_TEXTUALS_SIGNALS = (
+    *(signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH),
+    *(signal.SIGTTOU, signal.SIGTTIN),
+)
+
+
+class Run(Session, Protocol):
+    """A run whose thread is one of this process."""
+
+    def join(self) -> None:
+        """Wait until the thread has ended."""
+        ...
+
+
+class Live:
+    """The run in this process: `session` is set when one is launched, before it starts."""
+
+    def __init__(self) -> None:
+        self.session: Run | None = None
+        self.stopped_by: int | None = None
+        """The signal that ends the app, at once or after the run that it stops."""
+        self._reached_run = False
+
+    @property
+    def alive(self) -> bool:
+        return self.session is not None and not self.session.ended
+
+    def send(self, command: Command) -> None:
+        """Hand a command to the run, if one lives; a signal's stop is kept in mind."""
+        alive = self.alive
+        if isinstance(command, Stop) and command.signal is not None:
+            self.stopped_by = command.signal
+            self._reached_run = alive
+        if self.session is not None and alive:
+            self.session.send(command)
+
+    @property
+    def exit_code(self) -> int:
+        """The exit status: of the run, or of the signal that came where none lived."""
+        if self.stopped_by is not None and not self._reached_run:
+            return 128 + self.stopped_by
+        return ExitCode.OK if self.session is None else _exit_code(self.session)
+
+
+class Steward(threading.Thread):
+    """Hands over what signals asked for, and ends the app when there is a reason to."""
+
+    def __init__(self, terminal: Terminal, live: Live, desk: SignalDesk) -> None:
+        super().__init__(name="steward")
+        self.app_ended = threading.Event()
+        self.hung_up = False
+        """Set by the signal's handler, and when the terminal is gone."""
+        self._terminal = terminal
+        self._live = live
+        self._desk = desk
+        self._over = threading.Event()
+        self._asked_at_s: float | None = None
+
+    def run(self) -> None:
+        while not self._over.is_set():
+            if self._terminal.gone.is_set():
+                self._over.wait(LOOK_S)
+            else:
+                self._terminal.hung_up(LOOK_S)
+            self.hung_up |= self._terminal.gone.is_set()
+            self._desk.deliver()
+            code = self._reason_to_leave()
+            if code is not None and not self.app_ended.is_set():
+                self._end_app(code)
+
+    def finish(self) -> None:
+        """End the thread; what signals asked for until now is handed over."""
+        self._over.set()
+        self.join()
+        self._desk.deliver()
+
+    def _reason_to_leave(self) -> int | None:
+        if self._live.stopped_by is not None and not self._live.alive:
+            return self._live.exit_code
+        return HANG_UP_CODE if self.hung_up else None
+
+    def _end_app(self, code: int) -> None:
+        driver = self._terminal.driver
+        now_s = time.monotonic()
+        if self._asked_at_s is None:
+            if driver is not None:
+                driver.leave(code)
+                self._asked_at_s = now_s
+        elif now_s - self._asked_at_s > PATIENCE_S and not self._live.alive:
+            # The event loop is stuck, and what there was to save is saved.
+            self._terminal.restore_at_once()
+            self._terminal.output.look()
+            leave_at_once(code)
+
+
+def run_app(make_app: Callable[[Terminal, Live], App[int]], *, debug: bool = False) -> int:
+    """Run the app until its end, and a run that is left until its own; returns the exit status.
+
+    Called in the main thread, where both streams are terminals.
+    """
+    live = Live()
+    terminal = Terminal()
+
+    def leave(code: int) -> None:
+        terminal.restore_at_once()
+        leave_at_once(code)
+
+    def on_hang_up() -> None:
+        steward.hung_up = True
+
+    desk = SignalDesk(live, leave=leave, hung_up=on_hang_up)
+    steward = Steward(terminal, live, desk)
+    with desk, _signals_kept(), _switching(SWITCH_S):
+        with terminal:
+            steward.start()
+            try:
+                status = _run(make_app, terminal, live, steward, debug=debug)
+            finally:
+                steward.finish()
+        if terminal.unkept and not terminal.gone.is_set():
+            print("\n".join(terminal.unkept), file=sys.stderr)
+    return status
+
+
+def _run(
+    make_app: Callable[[Terminal, Live], App[int]],
+    terminal: Terminal,
+    live: Live,
+    steward: Steward,
+    *,
+    debug: bool,
+) -> int:
+    error: Exception | None = None
+    result: Any = None
+    try:
+        app = make_app(terminal, live)
+        try:
+            result = app.run()
+            error = app._exception
+        except Exception as raised:
+            error = raised
+    finally:
+        steward.app_ended.set()
+    if error is not None:
+        _tell(error, terminal, debug=debug)
+    if steward.hung_up:
+        terminal.gone.set()
+    elif live.alive:
+        terminal.say("tui-trainer: the run is stopped and saved; ctrl+c twice does not wait")
+        live.send(Stop(origin="the end of the app"))
+    hung_up = steward.hung_up
+    if live.session is not None and live.alive:
+        result, hung_up = None, False
+        _see_out(live.session)
+    return _status(live, result, failed=error is not None, hung_up=hung_up)
+
+
+def _status(live: Live, result: object, *, failed: bool, hung_up: bool) -> int:
+    if failed:
+        return ExitCode.FAILED
+    if live.stopped_by is not None:
+        return live.exit_code
+    if hung_up:
+        return HANG_UP_CODE
+    return result if isinstance(result, int) else live.exit_code
+
+
+def _exit_code(session: Session) -> int:
+    """What the last event of a run says; there is none where the thread died of an exit."""
+    events, _ = session.events(0)
+    ended = [event for event in events if isinstance(event, RunEnded)]
+    return ended[-1].exit_code if ended else ExitCode.FAILED
+
+
+def _see_out(run: Run) -> None:
+    """Wait for the end of a run in short pieces, so that signals get their turn."""
+    cursor = 0
+    while not run.ended:
+        _, cursor = run.events(cursor)
+        run.wait(LOOK_S)
+    run.join()
+
+
+def _tell(error: Exception, terminal: Terminal, *, debug: bool) -> None:
+    """One line for an error of the app, and the traceback where it can be read."""
+    text = clean(f"{type(error).__name__}: {error}", 400)
+    trace = "".join(traceback.format_exception(error))
+    if debug:
+        where = "its traceback is above"
+        terminal.say(clean(trace, 20_000, multiline=True))
+    elif terminal.output.path is not None:
+        where = f"its traceback is in {clean(str(terminal.output.path))}"
+        terminal.output.note(trace)
+    else:
+        where = "--debug shows the traceback"
+    terminal.say(f"tui-trainer: the app failed: {text}; this is a bug, {where}")
+
+
+@contextmanager
+def _signals_kept() -> Iterator[None]:
+    """Put back the handlers that Textual replaces and leaves."""
+    before = {number: signal.getsignal(number) for number in _TEXTUALS_SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _switching(interval_s: float) -> Iterator[None]:
+    before_s = sys.getswitchinterval()
+    sys.setswitchinterval(interval_s)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before_s)

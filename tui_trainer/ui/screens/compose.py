@@ -1,0 +1,279 @@
+"""`ComposeScreen`: choose presets, change settings, see what it would be, start.
+
+Layer: ui. The draft is the truth: lists, form, summary and command line show it, and every change
+goes through it. Nothing is measured while another screen is in front, so a run is left alone.
+"""
+
+from __future__ import annotations
+
+import platform
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.message import Message
+from textual.screen import Screen
+from textual.widget import Widget
+from textual.widgets import Footer, Static
+
+from tui_trainer.config.draft import Draft
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.text import clean
+from tui_trainer.ui.bindings import bindings_of
+from tui_trainer.ui.screens.compose_style import COMPOSE_CSS, HEIGHTS, WIDTHS
+from tui_trainer.ui.screens.details import DetailsScreen
+from tui_trainer.ui.screens.save_preset import SavePreset
+from tui_trainer.ui.services import Services
+from tui_trainer.ui.widgets.details import changes_line, everything_text
+from tui_trainer.ui.widgets.facts import free_text
+from tui_trainer.ui.widgets.form import Form
+from tui_trainer.ui.widgets.heading import Heading
+from tui_trainer.ui.widgets.launch_bar import LaunchBar
+from tui_trainer.ui.widgets.presets import PresetPane
+from tui_trainer.ui.widgets.schedule import ScheduleSketch
+from tui_trainer.ui.widgets.search import SearchBar
+from tui_trainer.ui.widgets.shelf import PresetShelf
+from tui_trainer.ui.widgets.summary import Summary
+
+TITLE = "tui-trainer · compose"
+FIELDS = "field"
+Severity = Literal["information", "warning", "error"]
+
+
+class ComposeScreen(Screen[None]):
+    """Composing an experiment, up to its start."""
+
+    ABOUT = (
+        "Choose an experiment, or a dataset, a model and an optimizer: arrows or j and k move, "
+        "enter chooses, tab goes on. Change what you like in the fields below, and start."
+    )
+    AUTO_FOCUS = "#experiment"
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings_of("compose"),
+        Binding("escape", "end_search", "End the search", show=False),
+    ]
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
+    DEFAULT_CSS = COMPOSE_CSS
+
+    @dataclass
+    class Launch(Message):
+        """The user wants this experiment to be trained; an empty name is the experiment's."""
+
+        experiment: Experiment
+        name: str
+
+    def __init__(self, services: Services, draft: Draft) -> None:
+        super().__init__()
+        self._services = services
+        self.draft = draft
+        self._searched = ""
+        """What is searched now: a kind of preset, the fields, or nothing."""
+        self._is_launching = False
+
+    def compose(self) -> ComposeResult:
+        yield Heading(TITLE, platform.node())
+        yield Static(id="changes", markup=False)
+        yield PresetShelf(self._services.library, self.draft)
+        yield SearchBar()
+        yield Form(self.draft)
+        with Horizontal(id="outcome"):
+            yield Summary(self._services)
+            yield ScheduleSketch()
+        yield LaunchBar()
+        yield Static(id="command", markup=False)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self._redraw()
+
+    # Screens in front of this one.
+
+    def on_screen_resume(self) -> None:
+        self._is_launching = False
+        self.query_one(Summary).go_on()
+
+    def on_screen_suspend(self) -> None:
+        self.query_one(Summary).rest()
+
+    def complain(self, text: str) -> None:
+        """Show why a run did not start; everything typed stays."""
+        self._is_launching = False
+        shown = Content(clean(text, 5000, multiline=True))
+        self.app.push_screen(DetailsScreen("It did not start", shown, is_error=True))
+
+    def take(self, draft: Draft) -> None:
+        """Show another draft in the place of this one."""
+        self.draft = draft
+        self._shelf.reread()
+        self._refill()
+
+    # What the parts report.
+
+    def on_preset_shelf_chosen(self, message: PresetShelf.Chosen) -> None:
+        self.draft.choose(message.kind, message.name)
+        self._refill()
+
+    def on_form_changed(self) -> None:
+        self._redraw()
+
+    def on_summary_measured(self) -> None:
+        self._sketch()
+
+    def on_summary_device_seen(self, message: Summary.DeviceSeen) -> None:
+        device = "" if message.device is None else f"  {free_text(message.device)}"
+        self.query_one(Heading).show(TITLE, f"{platform.node()}{device}")
+
+    def on_launch_bar_pressed(self) -> None:
+        self.action_start()
+
+    # Search.
+
+    def action_search(self) -> None:
+        """Search in the list or in the fields, wherever the focus is."""
+        target = FIELDS if self.query_one(Form).has_focus_within else self._shelf.kind
+        if self._searched != target:
+            self.action_end_search()
+        self._searched = target
+        self.add_class("-searching")
+        self.query_one(SearchBar).open(f"search in the {target}s")
+
+    def on_search_bar_searched(self, message: SearchBar.Searched) -> None:
+        self._filter(message.text)
+
+    def on_search_bar_left(self, message: SearchBar.Left) -> None:
+        if message.text:
+            self._focus_searched()
+        else:
+            self.action_end_search()
+
+    def action_end_search(self) -> None:
+        """Show everything again."""
+        if self._searched:
+            self._filter("")
+            self._focus_searched()
+            self._searched = ""
+            self.query_one(SearchBar).close()
+            self.remove_class("-searching")
+
+    def _filter(self, text: str) -> None:
+        if self._searched == FIELDS:
+            self.query_one(Form).filter(text)
+        elif self._searched:
+            self._shelf.pane_of(self._searched).filter(text)
+
+    def _focus_searched(self) -> None:
+        in_fields = self._searched == FIELDS
+        self._enter(self.query_one(Form) if in_fields else self._shelf.pane_of(self._searched))
+
+    # Actions.
+
+    def action_start(self) -> None:
+        """Start, or go to the first setting that is in the way."""
+        problems, experiment = self.draft.problems, self.draft.experiment
+        if problems or experiment is None:
+            self.query_one(Form).focus_first_problem()
+            key, text = next(iter(problems.items()), ("experiment", "it cannot be put together"))
+            need = "setting needs" if len(problems) == 1 else "settings need"
+            self._say(f"{len(problems)} {need} attention: {key}: {text}", "error")
+        elif not self._is_launching:
+            self._is_launching = True
+            self.post_message(self.Launch(experiment, self.query_one(LaunchBar).run_name))
+
+    def action_save_preset(self) -> None:
+        """Ask for a name, and save."""
+        self.app.push_screen(SavePreset(self.draft, self._services.preset_dir), self._saved)
+
+    def _saved(self, path: Path | None) -> None:
+        if path is None:
+            return
+        self._shelf.reread()
+        library = self._services.library
+        is_found = (
+            library.has("experiment", path.stem)
+            and library.find("experiment", path.stem).path.absolute() == path.absolute()
+        )
+        if is_found:
+            self.draft.choose_experiment(path.stem)
+        self._refill()
+        hidden = "" if is_found else "; presets are not looked for there: see --preset-dir"
+        self._say(f"saved as {path}{hidden}", "information" if is_found else "warning")
+
+    def action_reset_field(self) -> None:
+        """Take back the field, or what was chosen in the list that has the focus."""
+        pane = self.focused
+        if not isinstance(pane, PresetPane):
+            self.query_one(Form).reset_focused()
+        elif pane.kind != "experiment":
+            self.draft.reset(pane.kind)
+            self._refill()
+        else:
+            self._say("enter on the chosen experiment takes all changes back")
+
+    def action_copy_command(self) -> None:
+        """Copy the command line, through the terminal."""
+        command = self.draft.command()
+        self.app.copy_to_clipboard(command)
+        self._say(f"copied: {command}")
+
+    def action_details(self) -> None:
+        """Everything about the preset under the cursor, the changes, the layers, the devices."""
+        entry = self._shelf.pane.pointed
+        title = f"{self._shelf.kind} {entry.name}" if entry is not None else "details"
+        text = everything_text(entry, self.draft, self.query_one(Summary).texts())
+        self.app.push_screen(DetailsScreen(title, text))
+
+    def action_next_pane(self) -> None:
+        """Go to the next list, the fields, the name, the start."""
+        panes: list[Widget] = [*self._shelf.panes, self.query_one(Form)]
+        panes += [self.query_one("#run-name"), self.query_one("#start")]
+        here = next((n for n, pane in enumerate(panes) if pane.has_focus_within), -1)
+        order = panes[here + 1 :] + panes[: here + 1]
+        next(filter(self._enter, order), None)
+
+    def _enter(self, pane: Widget) -> bool:
+        """Focus a pane, or the first of what is in it; whether there was anything."""
+        found = (w for w in self.focus_chain if w is pane or pane in w.ancestors)
+        if (first := next(found, None)) is not None:
+            first.focus()
+        return first is not None
+
+    # Showing.
+
+    @property
+    def _shelf(self) -> PresetShelf:
+        return self.query_one(PresetShelf)
+
+    def _refill(self) -> None:
+        """Show a draft whose fields are others now."""
+        self.query_one(Form).show(self.draft)
+        self._redraw()
+
+    def _redraw(self) -> None:
+        """Show the draft everywhere but in the form, which has it already."""
+        self._shelf.show(self.draft)
+        changes = self.draft.changes
+        base = (clean(self.draft.base, 60), "bold")
+        state = f"  modified: {changes_line(changes)}" if changes else "  as the preset has it"
+        self._put("#changes", Content.assemble("Experiment ", base, (state, "$foreground-muted")))
+        command = clean(self.draft.command(), 2000)
+        self._put("#command", Content.assemble(("$ ", "$foreground-muted"), command))
+        self.query_one(Summary).measure(self.draft.experiment)
+        self._sketch()
+
+    def _sketch(self) -> None:
+        preview = self.query_one(Summary).preview
+        steps = preview.steps_per_epoch if preview is not None else None
+        self.query_one(ScheduleSketch).show(self.draft.experiment, steps)
+
+    def _put(self, selector: str, content: Content) -> None:
+        line = self.query_one(selector, Static)
+        if line.content != content:
+            line.update(content, layout=False)
+
+    def _say(self, text: str, severity: Severity = "information") -> None:
+        self.app.notify(clean(text, 1000, multiline=True), severity=severity, markup=False)

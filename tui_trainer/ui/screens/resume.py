@@ -1,0 +1,108 @@
+"""`ResumeDialog`: how much longer a run that has ended is to be trained.
+
+Layer: ui. Returns the override that says so, or none where the limit stays; the limit asked for is
+the one that ended the run, or the run would end at once again.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.horizon import horizon
+from tui_trainer.config.overrides import Override
+from tui_trainer.sessions.session import Latest
+from tui_trainer.ui.screens.edit import checked, field_text
+
+_ASKS = {
+    "epochs": "epochs in all",
+    "max_steps": "steps in all",
+    "max_seconds": "seconds of training in all",
+}
+
+
+def limit_of(experiment: Experiment, latest: Latest) -> str:
+    """The limit that ends this run first: the name of a setting of `training`."""
+    training = experiment.training
+    if training.max_seconds is not None and latest.elapsed_s >= training.max_seconds:
+        return "max_seconds"
+    if training.epochs is None:
+        return "max_seconds" if training.max_steps is None else "max_steps"
+    if training.max_steps is None or not latest.steps_per_epoch:
+        return "epochs"
+    first = horizon(experiment, latest.steps_per_epoch)
+    return "max_steps" if training.max_steps == first else "epochs"
+
+
+class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
+    """Asks for the new limit: doubled where the old one was reached, else as it was."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Back")]
+    DEFAULT_CSS = """
+    ResumeDialog { align: center middle; }
+    ResumeDialog > VerticalScroll {
+        width: 60; max-width: 100%; height: auto; max-height: 100%;
+        border: round $primary; border-title-color: $text; border-subtitle-color: $foreground-muted;
+        background: $surface; padding: 0 1;
+    }
+    ResumeDialog Static { height: auto; min-height: 1; }
+    ResumeDialog #wrong { color: $text-error; }
+    """
+
+    def __init__(self, experiment: Experiment, latest: Latest) -> None:
+        super().__init__()
+        self._experiment = experiment
+        self._limit = limit_of(experiment, latest)
+        self._key = f"training.{self._limit}"
+        self._old = experiment.get(self._key)
+        self._step = latest.step
+        self._reached = latest.state == "finished"
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(can_focus=False) as box:
+            box.border_title = Content("Train on")
+            box.border_subtitle = Content("Enter resume   esc back")
+            yield Static(f"{self._key}: {_ASKS[self._limit]}; so far {self._old}", markup=False)
+            new = self._old * 2 if self._reached else self._old
+            yield Input(field_text(new), compact=True)
+            yield Static("", markup=False, id="wrong")
+
+    def on_mount(self) -> None:
+        self.query_one(Input).focus()
+
+    @on(Input.Changed)
+    def check(self, event: Input.Changed) -> None:
+        """Say at once what is wrong with the number."""
+        event.stop()
+        _, wrong = self._read(event.value)
+        self.query_one("#wrong", Static).update(Content(wrong))
+
+    @on(Input.Submitted)
+    def resume(self, event: Input.Submitted) -> None:
+        """Go on, if the number can be one."""
+        event.stop()
+        overrides, wrong = self._read(event.value)
+        if not wrong:
+            self.dismiss(overrides)
+
+    def action_close(self) -> None:
+        """Back to the results."""
+        self.dismiss(None)
+
+    def _read(self, text: str) -> tuple[tuple[Override, ...], str]:
+        value, wrong = checked(self._experiment, self._key, text)
+        if wrong:
+            return (), wrong
+        if value == self._old:
+            return (), "that is reached already" if self._reached else ""
+        if self._reached and value is not None and value < self._old:
+            return (), "that is less than it was"
+        return (Override("training", self._limit, value),), ""

@@ -1,0 +1,302 @@
+"""`RunScreen`: a run as it is trained, steered by keys.
+
+Layer: ui. It looks at its session a few times a second and draws what changed; it holds nothing of
+the run that the session does not tell again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.keys import actions_of
+from tui_trainer.config.overrides import Override
+from tui_trainer.config.text import clean
+from tui_trainer.runs.events import CommandApplied, Event, RunEnded
+from tui_trainer.sessions.session import Session
+from tui_trainer.sessions.usage import Usage
+from tui_trainer.ui.bindings import bindings_of
+from tui_trainer.ui.pace import Pace
+from tui_trainer.ui.screens.edit import EditDialog
+from tui_trainer.ui.screens.ending import Ending
+from tui_trainer.ui.screens.resume import ResumeDialog
+from tui_trainer.ui.screens.stop import Answer, StopDialog
+from tui_trainer.ui.services import Services
+from tui_trainer.ui.steering import Steering
+from tui_trainer.ui.widgets.heading import Heading
+from tui_trainer.ui.widgets.log import Entry, Level, Log, digest
+from tui_trainer.ui.widgets.numbers import Numbers, Safety
+from tui_trainer.ui.widgets.plots import Plots
+from tui_trainer.ui.widgets.progress import Progress
+from tui_trainer.ui.widgets.standing import Standing, plain_terminal
+
+WIDTHS = [(0, "-narrow"), (72, "-usual"), (110, "-wide")]
+HEIGHTS = [(0, "-flat"), (9, "-low"), (16, "-medium"), (30, "-tall"), (44, "-taller")]
+_PLOT_KEYS = [
+    Binding(it.keys, f"plot('{it.name}')", it.label, show=False, tooltip=it.text, id=it.id)
+    for it in actions_of("plot")
+]
+_OF_A_LIVE_RUN = frozenset({"pause", "offload", "stop", "save", "validate", "edit"})
+
+
+class RunScreen(Screen[None]):
+    """Watches a run and steers it; at its end shows what came of it."""
+
+    ABOUT = (
+        "A run. Training never waits for this screen: what is drawn here is looked up a few times "
+        "a second. Every key answers at once in the log; the run obeys at the next step."
+    )
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("run"), *_PLOT_KEYS]
+    CSS_PATH = "run.tcss"
+
+    class Leave(Message):
+        """The run was stopped in order to leave, and has ended."""
+
+    class NeverStarted(Message):
+        """The run failed before its first step: there is nothing to see here."""
+
+        def __init__(self, reason: str) -> None:
+            super().__init__()
+            self.reason = reason
+
+    class Resume(Message):
+        """The run in a directory is to go on, with these settings changed."""
+
+        def __init__(self, run_dir: str, overrides: Sequence[Override]) -> None:
+            super().__init__()
+            self.run_dir = run_dir
+            self.overrides = tuple(overrides)
+
+    class Again(Message):
+        """The experiment is to be run once more."""
+
+        def __init__(self, experiment: Experiment) -> None:
+            super().__init__()
+            self.experiment = experiment
+
+    class Compose(Message):
+        """The experiment is to be changed and run."""
+
+        def __init__(self, experiment: Experiment) -> None:
+            super().__init__()
+            self.experiment = experiment
+
+    def __init__(self, session: Session, services: Services) -> None:
+        super().__init__()
+        self.leaving = False
+        """Whether to leave as soon as the run has ended."""
+        self._session = session
+        self._preferences = services.preferences
+        self._pace = Pace(services.preferences.fps)
+        self._cursor = 0
+        self._usage: Usage | None = None
+        self._safety = Safety()
+        self._standing = Standing(plain=plain_terminal(services.preferences))
+        self._steering = Steering(session, self._standing, self._asked)
+        self._over = False
+
+    def compose(self) -> ComposeResult:
+        plain = self._standing.plain
+        yield Heading()
+        yield Progress(plain=plain)
+        with Horizontal(id="middle"):
+            yield Plots(self._preferences)
+            yield Ending()
+            yield Numbers(in_column=True, id="column")
+        yield Numbers(in_column=False, id="lines")
+        yield Log(plain=plain)
+        yield Footer(show_command_palette=False)
+
+    def on_mount(self) -> None:
+        self.query_one(Plots).focus()
+        self._show()
+        self._tick()
+
+    def _tick(self) -> None:
+        self._pace.begin()
+        self._look()
+        if not self._over:
+            self.set_timer(self._pace.settle_s, self._rest)
+
+    def _rest(self) -> None:
+        self.set_timer(self._pace.rest_s(), self._tick)
+
+    def _look(self) -> None:
+        fresh = self._session.refresh()
+        new, self._cursor = self._session.events(self._cursor)
+        if not fresh and not new and self._session.usage == self._usage:
+            return
+        self._usage = self._session.usage
+        for event in new:
+            self._take(event)
+        self.query_one(Log).add(digest(new))
+        self._show()
+        ending = self._session.latest.ending
+        if ending is not None and not self._over:
+            self._end(ending)
+
+    def _take(self, event: Event) -> None:
+        self._safety.add(event)
+        self._standing.add(event)
+        if isinstance(event, CommandApplied) and event.refused and event.origin == "you":
+            self._tell(f"{event.command}: {clean(event.refused)}", warn=True)
+            for dialog in self._dialogs:
+                if isinstance(dialog, EditDialog):
+                    dialog.refuse(event.id, event.refused)
+
+    def _show(self) -> None:
+        """Bring every part up to date; each paints only when it differs from what it shows."""
+        session = self._session
+        latest, usage, experiment = session.latest, session.usage, session.experiment
+        self._show_heading()
+        self.query_one(Progress).look(latest)
+        for numbers in self.query(Numbers):
+            numbers.look(latest, usage, experiment, self._safety)
+        self.query_one(Plots).look(session.history)
+        for dialog in self._dialogs:
+            dialog.look(latest, experiment)
+
+    @property
+    def _dialogs(self) -> list[StopDialog | EditDialog]:
+        stack = self.app.screen_stack
+        return [screen for screen in stack if isinstance(screen, StopDialog | EditDialog)]
+
+    def _end(self, ending: RunEnded) -> None:
+        self._over = True
+        latest = self._session.latest
+        if self.leaving:
+            self.post_message(self.Leave())
+        elif ending.state == "failed" and not latest.run:
+            self.post_message(self.NeverStarted(ending.reason))
+        self.query_one(Ending).tell(ending, latest, self._safety)
+        self._show_result(True)
+        self.refresh_bindings()
+
+    def _show_result(self, result: bool) -> None:
+        self.set_class(result, "-result")
+        self.remove_class("-full-log")
+        self.query_one(Ending if result else Plots).focus()
+
+    def say(self, text: str, level: Level = "note") -> None:
+        """Put what somebody printed into the log."""
+        self.query_one(Log).say(text, level)
+
+    def _tell(self, text: str, *, warn: bool = False) -> None:
+        self.notify(text, severity="warning" if warn else "information", markup=False, timeout=5)
+
+    def _show_heading(self) -> None:
+        latest, key = self._session.latest, "p"
+        if latest.state == "paused":
+            # A user's keymap may have moved it.
+            bound = self.active_bindings.items()
+            key = next((it for it, active in bound if active.binding.id == "run.pause"), key)
+        narrow = self.has_class("-narrow")
+        texts = self._standing.texts(latest, self._session.experiment, pause_key=key, narrow=narrow)
+        self.query_one(Heading).show(*texts)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._show_heading)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """After the end, what steers a live run is in the footer no more."""
+        return not (self._over and action in _OF_A_LIVE_RUN)
+
+    def on_key(self, event: events.Key) -> None:
+        """Say why a key that steers a live run does nothing after its end."""
+        bound = self._bindings.key_to_bindings.get(event.key, [])
+        if self._over and any(binding.action in _OF_A_LIVE_RUN for binding in bound):
+            event.stop()
+            self._tell(f"the run has ended: {self._session.latest.state}")
+
+    def _asked(self, what: str) -> None:
+        """Say at once what is on its way."""
+        self.query_one(Log).add([Entry(f"{what}: asked for")])
+        self._show()
+
+    def action_pause(self) -> None:
+        self._steering.pause_or_resume()
+
+    def action_offload(self) -> None:
+        self._steering.offload()
+
+    def action_save(self) -> None:
+        self._steering.save()
+
+    def action_validate(self) -> None:
+        self._steering.validate()
+
+    def action_edit(self) -> None:
+        experiment = self._session.experiment
+        if experiment is None:
+            self._tell("the run has not started yet")
+        else:
+            self.app.push_screen(EditDialog(experiment, self._steering.set))
+
+    def action_stop(self) -> None:
+        self.ask_to_stop(then_leave=False)
+
+    def ask_to_stop(self, then_leave: bool) -> None:
+        """Ask how to stop; with `then_leave`, `Leave` is posted once the run has ended."""
+        latest = self._session.latest
+        if latest.ended:
+            if then_leave:
+                self.post_message(self.Leave())
+        elif self._steering.is_stopping:
+            self.leaving |= then_leave
+            self._tell("it is stopping already" + (", and leaves then" if then_leave else ""))
+        elif not any(isinstance(dialog, StopDialog) for dialog in self._dialogs):
+            dialog = StopDialog(latest, self._safety, then_leave=then_leave)
+            self.app.push_screen(dialog, partial(self._stop, then_leave=then_leave))
+
+    def _stop(self, answer: Answer | None, *, then_leave: bool) -> None:
+        if answer in ("save", "discard") and not self._session.latest.ended:
+            self.leaving = then_leave
+            self._steering.stop(answer)
+
+    @on(Ending.Resume)
+    def _ask_how_long(self) -> None:
+        experiment, latest = self._session.experiment, self._session.latest
+        if experiment is None or not latest.run_dir or self._safety.step is None:
+            self._tell("there is no checkpoint to go on from", warn=True)
+        else:
+            self.app.push_screen(ResumeDialog(experiment, latest), self._resume)
+
+    def _resume(self, overrides: tuple[Override, ...] | None) -> None:
+        if overrides is not None:
+            self.post_message(self.Resume(self._session.latest.run_dir, overrides))
+
+    @on(Ending.Again)
+    @on(Ending.Compose)
+    def _take_experiment(self, message: Ending.Again | Ending.Compose) -> None:
+        wanted = self.Again if isinstance(message, Ending.Again) else self.Compose
+        if self._session.experiment is not None:
+            self.post_message(wanted(self._session.experiment))
+
+    @on(Ending.Plots)
+    def action_back(self) -> None:
+        """Close the whole log; after the end, change between the results and the plots."""
+        if self.has_class("-full-log"):
+            self.action_full_log()
+        elif self._over:
+            self._show_result(not self.has_class("-result"))
+
+    def action_full_log(self) -> None:
+        self.toggle_class("-full-log")
+        beneath = Ending if self.has_class("-result") else Plots
+        self.query_one(Log if self.has_class("-full-log") else beneath).focus()
+
+    async def action_plot(self, action: str) -> None:
+        """Have the plots do something, wherever the focus is."""
+        await self.app.run_action(action, self.query_one(Plots))

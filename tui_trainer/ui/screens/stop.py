@@ -1,0 +1,124 @@
+"""`StopDialog`: three honest ways to answer "stop?", each with what it costs.
+
+Layer: ui. It decides nothing: it returns a word, and the run screen sends the command. Ctrl-C in
+here keeps the dialog as it is, so that a key held down loses nothing.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.text import clean
+from tui_trainer.headless.printer import duration
+from tui_trainer.sessions.session import Latest
+from tui_trainer.ui.widgets.numbers import Safety, steps_text
+
+Answer = Literal["save", "discard", "keep"]
+_KEYS: dict[Answer, str] = {"save": "s", "discard": "k", "keep": "esc"}
+_LABELS: dict[Answer, str] = {
+    "save": "save and stop",
+    "discard": "stop without saving",
+    "keep": "keep training",
+}
+
+
+def costs(latest: Latest, safety: Safety) -> dict[Answer, str]:
+    """What each answer means for the work done so far."""
+    beyond = safety.steps_beyond(latest.step)
+    lost = f"{steps_text(beyond)}, {duration(safety.age_s)}"
+    if latest.step == 0 and safety.step is None:
+        return {"save": "nothing is trained yet", "discard": "nothing is lost", "keep": ""}
+    if safety.step is None:
+        discard = f"no checkpoint yet: all is lost ({lost})"
+    elif beyond:
+        discard = f"last checkpoint: step {safety.step:,}; {lost} lost"
+    else:
+        discard = f"nothing is lost: step {safety.step:,} is saved"
+    save = f"resume later from step {latest.step:,}"
+    if safety.failed:
+        save += "; the last save FAILED"
+    return {"save": save, "discard": discard, "keep": ""}
+
+
+class StopDialog(ModalScreen[Answer]):
+    """Asks how to stop; what is under the cursor at first loses nothing."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "answer('save')", "Save and stop"),
+        Binding("k", "answer('discard')", "Stop without saving"),
+        Binding("escape", "answer('keep')", "Keep training"),
+        Binding("ctrl+c", "nothing", show=False),
+    ]
+    DEFAULT_CSS = """
+    StopDialog { align: center middle; }
+    StopDialog > VerticalScroll {
+        width: 76; max-width: 100%; height: auto; max-height: 100%;
+        border: round $primary; border-title-color: $text; background: $surface; padding: 0 1;
+    }
+    StopDialog Static { height: auto; color: $foreground-muted; }
+    StopDialog OptionList {
+        height: auto; max-height: 100%; padding: 0; background: $surface;
+    }
+    StopDialog OptionList, StopDialog OptionList:focus { border: none; }
+    """
+
+    def __init__(self, latest: Latest, safety: Safety, *, then_leave: bool = False) -> None:
+        super().__init__()
+        self._latest = latest
+        self._safety = safety
+        self._then_leave = then_leave
+        self._shown: dict[Answer, str] = {}
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(can_focus=False) as box:
+            name = clean(self._latest.run, 60) or "the run"
+            box.border_title = Content(f"Stop {name}?")
+            if self._then_leave:
+                yield Static("It is still training, and leaving stops it.", markup=False)
+            self._shown = costs(self._latest, self._safety)
+            yield OptionList(
+                *(Option(_prompt(answer, cost), id=answer) for answer, cost in self._shown.items()),
+                markup=False,
+            )
+
+    def look(self, latest: Latest, experiment: Experiment | None) -> None:
+        """Say what the answers cost by now; goes away by itself when the run has ended."""
+        self._latest = latest
+        if not self.is_attached:
+            return
+        if latest.ended:
+            self.dismiss("keep")
+            return
+        now = costs(latest, self._safety)
+        options = self.query_one(OptionList)
+        for answer, cost in now.items():
+            if cost != self._shown.get(answer):
+                options.replace_option_prompt(answer, _prompt(answer, cost))
+        self._shown = now
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        for answer in _LABELS:
+            if event.option_id == answer:
+                self.dismiss(answer)
+
+    def action_answer(self, answer: Answer) -> None:
+        """Answer by a key."""
+        self.dismiss(answer)
+
+    def action_nothing(self) -> None:
+        """Take a key, and do nothing."""
+
+
+def _prompt(answer: Answer, cost: str) -> Content:
+    # No colours: they would be lost on the bar of the cursor.
+    return Content.assemble((f"{_KEYS[answer]:<4}", "bold"), f"{_LABELS[answer]:<20} {cost}")

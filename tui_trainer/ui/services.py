@@ -1,0 +1,66 @@
+"""`Services`: everything outside the app that screens use, so that a test can give them others.
+
+Layer: ui. Screens import no launcher, no workbench and no loader; they are handed this.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from tui_trainer.config.errors import TrainerError
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.overrides import Override
+from tui_trainer.config.preferences import Preferences
+from tui_trainer.config.presets import PresetLibrary
+from tui_trainer.sessions.inventory import DeviceState
+from tui_trainer.sessions.session import Session
+from tui_trainer.sessions.workbench import Preview
+
+
+class Workbench(Protocol):
+    """What composing finds out without a run. Slow: called through the loader."""
+
+    def preview(self, experiment: Experiment) -> Preview: ...
+
+    def devices(self) -> Sequence[DeviceState]: ...
+
+
+class Loader(Protocol):
+    """Work beside the screen, one piece after the other."""
+
+    @property
+    def stage(self) -> str:
+        """What it is busy with before it is of use, as `importing torch`; empty when ready."""
+        ...
+
+    def start(self, deliver: Callable[[Callable[[], None]], object]) -> None:
+        """Begin; `deliver` has a callable called in the UI thread."""
+        ...
+
+    def submit(
+        self, kind: str, work: Callable[[], Any], done: Callable[[Any | TrainerError], None]
+    ) -> None:
+        """Do `work` when its turn comes; `done` gets the result, or the error, in the UI thread.
+
+        Of pieces of one kind that wait, only the newest is done.
+        """
+        ...
+
+
+@dataclass
+class Services:
+    """What the app is run with."""
+
+    library: PresetLibrary
+    workbench: Workbench
+    loader: Loader
+    launch: Callable[[Experiment, str], Session]
+    """Starts a new run of an experiment under a name (empty: the experiment's)."""
+    resume: Callable[[Path, Sequence[Override]], Session]
+    """Goes on with the run in a directory; overrides are recorded as edits."""
+    preferences: Preferences = field(default_factory=Preferences)
+    preset_dir: Path = Path("presets")
+    """Where presets of one's own are saved."""

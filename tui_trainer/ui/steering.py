@@ -1,0 +1,69 @@
+"""`Steering`: from a key to the command, and to what is said about it at once.
+
+Layer: ui. What the run makes of a command is told by its events; here is only what was asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from tui_trainer.runs.commands import Command, Pause, Resume, Save, Set, Stop, Validate
+from tui_trainer.sessions.session import Session
+from tui_trainer.ui.screens.stop import Answer
+from tui_trainer.ui.widgets.log import value_text
+from tui_trainer.ui.widgets.standing import Standing
+
+
+class Steering:
+    """Sends the commands of a screen; `asked` is told what was asked for, in a few words."""
+
+    def __init__(self, session: Session, standing: Standing, asked: Callable[[str], None]) -> None:
+        self._session = session
+        self._standing = standing
+        self._asked = asked
+
+    @property
+    def is_pausing(self) -> bool:
+        """Whether the run is paused or about to be."""
+        return self._standing.is_pausing(self._session.latest)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the run was asked to stop."""
+        return self._standing.wish == "stopping" or self._session.latest.state == "stopping"
+
+    def pause_or_resume(self) -> None:
+        """Pause, or take a pause back."""
+        if self.is_pausing:
+            self._standing.wish = "resuming"
+            self._send(Resume(), "resume")
+        else:
+            self._standing.wish = "pausing"
+            self._send(Pause(), "pause")
+
+    def offload(self) -> None:
+        """Pause, and give the device's memory back meanwhile; refused in a pause."""
+        if not self.is_pausing:
+            self._standing.wish = "pausing"
+        self._send(Pause(offload=True), "pause, giving the device's memory back")
+
+    def save(self) -> None:
+        self._send(Save(), "checkpoint")
+
+    def validate(self) -> None:
+        self._send(Validate(), "validate")
+
+    def set(self, command: Set) -> None:
+        self._send(command, f"{command.key} = {value_text(command.value)}")
+
+    def stop(self, answer: Answer) -> None:
+        """Stop as the dialog was answered; nothing to do for `keep`."""
+        if answer == "keep":
+            return
+        self._standing.wish = "stopping"
+        said = "stop, saving" if answer == "save" else "stop without saving"
+        self._send(Stop(save=answer == "save"), said)
+
+    def _send(self, command: Command, said: str) -> None:
+        self._session.send(command)
+        self._asked(said)

@@ -1,0 +1,121 @@
+"""Texts of what an experiment would be, and of the device that it would run on.
+
+Layer: ui. Pure functions: a preview or a device goes in, lines of text come out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from tui_trainer.config.text import clean
+from tui_trainer.sessions.inventory import DeviceState
+from tui_trainer.sessions.workbench import Preview
+
+MB, GB = 2**20, 2**30
+
+
+def sizes(preview: Preview, width: int) -> list[str]:
+    """Parameters, memory and steps, on as few lines of that width as they fit on."""
+    total = f", {preview.total_steps:,} in all" if preview.total_steps else ""
+    plural = "" if preview.steps_per_epoch == 1 else "s"
+    return packed(
+        [
+            f"{preview.parameters:,} parameters",
+            f"~{size_text(preview.memory_bytes)}",
+            f"{preview.steps_per_epoch:,} step{plural} an epoch{total}",
+        ],
+        width,
+    )
+
+
+def shapes(preview: Preview) -> str:
+    """The shapes from the input to the output; layers that keep the shape are left out."""
+    found = [shape_text(preview.input_shape)]
+    for layer in preview.layers:
+        shape = shape_text(layer.output_shape)
+        if shape != found[-1]:
+            found.append(shape)
+    return f"input {' → '.join(found)}"
+
+
+def samples(preview: Preview, width: int) -> list[str]:
+    """How much data there is, on as few lines as it fits on."""
+    names = ("train", "validation", "test")
+    parts = [f"{count:,} {name}" for count, name in zip(preview.samples, names, strict=True)]
+    parts[0] = f"samples: {parts[0]}"
+    return packed(
+        [*parts, f"{len(preview.classes):,} classes"] if preview.classes else parts, width
+    )
+
+
+def packed(parts: Sequence[str], width: int) -> list[str]:
+    """The parts in as few lines as they fit on, none of them cut in two."""
+    lines: list[str] = []
+    for part in parts:
+        longer = f"{lines[-1]} · {part}" if lines else part
+        if lines and len(longer) <= width:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return lines
+
+
+def warnings(preview: Preview) -> list[str]:
+    """What the user should know before starting."""
+    return [clean(preview.warning)] if preview.warning else []
+
+
+def table(preview: Preview, rows: int) -> list[str]:
+    """Layer by layer in at most so many rows, heading included; says how many are left out."""
+    found = [f"{'layer':<20} {'kind':<16} {'output':<14} {'parameters':>12}"]
+    layers = preview.layers
+    fit = len(layers) if len(layers) < rows else max(0, rows - 2)
+    for layer in layers[:fit]:
+        count = f"{layer.parameters:,}" if layer.parameters else "-"
+        found.append(
+            f"{clean(layer.name, 20):<20} {clean(layer.kind, 16):<16} "
+            f"{shape_text(layer.output_shape):<14} {count:>12}"
+        )
+    if fit < len(layers):
+        found.append(f"and {len(layers) - fit:,} more")
+    return found
+
+
+def shape_text(shape: tuple[int, ...]) -> str:
+    """The sides with a multiplication sign between them."""
+    return "\u00d7".join(map(str, shape)) or "1"
+
+
+def size_text(size_bytes: int) -> str:
+    """`31 MB`, `2.4 GB`."""
+    if size_bytes < GB:
+        return f"{max(1, round(size_bytes / MB)):,} MB"
+    return f"{size_bytes / GB:,.1f} GB"
+
+
+def free_text(device: DeviceState) -> str:
+    """`cuda:0  61 of 80 GB free`."""
+    if not device.total_bytes:
+        return clean(device.name, 20)
+    free, total = device.free_bytes / GB, device.total_bytes / GB
+    digits = 0 if total >= 10 else 1
+    return f"{clean(device.name, 20)}  {free:.{digits}f} of {total:.{digits}f} GB free"
+
+
+def device_text(device: DeviceState) -> str:
+    """The device with its memory, its load and who else is on it."""
+    parts = [free_text(device)]
+    if device.load_percent is not None:
+        parts.append(f"{device.load_percent} % load")
+    if device.others:
+        parts.append("also on it: " + ", ".join(clean(other, 60) for other in device.others))
+    return " · ".join([*parts, clean(device.label, 60)])
+
+
+def pick_device(devices: Sequence[DeviceState], wanted: str) -> DeviceState | None:
+    """The device that a setting means: the GPU with the most free memory, or the CPU for auto."""
+    gpus = [device for device in devices if device.name != "cpu"]
+    if wanted in ("auto", "cuda") and gpus:
+        return max(gpus, key=lambda gpu: gpu.free_bytes)
+    name = "cpu" if wanted == "auto" else wanted
+    return next((device for device in devices if device.name == name), None)

@@ -1,0 +1,251 @@
+"""`Form`: a draft as fields to type into, in groups, with the rarely changed ones folded away.
+
+Layer: ui. The draft is the truth: a form sets what is typed, and shows what the draft then says;
+rows of folded fields are not made until they are first looked at.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Input, Static
+
+from tui_trainer.config.draft import Draft
+from tui_trainer.config.fields import Field
+from tui_trainer.config.text import clean
+from tui_trainer.ui.bindings import bindings_of
+from tui_trainer.ui.widgets.choice import Choice
+from tui_trainer.ui.widgets.field import FieldRow
+from tui_trainer.ui.widgets.group import Fold, Group
+
+TWO_COLUMNS = 100
+NARROW = 56
+
+
+class Form(Widget):
+    """The fields of a draft. A screen that changes the draft calls `show` afterwards."""
+
+    BINDINGS = bindings_of("form")
+
+    DEFAULT_CSS = """
+    Form { height: 1fr; layout: vertical; }
+    Form > #fields { height: 1fr; overflow: hidden auto; scrollbar-size-vertical: 1; }
+    Form #groups {
+        layout: grid; grid-size: 1; grid-rows: auto; grid-gutter: 0 1; height: auto;
+    }
+    Form.-narrow .editor { margin-left: 14; width: 12; }
+    Form.-narrow .wide { width: 16; }
+    Form #elsewhere { height: auto; color: $text-error; padding: 0 1; display: none; }
+    Form > #about { height: 1; color: $text-muted; padding: 0 1; }
+    """
+
+    @dataclass
+    class Changed(Message):
+        """The user typed or chose something, and the draft has it."""
+
+        key: str
+
+    @dataclass
+    class Focused(Message):
+        """Another field has the focus."""
+
+        key: str
+
+    def __init__(self, draft: Draft, *, id: str | None = None, classes: str | None = None) -> None:
+        super().__init__(id=id, classes=classes)
+        self._draft = draft
+        self._words: tuple[str, ...] = ()
+        self._about: Content | None = None
+        self._focused_key = ""
+        self._groups: list[Group] = []
+
+    def compose(self) -> ComposeResult:
+        """The fields, and below them a line about the one with the focus."""
+        self._groups = [Group(group, self._draft) for group in self._draft.groups()]
+        with _Fields(id="fields"):
+            yield Static(id="elsewhere", markup=False)
+            with Vertical(id="groups"):
+                yield from self._groups
+        yield Static(id="about", markup=False)
+
+    def on_mount(self) -> None:
+        """Say what no row can say."""
+        self._arrange(self.app.size.width)
+        self._show_elsewhere()
+
+    def on_resize(self, event: events.Resize) -> None:
+        """Two columns where there is room for both."""
+        self._arrange(event.size.width)
+        self._show_about()
+
+    def _arrange(self, width: int) -> None:
+        # A class on the form would have every style below it worked out again.
+        groups = self.query_one("#groups")
+        columns = 2 if width >= TWO_COLUMNS else 1
+        if groups.styles.grid_size_columns != columns:
+            groups.styles.grid_size_columns = columns
+        if self.has_class("-narrow") != (width < NARROW):
+            self.set_class(width < NARROW, "-narrow")
+
+    @property
+    def draft(self) -> Draft:
+        """The draft it shows."""
+        return self._draft
+
+    @property
+    def focused_key(self) -> str:
+        """The key of the field that has, or last had, the focus."""
+        return self._focused_key
+
+    def show(self, draft: Draft) -> None:
+        """Show a draft that is another one, or was changed; focus and scrolling stay."""
+        self._draft = draft
+        if not self._groups:
+            return
+        with self.app.batch_update():
+            for group, widget in zip(draft.groups(), self._groups, strict=True):
+                widget.show(group, draft, self._words)
+            self._show_elsewhere()
+        self._show_about()
+
+    def filter(self, text: str) -> None:
+        """Show only the fields with all of these words in key, label or description."""
+        self._words = tuple(text.lower().split())
+        self.show(self._draft)
+
+    def reset_focused(self) -> None:
+        """Give the focused field the preset's value."""
+        row = self._row_of(self.app.focused)
+        if row is not None:
+            self._draft.reset(row.field.key)
+            self._changed(row.field.key)
+
+    def focus_field(self, key: str) -> bool:
+        """Go to a field, unfolding its group where it must; False when there is none."""
+        for group, widget in zip(self._draft.groups(), self._groups, strict=True):
+            row = widget.reveal(key, group, self._draft)
+            if row is not None:
+                row.editor.focus()
+                return True
+        return False
+
+    def focus_first_problem(self) -> bool:
+        """Go to the first field with a problem; False when no field has one."""
+        problems = self._draft.problems
+        for group in self._draft.groups():
+            for field in group.fields:
+                if field.key in problems:
+                    if self._words:
+                        self.filter("")
+                    return self.focus_field(field.key)
+        return False
+
+    def action_next_field(self) -> None:
+        """Go to the next field."""
+        self._move(1)
+
+    def action_previous_field(self) -> None:
+        """Go to the field before."""
+        self._move(-1)
+
+    def _move(self, step: int) -> None:
+        stops = [stop for group in self._groups if group.display for stop in group.stops()]
+        focused = self.app.focused
+        if focused in stops:
+            index = stops.index(focused) + step
+            if 0 <= index < len(stops):
+                stops[index].focus()
+        elif stops:
+            stops[0].focus()
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        self._edited(event.input, event.value)
+        event.stop()
+
+    @on(Choice.Changed)
+    def _chosen(self, event: Choice.Changed) -> None:
+        self._edited(event.choice, event.value)
+        event.stop()
+
+    def _edited(self, editor: Input | Choice, value: str) -> None:
+        row = self._row_of(editor)
+        # A change made by `show` arrives late, and may be of a row that is gone.
+        if row is not None and row.is_attached and self._draft.text(row.field.key) != value:
+            self._draft.set(row.field.key, value)
+            self._changed(row.field.key)
+
+    def _changed(self, key: str) -> None:
+        self.show(self._draft)
+        self.post_message(self.Changed(key))
+
+    @on(Input.Submitted)
+    def _entered(self, event: Input.Submitted) -> None:
+        event.stop()
+        self._move(1)
+
+    @on(Fold.Toggled)
+    def _folded(self, event: Fold.Toggled) -> None:
+        event.stop()
+        self.show(self._draft)
+
+    def on_descendant_focus(self, event: events.DescendantFocus) -> None:
+        """Say what the focused field is."""
+        row = self._row_of(event.widget)
+        if row is not None and row.field.key != self._focused_key:
+            self._focused_key = row.field.key
+            self._show_about()
+            self.post_message(self.Focused(row.field.key))
+
+    def _row_of(self, widget: Widget | None) -> FieldRow | None:
+        if widget is None or self not in widget.ancestors:
+            return None
+        rows = (node for node in widget.ancestors_with_self if isinstance(node, FieldRow))
+        return next(rows, None)
+
+    def _show_about(self) -> None:
+        """The line at the bottom: key, description, bounds."""
+        field = next(
+            (f for g in self._draft.groups() for f in g.fields if f.key == self._focused_key), None
+        )
+        content = Content("")
+        if field is not None:
+            content = _about(field, self._draft.text(field.key), self.size.width - 2)
+        if content != self._about:
+            self._about = content
+            self.query_one("#about", Static).update(content, layout=False)
+
+    def _show_elsewhere(self) -> None:
+        """Problems that no group has a place for: of the experiment's file."""
+        known = {section for group in self._draft.groups() for section in group.sections}
+        lines = [
+            f"✗ {clean(key, 80)}: {clean(text, 400)}"
+            for key, text in self._draft.problems.items()
+            if key.partition(".")[0] not in known
+        ]
+        static = self.query_one("#elsewhere", Static)
+        static.display = bool(lines)
+        static.update(Content("\n".join(lines)))
+
+
+class _Fields(Widget):
+    """Scrolls; unlike Textual's own it leaves the arrow keys to the form."""
+
+
+def _about(field: Field, chosen: str, width: int) -> Content:
+    """Key and bounds whole, the description (of what is chosen) as far as there is room."""
+    ends = ", ".join(part for part in (field.bounds, "live" if field.live else "") if part)
+    rest = width - len(field.key) - len(ends) - 4
+    of_choices = dict(zip(field.choices, field.choice_texts, strict=True))
+    text = clean(of_choices.get(chosen) or field.description, 200)
+    if len(text) > rest:
+        text = f"{text[: rest - 1]}…" if rest > 8 else ""
+    parts = [(clean(field.key, 80), "$text-primary")]
+    parts += [(f"  {part}", "$foreground 60%") for part in (text, ends) if part]
+    return Content.assemble(*parts)

@@ -1,0 +1,178 @@
+"""`Group`: the rows of a form under one title, and the line that unfolds the rarely changed ones.
+
+Layer: ui. Rows are kept as long as their field is the same one, so that focus and what is being
+typed survive when the type of a section takes other fields away.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual import events
+from textual.app import ComposeResult
+from textual.content import Content
+from textual.message import Message
+from textual.reactive import reactive
+from textual.widget import Widget
+from textual.widgets import Static
+
+from tui_trainer.config.draft import Draft
+from tui_trainer.config.fields import Field, FieldGroup
+from tui_trainer.config.text import clean
+from tui_trainer.ui.bindings import bindings_of
+from tui_trainer.ui.widgets.field import FieldRow, FieldState
+
+
+class Fold(Widget, can_focus=True):
+    """A line that says how many fields are folded away; enter or a click shows them."""
+
+    BINDINGS = bindings_of("fold")
+
+    DEFAULT_CSS = """
+    Fold { height: 1; color: $text-muted; padding: 0 1; pointer: pointer; }
+    Fold:focus { text-style: reverse; }
+    Fold:hover { color: $foreground; }
+    """
+
+    text: reactive[str] = reactive("")
+
+    @dataclass
+    class Toggled(Message):
+        """It was opened or closed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.is_open = False
+
+    def render(self) -> Content:
+        """What is folded away."""
+        return Content(self.text)
+
+    def action_turn(self) -> None:
+        """Open or close it."""
+        self.is_open = not self.is_open
+        self.post_message(self.Toggled())
+
+    def on_click(self, event: events.Click) -> None:
+        """Open or close it."""
+        event.stop()
+        self.action_turn()
+
+
+class Group(Widget):
+    """The fields of one group of a draft."""
+
+    DEFAULT_CSS = """
+    Group {
+        height: auto;
+        layout: vertical;
+        border-top: solid $foreground 30%;
+        border-title-color: $text-primary;
+        border-title-style: bold;
+    }
+    Group > .problem { height: auto; color: $text-error; padding: 0 1; display: none; }
+    """
+
+    def __init__(self, group: FieldGroup, draft: Draft) -> None:
+        super().__init__()
+        self.border_title = group.title
+        self._rows: dict[str, FieldRow] = {}
+        self._problem = Static(classes="problem", markup=False)
+        self._told = ""
+        self._fold = Fold()
+        for field in group.fields:
+            if not field.advanced:
+                self._rows[field.key] = FieldRow(field, _state(draft, field))
+        self._describe(group, draft)
+
+    def compose(self) -> ComposeResult:
+        """Problems of the section, its fields, and the line that unfolds the others."""
+        yield self._problem
+        yield from self._rows.values()
+        yield self._fold
+
+    def on_mount(self) -> None:
+        """Show the problems that were there from the beginning."""
+        self._tell()
+
+    def show(self, group: FieldGroup, draft: Draft, words: Sequence[str] = ()) -> None:
+        """Show the fields of a draft that have all of the words; only what differs is touched."""
+        wanted = [f for f in group.fields if not f.advanced or self._fold.is_open or words]
+        self._arrange(group, wanted, draft)
+        for field in group.fields:
+            row = self._rows.get(field.key)
+            if row is not None:
+                row.show(_state(draft, field))
+                is_shown = field in wanted and _matches(field, words)
+                if row.display != is_shown:
+                    row.display = is_shown
+        self._describe(group, draft, is_searched=bool(words))
+        self.display = not words or any(row.display for row in self._rows.values())
+        self._tell()
+
+    def reveal(self, key: str, group: FieldGroup, draft: Draft) -> FieldRow | None:
+        """The row of a field, unfolded where it must be; None when it is of another group."""
+        field = next((field for field in group.fields if field.key == key), None)
+        if field is None:
+            return None
+        if field.advanced and not self._fold.is_open:
+            self._fold.is_open = True
+            self.show(group, draft)
+        return self._rows[key]
+
+    def stops(self) -> list[Widget]:
+        """What can have the focus, from top to bottom."""
+        return [
+            child.editor if isinstance(child, FieldRow) else child
+            for child in self.children
+            if child.display and child is not self._problem
+        ]
+
+    def _arrange(self, group: FieldGroup, wanted: Sequence[Field], draft: Draft) -> None:
+        """Make the rows that are missing, where they belong, and remove those of other fields."""
+        for key, row in list(self._rows.items()):
+            if row.field not in group.fields:
+                self._rows.pop(key).remove()
+        # The fields are in order, and the advanced ones are the last.
+        for start, is_advanced in ((self._problem, False), (self._fold, True)):
+            above: Widget = start
+            for field in wanted:
+                if field.advanced is not is_advanced:
+                    continue
+                if field.key not in self._rows:
+                    self._rows[field.key] = FieldRow(field, _state(draft, field))
+                    self.mount(self._rows[field.key], after=above)
+                above = self._rows[field.key]
+
+    def _describe(self, group: FieldGroup, draft: Draft, *, is_searched: bool = False) -> None:
+        """What the line about the folded fields says, and what is wrong with a section."""
+        folded = [field.key for field in group.fields if field.advanced]
+        self._fold.display = bool(folded) and not is_searched
+        wrong = sum(1 for key in folded if draft.problem(key))
+        changed = sum(1 for key in folded if draft.is_changed(key))
+        counts = [str(len(folded))]
+        counts += [f"{changed} changed *"] if changed else []
+        counts += [f"✗ {wrong} wrong"] if wrong else []
+        self._fold.text = "▾ less" if self._fold.is_open else f"▸ more ({', '.join(counts)})"
+        keys = {field.key for field in group.fields}
+        self._told = "\n".join(
+            f"✗ {clean(key, 80)}: {clean(text, 400)}"
+            for key, text in draft.problems.items()
+            if key not in keys and key.partition(".")[0] in group.sections
+        )
+
+    def _tell(self) -> None:
+        if self._problem.display or self._told:
+            self._problem.display = bool(self._told)
+            self._problem.update(Content(self._told))
+
+
+def _state(draft: Draft, field: Field) -> FieldState:
+    key = field.key
+    return FieldState(draft.text(key), draft.problem(key), draft.is_changed(key))
+
+
+def _matches(field: Field, words: Sequence[str]) -> bool:
+    text = f"{field.key} {field.label} {field.description}".lower()
+    return all(word in text for word in words)

@@ -1,0 +1,241 @@
+"""`Log`: what happened, line by line, and what the program printed meanwhile.
+
+Layer: ui. It scrolls by itself, entry by entry, and not as a `ScrollView`: that would lay out the
+whole screen anew with every line.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import ClassVar, Literal
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.strip import Strip
+from textual.visual import RenderOptions
+from textual.widget import Widget
+
+from tui_trainer.config.text import clean
+from tui_trainer.headless.printer import describe, metrics_text, number
+from tui_trainer.runs.events import (
+    CheckpointSaved,
+    CommandAccepted,
+    CommandApplied,
+    Edited,
+    Event,
+    NonFinite,
+    Notice,
+    RunEnded,
+    RunStarted,
+    SaveFailed,
+    StateChanged,
+    ValidationEnded,
+)
+
+MOST_ENTRIES = 2000
+_INDENT = len("00:00:00  ")
+
+Level = Literal["note", "warning", "error"]
+_STYLES = {"note": "", "warning": "bold $text-warning", "error": "bold $text-error"}
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing to be read: text for eyes, cleaned already."""
+
+    text: str
+    level: Level = "note"
+
+
+def entries_of(event: Event) -> list[Entry]:
+    """What an event says in a log; nothing for what is shown elsewhere."""
+    match event:
+        case ValidationEnded():
+            marks = ", best so far" if event.improved else ""
+            marks += ", on demand" if event.on_demand else ""
+            return [Entry(f"epoch {event.epoch}: val {metrics_text(event.metrics)}{marks}")]
+        case CheckpointSaved():
+            best = " of the best" if event.best else ""
+            size = f"{event.size_bytes / 1e6:,.1f} MB"
+            return [Entry(f"checkpoint{best} saved at step {event.step:,} ({size})")]
+        case Edited():
+            change = f"{clean(event.key, 60)} {value_text(event.old)} -> {value_text(event.new)}"
+            return [Entry(f"{change} by {clean(event.origin, 40)}, from step {event.step + 1:,}")]
+        case CommandAccepted() if event.origin == "you":
+            # The screen has answered the key already.
+            return []
+        case CommandApplied() if event.refused:
+            return [Entry(clean(line, 1000), "warning") for line in describe(event)]
+        case SaveFailed() | NonFinite():
+            return [Entry(f"error: {clean(line, 1000)}", "error") for line in describe(event)]
+        case Notice():
+            prefix = "" if event.level == "note" else f"{event.level}: "
+            return [Entry(prefix + clean(event.text), event.level)]
+        case RunEnded():
+            level: Level = "error" if event.state == "failed" else "note"
+            return [Entry(f"{event.state}: {clean(event.reason, 1000)}", level)]
+        case StateChanged() if event.state == "pausing":
+            return []
+        case RunStarted() | StateChanged():
+            return [Entry(clean(line.strip(), 1000)) for line in describe(event)]
+        case _:
+            return []
+
+
+def value_text(value: object) -> str:
+    """A setting's value as a person writes it; `none` for a limit that is not set."""
+    if value is None:
+        return "none"
+    if isinstance(value, float):
+        return number(value)
+    return clean(str(value), 60)
+
+
+def digest(events: Iterable[Event]) -> list[Entry]:
+    """The entries of many events: of ordinary validations and checkpoints only the newest.
+
+    A small model validates a hundred times between two looks, and nobody reads a hundred lines.
+    """
+    found = [(type(event), _is_ordinary(event), entries_of(event)) for event in events]
+    newest = {kind: index for index, (kind, ordinary, _) in enumerate(found) if ordinary}
+    kept: list[Entry] = []
+    for index, (kind, ordinary, entries) in enumerate(found):
+        if not ordinary or newest[kind] == index:
+            kept += entries
+    return kept
+
+
+def _is_ordinary(event: Event) -> bool:
+    return isinstance(event, CheckpointSaved) or (
+        isinstance(event, ValidationEnded) and not event.on_demand
+    )
+
+
+class Log(Widget, can_focus=True):
+    """The newest entries at the bottom; it follows them unless it was scrolled up."""
+
+    DEFAULT_CSS = """
+    Log { height: 4; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "scroll_entries(-1)", "Up", show=False),
+        Binding("down,j", "scroll_entries(1)", "Down", show=False),
+        Binding("pageup", "scroll_pages(-1)", "Page up", show=False),
+        Binding("pagedown", "scroll_pages(1)", "Page down", show=False),
+        Binding("home", "scroll_entries(-10000)", "Oldest", show=False),
+        Binding("end", "scroll_entries(10000)", "Newest", show=False),
+    ]
+
+    def __init__(
+        self, now: Callable[[], datetime] = datetime.now, *, plain: bool = False, id: str = "log"
+    ) -> None:
+        super().__init__(id=id)
+        self._now = now
+        self._rule = "-" if plain else "─"
+        self._entries: deque[tuple[str, Entry]] = deque(maxlen=MOST_ENTRIES)
+        self._below = 0
+        """How many entries lie below the last one shown; 0 follows the end."""
+        self._painted: list[Content] | None = None
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """All that is kept, the newest last."""
+        return [entry for _, entry in self._entries]
+
+    def say(self, text: str, level: Level = "note") -> None:
+        """Add a line, or several: whatever somebody printed."""
+        lines = text.splitlines() or [""]
+        self.add([Entry(clean(line.expandtabs(4)), level) for line in lines])
+
+    def add(self, entries: Sequence[Entry]) -> bool:
+        """Add entries; whether there were any."""
+        if not entries:
+            return False
+        time = f"{self._now():%H:%M:%S}"
+        self._entries.extend((time, entry) for entry in entries)
+        if self._below:
+            self._below = min(self._below + len(entries), len(self._entries) - 1)
+        self._repaint()
+        return True
+
+    def action_scroll_entries(self, count: int) -> None:
+        """Look at older entries (less than 0) or at newer ones."""
+        below = min(max(self._below - count, 0), max(len(self._entries) - 1, 0))
+        if below != self._below:
+            self._below = below
+            self._repaint()
+
+    def action_scroll_pages(self, count: int) -> None:
+        """As many entries as there are rows."""
+        self.action_scroll_entries(count * max(self.size.height - 2, 1))
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self.action_scroll_entries(-1)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self.action_scroll_entries(1)
+
+    def on_resize(self) -> None:
+        self._repaint()
+
+    def on_focus(self) -> None:
+        self._repaint()
+
+    def on_blur(self) -> None:
+        self._repaint()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._painted = None
+
+    def _repaint(self) -> None:
+        self._painted = None
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        if self._painted is None:
+            self._painted = self._paint()
+        width, style = self.size.width, self.visual_style
+        if y >= len(self._painted):
+            return Strip.blank(width, style.rich_style)
+        options = RenderOptions(self._get_style, {})
+        strips = self._painted[y].render_strips(width, 1, style, options)
+        return strips[0] if strips else Strip.blank(width, style.rich_style)
+
+    def _paint(self) -> list[Content]:
+        """The title and the rows below it, from the newest shown entry upwards."""
+        width, height = self.size.width, self.size.height - 1
+        rows: list[Content] = []
+        shown = list(self._entries)[: len(self._entries) - self._below]
+        for time, entry in reversed(shown):
+            lines = _wrapped(time, entry, width)
+            if len(rows) >= height:
+                break
+            if len(lines) > height - len(rows):
+                # Of a single entry the beginning matters; of the oldest one its end is in sight.
+                rows = lines[len(rows) - height :] + rows if rows else lines[:height]
+                break
+            rows = lines + rows
+        return [self._title(width), *rows]
+
+    def _title(self, width: int) -> Content:
+        below = f" {self._below:,} more below, end to follow" if self._below else ""
+        left = f"{self._rule * 2} log{below} "
+        style = "bold $accent" if self.has_focus else "$foreground-muted"
+        return Content.styled(left.ljust(width, self._rule)[: max(width, 0)], style)
+
+
+def _wrapped(time: str, entry: Entry, width: int) -> list[Content]:
+    """An entry in rows of a width; the rows after the first stand below its text."""
+    indent = _INDENT if width >= 40 else 0
+    # In two cells a wide character still fits.
+    lines = Content.styled(entry.text, _STYLES[entry.level]).wrap(max(width - indent, 2))
+    first = Content.styled(f"{time}  ", "$foreground-muted") if indent else Content("")
+    rest = Content(" " * indent)
+    return [(first if index == 0 else rest) + line for index, line in enumerate(lines)]

@@ -1,0 +1,296 @@
+"""The numbers of a run: pure functions from what is known to rows, and the widget showing them.
+
+Layer: ui. Every value has a fixed width, so that nothing moves when a digit comes or goes.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from textual.content import Content
+from textual.widgets import Static
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.text import clean
+from tui_trainer.headless.printer import duration
+from tui_trainer.runs.events import CheckpointSaved, Event, RunStarted, SaveFailed, StepsTaken
+from tui_trainer.sessions.session import Latest
+from tui_trainer.sessions.usage import Usage
+
+GB = 1e9
+MB = 1e6
+
+
+@dataclass(slots=True)
+class Safety:
+    """What of the run is on the disk: the newest checkpoint, and how far the run is beyond it.
+
+    Ages are seconds of training, which is what would be lost; pauses are not counted.
+    """
+
+    step: int | None = None
+    taken_s: float = 0.0
+    now_s: float = 0.0
+    failed: bool = False
+
+    def add(self, event: Event) -> None:
+        """Bring one event into the picture."""
+        match event:
+            case RunStarted():
+                # A resumed run starts where its checkpoint is.
+                self.step = event.step or None
+            case StepsTaken():
+                self.taken_s = self.taken_s or self._before(event)
+                self.now_s = event.elapsed_s
+            case CheckpointSaved():
+                self.step, self.taken_s, self.failed = event.step, self.now_s, False
+            case SaveFailed():
+                self.failed = True
+            case _:
+                pass
+
+    def _before(self, event: StepsTaken) -> float:
+        """When a resumed run began, in seconds of its training: before its first steps."""
+        if self.step is None or self.now_s:
+            return 0.0
+        return max(event.elapsed_s - len(event.losses) * event.elapsed_s / event.step, 0.0)
+
+    @property
+    def age_s(self) -> float:
+        """Seconds of training since the newest checkpoint, or since the start."""
+        return max(self.now_s - self.taken_s, 0.0)
+
+    def steps_beyond(self, step: int) -> int:
+        """Steps taken since the newest checkpoint, or since the start."""
+        return max(step - (self.step or 0), 0)
+
+
+def steady(value: float | None) -> str:
+    """Four significant digits in eight cells; three where the number is very small or large."""
+    if value is None:
+        return f"{'-':<8}"
+    if value == 0 or 1e-3 <= abs(value) < 1e4 or not math.isfinite(value):
+        return f"{value:#.4g}".rstrip(".").ljust(8)
+    return f"{value:.2e}".ljust(8)
+
+
+def metric(name: str, value: float | None) -> str:
+    """A metric in eight cells: accuracies as percent."""
+    if name == "accuracy" and value is not None:
+        return f"{value * 100:.2f} %".ljust(8)
+    return steady(value)
+
+
+def size(size_bytes: float) -> str:
+    """`512 MB`, `2.1 GB`, `80 GB` in six cells."""
+    if size_bytes < 999.5 * MB:
+        return f"{size_bytes / MB:.0f} MB".rjust(6)
+    decimals = 1 if size_bytes < 9.95 * GB else 0
+    return f"{size_bytes / GB:.{decimals}f} GB".rjust(6)
+
+
+def monitored(experiment: Experiment | None) -> str:
+    """The metric that decides the best."""
+    return experiment.checkpoint.monitor if experiment is not None else "loss"
+
+
+def patience(latest: Latest, experiment: Experiment | None) -> str:
+    """`patience 1/5`; empty where early stopping is off."""
+    limit = experiment.early_stopping.patience if experiment is not None else None
+    return f"patience {latest.stale}/{limit}" if limit is not None else ""
+
+
+def steps_text(count: int) -> str:
+    """`1 step`, `23 steps`."""
+    return f"{count:,} step{'' if count == 1 else 's'}"
+
+
+def safe_text(safety: Safety, step: int) -> str:
+    """Whether the work is safe: `saved 138, 23 steps ago`."""
+    beyond = safety.steps_beyond(step)
+    if safety.failed:
+        return f"NOT SAVED for {steps_text(beyond)}"
+    if safety.step is None:
+        return "no checkpoint yet"
+    return f"saved {safety.step:,}, {f'{steps_text(beyond)} ago' if beyond else 'up to date'}"
+
+
+def device_text(latest: Latest, usage: Usage | None) -> str:
+    """`cuda:0 34 % 2.1 GB`, or of a run on the CPU the load and memory of its process."""
+    device = clean(latest.device, 20) or "-"
+    if usage is None:
+        return device
+    if usage.gpu is not None and not latest.device.startswith("cpu"):
+        load = "  - %" if usage.gpu.load_percent is None else f"{usage.gpu.load_percent:3.0f} %"
+        return f"{device} {load} {size(usage.gpu.used_bytes)}"
+    return f"{device} {usage.process_percent:3.0f} % {size(usage.process_bytes)}"
+
+
+def two_lines(
+    latest: Latest, usage: Usage | None, experiment: Experiment | None, safety: Safety, width: int
+) -> list[str]:
+    """The numbers where there is little room: the most wanted ones, as many as fit."""
+    name = monitored(experiment)
+    best = f"best {metric(name, (latest.best or {}).get(name))}"
+    others = [
+        f"{clean(key, 12)} {metric(key, value)}"
+        for key, value in latest.validation.items()
+        if key != "loss"
+    ]
+    learning = [
+        f"train {steady(latest.loss)}",
+        f"val {steady(latest.validation.get('loss'))}",
+        f"{best} {_epoch_of(latest.best_step, latest.steps_per_epoch):<8}",
+        *others,
+        f"lr {steady(latest.lr)}",
+        f"grad {steady(latest.grad_norm)}",
+    ]
+    # As wide as it can become in this run, so that what follows it stays where it is.
+    digits = len(f"{latest.total_steps or latest.step:,}")
+    working = [
+        safe_text(safety, latest.step).ljust(18 + 2 * digits),
+        f"{latest.samples_per_s or 0:>6,.0f} samples/s",
+        patience(latest, experiment),
+        device_text(latest, usage),
+        f"waiting for data {_share(latest.waiting_share)}",
+        f"free memory {size(usage.free_bytes)}" if usage is not None else "",
+    ]
+    return [_fit(learning, width), _fit(working, width)]
+
+
+def _fit(parts: Iterable[str], width: int) -> str:
+    """As many parts as fit, with two spaces between; one that does not is left out, not cut."""
+    line = ""
+    for part in filter(None, parts):
+        longer = f"{line}  {part}" if line else part
+        if len(longer.rstrip()) <= width or not line:
+            line = longer
+    return line
+
+
+def _epoch_of(step: int | None, steps_per_epoch: int) -> str:
+    if step is None:
+        return ""
+    if not steps_per_epoch:
+        return f"step {step:,}"
+    return f"epoch {-(-step // steps_per_epoch)}"
+
+
+def _share(share: float | None) -> str:
+    return f"{(share or 0) * 100:3.0f} %"
+
+
+Row = tuple[str, str]
+"""A label and what stands beside it; a heading has an empty value."""
+
+
+def column(
+    latest: Latest, usage: Usage | None, experiment: Experiment | None, safety: Safety
+) -> list[Row]:
+    """The numbers where there is room: groups of labelled rows."""
+    name = monitored(experiment)
+    beyond = safety.steps_beyond(latest.step)
+    counter = patience(latest, experiment).removeprefix("patience ")
+    rows: list[Row] = [
+        ("learning", ""),
+        ("train loss", steady(latest.loss)),
+        *((f"val {clean(key, 12)}", metric(key, v)) for key, v in latest.validation.items()),
+        (f"best {name}", metric(name, (latest.best or {}).get(name))),
+        ("  found at", _found_at(latest)),
+        ("patience", counter or "off"),
+        ("learning rate", steady(latest.lr)),
+        ("gradient norm", steady(latest.grad_norm)),
+        ("speed", ""),
+        ("samples/s", f"{latest.samples_per_s or 0:,.0f}".ljust(9)),
+        ("data wait", _share(latest.waiting_share).strip().ljust(9)),
+        ("parameters", f"{latest.parameters:,}"),
+        ("safety", ""),
+        ("checkpoint", "none yet" if safety.step is None else f"step {safety.step:,}"),
+        ("  behind by", f"{steps_text(beyond)}, {duration(safety.age_s)}"),
+        *([("  last save", "FAILED")] if safety.failed else []),
+    ]
+    return rows + _device_rows(latest, usage)
+
+
+def _found_at(latest: Latest) -> str:
+    if latest.best_step is None:
+        return "-"
+    epoch = _epoch_of(latest.best_step, latest.steps_per_epoch)
+    return epoch if epoch.startswith("step") else f"step {latest.best_step:,}, {epoch}"
+
+
+def _device_rows(latest: Latest, usage: Usage | None) -> list[Row]:
+    rows: list[Row] = [("device", ""), ("runs on", clean(latest.device, 20) or "-")]
+    if usage is None:
+        return rows
+    if usage.gpu is not None:
+        load = "-" if usage.gpu.load_percent is None else f"{usage.gpu.load_percent} %"
+        rows += [
+            ("GPU", clean(usage.gpu.name, 20)),
+            ("GPU load", load.ljust(6)),
+            (
+                "GPU memory",
+                f"{size(usage.gpu.used_bytes).strip()} of {size(usage.gpu.total_bytes).strip()}",
+            ),
+        ]
+    return [
+        *rows,
+        ("process", f"{usage.process_percent:.0f} % of a core".ljust(16)),
+        ("memory", size(usage.process_bytes).strip().ljust(9)),
+        ("machine", f"{usage.machine_percent:.0f} % busy".ljust(11)),
+        ("free memory", size(usage.free_bytes).strip().ljust(9)),
+    ]
+
+
+class Numbers(Static):
+    """The numbers, in two lines or in a column; repainted only when their text has changed."""
+
+    DEFAULT_CSS = """
+    Numbers { height: 2; padding: 0 1; }
+    """
+
+    def __init__(self, *, in_column: bool, id: str | None = None) -> None:
+        super().__init__("", markup=False, id=id)
+        self._in_column = in_column
+        self._known: tuple[Latest, Usage | None, Experiment | None, Safety] | None = None
+        self._shown: Sequence[Row] | Sequence[str] = ()
+
+    def look(
+        self,
+        latest: Latest,
+        usage: Usage | None,
+        experiment: Experiment | None,
+        safety: Safety,
+    ) -> bool:
+        """Show what is known; whether anything changed."""
+        self._known = latest, usage, experiment, safety
+        if not self.size:
+            return False
+        rows: Sequence[Row] | Sequence[str]
+        if self._in_column:
+            rows = column(latest, usage, experiment, safety)
+        else:
+            rows = two_lines(latest, usage, experiment, safety, self.content_size.width)
+        if rows == self._shown:
+            return False
+        self._shown = rows
+        self.update(_content(rows), layout=False)
+        return True
+
+    def on_resize(self) -> None:
+        if self._known is not None:
+            self.look(*self._known)
+
+
+def _content(rows: Sequence[Row] | Sequence[str]) -> Content:
+    lines = [
+        Content(row)
+        if isinstance(row, str)
+        else Content.assemble((f"{row[0]:<14}", "$foreground-muted"), row[1])
+        if row[1]
+        else Content.styled(row[0], "bold")
+        for row in rows
+    ]
+    return Content("\n").join(lines)

@@ -1,0 +1,263 @@
+"""`Plots`: the panels of a run, all at once where there is room, one with tabs where there is not.
+
+Layer: ui. All panels share the x axis, the window and the crosshair; whether the y axis is
+logarithmic is each panel's own. Nothing is drawn but in `look`, by a key, or on a resize.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, replace
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.widget import Widget
+
+from tui_trainer.config.preferences import Preferences
+from tui_trainer.runs.history import History, Window, XAxis
+from tui_trainer.ui.bindings import bindings_of
+from tui_trainer.ui.plotting.drawing import markers_for
+from tui_trainer.ui.plotting.panels import PanelSpec, View, panels_of
+from tui_trainer.ui.widgets.plot import Plot
+from tui_trainer.ui.widgets.plot_tabs import PlotTabs
+
+SMOOTHINGS = (0.0, 0.3, 0.6, 0.9, 0.99)
+NEXT_X: dict[XAxis, XAxis] = {"step": "epoch", "epoch": "time", "time": "step"}
+NEXT_WINDOW: dict[Window, Window] = {"all": "recent", "recent": "all"}
+MOST_SMALL = 4
+LEAST_WIDTH = 60
+"""Of a grid; with less, there is one panel at a time."""
+NARROWEST_SMALL, LOWEST_SMALL, LOWEST_LARGE = 30, 8, 10
+DIGITS: list[BindingType] = [
+    Binding(str(digit), f"panel({digit})", f"Plot {digit}", show=False) for digit in range(1, 10)
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The panels that are shown, the first one over the whole width, the others in rows below."""
+
+    shown: tuple[int, ...]
+    columns: int = 1
+    rows: int = 0
+
+
+def grid_for(width: int, height: int, panels: int, chosen: int) -> Grid:
+    """The first panel large and up to four small, the chosen one among them; or that one alone."""
+    columns = width // NARROWEST_SMALL
+    rows = (height - LOWEST_LARGE) // LOWEST_SMALL
+    most = min(MOST_SMALL, columns * rows) if width >= LEAST_WIDTH and rows > 0 else 0
+    small = list(range(1, panels))[:most]
+    if not small:
+        return Grid((chosen,))
+    small[-1] = max(small[-1], chosen)
+    columns = min(columns, len(small))
+    return Grid((0, *small), columns, -(-len(small) // columns))
+
+
+class Plots(Widget, can_focus=True):
+    """The screen calls `look` at each refresh, and may forward keys to the actions."""
+
+    DEFAULT_CSS = """
+    Plots {
+        layout: vertical;
+        height: 1fr;
+        Container { layout: grid; height: 1fr; }
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings_of("plot"),
+        *bindings_of("panel"),
+        *DIGITS,
+    ]
+
+    def __init__(self, preferences: Preferences) -> None:
+        super().__init__()
+        encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
+        self._markers = markers_for(preferences.markers, os.environ, encoding)
+        self._view = View(smoothing=preferences.smoothing)
+        self._history: History | None = None
+        self._specs: list[PanelSpec] = []
+        self._logs: set[str] = set()
+        self._chosen = 0
+        self._arranged: tuple[object, ...] = ()
+        self._tabs = PlotTabs()
+        # It stands for the panels to come, and says that there are none yet.
+        self._plots = [Plot(PanelSpec("", ()), self._markers)]
+
+    def compose(self) -> ComposeResult:
+        yield self._tabs
+        with Container():
+            yield self._plots[0]
+
+    def look(self, history: History) -> bool:
+        """Draw what is new in the curves, of the panels that are shown; whether anything was."""
+        self._history = history
+        specs = panels_of(history.names)
+        if specs != self._specs:
+            self._take(specs)
+        return self._draw()
+
+    def _take(self, specs: list[PanelSpec]) -> None:
+        """A panel for each of these; the chosen one stays chosen wherever it now is."""
+        titles = [spec.title for spec in specs]
+        if self._specs and self._specs[self._chosen].title in titles:
+            self._chosen = titles.index(self._specs[self._chosen].title)
+        else:
+            self._chosen = 0
+        self._specs = specs
+        more = [Plot(spec, self._markers) for spec in specs[len(self._plots) :]]
+        self._plots += more
+        for plot, spec in zip(self._plots, specs, strict=False):
+            plot.choose(spec)
+        self.query_one(Container).mount(*more)
+        self._arrange()
+
+    def _draw(self) -> bool:
+        if self._history is None:
+            return False
+        drawn = self._tabs.show([spec.title for spec in self._specs], self._chosen, self.state)
+        for plot in self._plots:
+            view = replace(self._view, is_log=plot.spec.title in self._logs)
+            drawn = plot.look(self._history, view) or drawn
+        return drawn
+
+    @property
+    def state(self) -> str:
+        """How the chosen panel is looked at, by the keys that change it."""
+        view = self._view
+        parts = [
+            f"S {view.smoothing:g}",
+            f"y {'log' if self._title in self._logs else 'lin'}",
+            f"x {view.x}",
+            f"w {view.window}",
+        ]
+        return "  ".join([*parts, *(["o cut"] if view.cuts_outliers else [])])
+
+    @property
+    def _title(self) -> str:
+        return self._specs[self._chosen].title if self._specs else ""
+
+    def _arrange(self) -> None:
+        """Show the panels there is room for, as large as there is room."""
+        width, height = (0, 0) if self.is_maximized else self.size
+        grid = grid_for(width, height - 1, len(self._specs), self._chosen)
+        if (arranged := (grid, self._chosen, len(self._plots))) == self._arranged:
+            return
+        self._arranged = arranged
+        container = self.query_one(Container)
+        container.styles.grid_size_columns = grid.columns
+        container.styles.grid_size_rows = 1 + grid.rows
+        container.styles.grid_rows = "3fr " + "2fr " * grid.rows
+        for index, plot in enumerate(self._plots):
+            plot.display = index in grid.shown
+            plot.styles.column_span = grid.columns if index == grid.shown[0] else 1
+            plot.set_class(index == self._chosen, "-chosen")
+        if grid.rows:  # a last row that is not full is filled by its last panel
+            spare = grid.columns * grid.rows - len(grid.shown) + 1
+            self._plots[grid.shown[-1]].styles.column_span = 1 + spare
+
+    def _choose(self, index: int) -> None:
+        if 0 <= index < len(self._specs):
+            self._chosen = index
+            self._arrange()
+            self._draw()
+
+    def _change(self, view: View) -> None:
+        self._view = view
+        self._draw()
+
+    def on_resize(self) -> None:
+        self._arrange()
+        self._draw()
+
+    @on(PlotTabs.Picked)
+    def _picked(self, event: PlotTabs.Picked) -> None:
+        event.stop()
+        self._choose(event.index)
+
+    @on(Plot.Pointed)
+    def _pointed(self, event: Plot.Pointed) -> None:
+        event.stop()
+        if event.clicked:
+            self._choose(self._plots.index(event.plot))
+        if event.clicked or self._view.cursor is not None:
+            self._change(replace(self._view, cursor=event.share))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The crosshair's keys are others' while there is none."""
+        return self._view.cursor is not None if action in ("earlier", "later") else True
+
+    def action_smoothing(self) -> None:
+        """The next stronger smoothing, then none."""
+        now = self._view.smoothing
+        stronger = next((s for s in SMOOTHINGS if s > now + 1e-9), SMOOTHINGS[0])
+        self._change(replace(self._view, smoothing=stronger))
+
+    def action_log_axis(self) -> None:
+        """A logarithmic y axis for the chosen panel, or a linear one again."""
+        self._logs ^= {self._title}
+        self._draw()
+
+    def action_x_axis(self) -> None:
+        """Step, epoch or time. The crosshair stays where it is on the screen."""
+        self._change(replace(self._view, x=NEXT_X[self._view.x]))
+
+    def action_window(self) -> None:
+        """The newest steps, or all of the run."""
+        self._change(replace(self._view, window=NEXT_WINDOW[self._view.window]))
+
+    def action_outliers(self) -> None:
+        """Leave outliers out of the y axis, or take them in again."""
+        self._change(replace(self._view, cuts_outliers=not self._view.cuts_outliers))
+
+    def action_full_screen(self) -> None:
+        """The chosen panel on the whole screen, and back."""
+        if self.is_maximized:
+            self.screen.minimize()
+        else:
+            self.screen.maximize(self, container=False)
+        self._arrange()
+        self._draw()
+
+    def action_crosshair(self) -> None:
+        """A crosshair at the newest values, or none."""
+        self._change(replace(self._view, cursor=1.0 if self._view.cursor is None else None))
+
+    def action_earlier(self) -> None:
+        """The crosshair a column to the left."""
+        self._move(-1)
+
+    def action_later(self) -> None:
+        """The crosshair a column to the right."""
+        self._move(1)
+
+    def _move(self, columns: int) -> None:
+        width = self._plots[self._chosen].columns
+        if self._view.cursor is None or width < 1:
+            return
+        at = min(int(self._view.cursor * width), width - 1) + columns
+        share = (min(max(at, 0), width - 1) + 0.5) / width
+        self._change(replace(self._view, cursor=share))
+
+    def action_panel(self, number: int) -> None:
+        """Choose a panel by its number, from 1."""
+        self._choose(number - 1)
+
+    def action_next(self) -> None:
+        """Choose the next panel; after the last one the focus goes on."""
+        if self._chosen + 1 < len(self._specs):
+            self._choose(self._chosen + 1)
+        else:
+            self.screen.focus_next()
+
+    def action_previous(self) -> None:
+        """Choose the panel before; from the first one the focus goes back."""
+        if self._chosen > 0:
+            self._choose(self._chosen - 1)
+        else:
+            self.screen.focus_previous()

@@ -1,0 +1,63 @@
+"""`SearchBar`: the line in which the search for presets or fields is typed.
+
+Layer: ui. It knows nothing of what is searched: whoever opened it hears every change.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Input, Static
+
+from tui_trainer.config.text import clean
+
+
+class SearchBar(Horizontal):
+    """Hidden until it is opened; enter leaves it with its text in force."""
+
+    DEFAULT_CSS = """
+    SearchBar { height: 1; padding: 0 1; display: none; }
+    SearchBar.-open { display: block; }
+    SearchBar .what { width: auto; margin-right: 1; color: $text-primary; }
+    SearchBar Input { width: 1fr; }
+    """
+
+    @dataclass
+    class Searched(Message):
+        """Another text is searched for; an empty one finds everything."""
+
+        text: str
+
+    @dataclass
+    class Left(Message):
+        """Enter was pressed: the focus should go to what was found."""
+
+        text: str
+
+    def compose(self) -> ComposeResult:
+        yield Static(classes="what", markup=False)
+        yield Input(compact=True, placeholder="type a word; enter goes there, esc ends the search")
+
+    def open(self, what: str) -> None:
+        """Let the user type, as `search in the models`."""
+        self.query_one(Static).update(Content(clean(what, 60)))
+        self.add_class("-open")
+        self.query_one(Input).focus()
+
+    def close(self) -> None:
+        """Forget the text, and go away."""
+        with self.prevent(Input.Changed):
+            self.query_one(Input).value = ""
+        self.remove_class("-open")
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+        self.post_message(self.Searched(event.value))
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.post_message(self.Left(event.value.strip()))

@@ -1,0 +1,134 @@
+"""`Standing`: how a run stands, as words and signs for the heading.
+
+Layer: ui. It says what was asked for before the run has said that it obeys, so that a key is seen
+to work at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Literal
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.preferences import Preferences
+from tui_trainer.config.text import clean
+from tui_trainer.headless.printer import duration
+from tui_trainer.runs.events import (
+    FINAL_STATES,
+    CommandApplied,
+    Event,
+    RunEnded,
+    StateChanged,
+    ValidationEnded,
+    ValidationStarted,
+)
+from tui_trainer.sessions.session import Latest
+from tui_trainer.ui.plotting.drawing import markers_for
+
+Wish = Literal["", "pausing", "resuming", "stopping"]
+
+_SIGNS = {
+    "starting": "○",
+    "running": "●",
+    "pausing": "‖",
+    "paused": "‖",
+    "stopping": "■",
+    "finished": "✓",
+    "stopped": "■",
+    "failed": "✗",
+}
+_PLAIN_SIGNS = {
+    "starting": "o",
+    "running": ">",
+    "pausing": "=",
+    "paused": "=",
+    "stopping": "#",
+    "finished": "+",
+    "stopped": "#",
+    "failed": "x",
+}
+_FULFILLED = {"pausing": "paused", "resuming": "running"}
+
+
+def plain_terminal(preferences: Preferences) -> bool:
+    """Whether to draw with ASCII alone: it is wanted, or the terminal does not speak UTF-8."""
+    encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
+    return markers_for(preferences.markers, os.environ, encoding) == "ascii"
+
+
+class Standing:
+    """What the run does, and what it was asked to do and does not do yet."""
+
+    def __init__(self, *, plain: bool = False) -> None:
+        self.plain = plain
+        self.wish: Wish = ""
+        self._validating = False
+
+    def add(self, event: Event) -> None:
+        """Bring one event into the picture."""
+        match event:
+            case ValidationStarted():
+                self._validating = True
+            case ValidationEnded():
+                self._validating = False
+            case StateChanged():
+                self._validating = False
+                if event.state == _FULFILLED.get(self.wish) or event.state in FINAL_STATES:
+                    self.wish = ""
+            case CommandApplied() if event.refused and event.command in ("pause", "resume", "stop"):
+                self.wish = ""
+            case RunEnded():
+                self.wish = ""
+            case _:
+                pass
+
+    def is_pausing(self, latest: Latest) -> bool:
+        """Whether it is paused, or about to be: what the key for a pause would undo."""
+        return self.wish == "pausing" or (
+            self.wish != "resuming" and latest.state in ("pausing", "paused")
+        )
+
+    def texts(
+        self,
+        latest: Latest,
+        experiment: Experiment | None,
+        *,
+        pause_key: str = "p",
+        narrow: bool = False,
+    ) -> tuple[str, str]:
+        """The name and the state; epoch, step and the time that is left."""
+        name = clean(latest.run, 80) or (clean(experiment.name, 80) if experiment else "run")
+        sign = (_PLAIN_SIGNS if self.plain else _SIGNS).get(latest.state, "?")
+        dot = "-" if self.plain else "·"
+        words = self.words(latest, pause_key)
+        # In a pause the words say what to do next; the name is what can be missed.
+        left = (
+            f"{sign} {words}"
+            if narrow and latest.state == "paused"
+            else f"{sign} {name} {dot} {words}"
+        )
+        return left, f" {dot} ".join(self._counts(latest, experiment, narrow=narrow))
+
+    def words(self, latest: Latest, pause_key: str = "p") -> str:
+        """The state in words, and at a pause what the key does."""
+        state = latest.state
+        if state == "paused" and not self.wish:
+            # The whole reason is in the log.
+            saved = clean(latest.reason.partition(";")[0], 40)
+            return f"paused{', ' * bool(saved)}{saved}; {pause_key} goes on"
+        if self.wish and state not in FINAL_STATES and state != "stopping":
+            return self.wish
+        return "validating" if state == "running" and self._validating else state
+
+    def _counts(self, latest: Latest, experiment: Experiment | None, *, narrow: bool) -> list[str]:
+        epochs = experiment.training.epochs if experiment is not None else None
+        epoch = f"{latest.epoch:,}/{epochs:,}" if epochs else f"{latest.epoch:,}"
+        total = f"{latest.total_steps:,}" if latest.total_steps else ""
+        step = f"{latest.step:>{len(total)},}/{total}" if total else f"{latest.step:,}"
+        counts = [f"epoch {epoch}"] if narrow else [f"epoch {epoch}", f"step {step}"]
+        if latest.state == "paused":
+            return counts[:1]
+        if not latest.ended and latest.eta_s is not None:
+            counts.append(f"ETA {duration(latest.eta_s)}")
+        return counts
