@@ -55,7 +55,7 @@ def assert_saved_to_the_last_step(run: Path) -> None:
 def test_fault_23_ctrl_c_asks_and_the_run_can_be_saved_and_left(tmp_path: Path) -> None:
     with opened(tmp_path, "train", EXPERIMENT, *ENDLESS) as terminal:
         run = until_training(terminal, tmp_path)
-        terminal.until_text("penguins-mlp", "running")
+        terminal.until_text("running", "Quit")
         terminal.press("ctrl+c")
         terminal.until_text("Stop penguins-mlp", "save and stop", "keep training")
         until_more(terminal, run, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import given
@@ -21,7 +22,7 @@ from tui_trainer.runs.events import (
     ValidationEnded,
 )
 from tui_trainer.runs.history import MOST_MARKS, WINDOW, History
-from tui_trainer.runs.recorded import read_history
+from tui_trainer.runs.recorded import MOST_LINES, read_history
 from tui_trainer.runs.series import MOST_BUCKETS, Series, smoothed
 from tui_trainer.runs.times import Times
 
@@ -258,7 +259,111 @@ def test_a_history_is_read_from_the_files_of_a_run(tmp_path: Path) -> None:
         "val/loss", x="time", window="all", columns=99, smoothing=0.0
     ).xs == pytest.approx((0.4,))
     kinds = [(mark.kind, mark.step) for mark in history.marks(x="step", window="all")]
-    assert kinds == [("edit", 4), ("best", 4), ("checkpoint", 6)]
+    assert kinds == [("best", 4), ("edit", 4), ("checkpoint", 6)]
+
+
+def metrics_line(step: int, **more: object) -> dict[str, object]:
+    return {"step": step, "elapsed_s": step / 10, "train/loss": 1 / step, **more}
+
+
+def test_what_an_earlier_resume_set_aside_is_not_read(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    make_skeleton(run)
+    write(run.metrics, [metrics_line(n) for n in range(1, 31)])
+    on_demand = {"event": "validation_ended", "on_demand": True, "improved": False}
+    write(
+        run.events,
+        [
+            {"event": "run_started", "step": 0, "steps_per_epoch": 5},
+            {"event": "validation_ended", "step": 5, "improved": True, "metrics": {"loss": 9}},
+            {**on_demand, "step": 7, "metrics": {"loss": 0.5}},
+            {**on_demand, "step": 12, "metrics": {"loss": 0.4}},
+            {"event": "validation_ended", "step": 15, "improved": True, "metrics": {"loss": 9}},
+            {"event": "non_finite", "step": 20, "what": "loss is nan"},
+            {"event": "checkpoint_saved", "step": 10},
+            {"event": "run_started", "step": 10, "steps_per_epoch": 5},
+            {"event": "checkpoint_saved", "step": 25},
+        ],
+    )
+    history = read_history(run, 30)
+    kinds = [(mark.kind, mark.step) for mark in history.marks(x="step", window="all")]
+    assert kinds == [("best", 5), ("checkpoint", 10), ("checkpoint", 25)]
+    val = history.curve("val/loss", x="epoch", window="all", columns=99, smoothing=0.0)
+    assert (list(val.xs), list(val.means)) == ([1.4], [0.5])
+
+
+def test_of_a_very_long_file_some_lines_and_all_validations_are_read(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "run")
+    make_skeleton(run)
+    last = 2 * MOST_LINES
+    lines = [metrics_line(n) for n in range(1, last)]
+    write(run.metrics, [*lines, metrics_line(last, **{"val/loss": 0.25})])
+    history = read_history(run, last)
+    curve = history.curve("train/loss", x="time", window="all", columns=300, smoothing=0.6)
+    assert len(curve.xs) > 100
+    assert (curve.highs[0], curve.xs[-1]) == (1.0, last / 10)
+    val = history.curve("val/loss", x="step", window="all", columns=9, smoothing=0.0)
+    assert list(val.xs) == [last]
+
+
+@given(
+    records=st.lists(
+        st.fixed_dictionaries(
+            {
+                "step": st.one_of(st.integers(-3, 40), st.none(), st.text(max_size=2)),
+                "event": st.sampled_from(["run_started", "edited", "validation_ended", "x"]),
+            },
+            optional={
+                "elapsed_s": st.floats() | st.none(),
+                "train/loss": st.floats() | st.none() | st.booleans() | st.integers(),
+                "val/loss": st.one_of(st.floats(), st.text(max_size=2)),
+                "steps_per_epoch": st.integers(-1, 9),
+                "metrics": st.dictionaries(st.text(max_size=2), st.floats()) | st.none(),
+                "on_demand": st.booleans(),
+            },
+        )
+    )
+)
+def test_no_file_breaks_a_history(records: list[dict[str, object]]) -> None:
+    with TemporaryDirectory() as folder:
+        run = RunDirectory(Path(folder))
+        write(run.metrics, records, "\0\0")
+        write(run.events, records, '{"step": 1')
+        history = read_history(run, 30)
+    for name in history.names:
+        curve = history.curve(name, x="time", window="recent", columns=5, smoothing=0.5)
+        assert len(curve.xs) <= 5
+        assert all(map(math.isfinite, (*curve.xs, *curve.means, *curve.smooth)))
+
+
+def test_after_going_back_far_the_recent_window_is_of_buckets() -> None:
+    history = History()
+    history.add(started())
+    for last in range(1000, 20_001, 1000):
+        history.add(steps(last, [float(n) for n in range(last - 999, last + 1)]))
+    history.add(started(5000))
+    curve = history.curve("train/loss", x="step", window="recent", columns=80, smoothing=0.0)
+    assert curve.xs[0] < 5000 - WINDOW / 2
+    assert max(curve.highs) <= 5000
+    assert history.span(x="time", window="all")[1] == pytest.approx(50.0, abs=1.0)
+
+
+def test_the_best_before_is_the_best_again_after_going_back() -> None:
+    history = History()
+    history.add(started())
+    history.add(steps(40, [1.0] * 40))
+    history.add(validated(10, 0.5, improved=True))
+    history.add(validated(30, 0.4, improved=True))
+    history.add(started(20))
+    assert [mark.step for mark in history.marks(x="step", window="all")] == [10]
+
+
+def test_an_edit_that_a_resume_repeats_is_one_mark() -> None:
+    history = History()
+    edit = Edited(10, "optimizer.lr", 0.1, 0.2, "you")
+    for event in (started(), steps(10, [1.0] * 10), edit, started(10), edit):
+        history.add(event)
+    assert [mark.kind for mark in history.marks(x="step", window="all")] == ["edit"]
 
 
 def test_a_run_without_files_has_an_empty_history(tmp_path: Path) -> None:

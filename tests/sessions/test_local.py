@@ -2,10 +2,21 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
 from typing import NoReturn
 
+import pytest
+
+from tui_trainer.config.live import edited
+from tui_trainer.config.overrides import parse_overrides
+from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.runs.commands import Save
-from tui_trainer.runs.events import RunEnded, StepsTaken
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.events import Notice, RunEnded, StepsTaken
+from tui_trainer.runs.history import Curve
+from tui_trainer.sessions.beginning import latest_of
+from tui_trainer.sessions.launch import prepare_new, prepare_resume
 from tui_trainer.sessions.local import KEPT_STEPS, LocalSession
 
 
@@ -59,3 +70,67 @@ def test_numbers_of_a_long_run_are_not_all_kept() -> None:
     assert cursor == 300
     assert sum(len(e.losses) for e in events if isinstance(e, StepsTaken)) == KEPT_STEPS
     assert session.events(299)[0] == events[-1:]
+
+
+def test_events_come_from_the_cursor_on_and_all_that_are_kept_from_zero() -> None:
+    session = LocalSession(full_disk)
+    for step in range(5):
+        session.emit(Notice(step, "x"))
+    assert [event.step for event in session.events(0)[0]] == [0, 1, 2, 3, 4]
+    found, cursor = session.events(3)
+    assert ([event.step for event in found], cursor) == ([3, 4], 5)
+    assert session.events(cursor) == ([], 5)
+
+
+def test_a_refresh_is_what_brings_the_picture_up_to_date() -> None:
+    session = LocalSession(full_disk)
+    session.emit(steps_taken(40, 3))
+    assert session.latest.step == 0
+    assert session.refresh()
+    assert session.latest.step == 40
+    assert "train/loss" in session.history.names
+    assert not session.refresh()
+
+
+def test_a_resumed_run_shows_what_it_was_before(tmp_path: Path) -> None:
+    experiment = PresetLibrary([builtin_dir()]).experiment("penguins-mlp")
+    experiment = edited(experiment, "training.epochs", 3)
+    whole = LocalSession(partial(prepare_new, experiment, tmp_path, "r", ["test"]))
+    whole.start()
+    whole.join()
+    whole.refresh()
+    (path,) = tmp_path.iterdir()
+    assert whole.latest.run_dir == str(path)
+
+    prepared = prepare_resume(RunDirectory(path), [], ["test"])
+    prepared.lock.release()
+    known, before = latest_of(prepared), whole.latest
+    assert (known.best, known.best_step) == (before.best, before.best_step)
+    assert known.stale == before.stale
+    assert (known.saved_step, known.step, known.epoch) == (before.step, before.step, 3)
+    assert known.validation == before.validation
+    assert known.elapsed_s > 0
+
+    more = parse_overrides(["training.epochs=4"])
+    resumed = LocalSession(partial(prepare_resume, RunDirectory(path), more, ["test"]))
+    resumed.start()
+    resumed.join()
+    assert list(resumed.history.names) == []
+    resumed.refresh()
+    curve = curve_of(resumed)
+    assert curve.xs[0] == 1
+    assert curve.xs[-1] == resumed.latest.step > whole.latest.step
+    earlier = curve_of(whole)
+    assert curve.means[: len(earlier.means)] == pytest.approx(earlier.means)
+    assert len(curve_of(resumed, "val/loss").xs) == 4
+    assert resumed.latest.best is not None
+    assert resumed.experiment is not None
+    assert resumed.experiment.training.epochs == 4
+    edits = [m for m in resumed.history.marks(x="step", window="all") if m.kind == "edit"]
+    assert [(mark.step, mark.text) for mark in edits] == [
+        (whole.latest.step, "training.epochs 3 -> 4")
+    ]
+
+
+def curve_of(session: LocalSession, name: str = "train/loss") -> Curve:
+    return session.history.curve(name, x="step", window="all", columns=10_000, smoothing=0.0)

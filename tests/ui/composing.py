@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from textual import events
 from textual.app import App
 from textual.pilot import Pilot
 from textual.screen import Screen
@@ -15,6 +16,7 @@ from tests.ui.fakes import FakeServices
 from tui_trainer.config.draft import Draft
 from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.overrides import parse_overrides
+from tui_trainer.ui.late_keys import take_late_letter
 from tui_trainer.ui.screens.compose import ComposeScreen
 from tui_trainer.ui.widgets.presets import PresetPane
 from tui_trainer.ui.widgets.summary import Summary
@@ -33,6 +35,9 @@ class Host(App[None]):
 
     def get_default_screen(self) -> Screen[Any]:
         return ComposeScreen(self.services, self.draft)
+
+    def on_key(self, event: events.Key) -> None:
+        take_late_letter(self.focused, event)
 
     def on_compose_screen_launch(self, message: ComposeScreen.Launch) -> None:
         self.launched.append(message)

@@ -25,6 +25,7 @@ class Host(App[None]):
     def __init__(self, session: FakeSession, *, fps: float = 0.1) -> None:
         super().__init__()
         self.session = session
+        self.animation_level = "none"
         services = FakeServices(Path("presets"), session)
         services.preferences = Preferences(fps=fps)
         self.running = RunScreen(session, services)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -242,6 +243,19 @@ def test_f3_searches_the_fields_from_inside_of_one(tmp_path: Path) -> None:
         assert form.focused_key == "optimizer.weight_decay"
         await press(pilot, "escape")
         assert form.focus_field("training.epochs")
+
+    drive(tmp_path, step)
+
+
+def test_letters_that_come_at_once_with_the_slash_are_searched_for(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "f6")
+        for key, character in (("slash", "/"), ("r", "r"), ("d", "d"), ("q", "q"), ("y", "y")):
+            app.post_message(events.Key(key, character))
+        text = app.compose_screen.query_one(SearchBar).query_one(Input)
+        await until(pilot, lambda: text.value == "rdqy")
+        assert app.is_in_front
+        assert app.clipboard == ""
 
     drive(tmp_path, step)
 

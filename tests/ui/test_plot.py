@@ -276,6 +276,22 @@ def test_the_lines_are_told_apart_in_every_theme(theme: str) -> None:
     drive(host, use)
 
 
+def test_without_colour_the_lines_are_told_apart_by_beads(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    history = falling()
+    host = Host(spec_of(history))
+
+    async def use(pilot: Pilot[None]) -> None:
+        assert host.no_color
+        host.plot.look(history, View())
+        await pilot.pause()
+        assert "•" in "\n".join(s.text for s in host.screen._compositor.render_strips())
+
+    drive(host, use)
+
+
 def test_a_change_of_theme_changes_the_colours() -> None:
     history = falling()
     host = Host(spec_of(history))

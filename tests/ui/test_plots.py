@@ -277,6 +277,10 @@ def test_look_says_whether_anything_was_drawn() -> None:
     drive(host, use)
 
 
+def test_a_look_before_there_is_a_screen_draws_nothing() -> None:
+    assert not Plots(Preferences()).look(falling())
+
+
 def test_panels_that_are_not_shown_are_not_drawn() -> None:
     host = Host()
 

@@ -311,7 +311,7 @@ def test_after_the_end_the_screen_looks_no_more() -> None:
 def test_the_screen_looks_by_itself_while_the_run_lives() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         host.session.push(StateChanged(300, "stopping"))
-        for _ in range(200):
+        for _ in range(1000):
             await pilot.pause(0.02)
             if "stopping" in host.text.splitlines()[0]:
                 return
@@ -324,7 +324,7 @@ def test_the_screen_looks_behind_a_dialog_too() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await pilot.press("s")
         host.session.push(StepsTaken(333, 15, 7.0, (1.0,), (1.0,), (1.0,), 1.0, 0.0))
-        for _ in range(200):
+        for _ in range(1000):
             await pilot.pause(0.02)
             if "step 333/460" in host.running._compositor.render_strips()[0].text:
                 return

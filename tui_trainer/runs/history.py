@@ -6,6 +6,7 @@ buckets of min, max and mean, the newest steps one by one. Used from one thread.
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
@@ -122,7 +123,8 @@ class History:
 
     def time(self, step: int, elapsed_s: float) -> None:
         """Take the seconds of training that had passed at a step."""
-        self._times.add(step, elapsed_s)
+        if math.isfinite(elapsed_s):
+            self._times.add(step, elapsed_s)
 
     def mark(self, kind: MarkKind, step: int, text: str = "") -> None:
         """Take something that happened; a second time it is the same thing."""
@@ -220,9 +222,17 @@ class History:
         return series.all() if since is None else series.since(since)
 
     def _borders(self, x: XAxis, window: Window, columns: int) -> list[float]:
-        """The steps at the right ends of all columns but the last."""
+        """The steps at the right ends of all columns but the last.
+
+        Columns have round widths and begin at multiples of them, so that those of a growing run
+        keep what they hold, and a plot of it changes at its end alone.
+        """
         left, right = self.span(x=x, window=window)
-        return [self._step(left + (right - left) * at / columns, x) for at in range(1, columns)]
+        if columns < 2 or not right > left:
+            return []
+        width = _rounded_up((right - left) / (columns - 1))
+        first, last = math.floor(left / width), math.ceil(right / width)
+        return [self._step(at * width, x) for at in range(first + 1, last)]
 
     def _x(self, step: int, x: XAxis) -> float:
         if x == "step":
@@ -234,6 +244,11 @@ class History:
         if x == "step":
             return at
         return at * self._steps_per_epoch if x == "epoch" else self._times.step(at)
+
+
+def _rounded_up(width: float) -> float:
+    """The next of ten widths a decade, each a quarter larger than the one before."""
+    return float(10 ** (math.ceil(math.log10(width) * 10 - 1e-9) / 10))
 
 
 def _ends(steps: Sequence[int], borders: Sequence[float]) -> list[int]:

@@ -10,7 +10,7 @@ import json
 import math
 import os
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -218,10 +218,13 @@ def append_durably(path: Path, record: dict[str, Any], files: Files | None = Non
         journal.close()
 
 
-def read_records(path: Path, start: int = 0) -> Iterator[tuple[int, dict[str, Any]]]:
+def read_records(
+    path: Path, start: int = 0, *, wanted: Callable[[bytes], bool] = lambda line: True
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """The records from a byte offset on, each with the offset after it.
 
-    Stops before a torn last line; a line in the middle that is no record is passed over.
+    Stops before a torn last line; a line in the middle that is no record is passed over, and so is
+    one that is not `wanted`, without the cost of reading what is in it.
     """
     with path.open("rb") as file:
         offset = file.seek(max(start - 1, 0))
@@ -232,6 +235,8 @@ def read_records(path: Path, start: int = 0) -> Iterator[tuple[int, dict[str, An
             if not line.endswith(b"\n"):
                 return
             offset += len(line)
+            if not wanted(line):
+                continue
             try:
                 record = json.loads(line)
             except (ValueError, RecursionError):

@@ -68,7 +68,8 @@ class Points:
 
     def followed_by(self, others: Points) -> Points:
         """These points and then others."""
-        return Points(*map(add, self._columns(), others._columns()))
+        columns = zip(self._columns(), others._columns(), strict=True)
+        return _table(own + other for own, other in columns)
 
     def cut(self, length: int) -> None:
         """Forget all but the first points."""
@@ -183,11 +184,6 @@ class Series:
         if begin < kept and (self.last is None or self.last < self._steps[begin]):
             self._buckets.new(step)
             self._buckets.fill(self._steps[-1], self._values[begin:])
-
-    @property
-    def first(self) -> int | None:
-        """The last step of the oldest bucket."""
-        return self._buckets.steps[0] if self._buckets.steps else None
 
     @property
     def last(self) -> int | None:

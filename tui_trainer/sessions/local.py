@@ -28,7 +28,7 @@ from tui_trainer.runs.events import (
     StepsTaken,
 )
 from tui_trainer.runs.history import History
-from tui_trainer.runs.recorded import read_history
+from tui_trainer.sessions.beginning import latest_of, picture_of
 from tui_trainer.sessions.session import Latest, Picture
 from tui_trainer.sessions.usage import Usage, UsageMeter
 from tui_trainer.sessions.watcher import Watcher
@@ -67,8 +67,8 @@ class LocalSession:
         self._step = 0
         self._picture = Picture()
         self._seen = 0
-        self._in_force: Experiment | None = None
-        self._recorded: History | None = None
+        self._beginning: Picture | None = None
+        """Made by the trainer thread, which hands it over and does not touch it again."""
         self.usage: Usage | None = None
         self._thread = threading.Thread(target=self._work, name="trainer")
         self.exit_code: int = ExitCode.FAILED
@@ -117,14 +117,11 @@ class LocalSession:
         return self._picture.experiment
 
     def refresh(self) -> bool:
+        # In this order: what was emitted after the beginning was made is not added before it.
         events, self._seen = self.events(self._seen)
-        picture = self._picture
-        if picture.experiment is None:
-            picture.experiment = self._in_force
-        if self._recorded is not None:
-            # Made by the trainer thread, which has not touched it since.
-            picture.history, self._recorded = self._recorded, None
-        picture.add(events)
+        if self._beginning is not None:
+            self._picture, self._beginning = self._beginning, None
+        self._picture.add(events)
         return bool(events)
 
     def wait(self, timeout_s: float) -> bool:
@@ -159,15 +156,11 @@ class LocalSession:
         ended: RunEnded | None = None
         try:
             prepared = self._prepare()
-            if prepared.step:
-                self._recorded = read_history(prepared.run, prepared.step)
-            self._in_force = prepared.in_force
+            self._beginning = picture_of(prepared)
             if not prepared.nothing_to_do:
                 # Otherwise its last status, with the results in it, stays as it is.
-                watcher = Watcher(
-                    *(self, prepared.run, prepared.lock, prepared.device.label),
-                    *(prepared.generation, UsageMeter(prepared.device.uuid)),
-                )
+                meter = UsageMeter(prepared.device.uuid)
+                watcher = Watcher(self, prepared.run, prepared.lock, latest_of(prepared), meter)
                 watcher.start()
             for text in prepared.warnings:
                 self.emit(Notice(0, text, "warning"))

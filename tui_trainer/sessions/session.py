@@ -77,6 +77,33 @@ class Session(Protocol):
         ...
 
 
+class Speed:
+    """Seconds a step takes, of late: over the newer half of this start of the run, or some more.
+
+    So validations and saves count with their share, and an earlier life of the run on another
+    device does not; pauses are in no elapsed time.
+    """
+
+    def __init__(self) -> None:
+        self._begin: tuple[int, float] | None = None
+        self._half = self._whole = self._now = (0, 0.0)
+
+    def add(self, step: int, elapsed_s: float) -> None:
+        """Take the time of a step, in the order of steps."""
+        self._now = step, elapsed_s
+        if self._begin is None:
+            # The first steps are of another speed: memory is found, kernels are chosen.
+            self._begin = self._half = self._whole = self._now
+        elif elapsed_s - self._begin[1] >= 2 * (self._whole[1] - self._begin[1]):
+            self._half, self._whole = self._whole, self._now
+
+    @property
+    def step_s(self) -> float | None:
+        """Seconds a step; None before two reports."""
+        steps, seconds = self._now[0] - self._half[0], self._now[1] - self._half[1]
+        return seconds / steps if steps > 0 else None
+
+
 @dataclass(slots=True)
 class Latest:
     """What is known of a run now, folded from its events."""
@@ -105,9 +132,10 @@ class Latest:
     save_failure: str = ""
     test: dict[str, float] | None = None
     message: str = ""
-    started_at_step: int = 0
+    max_seconds: float | None = None
     run_dir: str = ""
     ending: RunEnded | None = None
+    speed: Speed = field(default_factory=Speed)
 
     @property
     def ended(self) -> bool:
@@ -115,10 +143,13 @@ class Latest:
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds until the last step at the speed so far; None when there is no last step."""
-        if self.total_steps is None or self.step == 0 or self.elapsed_s == 0:
-            return None
-        return max(self.total_steps - self.step, 0) * self.elapsed_s / self.step
+        """Seconds of training until the nearer limit, at the speed of late; None when not known."""
+        limits = []
+        if self.total_steps is not None and self.speed.step_s is not None:
+            limits.append((self.total_steps - self.step) * self.speed.step_s)
+        if self.max_seconds is not None:
+            limits.append(self.max_seconds - self.elapsed_s)
+        return max(min(limits), 0.0) if limits else None
 
 
 def fold(latest: Latest, event: Event) -> None:
@@ -129,7 +160,10 @@ def fold(latest: Latest, event: Event) -> None:
             latest.run, latest.device, latest.epoch = event.run, event.device, event.epoch
             latest.parameters, latest.generation = event.parameters, event.generation
             latest.total_steps, latest.steps_per_epoch = event.total_steps, event.steps_per_epoch
-            latest.started_at_step = event.step
+            latest.speed = Speed()
+            if latest.best_step is not None and latest.best_step > event.step:
+                # It went back to before the best, as after a loss that was not finite.
+                latest.best = latest.best_step = None
         case StateChanged():
             latest.state, latest.reason = event.state, event.reason
         case Edited():
@@ -139,6 +173,7 @@ def fold(latest: Latest, event: Event) -> None:
             latest.loss, latest.lr = event.losses[-1], event.lrs[-1]
             latest.grad_norm, latest.samples_per_s = event.grad_norms[-1], event.samples_per_s
             latest.waiting_share = event.waiting_share
+            latest.speed.add(event.step, event.elapsed_s)
         case ValidationEnded():
             latest.epoch, latest.validation = event.epoch, event.metrics
             latest.stale = event.stale
@@ -167,11 +202,26 @@ class Picture:
         self.latest = Latest()
         self.history = History()
         self.experiment = experiment
+        self._before: list[tuple[int, Experiment]] = []
+        """For each edit its step and the configuration before it."""
 
     def add(self, events: Iterable[Event]) -> None:
         """Bring events into the picture, in their order."""
         for event in events:
             fold(self.latest, event)
             self.history.add(event)
-            if isinstance(event, Edited) and self.experiment is not None:
-                self.experiment = edited(self.experiment, event.key, event.new)
+            if self.experiment is not None:
+                self.experiment = self._after(event, self.experiment)
+                self.latest.max_seconds = self.experiment.training.max_seconds
+
+    def _after(self, event: Event, experiment: Experiment) -> Experiment:
+        """The configuration in force after an event."""
+        match event:
+            case RunStarted():
+                # Edits after the step that it goes back to are made again when their step comes.
+                while self._before and self._before[-1][0] > event.step:
+                    _, experiment = self._before.pop()
+            case Edited():
+                self._before.append((event.step, experiment))
+                return edited(experiment, event.key, event.new)
+        return experiment

@@ -40,14 +40,13 @@ class Watcher:
         session: LocalSession,
         run: RunDirectory,
         lock: RunLock,
-        device: str,
-        generation: int,
+        latest: Latest,
         meter: UsageMeter,
     ) -> None:
         self._session = session
         self._run = run
         self._lock = lock
-        self._latest = Latest(run=run.path.name, device=device, generation=generation)
+        self._latest = latest
         self._meter = meter
         self._mailbox = Mailbox(run.control)
         self._journal = Journal(run.events)

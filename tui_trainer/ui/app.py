@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from textual import events
 from textual.app import App, SystemCommand
 from textual.screen import ModalScreen, Screen
 
@@ -21,6 +22,7 @@ from tui_trainer.config.keymap import keys_in_force
 from tui_trainer.config.keys import ACTIONS
 from tui_trainer.sessions.session import Session
 from tui_trainer.ui.bindings import bindings_of
+from tui_trainer.ui.late_keys import take_late_letter
 from tui_trainer.ui.running import Live
 from tui_trainer.ui.screens.compose import ComposeScreen
 from tui_trainer.ui.screens.help import HelpScreen, shown_key
@@ -84,6 +86,9 @@ class TrainerApp(App[int]):
         if (running := self._run_screen()) is not None:
             for line in lines:
                 running.say(line)
+
+    def on_key(self, event: events.Key) -> None:
+        take_late_letter(self.focused, event)
 
     def on_compose_screen_launch(self, message: ComposeScreen.Launch) -> None:
         self._show(self.services.launch(message.experiment, message.name))

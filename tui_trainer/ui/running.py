@@ -104,6 +104,11 @@ class Steward(threading.Thread):
             if code is not None and not self.app_ended.is_set():
                 self._end_app(code)
 
+    @property
+    def has_ended_app(self) -> bool:
+        """Whether the app was asked to end, which it need not survive without an error."""
+        return self._asked_at_s is not None
+
     def finish(self) -> None:
         """End the thread; what signals asked for until now is handed over."""
         self._over.set()
@@ -177,6 +182,9 @@ def _run(
             error = raised
     finally:
         steward.app_ended.set()
+    if steward.has_ended_app and not debug:
+        # Asked to end in the middle of its start, Textual may trip over widgets that are gone.
+        error = None
     if error is not None:
         _tell(error, terminal, debug=debug)
     if steward.hung_up:

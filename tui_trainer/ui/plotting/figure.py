@@ -18,7 +18,7 @@ from tui_trainer.ui.plotting.drawing import Drawing, Layer, Line, Markers, place
 MARKS: dict[Markers, str] = {"braille": "braille", "block": "hd", "ascii": "*"}
 ASCII_MARKS = {"t": "*", "v": "o", "o": "*"}
 FAINT_ASCII = "."
-STRETCH = 32
+STRETCH = 20
 """Points drawn at once: fewer cost more calls, more are drawn anew each time."""
 # Quarter blocks are missing from the fonts that miss braille; halves are in all of them.
 HALVES = str.maketrans("▘▝▖▗▚▞▙▛▜▟", "▀▀▄▄██████")

@@ -19,7 +19,8 @@ from tui_trainer.ui.plotting.frame import Row
 
 def strip_of(row: Row, styles: Mapping[str, Style]) -> Strip:
     """A row in these styles; an ink that is not among them is painted plainly."""
-    segments = [Segment(text, styles.get(ink)) for ink, text in _runs(row)]
+    # Textual's filters take no segment without a style.
+    segments = [Segment(text, styles.get(ink, Style.null())) for ink, text in _runs(row)]
     return Strip(segments, len(row.text))
 
 

@@ -239,7 +239,7 @@ class ComposeScreen(Screen[None]):
         """Focus a pane, or the first of what is in it; whether there was anything."""
         found = (w for w in self.focus_chain if w is pane or pane in w.ancestors)
         if (first := next(found, None)) is not None:
-            first.focus()
+            self.set_focus(first)
         return first is not None
 
     # Showing.

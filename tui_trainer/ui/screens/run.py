@@ -170,8 +170,7 @@ class RunScreen(Screen[None]):
 
     @property
     def _dialogs(self) -> list[StopDialog | EditDialog]:
-        stack = self.app.screen_stack
-        return [screen for screen in stack if isinstance(screen, StopDialog | EditDialog)]
+        return [it for it in self.app.screen_stack if isinstance(it, StopDialog | EditDialog)]
 
     def _end(self, ending: RunEnded) -> None:
         self._over = True
@@ -238,8 +237,7 @@ class RunScreen(Screen[None]):
         self._steering.validate()
 
     def action_edit(self) -> None:
-        experiment = self._session.experiment
-        if experiment is None:
+        if (experiment := self._session.experiment) is None:
             self._tell("the run has not started yet")
         else:
             self.app.push_screen(EditDialog(experiment, self._steering.set))
@@ -281,8 +279,8 @@ class RunScreen(Screen[None]):
     @on(Ending.Compose)
     def _take_experiment(self, message: Ending.Again | Ending.Compose) -> None:
         wanted = self.Again if isinstance(message, Ending.Again) else self.Compose
-        if self._session.experiment is not None:
-            self.post_message(wanted(self._session.experiment))
+        if (experiment := self._session.experiment) is not None:
+            self.post_message(wanted(experiment))
 
     @on(Ending.Plots)
     def action_back(self) -> None:

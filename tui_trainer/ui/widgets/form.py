@@ -24,7 +24,9 @@ from tui_trainer.ui.widgets.choice import Choice
 from tui_trainer.ui.widgets.field import FieldRow
 from tui_trainer.ui.widgets.group import Fold, Group
 
-TWO_COLUMNS = 100
+TWO_COLUMNS = 74
+ROOMY = 104
+"""From here on both columns have room for units and long labels."""
 NARROW = 56
 
 
@@ -39,6 +41,8 @@ class Form(Widget):
     Form #groups {
         layout: grid; grid-size: 1; grid-rows: auto; grid-gutter: 0 1; height: auto;
     }
+    Form.-tight .editor { margin-left: 18; width: 12; }
+    Form.-tight .wide { width: 17; }
     Form.-narrow .editor { margin-left: 14; width: 12; }
     Form.-narrow .wide { width: 16; }
     Form #elsewhere { height: auto; color: $text-error; padding: 0 1; display: none; }
@@ -67,6 +71,8 @@ class Form(Widget):
 
     def compose(self) -> ComposeResult:
         """The fields, and below them a line about the one with the focus."""
+        # Before there are rows, whose styles would be worked out a second time.
+        self._size_editors(self.app.size.width)
         self._groups = [Group(group, self._draft) for group in self._draft.groups()]
         with _Fields(id="fields"):
             yield Static(id="elsewhere", markup=False)
@@ -90,8 +96,15 @@ class Form(Widget):
         columns = 2 if width >= TWO_COLUMNS else 1
         if groups.styles.grid_size_columns != columns:
             groups.styles.grid_size_columns = columns
-        if self.has_class("-narrow") != (width < NARROW):
-            self.set_class(width < NARROW, "-narrow")
+        self._size_editors(width)
+
+    def _size_editors(self, width: int) -> None:
+        for name, holds in (
+            ("-narrow", width < NARROW),
+            ("-tight", TWO_COLUMNS <= width < ROOMY),
+        ):
+            if self.has_class(name) != holds:
+                self.set_class(holds, name)
 
     @property
     def draft(self) -> Draft:

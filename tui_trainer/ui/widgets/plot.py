@@ -148,7 +148,7 @@ class Plot(Widget):
     def render_line(self, y: int) -> Strip:
         if y not in self._strips:
             if y >= len(self._rows):
-                return Strip.blank(self.size.width)
+                return Strip.blank(self.size.width, self.rich_style)
             self._strips[y] = strip_of(self._rows[y], self._inks())
         return self._strips[y]
 

@@ -96,6 +96,8 @@ class Plots(Widget, can_focus=True):
 
     def look(self, history: History) -> bool:
         """Draw what is new in the curves, of the panels that are shown; whether anything was."""
+        if not self._plots[0].is_attached:
+            return False  # the screen is not made yet
         self._history = history
         specs = panels_of(history.names)
         if specs != self._specs:

@@ -21,7 +21,6 @@ class SearchBar(Horizontal):
 
     DEFAULT_CSS = """
     SearchBar { height: 1; padding: 0 1; display: none; }
-    SearchBar.-open { display: block; }
     SearchBar .what { width: auto; margin-right: 1; color: $text-primary; }
     SearchBar Input { width: 1fr; }
     """
@@ -45,14 +44,15 @@ class SearchBar(Horizontal):
     def open(self, what: str) -> None:
         """Let the user type, as `search in the models`."""
         self.query_one(Static).update(Content(clean(what, 60)))
-        self.add_class("-open")
-        self.query_one(Input).focus()
+        # At once, and not when the next message is done: what is typed on is for the search.
+        self.display = True
+        self.screen.set_focus(self.query_one(Input))
 
     def close(self) -> None:
         """Forget the text, and go away."""
         with self.prevent(Input.Changed):
             self.query_one(Input).value = ""
-        self.remove_class("-open")
+        self.display = False
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()

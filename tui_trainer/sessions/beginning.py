@@ -1,0 +1,54 @@
+"""What is known of a run before its first step: for a resumed one, all that its checkpoint says.
+
+Layer: sessions. Without it a resumed run would have no best value until there is a better one.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from tui_trainer.runs.recorded import read_history
+from tui_trainer.sessions.session import Latest, Picture
+
+if TYPE_CHECKING:
+    from tui_trainer.sessions.launch import Prepared
+
+
+def latest_of(prepared: Prepared) -> Latest:
+    """The state as of the checkpoint that the run starts from, or of a fresh start."""
+    latest = Latest(
+        run=prepared.run.path.name,
+        run_dir=str(prepared.run.path),
+        device=prepared.device.label,
+        generation=prepared.generation,
+        step=prepared.step,
+        epoch=prepared.epoch,
+    )
+    progress = _progress(prepared)
+    if progress is not None:
+        latest.saved_step = prepared.step
+        latest.elapsed_s, latest.stale = progress["elapsed_s"], progress["stale"]
+        latest.validation = dict(progress["last_metrics"])
+        if progress["best"] is not None:
+            latest.best = dict(progress["best"]["metrics"])
+            latest.best_step = progress["best"]["step"]
+    return latest
+
+
+def picture_of(prepared: Prepared) -> Picture:
+    """What a front end begins with, the curves so far included; reads the files of the run."""
+    picture = Picture(prepared.in_force)
+    picture.latest = latest_of(prepared)
+    if prepared.step:
+        picture.history = read_history(prepared.run, prepared.step)
+    return picture
+
+
+def _progress(prepared: Prepared) -> dict[str, Any] | None:
+    from tui_trainer.training.context import Resume
+
+    start = prepared.start
+    if not isinstance(start, Resume):
+        return None
+    progress: dict[str, Any] = start.checkpoint.content["progress"]
+    return progress
