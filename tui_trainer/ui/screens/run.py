@@ -137,6 +137,8 @@ class RunScreen(Screen[None]):
         fresh = self._session.refresh()
         new, self._cursor = self._session.events(self._cursor)
         if not fresh and not new and self._session.usage == self._usage:
+            # Of the small plots one is drawn at each look, so some may be behind.
+            self.query_one(Plots).look(self._session.history)
             return
         self._usage = self._session.usage
         for event in new:
@@ -164,7 +166,7 @@ class RunScreen(Screen[None]):
         self.query_one(Progress).look(latest)
         for numbers in self.query(Numbers):
             numbers.look(latest, usage, experiment, self._safety)
-        self.query_one(Plots).look(session.history)
+        self.query_one(Plots).look(session.history, whole=latest.ended)
         for dialog in self._dialogs:
             dialog.look(latest, experiment)
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -83,6 +84,8 @@ class Plots(Widget, can_focus=True):
         self._history: History | None = None
         self._specs: list[PanelSpec] = []
         self._logs: set[str] = set()
+        self._turn = 0
+        """Counts the looks, of which each draws another of the small panels."""
         self._chosen = 0
         self._arranged: tuple[object, ...] = ()
         self._tabs = PlotTabs()
@@ -94,15 +97,24 @@ class Plots(Widget, can_focus=True):
         with Container():
             yield self._plots[0]
 
-    def look(self, history: History) -> bool:
-        """Draw what is new in the curves, of the panels that are shown; whether anything was."""
+    def look(self, history: History, *, whole: bool = False) -> bool:
+        """Draw what is new in the curves of the panels that are shown; whether anything was.
+
+        Of small panels one in turn, unless the `whole` is wanted: five at once are dear.
+        """
         if not self._plots[0].is_attached:
             return False  # the screen is not made yet
         self._history = history
         specs = panels_of(history.names)
         if specs != self._specs:
             self._take(specs)
-        return self._draw()
+            whole = True
+        return self._draw(self._plots if whole else self._due())
+
+    def _due(self) -> list[Plot]:
+        shown = [plot for plot in self._plots if plot.display]
+        self._turn += 1
+        return [*shown[:1], *(shown[1 + self._turn % (len(shown) - 1) :][:1] if shown[1:] else ())]
 
     def _take(self, specs: list[PanelSpec]) -> None:
         """A panel for each of these; the chosen one stays chosen wherever it now is."""
@@ -119,11 +131,12 @@ class Plots(Widget, can_focus=True):
         self.query_one(Container).mount(*more)
         self._arrange()
 
-    def _draw(self) -> bool:
+    def _draw(self, due: Sequence[Plot] | None = None) -> bool:
+        """Draw what is new of all panels, or of these."""
         if self._history is None:
             return False
         drawn = self._tabs.show([spec.title for spec in self._specs], self._chosen, self.state)
-        for plot in self._plots:
+        for plot in self._plots if due is None else due:
             view = replace(self._view, is_log=plot.spec.title in self._logs)
             drawn = plot.look(self._history, view) or drawn
         return drawn
