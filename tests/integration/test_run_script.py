@@ -425,12 +425,16 @@ def test_a_folder_that_cannot_be_made_gets_one_line(fakes: Fakes) -> None:
     assert "TUI_TRAINER_VENV" in line
 
 
+def pytest_with(workers: int) -> list[str]:
+    return ["pytest", "-n", str(workers), "--dist", "worksteal", "-m"]
+
+
 @pytest.mark.parametrize(
     ("words", "cuda", "expected"),
     [
-        (["-k", "a b"], False, ["pytest", "-m", QUICK, "-k", "a b"]),
-        (["--full", "-x"], False, ["pytest", "-m", "not gpu", "-x"]),
-        (["-x", "--full"], True, ["pytest", "-m", "", "-x"]),
+        (["-k", "a b"], False, [*pytest_with(2), QUICK, "-k", "a b"]),
+        (["--full", "-x"], False, [*pytest_with(0), "not gpu", "-x"]),
+        (["-x", "--full"], True, [*pytest_with(0), "", "-x"]),
     ],
 )
 def test_tests_are_chosen_by_marks_and_the_rest_goes_to_pytest(
@@ -444,7 +448,7 @@ def test_check_runs_format_lint_types_and_tests(fakes: Fakes) -> None:
     fakes.python()
     code, out, _ = fakes.run("check")
     assert code == 0
-    assert out == ["ruff format --check .", "ruff check .", "mypy", "pytest", "-m", QUICK]
+    assert out == ["ruff format --check .", "ruff check .", "mypy", *pytest_with(2), QUICK]
     assert fakes.run("check", "--no-tests") == (0, out[:3], [])
 
 

@@ -42,7 +42,7 @@ ALL = [
 ]
 
 
-@pytest.mark.parametrize("command", ALL, ids=str)
+@pytest.mark.parametrize("command", ALL, ids=name_of)
 def test_a_command_survives_the_way_through_json(command: Command) -> None:
     plain = json.loads(json.dumps(to_dict(command)))
 

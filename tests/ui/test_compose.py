@@ -430,9 +430,8 @@ def test_nothing_is_asked_while_another_screen_is_in_front(tmp_path: Path) -> No
         app.compose_screen.draft.set("training.epochs", "7")
         app.compose_screen.on_form_changed()
         await pilot.pause()
-        was_due = app.summary.is_due
+        assert not app.summary.is_due
         await press(pilot, "escape")
-        assert (was_due, app.summary.is_due) == (False, True)
         await until(pilot, lambda: len(services.fake_workbench.asked) == asked + 1)
         assert services.fake_workbench.asked[-1].training.epochs == 7
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 
 import pytest
 from textual.pilot import Pilot
@@ -60,16 +61,24 @@ def test_every_size_of_the_terminal_is_borne(size: tuple[int, int]) -> None:
     drive(play, *some_events(), size=size)
 
 
+def without_dots(text: str) -> str:
+    """The text with every pattern of dots made the same.
+
+    Of a line drawn in one piece and in several, a dot may round to the other side.
+    """
+    return re.sub("[\u2801-\u28ff]", "\u28ff", text)
+
+
 def test_resizing_without_end_leaves_the_screen_as_that_of_the_last_size() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
-        before = host.text
+        before = without_dots(host.text)
         for width, height in [*SIZES, *reversed(SIZES), (120, 40), (80, 24)]:
             await pilot.resize_terminal(width, height)
         for _ in range(100):
-            if host.text == before:
+            if without_dots(host.text) == before:
                 break
             await pilot.pause(0.05)
-        assert host.text == before
+        assert without_dots(host.text) == before
 
     drive(play, *some_events())
 
