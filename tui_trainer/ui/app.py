@@ -29,6 +29,7 @@ from tui_trainer.ui.screens.help import HelpScreen, shown_key
 from tui_trainer.ui.screens.run import RunScreen
 from tui_trainer.ui.services import Services
 from tui_trainer.ui.terminal import Terminal
+from tui_trainer.ui.widgets.standing import plain_terminal
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,12 @@ class TrainerApp(App[int]):
 
     TITLE = "tui-trainer"
     BINDINGS = bindings_of("app")
+    CSS = """
+    .-ascii ModalScreen > VerticalScroll, .-ascii PresetPane, .-ascii Details {
+        border: ascii $primary;
+    }
+    .-ascii Group { border-top: ascii $primary; }
+    """
 
     def __init__(
         self,
@@ -60,6 +67,7 @@ class TrainerApp(App[int]):
         self._opening = opening
         self.theme = services.preferences.theme
         self.set_keymap(services.preferences.keymap)
+        self.set_class(plain_terminal(services.preferences), "-ascii")
 
     def get_default_screen(self) -> Screen[Any]:
         return ComposeScreen(self.services, self._opening.draft)

@@ -6,12 +6,12 @@ are dropped instead, and when the terminal takes bytes again the whole screen is
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import select
 import sys
 import threading
-from codecs import getincrementaldecoder
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,6 +28,27 @@ MOST_WAITING = 2**18
 PATIENCE_S = 1.0
 _CHUNK = 2**13
 _LOOK_S = 0.1
+
+
+LOOK_ALIKES = {
+    **dict.fromkeys("●◆★•▪", "*"),
+    **dict.fromkeys("→▸▶❯", ">"),
+    **dict.fromkeys("━─╺╸", "-"),
+    **dict.fromkeys("│┃▌▐█", "|"),
+    **dict.fromkeys("╭╮╰╯┌┐└┘", "+"),
+    **{"×": "x", "·": "-", "…": ".", "▾": "v", "✓": "+", "✗": "x", "■": "#", "‖": "=", "↵": "<"},
+}
+
+
+def in_plain_letters(error: UnicodeError) -> tuple[str, int]:
+    """For `str.encode`: signs that the terminal's encoding lacks, as like as ASCII has them."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(LOOK_ALIKES.get(sign, "?") for sign in lacking), error.end
+
+
+codecs.register_error("plain-letters", in_plain_letters)
 
 
 class Pen(threading.Thread):
@@ -56,7 +77,7 @@ class Pen(threading.Thread):
         if droppable and (self.dropping or self.waiting > MOST_WAITING):
             self.dropping = True
             return
-        data = text.encode(self._encoding, "replace")
+        data = text.encode(self._encoding, "plain-letters")
         self._accepted += len(data)
         self._queue.put(data)
 
@@ -173,7 +194,7 @@ class TerminalDriver(LinuxDriver):
         """Read keys until the end; a terminal that is gone is no error and is not asked again."""
         parser = XTermParser(self._debug)
         # Bytes that are no text, as of a paste in another encoding, must not end the app.
-        decode = getincrementaldecoder("utf-8")("replace").decode
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         while not self.exit_event.is_set():
             if select.select([self.fileno], [], [], _LOOK_S)[0]:
                 try:

@@ -82,7 +82,7 @@ def open_app(asked: Asked, begin: Composing | NewRun | OldRun) -> int:
         return assemble(asked, begin, terminal, live, loader, launched)
 
     try:
-        status = run_app(make_app, debug=asked.debug)
+        status = run_app(make_app, mouse=asked.preferences.mouse, debug=asked.debug)
     finally:
         loader.close()
     _tell_what_is_left(launched)

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from textual.app import App
 
-LOOK_S = 0.1
+LOOK_S = 0.2
 PATIENCE_S = 5.0
 """What an app that was asked to end may take before the process ends without it."""
 SWITCH_S = 0.001
@@ -134,7 +134,9 @@ class Steward(threading.Thread):
             leave_at_once(code)
 
 
-def run_app(make_app: Callable[[Terminal, Live], App[int]], *, debug: bool = False) -> int:
+def run_app(
+    make_app: Callable[[Terminal, Live], App[int]], *, mouse: bool = True, debug: bool = False
+) -> int:
     """Run the app until its end, and a run that is left until its own; returns the exit status.
 
     Called in the main thread, where both streams are terminals.
@@ -155,7 +157,7 @@ def run_app(make_app: Callable[[Terminal, Live], App[int]], *, debug: bool = Fal
         with terminal:
             steward.start()
             try:
-                status = _run(make_app, terminal, live, steward, debug=debug)
+                status = _run(make_app, terminal, live, steward, mouse=mouse, debug=debug)
             finally:
                 steward.finish()
         if terminal.unkept and not terminal.gone.is_set():
@@ -169,6 +171,7 @@ def _run(
     live: Live,
     steward: Steward,
     *,
+    mouse: bool,
     debug: bool,
 ) -> int:
     error: Exception | None = None
@@ -176,7 +179,7 @@ def _run(
     try:
         app = make_app(terminal, live)
         try:
-            result = app.run()
+            result = app.run(mouse=mouse)
             error = app._exception
         except Exception as raised:
             error = raised
