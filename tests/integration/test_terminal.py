@@ -129,7 +129,7 @@ def test_fault_27_a_storm_of_sizes_while_training_ends_in_a_whole_screen(tmp_pat
             terminal.resize(*size)
             until_more(terminal, run, 1)
         terminal.resize(80, 24)
-        terminal.until_text("penguins-mlp", "Pause", "Quit")
+        terminal.until_text("penguins", "Pause", "Quit")
         terminal.signal(signal.SIGTERM)
         assert terminal.wait() == 143
         terminal.assert_restored()

@@ -12,6 +12,7 @@ import importlib.util
 import os
 import sys
 import threading
+import time
 import traceback
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
@@ -22,6 +23,9 @@ from typing import Any
 
 from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.text import clean
+
+MOMENT_S = 0.04
+LONGEST_PAINT_S = 2.0
 
 Deliver = Callable[[Callable[[], None]], object]
 Done = Callable[[Any | TrainerError], None]
@@ -128,6 +132,7 @@ class Loader:
             self._hand_over(piece.done, self._result(piece.work))
 
     def _prepare(self) -> None:
+        _await_rest(threading.main_thread())
         try:
             self._first(self._say)
             for extra in self._extras:
@@ -165,6 +170,23 @@ class Loader:
         except RuntimeError:
             # The loop has been closed in between: nobody waits for it any more.
             self._closing = True
+
+
+def _await_rest(thread: threading.Thread) -> None:
+    """Wait until a thread has done next to nothing for a moment: until the screen is painted.
+
+    What is imported beside it would make the first screen as late as the import is long.
+    """
+    if not hasattr(time, "pthread_getcpuclockid") or thread.ident is None:
+        return
+    clock = time.pthread_getcpuclockid(thread.ident)
+    until_s = time.monotonic() + LONGEST_PAINT_S
+    spent_s = time.clock_gettime(clock)
+    while time.monotonic() < until_s:
+        time.sleep(MOMENT_S)
+        before_s, spent_s = spent_s, time.clock_gettime(clock)
+        if spent_s - before_s < MOMENT_S / 10:
+            return
 
 
 def import_torch(say: Callable[[str], None]) -> None:
