@@ -21,7 +21,7 @@ from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.ui.app import TrainerApp
-from tui_trainer.ui.opening import Asked, Composing, assemble
+from tui_trainer.ui.assembly import Asked, Composing, assemble
 from tui_trainer.ui.running import Live
 from tui_trainer.ui.terminal import Terminal
 
@@ -52,7 +52,8 @@ async def draw(folder: Path, runs: Path, size: tuple[int, int]) -> None:
     library = PresetLibrary([builtin_dir()])
     asked = Asked(library, runs, Preferences(), ["tui-trainer"])
     live, loader = Live(), Loader()
-    app = assemble(asked, Composing("digits-cnn"), Terminal(), live, loader, [])
+    begin = Composing("digits-cnn")
+    app = TrainerApp(lambda: assemble(asked, begin, Terminal(), live, loader, []), live)
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: loader.stage == "")
         await pilot.pause(2.0)

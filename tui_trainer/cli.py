@@ -19,7 +19,7 @@ from tui_trainer.config.text import clean
 
 if TYPE_CHECKING:
     from tui_trainer.config.presets import PresetLibrary
-    from tui_trainer.ui.opening import Asked
+    from tui_trainer.ui.assembly import Asked, Composing, NewRun, OldRun
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -98,32 +98,46 @@ def _opens_app(arguments: argparse.Namespace) -> bool:
 
 def _asked(arguments: argparse.Namespace, library: PresetLibrary) -> Asked:
     from tui_trainer.config.preferences import chosen_preferences
-    from tui_trainer.ui.opening import Asked
+    from tui_trainer.ui.assembly import Asked
 
     return Asked(
         library=library,
         runs_dir=_runs_dir(arguments),
         preferences=chosen_preferences(arguments.fps),
         argv=arguments.argv,
-        debug=arguments.debug,
     )
 
 
 def _compose(arguments: argparse.Namespace) -> int:
-    from tui_trainer.config.overrides import parse_overrides
-
-    library = _library(arguments)
-    overrides = parse_overrides(arguments.overrides)
-    if arguments.experiment:
-        library.experiment(arguments.experiment, overrides)
     if why := _why_no_app():
         raise BadInput(
             f"the app needs a terminal: {why}; "
             "tui-trainer train EXPERIMENT trains without one, tui-trainer --help shows the rest"
         )
-    from tui_trainer.ui.opening import Composing, open_app
+    if arguments.experiment:
+        # What is wrong on the command line is said on it.
+        _asked_for(arguments)
+    return _open(arguments, lambda: _asked_for(arguments))
 
-    return open_app(_asked(arguments, library), Composing(arguments.experiment, overrides))
+
+def _asked_for(arguments: argparse.Namespace) -> tuple[Asked, Composing]:
+    from tui_trainer.config.overrides import parse_overrides
+    from tui_trainer.ui.assembly import Composing
+
+    library = _library(arguments)
+    overrides = parse_overrides(arguments.overrides)
+    if arguments.experiment:
+        library.experiment(arguments.experiment, overrides)
+    return _asked(arguments, library), Composing(arguments.experiment, overrides)
+
+
+def _open(
+    arguments: argparse.Namespace,
+    ask: Callable[[], tuple[Asked, Composing | NewRun | OldRun]],
+) -> int:
+    from tui_trainer.ui.opening import open_app
+
+    return open_app(ask, debug=arguments.debug)
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -137,9 +151,10 @@ def _train(arguments: argparse.Namespace) -> int:
 
         return print_preview(experiment, as_json=arguments.log_format == "json")
     if _opens_app(arguments):
-        from tui_trainer.ui.opening import NewRun, open_app
+        from tui_trainer.ui.assembly import NewRun
 
-        return open_app(_asked(arguments, library), NewRun(experiment, arguments.name))
+        asked = _asked(arguments, library)
+        return _open(arguments, lambda: (asked, NewRun(experiment, arguments.name)))
     from tui_trainer.headless.runner import make_printer, run_headless
     from tui_trainer.sessions.launch import prepare_new
     from tui_trainer.sessions.local import LocalSession
@@ -159,10 +174,11 @@ def _resume(arguments: argparse.Namespace) -> int:
     run = open_run(arguments.name, _runs_dir(arguments))
     which, drop_edits = arguments.which, arguments.drop_edits
     if _opens_app(arguments):
-        from tui_trainer.ui.opening import OldRun, open_app
+        from tui_trainer.ui.assembly import OldRun
 
+        asked = _asked(arguments, _library(arguments))
         old = OldRun(run.path, tuple(overrides), which, drop_edits)
-        return open_app(_asked(arguments, _library(arguments)), old)
+        return _open(arguments, lambda: (asked, old))
     from tui_trainer.headless.runner import make_printer, run_headless
     from tui_trainer.sessions.launch import prepare_resume
     from tui_trainer.sessions.local import LocalSession

@@ -14,12 +14,13 @@ from tui_trainer.config.draft import Draft
 from tui_trainer.config.preferences import THEMES, Preferences
 from tui_trainer.runs.commands import Stop
 from tui_trainer.runs.events import RunEnded, RunStarted, StateChanged
-from tui_trainer.ui.app import Opening, TrainerApp
+from tui_trainer.ui.app import TrainerApp
 from tui_trainer.ui.running import Live
 from tui_trainer.ui.screens.compose import ComposeScreen
 from tui_trainer.ui.screens.help import HelpScreen
 from tui_trainer.ui.screens.run import RunScreen
 from tui_trainer.ui.screens.stop import StopDialog
+from tui_trainer.ui.services import Opening
 
 Play = Callable[[TrainerApp, Pilot[int]], Coroutine[Any, Any, None]]
 
@@ -54,15 +55,25 @@ def play(services: FakeServices, what: Play, size: tuple[int, int] = (80, 24)) -
         return live.session
 
     services.launch = launched
-    app = TrainerApp(services, Opening(Draft(services.library)), live)
+    app = TrainerApp(lambda: Opening(services, Draft(services.library)), live)
 
     async def run() -> None:
         async with app.run_test(size=size) as pilot:
+            await until(pilot, lambda: isinstance(app.screen, ComposeScreen))
             await pilot.pause()
             await what(app, pilot)
 
     asyncio.run(run())
     return app
+
+
+async def until(pilot: Pilot[int], true: Callable[[], bool]) -> None:
+    """Wait for what another thread or a message brings about."""
+    for _ in range(600):
+        if true():
+            return
+        await pilot.pause(0.02)
+    raise AssertionError("it did not become true in time")
 
 
 def test_it_opens_on_compose_and_f5_leads_to_the_run(tmp_path: Path) -> None:

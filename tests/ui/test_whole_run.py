@@ -14,7 +14,7 @@ from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.ui.app import TrainerApp
-from tui_trainer.ui.opening import Asked, Composing, assemble
+from tui_trainer.ui.assembly import Asked, Composing, assemble
 from tui_trainer.ui.running import Live
 from tui_trainer.ui.screens.run import RunScreen
 from tui_trainer.ui.terminal import Terminal
@@ -36,7 +36,7 @@ def opened(runs: Path, live: Live, loader: Loader, *overrides: str) -> TrainerAp
     library = PresetLibrary([builtin_dir()])
     asked = Asked(library, runs, Preferences(fps=10.0), ["tui-trainer"])
     begin = Composing("penguins-mlp", parse_overrides(overrides))
-    return assemble(asked, begin, Terminal(), live, loader, [])
+    return TrainerApp(lambda: assemble(asked, begin, Terminal(), live, loader, []), live)
 
 
 def state(app: TrainerApp) -> str:
@@ -46,7 +46,7 @@ def state(app: TrainerApp) -> str:
 
 def test_from_compose_over_pause_edit_and_save_to_the_test_result(tmp_path: Path) -> None:
     live, loader = Live(), Loader()
-    app = opened(tmp_path, live, loader, "training.epochs=3000", "logging.every_seconds=0.01")
+    app = opened(tmp_path, live, loader, "training.epochs=1000000", "logging.every_seconds=0.01")
 
     async def script(pilot: Pilot[int]) -> None:
         await until(lambda: loader.stage == "")

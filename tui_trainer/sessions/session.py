@@ -104,6 +104,14 @@ class Speed:
         return seconds / steps if steps > 0 else None
 
 
+class OwnSession(Session, Protocol):
+    """A run whose thread is one of this process."""
+
+    def join(self) -> None:
+        """Wait until the thread has ended."""
+        ...
+
+
 @dataclass(slots=True)
 class Latest:
     """What is known of a run now, folded from its events."""

@@ -7,38 +7,39 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import platform
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from textual import events
-from textual.app import App, SystemCommand
+from textual.app import App, ComposeResult, SystemCommand
 from textual.screen import ModalScreen, Screen
+from textual.widgets import Static
 
-from tui_trainer.config.draft import Draft
-from tui_trainer.config.keymap import keys_in_force
+from tui_trainer.config.errors import ExitCode
 from tui_trainer.config.keys import ACTIONS
-from tui_trainer.sessions.session import Session
 from tui_trainer.ui.bindings import bindings_of
-from tui_trainer.ui.late_keys import take_late_letter
 from tui_trainer.ui.running import Live
-from tui_trainer.ui.screens.compose import ComposeScreen
-from tui_trainer.ui.screens.help import HelpScreen, shown_key
-from tui_trainer.ui.screens.run import RunScreen
-from tui_trainer.ui.services import Services
 from tui_trainer.ui.terminal import Terminal
-from tui_trainer.ui.widgets.standing import plain_terminal
+from tui_trainer.ui.widgets.heading import Heading
+
+if TYPE_CHECKING:
+    from tui_trainer.config.draft import Draft
+    from tui_trainer.config.preferences import Preferences
+    from tui_trainer.sessions.session import Session
+    from tui_trainer.ui.screens.compose import ComposeScreen
+    from tui_trainer.ui.screens.run import RunScreen
+    from tui_trainer.ui.services import Opening, Services
 
 
-@dataclass(frozen=True, slots=True)
-class Opening:
-    """What the app opens with: a draft to compose, or a run that starts at once."""
+class FirstScreen(Screen[None]):
+    """What is painted before anything has been read; it stays below the others."""
 
-    draft: Draft
-    begin: Callable[[], Session] | None = None
-    """Starts the run, once the screen is there."""
+    def compose(self) -> ComposeResult:
+        yield Heading("tui-trainer", platform.node())
+        yield Static(" reading presets and settings", markup=False)
 
 
 class TrainerApp(App[int]):
@@ -55,34 +56,66 @@ class TrainerApp(App[int]):
 
     def __init__(
         self,
-        services: Services,
-        opening: Opening,
+        opening: Callable[[], Opening],
         live: Live,
         terminal: Terminal | None = None,
     ) -> None:
         super().__init__(driver_class=terminal.driver_class if terminal else None)
-        self.services = services
         self.live = live
+        self.failure: Exception | None = None
+        """Why the app ended before it could begin."""
+        self.services: Services
+        self._make_opening = opening
         self._terminal = terminal
-        self._opening = opening
-        self.theme = services.preferences.theme
-        self.set_keymap(services.preferences.keymap)
-        self.set_class(plain_terminal(services.preferences), "-ascii")
+        self._leaves_with_run = False
 
     def get_default_screen(self) -> Screen[Any]:
-        return ComposeScreen(self.services, self._opening.draft)
+        return FirstScreen()
 
     def on_mount(self) -> None:
         self.call_after_refresh(self._begin)
 
-    def _begin(self) -> None:
-        """After the first paint: import what is slow, show what is printed, start the run."""
+    async def _begin(self) -> None:
+        """After the first paint: read what the app works with, and show it."""
+        try:
+            opening = await asyncio.to_thread(self._read)
+        except Exception as error:
+            self.failure = error
+            self.exit(ExitCode.FAILED)
+            return
+        self.services = opening.services
+        self._dress(opening.services.preferences)
+        self._draft = opening.draft
+        self._leaves_with_run = opening.is_old
         loop = asyncio.get_running_loop()
-        self.services.loader.start(loop.call_soon_threadsafe)
         if self._terminal is not None:
             self._terminal.output.subscribe(partial(self._hear, loop))
-        if self._opening.begin is not None:
-            self._show(self._opening.begin())
+        if opening.begin is None:
+            await self._compose(opening.draft)
+        # It waits for the paint by itself.
+        self.services.loader.start(loop.call_soon_threadsafe)
+        if opening.begin is not None:
+            self._show(opening.begin())
+
+    def _read(self) -> Opening:
+        """In another thread, so that keys and the clock of the screen go on."""
+        opening = self._make_opening()
+        if opening.begin is None:
+            import tui_trainer.ui.screens.compose  # noqa: F401
+        else:
+            import tui_trainer.ui.screens.run  # noqa: F401
+        return opening
+
+    def _dress(self, preferences: Preferences) -> None:
+        """Take over the user's settings."""
+        from tui_trainer.ui.widgets.standing import plain_terminal
+
+        self.theme = preferences.theme
+        self.set_keymap(preferences.keymap)
+        self.set_class(plain_terminal(preferences), "-ascii")
+        driver = self._terminal.driver if self._terminal is not None else None
+        if driver is not None and not preferences.mouse:
+            driver.release_mouse()
 
     def _hear(self, loop: asyncio.AbstractEventLoop, lines: Sequence[str]) -> None:
         """Called in the thread of the output, also when the loop has ended."""
@@ -96,9 +129,12 @@ class TrainerApp(App[int]):
                 running.say(line)
 
     def on_key(self, event: events.Key) -> None:
+        from tui_trainer.ui.late_keys import take_late_letter
+
         take_late_letter(self.focused, event)
 
     def on_compose_screen_launch(self, message: ComposeScreen.Launch) -> None:
+        self._leaves_with_run = False
         self._show(self.services.launch(message.experiment, message.name))
 
     def on_run_screen_again(self, message: RunScreen.Again) -> None:
@@ -107,22 +143,47 @@ class TrainerApp(App[int]):
     def on_run_screen_resume(self, message: RunScreen.Resume) -> None:
         self._show(self.services.resume(Path(message.run_dir), message.overrides))
 
-    def on_run_screen_compose(self, message: RunScreen.Compose) -> None:
-        self.pop_screen()
-        if isinstance(self.screen, ComposeScreen):
-            self.screen.take(Draft.of(self.services.library, message.experiment))
+    async def on_run_screen_compose(self, message: RunScreen.Compose) -> None:
+        from tui_trainer.config.draft import Draft
 
-    def on_run_screen_never_started(self, message: RunScreen.NeverStarted) -> None:
-        """Back to composing, where what was wrong can be mended."""
         self.pop_screen()
-        if isinstance(self.screen, ComposeScreen):
-            self.screen.complain(message.reason)
+        await self._compose(Draft.of(self.services.library, message.experiment))
+
+    async def on_run_screen_never_started(self, message: RunScreen.NeverStarted) -> None:
+        """Back to composing, where what was wrong can be mended."""
+        if self._leaves_with_run:
+            self._leave()
+            return
+        self.pop_screen()
+        composing = self._composing()
+        if composing is None:
+            composing = await self._compose(self._draft)
+        composing.complain(message.reason)
 
     def on_run_screen_leave(self) -> None:
         self._leave()
 
+    async def _compose(self, draft: Draft) -> ComposeScreen:
+        """Compose a draft, in the place of the one before."""
+        from tui_trainer.ui.screens.compose import ComposeScreen
+
+        composing = self._composing()
+        if composing is not None:
+            composing.take(draft)
+        else:
+            composing = ComposeScreen(self.services, draft)
+            await self.push_screen(composing)
+        return composing
+
+    def _composing(self) -> ComposeScreen | None:
+        from tui_trainer.ui.screens.compose import ComposeScreen
+
+        return next((s for s in self.screen_stack if isinstance(s, ComposeScreen)), None)
+
     def _show(self, session: Session) -> None:
         """Watch a run, in the place of the one before."""
+        from tui_trainer.ui.screens.run import RunScreen
+
         screen = RunScreen(session, self.services)
         if isinstance(self.screen, RunScreen):
             self.switch_screen(screen)
@@ -134,6 +195,8 @@ class TrainerApp(App[int]):
         self.exit()
 
     def _run_screen(self) -> RunScreen | None:
+        from tui_trainer.ui.screens.run import RunScreen
+
         return next((s for s in self.screen_stack if isinstance(s, RunScreen)), None)
 
     def action_interrupt(self) -> None:
@@ -154,6 +217,8 @@ class TrainerApp(App[int]):
             self._leave()
 
     def action_help(self) -> None:
+        from tui_trainer.ui.screens.help import HelpScreen
+
         if not isinstance(self.screen, HelpScreen):
             about = getattr(self.screen, "ABOUT", "")
             self.push_screen(HelpScreen(self.screen.active_bindings, about))
@@ -174,5 +239,8 @@ class TrainerApp(App[int]):
         yield SystemCommand("Change the theme", "Colours, light or dark", self.action_change_theme)
 
     def _keys_of(self, name: str) -> str:
+        from tui_trainer.config.keymap import keys_in_force
+        from tui_trainer.ui.screens.help import shown_key
+
         keys = keys_in_force(self.services.preferences.keymap)[name]
         return ", ".join(shown_key(key) for key in keys)

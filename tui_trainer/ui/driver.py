@@ -143,6 +143,11 @@ class TerminalDriver(LinuxDriver):
         """Whether nobody reads the terminal, so that frames are not written."""
         return self._pen is not None and self._pen.dropping
 
+    def release_mouse(self) -> None:
+        """Leave the mouse to the terminal, to select and paste with."""
+        self._disable_mouse_support()
+        self._mouse = False
+
     def leave(self, code: int) -> None:
         """End the app with a result, from whichever thread."""
         # The loop may have been closed in between.

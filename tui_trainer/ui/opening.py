@@ -1,207 +1,81 @@
-"""From the command line to the app: the services it gets, and how a run begins inside it.
+"""`open_app`: from the command line to the app, and back to the shell.
 
-Layer: ui, without textual at its top. A run is prepared in its own thread, after the loader has
-imported torch and has let go of it: the default generator then belongs to the run alone.
+Layer: ui. Nothing slow is imported here: what the app works with is read after its first paint.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import partial
-from pathlib import Path
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tui_trainer.config.draft import Draft
-from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.overrides import Override
-from tui_trainer.config.preferences import Preferences
-from tui_trainer.config.presets import DEFAULT_EXPERIMENT, PresetLibrary
 from tui_trainer.config.text import clean
-from tui_trainer.headless.printer import Stream, describe
-from tui_trainer.runs.directory import open_run
 from tui_trainer.sessions.loader import Loader
-from tui_trainer.sessions.local import LocalSession
 from tui_trainer.ui.running import Live, run_app
 from tui_trainer.ui.terminal import Terminal
 
 if TYPE_CHECKING:
-    from tui_trainer.sessions.inventory import DeviceState
-    from tui_trainer.sessions.launch import Prepared
-    from tui_trainer.sessions.session import Session
-    from tui_trainer.sessions.workbench import Preview
-    from tui_trainer.ui.app import Opening, TrainerApp
-
-OUTPUT = "output.log"
+    from tui_trainer.sessions.local import LocalSession
+    from tui_trainer.ui.app import TrainerApp
+    from tui_trainer.ui.assembly import Asked, Composing, NewRun, OldRun
+    from tui_trainer.ui.services import Opening
 
 
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the command line asked for."""
+def open_app(
+    ask: Callable[[], tuple[Asked, Composing | NewRun | OldRun]], *, debug: bool = False
+) -> int:
+    """Open the app and stay until it is left; returns the exit status.
 
-    library: PresetLibrary
-    runs_dir: Path
-    preferences: Preferences
-    argv: Sequence[str]
-    debug: bool = False
+    `ask` is called in another thread, once the first screen is painted.
 
-
-@dataclass(frozen=True, slots=True)
-class Composing:
-    """`compose EXPERIMENT`: the screen where it is put together."""
-
-    experiment: str = ""
-    overrides: Sequence[Override] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class NewRun:
-    """`train EXPERIMENT`: starts at once."""
-
-    experiment: Experiment
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class OldRun:
-    """`resume RUN`: goes on at once."""
-
-    path: Path
-    overrides: tuple[Override, ...] = ()
-    which: str = "last"
-    drop_edits: bool = False
-
-
-def open_app(asked: Asked, begin: Composing | NewRun | OldRun) -> int:
-    """Open the app, on a run or to compose one, and stay until it is left; the exit status."""
-    loader = Loader(extras=(_preload_plots,))
+    Raises:
+        TrainerError: what `ask` raised; the app has been closed by then.
+    """
+    loader = Loader(extras=(_preload_run_screen,))
     launched: list[LocalSession] = []
+    apps: list[TrainerApp] = []
 
     def make_app(terminal: Terminal, live: Live) -> TrainerApp:
-        return assemble(asked, begin, terminal, live, loader, launched)
+        from tui_trainer.ui.app import TrainerApp
+
+        def opening() -> Opening:
+            from tui_trainer.ui.assembly import assemble
+
+            return assemble(*ask(), terminal, live, loader, launched)
+
+        apps.append(TrainerApp(opening, live, terminal))
+        return apps[0]
 
     try:
-        status = run_app(make_app, mouse=asked.preferences.mouse, debug=asked.debug)
+        status = run_app(make_app, debug=debug)
     finally:
         loader.close()
-    _tell_what_is_left(launched)
+    for app in apps:
+        if app.failure is not None:
+            raise app.failure
+    for session in launched:
+        _tell_what_is_left(session)
     return status
 
 
-def _tell_what_is_left(launched: Sequence[LocalSession]) -> None:
-    """On the shell's screen: how each run ended and where it is."""
-    out = Stream(sys.stdout)
-    for session in launched:
-        session.refresh()
-        if session.latest.ending is not None and session.latest.run:
-            out.line(f"{clean(session.latest.run)}:")
-            for line in describe(session.latest.ending):
-                out.line(f"  {line}")
-
-
-def _preload_plots() -> None:
+def _preload_run_screen() -> None:
+    import tui_trainer.ui.screens.run  # noqa: F401
     from tui_trainer.ui.plotting.figure import preload
 
     preload()
 
 
-class Launcher:
-    """Starts runs in this process, one after the other."""
+def _tell_what_is_left(session: LocalSession) -> None:
+    """On the shell's screen: how a run ended and where it is."""
+    from tui_trainer.headless.printer import Stream, describe
 
-    def __init__(
-        self,
-        asked: Asked,
-        terminal: Terminal,
-        live: Live,
-        loader: Loader,
-        launched: list[LocalSession],
-    ) -> None:
-        self._launched = launched
-        self._asked = asked
-        self._terminal = terminal
-        self._live = live
-        self._loader = loader
-
-    def begin(self, what: NewRun | OldRun) -> Session:
-        """Start a run; it is known to the process before its thread is."""
-        session = LocalSession(partial(self._prepare, what), within=self._loader.held)
-        before, self._live.session = self._live.session, session
-        if before is not None:
-            before.join()
-        self._launched.append(session)
-        session.start()
-        return session
-
-    def launch(self, experiment: Experiment, name: str) -> Session:
-        """A new run."""
-        return self.begin(NewRun(experiment, name))
-
-    def resume(self, path: Path, overrides: Sequence[Override]) -> Session:
-        """A run that goes on."""
-        return self.begin(OldRun(path, tuple(overrides)))
-
-    def _prepare(self, what: NewRun | OldRun) -> Prepared:
-        from tui_trainer.sessions.launch import prepare_new, prepare_resume
-
-        argv = self._asked.argv
-        if isinstance(what, NewRun):
-            prepared = prepare_new(what.experiment, self._asked.runs_dir, what.name, argv)
-        else:
-            run = open_run(str(what.path), self._asked.runs_dir)
-            prepared = prepare_resume(
-                *(run, what.overrides, argv), which=what.which, drop_edits=what.drop_edits
-            )
-        self._terminal.output.to(prepared.run.path / OUTPUT)
-        return prepared
-
-
-class Bench:
-    """The workbench, its slow modules imported when it is first used."""
-
-    def preview(self, experiment: Experiment) -> Preview:
-        from tui_trainer.sessions.workbench import preview
-
-        return preview(experiment)
-
-    def devices(self) -> Sequence[DeviceState]:
-        from tui_trainer.sessions.inventory import device_states
-
-        return device_states()
-
-
-def assemble(
-    asked: Asked,
-    begin: Composing | NewRun | OldRun,
-    terminal: Terminal,
-    live: Live,
-    loader: Loader,
-    launched: list[LocalSession],
-) -> TrainerApp:
-    """The app with everything it needs, not yet running; runs are added to `launched`."""
-    from tui_trainer.ui.app import TrainerApp
-    from tui_trainer.ui.services import Services
-
-    launcher = Launcher(asked, terminal, live, loader, launched)
-    services = Services(
-        library=asked.library,
-        workbench=Bench(),
-        loader=loader,
-        launch=launcher.launch,
-        resume=launcher.resume,
-        preferences=asked.preferences,
-    )
-    return TrainerApp(services, _opening(asked, begin, launcher), live, terminal)
-
-
-def _opening(asked: Asked, begin: Composing | NewRun | OldRun, launcher: Launcher) -> Opening:
-    from tui_trainer.ui.app import Opening
-
-    match begin:
-        case Composing(experiment, overrides):
-            return Opening(Draft(asked.library, experiment or DEFAULT_EXPERIMENT, overrides))
-        case NewRun(experiment):
-            return Opening(Draft.of(asked.library, experiment), partial(launcher.begin, begin))
-        case OldRun():
-            draft = Draft(asked.library, DEFAULT_EXPERIMENT)
-            return Opening(draft, partial(launcher.begin, begin))
+    session.refresh()
+    latest, out = session.latest, Stream(sys.stdout)
+    if latest.ending is None:
+        return
+    if not latest.run:
+        Stream(sys.stderr).line(f"tui-trainer: {clean(latest.reason, 2000, multiline=True)}")
+        return
+    out.line(f"{clean(latest.run)}:")
+    for line in describe(latest.ending):
+        out.line(f"  {line}")

@@ -13,13 +13,12 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.errors import ExitCode
 from tui_trainer.config.text import clean
 from tui_trainer.runs.commands import Command, Stop
 from tui_trainer.runs.events import RunEnded
-from tui_trainer.sessions.session import Session
 from tui_trainer.sessions.signals import SignalDesk, leave_at_once
 from tui_trainer.ui.terminal import Terminal
 
@@ -27,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from textual.app import App
+
+    from tui_trainer.sessions.session import OwnSession
 
 LOOK_S = 0.2
 PATIENCE_S = 5.0
@@ -40,19 +41,11 @@ _TEXTUALS_SIGNALS = (
 )
 
 
-class Run(Session, Protocol):
-    """A run whose thread is one of this process."""
-
-    def join(self) -> None:
-        """Wait until the thread has ended."""
-        ...
-
-
 class Live:
     """The run in this process: `session` is set when one is launched, before it starts."""
 
     def __init__(self) -> None:
-        self.session: Run | None = None
+        self.session: OwnSession | None = None
         self.stopped_by: int | None = None
         """The signal that ends the app, at once or after the run that it stops."""
         self._reached_run = False
@@ -134,9 +127,7 @@ class Steward(threading.Thread):
             leave_at_once(code)
 
 
-def run_app(
-    make_app: Callable[[Terminal, Live], App[int]], *, mouse: bool = True, debug: bool = False
-) -> int:
+def run_app(make_app: Callable[[Terminal, Live], App[int]], *, debug: bool = False) -> int:
     """Run the app until its end, and a run that is left until its own; returns the exit status.
 
     Called in the main thread, where both streams are terminals.
@@ -157,7 +148,7 @@ def run_app(
         with terminal:
             steward.start()
             try:
-                status = _run(make_app, terminal, live, steward, mouse=mouse, debug=debug)
+                status = _run(make_app, terminal, live, steward, debug=debug)
             finally:
                 steward.finish()
         if terminal.unkept and not terminal.gone.is_set():
@@ -171,7 +162,6 @@ def _run(
     live: Live,
     steward: Steward,
     *,
-    mouse: bool,
     debug: bool,
 ) -> int:
     error: Exception | None = None
@@ -179,7 +169,7 @@ def _run(
     try:
         app = make_app(terminal, live)
         try:
-            result = app.run(mouse=mouse)
+            result = app.run()
             error = app._exception
         except Exception as raised:
             error = raised
@@ -212,14 +202,14 @@ def _status(live: Live, result: object, *, failed: bool, hung_up: bool) -> int:
     return result if isinstance(result, int) else live.exit_code
 
 
-def _exit_code(session: Session) -> int:
+def _exit_code(session: OwnSession) -> int:
     """What the last event of a run says; there is none where the thread died of an exit."""
     events, _ = session.events(0)
     ended = [event for event in events if isinstance(event, RunEnded)]
     return ended[-1].exit_code if ended else ExitCode.FAILED
 
 
-def _see_out(run: Run) -> None:
+def _see_out(run: OwnSession) -> None:
     """Wait for the end of a run in short pieces, so that signals get their turn."""
     cursor = 0
     while not run.ended:

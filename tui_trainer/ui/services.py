@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from tui_trainer.config.draft import Draft
 from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
@@ -64,3 +65,15 @@ class Services:
     preferences: Preferences = field(default_factory=Preferences)
     preset_dir: Path = Path("presets")
     """Where presets of one's own are saved."""
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What the app begins with: a draft to compose, or a run that starts at once."""
+
+    services: Services
+    draft: Draft
+    begin: Callable[[], Session] | None = None
+    """Starts the run, once the screen is there."""
+    is_old: bool = False
+    """Whether that run exists already, so that there is nothing to compose if it fails."""

@@ -1,0 +1,164 @@
+"""What the app works with: the services of its screens, and how a run begins inside it.
+
+Layer: ui, without textual at its top; imported after the first paint. A run is prepared in its own
+thread, after the loader has imported torch and has let go of it: the default generator then belongs
+to the run alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui_trainer.config.draft import Draft
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.overrides import Override
+from tui_trainer.config.preferences import Preferences
+from tui_trainer.config.presets import DEFAULT_EXPERIMENT, PresetLibrary
+from tui_trainer.runs.directory import open_run
+from tui_trainer.sessions.loader import Loader
+from tui_trainer.sessions.local import LocalSession
+from tui_trainer.ui.running import Live
+from tui_trainer.ui.services import Opening, Services
+from tui_trainer.ui.terminal import Terminal
+
+if TYPE_CHECKING:
+    from tui_trainer.sessions.inventory import DeviceState
+    from tui_trainer.sessions.launch import Prepared
+    from tui_trainer.sessions.session import Session
+    from tui_trainer.sessions.workbench import Preview
+
+OUTPUT = "output.log"
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What the command line asked for."""
+
+    library: PresetLibrary
+    runs_dir: Path
+    preferences: Preferences
+    argv: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Composing:
+    """`compose EXPERIMENT`: the screen where it is put together."""
+
+    experiment: str = ""
+    overrides: Sequence[Override] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """`train EXPERIMENT`: starts at once."""
+
+    experiment: Experiment
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OldRun:
+    """`resume RUN`: goes on at once."""
+
+    path: Path
+    overrides: tuple[Override, ...] = ()
+    which: str = "last"
+    drop_edits: bool = False
+
+
+class Launcher:
+    """Starts runs in this process, one after the other."""
+
+    def __init__(
+        self,
+        asked: Asked,
+        terminal: Terminal,
+        live: Live,
+        loader: Loader,
+        launched: list[LocalSession],
+    ) -> None:
+        self._launched = launched
+        self._asked = asked
+        self._terminal = terminal
+        self._live = live
+        self._loader = loader
+
+    def begin(self, what: NewRun | OldRun) -> Session:
+        """Start a run; it is known to the process before its thread is."""
+        session = LocalSession(partial(self._prepare, what), within=self._loader.held)
+        before, self._live.session = self._live.session, session
+        if before is not None:
+            before.join()
+        self._launched.append(session)
+        session.start()
+        return session
+
+    def launch(self, experiment: Experiment, name: str) -> Session:
+        """A new run."""
+        return self.begin(NewRun(experiment, name))
+
+    def resume(self, path: Path, overrides: Sequence[Override]) -> Session:
+        """A run that goes on."""
+        return self.begin(OldRun(path, tuple(overrides)))
+
+    def _prepare(self, what: NewRun | OldRun) -> Prepared:
+        from tui_trainer.sessions.launch import prepare_new, prepare_resume
+
+        argv = self._asked.argv
+        if isinstance(what, NewRun):
+            prepared = prepare_new(what.experiment, self._asked.runs_dir, what.name, argv)
+        else:
+            run = open_run(str(what.path), self._asked.runs_dir)
+            prepared = prepare_resume(
+                *(run, what.overrides, argv), which=what.which, drop_edits=what.drop_edits
+            )
+        self._terminal.output.to(prepared.run.path / OUTPUT)
+        return prepared
+
+
+class Bench:
+    """The workbench, its slow modules imported when it is first used."""
+
+    def preview(self, experiment: Experiment) -> Preview:
+        from tui_trainer.sessions.workbench import preview
+
+        return preview(experiment)
+
+    def devices(self) -> Sequence[DeviceState]:
+        from tui_trainer.sessions.inventory import device_states
+
+        return device_states()
+
+
+def assemble(
+    asked: Asked,
+    begin: Composing | NewRun | OldRun,
+    terminal: Terminal,
+    live: Live,
+    loader: Loader,
+    launched: list[LocalSession],
+) -> Opening:
+    """Everything that the app needs; runs are added to `launched`."""
+    launcher = Launcher(asked, terminal, live, loader, launched)
+    services = Services(
+        library=asked.library,
+        workbench=Bench(),
+        loader=loader,
+        launch=launcher.launch,
+        resume=launcher.resume,
+        preferences=asked.preferences,
+    )
+    match begin:
+        case Composing(experiment, overrides):
+            draft = Draft(asked.library, experiment or DEFAULT_EXPERIMENT, overrides)
+            return Opening(services, draft)
+        case NewRun(experiment):
+            draft = Draft.of(asked.library, experiment)
+            return Opening(services, draft, partial(launcher.begin, begin))
+        case OldRun():
+            draft = Draft(asked.library, DEFAULT_EXPERIMENT)
+            return Opening(services, draft, partial(launcher.begin, begin), is_old=True)
