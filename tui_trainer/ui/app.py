@@ -101,7 +101,7 @@ class TrainerApp(App[int]):
         """In another thread, so that keys and the clock of the screen go on."""
         opening = self._make_opening()
         if opening.begin is None:
-            import tui_trainer.ui.screens.compose  # noqa: F401
+            import tui_trainer.ui.screens.compose
         else:
             import tui_trainer.ui.screens.run  # noqa: F401
         return opening
