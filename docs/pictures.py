@@ -15,6 +15,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
 from textual.app import App
 
 from tui_trainer.config.preferences import Preferences
@@ -97,11 +99,14 @@ def state_of(app: TrainerApp) -> str:
 def main() -> None:
     """Draw into the folder that was named."""
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else Path(__file__).parent / "pictures")
+    folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    with tempfile.TemporaryDirectory() as runs:
+    with tempfile.TemporaryDirectory() as place:
+        # So that a run is shown as it is to who stands beside it.
+        os.chdir(place)
         for size in SIZES:
-            asyncio.run(draw(folder, Path(runs), size))
+            asyncio.run(draw(folder, Path("runs"), size))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
@@ -11,12 +12,14 @@ from textual.pilot import Pilot
 
 from tests.ui.fakes import FakeServices, FakeSession
 from tui_trainer.config.draft import Draft
+from tui_trainer.config.errors import BadInput
 from tui_trainer.config.preferences import THEMES, Preferences
 from tui_trainer.runs.commands import Stop
 from tui_trainer.runs.events import RunEnded, RunStarted, StateChanged
 from tui_trainer.ui.app import TrainerApp
 from tui_trainer.ui.running import Live
 from tui_trainer.ui.screens.compose import ComposeScreen
+from tui_trainer.ui.screens.ending import Ending
 from tui_trainer.ui.screens.help import HelpScreen
 from tui_trainer.ui.screens.run import RunScreen
 from tui_trainer.ui.screens.stop import StopDialog
@@ -126,6 +129,93 @@ def test_ctrl_c_asks_about_a_live_run_and_a_second_one_keeps_it(tmp_path: Path) 
         assert session.sent == []
 
     play(FakeServices(tmp_path, session), what)
+
+
+async def at_the_end(pilot: Pilot[int], session: FakeSession) -> None:
+    await pilot.press("f5")
+    session.push(*started())
+    await pilot.pause(0.6)
+    session.push(ended())
+    await pilot.pause(1.2)
+
+
+def test_again_twice_starts_one_run(tmp_path: Path) -> None:
+    session = LiveSession(Draft(FakeServices(tmp_path).library).experiment)
+    services = FakeServices(tmp_path, session)
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        await at_the_end(pilot, session)
+        ending = app.screen.query_one(Ending)
+        for message in (Ending.Again(), Ending.Again(), Ending.Compose()):
+            ending.post_message(message)
+        await until(pilot, lambda: len(services.launched) > 1)
+        await pilot.pause(0.3)
+        assert isinstance(app.screen, RunScreen)
+
+    play(services, what)
+    assert len(services.launched) == 2
+
+
+def test_the_next_run_comes_in_the_place_of_help_and_of_the_run_before(tmp_path: Path) -> None:
+    session = LiveSession(Draft(FakeServices(tmp_path).library).experiment)
+    services = FakeServices(tmp_path, session)
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        await at_the_end(pilot, session)
+        app.screen.query_one(Ending).post_message(Ending.Again())
+        await app.run_action("help")
+        await pilot.pause(0.5)
+        runs = [screen for screen in app.screen_stack if isinstance(screen, RunScreen)]
+        assert runs == [app.screen]
+
+    play(services, what)
+
+
+def test_a_start_that_fails_under_help_leads_back_all_the_same(tmp_path: Path) -> None:
+    session = LiveSession()
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        await pilot.press("f5", "f1")
+        assert isinstance(app.screen, HelpScreen)
+        session.push(RunEnded(0, "failed", "data.csv: no such file", 0, "", 0.0, 2))
+        await until(pilot, lambda: not any(isinstance(s, RunScreen) for s in app.screen_stack))
+        await pilot.pause(0.1)
+        assert "data.csv: no such file" in everything(app)
+
+    play(FakeServices(tmp_path, session), what)
+
+
+def test_keys_before_the_first_screen_is_read_do_no_harm(tmp_path: Path) -> None:
+    services = FakeServices(tmp_path)
+    read = threading.Event()
+
+    def opening() -> Opening:
+        assert read.wait(30)
+        return Opening(services, Draft(services.library))
+
+    app = TrainerApp(opening, Live())
+
+    async def run() -> None:
+        async with app.run_test(size=(80, 24)) as pilot:
+            asyncio.get_running_loop().call_later(0.2, read.set)
+            await pilot.press("ctrl+c", "f1", "escape", "ctrl+p", "escape", "x")
+            await until(pilot, lambda: isinstance(app.screen, ComposeScreen))
+
+    asyncio.run(run())
+
+
+def test_settings_that_are_wrong_close_the_app_with_the_reason(tmp_path: Path) -> None:
+    def opening() -> Opening:
+        raise BadInput("config.yaml:1: fps: too many")
+
+    app = TrainerApp(opening, Live())
+
+    async def run() -> None:
+        async with app.run_test(size=(80, 24)) as pilot:
+            await until(pilot, lambda: app.failure is not None)
+
+    asyncio.run(run())
+    assert str(app.failure) == "config.yaml:1: fps: too many"
 
 
 def test_ctrl_c_never_leaves_and_q_does_when_nothing_is_alive(tmp_path: Path) -> None:

@@ -219,11 +219,16 @@ def test_a_stopped_run_goes_on_to_its_end_without_an_override() -> None:
 def test_the_limit_asked_for_is_the_one_that_ended_the_run() -> None:
     experiment = an_experiment()
     latest = Latest(steps_per_epoch=23, elapsed_s=9.0)
-    assert limit_of(experiment, latest) == "epochs"
-    assert limit_of(edited(experiment, "training.max_steps", 100), latest) == "max_steps"
-    assert limit_of(edited(experiment, "training.max_steps", 9999), latest) == "epochs"
-    assert limit_of(edited(experiment, "training.max_seconds", 9.0), latest) == "max_seconds"
-    assert limit_of(edited(experiment, "training.max_seconds", 99.0), latest) == "epochs"
+    assert limit_of(experiment, latest) == "training.epochs"
+    assert limit_of(edited(experiment, "training.max_steps", 100), latest) == "training.max_steps"
+    assert limit_of(edited(experiment, "training.max_steps", 9999), latest) == "training.epochs"
+    assert (
+        limit_of(edited(experiment, "training.max_seconds", 9.0), latest) == "training.max_seconds"
+    )
+    assert limit_of(edited(experiment, "training.max_seconds", 99.0), latest) == "training.epochs"
+    patient = edited(experiment, "early_stopping.patience", 3)
+    assert limit_of(patient, Latest(stale=3)) == "early_stopping.patience"
+    assert limit_of(patient, Latest(stale=2)) == "training.epochs"
 
 
 def test_a_large_confusion_can_be_scrolled_to_its_last_row() -> None:

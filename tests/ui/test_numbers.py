@@ -92,8 +92,11 @@ def test_what_is_lost_by_a_stop_is_counted_from_the_newest_checkpoint() -> None:
 
 
 def test_a_resumed_run_is_as_safe_as_the_checkpoint_it_came_from() -> None:
-    latest, safety = after(started(50), steps(60, 12.0, count=10))
-    assert safety.steps_beyond(latest.step) == 10
+    safety = Safety()
+    safety.begin(Latest(saved_step=50, elapsed_s=10.0))
+    for event in (started(50), steps(60, 12.0, count=10)):
+        safety.add(event)
+    assert safety.steps_beyond(60) == 10
     assert safety.age_s == pytest.approx(2.0)
 
 

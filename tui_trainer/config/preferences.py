@@ -59,26 +59,31 @@ def load_preferences(path: Path) -> Preferences:
     if not path.exists():
         return Preferences()
     document = read_document(path, may_be_empty=True)
+    problems = _own_problems(document, path)
     try:
         preferences = Preferences.model_validate(document.data)
     except ValidationError as error:
-        raise ConfigError(
-            [
-                _problem(document, path, e["loc"], e["msg"], e["type"], e["input"])
-                for e in error.errors(include_url=False)
-            ]
-        ) from error
-    problems = [
-        _at(document, path, ("keymap", key), message)
-        for key, message in keymap_problems(preferences.keymap).items()
-    ]
-    if preferences.theme not in THEMES:
-        hint = suggest(preferences.theme, THEMES) or f"; there are: {', '.join(THEMES)}"
-        message = f"no theme {clean(preferences.theme, 40)!r}{hint}"
-        problems.append(_at(document, path, ("theme",), message))
+        found = error.errors(include_url=False)
+        own = [_problem(document, path, e["loc"], e["msg"], e["type"], e["input"]) for e in found]
+        raise ConfigError([*own, *problems]) from error
     if problems:
         raise ConfigError(problems)
     return preferences
+
+
+def _own_problems(document: Document, path: Path) -> list[Problem]:
+    """What is wrong with a theme or a keymap beyond its form."""
+    theme, keymap = document.data.get("theme"), document.data.get("keymap")
+    problems = []
+    if isinstance(theme, str) and theme not in THEMES:
+        hint = suggest(theme, THEMES) or f"; there are: {', '.join(THEMES)}"
+        message = f"no theme {clean(theme, 40)!r}{hint}"
+        problems.append(_at(document, path, ("theme",), message))
+    if isinstance(keymap, dict):
+        texts = {str(key): keys for key, keys in keymap.items() if isinstance(keys, str)}
+        wrong = keymap_problems(texts).items()
+        problems += [_at(document, path, ("keymap", key), message) for key, message in wrong]
+    return problems
 
 
 def chosen_preferences(fps: float | None = None) -> Preferences:

@@ -24,7 +24,7 @@ def latest_of(prepared: Prepared) -> Latest:
         step=prepared.step,
         epoch=prepared.epoch,
     )
-    progress = _progress(prepared)
+    progress = progress_of(prepared)
     if progress is not None:
         latest.saved_step = prepared.step
         latest.elapsed_s, latest.stale = progress["elapsed_s"], progress["stale"]
@@ -44,7 +44,8 @@ def picture_of(prepared: Prepared) -> Picture:
     return picture
 
 
-def _progress(prepared: Prepared) -> dict[str, Any] | None:
+def progress_of(prepared: Prepared) -> dict[str, Any] | None:
+    """The counters of the checkpoint that the run starts from; None of a fresh start."""
     from tui_trainer.training.context import Resume
 
     start = prepared.start

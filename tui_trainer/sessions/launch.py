@@ -129,7 +129,7 @@ def _resumed(
 ) -> Prepared:
     from tui_trainer.training.checkpoints import choose_checkpoint
     from tui_trainer.training.context import Fresh, Resume
-    from tui_trainer.training.loop import restart_reason
+    from tui_trainer.training.loop import limit_at
     from tui_trainer.training.state import check_fits
 
     notes: list[str] = []
@@ -159,10 +159,10 @@ def _resumed(
     warnings = (*notes, *_warnings(device))
     prepared = Prepared(run, lock, task, start, device, warnings, "", step, epoch)
     if checkpoint is not None and status is not None and status.state == "finished":
-        reason = restart_reason(checkpoint, in_force_at_last)
+        limit = limit_at(checkpoint, in_force_at_last)
         newest = read_manifests(run.checkpoints)[-1].step
-        if reason and step == newest:
-            hint = f"{reason}; raise the limit to go on, as in training.epochs=N"
+        if limit is not None and step == newest:
+            hint = f"{limit.reason}; change the limit to go on, as in {limit.setting}=N"
             return replace(prepared, nothing_to_do=hint)
     if drop_edits:
         # Dropped for good: the next resume without the flag must not bring them back.

@@ -143,7 +143,8 @@ class Loader:
             text = clean(str(error), 400)
             hint = "tui-trainer doctor says what is missing"
             self._failure = Unforeseen(f"torch cannot be imported: {text}; {hint}")
-        except Exception as error:
+        except BaseException as error:
+            # Also what ends a thread: who waits for it must not wait for ever.
             self._failure = _as_error(error)
         finally:
             self._stage = ""
@@ -158,7 +159,7 @@ class Loader:
             return self._failure
         try:
             return work()
-        except Exception as error:
+        except BaseException as error:
             return _as_error(error)
 
     def _hand_over(self, done: Done, result: Any | TrainerError) -> None:
@@ -235,7 +236,7 @@ def _open_libraries() -> None:
         dlopen(os.fsencode(Path(places[0]) / "lib" / name), mode | os.RTLD_NOW)
 
 
-def _as_error(error: Exception) -> TrainerError:
+def _as_error(error: BaseException) -> TrainerError:
     if isinstance(error, TrainerError):
         return error
     # While the app is open, what is printed goes into its log.

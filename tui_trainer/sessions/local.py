@@ -28,7 +28,8 @@ from tui_trainer.runs.events import (
     StepsTaken,
 )
 from tui_trainer.runs.history import History
-from tui_trainer.sessions.beginning import latest_of, picture_of
+from tui_trainer.runs.status import read_status
+from tui_trainer.sessions.beginning import latest_of, picture_of, progress_of
 from tui_trainer.sessions.session import Latest, Picture
 from tui_trainer.sessions.usage import Usage, UsageMeter
 from tui_trainer.sessions.watcher import Watcher
@@ -179,11 +180,13 @@ class LocalSession:
                 with self._sending:
                     self._refuse_the_rest()
                     self.emit(ended)
-            if watcher is not None:
-                watcher.finish()
-            if prepared is not None:
-                prepared.lock.release()
-            self._news.set()
+            try:
+                if watcher is not None:
+                    watcher.finish()
+            finally:
+                if prepared is not None:
+                    prepared.lock.release()
+                self._news.set()
 
     def _train(self, prepared: Prepared) -> Outcome:
         from tui_trainer.training.ending import Outcome
@@ -191,7 +194,11 @@ class LocalSession:
 
         if prepared.nothing_to_do:
             reason = f"nothing to do: {prepared.nothing_to_do}"
-            return Outcome("finished", reason, ExitCode.OK, prepared.step, prepared.epoch, 0.0)
+            status, known = read_status(prepared.run.status), progress_of(prepared) or {}
+            return Outcome(
+                *("finished", reason, ExitCode.OK, prepared.step, prepared.epoch),
+                *(known.get("elapsed_s", 0.0), known.get("best"), status.test if status else None),
+            )
         return train(
             prepared.task, prepared.start, self.control, self.emit, prepared.run, self._clock
         )

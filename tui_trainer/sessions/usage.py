@@ -49,7 +49,6 @@ class UsageMeter:
     def __init__(self, uuid: str = "", nvml: Any = None) -> None:
         self._process = psutil.Process()
         self._gpu = _gpu_reader(uuid, nvml) if uuid else None
-        self.read()
 
     def read(self) -> Usage:
         """Measure now."""

@@ -66,8 +66,10 @@ def preview(experiment: Experiment) -> Preview:
 
     device = choose_device(experiment.training.device)
     state = torch.get_rng_state()
-    task = build(experiment, SingleRank(), torch.device("cpu"))
-    torch.set_rng_state(state)
+    try:
+        task = build(experiment, SingleRank(), torch.device("cpu"))
+    finally:
+        torch.set_rng_state(state)
     batch = experiment.training.batch_size
     layers = tuple(
         Layer(layer.name, layer.kind, tuple(layer.output_shape), layer.parameters)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from functools import partial
+from typing import NamedTuple
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.runs.atomic import Files
@@ -88,31 +89,33 @@ def _loop(t: Context) -> Outcome:
             obey(t)
             if t.stop is not None:
                 return stopped(t, t.stop)
-        reason = reason_to_end(t)
-        if reason:
-            return finish(t, reason)
+        if limit := limit_reached(t.experiment, t.progress, t.watch.elapsed_s()):
+            return finish(t, limit.reason)
         if save_due(t):
             save(t)
         take_step(t)
 
 
-def reason_to_end(t: Context) -> str:
-    """Why no further step is to be taken, or nothing."""
-    return limit_reached(t.experiment, t.progress, t.watch.elapsed_s())
+class Limit(NamedTuple):
+    """Why a training is over, and the setting that says so."""
+
+    reason: str
+    setting: str
 
 
-def restart_reason(checkpoint: Checkpoint, experiment: Experiment) -> str:
-    """Why a run would end at once if it went on from a checkpoint, or nothing."""
+def limit_at(checkpoint: Checkpoint, experiment: Experiment) -> Limit | None:
+    """The limit by which a run would end at once if it went on from a checkpoint."""
     progress = Progress.from_dict(checkpoint.content["progress"])
     return limit_reached(experiment, progress, progress.elapsed_s)
 
 
-def limit_reached(experiment: Experiment, progress: Progress, elapsed_s: float) -> str:
-    """The limit by which a training at this point is over, or nothing."""
+def limit_reached(experiment: Experiment, progress: Progress, elapsed_s: float) -> Limit | None:
+    """The limit by which a training at this point is over, or None."""
     training, stopping = experiment.training, experiment.early_stopping
     best = progress.best
     if stopping.patience is not None and progress.stale >= stopping.patience:
-        return f"no improvement in {progress.stale} validations"
+        reason = f"no improvement in {progress.stale} validations"
+        return Limit(reason, "early_stopping.patience")
     if (
         stopping.threshold is not None
         and best is not None
@@ -120,11 +123,11 @@ def limit_reached(experiment: Experiment, progress: Progress, elapsed_s: float) 
             best.value == stopping.threshold or better(best.metric, best.value, stopping.threshold)
         )
     ):
-        return f"{best.metric} reached {stopping.threshold:g}"
+        return Limit(f"{best.metric} reached {stopping.threshold:g}", "early_stopping.threshold")
     if training.epochs is not None and progress.epoch >= training.epochs:
-        return f"{training.epochs} epochs are done"
+        return Limit(f"{training.epochs} epochs are done", "training.epochs")
     if training.max_steps is not None and progress.step >= training.max_steps:
-        return f"{training.max_steps} steps are done"
+        return Limit(f"{training.max_steps} steps are done", "training.max_steps")
     if training.max_seconds is not None and elapsed_s >= training.max_seconds:
-        return f"{training.max_seconds:g} s are over"
-    return ""
+        return Limit(f"{training.max_seconds:g} s are over", "training.max_seconds")
+    return None

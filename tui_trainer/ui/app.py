@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import platform
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +68,7 @@ class TrainerApp(App[int]):
         self._make_opening = opening
         self._terminal = terminal
         self._leaves_with_run = False
+        self._keys: Mapping[str, str] = {}
 
     def get_default_screen(self) -> Screen[Any]:
         return FirstScreen()
@@ -111,6 +112,7 @@ class TrainerApp(App[int]):
         from tui_trainer.ui.widgets.standing import plain_terminal
 
         self.theme = preferences.theme
+        self._keys = preferences.keymap
         self.set_keymap(preferences.keymap)
         self.set_class(plain_terminal(preferences), "-ascii")
         driver = self._terminal.driver if self._terminal is not None else None
@@ -138,6 +140,7 @@ class TrainerApp(App[int]):
         self._show(self.services.launch(message.experiment, message.name))
 
     def on_run_screen_again(self, message: RunScreen.Again) -> None:
+        self._leaves_with_run = False
         self._show(self.services.launch(message.experiment, ""))
 
     def on_run_screen_resume(self, message: RunScreen.Resume) -> None:
@@ -146,7 +149,7 @@ class TrainerApp(App[int]):
     async def on_run_screen_compose(self, message: RunScreen.Compose) -> None:
         from tui_trainer.config.draft import Draft
 
-        self.pop_screen()
+        self._drop_run_screen()
         await self._compose(Draft.of(self.services.library, message.experiment))
 
     async def on_run_screen_never_started(self, message: RunScreen.NeverStarted) -> None:
@@ -154,7 +157,7 @@ class TrainerApp(App[int]):
         if self._leaves_with_run:
             self._leave()
             return
-        self.pop_screen()
+        self._drop_run_screen()
         composing = self._composing()
         if composing is None:
             composing = await self._compose(self._draft)
@@ -184,11 +187,8 @@ class TrainerApp(App[int]):
         """Watch a run, in the place of the one before."""
         from tui_trainer.ui.screens.run import RunScreen
 
-        screen = RunScreen(session, self.services)
-        if isinstance(self.screen, RunScreen):
-            self.switch_screen(screen)
-        else:
-            self.push_screen(screen)
+        self._drop_run_screen()
+        self.push_screen(RunScreen(session, self.services))
 
     def _leave(self) -> None:
         # Without a result, the exit status is that of the last run.
@@ -197,7 +197,14 @@ class TrainerApp(App[int]):
     def _run_screen(self) -> RunScreen | None:
         from tui_trainer.ui.screens.run import RunScreen
 
-        return next((s for s in self.screen_stack if isinstance(s, RunScreen)), None)
+        return next((s for s in reversed(self.screen_stack) if isinstance(s, RunScreen)), None)
+
+    def _drop_run_screen(self) -> None:
+        """Close the run's screen, and what stands before it."""
+        if (running := self._run_screen()) is not None:
+            while self.screen is not running:
+                self.pop_screen()
+            self.pop_screen()
 
     def action_interrupt(self) -> None:
         """What ctrl+c does: never ends a run by itself."""
@@ -242,5 +249,5 @@ class TrainerApp(App[int]):
         from tui_trainer.config.keymap import keys_in_force
         from tui_trainer.ui.screens.help import shown_key
 
-        keys = keys_in_force(self.services.preferences.keymap)[name]
+        keys = keys_in_force(self._keys)[name]
         return ", ".join(shown_key(key) for key in keys)

@@ -90,9 +90,10 @@ class Launcher:
     def begin(self, what: NewRun | OldRun) -> Session:
         """Start a run; it is known to the process before its thread is."""
         session = LocalSession(partial(self._prepare, what), within=self._loader.held)
-        before, self._live.session = self._live.session, session
-        if before is not None:
+        if (before := self._live.session) is not None:
+            # It has told its end, and closes its files; until then signals are for it.
             before.join()
+        self._live.session = session
         self._launched.append(session)
         session.start()
         return session

@@ -24,6 +24,7 @@ FILE_LIMIT = 16 * 2**20
 KEPT_LINES = 1_000
 SHOWN_AT_ONCE = 200
 LINE_LIMIT = 500
+FILE_LINE_LIMIT = 10_000
 LOOK_S = 0.25
 _CHUNK = 2**16
 
@@ -47,14 +48,15 @@ class Output:
         self._shown: deque[str] = deque(maxlen=KEPT_LINES)
         self._path: Path | None = None
         self._written = 0
+        self._failed = False
         self._lock = threading.Lock()
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="output", daemon=True)
 
     @property
     def path(self) -> Path | None:
-        """The file that lines go to now."""
-        return self._path
+        """The file that lines go to now; None where it cannot be written."""
+        return None if self._failed else self._path
 
     def start(self) -> None:
         """Begin to read."""
@@ -81,7 +83,7 @@ class Output:
         """
         self.look()
         with self._lock:
-            self._path = path
+            self._path, self._failed = path, False
             if path is not None:
                 self._append(list(self._waiting))
                 self._waiting.clear()
@@ -143,9 +145,10 @@ class Output:
         return lines
 
     def _append(self, lines: Sequence[bytes]) -> None:
+        """Lines without control characters: a file is read in a terminal too."""
         if not lines or self._path is None or self._written > FILE_LIMIT:
             return
-        data = b"\n".join(lines) + b"\n"
+        data = "".join(f"{_readable(line, FILE_LINE_LIMIT)}\n" for line in lines).encode()
         if self._written + len(data) > FILE_LIMIT:
             data = data[: max(FILE_LIMIT - self._written, 0)] + b"\n(more was printed, not kept)\n"
             self._written = FILE_LIMIT + 1
@@ -154,7 +157,8 @@ class Output:
             with self._path.open("ab") as file:
                 file.write(data)
         except OSError:
-            self._written = FILE_LIMIT + 1
+            self._failed = True
+            self._waiting += lines
 
 
 def _open_spool() -> int:
@@ -177,7 +181,7 @@ def _shown(lines: Sequence[bytes]) -> list[str]:
     return shown
 
 
-def _readable(line: bytes) -> str:
+def _readable(line: bytes, limit: int = LINE_LIMIT) -> str:
     """A line without colours; of a progress bar that was drawn over, the last state."""
     states = [part for part in _ESCAPES.sub(b"", line[-_CHUNK:]).split(b"\r") if part.strip()]
-    return clean(states[-1].decode("utf-8", "replace"), LINE_LIMIT) if states else ""
+    return clean(states[-1].decode("utf-8", "replace").rstrip(), limit) if states else ""

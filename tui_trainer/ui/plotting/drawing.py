@@ -17,7 +17,6 @@ Markers = Literal["braille", "block", "ascii"]
 
 PLAIN, AXIS, SIGN, TITLE, NOTE, CURSOR = " ", "a", "s", "h", "n", "c"
 TRAIN, VAL, OTHER = "t", "v", "o"
-SERIES_INKS = (TRAIN, VAL, OTHER)
 """The ink of a faint line is the capital letter."""
 
 

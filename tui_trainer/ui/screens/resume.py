@@ -23,23 +23,26 @@ from tui_trainer.sessions.session import Latest
 from tui_trainer.ui.screens.edit import checked, field_text
 
 _ASKS = {
-    "epochs": "epochs in all",
-    "max_steps": "steps in all",
-    "max_seconds": "seconds of training in all",
+    "training.epochs": "epochs in all",
+    "training.max_steps": "steps in all",
+    "training.max_seconds": "seconds of training in all",
+    "early_stopping.patience": "validations without an improvement until the end",
 }
 
 
 def limit_of(experiment: Experiment, latest: Latest) -> str:
-    """The limit that ends this run first: the name of a setting of `training`."""
-    training = experiment.training
+    """The limit that ended this run, or ends it first: the key of its setting."""
+    training, patience = experiment.training, experiment.early_stopping.patience
+    if patience is not None and latest.stale >= patience:
+        return "early_stopping.patience"
     if training.max_seconds is not None and latest.elapsed_s >= training.max_seconds:
-        return "max_seconds"
+        return "training.max_seconds"
     if training.epochs is None:
-        return "max_seconds" if training.max_steps is None else "max_steps"
+        return "training.max_seconds" if training.max_steps is None else "training.max_steps"
     if training.max_steps is None or not latest.steps_per_epoch:
-        return "epochs"
+        return "training.epochs"
     first = horizon(experiment, latest.steps_per_epoch)
-    return "max_steps" if training.max_steps == first else "epochs"
+    return "training.max_steps" if training.max_steps == first else "training.epochs"
 
 
 class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
@@ -60,8 +63,7 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
     def __init__(self, experiment: Experiment, latest: Latest) -> None:
         super().__init__()
         self._experiment = experiment
-        self._limit = limit_of(experiment, latest)
-        self._key = f"training.{self._limit}"
+        self._key = limit_of(experiment, latest)
         self._old = experiment.get(self._key)
         self._step = latest.step
         self._reached = latest.state == "finished"
@@ -70,7 +72,7 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
         with VerticalScroll(can_focus=False) as box:
             box.border_title = Content("Train on")
             box.border_subtitle = Content("Enter resume   esc back")
-            yield Static(f"{self._key}: {_ASKS[self._limit]}; so far {self._old}", markup=False)
+            yield Static(f"{self._key}: {_ASKS[self._key]}; so far {self._old}", markup=False)
             new = self._old * 2 if self._reached else self._old
             yield Input(field_text(new), compact=True)
             yield Static("", markup=False, id="wrong")
@@ -105,4 +107,5 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
             return (), "that is reached already" if self._reached else ""
         if self._reached and value is not None and value < self._old:
             return (), "that is less than it was"
-        return (Override("training", self._limit, value),), ""
+        section, _, name = self._key.partition(".")
+        return (Override(section, name, value),), ""

@@ -106,6 +106,7 @@ class RunScreen(Screen[None]):
         self._standing = Standing(plain=plain_terminal(services.preferences))
         self._steering = Steering(session, self._standing, self._asked)
         self._over = False
+        self._handed_over = False
 
     def compose(self) -> ComposeResult:
         plain = self._standing.plain
@@ -135,6 +136,7 @@ class RunScreen(Screen[None]):
 
     def _look(self) -> None:
         fresh = self._session.refresh()
+        self._safety.begin(self._session.latest)
         new, self._cursor = self._session.events(self._cursor)
         if not fresh and not new and self._session.usage == self._usage:
             # Of the small plots one is drawn at each look, so some may be behind.
@@ -275,14 +277,20 @@ class RunScreen(Screen[None]):
 
     def _resume(self, overrides: tuple[Override, ...] | None) -> None:
         if overrides is not None:
-            self.post_message(self.Resume(self._session.latest.run_dir, overrides))
+            self._hand_over(self.Resume(self._session.latest.run_dir, overrides))
 
     @on(Ending.Again)
     @on(Ending.Compose)
     def _take_experiment(self, message: Ending.Again | Ending.Compose) -> None:
         wanted = self.Again if isinstance(message, Ending.Again) else self.Compose
         if (experiment := self._session.experiment) is not None:
-            self.post_message(wanted(experiment))
+            self._hand_over(wanted(experiment))
+
+    def _hand_over(self, message: Message) -> None:
+        """Ask for what comes after this screen, once: a second key must not start a second run."""
+        if not self._handed_over:
+            self._handed_over = True
+            self.post_message(message)
 
     @on(Ending.Plots)
     def action_back(self) -> None:

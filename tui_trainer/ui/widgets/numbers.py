@@ -35,6 +35,12 @@ class Safety:
     now_s: float = 0.0
     failed: bool = False
 
+    def begin(self, latest: Latest) -> None:
+        """Take over the checkpoint that a run goes on from, which is told by no event."""
+        if self.step is None and latest.saved_step is not None:
+            self.step, self.taken_s = latest.saved_step, latest.elapsed_s
+            self.now_s = max(self.now_s, self.taken_s)
+
     def add(self, event: Event) -> None:
         """Bring one event into the picture."""
         match event:
@@ -42,7 +48,6 @@ class Safety:
                 # A resumed run starts where its checkpoint is.
                 self.step = event.step or None
             case StepsTaken():
-                self.taken_s = self.taken_s or self._before(event)
                 self.now_s = event.elapsed_s
             case CheckpointSaved():
                 self.step, self.taken_s, self.failed = event.step, self.now_s, False
@@ -50,12 +55,6 @@ class Safety:
                 self.failed = True
             case _:
                 pass
-
-    def _before(self, event: StepsTaken) -> float:
-        """When a resumed run began, in seconds of its training: before its first steps."""
-        if self.step is None or self.now_s:
-            return 0.0
-        return max(event.elapsed_s - len(event.losses) * event.elapsed_s / event.step, 0.0)
 
     @property
     def age_s(self) -> float:
