@@ -80,7 +80,8 @@ def test_the_wheel_lists_its_own_presets_when_installed_elsewhere(
 def test_the_wheel_has_the_code_the_data_and_the_presets_and_no_more(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    code = files_below(ROOT / "tui_trainer", (".py", ".typed", ".csv", ".gz", ".json", ".md"))
+    kinds = (".py", ".tcss", ".typed", ".csv", ".gz", ".json", ".md")
+    code = files_below(ROOT / "tui_trainer", kinds)
     presets = files_below(ROOT / "presets", (".yaml",))
     expected = {f"tui_trainer/{name}" for name in code}
     expected |= {f"tui_trainer/_presets/{name}" for name in presets}

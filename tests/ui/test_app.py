@@ -79,6 +79,14 @@ async def until(pilot: Pilot[int], true: Callable[[], bool]) -> None:
     raise AssertionError("it did not become true in time")
 
 
+async def running(app: TrainerApp, pilot: Pilot[int], session: FakeSession) -> None:
+    """Start, and wait until the screen has seen it."""
+    await pilot.press("f5")
+    session.push(*started())
+    await until(pilot, lambda: session.latest.state == "running")
+    await until(pilot, lambda: isinstance(app.screen, RunScreen))
+
+
 def test_it_opens_on_compose_and_f5_leads_to_the_run(tmp_path: Path) -> None:
     services = FakeServices(tmp_path, LiveSession())
 
@@ -96,9 +104,7 @@ def test_quitting_with_a_live_run_asks_and_leaves_after_it_was_saved(tmp_path: P
     session = LiveSession()
 
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
-        await pilot.press("f5")
-        session.push(*started())
-        await pilot.pause(0.6)
+        await running(app, pilot, session)
         await pilot.press("q")
         await pilot.pause()
         assert isinstance(app.screen, StopDialog)
@@ -107,8 +113,7 @@ def test_quitting_with_a_live_run_asks_and_leaves_after_it_was_saved(tmp_path: P
         assert [type(command) for command in session.sent] == [Stop]
         assert app.is_running
         session.push(ended("stopped", "stopped by you, saved at step 10"))
-        await pilot.pause(1.2)
-        assert app._exit
+        await until(pilot, lambda: app._exit)
 
     play(FakeServices(tmp_path, session), what)
 
@@ -117,9 +122,7 @@ def test_ctrl_c_asks_about_a_live_run_and_a_second_one_keeps_it(tmp_path: Path) 
     session = LiveSession()
 
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
-        await pilot.press("f5")
-        session.push(*started())
-        await pilot.pause(0.6)
+        await running(app, pilot, session)
         await pilot.press("ctrl+c")
         await pilot.pause()
         assert isinstance(app.screen, StopDialog)
@@ -131,12 +134,10 @@ def test_ctrl_c_asks_about_a_live_run_and_a_second_one_keeps_it(tmp_path: Path) 
     play(FakeServices(tmp_path, session), what)
 
 
-async def at_the_end(pilot: Pilot[int], session: FakeSession) -> None:
-    await pilot.press("f5")
-    session.push(*started())
-    await pilot.pause(0.6)
+async def at_the_end(app: TrainerApp, pilot: Pilot[int], session: FakeSession) -> None:
+    await running(app, pilot, session)
     session.push(ended())
-    await pilot.pause(1.2)
+    await until(pilot, lambda: app.screen.has_class("-result"))
 
 
 def test_again_twice_starts_one_run(tmp_path: Path) -> None:
@@ -144,7 +145,7 @@ def test_again_twice_starts_one_run(tmp_path: Path) -> None:
     services = FakeServices(tmp_path, session)
 
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
-        await at_the_end(pilot, session)
+        await at_the_end(app, pilot, session)
         ending = app.screen.query_one(Ending)
         for message in (Ending.Again(), Ending.Again(), Ending.Compose()):
             ending.post_message(message)
@@ -161,7 +162,7 @@ def test_the_next_run_comes_in_the_place_of_help_and_of_the_run_before(tmp_path:
     services = FakeServices(tmp_path, session)
 
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
-        await at_the_end(pilot, session)
+        await at_the_end(app, pilot, session)
         app.screen.query_one(Ending).post_message(Ending.Again())
         await app.run_action("help")
         await pilot.pause(0.5)
@@ -236,10 +237,9 @@ def test_a_run_that_cannot_start_leads_back_with_the_reason(tmp_path: Path) -> N
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
         await pilot.press("f5")
         session.push(RunEnded(0, "failed", "data.csv: no such file", 0, "", 0.0, 2))
-        await pilot.pause(1.2)
-        screens = app.screen_stack
-        assert any(isinstance(screen, ComposeScreen) for screen in screens)
-        assert not any(isinstance(screen, RunScreen) for screen in screens)
+        await until(pilot, lambda: not any(isinstance(s, RunScreen) for s in app.screen_stack))
+        await pilot.pause(0.1)
+        assert any(isinstance(screen, ComposeScreen) for screen in app.screen_stack)
         shown = "\n".join(str(n.message) for n in app._notifications) + everything(app)
         assert "data.csv: no such file" in shown
 
@@ -275,9 +275,7 @@ def test_the_palette_offers_every_action_of_the_screen(tmp_path: Path) -> None:
     session = LiveSession()
 
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
-        await pilot.press("f5")
-        session.push(*started())
-        await pilot.pause(0.6)
+        await running(app, pilot, session)
         titles = [command.title for command in app.get_system_commands(app.screen)]
         assert "Write a checkpoint now" in titles
         assert "Cycle the smoothing" in titles

@@ -22,7 +22,7 @@ from tui_trainer.runs.events import (
     ValidationStarted,
 )
 from tui_trainer.sessions.session import Latest, fold
-from tui_trainer.sessions.usage import Usage
+from tui_trainer.sessions.usage import GpuUsage, Usage
 from tui_trainer.ui.widgets.numbers import (
     Safety,
     column,
@@ -239,3 +239,11 @@ def test_what_is_left_is_shown_where_there_is_room_and_the_run_goes_on() -> None
 def test_ascii_is_enough_when_it_is_asked_for() -> None:
     assert plain_terminal(Preferences(markers="ascii"))
     assert not plain_terminal(Preferences(markers="braille"))
+
+
+def test_what_this_run_holds_of_the_gpu_is_told_apart_from_what_is_used() -> None:
+    gpu = GpuUsage("H100", 0, 9_000_000_000, 80_000_000_000, own_bytes=410_000_000)
+    usage = Usage(10**9, 3.0, 4.0, 10**9, gpu)
+    rows = dict(column(Latest(device="cuda:0 H100"), usage, None, Safety()))
+    assert rows["GPU memory"].startswith("9.0 GB of 80 GB")
+    assert rows["  by this run"].strip() == "410 MB"

@@ -123,7 +123,8 @@ def device_text(latest: Latest, usage: Usage | None) -> str:
         return device
     if usage.gpu is not None and not latest.device.startswith("cpu"):
         load = "  - %" if usage.gpu.load_percent is None else f"{usage.gpu.load_percent:3.0f} %"
-        return f"{device} {load} {size(usage.gpu.used_bytes)}"
+        own = usage.gpu.own_bytes
+        return f"{device} {load} {size(usage.gpu.used_bytes if own is None else own)}"
     return f"{device} {usage.process_percent:3.0f} % {size(usage.process_bytes)}"
 
 
@@ -234,6 +235,9 @@ def _device_rows(latest: Latest, usage: Usage | None) -> list[Row]:
                 f"{size(usage.gpu.used_bytes).strip()} of {size(usage.gpu.total_bytes).strip()}",
             ),
         ]
+        if usage.gpu.own_bytes is not None:
+            # While a run is off-loaded, this is what the CUDA context keeps.
+            rows.append(("  by this run", size(usage.gpu.own_bytes).strip().ljust(9)))
     return [
         *rows,
         ("process", f"{usage.process_percent:.0f} % of a core".ljust(16)),
