@@ -165,9 +165,12 @@ def test_the_next_run_comes_in_the_place_of_help_and_of_the_run_before(tmp_path:
         await at_the_end(app, pilot, session)
         app.screen.query_one(Ending).post_message(Ending.Again())
         await app.run_action("help")
-        await pilot.pause(0.5)
-        runs = [screen for screen in app.screen_stack if isinstance(screen, RunScreen)]
-        assert runs == [app.screen]
+        await until(pilot, lambda: len(services.launched) == 2)
+
+        def runs() -> list[Any]:
+            return [screen for screen in app.screen_stack if isinstance(screen, RunScreen)]
+
+        await until(pilot, lambda: runs() == [app.screen])
 
     play(services, what)
 
@@ -180,8 +183,7 @@ def test_a_start_that_fails_under_help_leads_back_all_the_same(tmp_path: Path) -
         assert isinstance(app.screen, HelpScreen)
         session.push(RunEnded(0, "failed", "data.csv: no such file", 0, "", 0.0, 2))
         await until(pilot, lambda: not any(isinstance(s, RunScreen) for s in app.screen_stack))
-        await pilot.pause(0.1)
-        assert "data.csv: no such file" in everything(app)
+        await until(pilot, lambda: "data.csv: no such file" in everything(app))
 
     play(FakeServices(tmp_path, session), what)
 

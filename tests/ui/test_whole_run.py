@@ -94,10 +94,12 @@ def test_a_short_run_ends_with_its_test_beside_the_baselines(tmp_path: Path) -> 
             await until(lambda: loader.stage == "")
             await pilot.press("f5")
             await until(lambda: state(app) == "finished")
-            await pilot.pause(0.5)
-            shown = "\n".join(strip.text for strip in app.screen._compositor.render_strips())
-            assert "majority class" in shown
-            assert "accuracy" in shown
+
+            def shown() -> str:
+                return "\n".join(s.text for s in app.screen._compositor.render_strips())
+
+            await until(lambda: "majority class" in shown())
+            assert "accuracy" in shown()
             await pilot.press("q")
 
     asyncio.run(run())
