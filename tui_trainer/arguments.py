@@ -140,6 +140,7 @@ def _add_training(commands: Commands) -> None:
         "--drop-edits", action="store_true", help="do not repeat the edits made after it"
     )
     _add_runs_dir(resume)
+    _add_preset_dir(resume)
     _add_running(resume)
 
 

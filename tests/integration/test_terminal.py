@@ -153,6 +153,15 @@ def test_the_losses_of_a_run_in_the_app_are_those_of_one_without_it(tmp_path: Pa
     assert one == other
 
 
+def test_a_finished_run_is_resumed_in_the_app(tmp_path: Path) -> None:
+    assert call(tmp_path, "train", EXPERIMENT, *SHORT).returncode == 0
+    with opened(tmp_path, "resume", "last") as terminal:
+        terminal.until_text("nothing to do")
+        terminal.press("q")
+        assert terminal.wait() == 0
+        terminal.assert_restored()
+
+
 def test_fault_27_a_dumb_terminal_gets_text(tmp_path: Path) -> None:
     with opened(tmp_path, "train", EXPERIMENT, *SHORT, env={"TERM": "dumb"}) as terminal:
         assert terminal.wait() == 0

@@ -221,7 +221,17 @@ def test_settings_that_are_wrong_close_the_app_with_the_reason(tmp_path: Path) -
     assert str(app.failure) == "config.yaml:1: fps: too many"
 
 
-def test_ctrl_c_never_leaves_and_q_does_when_nothing_is_alive(tmp_path: Path) -> None:
+def test_ctrl_c_twice_leaves_from_within_a_field(tmp_path: Path) -> None:
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        await pilot.press("tab", "tab", "tab", "tab", "ctrl+c")
+        assert not app._exit
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: app._exit)
+
+    play(FakeServices(tmp_path), what)
+
+
+def test_one_ctrl_c_does_not_leave_and_q_does_when_nothing_is_alive(tmp_path: Path) -> None:
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
         await pilot.press("ctrl+c")
         await pilot.pause()

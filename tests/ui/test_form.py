@@ -490,3 +490,17 @@ def test_a_paste_is_typed() -> None:
         assert hand.draft.problem("model.channels") == ""
 
     using(test)
+
+
+def test_news_of_a_key_that_comes_after_more_keys_does_not_undo_them() -> None:
+    async def test(hand: Hand) -> None:
+        editor = hand.row("optimizer.lr").editor
+        assert isinstance(editor, Input)
+        editor.value = "0.00123456"
+        await hand.pilot.pause()
+        editor.post_message(Input.Changed(editor, "0.0"))
+        await hand.pilot.pause()
+        assert editor.value == "0.00123456"
+        assert hand.draft.text("optimizer.lr") == "0.00123456"
+
+    using(test)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import platform
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,10 @@ if TYPE_CHECKING:
     from tui_trainer.ui.screens.compose import ComposeScreen
     from tui_trainer.ui.screens.run import RunScreen
     from tui_trainer.ui.services import Opening, Services
+
+
+AGAIN_S = 3.0
+"""How long after it a second ctrl+c leaves, where no run is alive."""
 
 
 class FirstScreen(Screen[None]):
@@ -69,6 +74,7 @@ class TrainerApp(App[int]):
         self._terminal = terminal
         self._leaves_with_run = False
         self._keys: Mapping[str, str] = {}
+        self._interrupted_s = -AGAIN_S
 
     def get_default_screen(self) -> Screen[Any]:
         return FirstScreen()
@@ -212,8 +218,11 @@ class TrainerApp(App[int]):
             self.simulate_key("escape")
         elif self.live.alive and (running := self._run_screen()) is not None:
             running.ask_to_stop(then_leave=False)
+        elif time.monotonic() - self._interrupted_s < AGAIN_S:
+            self._leave()
         else:
-            self.notify(f"{self._keys_of('app.quit')} leaves", timeout=3)
+            self._interrupted_s = time.monotonic()
+            self.notify("ctrl+c again leaves", timeout=AGAIN_S)
 
     async def action_quit(self) -> None:
         """Leave; with a live run after it has been stopped, if that is what is wanted."""

@@ -6,6 +6,7 @@ are dropped instead, and when the terminal takes bytes again the whole screen is
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import contextlib
 import os
@@ -15,8 +16,10 @@ import threading
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from textual import events
 from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
+from textual.geometry import Size
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -153,6 +156,15 @@ class TerminalDriver(LinuxDriver):
         # The loop may have been closed in between.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._app.exit, code, code)
+
+    def mend_size(self) -> None:
+        """Tell the app its size again where a resize was lost; from whichever thread."""
+        width, height = self._get_terminal_size()
+        if self._shown and (width, height) != tuple(self._app.size):
+            size = Size(width, height)
+            with contextlib.suppress(RuntimeError):
+                told = self._app._post_message(events.Resize(size, size))
+                asyncio.run_coroutine_threadsafe(told, self._loop)
 
     def write(self, data: str) -> None:
         pen = self._pen

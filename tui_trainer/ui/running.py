@@ -93,6 +93,9 @@ class Steward(threading.Thread):
                 self._terminal.hung_up(LOOK_S)
             self.hung_up |= self._terminal.gone.is_set()
             self._desk.deliver()
+            driver = self._terminal.driver
+            if driver is not None and not self.app_ended.is_set():
+                driver.mend_size()
             code = self._reason_to_leave()
             if code is not None and not self.app_ended.is_set():
                 self._end_app(code)

@@ -155,7 +155,9 @@ class ComposeScreen(Screen[None]):
         """Show everything again."""
         if self._searched:
             self._filter("")
-            self._focus_searched()
+            bar = self.query_one(SearchBar)
+            if bar.has_focus or bar.has_focus_within:
+                self._focus_searched()
             self._searched = ""
             self.query_one(SearchBar).close()
             self.remove_class("-searching")

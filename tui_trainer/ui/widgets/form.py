@@ -179,12 +179,13 @@ class Form(Widget):
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
-        self._edited(event.input, event.value)
+        # Of keys in a burst the event tells the first: what is there now is what was typed.
+        self._edited(event.input, event.input.value)
         event.stop()
 
     @on(Choice.Changed)
     def _chosen(self, event: Choice.Changed) -> None:
-        self._edited(event.choice, event.value)
+        self._edited(event.choice, event.choice.value)
         event.stop()
 
     def _edited(self, editor: Input | Choice, value: str) -> None:

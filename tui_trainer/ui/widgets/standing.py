@@ -25,6 +25,7 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.sessions.session import Latest
 from tui_trainer.ui.plotting.drawing import markers_for
+from tui_trainer.ui.widgets.heading import cut_middle
 
 Wish = Literal["", "pausing", "resuming", "stopping"]
 
@@ -103,12 +104,11 @@ class Standing:
         dot = "-" if self.plain else "·"
         words = self.words(latest, pause_key)
         # In a pause the words say what to do next; the name is what can be missed.
-        left = (
-            f"{sign} {words}"
-            if narrow and latest.state == "paused"
-            else f"{sign} {name} {dot} {words}"
-        )
-        return left, f" {dot} ".join(self._counts(latest, experiment, narrow=narrow))
+        is_paused = latest.state == "paused"
+        if is_paused:
+            name = cut_middle(name, 14)
+        left = f"{sign} {words}" if narrow and is_paused else f"{sign} {name} {dot} {words}"
+        return left, f" {dot} ".join(self._counts(latest, experiment, narrow=narrow or is_paused))
 
     def words(self, latest: Latest, pause_key: str = "p") -> str:
         """The state in words, and at a pause what the key does."""
