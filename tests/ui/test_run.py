@@ -136,7 +136,8 @@ def test_p_pauses_tells_what_is_saved_and_goes_on() -> None:
         await pilot.press("p")
         assert "· pausing" in heading()
         await host.happen(pilot, *a_pause(300, "; 512 MB given back"))
-        assert "‖ digits-cnn-1122-2315 · paused, saved at step 300; p goes on" in heading()
+        # The name gives way, so that what is saved and what to do can be read.
+        assert "‖ digits-…2-2315 · paused, saved at step 300; p goes on" in heading()
         assert "512 MB given back" in host.text
         await pilot.press("p")
         assert sent(host) == [Pause, Resume]
