@@ -114,10 +114,9 @@ def _compose(arguments: argparse.Namespace) -> int:
             f"the app needs a terminal: {why}; "
             "tui-trainer train EXPERIMENT trains without one, tui-trainer --help shows the rest"
         )
-    if arguments.experiment:
-        # What is wrong on the command line is said on it.
-        _asked_for(arguments)
-    return _open(arguments, lambda: _asked_for(arguments))
+    # What is wrong on the command line is said on it; without any, the screen comes first.
+    asked = _asked_for(arguments) if arguments.experiment else None
+    return _open(arguments, lambda: asked or _asked_for(arguments))
 
 
 def _asked_for(arguments: argparse.Namespace) -> tuple[Asked, Composing]:
