@@ -10,6 +10,7 @@ from tui_trainer.config.errors import BadInput
 from tui_trainer.config.models import MODELS as SPECS
 from tui_trainer.config.models import Activation
 from tui_trainer.config.section import TypedSection
+from tui_trainer.data.signature import Signature
 from tui_trainer.models.activations import ACTIVATIONS
 from tui_trainer.models.build import MODELS, build_model
 from tui_trainer.models.summary import count_parameters
@@ -22,7 +23,8 @@ def section(kind: str, **settings: Any) -> TypedSection:
 
 
 def built(kind: str, shape: tuple[int, ...], outputs: int = 3, **settings: Any) -> nn.Module:
-    return build_model(section(kind, **settings), shape, outputs)
+    signature = Signature("image" if len(shape) == 3 else "features", shape, outputs)
+    return build_model(section(kind, **settings), signature)
 
 
 def refusal(kind: str, shape: tuple[int, ...], **settings: Any) -> str:
@@ -123,12 +125,18 @@ def test_a_cnn_has_the_kernels_norm_and_head_that_are_named() -> None:
     assert count_parameters(headed) == (25 * 4 + 8) + (4 * 16 * 6 + 6) + (6 * 10 + 10)
 
 
-@pytest.mark.parametrize("shape", [(10,), (3, 4), (1, 2, 3, 4)])
-def test_a_cnn_on_what_is_no_image_is_refused(shape: tuple[int, ...]) -> None:
-    message = refusal("cnn", shape)
+def test_a_cnn_on_what_is_no_image_is_refused() -> None:
+    message = refusal("cnn", (10,))
 
-    assert message.startswith("model.type: a cnn needs images (channels, height, width)")
-    assert "use mlp" in message
+    assert message == ("model.type: cnn takes images, and the data are rows of 10 numbers; use mlp")
+
+
+@pytest.mark.parametrize("kind", ["linear", "mlp", "cnn"])
+def test_models_of_one_size_refuse_what_has_many(kind: str) -> None:
+    with pytest.raises(BadInput, match="sequences of up to 29 steps of 12 numbers; use rnn"):
+        build_model(section(kind), Signature("sequence", (29, 12), 9))
+    with pytest.raises(BadInput, match="texts of up to 64 tokens; use rnn or transformer"):
+        build_model(section(kind), Signature("tokens", (64,), 9, vocabulary=256))
 
 
 def test_a_cnn_with_too_many_blocks_says_how_many_there_can_be() -> None:

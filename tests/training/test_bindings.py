@@ -13,6 +13,14 @@ from tui_trainer.training.losses import LOSSES
 from tui_trainer.training.optimizers import OPTIMIZERS, build_optimizer, retune
 
 
+class WithOne(nn.Module):
+    """A module with one parameter of ones."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+
+
 def test_every_optimizer_spec_has_an_implementation_and_no_other() -> None:
     assert set(OPTIMIZER_SPECS.names) == set(OPTIMIZERS)
 
@@ -32,10 +40,11 @@ def test_optimizers_take_the_steps_of_torch() -> None:
     for spec in OPTIMIZER_SPECS:
         section = spec.params.model_validate({"type": spec.name, "lr": 0.1, "weight_decay": 0.01})
         assert isinstance(section, OptimizerSection)
-        ours, theirs = nn.Parameter(torch.ones(5)), nn.Parameter(torch.ones(5))
+        model, theirs = WithOne(5), nn.Parameter(torch.ones(5))
         kind = {"sgd": torch.optim.SGD, "adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
         plain = kind[spec.name]([theirs], lr=0.1, weight_decay=0.01)
-        built = build_optimizer(section, [ours])
+        built = build_optimizer(section, model)
+        ours = model.weight
         for step in range(3):
             ours.grad = torch.arange(5.0) + step
             theirs.grad = torch.arange(5.0) + step
@@ -45,6 +54,6 @@ def test_optimizers_take_the_steps_of_torch() -> None:
 
 
 def test_a_live_weight_decay_is_brought_into_force() -> None:
-    optimizer = build_optimizer(AdamWSection(type="adamw"), [nn.Parameter(torch.ones(2))])
+    optimizer = build_optimizer(AdamWSection(type="adamw"), WithOne(2))
     retune(optimizer, AdamWSection(type="adamw", weight_decay=0.3))
     assert optimizer.param_groups[0]["weight_decay"] == 0.3

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,7 @@ from tests.training.harness import Run, at_step, small_experiment, write_images
 from tui_trainer.config.errors import ConfigError
 from tui_trainer.config.losses import CrossEntropySection
 from tui_trainer.data.dataset import Dataset, Split
+from tui_trainer.data.signature import Signature
 from tui_trainer.runs.commands import Set
 from tui_trainer.runs.events import ValidationEnded
 from tui_trainer.training.baselines import baselines
@@ -40,8 +42,7 @@ def dataset(targets: torch.Tensor, outputs: int, task: str = "classification") -
         test=split,
         task=task,  # type: ignore[arg-type]
         classes=tuple(map(str, range(outputs))) if task == "classification" else (),
-        input_shape=(4,),
-        outputs=outputs,
+        signature=Signature("features", (4,), outputs),
         preprocessing={},
         augment=None,
         fingerprint="",
@@ -228,7 +229,7 @@ def test_baselines_are_what_they_are_called() -> None:
     exact = (line.train.inputs @ torch.tensor([[1.0], [2.0], [0.0], [-1.0]]))[:3]
     part = Split(line.train.inputs[:3], exact, torch.arange(3))
     linear = baselines(
-        Dataset(part, part, part, "regression", (), (4,), 1, {}, None, "", (), 0.0, 1.0),
+        replace(line, train=part, target_mean=0.0, target_std=1.0),
         part,
     )
     assert linear["linear_regression"]["rmse"] == pytest.approx(0.0, abs=1e-5)

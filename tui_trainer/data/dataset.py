@@ -23,6 +23,7 @@ from tui_trainer.config.metrics import Task
 from tui_trainer.config.text import clean
 from tui_trainer.data.encoding import moments
 from tui_trainer.data.pixels import read_pixels
+from tui_trainer.data.signature import Signature
 from tui_trainer.data.sources import Source, Target
 from tui_trainer.data.splits import Parts, quantile_bins, split_rows
 from tui_trainer.data.table import read_rows
@@ -65,8 +66,7 @@ class Dataset:
     task: Task
     classes: tuple[str, ...]
     """As they are in the file, so `clean` them before they are shown; () for regression."""
-    input_shape: tuple[int, ...]
-    outputs: int
+    signature: Signature
     preprocessing: dict[str, Any]
     """Plain values: it goes into a checkpoint, and back into `load` as `fitted`."""
     augment: Augment | None
@@ -77,6 +77,14 @@ class Dataset:
     target_mean: float = 0.0
     target_std: float = 1.0
     """targets * target_std + target_mean are in the file's units."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        return self.signature.input_shape
+
+    @property
+    def outputs(self) -> int:
+        return self.signature.outputs
 
 
 def load(section: DatasetSection, fitted: dict[str, Any] | None = None) -> Dataset:
@@ -109,8 +117,9 @@ def load(section: DatasetSection, fitted: dict[str, Any] | None = None) -> Datas
         test=_take(whole, parts.test),
         task=target.task,
         classes=target.classes,
-        input_shape=tuple(encoded.inputs.shape[1:]),
-        outputs=len(target.classes) or 1,
+        signature=Signature(
+            source.kind, tuple(encoded.inputs.shape[1:]), outputs=len(target.classes) or 1
+        ),
         preprocessing=preprocessing,
         augment=source.augment(preprocessing["inputs"]),
         fingerprint=_fingerprint(section, source),

@@ -20,6 +20,7 @@ from tui_trainer.config.text import clean
 from tui_trainer.data.affine import RandomAffine
 from tui_trainer.data.files import DataFile, open_file
 from tui_trainer.data.records import CHUNK_ROWS, Chunk, check_text, read_chunks
+from tui_trainer.data.signature import Kind
 from tui_trainer.data.sources import Encoded, Target
 from tui_trainer.data.values import is_missing, order_classes, to_number, to_numbers
 
@@ -39,6 +40,10 @@ class PixelSource:
     target: Target
     rows: NDArray[np.int64]
     notes: tuple[str, ...]
+
+    @property
+    def kind(self) -> Kind:
+        return "image"
 
     @property
     def layout(self) -> dict[str, str]:

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tui_trainer.config.metrics import Task
+from tui_trainer.data.signature import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +52,11 @@ class Source(Protocol):
     @property
     def sha256(self) -> str:
         """Of the raw data."""
+        ...
+
+    @property
+    def kind(self) -> Kind:
+        """What the inputs are."""
         ...
 
     @property

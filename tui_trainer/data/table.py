@@ -21,6 +21,7 @@ from tui_trainer.data.columns import Column, Numbers, Table, Texts, Wanted, read
 from tui_trainer.data.encoding import encode_column, fit_column
 from tui_trainer.data.files import DataFile, open_file
 from tui_trainer.data.records import check_text, read_header
+from tui_trainer.data.signature import Kind
 from tui_trainer.data.sources import Encoded, Target
 from tui_trainer.data.values import order_classes, to_number
 
@@ -38,6 +39,10 @@ class TableSource:
     target: Target
     rows: Rows
     notes: tuple[str, ...]
+
+    @property
+    def kind(self) -> Kind:
+        return "features"
 
     @property
     def layout(self) -> dict[str, str]:

@@ -1,7 +1,16 @@
 """`build_model`: from a section to a module whose sizes are inferred from the data.
 
-Layer: models. Initial weights are torch's defaults, drawn from the global generator: the caller
-seeds it.
+Layer: models. Initial weights are drawn from the global generator: the caller seeds it.
+
+What the training asks of a module:
+
+- `forward(inputs)` gives outputs (B, K). Inputs of the kind `sequence` (B, T, C) and `tokens`
+  (B, T) come with a second argument, `lengths`: (B,) int64 on the CPU, or None when every one has
+  the full length T. What lies behind a length is padding, and changes no output.
+- Where the signature says `per_step`, outputs are (B, T, K), and place t has seen no later one.
+- A module that can go on where the batch before it ended has `advance(inputs, carry)`, which
+  returns the outputs and the carry of the next call: a tuple of tensors, None for a fresh start.
+- Repeated blocks are the children of an attribute named `blocks`, the last layer is `head`.
 """
 
 from __future__ import annotations
@@ -12,20 +21,21 @@ from typing import Any
 from torch import nn
 
 from tui_trainer.config.section import TypedSection
+from tui_trainer.data.signature import Signature
 from tui_trainer.models.cnn import Cnn
 from tui_trainer.models.linear import Linear
 from tui_trainer.models.mlp import Mlp
 
-Builder = Callable[[Any, tuple[int, ...], int], nn.Module]
+Builder = Callable[[Any, Signature], nn.Module]
 
 MODELS: dict[str, Builder] = {"linear": Linear, "mlp": Mlp, "cnn": Cnn}
 """Modules by the `type` of the section they take."""
 
 
-def build_model(section: TypedSection, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
-    """A module from (B, *input_shape) to (B, outputs), on the CPU, in training mode.
+def build_model(section: TypedSection, signature: Signature) -> nn.Module:
+    """A module for data of this signature, on the CPU, in training mode.
 
     Raises:
-        BadInput: the model cannot take inputs of this shape.
+        BadInput: the model cannot take such data.
     """
-    return MODELS[section.type](section, input_shape, outputs)
+    return MODELS[section.type](section, signature)

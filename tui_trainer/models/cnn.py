@@ -12,25 +12,25 @@ from torch import Tensor, nn
 
 from tui_trainer.config.errors import ConfigError, Problem
 from tui_trainer.config.models import CnnSection
+from tui_trainer.data.signature import Signature
 from tui_trainer.models.activations import ACTIVATIONS
-
-_IMAGE_DIMENSIONS = 3
+from tui_trainer.models.fit import check_images
 
 
 class Cnn(nn.Module):
     """Images (C, H, W) to `outputs` numbers a sample; ConfigError when they do not fit."""
 
-    def __init__(self, section: CnnSection, input_shape: tuple[int, ...], outputs: int) -> None:
+    def __init__(self, section: CnnSection, signature: Signature) -> None:
         super().__init__()
-        _check(section, input_shape)
-        channels, height, width = input_shape
+        _check(section, signature)
+        channels, height, width = signature.input_shape
         blocks: list[nn.Module] = []
         for wider in section.channels:
             blocks.append(_block(section, channels, wider))
             channels, height, width = wider, height // 2, width // 2
         self.blocks = nn.Sequential(*blocks)
         self.flatten = nn.Flatten()
-        self.head = _head(section, channels * height * width, outputs)
+        self.head = _head(section, channels * height * width, signature.outputs)
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         """(B, C, H, W) to (B, K)."""
@@ -39,15 +39,12 @@ class Cnn(nn.Module):
         return logits_BK
 
 
-def _check(section: CnnSection, input_shape: tuple[int, ...]) -> None:
-    if len(input_shape) != _IMAGE_DIMENSIONS:
-        shape = ", ".join(map(str, input_shape))
-        message = f"a cnn needs images (channels, height, width), not inputs of ({shape}); use mlp"
-        raise ConfigError([Problem(message, "model.type")])
+def _check(section: CnnSection, signature: Signature) -> None:
+    check_images(section.type, signature)
     if section.kernel_size % 2 == 0:
         message = f"{section.kernel_size} is even; take an odd size, so that a layer keeps the size"
         raise ConfigError([Problem(message, "model.kernel_size")])
-    _, height, width = input_shape
+    _, height, width = signature.input_shape
     # Halving s rounded down can be done this many times before nothing is left.
     most = min(height, width).bit_length() - 1
     if len(section.channels) > most:

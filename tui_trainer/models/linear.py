@@ -12,15 +12,20 @@ import math
 from torch import Tensor, nn
 
 from tui_trainer.config.models import LinearSection
+from tui_trainer.data.signature import Signature
+from tui_trainer.models.fit import check_fixed
 
 
 class Linear(nn.Module):
     """Inputs of any shape to `outputs` numbers a sample."""
 
-    def __init__(self, section: LinearSection, input_shape: tuple[int, ...], outputs: int) -> None:
+    def __init__(self, section: LinearSection, signature: Signature) -> None:
+        check_fixed(section.type, signature)
         super().__init__()
         self.flatten = nn.Flatten()
-        self.head = nn.Linear(math.prod(input_shape), outputs, bias=section.bias)
+        self.head = nn.Linear(
+            math.prod(signature.input_shape), signature.outputs, bias=section.bias
+        )
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, ...) to (B, K)."""

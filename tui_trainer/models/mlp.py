@@ -13,22 +13,25 @@ import math
 from torch import Tensor, nn
 
 from tui_trainer.config.models import MlpSection
+from tui_trainer.data.signature import Signature
 from tui_trainer.models.activations import ACTIVATIONS
+from tui_trainer.models.fit import check_fixed
 
 
 class Mlp(nn.Module):
     """Inputs of any shape to `outputs` numbers a sample."""
 
-    def __init__(self, section: MlpSection, input_shape: tuple[int, ...], outputs: int) -> None:
+    def __init__(self, section: MlpSection, signature: Signature) -> None:
+        check_fixed(section.type, signature)
         super().__init__()
         self.flatten = nn.Flatten()
         hidden: list[nn.Module] = []
-        width = math.prod(input_shape)
+        width = math.prod(signature.input_shape)
         for units in section.layers:
             hidden.append(_hidden_layer(section, width, units))
             width = units
         self.hidden = nn.Sequential(*hidden)
-        self.head = nn.Linear(width, outputs)
+        self.head = nn.Linear(width, signature.outputs)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, ...) to (B, K)."""

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from tui_trainer.data.signature import Signature
+
 
 @dataclass(frozen=True, slots=True)
 class LayerSummary:
@@ -35,7 +37,7 @@ def count_parameters(model: nn.Module) -> int:
 
 
 def summarize(
-    model: nn.Module, input_shape: tuple[int, ...], batch_size: int = 1
+    model: nn.Module, signature: Signature, batch_size: int = 1
 ) -> tuple[LayerSummary, ...]:
     """The layers in the order they are first called in, in evaluation mode.
 
@@ -45,7 +47,8 @@ def summarize(
     found: dict[str, LayerSummary] = {}
     tensors = chain(model.named_parameters(), model.named_buffers())
     on_meta = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
-    inputs = torch.empty((batch_size, *input_shape), device="meta")
+    dtype = torch.int64 if signature.kind == "tokens" else torch.float32
+    inputs = torch.empty((batch_size, *signature.input_shape), dtype=dtype, device="meta")
     with _observed(model, found), _evaluating(model), torch.no_grad():
         functional_call(model, on_meta, (inputs,))
     return tuple(found.values())

@@ -73,7 +73,7 @@ def preview(experiment: Experiment) -> Preview:
     batch = experiment.training.batch_size
     layers = tuple(
         Layer(layer.name, layer.kind, tuple(layer.output_shape), layer.parameters)
-        for layer in summarize(task.model, task.dataset.input_shape, 2)
+        for layer in summarize(task.model, task.dataset.signature, 2)
     )
     parameters = count_parameters(task.model)
     data = task.dataset

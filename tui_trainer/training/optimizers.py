@@ -5,18 +5,16 @@ Layer: training. The learning rate in a group is overwritten at every step by ba
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 from torch import nn, optim
 
 from tui_trainer.config.optimizers import AdamSection, AdamWSection, OptimizerSection, SgdSection
 
 
-def build_optimizer(
-    section: OptimizerSection, parameters: Iterable[nn.Parameter]
-) -> optim.Optimizer:
-    """The optimizer of a section over the parameters, in their order, as one group."""
-    return OPTIMIZERS[section.type](section, list(parameters))
+def build_optimizer(section: OptimizerSection, model: nn.Module) -> optim.Optimizer:
+    """The optimizer of a section over the trained parameters of a model."""
+    return OPTIMIZERS[section.type](section, [p for p in model.parameters() if p.requires_grad])
 
 
 def retune(optimizer: optim.Optimizer, section: OptimizerSection) -> None:

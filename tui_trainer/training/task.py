@@ -82,7 +82,7 @@ def build(
     )
     _check_batches(experiment, batches, dataset)
     torch.manual_seed(derive_seed(training.seed, "model"))
-    model = build_model(experiment.model, dataset.input_shape, dataset.outputs)
+    model = build_model(experiment.model, dataset.signature)
     _check_norm(experiment, model, batches)
     model.to(device)
     return Task(
@@ -93,7 +93,7 @@ def build(
         batches,
         model,
         build_criterion(experiment.loss, dataset, device),
-        build_optimizer(experiment.optimizer, model.parameters()),
+        build_optimizer(experiment.optimizer, model),
     )
 
 

@@ -1,0 +1,46 @@
+"""Whether a model can take the data at all, and what to take instead when it cannot.
+
+Layer: models. Asked before anything is built, so that the message names the model and the data.
+"""
+
+from __future__ import annotations
+
+from tui_trainer.config.errors import ConfigError, Problem
+from tui_trainer.data.signature import Kind, Signature
+
+_KINDS: dict[Kind, str] = {
+    "features": "rows of {0} numbers",
+    "image": "images of {0}x{1}x{2}",
+    "sequence": "sequences of up to {0} steps of {1} numbers",
+    "tokens": "texts of up to {0} tokens",
+}
+
+
+def described(signature: Signature) -> str:
+    """The data of a signature in words."""
+    return _KINDS[signature.kind].format(*signature.input_shape)
+
+
+def check_fixed(model: str, signature: Signature) -> None:
+    """Raise ConfigError unless every sample has the same size."""
+    if signature.kind in ("sequence", "tokens"):
+        raise _misfit(model, signature, "inputs of one size", "rnn or transformer")
+
+
+def check_images(model: str, signature: Signature) -> None:
+    """Raise ConfigError unless the samples are images."""
+    if signature.kind != "image":
+        other = "mlp" if signature.kind == "features" else "rnn or transformer"
+        raise _misfit(model, signature, "images", other)
+
+
+def check_sequences(model: str, signature: Signature) -> None:
+    """Raise ConfigError unless the samples are sequences or texts."""
+    if signature.kind not in ("sequence", "tokens"):
+        other = "mlp" if signature.kind == "features" else "cnn or resnet"
+        raise _misfit(model, signature, "sequences or texts", other)
+
+
+def _misfit(model: str, signature: Signature, wanted: str, other: str) -> ConfigError:
+    message = f"{model} takes {wanted}, and the data are {described(signature)}; use {other}"
+    return ConfigError([Problem(message, "model.type")])
