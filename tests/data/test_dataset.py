@@ -7,9 +7,12 @@ from typing import Any
 import pytest
 import torch
 
+from tests.data.splits import tensors
 from tui_trainer.config.datasets import DATASETS, DatasetSection, PixelsSection, TableSection
 from tui_trainer.config.errors import BadInput, CheckpointUnusable, ExitCode
-from tui_trainer.data.dataset import SOURCES, Dataset, Split, load
+from tui_trainer.data.batch import Split
+from tui_trainer.data.dataset import Dataset
+from tui_trainer.data.load import LOADERS, load
 
 DIGITS = PixelsSection(
     type="pixels", path="builtin:digits.csv.gz", max_value=16, shift_pixels=1, rotate_degrees=15
@@ -31,13 +34,13 @@ def splits(dataset: Dataset) -> tuple[Split, Split, Split]:
 
 def assert_equal_tensors(first: Dataset, second: Dataset) -> None:
     for one, other in zip(splits(first), splits(second), strict=True):
-        assert torch.equal(one.inputs, other.inputs)
-        assert torch.equal(one.targets, other.targets)
-        assert torch.equal(one.rows, other.rows)
+        assert torch.equal(tensors(one).inputs, tensors(other).inputs)
+        assert torch.equal(tensors(one).targets, tensors(other).targets)
+        assert torch.equal(tensors(one).rows, tensors(other).rows)
 
 
 def test_every_registered_data_set_has_a_source_and_the_other_way_round() -> None:
-    assert set(SOURCES) == set(DATASETS.names)
+    assert set(LOADERS) == set(DATASETS.names)
 
 
 def test_digits_are_images_of_ten_classes() -> None:
@@ -49,7 +52,7 @@ def test_digits_are_images_of_ten_classes() -> None:
     assert dataset.augment is not None
     assert dataset.notes == ()
     for split in splits(dataset):
-        assert torch.bincount(split.targets, minlength=10).min() >= 0.09 * len(split)
+        assert torch.bincount(tensors(split).targets, minlength=10).min() >= 0.09 * len(split)
 
 
 def test_penguins_are_a_table_with_their_gaps_filled_and_counted() -> None:
@@ -90,8 +93,8 @@ def test_preprocessing_of_a_regression_is_used_and_not_fitted_again(tmp_path: Pa
     refitted = load(other, first.preprocessing)
 
     assert (refitted.target_mean, refitted.target_std) == (first.target_mean, first.target_std)
-    back = refitted.train.targets[:, 0] * refitted.target_std + refitted.target_mean
-    torch.testing.assert_close(back, refitted.train.rows.float())
+    back = tensors(refitted.train).targets[:, 0] * refitted.target_std + refitted.target_mean
+    torch.testing.assert_close(back, tensors(refitted.train).rows.float())
     assert refitted.preprocessing == first.preprocessing
 
 
@@ -159,7 +162,7 @@ def test_fault_21_a_class_absent_from_the_training_split_is_refused(tmp_path: Pa
         f"{n},{'rare' if n == 0 else ['no', 'yes'][n % 2]}\n" for n in range(30)
     )
     stratified = load(table(tmp_path, content))
-    assert stratified.train.rows[0] == 0
+    assert tensors(stratified.train).rows[0] == 0
 
     outcomes = []
     for seed in range(20):
@@ -184,9 +187,9 @@ def test_fault_21_a_class_absent_from_validation_is_noted(tmp_path: Path) -> Non
 
 
 def test_a_split_on_a_device_keeps_its_row_numbers_on_the_cpu() -> None:
-    moved = load(PENGUINS).train.to("meta")
+    moved = load(PENGUINS).train.to(torch.device("meta"))
 
-    assert moved.inputs.device.type == "meta"
-    assert moved.targets.device.type == "meta"
-    assert moved.rows.device.type == "cpu"
+    assert tensors(moved).inputs.device.type == "meta"
+    assert tensors(moved).targets.device.type == "meta"
+    assert tensors(moved).rows.device.type == "cpu"
     assert len(moved) == len(load(PENGUINS).train)

@@ -7,10 +7,13 @@ from typing import Any
 import pytest
 import torch
 
+from tests.data.splits import tensors
 from tui_trainer.config.datasets import PixelsSection
 from tui_trainer.config.errors import BadInput
 from tui_trainer.data.affine import RandomAffine
-from tui_trainer.data.dataset import Dataset, load
+from tui_trainer.data.augment import InputsChanged
+from tui_trainer.data.dataset import Dataset
+from tui_trainer.data.load import load
 
 
 def section(path: Path, **settings: Any) -> PixelsSection:
@@ -44,29 +47,29 @@ def test_images_have_their_shape_and_the_label_is_the_last_column(tmp_path: Path
     assert dataset.input_shape == (1, 2, 3)
     assert dataset.outputs == 3
     assert dataset.task == "classification"
-    inputs, fitted = dataset.train.inputs, dataset.preprocessing["inputs"]
+    inputs, fitted = tensors(dataset.train).inputs, dataset.preprocessing["inputs"]
     assert inputs.dtype == torch.float32
     unscaled = (inputs * fitted["std"] + fitted["mean"]) * 10
-    first = dataset.train.rows[0].item()
+    first = tensors(dataset.train).rows[0].item()
     torch.testing.assert_close(
         unscaled[0, 0], torch.tensor([[first % 10, 1, 2], [3, 4, 5]], dtype=torch.float32)
     )
-    assert dataset.classes[dataset.train.targets[0]] == str(first % 3)
-    assert dataset.train.targets.dtype == torch.int64
+    assert dataset.classes[tensors(dataset.train).targets[0]] == str(first % 3)
+    assert tensors(dataset.train).targets.dtype == torch.int64
 
 
 def test_the_training_split_alone_is_normalised_to_mean_0_and_deviation_1(tmp_path: Path) -> None:
     dataset = loaded(tmp_path, rows(60))
 
-    assert dataset.train.inputs.mean().item() == pytest.approx(0, abs=1e-6)
-    assert dataset.train.inputs.std(correction=0).item() == pytest.approx(1, abs=1e-6)
-    assert dataset.test.inputs.mean().item() != pytest.approx(0, abs=1e-6)
+    assert tensors(dataset.train).inputs.mean().item() == pytest.approx(0, abs=1e-6)
+    assert tensors(dataset.train).inputs.std(correction=0).item() == pytest.approx(1, abs=1e-6)
+    assert tensors(dataset.test).inputs.mean().item() != pytest.approx(0, abs=1e-6)
 
 
 def test_equal_pixels_everywhere_do_not_divide_by_zero(tmp_path: Path) -> None:
     dataset = loaded(tmp_path, "".join(f"3,3,3,3,{n % 2}\n" for n in range(20)))
 
-    assert dataset.train.inputs.abs().max().item() == pytest.approx(0, abs=1e-6)
+    assert tensors(dataset.train).inputs.abs().max().item() == pytest.approx(0, abs=1e-6)
 
 
 def test_labels_are_ordered_by_number_when_all_are(tmp_path: Path) -> None:
@@ -82,11 +85,14 @@ def test_labels_are_ordered_by_number_when_all_are(tmp_path: Path) -> None:
 def test_the_background_of_moved_images_is_a_black_pixel(tmp_path: Path) -> None:
     dataset = loaded(tmp_path, rows(60), shift_pixels=1.0)
 
-    assert isinstance(dataset.augment, RandomAffine)
-    assert dataset.augment.background == pytest.approx(dataset.train.inputs.min().item())
-    moved = dataset.augment(dataset.train.inputs, torch.Generator().manual_seed(0))
-    assert moved.shape == dataset.train.inputs.shape
-    assert not torch.equal(moved, dataset.train.inputs)
+    assert isinstance(dataset.augment, InputsChanged)
+    change = dataset.augment.changes[0]
+    assert isinstance(change, RandomAffine)
+    assert change.background == pytest.approx(tensors(dataset.train).inputs.min().item())
+    batch = next(dataset.train.in_order(100))
+    moved = dataset.augment(batch, torch.Generator().manual_seed(0)).inputs
+    assert moved.shape == tensors(dataset.train).inputs.shape
+    assert not torch.equal(moved, tensors(dataset.train).inputs)
 
 
 def test_there_is_no_augmentation_without_shift_and_turn(tmp_path: Path) -> None:

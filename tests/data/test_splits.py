@@ -7,8 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.data.splits import tensors
 from tui_trainer.config.datasets import PixelsSection
-from tui_trainer.data.dataset import load
+from tui_trainer.data.load import load
 from tui_trainer.data.splits import Ints, Parts, allocate, quantile_bins, split_rows
 
 PINNED_TEST = [4, 19, 21, 24, 35, 38, 43, 49]
@@ -108,8 +109,8 @@ def test_the_validation_share_does_not_move_test_rows() -> None:
 def test_the_rows_of_the_built_in_split_stay_the_same_for_good() -> None:
     dataset = load(PixelsSection(type="pixels", path="builtin:digits.csv.gz", max_value=16))
 
-    assert dataset.test.rows[:8].tolist() == PINNED_TEST
-    assert dataset.val.rows[:8].tolist() == PINNED_VAL
+    assert tensors(dataset.test).rows[:8].tolist() == PINNED_TEST
+    assert tensors(dataset.val).rows[:8].tolist() == PINNED_VAL
 
 
 def test_allocation_follows_the_largest_remainders() -> None:

@@ -11,9 +11,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from tests.data.splits import tensors
 from tui_trainer.config.datasets import TableSection
 from tui_trainer.config.errors import BadInput, ConfigError, ExitCode
-from tui_trainer.data.dataset import Dataset, load
+from tui_trainer.data.dataset import Dataset
+from tui_trainer.data.load import load
 
 
 def loaded(tmp_path: Path, content: str, **settings: Any) -> Dataset:
@@ -42,8 +44,8 @@ def plain_rows(count: int = 30) -> list[str]:
 def all_inputs(dataset: Dataset) -> torch.Tensor:
     """The inputs of every row in the order of the file."""
     splits = (dataset.train, dataset.val, dataset.test)
-    rows = torch.cat([split.rows for split in splits])
-    return torch.cat([split.inputs for split in splits])[rows.argsort()]
+    rows = torch.cat([tensors(split).rows for split in splits])
+    return torch.cat([tensors(split).inputs for split in splits])[rows.argsort()]
 
 
 def test_numbers_are_standardised_and_texts_one_hot(tmp_path: Path) -> None:
@@ -52,7 +54,7 @@ def test_numbers_are_standardised_and_texts_one_hot(tmp_path: Path) -> None:
     assert dataset.task == "classification"
     assert dataset.classes == ("no", "yes")
     assert dataset.input_shape == (4,)
-    train = dataset.train
+    train = tensors(dataset.train)
     assert train.inputs[:, 0].mean().item() == pytest.approx(0, abs=1e-6)
     assert train.inputs[:, 0].std(correction=0).item() == pytest.approx(1, abs=1e-5)
     rows = train.rows
@@ -64,7 +66,7 @@ def test_numbers_are_standardised_and_texts_one_hot(tmp_path: Path) -> None:
 
 def test_what_is_learned_comes_from_the_training_rows_alone(tmp_path: Path) -> None:
     dataset = loaded(tmp_path, table(plain_rows()))
-    numbers = np.array([n * 1.5 for n in dataset.train.rows.tolist()])
+    numbers = np.array([n * 1.5 for n in tensors(dataset.train).rows.tolist()])
 
     assert dataset.preprocessing["inputs"]["a"]["mean"] == pytest.approx(numbers.mean())
     assert dataset.preprocessing["inputs"]["a"]["std"] == pytest.approx(numbers.std())
@@ -74,10 +76,10 @@ def test_a_target_of_numbers_is_standardised_and_can_be_scaled_back(tmp_path: Pa
     dataset = loaded(tmp_path, table([f"{n},u,{100 + 3 * n}" for n in range(40)]))
 
     assert (dataset.task, dataset.classes, dataset.outputs) == ("regression", (), 1)
-    assert dataset.train.targets.shape == (len(dataset.train), 1)
-    assert dataset.train.targets.mean().item() == pytest.approx(0, abs=1e-6)
-    back = dataset.test.targets[:, 0] * dataset.target_std + dataset.target_mean
-    torch.testing.assert_close(back, 100 + 3 * dataset.test.rows.float())
+    assert tensors(dataset.train).targets.shape == (len(dataset.train), 1)
+    assert tensors(dataset.train).targets.mean().item() == pytest.approx(0, abs=1e-6)
+    back = tensors(dataset.test).targets[:, 0] * dataset.target_std + dataset.target_mean
+    torch.testing.assert_close(back, 100 + 3 * tensors(dataset.test).rows.float())
 
 
 def test_the_task_can_be_chosen_for_a_target_of_numbers(tmp_path: Path) -> None:
@@ -133,7 +135,9 @@ def test_fault_38_missing_values_can_be_filled_and_are_counted(tmp_path: Path) -
     assert len(inputs) == 59
     assert inputs[1, 0] == 0
     assert inputs[20].tolist()[1:] == [0, 0, 0, 1]
-    everything = torch.cat([dataset.train.rows, dataset.val.rows, dataset.test.rows])
+    everything = torch.cat(
+        [tensors(dataset.train).rows, tensors(dataset.val).rows, tensors(dataset.test).rows]
+    )
     assert 50 not in everything.tolist()
     assert 59 in everything.tolist()
 
@@ -147,7 +151,9 @@ def test_fault_38_rows_with_missing_values_can_be_dropped_and_are_counted(tmp_pa
         "1 row without a value of y left out",
         "2 rows with missing values left out",
     )
-    everything = torch.cat([dataset.train.rows, dataset.val.rows, dataset.test.rows])
+    everything = torch.cat(
+        [tensors(dataset.train).rows, tensors(dataset.val).rows, tensors(dataset.test).rows]
+    )
     assert sorted(everything.tolist()) == [n for n in range(60) if n not in (3, 4, 5)]
 
 
@@ -273,7 +279,7 @@ def test_a_constant_column_is_noted_and_becomes_zeros(tmp_path: Path) -> None:
 def test_fault_38_an_unseen_category_becomes_zeros_and_is_counted(tmp_path: Path) -> None:
     rows = plain_rows(30)
     seen = loaded(tmp_path, table(rows))
-    unseen, missing = seen.test.rows[0].item(), seen.val.rows[0].item()
+    unseen, missing = tensors(seen.test).rows[0].item(), tensors(seen.val).rows[0].item()
     rows[int(unseen)] = f"1,rare,{['no', 'yes'][int(unseen) % 2]}"
     rows[int(missing)] = f"1,,{['no', 'yes'][int(missing) % 2]}"
     dataset = loaded(tmp_path, table(rows), missing="mean")
@@ -281,8 +287,8 @@ def test_fault_38_an_unseen_category_becomes_zeros_and_is_counted(tmp_path: Path
     assert dataset.notes == (
         "b: 2 rows with what no training row has (a missing value, 'rare') encoded as zeros",
     )
-    assert dataset.test.inputs[0, 1:].tolist() == [0, 0, 0]
-    assert dataset.val.inputs[0, 1:].tolist() == [0, 0, 0]
+    assert tensors(dataset.test).inputs[0, 1:].tolist() == [0, 0, 0]
+    assert tensors(dataset.val).inputs[0, 1:].tolist() == [0, 0, 0]
 
 
 def test_a_column_of_names_is_noted_and_of_too_many_refused(tmp_path: Path) -> None:
@@ -365,7 +371,7 @@ def test_fault_38_any_table_is_loaded_or_refused_in_one_line(
 _MILLION = """
 import resource, sys
 from tui_trainer.config.datasets import TableSection
-from tui_trainer.data.dataset import load
+from tui_trainer.data.load import load
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 dataset = load(TableSection(type="table", path=sys.argv[1], target="y", missing="mean"))
 grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before

@@ -11,14 +11,17 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from tests.data.splits import tensors
 from tests.training.harness import Run, at_step, small_experiment, write_images
 from tui_trainer.config.errors import ConfigError
 from tui_trainer.config.losses import CrossEntropySection
-from tui_trainer.data.dataset import Dataset, Split
+from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.signature import Signature
+from tui_trainer.data.tensors import TensorSplit
 from tui_trainer.runs.commands import Set
 from tui_trainer.runs.events import ValidationEnded
 from tui_trainer.training.baselines import baselines
+from tui_trainer.training.forward import Forward
 from tui_trainer.training.losses import build_criterion
 from tui_trainer.training.measures import MOST_CLASSES, measure, measure_and_count
 from tui_trainer.training.reporting import is_logged
@@ -35,7 +38,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def dataset(targets: torch.Tensor, outputs: int, task: str = "classification") -> Dataset:
     inputs = torch.randn(len(targets), 4, generator=torch.Generator().manual_seed(1))
-    split = Split(inputs, targets, torch.arange(len(targets)))
+    split = TensorSplit(inputs, targets, torch.arange(len(targets)))
     return Dataset(
         train=split,
         val=split,
@@ -43,6 +46,9 @@ def dataset(targets: torch.Tensor, outputs: int, task: str = "classification") -
         task=task,  # type: ignore[arg-type]
         classes=tuple(map(str, range(outputs))) if task == "classification" else (),
         signature=Signature("features", (4,), outputs),
+        class_counts=tuple(torch.bincount(targets, minlength=outputs).tolist())
+        if task == "classification"
+        else (),
         preprocessing={},
         augment=None,
         fingerprint="",
@@ -156,10 +162,12 @@ def test_regression_metrics_are_in_units_of_the_target() -> None:
 
     class Shifted(nn.Module):
         def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-            position = (found.test.inputs[:, None] == inputs[None]).all(2).float().argmax(0)
+            position = (
+                (tensors(found.test).inputs[:, None] == inputs[None]).all(2).float().argmax(0)
+            )
             return targets[position] + 0.5
 
-    metrics = measure(Shifted(), found.test, found, F.mse_loss, 3)
+    metrics = measure(Forward(Shifted()), found.test, found, F.mse_loss, 3)
     assert metrics is not None
     assert metrics["loss"] == pytest.approx(0.25)
     assert metrics["mae"] == pytest.approx(1.0)
@@ -171,7 +179,7 @@ def test_measuring_leaves_mode_and_random_numbers_alone() -> None:
     found = dataset(torch.tensor([0, 1, 0, 1]), 2)
     model = nn.Sequential(nn.Linear(4, 2), nn.Dropout(0.5)).train()
     before = torch.get_rng_state()
-    assert measure(model, found.val, found, F.cross_entropy, 3) is not None
+    assert measure(Forward(model), found.val, found, F.cross_entropy, 3) is not None
     assert model.training
     assert torch.get_rng_state().equal(before)
 
@@ -180,23 +188,23 @@ def test_the_confusion_matrix_counts_true_classes_by_row() -> None:
     targets = torch.tensor([0, 0, 1, 2, 2, 2])
     guesses = torch.tensor([0, 1, 1, 0, 2, 2])
     found = dataset(targets, 3)
-    found.test.inputs[:] = F.pad(F.one_hot(guesses, 3), (0, 1)).float()
-    found_now = measure_and_count(Cut(), found.test, found, F.cross_entropy, 4)
+    tensors(found.test).inputs[:] = F.pad(F.one_hot(guesses, 3), (0, 1)).float()
+    found_now = measure_and_count(Forward(Cut()), found.test, found, F.cross_entropy, 4)
     assert found_now is not None
     metrics, confusion = found_now
     assert confusion == ((1, 1, 0), (0, 1, 0), (1, 0, 2))
     assert metrics["accuracy"] == pytest.approx(4 / 6)
-    assert metrics == measure(Cut(), found.test, found, F.cross_entropy, 4)
+    assert metrics == measure(Forward(Cut()), found.test, found, F.cross_entropy, 4)
 
 
 def test_a_regression_and_a_thousand_classes_have_no_confusion_matrix() -> None:
     found = dataset(torch.zeros(3, 1), 1, "regression")
-    counted = measure_and_count(nn.Linear(4, 1), found.test, found, F.mse_loss, 3)
+    counted = measure_and_count(Forward(nn.Linear(4, 1)), found.test, found, F.mse_loss, 3)
     assert counted is not None
     assert counted[1] is None
     many = MOST_CLASSES + 1
     found = dataset(torch.arange(many), many)
-    counted = measure_and_count(nn.Linear(4, many), found.test, found, F.cross_entropy, 50)
+    counted = measure_and_count(Forward(nn.Linear(4, many)), found.test, found, F.cross_entropy, 50)
     assert counted is not None
     assert counted[1] is None
 
@@ -226,8 +234,8 @@ def test_baselines_are_what_they_are_called() -> None:
     assert found["majority_class"]["accuracy"] == 0.75
     assert found["nearest_neighbour"]["accuracy"] == 1.0
     line = dataset(torch.zeros(4, 1), 1, "regression")
-    exact = (line.train.inputs @ torch.tensor([[1.0], [2.0], [0.0], [-1.0]]))[:3]
-    part = Split(line.train.inputs[:3], exact, torch.arange(3))
+    exact = (tensors(line.train).inputs @ torch.tensor([[1.0], [2.0], [0.0], [-1.0]]))[:3]
+    part = TensorSplit(tensors(line.train).inputs[:3], exact, torch.arange(3))
     linear = baselines(
         replace(line, train=part, target_mean=0.0, target_std=1.0),
         part,

@@ -18,10 +18,12 @@ from tui_trainer.config.datasets import PixelsSection
 from tui_trainer.config.errors import BadInput
 from tui_trainer.config.text import clean
 from tui_trainer.data.affine import RandomAffine
+from tui_trainer.data.augment import InputsChanged
+from tui_trainer.data.delivery import Augment
 from tui_trainer.data.files import DataFile, open_file
 from tui_trainer.data.records import CHUNK_ROWS, Chunk, check_text, read_chunks
 from tui_trainer.data.signature import Kind
-from tui_trainer.data.sources import Encoded, Target
+from tui_trainer.data.sources import Division, Encoded, Target
 from tui_trainer.data.values import is_missing, order_classes, to_number, to_numbers
 
 _LEAST_STD = 1e-7
@@ -46,6 +48,14 @@ class PixelSource:
         return "image"
 
     @property
+    def vocabulary(self) -> int:
+        return 0
+
+    @property
+    def division(self) -> Division:
+        return Division()
+
+    @property
     def layout(self) -> dict[str, str]:
         shape = "x".join(map(str, self.section.shape))
         return {"shape": shape, "max_value": f"{self.section.max_value:g}"}
@@ -59,11 +69,12 @@ class PixelSource:
         inputs.sub_(fitted["mean"]).div_(fitted["std"])
         return Encoded(inputs.view(-1, *self.section.shape))
 
-    def augment(self, fitted: dict[str, Any]) -> RandomAffine | None:
+    def augment(self, fitted: dict[str, Any]) -> Augment | None:
         shift, turn = self.section.shift_pixels, self.section.rotate_degrees
         if shift == 0 and turn == 0:
             return None
-        return RandomAffine(shift, turn, background=-fitted["mean"] / fitted["std"])
+        background = -fitted["mean"] / fitted["std"]
+        return InputsChanged((RandomAffine(shift, turn, background),))
 
 
 def read_pixels(section: PixelsSection) -> PixelSource:

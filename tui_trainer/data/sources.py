@@ -6,16 +6,16 @@ Layer: data. A source holds all rows, unscaled; it learns which of them train on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
 from tui_trainer.config.metrics import Task
+from tui_trainer.data.delivery import Augment
 from tui_trainer.data.signature import Kind
 
 
@@ -35,10 +35,23 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Inputs as a model takes them: (N, *input_shape) float32; and what there is to say."""
+    """Inputs as a model takes them, and what there is to say."""
 
     inputs: Tensor
+    """(N, *input_shape) float32, or (N, T) uint8 tokens."""
     notes: Sequence[str] = ()
+    lengths: Tensor | None = None
+    """(N,) int64, for sequences; inputs behind them are zeros."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Division:
+    """What the data say about how they are to be split."""
+
+    test: NDArray[np.bool_] | None = None
+    """(N,) rows that are the test split by the data's own word."""
+    groups: NDArray[np.int64] | None = None
+    """(N,) rows of one group stay together, as the passages of one file."""
 
 
 class Source(Protocol):
@@ -57,6 +70,16 @@ class Source(Protocol):
     @property
     def kind(self) -> Kind:
         """What the inputs are."""
+        ...
+
+    @property
+    def vocabulary(self) -> int:
+        """Tokens are below this; 0 where inputs are no tokens."""
+        ...
+
+    @property
+    def division(self) -> Division:
+        """What may not be drawn freely when rows are split."""
         ...
 
     @property
@@ -85,6 +108,6 @@ class Source(Protocol):
         """Every row, by what `fit` returned."""
         ...
 
-    def augment(self, fitted: dict[str, Any]) -> Callable[[Tensor, torch.Generator], Tensor] | None:
-        """Random changes of a batch of training inputs."""
+    def augment(self, fitted: dict[str, Any]) -> Augment | None:
+        """Random changes of training batches."""
         ...

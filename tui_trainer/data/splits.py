@@ -30,6 +30,36 @@ class Parts:
     test: Ints
 
 
+def divide(
+    strata: Ints,
+    seed: int,
+    test_fraction: float,
+    val_fraction: float,
+    *,
+    test: NDArray[np.bool_] | None = None,
+    groups: Ints | None = None,
+) -> Parts:
+    """`split_rows`, where rows of a group (N,) stay together and `test` (N,) may be given.
+
+    A group is of the stratum of its first row. With a given test split, the others are divided
+    into training and validation, and `test_fraction` is not used.
+    """
+    if groups is None:
+        groups = np.arange(len(strata))
+    _, firsts, members = np.unique(groups, return_index=True, return_inverse=True)
+    if test is None:
+        parts = split_rows(strata[firsts], seed, test_fraction, val_fraction)
+    else:
+        open_ = np.flatnonzero(~test[firsts])
+        inner = split_rows(strata[firsts[open_]], seed, 0.0, val_fraction)
+        parts = Parts(open_[inner.train], open_[inner.val], np.flatnonzero(test[firsts]))
+    where = np.empty(len(firsts), dtype=np.int64)
+    for number, part in enumerate((parts.train, parts.val, parts.test)):
+        where[part] = number
+    train, val, held_out = (np.flatnonzero(where[members] == number) for number in range(3))
+    return Parts(train, val, held_out)
+
+
 def split_rows(strata: Ints, seed: int, test_fraction: float, val_fraction: float) -> Parts:
     """Split rows by their stratum (0, 1, ...), keeping the share of each alike in every split.
 

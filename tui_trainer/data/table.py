@@ -22,7 +22,7 @@ from tui_trainer.data.encoding import encode_column, fit_column
 from tui_trainer.data.files import DataFile, open_file
 from tui_trainer.data.records import check_text, read_header
 from tui_trainer.data.signature import Kind
-from tui_trainer.data.sources import Encoded, Target
+from tui_trainer.data.sources import Division, Encoded, Target
 from tui_trainer.data.values import order_classes, to_number
 
 Rows = NDArray[np.int64]
@@ -43,6 +43,14 @@ class TableSource:
     @property
     def kind(self) -> Kind:
         return "features"
+
+    @property
+    def vocabulary(self) -> int:
+        return 0
+
+    @property
+    def division(self) -> Division:
+        return Division()
 
     @property
     def layout(self) -> dict[str, str]:

@@ -96,8 +96,7 @@ def _memory_bytes(task: Any, layers: tuple[Layer, ...], parameters: int, batch: 
     """An estimate: weights, gradients, two moments, data, and activations kept for the backward."""
     kept = sum(_size(layer.output_shape) for layer in layers)
     data: int = sum(
-        split.inputs.nbytes + split.targets.nbytes
-        for split in (task.dataset.train, task.dataset.val, task.dataset.test)
+        split.nbytes for split in (task.dataset.train, task.dataset.val, task.dataset.test)
     )
     return FLOAT_BYTES * (4 * parameters + 2 * batch * kept) + data
 

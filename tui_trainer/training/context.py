@@ -13,13 +13,14 @@ from typing import Any
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.horizon import horizon
 from tui_trainer.config.schedules import factor
-from tui_trainer.data.batching import Batch
+from tui_trainer.data.batch import Batch
 from tui_trainer.runs.commands import Stop
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.edits import Edit
 from tui_trainer.runs.events import Event, Notice
 from tui_trainer.training.checkpoints import Checkpoint
+from tui_trainer.training.forward import Carry
 from tui_trainer.training.numbers import Numbers
 from tui_trainer.training.progress import Progress, Stopwatch
 from tui_trainer.training.state import State
@@ -73,6 +74,8 @@ class Context:
     config: bytes = b""
     """config.yaml as it was at the start, in case its directory vanishes."""
     batches: Iterator[Batch] | None = None
+    carry: Carry = None
+    """What the last micro-batch left for the next; None at the start of an epoch."""
     stop: Stop | None = None
     protected: frozenset[int] = frozenset()
     best_job: SaveJob | None = None

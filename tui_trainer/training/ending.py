@@ -61,7 +61,7 @@ def finish(t: Context, reason: str) -> Outcome:
         t.state.load_model(t.best_weights)
     task = t.task
     found = measure_and_count(
-        task.model,
+        task.forward,
         task.dataset.test,
         task.dataset,
         task.criterion.measure,

@@ -58,7 +58,7 @@ def evaluate(
         split
     ]
     metrics = measure(
-        task.model, chosen, task.dataset, task.criterion.measure, task.eval_batch_size
+        task.forward, chosen, task.dataset, task.criterion.measure, task.eval_batch_size
     )
     assert metrics is not None, "nobody can interrupt this one"
     changed = [note for note in bitwise_notes(task, content) if "data changed" in note]

@@ -66,7 +66,7 @@ def _class_weights(
     if section.class_weights == "none":
         return None
     if section.class_weights == "balanced":
-        counts = torch.bincount(dataset.train.targets.cpu(), minlength=dataset.outputs)
+        counts = torch.tensor(dataset.class_counts)
         return (counts.sum() / (dataset.outputs * counts.clamp(min=1))).float().to(device)
     if len(section.class_weights) != dataset.outputs:
         raise ConfigError(

@@ -10,9 +10,11 @@ import math
 from collections.abc import Callable
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from tui_trainer.data.dataset import Dataset, Split
+from tui_trainer.data.batch import IGNORED, Split
+from tui_trainer.data.dataset import Dataset
+from tui_trainer.training.forward import Carry, Forward
 from tui_trainer.training.losses import Loss
 
 Confusion = tuple[tuple[int, ...], ...]
@@ -23,7 +25,7 @@ MOST_CLASSES = 100
 
 
 def measure(
-    model: nn.Module,
+    forward: Forward,
     split: Split,
     dataset: Dataset,
     loss: Loss,
@@ -34,12 +36,12 @@ def measure(
 
     Draws no random numbers and leaves the model's mode as it was.
     """
-    found = _measure(model, split, dataset, loss, batch_size, interrupted, 0)
+    found = _measure(forward, split, dataset, loss, batch_size, interrupted, 0)
     return None if found is None else found[0]
 
 
 def measure_and_count(
-    model: nn.Module,
+    forward: Forward,
     split: Split,
     dataset: Dataset,
     loss: Loss,
@@ -49,11 +51,11 @@ def measure_and_count(
     """As `measure`, with the confusion matrix: None for a regression and for many classes."""
     classes = dataset.outputs if dataset.task == "classification" else 0
     counted = classes if classes <= MOST_CLASSES else 0
-    return _measure(model, split, dataset, loss, batch_size, interrupted, counted)
+    return _measure(forward, split, dataset, loss, batch_size, interrupted, counted)
 
 
 def _measure(
-    model: nn.Module,
+    forward: Forward,
     split: Split,
     dataset: Dataset,
     loss: Loss,
@@ -63,52 +65,71 @@ def _measure(
 ) -> tuple[dict[str, float], Confusion | None] | None:
     sums: Tensor | None = None
     counts: Tensor | None = None
+    model = forward.model
+    carry: Carry = None
     was_training = model.training
     model.eval()
     try:
-        for first in range(0, len(split), batch_size):
+        for batch in split.in_order(batch_size):
             if interrupted():
                 return None
-            inputs = split.inputs[first : first + batch_size]
-            targets = split.targets[first : first + batch_size]
             # Not around `interrupted`: a pause in there may move the parameters.
             with torch.inference_mode():
-                outputs = model(inputs)
-                part = _sums(outputs, targets, dataset, loss)
+                placed = batch.to(forward.device)
+                outputs, carry = forward(placed, carry)
+                part = _sums(outputs, placed.targets, dataset, loss)
                 sums = part if sums is None else sums + part
                 if classes:
-                    cells = targets * classes + outputs.argmax(dim=1)
+                    cells = placed.targets * classes + outputs.argmax(dim=1)
                     seen = torch.bincount(cells, minlength=classes * classes)
                     counts = seen if counts is None else counts + seen
     finally:
         model.train(was_training)
     assert sums is not None, "a split is never empty: the data set was checked when it was built"
-    metrics = _metrics(sums.tolist(), dataset, split)
+    metrics = _metrics(sums.tolist(), dataset)
     if counts is None:
         return metrics, None
     return metrics, tuple(tuple(row) for row in counts.view(classes, classes).tolist())
 
 
 def _sums(outputs: Tensor, targets: Tensor, dataset: Dataset, loss: Loss) -> Tensor:
-    """Sums over a batch, float64: loss, then correct, or |error| and error squared."""
-    count = len(targets)
-    total = loss(outputs, targets).double() * count
-    if dataset.task == "classification":
-        correct = (outputs.argmax(dim=1) == targets).sum().double()
-        return torch.stack([total, correct])
-    error = (outputs - targets).double()
-    return torch.stack([total, error.abs().sum(), error.square().sum()])
+    """Sums over what is predicted in a batch, float64: how many, loss, then correct, or of numbers
+    |error|, error squared, target and target squared.
+    """
+    if dataset.task == "regression":
+        total = loss(outputs, targets).double() * len(targets)
+        wanted = targets.double()
+        error = outputs - wanted
+        count = torch.tensor(float(len(targets)), dtype=torch.float64, device=total.device)
+        sums = [count, total, error.abs().sum(), error.square().sum()]
+        return torch.stack([*sums, wanted.sum(), wanted.square().sum()])
+    known = targets != IGNORED
+    count = known.sum().double()
+    # A batch of nothing but padding has no mean.
+    total = torch.where(count > 0, loss(outputs, targets).double() * count, 0.0)
+    correct = ((outputs.argmax(dim=-1) == targets) & known).sum().double()
+    return torch.stack([count, total, correct])
 
 
-def _metrics(sums: list[float], dataset: Dataset, split: Split) -> dict[str, float]:
-    count = len(split)
-    metrics = {"loss": sums[0] / count}
-    if dataset.task == "classification":
-        metrics["accuracy"] = sums[1] / count
+def _metrics(sums: list[float], dataset: Dataset) -> dict[str, float]:
+    count = sums[0]
+    metrics = {"loss": sums[1] / count}
+    if dataset.task != "regression":
+        metrics["accuracy"] = sums[2] / count
+        if dataset.task == "language_modelling":
+            metrics["perplexity"] = _exp(metrics["loss"])
+            metrics["bits_per_byte"] = metrics["loss"] / math.log(2)
         return metrics
     scale = dataset.target_std
-    variation = split.targets.double().var(correction=0).item() * count
-    metrics["mae"] = sums[1] / count * scale
-    metrics["rmse"] = math.sqrt(sums[2] / count) * scale
-    metrics["r2"] = 1 - sums[2] / variation if variation > 0 else math.nan
+    variation = sums[5] - sums[4] * sums[4] / count
+    metrics["mae"] = sums[2] / count * scale
+    metrics["rmse"] = math.sqrt(sums[3] / count) * scale
+    metrics["r2"] = 1 - sums[3] / variation if variation > 0 else math.nan
     return metrics
+
+
+def _exp(value: float) -> float:
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf

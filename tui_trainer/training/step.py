@@ -26,7 +26,8 @@ def take_step(t: Context) -> None:
         asked_s = t.clock()
         batch = next(t.batches)
         t.waiting_s += t.clock() - asked_s
-        loss = task.criterion.train(task.model(batch.inputs), batch.targets)
+        outputs, t.carry = task.forward(batch, t.carry)
+        loss = task.criterion.train(outputs, batch.targets)
         if len(group) > 1:
             # By its share of the samples, so that a smaller last micro-batch counts as it should.
             loss = loss * (task.batches.size(index) / samples)
@@ -43,7 +44,8 @@ def take_step(t: Context) -> None:
     progress.step += 1
     progress.batch = group.stop
     if progress.batch == task.batches.per_epoch:
-        progress.epoch, progress.batch, t.batches = epoch + 1, 0, None
+        progress.epoch, progress.batch = epoch + 1, 0
+        t.batches = t.carry = None
     t.samples += samples
     mark = Mark(progress.step, progress.shown_epoch, first, lr, t.watch.elapsed_s())
     t.numbers.record(mark, total, norm)

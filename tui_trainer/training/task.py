@@ -15,10 +15,13 @@ from torch import nn, optim
 from tui_trainer.config.errors import BadInput, ConfigError, Problem
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.metrics import METRICS, metrics_of
-from tui_trainer.data.batching import Batches, InMemoryBatches
-from tui_trainer.data.dataset import Dataset, load
+from tui_trainer.data.batch import Batches, Order
+from tui_trainer.data.dataset import Dataset
+from tui_trainer.data.delivery import Delivery
+from tui_trainer.data.load import load
 from tui_trainer.data.randomness import derive_seed
 from tui_trainer.models.build import build_model
+from tui_trainer.training.forward import Forward
 from tui_trainer.training.losses import Criterion, build_criterion
 from tui_trainer.training.optimizers import build_optimizer
 from tui_trainer.training.ranks import Ranks
@@ -34,6 +37,7 @@ class Task:
     dataset: Dataset
     batches: Batches
     model: nn.Module
+    forward: Forward
     criterion: Criterion
     optimizer: optim.Optimizer
 
@@ -65,24 +69,17 @@ def build(
     training = experiment.training
     dataset = load(experiment.dataset, fitted)
     _check_monitor(experiment, dataset)
+    torch.manual_seed(derive_seed(training.seed, "model"))
+    model = build_model(experiment.model, dataset.signature)
+    stateful = dataset.signature.per_step and hasattr(model, "advance")
     on_device = replace(
         dataset,
         train=dataset.train.to(device),
         val=dataset.val.to(device),
         test=dataset.test.to(device),
     )
-    batches = InMemoryBatches(
-        on_device.train,
-        training.batch_size,
-        seed=training.seed,
-        augment=dataset.augment,
-        drop_last=training.drop_last,
-        rank=ranks.rank,
-        world=ranks.world,
-    )
+    batches = _batches(experiment, on_device, ranks, device, stateful=stateful)
     _check_batches(experiment, batches, dataset)
-    torch.manual_seed(derive_seed(training.seed, "model"))
-    model = build_model(experiment.model, dataset.signature)
     _check_norm(experiment, model, batches)
     model.to(device)
     return Task(
@@ -92,8 +89,26 @@ def build(
         on_device,
         batches,
         model,
+        Forward(model, stateful=stateful),
         build_criterion(experiment.loss, dataset, device),
         build_optimizer(experiment.optimizer, model),
+    )
+
+
+def _batches(
+    experiment: Experiment, data: Dataset, ranks: Ranks, device: torch.device, *, stateful: bool
+) -> Batches:
+    training = experiment.training
+    order = Order(
+        training.batch_size,
+        training.seed,
+        drop_last=training.drop_last,
+        rank=ranks.rank,
+        world=ranks.world,
+        stateful=stateful,
+    )
+    return Delivery(
+        data.train.shuffled(order), device, data.augment, seed=training.seed, rank=ranks.rank
     )
 
 
@@ -116,7 +131,7 @@ def _check_monitor(experiment: Experiment, dataset: Dataset) -> None:
         raise ConfigError([Problem(message, "checkpoint.monitor")])
 
 
-def _check_batches(experiment: Experiment, batches: InMemoryBatches, dataset: Dataset) -> None:
+def _check_batches(experiment: Experiment, batches: Batches, dataset: Dataset) -> None:
     if batches.per_epoch == 0:
         raise BadInput(
             f"training.batch_size {experiment.training.batch_size} is more than the "
@@ -125,7 +140,7 @@ def _check_batches(experiment: Experiment, batches: InMemoryBatches, dataset: Da
         )
 
 
-def _check_norm(experiment: Experiment, model: nn.Module, batches: InMemoryBatches) -> None:
+def _check_norm(experiment: Experiment, model: nn.Module, batches: Batches) -> None:
     """Batch norm over features fails on a batch of one sample: say so before training."""
     flat = any(isinstance(module, nn.BatchNorm1d) for module in model.modules())
     if flat and any(batches.size(index) == 1 for index in (0, batches.per_epoch - 1)):

@@ -76,10 +76,10 @@ def better(name: str, value: float, other: float, by: float = 0.0) -> bool:
 def measured(t: Context, interrupted: Callable[[], bool]) -> dict[str, float] | None:
     """Metrics of the validation split, or None when a stop came in between."""
     task = t.task
-    batches = -(-len(task.dataset.val) // task.eval_batch_size)
+    batches = task.dataset.val.count(task.eval_batch_size)
     t.emit(ValidationStarted(t.progress.step, batches))
     return measure(
-        task.model,
+        task.forward,
         task.dataset.val,
         task.dataset,
         task.criterion.measure,

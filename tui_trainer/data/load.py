@@ -1,0 +1,39 @@
+"""`load`: from a section to a data set that is ready to train on.
+
+Layer: data. The one entry to every kind of data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from tui_trainer.config.datasets import DatasetSection
+from tui_trainer.data.dataset import Dataset
+from tui_trainer.data.pixels import read_pixels
+from tui_trainer.data.rows import load_rows
+from tui_trainer.data.sources import Source
+from tui_trainer.data.table import read_rows
+
+Loader = Callable[[Any, dict[str, Any] | None], Dataset]
+
+
+def _rows(read: Callable[[Any], Source]) -> Loader:
+    return lambda section, fitted: load_rows(section, read(section), fitted)
+
+
+LOADERS: dict[str, Loader] = {"pixels": _rows(read_pixels), "table": _rows(read_rows)}
+"""By the `type` of the section they take."""
+
+
+def load(section: DatasetSection, fitted: dict[str, Any] | None = None) -> Dataset:
+    """Read, split, fit and encode a data set; on the CPU.
+
+    `fitted` is the `preprocessing` of a checkpoint, used in the place of fitting anew. The global
+    random generators are left alone.
+
+    Raises:
+        BadInput: the file or a setting is wrong, or the data cannot be trained on.
+        CheckpointUnusable: `fitted` is of other columns, classes or settings.
+    """
+    return LOADERS[section.type](section, fitted)

@@ -1,0 +1,203 @@
+"""`load_rows`: a source of rows, split, fitted and encoded into three splits of tensors.
+
+Layer: data. Whatever is learned from data (means, categories) is learned from the training split,
+or taken from a checkpoint's `preprocessing`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tui_trainer.config.datasets import DatasetSection
+from tui_trainer.config.errors import BadInput, CheckpointUnusable
+from tui_trainer.config.text import clean
+from tui_trainer.data.dataset import Dataset, fingerprint
+from tui_trainer.data.encoding import moments
+from tui_trainer.data.signature import Signature
+from tui_trainer.data.sources import Source, Target
+from tui_trainer.data.splits import Parts, divide, quantile_bins
+from tui_trainer.data.tensors import TensorSplit
+
+_MOST_SHOWN = 5
+
+
+def load_rows(section: DatasetSection, source: Source, fitted: dict[str, Any] | None) -> Dataset:
+    """Split, fit and encode the rows of a source; errors are those of `load`."""
+    target = source.target
+    _check_classes(source)
+    parts = _split(section, source)
+    _check_parts(source, parts)
+    if fitted is None:
+        preprocessing = _fit(section, source, parts.train)
+    else:
+        _check_fits(section, source, fitted)
+        preprocessing = fitted
+    encoded = source.encode(preprocessing["inputs"])
+    whole = TensorSplit(
+        encoded.inputs,
+        _encode_target(target, preprocessing),
+        torch.from_numpy(source.rows),
+        encoded.lengths,
+    )
+    return Dataset(
+        train=_take(whole, parts.train),
+        val=_take(whole, parts.val),
+        test=_take(whole, parts.test),
+        task=target.task,
+        classes=target.classes,
+        signature=Signature(
+            source.kind,
+            tuple(encoded.inputs.shape[1:]),
+            outputs=len(target.classes) or 1,
+            vocabulary=source.vocabulary,
+        ),
+        preprocessing=preprocessing,
+        augment=source.augment(preprocessing["inputs"]),
+        fingerprint=fingerprint(section, source.sha256),
+        notes=(*source.notes, *encoded.notes, *_absent_notes(target, parts)),
+        target_mean=preprocessing["target_mean"],
+        target_std=preprocessing["target_std"],
+        class_counts=_class_counts(target, parts.train),
+    )
+
+
+def _check_classes(source: Source) -> None:
+    if len(source.target.classes) == 1:
+        raise BadInput(
+            f"{source.name}: every row is of the class '{clean(source.target.classes[0], 80)}'; "
+            "there is nothing to tell apart"
+        )
+
+
+def _take(whole: TensorSplit, part: NDArray[np.int64]) -> TensorSplit:
+    chosen = torch.from_numpy(part)
+    lengths = None if whole.lengths is None else whole.lengths[chosen]
+    return TensorSplit(whole.inputs[chosen], whole.targets[chosen], whole.rows[chosen], lengths)
+
+
+def _split(section: DatasetSection, source: Source) -> Parts:
+    target = source.target
+    strata = np.zeros(len(target.values), dtype=np.int64)
+    if section.stratify:
+        strata = target.values if target.classes else quantile_bins(target.values)
+    division = source.division
+    return divide(
+        strata,
+        section.split_seed,
+        section.test_fraction,
+        section.val_fraction,
+        test=division.test,
+        groups=division.groups,
+    )
+
+
+def _check_parts(source: Source, parts: Parts) -> None:
+    """Raise BadInput for an empty split, or a class that the training split does not have."""
+    target = source.target
+    sizes = {"training": len(parts.train), "validation": len(parts.val), "test": len(parts.test)}
+    for name, size in sizes.items():
+        if size == 0:
+            classes = f" of {len(target.classes)} classes" if target.classes else ""
+            raise BadInput(
+                f"{source.name}: {len(target.values)} rows{classes} leave the {name} split "
+                "empty; more rows are needed"
+            )
+    absent = _absent(target, parts.train)
+    if absent:
+        raise BadInput(
+            f"{source.name}: the training split has no row of the class '{absent[0]}'; "
+            "set dataset.stratify=true, or another dataset.split_seed"
+        )
+
+
+def _class_counts(target: Target, part: NDArray[np.int64]) -> tuple[int, ...]:
+    if not target.classes:
+        return ()
+    return tuple(np.bincount(target.values[part], minlength=len(target.classes)).tolist())
+
+
+def _absent(target: Target, part: NDArray[np.int64]) -> list[str]:
+    """Classes without a row in a part, fit to be shown."""
+    if not target.classes:
+        return []
+    counts = _class_counts(target, part)
+    return [clean(target.classes[index], 80) for index, count in enumerate(counts) if count == 0]
+
+
+def _absent_notes(target: Target, parts: Parts) -> list[str]:
+    notes = []
+    for name, part in (("validation", parts.val), ("test", parts.test)):
+        absent = _absent(target, part)
+        if absent:
+            shown = clean(", ".join(absent), 200)
+            notes.append(f"classes without a row in the {name} split: {shown}")
+    return notes
+
+
+def _fit(section: DatasetSection, source: Source, train: NDArray[np.int64]) -> dict[str, Any]:
+    mean, std = 0.0, 1.0
+    if source.target.task == "regression":
+        mean, std = moments(source.target.values[train])
+        if std == 0:
+            raise BadInput(
+                f"{source.name}: the numbers to predict are all {mean:g} in the training split; "
+                "there is nothing to learn"
+            )
+        if not np.isfinite(std):
+            raise BadInput(
+                f"{source.name}: the numbers to predict are too large to compute with; rescale them"
+            )
+    return {
+        **_identity(section, source),
+        "inputs": source.fit(train),
+        "target_mean": mean,
+        "target_std": std,
+    }
+
+
+def _identity(section: DatasetSection, source: Source) -> dict[str, Any]:
+    """What must be equal for a fitted preprocessing to be of this data."""
+    return {
+        "source": section.type,
+        "task": source.target.task,
+        "classes": list(source.target.classes),
+        "layout": dict(source.layout),
+    }
+
+
+def _check_fits(section: DatasetSection, source: Source, fitted: Mapping[str, Any]) -> None:
+    own = _flat(_identity(section, source))
+    saved = _flat({key: fitted.get(key) for key in ("source", "task", "classes", "layout")})
+    differences = [
+        f"{clean(key, 80)}: {saved.get(key, 'missing')} in the checkpoint, "
+        f"{own.get(key, 'missing')} in {source.name}"
+        for key in dict.fromkeys([*own, *saved])
+        if own.get(key) != saved.get(key)
+    ]
+    if differences:
+        hidden = len(differences) - _MOST_SHOWN
+        more = f" (and {hidden} more)" if hidden > 0 else ""
+        raise CheckpointUnusable(
+            "the checkpoint is of other data: " + "; ".join(differences[:_MOST_SHOWN]) + more
+        )
+
+
+def _flat(identity: Mapping[str, Any]) -> dict[str, str]:
+    """One entry a thing that can differ, fit to be shown."""
+    entries = {key: str(identity[key]) for key in ("source", "task")}
+    entries |= {f"class {n}": repr(text) for n, text in enumerate(identity["classes"] or ())}
+    entries |= {str(key): str(value) for key, value in (identity["layout"] or {}).items()}
+    return {key: clean(value, 80) for key, value in entries.items()}
+
+
+def _encode_target(target: Target, preprocessing: Mapping[str, Any]) -> Tensor:
+    if target.classes:
+        return torch.from_numpy(target.values)
+    scaled = (target.values - preprocessing["target_mean"]) / preprocessing["target_std"]
+    return torch.from_numpy(scaled.astype(np.float32)[:, None])
