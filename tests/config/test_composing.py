@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from time import monotonic
+from time import process_time
 
 import pytest
 
@@ -15,10 +15,10 @@ BOUND_S = 2.0
 
 def refused(text: str) -> tuple[Problem, ...]:
     """The problems of a text that has to be refused, with the time it took bounded."""
-    begun_s = monotonic()
+    begun_s = process_time()
     with pytest.raises(ConfigError) as caught:
         parse_document(text, "p.yaml")
-    assert monotonic() - begun_s < BOUND_S
+    assert process_time() - begun_s < BOUND_S
     assert all(problem.source == "p.yaml" for problem in caught.value.problems)
     return caught.value.problems
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tui_trainer.config.section import Section, setting
+from tui_trainer.config.section import Items, Section, setting
 
 MetricName = Literal["loss", "accuracy", "mae", "rmse", "r2"]
 
@@ -27,7 +27,31 @@ class TrainingSection(Section):
     grad_accumulation: int = setting(1, "micro-batches of one optimizer step", ge=1, le=65536)
     drop_last: bool = setting(False, "leave out an epoch's last, smaller batch")
     seed: int = setting(0, "seed of weights, order, augmentation and dropout", ge=0, lt=2**63)
-    precision: Literal["fp32"] = setting("fp32", "number format of the forward pass")
+    precision: Literal["fp32", "tf32", "bf16", "fp16"] = setting(
+        "fp32",
+        "number format of the forward pass; bf16 and fp16 are mixed (torch.autocast), fp16 with "
+        "a loss scaler, tf32 is for GPUs and fp32 elsewhere",
+    )
+    ema_decay: float | None = setting(
+        None,
+        "keep a running mean of the weights with this decay, and measure that; empty: none",
+        gt=0,
+        lt=1,
+    )
+    compile: bool = setting(False, "compile the model (torch.compile); needs a C++ compiler")
+    gradient_checkpointing: bool = setting(
+        False, "compute each block again in the backward pass, for less memory"
+    )
+    channels_last: bool = setting(False, "keep images and kernels channels last in memory")
+    freeze: Items[str] = setting(
+        (), "layers and parameters that are not trained, by name, such as blocks.0 or *.bias"
+    )
+    init_from: str = setting(
+        "", "run or checkpoint file whose weights to start from, of a run the best", path=True
+    )
+    init_skip: Items[str] = setting(
+        (), "layers and parameters not taken from init_from, by name, such as head"
+    )
     grad_clip_norm: float | None = setting(
         None, "scale gradients down to this norm", live=True, gt=0
     )

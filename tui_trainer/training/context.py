@@ -20,7 +20,7 @@ from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.edits import Edit
 from tui_trainer.runs.events import Event, Notice
 from tui_trainer.training.checkpoints import Checkpoint
-from tui_trainer.training.forward import Carry
+from tui_trainer.training.forward import Carry, Forward
 from tui_trainer.training.numbers import Numbers
 from tui_trainer.training.progress import Progress, Stopwatch
 from tui_trainer.training.state import State
@@ -57,6 +57,8 @@ class Context:
 
     task: Task
     state: State
+    measuring: Forward
+    """The model that is validated and tested."""
     progress: Progress
     experiment: Experiment
     """The configuration in force: that of the run plus the edits so far."""
@@ -85,6 +87,8 @@ class Context:
     """Step and validated step of the newest checkpoint."""
     saved_at_s: float = 0.0
     saved_epoch: int = 0
+    overflows: int = 0
+    """Steps in a row that a loss scaler left out."""
     failing_since_s: float | None = None
     failure: Exception | None = None
     reported_at_s: float = 0.0

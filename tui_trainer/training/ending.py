@@ -58,10 +58,10 @@ def finish(t: Context, reason: str) -> Outcome:
     release_line(t)
     if t.progress.best is not None and t.progress.best.step != t.progress.step:
         assert t.best_weights is not None, "the best weights are kept since they were found"
-        t.state.load_model(t.best_weights)
+        t.state.load_measured(t.best_weights)
     task = t.task
     found = measure_and_count(
-        task.forward,
+        t.measuring,
         task.dataset.test,
         task.dataset,
         task.criterion.measure,

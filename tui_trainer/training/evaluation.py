@@ -17,7 +17,7 @@ from tui_trainer.training.checkpoints import choose_checkpoint
 from tui_trainer.training.measures import measure
 from tui_trainer.training.ranks import SingleRank
 from tui_trainer.training.starting import bitwise_notes
-from tui_trainer.training.state import check_fits
+from tui_trainer.training.state import check_fits, measured_weights
 from tui_trainer.training.task import build
 
 
@@ -53,7 +53,7 @@ def evaluate(
     content = checkpoint.content
     task = build(experiment, SingleRank(), device, content["preprocessing"])
     check_fits(task.model, content["model"])
-    task.model.load_state_dict(content["model"])
+    task.model.load_state_dict(measured_weights(content))
     chosen = {"train": task.dataset.train, "val": task.dataset.val, "test": task.dataset.test}[
         split
     ]

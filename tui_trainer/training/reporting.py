@@ -16,6 +16,8 @@ from tui_trainer.training.context import Context
 from tui_trainer.training.numbers import StepNumbers
 
 FULL_RESOLUTION = 4096
+MOST_OVERFLOWS = 50
+"""Steps in a row that a loss scaler may leave out; it halves the scale each time."""
 
 
 class Diverged(Exception):
@@ -58,7 +60,7 @@ def report(t: Context) -> None:
     span_s = max(now_s - t.reported_at_s, 1e-9)
     rate = t.samples / span_s
     lines = [_line(entry, rate) for entry in steps if _wanted(t, entry)]
-    bad = next((entry for entry in steps if entry.fault), None)
+    bad = _first_bad(t, steps)
     t.emit(
         StepsTaken(
             step=steps[-1].mark.step,
@@ -80,6 +82,37 @@ def report(t: Context) -> None:
     if bad is not None:
         release_line(t)
         raise _diverged(t, bad)
+
+
+def _first_bad(t: Context, steps: list[StepNumbers]) -> StepNumbers | None:
+    """The first step that cannot be gone on from.
+
+    Under a loss scaler a gradient that overflows is expected: the step was left out and the scale
+    halved. Only when that goes on and on is it a fault.
+    """
+    if not t.state.scaled:
+        return next((entry for entry in steps if entry.fault), None)
+    left_out = []
+    for entry in steps:
+        if not math.isfinite(entry.loss):
+            return entry
+        if math.isfinite(entry.grad_norm):
+            t.overflows = 0
+            continue
+        t.overflows += 1
+        left_out.append(entry.mark.step)
+        if t.overflows >= MOST_OVERFLOWS:
+            return entry
+    if left_out:
+        t.note(
+            f"fp16: the gradients of {_counted(left_out)} overflowed; not used, and the scale of "
+            "the loss is halved"
+        )
+    return None
+
+
+def _counted(steps: list[int]) -> str:
+    return f"step {steps[0]}" if len(steps) == 1 else f"{len(steps)} steps from {steps[0]} on"
 
 
 def release_line(t: Context, more: Mapping[str, Any] | None = None) -> None:

@@ -16,6 +16,7 @@ from tui_trainer.config.text import clean
 from tui_trainer.runs.events import CheckpointSaved, SaveFailed, StateChanged
 from tui_trainer.training.context import Context
 from tui_trainer.training.reporting import Diverged, release_line, report
+from tui_trainer.training.state import measured_weights
 from tui_trainer.training.writer import SaveJob, SaveResult
 
 
@@ -108,9 +109,10 @@ def job(t: Context, best_step: int | None) -> SaveJob:
         release_line(t)
         raise Diverged(progress.step, progress.shown_epoch, f"{name} is not finite", ())
     if t.best_weights is None and t.best_job is not None:
-        t.best_weights = t.best_job.content["model"]
+        t.best_weights = measured_weights(t.best_job.content)
     content: dict[str, Any] = {
         **state,
+        "carry": None if t.carry is None else [part.to("cpu", copy=True) for part in t.carry],
         "progress": progress.to_dict(),
         "best": None if best_step in (None, progress.step) else t.best_weights,
         "preprocessing": t.task.dataset.preprocessing,
@@ -131,7 +133,7 @@ def best_job(t: Context) -> SaveJob:
     """The state at the best validation, held until the next save publishes it."""
     t.progress.elapsed_s = t.watch.elapsed_s()
     made = job(t, t.progress.step)
-    t.best_weights = made.content["model"]
+    t.best_weights = measured_weights(made.content)
     return made
 
 

@@ -21,6 +21,7 @@ def process_settings(training: TrainingSection) -> Iterator[None]:
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
     benchmark = torch.backends.cudnn.benchmark
+    tf32 = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
     if training.threads is not None:
         torch.set_num_threads(training.threads)
     if training.deterministic:
@@ -28,9 +29,13 @@ def process_settings(training: TrainingSection) -> Iterator[None]:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
+    # Off for fp32 as well: cuDNN would use it unasked.
+    torch.backends.cuda.matmul.allow_tf32 = training.precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = training.precision == "tf32"
     try:
         yield
     finally:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(deterministic)
         torch.backends.cudnn.benchmark = benchmark
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = tf32

@@ -17,12 +17,14 @@ from tui_trainer.runs.directory import RunDirectory, set_aside
 from tui_trainer.runs.edits import in_force
 from tui_trainer.runs.events import RunStarted
 from tui_trainer.runs.manifests import manifest_path, read_manifests
+from tui_trainer.training.average import Average
 from tui_trainer.training.checkpoints import Checkpoint
 from tui_trainer.training.context import Clock, Context, Emit, Resume, Start
+from tui_trainer.training.forward import Carry
 from tui_trainer.training.numbers import Numbers
 from tui_trainer.training.optimizers import retune
 from tui_trainer.training.progress import Progress, Stopwatch
-from tui_trainer.training.state import State
+from tui_trainer.training.state import State, measured_weights
 from tui_trainer.training.task import Task
 from tui_trainer.training.writer import Writer
 
@@ -59,7 +61,7 @@ def begin(
     Raises:
         CheckpointUnusable: the checkpoint is of another model.
     """
-    state = State(task.model, task.optimizer, task.device)
+    state = state_of(task)
     progress, notes = Progress(), task.dataset.notes
     resumed = isinstance(start, Resume)
     if isinstance(start, Resume):
@@ -71,6 +73,8 @@ def begin(
     t = Context(
         task=task,
         state=state,
+        measuring=task.forward.of(state.measured),
+        carry=carry_of(start.checkpoint, task.device) if isinstance(start, Resume) else None,
         progress=progress,
         experiment=in_force(task.experiment, early),
         control=control,
@@ -97,6 +101,23 @@ def begin(
     return t
 
 
+def state_of(task: Task) -> State:
+    """The state of a task before its first step."""
+    training = task.experiment.training
+    average = scaler = None
+    if training.ema_decay is not None:
+        average = Average(task.model, training.ema_decay)
+    if training.precision == "fp16":
+        scaler = torch.amp.GradScaler(task.device.type)
+    return State(task.model, task.optimizer, task.device, average=average, scaler=scaler)
+
+
+def carry_of(checkpoint: Checkpoint, device: torch.device) -> Carry:
+    """What a recurrent model had carried over at a checkpoint in the middle of an epoch."""
+    saved = checkpoint.content.get("carry")
+    return None if saved is None else tuple(part.to(device) for part in saved)
+
+
 def _started(t: Context, notes: tuple[str, ...]) -> RunStarted:
     return RunStarted(
         step=t.progress.step,
@@ -118,7 +139,8 @@ def weights_of_best(checkpoint: Checkpoint) -> dict[str, Any] | None:
     best = content["progress"]["best"]
     if best is None:
         return None
-    weights = content["model"] if best["step"] == content["progress"]["step"] else content["best"]
+    here = best["step"] == content["progress"]["step"]
+    weights = measured_weights(content) if here else content["best"]
     return dict(weights)
 
 

@@ -15,19 +15,62 @@ from torch import Tensor, nn, optim
 
 from tui_trainer.config.errors import CheckpointUnusable
 from tui_trainer.config.text import clean
+from tui_trainer.training.average import Average
 
 
 class State:
-    """Parameters, buffers and optimizer state of one model on one device."""
+    """Parameters, buffers and optimizer state of one model on one device, with the running mean
+    of its weights and the loss scaler where there are any.
+    """
 
-    def __init__(self, model: nn.Module, optimizer: optim.Optimizer, device: torch.device) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: optim.Optimizer,
+        device: torch.device,
+        *,
+        average: Average | None = None,
+        scaler: torch.amp.GradScaler | None = None,
+    ) -> None:
         self.model = model
         self.optimizer = optimizer
         self.device = device
+        self._average = average
+        self._scaler = scaler
         self._names = {parameter: name for name, parameter in model.named_parameters()}
         self._trained = [p for p in model.parameters() if p.requires_grad]
         self._flat: list[Tensor] = []
         self._bind_gradients()
+
+    @property
+    def measured(self) -> nn.Module:
+        """What is validated and tested: the running mean of the weights where there is one."""
+        return self.model if self._average is None else self._average.model
+
+    @property
+    def scaled(self) -> bool:
+        """Whether a step may be left out because its scaled gradients overflowed."""
+        return self._scaler is not None
+
+    def backward(self, loss: Tensor) -> None:
+        """Add the gradients of a loss."""
+        scaled = loss if self._scaler is None else self._scaler.scale(loss)
+        scaled.backward()  # type: ignore[no-untyped-call]
+
+    def unscale_gradients(self) -> None:
+        """Undo the scaling of the loss, before a norm is taken."""
+        if self._scaler is not None:
+            self._scaler.unscale_(self.optimizer)
+
+    def update(self, step: int) -> None:
+        """Take the optimizer's step; `step` counts from 1."""
+        if self._scaler is None:
+            self.optimizer.step()
+        else:
+            self._scaler.step(self.optimizer)
+            self._scaler.update()
+        if self._average is not None:
+            self._average.update(self.model, step)
 
     def clear_gradients(self) -> None:
         """Set every gradient to zero, before the first backward pass of a step."""
@@ -56,19 +99,21 @@ class State:
             group["lr"] = lr
 
     def snapshot(self) -> dict[str, Any]:
-        """Copies on the host of all there is: `model`, `optimizer`, `rng`.
+        """Copies on the host of all there is: `model`, `ema`, `optimizer`, `scaler`, `rng`.
 
         The copies share nothing with the training and can be written by another thread.
         """
         return {
             "model": self.model_snapshot(),
+            "ema": None if self._average is None else _weights(self._average.model),
+            "scaler": None if self._scaler is None else self._scaler.state_dict(),
             "optimizer": _to_host(self._named_optimizer_state()),
             "rng": random_state(self.device),
         }
 
     def model_snapshot(self) -> dict[str, Tensor]:
         """Copies on the host of parameters and buffers, by name."""
-        return {name: _copied(tensor) for name, tensor in self.model.state_dict().items()}
+        return _weights(self.model)
 
     def not_finite(self, weights: dict[str, Tensor]) -> str:
         """The name of a parameter with NaN or infinity in it, or nothing; a buffer may have them,
@@ -98,12 +143,22 @@ class State:
         self.optimizer.load_state_dict(
             {"state": _to_host(numbered), "param_groups": _to_host(groups)}
         )
+        self._lay_out_like_parameters()
+        if self._average is not None:
+            # A checkpoint from before there was a mean starts one.
+            self._average.model.load_state_dict(saved.get("ema") or saved["model"])
+        if self._scaler is not None and saved.get("scaler"):
+            self._scaler.load_state_dict(saved["scaler"])
         restore_random_state(saved["rng"], self.device)
 
     def load_model(self, weights: dict[str, Tensor]) -> None:
         """Take over parameters and buffers alone."""
         check_fits(self.model, weights)
         self.model.load_state_dict(weights)
+
+    def load_measured(self, weights: dict[str, Tensor]) -> None:
+        """Take over what is to be measured."""
+        self.measured.load_state_dict(weights)
 
     def offload(self) -> int:
         """Move everything to the host; returns the bytes that the device got back."""
@@ -126,6 +181,8 @@ class State:
 
     def _move(self, device: torch.device) -> None:
         self.model.to(device)
+        if self._average is not None:
+            self._average.model.to(device)
         for entry in self.optimizer.state.values():
             for key, value in entry.items():
                 if isinstance(value, Tensor):
@@ -141,8 +198,24 @@ class State:
             sizes = [p.numel() for p in parameters]
             flat = torch.zeros(sum(sizes), dtype=dtype, device=self.device)
             for parameter, part in zip(parameters, torch.split(flat, sizes), strict=True):
-                parameter.grad = part.view_as(parameter)
+                # In the order of the parameter's own memory, as fused optimizers need it.
+                size, stride = parameter.size(), parameter.stride()
+                parameter.grad = part.as_strided(size, stride, part.storage_offset())
             self._flat.append(flat)
+
+    def _lay_out_like_parameters(self) -> None:
+        """Bring the optimizer's tensors into the memory order of their parameters.
+
+        A checkpoint may come from another order, and fused optimizers walk along the memory.
+        """
+        for parameter, entry in self.optimizer.state.items():
+            for key, value in entry.items():
+                if not isinstance(value, Tensor) or value.shape != parameter.shape:
+                    continue
+                if value.stride() != parameter.stride():
+                    entry[key] = torch.empty_strided(
+                        value.size(), parameter.stride(), dtype=value.dtype, device=value.device
+                    ).copy_(value)
 
     def _named_optimizer_state(self) -> dict[str, Any]:
         """The optimizer's state_dict with names in the place of numbers."""
@@ -155,6 +228,12 @@ class State:
                 for group in numbered["param_groups"]
             ],
         }
+
+
+def measured_weights(content: dict[str, Any]) -> dict[str, Tensor]:
+    """The weights of a checkpoint that its metrics are of."""
+    weights: dict[str, Tensor] = content.get("ema") or content["model"]
+    return weights
 
 
 def check_fits(model: nn.Module, weights: dict[str, Tensor], most: int = 5) -> None:
@@ -202,6 +281,10 @@ def restore_random_state(saved: dict[str, Any], device: torch.device) -> None:
     name, keys, position, has_gauss, gauss = saved["numpy"]
     np.random.set_state((name, np.array(keys, dtype=np.uint32), position, has_gauss, gauss))
     random.setstate(saved["python"])
+
+
+def _weights(model: nn.Module) -> dict[str, Tensor]:
+    return {name: _copied(tensor) for name, tensor in model.state_dict().items()}
 
 
 def _norm(tensor: Tensor) -> Tensor:

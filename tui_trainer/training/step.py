@@ -31,16 +31,17 @@ def take_step(t: Context) -> None:
         if len(group) > 1:
             # By its share of the samples, so that a smaller last micro-batch counts as it should.
             loss = loss * (task.batches.size(index) / samples)
-        loss.backward()  # type: ignore[no-untyped-call]
+        t.state.backward(loss)
         total = loss.detach() if total is None else total + loss.detach()
     assert total is not None, "a group has at least one micro-batch"
+    t.state.unscale_gradients()
     norm = t.state.gradient_norm()
     if training.grad_clip_norm is not None:
         t.state.scale_gradients(torch.clamp(training.grad_clip_norm / (norm + 1e-6), max=1.0))
     if training.grad_clip_value is not None:
         t.state.clamp_gradients(training.grad_clip_value)
     t.state.set_lr(lr)
-    task.optimizer.step()
+    t.state.update(progress.step + 1)
     progress.step += 1
     progress.batch = group.stop
     if progress.batch == task.batches.per_epoch:

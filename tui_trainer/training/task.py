@@ -21,10 +21,12 @@ from tui_trainer.data.delivery import Delivery
 from tui_trainer.data.load import load
 from tui_trainer.data.randomness import derive_seed
 from tui_trainer.models.build import build_model
+from tui_trainer.training.equipment import freeze, recompute_blocks, take_weights
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.losses import Criterion, build_criterion
 from tui_trainer.training.optimizers import build_optimizer
 from tui_trainer.training.ranks import Ranks
+from tui_trainer.training.weights import read_weights
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ def build(
     """Load the data and make the model, seeded by `training.seed`.
 
     Sets torch's global generator: the weights are drawn from it, and dropout after them. `fitted`
-    is the preprocessing of a checkpoint, used in the place of fitting it anew.
+    is the preprocessing of a checkpoint, used in the place of fitting it anew; the weights are that
+    checkpoint's then, and `training.init_from` is not read.
 
     Raises:
         BadInput: the data cannot be read, or data and model do not fit; before any training.
@@ -71,6 +74,13 @@ def build(
     _check_monitor(experiment, dataset)
     torch.manual_seed(derive_seed(training.seed, "model"))
     model = build_model(experiment.model, dataset.signature)
+    if training.init_from and fitted is None:
+        weights, source = read_weights(training.init_from)
+        take_weights(model, weights, training.init_skip, source)
+        dataset = replace(dataset, notes=(*dataset.notes, f"weights taken from {source}"))
+    freeze(model, training.freeze)
+    if training.gradient_checkpointing:
+        recompute_blocks(model)
     stateful = dataset.signature.per_step and hasattr(model, "advance")
     on_device = replace(
         dataset,
@@ -82,6 +92,15 @@ def build(
     _check_batches(experiment, batches, dataset)
     _check_norm(experiment, model, batches)
     model.to(device)
+    if training.channels_last:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    forward = Forward(
+        model,
+        stateful=stateful,
+        precision=training.precision,
+        channels_last=training.channels_last,
+        compiled=training.compile,
+    )
     return Task(
         experiment,
         device,
@@ -89,7 +108,7 @@ def build(
         on_device,
         batches,
         model,
-        Forward(model, stateful=stateful),
+        forward,
         build_criterion(experiment.loss, dataset, device),
         build_optimizer(experiment.optimizer, model),
     )

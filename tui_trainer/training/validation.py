@@ -79,7 +79,7 @@ def measured(t: Context, interrupted: Callable[[], bool]) -> dict[str, float] | 
     batches = task.dataset.val.count(task.eval_batch_size)
     t.emit(ValidationStarted(t.progress.step, batches))
     return measure(
-        task.forward,
+        t.measuring,
         task.dataset.val,
         task.dataset,
         task.criterion.measure,

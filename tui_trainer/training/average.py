@@ -1,0 +1,33 @@
+"""`Average`: the running mean of a model's weights, which is measured in their place.
+
+Layer: training. An exponential mean as in Polyak averaging, with the warm-up of the decay that
+Tan & Le use for EfficientNet: early on, min(decay, (1 + step) / (10 + step)).
+"""
+
+from __future__ import annotations
+
+from copy import deepcopy
+
+import torch
+from torch import Tensor, nn
+
+
+class Average:
+    """A second model, whose parameters follow those of the first; buffers are taken as they are."""
+
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        self.model = deepcopy(model).requires_grad_(requires_grad=False).eval()
+        self._decay = decay
+
+    @torch.no_grad()
+    def update(self, model: nn.Module, step: int) -> None:
+        """Move towards the model after step `step`, counted from 1."""
+        share = 1 - min(self._decay, (1 + step) / (10 + step))
+        mean, now = list(self.model.parameters()), list(model.parameters())
+        torch._foreach_lerp_(_tensors(mean), _tensors(now), share)
+        for ours, theirs in zip(self.model.buffers(), model.buffers(), strict=True):
+            ours.copy_(theirs)
+
+
+def _tensors(parameters: list[nn.Parameter]) -> list[Tensor]:
+    return [parameter.data for parameter in parameters]

@@ -1,0 +1,155 @@
+"""What a model is equipped with before it is trained: frozen layers, other weights, recomputation.
+
+Layer: training. None of it changes the names of parameters, so that checkpoints of every
+combination load each other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from fnmatch import fnmatchcase
+from functools import partial
+from types import MethodType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
+
+from tui_trainer.config.errors import BadInput, ConfigError, Problem
+from tui_trainer.config.text import clean, suggest
+
+_MOST_NAMED = 8
+
+
+def names_matching(patterns: Iterable[str], names: Iterable[str], key: str) -> set[str]:
+    """The names that a pattern matches, or that lie within a layer that it matches.
+
+    Raises:
+        ConfigError: a pattern matches nothing; the problem is of `key`.
+    """
+    known = list(names)
+    found: set[str] = set()
+    for pattern in patterns:
+        matched = [name for name in known if _matches(pattern, name)]
+        if not matched:
+            layers = list(dict.fromkeys(part for name in known for part in _layers(name)))
+            shown = ", ".join(layers[:_MOST_NAMED]) + (", ..." if layers[_MOST_NAMED:] else "")
+            message = f"no layer {clean(repr(pattern), 80)}{suggest(pattern, layers)}"
+            raise ConfigError([Problem(f"{message}; there are: {shown}", key)])
+        found.update(matched)
+    return found
+
+
+def freeze(model: nn.Module, patterns: Iterable[str]) -> None:
+    """Leave parameters untrained; a layer with none left keeps its running statistics too.
+
+    Raises:
+        ConfigError: a pattern matches nothing, or nothing is left to train.
+    """
+    parameters = dict(model.named_parameters())
+    frozen = names_matching(patterns, parameters, "training.freeze")
+    if len(frozen) == len(parameters):
+        message = "this freezes the whole model; leave something to train, such as head"
+        raise ConfigError([Problem(message, "training.freeze")])
+    for name in frozen:
+        parameters[name].requires_grad_(False)
+    for module in model.modules():
+        own = list(module.parameters(recurse=False))
+        trained = any(parameter.requires_grad for parameter in own)
+        if own and not trained and isinstance(module, nn.modules.batchnorm._NormBase):
+            module.eval()
+            # The loop switches modes of the whole model.
+            module.train = MethodType(_stay, module)  # type: ignore[method-assign]
+
+
+def _stay(module: nn.Module, mode: bool = True) -> nn.Module:
+    return module
+
+
+def recompute_blocks(model: nn.Module) -> None:
+    """Keep only what goes into each block of the model, and compute the rest again when needed.
+
+    Chen et al., arXiv:1604.06174. Random draws are repeated, so the results are the same.
+
+    Raises:
+        ConfigError: the model has no blocks.
+    """
+    blocks = getattr(model, "blocks", None)
+    if not isinstance(blocks, nn.Module) or not any(True for _ in blocks.children()):
+        message = f"{type(model).__name__.lower()} has no blocks to compute again; set it to false"
+        raise ConfigError([Problem(message, "training.gradient_checkpointing")])
+    for block in blocks.children():
+        norms = [m for m in block.modules() if isinstance(m, nn.modules.batchnorm._NormBase)]
+        block.forward = partial(_recomputed, block.forward, norms)
+
+
+def _recomputed(forward: Any, norms: list[Any], *inputs: Any) -> Any:
+    if not torch.is_grad_enabled():
+        return forward(*inputs)
+    contexts = partial(_contexts, norms)
+    return checkpoint(forward, *inputs, use_reentrant=False, context_fn=contexts)
+
+
+def _contexts(norms: list[Any]) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
+    """Around the first pass nothing; around the second, running statistics stand still."""
+    return nullcontext(), _untracked(norms)
+
+
+@contextmanager
+def _untracked(norms: list[Any]) -> Iterator[None]:
+    counting = [norm for norm in norms if norm.training and norm.track_running_stats]
+    momenta = [norm.momentum for norm in counting]
+    for norm in counting:
+        norm.momentum = 0.0
+    try:
+        yield
+    finally:
+        for norm, momentum in zip(counting, momenta, strict=True):
+            norm.momentum = momentum
+            if norm.num_batches_tracked is not None:
+                norm.num_batches_tracked.sub_(1)
+
+
+def take_weights(
+    model: nn.Module, weights: dict[str, Tensor], skip: Iterable[str], source: str
+) -> int:
+    """Take over weights by name, but for those to skip; returns how many parameters were taken.
+
+    Raises:
+        BadInput: names or shapes differ; the message names the first and the way out.
+    """
+    own = model.state_dict()
+    skipped = names_matching(skip, own, "training.init_skip")
+    wanted = [name for name in own if name not in skipped]
+    differing = [
+        f"{clean(name, 80)} is {_shape(weights.get(name))} there and {_shape(own[name])} here"
+        for name in wanted
+        if name not in weights or weights[name].shape != own[name].shape
+    ]
+    if differing:
+        layers = dict.fromkeys(text.split(" ", 1)[0].split(".")[0] for text in differing)
+        hint = ", ".join(list(layers)[:3])
+        raise BadInput(
+            f"training.init_from: {source} is of another model: {'; '.join(differing[:3])}; "
+            f"leave them out with training.init_skip=[{hint}], or take the same model"
+        )
+    model.load_state_dict({name: weights[name] for name in wanted}, strict=False)
+    return sum(own[name].numel() for name in wanted)
+
+
+def _shape(tensor: Tensor | None) -> str:
+    if tensor is None:
+        return "missing"
+    return "x".join(map(str, tensor.shape)) or "one number"
+
+
+def _layers(name: str) -> list[str]:
+    """The layers around a parameter, from the outermost, and the parameter."""
+    parts = name.split(".")
+    return [".".join(parts[: count + 1]) for count in range(len(parts))]
+
+
+def _matches(pattern: str, name: str) -> bool:
+    return any(fnmatchcase(layer, pattern) for layer in _layers(name))

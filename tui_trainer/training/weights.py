@@ -1,0 +1,85 @@
+"""Weights of another training to start from: of a run, of one of its checkpoints, of a plain file.
+
+Layer: training. Whatever the file, it is read with `weights_only`: nothing in it is run.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tui_trainer.config.errors import BadInput, CheckpointUnusable
+from tui_trainer.config.text import clean
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.manifests import read_manifests
+from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
+from tui_trainer.training.state import measured_weights
+
+_KEY = "training.init_from"
+_WITHIN = ("state_dict", "model_state_dict", "model")
+"""Where other programs keep the weights in a file with more in it."""
+
+
+def read_weights(path: str) -> tuple[dict[str, Tensor], str]:
+    """Weights by name, and in words what they are of.
+
+    Of a run those of its best checkpoint, or the last where there is no best one.
+
+    Raises:
+        BadInput: there is nothing to read, or it holds no weights.
+        CheckpointUnusable: a checkpoint is damaged.
+    """
+    place = Path(path)
+    if place.is_dir():
+        return _of_run(RunDirectory(place))
+    if not place.is_file():
+        raise BadInput(
+            f"{_KEY}: {clean(path, 200)}: no such file or run; name a run, the directory of one, "
+            "or a checkpoint file"
+        )
+    for manifest in read_manifests(place.parent):
+        if manifest.file == place.name:
+            return measured_weights(read_checkpoint(place.parent, manifest).content), place.name
+    return _of_file(place), clean(place.name, 80)
+
+
+def _of_run(run: RunDirectory) -> tuple[dict[str, Tensor], str]:
+    manifests = read_manifests(run.checkpoints)
+    if not manifests:
+        raise BadInput(
+            f"{_KEY}: {clean(str(run.path), 200)}: no checkpoint there; name a run that saved one"
+        )
+    which = "last" if manifests[-1].best_step is None else "best"
+    try:
+        checkpoint, _ = choose_checkpoint(run.checkpoints, which, run.path.name)
+    except CheckpointUnusable as error:
+        raise CheckpointUnusable(f"{_KEY}: {error}") from error
+    name = clean(run.path.name, 80)
+    return measured_weights(checkpoint.content), f"step {checkpoint.manifest.step} of {name}"
+
+
+def _of_file(path: Path) -> dict[str, Tensor]:
+    shown = clean(str(path), 200)
+    try:
+        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        raise BadInput(f"{_KEY}: {shown}: {error.strerror or error}") from error
+    except Exception as error:
+        # What torch and pickle raise for a foreign file is any kind of error there is.
+        raise BadInput(
+            f"{_KEY}: {shown}: holds something other than tensors and plain data, or is damaged; "
+            "save the weights alone: torch.save(model.state_dict(), FILE)"
+        ) from error
+    for key in _WITHIN:
+        if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
+            content = content[key]
+            break
+    weights = content if isinstance(content, Mapping) else {}
+    found = {str(name): value for name, value in weights.items() if isinstance(value, Tensor)}
+    if not found:
+        raise BadInput(f"{_KEY}: {shown}: there are no weights in it")
+    return found
