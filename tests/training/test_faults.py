@@ -7,16 +7,19 @@ import json
 import os
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
 from tests.training.harness import React, Run, at_step, both, same, small_experiment, write_images
-from tui_trainer.config.errors import BadInput, CannotWrite, CheckpointUnusable
+from tui_trainer.config.errors import BadInput, CannotWrite, CheckpointUnusable, ExitCode
 from tui_trainer.runs.atomic import Files
 from tui_trainer.runs.commands import Command, Resume, Save, Set, Stop
+from tui_trainer.runs.control import Control
 from tui_trainer.runs.events import (
     CheckpointSaved,
     CommandApplied,
@@ -30,6 +33,10 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
+from tui_trainer.training.context import Fresh
+from tui_trainer.training.ending import Outcome
+from tui_trainer.training.forward import Forward
+from tui_trainer.training.loop import train
 from tui_trainer.training.state import check_fits
 
 
@@ -314,3 +321,101 @@ def test_batch_norm_on_a_batch_of_one_is_refused_before_training(
     )
     with pytest.raises(BadInput, match="batch of one"):
         Run.new(tmp_path / "run", experiment).task()
+
+
+class Failing(nn.Module):
+    """A model whose n-th forward pass in training raises."""
+
+    def __init__(self, model: nn.Module, at: int, error: Exception) -> None:
+        super().__init__()
+        self.model = model
+        self.left = at
+        self.error = error
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.left -= 1
+            if self.left == 0:
+                raise self.error
+        outputs: torch.Tensor = self.model(inputs)
+        return outputs
+
+
+def broken_off(run: Run, error: Exception, at: int = 8) -> Outcome:
+    """Train with a model that fails in its n-th micro-batch; two of them are a step."""
+    task = run.task()
+    task = replace(task, forward=Forward(Failing(task.model, at, error)))
+    return train(task, Fresh(), Control(), run.events.append, run.directory)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore"),
+        MemoryError(),
+        RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+    ],
+)
+def test_fault_17_out_of_memory_saves_the_last_finished_step_and_says_what_helps(
+    tmp_path: Path, data: Path, error: Exception
+) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data))
+    outcome = broken_off(run, error)
+    assert (outcome.state, outcome.exit_code) == ("failed", ExitCode.FAILED)
+    assert outcome.reason.startswith("out of memory")
+    assert "in step 5; saved at step 4; take a smaller training.batch_size" in outcome.reason
+    assert "\n" not in outcome.reason
+    assert run.resume().state == "finished"
+    notes = [note for e in run.events if isinstance(e, RunStarted) for note in e.notes]
+    assert "not bitwise: the step after this one failed when it had begun" in notes
+
+
+def test_fault_18_a_lost_gpu_is_asked_nothing_more(tmp_path: Path, data: Path) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data, checkpoint={"every_steps": 2}))
+    outcome = broken_off(run, RuntimeError("CUDA error: uncorrectable ECC error encountered"))
+    assert outcome.exit_code == ExitCode.FAILED
+    assert "the GPU failed: CUDA error: uncorrectable ECC" in outcome.reason
+    assert "resume on another device" in outcome.reason
+    assert [m.step for m in read_manifests(run.directory.checkpoints)][-1] == 4
+    quiet = Run.new(tmp_path / "quiet", small_experiment(data, checkpoint={"every_steps": 2}))
+    quiet.start()
+    assert run.resume().state == "finished"
+    assert same(run.final(), quiet.final())
+
+
+def test_fault_22_an_operation_that_is_not_deterministic_says_which_and_what_to_do(
+    tmp_path: Path, data: Path
+) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data))
+    error = RuntimeError("cumsum_cuda_kernel does not have a deterministic implementation, but")
+    outcome = broken_off(run, error)
+    assert outcome.reason.startswith("cumsum_cuda_kernel does not have a deterministic")
+    assert "set training.deterministic=false" in outcome.reason
+
+
+def test_an_unexpected_error_is_raised_after_the_work_is_saved(tmp_path: Path, data: Path) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data))
+    with pytest.raises(ZeroDivisionError):
+        broken_off(run, ZeroDivisionError("a bug"))
+    assert [m.step for m in read_manifests(run.directory.checkpoints)][-1] == 4
+    assert any(isinstance(e, Notice) and e.text == "saved at step 4" for e in run.events)
+
+
+def test_an_error_in_the_middle_of_an_update_saves_no_half_changed_weights(
+    tmp_path: Path, data: Path
+) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data, checkpoint={"every_steps": 2}))
+    task = run.task()
+    taken = 0
+    whole = task.optimizer.step
+
+    def step() -> None:
+        nonlocal taken
+        taken += 1
+        whole()
+        if taken == 6:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    task.optimizer.step = step  # type: ignore[assignment,method-assign]
+    outcome = train(task, Fresh(), Control(), run.events.append, run.directory)
+    assert "the last checkpoint is of step 4" in outcome.reason

@@ -87,6 +87,10 @@ class Context:
     """Step and validated step of the newest checkpoint."""
     saved_at_s: float = 0.0
     saved_epoch: int = 0
+    updating: bool = False
+    """Whether the optimizer is at work, and the weights are of no step."""
+    broken: bool = False
+    """Whether a step failed half-way, after it may have drawn random numbers."""
     overflows: int = 0
     """Steps in a row that a loss scaler left out."""
     failing_since_s: float | None = None

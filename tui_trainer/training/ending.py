@@ -54,7 +54,7 @@ def finish(t: Context, reason: str) -> Outcome:
         raise CannotWrite(f"the last checkpoint could not be written: {t.failure}")
     t.watch.pause()
     if t.progress.validated_step != t.progress.step and not _closing_validation(t):
-        return _outcome(t, "stopped", "stopped before the test", _stop_code(t))
+        return outcome(t, "stopped", "stopped before the test", _stop_code(t))
     release_line(t)
     if t.progress.best is not None and t.progress.best.step != t.progress.step:
         assert t.best_weights is not None, "the best weights are kept since they were found"
@@ -69,12 +69,11 @@ def finish(t: Context, reason: str) -> Outcome:
         lambda: t.control.stop_asked,
     )
     if found is None:
-        return _outcome(t, "stopped", "stopped before the test", _stop_code(t))
+        return outcome(t, "stopped", "stopped before the test", _stop_code(t))
     t.writer.drain()
-    outcome = _outcome(t, "finished", reason, ExitCode.OK)
     test, confusion = found
     return replace(
-        outcome,
+        outcome(t, "finished", reason, ExitCode.OK),
         test=test,
         baseline=baselines(task.dataset, task.dataset.test),
         confusion=confusion,
@@ -93,7 +92,7 @@ def stopped(t: Context, stop: Stop) -> Outcome:
     release_line(t)
     settle(t, t.writer.drain())
     how = f"saved at step {t.progress.step}" if saved else "not saved, as asked"
-    return _outcome(t, "stopped", f"stopped by {stop.origin}, {how}", _code(stop))
+    return outcome(t, "stopped", f"stopped by {stop.origin}, {how}", _code(stop))
 
 
 def diverged(t: Context, fault: Diverged) -> Outcome | None:
@@ -110,7 +109,7 @@ def diverged(t: Context, fault: Diverged) -> Outcome | None:
         t.watch.pause()
         change_state(t, "paused", f"{reason}; resume goes back to step {good[-1].step}")
         return None
-    return _outcome(t, "failed", reason, ExitCode.FAILED)
+    return outcome(t, "failed", reason, ExitCode.FAILED)
 
 
 def wait_out(t: Context) -> Resume | Outcome:
@@ -150,7 +149,7 @@ def wait_out(t: Context) -> Resume | Outcome:
         step = t.progress.step
         t.emit(CommandApplied(step, command.id, name_of(command), command.origin, refused))
         if isinstance(command, Stop):
-            return _outcome(
+            return outcome(
                 t, "stopped", "stopped after numbers that were not finite", _code(command)
             )
         if isinstance(command, GoOn):
@@ -199,7 +198,8 @@ def _mark_as_best(t: Context, metrics: dict[str, float]) -> None:
         t.note(f"the best checkpoint could not be marked: {error}", "warning")
 
 
-def _outcome(t: Context, state: RunState, reason: str, code: int) -> Outcome:
+def outcome(t: Context, state: RunState, reason: str, code: int) -> Outcome:
+    """How a training ended that stands where it stands now."""
     progress = t.progress
     best = asdict(progress.best) if progress.best else None
     return Outcome(

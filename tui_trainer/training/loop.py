@@ -18,6 +18,7 @@ from tui_trainer.runs.journal import Journal
 from tui_trainer.training.checkpoints import Checkpoint
 from tui_trainer.training.context import Clock, Context, Emit, Start
 from tui_trainer.training.ending import Outcome, diverged, finish, stopped, wait_out
+from tui_trainer.training.failing import failed
 from tui_trainer.training.obedience import obey, obey_while_validating, replay
 from tui_trainer.training.progress import Progress
 from tui_trainer.training.reporting import Diverged, report, report_due
@@ -48,6 +49,7 @@ def train(
     Raises:
         CheckpointUnusable: the checkpoint to start from is of another model.
         CannotWrite: no save succeeded for `checkpoint.give_up_s`.
+        Exception: what a step raised, after the last finished one was saved.
     """
     files = files or Files()
     with process_settings(task.experiment.training):
@@ -65,6 +67,8 @@ def train(
                     if outcome is not None:
                         return outcome
                     again = wait_out(t)
+                except Exception as error:
+                    return failed(t, error)
             if isinstance(again, Outcome):
                 return again
             start = again

@@ -145,6 +145,7 @@ def origin(t: Context) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "world": t.task.ranks.world,
         "fingerprint": t.task.dataset.fingerprint,
+        "broken": t.broken,
     }
 
 

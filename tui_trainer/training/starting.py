@@ -161,6 +161,8 @@ def bitwise_notes(task: Task, content: dict[str, Any]) -> tuple[str, ...]:
         notes.append(f"not bitwise: {'; '.join(differing)}")
     if then["fingerprint"] != task.dataset.fingerprint:
         notes.append("not bitwise: the data changed since the checkpoint was written")
+    if then.get("broken"):
+        notes.append("not bitwise: the step after this one failed when it had begun")
     if task.device.type == "cuda" and not task.experiment.training.deterministic:
         notes.append("not bitwise on CUDA without training.deterministic=true")
     return tuple(notes)

@@ -41,7 +41,9 @@ def take_step(t: Context) -> None:
     if training.grad_clip_value is not None:
         t.state.clamp_gradients(training.grad_clip_value)
     t.state.set_lr(lr)
+    t.updating = True
     t.state.update(progress.step + 1)
+    t.updating = False
     progress.step += 1
     progress.batch = group.stop
     if progress.batch == task.batches.per_epoch:

@@ -1,0 +1,95 @@
+"""What an error inside a step means: what of the work can be saved, and what to do about it.
+
+Layer: training. After an error that poisons a CUDA context nothing more is asked of the device:
+what is in host memory and on the disk is all there is.
+"""
+
+from __future__ import annotations
+
+import traceback
+from dataclasses import dataclass
+
+import torch
+
+from tui_trainer.config.errors import CannotWrite, ExitCode, TrainerError
+from tui_trainer.config.text import clean
+from tui_trainer.runs.manifests import read_manifests
+from tui_trainer.training.context import Context
+from tui_trainer.training.ending import Outcome, outcome
+from tui_trainer.training.reporting import Diverged
+from tui_trainer.training.saving import publish_best, save_and_wait
+
+_CPU_MEMORY = ("DefaultCPUAllocator", "not enough memory", "can't allocate memory")
+_CUDA_DEAD = ("CUDA error", "CUDA driver error", "device-side assert", "uncorrectable ECC")
+_NO_DETERMINISTIC = "does not have a deterministic implementation"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is known of an error."""
+
+    what: str
+    advice: str
+    device_is_lost: bool = False
+
+
+def known(error: Exception) -> Fault | None:
+    """What an error of torch is about; None when it is none that a person could do anything for."""
+    text = str(error)
+    first = clean(text.split("\n", 1)[0], 200)
+    if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
+        mark in text for mark in _CPU_MEMORY
+    ):
+        return Fault(
+            f"out of memory: {first}" if first else "out of memory",
+            "take a smaller training.batch_size (with training.grad_accumulation for the same "
+            "step), training.gradient_checkpointing=true or training.precision=bf16",
+        )
+    if isinstance(error, torch.AcceleratorError) or any(mark in text for mark in _CUDA_DEAD):
+        return Fault(
+            f"the GPU failed: {first}",
+            "resume on another device, as with training.device=cpu; nvidia-smi and the kernel's "
+            "log (Xid) say more",
+            device_is_lost=True,
+        )
+    if _NO_DETERMINISTIC in text:
+        return Fault(first, "set training.deterministic=false, or take another model or loss")
+    return None
+
+
+def failed(t: Context, error: Exception) -> Outcome:
+    """Save what is whole, and end; raises the error again when it is not a known one.
+
+    Raises:
+        TrainerError: what was raised as one.
+    """
+    fault = known(error)
+    # The frames hold the activations: without them there is memory to save with.
+    traceback.clear_frames(error.__traceback__)
+    told = "" if isinstance(error, CannotWrite) else _rescued(t, fault)
+    if fault is None:
+        if told and not isinstance(error, TrainerError):
+            t.note(told)
+        raise error
+    step = t.progress.step
+    reason = f"{fault.what} in step {step + 1}; {told}; {fault.advice}"
+    return outcome(t, "failed", reason, ExitCode.FAILED)
+
+
+def _rescued(t: Context, fault: Fault | None) -> str:
+    """Save the last finished step where it is whole; returns what there is to go on from."""
+    step = t.progress.step
+    lost = fault is not None and fault.device_is_lost
+    try:
+        if lost or t.updating:
+            publish_best(t)
+        else:
+            if t.task.device.type == "cuda":
+                torch.cuda.empty_cache()
+            t.broken = True
+            if save_and_wait(t):
+                return f"saved at step {step}"
+    except (Diverged, CannotWrite, RuntimeError, MemoryError) as second:
+        t.note(f"step {step} could not be saved: {clean(str(second), 200)}", "warning")
+    good = read_manifests(t.run.checkpoints)
+    return f"the last checkpoint is of step {good[-1].step}" if good else "no checkpoint yet"
