@@ -18,10 +18,11 @@ from tui_trainer.config.experiment import Experiment, Tree, places_of, resolve
 from tui_trainer.config.live import edited
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.reading import read_document
+from tui_trainer.config.text import clean
 from tui_trainer.config.writing import to_yaml
 from tui_trainer.runs.atomic import sweep_temporaries, write_atomically
 from tui_trainer.runs.commands import new_id
-from tui_trainer.runs.directory import RunDirectory, check_writable, create_run
+from tui_trainer.runs.directory import RunDirectory, check_writable, create_run, open_run
 from tui_trainer.runs.edits import Edit, in_force, read_edits, record_edit, rewrite_edits
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import Mailbox
@@ -73,6 +74,7 @@ def read_config(run: RunDirectory) -> Experiment:
 def prepare_new(experiment: Experiment, runs_dir: Path, name: str, argv: Sequence[str]) -> Prepared:
     """Build the task of a new run and make its directory."""
     check_writable(runs_dir)
+    experiment = located(experiment, runs_dir)
     task, device = _build(experiment)
     run = create_run(runs_dir, name or experiment.name)
     lock: RunLock | None = None
@@ -90,6 +92,23 @@ def prepare_new(experiment: Experiment, runs_dir: Path, name: str, argv: Sequenc
     from tui_trainer.training.context import Fresh
 
     return Prepared(run, lock, task, Fresh(), device, _warnings(device))
+
+
+def located(experiment: Experiment, runs_dir: Path) -> Experiment:
+    """The experiment with the name of a run in `training.init_from` as its directory.
+
+    Raises:
+        BadInput: it is neither a path nor a run there.
+    """
+    given = experiment.training.init_from
+    if not given or Path(given).exists():
+        return experiment
+    try:
+        run = open_run(Path(given).name, runs_dir)
+    except BadInput as error:
+        raise BadInput(f"training.init_from: no file {clean(given, 200)}, and {error}") from error
+    training = experiment.training.model_copy(update={"init_from": str(run.path)})
+    return replace(experiment, training=training)
 
 
 def prepare_resume(

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.horizon import horizon
-from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.directory import RunDirectory, default_runs_dir
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.sessions.devices import choose_device
-from tui_trainer.sessions.launch import read_config
+from tui_trainer.sessions.launch import located, read_config
 
 if TYPE_CHECKING:
     from tui_trainer.training.evaluation import Evaluation
@@ -67,7 +67,8 @@ def preview(experiment: Experiment) -> Preview:
     device = choose_device(experiment.training.device)
     state = torch.get_rng_state()
     try:
-        task = build(experiment, SingleRank(), torch.device("cpu"))
+        placed = located(experiment, default_runs_dir())
+        task = build(placed, SingleRank(), torch.device("cpu"))
     finally:
         torch.set_rng_state(state)
     batch = experiment.training.batch_size
