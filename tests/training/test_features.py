@@ -337,9 +337,9 @@ def test_a_carry_is_zeroed_in_the_rows_that_begin_anew() -> None:
         def advance(
             self, inputs: torch.Tensor, carry: tuple[torch.Tensor, ...] | None
         ) -> tuple[torch.Tensor, tuple[torch.Tensor, ...]]:
-            before = torch.zeros(1, len(inputs), 1) if carry is None else carry[0]
-            now = before + inputs.float().sum(1)[None, :, None]
-            return now[0], (now,)
+            before = torch.zeros(len(inputs), 1) if carry is None else carry[0]
+            now = before + inputs.float().sum(1)[:, None]
+            return now, (now,)
 
     forward = Forward(Counter(), stateful=True)
     ones, none = torch.ones(3, 2), torch.zeros(3)

@@ -68,18 +68,22 @@ def _stay(module: nn.Module, mode: bool = True) -> nn.Module:
     return module
 
 
-def recompute_blocks(model: nn.Module) -> None:
+def recompute_blocks(model: nn.Module, *, stateful: bool = False) -> None:
     """Keep only what goes into each block of the model, and compute the rest again when needed.
 
     Chen et al., arXiv:1604.06174. Random draws are repeated, so the results are the same.
 
     Raises:
-        ConfigError: the model has no blocks.
+        ConfigError: the model has no blocks, or carries over from batch to batch.
     """
+    key = "training.gradient_checkpointing"
+    if stateful:
+        message = "a model that carries over from batch to batch is not computed again; leave it"
+        raise ConfigError([Problem(f"{message} false, and shorten dataset.sequence_length", key)])
     blocks = getattr(model, "blocks", None)
     if not isinstance(blocks, nn.Module) or not any(True for _ in blocks.children()):
         message = f"{type(model).__name__.lower()} has no blocks to compute again; set it to false"
-        raise ConfigError([Problem(message, "training.gradient_checkpointing")])
+        raise ConfigError([Problem(message, key)])
     for block in blocks.children():
         norms = [m for m in block.modules() if isinstance(m, nn.modules.batchnorm._NormBase)]
         block.forward = partial(_recomputed, block.forward, norms)

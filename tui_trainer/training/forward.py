@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tui_trainer.data.batch import Batch
 
 Carry = tuple[Tensor, ...] | None
-"""What a recurrent model hands on from batch to batch, the batch in dimension 1; None: a start."""
+"""What a recurrent model hands on from batch to batch, the batch in dimension 0; None: a start."""
 
 MIXED = {"bf16": torch.bfloat16, "fp16": torch.float16}
 """The formats of `training.precision` that are used beside float32."""
@@ -86,5 +86,5 @@ def _kept(carry: Carry, fresh: Tensor | None) -> Carry:
         return carry
     if fresh.all():
         return None
-    keep = (~fresh).to(carry[0].device)[None, :, None]
-    return tuple(part * keep for part in carry)
+    keep = (~fresh).to(carry[0].device)
+    return tuple(part * keep.view(-1, *[1] * (part.dim() - 1)) for part in carry)

@@ -79,9 +79,9 @@ def build(
         take_weights(model, weights, training.init_skip, source)
         dataset = replace(dataset, notes=(*dataset.notes, f"weights taken from {source}"))
     freeze(model, training.freeze)
-    if training.gradient_checkpointing:
-        recompute_blocks(model)
     stateful = dataset.signature.per_step and hasattr(model, "advance")
+    if training.gradient_checkpointing:
+        recompute_blocks(model, stateful=stateful)
     on_device = replace(
         dataset,
         train=dataset.train.to(device),
