@@ -46,3 +46,9 @@ def test_a_tied_embedding_of_another_size_is_blamed() -> None:
 
 def test_a_setting_that_is_wrong_by_itself_is_blamed_alone() -> None:
     assert refusal("model=transformer", "model.width=0").startswith("model.width: ")
+
+
+def test_groups_that_do_not_divide_the_channels_are_blamed() -> None:
+    words = ["model=cnn", "model.norm=group", "model.channels=[16,20]"]
+    assert refusal(*words).startswith("model.groups: 8 groups do not divide 20 channels")
+    assert accepted(*words, "model.groups=4")

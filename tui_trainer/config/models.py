@@ -16,7 +16,22 @@ from tui_trainer.config.registry import Registry, Spec
 from tui_trainer.config.section import Items, TypedSection, setting
 
 Width = Annotated[int, Field(ge=1, le=65536)]
-Activation = Literal["relu", "gelu", "silu", "tanh", "leaky_relu"]
+Activation = Literal[
+    "relu",
+    "gelu",
+    "silu",
+    "mish",
+    "elu",
+    "selu",
+    "relu6",
+    "hardswish",
+    "softplus",
+    "tanh",
+    "sigmoid",
+    "identity",
+    "leaky_relu",
+]
+Init = Literal["default", "kaiming", "xavier", "orthogonal"]
 
 MODELS = Registry("model")
 
@@ -27,11 +42,23 @@ def _contradiction(message: str) -> PydanticCustomError:
     return PydanticCustomError("contradiction", "{message}", {"message": message})
 
 
+def _dividing(groups: int, norm: str | None, channels: tuple[int, ...]) -> int:
+    """The groups of a norm, which divide each number of channels."""
+    for count in channels:
+        if norm == "group" and count % groups:
+            raise _contradiction(f"{groups} groups do not divide {count} channels")
+    return groups
+
+
 class LinearSection(TypedSection):
     """One affine map of the flattened input: logistic or linear regression."""
 
     type: Literal["linear"]
     bias: bool = setting(True, "add a bias")
+    dropout: float = setting(0.0, "share of the inputs dropped in training", ge=0, lt=1)
+    init: Literal["default", "zeros"] = setting(
+        "default", "first weights: torch's uniform ones, or zeros"
+    )
 
 
 class MlpSection(TypedSection):
@@ -42,8 +69,11 @@ class MlpSection(TypedSection):
         (128, 64), "units of each hidden layer", unit="units", max_length=64
     )
     activation: Activation = setting("relu", "activation after each hidden layer")
-    norm: Literal["none", "batch", "layer"] = setting("none", "normalisation of hidden layers")
+    norm: Literal["none", "batch", "layer", "rms"] = setting(
+        "none", "normalisation of hidden layers"
+    )
     dropout: float = setting(0.0, "share of hidden units dropped in training", ge=0, lt=1)
+    init: Init = setting("default", "first weights; default is torch's")
 
 
 class CnnSection(TypedSection):
@@ -54,10 +84,24 @@ class CnnSection(TypedSection):
         (32, 64), "channels of each block", unit="channels", min_length=1, max_length=16
     )
     kernel_size: int = setting(3, "size of the kernels, odd", unit="pixels", ge=1, le=15)
+    stride: int = setting(1, "step of the kernels", unit="pixels", ge=1, le=8)
+    pooling: Literal["max", "avg", "none"] = setting(
+        "max", "what each block makes of 2x2 pixels; none: it keeps them"
+    )
     hidden: int = setting(0, "units of a hidden layer before the output; 0: none", ge=0, le=65536)
     activation: Activation = setting("relu", "activation of each block")
-    norm: Literal["none", "batch"] = setting("batch", "normalisation of each block")
+    norm: Literal["none", "batch", "group"] = setting("batch", "normalisation of each block")
+    groups: int = setting(8, "groups of channels of a group norm", unit="groups", ge=1, le=65536)
+    readout: Literal["flatten", "avg"] = setting(
+        "flatten", "what the head reads: the last features at each place, or their mean"
+    )
     dropout: float = setting(0.0, "share of features dropped before the output", ge=0, lt=1)
+    init: Init = setting("default", "first weights; default is torch's")
+
+    @field_validator("groups")
+    @classmethod
+    def _groups_divide_the_channels(cls, value: int, info: ValidationInfo) -> int:
+        return _dividing(value, info.data.get("norm"), info.data.get("channels", ()))
 
 
 class RnnSection(TypedSection):

@@ -26,3 +26,8 @@ class RmsNorm(nn.RMSNorm):
 def vector_norm(kind: str, width: int, *, bias: bool = True) -> nn.Module:
     """`layer` or `rms`, over the last dimension; an RMS norm has no bias."""
     return RmsNorm(width, eps=1e-5) if kind == "rms" else nn.LayerNorm(width, bias=bias)
+
+
+def channel_norm(kind: str, channels: int, groups: int) -> nn.Module:
+    """`batch`, or `group` (Wu and He, arXiv:1803.08494) in so many groups, over feature maps."""
+    return nn.GroupNorm(groups, channels) if kind == "group" else nn.BatchNorm2d(channels)
