@@ -48,7 +48,24 @@ def test_a_setting_that_is_wrong_by_itself_is_blamed_alone() -> None:
     assert refusal("model=transformer", "model.width=0").startswith("model.width: ")
 
 
+def test_a_depth_that_no_stages_have_is_blamed_with_the_nearest() -> None:
+    assert refusal("model=resnet", "model.depth=21") == (
+        "model.depth: 21 is not 6n + 2, which 3 stages of two layers a block need; "
+        "the nearest: 20 and 26 (got 21)"
+    )
+    assert "the nearest: 8 (got 5)" in refusal("model=resnet", "model.depth=5")
+    assert accepted("model=resnet", "model.stages=4", "model.depth=18")
+    assert "20 is not 8n + 2" in refusal("model=resnet", "model.stages=4", "model.depth=20")
+    for depth in (8, 14, 20, 32, 44, 56, 110):
+        assert accepted("model=resnet", f"model.depth={depth}")
+
+
 def test_groups_that_do_not_divide_the_channels_are_blamed() -> None:
+    words = ["model=resnet", "model.width=12"]
+    assert accepted(*words)
+    assert refusal(*words, "model.norm=group") == (
+        "model.groups: 8 groups do not divide 12 channels (got 8)"
+    )
     words = ["model=cnn", "model.norm=group", "model.channels=[16,20]"]
     assert refusal(*words).startswith("model.groups: 8 groups do not divide 20 channels")
     assert accepted(*words, "model.groups=4")

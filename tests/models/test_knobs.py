@@ -25,6 +25,8 @@ ALL: list[tuple[str, dict[str, Any]]] = [
     ("mlp", {"norm": "batch", "activation": "hardswish"}),
     ("cnn", {"norm": "group", "pooling": "avg", "readout": "avg", "init": "orthogonal"}),
     ("cnn", {"stride": 2, "pooling": "none", "hidden": 8, "kernel_size": 5}),
+    ("resnet", {"depth": 8}),
+    ("resnet", {"depth": 8, "norm": "group", "shortcut": "conv", "dropout": 0.1}),
 ]
 every = pytest.mark.parametrize(("kind", "settings"), ALL)
 

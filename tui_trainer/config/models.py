@@ -104,6 +104,45 @@ class CnnSection(TypedSection):
         return _dividing(value, info.data.get("norm"), info.data.get("channels", ()))
 
 
+class ResNetSection(TypedSection):
+    """Residual blocks of two convolutions, in the form made for small images."""
+
+    type: Literal["resnet"]
+    width: int = setting(16, "channels of the first stage", unit="channels", ge=1, le=4096)
+    stages: int = setting(
+        3, "stages; each has twice the channels and half the size", unit="stages", ge=1, le=6
+    )
+    depth: int = setting(
+        20, "layers with weights: 6n + 2 with three stages", unit="layers", ge=4, le=2000
+    )
+    activation: Activation = setting("relu", "activation after each normalisation")
+    norm: Literal["batch", "group"] = setting("batch", "normalisation after each convolution")
+    groups: int = setting(8, "groups of channels of a group norm", unit="groups", ge=1, le=4096)
+    dropout: float = setting(0.0, "share of features dropped before the output", ge=0, lt=1)
+    shortcut: Literal["pad", "conv"] = setting(
+        "pad", "how an input gets more channels: zeros behind them, or a 1x1 convolution"
+    )
+    zero_init: bool = setting(True, "let each block pass its input on unchanged at first")
+
+    @field_validator("depth")
+    @classmethod
+    def _stages_are_alike(cls, value: int, info: ValidationInfo) -> int:
+        stages = info.data.get("stages")
+        if stages and (value < 2 * stages + 2 or (value - 2) % (2 * stages)):
+            below = (value - 2) // (2 * stages)
+            near = [2 * stages * n + 2 for n in (below, below + 1) if n > 0]
+            raise _contradiction(
+                f"{value} is not {2 * stages}n + 2, which {stages} stages of two layers a block "
+                f"need; the nearest: {' and '.join(map(str, near))}"
+            )
+        return value
+
+    @field_validator("groups")
+    @classmethod
+    def _groups_divide_the_width(cls, value: int, info: ValidationInfo) -> int:
+        return _dividing(value, info.data.get("norm"), (info.data.get("width") or 0,))
+
+
 class RnnSection(TypedSection):
     """Recurrent layers over a sequence or a text, for one prediction or one at each step."""
 
@@ -198,5 +237,6 @@ class TransformerSection(TypedSection):
 MODELS.add(Spec("linear", "one affine map: logistic or linear regression", LinearSection))
 MODELS.add(Spec("mlp", "fully connected layers", MlpSection))
 MODELS.add(Spec("cnn", "convolutions with pooling, for images", CnnSection))
+MODELS.add(Spec("resnet", "residual blocks of convolutions, for images", ResNetSection))
 MODELS.add(Spec("rnn", "recurrent layers (RNN, GRU, LSTM), for sequences and texts", RnnSection))
 MODELS.add(Spec("transformer", "layers of attention, for sequences and texts", TransformerSection))

@@ -25,6 +25,7 @@ from tui_trainer.data.signature import Signature
 from tui_trainer.models.cnn import Cnn
 from tui_trainer.models.linear import Linear
 from tui_trainer.models.mlp import Mlp
+from tui_trainer.models.resnet import ResNet
 from tui_trainer.models.rnn import build_rnn
 from tui_trainer.models.transformer import Transformer
 
@@ -34,6 +35,7 @@ MODELS: dict[str, Builder] = {
     "linear": Linear,
     "mlp": Mlp,
     "cnn": Cnn,
+    "resnet": ResNet,
     "rnn": build_rnn,
     "transformer": Transformer,
 }
