@@ -98,7 +98,7 @@ def test_a_group_shows_its_advanced_fields_last() -> None:
 
 
 def test_of_an_unknown_type_only_the_type_can_be_chosen() -> None:
-    keys = [f.key for g in groups_of({**CHOSEN, "model": "resnet"}) for f in g.fields]
+    keys = [f.key for g in groups_of({**CHOSEN, "model": "perceiver"}) for f in g.fields]
     assert [key for key in keys if key.startswith("model.")] == ["model.type"]
 
 

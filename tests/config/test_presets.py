@@ -21,6 +21,7 @@ from tui_trainer.config.presets import (
 SHIPPED = [
     (kind, preset.name) for kind in KINDS for preset in PresetLibrary([builtin_dir()]).list(kind)
 ]
+MODELS = sorted(path.stem for path in (builtin_dir() / "models").iterdir())
 
 
 def written(folder: Path, name: str, text: str) -> Path:
@@ -96,7 +97,7 @@ def test_the_first_folder_that_has_a_preset_wins(tmp_path: Path) -> None:
     assert presets.find("model", "mlp").folder == first
     assert presets.find("model", "two").folder == second
     assert presets.find("model", "cnn").folder == builtin_dir()
-    assert [p.name for p in presets.list("model")] == ["cnn", "linear", "mlp", "two"]
+    assert [p.name for p in presets.list("model")] == sorted([*MODELS, "two"])
     assert {p.name: p.folder for p in presets.list("model")}["mlp"] == first
     assert presets.experiment("digits-mlp", parse_overrides(["model=mlp"])).get("model.layers") == (
         1,
@@ -123,14 +124,14 @@ def test_what_is_no_preset_is_not_listed(tmp_path: Path) -> None:
 def test_a_folder_that_cannot_be_read_is_passed_over(folder: str) -> None:
     presets = library(Path(folder))
     assert presets.find("model", "mlp").folder == builtin_dir()
-    assert [preset.name for preset in presets.list("model")] == ["cnn", "linear", "mlp"]
+    assert [preset.name for preset in presets.list("model")] == MODELS
 
 
 def test_fault_34_a_name_that_is_not_there_is_refused_with_those_that_are() -> None:
     with pytest.raises(BadInput) as caught:
         library().find("model", "mpl")
     assert str(caught.value) == (
-        "no model preset 'mpl' (did you mean 'mlp'?); there are: cnn, linear, mlp"
+        f"no model preset 'mpl' (did you mean 'mlp'?); there are: {', '.join(MODELS)}"
     )
     with pytest.raises(BadInput, match="there are none"):
         PresetLibrary([]).find("model", "mlp")

@@ -1,21 +1,53 @@
 """Specs of the models; the sizes of input and output are inferred from the data.
 
-Layer: config. The modules themselves are in `tui_trainer.models`.
+Layer: config. The modules themselves are in `tui_trainer.models`. A setting that contradicts one
+above it in its section is refused here, and the later one of the two is blamed; what depends on
+the data is refused when the module is built.
 """
 
 from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 from tui_trainer.config.registry import Registry, Spec
 from tui_trainer.config.section import Items, TypedSection, setting
 
 Width = Annotated[int, Field(ge=1, le=65536)]
-Activation = Literal["relu", "gelu", "silu", "tanh", "leaky_relu"]
+Activation = Literal[
+    "relu",
+    "gelu",
+    "silu",
+    "mish",
+    "elu",
+    "selu",
+    "relu6",
+    "hardswish",
+    "softplus",
+    "tanh",
+    "sigmoid",
+    "identity",
+    "leaky_relu",
+]
+Init = Literal["default", "kaiming", "xavier", "orthogonal"]
 
 MODELS = Registry("model")
+
+
+def _contradiction(message: str) -> PydanticCustomError:
+    """An error that says what is wrong without pydantic's `Value error` before it."""
+    # The message is a template, in which braces would ask for a value.
+    return PydanticCustomError("contradiction", "{message}", {"message": message})
+
+
+def _dividing(groups: int, norm: str | None, channels: tuple[int, ...]) -> int:
+    """The groups of a norm, which divide each number of channels."""
+    for count in channels:
+        if norm == "group" and count % groups:
+            raise _contradiction(f"{groups} groups do not divide {count} channels")
+    return groups
 
 
 class LinearSection(TypedSection):
@@ -23,6 +55,10 @@ class LinearSection(TypedSection):
 
     type: Literal["linear"]
     bias: bool = setting(True, "add a bias")
+    dropout: float = setting(0.0, "share of the inputs dropped in training", ge=0, lt=1)
+    init: Literal["default", "zeros"] = setting(
+        "default", "first weights: torch's uniform ones, or zeros"
+    )
 
 
 class MlpSection(TypedSection):
@@ -33,8 +69,11 @@ class MlpSection(TypedSection):
         (128, 64), "units of each hidden layer", unit="units", max_length=64
     )
     activation: Activation = setting("relu", "activation after each hidden layer")
-    norm: Literal["none", "batch", "layer"] = setting("none", "normalisation of hidden layers")
+    norm: Literal["none", "batch", "layer", "rms"] = setting(
+        "none", "normalisation of hidden layers"
+    )
     dropout: float = setting(0.0, "share of hidden units dropped in training", ge=0, lt=1)
+    init: Init = setting("default", "first weights; default is torch's")
 
 
 class CnnSection(TypedSection):
@@ -45,12 +84,159 @@ class CnnSection(TypedSection):
         (32, 64), "channels of each block", unit="channels", min_length=1, max_length=16
     )
     kernel_size: int = setting(3, "size of the kernels, odd", unit="pixels", ge=1, le=15)
+    stride: int = setting(1, "step of the kernels", unit="pixels", ge=1, le=8)
+    pooling: Literal["max", "avg", "none"] = setting(
+        "max", "what each block makes of 2x2 pixels; none: it keeps them"
+    )
     hidden: int = setting(0, "units of a hidden layer before the output; 0: none", ge=0, le=65536)
     activation: Activation = setting("relu", "activation of each block")
-    norm: Literal["none", "batch"] = setting("batch", "normalisation of each block")
+    norm: Literal["none", "batch", "group"] = setting("batch", "normalisation of each block")
+    groups: int = setting(8, "groups of channels of a group norm", unit="groups", ge=1, le=65536)
+    readout: Literal["flatten", "avg"] = setting(
+        "flatten", "what the head reads: the last features at each place, or their mean"
+    )
     dropout: float = setting(0.0, "share of features dropped before the output", ge=0, lt=1)
+    init: Init = setting("default", "first weights; default is torch's")
+
+    @field_validator("groups")
+    @classmethod
+    def _groups_divide_the_channels(cls, value: int, info: ValidationInfo) -> int:
+        return _dividing(value, info.data.get("norm"), info.data.get("channels", ()))
+
+
+class ResNetSection(TypedSection):
+    """Residual blocks of two convolutions, in the form made for small images."""
+
+    type: Literal["resnet"]
+    width: int = setting(16, "channels of the first stage", unit="channels", ge=1, le=4096)
+    stages: int = setting(
+        3, "stages; each has twice the channels and half the size", unit="stages", ge=1, le=6
+    )
+    depth: int = setting(
+        20, "layers with weights: 6n + 2 with three stages", unit="layers", ge=4, le=2000
+    )
+    activation: Activation = setting("relu", "activation after each normalisation")
+    norm: Literal["batch", "group"] = setting("batch", "normalisation after each convolution")
+    groups: int = setting(8, "groups of channels of a group norm", unit="groups", ge=1, le=4096)
+    dropout: float = setting(0.0, "share of features dropped before the output", ge=0, lt=1)
+    shortcut: Literal["pad", "conv"] = setting(
+        "pad", "how an input gets more channels: zeros behind them, or a 1x1 convolution"
+    )
+    zero_init: bool = setting(True, "let each block pass its input on unchanged at first")
+
+    @field_validator("depth")
+    @classmethod
+    def _stages_are_alike(cls, value: int, info: ValidationInfo) -> int:
+        stages = info.data.get("stages")
+        if stages and (value < 2 * stages + 2 or (value - 2) % (2 * stages)):
+            below = (value - 2) // (2 * stages)
+            near = [2 * stages * n + 2 for n in (below, below + 1) if n > 0]
+            raise _contradiction(
+                f"{value} is not {2 * stages}n + 2, which {stages} stages of two layers a block "
+                f"need; the nearest: {' and '.join(map(str, near))}"
+            )
+        return value
+
+    @field_validator("groups")
+    @classmethod
+    def _groups_divide_the_width(cls, value: int, info: ValidationInfo) -> int:
+        return _dividing(value, info.data.get("norm"), (info.data.get("width") or 0,))
+
+
+class RnnSection(TypedSection):
+    """Recurrent layers over a sequence or a text, for one prediction or one at each step."""
+
+    type: Literal["rnn"]
+    cell: Literal["rnn", "gru", "lstm"] = setting("gru", "kind of the recurrent cells")
+    hidden: int = setting(
+        128, "units of each layer, in each direction", unit="units", ge=1, le=65536
+    )
+    layers: int = setting(1, "recurrent layers", unit="layers", ge=1, le=64)
+    embedding: int = setting(
+        64, "size of the vector of a token; texts only", unit="numbers", ge=1, le=65536
+    )
+    bidirectional: bool = setting(False, "read the sequence from both ends; no language models")
+    dropout: float = setting(0.0, "share of the outputs of each layer dropped", ge=0, lt=1)
+    pooling: Literal["mean", "max", "last"] = setting(
+        "mean", "how the steps become one vector, where the whole gets one prediction"
+    )
+    init: Literal["orthogonal", "uniform"] = setting(
+        "orthogonal", "recurrent weights: orthogonal, or uniform within 1 / sqrt(hidden)"
+    )
+    forget_bias: float = setting(
+        1.0, "bias of an LSTM's forget gate at the start; above 0 it remembers", ge=-10, le=10
+    )
+    tie_embedding: bool = setting(
+        False, "let the output layer share the embedding; language models only"
+    )
+
+    @field_validator("tie_embedding")
+    @classmethod
+    def _sizes_are_equal(cls, value: bool, info: ValidationInfo) -> bool:
+        hidden, embedding = info.data.get("hidden"), info.data.get("embedding")
+        if value and hidden and embedding and hidden != embedding:
+            raise _contradiction(
+                f"an embedding of {embedding} cannot be shared with {hidden} hidden units; "
+                "make the two equal"
+            )
+        return value
+
+
+class TransformerSection(TypedSection):
+    """Layers of attention; causal where there is a prediction at each step, else an encoder."""
+
+    type: Literal["transformer"]
+    width: int = setting(128, "size of the vector of a step", unit="numbers", ge=1, le=65536)
+    layers: int = setting(4, "layers of attention", unit="layers", ge=1, le=256)
+    heads: int = setting(4, "heads of each layer; they divide the width", ge=1, le=1024)
+    mlp_ratio: float = setting(4.0, "hidden units of a layer, in widths", gt=0, le=64)
+    activation: Activation = setting("gelu", "activation of the hidden units")
+    dropout: float = setting(0.1, "share of the outputs of each part dropped", ge=0, lt=1)
+    attention_dropout: float = setting(
+        0.0, "share of the attention dropped; slow on a CPU", ge=0, lt=1
+    )
+    norm: Literal["layer", "rms"] = setting("layer", "normalisation of a vector")
+    norm_order: Literal["pre", "post"] = setting(
+        "pre", "normalise what goes into each part, or the sum after it"
+    )
+    position: Literal["learned", "rotary", "sinusoidal"] = setting(
+        "learned", "how a layer knows where a step is"
+    )
+    bias: bool = setting(True, "biases in the layers")
+    pooling: Literal["mean", "cls"] = setting(
+        "mean", "one vector for the whole: the mean of the steps, or a place of its own"
+    )
+    tie_embedding: bool = setting(
+        False, "let the output layer share the embedding; language models only"
+    )
+    init_std: float = setting(0.02, "standard deviation of the first weights", gt=0, le=10)
+
+    @field_validator("heads")
+    @classmethod
+    def _heads_divide_the_width(cls, value: int, info: ValidationInfo) -> int:
+        width = info.data.get("width")
+        if width and width % value:
+            fit = ", ".join(
+                str(heads) for heads in range(1, min(width, 64) + 1) if not width % heads
+            )
+            raise _contradiction(f"{value} heads do not divide a width of {width}; {fit} do")
+        return value
+
+    @field_validator("position")
+    @classmethod
+    def _pairs_can_be_rotated(cls, value: str, info: ValidationInfo) -> str:
+        width, heads = info.data.get("width"), info.data.get("heads")
+        if value == "rotary" and width and heads and width // heads % 2:
+            raise _contradiction(
+                f"rotary turns pairs, and a head has {width // heads} numbers ({width} / {heads}); "
+                "make that even, or take learned"
+            )
+        return value
 
 
 MODELS.add(Spec("linear", "one affine map: logistic or linear regression", LinearSection))
 MODELS.add(Spec("mlp", "fully connected layers", MlpSection))
 MODELS.add(Spec("cnn", "convolutions with pooling, for images", CnnSection))
+MODELS.add(Spec("resnet", "residual blocks of convolutions, for images", ResNetSection))
+MODELS.add(Spec("rnn", "recurrent layers (RNN, GRU, LSTM), for sequences and texts", RnnSection))
+MODELS.add(Spec("transformer", "layers of attention, for sequences and texts", TransformerSection))

@@ -25,10 +25,20 @@ from tui_trainer.data.signature import Signature
 from tui_trainer.models.cnn import Cnn
 from tui_trainer.models.linear import Linear
 from tui_trainer.models.mlp import Mlp
+from tui_trainer.models.resnet import ResNet
+from tui_trainer.models.rnn import build_rnn
+from tui_trainer.models.transformer import Transformer
 
 Builder = Callable[[Any, Signature], nn.Module]
 
-MODELS: dict[str, Builder] = {"linear": Linear, "mlp": Mlp, "cnn": Cnn}
+MODELS: dict[str, Builder] = {
+    "linear": Linear,
+    "mlp": Mlp,
+    "cnn": Cnn,
+    "resnet": ResNet,
+    "rnn": build_rnn,
+    "transformer": Transformer,
+}
 """Modules by the `type` of the section they take."""
 
 

@@ -1,7 +1,7 @@
 """`Cnn`: blocks of convolution, norm, activation and 2x2 pooling, then a fully connected head.
 
 Layer: models. Each block halves height and width, so the image limits how many there can be. The
-last feature map is flattened, not averaged: on small images the place of a feature matters.
+last feature map is flattened unless asked for: on small images the place of a feature matters.
 
 Shapes: B batch, C channels, H height, W width, D features, K outputs.
 """
@@ -15,6 +15,8 @@ from tui_trainer.config.models import CnnSection
 from tui_trainer.data.signature import Signature
 from tui_trainer.models.activations import ACTIVATIONS
 from tui_trainer.models.fit import check_images
+from tui_trainer.models.initialisation import initialise
+from tui_trainer.models.norms import channel_norm
 
 
 class Cnn(nn.Module):
@@ -23,18 +25,26 @@ class Cnn(nn.Module):
     def __init__(self, section: CnnSection, signature: Signature) -> None:
         super().__init__()
         _check(section, signature)
-        channels, height, width = signature.input_shape
+        channels = signature.input_shape[0]
         blocks: list[nn.Module] = []
         for wider in section.channels:
             blocks.append(_block(section, channels, wider))
-            channels, height, width = wider, height // 2, width // 2
+            channels = wider
         self.blocks = nn.Sequential(*blocks)
+        averages = section.readout == "avg"
+        self.pool = nn.AdaptiveAvgPool2d(1) if averages else None
         self.flatten = nn.Flatten()
-        self.head = _head(section, channels * height * width, signature.outputs)
+        height, width = _sizes(section, signature)[-1]
+        places = 1 if averages else height * width
+        self.head = _head(section, channels * places, signature.outputs)
+        initialise(self, section.init, section.activation)
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
         """(B, C, H, W) to (B, K)."""
-        features_BD = self.flatten(self.blocks(images_BCHW))
+        features_BCHW = self.blocks(images_BCHW)
+        if self.pool is not None:
+            features_BCHW = self.pool(features_BCHW)
+        features_BD = self.flatten(features_BCHW)
         logits_BK: Tensor = self.head(features_BD)
         return logits_BK
 
@@ -44,24 +54,45 @@ def _check(section: CnnSection, signature: Signature) -> None:
     if section.kernel_size % 2 == 0:
         message = f"{section.kernel_size} is even; take an odd size, so that a layer keeps the size"
         raise ConfigError([Problem(message, "model.kernel_size")])
-    _, height, width = signature.input_shape
-    # Halving s rounded down can be done this many times before nothing is left.
-    most = min(height, width).bit_length() - 1
-    if len(section.channels) > most:
-        message = f"{len(section.channels)} blocks, and images of {height}x{width} can be halved "
+    most = len(_sizes(section, signature)) - 1
+    if most < len(section.channels):
+        _, height, width = signature.input_shape
+        smaller = "halved" if section.stride == 1 else f"divided by {2 * section.stride}"
+        message = (
+            f"{len(section.channels)} blocks, and images of {height}x{width} can be {smaller} "
+        )
         advice = "use mlp" if most == 0 else f"name at most {most}"
         raise ConfigError([Problem(f"{message}{most} times; {advice}", "model.channels")])
+
+
+def _sizes(section: CnnSection, signature: Signature) -> list[tuple[int, int]]:
+    """Height and width of the image and after each block, until nothing is left."""
+    _, height, width = signature.input_shape
+    found = [(height, width)]
+    for _ in section.channels:
+        # A padded convolution rounds up, and pooling rounds down.
+        height, width = ((side - 1) // section.stride + 1 for side in (height, width))
+        if section.pooling != "none":
+            height, width = height // 2, width // 2
+        if min(height, width) == 0:
+            break
+        found.append((height, width))
+    return found
 
 
 def _block(section: CnnSection, channels: int, wider: int) -> nn.Sequential:
     size = section.kernel_size
     block = nn.Sequential()
-    has_norm = section.norm == "batch"
-    block.add_module("conv", nn.Conv2d(channels, wider, size, padding=size // 2, bias=not has_norm))
+    has_norm = section.norm != "none"
+    conv = nn.Conv2d(
+        channels, wider, size, stride=section.stride, padding=size // 2, bias=not has_norm
+    )
+    block.add_module("conv", conv)
     if has_norm:
-        block.add_module("norm", nn.BatchNorm2d(wider))
+        block.add_module("norm", channel_norm(section.norm, wider, section.groups))
     block.add_module("activation", ACTIVATIONS[section.activation]())
-    block.add_module("pool", nn.MaxPool2d(2))
+    if section.pooling != "none":
+        block.add_module("pool", nn.MaxPool2d(2) if section.pooling == "max" else nn.AvgPool2d(2))
     return block
 
 

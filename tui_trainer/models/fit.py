@@ -41,6 +41,14 @@ def check_sequences(model: str, signature: Signature) -> None:
         raise _misfit(model, signature, "sequences or texts", other)
 
 
+def check_tied(signature: Signature) -> None:
+    """Raise ConfigError unless inputs and outputs are tokens of one vocabulary."""
+    sizes_fit = signature.outputs == signature.vocabulary
+    if not (signature.kind == "tokens" and signature.per_step and sizes_fit):
+        message = "only a language model has outputs to share its embedding with; set it to false"
+        raise ConfigError([Problem(message, "model.tie_embedding")])
+
+
 def _misfit(model: str, signature: Signature, wanted: str, other: str) -> ConfigError:
     message = f"{model} takes {wanted}, and the data are {described(signature)}; use {other}"
     return ConfigError([Problem(message, "model.type")])

@@ -2,7 +2,7 @@
 
 Layer: models. It returns logits, or one number a sample, and no probabilities: the loss does that.
 
-Shapes: B batch, ... any input shape, K outputs.
+Shapes: B batch, ... any input shape, D features, K outputs.
 """
 
 from __future__ import annotations
@@ -23,11 +23,18 @@ class Linear(nn.Module):
         check_fixed(section.type, signature)
         super().__init__()
         self.flatten = nn.Flatten()
+        self.dropout = nn.Dropout(section.dropout) if section.dropout > 0 else None
         self.head = nn.Linear(
             math.prod(signature.input_shape), signature.outputs, bias=section.bias
         )
+        if section.init == "zeros":
+            for parameter in self.head.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, ...) to (B, K)."""
-        logits_BK: Tensor = self.head(self.flatten(inputs))
+        features_BD = self.flatten(inputs)
+        if self.dropout is not None:
+            features_BD = self.dropout(features_BD)
+        logits_BK: Tensor = self.head(features_BD)
         return logits_BK

@@ -16,6 +16,8 @@ from tui_trainer.config.models import MlpSection
 from tui_trainer.data.signature import Signature
 from tui_trainer.models.activations import ACTIVATIONS
 from tui_trainer.models.fit import check_fixed
+from tui_trainer.models.initialisation import initialise
+from tui_trainer.models.norms import vector_norm
 
 
 class Mlp(nn.Module):
@@ -32,6 +34,7 @@ class Mlp(nn.Module):
             width = units
         self.hidden = nn.Sequential(*hidden)
         self.head = nn.Linear(width, signature.outputs)
+        initialise(self, section.init, section.activation)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """(B, ...) to (B, K)."""
@@ -45,8 +48,8 @@ def _hidden_layer(section: MlpSection, width: int, units: int) -> nn.Sequential:
     layer.add_module("linear", nn.Linear(width, units, bias=section.norm != "batch"))
     if section.norm == "batch":
         layer.add_module("norm", nn.BatchNorm1d(units))
-    elif section.norm == "layer":
-        layer.add_module("norm", nn.LayerNorm(units))
+    elif section.norm != "none":
+        layer.add_module("norm", vector_norm(section.norm, units))
     layer.add_module("activation", ACTIVATIONS[section.activation]())
     if section.dropout > 0:
         layer.add_module("dropout", nn.Dropout(section.dropout))

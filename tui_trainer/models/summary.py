@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from tui_trainer.data.signature import Signature
+from tui_trainer.models.modes import evaluating
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,7 @@ def summarize(
     on_meta = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
     dtype = torch.int64 if signature.kind == "tokens" else torch.float32
     inputs = torch.empty((batch_size, *signature.input_shape), dtype=dtype, device="meta")
-    with _observed(model, found), _evaluating(model), torch.no_grad():
+    with _observed(model, found), evaluating(model), torch.no_grad():
         functional_call(model, on_meta, (inputs,))
     return tuple(found.values())
 
@@ -76,18 +77,6 @@ def _observed(model: nn.Module, found: dict[str, LayerSummary]) -> Iterator[None
     finally:
         for handle in handles:
             handle.remove()
-
-
-@contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, and afterwards each module's own mode again."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, training in modes:
-            module.training = training
 
 
 def _shape(output: object) -> tuple[int, ...]:

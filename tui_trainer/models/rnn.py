@@ -1,0 +1,225 @@
+"""Recurrent networks: `Rnn` gives one prediction a sample, `SteppedRnn` one at each step.
+
+Layer: models. Each layer is a torch module of its own with the dropout after it, and not one
+module of several layers: cuDNN keeps the state of its own dropout where no checkpoint sees it.
+
+Shapes: B batch, T steps, C channels, D features, H hidden units of all directions, K outputs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from tui_trainer.config.errors import ConfigError, Problem
+from tui_trainer.config.models import RnnSection
+from tui_trainer.data.signature import Signature
+from tui_trainer.models.fit import check_sequences, check_tied
+from tui_trainer.models.padding import (
+    last_step,
+    max_over_steps,
+    mean_over_steps,
+    real_lengths,
+    without_padding,
+)
+
+Carry = tuple[Tensor, ...]
+"""What a layer remembers, for every layer in turn: (B, H), twice for an LSTM (hidden, cell)."""
+
+_CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+
+
+def build_rnn(section: RnnSection, signature: Signature) -> nn.Module:
+    """The network that the outputs ask for; ConfigError when it cannot take the data."""
+    check_sequences(section.type, signature)
+    if section.tie_embedding:
+        check_tied(signature)
+    if not signature.per_step:
+        return Rnn(section, signature)
+    if section.bidirectional:
+        message = (
+            "a prediction at each step must not know what comes next, and reading from the end "
+            "shows it; set it to false"
+        )
+        raise ConfigError([Problem(message, "model.bidirectional")])
+    return SteppedRnn(section, signature)
+
+
+class Rnn(nn.Module):
+    """Sequences (B, T, C) or texts (B, T) to `outputs` numbers a sample."""
+
+    def __init__(self, section: RnnSection, signature: Signature) -> None:
+        super().__init__()
+        self.embedding, width = _embedding(section, signature)
+        self.blocks, width = _layers(section, width)
+        self.head = nn.Linear(width, signature.outputs)
+        self.is_bidirectional = section.bidirectional
+        self.pooling = section.pooling
+
+    def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(B, T, C) or (B, T), with lengths (B,) on the CPU, to (B, K)."""
+        lengths = real_lengths(lengths, inputs.shape[1])
+        features_BTH = _embedded(self.embedding, inputs, lengths)
+        for block in self.blocks:
+            features_BTH = block(features_BTH, lengths)
+        logits_BK: Tensor = self.head(self._pooled(features_BTH, lengths))
+        return logits_BK
+
+    def _pooled(self, features_BTH: Tensor, lengths: Tensor | None) -> Tensor:
+        """(B, H). The last step is that of each direction: reading from the end ends at 0."""
+        if self.pooling == "mean":
+            return mean_over_steps(features_BTH, lengths)
+        if self.pooling == "max":
+            return max_over_steps(features_BTH, lengths)
+        if not self.is_bidirectional:
+            return last_step(features_BTH, lengths)
+        forth, back = features_BTH.chunk(2, dim=-1)
+        return torch.cat([last_step(forth, lengths), back[:, 0]], dim=-1)
+
+
+class SteppedRnn(nn.Module):
+    """Sequences (B, T, C) or texts (B, T) to `outputs` numbers at each step, as for a language.
+
+    It goes on where a batch before ended: two calls of `advance` give what one over all the steps
+    gives.
+    """
+
+    def __init__(self, section: RnnSection, signature: Signature) -> None:
+        super().__init__()
+        self.embedding, width = _embedding(section, signature)
+        self.blocks, width = _layers(section, width)
+        self.head = nn.Linear(width, signature.outputs)
+        if section.tie_embedding and self.embedding is not None:
+            # As an output layer it would give logits of sqrt(H) with torch's standard normal.
+            nn.init.normal_(self.embedding.weight, std=width**-0.5)
+            self.head.weight = self.embedding.weight
+
+    def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(B, T, C) or (B, T) to (B, T, K); what stands behind a length means nothing."""
+        lengths = real_lengths(lengths, inputs.shape[1])
+        features_BTH = _embedded(self.embedding, inputs, lengths)
+        # Nothing is packed: padding comes last, and no step sees a later one.
+        for block in self.blocks:
+            features_BTH = block(features_BTH)
+        logits_BTK: Tensor = self.head(features_BTH)
+        return logits_BTK
+
+    def advance(self, inputs: Tensor, carry: Carry | None) -> tuple[Tensor, Carry]:
+        """Outputs (B, T, K), and what the next call goes on from; None is a fresh start.
+
+        The carry is part of the graph: who passes it on detaches it.
+        """
+        features_BTH = _embedded(self.embedding, inputs, None)
+        size = len(carry) // len(self.blocks) if carry else 0
+        held: list[Tensor] = []
+        for place, block in enumerate(self.blocks):
+            assert isinstance(block, RecurrentLayer)
+            before = carry[place * size : (place + 1) * size] if carry else ()
+            features_BTH, after = block.advance(features_BTH, before)
+            held.extend(after)
+        return self.head(features_BTH), tuple(held)
+
+
+class RecurrentLayer(nn.Module):
+    """One layer of cells, and dropout of its outputs."""
+
+    def __init__(self, section: RnnSection, width: int) -> None:
+        super().__init__()
+        self.cell = _CELLS[section.cell](
+            width, section.hidden, batch_first=True, bidirectional=section.bidirectional
+        )
+        _initialise(self.cell, section)
+        if section.dropout > 0:
+            self.dropout = nn.Dropout(section.dropout)
+        self._has_dropout = section.dropout > 0
+
+    def forward(self, inputs_BTD: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(B, T, D) to (B, T, H), which is zero behind the lengths (B,); None: no padding."""
+        if lengths is None:
+            return self.advance(inputs_BTD, ())[0]
+        packed = pack_padded_sequence(inputs_BTD, lengths, batch_first=True, enforce_sorted=False)
+        with self._precision(inputs_BTD):
+            outputs, _ = self.cell(packed)
+        steps = inputs_BTD.shape[1]
+        outputs_BTH, _ = pad_packed_sequence(outputs, batch_first=True, total_length=steps)
+        return self._dropped(outputs_BTH)
+
+    def advance(self, inputs_BTD: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
+        """Outputs (B, T, H) and the carry after the last step; `()` is a fresh start."""
+        states = tuple(state_BH.to(inputs_BTD.dtype)[None] for state_BH in carry)
+        is_lstm = isinstance(self.cell, nn.LSTM)
+        with self._precision(inputs_BTD):
+            before = (states if is_lstm else states[0]) if states else None
+            outputs_BTH, after = self.cell(inputs_BTD, before)
+        after = after if is_lstm else (after,)
+        return self._dropped(outputs_BTH), tuple(state[0] for state in after)
+
+    def _dropped(self, outputs_BTH: Tensor) -> Tensor:
+        return self.dropout(outputs_BTH) if self._has_dropout else outputs_BTH
+
+    def _precision(self, inputs: Tensor) -> torch.autocast | nullcontext[None]:
+        """oneDNN, which computes an LSTM on a CPU, has none in float16: it stays in float32."""
+        device = inputs.device.type
+        if (
+            device == "cpu"
+            and isinstance(self.cell, nn.LSTM)
+            and torch.is_autocast_enabled(device)
+            and torch.get_autocast_dtype(device) == torch.float16
+        ):
+            return torch.autocast(device, enabled=False)
+        return nullcontext()
+
+
+def _embedding(section: RnnSection, signature: Signature) -> tuple[nn.Embedding | None, int]:
+    """What makes vectors of tokens, with their size; numbers are vectors already."""
+    if signature.kind == "tokens":
+        return nn.Embedding(signature.vocabulary, section.embedding), section.embedding
+    return None, signature.input_shape[-1]
+
+
+def _embedded(embedding: nn.Embedding | None, inputs: Tensor, lengths: Tensor | None) -> Tensor:
+    if lengths is not None:
+        inputs = without_padding(inputs, lengths)
+    return inputs if embedding is None else embedding(inputs)
+
+
+def _layers(section: RnnSection, width: int) -> tuple[nn.ModuleList, int]:
+    """The layers, and how many features the last one gives."""
+    layers = nn.ModuleList()
+    for _ in range(section.layers):
+        layers.append(RecurrentLayer(section, width))
+        width = section.hidden * (2 if section.bidirectional else 1)
+    return layers, width
+
+
+def _initialise(cell: nn.RNNBase, section: RnnSection) -> None:
+    """First weights, from the global generator; what torch drew is uniform within 1 / sqrt(H).
+
+    Orthogonal (Saxe et al., arXiv:1312.6120): each gate's recurrent matrix, so that a state keeps
+    its length through many steps; input weights after Glorot and Bengio (AISTATS 2010), biases 0.
+    The forget gate of an LSTM is opened as Jozefowicz et al. (ICML 2015, section 2.2) advise.
+    """
+    hidden = section.hidden
+    for name, parameter in cell.named_parameters():
+        if section.init == "orthogonal":
+            _draw_gates(name, parameter, hidden)
+        if section.cell == "lstm" and name.startswith("bias"):
+            # Gates stand in the order input, forget, cell, output, and have two biases each.
+            forget = section.forget_bias if name.startswith("bias_ih") else 0.0
+            with torch.no_grad():
+                parameter[hidden : 2 * hidden] = forget
+
+
+def _draw_gates(name: str, parameter: nn.Parameter, hidden: int) -> None:
+    if name.startswith("bias"):
+        nn.init.zeros_(parameter)
+        return
+    draw: Callable[[Tensor], Tensor] = (
+        nn.init.orthogonal_ if name.startswith("weight_hh") else nn.init.xavier_uniform_
+    )
+    for gate in torch.split(parameter.detach(), hidden):
+        draw(gate)
