@@ -6,7 +6,6 @@ the run that the session does not tell again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -15,25 +14,23 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
-from textual.widgets import Footer
 
-from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.keys import actions_of
-from tui_trainer.config.overrides import Override
 from tui_trainer.config.text import clean
-from tui_trainer.runs.events import CommandApplied, Event, RunEnded
+from tui_trainer.runs.events import CommandApplied, Event, RunEnded, StateChanged
 from tui_trainer.sessions.session import Session
 from tui_trainer.sessions.usage import Usage
 from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.pace import Pace
 from tui_trainer.ui.screens.edit import EditDialog
 from tui_trainer.ui.screens.ending import Ending
-from tui_trainer.ui.screens.resume import ResumeDialog
 from tui_trainer.ui.screens.stop import Answer, StopDialog
 from tui_trainer.ui.services import Services
 from tui_trainer.ui.steering import Steering
 from tui_trainer.ui.widgets.heading import Heading
+from tui_trainer.ui.widgets.key_line import KeyLine
 from tui_trainer.ui.widgets.log import Entry, Level, Log, digest
 from tui_trainer.ui.widgets.numbers import Numbers, Safety
 from tui_trainer.ui.widgets.plots import Plots
@@ -46,6 +43,11 @@ _PLOT_KEYS = [
     Binding(it.keys, f"plot('{it.name}')", it.label, show=False, tooltip=it.text, id=it.id)
     for it in actions_of("plot")
 ]
+DISPENSABLE = ("app.palette", "run.validate", "app.quit", "run.save")
+"""What the keys line says only where there is room; all of it is in the help and in the palette."""
+GLANCE_S = 0.1
+TOAST_S = 5.0
+_ANSWERS = (CommandApplied, StateChanged, RunEnded)
 _OF_A_LIVE_RUN = frozenset({"pause", "offload", "stop", "save", "validate", "edit"})
 
 
@@ -60,6 +62,8 @@ class RunScreen(Screen[None]):
     VERTICAL_BREAKPOINTS = HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("run"), *_PLOT_KEYS]
     CSS_PATH = "run.tcss"
+    # One glance at the heading is wanted beside a plot on the whole screen too.
+    ALLOW_IN_MAXIMIZED_VIEW = "Heading, KeyLine"
 
     class Leave(Message):
         """The run was stopped in order to leave, and has ended."""
@@ -70,28 +74,6 @@ class RunScreen(Screen[None]):
         def __init__(self, reason: str) -> None:
             super().__init__()
             self.reason = reason
-
-    class Resume(Message):
-        """The run in a directory is to go on, with these settings changed."""
-
-        def __init__(self, run_dir: str, overrides: Sequence[Override]) -> None:
-            super().__init__()
-            self.run_dir = run_dir
-            self.overrides = tuple(overrides)
-
-    class Again(Message):
-        """The experiment is to be run once more."""
-
-        def __init__(self, experiment: Experiment) -> None:
-            super().__init__()
-            self.experiment = experiment
-
-    class Compose(Message):
-        """The experiment is to be changed and run."""
-
-        def __init__(self, experiment: Experiment) -> None:
-            super().__init__()
-            self.experiment = experiment
 
     def __init__(self, session: Session, services: Services) -> None:
         super().__init__()
@@ -106,7 +88,8 @@ class RunScreen(Screen[None]):
         self._standing = Standing(plain=plain_terminal(services.preferences))
         self._steering = Steering(session, self._standing, self._asked)
         self._over = False
-        self._handed_over = False
+        self._toasts: set[str] = set()
+        """What notifications say that can still be seen."""
 
     def compose(self) -> ComposeResult:
         plain = self._standing.plain
@@ -118,10 +101,11 @@ class RunScreen(Screen[None]):
             yield Numbers(in_column=True, id="column")
         yield Numbers(in_column=False, id="lines")
         yield Log(plain=plain)
-        yield Footer(show_command_palette=False)
+        yield KeyLine(DISPENSABLE)
 
     def on_mount(self) -> None:
         self.query_one(Plots).focus()
+        self._glances = self.set_interval(GLANCE_S, self._glance, pause=True)
         self._show()
         self._tick()
 
@@ -133,6 +117,14 @@ class RunScreen(Screen[None]):
 
     def _rest(self) -> None:
         self.set_timer(self._pace.rest_s(), self._tick)
+
+    def _glance(self) -> None:
+        """Look before it is time when the run has answered; asking whether it has costs nothing."""
+        if not self._steering.awaits_answer and not self._dialogs:
+            self._glances.pause()
+        new, _ = self._session.events(self._cursor)
+        if any(isinstance(event, _ANSWERS) for event in new):
+            self._look()
 
     def _look(self) -> None:
         fresh = self._session.refresh()
@@ -154,6 +146,7 @@ class RunScreen(Screen[None]):
     def _take(self, event: Event) -> None:
         self._safety.add(event)
         self._standing.add(event)
+        self._steering.add(event)
         if isinstance(event, CommandApplied) and event.refused and event.origin == "you":
             self._tell(f"{event.command}: {clean(event.refused)}", warn=True)
             for dialog in self._dialogs:
@@ -183,7 +176,7 @@ class RunScreen(Screen[None]):
             self.post_message(self.Leave())
         elif ending.state == "failed" and not latest.run:
             self.post_message(self.NeverStarted(ending.reason))
-        self.query_one(Ending).tell(ending, latest, self._safety)
+        self.query_one(Ending).tell(ending, latest, self._safety, self._session.experiment)
         self._show_result(True)
         self.refresh_bindings()
 
@@ -197,7 +190,12 @@ class RunScreen(Screen[None]):
         self.query_one(Log).say(text, level)
 
     def _tell(self, text: str, *, warn: bool = False) -> None:
-        self.notify(text, severity="warning" if warn else "information", markup=False, timeout=5)
+        """Notify, unless just that can be read already."""
+        if text not in self._toasts:
+            self._toasts.add(text)
+            self.set_timer(TOAST_S, partial(self._toasts.discard, text))
+            severity: SeverityLevel = "warning" if warn else "information"
+            self.notify(text, severity=severity, markup=False, timeout=TOAST_S)
 
     def _show_heading(self) -> None:
         latest, key = self._session.latest, "p"
@@ -205,9 +203,10 @@ class RunScreen(Screen[None]):
             # A user's keymap may have moved it.
             bound = self.active_bindings.items()
             key = next((it for it, active in bound if active.binding.id == "run.pause"), key)
-        narrow = self.has_class("-narrow")
-        texts = self._standing.texts(latest, self._session.experiment, pause_key=key, narrow=narrow)
-        self.query_one(Heading).show(*texts)
+        heading = self.query_one(Heading)
+        width = heading.content_size.width
+        texts = self._standing.texts(latest, self._session.experiment, width, pause_key=key)
+        heading.show(*texts)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._show_heading)
@@ -227,6 +226,7 @@ class RunScreen(Screen[None]):
         """Say at once what is on its way."""
         self.query_one(Log).add([Entry(f"{what}: asked for")])
         self._show()
+        self._glances.resume()
 
     def action_pause(self) -> None:
         self._steering.pause_or_resume()
@@ -245,6 +245,7 @@ class RunScreen(Screen[None]):
             self._tell("the run has not started yet")
         else:
             self.app.push_screen(EditDialog(experiment, self._steering.set))
+            self._glances.resume()
 
     def action_stop(self) -> None:
         self.ask_to_stop(then_leave=False)
@@ -259,38 +260,21 @@ class RunScreen(Screen[None]):
             self.leaving |= then_leave
             self._tell("it is stopping already" + (", and leaves then" if then_leave else ""))
         elif not any(isinstance(dialog, StopDialog) for dialog in self._dialogs):
-            dialog = StopDialog(latest, self._safety, then_leave=then_leave)
+            # What it says of the last checkpoint is of now, and stays so.
+            self._look()
+            goes_on = self._steering.is_resuming
+            dialog = StopDialog(latest, self._safety, goes_on=goes_on, then_leave=then_leave)
             self.app.push_screen(dialog, partial(self._stop, then_leave=then_leave))
+            self._glances.resume()
 
     def _stop(self, answer: Answer | None, *, then_leave: bool) -> None:
         if answer in ("save", "discard") and not self._session.latest.ended:
             self.leaving = then_leave
             self._steering.stop(answer)
 
-    @on(Ending.Resume)
-    def _ask_how_long(self) -> None:
-        experiment, latest = self._session.experiment, self._session.latest
-        if experiment is None or not latest.run_dir or self._safety.step is None:
-            self._tell("there is no checkpoint to go on from", warn=True)
-        else:
-            self.app.push_screen(ResumeDialog(experiment, latest), self._resume)
-
-    def _resume(self, overrides: tuple[Override, ...] | None) -> None:
-        if overrides is not None:
-            self._hand_over(self.Resume(self._session.latest.run_dir, overrides))
-
-    @on(Ending.Again)
-    @on(Ending.Compose)
-    def _take_experiment(self, message: Ending.Again | Ending.Compose) -> None:
-        wanted = self.Again if isinstance(message, Ending.Again) else self.Compose
-        if (experiment := self._session.experiment) is not None:
-            self._hand_over(wanted(experiment))
-
-    def _hand_over(self, message: Message) -> None:
-        """Ask for what comes after this screen, once: a second key must not start a second run."""
-        if not self._handed_over:
-            self._handed_over = True
-            self.post_message(message)
+    @on(Ending.Refused)
+    def _say_why(self, message: Ending.Refused) -> None:
+        self._tell(message.why, warn=True)
 
     @on(Ending.Plots)
     def action_back(self) -> None:
