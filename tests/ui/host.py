@@ -67,7 +67,7 @@ class Host(App[None]):
     async def happen(self, pilot: Pilot[None], *events: Event) -> None:
         """Let something happen in the run, and the screen look at it."""
         self.session.push(*events)
-        self.running._look()
+        self.running._looking.look()
         await pilot.pause()
 
 

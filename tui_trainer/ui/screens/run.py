@@ -6,6 +6,7 @@ the run that the session does not tell again.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import ClassVar
 
@@ -19,10 +20,10 @@ from textual.screen import Screen
 
 from tui_trainer.config.keys import actions_of
 from tui_trainer.config.text import clean
-from tui_trainer.runs.events import CommandApplied, Event, RunEnded, StateChanged
+from tui_trainer.runs.events import CommandApplied, Event, RunEnded
 from tui_trainer.sessions.session import Session
-from tui_trainer.sessions.usage import Usage
 from tui_trainer.ui.bindings import bindings_of
+from tui_trainer.ui.looking import Looking
 from tui_trainer.ui.pace import Pace
 from tui_trainer.ui.screens.edit import EditDialog
 from tui_trainer.ui.screens.ending import Ending
@@ -45,9 +46,7 @@ _PLOT_KEYS = [
 ]
 DISPENSABLE = ("app.palette", "run.validate", "app.quit", "run.save")
 """What the keys line says only where there is room; all of it is in the help and in the palette."""
-GLANCE_S = 0.1
 TOAST_S = 5.0
-_ANSWERS = (CommandApplied, StateChanged, RunEnded)
 _OF_A_LIVE_RUN = frozenset({"pause", "offload", "stop", "save", "validate", "edit"})
 
 
@@ -81,9 +80,8 @@ class RunScreen(Screen[None]):
         """Whether to leave as soon as the run has ended."""
         self._session = session
         self._preferences = services.preferences
-        self._pace = Pace(services.preferences.fps)
-        self._cursor = 0
-        self._usage: Usage | None = None
+        pace = Pace(services.preferences.fps)
+        self._looking = Looking(session, pace, self._show_news, self._awaits_answer)
         self._safety = Safety()
         self._standing = Standing(plain=plain_terminal(services.preferences))
         self._steering = Steering(session, self._standing, self._asked)
@@ -105,36 +103,15 @@ class RunScreen(Screen[None]):
 
     def on_mount(self) -> None:
         self.query_one(Plots).focus()
-        self._glances = self.set_interval(GLANCE_S, self._glance, pause=True)
         self._show()
-        self._tick()
+        self._looking.begin(self)
 
-    def _tick(self) -> None:
-        self._pace.begin()
-        self._look()
-        if not self._over:
-            self.set_timer(self._pace.settle_s, self._rest)
-
-    def _rest(self) -> None:
-        self.set_timer(self._pace.rest_s(), self._tick)
-
-    def _glance(self) -> None:
-        """Look before it is time when the run has answered; asking whether it has costs nothing."""
-        if not self._steering.awaits_answer and not self._dialogs:
-            self._glances.pause()
-        new, _ = self._session.events(self._cursor)
-        if any(isinstance(event, _ANSWERS) for event in new):
-            self._look()
-
-    def _look(self) -> None:
-        fresh = self._session.refresh()
+    def _show_news(self, new: Sequence[Event] | None) -> None:
         self._safety.begin(self._session.latest)
-        new, self._cursor = self._session.events(self._cursor)
-        if not fresh and not new and self._session.usage == self._usage:
+        if new is None:
             # Of the small plots one is drawn at each look, so some may be behind.
             self.query_one(Plots).look(self._session.history)
             return
-        self._usage = self._session.usage
         for event in new:
             self._take(event)
         self.query_one(Log).add(digest(new))
@@ -142,6 +119,9 @@ class RunScreen(Screen[None]):
         ending = self._session.latest.ending
         if ending is not None and not self._over:
             self._end(ending)
+
+    def _awaits_answer(self) -> bool:
+        return self._steering.awaits_answer or bool(self._dialogs)
 
     def _take(self, event: Event) -> None:
         self._safety.add(event)
@@ -226,7 +206,7 @@ class RunScreen(Screen[None]):
         """Say at once what is on its way."""
         self.query_one(Log).add([Entry(f"{what}: asked for")])
         self._show()
-        self._glances.resume()
+        self._looking.hurry()
 
     def action_pause(self) -> None:
         self._steering.pause_or_resume()
@@ -245,13 +225,16 @@ class RunScreen(Screen[None]):
             self._tell("the run has not started yet")
         else:
             self.app.push_screen(EditDialog(experiment, self._steering.set))
-            self._glances.resume()
+            self._looking.hurry()
 
     def action_stop(self) -> None:
         self.ask_to_stop(then_leave=False)
 
     def ask_to_stop(self, then_leave: bool) -> None:
         """Ask how to stop; with `then_leave`, `Leave` is posted once the run has ended."""
+        if not self._over:
+            # What is asked, and what it would cost, is to be of now.
+            self._looking.look()
         latest = self._session.latest
         if latest.ended:
             if then_leave:
@@ -260,12 +243,10 @@ class RunScreen(Screen[None]):
             self.leaving |= then_leave
             self._tell("it is stopping already" + (", and leaves then" if then_leave else ""))
         elif not any(isinstance(dialog, StopDialog) for dialog in self._dialogs):
-            # What it says of the last checkpoint is of now, and stays so.
-            self._look()
             goes_on = self._steering.is_resuming
             dialog = StopDialog(latest, self._safety, goes_on=goes_on, then_leave=then_leave)
             self.app.push_screen(dialog, partial(self._stop, then_leave=then_leave))
-            self._glances.resume()
+            self._looking.hurry()
 
     def _stop(self, answer: Answer | None, *, then_leave: bool) -> None:
         if answer in ("save", "discard") and not self._session.latest.ended:
