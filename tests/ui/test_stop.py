@@ -56,7 +56,7 @@ def test_each_key_gives_its_answer(keys: list[str], expected: list[bool]) -> Non
         await pilot.pause()
         assert host.screen is host.running
         assert stops(host) == expected
-        assert host.running.leaving is False
+        assert host.running._asking.leaving is False
 
     drive(play, *some_events())
 

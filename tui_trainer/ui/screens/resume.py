@@ -68,7 +68,7 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
     DEFAULT_CSS = """
     ResumeDialog { align: center middle; }
     ResumeDialog > VerticalScroll {
-        width: 60; max-width: 100%; height: auto; max-height: 100%;
+        width: 76; max-width: 100%; height: auto; max-height: 100%;
         border: round $primary; border-title-color: $text; border-subtitle-color: $foreground-muted;
         background: $surface; padding: 0 1;
     }

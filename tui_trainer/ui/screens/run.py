@@ -25,9 +25,8 @@ from tui_trainer.sessions.session import Session
 from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.looking import Looking
 from tui_trainer.ui.pace import Pace
-from tui_trainer.ui.screens.edit import EditDialog
+from tui_trainer.ui.screens.asking import Asking
 from tui_trainer.ui.screens.ending import Ending
-from tui_trainer.ui.screens.stop import Answer, StopDialog
 from tui_trainer.ui.services import Services
 from tui_trainer.ui.steering import Steering
 from tui_trainer.ui.widgets.heading import Heading
@@ -76,8 +75,6 @@ class RunScreen(Screen[None]):
 
     def __init__(self, session: Session, services: Services) -> None:
         super().__init__()
-        self.leaving = False
-        """Whether to leave as soon as the run has ended."""
         self._session = session
         self._preferences = services.preferences
         pace = Pace(services.preferences.fps)
@@ -85,6 +82,7 @@ class RunScreen(Screen[None]):
         self._safety = Safety()
         self._standing = Standing(plain=plain_terminal(services.preferences))
         self._steering = Steering(session, self._standing, self._asked)
+        self._asking = Asking(self, session, self._steering, self._safety, self._tell)
         self._over = False
         self._toasts: set[str] = set()
         """What notifications say that can still be seen."""
@@ -121,7 +119,7 @@ class RunScreen(Screen[None]):
             self._end(ending)
 
     def _awaits_answer(self) -> bool:
-        return self._steering.awaits_answer or bool(self._dialogs)
+        return self._steering.awaits_answer or bool(self._asking.dialogs)
 
     def _take(self, event: Event) -> None:
         self._safety.add(event)
@@ -129,9 +127,7 @@ class RunScreen(Screen[None]):
         self._steering.add(event)
         if isinstance(event, CommandApplied) and event.refused and event.origin == "you":
             self._tell(f"{event.command}: {clean(event.refused)}", warn=True)
-            for dialog in self._dialogs:
-                if isinstance(dialog, EditDialog):
-                    dialog.refuse(event.id, event.refused)
+            self._asking.refuse(event)
 
     def _show(self) -> None:
         """Bring every part up to date; each paints only when it differs from what it shows."""
@@ -142,17 +138,12 @@ class RunScreen(Screen[None]):
         for numbers in self.query(Numbers):
             numbers.look(latest, usage, experiment, self._safety)
         self.query_one(Plots).look(session.history, whole=latest.ended)
-        for dialog in self._dialogs:
-            dialog.look(latest, experiment)
-
-    @property
-    def _dialogs(self) -> list[StopDialog | EditDialog]:
-        return [it for it in self.app.screen_stack if isinstance(it, StopDialog | EditDialog)]
+        self._asking.look()
 
     def _end(self, ending: RunEnded) -> None:
         self._over = True
         latest = self._session.latest
-        if self.leaving:
+        if self._asking.leaving:
             self.post_message(self.Leave())
         elif ending.state == "failed" and not latest.run:
             self.post_message(self.NeverStarted(ending.reason))
@@ -221,11 +212,8 @@ class RunScreen(Screen[None]):
         self._steering.validate()
 
     def action_edit(self) -> None:
-        if (experiment := self._session.experiment) is None:
-            self._tell("the run has not started yet")
-        else:
-            self.app.push_screen(EditDialog(experiment, self._steering.set))
-            self._looking.hurry()
+        self._asking.edit()
+        self._looking.hurry()
 
     def action_stop(self) -> None:
         self.ask_to_stop(then_leave=False)
@@ -235,23 +223,11 @@ class RunScreen(Screen[None]):
         if not self._over:
             # What is asked, and what it would cost, is to be of now.
             self._looking.look()
-        latest = self._session.latest
-        if latest.ended:
-            if then_leave:
-                self.post_message(self.Leave())
-        elif self._steering.is_stopping:
-            self.leaving |= then_leave
-            self._tell("it is stopping already" + (", and leaves then" if then_leave else ""))
-        elif not any(isinstance(dialog, StopDialog) for dialog in self._dialogs):
-            goes_on = self._steering.is_resuming
-            dialog = StopDialog(latest, self._safety, goes_on=goes_on, then_leave=then_leave)
-            self.app.push_screen(dialog, partial(self._stop, then_leave=then_leave))
+        if not self._session.latest.ended:
+            self._asking.stop(then_leave=then_leave)
             self._looking.hurry()
-
-    def _stop(self, answer: Answer | None, *, then_leave: bool) -> None:
-        if answer in ("save", "discard") and not self._session.latest.ended:
-            self.leaving = then_leave
-            self._steering.stop(answer)
+        elif then_leave:
+            self.post_message(self.Leave())
 
     @on(Ending.Refused)
     def _say_why(self, message: Ending.Refused) -> None:

@@ -69,7 +69,7 @@ class StopDialog(ModalScreen[Answer]):
     DEFAULT_CSS = """
     StopDialog { align: center middle; }
     StopDialog > VerticalScroll {
-        width: 76; max-width: 100%; height: auto; max-height: 100%;
+        width: 84; max-width: 100%; height: auto; max-height: 100%;
         border: round $primary; border-title-color: $text; background: $surface; padding: 0 1;
     }
     StopDialog Static { height: auto; color: $foreground-muted; }

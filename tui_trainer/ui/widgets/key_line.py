@@ -23,7 +23,7 @@ class KeyLine(Footer):
     """
 
     DEFAULT_CSS = """
-    KeyLine FooterKey { padding: 0; }
+    KeyLine.-compact { padding-left: 1; }
     """
 
     def __init__(self, dispensable: Sequence[str] = ()) -> None:
@@ -36,9 +36,9 @@ class KeyLine(Footer):
             return
         self._width = self.app.size.width
         shown = self._shown()
-        self.compact = self._length(shown) > self._width
+        self.compact = self._length(shown, compact=False) > self._width
         for id in self._dispensable:
-            if self._length(shown) <= self._width:
+            if self._length(shown, compact=self.compact) <= self._width:
                 break
             shown = [active for active in shown if active.binding.id != id]
         for active in shown:
@@ -65,10 +65,10 @@ class KeyLine(Footer):
         ranks = {self.screen: 0, self.app: 2}
         return sorted(by_action.values(), key=lambda active: ranks.get(active.node, 1))
 
-    def _length(self, shown: Sequence[ActiveBinding]) -> int:
+    def _length(self, shown: Sequence[ActiveBinding], *, compact: bool) -> int:
         """The cells that these keys take."""
-        space = 2 if self.compact else 3
-        return sum(
+        space, left = (2, 1) if compact else (3, 0)
+        return left + sum(
             cell_len(self.app.get_key_display(active.binding) + active.binding.description) + space
             for active in shown
         )
