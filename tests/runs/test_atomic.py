@@ -57,7 +57,7 @@ def check_outcome(files: FailingFiles, fault: int | None, error: object, target:
         assert os.strerror(fault) in str(error)
         assert error.exit_code == ExitCode.CANNOT_WRITE
     if fault is errno.ENOSPC and files.failed:
-        assert re.search(r"[\d,]+\.\d MB free", str(error))
+        assert re.search(r"[\d.]+ [kMGT]B free", str(error))
     if fault is not DEATH:
         assert temporaries(target.parent) == []
     sweep_temporaries(target.parent)
@@ -156,7 +156,7 @@ def test_fault_1_the_error_of_a_full_disk_tells_what_is_needed(tmp_path: Path) -
     # open_new is the second call, after the removal of an old temporary file.
     files = FailingFiles(3, errno.ENOSPC)
 
-    with pytest.raises(CannotWrite, match=r"at least 3\.0 MB needed, [\d,]+\.\d MB free"):
+    with pytest.raises(CannotWrite, match=r"at least 3\.1 MB needed, [\d.]+ [kMGT]B free"):
         write_atomically(tmp_path / "file", bytes(3 << 20), files)
 
     assert files.failed == "write"
@@ -175,7 +175,9 @@ def test_fault_1_the_error_of_a_full_disk_tells_what_is_free_even_where_nothing_
 ) -> None:
     error = cannot_write(tmp_path / "not" / "there" / "file", OSError(errno.EDQUOT, "Quota"))
 
-    assert re.search(r"file: cannot be written: Quota; [\d,]+\.\d MB free there; free ", str(error))
+    assert re.search(
+        r"file: cannot be written: Quota; [\d.]+ [kMGT]B free there; free ", str(error)
+    )
 
 
 def test_only_our_temporaries_are_swept(tmp_path: Path) -> None:

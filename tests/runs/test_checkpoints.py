@@ -117,7 +117,7 @@ def check_saved(
     else:
         assert error is not None
     if files.failed and fault == errno.ENOSPC:
-        assert re.search(r"[\d,]+\.\d MB free", str(error))
+        assert re.search(r"[\d.]+ [kMGT]B free", str(error))
     sweep_temporaries(folder)
     assert not [name for name in os.listdir(folder) if name.startswith(".")]
 

@@ -80,7 +80,7 @@ def test_fault_01_full_disk_keeps_the_old_checkpoint_and_is_retried(
     assert outcome.state == "finished"
     failed = of(SaveFailed, run)
     assert failed, "the full disk was told of"
-    assert "MB free" in failed[0].reason
+    assert " free there" in failed[0].reason
     steps = {manifest.step for manifest in read_manifests(run.directory.checkpoints)}
     assert {2, 12} <= steps
     kinds = [type(e) for e in run.events if isinstance(e, SaveFailed | CheckpointSaved)]
@@ -219,6 +219,44 @@ def test_fault_15_pause_goes_back_to_the_last_good_state(tmp_path: Path, data: P
     assert (run.directory.discarded / "1" / "metrics.jsonl").exists()
 
 
+def test_fault_15_a_pause_that_cannot_be_says_why_and_what_to_do(
+    tmp_path: Path, data: Path
+) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data, training={"on_nonfinite": "pause"}))
+    task = run.task()
+    parameter = next(task.model.parameters())
+    parameter.register_hook(lambda grad: grad * float("nan"))  # type: ignore[no-untyped-call]
+    outcome = train(task, Fresh(), Control(), run.events.append, run.directory)
+    assert (outcome.state, outcome.exit_code) == ("failed", 1)
+    assert "no checkpoint yet" in outcome.reason
+    assert "could not pause, as training.on_nonfinite asks" in outcome.reason
+    assert "there is no good checkpoint to go back to" in outcome.reason
+    assert "lower optimizer.lr" in outcome.reason
+    assert "checkpoint.every_steps" in outcome.reason
+
+
+def test_a_run_that_was_not_asked_to_pause_says_nothing_of_a_pause(
+    tmp_path: Path, data: Path
+) -> None:
+    run = Run.new(tmp_path / "run", exploding(data))
+    assert "pause" not in run.start(poisoned(6)).reason
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ({"epochs": None, "max_steps": 1}, "1 step is done"),
+        ({"epochs": None, "max_steps": 2}, "2 steps are done"),
+        ({"epochs": 1}, "1 epoch is done"),
+    ],
+)
+def test_the_reason_of_an_end_counts_as_people_do(
+    tmp_path: Path, data: Path, limits: dict[str, Any], reason: str
+) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data, training=limits))
+    assert run.start().reason == reason
+
+
 def test_fault_16_a_gradient_that_is_not_finite_counts_like_a_loss(
     tmp_path: Path, data: Path
 ) -> None:
@@ -232,10 +270,6 @@ def test_fault_16_a_gradient_that_is_not_finite_counts_like_a_loss(
         return grad * float("nan") if hook_calls == 5 else grad
 
     next(task.model.parameters()).register_hook(poison)  # type: ignore[no-untyped-call]
-    from tui_trainer.runs.control import Control
-    from tui_trainer.training.context import Fresh
-    from tui_trainer.training.loop import train
-
     outcome = train(task, Fresh(), Control(), run.events.append, run.directory)
     assert outcome.exit_code == 1
     # Two micro-batches a step, the third step being of one alone: the fifth call is in step 3.

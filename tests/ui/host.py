@@ -15,6 +15,7 @@ from tests.ui.fakes import FakeServices, FakeSession
 from tests.ui.runs import USAGE, an_experiment
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.runs.events import Event
+from tui_trainer.ui.screens.ending import Ending
 from tui_trainer.ui.screens.run import RunScreen
 from tui_trainer.ui.widgets.log import Log
 
@@ -40,13 +41,13 @@ class Host(App[None]):
     def on_run_screen_never_started(self, message: RunScreen.NeverStarted) -> None:
         self.got.append(message)
 
-    def on_run_screen_resume(self, message: RunScreen.Resume) -> None:
+    def on_ending_resume(self, message: Ending.Resume) -> None:
         self.got.append(message)
 
-    def on_run_screen_again(self, message: RunScreen.Again) -> None:
+    def on_ending_again(self, message: Ending.Again) -> None:
         self.got.append(message)
 
-    def on_run_screen_compose(self, message: RunScreen.Compose) -> None:
+    def on_ending_compose(self, message: Ending.Compose) -> None:
         self.got.append(message)
 
     @property
@@ -66,7 +67,7 @@ class Host(App[None]):
     async def happen(self, pilot: Pilot[None], *events: Event) -> None:
         """Let something happen in the run, and the screen look at it."""
         self.session.push(*events)
-        self.running._look()
+        self.running._looking.look()
         await pilot.pause()
 
 

@@ -62,12 +62,15 @@ class CountingSession(FakeSession):
     def ended(self) -> bool:
         return not self._thread.is_alive() and self._thread.ident is not None
 
+    @property
+    def exit_code(self) -> int:
+        return 0 if self._signal is None else 128 + self._signal
+
     def _work(self) -> None:
         until_s = time.monotonic() + self._seconds
         while not self._stopped.wait(0.002) and time.monotonic() < until_s:
             self.steps += 1
-        code = 0 if self._signal is None else 128 + self._signal
-        self.push(RunEnded(self.steps, "stopped", "", 1, "", 0.0, code))
+        self.push(RunEnded(self.steps, "stopped", "", 1, "", 0.0, self.exit_code))
 
 
 class SmallApp(App[int]):

@@ -147,8 +147,8 @@ def test_again_twice_starts_one_run(tmp_path: Path) -> None:
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
         await at_the_end(app, pilot, session)
         ending = app.screen.query_one(Ending)
-        for message in (Ending.Again(), Ending.Again(), Ending.Compose()):
-            ending.post_message(message)
+        for act in (ending.action_again, ending.action_again, ending.action_compose_from):
+            act()
         await until(pilot, lambda: len(services.launched) > 1)
         await pilot.pause(0.3)
         assert isinstance(app.screen, RunScreen)
@@ -163,7 +163,7 @@ def test_the_next_run_comes_in_the_place_of_help_and_of_the_run_before(tmp_path:
 
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
         await at_the_end(app, pilot, session)
-        app.screen.query_one(Ending).post_message(Ending.Again())
+        app.screen.query_one(Ending).action_again()
         await app.run_action("help")
         await until(pilot, lambda: len(services.launched) == 2)
 

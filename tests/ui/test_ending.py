@@ -15,9 +15,9 @@ from tui_trainer.config.live import edited
 from tui_trainer.config.overrides import Override
 from tui_trainer.runs.events import RunEnded, SaveFailed, StepsTaken
 from tui_trainer.sessions.session import Latest
-from tui_trainer.ui.screens.ending import Ending, aligned, confusion_lines, results_table, verdict
-from tui_trainer.ui.screens.resume import ResumeDialog, limit_of
-from tui_trainer.ui.screens.run import RunScreen
+from tui_trainer.ui.screens.ending import Ending
+from tui_trainer.ui.screens.results import aligned, confusion_lines, results_table, verdict
+from tui_trainer.ui.screens.resume import ResumeDialog, limit_of, so_far
 
 
 def a_failure(reason: str = "the loss is NaN at step 310; lower optimizer.lr") -> RunEnded:
@@ -148,16 +148,20 @@ def test_without_a_checkpoint_nothing_can_be_resumed() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await host.happen(pilot, a_failure())
         assert "there is nothing to go on from" in host.text
-        await pilot.press("r")
+        assert "Train on" not in host.text
+        assert "Again" in host.text
+        assert "Compose" in host.text
+        await pilot.press("r", "r")
+        await pilot.pause()
         assert host.screen is host.running
         assert host.told == ["there is no checkpoint to go on from"]
 
     drive(play, *some_events(10))
 
 
-@pytest.mark.parametrize(("key", "kind"), [("a", RunScreen.Again), ("c", RunScreen.Compose)])
+@pytest.mark.parametrize(("key", "kind"), [("a", Ending.Again), ("c", Ending.Compose)])
 def test_the_experiment_in_force_is_run_again_or_composed_from(
-    key: str, kind: type[RunScreen.Again | RunScreen.Compose]
+    key: str, kind: type[Ending.Again | Ending.Compose]
 ) -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await host.happen(pilot, an_ending())
@@ -178,7 +182,7 @@ def test_resuming_asks_how_long_and_proposes_the_double() -> None:
         await pilot.press("enter")
         await pilot.pause()
         (message,) = host.got
-        assert isinstance(message, RunScreen.Resume)
+        assert isinstance(message, Ending.Resume)
         assert message.run_dir == "/runs/digits-cnn-1122-2315"
         assert message.overrides == (Override("training", "epochs", 40),)
 
@@ -203,6 +207,30 @@ def test_a_number_that_would_end_the_run_at_once_is_refused(typed: str, wrong: s
     drive(play, *some_events(460))
 
 
+@pytest.mark.parametrize(("typed", "epochs"), [("1e2", 100), ("1.5e2", 150), ("40", 40)])
+def test_a_whole_number_may_be_typed_as_a_power_of_ten(typed: str, epochs: int) -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, an_ending())
+        await pilot.press("r", "end", "ctrl+u", *typed, "enter")
+        await pilot.pause()
+        (message,) = host.got
+        assert isinstance(message, Ending.Resume)
+        assert message.overrides == (Override("training", "epochs", epochs),)
+        assert type(message.overrides[0].value) is int
+
+    drive(play, *some_events(460))
+
+
+def test_the_limit_is_told_beside_what_of_it_is_used_up() -> None:
+    experiment = edited(an_experiment(), "training.max_steps", 6000)
+    latest = Latest(step=2281, epoch=14, elapsed_s=61.25, stale=1)
+    assert so_far("training.max_steps", experiment, latest) == "limit now 6,000, 2,281 done"
+    assert so_far("training.epochs", experiment, latest) == "limit now 20, epoch 14 reached"
+    assert so_far("early_stopping.patience", experiment, latest) == "limit now 5, 1 in a row"
+    timed = edited(experiment, "training.max_seconds", 90.5)
+    assert so_far("training.max_seconds", timed, latest) == "limit now 90.5, 61.2 s done"
+
+
 def test_a_stopped_run_goes_on_to_its_end_without_an_override() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await host.happen(pilot, a_stop())
@@ -210,7 +238,7 @@ def test_a_stopped_run_goes_on_to_its_end_without_an_override() -> None:
         await pilot.press("enter")
         await pilot.pause()
         (message,) = host.got
-        assert isinstance(message, RunScreen.Resume)
+        assert isinstance(message, Ending.Resume)
         assert message.overrides == ()
 
     drive(play, *some_events())

@@ -88,7 +88,7 @@ def test_sizes_keep_their_width() -> None:
 def test_what_is_lost_by_a_stop_is_counted_from_the_newest_checkpoint() -> None:
     latest, safety = after(started(), steps(20, 2.0), saved(20), steps(43, 5.5))
     assert (safety.step, safety.steps_beyond(latest.step), safety.age_s) == (20, 23, 3.5)
-    assert safe_text(safety, latest.step) == "saved 20, 23 steps ago"
+    assert safe_text(safety, latest) == "saved 20, 23 steps ago"
 
 
 def test_a_resumed_run_is_as_safe_as_the_checkpoint_it_came_from() -> None:
@@ -102,15 +102,15 @@ def test_a_resumed_run_is_as_safe_as_the_checkpoint_it_came_from() -> None:
 
 def test_a_run_without_a_checkpoint_says_so() -> None:
     latest, safety = after(started(), steps(5, 1.0))
-    assert safe_text(safety, latest.step) == "no checkpoint yet"
+    assert safe_text(safety, latest) == "no checkpoint yet"
     assert (safety.steps_beyond(5), safety.age_s) == (5, 1.0)
 
 
 def test_a_failed_save_is_said_until_one_succeeds() -> None:
     latest, safety = after(started(), steps(5, 1.0), saved(5), steps(9, 2.0), SaveFailed(9, "full"))
-    assert safe_text(safety, latest.step) == "NOT SAVED for 4 steps"
+    assert safe_text(safety, latest) == "NOT SAVED for 4 steps"
     safety.add(saved(9))
-    assert safe_text(safety, 9) == "saved 9, up to date"
+    assert safe_text(safety, latest) == "saved 9, 0 steps ago"
 
 
 @pytest.mark.parametrize("width", [0, 1, 20, 58, 78, 118, 198])
@@ -160,7 +160,7 @@ def test_a_run_on_the_cpu_shows_its_process_and_not_a_gpu_of_others() -> None:
     assert device_text(latest, USAGE) == "cpu  97 % 812 MB"
     assert device_text(latest, None) == "cpu"
     without_load = Usage(1, 0.0, 0.0, 1, None)
-    assert "0 MB" in device_text(Latest(device="cuda:0"), without_load)
+    assert device_text(Latest(device="cuda:0"), without_load).endswith(" 1 kB")
 
 
 @given(st.floats(-1, 2), st.integers(0, 300))
@@ -184,7 +184,10 @@ def test_the_heading_says_what_was_asked_for_until_the_run_has_done_it() -> None
     standing.wish = "pausing"
     assert standing.words(latest) == "pausing"
     assert standing.is_pausing(latest)
-    for state, reason in (("pausing", ""), ("paused", "saved at step 7; 5 MB given back")):
+    for state, reason in (
+        ("pausing", ""),
+        ("paused", "saved at step 7; gave back 5 MB of GPU memory"),
+    ):
         event = StateChanged(7, state, reason)  # type: ignore[arg-type]
         fold(latest, event)
         standing.add(event)
@@ -220,7 +223,7 @@ def test_every_state_has_a_sign_and_a_word(plain: bool) -> None:
     standing = Standing(plain=plain)
     firsts = {}
     for state in ("starting", "running", "paused", "finished", "stopped", "failed"):
-        left, _ = standing.texts(Latest(run="name", state=state), None)
+        left, _ = standing.texts(Latest(run="name", state=state), None, 78)
         assert state in left
         firsts[state] = left[0]
         assert left.isascii() or not plain
@@ -230,10 +233,23 @@ def test_every_state_has_a_sign_and_a_word(plain: bool) -> None:
 def test_what_is_left_is_shown_where_there_is_room_and_the_run_goes_on() -> None:
     latest, _ = after(*some_events())
     standing, experiment = Standing(), an_experiment()
-    assert standing.texts(latest, experiment)[1] == "epoch 14/20 · step 300/460 · ETA 3.2 s"
-    assert standing.texts(latest, experiment, narrow=True)[1] == "epoch 14/20 · ETA 3.2 s"
+    assert standing.texts(latest, experiment, 78)[1] == "epoch 14/20 · step 300/460 · ETA 3.2 s"
+    assert standing.texts(latest, experiment, 58)[1] == "epoch 14/20 · ETA 3.2 s"
     latest.state = "paused"
-    assert "ETA" not in standing.texts(latest, experiment)[1]
+    assert "ETA" not in standing.texts(latest, experiment, 78)[1]
+
+
+def test_a_paused_heading_cuts_the_name_only_where_there_is_no_room() -> None:
+    latest, standing = Latest(run="digits-cnn-1122-2315", state="paused"), Standing()
+    latest.reason, latest.epoch = "saved at step 12,345", 14
+    for width, name in ((118, latest.run), (78, latest.run), (74, "digits-c…122-2315")):
+        left, right = standing.texts(latest, an_experiment(), width)
+        assert f"‖ {name} · paused, saved at step 12,345; p goes on" == left
+        assert cell_len(left) + 2 + cell_len(right) <= width
+    latest.run = "x" * 80
+    left, right = standing.texts(latest, an_experiment(), 78)
+    assert cell_len(left) + 2 + cell_len(right) == 78
+    assert standing.texts(latest, an_experiment(), 58)[0].startswith("‖ paused, saved")
 
 
 def test_ascii_is_enough_when_it_is_asked_for() -> None:

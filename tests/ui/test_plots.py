@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
 import pytest
+from rich.cells import cell_len
 from textual.app import App, ComposeResult
 from textual.binding import Binding, BindingType
 from textual.pilot import Pilot
@@ -15,7 +16,7 @@ from textual.widgets import Button, Footer
 from tests.ui.curves import FakeHistory, falling
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.ui.widgets.plot import WAITING, Plot
-from tui_trainer.ui.widgets.plot_tabs import PlotTabs
+from tui_trainer.ui.widgets.plot_tabs import PlotTabs, fitted
 from tui_trainer.ui.widgets.plots import Plots
 
 SMALL, LARGE = (80, 14), (120, 40)
@@ -84,7 +85,7 @@ def test_little_room_has_one_panel_and_tabs() -> None:
 
     async def use(pilot: Pilot[None]) -> None:
         assert host.titles == ["loss"]
-        assert host.tabs.startswith(" 1 loss  2")
+        assert host.tabs.startswith(" 1 loss  2 accuracy  3 lr  4 grad  5 samples/s  ")
         assert host.tabs.rstrip().endswith("S 0.6  y lin  x step  w all")
         await pilot.press("2")
         assert host.titles == ["accuracy"]
@@ -93,6 +94,33 @@ def test_little_room_has_one_panel_and_tabs() -> None:
         assert host.titles == ["accuracy"]
 
     drive(host, use)
+
+
+@pytest.mark.parametrize("chosen", range(5))
+@pytest.mark.parametrize("width", [48, 60, 72, 80, 100])
+def test_every_tab_has_a_name_and_the_chosen_one_its_whole_name(width: int, chosen: int) -> None:
+    titles = ["loss", "accuracy", "lr", "grad norm", "samples/s"]
+    state = ["S 0.6", "y lin", "x step", "w recent", "o cut"]
+    names, shown = fitted(titles, chosen, state, width)
+    assert names[chosen] == f"{chosen + 1} {titles[chosen]}"
+    for index, name in enumerate(names):
+        digit, _, short = name.partition(" ")
+        assert digit == str(index + 1)
+        assert short[:2] == titles[index][:2] or short == "speed"
+    assert 1 + sum(cell_len(name) + 2 for name in names) + cell_len(shown) < width
+    assert width < 60 or shown.startswith("S 0.6  y lin")
+    assert width < 80 or "w recent" in shown
+
+
+def test_tabs_without_any_room_are_digits() -> None:
+    titles = ["loss", *(f"metric {n}" for n in range(8))]
+    names, shown = fitted(titles, 1, ["S 0"], 40)
+    assert (names[:3], shown) == (["1", "2 metric 0", "3"], "")
+
+
+def test_a_name_that_is_cut_says_so() -> None:
+    names, _ = fitted(["loss", "top-5 accuracy of all", "lr"], 0, [], 26)
+    assert names[1] == "2 top-5…"
 
 
 def test_much_room_has_a_large_loss_and_small_others() -> None:

@@ -13,8 +13,10 @@ from tests.ui.host import Host, drive
 from tests.ui.runs import a_pause, an_ending, some_events
 from tui_trainer.runs.commands import Command, Pause, Resume, Save, Validate
 from tui_trainer.runs.events import (
+    CheckpointSaved,
     CommandApplied,
     Edited,
+    Event,
     NonFinite,
     Notice,
     RunEnded,
@@ -135,10 +137,11 @@ def test_p_pauses_tells_what_is_saved_and_goes_on() -> None:
 
         await pilot.press("p")
         assert "· pausing" in heading()
-        await host.happen(pilot, *a_pause(300, "; 512 MB given back"))
-        # The name gives way, so that what is saved and what to do can be read.
-        assert "‖ digits-…2-2315 · paused, saved at step 300; p goes on" in heading()
-        assert "512 MB given back" in host.text
+        await host.happen(pilot, *a_pause(300, "; gave back 512 MB of GPU memory"))
+        # As much of the name gives way as it takes to read what is saved and what to do.
+        assert "‖ digits-cnn-1122-2315 · paused, saved at step 300; p goes on" in heading()
+        assert heading().rstrip().endswith("epoch 14/20")
+        assert "gave back 512 MB of GPU memory" in host.text
         await pilot.press("p")
         assert sent(host) == [Pause, Resume]
         assert "resuming" in heading()
@@ -294,6 +297,33 @@ def test_the_end_shows_the_results_and_the_plots_stay_reachable() -> None:
     drive(play, *some_events(460))
 
 
+def test_keys_pressed_again_and_again_after_the_end_are_told_off_once() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, an_ending())
+        await pilot.press("p", "p", "s", "v", "p", "ctrl+s")
+        assert host.told == ["the run has ended: finished"]
+
+    drive(play, *some_events(460))
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40)])
+def test_a_plot_on_the_whole_screen_leaves_the_heading(size: tuple[int, int]) -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("f")
+        await pilot.pause()
+        lines = host.text.splitlines()
+        assert "digits-cnn-1122-2315 · running" in lines[0]
+        assert "Pause" in lines[-1]
+        assert host.running.query_one(Plots).size.height == size[1] - 2
+        await host.happen(pilot, StateChanged(300, "stopping"))
+        assert "stopping" in host.text.splitlines()[0]
+        await pilot.press("f")
+        await pilot.pause()
+        assert host.running.query_one(Plots).size.height < size[1] - 2
+
+    drive(play, *some_events(), size=size)
+
+
 @pytest.mark.parametrize("key", ["p", "P", "s", "v", "e", "ctrl+s"])
 def test_after_the_end_keys_of_a_live_run_say_that_it_has_ended(key: str) -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
@@ -330,6 +360,63 @@ def test_the_screen_looks_by_itself_while_the_run_lives() -> None:
         pytest.fail("the screen did not look")
 
     drive(play, *some_events(), fps=30)
+
+
+@pytest.mark.parametrize(
+    ("key", "answers", "seen"),
+    [
+        ("p", tuple(a_pause(300)), "paused, saved at step 300"),
+        ("ctrl+s", (CheckpointSaved(300, "f.pt", 14_200, 0.1, False),), "at step 300 (14 kB)"),
+        ("v", (ValidationEnded(300, 14, 6.0, {"loss": 1.5}, 0.1, False, 0, True),), "val loss 1.5"),
+    ],
+)
+def test_an_answer_to_a_key_is_seen_long_before_the_next_look(
+    key: str, answers: tuple[Event, ...], seen: str
+) -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press(key)
+        (command,) = host.session.sent
+        name = type(command).__name__.lower()
+        host.session.push(CommandApplied(300, command.id, name, "you"), *answers)
+        for _ in range(200):
+            await pilot.pause(0.02)
+            if seen in host.text:
+                return
+        pytest.fail("the answer is not seen")
+
+    # By itself the screen would look in ten seconds.
+    drive(play, *some_events(), fps=0.1)
+
+
+def test_without_a_question_nothing_is_looked_at_before_its_time() -> None:
+    looks: list[int] = []
+
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("v")
+        (command,) = host.session.sent
+        await host.happen(pilot, CommandApplied(300, command.id, "validate", "you"))
+        await pilot.pause(0.3)
+        asked = host.session.events
+        host.session.events = lambda cursor: looks.append(cursor) or asked(cursor)  # type: ignore[func-returns-value,method-assign]
+        host.session.push(StateChanged(301, "stopping"))
+        await pilot.pause(0.5)
+        assert looks == []
+
+    drive(play, *some_events(), fps=0.1)
+
+
+def test_steps_taken_while_a_key_is_not_answered_cost_no_look() -> None:
+    looks: list[int] = []
+
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("v")
+        refresh = host.session.refresh
+        host.session.refresh = lambda: looks.append(1) or refresh()  # type: ignore[func-returns-value,method-assign]
+        host.session.push(StepsTaken(301, 14, 6.1, (0.1,), (0.1,), (0.1,), 1.0, 0.0))
+        await pilot.pause(0.5)
+        assert looks == []
+
+    drive(play, *some_events(), fps=0.1)
 
 
 def test_the_screen_looks_behind_a_dialog_too() -> None:

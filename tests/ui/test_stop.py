@@ -9,7 +9,13 @@ from textual.widgets import OptionList
 from tests.ui.host import Host, drive
 from tests.ui.runs import a_pause, an_ending, some_events
 from tui_trainer.runs.commands import Stop
-from tui_trainer.runs.events import CheckpointSaved, CommandApplied, SaveFailed, StepsTaken
+from tui_trainer.runs.events import (
+    CheckpointSaved,
+    CommandApplied,
+    SaveFailed,
+    StateChanged,
+    StepsTaken,
+)
 from tui_trainer.sessions.session import Latest
 from tui_trainer.ui.screens.run import RunScreen
 from tui_trainer.ui.screens.stop import StopDialog, costs
@@ -50,7 +56,7 @@ def test_each_key_gives_its_answer(keys: list[str], expected: list[bool]) -> Non
         await pilot.pause()
         assert host.screen is host.running
         assert stops(host) == expected
-        assert host.running.leaving is False
+        assert host.running._asking.leaving is False
 
     drive(play, *some_events())
 
@@ -91,7 +97,9 @@ def test_the_costs_stay_true_while_the_dialog_is_open() -> None:
         await host.happen(pilot, steps(340))
         assert "resume later from step 340" in host.text
         await host.happen(pilot, CheckpointSaved(340, "f.pt", 1, 0.1, False))
-        assert "nothing is lost: step 340 is saved" in host.text
+        assert "last checkpoint: step 340; the rest is lost" in host.text
+        await host.happen(pilot, *a_pause(341))
+        assert "nothing is lost: step 341 is saved" in host.text
 
     drive(play, *some_events())
 
@@ -111,6 +119,46 @@ def test_costs_are_honest_without_a_checkpoint_and_after_a_failed_save() -> None
     safety.add(SaveFailed(5, "disk full"))
     assert "the last save FAILED" in costs(latest, safety)["save"]
     assert costs(Latest(), Safety())["discard"] == "nothing is lost"
+
+
+def test_that_nothing_is_lost_is_never_said_of_a_run_that_may_have_gone_on() -> None:
+    safety = Safety(step=300, taken_s=6.0, now_s=6.0)
+    paused, running = Latest(step=300, state="paused"), Latest(step=300, state="running")
+    assert costs(paused, safety)["discard"] == "nothing is lost: step 300 is saved"
+    assert "nothing" not in costs(paused, safety, goes_on=True)["discard"]
+    assert "nothing" not in costs(running, safety)["discard"]
+    begun = Latest(step=0, state="running")
+    assert costs(begun, Safety())["discard"] == "no checkpoint yet: all is lost"
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_right_after_a_pause_the_dialog_does_not_say_that_nothing_is_lost(told: bool) -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, *a_pause(300))
+        await pilot.press("p")
+        if told:  # the run goes on, and the screen has not looked since
+            host.session.push(StateChanged(300, "running"))
+        await pilot.press("s")
+        assert asks(host)
+        assert "nothing is lost" not in host.text
+        assert "last checkpoint: step 300; the rest is lost" in host.text
+
+    drive(play, *some_events())
+
+
+def test_a_pause_that_another_ends_is_seen_by_the_open_dialog() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, *a_pause(300))
+        await pilot.press("s")
+        assert "nothing is lost" in host.text
+        host.session.push(StateChanged(300, "running"))
+        for _ in range(1000):
+            await pilot.pause(0.01)
+            if "nothing is lost" not in host.text:
+                return
+        pytest.fail("the dialog still says that nothing is lost")
+
+    drive(play, *some_events())
 
 
 def test_the_dialog_goes_away_when_the_run_ends_by_itself() -> None:

@@ -62,7 +62,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("plot.log_axis", "y", "Log", "Logarithmic or linear axis", in_footer=False),
     Action("plot.x_axis", "x", "Axis", "Step, epoch or time", in_footer=False),
     Action("plot.window", "w", "Window", "All of the run, or the newest steps", in_footer=False),
-    Action("plot.full_screen", "f", "Full", "One plot on the whole screen", in_footer=False),
+    Action("plot.full_screen", "f", "Full", "One plot on the whole screen"),
     Action("plot.crosshair", "c", "Read", "Read values with a crosshair", in_footer=False),
     Action("plot.outliers", "o", "Outliers", "Leave outliers out of the axis", in_footer=False),
     Action("panel.next", "tab", "Next plot", "Go to the next plot, then on", in_footer=False),

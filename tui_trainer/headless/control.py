@@ -64,7 +64,7 @@ def _tell(
     elif done is None:
         print(f"{word}: not applied yet after {timeout_s:g} s; it will be at the next step border")
     elif not refused:
-        print(f"{word}: applied at step {done['step']}")
+        print(f"{word}: applied at step {done['step']:,}")
     if refused:
         print(f"tui-trainer: {word}: refused: {refused}", file=sys.stderr)
         return ExitCode.BAD_INPUT

@@ -11,6 +11,7 @@ import math
 import sys
 from typing import IO, Any, Protocol
 
+from tui_trainer.config.amounts import size_text
 from tui_trainer.config.text import clean
 from tui_trainer.runs.events import (
     CheckpointSaved,
@@ -141,8 +142,8 @@ def describe(event: Event) -> list[str]:
             marks += ", on demand" if event.on_demand else ""
             return [f"step {event.step:,}: validation {metrics_text(event.metrics)}{marks}"]
         case CheckpointSaved():
-            size = event.size_bytes / 2**20
-            return [f"step {event.step:,}: checkpoint saved ({size:,.1f} MB, {clean(event.file)})"]
+            size = size_text(event.size_bytes)
+            return [f"step {event.step:,}: checkpoint saved ({size}, {clean(event.file)})"]
         case SaveFailed():
             return [f"step {event.step:,}: NOT saved: {clean(event.reason)}"]
         case Edited():

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
+from tui_trainer.config.amounts import size_text
 from tui_trainer.config.errors import CannotWrite
 
 PREFIX = ".tui-trainer-tmp-"
@@ -126,7 +127,7 @@ def cannot_write(path: Path, error: OSError, needed_bytes: int = 0) -> CannotWri
     """The error in words: which file, why, what is needed and free where the disk is full."""
     why = error.strerror or str(error)
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
-        needed = f"at least {needed_bytes / 2**20:,.1f} MB needed, " if needed_bytes else ""
+        needed = f"at least {size_text(needed_bytes)} needed, " if needed_bytes else ""
         why += f"; {needed}{_free(path)}free some space or use another --runs-dir"
     return CannotWrite(f"{path}: cannot be written: {why}")
 
@@ -137,7 +138,7 @@ def _free(path: Path) -> str:
     try:
         while not folder.exists() and folder != folder.parent:
             folder = folder.parent
-        return f"{shutil.disk_usage(folder).free / 2**20:,.1f} MB free there; "
+        return f"{size_text(shutil.disk_usage(folder).free)} free there; "
     except OSError:
         return ""
 

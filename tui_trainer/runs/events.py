@@ -40,10 +40,11 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class StateChanged(Event):
-    """The run entered a state."""
+    """The run entered a state; `freed_bytes` of the device's memory were given back for it."""
 
     state: RunState
     reason: str = ""
+    freed_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)

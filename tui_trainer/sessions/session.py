@@ -107,6 +107,11 @@ class Speed:
 class OwnSession(Session, Protocol):
     """A run whose thread is one of this process."""
 
+    @property
+    def exit_code(self) -> int:
+        """The exit status that its end stands for; a failure's, where its thread just died."""
+        ...
+
     def join(self) -> None:
         """Wait until the thread has ended."""
         ...

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from tui_trainer.config.amounts import size_text
 from tui_trainer.config.errors import TrainerError
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Notice, RunEnded, StateChanged, StepsTaken, to_dict
@@ -90,6 +91,8 @@ class Watcher:
         events, self._cursor = self._session.events(self._cursor)
         for event in events:
             fold(self._latest, event)
+            if isinstance(event, StateChanged) and event.freed_bytes:
+                self._tell_what_stays(event.step)
         self._unwritten += [to_dict(e) for e in events if not isinstance(e, StepsTaken)]
         try:
             self._lock.renew()
@@ -105,6 +108,15 @@ class Watcher:
         if last:
             self._write_status()
         return any(isinstance(event, StateChanged | RunEnded) for event in events)
+
+    def _tell_what_stays(self, step: int) -> None:
+        """Say what of the GPU's memory a run still has after giving back what it could."""
+        with contextlib.suppress(OSError, psutil.Error):
+            self._session.usage = usage = self._meter.read()
+            if usage.gpu is not None and usage.gpu.own_bytes:
+                kept = size_text(usage.gpu.own_bytes)
+                text = f"{kept} of GPU memory stay with the CUDA context until the run ends"
+                self._session.emit(Notice(step, text))
 
     def _write_status(self) -> None:
         latest = self._latest

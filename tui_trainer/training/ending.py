@@ -87,11 +87,11 @@ def stopped(t: Context, stop: Stop) -> Outcome:
     report(t)
     saved = stop.save and save_and_wait(t)
     if stop.save and not saved:
-        raise CannotWrite(f"stopped, but step {t.progress.step} is NOT saved: {t.failure}")
+        raise CannotWrite(f"stopped, but step {t.progress.step:,} is NOT saved: {t.failure}")
     # A resume sets this line aside and writes it again, perhaps joined by a validation.
     release_line(t)
     settle(t, t.writer.drain())
-    how = f"saved at step {t.progress.step}" if saved else "not saved, as asked"
+    how = f"saved at step {t.progress.step:,}" if saved else "not saved, as asked"
     return outcome(t, "stopped", f"stopped by {stop.origin}, {how}", _code(stop))
 
 
@@ -100,15 +100,20 @@ def diverged(t: Context, fault: Diverged) -> Outcome | None:
     t.emit(NonFinite(fault.step, fault.epoch, fault.what, fault.rows))
     publish_best(t)
     good = read_manifests(t.run.checkpoints)
-    last = f"the last good checkpoint is of step {good[-1].step}" if good else "no checkpoint yet"
+    last = f"the last good checkpoint is of step {good[-1].step:,}" if good else "no checkpoint yet"
     reason = (
-        f"{fault.what} at step {fault.step} (epoch {fault.epoch}); {last}; "
+        f"{fault.what} at step {fault.step:,} (epoch {fault.epoch:,}); {last}; "
         "lower optimizer.lr or set training.grad_clip_norm"
     )
-    if t.experiment.training.on_nonfinite == "pause" and good and not t.control.stop_asked:
-        t.watch.pause()
-        change_state(t, "paused", f"{reason}; resume goes back to step {good[-1].step}")
-        return None
+    if t.experiment.training.on_nonfinite == "pause" and not t.control.stop_asked:
+        if good:
+            t.watch.pause()
+            change_state(t, "paused", f"{reason}; resume goes back to step {good[-1].step:,}")
+            return None
+        reason += (
+            "; it could not pause, as training.on_nonfinite asks: there is no good checkpoint to "
+            "go back to; with checkpoint.every_steps there is one sooner"
+        )
     return outcome(t, "failed", reason, ExitCode.FAILED)
 
 

@@ -10,6 +10,7 @@ import time
 from functools import partial
 from typing import NamedTuple
 
+from tui_trainer.config.amounts import counted
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.runs.atomic import Files
 from tui_trainer.runs.control import Control
@@ -118,7 +119,7 @@ def limit_reached(experiment: Experiment, progress: Progress, elapsed_s: float) 
     training, stopping = experiment.training, experiment.early_stopping
     best = progress.best
     if stopping.patience is not None and progress.stale >= stopping.patience:
-        reason = f"no improvement in {progress.stale} validations"
+        reason = f"no improvement in {counted(progress.stale, 'validation')}"
         return Limit(reason, "early_stopping.patience")
     if (
         stopping.threshold is not None
@@ -129,9 +130,13 @@ def limit_reached(experiment: Experiment, progress: Progress, elapsed_s: float) 
     ):
         return Limit(f"{best.metric} reached {stopping.threshold:g}", "early_stopping.threshold")
     if training.epochs is not None and progress.epoch >= training.epochs:
-        return Limit(f"{training.epochs} epochs are done", "training.epochs")
+        return Limit(_done(training.epochs, "epoch"), "training.epochs")
     if training.max_steps is not None and progress.step >= training.max_steps:
-        return Limit(f"{training.max_steps} steps are done", "training.max_steps")
+        return Limit(_done(training.max_steps, "step"), "training.max_steps")
     if training.max_seconds is not None and elapsed_s >= training.max_seconds:
         return Limit(f"{training.max_seconds:g} s are over", "training.max_seconds")
     return None
+
+
+def _done(count: int, noun: str) -> str:
+    return f"{counted(count, noun)} {'is' if count == 1 else 'are'} done"

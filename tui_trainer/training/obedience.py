@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 
+from tui_trainer.config.amounts import size_text
 from tui_trainer.config.errors import BadInput, CannotWrite
 from tui_trainer.config.live import edited
 from tui_trainer.config.schedules import needs_horizon
@@ -127,7 +128,7 @@ def _enforce(t: Context, edit: Edit) -> None:
         after = t.lr()
         if not math.isclose(before, after):
             t.note(
-                f"the schedule now ends at step {t.horizon}: the next learning rate is "
+                f"the schedule now ends at step {t.horizon:,}: the next learning rate is "
                 f"{after:.4g} in the place of {before:.4g}"
             )
 
@@ -138,10 +139,14 @@ def _pause(t: Context, command: Pause, *, validating: bool) -> None:
     saved = save_and_wait(t)
     t.watch.pause()
     freed = t.state.offload() if command.offload else 0
-    told = f"saved at step {t.progress.step}" if saved else f"NOT saved: {t.failure}"
+    told = f"saved at step {t.progress.step:,}" if saved else f"NOT saved: {t.failure}"
     if command.offload:
-        told += f"; {freed / 2**20:,.0f} MB given back"
-    change_state(t, "paused", told)
+        told += (
+            f"; gave back {size_text(freed)} of GPU memory"
+            if freed
+            else "; no memory of a GPU to give back"
+        )
+    change_state(t, "paused", told, freed_bytes=freed)
     while t.stop is None:
         waiting = t.control.take()
         if waiting is None:

@@ -24,7 +24,7 @@ class Diverged(Exception):
     """A loss or gradient was not finite at a step that was already taken."""
 
     def __init__(self, step: int, epoch: int, what: str, rows: tuple[int, ...]) -> None:
-        super().__init__(f"{what} at step {step}")
+        super().__init__(f"{what} at step {step:,}")
         self.step = step
         self.epoch = epoch
         self.what = what

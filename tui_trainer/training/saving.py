@@ -149,8 +149,8 @@ def origin(t: Context) -> dict[str, Any]:
     }
 
 
-def change_state(t: Context, state: Any, reason: str = "") -> None:
-    """Enter a state and tell of it."""
+def change_state(t: Context, state: Any, reason: str = "", *, freed_bytes: int = 0) -> None:
+    """Enter a state and tell of it, and of the device's memory that was given back for it."""
     if t.state_name != state:
         t.state_name = state
-        t.emit(StateChanged(t.progress.step, state, reason))
+        t.emit(StateChanged(t.progress.step, state, reason, freed_bytes))

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from tui_trainer.config.preferences import Preferences
     from tui_trainer.sessions.session import Session
     from tui_trainer.ui.screens.compose import ComposeScreen
+    from tui_trainer.ui.screens.ending import Ending
     from tui_trainer.ui.screens.run import RunScreen
     from tui_trainer.ui.services import Opening, Services
 
@@ -145,14 +146,14 @@ class TrainerApp(App[int]):
         self._leaves_with_run = False
         self._show(self.services.launch(message.experiment, message.name))
 
-    def on_run_screen_again(self, message: RunScreen.Again) -> None:
+    def on_ending_again(self, message: Ending.Again) -> None:
         self._leaves_with_run = False
         self._show(self.services.launch(message.experiment, ""))
 
-    def on_run_screen_resume(self, message: RunScreen.Resume) -> None:
+    def on_ending_resume(self, message: Ending.Resume) -> None:
         self._show(self.services.resume(Path(message.run_dir), message.overrides))
 
-    async def on_run_screen_compose(self, message: RunScreen.Compose) -> None:
+    async def on_ending_compose(self, message: Ending.Compose) -> None:
         from tui_trainer.config.draft import Draft
 
         self._drop_run_screen()

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any
 from tui_trainer.config.errors import ExitCode
 from tui_trainer.config.text import clean
 from tui_trainer.runs.commands import Command, Stop
-from tui_trainer.runs.events import RunEnded
 from tui_trainer.sessions.signals import SignalDesk, leave_at_once
 from tui_trainer.ui.terminal import Terminal
 
@@ -68,7 +67,7 @@ class Live:
         """The exit status: of the run, or of the signal that came where none lived."""
         if self.stopped_by is not None and not self._reached_run:
             return 128 + self.stopped_by
-        return ExitCode.OK if self.session is None else _exit_code(self.session)
+        return ExitCode.OK if self.session is None else self.session.exit_code
 
 
 class Steward(threading.Thread):
@@ -203,13 +202,6 @@ def _status(live: Live, result: object, *, failed: bool, hung_up: bool) -> int:
     if hung_up:
         return HANG_UP_CODE
     return result if isinstance(result, int) else live.exit_code
-
-
-def _exit_code(session: OwnSession) -> int:
-    """What the last event of a run says; there is none where the thread died of an exit."""
-    events, _ = session.events(0)
-    ended = [event for event in events if isinstance(event, RunEnded)]
-    return ended[-1].exit_code if ended else ExitCode.FAILED
 
 
 def _see_out(run: OwnSession) -> None:

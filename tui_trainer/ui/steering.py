@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from tui_trainer.runs.commands import Command, Pause, Resume, Save, Set, Stop, Validate
+from tui_trainer.runs.events import CommandApplied, Event
 from tui_trainer.sessions.session import Session
 from tui_trainer.ui.screens.stop import Answer
 from tui_trainer.ui.widgets.log import value_text
@@ -21,6 +22,22 @@ class Steering:
         self._session = session
         self._standing = standing
         self._asked = asked
+        self._unanswered: set[str] = set()
+
+    def add(self, event: Event) -> None:
+        """Take the run's answer to a command."""
+        if isinstance(event, CommandApplied):
+            self._unanswered.discard(event.id)
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether the run has yet to say what became of a command that was sent from here."""
+        return bool(self._unanswered or self._standing.wish)
+
+    @property
+    def is_resuming(self) -> bool:
+        """Whether the run was asked to go on, and has not said that it does."""
+        return self._standing.wish == "resuming"
 
     @property
     def is_pausing(self) -> bool:
@@ -65,5 +82,6 @@ class Steering:
         self._send(Stop(save=answer == "save"), said)
 
     def _send(self, command: Command, said: str) -> None:
+        self._unanswered.add(command.id)
         self._session.send(command)
         self._asked(said)

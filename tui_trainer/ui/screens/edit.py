@@ -7,7 +7,7 @@ in force is what the run has said is in force.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 from textual import on
 from textual.app import ComposeResult
@@ -38,6 +38,8 @@ _FIRST = (
     "training.validate_every_steps",
     "early_stopping.patience",
 )
+MOST_EXACT = 2**53
+"""Up to here a float says every whole number."""
 _SHORTER = {
     "Input should be": "should be",
     "greater than or equal to": "at least",
@@ -64,7 +66,7 @@ def field_text(value: Any) -> str:
 def checked(experiment: Experiment, key: str, text: str) -> tuple[Any, str]:
     """The value that a text stands for, and what is wrong with it."""
     try:
-        value = parse_value(text) if text.strip() else None
+        value = _fit(experiment, key, parse_value(text) if text.strip() else None)
         return edited(experiment, key, value).get(key), ""
     except TrainerError as error:
         # The key and the text stand beside it already.
@@ -72,6 +74,15 @@ def checked(experiment: Experiment, key: str, text: str) -> tuple[Any, str]:
         for theirs, ours in _SHORTER.items():
             reason = reason.replace(theirs, ours)
         return None, clean(reason, 120)
+
+
+def _fit(experiment: Experiment, key: str, value: Any) -> Any:
+    """The value as typed; of a whole number like `1e3` an int where the setting wants one."""
+    section, _, name = key.partition(".")
+    info = type(getattr(experiment, section)).model_fields[name]
+    wants_int = int in (info.annotation, *get_args(info.annotation))
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) <= MOST_EXACT
+    return int(value) if wants_int and is_whole else value
 
 
 class Setting(Horizontal):

@@ -1,16 +1,14 @@
 """`Ending`: how a run ended, what it is worth beside the baselines, and what can be done next.
 
-Layer: ui, a part of the run screen. A number alone says little: each stands beside what no
-training would have given.
+Layer: ui, a part of the run screen. What comes after a run is asked for here, and done by the app.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from itertools import zip_longest
+from collections.abc import Sequence
 from typing import ClassVar
 
-from rich.cells import cell_len
+from textual import events
 from textual.app import ComposeResult
 from textual.binding import BindingType
 from textual.containers import VerticalScroll
@@ -18,107 +16,16 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from tui_trainer.config.metrics import METRICS
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.overrides import Override
 from tui_trainer.config.text import clean
 from tui_trainer.headless.printer import duration
 from tui_trainer.runs.events import RunEnded
 from tui_trainer.sessions.session import Latest
 from tui_trainer.ui.bindings import bindings_of
-from tui_trainer.ui.widgets.heading import cut_end
+from tui_trainer.ui.screens.results import aligned, confusion_lines, results_table
+from tui_trainer.ui.screens.resume import ResumeDialog
 from tui_trainer.ui.widgets.numbers import Safety, metric
-
-MOST_CLASSES = 40
-"""With more of them the most frequent confusions are listed instead of a table."""
-MOST_CONFUSIONS = 20
-_WIDEST_LABEL = 12
-
-
-def verdict(name: str, value: float, baselines: Sequence[float]) -> str:
-    """Whether a metric is better than what no training gives."""
-    if not baselines:
-        return ""
-    higher = name in METRICS and METRICS[name].higher_is_better
-    if value == (best := max(baselines) if higher else min(baselines)):
-        return "equal to the best"
-    return "better than all" if (value > best) == higher else "WORSE than one"
-
-
-def results_table(
-    test: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]]
-) -> list[list[str]]:
-    """Rows of cells: the header, then each metric with this run's value and the baselines'."""
-    names = list(baselines)
-    rows = [["test split", "this run", *(clean(name).replace("_", " ") for name in names), ""]]
-    for key, value in test.items():
-        others = [baselines[name][key] for name in names if key in baselines[name]]
-        cells = [metric(key, baselines[name].get(key)).strip() for name in names]
-        label, own = clean(key, 20), metric(key, value).strip()
-        rows.append([label, own, *cells, verdict(key, value, others)])
-    return rows
-
-
-def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as lines: the first and the last column to the left, the others to the right."""
-    widths = [max(map(cell_len, column)) for column in zip_longest(*rows, fillvalue="")]
-    lines = []
-    for row in rows:
-        cells = [
-            _padded(cell, width, right=0 < index < len(widths) - 1)
-            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return lines
-
-
-def confusion_lines(table: Sequence[Sequence[int]], classes: Sequence[str]) -> list[Content]:
-    """Counts by true class (rows) and predicted class (columns); errors stand in brackets."""
-    names = [clean(name, 40) for name in classes]
-    names += [str(index) for index in range(len(names), len(table))]
-    if len(table) > MOST_CLASSES:
-        return _confusions(table, names)
-    short = [cut_end(name, _WIDEST_LABEL) for name in names]
-    left = max([*map(cell_len, short), 4])
-    digits = max(len(str(count)) for row in table for count in row)
-    width = max(digits + 2, min(max(map(cell_len, short)), 6))
-    heads = " ".join(_padded(cut_end(name, width), width, right=True) for name in names)
-    lines = [
-        Content("Confusion: rows are the true class, columns the predicted one, [n] is wrong"),
-        Content.styled(f"{' ' * left}  {heads}", "$foreground-muted"),
-    ]
-    for index, row in enumerate(table):
-        cells = [_count(count, width, wrong=index != at) for at, count in enumerate(row)]
-        label = Content.styled(_padded(short[index], left), "$foreground-muted")
-        lines.append(Content.assemble(label, "  ", Content(" ").join(cells)))
-    return lines
-
-
-def _count(count: int, width: int, *, wrong: bool) -> Content:
-    if not count:
-        return Content.styled("· ".rjust(width), "$foreground-muted")
-    if wrong:
-        return Content.styled(f"[{count}]".rjust(width), "bold $text-error")
-    return Content(f"{count} ".rjust(width))
-
-
-def _confusions(table: Sequence[Sequence[int]], names: Sequence[str]) -> list[Content]:
-    """The pairs that were confused most often."""
-    pairs = [
-        (count, true, guess)
-        for true, row in enumerate(table)
-        for guess, count in enumerate(row)
-        if count and guess != true
-    ]
-    pairs.sort(key=lambda pair: -pair[0])
-    wrong, total = sum(pair[0] for pair in pairs), sum(map(sum, table))
-    lines = [Content(f"Confusion: {wrong:,} of {total:,} wrong; the most frequent of them:")]
-    for count, true, guess in pairs[:MOST_CONFUSIONS]:
-        lines.append(Content(f"  {count:>6,}  {names[true]} taken for {names[guess]}"))
-    return lines
-
-
-def _padded(text: str, width: int, *, right: bool = False) -> str:
-    space = " " * max(width - cell_len(text), 0)
-    return space + text if right else text + space
 
 
 def story(ending: RunEnded, latest: Latest, safety: Safety) -> list[Content]:
@@ -158,7 +65,8 @@ def _saved(ending: RunEnded, latest: Latest, safety: Safety) -> str:
     if safety.step is None:
         return "no checkpoint: there is nothing to go on from"
     behind = safety.steps_beyond(ending.step)
-    lost = f"; the {behind:,} steps after it are lost" if behind else ""
+    steps = "the step after it is" if behind == 1 else f"the {behind:,} steps after it are"
+    lost = f"; {steps} lost" if behind else ""
     failure = f"; the last save FAILED: {clean(latest.save_failure)}" if safety.failed else ""
     return f"checkpoint of step {safety.step:,}{lost}{failure}"
 
@@ -188,7 +96,10 @@ def next_steps(ending: RunEnded, safety: Safety) -> Content:
 
 
 class Ending(VerticalScroll, can_focus=True):
-    """The panel that takes the place of the plots when the run has ended."""
+    """The panel that takes the place of the plots when the run has ended.
+
+    What comes next is asked of the app, and asked once: a second key must not start a second run.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("ending")]
     DEFAULT_CSS = """
@@ -201,23 +112,54 @@ class Ending(VerticalScroll, can_focus=True):
     """
 
     class Resume(Message):
-        """More of this run is wanted."""
+        """The run in a directory is to go on, with these settings changed."""
+
+        def __init__(self, run_dir: str, overrides: Sequence[Override]) -> None:
+            super().__init__()
+            self.run_dir = run_dir
+            self.overrides = tuple(overrides)
 
     class Again(Message):
-        """The same experiment is wanted as a new run."""
+        """The experiment is to be run once more."""
+
+        def __init__(self, experiment: Experiment) -> None:
+            super().__init__()
+            self.experiment = experiment
 
     class Compose(Message):
-        """The experiment is to be changed."""
+        """The experiment is to be changed and run."""
+
+        def __init__(self, experiment: Experiment) -> None:
+            super().__init__()
+            self.experiment = experiment
 
     class Plots(Message):
         """The plots are to be seen."""
+
+    class Refused(Message):
+        """A key was pressed for what cannot be done; `why` is to be told."""
+
+        def __init__(self, why: str) -> None:
+            super().__init__()
+            self.why = why
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._latest = Latest()
+        self._experiment: Experiment | None = None
+        self._can_resume = False
+        self._handed_over = False
 
     def compose(self) -> ComposeResult:
         for part in ("story", "results", "next", "confusion"):
             yield Static("", markup=False, id=part)
 
-    def tell(self, ending: RunEnded, latest: Latest, safety: Safety) -> None:
-        """Show how the run ended."""
+    def tell(
+        self, ending: RunEnded, latest: Latest, safety: Safety, experiment: Experiment | None
+    ) -> None:
+        """Show how the run ended, and take what can be gone on with."""
+        self._latest, self._experiment = latest, experiment
+        self._can_resume = bool(experiment and latest.run_dir and safety.step is not None)
         table = ending.confusion or ()
         matrix = confusion_lines(table, ending.classes) if table else []
         for part, lines in (
@@ -229,15 +171,42 @@ class Ending(VerticalScroll, can_focus=True):
             static = self.query_one(f"#{part}", Static)
             static.update(Content("\n").join(lines))
             static.display = bool(lines)
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only what can be done is offered."""
+        if action in ("again", "compose_from"):
+            return self._experiment is not None
+        return action != "resume" or self._can_resume
+
+    def on_key(self, event: events.Key) -> None:
+        """Say why the key that trains on does nothing."""
+        bound = self._bindings.key_to_bindings.get(event.key, [])
+        if not self._can_resume and any(binding.action == "resume" for binding in bound):
+            event.stop()
+            self.post_message(self.Refused("there is no checkpoint to go on from"))
 
     def action_resume(self) -> None:
-        self.post_message(self.Resume())
+        """Ask how much longer it is to be trained."""
+        if self._experiment is not None:
+            self.app.push_screen(ResumeDialog(self._experiment, self._latest), self._resume)
+
+    def _resume(self, overrides: tuple[Override, ...] | None) -> None:
+        if overrides is not None:
+            self._hand_over(self.Resume(self._latest.run_dir, overrides))
 
     def action_again(self) -> None:
-        self.post_message(self.Again())
+        if self._experiment is not None:
+            self._hand_over(self.Again(self._experiment))
 
     def action_compose_from(self) -> None:
-        self.post_message(self.Compose())
+        if self._experiment is not None:
+            self._hand_over(self.Compose(self._experiment))
 
     def action_plots(self) -> None:
         self.post_message(self.Plots())
+
+    def _hand_over(self, message: Message) -> None:
+        if not self._handed_over:
+            self._handed_over = True
+            self.post_message(message)

@@ -30,6 +30,22 @@ _ASKS = {
 }
 
 
+def so_far(key: str, experiment: Experiment, latest: Latest) -> str:
+    """The limit and how much of it is used up: `limit now 600, 281 done`."""
+    now = experiment.get(key)
+    match key:
+        case "training.epochs":
+            done = f"epoch {latest.epoch:,} reached" if latest.epoch else "none begun"
+        case "training.max_steps":
+            done = f"{latest.step:,} done"
+        case "training.max_seconds":
+            done = f"{latest.elapsed_s:,.1f} s done"
+        case _:
+            done = f"{latest.stale:,} in a row"
+    limit = f"{now:,}" if isinstance(now, int) else f"{now:g}" if now is not None else "none"
+    return f"limit now {limit}, {done}"
+
+
 def limit_of(experiment: Experiment, latest: Latest) -> str:
     """The limit that ended this run, or ends it first: the key of its setting."""
     training, patience = experiment.training, experiment.early_stopping.patience
@@ -52,7 +68,7 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
     DEFAULT_CSS = """
     ResumeDialog { align: center middle; }
     ResumeDialog > VerticalScroll {
-        width: 60; max-width: 100%; height: auto; max-height: 100%;
+        width: 76; max-width: 100%; height: auto; max-height: 100%;
         border: round $primary; border-title-color: $text; border-subtitle-color: $foreground-muted;
         background: $surface; padding: 0 1;
     }
@@ -65,14 +81,14 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
         self._experiment = experiment
         self._key = limit_of(experiment, latest)
         self._old = experiment.get(self._key)
-        self._step = latest.step
+        self._so_far = so_far(self._key, experiment, latest)
         self._reached = latest.state == "finished"
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False) as box:
             box.border_title = Content("Train on")
             box.border_subtitle = Content("Enter resume   esc back")
-            yield Static(f"{self._key}: {_ASKS[self._key]}; so far {self._old}", markup=False)
+            yield Static(f"{self._key}: {_ASKS[self._key]}; {self._so_far}", markup=False)
             new = self._old * 2 if self._reached else self._old
             yield Input(field_text(new), compact=True)
             yield Static("", markup=False, id="wrong")

@@ -15,25 +15,22 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
-from textual.widgets import Footer
 
-from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.keys import actions_of
-from tui_trainer.config.overrides import Override
 from tui_trainer.config.text import clean
 from tui_trainer.runs.events import CommandApplied, Event, RunEnded
 from tui_trainer.sessions.session import Session
-from tui_trainer.sessions.usage import Usage
 from tui_trainer.ui.bindings import bindings_of
+from tui_trainer.ui.looking import Looking
 from tui_trainer.ui.pace import Pace
-from tui_trainer.ui.screens.edit import EditDialog
+from tui_trainer.ui.screens.asking import Asking
 from tui_trainer.ui.screens.ending import Ending
-from tui_trainer.ui.screens.resume import ResumeDialog
-from tui_trainer.ui.screens.stop import Answer, StopDialog
 from tui_trainer.ui.services import Services
 from tui_trainer.ui.steering import Steering
 from tui_trainer.ui.widgets.heading import Heading
+from tui_trainer.ui.widgets.key_line import KeyLine
 from tui_trainer.ui.widgets.log import Entry, Level, Log, digest
 from tui_trainer.ui.widgets.numbers import Numbers, Safety
 from tui_trainer.ui.widgets.plots import Plots
@@ -46,6 +43,9 @@ _PLOT_KEYS = [
     Binding(it.keys, f"plot('{it.name}')", it.label, show=False, tooltip=it.text, id=it.id)
     for it in actions_of("plot")
 ]
+DISPENSABLE = ("app.palette", "run.validate", "app.quit", "run.save")
+"""What the keys line says only where there is room; all of it is in the help and in the palette."""
+TOAST_S = 5.0
 _OF_A_LIVE_RUN = frozenset({"pause", "offload", "stop", "save", "validate", "edit"})
 
 
@@ -60,6 +60,8 @@ class RunScreen(Screen[None]):
     VERTICAL_BREAKPOINTS = HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("run"), *_PLOT_KEYS]
     CSS_PATH = "run.tcss"
+    # One glance at the heading is wanted beside a plot on the whole screen too.
+    ALLOW_IN_MAXIMIZED_VIEW = "Heading, KeyLine"
 
     class Leave(Message):
         """The run was stopped in order to leave, and has ended."""
@@ -71,42 +73,19 @@ class RunScreen(Screen[None]):
             super().__init__()
             self.reason = reason
 
-    class Resume(Message):
-        """The run in a directory is to go on, with these settings changed."""
-
-        def __init__(self, run_dir: str, overrides: Sequence[Override]) -> None:
-            super().__init__()
-            self.run_dir = run_dir
-            self.overrides = tuple(overrides)
-
-    class Again(Message):
-        """The experiment is to be run once more."""
-
-        def __init__(self, experiment: Experiment) -> None:
-            super().__init__()
-            self.experiment = experiment
-
-    class Compose(Message):
-        """The experiment is to be changed and run."""
-
-        def __init__(self, experiment: Experiment) -> None:
-            super().__init__()
-            self.experiment = experiment
-
     def __init__(self, session: Session, services: Services) -> None:
         super().__init__()
-        self.leaving = False
-        """Whether to leave as soon as the run has ended."""
         self._session = session
         self._preferences = services.preferences
-        self._pace = Pace(services.preferences.fps)
-        self._cursor = 0
-        self._usage: Usage | None = None
+        pace = Pace(services.preferences.fps)
+        self._looking = Looking(session, pace, self._show_news, self._awaits_answer)
         self._safety = Safety()
         self._standing = Standing(plain=plain_terminal(services.preferences))
         self._steering = Steering(session, self._standing, self._asked)
+        self._asking = Asking(self, session, self._steering, self._safety, self._tell)
         self._over = False
-        self._handed_over = False
+        self._toasts: set[str] = set()
+        """What notifications say that can still be seen."""
 
     def compose(self) -> ComposeResult:
         plain = self._standing.plain
@@ -118,31 +97,19 @@ class RunScreen(Screen[None]):
             yield Numbers(in_column=True, id="column")
         yield Numbers(in_column=False, id="lines")
         yield Log(plain=plain)
-        yield Footer(show_command_palette=False)
+        yield KeyLine(DISPENSABLE)
 
     def on_mount(self) -> None:
         self.query_one(Plots).focus()
         self._show()
-        self._tick()
+        self._looking.begin(self)
 
-    def _tick(self) -> None:
-        self._pace.begin()
-        self._look()
-        if not self._over:
-            self.set_timer(self._pace.settle_s, self._rest)
-
-    def _rest(self) -> None:
-        self.set_timer(self._pace.rest_s(), self._tick)
-
-    def _look(self) -> None:
-        fresh = self._session.refresh()
+    def _show_news(self, new: Sequence[Event] | None) -> None:
         self._safety.begin(self._session.latest)
-        new, self._cursor = self._session.events(self._cursor)
-        if not fresh and not new and self._session.usage == self._usage:
+        if new is None:
             # Of the small plots one is drawn at each look, so some may be behind.
             self.query_one(Plots).look(self._session.history)
             return
-        self._usage = self._session.usage
         for event in new:
             self._take(event)
         self.query_one(Log).add(digest(new))
@@ -151,14 +118,16 @@ class RunScreen(Screen[None]):
         if ending is not None and not self._over:
             self._end(ending)
 
+    def _awaits_answer(self) -> bool:
+        return self._steering.awaits_answer or bool(self._asking.dialogs)
+
     def _take(self, event: Event) -> None:
         self._safety.add(event)
         self._standing.add(event)
+        self._steering.add(event)
         if isinstance(event, CommandApplied) and event.refused and event.origin == "you":
             self._tell(f"{event.command}: {clean(event.refused)}", warn=True)
-            for dialog in self._dialogs:
-                if isinstance(dialog, EditDialog):
-                    dialog.refuse(event.id, event.refused)
+            self._asking.refuse(event)
 
     def _show(self) -> None:
         """Bring every part up to date; each paints only when it differs from what it shows."""
@@ -169,21 +138,16 @@ class RunScreen(Screen[None]):
         for numbers in self.query(Numbers):
             numbers.look(latest, usage, experiment, self._safety)
         self.query_one(Plots).look(session.history, whole=latest.ended)
-        for dialog in self._dialogs:
-            dialog.look(latest, experiment)
-
-    @property
-    def _dialogs(self) -> list[StopDialog | EditDialog]:
-        return [it for it in self.app.screen_stack if isinstance(it, StopDialog | EditDialog)]
+        self._asking.look()
 
     def _end(self, ending: RunEnded) -> None:
         self._over = True
         latest = self._session.latest
-        if self.leaving:
+        if self._asking.leaving:
             self.post_message(self.Leave())
         elif ending.state == "failed" and not latest.run:
             self.post_message(self.NeverStarted(ending.reason))
-        self.query_one(Ending).tell(ending, latest, self._safety)
+        self.query_one(Ending).tell(ending, latest, self._safety, self._session.experiment)
         self._show_result(True)
         self.refresh_bindings()
 
@@ -197,7 +161,12 @@ class RunScreen(Screen[None]):
         self.query_one(Log).say(text, level)
 
     def _tell(self, text: str, *, warn: bool = False) -> None:
-        self.notify(text, severity="warning" if warn else "information", markup=False, timeout=5)
+        """Notify, unless just that can be read already."""
+        if text not in self._toasts:
+            self._toasts.add(text)
+            self.set_timer(TOAST_S, partial(self._toasts.discard, text))
+            severity: SeverityLevel = "warning" if warn else "information"
+            self.notify(text, severity=severity, markup=False, timeout=TOAST_S)
 
     def _show_heading(self) -> None:
         latest, key = self._session.latest, "p"
@@ -205,9 +174,10 @@ class RunScreen(Screen[None]):
             # A user's keymap may have moved it.
             bound = self.active_bindings.items()
             key = next((it for it, active in bound if active.binding.id == "run.pause"), key)
-        narrow = self.has_class("-narrow")
-        texts = self._standing.texts(latest, self._session.experiment, pause_key=key, narrow=narrow)
-        self.query_one(Heading).show(*texts)
+        heading = self.query_one(Heading)
+        width = heading.content_size.width
+        texts = self._standing.texts(latest, self._session.experiment, width, pause_key=key)
+        heading.show(*texts)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._show_heading)
@@ -227,6 +197,7 @@ class RunScreen(Screen[None]):
         """Say at once what is on its way."""
         self.query_one(Log).add([Entry(f"{what}: asked for")])
         self._show()
+        self._looking.hurry()
 
     def action_pause(self) -> None:
         self._steering.pause_or_resume()
@@ -241,56 +212,26 @@ class RunScreen(Screen[None]):
         self._steering.validate()
 
     def action_edit(self) -> None:
-        if (experiment := self._session.experiment) is None:
-            self._tell("the run has not started yet")
-        else:
-            self.app.push_screen(EditDialog(experiment, self._steering.set))
+        self._asking.edit()
+        self._looking.hurry()
 
     def action_stop(self) -> None:
         self.ask_to_stop(then_leave=False)
 
     def ask_to_stop(self, then_leave: bool) -> None:
         """Ask how to stop; with `then_leave`, `Leave` is posted once the run has ended."""
-        latest = self._session.latest
-        if latest.ended:
-            if then_leave:
-                self.post_message(self.Leave())
-        elif self._steering.is_stopping:
-            self.leaving |= then_leave
-            self._tell("it is stopping already" + (", and leaves then" if then_leave else ""))
-        elif not any(isinstance(dialog, StopDialog) for dialog in self._dialogs):
-            dialog = StopDialog(latest, self._safety, then_leave=then_leave)
-            self.app.push_screen(dialog, partial(self._stop, then_leave=then_leave))
+        if not self._over:
+            # What is asked, and what it would cost, is to be of now.
+            self._looking.look()
+        if not self._session.latest.ended:
+            self._asking.stop(then_leave=then_leave)
+            self._looking.hurry()
+        elif then_leave:
+            self.post_message(self.Leave())
 
-    def _stop(self, answer: Answer | None, *, then_leave: bool) -> None:
-        if answer in ("save", "discard") and not self._session.latest.ended:
-            self.leaving = then_leave
-            self._steering.stop(answer)
-
-    @on(Ending.Resume)
-    def _ask_how_long(self) -> None:
-        experiment, latest = self._session.experiment, self._session.latest
-        if experiment is None or not latest.run_dir or self._safety.step is None:
-            self._tell("there is no checkpoint to go on from", warn=True)
-        else:
-            self.app.push_screen(ResumeDialog(experiment, latest), self._resume)
-
-    def _resume(self, overrides: tuple[Override, ...] | None) -> None:
-        if overrides is not None:
-            self._hand_over(self.Resume(self._session.latest.run_dir, overrides))
-
-    @on(Ending.Again)
-    @on(Ending.Compose)
-    def _take_experiment(self, message: Ending.Again | Ending.Compose) -> None:
-        wanted = self.Again if isinstance(message, Ending.Again) else self.Compose
-        if (experiment := self._session.experiment) is not None:
-            self._hand_over(wanted(experiment))
-
-    def _hand_over(self, message: Message) -> None:
-        """Ask for what comes after this screen, once: a second key must not start a second run."""
-        if not self._handed_over:
-            self._handed_over = True
-            self.post_message(message)
+    @on(Ending.Refused)
+    def _say_why(self, message: Ending.Refused) -> None:
+        self._tell(message.why, warn=True)
 
     @on(Ending.Plots)
     def action_back(self) -> None:

@@ -16,11 +16,12 @@ from textual.screen import ModalScreen
 from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
+from tui_trainer.config.amounts import counted
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.text import clean
 from tui_trainer.headless.printer import duration
 from tui_trainer.sessions.session import Latest
-from tui_trainer.ui.widgets.numbers import Safety, steps_text
+from tui_trainer.ui.widgets.numbers import Safety
 
 Answer = Literal["save", "discard", "keep"]
 _KEYS: dict[Answer, str] = {"save": "s", "discard": "k", "keep": "esc"}
@@ -31,26 +32,33 @@ _LABELS: dict[Answer, str] = {
 }
 
 
-def costs(latest: Latest, safety: Safety) -> dict[Answer, str]:
-    """What each answer means for the work done so far."""
+def costs(latest: Latest, safety: Safety, *, goes_on: bool = False) -> dict[Answer, str]:
+    """What each answer means for the work done so far.
+
+    That nothing would be lost is said of a run that rests alone: one that trains has taken steps
+    that are not told yet.
+    """
     beyond = safety.steps_beyond(latest.step)
-    lost = f"{steps_text(beyond)}, {duration(safety.age_s)}"
-    if latest.step == 0 and safety.step is None:
+    lost = f"{counted(beyond, 'step')}, {duration(safety.age_s)}" if beyond else ""
+    if latest.state == "starting" and not latest.step and safety.step is None:
         return {"save": "nothing is trained yet", "discard": "nothing is lost", "keep": ""}
     if safety.step is None:
-        discard = f"no checkpoint yet: all is lost ({lost})"
-    elif beyond:
-        discard = f"last checkpoint: step {safety.step:,}; {lost} lost"
-    else:
+        discard = f"no checkpoint yet: all is lost{f' ({lost})' if lost else ''}"
+    elif safety.has_all(latest) and not goes_on:
         discard = f"nothing is lost: step {safety.step:,} is saved"
-    save = f"resume later from step {latest.step:,}"
+    else:
+        discard = f"last checkpoint: step {safety.step:,}; {lost or 'the rest is'} lost"
+    save = f"resume later from step {latest.step:,}" if latest.step else "resume later"
     if safety.failed:
         save += "; the last save FAILED"
     return {"save": save, "discard": discard, "keep": ""}
 
 
 class StopDialog(ModalScreen[Answer]):
-    """Asks how to stop; what is under the cursor at first loses nothing."""
+    """Asks how to stop; what is under the cursor at first loses nothing.
+
+    `goes_on`: the run was asked to end its pause, so that what it says of it is no more true.
+    """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "answer('save')", "Save and stop"),
@@ -61,7 +69,7 @@ class StopDialog(ModalScreen[Answer]):
     DEFAULT_CSS = """
     StopDialog { align: center middle; }
     StopDialog > VerticalScroll {
-        width: 76; max-width: 100%; height: auto; max-height: 100%;
+        width: 84; max-width: 100%; height: auto; max-height: 100%;
         border: round $primary; border-title-color: $text; background: $surface; padding: 0 1;
     }
     StopDialog Static { height: auto; color: $foreground-muted; }
@@ -71,10 +79,13 @@ class StopDialog(ModalScreen[Answer]):
     StopDialog OptionList, StopDialog OptionList:focus { border: none; }
     """
 
-    def __init__(self, latest: Latest, safety: Safety, *, then_leave: bool = False) -> None:
+    def __init__(
+        self, latest: Latest, safety: Safety, *, goes_on: bool = False, then_leave: bool = False
+    ) -> None:
         super().__init__()
         self._latest = latest
         self._safety = safety
+        self._goes_on = goes_on
         self._then_leave = then_leave
         self._shown: dict[Answer, str] = {}
 
@@ -84,7 +95,7 @@ class StopDialog(ModalScreen[Answer]):
             box.border_title = Content(f"Stop {name}?")
             if self._then_leave:
                 yield Static("It is still training, and leaving stops it.", markup=False)
-            self._shown = costs(self._latest, self._safety)
+            self._shown = costs(self._latest, self._safety, goes_on=self._goes_on)
             yield OptionList(
                 *(Option(_prompt(answer, cost), id=answer) for answer, cost in self._shown.items()),
                 markup=False,
@@ -98,7 +109,7 @@ class StopDialog(ModalScreen[Answer]):
         if latest.ended:
             self.dismiss("keep")
             return
-        now = costs(latest, self._safety)
+        now = costs(latest, self._safety, goes_on=self._goes_on)
         options = self.query_one(OptionList)
         for answer, cost in now.items():
             if cost != self._shown.get(answer):

@@ -19,6 +19,7 @@ from textual.strip import Strip
 from textual.visual import RenderOptions
 from textual.widget import Widget
 
+from tui_trainer.config.amounts import size_text
 from tui_trainer.config.text import clean
 from tui_trainer.headless.printer import describe, metrics_text, number
 from tui_trainer.runs.events import (
@@ -57,10 +58,10 @@ def entries_of(event: Event) -> list[Entry]:
         case ValidationEnded():
             marks = ", best so far" if event.improved else ""
             marks += ", on demand" if event.on_demand else ""
-            return [Entry(f"epoch {event.epoch}: val {metrics_text(event.metrics)}{marks}")]
+            return [Entry(f"epoch {event.epoch:,}: val {metrics_text(event.metrics)}{marks}")]
         case CheckpointSaved():
             best = " of the best" if event.best else ""
-            size = f"{event.size_bytes / 1e6:,.1f} MB"
+            size = size_text(event.size_bytes)
             return [Entry(f"checkpoint{best} saved at step {event.step:,} ({size})")]
         case Edited():
             change = f"{clean(event.key, 60)} {value_text(event.old)} -> {value_text(event.new)}"

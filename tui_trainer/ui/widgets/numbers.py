@@ -12,15 +12,13 @@ from dataclasses import dataclass
 from textual.content import Content
 from textual.widgets import Static
 
+from tui_trainer.config.amounts import counted, size_text
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.text import clean
 from tui_trainer.headless.printer import duration
 from tui_trainer.runs.events import CheckpointSaved, Event, RunStarted, SaveFailed, StepsTaken
 from tui_trainer.sessions.session import Latest
 from tui_trainer.sessions.usage import Usage
-
-GB = 1e9
-MB = 1e6
 
 
 @dataclass(slots=True)
@@ -61,6 +59,11 @@ class Safety:
         """Seconds of training since the newest checkpoint, or since the start."""
         return max(self.now_s - self.taken_s, 0.0)
 
+    def has_all(self, latest: Latest) -> bool:
+        """Whether every step is on the disk; of a run that trains nobody here can know it."""
+        rests = latest.ended or latest.state == "paused"
+        return rests and self.step == latest.step and not self.failed
+
     def steps_beyond(self, step: int) -> int:
         """Steps taken since the newest checkpoint, or since the start."""
         return max(step - (self.step or 0), 0)
@@ -84,10 +87,7 @@ def metric(name: str, value: float | None) -> str:
 
 def size(size_bytes: float) -> str:
     """`512 MB`, `2.1 GB`, `80 GB` in six cells."""
-    if size_bytes < 999.5 * MB:
-        return f"{size_bytes / MB:.0f} MB".rjust(6)
-    decimals = 1 if size_bytes < 9.95 * GB else 0
-    return f"{size_bytes / GB:.{decimals}f} GB".rjust(6)
+    return size_text(size_bytes).rjust(6)
 
 
 def monitored(experiment: Experiment | None) -> str:
@@ -101,19 +101,14 @@ def patience(latest: Latest, experiment: Experiment | None) -> str:
     return f"patience {latest.stale}/{limit}" if limit is not None else ""
 
 
-def steps_text(count: int) -> str:
-    """`1 step`, `23 steps`."""
-    return f"{count:,} step{'' if count == 1 else 's'}"
-
-
-def safe_text(safety: Safety, step: int) -> str:
+def safe_text(safety: Safety, latest: Latest) -> str:
     """Whether the work is safe: `saved 138, 23 steps ago`."""
-    beyond = safety.steps_beyond(step)
+    behind = counted(safety.steps_beyond(latest.step), "step")
     if safety.failed:
-        return f"NOT SAVED for {steps_text(beyond)}"
+        return f"NOT SAVED for {behind}"
     if safety.step is None:
         return "no checkpoint yet"
-    return f"saved {safety.step:,}, {f'{steps_text(beyond)} ago' if beyond else 'up to date'}"
+    return f"saved {safety.step:,}, {'up to date' if safety.has_all(latest) else f'{behind} ago'}"
 
 
 def device_text(latest: Latest, usage: Usage | None) -> str:
@@ -150,7 +145,7 @@ def two_lines(
     # As wide as it can become in this run, so that what follows it stays where it is.
     digits = len(f"{latest.total_steps or latest.step:,}")
     working = [
-        safe_text(safety, latest.step).ljust(18 + 2 * digits),
+        safe_text(safety, latest).ljust(18 + 2 * digits),
         f"{latest.samples_per_s or 0:>6,.0f} samples/s",
         patience(latest, experiment),
         device_text(latest, usage),
@@ -208,7 +203,7 @@ def column(
         ("parameters", f"{latest.parameters:,}"),
         ("safety", ""),
         ("checkpoint", "none yet" if safety.step is None else f"step {safety.step:,}"),
-        ("  behind by", f"{steps_text(beyond)}, {duration(safety.age_s)}"),
+        ("  behind by", f"{counted(beyond, 'step')}, {duration(safety.age_s)}"),
         *([("  last save", "FAILED")] if safety.failed else []),
     ]
     return rows + _device_rows(latest, usage)

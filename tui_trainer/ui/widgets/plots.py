@@ -1,7 +1,6 @@
 """`Plots`: the panels of a run, all at once where there is room, one with tabs where there is not.
 
-Layer: ui. All panels share the x axis, the window and the crosshair; whether the y axis is
-logarithmic is each panel's own. Nothing is drawn but in `look`, by a key, or on a resize.
+Layer: ui. Nothing is drawn but in `look`, by a key, or on a resize.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from textual import on
@@ -19,45 +17,18 @@ from textual.containers import Container
 from textual.widget import Widget
 
 from tui_trainer.config.preferences import Preferences
-from tui_trainer.runs.history import History, Window, XAxis
+from tui_trainer.runs.history import History
 from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.plotting.drawing import markers_for
-from tui_trainer.ui.plotting.panels import PanelSpec, View, panels_of
+from tui_trainer.ui.plotting.grid import grid_for
+from tui_trainer.ui.plotting.panels import PanelSpec, panels_of
+from tui_trainer.ui.plotting.viewing import Viewing
 from tui_trainer.ui.widgets.plot import Plot
 from tui_trainer.ui.widgets.plot_tabs import PlotTabs
 
-SMOOTHINGS = (0.0, 0.3, 0.6, 0.9, 0.99)
-NEXT_X: dict[XAxis, XAxis] = {"step": "epoch", "epoch": "time", "time": "step"}
-NEXT_WINDOW: dict[Window, Window] = {"all": "recent", "recent": "all"}
-MOST_SMALL = 4
-LEAST_WIDTH = 60
-"""Of a grid; with less, there is one panel at a time."""
-NARROWEST_SMALL, LOWEST_SMALL, LOWEST_LARGE = 30, 8, 10
 DIGITS: list[BindingType] = [
     Binding(str(digit), f"panel({digit})", f"Plot {digit}", show=False) for digit in range(1, 10)
 ]
-
-
-@dataclass(frozen=True, slots=True)
-class Grid:
-    """The panels that are shown, the first one over the whole width, the others in rows below."""
-
-    shown: tuple[int, ...]
-    columns: int = 1
-    rows: int = 0
-
-
-def grid_for(width: int, height: int, panels: int, chosen: int) -> Grid:
-    """The first panel large and up to four small, the chosen one among them; or that one alone."""
-    columns = width // NARROWEST_SMALL
-    rows = (height - LOWEST_LARGE) // LOWEST_SMALL
-    most = min(MOST_SMALL, columns * rows) if width >= LEAST_WIDTH and rows > 0 else 0
-    small = list(range(1, panels))[:most]
-    if not small:
-        return Grid((chosen,))
-    small[-1] = max(small[-1], chosen)
-    columns = min(columns, len(small))
-    return Grid((0, *small), columns, -(-len(small) // columns))
 
 
 class Plots(Widget, can_focus=True):
@@ -80,10 +51,9 @@ class Plots(Widget, can_focus=True):
         super().__init__()
         encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
         self._markers = markers_for(preferences.markers, os.environ, encoding)
-        self._view = View(smoothing=preferences.smoothing)
+        self._viewing = Viewing(preferences.smoothing)
         self._history: History | None = None
         self._specs: list[PanelSpec] = []
-        self._logs: set[str] = set()
         self._turn = 0
         """Counts the looks, of which each draws another of the small panels."""
         self._chosen = 0
@@ -135,23 +105,16 @@ class Plots(Widget, can_focus=True):
         """Draw what is new of all panels, or of these."""
         if self._history is None:
             return False
-        drawn = self._tabs.show([spec.title for spec in self._specs], self._chosen, self.state)
+        titles = [spec.title for spec in self._specs]
+        drawn = self._tabs.show(titles, self._chosen, self._viewing.state(self._title))
         for plot in self._plots if due is None else due:
-            view = replace(self._view, is_log=plot.spec.title in self._logs)
-            drawn = plot.look(self._history, view) or drawn
+            drawn = plot.look(self._history, self._viewing.of(plot.spec.title)) or drawn
         return drawn
 
     @property
     def state(self) -> str:
         """How the chosen panel is looked at, by the keys that change it."""
-        view = self._view
-        parts = [
-            f"S {view.smoothing:g}",
-            f"y {'log' if self._title in self._logs else 'lin'}",
-            f"x {view.x}",
-            f"w {view.window}",
-        ]
-        return "  ".join([*parts, *(["o cut"] if view.cuts_outliers else [])])
+        return "  ".join(self._viewing.state(self._title))
 
     @property
     def _title(self) -> str:
@@ -170,21 +133,14 @@ class Plots(Widget, can_focus=True):
         container.styles.grid_rows = "3fr " + "2fr " * grid.rows
         for index, plot in enumerate(self._plots):
             plot.display = index in grid.shown
-            plot.styles.column_span = grid.columns if index == grid.shown[0] else 1
+            plot.styles.column_span = grid.span(index)
             plot.set_class(index == self._chosen, "-chosen")
-        if grid.rows:  # a last row that is not full is filled by its last panel
-            spare = grid.columns * grid.rows - len(grid.shown) + 1
-            self._plots[grid.shown[-1]].styles.column_span = 1 + spare
 
     def _choose(self, index: int) -> None:
         if 0 <= index < len(self._specs):
             self._chosen = index
             self._arrange()
             self._draw()
-
-    def _change(self, view: View) -> None:
-        self._view = view
-        self._draw()
 
     def on_resize(self) -> None:
         self._arrange()
@@ -200,35 +156,38 @@ class Plots(Widget, can_focus=True):
         event.stop()
         if event.clicked:
             self._choose(self._plots.index(event.plot))
-        if event.clicked or self._view.cursor is not None:
-            self._change(replace(self._view, cursor=event.share))
+        if event.clicked or self._viewing.has_cursor:
+            self._viewing.point(event.share)
+            self._draw()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """The crosshair's keys are others' while there is none."""
-        return self._view.cursor is not None if action in ("earlier", "later") else True
+        return self._viewing.has_cursor if action in ("earlier", "later") else True
 
     def action_smoothing(self) -> None:
         """The next stronger smoothing, then none."""
-        now = self._view.smoothing
-        stronger = next((s for s in SMOOTHINGS if s > now + 1e-9), SMOOTHINGS[0])
-        self._change(replace(self._view, smoothing=stronger))
+        self._viewing.smooth_more()
+        self._draw()
 
     def action_log_axis(self) -> None:
         """A logarithmic y axis for the chosen panel, or a linear one again."""
-        self._logs ^= {self._title}
+        self._viewing.turn_log(self._title)
         self._draw()
 
     def action_x_axis(self) -> None:
-        """Step, epoch or time. The crosshair stays where it is on the screen."""
-        self._change(replace(self._view, x=NEXT_X[self._view.x]))
+        """Step, epoch or time."""
+        self._viewing.turn_x()
+        self._draw()
 
     def action_window(self) -> None:
         """The newest steps, or all of the run."""
-        self._change(replace(self._view, window=NEXT_WINDOW[self._view.window]))
+        self._viewing.turn_window()
+        self._draw()
 
     def action_outliers(self) -> None:
         """Leave outliers out of the y axis, or take them in again."""
-        self._change(replace(self._view, cuts_outliers=not self._view.cuts_outliers))
+        self._viewing.turn_outliers()
+        self._draw()
 
     def action_full_screen(self) -> None:
         """The chosen panel on the whole screen, and back."""
@@ -241,23 +200,20 @@ class Plots(Widget, can_focus=True):
 
     def action_crosshair(self) -> None:
         """A crosshair at the newest values, or none."""
-        self._change(replace(self._view, cursor=1.0 if self._view.cursor is None else None))
+        self._viewing.turn_cursor()
+        self._draw()
 
     def action_earlier(self) -> None:
         """The crosshair a column to the left."""
-        self._move(-1)
+        self._move_cursor(-1)
 
     def action_later(self) -> None:
         """The crosshair a column to the right."""
-        self._move(1)
+        self._move_cursor(1)
 
-    def _move(self, columns: int) -> None:
-        width = self._plots[self._chosen].columns
-        if self._view.cursor is None or width < 1:
-            return
-        at = min(int(self._view.cursor * width), width - 1) + columns
-        share = (min(max(at, 0), width - 1) + 0.5) / width
-        self._change(replace(self._view, cursor=share))
+    def _move_cursor(self, columns: int) -> None:
+        self._viewing.move_cursor(columns, self._plots[self._chosen].columns)
+        self._draw()
 
     def action_panel(self, number: int) -> None:
         """Choose a panel by its number, from 1."""

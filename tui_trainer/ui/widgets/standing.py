@@ -10,6 +10,8 @@ import os
 import sys
 from typing import Literal
 
+from rich.cells import cell_len
+
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.text import clean
@@ -26,6 +28,10 @@ from tui_trainer.runs.events import (
 from tui_trainer.sessions.session import Latest
 from tui_trainer.ui.plotting.drawing import markers_for
 from tui_trainer.ui.widgets.heading import cut_middle
+
+NARROW = 70
+"""With less, the heading leaves out the step, and in a pause the name."""
+LEAST_NAME = 14
 
 Wish = Literal["", "pausing", "resuming", "stopping"]
 
@@ -94,21 +100,26 @@ class Standing:
         self,
         latest: Latest,
         experiment: Experiment | None,
+        width: int,
         *,
         pause_key: str = "p",
-        narrow: bool = False,
     ) -> tuple[str, str]:
-        """The name and the state; epoch, step and the time that is left."""
+        """The name and the state; epoch, step and the time that is left; for a line of a width.
+
+        In a pause the words say what to do next, and the name is what can be missed.
+        """
         name = clean(latest.run, 80) or (clean(experiment.name, 80) if experiment else "run")
         sign = (_PLAIN_SIGNS if self.plain else _SIGNS).get(latest.state, "?")
         dot = "-" if self.plain else "·"
         words = self.words(latest, pause_key)
-        # In a pause the words say what to do next; the name is what can be missed.
-        is_paused = latest.state == "paused"
+        is_paused, narrow = latest.state == "paused", width < NARROW
+        right = f" {dot} ".join(self._counts(latest, experiment, narrow=narrow or is_paused))
         if is_paused:
-            name = cut_middle(name, 14)
-        left = f"{sign} {words}" if narrow and is_paused else f"{sign} {name} {dot} {words}"
-        return left, f" {dot} ".join(self._counts(latest, experiment, narrow=narrow or is_paused))
+            room = width - cell_len(f"{sign}  {dot} {words}  {right}")
+            name = cut_middle(name, max(room, LEAST_NAME))
+        return (
+            f"{sign} {words}" if narrow and is_paused else f"{sign} {name} {dot} {words}"
+        ), right
 
     def words(self, latest: Latest, pause_key: str = "p") -> str:
         """The state in words, and at a pause what the key does."""

@@ -1,0 +1,98 @@
+"""The keys in the last line: what is said where there is little room."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import pytest
+from textual.app import App
+from textual.pilot import Pilot
+
+from tests.ui.fakes import FakeServices, FakeSession
+from tests.ui.runs import an_ending, an_experiment, some_events
+from tui_trainer.config.preferences import Preferences
+from tui_trainer.ui.app import TrainerApp
+from tui_trainer.ui.screens.run import RunScreen
+
+
+class Keys(App[None]):
+    """The run screen beneath the keys of the whole app."""
+
+    BINDINGS = TrainerApp.BINDINGS
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.session = FakeSession(an_experiment())
+        self.session.push(*some_events())
+        services = FakeServices(Path("presets"), self.session)
+        services.preferences = Preferences(fps=0.1)
+        self.running = RunScreen(self.session, services)
+
+    def on_mount(self) -> None:
+        self.push_screen(self.running)
+
+    @property
+    def line(self) -> str:
+        return self.screen._compositor.render_strips()[-1].text
+
+
+def drive(play: Callable[[Keys, Pilot[None]], Awaitable[None]], size: tuple[int, int]) -> None:
+    keys = Keys()
+
+    async def run() -> None:
+        async with keys.run_test(size=size) as pilot:
+            await pilot.pause()
+            await pilot.pause()
+            await play(keys, pilot)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("width", [60, 72, 80, 120])
+def test_the_keys_that_matter_are_there_at_any_usual_width(width: int) -> None:
+    async def play(keys: Keys, pilot: Pilot[None]) -> None:
+        for key in ("p Pause", "s Stop...", "e Edit", "f Full", "? Help"):
+            assert key in keys.line
+        assert keys.line.rstrip() == keys.line.rstrip().removesuffix("…")
+
+    drive(play, (width, 20))
+
+
+def test_where_there_is_room_all_keys_are_there_in_their_order() -> None:
+    async def play(keys: Keys, pilot: Pilot[None]) -> None:
+        words = ["Pause", "Stop...", "Save", "Validate", "Edit", "Full", "Help", "Palette", "Quit"]
+        for _ in range(3):
+            assert [keys.line.index(word) for word in words] == sorted(map(keys.line.index, words))
+            keys.running.refresh_bindings()
+            await pilot.pause()
+            await pilot.pause()
+
+    drive(play, (80, 24))
+
+
+def test_the_line_follows_the_width_of_the_terminal() -> None:
+    async def play(keys: Keys, pilot: Pilot[None]) -> None:
+        await pilot.resize_terminal(60, 20)
+        await pilot.pause()
+        assert "? Help" in keys.line
+        assert "Palette" not in keys.line
+        await pilot.resize_terminal(120, 40)
+        await pilot.pause()
+        assert "Palette" in keys.line
+        assert "q Quit" in keys.line
+
+    drive(play, (80, 24))
+
+
+def test_the_keys_of_the_end_fit_too() -> None:
+    async def play(keys: Keys, pilot: Pilot[None]) -> None:
+        keys.session.push(an_ending())
+        keys.running._looking.look()
+        await pilot.pause()
+        await pilot.pause()
+        for key in ("r Train on", "a Again", "c Compose", "esc Plots", "? Help"):
+            assert key in keys.line
+
+    drive(play, (60, 20))

@@ -1,0 +1,75 @@
+"""`Looking`: when a screen looks at its session.
+
+Layer: ui. At a pace that follows what a look costs; and sooner, while somebody waits for an answer
+of the run. To ask whether there is one costs next to nothing, to draw what is new does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from textual.message_pump import MessagePump
+
+from tui_trainer.runs.events import CommandApplied, Event, RunEnded, StateChanged
+from tui_trainer.sessions.session import Session
+from tui_trainer.sessions.usage import Usage
+from tui_trainer.ui.pace import Pace
+
+GLANCE_S = 0.1
+_ANSWERS = (CommandApplied, StateChanged, RunEnded)
+
+
+class Looking:
+    """Looks until the run has ended.
+
+    `show` gets the new events of each look, or None where nothing at all is new; `awaits_answer`
+    says whether somebody still waits.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        pace: Pace,
+        show: Callable[[Sequence[Event] | None], None],
+        awaits_answer: Callable[[], bool],
+    ) -> None:
+        self._session = session
+        self._pace = pace
+        self._show = show
+        self._awaits_answer = awaits_answer
+        self._cursor = 0
+        self._usage: Usage | None = None
+
+    def begin(self, pump: MessagePump) -> None:
+        """Look now, and from now on, by the timers of a screen."""
+        self._pump = pump
+        self._glances = pump.set_interval(GLANCE_S, self._glance, pause=True)
+        self._tick()
+
+    def hurry(self) -> None:
+        """Look as soon as the run has answered."""
+        self._glances.resume()
+
+    def look(self) -> None:
+        """Look now."""
+        fresh = self._session.refresh()
+        new, self._cursor = self._session.events(self._cursor)
+        changed = fresh or bool(new) or self._session.usage != self._usage
+        self._usage = self._session.usage
+        self._show(new if changed else None)
+
+    def _glance(self) -> None:
+        if not self._awaits_answer():
+            self._glances.pause()
+        new, _ = self._session.events(self._cursor)
+        if any(isinstance(event, _ANSWERS) for event in new):
+            self.look()
+
+    def _tick(self) -> None:
+        self._pace.begin()
+        self.look()
+        if self._session.latest.ending is None:
+            self._pump.set_timer(self._pace.settle_s, self._rest)
+
+    def _rest(self) -> None:
+        self._pump.set_timer(self._pace.rest_s(), self._tick)

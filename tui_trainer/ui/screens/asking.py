@@ -1,0 +1,79 @@
+"""`Asking`: what the run screen asks before it sends a command: how to stop, what to change.
+
+Layer: ui. What the dialogs say is kept true while they are open; it decides nothing by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from textual.screen import Screen
+
+from tui_trainer.runs.events import CommandApplied
+from tui_trainer.sessions.session import Session
+from tui_trainer.ui.screens.edit import EditDialog
+from tui_trainer.ui.screens.stop import Answer, StopDialog
+from tui_trainer.ui.steering import Steering
+from tui_trainer.ui.widgets.numbers import Safety
+
+
+class Asking:
+    """Opens the dialogs of a run over its screen; `tell` says why one does not open."""
+
+    def __init__(
+        self,
+        screen: Screen[Any],
+        session: Session,
+        steering: Steering,
+        safety: Safety,
+        tell: Callable[[str], None],
+    ) -> None:
+        self._screen = screen
+        self._session = session
+        self._steering = steering
+        self._safety = safety
+        self._tell = tell
+        self.leaving = False
+        """Whether to leave as soon as the run has ended."""
+
+    @property
+    def dialogs(self) -> list[StopDialog | EditDialog]:
+        """Those that are open."""
+        stack = self._screen.app.screen_stack
+        return [it for it in stack if isinstance(it, StopDialog | EditDialog)]
+
+    def look(self) -> None:
+        """Bring what is open up to date."""
+        for dialog in self.dialogs:
+            dialog.look(self._session.latest, self._session.experiment)
+
+    def refuse(self, event: CommandApplied) -> None:
+        """Show beside its field why the run did not take a value."""
+        for dialog in self.dialogs:
+            if isinstance(dialog, EditDialog):
+                dialog.refuse(event.id, event.refused)
+
+    def edit(self) -> None:
+        """Ask for other values of live settings."""
+        if (experiment := self._session.experiment) is None:
+            self._tell("the run has not started yet")
+        else:
+            self._screen.app.push_screen(EditDialog(experiment, self._steering.set))
+
+    def stop(self, *, then_leave: bool) -> None:
+        """Ask how a run that lives is to be stopped."""
+        if self._steering.is_stopping:
+            self.leaving |= then_leave
+            self._tell("it is stopping already" + (", and leaves then" if then_leave else ""))
+        elif not any(isinstance(dialog, StopDialog) for dialog in self.dialogs):
+            goes_on = self._steering.is_resuming
+            latest = self._session.latest
+            dialog = StopDialog(latest, self._safety, goes_on=goes_on, then_leave=then_leave)
+            self._screen.app.push_screen(dialog, partial(self._stop, then_leave=then_leave))
+
+    def _stop(self, answer: Answer | None, *, then_leave: bool) -> None:
+        if answer in ("save", "discard") and not self._session.latest.ended:
+            self.leaving = then_leave
+            self._steering.stop(answer)

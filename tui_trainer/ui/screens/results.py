@@ -1,0 +1,111 @@
+"""The tables of an end: the test beside the baselines, and what was confused with what.
+
+Layer: ui, pure functions for the screen of an end. A number alone says little: each stands beside
+what no training would have given.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import zip_longest
+
+from rich.cells import cell_len
+from textual.content import Content
+
+from tui_trainer.config.metrics import METRICS
+from tui_trainer.config.text import clean
+from tui_trainer.ui.widgets.heading import cut_end
+from tui_trainer.ui.widgets.numbers import metric
+
+MOST_CLASSES = 40
+"""With more of them the most frequent confusions are listed instead of a table."""
+MOST_CONFUSIONS = 20
+_WIDEST_LABEL = 12
+
+
+def verdict(name: str, value: float, baselines: Sequence[float]) -> str:
+    """Whether a metric is better than what no training gives."""
+    if not baselines:
+        return ""
+    higher = name in METRICS and METRICS[name].higher_is_better
+    if value == (best := max(baselines) if higher else min(baselines)):
+        return "equal to the best"
+    return "better than all" if (value > best) == higher else "WORSE than one"
+
+
+def results_table(
+    test: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]]
+) -> list[list[str]]:
+    """Rows of cells: the header, then each metric with this run's value and the baselines'."""
+    names = list(baselines)
+    rows = [["test split", "this run", *(clean(name).replace("_", " ") for name in names), ""]]
+    for key, value in test.items():
+        others = [baselines[name][key] for name in names if key in baselines[name]]
+        cells = [metric(key, baselines[name].get(key)).strip() for name in names]
+        label, own = clean(key, 20), metric(key, value).strip()
+        rows.append([label, own, *cells, verdict(key, value, others)])
+    return rows
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Rows as lines: the first and the last column to the left, the others to the right."""
+    widths = [max(map(cell_len, column)) for column in zip_longest(*rows, fillvalue="")]
+    lines = []
+    for row in rows:
+        cells = [
+            _padded(cell, width, right=0 < index < len(widths) - 1)
+            for index, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ]
+        lines.append("  ".join(cells).rstrip())
+    return lines
+
+
+def confusion_lines(table: Sequence[Sequence[int]], classes: Sequence[str]) -> list[Content]:
+    """Counts by true class (rows) and predicted class (columns); errors stand in brackets."""
+    names = [clean(name, 40) for name in classes]
+    names += [str(index) for index in range(len(names), len(table))]
+    if len(table) > MOST_CLASSES:
+        return _confusions(table, names)
+    short = [cut_end(name, _WIDEST_LABEL) for name in names]
+    left = max([*map(cell_len, short), 4])
+    digits = max(len(str(count)) for row in table for count in row)
+    width = max(digits + 2, min(max(map(cell_len, short)), 6))
+    heads = " ".join(_padded(cut_end(name, width), width, right=True) for name in names)
+    lines = [
+        Content("Confusion: rows are the true class, columns the predicted one, [n] is wrong"),
+        Content.styled(f"{' ' * left}  {heads}", "$foreground-muted"),
+    ]
+    for index, row in enumerate(table):
+        cells = [_count(count, width, wrong=index != at) for at, count in enumerate(row)]
+        label = Content.styled(_padded(short[index], left), "$foreground-muted")
+        lines.append(Content.assemble(label, "  ", Content(" ").join(cells)))
+    return lines
+
+
+def _count(count: int, width: int, *, wrong: bool) -> Content:
+    if not count:
+        return Content.styled("· ".rjust(width), "$foreground-muted")
+    if wrong:
+        return Content.styled(f"[{count}]".rjust(width), "bold $text-error")
+    return Content(f"{count} ".rjust(width))
+
+
+def _confusions(table: Sequence[Sequence[int]], names: Sequence[str]) -> list[Content]:
+    """The pairs that were confused most often."""
+    pairs = [
+        (count, true, guess)
+        for true, row in enumerate(table)
+        for guess, count in enumerate(row)
+        if count and guess != true
+    ]
+    pairs.sort(key=lambda pair: -pair[0])
+    wrong, total = sum(pair[0] for pair in pairs), sum(map(sum, table))
+    lines = [Content(f"Confusion: {wrong:,} of {total:,} wrong; the most frequent of them:")]
+    for count, true, guess in pairs[:MOST_CONFUSIONS]:
+        lines.append(Content(f"  {count:>6,}  {names[true]} taken for {names[guess]}"))
+    return lines
+
+
+def _padded(text: str, width: int, *, right: bool = False) -> str:
+    space = " " * max(width - cell_len(text), 0)
+    return space + text if right else text + space
