@@ -64,7 +64,7 @@ def test_every_parameter_gets_a_gradient(kind: str) -> None:
         assert parameter.grad.abs().sum() > 0, name
 
 
-@pytest.mark.parametrize("kind", ["linear", "mlp", "cnn"])
+@pytest.mark.parametrize("kind", ["linear", "mlp", "cnn", "resnet"])
 def test_the_weights_follow_the_global_generator(kind: str) -> None:
     weights = []
     for seed in (0, 0, 1):
@@ -131,7 +131,7 @@ def test_a_cnn_on_what_is_no_image_is_refused() -> None:
     assert message == ("model.type: cnn takes images, and the data are rows of 10 numbers; use mlp")
 
 
-@pytest.mark.parametrize("kind", ["linear", "mlp", "cnn"])
+@pytest.mark.parametrize("kind", ["linear", "mlp", "cnn", "resnet"])
 def test_models_of_one_size_refuse_what_has_many(kind: str) -> None:
     with pytest.raises(BadInput, match="sequences of up to 29 steps of 12 numbers; use rnn"):
         build_model(section(kind), Signature("sequence", (29, 12), 9))

@@ -83,6 +83,9 @@ def test_padding_changes_no_output(kind: str, settings: Settings, signature: Sig
         alone = model(inputs[row : row + 1, :length])
         torch.testing.assert_close(padded[row : row + 1], alone, atol=1e-6, rtol=1e-5)
     assert torch.equal(model(rubbish(inputs, LENGTHS), LENGTHS), padded)
+    short = LENGTHS.clamp(max=6)
+    cut = model(inputs[:, :6], short)
+    torch.testing.assert_close(model(inputs, short), cut, atol=1e-6, rtol=1e-5)
 
 
 @stepped
