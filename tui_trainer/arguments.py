@@ -161,8 +161,24 @@ def _add_runs(commands: Commands) -> None:
         "--from", dest="which", default="", metavar="last|best|STEP", help="default: best"
     )
     evaluate.add_argument("--device", default="auto")
+    predict = _command(commands, "predict", "use a run's best weights on new files")
+    _add_run_name(predict)
+    predict.add_argument("files", nargs="*", metavar="FILE", help="samples like those trained on")
+    predict.add_argument(
+        "--from", dest="which", default="", metavar="last|best|STEP", help="default: best"
+    )
+    predict.add_argument(
+        "--generate", type=int, metavar="N", help="a language model: go on for N bytes"
+    )
+    predict.add_argument("--prompt", default="", metavar="TEXT", help="what to go on from")
+    predict.add_argument("--temperature", type=float, default=1.0, help="0: always the likeliest")
+    predict.add_argument(
+        "--top-k", type=int, default=0, metavar="K", help="of the likeliest K only"
+    )
+    predict.add_argument("--seed", type=int, default=0, help="of the draws")
+    predict.add_argument("--device", default="auto")
     runs = _command(commands, "runs", "list the runs")
-    for parser in (control, evaluate, runs):
+    for parser in (control, evaluate, predict, runs):
         parser.add_argument("--json", action="store_true")
         _add_runs_dir(parser)
 

@@ -220,6 +220,25 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     )
 
 
+def _predict(arguments: argparse.Namespace) -> int:
+    from tui_trainer.headless.prediction import print_generated, print_predictions
+    from tui_trainer.runs.directory import open_run
+    from tui_trainer.sessions.workbench import Generation
+
+    run = open_run(arguments.name, _runs_dir(arguments))
+    where = (arguments.which, arguments.device)
+    if arguments.generate is None:
+        return print_predictions(run, arguments.files, *where, as_json=arguments.json)
+    how = Generation(
+        arguments.generate,
+        arguments.prompt,
+        arguments.temperature,
+        arguments.top_k,
+        arguments.seed,
+    )
+    return print_generated(run, how, *where, as_json=arguments.json)
+
+
 def _library(arguments: argparse.Namespace) -> PresetLibrary:
     from tui_trainer.config.presets import PresetLibrary, search_dirs
 
@@ -286,6 +305,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "ctl": _control,
     "runs": _runs,
     "evaluate": _evaluate,
+    "predict": _predict,
     "config": _config,
     "doctor": _doctor,
     "presets list": _list_presets,

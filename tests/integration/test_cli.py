@@ -165,7 +165,7 @@ def test_ctl_pauses_edits_saves_validates_resumes_and_stops(tmp_path: Path) -> N
         assert paused.returncode == 0, paused.stderr
         assert "pause: accepted" in paused.stdout
         state = process.until_event("state_changed", state="paused")
-        assert f"saved at step {state['step']}" in state["reason"]
+        assert f"saved at step {state['step']:,}" in state["reason"]
         for word in ("save", "validate"):
             assert "applied at step" in call(tmp_path, "ctl", name, word).stdout
         done = call(tmp_path, "ctl", name, "set", "optimizer.lr=1e-4", "optimizer.weight_decay=0")

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from tui_trainer.config.datasets import DatasetSection
@@ -42,6 +43,10 @@ class Dataset:
     class_counts: tuple[int, ...] = ()
     """Training samples of each class; () where there are no classes, or nobody counted."""
 
+    def outline(self) -> Outline:
+        """The data set without its data."""
+        return Outline(self.signature, self.task, self.classes, self.target_mean, self.target_std)
+
     @property
     def input_shape(self) -> tuple[int, ...]:
         return self.signature.input_shape
@@ -49,6 +54,29 @@ class Dataset:
     @property
     def outputs(self) -> int:
         return self.signature.outputs
+
+
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """What there is to know of a data set without having it; a checkpoint keeps it."""
+
+    signature: Signature
+    task: Task
+    classes: tuple[str, ...]
+    target_mean: float
+    target_std: float
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values."""
+        return asdict(self)
+
+    @staticmethod
+    def from_dict(plain: Mapping[str, Any]) -> Outline:
+        """What `to_dict` gave; KeyError or TypeError when it is something else."""
+        signature = Signature(
+            **{**plain["signature"], "input_shape": tuple(plain["signature"]["input_shape"])}
+        )
+        return Outline(**{**plain, "signature": signature, "classes": tuple(plain["classes"])})
 
 
 def fingerprint(section: DatasetSection, sha256: str) -> str:

@@ -69,6 +69,14 @@ def encode_column(name: str, column: Column, fitted: dict[str, Any]) -> tuple[Bl
             return _encode_texts(clean(name, 80), column, fitted)
 
 
+def doubts(name: str, column: Column, fitted: dict[str, Any]) -> list[str]:
+    """What is odd about a column in a data set to train on."""
+    if isinstance(column, Texts) and 2 * len(fitted["categories"]) > len(column.codes):
+        known, rows = len(fitted["categories"]), len(column.codes)
+        return [f"{clean(name, 80)}: {known} categories in {rows} rows; is it a name?"]
+    return []
+
+
 def _encode_numbers(shown: str, column: Numbers, fitted: dict[str, Any]) -> tuple[Block, list[str]]:
     missing = column.missing
     scaled = (column.values - fitted["mean"]) / fitted["std"]
@@ -97,8 +105,6 @@ def _encode_texts(shown: str, column: Texts, fitted: dict[str, Any]) -> tuple[Bl
     if missing and fitted["missing"]:
         values = _counted(missing, "missing value")
         notes.append(f"{shown}: {values} read as a category of their own")
-    if 2 * len(known) > len(places):
-        notes.append(f"{shown}: {len(known)} categories in {len(places)} rows; is it a name?")
     unseen = np.flatnonzero(places < 0)
     if len(unseen):
         notes.append(_unseen_note(shown, column, column.codes[unseen]))

@@ -21,7 +21,7 @@ from tui_trainer.data.affine import RandomAffine
 from tui_trainer.data.augment import InputsChanged
 from tui_trainer.data.delivery import Augment
 from tui_trainer.data.files import DataFile, open_file
-from tui_trainer.data.records import CHUNK_ROWS, Chunk, check_text, read_chunks
+from tui_trainer.data.records import CHUNK_ROWS, Chunk, check_text, read_chunks, read_header
 from tui_trainer.data.signature import Kind
 from tui_trainer.data.sources import Division, Encoded, Target
 from tui_trainer.data.values import is_missing, order_classes, to_number, to_numbers
@@ -65,9 +65,7 @@ class PixelSource:
         return {"mean": mean, "std": std}
 
     def encode(self, fitted: dict[str, Any]) -> Encoded:
-        inputs = torch.from_numpy(self.pixels) / self.section.max_value
-        inputs.sub_(fitted["mean"]).div_(fitted["std"])
-        return Encoded(inputs.view(-1, *self.section.shape))
+        return Encoded(scaled(self.pixels, self.section, fitted))
 
     def augment(self, fitted: dict[str, Any]) -> Augment | None:
         shift, turn = self.section.shift_pixels, self.section.rotate_degrees
@@ -110,6 +108,35 @@ def read_pixels(section: PixelsSection) -> PixelSource:
         np.arange(len(targets)),
         _range_note(float(pixels.max()), section.max_value),
     )
+
+
+def scaled(
+    pixels: NDArray[np.float32], section: PixelsSection, fitted: dict[str, Any]
+) -> torch.Tensor:
+    """Pixels (N, pixels) as inputs (N, *shape), by what `fit` returned."""
+    inputs = torch.from_numpy(pixels) / section.max_value
+    inputs.sub_(fitted["mean"]).div_(fitted["std"])
+    return inputs.view(-1, *section.shape)
+
+
+def read_unlabelled(path: str, section: PixelsSection) -> tuple[NDArray[np.float32], list[int]]:
+    """Pixels (N, pixels) and lines of a file of images, whose rows may end in a label or not."""
+    file = open_file(path)
+    check_text(file)
+    count = math.prod(section.shape)
+    width = len(read_header(file))
+    shape = ", ".join(map(str, section.shape))
+    if width not in (count, count + 1):
+        raise BadInput(
+            f"{file.name}:1: {width} fields, and images of [{shape}] have {count}, or one more "
+            "with the label at the end"
+        )
+    blocks, lines = [], []
+    for chunk in read_chunks(file, width, f"and the first row has {width}", header=False):
+        unlabelled = Chunk(chunk.lines, [[*record[:count], ""] for record in chunk.records])
+        blocks.append(_pixels(file, unlabelled, section.max_value))
+        lines += chunk.lines
+    return np.concatenate(blocks), lines
 
 
 def _pixels(file: DataFile, chunk: Chunk, max_value: float) -> NDArray[np.float32]:

@@ -18,7 +18,7 @@ from tui_trainer.config.datasets import TableSection
 from tui_trainer.config.errors import BadInput, ConfigError, Problem
 from tui_trainer.config.text import clean, suggest
 from tui_trainer.data.columns import Column, Numbers, Table, Texts, Wanted, read_table
-from tui_trainer.data.encoding import encode_column, fit_column
+from tui_trainer.data.encoding import doubts, encode_column, fit_column
 from tui_trainer.data.files import DataFile, open_file
 from tui_trainer.data.records import check_text, read_header
 from tui_trainer.data.signature import Kind
@@ -69,7 +69,7 @@ class TableSource:
         for name, settings in fitted.items():
             block, said = encode_column(name, self.columns[name], settings)
             blocks.append(block)
-            notes += said
+            notes += said + doubts(name, self.columns[name], settings)
         return Encoded(torch.from_numpy(np.concatenate(blocks, axis=1)), notes)
 
     def augment(self, fitted: dict[str, Any]) -> None:

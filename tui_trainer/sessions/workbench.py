@@ -17,6 +17,7 @@ from tui_trainer.sessions.launch import located, read_config
 
 if TYPE_CHECKING:
     from tui_trainer.training.evaluation import Evaluation
+    from tui_trainer.training.prediction import Predictor
 
 FLOAT_BYTES = 4
 
@@ -117,9 +118,42 @@ def evaluate_run(run: RunDirectory, split: str, which: str, device: str) -> Eval
 
     experiment = read_config(run)
     training = experiment.training.model_copy(update={"device": device})
-    if not which:
-        manifests = read_manifests(run.checkpoints)
-        which = "best" if manifests and manifests[-1].best_step is not None else "last"
     chosen = choose_device(device)
     placed = replace(experiment, training=training)
+    which = which or _best_or_last(run)
     return evaluate(run, placed, torch.device(chosen.torch_name), split, which)
+
+
+def open_predictor(run: RunDirectory, which: str, device: str) -> tuple[Predictor, list[str]]:
+    """The model of a run's checkpoint for new samples, and notes; `which` as for `evaluate_run`."""
+    import torch
+
+    from tui_trainer.training.prediction import load_predictor
+
+    chosen = torch.device(choose_device(device).torch_name)
+    return load_predictor(run, read_config(run), chosen, which or _best_or_last(run))
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """How a language model goes on with a prompt."""
+
+    count: int
+    """Bytes to generate."""
+    prompt: str = ""
+    temperature: float = 1.0
+    top_k: int = 0
+    seed: int = 0
+
+
+def generate_text(
+    run: RunDirectory, how: Generation, which: str, device: str
+) -> tuple[str, list[str]]:
+    """What a run's language model goes on with, and notes; BadInput when it is none."""
+    predictor, notes = open_predictor(run, which, device)
+    return predictor.generated(how.prompt, how.count, how.temperature, how.top_k, how.seed), notes
+
+
+def _best_or_last(run: RunDirectory) -> str:
+    manifests = read_manifests(run.checkpoints)
+    return "best" if manifests and manifests[-1].best_step is not None else "last"

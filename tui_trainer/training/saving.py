@@ -116,6 +116,7 @@ def job(t: Context, best_step: int | None) -> SaveJob:
         "progress": progress.to_dict(),
         "best": None if best_step in (None, progress.step) else t.best_weights,
         "preprocessing": t.task.dataset.preprocessing,
+        "data": t.task.dataset.outline().to_dict(),
         "origin": origin(t),
     }
     return SaveJob(

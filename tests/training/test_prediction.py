@@ -1,0 +1,119 @@
+"""Predictions for new files: those of the model, from the checkpoint alone."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from PIL import Image
+
+from tests.data.splits import tensors
+from tests.training.harness import Run, small_experiment, write_images
+from tui_trainer.config.errors import BadInput
+from tui_trainer.training.checkpoints import choose_checkpoint
+from tui_trainer.training.prediction import Predictor
+
+CPU = torch.device("cpu")
+
+
+def table(path: Path, rows: int = 60) -> Path:
+    lines = [f"{n % 7},{'uvw'[n % 3]},{n % 7 + 10 * (n % 3)}" for n in range(rows)]
+    path.write_text("a,b,y\n" + "\n".join(lines) + "\n")
+    return path
+
+
+def predictor(run: Run) -> Predictor:
+    checkpoint, _ = choose_checkpoint(run.directory.checkpoints, "last", "run")
+    return Predictor(checkpoint, run.experiment, CPU)
+
+
+def trained_on_table(folder: Path, **dataset: Any) -> Run:
+    section = {"type": "table", "path": str(table(folder / "t.csv")), "target": "y", **dataset}
+    run = Run.new(
+        folder / "run",
+        small_experiment(
+            folder,
+            dataset=section,
+            loss={"type": "auto"},
+            training={"epochs": 40},
+            early_stopping={"patience": None},
+        ),
+    )
+    run.start()
+    return run
+
+
+def test_rows_of_a_table_are_predicted_in_units_of_the_target(tmp_path: Path) -> None:
+    run = trained_on_table(tmp_path)
+    # Without the data set, in another order, with a column more.
+    (tmp_path / "t.csv").unlink()
+    new = tmp_path / "new.csv"
+    new.write_text("extra,b,a\nx,u,3\nx,w,3\n")
+    found = predictor(run).file(str(new))
+    assert [sample.place for sample in found.samples] == ["line 2", "line 3"]
+    low, high = (float(sample.value) for sample in found.samples)
+    assert high - low == pytest.approx(20, abs=12)
+    assert found.samples[0].shares == {}
+
+
+def test_classes_come_with_their_shares_and_are_those_of_the_model(tmp_path: Path) -> None:
+    data = write_images(tmp_path / "images.csv")
+    run = Run.new(tmp_path / "run", small_experiment(data))
+    run.start()
+    found = predictor(run).file(str(data))
+    assert len(found.samples) == 72
+    task = run.task()
+    checkpoint, _ = choose_checkpoint(run.directory.checkpoints, "last", "run")
+    task.model.load_state_dict(checkpoint.content["model"])
+    test = tensors(task.dataset.test)
+    with torch.inference_mode():
+        expected = task.model.eval()(test.inputs).softmax(1)
+    for row, shares in zip(test.rows.tolist(), expected, strict=True):
+        sample = found.samples[row]
+        assert sample.value == task.dataset.classes[int(shares.argmax())]
+        assert next(iter(sample.shares.values())) == pytest.approx(float(shares.max()), abs=1e-5)
+        assert sum(sample.shares.values()) == pytest.approx(1, abs=1e-5)
+
+
+def test_a_picture_is_one_sample_scaled_and_told(tmp_path: Path) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(write_images(tmp_path / "images.csv")))
+    run.start()
+    exact, large = tmp_path / "exact.png", tmp_path / "large.jpg"
+    Image.new("L", (4, 4), 200).save(exact)
+    Image.new("RGB", (40, 20), (9, 9, 9)).save(large)
+    asked = predictor(run)
+    assert asked.file(str(exact)).notes == ()
+    found = asked.file(str(large))
+    assert found.notes == (f"{large}: scaled from 40x20 to 4x4",)
+    assert [sample.place for sample in found.samples] == [""]
+    (tmp_path / "broken.png").write_bytes(b"\x89PNG broken")
+    with pytest.raises(BadInput, match=r"broken\.png: no picture that can be read"):
+        asked.file(str(tmp_path / "broken.png"))
+    with pytest.raises(BadInput, match=r"none\.png: no such file"):
+        asked.file(str(tmp_path / "none.png"))
+
+
+def test_what_the_model_was_not_trained_on_is_refused_by_name(tmp_path: Path) -> None:
+    run = trained_on_table(tmp_path)
+    new = tmp_path / "new.csv"
+    new.write_text("a,c\n1,2\n")
+    with pytest.raises(BadInput, match=r"new\.csv:1: no column 'b'.*trained on: a, b"):
+        predictor(run).file(str(new))
+    new.write_text("a,b\n1,u\n,u\n")
+    with pytest.raises(BadInput, match=r"new\.csv:3: column 'a' has no value"):
+        predictor(run).file(str(new))
+    images = Run.new(tmp_path / "i", small_experiment(write_images(tmp_path / "images.csv")))
+    images.start()
+    new.write_text("1,2,3\n")
+    with pytest.raises(BadInput, match=r"new\.csv:1: 3 fields, and images of \[1, 4, 4\] have 16"):
+        predictor(images).file(str(new))
+
+
+def test_the_random_generators_are_left_alone(tmp_path: Path) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(write_images(tmp_path / "images.csv")))
+    run.start()
+    before = torch.get_rng_state()
+    predictor(run).file(str(tmp_path / "images.csv"))
+    assert torch.equal(before, torch.get_rng_state())

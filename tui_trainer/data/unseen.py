@@ -1,0 +1,103 @@
+"""New samples in a user's files, prepared as those that a model was trained on.
+
+Layer: data. Nothing is learned here: means, categories and sizes are those of the checkpoint, and
+the data set itself need not be there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from tui_trainer.config.datasets import DatasetSection, PixelsSection, TableSection
+from tui_trainer.config.errors import BadInput
+from tui_trainer.config.text import clean, suggest
+from tui_trainer.data.columns import Wanted, read_table
+from tui_trainer.data.encoding import encode_column
+from tui_trainer.data.files import open_file
+from tui_trainer.data.images import is_image, read_image
+from tui_trainer.data.pixels import read_unlabelled, scaled
+from tui_trainer.data.records import check_text, read_header
+from tui_trainer.data.tensors import TensorSplit
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """Samples of one file."""
+
+    inputs: torch.Tensor
+    """(N, *input_shape), as a model takes them."""
+    places: tuple[str, ...]
+    """Where each is in its file, as `line 7`; empty when the file is one sample."""
+    notes: tuple[str, ...] = ()
+    lengths: torch.Tensor | None = None
+
+    def split(self) -> TensorSplit:
+        """The samples in batches, with targets that mean nothing."""
+        count = len(self.inputs)
+        nothing = torch.zeros(count, dtype=torch.int64)
+        return TensorSplit(self.inputs, nothing, torch.arange(count), self.lengths)
+
+
+Reader = Callable[[Any, dict[str, Any], str], Unseen]
+
+
+def read_unseen(section: DatasetSection, preprocessing: dict[str, Any], path: str) -> Unseen:
+    """The samples of a file, by the preprocessing of a checkpoint.
+
+    Raises:
+        BadInput: the file cannot be read, or is none of such samples; names its line.
+    """
+    reader = READERS.get(section.type)
+    if reader is None:
+        raise BadInput(f"files cannot be predicted for a data set of the type {section.type}")
+    return reader(section, preprocessing["inputs"], path)
+
+
+def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
+    file = open_file(path)
+    check_text(file)
+    header = read_header(file)
+    missing = [name for name in fitted if name not in header]
+    if missing:
+        name = clean(missing[0], 80)
+        others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        raise BadInput(
+            f"{file.name}:1: no column '{name}'{others}{clean(suggest(missing[0], header))}; the "
+            f"model was trained on: {clean(', '.join(fitted), 400)}"
+        )
+    wanted: dict[str, Wanted] = {name: settings["kind"] for name, settings in fitted.items()}
+    table = read_table(file, header, wanted)
+    blocks, notes = [], list(table.notes)
+    for name, settings in fitted.items():
+        column = table.columns[name]
+        empty = column.missing
+        if section.missing != "mean" and empty.any():
+            line = int(table.lines[int(empty.argmax())])
+            raise BadInput(
+                f"{file.name}:{line}: column '{clean(name, 80)}' has no value, and the model was "
+                "trained on rows without gaps; fill it in"
+            )
+        block, said = encode_column(name, column, settings)
+        blocks.append(block)
+        notes += said
+    places = tuple(f"line {line}" for line in table.lines)
+    return Unseen(torch.from_numpy(np.concatenate(blocks, axis=1)), places, tuple(notes))
+
+
+def _pixels(section: PixelsSection, fitted: dict[str, Any], path: str) -> Unseen:
+    if is_image(path):
+        pixels, notes = read_image(path, section.shape, section.max_value)
+        places: tuple[str, ...] = ("",)
+    else:
+        pixels, lines = read_unlabelled(path, section)
+        notes, places = (), tuple(f"line {line}" for line in lines)
+    return Unseen(scaled(pixels, section, fitted), places, notes)
+
+
+READERS: dict[str, Reader] = {"table": _table, "pixels": _pixels}
+"""By the `type` of the section they take."""

@@ -1,0 +1,80 @@
+"""`tui-trainer predict`: what a run's best weights say of new files, as lines or as JSON lines.
+
+Layer: headless. The work is done by training, imported when it is needed.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from tui_trainer.config.errors import BadInput, ExitCode
+from tui_trainer.config.text import clean
+from tui_trainer.headless.printer import plain_json
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.sessions.workbench import Generation, generate_text, open_predictor
+
+if TYPE_CHECKING:
+    from tui_trainer.training.prediction import Predicted
+
+_SHOWN = 3
+"""Classes named in a line; JSON has all of them."""
+
+
+def print_predictions(
+    run: RunDirectory, files: Sequence[str], which: str, device: str, *, as_json: bool = False
+) -> int:
+    """Predict every sample of every file; a file that cannot be read does not stop the others."""
+    if not files:
+        raise BadInput("predict needs files, or --generate N for a language model")
+    predictor, notes = open_predictor(run, which, device)
+    _note(notes)
+    worst: int = ExitCode.OK
+    for path in files:
+        try:
+            found = predictor.file(path)
+        except BadInput as error:
+            _note([str(error)])
+            worst = max(worst, int(error.exit_code))
+            continue
+        _note(found.notes)
+        for sample in found.samples:
+            if as_json:
+                record = {"file": path, "place": sample.place, "prediction": sample.value}
+                print(
+                    plain_json({**record, **({"shares": sample.shares} if sample.shares else {})})
+                )
+            else:
+                place = f"{path}, {sample.place}" if sample.place else path
+                print(f"{clean(place, 200)}: {_text(sample)}")
+    return worst
+
+
+def print_generated(
+    run: RunDirectory, how: Generation, which: str, device: str, *, as_json: bool = False
+) -> int:
+    """Print what a language model goes on with, after its prompt."""
+    text, notes = generate_text(run, how, which, device)
+    _note(notes)
+    if as_json:
+        print(plain_json({"prompt": how.prompt, "text": text}))
+    else:
+        # Bytes that a model draws may be anything: none of them may steer the terminal.
+        lines = f"{how.prompt}{text}".split("\n")
+        print("\n".join(clean(line.replace("\t", "    "), 100_000) for line in lines))
+    return ExitCode.OK
+
+
+def _text(sample: Predicted) -> str:
+    if isinstance(sample.value, float):
+        return f"{sample.value:.6g}"
+    shares = list(sample.shares.items())
+    likeliest = f"{clean(shares[0][0], 80)} {shares[0][1]:.1%}"
+    others = ", ".join(f"{clean(name, 80)} {share:.1%}" for name, share in shares[1:_SHOWN])
+    return f"{likeliest} ({others})" if others else likeliest
+
+
+def _note(notes: Sequence[str]) -> None:
+    for note in notes:
+        print(f"tui-trainer: {clean(note)}", file=sys.stderr)
