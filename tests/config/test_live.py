@@ -40,6 +40,15 @@ ALWAYS = [
     [
         ("adamw", ["optimizer.lr", "optimizer.weight_decay"]),
         ("sgd", ["optimizer.lr", "optimizer.weight_decay", "optimizer.momentum"]),
+        (
+            "muon",
+            [
+                "optimizer.lr",
+                "optimizer.weight_decay",
+                "optimizer.momentum",
+                "optimizer.adamw_lr",
+            ],
+        ),
     ],
 )
 def test_live_keys_are_those_of_the_sections_in_use(optimizer: str, own: list[str]) -> None:

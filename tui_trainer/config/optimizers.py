@@ -5,7 +5,7 @@ Layer: config. `optimizer.lr` is the base rate: the rate of a step is lr x sched
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -13,26 +13,50 @@ from tui_trainer.config.registry import Registry, Spec
 from tui_trainer.config.section import Items, TypedSection, setting
 
 Beta = Annotated[float, Field(ge=0, lt=1)]
+Decay = Literal["all", "matrices"]
 
 OPTIMIZERS = Registry("optimizer")
 
 
-class OptimizerSection(TypedSection):
-    """What every optimizer has."""
+def _lr(default: float, description: str = "learning rate, before the schedule's factor") -> Any:
+    return setting(default, description, live=True, gt=0, le=1e4)
 
-    lr: float = setting(
-        1e-3, "learning rate, before the schedule's factor", live=True, gt=0, le=1e4
+
+def _weight_decay(default: float) -> Any:
+    return setting(default, "weight decay", live=True, ge=0, le=1e3)
+
+
+def _decay(default: Decay) -> Any:
+    return setting(
+        default, "what decays: all, or matrices: what has two dimensions, no norm and no bias"
     )
-    weight_decay: float = setting(0.0, "weight decay", live=True, ge=0, le=1e3)
+
+
+def _betas() -> Any:
+    return setting((0.9, 0.999), "decay of the two running means", min_length=2, max_length=2)
+
+
+def _eps(default: float = 1e-8) -> Any:
+    return setting(default, "added to the denominator", gt=0, le=1)
+
+
+def _decoupled() -> Any:
+    return setting(False, "weight decay apart from the gradient, as in AdamW")
+
+
+class OptimizerSection(TypedSection):
+    """What every optimizer has. Every field but `type` and `decay` is an argument of torch's."""
+
+    lr: float = _lr(1e-3)
+    weight_decay: float = _weight_decay(0.0)
+    decay: Decay = _decay("all")
 
 
 class SgdSection(OptimizerSection):
     """Stochastic gradient descent; weight decay is added to the gradient (L2)."""
 
     type: Literal["sgd"]
-    lr: float = setting(
-        1e-2, "learning rate, before the schedule's factor", live=True, gt=0, le=1e4
-    )
+    lr: float = _lr(1e-2)
     momentum: float = setting(0.0, "momentum", live=True, ge=0, lt=1)
     nesterov: bool = setting(False, "Nesterov's form of the momentum")
 
@@ -41,19 +65,107 @@ class AdamSection(OptimizerSection):
     """Adam (Kingma & Ba, arXiv:1412.6980); weight decay is added to the gradient (L2)."""
 
     type: Literal["adam"]
-    betas: Items[Beta] = setting(
-        (0.9, 0.999), "decay of the two running means", min_length=2, max_length=2
-    )
-    eps: float = setting(1e-8, "added to the denominator", gt=0, le=1)
+    betas: Items[Beta] = _betas()
+    eps: float = _eps()
 
 
-class AdamWSection(AdamSection):
+class AdamWSection(OptimizerSection):
     """AdamW (Loshchilov & Hutter, arXiv:1711.05101): weight decay apart from the gradient."""
 
-    type: Literal["adamw"]  # type: ignore[assignment]
-    weight_decay: float = setting(1e-2, "weight decay", live=True, ge=0, le=1e3)
+    type: Literal["adamw"]
+    weight_decay: float = _weight_decay(1e-2)
+    decay: Decay = _decay("matrices")
+    betas: Items[Beta] = _betas()
+    eps: float = _eps()
+
+
+class RmspropSection(OptimizerSection):
+    """RMSprop (Hinton's lecture 6e; centered: Graves, arXiv:1308.0850)."""
+
+    type: Literal["rmsprop"]
+    lr: float = _lr(1e-2)
+    alpha: float = setting(0.99, "decay of the running mean of squares", ge=0, lt=1)
+    eps: float = _eps()
+    momentum: float = setting(0.0, "momentum", live=True, ge=0, lt=1)
+    centered: bool = setting(False, "divide by the standard deviation, not by the root mean square")
+
+
+class AdagradSection(OptimizerSection):
+    """Adagrad (Duchi, Hazan & Singer, JMLR 12, 2011): the sum of all squares so far."""
+
+    type: Literal["adagrad"]
+    lr: float = _lr(1e-2)
+    lr_decay: float = setting(0.0, "lr is divided by 1 + lr_decay x steps taken", ge=0)
+    initial_accumulator_value: float = setting(0.0, "the sum of squares at the start", ge=0)
+    eps: float = _eps(1e-10)
+
+
+class NadamSection(OptimizerSection):
+    """Adam with Nesterov's momentum (Dozat, ICLR workshop 2016)."""
+
+    type: Literal["nadam"]
+    lr: float = _lr(2e-3)
+    betas: Items[Beta] = _betas()
+    eps: float = _eps()
+    momentum_decay: float = setting(4e-3, "how fast the momentum grows to the first beta", ge=0)
+    decoupled_weight_decay: bool = _decoupled()
+
+
+class RadamSection(OptimizerSection):
+    """Adam that waits until its running mean of squares is to be trusted (arXiv:1908.03265)."""
+
+    type: Literal["radam"]
+    betas: Items[Beta] = _betas()
+    eps: float = _eps()
+    decoupled_weight_decay: bool = _decoupled()
+
+
+class AdafactorSection(OptimizerSection):
+    """Adafactor (Shazeer & Stern, arXiv:1804.04235): squares kept by row and column only.
+
+    As torch has it: the rate of step t is min(lr, 1/sqrt(t)) x the size of the weights, and the
+    weight decay is apart from the gradient.
+    """
+
+    type: Literal["adafactor"]
+    lr: float = _lr(1e-2)
+    beta2_decay: float = setting(-0.8, "the running mean of squares keeps 1 - t^this", le=0)
+    d: float = setting(1.0, "an update is scaled down to this root mean square", ge=1)
+
+
+class MuonSection(OptimizerSection):
+    """Muon (Jordan et al., kellerjordan.github.io/posts/muon): momentum, made orthogonal.
+
+    For the hidden matrices: two-dimensional weights of linear and recurrent layers. Embeddings,
+    the head, norms, biases and convolutions are trained by AdamW, with the `adamw_...` settings
+    and the same weight decay; both rates follow the schedule.
+    """
+
+    type: Literal["muon"]
+    weight_decay: float = _weight_decay(0.1)
+    decay: Decay = _decay("matrices")
+    momentum: float = setting(0.95, "momentum of the hidden matrices", live=True, ge=0, lt=1)
+    nesterov: bool = setting(True, "Nesterov's form of the momentum")
+    ns_steps: int = setting(5, "iterations of Newton and Schulz", ge=1, lt=100)
+    adjust_lr_fn: Literal["original", "match_rms_adamw"] = setting(
+        "original",
+        "lr x sqrt(max(1, rows/columns)); or as large as a step of AdamW (arXiv:2502.16982)",
+    )
+    adamw_lr: float = _lr(1e-3, "learning rate of all that is no hidden matrix")
+    adamw_betas: Items[Beta] = _betas()
+    adamw_eps: float = _eps()
 
 
 OPTIMIZERS.add(Spec("sgd", "stochastic gradient descent, with momentum", SgdSection))
 OPTIMIZERS.add(Spec("adam", "Adam", AdamSection))
 OPTIMIZERS.add(Spec("adamw", "Adam with decoupled weight decay", AdamWSection))
+OPTIMIZERS.add(Spec("rmsprop", "steps divided by a running root mean square", RmspropSection))
+OPTIMIZERS.add(Spec("adagrad", "steps divided by the root of all squares so far", AdagradSection))
+OPTIMIZERS.add(Spec("nadam", "Adam with Nesterov momentum", NadamSection))
+OPTIMIZERS.add(Spec("radam", "Adam that needs no warm-up", RadamSection))
+OPTIMIZERS.add(
+    Spec("adafactor", "Adam in little memory: squares by row and column", AdafactorSection)
+)
+OPTIMIZERS.add(
+    Spec("muon", "orthogonal steps for hidden matrices, AdamW for the rest", MuonSection)
+)

@@ -1,57 +1,141 @@
 """Optimizers of torch from their sections, fused where torch has it for the device.
 
-Layer: training. The learning rate in a group is overwritten at every step by base x factor.
+Layer: training. The learning rate in a group is overwritten at every step by base x factor, times
+the group's `lr_factor` if it has one; `decays` says whether weight decay is for this group.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
+from collections.abc import Callable, Iterable
+from functools import lru_cache
+from typing import Any
 
+import torch
 from torch import nn, optim
 
-from tui_trainer.config.optimizers import AdamSection, AdamWSection, OptimizerSection, SgdSection
+from tui_trainer.config.errors import ConfigError, Problem
+from tui_trainer.config.optimizers import MuonSection, OptimizerSection
+from tui_trainer.training.muon import Muon
+
+Group = dict[str, Any]
+Kind = Callable[..., optim.Optimizer]
+
+OPTIMIZERS: dict[str, Kind] = {
+    "sgd": optim.SGD,
+    "adam": optim.Adam,
+    "adamw": optim.AdamW,
+    "rmsprop": optim.RMSprop,
+    "adagrad": optim.Adagrad,
+    "nadam": optim.NAdam,
+    "radam": optim.RAdam,
+    "adafactor": optim.Adafactor,
+    "muon": Muon,
+}
+"""Optimizers by the `type` of the section that has their arguments."""
+
+_MATRIX_LAYERS = (nn.Linear, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
 
 
 def build_optimizer(section: OptimizerSection, model: nn.Module) -> optim.Optimizer:
-    """The optimizer of a section over the trained parameters of a model."""
-    return OPTIMIZERS[section.type](section, [p for p in model.parameters() if p.requires_grad])
+    """The optimizer of a section over the trained parameters of a model on its device.
+
+    Raises:
+        ConfigError: there is nothing in the model that this optimizer is for.
+    """
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer: optim.Optimizer
+    if isinstance(section, MuonSection):
+        optimizer = _muon(section, model, trained)
+    else:
+        kind = OPTIMIZERS[section.type]
+        arguments = section.model_dump(exclude={"type", "decay"}) | _fastest(kind, trained)
+        optimizer = kind(_groups(trained, section), **arguments)
+    retune(optimizer, section)
+    return optimizer
 
 
 def retune(optimizer: optim.Optimizer, section: OptimizerSection) -> None:
     """Bring the live settings of a section into force, except for the learning rate."""
     for group in optimizer.param_groups:
-        for key in ("weight_decay", "momentum"):
-            if key in group and hasattr(section, key):
-                group[key] = getattr(section, key)
+        group["weight_decay"] = section.weight_decay if group["decays"] else 0.0
+        if "momentum" in group and hasattr(section, "momentum"):
+            group["momentum"] = section.momentum
+        if "lr_factor" in group and isinstance(section, MuonSection):
+            group["lr_factor"] = section.adamw_lr / section.lr
 
 
-def _sgd(section: OptimizerSection, parameters: list[nn.Parameter]) -> optim.Optimizer:
-    assert isinstance(section, SgdSection)
-    return optim.SGD(
-        parameters,
+def _groups(parameters: Iterable[nn.Parameter], section: OptimizerSection) -> list[Group]:
+    """What decays and what does not, each in the order of the model; none is empty."""
+    decayed: list[nn.Parameter] = []
+    others: list[nn.Parameter] = []
+    for parameter in parameters:
+        decays = section.decay == "all" or parameter.ndim > 1
+        (decayed if decays else others).append(parameter)
+    groups: list[Group] = [{"params": decayed, "decays": True}, {"params": others, "decays": False}]
+    return [group for group in groups if group["params"]]
+
+
+def _muon(section: MuonSection, model: nn.Module, trained: list[nn.Parameter]) -> Muon:
+    chosen = _hidden_matrices(model)
+    matrices = [p for p in trained if p in chosen]
+    if not matrices:
+        raise ConfigError(
+            [
+                Problem(
+                    "muon trains the weights of hidden linear and recurrent layers, and this "
+                    "model has none; use optimizer=adamw",
+                    "optimizer.type",
+                )
+            ]
+        )
+    rest = [p for p in trained if p not in chosen]
+    return Muon(
+        {"params": matrices, "decays": True},
+        [{**group, "lr_factor": 1.0} for group in _groups(rest, section)],
         lr=section.lr,
         momentum=section.momentum,
         nesterov=section.nesterov,
-        weight_decay=section.weight_decay,
-        fused=True,
+        ns_steps=section.ns_steps,
+        adjust_lr_fn=section.adjust_lr_fn,
+        adamw={
+            "betas": section.adamw_betas,
+            "eps": section.adamw_eps,
+            **_fastest(optim.AdamW, trained),
+        },
     )
 
 
-def _adam(section: OptimizerSection, parameters: list[nn.Parameter]) -> optim.Optimizer:
-    assert isinstance(section, AdamSection)
-    kind = optim.AdamW if isinstance(section, AdamWSection) else optim.Adam
-    return kind(
-        parameters,
-        lr=section.lr,
-        betas=(section.betas[0], section.betas[1]),
-        eps=section.eps,
-        weight_decay=section.weight_decay,
-        fused=True,
-    )
+def _hidden_matrices(model: nn.Module) -> set[nn.Parameter]:
+    """The 2-D weights of layers that multiply by a matrix, but for `head` and what it shares."""
+    inside: set[nn.Parameter] = set()
+    outside: set[nn.Parameter] = set()
+    for name, module in model.named_modules():
+        is_hidden = isinstance(module, _MATRIX_LAYERS) and "head" not in name.split(".")
+        for parameter in module.parameters(recurse=False):
+            (inside if is_hidden and parameter.ndim == 2 else outside).add(parameter)
+    return inside - outside
 
 
-OPTIMIZERS: dict[str, Callable[[OptimizerSection, list[nn.Parameter]], optim.Optimizer]] = {
-    "sgd": _sgd,
-    "adam": _adam,
-    "adamw": _adam,
-}
+def _fastest(kind: Kind, parameters: list[nn.Parameter]) -> dict[str, Any]:
+    """The form of an optimizer with the fewest kernels; the steps are the same but for rounding."""
+    accepted = inspect.signature(kind).parameters
+    places = {(p.device, p.dtype) for p in parameters}
+    if "fused" in accepted and all(_is_fused(kind, *place) for place in places):
+        return {"fused": True}
+    # That of Adafactor takes as much memory as it is chosen to save.
+    if "foreach" in accepted and kind is not optim.Adafactor:
+        return {"foreach": True}
+    return {}
+
+
+@lru_cache(maxsize=64)
+def _is_fused(kind: Kind, device: torch.device, dtype: torch.dtype) -> bool:
+    """Whether torch has the fused form there: it says so at the first step."""
+    parameter = nn.Parameter(torch.zeros(1, device=device, dtype=dtype))
+    parameter.grad = torch.zeros_like(parameter)
+    try:
+        kind([parameter], fused=True).step()
+    except RuntimeError:
+        return False
+    return True

@@ -94,9 +94,9 @@ class State:
             flat.clamp_(-limit, limit)
 
     def set_lr(self, lr: float) -> None:
-        """The rate of the next step."""
+        """The rate of the next step, times the factor of a group that has its own rate."""
         for group in self.optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = lr * group.get("lr_factor", 1.0)
 
     def snapshot(self) -> dict[str, Any]:
         """Copies on the host of all there is: `model`, `ema`, `optimizer`, `scaler`, `rng`.
@@ -128,21 +128,17 @@ class State:
     def load(self, saved: dict[str, Any]) -> None:
         """Take over what `snapshot` returned, on any device; raises CheckpointUnusable.
 
-        Nothing is changed when the names or shapes differ.
+        Nothing is changed when the names or shapes differ. The groups and their settings stay
+        those of the section in force: how parameters are grouped is no part of a checkpoint.
         """
         check_fits(self.model, saved["model"])
-        by_name = saved["optimizer"]
-        index = {name: number for number, name in enumerate(self._names.values())}
-        groups = [
-            {**group, "params": [index[name] for name in group["params"]]}
-            for group in by_name["param_groups"]
-        ]
-        numbered = {index[name]: entry for name, entry in by_name["state"].items()}
+        names = self._optimized()
+        state = saved["optimizer"]["state"]
+        numbered = {number: state[name] for number, name in enumerate(names) if name in state}
+        groups = self.optimizer.state_dict()["param_groups"]
         self.load_model(saved["model"])
         # The optimizer may keep the very tensors it is given, and the saved ones are not ours.
-        self.optimizer.load_state_dict(
-            {"state": _to_host(numbered), "param_groups": _to_host(groups)}
-        )
+        self.optimizer.load_state_dict({"state": _to_host(numbered), "param_groups": groups})
         self._lay_out_like_parameters()
         if self._average is not None:
             # A checkpoint from before there was a mean starts one.
@@ -183,10 +179,14 @@ class State:
         self.model.to(device)
         if self._average is not None:
             self._average.model.to(device)
-        for entry in self.optimizer.state.values():
-            for key, value in entry.items():
-                if isinstance(value, Tensor):
-                    entry[key] = value.to(device)
+        for group in self.optimizer.param_groups:
+            # As torch has it: a count of steps is on the device for fused kernels only.
+            stays = () if group.get("fused") or group.get("capturable") else ("step",)
+            for parameter in group["params"]:
+                entry = self.optimizer.state.get(parameter, {})
+                for key, value in entry.items():
+                    if isinstance(value, Tensor) and key not in stays:
+                        entry[key] = value.to(device)
 
     def _bind_gradients(self) -> None:
         """Make every gradient a view of a flat buffer; backward adds into it in place."""
@@ -217,10 +217,15 @@ class State:
                         value.size(), parameter.stride(), dtype=value.dtype, device=value.device
                     ).copy_(value)
 
+    def _optimized(self) -> list[str]:
+        """Names of the parameters in the order that the optimizer numbers them: by groups."""
+        groups = self.optimizer.param_groups
+        return [self._names[parameter] for group in groups for parameter in group["params"]]
+
     def _named_optimizer_state(self) -> dict[str, Any]:
         """The optimizer's state_dict with names in the place of numbers."""
         numbered = self.optimizer.state_dict()
-        names = list(self._names.values())
+        names = self._optimized()
         return {
             "state": {names[number]: entry for number, entry in numbered["state"].items()},
             "param_groups": [
