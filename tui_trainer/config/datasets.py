@@ -1,7 +1,7 @@
-"""Specs of the data sets: where the rows come from, how they are split and prepared.
+"""Specs of the data sets: where the samples come from, how they are split and prepared.
 
 Layer: config. `split_seed` is apart from `training.seed`: changing the seed of a training never
-moves a row from one split to another.
+moves a sample from one split to another.
 """
 
 from __future__ import annotations
@@ -15,14 +15,21 @@ from tui_trainer.config.section import Items, TypedSection, setting
 
 BUILTIN = "builtin:"
 """Prefix of a path that names a file shipped with the package."""
+STDLIB = "stdlib:"
+"""A path that means the source of Python's standard library, where this program finds it."""
+NO_FILES = (BUILTIN, STDLIB)
+"""What a path begins with that is no name of a file."""
+
+MEBIBYTE = 1 << 20
 
 Side = Annotated[int, Field(ge=1, le=65536)]
+Name = Annotated[str, Field(min_length=1)]
 
 DATASETS = Registry("dataset")
 
 
 class DatasetSection(TypedSection):
-    """What every data set has: a file, and a split that depends on nothing else."""
+    """What every data set has: a place, and a split that depends on nothing else."""
 
     path: str = setting(
         ..., "CSV file, also .gz; builtin:NAME for one that ships with the program", path=True
@@ -32,10 +39,15 @@ class DatasetSection(TypedSection):
     val_fraction: float = setting(
         0.15, "share of the remaining rows used for validation", gt=0, le=0.5
     )
+
+
+class RowsSection(DatasetSection):
+    """Samples with a target each."""
+
     stratify: bool = setting(True, "keep the share of each class alike in every split")
 
 
-class PixelsSection(DatasetSection):
+class PixelsSection(RowsSection):
     """Images as rows of a CSV file: the pixels, row by row, then the label."""
 
     type: Literal["pixels"]
@@ -49,7 +61,7 @@ class PixelsSection(DatasetSection):
     )
 
 
-class TableSection(DatasetSection):
+class TableSection(RowsSection):
     """A table with a header: numbers and categories in, one class or one number out."""
 
     type: Literal["table"]
@@ -66,5 +78,38 @@ class TableSection(DatasetSection):
     )
 
 
+class TextSection(DatasetSection):
+    """Text to be predicted byte by byte: one file, or the files of a folder."""
+
+    type: Literal["text"]
+    path: str = setting(
+        ...,
+        "file, or folder with its sub-folders; stdlib: for the source of Python's own library",
+        path=True,
+    )
+    test_fraction: float = setting(
+        0.2, "share of the files held out for the test; of one file, its end", ge=0.2, le=0.8
+    )
+    val_fraction: float = setting(
+        0.15, "share of the remaining files used for validation", gt=0, le=0.5
+    )
+    patterns: Items[Name] = setting(
+        ("*.txt",), "which files of a folder, as *.txt or docs/*.md", min_length=1
+    )
+    sequence_length: int = setting(
+        100, "bytes of a row of a batch, through which gradients go", unit="bytes", ge=2, le=65536
+    )
+    val_bytes: int | None = setting(
+        MEBIBYTE, "validate on no more than this; empty: on all of it", unit="bytes", ge=1
+    )
+    max_file_bytes: int = setting(
+        8 * MEBIBYTE, "larger files of a folder are left out", unit="bytes", ge=1, le=2**32
+    )
+    max_bytes: int = setting(
+        256 * MEBIBYTE, "more text than this is left out", unit="bytes", ge=3, le=2**32
+    )
+
+
 DATASETS.add(Spec("pixels", "images as rows of a CSV file, label last", PixelsSection))
 DATASETS.add(Spec("table", "a CSV table of numbers and categories", TableSection))
+DATASETS.add(Spec("text", "text files, predicted byte by byte", TextSection))

@@ -16,7 +16,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tui_trainer.config.composing import shown_key
-from tui_trainer.config.datasets import BUILTIN, DATASETS, DatasetSection
+from tui_trainer.config.datasets import DATASETS, NO_FILES, DatasetSection
 from tui_trainer.config.errors import ConfigError, Problem
 from tui_trainer.config.losses import LOSSES
 from tui_trainer.config.models import MODELS
@@ -185,7 +185,7 @@ def _absolute(tree: Tree, key: str, kind: type[Section], values: dict[str, Any])
     resolved = dict(values)
     for name, info in kind.model_fields.items():
         value = resolved.get(name)
-        if "path" in extra_of(info) and isinstance(value, str) and not value.startswith(BUILTIN):
+        if "path" in extra_of(info) and isinstance(value, str) and not value.startswith(NO_FILES):
             folder = tree.place((key, name)).folder or Path.cwd()
             resolved[name] = str(folder / os.path.expanduser(value)) if value else value
     return resolved

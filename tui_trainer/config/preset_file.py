@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tui_trainer.config.composition import Composition
-from tui_trainer.config.datasets import BUILTIN
+from tui_trainer.config.datasets import NO_FILES
 from tui_trainer.config.errors import BadInput, CannotWrite
 from tui_trainer.config.experiment import REGISTRIES, SECTIONS, Experiment
 from tui_trainer.config.presets import KINDS
@@ -94,7 +94,7 @@ def _section_data(
         value = {**(value or {}), **{name: resolved[name] for name in edits}}
         for name, info in type(getattr(experiment, section)).model_fields.items():
             # It was relative to the file that it stood in.
-            is_file = "path" in extra_of(info) and not str(resolved[name]).startswith(BUILTIN)
+            is_file = "path" in extra_of(info) and not str(resolved[name]).startswith(NO_FILES)
             if is_file and name in value:
                 value[name] = resolved[name]
     return value

@@ -71,7 +71,7 @@ def builtin_bytes(name: str, folder: Traversable) -> bytes:
     try:
         content = folder.joinpath(name).read_bytes()
     except OSError as error:
-        raise BadInput(f"{BUILTIN}{name}: {_reason(error)}; install the program again") from error
+        raise BadInput(f"{BUILTIN}{name}: {reason_of(error)}; install the program again") from error
     if hashlib.sha256(content).hexdigest() != sums[name]:
         raise BadInput(
             f"{BUILTIN}{name} was altered: its sha256 is not the one in {SUMS}; install the "
@@ -103,7 +103,7 @@ def _bytes_on_disk(path: str, max_bytes: int) -> bytes:
     except FileNotFoundError as error:
         raise BadInput(f"{name}: no such file{_near(path)}; check dataset.path") from error
     except (OSError, ValueError) as error:
-        raise BadInput(f"{name}: cannot be read: {_reason(error)}") from error
+        raise BadInput(f"{name}: cannot be read: {reason_of(error)}") from error
 
 
 def _near(path: str) -> str:
@@ -115,7 +115,8 @@ def _near(path: str) -> str:
     return clean(suggest(Path(path).name, beside))
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Why something could not be read, fit to be shown."""
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
     return clean(str(error), 200)

@@ -10,6 +10,7 @@ from typing import Any
 
 from tui_trainer.config.datasets import DatasetSection
 from tui_trainer.data.dataset import Dataset
+from tui_trainer.data.language import load_text
 from tui_trainer.data.pixels import read_pixels
 from tui_trainer.data.rows import load_rows
 from tui_trainer.data.sources import Source
@@ -22,7 +23,11 @@ def _rows(read: Callable[[Any], Source]) -> Loader:
     return lambda section, fitted: load_rows(section, read(section), fitted)
 
 
-LOADERS: dict[str, Loader] = {"pixels": _rows(read_pixels), "table": _rows(read_rows)}
+LOADERS: dict[str, Loader] = {
+    "pixels": _rows(read_pixels),
+    "table": _rows(read_rows),
+    "text": load_text,
+}
 """By the `type` of the section they take."""
 
 

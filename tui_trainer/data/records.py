@@ -40,14 +40,14 @@ def check_text(file: DataFile) -> None:
         raise BadInput(f"{file.name}: the file is empty")
     zero = content.find(b"\0")
     if zero >= 0:
-        line = _line_at(content, zero)
+        line = line_at(content, zero)
         raise BadInput(f"{file.name}:{line}: a NUL character; is this a CSV file?")
     if content.isascii():
         return
     try:
         content.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = _line_at(content, error.start)
+        line = line_at(content, error.start)
         guess = content[error.start : error.start + 1].decode("latin-1")
         raise BadInput(
             f"{file.name}:{line}: byte 0x{content[error.start]:02x} is not UTF-8 (in Latin-1 it "
@@ -126,7 +126,8 @@ def _open_quote_line(file: DataFile, first_line: int) -> int:
     return first_line + len(lines) - 1 - breaks + int(ended)
 
 
-def _line_at(content: bytes, position: int) -> int:
+def line_at(content: bytes, position: int) -> int:
+    """The line, from 1, that a byte stands in."""
     before = content[:position].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return before.count(b"\n") + 1
 

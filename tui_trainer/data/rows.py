@@ -14,20 +14,19 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tui_trainer.config.datasets import DatasetSection
-from tui_trainer.config.errors import BadInput, CheckpointUnusable
+from tui_trainer.config.datasets import RowsSection
+from tui_trainer.config.errors import BadInput
 from tui_trainer.config.text import clean
 from tui_trainer.data.dataset import Dataset, fingerprint
 from tui_trainer.data.encoding import moments
+from tui_trainer.data.identity import check_same, identity
 from tui_trainer.data.signature import Signature
 from tui_trainer.data.sources import Source, Target
 from tui_trainer.data.splits import Parts, divide, quantile_bins
 from tui_trainer.data.tensors import TensorSplit
 
-_MOST_SHOWN = 5
 
-
-def load_rows(section: DatasetSection, source: Source, fitted: dict[str, Any] | None) -> Dataset:
+def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | None) -> Dataset:
     """Split, fit and encode the rows of a source; errors are those of `load`."""
     target = source.target
     _check_classes(source)
@@ -36,7 +35,7 @@ def load_rows(section: DatasetSection, source: Source, fitted: dict[str, Any] | 
     if fitted is None:
         preprocessing = _fit(section, source, parts.train)
     else:
-        _check_fits(section, source, fitted)
+        check_same(_identity(section, source), fitted, source.name)
         preprocessing = fitted
     encoded = source.encode(preprocessing["inputs"])
     whole = TensorSplit(
@@ -81,7 +80,7 @@ def _take(whole: TensorSplit, part: NDArray[np.int64]) -> TensorSplit:
     return TensorSplit(whole.inputs[chosen], whole.targets[chosen], whole.rows[chosen], lengths)
 
 
-def _split(section: DatasetSection, source: Source) -> Parts:
+def _split(section: RowsSection, source: Source) -> Parts:
     target = source.target
     strata = np.zeros(len(target.values), dtype=np.int64)
     if section.stratify:
@@ -140,7 +139,7 @@ def _absent_notes(target: Target, parts: Parts) -> list[str]:
     return notes
 
 
-def _fit(section: DatasetSection, source: Source, train: NDArray[np.int64]) -> dict[str, Any]:
+def _fit(section: RowsSection, source: Source, train: NDArray[np.int64]) -> dict[str, Any]:
     mean, std = 0.0, 1.0
     if source.target.task == "regression":
         mean, std = moments(source.target.values[train])
@@ -161,39 +160,8 @@ def _fit(section: DatasetSection, source: Source, train: NDArray[np.int64]) -> d
     }
 
 
-def _identity(section: DatasetSection, source: Source) -> dict[str, Any]:
-    """What must be equal for a fitted preprocessing to be of this data."""
-    return {
-        "source": section.type,
-        "task": source.target.task,
-        "classes": list(source.target.classes),
-        "layout": dict(source.layout),
-    }
-
-
-def _check_fits(section: DatasetSection, source: Source, fitted: Mapping[str, Any]) -> None:
-    own = _flat(_identity(section, source))
-    saved = _flat({key: fitted.get(key) for key in ("source", "task", "classes", "layout")})
-    differences = [
-        f"{clean(key, 80)}: {saved.get(key, 'missing')} in the checkpoint, "
-        f"{own.get(key, 'missing')} in {source.name}"
-        for key in dict.fromkeys([*own, *saved])
-        if own.get(key) != saved.get(key)
-    ]
-    if differences:
-        hidden = len(differences) - _MOST_SHOWN
-        more = f" (and {hidden} more)" if hidden > 0 else ""
-        raise CheckpointUnusable(
-            "the checkpoint is of other data: " + "; ".join(differences[:_MOST_SHOWN]) + more
-        )
-
-
-def _flat(identity: Mapping[str, Any]) -> dict[str, str]:
-    """One entry a thing that can differ, fit to be shown."""
-    entries = {key: str(identity[key]) for key in ("source", "task")}
-    entries |= {f"class {n}": repr(text) for n, text in enumerate(identity["classes"] or ())}
-    entries |= {str(key): str(value) for key, value in (identity["layout"] or {}).items()}
-    return {key: clean(value, 80) for key, value in entries.items()}
+def _identity(section: RowsSection, source: Source) -> dict[str, Any]:
+    return identity(section.type, source.target.task, source.target.classes, source.layout)
 
 
 def _encode_target(target: Target, preprocessing: Mapping[str, Any]) -> Tensor:

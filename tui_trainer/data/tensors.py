@@ -80,7 +80,7 @@ class TensorBatches:
         for index in range(start, self.per_epoch):
             part = slice(index * size, (index + 1) * size)
             if world > 1:
-                part = _share(part, self.size(index), self._order.rank, world)
+                part = share(part, self.size(index), self._order.rank, world)
             chosen = on_device[part]
             picked = inputs.index_select(0, chosen)
             wanted = targets.index_select(0, chosen)
@@ -90,7 +90,7 @@ class TensorBatches:
                 yield _batch(picked, wanted, lengths[on_host[part]])
 
 
-def _share(part: slice, size: int, rank: int, world: int) -> slice:
+def share(part: slice, size: int, rank: int, world: int) -> slice:
     """The slice of a rank, as tensor_split would give it: the first ones are one longer."""
     each, more = divmod(size, world)
     first = part.start + rank * each + min(rank, more)
