@@ -19,13 +19,14 @@ def take_step(t: Context) -> None:
         t.batches = task.batches.epoch(epoch, first)
     group = range(first, min(first + training.grad_accumulation, task.batches.per_epoch))
     samples = sum(map(task.batches.size, group))
+    asked_s = t.clock()
+    # All of the group before any is used: a batch that is lost leaves the state at the last step.
+    batches = [next(t.batches) for _ in group]
+    t.waiting_s += t.clock() - asked_s
     lr = t.lr()
     t.state.clear_gradients()
     total = None
-    for index in group:
-        asked_s = t.clock()
-        batch = next(t.batches)
-        t.waiting_s += t.clock() - asked_s
+    for index, batch in zip(group, batches, strict=True):
         outputs, t.carry = task.forward(batch, t.carry)
         loss = task.criterion.train(outputs, batch.targets)
         if len(group) > 1:

@@ -6,7 +6,7 @@ preview all begin here.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -19,6 +19,7 @@ from tui_trainer.data.batch import Batches, Order
 from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.delivery import Delivery
 from tui_trainer.data.load import load
+from tui_trainer.data.loading import Loading
 from tui_trainer.data.randomness import derive_seed
 from tui_trainer.models.build import build_model
 from tui_trainer.training.forward import Forward
@@ -40,6 +41,7 @@ class Task:
     forward: Forward
     criterion: Criterion
     optimizer: optim.Optimizer
+    loading: Loading
 
     @property
     def steps_per_epoch(self) -> int:
@@ -72,13 +74,9 @@ def build(
     torch.manual_seed(derive_seed(training.seed, "model"))
     model = build_model(experiment.model, dataset.signature)
     stateful = dataset.signature.per_step and hasattr(model, "advance")
-    on_device = replace(
-        dataset,
-        train=dataset.train.to(device),
-        val=dataset.val.to(device),
-        test=dataset.test.to(device),
-    )
-    batches = _batches(experiment, on_device, ranks, device, stateful=stateful)
+    loading = Loading(experiment.loader, device, training.seed)
+    placed = loading.placed(dataset)
+    batches = _batches(experiment, placed, loading, ranks, device, stateful=stateful)
     _check_batches(experiment, batches, dataset)
     _check_norm(experiment, model, batches)
     model.to(device)
@@ -86,17 +84,24 @@ def build(
         experiment,
         device,
         ranks,
-        on_device,
+        placed,
         batches,
         model,
         Forward(model, stateful=stateful),
         build_criterion(experiment.loss, dataset, device),
         build_optimizer(experiment.optimizer, model),
+        loading,
     )
 
 
 def _batches(
-    experiment: Experiment, data: Dataset, ranks: Ranks, device: torch.device, *, stateful: bool
+    experiment: Experiment,
+    data: Dataset,
+    loading: Loading,
+    ranks: Ranks,
+    device: torch.device,
+    *,
+    stateful: bool,
 ) -> Batches:
     training = experiment.training
     order = Order(
@@ -107,9 +112,8 @@ def _batches(
         world=ranks.world,
         stateful=stateful,
     )
-    return Delivery(
-        data.train.shuffled(order), device, data.augment, seed=training.seed, rank=ranks.rank
-    )
+    source = loading.batches(data.train, order)
+    return Delivery(source, device, data.augment, seed=training.seed, rank=ranks.rank)
 
 
 def warm_up() -> None:
