@@ -27,6 +27,7 @@ from tui_trainer.config.section import Section, TypedSection, extra_of
 from tui_trainer.config.settings import (
     CheckpointSection,
     EarlyStoppingSection,
+    LoaderSection,
     LoggingSection,
     TrainingSection,
 )
@@ -44,6 +45,7 @@ PLAIN: dict[str, type[Section]] = {
     "checkpoint": CheckpointSection,
     "logging": LoggingSection,
     "early_stopping": EarlyStoppingSection,
+    "loader": LoaderSection,
 }
 SECTIONS: tuple[str, ...] = (*REGISTRIES, *PLAIN)
 COMMAND_LINE = "command line"
@@ -97,6 +99,7 @@ class Experiment:
     checkpoint: CheckpointSection
     logging: LoggingSection
     early_stopping: EarlyStoppingSection
+    loader: LoaderSection
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as it is written to config.yaml and read back to an equal experiment."""

@@ -80,7 +80,7 @@ _PLANS = (
     _Plan("Model", ("model",), ("model.*",)),
     _Plan(
         "Data",
-        ("dataset",),
+        ("dataset", "loader"),
         (
             "dataset.path",
             "dataset.target",
@@ -88,6 +88,7 @@ _PLANS = (
             "dataset.val_fraction",
             "dataset.shift_pixels",
             "dataset.rotate_degrees",
+            "loader.num_workers",
         ),
     ),
     _Plan("Checkpoints", ("checkpoint",), ("checkpoint.every_seconds", "checkpoint.monitor")),

@@ -112,6 +112,36 @@ class LoggingSection(Section):
     )
 
 
+class LoaderSection(Section):
+    """How samples get from a data set to the device. Nothing here changes a result."""
+
+    num_workers: int = setting(
+        0, "processes that read samples; 0: the training reads them itself", ge=0, le=512
+    )
+    prefetch_factor: int = setting(
+        2, "batches that each worker reads ahead", unit="batches", ge=1, le=1024
+    )
+    persistent_workers: bool = setting(True, "keep the workers from one epoch to the next")
+    timeout_s: float = setting(
+        120.0,
+        "longest wait for a batch of the workers; after it the run saves and fails",
+        unit="s",
+        gt=0,
+        le=86400,
+    )
+    pin_memory: Literal["auto", "always", "never"] = setting(
+        "auto", "page-locked memory for batches of workers; auto: on CUDA"
+    )
+    start_method: Literal["forkserver", "spawn"] = setting(
+        "forkserver", "how workers start; forkserver imports torch once for all of them"
+    )
+    device_resident: Literal["auto", "always", "never"] = setting(
+        "auto",
+        "whole data on the GPU instead of copying batches; auto: where half its free memory is "
+        "enough",
+    )
+
+
 class EarlyStoppingSection(Section):
     """When to end because the metric of checkpoint.monitor no longer improves."""
 

@@ -44,7 +44,7 @@ class TensorSplit:
         for first in range(0, len(self), batch_size):
             part = slice(first, first + batch_size)
             lengths = None if self.lengths is None else self.lengths[part]
-            yield _batch(self.inputs[part], self.targets[part], lengths)
+            yield batch_of(self.inputs[part], self.targets[part], lengths)
 
     def count(self, batch_size: int) -> int:
         return -(-len(self) // batch_size)
@@ -87,7 +87,7 @@ class TensorBatches:
             if lengths is None:
                 yield Batch(picked, wanted)
             else:
-                yield _batch(picked, wanted, lengths[on_host[part]])
+                yield batch_of(picked, wanted, lengths[on_host[part]])
 
 
 def share(part: slice, size: int, rank: int, world: int) -> slice:
@@ -97,7 +97,7 @@ def share(part: slice, size: int, rank: int, world: int) -> slice:
     return slice(first, first + each + (rank < more))
 
 
-def _batch(inputs: Tensor, targets: Tensor, lengths: Tensor | None) -> Batch:
+def batch_of(inputs: Tensor, targets: Tensor, lengths: Tensor | None) -> Batch:
     """A batch no longer than its longest sequence; tokens as the numbers that models take."""
     if lengths is not None:
         # The lengths are on the host, so that this waits for no device.

@@ -56,8 +56,8 @@ def run_headless(session: LocalSession, printer: Printer, *, debug: bool = False
     errors = Stream(sys.stderr)
     if last is not None and last.state == "failed":
         errors.line(f"tui-trainer: {clean(last.reason, 2000, multiline=True)}")
-    if session.traceback and debug:
-        errors.line(session.traceback)
+    if debug and (session.traceback or session.details):
+        errors.line(session.traceback or session.details)
     elif session.traceback:
         errors.line("tui-trainer: this is a bug; --debug shows the traceback")
     return session.exit_code

@@ -18,6 +18,8 @@ from tui_trainer.config.experiment import Experiment, Tree, places_of, resolve
 from tui_trainer.config.live import edited
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.reading import read_document
+from tui_trainer.config.section import Section
+from tui_trainer.config.settings import LoaderSection
 from tui_trainer.config.text import clean
 from tui_trainer.config.writing import to_yaml
 from tui_trainer.runs.atomic import sweep_temporaries, write_atomically
@@ -36,8 +38,11 @@ if TYPE_CHECKING:
     from tui_trainer.training.context import Start
     from tui_trainer.training.task import Task
 
-RUNTIME = ("training.device", "training.threads")
-"""Settings of where a run runs: they can be others at a resume, and are no edits."""
+RUNTIME = (
+    *("training.device", "training.threads"),
+    *(f"loader.{name}" for name in LoaderSection.model_fields),
+)
+"""Settings of where and how a run runs: they can be others at a resume, and are no edits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,12 +250,14 @@ def _with_runtime(experiment: Experiment, overrides: Sequence[Override]) -> Expe
     """The experiment with the overrides that say where it runs."""
     for override in overrides:
         if override.key in RUNTIME:
-            plain = {**experiment.training.model_dump(mode="json"), override.field: override.value}
+            before: Section = getattr(experiment, override.section)
+            plain = {**before.model_dump(mode="json"), override.field: override.value}
             try:
-                training = type(experiment.training).model_validate(plain)
+                changed = type(before).model_validate(plain)
             except ValueError as error:
                 raise BadInput(f"{override.key}={override.value}: {error}") from error
-            experiment = replace(experiment, training=training)
+            sections: dict[str, Any] = {override.section: changed}
+            experiment = replace(experiment, **sections)
     return experiment
 
 

@@ -75,6 +75,8 @@ class LocalSession:
         self.exit_code: int = ExitCode.FAILED
         self.traceback = ""
         """The traceback of an unexpected error, for --debug."""
+        self.details = ""
+        """The traceback of a fault that is explained in a line, for --debug."""
 
     def start(self) -> None:
         """Start the thread."""
@@ -204,6 +206,7 @@ class LocalSession:
         )
 
     def _ended(self, prepared: Prepared, outcome: Outcome) -> RunEnded:
+        self.details = outcome.details
         return RunEnded(
             step=outcome.step,
             state=outcome.state,

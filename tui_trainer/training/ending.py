@@ -10,7 +10,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from tui_trainer.config.errors import BadInput, CannotWrite, ExitCode
+from tui_trainer.config.errors import BadInput, CannotWrite, ExitCode, TrainerError
 from tui_trainer.config.live import edited
 from tui_trainer.runs.atomic import write_atomically
 from tui_trainer.runs.commands import Pause, Set, Stop, name_of
@@ -45,6 +45,8 @@ class Outcome:
     baseline: dict[str, dict[str, float]] | None = None
     confusion: Confusion | None = None
     classes: tuple[str, ...] = ()
+    details: str = ""
+    """A traceback, for --debug."""
 
 
 def finish(t: Context, reason: str) -> Outcome:
@@ -93,6 +95,19 @@ def stopped(t: Context, stop: Stop) -> Outcome:
     settle(t, t.writer.drain())
     how = f"saved at step {t.progress.step:,}" if saved else "not saved, as asked"
     return outcome(t, "stopped", f"stopped by {stop.origin}, {how}", _code(stop))
+
+
+def broken_off(t: Context, fault: TrainerError) -> Outcome:
+    """Save the last step, and fail: the batch after it cannot be made, or one to measure on."""
+    report(t)
+    saved = save_and_wait(t)
+    release_line(t)
+    settle(t, t.writer.drain())
+    name = t.run.path.name
+    how = f"saved; tui-trainer resume {name} goes on" if saved else f"NOT saved: {t.failure}"
+    reason = f"{fault}; step {t.progress.step:,} is {how}"
+    ended = outcome(t, "failed", reason, fault.exit_code)
+    return replace(ended, details=getattr(fault, "details", ""))
 
 
 def diverged(t: Context, fault: Diverged) -> Outcome | None:

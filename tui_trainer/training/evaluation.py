@@ -5,6 +5,7 @@ Layer: training. The data is prepared as the checkpoint recorded it, not fitted 
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -57,9 +58,10 @@ def evaluate(
     chosen = {"train": task.dataset.train, "val": task.dataset.val, "test": task.dataset.test}[
         split
     ]
-    metrics = measure(
-        task.forward, chosen, task.dataset, task.criterion.measure, task.eval_batch_size
-    )
+    with closing(task.loading):
+        metrics = measure(
+            task.forward, chosen, task.dataset, task.criterion.measure, task.eval_batch_size
+        )
     assert metrics is not None, "nobody can interrupt this one"
     changed = [note for note in bitwise_notes(task, content) if "data changed" in note]
     return Evaluation(

@@ -7,20 +7,28 @@ the same order, which is what makes a resumed run equal to an uncut one.
 from __future__ import annotations
 
 import time
+from contextlib import closing
 from functools import partial
 from typing import NamedTuple
 
 from tui_trainer.config.amounts import counted
+from tui_trainer.config.errors import BadInput
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.data.faults import BatchLost
 from tui_trainer.runs.atomic import Files
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.journal import Journal
 from tui_trainer.training.checkpoints import Checkpoint
 from tui_trainer.training.context import Clock, Context, Emit, Start
-from tui_trainer.training.ending import Outcome, diverged, finish, stopped, wait_out
+from tui_trainer.training.ending import Outcome, broken_off, diverged, finish, stopped, wait_out
 from tui_trainer.training.failing import failed
-from tui_trainer.training.obedience import obey, obey_while_validating, replay
+from tui_trainer.training.obedience import (
+    await_stop,
+    obey,
+    obey_while_validating,
+    replay,
+)
 from tui_trainer.training.progress import Progress
 from tui_trainer.training.reporting import Diverged, report, report_due
 from tui_trainer.training.saving import change_state, save, save_due, settle
@@ -53,7 +61,8 @@ def train(
         Exception: what a step raised, after the last finished one was saved.
     """
     files = files or Files()
-    with process_settings(task.experiment.training):
+    task.loading.pool.interrupted = lambda: control.stop_asked
+    with process_settings(task.experiment.training), closing(task.loading):
         while True:
             set_aside_later(run, start, files)
             journal = Journal(run.metrics, files)
@@ -62,7 +71,7 @@ def train(
                 # What the checkpoint says, unless somebody took lines away.
                 t.progress.metrics_bytes = journal.length
                 try:
-                    return _loop(t)
+                    return _unless_lost(t)
                 except Diverged as fault:
                     outcome = diverged(t, fault)
                     if outcome is not None:
@@ -73,6 +82,15 @@ def train(
             if isinstance(again, Outcome):
                 return again
             start = again
+
+
+def _unless_lost(t: Context) -> Outcome:
+    """The loop; a batch that cannot be made ends it, with all that was trained."""
+    try:
+        return _loop(t)
+    except (BatchLost, BadInput) as fault:
+        await_stop(t, fault)
+        return stopped(t, t.stop) if t.stop else broken_off(t, fault)
 
 
 def _loop(t: Context) -> Outcome:

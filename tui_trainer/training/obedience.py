@@ -7,11 +7,13 @@ or the reason why it did not.
 from __future__ import annotations
 
 import math
+import time
 
 from tui_trainer.config.amounts import size_text
-from tui_trainer.config.errors import BadInput, CannotWrite
+from tui_trainer.config.errors import BadInput, CannotWrite, TrainerError
 from tui_trainer.config.live import edited
 from tui_trainer.config.schedules import needs_horizon
+from tui_trainer.data.faults import BatchLost
 from tui_trainer.runs.commands import (
     Command,
     Pause,
@@ -31,6 +33,9 @@ from tui_trainer.training.saving import change_state, save_and_wait
 from tui_trainer.training.validation import validate
 
 _LOOK_S = 0.5
+_BRIEFLY_S = 0.05
+STOP_S = 1.0
+"""How much later than the death of a worker the command to stop may be."""
 
 
 def obey(t: Context) -> None:
@@ -48,6 +53,19 @@ def obey_while_validating(t: Context) -> bool:
     return t.stop is not None
 
 
+def await_stop(t: Context, fault: TrainerError) -> None:
+    """Look whether the workers were lost to a signal that asked for a stop as well.
+
+    It comes by way of the main thread, and may be a little later than their death.
+    """
+    if isinstance(fault, BatchLost):
+        until_s = time.monotonic() + STOP_S
+        while not t.control.stop_asked and (left_s := until_s - time.monotonic()) > 0:
+            t.control.wait(min(left_s, _BRIEFLY_S))
+    if t.stop is None and t.control.stop_asked:
+        obey(t)
+
+
 def replay(t: Context) -> None:
     """Bring the edits of this step into force, those of an earlier life of the run included."""
     while t.replay and t.replay[0].apply_at_step <= t.progress.step:
@@ -63,7 +81,7 @@ def _carry_out(t: Context, command: Command, *, validating: bool = False) -> Non
         return
     try:
         refused = _refusal(t, command, validating=validating)
-    except (Diverged, CannotWrite) as error:
+    except (Diverged, CannotWrite, BatchLost) as error:
         _answer(t, command, str(error))
         raise
     _answer(t, command, refused)

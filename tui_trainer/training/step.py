@@ -19,14 +19,15 @@ def take_step(t: Context) -> None:
         t.batches = task.batches.epoch(epoch, first)
     group = range(first, min(first + training.grad_accumulation, task.batches.per_epoch))
     samples = sum(map(task.batches.size, group))
+    asked_s = t.clock()
+    # All of the group before any is used: a batch that is lost leaves the state at the last step.
+    batches = [next(t.batches) for _ in group]
+    t.waiting_s += t.clock() - asked_s
     lr = t.lr()
     t.state.clear_gradients()
-    total = None
-    for index in group:
-        asked_s = t.clock()
-        batch = next(t.batches)
-        t.waiting_s += t.clock() - asked_s
-        outputs, t.carry = task.forward(batch, t.carry)
+    total, carry = None, t.carry
+    for index, batch in zip(group, batches, strict=True):
+        outputs, carry = task.forward(batch, carry)
         loss = task.criterion.train(outputs, batch.targets)
         if len(group) > 1:
             # By its share of the samples, so that a smaller last micro-batch counts as it should.
@@ -45,7 +46,7 @@ def take_step(t: Context) -> None:
     t.state.update(progress.step + 1)
     t.updating = False
     progress.step += 1
-    progress.batch = group.stop
+    progress.batch, t.carry = group.stop, carry
     if progress.batch == task.batches.per_epoch:
         progress.epoch, progress.batch = epoch + 1, 0
         t.batches = t.carry = None

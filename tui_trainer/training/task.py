@@ -19,6 +19,7 @@ from tui_trainer.data.batch import Batches, Order
 from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.delivery import Delivery
 from tui_trainer.data.load import load
+from tui_trainer.data.loading import Loading
 from tui_trainer.data.randomness import derive_seed
 from tui_trainer.models.build import build_model
 from tui_trainer.training.equipment import freeze, recompute_blocks, take_weights
@@ -42,6 +43,7 @@ class Task:
     forward: Forward
     criterion: Criterion
     optimizer: optim.Optimizer
+    loading: Loading
 
     @property
     def steps_per_epoch(self) -> int:
@@ -82,13 +84,9 @@ def build(
     stateful = dataset.signature.per_step and hasattr(model, "advance")
     if training.gradient_checkpointing:
         recompute_blocks(model, stateful=stateful)
-    on_device = replace(
-        dataset,
-        train=dataset.train.to(device),
-        val=dataset.val.to(device),
-        test=dataset.test.to(device),
-    )
-    batches = _batches(experiment, on_device, ranks, device, stateful=stateful)
+    loading = Loading(experiment.loader, device, training.seed)
+    placed = loading.placed(dataset)
+    batches = _batches(experiment, placed, loading, ranks, device, stateful=stateful)
     _check_batches(experiment, batches, dataset)
     _check_norm(experiment, model, batches)
     model.to(device)
@@ -105,17 +103,24 @@ def build(
         experiment,
         device,
         ranks,
-        on_device,
+        placed,
         batches,
         model,
         forward,
         build_criterion(experiment.loss, dataset, device),
         build_optimizer(experiment.optimizer, model),
+        loading,
     )
 
 
 def _batches(
-    experiment: Experiment, data: Dataset, ranks: Ranks, device: torch.device, *, stateful: bool
+    experiment: Experiment,
+    data: Dataset,
+    loading: Loading,
+    ranks: Ranks,
+    device: torch.device,
+    *,
+    stateful: bool,
 ) -> Batches:
     training = experiment.training
     order = Order(
@@ -126,9 +131,8 @@ def _batches(
         world=ranks.world,
         stateful=stateful,
     )
-    return Delivery(
-        data.train.shuffled(order), device, data.augment, seed=training.seed, rank=ranks.rank
-    )
+    source = loading.batches(data.train, order)
+    return Delivery(source, device, data.augment, seed=training.seed, rank=ranks.rank)
 
 
 def warm_up() -> None:

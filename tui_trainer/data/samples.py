@@ -1,0 +1,179 @@
+"""`SampleMaker`: batches out of a map-style data set of (input, target), in whichever process.
+
+Layer: data. Before each sample torch, numpy and python are seeded by (seed, epoch, index), so that
+random transforms give the same whoever reads it; afterwards they are as they were.
+"""
+
+from __future__ import annotations
+
+import random
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tui_trainer.config.text import clean
+from tui_trainer.data.batch import IGNORED, Batch
+from tui_trainer.data.randomness import derive_seed
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What comes in the place of a batch that cannot be made; travels between processes."""
+
+    message: str
+    details: str = ""
+    """The traceback."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleMaker:
+    """Reads samples of a data set and puts them together."""
+
+    dataset: Any
+    """Has `__getitem__(index)`, and perhaps `path(index)`, the file of a sample, for messages."""
+    seed: int
+    purpose: str
+    """Apart from it, samples of two splits would draw the same."""
+
+    def make(self, epoch: int, indices: Sequence[int]) -> Batch | Failure:
+        """The batch of these samples in this epoch, or what is wrong with one of them."""
+        with undisturbed():
+            samples = []
+            for index in indices:
+                try:
+                    seed_all(derive_seed(self.seed, self.purpose, epoch, index))
+                    samples.append(_as_sample(self.dataset[index]))
+                except Exception as error:
+                    return self._failure(index, error)
+            try:
+                return collate(samples)
+            except ValueError as error:
+                return Failure(f"samples {_listed(indices)} of the data set: {error}")
+
+    def _failure(self, index: int, error: Exception) -> Failure:
+        text = clean(str(error), 300)
+        message = f"sample {index} of the data set{self._place(index)} cannot be read: "
+        message += type(error).__name__ + (f": {text}" if text else "")
+        return Failure(message, traceback.format_exc())
+
+    def _place(self, index: int) -> str:
+        known = getattr(self.dataset, "path", None)
+        if not callable(known):
+            return ""
+        try:
+            return f" ({clean(str(known(index)), 200)})"
+        except Exception:
+            # It serves a message about something else, which must not be lost.
+            return ""
+
+
+def seed_all(seed: int) -> None:
+    """Seed torch on the CPU, numpy and python."""
+    torch.default_generator.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Leave the global generators as they are, and compute with one thread, as a worker does.
+
+    A sum over many numbers has other bits with other threads.
+    """
+    threads = torch.get_num_threads()
+    states = torch.default_generator.get_state(), np.random.get_state(), random.getstate()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.default_generator.set_state(states[0])
+        np.random.set_state(states[1])
+        random.setstate(states[2])
+
+
+def collate(samples: Sequence[tuple[Tensor, Tensor]]) -> Batch:
+    """A batch of samples that `_as_sample` gave.
+
+    Where only the first dimension of the inputs differs they are padded with zeros, and targets
+    that have a place for each with IGNORED.
+
+    Raises:
+        ValueError: their shapes or kinds of numbers do not go together.
+    """
+    inputs, targets = [one for one, _ in samples], [target for _, target in samples]
+    _check_alike(inputs, "inputs")
+    _check_alike(targets, "targets")
+    if targets[0].is_floating_point() and len({target.shape for target in targets}) > 1:
+        raise ValueError("targets of numbers are of different lengths")
+    lengths = torch.tensor([len(one) if one.dim() else 1 for one in inputs])
+    if inputs[0].dim() == 0 or bool((lengths == lengths[0]).all()):
+        return Batch(torch.stack(inputs), _stacked(targets, IGNORED))
+    return Batch(_stacked(inputs, 0), _stacked(targets, IGNORED), lengths)
+
+
+def _stacked(tensors: Sequence[Tensor], filling: int) -> Tensor:
+    if len({tensor.shape for tensor in tensors}) == 1:
+        return torch.stack(list(tensors))
+    longest = max(map(len, tensors))
+    stacked = tensors[0].new_full((len(tensors), longest, *tensors[0].shape[1:]), filling)
+    for row, tensor in zip(stacked, tensors, strict=True):
+        row[: len(tensor)] = tensor
+    return stacked
+
+
+def _check_alike(tensors: Sequence[Tensor], name: str) -> None:
+    first = tensors[0]
+    for other in tensors[1:]:
+        if other.dtype != first.dtype or other.dim() != first.dim():
+            raise ValueError(f"{name} are {_described(first)} and {_described(other)}")
+        if other.shape[1:] != first.shape[1:]:
+            raise ValueError(
+                f"{name} are {_described(first)} and {_described(other)}; "
+                "only the first dimension may differ"
+            )
+
+
+def _described(tensor: Tensor) -> str:
+    kind = str(tensor.dtype).removeprefix("torch.")
+    return f"{'x'.join(map(str, tensor.shape)) or 'a number'} of {kind}"
+
+
+def _as_sample(sample: Any) -> tuple[Tensor, Tensor]:
+    """Input and target as a batch has them: float32, or int64 for tokens and classes."""
+    try:
+        given, target = sample
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"a sample is a pair (input, target), not {type(sample).__name__}"
+        ) from None
+    inputs, wanted = _as_tensor(given, "input"), _as_tensor(target, "target")
+    are_tokens = inputs.dim() == 1 and not inputs.is_floating_point()
+    inputs = inputs.long() if are_tokens else inputs.float()
+    if wanted.is_floating_point():
+        wanted = wanted.float().reshape(wanted.shape or (1,))
+    else:
+        wanted = wanted.long()
+    return inputs, wanted
+
+
+def _as_tensor(value: Any, name: str) -> Tensor:
+    if isinstance(value, Tensor):
+        return value.detach()
+    if isinstance(value, np.ndarray | np.generic | bool | int | float | list | tuple):
+        try:
+            return torch.as_tensor(value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"the {name} is no array of numbers: {error}") from None
+    raise TypeError(f"the {name} is of type {type(value).__name__}, not numbers; make it a tensor")
+
+
+def _listed(indices: Sequence[int]) -> str:
+    shown = ", ".join(map(str, indices[:8]))
+    return shown if len(indices) <= 8 else f"{shown} and {len(indices) - 8} more"
