@@ -121,7 +121,7 @@ def test_the_name_is_that_of_the_file_unless_it_is_given() -> None:
         ("max_seconds: -1", "training.max_seconds", "greater than 0 (got -1)"),
         ("drop_last: no", "training.drop_last", "valid boolean (got 'no')"),
         ("drop_last: 1", "training.drop_last", "valid boolean (got 1)"),
-        ("precision: fp64", "training.precision", "should be 'fp32' (got 'fp64')"),
+        ("precision: fp64", "training.precision", "should be 'fp32', 'tf32', 'bf16' or 'fp16'"),
         ("device: tpu", "training.device", "pattern"),
         ("device: cuda:1234", "training.device", "pattern"),
         ("seed: -1", "training.seed", "greater than or equal to 0 (got -1)"),

@@ -6,7 +6,7 @@ Layer: config. Keys in files are `val/accuracy`; in results of one split, `accur
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 Task = Literal["classification", "regression", "language_modelling"]
 
@@ -24,8 +24,15 @@ class MetricSpec:
 METRICS: dict[str, MetricSpec] = {
     spec.name: spec
     for spec in (
-        MetricSpec("loss", "the loss, without smoothing", ("classification", "regression"), False),
-        MetricSpec("accuracy", "share of samples whose class is right", ("classification",), True),
+        MetricSpec("loss", "the loss, without smoothing", get_args(Task), False),
+        MetricSpec(
+            "accuracy",
+            "share of samples whose class is right; of a text, of its bytes",
+            ("classification", "language_modelling"),
+            True,
+        ),
+        MetricSpec("perplexity", "exp of the loss", ("language_modelling",), False),
+        MetricSpec("bits_per_byte", "the loss in bits", ("language_modelling",), False),
         MetricSpec("mae", "mean absolute error, in units of the target", ("regression",), False),
         MetricSpec(
             "rmse", "root mean squared error, in units of the target", ("regression",), False

@@ -10,7 +10,7 @@ from typing import Literal
 
 from tui_trainer.config.section import Items, Section, setting
 
-MetricName = Literal["loss", "accuracy", "mae", "rmse", "r2"]
+MetricName = Literal["loss", "accuracy", "perplexity", "bits_per_byte", "mae", "rmse", "r2"]
 
 
 class TrainingSection(Section):

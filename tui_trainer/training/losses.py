@@ -33,14 +33,14 @@ class Criterion:
 def build_criterion(section: TypedSection, dataset: Dataset, device: torch.device) -> Criterion:
     """The loss of a section for a data set; ConfigError when the two do not fit."""
     if isinstance(section, AutoLossSection):
-        name = "cross_entropy" if dataset.task == "classification" else "mse"
+        name = "mse" if dataset.task == "regression" else "cross_entropy"
     else:
         name = section.type
     return LOSSES[name](section, dataset, device)
 
 
 def _cross_entropy(section: TypedSection, dataset: Dataset, device: torch.device) -> Criterion:
-    if dataset.task != "classification":
+    if dataset.task == "regression":
         raise _misfit("cross_entropy needs classes; the target is a number: use loss=mse")
     smoothing = 0.0
     weights: Tensor | None = None
@@ -49,6 +49,9 @@ def _cross_entropy(section: TypedSection, dataset: Dataset, device: torch.device
         weights = _class_weights(section, dataset, device)
 
     def loss(outputs: Tensor, targets: Tensor, smooth: float) -> Tensor:
+        if outputs.dim() > 2:
+            # A prediction at every place: (B, T, K) and (B, T).
+            outputs, targets = outputs.flatten(0, 1), targets.flatten()
         if weights is None:
             return F.cross_entropy(outputs, targets, label_smoothing=smooth)
         total = F.cross_entropy(
