@@ -78,6 +78,32 @@ class TableSection(RowsSection):
     )
 
 
+class SequencesSection(RowsSection):
+    """Sequences of numbers in a CSV file with a header, one row a step of one sequence."""
+
+    type: Literal["sequences"]
+    sequence: str = setting(..., "the column that names the sequence a row is of", min_length=1)
+    step: str | None = setting(
+        None, "the column that orders the steps; empty: as they stand in the file", min_length=1
+    )
+    target: str = setting(
+        ..., "the column to predict, the same in every row of a sequence", min_length=1
+    )
+    split: str | None = setting(
+        None, "a column that says train, val or test; empty: the split is drawn", min_length=1
+    )
+    task: Literal["auto", "classification", "regression"] = setting(
+        "auto", "auto: regression where the target is numbers, else classification"
+    )
+    drop: Items[str] = setting((), "columns left out; all others are channels")
+    missing: Literal["error", "drop", "mean"] = setting(
+        "error", "missing values: refuse, drop the sequence, or fill in the channel's mean"
+    )
+    noise: float = setting(
+        0.0, "random noise on training inputs, in deviations of their channel", ge=0, le=10
+    )
+
+
 class TextSection(DatasetSection):
     """Text to be predicted byte by byte: one file, or the files of a folder."""
 
@@ -112,4 +138,5 @@ class TextSection(DatasetSection):
 
 DATASETS.add(Spec("pixels", "images as rows of a CSV file, label last", PixelsSection))
 DATASETS.add(Spec("table", "a CSV table of numbers and categories", TableSection))
+DATASETS.add(Spec("sequences", "a CSV table of sequences, one row a step", SequencesSection))
 DATASETS.add(Spec("text", "text files, predicted byte by byte", TextSection))

@@ -13,6 +13,7 @@ from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.language import load_text
 from tui_trainer.data.pixels import read_pixels
 from tui_trainer.data.rows import load_rows
+from tui_trainer.data.sequences import read_sequences
 from tui_trainer.data.sources import Source
 from tui_trainer.data.table import read_rows
 
@@ -26,6 +27,7 @@ def _rows(read: Callable[[Any], Source]) -> Loader:
 LOADERS: dict[str, Loader] = {
     "pixels": _rows(read_pixels),
     "table": _rows(read_rows),
+    "sequences": _rows(read_sequences),
     "text": load_text,
 }
 """By the `type` of the section they take."""
