@@ -11,6 +11,7 @@ from typing import Any
 from tui_trainer.config.datasets import DatasetSection
 from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.language import load_text
+from tui_trainer.data.passages import read_passages
 from tui_trainer.data.pixels import read_pixels
 from tui_trainer.data.rows import load_rows
 from tui_trainer.data.sequences import read_sequences
@@ -29,6 +30,7 @@ LOADERS: dict[str, Loader] = {
     "table": _rows(read_rows),
     "sequences": _rows(read_sequences),
     "text": load_text,
+    "text_folders": _rows(read_passages),
 }
 """By the `type` of the section they take."""
 
