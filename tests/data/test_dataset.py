@@ -55,6 +55,24 @@ def test_digits_are_images_of_ten_classes() -> None:
         assert torch.bincount(tensors(split).targets, minlength=10).min() >= 0.09 * len(split)
 
 
+def test_cars_have_their_miles_a_gallon_predicted_and_no_names() -> None:
+    dataset = load(
+        TableSection(
+            type="table",
+            path="builtin:auto-mpg.csv",
+            target="mpg",
+            categorical=("origin",),
+            drop=("name",),
+        )
+    )
+
+    assert [len(split) for split in splits(dataset)] == [266, 47, 79]
+    assert (dataset.task, dataset.outputs, dataset.input_shape) == ("regression", 1, (6 + 3,))
+    assert dataset.target_mean == pytest.approx(23.4, abs=0.5)
+    assert tensors(dataset.train).targets.std().item() == pytest.approx(1, abs=0.01)
+    assert dataset.notes == ()
+
+
 def test_penguins_are_a_table_with_their_gaps_filled_and_counted() -> None:
     dataset = load(PENGUINS)
 

@@ -78,6 +78,32 @@ class TableSection(RowsSection):
     )
 
 
+class SequencesSection(RowsSection):
+    """Sequences of numbers in a CSV file with a header, one row a step of one sequence."""
+
+    type: Literal["sequences"]
+    sequence: str = setting(..., "the column that names the sequence a row is of", min_length=1)
+    step: str | None = setting(
+        None, "the column that orders the steps; empty: as they stand in the file", min_length=1
+    )
+    target: str = setting(
+        ..., "the column to predict, the same in every row of a sequence", min_length=1
+    )
+    split: str | None = setting(
+        None, "a column that says train, val or test; empty: the split is drawn", min_length=1
+    )
+    task: Literal["auto", "classification", "regression"] = setting(
+        "auto", "auto: regression where the target is numbers, else classification"
+    )
+    drop: Items[str] = setting((), "columns left out; all others are channels")
+    missing: Literal["error", "drop", "mean"] = setting(
+        "error", "missing values: refuse, drop the sequence, or fill in the channel's mean"
+    )
+    noise: float = setting(
+        0.0, "random noise on training inputs, in deviations of their channel", ge=0, le=10
+    )
+
+
 class TextSection(DatasetSection):
     """Text to be predicted byte by byte: one file, or the files of a folder."""
 
@@ -110,6 +136,40 @@ class TextSection(DatasetSection):
     )
 
 
+class TextFoldersSection(RowsSection):
+    """Passages of text files; the folder a file is in is its class."""
+
+    type: Literal["text_folders"]
+    path: str = setting(
+        ...,
+        "folder with a sub-folder for each class; stdlib: for the source of Python's own library",
+        path=True,
+    )
+    test_fraction: float = setting(0.2, "share of the files held out for the test", ge=0.2, le=0.8)
+    val_fraction: float = setting(
+        0.15, "share of the remaining files used for validation", gt=0, le=0.5
+    )
+    patterns: Items[Name] = setting(
+        ("*.txt",), "which files of a folder, as *.txt or mail/*.eml", min_length=1
+    )
+    passage_lines: int = setting(20, "lines of a passage", unit="lines", ge=1, le=100_000)
+    max_passage_bytes: int = setting(
+        1024, "the rest of a longer passage is cut off", unit="bytes", ge=2, le=65536
+    )
+    min_files: int = setting(10, "a class of fewer files is left out", ge=3, le=1_000_000)
+    max_passages_file: int = setting(20, "passages taken from one file, at most", ge=1, le=2**20)
+    max_passages_class: int = setting(
+        500, "passages taken from one class, at most, so that none outweighs the others", ge=3
+    )
+    max_file_bytes: int = setting(
+        8 * MEBIBYTE, "larger files are left out", unit="bytes", ge=1, le=2**32
+    )
+
+
 DATASETS.add(Spec("pixels", "images as rows of a CSV file, label last", PixelsSection))
 DATASETS.add(Spec("table", "a CSV table of numbers and categories", TableSection))
+DATASETS.add(Spec("sequences", "a CSV table of sequences, one row a step", SequencesSection))
 DATASETS.add(Spec("text", "text files, predicted byte by byte", TextSection))
+DATASETS.add(
+    Spec("text_folders", "passages of text files, a folder for each class", TextFoldersSection)
+)

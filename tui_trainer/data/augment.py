@@ -28,3 +28,27 @@ class InputsChanged:
         for change in self.changes:
             inputs = change(inputs, generator)
         return batch._replace(inputs=inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Normal noise on numbers, but not on padding; an `Augment`."""
+
+    std: float
+    """In units of the inputs, which are standardised."""
+    features: tuple[bool, ...] | None = None
+    """Which of the features (the last dimension) have noise; None: all."""
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        inputs = batch.inputs
+        drawn = torch.randn(
+            inputs.shape, generator=generator, device=inputs.device, dtype=inputs.dtype
+        )
+        noise = drawn * self.std
+        if self.features is not None:
+            noise = noise * torch.tensor(self.features).to(inputs.device, non_blocking=True)
+        if batch.lengths is not None:
+            lengths = batch.lengths.to(inputs.device, non_blocking=True)
+            places = torch.arange(inputs.shape[1], device=inputs.device)
+            noise = noise * (places < lengths[:, None])[..., None]
+        return batch._replace(inputs=inputs + noise)

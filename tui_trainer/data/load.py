@@ -11,8 +11,10 @@ from typing import Any
 from tui_trainer.config.datasets import DatasetSection
 from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.language import load_text
+from tui_trainer.data.passages import read_passages
 from tui_trainer.data.pixels import read_pixels
 from tui_trainer.data.rows import load_rows
+from tui_trainer.data.sequences import read_sequences
 from tui_trainer.data.sources import Source
 from tui_trainer.data.table import read_rows
 
@@ -26,7 +28,9 @@ def _rows(read: Callable[[Any], Source]) -> Loader:
 LOADERS: dict[str, Loader] = {
     "pixels": _rows(read_pixels),
     "table": _rows(read_rows),
+    "sequences": _rows(read_sequences),
     "text": load_text,
+    "text_folders": _rows(read_passages),
 }
 """By the `type` of the section they take."""
 

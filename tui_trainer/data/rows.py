@@ -92,6 +92,7 @@ def _split(section: RowsSection, source: Source) -> Parts:
         section.test_fraction,
         section.val_fraction,
         test=division.test,
+        val=division.val,
         groups=division.groups,
     )
 

@@ -50,6 +50,8 @@ class Division:
 
     test: NDArray[np.bool_] | None = None
     """(N,) rows that are the test split by the data's own word."""
+    val: NDArray[np.bool_] | None = None
+    """(N,) rows that are the validation split by the data's own word; only together with `test`."""
     groups: NDArray[np.int64] | None = None
     """(N,) rows of one group stay together, as the passages of one file."""
 

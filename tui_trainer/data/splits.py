@@ -37,13 +37,17 @@ def divide(
     val_fraction: float,
     *,
     test: NDArray[np.bool_] | None = None,
+    val: NDArray[np.bool_] | None = None,
     groups: Ints | None = None,
 ) -> Parts:
     """`split_rows`, where rows of a group (N,) stay together and `test` (N,) may be given.
 
     A group is of the stratum of its first row. With a given test split, the others are divided
-    into training and validation, and `test_fraction` is not used.
+    into training and validation, and `test_fraction` is not used; with `val` (N,) given too,
+    nothing is drawn.
     """
+    if test is not None and val is not None:
+        return Parts(np.flatnonzero(~test & ~val), np.flatnonzero(val), np.flatnonzero(test))
     if groups is None:
         groups = np.arange(len(strata))
     _, firsts, members = np.unique(groups, return_index=True, return_inverse=True)
@@ -56,8 +60,7 @@ def divide(
     where = np.empty(len(firsts), dtype=np.int64)
     for number, part in enumerate((parts.train, parts.val, parts.test)):
         where[part] = number
-    train, val, held_out = (np.flatnonzero(where[members] == number) for number in range(3))
-    return Parts(train, val, held_out)
+    return Parts(*(np.flatnonzero(where[members] == number) for number in range(3)))
 
 
 def split_rows(strata: Ints, seed: int, test_fraction: float, val_fraction: float) -> Parts:

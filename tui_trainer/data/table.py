@@ -16,14 +16,15 @@ from numpy.typing import NDArray
 
 from tui_trainer.config.datasets import TableSection
 from tui_trainer.config.errors import BadInput, ConfigError, Problem
-from tui_trainer.config.text import clean, suggest
+from tui_trainer.config.text import clean
 from tui_trainer.data.columns import Column, Numbers, Table, Texts, Wanted, read_table
 from tui_trainer.data.encoding import doubts, encode_column, fit_column
 from tui_trainer.data.files import DataFile, open_file
+from tui_trainer.data.header import check_header, no_column
 from tui_trainer.data.records import check_text, read_header
 from tui_trainer.data.signature import Kind
 from tui_trainer.data.sources import Division, Encoded, Target
-from tui_trainer.data.values import order_classes, to_number
+from tui_trainer.data.values import order_classes
 
 Rows = NDArray[np.int64]
 
@@ -81,7 +82,7 @@ def read_rows(section: TableSection) -> TableSource:
     file = open_file(section.path)
     check_text(file)
     header = read_header(file)
-    _check_header(file, header)
+    check_header(file, header)
     _check_settings(section, file, header)
     table = read_table(file, header, _wanted(section, header))
     kept, notes = _kept(section, file, table)
@@ -94,28 +95,13 @@ def read_rows(section: TableSection) -> TableSource:
     )
 
 
-def _check_header(file: DataFile, header: Sequence[str]) -> None:
-    if all(to_number(name) is not None for name in header):
-        raise BadInput(f"{file.name}:1: a table needs a header with the names of its columns")
-    seen: set[str] = set()
-    for position, name in enumerate(header, 1):
-        if not name:
-            raise BadInput(
-                f"{file.name}:1: column {position} has no name; give it one, and add it to "
-                "dataset.drop if it only counts the rows"
-            )
-        if name in seen:
-            raise BadInput(f"{file.name}:1: two columns are named '{clean(name, 80)}'; rename one")
-        seen.add(name)
-
-
 def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]) -> None:
     """Raise ConfigError with every setting that names a column which is not there."""
     named = [("target", section.target)]
     named += [("categorical", name) for name in section.categorical]
     named += [("drop", name) for name in section.drop]
     problems = [
-        Problem(_no_column(name, file, header), f"dataset.{key}")
+        Problem(no_column(name, file, header), f"dataset.{key}")
         for key, name in named
         if name not in header
     ]
@@ -125,14 +111,6 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
         problems.append(Problem(f"{file.name} has no column left to predict from", "dataset.drop"))
     if problems:
         raise ConfigError(problems)
-
-
-def _no_column(name: str, file: DataFile, header: Sequence[str]) -> str:
-    there = clean(", ".join(header[:20]), 400)
-    message = f"no column '{clean(name, 80)}' in {file.name}{clean(suggest(name, header))}"
-    if len(header) == 1 and any(separator in header[0] for separator in ";\t|"):
-        return f"{message}; the header is one field, {there!r}: the separator should be a comma"
-    return f"{message}; there are: {there}"
 
 
 def _wanted(section: TableSection, header: Sequence[str]) -> dict[str, Wanted]:
