@@ -3,7 +3,8 @@
 Every experiment is trained with training seeds 0-2 on split seeds 0-2; the figures are means over
 the nine runs, with the lowest in brackets, and the mean training time.
 
-    python benchmarks/experiments.py [EXPERIMENT ...] [--threads 2] [KEY=VALUE ...]
+    python benchmarks/experiments.py [EXPERIMENT ...] [KEY=VALUE ...]
+                                     [--threads 2] [--seeds 3] [--splits 3]
 """
 
 from __future__ import annotations
@@ -28,8 +29,6 @@ from tui_trainer.training.loop import train
 from tui_trainer.training.ranks import SingleRank
 from tui_trainer.training.task import build, warm_up
 
-SEEDS = range(3)
-
 
 def run(library: PresetLibrary, name: str, words: list[str]) -> Outcome:
     """Train one experiment with overrides, in a folder that is thrown away."""
@@ -46,6 +45,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("words", nargs="*", metavar="EXPERIMENT|KEY=VALUE")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--seeds", type=int, default=3, help="training seeds, from 0")
+    parser.add_argument("--splits", type=int, default=3, help="split seeds, from 0")
     arguments = parser.parse_args()
     overrides = [word for word in arguments.words if "=" in word]
     names = [word for word in arguments.words if "=" not in word]
@@ -62,8 +63,8 @@ def main() -> None:
                     *overrides,
                 ],
             )
-            for seed in SEEDS
-            for split in SEEDS
+            for seed in range(arguments.seeds)
+            for split in range(arguments.splits)
         ]
         print(name, flush=True)
         seconds = [outcome.elapsed_s for outcome in outcomes]
