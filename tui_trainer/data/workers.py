@@ -8,6 +8,7 @@ blocked signals, and every wait for a batch is cut into short ones that look aft
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
 import signal
 import threading
@@ -158,6 +159,7 @@ class WorkerPool:
                 collate_fn=_as_it_is,
                 pin_memory=self._pin,
                 timeout=LOOK_S,
+                worker_init_fn=_end_with_parent,
                 multiprocessing_context=settings.start_method,
                 # Otherwise each iterator would draw from the global generator.
                 generator=torch.Generator().manual_seed(0),
@@ -339,6 +341,23 @@ def block_signals() -> None:
     # Starting it takes the block off SIGINT again, so it is started first and blocked anew.
     resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
+
+
+def _end_with_parent(worker: int) -> None:
+    """Have a thread end this worker at once when the trainer is killed.
+
+    torch watches the parent process, which is the fork server; and that lives until its last
+    worker has ended.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        watch = threading.Thread(target=_wait_and_end, args=(parent.sentinel,), daemon=True)
+        watch.start()
+
+
+def _wait_and_end(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
 
 
 @contextmanager
