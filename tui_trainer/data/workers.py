@@ -26,6 +26,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from tui_trainer.config.plugins import LOADED
 from tui_trainer.config.settings import LoaderSection
 from tui_trainer.config.text import clean
 from tui_trainer.data.batch import Batch
@@ -325,14 +326,16 @@ class _Making(Dataset[Any]):
         # Started by spawn, a worker reads this from a pipe whose other end its parent holds too: if
         # it died before a large data set is through, the parent would wait for ever. So the pipe
         # gets a handle, and the bytes go through shared memory.
-        data = bytearray(ForkingPickler.dumps(self._makers))
+        # The plugins first: classes of the makers may be theirs.
+        data = bytearray(ForkingPickler.dumps((list(LOADED.values()), self._makers)))
         self._packed = torch.frombuffer(data, dtype=torch.uint8).clone()
         self._packed.share_memory_()  # type: ignore[no-untyped-call]
         return _unpack, (self._packed,)
 
 
 def _unpack(packed: Tensor) -> _Making:
-    return _Making(ForkingPickler.loads(packed.numpy().tobytes()))
+    _, makers = ForkingPickler.loads(packed.numpy().tobytes())
+    return _Making(makers)
 
 
 def block_signals() -> None:
