@@ -23,7 +23,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     Bad usage and --help exit as argparse does, with 2 and 0.
     """
     parser = _parser()
-    arguments, rest = parser.parse_known_args(words or ["compose"])
+    bare = not words or words[0].partition("=")[0] == "--plugin"
+    arguments, rest = parser.parse_known_args(["compose", *words] if bare else words)
     if not hasattr(arguments, "action"):
         parser.error("no command; tui-trainer --help lists them")
     _take_rest(parser, arguments, rest)
@@ -94,6 +95,17 @@ def _add_preset_dir(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_plugin(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--plugin",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="a Python file with data sets or models of your own",
+    )
+
+
 def _add_run_name(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("name", metavar="RUN", help="a run's name, its beginning, last, or a path")
 
@@ -119,6 +131,7 @@ def _add_training(commands: Commands) -> None:
     compose.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as optimizer.lr=3e-4")
     _add_runs_dir(compose)
     _add_preset_dir(compose)
+    _add_plugin(compose)
     _add_fps(compose)
 
     train = _command(commands, "train", "train an experiment")
@@ -128,6 +141,7 @@ def _add_training(commands: Commands) -> None:
     train.add_argument("--dry-run", action="store_true", help="show what would be trained")
     _add_runs_dir(train)
     _add_preset_dir(train)
+    _add_plugin(train)
     _add_running(train)
 
     resume = _command(commands, "resume", "go on with a run")
@@ -141,6 +155,7 @@ def _add_training(commands: Commands) -> None:
     )
     _add_runs_dir(resume)
     _add_preset_dir(resume)
+    _add_plugin(resume)
     _add_running(resume)
 
 
@@ -161,6 +176,7 @@ def _add_runs(commands: Commands) -> None:
         "--from", dest="which", default="", metavar="last|best|STEP", help="default: best"
     )
     evaluate.add_argument("--device", default="auto")
+    _add_plugin(evaluate)
     predict = _command(commands, "predict", "use a run's best weights on new files")
     _add_run_name(predict)
     predict.add_argument("files", nargs="*", metavar="FILE", help="samples like those trained on")
@@ -177,6 +193,7 @@ def _add_runs(commands: Commands) -> None:
     )
     predict.add_argument("--seed", type=int, default=0, help="of the draws")
     predict.add_argument("--device", default="auto")
+    _add_plugin(predict)
     runs = _command(commands, "runs", "list the runs")
     for parser in (control, evaluate, predict, runs):
         parser.add_argument("--json", action="store_true")

@@ -114,8 +114,10 @@ def _compose(arguments: argparse.Namespace) -> int:
             f"the app needs a terminal: {why}; "
             "tui-trainer train EXPERIMENT trains without one, tui-trainer --help shows the rest"
         )
-    # What is wrong on the command line is said on it; without any, the screen comes first.
-    asked = _asked_for(arguments) if arguments.experiment else None
+    # What is wrong on the command line is said on it; without any, the screen comes first, and so
+    # it does with plugins, which may take as long to load as torch.
+    early = arguments.experiment and not _has_plugins(arguments)
+    asked = _asked_for(arguments) if early else None
     return _open(arguments, lambda: asked or _asked_for(arguments))
 
 
@@ -123,6 +125,7 @@ def _asked_for(arguments: argparse.Namespace) -> tuple[Asked, Composing]:
     from tui_trainer.config.overrides import parse_overrides
     from tui_trainer.ui.assembly import Composing
 
+    _load_plugins(arguments)
     library = _library(arguments)
     overrides = parse_overrides(arguments.overrides)
     if arguments.experiment:
@@ -144,6 +147,16 @@ def _train(arguments: argparse.Namespace) -> int:
 
     library = _library(arguments)
     overrides = parse_overrides(_overrides(arguments))
+    if not arguments.dry_run and _opens_app(arguments) and _has_plugins(arguments):
+        from tui_trainer.ui.assembly import NewRun
+
+        def late() -> tuple[Asked, NewRun]:
+            _load_plugins(arguments)
+            experiment = library.experiment(arguments.experiment, overrides)
+            return _asked(arguments, library), NewRun(experiment, arguments.name)
+
+        return _open(arguments, late)
+    _load_plugins(arguments)
     experiment = library.experiment(arguments.experiment, overrides)
     if arguments.dry_run:
         from tui_trainer.headless.preview import print_preview
@@ -177,7 +190,13 @@ def _resume(arguments: argparse.Namespace) -> int:
 
         asked = _asked(arguments, _library(arguments))
         old = OldRun(run.path, tuple(overrides), which, drop_edits)
-        return _open(arguments, lambda: (asked, old))
+
+        def ask() -> tuple[Asked, OldRun]:
+            _load_plugins(arguments)
+            return asked, old
+
+        return _open(arguments, ask)
+    _load_plugins(arguments)
     from tui_trainer.headless.runner import make_printer, run_headless
     from tui_trainer.sessions.launch import prepare_resume
     from tui_trainer.sessions.local import LocalSession
@@ -215,6 +234,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     from tui_trainer.runs.directory import open_run
 
     run = open_run(arguments.name, _runs_dir(arguments))
+    _load_plugins(arguments)
     return print_evaluation(
         run, arguments.split, arguments.which, arguments.device, as_json=arguments.json
     )
@@ -243,6 +263,18 @@ def _library(arguments: argparse.Namespace) -> PresetLibrary:
     from tui_trainer.config.presets import PresetLibrary, search_dirs
 
     return PresetLibrary(search_dirs(arguments.preset_dir))
+
+
+def _has_plugins(arguments: argparse.Namespace) -> bool:
+    from tui_trainer.config.plugins import has_plugins
+
+    return has_plugins(arguments.plugin)
+
+
+def _load_plugins(arguments: argparse.Namespace) -> None:
+    from tui_trainer.config.plugins import load_plugins
+
+    load_plugins(arguments.plugin)
 
 
 def _list_presets(arguments: argparse.Namespace) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from pathlib import Path
 
 import pytest
@@ -17,7 +18,7 @@ from tests.training.harness import (
 )
 from tests.training.test_resume import STEPS
 from tui_trainer.runs.commands import Pause, Resume, Set, Stop, Validate
-from tui_trainer.runs.events import Event, StateChanged
+from tui_trainer.runs.events import Event, StateChanged, StepsTaken
 
 WORKERS = {"num_workers": 2}
 
@@ -66,4 +67,41 @@ def test_a_run_with_workers_can_be_paused_and_validated(
         both(edit_of_lr(), go_on, at_step(2, Validate()), at_step(4, Pause(offload=True)))
     )
     assert outcome.state == "finished"
+    assert_equal(run, uncut)
+
+
+def test_fault_19_killed_workers_lose_nothing(tmp_path: Path, data: Path, uncut: Run) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data, loader=WORKERS))
+
+    def kill(event: Event) -> tuple[()]:
+        if isinstance(event, StepsTaken) and event.step == 7:
+            for worker in multiprocessing.active_children():
+                worker.kill()
+        return ()
+
+    outcome = run.start(both(edit_of_lr(), kill))
+    assert (outcome.state, outcome.exit_code) == ("failed", 1)
+    assert "was killed by SIGKILL: out of memory?" in outcome.reason
+    assert f"step {outcome.step} is saved; tui-trainer resume run goes on" in outcome.reason
+    assert 7 <= outcome.step <= 9
+    weight_decay = at_step(9, Set(key="optimizer.weight_decay", value=0.1))
+    run.resume(weight_decay if outcome.step < 9 else lambda event: ())
+    assert_equal(run, uncut)
+
+
+def test_fault_19_workers_killed_by_a_stop_are_no_error(
+    tmp_path: Path, data: Path, uncut: Run
+) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data, loader=WORKERS))
+
+    def stop(event: Event) -> tuple[Stop, ...]:
+        if isinstance(event, StepsTaken) and event.step == 4:
+            for worker in multiprocessing.active_children():
+                worker.terminate()
+            return (Stop(signal=15),)
+        return ()
+
+    outcome = run.start(both(edit_of_lr(), stop))
+    assert (outcome.state, outcome.exit_code, outcome.step) == ("stopped", 143, 4)
+    run.resume(edit_of_lr())
     assert_equal(run, uncut)

@@ -13,6 +13,7 @@ from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.language import load_text
 from tui_trainer.data.passages import read_passages
 from tui_trainer.data.pixels import read_pixels
+from tui_trainer.data.plugged import load_plugged
 from tui_trainer.data.rows import load_rows
 from tui_trainer.data.sequences import read_sequences
 from tui_trainer.data.sources import Source
@@ -45,4 +46,5 @@ def load(section: DatasetSection, fitted: dict[str, Any] | None = None) -> Datas
         BadInput: the file or a setting is wrong, or the data cannot be trained on.
         CheckpointUnusable: `fitted` is of other columns, classes or settings.
     """
-    return LOADERS[section.type](section, fitted)
+    loader = LOADERS.get(section.type)
+    return load_plugged(section, fitted) if loader is None else loader(section, fitted)

@@ -8,6 +8,7 @@ blocked signals, and every wait for a batch is cut into short ones that look aft
 from __future__ import annotations
 
 import multiprocessing
+import os
 import shutil
 import signal
 import threading
@@ -25,6 +26,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from tui_trainer.config.plugins import LOADED
 from tui_trainer.config.settings import LoaderSection
 from tui_trainer.config.text import clean
 from tui_trainer.data.batch import Batch
@@ -158,6 +160,7 @@ class WorkerPool:
                 collate_fn=_as_it_is,
                 pin_memory=self._pin,
                 timeout=LOOK_S,
+                worker_init_fn=_end_with_parent,
                 multiprocessing_context=settings.start_method,
                 # Otherwise each iterator would draw from the global generator.
                 generator=torch.Generator().manual_seed(0),
@@ -323,14 +326,16 @@ class _Making(Dataset[Any]):
         # Started by spawn, a worker reads this from a pipe whose other end its parent holds too: if
         # it died before a large data set is through, the parent would wait for ever. So the pipe
         # gets a handle, and the bytes go through shared memory.
-        data = bytearray(ForkingPickler.dumps(self._makers))
+        # The plugins first: classes of the makers may be theirs.
+        data = bytearray(ForkingPickler.dumps((list(LOADED.values()), self._makers)))
         self._packed = torch.frombuffer(data, dtype=torch.uint8).clone()
         self._packed.share_memory_()  # type: ignore[no-untyped-call]
         return _unpack, (self._packed,)
 
 
 def _unpack(packed: Tensor) -> _Making:
-    return _Making(ForkingPickler.loads(packed.numpy().tobytes()))
+    _, makers = ForkingPickler.loads(packed.numpy().tobytes())
+    return _Making(makers)
 
 
 def block_signals() -> None:
@@ -339,6 +344,23 @@ def block_signals() -> None:
     # Starting it takes the block off SIGINT again, so it is started first and blocked anew.
     resource_tracker.ensure_running()
     signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
+
+
+def _end_with_parent(worker: int) -> None:
+    """Have a thread end this worker at once when the trainer is killed.
+
+    torch watches the parent process, which is the fork server; and that lives until its last
+    worker has ended.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        watch = threading.Thread(target=_wait_and_end, args=(parent.sentinel,), daemon=True)
+        watch.start()
+
+
+def _wait_and_end(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
 
 
 @contextmanager

@@ -20,6 +20,8 @@ from typing import Any
 
 from torch import nn
 
+from tui_trainer.config.errors import BadInput
+from tui_trainer.config.plugins import MODEL_FACTORIES, explained
 from tui_trainer.config.section import TypedSection
 from tui_trainer.data.signature import Signature
 from tui_trainer.models.cnn import Cnn
@@ -48,4 +50,12 @@ def build_model(section: TypedSection, signature: Signature) -> nn.Module:
     Raises:
         BadInput: the model cannot take such data.
     """
-    return MODELS[section.type](section, signature)
+    if section.type in MODELS:
+        return MODELS[section.type](section, signature)
+    try:
+        model = MODEL_FACTORIES[section.type](section, signature)
+    except Exception as error:
+        raise BadInput(f"model {section.type}: {explained(error)}") from error
+    if not isinstance(model, nn.Module):
+        raise BadInput(f"model {section.type}: {type(model).__name__} is no torch.nn.Module")
+    return model

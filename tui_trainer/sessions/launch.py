@@ -13,10 +13,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui_trainer.config.errors import BadInput, CheckpointUnusable
+from tui_trainer.config.errors import BadInput, CheckpointUnusable, ConfigError
 from tui_trainer.config.experiment import Experiment, Tree, places_of, resolve
 from tui_trainer.config.live import edited
 from tui_trainer.config.overrides import Override
+from tui_trainer.config.plugins import missing_plugins, plugin_facts
 from tui_trainer.config.reading import read_document
 from tui_trainer.config.section import Section
 from tui_trainer.config.settings import LoaderSection
@@ -73,7 +74,14 @@ class Prepared:
 def read_config(run: RunDirectory) -> Experiment:
     """The configuration of a run as it was started; ConfigError when it cannot be read."""
     document = read_document(run.config)
-    return resolve(Tree(document.data, places_of(document.places, run.config)), run.path.name)
+    tree = Tree(document.data, places_of(document.places, run.config))
+    try:
+        return resolve(tree, run.path.name)
+    except ConfigError as error:
+        if missing := missing_plugins(run.provenance):
+            words = " ".join(f"--plugin {clean(path)}" for path in missing)
+            raise BadInput(f"{run.path.name} needs its own code: add {words}") from error
+        raise
 
 
 def prepare_new(experiment: Experiment, runs_dir: Path, name: str, argv: Sequence[str]) -> Prepared:
@@ -284,6 +292,6 @@ def _write_provenance(
         argv,
         device=device.label,
         threads=task.experiment.training.threads or 0,
-        extra={"data_fingerprint": task.dataset.fingerprint},
+        extra={"data_fingerprint": task.dataset.fingerprint, "plugins": plugin_facts()},
     )
     write_provenance(run.provenance, facts)

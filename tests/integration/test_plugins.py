@@ -1,0 +1,141 @@
+"""Plugins through the real command line: data and models of one's own, and what goes wrong."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.integration.processes import call, lines, started, status
+from tests.integration.terminals import opened
+
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "plugins.md"
+EXPERIMENT = """
+dataset: {type: moons, count: 60}
+model: {type: mlp, layers: [8]}
+optimizer: {type: adamw, lr: 0.01}
+training: {epochs: 4, batch_size: 8}
+logging: {every_steps: 1}
+"""
+
+
+def written(folder: Path) -> tuple[str, str, str]:
+    """The plugins of the documentation, and an experiment: the files' names."""
+    blocks = re.findall(r"( *)```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    for name, (indent, text) in zip(("moons.py", "layers.py"), blocks, strict=True):
+        (folder / name).write_text(re.sub(f"^{indent}", "", text, flags=re.MULTILINE))
+    (folder / "moons.yaml").write_text(EXPERIMENT)
+    return str(folder / "moons.yaml"), str(folder / "moons.py"), str(folder / "layers.py")
+
+
+def test_a_data_set_of_a_plugin_is_trained_resumed_and_evaluated(tmp_path: Path) -> None:
+    experiment, moons, _ = written(tmp_path)
+    words = ("train", experiment, "--plugin", moons, "--no-ui")
+    assert call(tmp_path, *words, "--name", "whole").returncode == 0
+    # Workers and a cut change nothing.
+    cut = (*words, "--name", "cut", "training.max_steps=9", "loader.num_workers=2")
+    done = call(tmp_path, *cut)
+    assert done.returncode == 0, done.stderr
+    whole, part = (next((tmp_path / "runs").glob(f"{name}*")) for name in ("whole", "cut"))
+    longer = ("training.max_steps=null",)
+    done = call(tmp_path, "resume", part.name, *longer, "--plugin", moons, "--no-ui")
+    assert done.returncode == 0, done.stderr
+    assert [line["train/loss"] for line in lines(part)] == [
+        line["train/loss"] for line in lines(whole)
+    ]
+    facts = json.loads((part / "provenance.json").read_text())
+    assert [one["path"] for one in facts["plugins"]] == [moons]
+    assert len(facts["plugins"][0]["sha256"]) == 64
+    done = call(tmp_path, "evaluate", part.name, "--plugin", moons, "--json")
+    assert json.loads(done.stdout)["accuracy"] == status(part)["test"]["accuracy"]
+
+
+def test_a_resume_without_the_plugin_names_it(tmp_path: Path) -> None:
+    experiment, moons, _ = written(tmp_path)
+    words = ("train", experiment, "--plugin", moons, "--no-ui", "training.max_steps=2")
+    assert call(tmp_path, *words).returncode == 0
+    done = call(tmp_path, "resume", "last", "--no-ui")
+    assert done.returncode == 2
+    assert done.stderr.rstrip().endswith(f"needs its own code: add --plugin {moons}")
+
+
+def test_a_model_of_a_plugin_is_trained(tmp_path: Path) -> None:
+    _, _, layers = written(tmp_path)
+    words = ("model=two-layers", "model.width=9", "training.epochs=null", "training.max_steps=3")
+    done = call(tmp_path, "train", "digits-mlp", *words, "--plugin", layers, "--no-ui")
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("x = 1\nboom(\n", "bad.py:2: SyntaxError: '(' was never closed"),
+        ("x = 1\n\nraise OSError('no \\x1b[1m data')\n", "bad.py:3: OSError: no "),
+        (
+            "from tui_trainer.plugins import dataset\n\n\n@dataset('pixels')\n"
+            "def pixels(params): ...\n",
+            "ValueError: dataset 'pixels' is registered already",
+        ),
+    ],
+)
+def test_a_plugin_that_cannot_be_loaded_is_told_in_a_line(
+    tmp_path: Path, source: str, text: str
+) -> None:
+    bad = tmp_path / "bad.py"
+    bad.write_text(source)
+    done = call(tmp_path, "train", "digits-mlp", "--plugin", str(bad), "--no-ui")
+    assert done.returncode == 2
+    assert text in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+    assert "\x1b" not in done.stderr
+
+
+def test_nothing_but_the_command_line_loads_a_plugin(tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    evil = tmp_path / "evil.py"
+    evil.write_text(f"open({str(marker)!r}, 'w')\n")
+    (tmp_path / "x.yaml").write_text(f"plugin: {evil}\n" + EXPERIMENT)
+    assert call(tmp_path, "train", str(tmp_path / "x.yaml"), "--no-ui").returncode == 2
+    assert not marker.exists()
+
+
+def test_fault_20_a_sample_that_raises_ends_the_run_saved_and_named(tmp_path: Path) -> None:
+    experiment, moons, _ = written(tmp_path)
+    source = Path(moons).read_text()
+    raises = "        if index == 7 and self.read():\n            raise OSError('truncated')\n"
+    head, tail = source.split("        label, angle", 1)
+    head = head.replace(
+        "    def __len__",
+        f"    def read(self):\n        return "
+        f"__import__('os').path.exists({str(tmp_path / 'bad')!r})\n\n"
+        "    def path(self, index):\n        return f'{index}.png'\n\n    def __len__",
+    )
+    Path(moons).write_text(f"{head}{raises}        label, angle{tail}")
+    words = ("training.epochs=null", "training.max_steps=100000", "dataset.stratify=false")
+    with started(
+        tmp_path, "train", experiment, "--plugin", moons, "--no-ui", "loader.num_workers=1", *words
+    ) as process:
+        process.until_step(5)
+        (tmp_path / "bad").touch()
+        assert process.wait() == 1
+        (line,) = process.errors.splitlines()
+        run = process.run
+    assert "sample 7 of the data set (7.png) cannot be read: OSError: truncated" in line
+    saved = status(run)["saved_step"]
+    assert f"step {saved} is saved; tui-trainer resume {run.name} goes on" in line
+    (tmp_path / "bad").unlink()
+    last = f"training.max_steps={saved + 3}"
+    done = call(tmp_path, "resume", "last", last, "--plugin", moons, "--no-ui")
+    assert done.returncode == 0, done.stderr
+    assert [one["step"] for one in lines(run)] == list(range(1, saved + 4))
+
+
+def test_a_plugin_is_trained_in_the_app(tmp_path: Path) -> None:
+    experiment, moons, _ = written(tmp_path)
+    words = ("train", experiment, "--plugin", moons, "loader.num_workers=1")
+    with opened(tmp_path, *words, size=(100, 30)) as terminal:
+        terminal.until_text("finished")
+        terminal.press("q")
+        assert terminal.wait() == 0

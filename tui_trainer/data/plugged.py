@@ -1,0 +1,127 @@
+"""`load_plugged`: the data set that a plugin's function returned, split and described.
+
+Layer: data. Samples stay where the plugin has them; the first one is read to see its shape.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tui_trainer.config.datasets import DatasetSection
+from tui_trainer.config.errors import BadInput, CheckpointUnusable
+from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED, explained
+from tui_trainer.data.batch import Batch
+from tui_trainer.data.dataset import Dataset, fingerprint
+from tui_trainer.data.mapped import MapSplit
+from tui_trainer.data.samples import Failure, SampleMaker, undisturbed
+from tui_trainer.data.signature import Kind, Signature
+from tui_trainer.data.splits import divide
+from tui_trainer.plugins import Data
+
+_KINDS: dict[int, Kind] = {1: "features", 2: "sequence", 3: "image"}
+
+
+def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Dataset:
+    """Ask the plugin for its data; errors are those of `load`."""
+    name = f"dataset {section.type}"
+    try:
+        with undisturbed():
+            data = DATASET_FACTORIES[section.type](section)
+    except Exception as error:
+        raise BadInput(f"{name}: {explained(error)}") from error
+    if not isinstance(data, Data):
+        raise BadInput(f"{name}: its function returned {type(data).__name__}, not plugins.Data")
+    if (data.task == "classification") != (len(data.classes) > 1):
+        raise BadInput(f"{name}: two classes at least for a classification, and none otherwise")
+    identity = {"source": section.type, "task": data.task, "classes": list(data.classes)}
+    if fitted is not None and {key: fitted.get(key) for key in identity} != identity:
+        raise CheckpointUnusable(f"the checkpoint is of other data than {name}: task or classes")
+    train, val, test = _splits(section, data, name)
+    return Dataset(
+        train=train,
+        val=val,
+        test=test,
+        task=data.task,
+        classes=tuple(data.classes),
+        signature=_signature(train, data, name),
+        preprocessing=identity,
+        augment=None,
+        fingerprint=fingerprint(section, _sum_of(data)),
+        notes=(),
+        class_counts=_class_counts(train, data),
+    )
+
+
+def _splits(section: DatasetSection, data: Data, name: str) -> tuple[MapSplit, MapSplit, MapSplit]:
+    given = (data.train, data.val, data.test)
+    if (data.val is None) != (data.test is None):
+        raise BadInput(f"{name}: give val and test, or neither of them")
+    for one in given:
+        if one is not None and not (hasattr(one, "__len__") and hasattr(one, "__getitem__")):
+            raise BadInput(f"{name}: {type(one).__name__} has no __len__ and __getitem__")
+    if data.val is not None:
+        splits = [MapSplit(one, torch.arange(len(one))) for one in given]
+    else:
+        classes = _targets(data.train) if section.stratify and data.classes else None
+        strata = np.zeros(len(data.train), dtype=np.int64) if classes is None else classes
+        parts = divide(strata, section.split_seed, section.test_fraction, section.val_fraction)
+        splits = [
+            MapSplit(data.train, torch.from_numpy(part))
+            for part in (parts.train, parts.val, parts.test)
+        ]
+    train, val, test = splits
+    for part, split in (("training", train), ("validation", val), ("test", test)):
+        if len(split) == 0:
+            raise BadInput(f"{name}: the {part} split is empty")
+    return train, val, test
+
+
+def _signature(train: MapSplit, data: Data, name: str) -> Signature:
+    batch = SampleMaker(train.dataset, 0, "first").make(0, train.rows[:1].tolist())
+    if isinstance(batch, Failure):
+        raise BadInput(f"{name}: {batch.message}")
+    return Signature(
+        _kind(batch, name),
+        data.input_shape or tuple(batch.inputs.shape[1:]),
+        outputs=len(data.classes) or data.vocabulary or 1,
+        vocabulary=data.vocabulary,
+        per_step=data.task == "language_modelling",
+    )
+
+
+def _kind(batch: Batch, name: str) -> Kind:
+    if not batch.inputs.is_floating_point():
+        return "tokens"
+    dimensions = batch.inputs.dim() - 1
+    if dimensions not in _KINDS:
+        raise BadInput(f"{name}: inputs of {dimensions} dimensions; there are models for 1 to 3")
+    return _KINDS[dimensions]
+
+
+def _targets(dataset: Any) -> NDArray[np.int64] | None:
+    """The classes of all samples where the data set has them at hand, as those of torchvision."""
+    try:
+        found = np.asarray(dataset.targets)
+    except Exception:
+        return None
+    fits = found.ndim == 1 and len(found) == len(dataset) and found.dtype.kind in "iu"
+    return found.astype(np.int64) if fits else None
+
+
+def _class_counts(train: MapSplit, data: Data) -> tuple[int, ...]:
+    targets = _targets(train.dataset) if data.classes else None
+    if targets is None:
+        return ()
+    chosen = targets[train.rows.numpy()]
+    return tuple(np.bincount(chosen, minlength=len(data.classes)).tolist())
+
+
+def _sum_of(data: Data) -> str:
+    """sha256 over the plugins and what this one says of the version of its data."""
+    parts = [data.version, *(plugin.sha256 for plugin in LOADED.values())]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

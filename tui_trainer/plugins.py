@@ -1,0 +1,96 @@
+"""What a plugin is written with: `dataset`, `model`, `Data`, and settings of their own.
+
+A plugin is a Python file named by `--plugin FILE`, or a module that a package lists under the
+entry points `tui_trainer.plugins`. docs/plugins.md shows one of each kind.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar
+
+from pydantic import create_model
+
+from tui_trainer.config.datasets import DATASETS, DatasetSection
+from tui_trainer.config.metrics import Task
+from tui_trainer.config.models import MODELS
+from tui_trainer.config.plugins import DATASET_FACTORIES, MODEL_FACTORIES
+from tui_trainer.config.registry import Registry, Spec
+from tui_trainer.config.section import Items, TypedSection, setting
+
+__all__ = ["Data", "DatasetParams", "Items", "ModelParams", "dataset", "model", "setting"]
+
+Made = TypeVar("Made", bound=Callable[..., Any])
+
+
+class DatasetParams(DatasetSection):
+    """Settings of a data set; fields are added by subclassing, with `setting`."""
+
+    path: str = setting("", "a file or folder, for data sets that have one", path=True)
+
+
+class ModelParams(TypedSection):
+    """Settings of a model; fields are added by subclassing, with `setting`."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Data:
+    """What the function of a data set returns.
+
+    Samples are pairs (input, target) of tensors, arrays or numbers. Targets are classes as ints
+    for classification, a float for regression.
+    """
+
+    train: Any
+    """Has `__len__` and `__getitem__`, and perhaps `path(index)` for messages."""
+    val: Any = None
+    test: Any = None
+    """Without the two, `train` is divided by dataset.split_seed and the fractions."""
+    task: Task = "classification"
+    classes: Sequence[str] = ()
+    vocabulary: int = 0
+    """For tokens: they are below this."""
+    input_shape: tuple[int, ...] = ()
+    """The largest there is, where the first sample is not as large as others."""
+    version: str = ""
+    """Another one when the data are others, so that a resume can say so."""
+
+
+def dataset(
+    name: str, *, description: str = "", params: type[DatasetParams] = DatasetParams
+) -> Callable[[Made], Made]:
+    """Make a function `(params) -> Data` the data set `type: NAME`."""
+
+    def register(make: Made) -> Made:
+        _add(DATASETS, name, description or _first_line(make), params)
+        DATASET_FACTORIES[name] = make
+        return make
+
+    return register
+
+
+def model(
+    name: str, *, description: str = "", params: type[ModelParams] = ModelParams
+) -> Callable[[Made], Made]:
+    """Make a function `(params, signature) -> torch.nn.Module` the model `type: NAME`."""
+
+    def register(make: Made) -> Made:
+        _add(MODELS, name, description or _first_line(make), params)
+        MODEL_FACTORIES[name] = make
+        return make
+
+    return register
+
+
+def _add(registry: Registry, name: str, description: str, params: type[TypedSection]) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
+        raise ValueError(f"{name!r} is no name: small letters, digits, _ and - only")
+    fields: dict[str, Any] = {"type": (Literal[name], ...)}
+    section = create_model(params.__name__, __base__=params, __doc__=params.__doc__, **fields)
+    registry.add(Spec(name, description, section))
+
+
+def _first_line(make: Callable[..., Any]) -> str:
+    return (make.__doc__ or "").strip().partition("\n")[0]
