@@ -245,6 +245,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     from tui_trainer.runs.directory import open_run
     from tui_trainer.sessions.workbench import Generation
 
+    _load_plugins(arguments)
     run = open_run(arguments.name, _runs_dir(arguments))
     where = (arguments.which, arguments.device)
     if arguments.generate is None:

@@ -13,7 +13,7 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import create_model
 
-from tui_trainer.config.datasets import DATASETS, DatasetSection
+from tui_trainer.config.datasets import DATASETS, RowsSection
 from tui_trainer.config.metrics import Task
 from tui_trainer.config.models import MODELS
 from tui_trainer.config.plugins import DATASET_FACTORIES, MODEL_FACTORIES
@@ -25,7 +25,7 @@ __all__ = ["Data", "DatasetParams", "Items", "ModelParams", "dataset", "model", 
 Made = TypeVar("Made", bound=Callable[..., Any])
 
 
-class DatasetParams(DatasetSection):
+class DatasetParams(RowsSection):
     """Settings of a data set; fields are added by subclassing, with `setting`."""
 
     path: str = setting("", "a file or folder, for data sets that have one", path=True)

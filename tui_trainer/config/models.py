@@ -104,6 +104,31 @@ class CnnSection(TypedSection):
         return _dividing(value, info.data.get("norm"), info.data.get("channels", ()))
 
 
+class Cnn1dSection(TypedSection):
+    """Blocks of convolution over the steps, then the largest or the mean of each feature.
+
+    On texts the kernels are detectors of short strings, as in Kim, arXiv:1408.5882.
+    """
+
+    type: Literal["cnn1d"]
+    channels: Items[Width] = setting(
+        (128, 128), "channels of each block", unit="channels", min_length=1, max_length=16
+    )
+    kernel_size: int = setting(5, "size of the kernels, odd", unit="steps", ge=1, le=255)
+    pooling: Literal["max", "none"] = setting(
+        "max", "what each block makes of two steps; none: it keeps them"
+    )
+    embedding: int = setting(32, "numbers that stand for a token", unit="units", ge=1, le=65536)
+    readout: Literal["max", "mean"] = setting(
+        "max", "what the head reads: the largest of each feature over the steps, or their mean"
+    )
+    hidden: int = setting(0, "units of a hidden layer before the output; 0: none", ge=0, le=65536)
+    activation: Activation = setting("relu", "activation of each block")
+    norm: Literal["none", "batch"] = setting("batch", "normalisation of each block")
+    dropout: float = setting(0.0, "share of features dropped before the output", ge=0, lt=1)
+    init: Init = setting("default", "first weights; default is torch's")
+
+
 class ResNetSection(TypedSection):
     """Residual blocks of two convolutions, in the form made for small images."""
 
@@ -237,6 +262,7 @@ class TransformerSection(TypedSection):
 MODELS.add(Spec("linear", "one affine map: logistic or linear regression", LinearSection))
 MODELS.add(Spec("mlp", "fully connected layers", MlpSection))
 MODELS.add(Spec("cnn", "convolutions with pooling, for images", CnnSection))
+MODELS.add(Spec("cnn1d", "convolutions over the steps of sequences and texts", Cnn1dSection))
 MODELS.add(Spec("resnet", "residual blocks of convolutions, for images", ResNetSection))
 MODELS.add(Spec("rnn", "recurrent layers (RNN, GRU, LSTM), for sequences and texts", RnnSection))
 MODELS.add(Spec("transformer", "layers of attention, for sequences and texts", TransformerSection))

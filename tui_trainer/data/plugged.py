@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tui_trainer.config.datasets import DatasetSection
+from tui_trainer.config.datasets import DatasetSection, RowsSection
 from tui_trainer.config.errors import BadInput, CheckpointUnusable
 from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED, explained
 from tui_trainer.data.batch import Batch
@@ -28,6 +28,7 @@ _KINDS: dict[int, Kind] = {1: "features", 2: "sequence", 3: "image"}
 
 def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Dataset:
     """Ask the plugin for its data; errors are those of `load`."""
+    assert isinstance(section, RowsSection), "plugins give samples with a target each"
     name = f"dataset {section.type}"
     try:
         with undisturbed():
@@ -57,7 +58,7 @@ def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Data
     )
 
 
-def _splits(section: DatasetSection, data: Data, name: str) -> tuple[MapSplit, MapSplit, MapSplit]:
+def _splits(section: RowsSection, data: Data, name: str) -> tuple[MapSplit, MapSplit, MapSplit]:
     given = (data.train, data.val, data.test)
     if (data.val is None) != (data.test is None):
         raise BadInput(f"{name}: give val and test, or neither of them")

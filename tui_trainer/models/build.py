@@ -25,6 +25,7 @@ from tui_trainer.config.plugins import MODEL_FACTORIES, explained
 from tui_trainer.config.section import TypedSection
 from tui_trainer.data.signature import Signature
 from tui_trainer.models.cnn import Cnn
+from tui_trainer.models.cnn1d import Cnn1d
 from tui_trainer.models.linear import Linear
 from tui_trainer.models.mlp import Mlp
 from tui_trainer.models.resnet import ResNet
@@ -37,6 +38,7 @@ MODELS: dict[str, Builder] = {
     "linear": Linear,
     "mlp": Mlp,
     "cnn": Cnn,
+    "cnn1d": Cnn1d,
     "resnet": ResNet,
     "rnn": build_rnn,
     "transformer": Transformer,

@@ -1,0 +1,115 @@
+"""`Cnn1d`: convolutions over the steps of a sequence or a text, and the largest of what they find.
+
+Layer: models. After each convolution the padding is made zero again, as what lies outside of a
+sample is: so more padding changes no output. Batch norm counts it in training, where a batch is as
+long as its longest sample whatever comes.
+
+Shapes: B batch, T steps, C channels, D features, K outputs.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from tui_trainer.config.errors import ConfigError, Problem
+from tui_trainer.config.models import Cnn1dSection
+from tui_trainer.data.signature import Signature
+from tui_trainer.models.activations import ACTIVATIONS
+from tui_trainer.models.fit import check_sequences
+from tui_trainer.models.initialisation import initialise
+from tui_trainer.models.padding import (
+    mask_of,
+    max_over_steps,
+    mean_over_steps,
+    real_lengths,
+    without_padding,
+)
+
+
+class Cnn1d(nn.Module):
+    """Sequences (B, T, C) or texts (B, T) to `outputs` numbers a sample."""
+
+    def __init__(self, section: Cnn1dSection, signature: Signature) -> None:
+        _check(section, signature)
+        super().__init__()
+        self.embedding: nn.Embedding | None = None
+        channels = signature.input_shape[-1]
+        if signature.kind == "tokens":
+            channels = section.embedding
+            self.embedding = nn.Embedding(signature.vocabulary, channels)
+        self.blocks = nn.ModuleList()
+        for wider in section.channels:
+            self.blocks.append(_Block(section, channels, wider))
+            channels = wider
+        self._halves = section.pooling == "max"
+        self._readout = max_over_steps if section.readout == "max" else mean_over_steps
+        self.head = _head(section, channels, signature.outputs)
+        initialise(self, section.init, section.activation)
+
+    def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(B, T, C) or (B, T), with lengths (B,) on the CPU, to (B, K)."""
+        lengths = real_lengths(lengths, inputs.shape[1])
+        if lengths is not None:
+            inputs = without_padding(inputs, lengths)
+        features_BTC = inputs if self.embedding is None else self.embedding(inputs)
+        for block in self.blocks:
+            if lengths is not None:
+                features_BTC = without_padding(features_BTC, lengths)
+            features_BTC = block(features_BTC, lengths)
+            if lengths is not None and self._halves:
+                lengths = (lengths + 1) // 2
+        logits_BK: Tensor = self.head(self._readout(features_BTC, lengths))
+        return logits_BK
+
+
+class _Block(nn.Module):
+    """A convolution, a norm, an activation, and two steps made one."""
+
+    def __init__(self, section: Cnn1dSection, channels: int, wider: int) -> None:
+        super().__init__()
+        size = section.kernel_size
+        has_norm = section.norm == "batch"
+        self.conv = nn.Conv1d(channels, wider, size, padding=size // 2, bias=not has_norm)
+        self.norm = nn.BatchNorm1d(wider) if has_norm else None
+        self.activation = ACTIVATIONS[section.activation]()
+        self._halves = section.pooling == "max"
+
+    def forward(self, features_BTC: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """(B, T, C), with lengths (B,), to (B, T or half of it rounded up, D)."""
+        features_BDT = self.conv(features_BTC.transpose(1, 2))
+        if self.norm is not None:
+            features_BDT = self.norm(features_BDT)
+        features_BTD: Tensor = self.activation(features_BDT).transpose(1, 2)
+        if not self._halves:
+            return features_BTD
+        if lengths is not None:
+            # A last step whose partner is padding stays as it is.
+            mask_BT = mask_of(lengths, features_BTD.shape[1], features_BTD.device)
+            features_BTD = features_BTD.masked_fill(~mask_BT[:, :, None], float("-inf"))
+        first, second = features_BTD[:, ::2], features_BTD[:, 1::2]
+        if first.shape[1] > second.shape[1]:
+            second = torch.cat([second, first[:, -1:]], dim=1)
+        return torch.maximum(first, second)
+
+
+def _check(section: Cnn1dSection, signature: Signature) -> None:
+    check_sequences(section.type, signature)
+    if signature.per_step:
+        message = (
+            "a prediction at each step must not know what comes next, and these convolutions see "
+            "it; use rnn or transformer"
+        )
+        raise ConfigError([Problem(message, "model.type")])
+
+
+def _head(section: Cnn1dSection, width: int, outputs: int) -> nn.Sequential:
+    head = nn.Sequential()
+    if section.hidden > 0:
+        head.add_module("hidden", nn.Linear(width, section.hidden))
+        head.add_module("activation", ACTIVATIONS[section.activation]())
+        width = section.hidden
+    if section.dropout > 0:
+        head.add_module("dropout", nn.Dropout(section.dropout))
+    head.add_module("output", nn.Linear(width, outputs))
+    return head
