@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import pytest
 import torch
@@ -11,9 +12,17 @@ from tui_trainer.config.schedules import (
     SCHEDULES,
     ConstantSection,
     CosineSection,
+    ExponentialSection,
     LinearDecaySection,
+    MilestonesSection,
     OneCycleSection,
+    PlateauSection,
+    PolynomialSection,
+    StepSection,
+    WsdSection,
     factor,
+    follows_validation,
+    needs_epochs,
     needs_horizon,
 )
 from tui_trainer.config.section import TypedSection
@@ -24,11 +33,33 @@ ALL: list[TypedSection] = [
     CosineSection(type="cosine", warmup_steps=5, final_factor=0.1),
     LinearDecaySection(type="linear", warmup_steps=3),
     OneCycleSection(type="one_cycle"),
+    PolynomialSection(type="polynomial", warmup_steps=3, power=2.0, final_factor=0.2),
+    WsdSection(type="wsd", warmup_steps=2, shape="1-sqrt"),
+    WsdSection(type="wsd", decay_share=1.0, shape="cosine", final_factor=0.1),
+    StepSection(type="step", every=2, warmup_steps=3),
+    MilestonesSection(type="milestones", at=(1, 2), counted_in="steps"),
+    ExponentialSection(type="exponential", gamma=0.5, warmup_steps=4),
+    PlateauSection(type="plateau", warmup_steps=3),
 ]
+STEPS_PER_EPOCH = 4
 
 
 def factors(schedule: TypedSection, horizon: int) -> list[float]:
-    return [factor(schedule, step, horizon) for step in range(horizon)]
+    return [
+        factor(schedule, step, horizon, steps_per_epoch=STEPS_PER_EPOCH) for step in range(horizon)
+    ]
+
+
+def torch_rates(kind: type[torch.optim.lr_scheduler.LRScheduler], **options: Any) -> list[float]:
+    """The rates of eight epochs with a schedule of torch that is called once an epoch."""
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    theirs = kind(optimizer, **options)
+    rates = []
+    for _ in range(8):
+        rates += [float(optimizer.param_groups[0]["lr"])] * STEPS_PER_EPOCH
+        optimizer.step()
+        theirs.step()
+    return rates
 
 
 def torch_one_cycle(schedule: OneCycleSection, horizon: int) -> list[float]:
@@ -112,8 +143,9 @@ def test_a_factor_is_between_zero_and_one_and_stays_as_it_ended(
     schedule: TypedSection, horizon: int
 ) -> None:
     assert all(0 <= value <= 1 for value in factors(schedule, horizon))
-    far = max(horizon, 100)
-    assert factor(schedule, far, horizon) == factor(schedule, 10 * far, horizon)
+    if needs_horizon(schedule):
+        far = max(horizon, 100)
+        assert factor(schedule, far, horizon) == factor(schedule, 10 * far, horizon)
 
 
 def test_the_last_step_has_the_final_factor_and_later_ones_keep_it() -> None:
@@ -132,10 +164,75 @@ def test_a_warm_up_longer_than_the_run_only_rises() -> None:
     assert factors(schedule, 3) == pytest.approx([0.01, 0.02, 0.03])
 
 
-def test_all_but_constant_need_a_horizon() -> None:
+@pytest.mark.parametrize(
+    ("schedule", "kind", "options"),
+    [
+        (StepSection(type="step", every=3, gamma=0.2), "StepLR", {"step_size": 3, "gamma": 0.2}),
+        (
+            MilestonesSection(type="milestones", at=(5, 2, 2), gamma=0.5),
+            "MultiStepLR",
+            {"milestones": [5, 2, 2], "gamma": 0.5},
+        ),
+        (ExponentialSection(type="exponential", gamma=0.7), "ExponentialLR", {"gamma": 0.7}),
+    ],
+    ids=lambda value: getattr(value, "type", ""),
+)
+def test_what_counts_epochs_is_as_in_torch(
+    schedule: TypedSection, kind: str, options: dict[str, Any]
+) -> None:
+    expected = torch_rates(getattr(torch.optim.lr_scheduler, kind), **options)
+    assert factors(schedule, 8 * STEPS_PER_EPOCH) == pytest.approx(expected, rel=1e-9)
+
+
+def test_steps_can_be_counted_in_the_place_of_epochs() -> None:
+    every = StepSection(type="step", every=2, gamma=0.5, counted_in="steps")
+    assert factors(every, 5) == [1, 1, 0.5, 0.5, 0.25]
+    each = ExponentialSection(type="exponential", gamma=0.5, counted_in="steps", warmup_steps=2)
+    assert [factor(each, step, None) for step in range(3)] == [0.5, 0.5, 0.25]
+
+
+def test_polynomial_is_the_one_of_torch() -> None:
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
+    theirs = torch.optim.lr_scheduler.PolynomialLR(optimizer, total_iters=19, power=3.0)
+    rates = []
+    for _ in range(20):
+        rates.append(float(optimizer.param_groups[0]["lr"]))
+        optimizer.step()
+        theirs.step()
+    ours = factors(PolynomialSection(type="polynomial", power=3.0), 20)
+    assert ours == pytest.approx(rates, rel=1e-6, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ("linear", [0.75, 0.5, 0.25, 0]),
+        ("cosine", [0.853553, 0.5, 0.146447, 0]),
+        ("1-sqrt", [0.5, 0.292893, 0.133975, 0]),
+    ],
+)
+def test_wsd_falls_in_the_last_part_only(shape: Any, expected: list[float]) -> None:
+    schedule = WsdSection(type="wsd", warmup_steps=2, decay_share=0.4, shape=shape)
+    shown = factors(schedule, 10)
+    assert shown == pytest.approx([0.5, 1, 1, 1, 1, 1, *expected], abs=1e-6)
+
+
+def test_a_plateau_has_fallen_as_far_as_it_is_told() -> None:
+    schedule = PlateauSection(type="plateau", warmup_steps=2)
+    shown = [factor(schedule, step, None, plateau=0.1) for step in range(3)]
+    assert shown == pytest.approx([0.05, 0.1, 0.1])
+
+
+def test_it_is_known_what_a_schedule_depends_on() -> None:
+    free = {"constant", "step", "milestones", "exponential", "plateau"}
     for spec in SCHEDULES:
         schedule = spec.params.model_validate({"type": spec.name})
-        assert needs_horizon(schedule) == (spec.name != "constant")
+        assert needs_horizon(schedule) == (spec.name not in free)
+        assert needs_epochs(schedule) == (spec.name in {"step", "milestones", "exponential"})
+        assert follows_validation(schedule) == (spec.name == "plateau")
         if needs_horizon(schedule):
             with pytest.raises(ValueError, match=r"training\.epochs or training\.max_steps"):
+                factor(schedule, 0, None)
+        if needs_epochs(schedule):
+            with pytest.raises(ValueError, match="steps of an epoch"):
                 factor(schedule, 0, None)

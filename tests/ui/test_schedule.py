@@ -77,6 +77,33 @@ def test_a_constant_rate_is_one_line_with_one_value() -> None:
     assert "lr 0.003" in lines[0]
 
 
+def test_epochs_are_counted_with_the_steps_that_they_have_or_drawn_in_shares() -> None:
+    stairs = experiment(
+        "schedule=step",
+        "schedule.every=5",
+        "schedule.gamma=0.5",
+        "schedule.warmup_steps=0",
+        "training.epochs=20",
+    )
+    for steps_per_epoch in (23, None):
+        shown = rates(stairs, steps_per_epoch)
+        assert sorted(set(shown.values)) == pytest.approx([3e-3 * 0.5**n for n in (3, 2, 1, 0)])
+        assert shown.values.count(max(shown.values)) == pytest.approx(MOST_STEPS / 4, abs=1)
+
+
+def test_nothing_is_drawn_until_the_steps_of_an_epoch_are_known() -> None:
+    by_steps = experiment("schedule=step", "training.epochs=null", "training.max_steps=90")
+    assert rates(by_steps, None).values == ()
+    assert all(line.isspace() for line in lines_of(by_steps, None))
+    assert rates(by_steps, 10).values
+
+
+def test_a_schedule_that_follows_the_validation_says_so() -> None:
+    lines = lines_of(experiment("schedule=plateau", "schedule.warmup_steps=0"), 23)
+    assert "lr 0.003" in lines[0]
+    assert "by validation" in lines[2]
+
+
 def test_a_run_of_one_step_is_drawn() -> None:
     one = experiment("training.max_steps=1", "schedule.warmup_steps=0")
     assert any(line.strip() for line in lines_of(one, 1))

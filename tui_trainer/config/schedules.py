@@ -7,10 +7,12 @@ it while it is edited. Step s counts from 0: it is the rate of the step that is 
 from __future__ import annotations
 
 import math
-from typing import Literal, assert_never
+from typing import Annotated, Literal, assert_never
+
+from pydantic import Field
 
 from tui_trainer.config.registry import Registry, Spec
-from tui_trainer.config.section import TypedSection, setting
+from tui_trainer.config.section import Items, TypedSection, setting
 
 SCHEDULES = Registry("schedule")
 
@@ -53,46 +55,196 @@ class OneCycleSection(TypedSection):
     final_factor: float = setting(4e-6, "factor at the end", ge=0, le=1)
 
 
-AnySchedule = ConstantSection | CosineSection | LinearDecaySection | OneCycleSection
+class PolynomialSection(ScheduleSection):
+    """From 1 to the final factor as a power of what is left; the power 1 is a straight line."""
+
+    type: Literal["polynomial"]
+    power: float = setting(1.0, "power of the share of the steps that is left", gt=0, le=100)
+    final_factor: float = setting(0.0, "factor at the end", ge=0, le=1)
+
+
+class WsdSection(ScheduleSection):
+    """Warm-up, stable, decay: the base rate until the last part of the run (arXiv:2404.06395).
+
+    `1-sqrt` falls fast at first (Haegele et al., arXiv:2405.18392).
+    """
+
+    type: Literal["wsd"]
+    decay_share: float = setting(0.2, "share of all steps in which the rate falls", gt=0, le=1)
+    shape: Literal["linear", "cosine", "1-sqrt"] = setting("linear", "how the rate falls")
+    final_factor: float = setting(0.0, "factor at the end", ge=0, le=1)
+
+
+class CountedSection(ScheduleSection):
+    """Schedules that fall at counted epochs of the run, or steps, whatever its length.
+
+    Epochs and steps count from the start of the run, the warm-up included.
+    """
+
+    gamma: float = setting(0.1, "what the rate is multiplied by each time", gt=0, le=1)
+    counted_in: Literal["epochs", "steps"] = setting("epochs", "what is counted")
+
+
+class StepSection(CountedSection):
+    """Times gamma after every so many epochs or steps, as torch's StepLR."""
+
+    type: Literal["step"]
+    every: int = setting(30, "how many of them between two falls", ge=1)
+
+
+class MilestonesSection(CountedSection):
+    """Times gamma at each milestone, as torch's MultiStepLR."""
+
+    type: Literal["milestones"]
+    at: Items[Annotated[int, Field(ge=1)]] = setting(
+        (30, 60, 90), "after how many epochs or steps the rate falls", min_length=1
+    )
+
+
+class ExponentialSection(CountedSection):
+    """Times gamma after each epoch or each step, as torch's ExponentialLR."""
+
+    type: Literal["exponential"]
+    gamma: float = setting(0.95, "what the rate is multiplied by each time", gt=0, le=1)
+
+
+class PlateauSection(ScheduleSection):
+    """Times a factor when the metric of checkpoint.monitor no longer improves.
+
+    As torch's ReduceLROnPlateau, with the smallest rate as a factor of the base rate. Scheduled
+    validations are counted, those on demand are not.
+    """
+
+    type: Literal["plateau"]
+    factor: float = setting(0.1, "what the rate is multiplied by each time", gt=0, lt=1)
+    patience: int = setting(10, "validations without an improvement that are borne", ge=0)
+    threshold: float = setting(1e-4, "how much better counts as better", ge=0)
+    threshold_mode: Literal["rel", "abs"] = setting(
+        "rel", "rel: the threshold is a share of the best value"
+    )
+    cooldown: int = setting(0, "validations after a fall that are not counted", ge=0)
+    min_factor: float = setting(0.0, "the factor never falls below this", ge=0, le=1)
+
+
+AnySchedule = (
+    ConstantSection
+    | CosineSection
+    | LinearDecaySection
+    | OneCycleSection
+    | PolynomialSection
+    | WsdSection
+    | StepSection
+    | MilestonesSection
+    | ExponentialSection
+    | PlateauSection
+)
 
 SCHEDULES.add(Spec("constant", "the base rate throughout, after the warm-up", ConstantSection))
 SCHEDULES.add(Spec("cosine", "half a cosine down to the final factor", CosineSection))
 SCHEDULES.add(Spec("linear", "a straight line down to the final factor", LinearDecaySection))
 SCHEDULES.add(Spec("one_cycle", "up to the base rate and down again", OneCycleSection))
+SCHEDULES.add(Spec("polynomial", "a power down to the final factor", PolynomialSection))
+SCHEDULES.add(Spec("wsd", "the base rate, and down in the last part of the run", WsdSection))
+SCHEDULES.add(Spec("step", "times gamma every so many epochs or steps", StepSection))
+SCHEDULES.add(Spec("milestones", "times gamma at given epochs or steps", MilestonesSection))
+SCHEDULES.add(Spec("exponential", "times gamma each epoch or step", ExponentialSection))
+SCHEDULES.add(Spec("plateau", "down when the monitored metric stops improving", PlateauSection))
 
 
 def needs_horizon(schedule: TypedSection) -> bool:
     """Whether the factor depends on how many steps there will be."""
-    return not isinstance(schedule, ConstantSection)
+    return not isinstance(schedule, ConstantSection | CountedSection | PlateauSection)
 
 
-def factor(schedule: TypedSection, step: int, horizon: int | None) -> float:
+def needs_epochs(schedule: TypedSection) -> bool:
+    """Whether the factor depends on how many steps an epoch has."""
+    return isinstance(schedule, CountedSection) and schedule.counted_in == "epochs"
+
+
+def follows_validation(schedule: TypedSection) -> bool:
+    """Whether the factor depends on validations to come, and cannot be drawn beforehand."""
+    return isinstance(schedule, PlateauSection)
+
+
+def factor(
+    schedule: TypedSection,
+    step: int,
+    horizon: int | None,
+    *,
+    steps_per_epoch: int | None = None,
+    plateau: float = 1.0,
+) -> float:
     """What `optimizer.lr` is multiplied by at step `step` (from 0) of `horizon`.
 
-    The last step, horizon - 1, gets the final factor; later ones keep it. A schedule that needs
-    a horizon raises ValueError without one.
+    The last step, horizon - 1, gets the final factor; later ones keep it. `plateau` is how far a
+    schedule that follows the validation has fallen. A schedule that needs a horizon, or the steps
+    of an epoch, raises ValueError without.
     """
     assert isinstance(schedule, AnySchedule)
-    if isinstance(schedule, ScheduleSection) and step < schedule.warmup_steps:
-        return (step + 1) / schedule.warmup_steps
     match schedule:
-        case ConstantSection():
-            return 1.0
-        case CosineSection() | LinearDecaySection():
-            done = _share(step - schedule.warmup_steps, _known(horizon) - schedule.warmup_steps)
-            shape = (
-                (1 + math.cos(math.pi * done)) / 2
-                if isinstance(schedule, CosineSection)
-                else 1 - done
-            )
-            return schedule.final_factor + (1 - schedule.final_factor) * shape
         case OneCycleSection():
-            peak = schedule.peak_at * _known(horizon) - 1
-            if step < peak:
-                return _cosine(schedule.initial_factor, 1.0, step / peak)
-            return _cosine(1.0, schedule.final_factor, _share(step - peak, _known(horizon) - peak))
+            return _one_cycle(schedule, step, _known(horizon))
+        case ConstantSection() | PlateauSection():
+            shape = plateau if isinstance(schedule, PlateauSection) else 1.0
+        case StepSection():
+            shape = schedule.gamma ** (_counted(schedule, step, steps_per_epoch) // schedule.every)
+        case MilestonesSection():
+            count = _counted(schedule, step, steps_per_epoch)
+            shape = schedule.gamma ** sum(milestone <= count for milestone in schedule.at)
+        case ExponentialSection():
+            shape = schedule.gamma ** _counted(schedule, step, steps_per_epoch)
+        case WsdSection():
+            shape = _wsd(schedule, step, _known(horizon))
+        case CosineSection() | LinearDecaySection() | PolynomialSection():
+            if step < schedule.warmup_steps:
+                shape = 1.0
+            else:
+                shape = _falling(schedule, step, _known(horizon))
         case _:
             assert_never(schedule)
+    if step < schedule.warmup_steps:
+        return shape * ((step + 1) / schedule.warmup_steps)
+    return shape
+
+
+def _one_cycle(schedule: OneCycleSection, step: int, horizon: int) -> float:
+    peak = schedule.peak_at * horizon - 1
+    if step < peak:
+        return _between(schedule.initial_factor, 1.0, _cosine(step / peak))
+    done = _share(step - peak, horizon - peak)
+    return _between(1.0, schedule.final_factor, _cosine(done))
+
+
+def _falling(
+    schedule: CosineSection | LinearDecaySection | PolynomialSection, step: int, horizon: int
+) -> float:
+    """From 1 at the end of the warm-up to the final factor at the last step."""
+    done = _share(step - schedule.warmup_steps, horizon - schedule.warmup_steps)
+    match schedule:
+        case CosineSection():
+            left = _cosine(done)
+        case LinearDecaySection():
+            left = 1 - done
+        case PolynomialSection():
+            left = (1 - done) ** schedule.power
+    return _between(1.0, schedule.final_factor, left)
+
+
+def _wsd(schedule: WsdSection, step: int, horizon: int) -> float:
+    """The base rate until the last `decay_share` of the steps, at least one of which falls."""
+    falling = max(round(schedule.decay_share * horizon), 1)
+    done = min(max((step + 1 - (horizon - falling)) / falling, 0.0), 1.0)
+    left = {"linear": 1 - done, "cosine": _cosine(done), "1-sqrt": 1 - math.sqrt(done)}
+    return _between(1.0, schedule.final_factor, left[schedule.shape])
+
+
+def _counted(schedule: CountedSection, step: int, steps_per_epoch: int | None) -> int:
+    """How many epochs or steps are done before this step."""
+    if schedule.counted_in == "steps":
+        return step
+    if steps_per_epoch is None:
+        raise ValueError("this schedule counts epochs: it needs to know the steps of an epoch")
+    return step // steps_per_epoch
 
 
 def _known(horizon: int | None) -> int:
@@ -106,5 +258,11 @@ def _share(step: float, steps: float) -> float:
     return min(max(step / (steps - 1), 0.0), 1.0) if steps > 1 else 1.0
 
 
-def _cosine(start: float, end: float, done: float) -> float:
-    return end + (start - end) * (1 + math.cos(math.pi * done)) / 2
+def _between(start: float, end: float, left: float) -> float:
+    """`start` where everything is left, `end` where nothing is."""
+    return end + (start - end) * left
+
+
+def _cosine(done: float) -> float:
+    """Half a cosine from 1 to 0."""
+    return (1 + math.cos(math.pi * done)) / 2

@@ -17,7 +17,7 @@ from textual.widgets import Static
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.horizon import horizon
-from tui_trainer.config.schedules import factor
+from tui_trainer.config.schedules import factor, follows_validation, needs_epochs
 from tui_trainer.headless.printer import number
 from tui_trainer.ui.plotting.drawing import Markers, markers_for
 
@@ -33,7 +33,10 @@ class Rates:
     """The learning rate at steps spread over a run; `steps` is None where its length is unknown."""
 
     values: tuple[float, ...]
+    """Empty where nothing can be said before the data is known."""
     steps: int | None
+    follows_validation: bool = False
+    """Whether it may fall at any validation, which nobody can draw beforehand."""
 
 
 def rates(experiment: Experiment, steps_per_epoch: int | None) -> Rates:
@@ -41,14 +44,23 @@ def rates(experiment: Experiment, steps_per_epoch: int | None) -> Rates:
 
     Warm-up is counted in steps: in a run of unknown length it is drawn as a tenth at most.
     """
+    schedule, epochs = experiment.schedule, experiment.training.epochs
     known = _known_steps(experiment, steps_per_epoch)
-    warmup = int(getattr(experiment.schedule, "warmup_steps", 0))
+    warmup = int(getattr(schedule, "warmup_steps", 0))
     total = known or max(NOMINAL_STEPS, 10 * warmup)
+    if needs_epochs(schedule) and steps_per_epoch is None:
+        if epochs is None:
+            return Rates((), known)
+        steps_per_epoch = -(-total // epochs)
+        total = epochs * steps_per_epoch
     count = min(total, MOST_STEPS)
     steps = {round(i * (total - 1) / max(count - 1, 1)) for i in range(count)}
     lr = experiment.optimizer.lr
-    values = tuple(lr * factor(experiment.schedule, step, total) for step in sorted(steps))
-    return Rates(values, known)
+    values = tuple(
+        lr * factor(schedule, step, total, steps_per_epoch=steps_per_epoch)
+        for step in sorted(steps)
+    )
+    return Rates(values, known, follows_validation(schedule))
 
 
 def _known_steps(experiment: Experiment, steps_per_epoch: int | None) -> int | None:
@@ -88,7 +100,7 @@ class ScheduleSketch(Static):
 
     def _sketch(self) -> None:
         width, height = self.size
-        if self._rates is None or width < 1 or height < 1:
+        if self._rates is None or not self._rates.values or width < 1 or height < 1:
             self.update("", layout=False)
             return
         has_labels = width >= 2 * LABEL_WIDTH
@@ -107,6 +119,8 @@ def _labels(shown: Rates, height: int) -> list[str]:
     high, low = max(shown.values), min(shown.values)
     labels = [""] * height
     length = f"{shown.steps:,} steps" if shown.steps is not None else "of the run"
+    if shown.follows_validation:
+        length = "by validation"
     if height > 2:
         labels[height // 2] = length
     if high == low:
