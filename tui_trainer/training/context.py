@@ -109,7 +109,13 @@ class Context:
 
     def lr(self) -> float:
         """The rate of the step that is about to be taken."""
-        shape = factor(self.experiment.schedule, self.progress.step, self.horizon)
+        shape = factor(
+            self.experiment.schedule,
+            self.progress.step,
+            self.horizon,
+            steps_per_epoch=self.task.steps_per_epoch,
+            plateau=self.progress.plateau.factor,
+        )
         return self.experiment.optimizer.lr * shape
 
     def note(self, text: str, level: Any = "note") -> None:

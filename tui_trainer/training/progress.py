@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tui_trainer.config.errors import CheckpointUnusable
+from tui_trainer.config.plateau import Plateau
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +44,8 @@ class Progress:
     metrics_bytes: int = 0
     """Length of metrics.jsonl up to this state."""
     last_metrics: dict[str, float] = field(default_factory=dict)
+    plateau: Plateau = field(default_factory=Plateau)
+    """Where a schedule that follows the validation stands."""
 
     @property
     def shown_epoch(self) -> int:
@@ -57,7 +60,10 @@ class Progress:
         """Progress from a checkpoint; CheckpointUnusable when it is something else."""
         try:
             best = plain["best"]
-            return Progress(**{**plain, "best": Best(**best) if best else None})
+            # Checkpoints from before there were such schedules have none.
+            plateau = Plateau(**plain.get("plateau", {}))
+            given = {"best": Best(**best) if best else None, "plateau": plateau}
+            return Progress(**{**plain, **given})
         except (KeyError, TypeError) as error:
             raise CheckpointUnusable(
                 f"the checkpoint's progress cannot be read: {error}"

@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable
 
 from tui_trainer.config.metrics import METRICS
+from tui_trainer.config.plateau import after_validation
+from tui_trainer.config.schedules import PlateauSection
 from tui_trainer.runs.events import ValidationEnded, ValidationStarted
 from tui_trainer.training.context import Context
 from tui_trainer.training.measures import measure
@@ -38,6 +40,7 @@ def validate(t: Context, interrupted: Callable[[], bool], *, on_demand: bool = F
         tell(t, metrics, duration_s, improved=False, on_demand=True)
         return True
     improved = judge(t, metrics)
+    _follow(t, metrics[t.experiment.checkpoint.monitor])
     t.progress.validated_step = t.progress.step
     release_line(t, {f"val/{name}": value for name, value in metrics.items()})
     if improved:
@@ -66,6 +69,22 @@ def judge(t: Context, metrics: dict[str, float]) -> bool:
         progress.best = Best(name, value, progress.step, progress.shown_epoch, dict(metrics))
         return True
     return False
+
+
+def _follow(t: Context, value: float) -> None:
+    """Let the learning rate fall where its schedule follows the monitored metric."""
+    schedule, progress, name = t.experiment.schedule, t.progress, t.experiment.checkpoint.monitor
+    if not isinstance(schedule, PlateauSection):
+        return
+    before = t.lr()
+    upwards = METRICS[name].higher_is_better
+    old = progress.plateau
+    progress.plateau = after_validation(schedule, old, value, higher_is_better=upwards)
+    if progress.plateau.factor < old.factor:
+        t.note(
+            f"plateau: no better {name} in {old.stale + 1} validations; the learning rate falls "
+            f"from {before:.4g} to {t.lr():.4g} after step {progress.step}"
+        )
 
 
 def better(name: str, value: float, other: float, by: float = 0.0) -> bool:
