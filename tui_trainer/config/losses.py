@@ -21,16 +21,42 @@ class AutoLossSection(TypedSection):
     type: Literal["auto"]
 
 
-class CrossEntropySection(TypedSection):
-    """Cross entropy of the logits, averaged over the samples."""
+class WeightedSection(TypedSection):
+    """Losses over classes that can weigh them."""
+
+    class_weights: Literal["none", "balanced"] | Items[Annotated[float, Field(gt=0)]] = setting(
+        "none", "balanced: n / (classes x n of the class), of the training split; or a list"
+    )
+
+
+class CrossEntropySection(WeightedSection):
+    """Cross entropy of the logits in nats, averaged over the samples, or over tokens."""
 
     type: Literal["cross_entropy"]
     label_smoothing: float = setting(
         0.0, "share of the target spread over all classes, in training only", ge=0, lt=1
     )
-    class_weights: Literal["none", "balanced"] | Items[Annotated[float, Field(gt=0)]] = setting(
-        "none", "balanced: n / (classes x n of the class), of the training split; or a list"
-    )
+
+
+class BinaryCrossEntropySection(TypedSection):
+    """Cross entropy of two classes by one logit: the second class's minus the first class's.
+
+    Without a weight it is the cross entropy of two classes; weights are as in torch's
+    BCEWithLogitsLoss.
+    """
+
+    type: Literal["binary_cross_entropy"]
+    pos_weight: float = setting(1.0, "weight of the second class; the first has 1", gt=0, le=1e6)
+
+
+class FocalSection(WeightedSection):
+    """Cross entropy times (1 - p)^gamma, p of the right class (Lin et al., arXiv:1708.02002).
+
+    The paper's alpha is a list of class weights: for two classes [1 - alpha, alpha].
+    """
+
+    type: Literal["focal"]
+    gamma: float = setting(2.0, "how much less an easy sample counts", ge=0, le=100)
 
 
 class MseSection(TypedSection):
@@ -39,6 +65,26 @@ class MseSection(TypedSection):
     type: Literal["mse"]
 
 
+class L1Section(TypedSection):
+    """Mean absolute error, in units of the standardised target."""
+
+    type: Literal["l1"]
+
+
+class HuberSection(TypedSection):
+    """Half the squared error up to delta, and a straight line from there (Huber, 1964).
+
+    In units of the standardised target.
+    """
+
+    type: Literal["huber"]
+    delta: float = setting(1.0, "error from which on it is a straight line", gt=0, le=1e6)
+
+
 LOSSES.add(Spec("auto", "cross entropy for classes, squared error for numbers", AutoLossSection))
 LOSSES.add(Spec("cross_entropy", "cross entropy", CrossEntropySection))
+LOSSES.add(Spec("binary_cross_entropy", "cross entropy of two classes", BinaryCrossEntropySection))
+LOSSES.add(Spec("focal", "cross entropy in which easy samples count less", FocalSection))
 LOSSES.add(Spec("mse", "mean squared error", MseSection))
+LOSSES.add(Spec("l1", "mean absolute error", L1Section))
+LOSSES.add(Spec("huber", "squared error of small errors, absolute of large ones", HuberSection))

@@ -1,22 +1,35 @@
 """Losses as functions (outputs, targets) -> mean over the samples of the batch.
 
 Layer: training. The mean is over samples also with class weights, so that micro-batches weighted
-by their sizes add up to exactly the mean over the whole group.
+by their sizes add up to exactly the mean over the whole group. Outputs are (B, K) and targets (B,)
+classes or (B, 1) numbers; in language modelling (B, T, K) and (B, T), and the mean is over tokens.
+Targets that are `IGNORED` do not count.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from tui_trainer.config.errors import ConfigError, Problem
-from tui_trainer.config.losses import AutoLossSection, CrossEntropySection
+from tui_trainer.config.losses import (
+    AutoLossSection,
+    BinaryCrossEntropySection,
+    CrossEntropySection,
+    FocalSection,
+    HuberSection,
+    L1Section,
+    MseSection,
+    WeightedSection,
+)
 from tui_trainer.config.section import TypedSection
 from tui_trainer.config.text import clean
+from tui_trainer.data.batch import IGNORED
 from tui_trainer.data.dataset import Dataset
 
 Loss = Callable[[Tensor, Tensor], Tensor]
@@ -33,58 +46,116 @@ class Criterion:
 def build_criterion(section: TypedSection, dataset: Dataset, device: torch.device) -> Criterion:
     """The loss of a section for a data set; ConfigError when the two do not fit."""
     if isinstance(section, AutoLossSection):
-        name = "cross_entropy" if dataset.task == "classification" else "mse"
-    else:
-        name = section.type
-    return LOSSES[name](section, dataset, device)
+        kind = MseSection if dataset.task == "regression" else CrossEntropySection
+        section = kind.model_validate({"type": "mse" if kind is MseSection else "cross_entropy"})
+    return LOSSES[section.type](section, dataset, device)
 
 
 def _cross_entropy(section: TypedSection, dataset: Dataset, device: torch.device) -> Criterion:
-    if dataset.task != "classification":
-        raise _misfit("cross_entropy needs classes; the target is a number: use loss=mse")
-    smoothing = 0.0
-    weights: Tensor | None = None
-    if isinstance(section, CrossEntropySection):
-        smoothing = section.label_smoothing
-        weights = _class_weights(section, dataset, device)
+    assert isinstance(section, CrossEntropySection)
+    _need_classes(section, dataset)
+    weights = _class_weights(section, dataset, device)
 
     def loss(outputs: Tensor, targets: Tensor, smooth: float) -> Tensor:
-        if weights is None:
+        if weights is None and targets.ndim == 1:
             return F.cross_entropy(outputs, targets, label_smoothing=smooth)
         total = F.cross_entropy(
-            outputs, targets, weight=weights, label_smoothing=smooth, reduction="sum"
+            outputs.flatten(0, -2),
+            targets.flatten(),
+            weight=weights,
+            ignore_index=IGNORED,
+            label_smoothing=smooth,
+            reduction="sum",
         )
-        return total / len(targets)
+        return total / _known(targets)
 
+    smoothing = section.label_smoothing
     return Criterion(lambda o, t: loss(o, t, smoothing), lambda o, t: loss(o, t, 0.0))
 
 
+def _focal(section: TypedSection, dataset: Dataset, device: torch.device) -> Criterion:
+    assert isinstance(section, FocalSection)
+    _need_classes(section, dataset)
+    weights, gamma = _class_weights(section, dataset, device), section.gamma
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        known = targets != IGNORED
+        classes = targets.where(known, 0)
+        log_p = outputs.log_softmax(dim=-1).gather(-1, classes.unsqueeze(-1)).squeeze(-1)
+        # Never quite zero, where a power below 1 has no slope.
+        rest = -torch.expm1(log_p).clamp(max=-torch.finfo(log_p.dtype).tiny)
+        each = -log_p if gamma == 0 else -log_p * rest**gamma
+        if weights is not None:
+            each = each * weights[classes]
+        return each.where(known, 0.0).sum() / _known(targets)
+
+    return Criterion(loss, loss)
+
+
+def _binary_cross_entropy(
+    section: TypedSection, dataset: Dataset, device: torch.device
+) -> Criterion:
+    assert isinstance(section, BinaryCrossEntropySection)
+    _need_classes(section, dataset)
+    if dataset.outputs != 2 or dataset.task != "classification":
+        raise _misfit(
+            f"binary_cross_entropy is for two classes, and here are {dataset.outputs}; "
+            "use loss=cross_entropy"
+        )
+    weight = None if section.pos_weight == 1 else torch.tensor(section.pos_weight, device=device)
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        logit = outputs[:, 1] - outputs[:, 0]
+        return F.binary_cross_entropy_with_logits(logit, targets.to(logit.dtype), pos_weight=weight)
+
+    return Criterion(loss, loss)
+
+
+def _need_classes(section: TypedSection, dataset: Dataset) -> None:
+    if dataset.task == "regression":
+        raise _misfit(
+            f"{section.type} needs classes; the target is a number: use loss=mse, l1 or huber"
+        )
+
+
+def _known(targets: Tensor) -> Tensor:
+    """How many targets are not ignored, at least 1: a batch of nothing else has a loss of 0."""
+    return (targets != IGNORED).sum().clamp(min=1)
+
+
 def _class_weights(
-    section: CrossEntropySection, dataset: Dataset, device: torch.device
+    section: WeightedSection, dataset: Dataset, device: torch.device
 ) -> Tensor | None:
     """Weights of shape (classes,), of mean 1 over the training samples when balanced."""
-    if section.class_weights == "none":
+    given = section.class_weights
+    if given == "none":
         return None
-    if section.class_weights == "balanced":
+    if dataset.task == "language_modelling":
+        message = "tokens are not weighted; set loss.class_weights=none"
+        raise ConfigError([Problem(message, "loss.class_weights")])
+    if given == "balanced":
         counts = torch.tensor(dataset.class_counts)
         return (counts.sum() / (dataset.outputs * counts.clamp(min=1))).float().to(device)
-    if len(section.class_weights) != dataset.outputs:
-        raise ConfigError(
-            [
-                Problem(
-                    f"{len(section.class_weights)} weights for {dataset.outputs} classes: "
-                    f"{clean(', '.join(dataset.classes))}",
-                    "loss.class_weights",
-                )
-            ]
-        )
-    return torch.tensor(section.class_weights, device=device)
+    if len(given) != dataset.outputs:
+        shown = clean(", ".join(dataset.classes))
+        message = f"{len(given)} weights for {dataset.outputs} classes: {shown}"
+        raise ConfigError([Problem(message, "loss.class_weights")])
+    return torch.tensor(given, device=device)
 
 
-def _mse(section: TypedSection, dataset: Dataset, device: torch.device) -> Criterion:
+def _of_numbers(section: TypedSection, dataset: Dataset, device: torch.device) -> Criterion:
     if dataset.task != "regression":
-        raise _misfit("mse needs a number to predict; the target is a class: use cross_entropy")
-    return Criterion(F.mse_loss, F.mse_loss)
+        wanted = (
+            "cross_entropy" if dataset.task == "language_modelling" else "cross_entropy or focal"
+        )
+        raise _misfit(
+            f"{section.type} needs a number to predict; the target is a class: use loss={wanted}"
+        )
+    if isinstance(section, HuberSection):
+        loss: Loss = partial(F.huber_loss, delta=section.delta)
+    else:
+        loss = F.l1_loss if isinstance(section, L1Section) else F.mse_loss
+    return Criterion(loss, loss)
 
 
 def _misfit(message: str) -> ConfigError:
@@ -94,5 +165,9 @@ def _misfit(message: str) -> ConfigError:
 LOSSES: dict[str, Callable[[TypedSection, Dataset, torch.device], Criterion]] = {
     "auto": build_criterion,
     "cross_entropy": _cross_entropy,
-    "mse": _mse,
+    "binary_cross_entropy": _binary_cross_entropy,
+    "focal": _focal,
+    "mse": _of_numbers,
+    "l1": _of_numbers,
+    "huber": _of_numbers,
 }
