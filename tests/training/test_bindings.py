@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from tui_trainer.config.losses import LOSSES as LOSS_SPECS
-from tui_trainer.config.metrics import METRICS, metrics_of
 from tui_trainer.config.optimizers import OPTIMIZERS as OPTIMIZER_SPECS
 from tui_trainer.training.losses import LOSSES
 from tui_trainer.training.optimizers import OPTIMIZERS
@@ -15,10 +14,3 @@ def test_every_optimizer_spec_has_an_implementation_and_no_other() -> None:
 
 def test_every_loss_spec_has_an_implementation_and_no_other() -> None:
     assert set(LOSS_SPECS.names) == set(LOSSES)
-
-
-def test_metrics_of_a_task_begin_with_the_loss() -> None:
-    assert metrics_of("classification") == ("loss", "accuracy")
-    assert metrics_of("regression") == ("loss", "mae", "rmse", "r2")
-    assert METRICS["r2"].higher_is_better
-    assert not METRICS["rmse"].higher_is_better

@@ -5,43 +5,105 @@ Layer: config. Keys in files are `val/accuracy`; in results of one split, `accur
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 Task = Literal["classification", "regression", "language_modelling"]
+
+
+ExtraMetric = Literal[
+    "top3_accuracy", "top5_accuracy", "balanced_accuracy", "f1", "precision", "recall", "auroc"
+]
+"""What is computed only when it is asked for."""
+MetricName = Literal[
+    "loss",
+    "accuracy",
+    "perplexity",
+    "bits_per_byte",
+    "mae",
+    "rmse",
+    "r2",
+    ExtraMetric,
+]
 
 
 @dataclass(frozen=True, slots=True)
 class MetricSpec:
     """A number computed over a whole split."""
 
-    name: str
+    name: MetricName
     description: str
     tasks: tuple[Task, ...]
     higher_is_better: bool
+    is_extra: bool = False
+    """Whether it is computed only when asked for, by torchmetrics."""
+    more_classes_than: int = 1
+    """With so few classes it says nothing."""
+
+
+_CLASSES: tuple[Task, ...] = ("classification", "language_modelling")
+_TEXT: tuple[Task, ...] = ("language_modelling",)
+
+
+def _of_numbers(name: MetricName, description: str, *, higher_is_better: bool) -> MetricSpec:
+    return MetricSpec(name, description, ("regression",), higher_is_better)
+
+
+def _extra(name: ExtraMetric, description: str, more_classes_than: int = 1) -> MetricSpec:
+    return MetricSpec(
+        name,
+        description,
+        ("classification",),
+        higher_is_better=True,
+        is_extra=True,
+        more_classes_than=more_classes_than,
+    )
 
 
 METRICS: dict[str, MetricSpec] = {
     spec.name: spec
     for spec in (
-        MetricSpec("loss", "the loss, without smoothing", get_args(Task), False),
-        MetricSpec(
-            "accuracy",
-            "share of samples whose class is right; of a text, of its bytes",
-            ("classification", "language_modelling"),
-            True,
+        MetricSpec("loss", "the loss, without smoothing", (*_CLASSES, "regression"), False),
+        MetricSpec("accuracy", "share of samples (of tokens) that are right", _CLASSES, True),
+        MetricSpec("perplexity", "e to the loss of a token", _TEXT, False),
+        MetricSpec("bits_per_byte", "bits to write down a byte of the text", _TEXT, False),
+        _of_numbers("mae", "mean absolute error, in units of the target", higher_is_better=False),
+        _of_numbers(
+            "rmse", "root mean squared error, in units of the target", higher_is_better=False
         ),
-        MetricSpec("perplexity", "exp of the loss", ("language_modelling",), False),
-        MetricSpec("bits_per_byte", "the loss in bits", ("language_modelling",), False),
-        MetricSpec("mae", "mean absolute error, in units of the target", ("regression",), False),
-        MetricSpec(
-            "rmse", "root mean squared error, in units of the target", ("regression",), False
-        ),
-        MetricSpec("r2", "coefficient of determination", ("regression",), True),
+        _of_numbers("r2", "coefficient of determination", higher_is_better=True),
+        _extra("top3_accuracy", "share of samples whose class is among the first 3", 3),
+        _extra("top5_accuracy", "share of samples whose class is among the first 5", 5),
+        _extra("balanced_accuracy", "mean over the classes of the share that is right"),
+        _extra("f1", "mean over the classes of the F1 score"),
+        _extra("precision", "mean over the classes of the precision"),
+        _extra("recall", "mean over the classes of the recall, which is balanced_accuracy"),
+        _extra("auroc", "mean over the classes of the area under the ROC curve, one against rest"),
     )
 }
 
 
 def metrics_of(task: Task) -> tuple[str, ...]:
-    """Names of the metrics of a task, loss first."""
-    return tuple(name for name, spec in METRICS.items() if task in spec.tasks)
+    """Names of the metrics of a task that are always computed, loss first."""
+    return tuple(n for n, spec in METRICS.items() if task in spec.tasks and not spec.is_extra)
+
+
+def extras_of(listed: Iterable[str], monitored: str) -> tuple[str, ...]:
+    """The extra metrics to compute: what is listed, and what is monitored; each once."""
+    return tuple(dict.fromkeys(name for name in (*listed, monitored) if METRICS[name].is_extra))
+
+
+def why_no_metric(name: str, task: Task, classes: int) -> str:
+    """Why a metric cannot be used for a task with so many classes, or nothing."""
+    spec = METRICS[name]
+    usable = [
+        other
+        for other, found in METRICS.items()
+        if task in found.tasks and (task != "classification" or classes > found.more_classes_than)
+    ]
+    if task not in spec.tasks:
+        return f"{name} is no metric of {task}; there are: {', '.join(usable)}"
+    if name not in usable:
+        return f"{name} is always 1 with {classes} classes; there are: {', '.join(usable)}"
+    return ""

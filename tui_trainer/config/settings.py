@@ -8,9 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
+from tui_trainer.config.metrics import ExtraMetric, MetricName
 from tui_trainer.config.section import Items, Section, setting
-
-MetricName = Literal["loss", "accuracy", "perplexity", "bits_per_byte", "mae", "rmse", "r2"]
 
 
 class TrainingSection(Section):
@@ -63,6 +62,11 @@ class TrainingSection(Section):
     )
     eval_batch_size: int | None = setting(
         None, "samples of a batch in validation and test; empty: 4 x batch_size", ge=1, le=2**24
+    )
+    metrics: Items[ExtraMetric] = setting(
+        (),
+        "more metrics of classes: top3_accuracy, top5_accuracy, balanced_accuracy, f1, precision, "
+        "recall, auroc; one that is monitored needs not be listed",
     )
     on_nonfinite: Literal["stop", "pause"] = setting(
         "stop", "when the loss or a gradient is NaN or infinite"

@@ -69,6 +69,7 @@ def finish(t: Context, reason: str) -> Outcome:
         task.criterion.measure,
         task.eval_batch_size,
         lambda: t.control.stop_asked,
+        task.extras,
     )
     if found is None:
         return outcome(t, "stopped", "stopped before the test", _stop_code(t))

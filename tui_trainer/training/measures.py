@@ -16,6 +16,7 @@ from tui_trainer.data.batch import IGNORED, Split
 from tui_trainer.data.dataset import Dataset
 from tui_trainer.training.forward import Carry, Forward
 from tui_trainer.training.losses import Loss
+from tui_trainer.training.metrics import ExtraMetrics
 
 Confusion = tuple[tuple[int, ...], ...]
 """Counts of samples by true class (rows) and predicted class (columns)."""
@@ -31,12 +32,13 @@ def measure(
     loss: Loss,
     batch_size: int,
     interrupted: Callable[[], bool] = lambda: False,
+    extras: tuple[str, ...] = (),
 ) -> dict[str, float] | None:
     """Metrics of the model on a split, or None when `interrupted` between two batches.
 
     Draws no random numbers and leaves the model's mode as it was.
     """
-    found = _measure(forward, split, dataset, loss, batch_size, interrupted, 0)
+    found = _measure(forward, split, dataset, loss, batch_size, interrupted, extras, 0)
     return None if found is None else found[0]
 
 
@@ -47,11 +49,12 @@ def measure_and_count(
     loss: Loss,
     batch_size: int,
     interrupted: Callable[[], bool] = lambda: False,
+    extras: tuple[str, ...] = (),
 ) -> tuple[dict[str, float], Confusion | None] | None:
     """As `measure`, with the confusion matrix: None for a regression and for many classes."""
     classes = dataset.outputs if dataset.task == "classification" else 0
     counted = classes if classes <= MOST_CLASSES else 0
-    return _measure(forward, split, dataset, loss, batch_size, interrupted, counted)
+    return _measure(forward, split, dataset, loss, batch_size, interrupted, extras, counted)
 
 
 def _measure(
@@ -61,10 +64,12 @@ def _measure(
     loss: Loss,
     batch_size: int,
     interrupted: Callable[[], bool],
+    extras: tuple[str, ...],
     classes: int,
 ) -> tuple[dict[str, float], Confusion | None] | None:
     sums: Tensor | None = None
     counts: Tensor | None = None
+    more = ExtraMetrics(extras, dataset.outputs, forward.device) if extras else None
     model = forward.model
     carry: Carry = None
     was_training = model.training
@@ -79,6 +84,8 @@ def _measure(
                 outputs, carry = forward(placed, carry)
                 part = _sums(outputs, placed.targets, dataset, loss)
                 sums = part if sums is None else sums + part
+                if more is not None:
+                    more.update(outputs, placed.targets)
                 if classes:
                     cells = placed.targets * classes + outputs.argmax(dim=1)
                     seen = torch.bincount(cells, minlength=classes * classes)
@@ -87,6 +94,8 @@ def _measure(
         model.train(was_training)
     assert sums is not None, "a split is never empty: the data set was checked when it was built"
     metrics = _metrics(sums.tolist(), dataset)
+    if more is not None:
+        metrics |= more.compute()
     if counts is None:
         return metrics, None
     return metrics, tuple(tuple(row) for row in counts.view(classes, classes).tolist())

@@ -14,7 +14,7 @@ from torch import nn, optim
 
 from tui_trainer.config.errors import BadInput, ConfigError, Problem
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.metrics import METRICS, metrics_of
+from tui_trainer.config.metrics import extras_of, why_no_metric
 from tui_trainer.data.batch import Batches, Order
 from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.delivery import Delivery
@@ -25,6 +25,7 @@ from tui_trainer.models.build import build_model
 from tui_trainer.training.equipment import freeze, recompute_blocks, take_weights
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.losses import Criterion, build_criterion
+from tui_trainer.training.metrics import ExtraMetrics
 from tui_trainer.training.optimizers import build_optimizer
 from tui_trainer.training.ranks import Ranks
 from tui_trainer.training.weights import read_weights
@@ -55,6 +56,12 @@ class Task:
         training = self.experiment.training
         return training.eval_batch_size or 4 * training.batch_size
 
+    @property
+    def extras(self) -> tuple[str, ...]:
+        """Metrics beyond the usual ones of the task."""
+        experiment = self.experiment
+        return extras_of(experiment.training.metrics, experiment.checkpoint.monitor)
+
 
 def build(
     experiment: Experiment,
@@ -73,7 +80,7 @@ def build(
     """
     training = experiment.training
     dataset = load(experiment.dataset, fitted)
-    _check_monitor(experiment, dataset)
+    _check_metrics(experiment, dataset)
     torch.manual_seed(derive_seed(training.seed, "model"))
     model = build_model(experiment.model, dataset.signature)
     if training.init_from and fitted is None:
@@ -146,12 +153,15 @@ def warm_up() -> None:
     optimizer.step()
 
 
-def _check_monitor(experiment: Experiment, dataset: Dataset) -> None:
-    name = experiment.checkpoint.monitor
-    if dataset.task not in METRICS[name].tasks:
-        there = ", ".join(metrics_of(dataset.task))
-        message = f"{name} is no metric of {dataset.task}; there are: {there}"
-        raise ConfigError([Problem(message, "checkpoint.monitor")])
+def _check_metrics(experiment: Experiment, dataset: Dataset) -> None:
+    asked = [("checkpoint.monitor", experiment.checkpoint.monitor)]
+    asked += [("training.metrics", name) for name in experiment.training.metrics]
+    reasons = [(key, why_no_metric(name, dataset.task, dataset.outputs)) for key, name in asked]
+    if any(reason for _, reason in reasons):
+        raise ConfigError([Problem(reason, key) for key, reason in reasons if reason])
+    if extras := extras_of(experiment.training.metrics, experiment.checkpoint.monitor):
+        # Imports for a second, and is missed now rather than after an epoch.
+        ExtraMetrics(extras, dataset.outputs, torch.device("cpu"))
 
 
 def _check_batches(experiment: Experiment, batches: Batches, dataset: Dataset) -> None:

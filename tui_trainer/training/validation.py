@@ -104,6 +104,7 @@ def measured(t: Context, interrupted: Callable[[], bool]) -> dict[str, float] | 
         task.criterion.measure,
         task.eval_batch_size,
         interrupted,
+        task.extras,
     )
 
 

@@ -1,0 +1,75 @@
+"""Which metrics a task has, which are extra, and why one cannot be used."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import get_args
+
+import pytest
+
+from tests.training.harness import small_experiment
+from tui_trainer.config.errors import ConfigError
+from tui_trainer.config.metrics import (
+    METRICS,
+    ExtraMetric,
+    MetricName,
+    extras_of,
+    metrics_of,
+    why_no_metric,
+)
+
+
+def test_what_can_be_named_is_what_there_is() -> None:
+    assert set(get_args(MetricName)) == set(METRICS)
+    assert set(get_args(ExtraMetric)) == {n for n, spec in METRICS.items() if spec.is_extra}
+
+
+def test_metrics_of_a_task_begin_with_the_loss_and_have_no_extras() -> None:
+    assert metrics_of("classification") == ("loss", "accuracy")
+    assert metrics_of("regression") == ("loss", "mae", "rmse", "r2")
+    text = ("loss", "accuracy", "perplexity", "bits_per_byte")
+    assert metrics_of("language_modelling") == text
+    assert {n for n in METRICS if not METRICS[n].higher_is_better} == {
+        "loss",
+        "mae",
+        "rmse",
+        "perplexity",
+        "bits_per_byte",
+    }
+
+
+def test_what_is_monitored_is_computed_without_being_listed() -> None:
+    assert extras_of(["f1", "auroc", "f1"], "auroc") == ("f1", "auroc")
+    assert extras_of([], "recall") == ("recall",)
+    assert extras_of([], "loss") == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "task", "classes", "words"),
+    [
+        ("f1", "regression", 1, "f1 is no metric of regression; there are: loss, mae, rmse, r2"),
+        ("auroc", "language_modelling", 9, "there are: loss, accuracy, perplexity, bits_per_byte"),
+        ("perplexity", "classification", 3, "perplexity is no metric of classification"),
+        ("top5_accuracy", "classification", 5, "top5_accuracy is always 1 with 5 classes"),
+        ("top3_accuracy", "classification", 2, "is always 1 with 2 classes"),
+    ],
+)
+def test_a_metric_that_does_not_fit_is_refused_with_those_that_do(
+    name: str, task: str, classes: int, words: str
+) -> None:
+    reason = why_no_metric(name, task, classes)  # type: ignore[arg-type]
+    assert words in reason
+    assert "top5" not in reason.split("there are")[1]
+
+
+def test_metrics_that_fit_are_not_refused() -> None:
+    for name in ("f1", "auroc", "top5_accuracy", "loss"):
+        assert why_no_metric(name, "classification", 6) == ""
+    assert why_no_metric("perplexity", "language_modelling", 256) == ""
+
+
+def test_a_word_that_is_no_metric_is_told_with_the_one_that_was_meant() -> None:
+    with pytest.raises(ConfigError) as caught:
+        small_experiment(Path("x.csv"), training={"metrics": ["f1", "aurok"]})
+    assert "did you mean 'auroc'" in caught.value.problems[0].message
+    assert caught.value.problems[0].key == "training.metrics.1"
