@@ -47,21 +47,48 @@ class RowsSection(DatasetSection):
     stratify: bool = setting(True, "keep the share of each class alike in every split")
 
 
-class PixelsSection(RowsSection):
-    """Images as rows of a CSV file: the pixels, row by row, then the label."""
+class NumbersSection(RowsSection):
+    """Samples of numbers, all of one size."""
 
-    type: Literal["pixels"]
-    shape: Items[Side] = setting((1, 8, 8), "channels, height, width", min_length=3, max_length=3)
-    max_value: float = setting(255.0, "the largest value of a pixel; inputs become 0..1", gt=0)
+    noise: float = setting(
+        0.0, "random noise on training inputs, in deviations of the inputs", ge=0, le=10
+    )
+    mixup: float | None = setting(
+        None,
+        "mix pairs of training samples and their targets, by Beta(mixup, mixup); empty: do not",
+        ge=0.01,
+        le=100,
+    )
+
+
+class ImagesSection(NumbersSection):
+    """Images, changed at random for training."""
+
     shift_pixels: float = setting(
         0.0, "random shift of training images, at most", unit="pixels", ge=0
     )
     rotate_degrees: float = setting(
         0.0, "random turn of training images, at most", unit="degrees", ge=0, le=180
     )
+    flip_horizontal: bool = setting(False, "mirror half of the training images left to right")
+    flip_vertical: bool = setting(False, "mirror half of the training images top to bottom")
+    crop_padding: int = setting(
+        0, "pad training images by so much and crop at random", unit="pixels", ge=0, le=65536
+    )
+    cutout_pixels: int = setting(
+        0, "side of a square blanked out of training images", unit="pixels", ge=0, le=65536
+    )
 
 
-class TableSection(RowsSection):
+class PixelsSection(ImagesSection):
+    """Images as rows of a CSV file: the pixels, row by row, then the label."""
+
+    type: Literal["pixels"]
+    shape: Items[Side] = setting((1, 8, 8), "channels, height, width", min_length=3, max_length=3)
+    max_value: float = setting(255.0, "the largest value of a pixel; inputs become 0..1", gt=0)
+
+
+class TableSection(NumbersSection):
     """A table with a header: numbers and categories in, one class or one number out."""
 
     type: Literal["table"]

@@ -40,6 +40,8 @@ class Dataset:
     target_mean: float = 0.0
     target_std: float = 1.0
     """targets * target_std + target_mean are in the file's units."""
+    soft_targets: bool = False
+    """Whether augmentation turns classes into shares of classes, (B, classes) float32."""
     class_counts: tuple[int, ...] = ()
     """Training samples of each class; () where there are no classes, or nobody counted."""
 

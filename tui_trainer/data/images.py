@@ -1,69 +1,91 @@
-"""A picture file as the pixels of one sample.
+"""Random changes of a batch of images: mirrored, cropped, a part blanked out, moved.
 
-Layer: data. Pillow reads it, and is imported only here; a picture is turned upright, brought to the
-channels and the size of the data, and its values to the data's range.
+Layer: data. All of a batch is changed by a few operations on its device; what comes in from
+outside the frame, or is blanked out, is the background: a black pixel after normalisation.
 """
 
 from __future__ import annotations
 
-import warnings
-from pathlib import Path
+from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
+import torch
+import torch.nn.functional as F
+from torch import Tensor
 
-from tui_trainer.config.errors import BadInput
-from tui_trainer.config.text import clean
-
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm"})
-MOST_PIXELS = 64_000_000
-"""A larger picture is refused before it is unpacked."""
-
-_MODES = {1: "L", 3: "RGB", 4: "RGBA"}
+from tui_trainer.config.datasets import ImagesSection
+from tui_trainer.data.affine import RandomAffine
+from tui_trainer.data.augment import Change
 
 
-def is_image(path: str) -> bool:
-    """Whether a file is a picture by its name."""
-    return Path(path).suffix.lower() in SUFFIXES
+def image_changes(section: ImagesSection, background: float) -> tuple[Change, ...]:
+    """The changes that a section asks for, in the order they are made."""
+    changes: list[Change] = []
+    if section.flip_horizontal:
+        changes.append(RandomFlip(-1))
+    if section.flip_vertical:
+        changes.append(RandomFlip(-2))
+    if section.shift_pixels > 0 or section.rotate_degrees > 0:
+        changes.append(RandomAffine(section.shift_pixels, section.rotate_degrees, background))
+    if section.crop_padding > 0:
+        changes.append(RandomCrop(section.crop_padding, background))
+    if section.cutout_pixels > 0:
+        changes.append(Cutout(section.cutout_pixels, background))
+    return tuple(changes)
 
 
-def read_image(
-    path: str, shape: tuple[int, ...], max_value: float
-) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """A picture as pixels (1, C*H*W) from 0 to `max_value`, and what was done to it.
+@dataclass(frozen=True, slots=True)
+class RandomFlip:
+    """Mirror each image (B, C, H, W) along a dimension, or not, as a coin falls."""
 
-    Raises:
-        BadInput: it cannot be read, is too large, or has channels that cannot be had.
+    dimension: int
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        drawn = torch.rand(len(images), generator=generator, device=images.device)
+        return torch.where((drawn < 0.5)[:, None, None, None], images.flip(self.dimension), images)
+
+
+@dataclass(frozen=True, slots=True)
+class RandomCrop:
+    """Pad images by the background on all sides, and crop each somewhere to its old size."""
+
+    padding: int
+    background: float
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        count, _, height, width = images.shape
+        padded = F.pad(images, [self.padding] * 4, value=self.background)
+        corners = torch.randint(
+            2 * self.padding + 1, (2, count, 1), generator=generator, device=images.device
+        )
+        rows = corners[0] + torch.arange(height, device=images.device)
+        columns = corners[1] + torch.arange(width, device=images.device)
+        which = torch.arange(count, device=images.device)[:, None, None]
+        # The channels come last where they lie between index tensors.
+        cropped = padded[which, :, rows[:, :, None], columns[:, None, :]]
+        return cropped.permute(0, 3, 1, 2).contiguous()
+
+
+@dataclass(frozen=True, slots=True)
+class Cutout:
+    """Blank out a square of each image, whose centre may be anywhere in it (T. DeVries, G. Taylor,
+    Improved Regularization of Convolutional Neural Networks with Cutout, 2017).
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
 
-    shown = clean(path, 200)
-    channels, height, width = shape
-    mode = _MODES.get(channels)
-    if mode is None:
-        raise BadInput(f"{shown}: a picture has 1, 3 or 4 channels, and the data {channels}")
-    notes = []
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as opened:
-                if opened.width * opened.height > MOST_PIXELS:
-                    size = f"{opened.width}x{opened.height}"
-                    raise BadInput(f"{shown}: {size} pixels, more than {MOST_PIXELS:,}")
-                if getattr(opened, "n_frames", 1) > 1:
-                    notes.append(f"{shown}: only the first of its pictures is read")
-                image = ImageOps.exif_transpose(opened).convert(mode)
-    except FileNotFoundError as error:
-        raise BadInput(f"{shown}: no such file") from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        reason = clean(str(error), 120)
-        raise BadInput(f"{shown}: no picture that can be read ({reason})") from error
-    except Image.DecompressionBombError as error:
-        raise BadInput(f"{shown}: more than {MOST_PIXELS:,} pixels") from error
-    if image.size != (width, height):
-        was = f"{image.width}x{image.height}"
-        notes.append(f"{shown}: scaled from {was} to {width}x{height}")
-        image = image.resize((width, height), Image.Resampling.BILINEAR)
-    values = np.asarray(image, dtype=np.float32).reshape(height, width, channels)
-    flat = values.transpose(2, 0, 1).reshape(1, -1) * (max_value / 255.0)
-    return np.ascontiguousarray(flat), tuple(notes)
+    side: int
+    background: float
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        count, _, height, width = images.shape
+        drawn = torch.rand(2, count, 1, generator=generator, device=images.device)
+        inside = [
+            _covered((where * size).floor() - self.side // 2, self.side, size)
+            for where, size in zip(drawn, (height, width), strict=True)
+        ]
+        blank = inside[0][:, None, :, None] & inside[1][:, None, None, :]
+        return images.masked_fill(blank, self.background)
+
+
+def _covered(first: Tensor, side: int, size: int) -> Tensor:
+    """(B, size) which places lie in `side` places from the first (B, 1)."""
+    places = torch.arange(size, device=first.device)
+    return (places >= first) & (places < first + side)

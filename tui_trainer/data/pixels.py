@@ -15,12 +15,12 @@ import torch
 from numpy.typing import NDArray
 
 from tui_trainer.config.datasets import PixelsSection
-from tui_trainer.config.errors import BadInput
+from tui_trainer.config.errors import BadInput, ConfigError, Problem
 from tui_trainer.config.text import clean
-from tui_trainer.data.affine import RandomAffine
-from tui_trainer.data.augment import InputsChanged
+from tui_trainer.data.augment import InputsChanged, in_turn, mixing
 from tui_trainer.data.delivery import Augment
 from tui_trainer.data.files import DataFile, open_file
+from tui_trainer.data.images import image_changes
 from tui_trainer.data.records import CHUNK_ROWS, Chunk, check_text, read_chunks, read_header
 from tui_trainer.data.signature import Kind
 from tui_trainer.data.sources import Division, Encoded, Target
@@ -68,15 +68,15 @@ class PixelSource:
         return Encoded(scaled(self.pixels, self.section, fitted))
 
     def augment(self, fitted: dict[str, Any]) -> Augment | None:
-        shift, turn = self.section.shift_pixels, self.section.rotate_degrees
-        if shift == 0 and turn == 0:
-            return None
         background = -fitted["mean"] / fitted["std"]
-        return InputsChanged((RandomAffine(shift, turn, background),))
+        changes = image_changes(self.section, background)
+        moved = [InputsChanged(changes)] if changes else []
+        return in_turn([*moved, *mixing(self.section, None, len(self.target.classes))])
 
 
 def read_pixels(section: PixelsSection) -> PixelSource:
     """Read the file of a section; BadInput names the line of what is wrong."""
+    _check_changes(section)
     file = open_file(section.path)
     check_text(file)
     count = math.prod(section.shape)
@@ -137,6 +137,16 @@ def read_unlabelled(path: str, section: PixelsSection) -> tuple[NDArray[np.float
         blocks.append(_pixels(file, unlabelled, section.max_value))
         lines += chunk.lines
     return np.concatenate(blocks), lines
+
+
+def _check_changes(section: PixelsSection) -> None:
+    """Raise ConfigError for a change that would leave nothing of an image."""
+    smaller = min(section.shape[1:])
+    for key in ("crop_padding", "cutout_pixels"):
+        if getattr(section, key) >= smaller:
+            shape = ", ".join(map(str, section.shape))
+            message = f"should be below {smaller}, the smaller side of dataset.shape [{shape}]"
+            raise ConfigError([Problem(message, f"dataset.{key}")])
 
 
 def _pixels(file: DataFile, chunk: Chunk, max_value: float) -> NDArray[np.float32]:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tui_trainer.config.datasets import RowsSection
+from tui_trainer.config.datasets import NumbersSection, RowsSection
 from tui_trainer.config.errors import BadInput
 from tui_trainer.config.text import clean
 from tui_trainer.data.dataset import Dataset, fingerprint
@@ -62,8 +62,13 @@ def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | Non
         notes=(*source.notes, *encoded.notes, *_absent_notes(target, parts)),
         target_mean=preprocessing["target_mean"],
         target_std=preprocessing["target_std"],
+        soft_targets=bool(target.classes) and _is_mixed(section),
         class_counts=_class_counts(target, parts.train),
     )
+
+
+def _is_mixed(section: RowsSection) -> bool:
+    return isinstance(section, NumbersSection) and section.mixup is not None
 
 
 def _check_classes(source: Source) -> None:

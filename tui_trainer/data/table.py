@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from tui_trainer.config.datasets import TableSection
 from tui_trainer.config.errors import BadInput, ConfigError, Problem
 from tui_trainer.config.text import clean
+from tui_trainer.data.augment import in_turn, mixing
 from tui_trainer.data.columns import Column, Numbers, Table, Texts, Wanted, read_table
+from tui_trainer.data.delivery import Augment
 from tui_trainer.data.encoding import doubts, encode_column, fit_column
 from tui_trainer.data.files import DataFile, open_file
 from tui_trainer.data.header import check_header, no_column
@@ -73,8 +75,18 @@ class TableSource:
             notes += said + doubts(name, self.columns[name], settings)
         return Encoded(torch.from_numpy(np.concatenate(blocks, axis=1)), notes)
 
-    def augment(self, fitted: dict[str, Any]) -> None:
-        return None
+    def augment(self, fitted: dict[str, Any]) -> Augment | None:
+        return in_turn(mixing(self.section, self._numbers(fitted), len(self.target.classes)))
+
+    def _numbers(self, fitted: dict[str, Any]) -> tuple[bool, ...]:
+        """Which of the inputs are numbers, and no part of a category."""
+        found: list[bool] = []
+        for settings in fitted.values():
+            if settings["kind"] == "number":
+                found.append(True)
+            else:
+                found += [False] * (len(settings["categories"]) + int(settings["missing"]))
+        return tuple(found)
 
 
 def read_rows(section: TableSection) -> TableSource:

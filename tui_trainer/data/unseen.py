@@ -19,7 +19,7 @@ from tui_trainer.config.text import clean, suggest
 from tui_trainer.data.columns import Wanted, read_table
 from tui_trainer.data.encoding import encode_column
 from tui_trainer.data.files import open_file
-from tui_trainer.data.images import is_image, read_image
+from tui_trainer.data.pictures import is_image, read_image
 from tui_trainer.data.pixels import read_unlabelled, scaled
 from tui_trainer.data.records import check_text, read_header
 from tui_trainer.data.tensors import TensorSplit

@@ -1,50 +1,154 @@
-"""Honest baselines: what no training would give, from the very tensors the model was trained on.
+"""Honest baselines: what no training would give, from the very samples the model was trained on.
 
-Layer: training. They see the training split only, as the model does, without augmentation.
+Layer: training. They see the training split only, as the model does, without augmentation. One
+that would take longer than a training is left out, and `left_out` says so.
 """
 
 from __future__ import annotations
 
+import gzip
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from tui_trainer.data.batch import Split
 from tui_trainer.data.dataset import Dataset
+from tui_trainer.data.signature import Kind
+from tui_trainer.data.streams import TextSplit
 from tui_trainer.data.tensors import TensorSplit
+from tui_trainer.training.logistic import fit_logistic
 
 MOST_DISTANCES = 2_000_000_000
 """More pairs times features than this are not compared: it would take longer than a training."""
+MOST_SLOPES = 50_000_000
+"""Samples times features times classes of a logistic regression."""
+MOST_SQUARES = 20_000_000_000
+"""Samples times features squared of a linear regression."""
+MOST_BYTES = 64_000_000
+"""Bytes that are compressed."""
+
+Metrics = dict[str, float]
+
+_BYTES = 256
+
+
+@dataclass(frozen=True, slots=True)
+class _Baseline:
+    """One way to predict without a training, and what it takes."""
+
+    name: str
+    compute: Callable[[], Metrics]
+    cost: int = 0
+    most: int = 0
+    unit: str = ""
+
+    @property
+    def is_affordable(self) -> bool:
+        return self.cost <= self.most
 
 
 @torch.inference_mode()
-def baselines(dataset: Dataset, split: Split) -> dict[str, dict[str, float]]:
+def baselines(dataset: Dataset, split: Split) -> dict[str, Metrics]:
     """Metrics of each baseline on a split, by its name.
 
-    Classification: `majority_class`, and `nearest_neighbour` (1-NN, Euclidean) where the data is
-    small enough. Regression: `mean`, and `linear_regression` (least squares with a bias).
+    Classification: `majority_class`, and `nearest_neighbour` (1-NN, Euclidean) on features and
+    images, on means and deviations of the channels of sequences with `logistic_regression` beside
+    it, and `bag_of_bytes` (logistic regression on the shares of bytes) on texts. Regression:
+    `mean`, and `linear_regression` (least squares with a bias). Language modelling: `unigram`
+    (the shares of bytes in the training texts) and `gzip` (-9, each text alone).
     """
+    return {one.name: one.compute() for one in _all(dataset, split) if one.is_affordable}
+
+
+def left_out(dataset: Dataset, split: Split) -> tuple[str, ...]:
+    """A note for each baseline that is not computed because it would take too long."""
+    return tuple(
+        f"baseline {one.name} left out: {one.cost:,} {one.unit}, more than {one.most:,}"
+        for one in _all(dataset, split)
+        if not one.is_affordable
+    )
+
+
+def _all(dataset: Dataset, split: Split) -> list[_Baseline]:
     train = dataset.train
+    if isinstance(train, TextSplit) and isinstance(split, TextSplit):
+        return _language(train, split)
     if not (isinstance(train, TensorSplit) and isinstance(split, TensorSplit)):
-        return {}
+        return []
     if dataset.task == "classification":
         return _classification(dataset, train, split)
     return _regression(dataset, train, split)
 
 
-def _classification(
-    dataset: Dataset, train: TensorSplit, split: TensorSplit
-) -> dict[str, dict[str, float]]:
-    counts = torch.bincount(train.targets, minlength=dataset.outputs)
-    majority = (split.targets == counts.argmax()).double().mean().item()
-    found = {"majority_class": {"accuracy": majority}}
-    known = train.inputs.flatten(1)
-    if len(split) * known.numel() <= MOST_DISTANCES:
-        guesses = train.targets[_nearest(known, split.inputs.flatten(1))]
-        right = (guesses == split.targets).double().mean().item()
-        found["nearest_neighbour"] = {"accuracy": right}
+def _language(train: TextSplit, split: TextSplit) -> list[_Baseline]:
+    size = split.nbytes
+    return [
+        _Baseline("unigram", lambda: _unigram(train, split)),
+        _Baseline("gzip", lambda: _gzip(split), size, MOST_BYTES, "bytes"),
+    ]
+
+
+def _unigram(train: TextSplit, split: TextSplit) -> Metrics:
+    """Each byte by its share in training, where every byte is counted once more than it is there.
+
+    The NUL bytes between texts are not predicted, and not counted.
+    """
+    known, asked = (
+        torch.bincount(part.data, minlength=_BYTES)[1:].double() for part in (train, split)
+    )
+    shares = (known + 1) / (known + 1).sum()
+    return {"bits_per_byte": (-(asked * shares.log2()).sum() / asked.sum()).item()}
+
+
+def _gzip(split: TextSplit) -> Metrics:
+    packed = plain = 0
+    for text in split.texts():
+        packed += len(gzip.compress(text, 9, mtime=0))
+        plain += len(text)
+    return {"bits_per_byte": 8 * packed / plain}
+
+
+def _classification(dataset: Dataset, train: TensorSplit, split: TensorSplit) -> list[_Baseline]:
+    kind = dataset.signature.kind
+    features = _sizes(dataset)
+    slopes = len(train) * features * dataset.outputs
+    nearest = _Baseline(
+        "nearest_neighbour",
+        lambda: _accuracy(split, train.targets[_nearest(*_both(kind, train, split))]),
+        len(split) * len(train) * features,
+        MOST_DISTANCES,
+        "pairs times features",
+    )
+    logistic = _Baseline(
+        "bag_of_bytes" if kind == "tokens" else "logistic_regression",
+        lambda: _accuracy(split, _logistic(kind, train, split, dataset.outputs)),
+        slopes,
+        MOST_SLOPES,
+        "samples times features times classes",
+    )
+    found = [_Baseline("majority_class", lambda: _majority(train, split, dataset.outputs))]
+    if kind != "tokens":
+        found.append(nearest)
+    if kind in ("tokens", "sequence"):
+        found.append(logistic)
     return found
+
+
+def _majority(train: TensorSplit, split: TensorSplit, classes: int) -> Metrics:
+    counts = torch.bincount(train.targets, minlength=classes)
+    return _accuracy(split, counts.argmax())
+
+
+def _accuracy(split: TensorSplit, guesses: Tensor) -> Metrics:
+    return {"accuracy": (guesses.to(split.targets.device) == split.targets).double().mean().item()}
+
+
+def _logistic(kind: Kind, train: TensorSplit, split: TensorSplit, classes: int) -> Tensor:
+    known, asked = _both(kind, train, split)
+    return fit_logistic(known, train.targets, classes).predict(asked)
 
 
 def _nearest(known: Tensor, asked: Tensor, chunk: int = 1024) -> Tensor:
@@ -52,26 +156,72 @@ def _nearest(known: Tensor, asked: Tensor, chunk: int = 1024) -> Tensor:
     return torch.cat([torch.cdist(part, known).argmin(dim=1) for part in torch.split(asked, chunk)])
 
 
-def _regression(
-    dataset: Dataset, train: TensorSplit, split: TensorSplit
-) -> dict[str, dict[str, float]]:
-    mean = train.targets.mean(dim=0, keepdim=True).expand_as(split.targets)
-    fit = torch.linalg.lstsq(
-        _with_bias(train.inputs).cpu(), train.targets.double().cpu(), driver="gelsd"
-    ).solution
-    linear = (_with_bias(split.inputs).cpu() @ fit).to(split.targets.device)
-    return {
-        "mean": _errors(mean, split, dataset),
-        "linear_regression": _errors(linear, split, dataset),
-    }
+def _both(kind: Kind, train: TensorSplit, split: TensorSplit) -> tuple[Tensor, Tensor]:
+    return _features(kind, train), _features(kind, split)
 
 
-def _with_bias(inputs: Tensor) -> Tensor:
-    flat = inputs.flatten(1).double()
-    return torch.cat([flat, torch.ones(len(flat), 1, dtype=flat.dtype, device=flat.device)], dim=1)
+def _sizes(dataset: Dataset) -> int:
+    """How many features `_features` gives."""
+    kind, shape = dataset.signature.kind, dataset.input_shape
+    if kind == "tokens":
+        return _BYTES
+    return 2 * shape[-1] if kind == "sequence" else math.prod(shape)
 
 
-def _errors(outputs: Tensor, split: TensorSplit, dataset: Dataset) -> dict[str, float]:
+def _features(kind: Kind, split: TensorSplit) -> Tensor:
+    """(N, D) numbers of each sample, whatever its length."""
+    inputs = split.inputs
+    if split.lengths is None:
+        return inputs.flatten(1)
+    lengths = split.lengths.to(inputs.device)
+    if kind == "tokens":
+        return _shares(inputs, lengths)
+    # What lies behind the end of a sequence is zeros, which a sum does not see.
+    inside = torch.arange(inputs.shape[1], device=inputs.device) < lengths[:, None]
+    mean = inputs.sum(dim=1) / lengths[:, None]
+    apart = (inputs - mean[:, None]) * inside[..., None]
+    return torch.cat([mean, (apart.square().sum(dim=1) / lengths[:, None]).sqrt()], dim=1)
+
+
+def _shares(tokens: Tensor, lengths: Tensor, chunk: int = 1024) -> Tensor:
+    """The share of each byte in each text (N, T): (N, 256)."""
+    parts = []
+    for rows, sizes in zip(torch.split(tokens, chunk), torch.split(lengths, chunk), strict=True):
+        counts = torch.zeros(len(rows), _BYTES, device=rows.device)
+        inside = torch.arange(rows.shape[1], device=rows.device) < sizes[:, None]
+        counts.scatter_add_(1, rows.long(), inside.float())
+        parts.append(counts / sizes[:, None])
+    return torch.cat(parts)
+
+
+def _regression(dataset: Dataset, train: TensorSplit, split: TensorSplit) -> list[_Baseline]:
+    kind = dataset.signature.kind
+    mean = train.targets.mean(dim=0, keepdim=True)
+    return [
+        _Baseline("mean", lambda: _errors(mean.expand_as(split.targets), split, dataset)),
+        _Baseline(
+            "linear_regression",
+            lambda: _errors(_linear(kind, train, split), split, dataset),
+            len(train) * _sizes(dataset) ** 2,
+            MOST_SQUARES,
+            "samples times features squared",
+        ),
+    ]
+
+
+def _linear(kind: Kind, train: TensorSplit, split: TensorSplit) -> Tensor:
+    known, asked = _both(kind, train, split)
+    wanted = train.targets.double().cpu()
+    fit: Tensor = torch.linalg.lstsq(_with_bias(known).cpu(), wanted, driver="gelsd").solution
+    return (_with_bias(asked).cpu() @ fit).to(split.targets.device)
+
+
+def _with_bias(features: Tensor) -> Tensor:
+    wide = features.double()
+    return torch.cat([wide, torch.ones(len(wide), 1, dtype=wide.dtype, device=wide.device)], dim=1)
+
+
+def _errors(outputs: Tensor, split: TensorSplit, dataset: Dataset) -> Metrics:
     """mae, rmse and r2 of outputs (N, 1), in units of the target."""
     error = outputs.double() - split.targets.double()
     variation = split.targets.double().var(correction=0).item()
