@@ -117,3 +117,91 @@ def test_the_random_generators_are_left_alone(tmp_path: Path) -> None:
     before = torch.get_rng_state()
     predictor(run).file(str(tmp_path / "images.csv"))
     assert torch.equal(before, torch.get_rng_state())
+
+
+def test_sequences_come_with_ids_or_as_one_file(tmp_path: Path) -> None:
+    lines = ["id,t,x,y"]
+    for number in range(40):
+        for step in range(3 + number % 4):
+            lines.append(f"{number},{step},{(number % 2) * 2 - 1 + step / 10},{'ab'[number % 2]}")
+    (tmp_path / "s.csv").write_text("\n".join(lines) + "\n")
+    section = {
+        "type": "sequences",
+        "path": str(tmp_path / "s.csv"),
+        "sequence": "id",
+        "step": "t",
+        "target": "y",
+    }
+    run = Run.new(
+        tmp_path / "run",
+        small_experiment(
+            tmp_path,
+            dataset=section,
+            model={"type": "rnn", "hidden": 8},
+            training={"epochs": 30},
+            early_stopping={"patience": None},
+        ),
+    )
+    run.start()
+    asked = predictor(run)
+    new = tmp_path / "new.csv"
+    new.write_text("t,id,x\n1,p,1.1\n0,p,1.0\n0,q,-1\n")
+    found = asked.file(str(new))
+    assert [(s.place, s.value) for s in found.samples] == [("sequence p", "b"), ("sequence q", "a")]
+    new.write_text("x\n-1\n-0.9\n")
+    assert [(s.place, s.value) for s in asked.file(str(new)).samples] == [("", "a")]
+    new.write_text("z\n-1\n")
+    with pytest.raises(BadInput, match=r"no column 'x' in .*trained on: x"):
+        asked.file(str(new))
+
+
+def test_a_text_is_classified_by_passages_and_as_a_whole(tmp_path: Path) -> None:
+    for name, word in (("cats", "miau purr"), ("dogs", "wuff grrr")):
+        (tmp_path / "texts" / name).mkdir(parents=True)
+        for number in range(6):
+            text = "".join(f"{word} {number}{line}\n" for line in range(8))
+            (tmp_path / "texts" / name / f"{number}.txt").write_text(text)
+    run = Run.new(
+        tmp_path / "run",
+        small_experiment(
+            tmp_path,
+            dataset={
+                "type": "text_folders",
+                "path": str(tmp_path / "texts"),
+                "passage_lines": 2,
+                "min_files": 3,
+            },
+            model={"type": "cnn1d", "channels": [8], "kernel_size": 3},
+            training={"epochs": 20},
+            early_stopping={"patience": None},
+        ),
+    )
+    run.start()
+    (tmp_path / "new.txt").write_text("wuff grrr 7\nwuff\n\n\nwuff grrr\n")
+    found = predictor(run).file(str(tmp_path / "new.txt"))
+    assert [s.place for s in found.samples] == ["lines 1-2", "lines 5-5", "whole file"]
+    assert {s.value for s in found.samples} == {"dogs"}
+    (tmp_path / "new.txt").write_text("\n \n")
+    with pytest.raises(BadInput, match="there is no text in it"):
+        predictor(run).file(str(tmp_path / "new.txt"))
+
+
+def test_a_language_model_goes_on_with_a_prompt_and_repeats_itself_by_seed(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("ab" * 3000)
+    run = Run.new(
+        tmp_path / "run",
+        small_experiment(
+            tmp_path,
+            dataset={"type": "text", "path": str(tmp_path / "t.txt"), "sequence_length": 20},
+            model={"type": "rnn", "cell": "gru", "hidden": 16, "embedding": 8},
+            loss={"type": "auto"},
+            training={"epochs": 12},
+            early_stopping={"patience": None},
+        ),
+    )
+    run.start()
+    asked = predictor(run)
+    assert asked.generated("ab", 6, 0.0, 0, 0) == "ababab"
+    assert asked.generated("a", 20, 1.0, 0, 3) == asked.generated("a", 20, 1.0, 0, 3)
+    with pytest.raises(BadInput, match="use --generate N"):
+        asked.file(str(tmp_path / "t.txt"))

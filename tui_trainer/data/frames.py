@@ -90,6 +90,63 @@ def read_frames(section: SequencesSection) -> Frames:
     )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class NewFrames:
+    """Rows of sequences whose target nobody has to know; the fields are those of `Frames`."""
+
+    name: str
+    channels: dict[str, NDArray[np.float64]] = field(repr=False)
+    members: Ints
+    places: Ints
+    lengths: Ints
+    lines: Ints
+    ids: tuple[str, ...]
+    """(N,) of each sequence, as in the file."""
+    notes: tuple[str, ...]
+
+
+def read_new_frames(section: SequencesSection, channels: Sequence[str], path: str) -> NewFrames:
+    """Read a file with these channels; without a column of ids it is one sequence.
+
+    Raises:
+        BadInput: names the line or column that is wrong.
+    """
+    file = open_file(path)
+    check_text(file)
+    header = read_header(file)
+    check_header(file, header)
+    absent = [name for name in channels if name not in header]
+    if absent:
+        trained = f"the model was trained on: {clean(', '.join(channels), 300)}"
+        raise BadInput(f"{no_column(absent[0], file, header)}; {trained}")
+    there = {key: getattr(section, key) in header for key in ("sequence", "step", "split")}
+    read = section.model_copy(update={key: None for key in ("step", "split") if not there[key]})
+    wanted: dict[str, Wanted] = dict.fromkeys(channels, "number")
+    for key, kind in (("sequence", "category"), ("step", "number"), ("split", "category")):
+        if there[key]:
+            wanted[getattr(section, key)] = kind  # type: ignore[assignment]
+    table = read_table(file, header, wanted)
+    if section.missing != "mean":
+        missing = {name: table.columns[name].missing for name in channels}
+        _refuse(file, table, missing, "mean when training")
+    every = np.arange(len(table.lines))
+    found = np.zeros(len(every), dtype=np.int64)
+    ids: tuple[str, ...] = ("",)
+    if there["sequence"]:
+        found = _members(read, file, table, _split_words(read, file, table))
+    members, firsts, lengths = _renumbered(found)
+    if there["sequence"]:
+        column = table.columns[section.sequence]
+        assert isinstance(column, Texts)
+        ids = tuple(column.texts[code] for code in column.codes[firsts])
+    order, said = _order(read, file, table, every, members, table.lines)
+    places = np.empty(len(every), dtype=np.int64)
+    places[order] = every - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    numbers = {name: _numbers(table, name) for name in channels}
+    notes = (*table.notes, *said)
+    return NewFrames(file.name, numbers, members, places, lengths, table.lines, ids, notes)
+
+
 def _check_settings(
     section: SequencesSection, file: DataFile, header: Sequence[str]
 ) -> tuple[str, ...]:

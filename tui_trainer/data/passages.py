@@ -19,6 +19,7 @@ from torch import Tensor
 from tui_trainer.config.datasets import TextFoldersSection
 from tui_trainer.config.errors import BadInput
 from tui_trainer.config.text import clean
+from tui_trainer.data.files import open_file
 from tui_trainer.data.folders import open_folder
 from tui_trainer.data.language import VOCABULARY
 from tui_trainer.data.randomness import seeded
@@ -159,6 +160,27 @@ def _passages(
         behind = f"behind dataset.max_passage_bytes {most:,}"
         notes.append(f"{cut:,} of {len(chosen):,} passages cut off {behind}")
     return [replace(passage, content=passage.content[:most]) for passage in chosen], notes
+
+
+def read_new_passages(section: TextFoldersSection, path: str) -> tuple[Tensor, Tensor, list[str]]:
+    """Passages of a text file as those trained on: tokens, lengths, and where each is.
+
+    Raises:
+        BadInput: it cannot be read, or is blank.
+    """
+    file = open_file(path)
+    lines = section.passage_lines
+    every = file.content.splitlines(keepends=True)
+    contents, places = [], []
+    for first in range(0, len(every), lines):
+        content = b"".join(every[first : first + lines])
+        if not content.isspace():
+            contents.append(content[: section.max_passage_bytes])
+            places.append(f"lines {first + 1}-{min(first + lines, len(every))}")
+    if not contents:
+        raise BadInput(f"{file.name}: there is no text in it")
+    padded, lengths = _padded(contents)
+    return padded, lengths, places
 
 
 def _split(content: bytes, lines: int) -> list[bytes]:

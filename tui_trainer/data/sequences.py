@@ -19,7 +19,7 @@ from tui_trainer.config.text import clean
 from tui_trainer.data.augment import Noise
 from tui_trainer.data.columns import Numbers, Texts
 from tui_trainer.data.encoding import fit_column
-from tui_trainer.data.frames import Frames, read_frames
+from tui_trainer.data.frames import Frames, NewFrames, read_frames
 from tui_trainer.data.signature import Kind
 from tui_trainer.data.sources import Division, Encoded, Target
 from tui_trainer.data.values import order_classes
@@ -76,24 +76,28 @@ class SequenceSource:
         }
 
     def encode(self, fitted: dict[str, Any]) -> Encoded:
-        frames = self.frames
-        shape = (len(frames.lengths), int(frames.lengths.max()), len(fitted))
-        inputs = np.zeros(shape, dtype=np.float32)
-        notes = []
-        for channel, (name, settings) in enumerate(fitted.items()):
-            scaled = (frames.channels[name] - settings["mean"]) / settings["std"]
-            missing = np.isnan(scaled)
-            if missing.any():
-                filled = f"{int(missing.sum())} missing filled with the training mean"
-                notes.append(f"{clean(name, 80)}: {filled} {settings['mean']:.4g}")
-                scaled[missing] = 0.0
-            if settings["constant"]:
-                notes.append(f"{clean(name, 80)}: always the same in training; no information")
-            inputs[frames.members, frames.places, channel] = scaled
-        return Encoded(torch.from_numpy(inputs), notes, torch.from_numpy(frames.lengths))
+        return encode_frames(self.frames, fitted)
 
     def augment(self, fitted: dict[str, Any]) -> Noise | None:
         return Noise(self.section.noise) if self.section.noise > 0 else None
+
+
+def encode_frames(frames: Frames | NewFrames, fitted: dict[str, Any]) -> Encoded:
+    """Sequences padded with zeros to the longest, by what `fit` returned."""
+    shape = (len(frames.lengths), int(frames.lengths.max()), len(fitted))
+    inputs = np.zeros(shape, dtype=np.float32)
+    notes = []
+    for channel, (name, settings) in enumerate(fitted.items()):
+        scaled = (frames.channels[name] - settings["mean"]) / settings["std"]
+        missing = np.isnan(scaled)
+        if missing.any():
+            filled = f"{int(missing.sum())} missing filled with the training mean"
+            notes.append(f"{clean(name, 80)}: {filled} {settings['mean']:.4g}")
+            scaled[missing] = 0.0
+        if settings["constant"]:
+            notes.append(f"{clean(name, 80)}: always the same in training; no information")
+        inputs[frames.members, frames.places, channel] = scaled
+    return Encoded(torch.from_numpy(inputs), notes, torch.from_numpy(frames.lengths))
 
 
 def read_sequences(section: SequencesSection) -> SequenceSource:

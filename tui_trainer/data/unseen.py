@@ -13,15 +13,24 @@ from typing import Any
 import numpy as np
 import torch
 
-from tui_trainer.config.datasets import DatasetSection, PixelsSection, TableSection
+from tui_trainer.config.datasets import (
+    DatasetSection,
+    PixelsSection,
+    SequencesSection,
+    TableSection,
+    TextFoldersSection,
+)
 from tui_trainer.config.errors import BadInput
 from tui_trainer.config.text import clean, suggest
 from tui_trainer.data.columns import Wanted, read_table
 from tui_trainer.data.encoding import encode_column
 from tui_trainer.data.files import open_file
+from tui_trainer.data.frames import read_new_frames
+from tui_trainer.data.passages import read_new_passages
 from tui_trainer.data.pictures import is_image, read_image
 from tui_trainer.data.pixels import read_unlabelled, scaled
 from tui_trainer.data.records import check_text, read_header
+from tui_trainer.data.sequences import encode_frames
 from tui_trainer.data.tensors import TensorSplit
 
 
@@ -35,6 +44,8 @@ class Unseen:
     """Where each is in its file, as `line 7`; empty when the file is one sample."""
     notes: tuple[str, ...] = ()
     lengths: torch.Tensor | None = None
+    is_one: bool = False
+    """Whether the samples are parts of one thing, and a word on all of them is wanted too."""
 
     def split(self) -> TensorSplit:
         """The samples in batches, with targets that mean nothing."""
@@ -99,5 +110,22 @@ def _pixels(section: PixelsSection, fitted: dict[str, Any], path: str) -> Unseen
     return Unseen(scaled(pixels, section, fitted), places, notes)
 
 
-READERS: dict[str, Reader] = {"table": _table, "pixels": _pixels}
+def _sequences(section: SequencesSection, fitted: dict[str, Any], path: str) -> Unseen:
+    frames = read_new_frames(section, tuple(fitted), path)
+    encoded = encode_frames(frames, fitted)
+    places = tuple(f"sequence {name}" if name else "" for name in frames.ids)
+    return Unseen(encoded.inputs, places, (*frames.notes, *encoded.notes), encoded.lengths)
+
+
+def _passages(section: TextFoldersSection, fitted: dict[str, Any], path: str) -> Unseen:
+    tokens, lengths, places = read_new_passages(section, path)
+    return Unseen(tokens, tuple(places), (), lengths, is_one=True)
+
+
+READERS: dict[str, Reader] = {
+    "table": _table,
+    "pixels": _pixels,
+    "sequences": _sequences,
+    "text_folders": _passages,
+}
 """By the `type` of the section they take."""

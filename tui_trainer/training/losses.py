@@ -57,8 +57,14 @@ def _cross_entropy(section: TypedSection, dataset: Dataset, device: torch.device
     weights = _class_weights(section, dataset, device)
 
     def loss(outputs: Tensor, targets: Tensor, smooth: float) -> Tensor:
-        if weights is None and targets.ndim == 1:
+        if weights is None and (targets.ndim == 1 or targets.is_floating_point()):
             return F.cross_entropy(outputs, targets, label_smoothing=smooth)
+        if targets.is_floating_point():
+            # Shares of classes, as mixup makes them.
+            total = F.cross_entropy(
+                outputs, targets, weight=weights, label_smoothing=smooth, reduction="sum"
+            )
+            return total / len(targets)
         total = F.cross_entropy(
             outputs.flatten(0, -2),
             targets.flatten(),
@@ -76,6 +82,7 @@ def _cross_entropy(section: TypedSection, dataset: Dataset, device: torch.device
 def _focal(section: TypedSection, dataset: Dataset, device: torch.device) -> Criterion:
     assert isinstance(section, FocalSection)
     _need_classes(section, dataset)
+    _need_whole_classes(section, dataset)
     weights, gamma = _class_weights(section, dataset, device), section.gamma
 
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -97,6 +104,7 @@ def _binary_cross_entropy(
 ) -> Criterion:
     assert isinstance(section, BinaryCrossEntropySection)
     _need_classes(section, dataset)
+    _need_whole_classes(section, dataset)
     if dataset.outputs != 2 or dataset.task != "classification":
         raise _misfit(
             f"binary_cross_entropy is for two classes, and here are {dataset.outputs}; "
@@ -115,6 +123,14 @@ def _need_classes(section: TypedSection, dataset: Dataset) -> None:
     if dataset.task == "regression":
         raise _misfit(
             f"{section.type} needs classes; the target is a number: use loss=mse, l1 or huber"
+        )
+
+
+def _need_whole_classes(section: TypedSection, dataset: Dataset) -> None:
+    if dataset.soft_targets:
+        raise _misfit(
+            f"{section.type} cannot be trained on mixed classes; use loss=cross_entropy, or leave "
+            "dataset.mixup empty"
         )
 
 

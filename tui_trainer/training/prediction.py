@@ -88,6 +88,10 @@ class Predictor:
                 self._classified(place, row)
                 for place, row in zip(unseen.places, outputs.softmax(dim=1), strict=True)
             )
+            if unseen.is_one and len(samples) > 1:
+                # The mean of the logarithms: a passage that is sure counts for more.
+                together = outputs.log_softmax(dim=1).mean(dim=0).softmax(dim=0)
+                samples = (*samples, self._classified("whole file", together))
         return Predictions(path, samples, unseen.notes)
 
     def generated(self, prompt: str, count: int, temperature: float, top_k: int, seed: int) -> str:
