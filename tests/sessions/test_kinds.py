@@ -1,0 +1,72 @@
+"""Every kind of data set from a user's own files, as far as the first step and no further."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tui_trainer.config.errors import BadInput, ExitCode
+from tui_trainer.config.experiment import Experiment, Place, Tree, resolve
+from tui_trainer.sessions.workbench import preview
+
+KINDS = ("table", "pixels", "sequences", "text", "text_folders")
+
+
+def dataset(kind: str, folder: Path) -> dict[str, Any]:
+    """A small data set of a kind."""
+    words = ["no", "yes"]
+    if kind == "table":
+        rows = [f"{n},{n % 5},{words[n % 2]}" for n in range(40)]
+        (folder / "t.csv").write_text("a,b,y\n" + "\n".join(rows) + "\n")
+        return {"path": "t.csv", "target": "y"}
+    if kind == "pixels":
+        rows = [f"{n % 9},1,2,3,{n % 2}" for n in range(40)]
+        (folder / "p.csv").write_text("\n".join(rows) + "\n")
+        return {"path": "p.csv", "shape": [1, 2, 2], "max_value": 9}
+    if kind == "sequences":
+        rows = [f"{n},{t},{n + t},{words[n % 2]}" for n in range(40) for t in range(n % 3 + 1)]
+        (folder / "s.csv").write_text("id,t,a,y\n" + "\n".join(rows) + "\n")
+        return {"path": "s.csv", "sequence": "id", "step": "t", "target": "y"}
+    for number in range(24):
+        below = folder / words[number % 2]
+        below.mkdir(exist_ok=True)
+        (below / f"{number}.txt").write_text(f"{words[number % 2]} line {number}\n" * 3)
+    return {"path": ".", **({"sequence_length": 8} if kind == "text" else {})}
+
+
+def experiment(kind: str, folder: Path, **training: Any) -> Experiment:
+    model = {"type": "rnn", "hidden": 8} if kind[:2] in ("se", "te") else {"type": "linear"}
+    values = {
+        "dataset": {"type": kind, **dataset(kind, folder)},
+        "model": model,
+        "optimizer": {"type": "adamw"},
+        "schedule": {"type": "constant"},
+        "loss": {"type": "auto"},
+        "training": {"epochs": 1, "batch_size": 4, "device": "cpu", **training},
+    }
+    return resolve(Tree(values, {(): Place("test", folder=folder)}), "small")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_preview_tells_sizes_steps_and_memory(kind: str, tmp_path: Path) -> None:
+    found = preview(experiment(kind, tmp_path))
+    assert min(found.samples) >= 1
+    assert found.steps_per_epoch >= 1
+    assert found.memory_bytes > 0
+    assert found.layers[-1].name == "head"
+    assert found.to_dict()["classes"] == found.classes
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_fault_21_a_batch_larger_than_the_data_is_refused(kind: str, tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as caught:
+        preview(experiment(kind, tmp_path, batch_size=5000, drop_last=True))
+    assert caught.value.exit_code == ExitCode.BAD_INPUT
+    assert "training.batch_size 5000" in str(caught.value)
+
+
+@pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "text"])
+def test_a_batch_of_all_samples_is_one_step(kind: str, tmp_path: Path) -> None:
+    assert preview(experiment(kind, tmp_path, batch_size=5000)).steps_per_epoch == 1
