@@ -121,9 +121,11 @@ def test_the_random_generators_are_left_alone(tmp_path: Path) -> None:
 
 def test_sequences_come_with_ids_or_as_one_file(tmp_path: Path) -> None:
     lines = ["id,t,x,y"]
-    for number in range(40):
-        for step in range(3 + number % 4):
-            lines.append(f"{number},{step},{(number % 2) * 2 - 1 + step / 10},{'ab'[number % 2]}")
+    lines += [
+        f"{number},{step},{(number % 2) * 2 - 1 + step / 10},{'ab'[number % 2]}"
+        for number in range(40)
+        for step in range(3 + number % 4)
+    ]
     (tmp_path / "s.csv").write_text("\n".join(lines) + "\n")
     section = {
         "type": "sequences",
