@@ -19,6 +19,7 @@ from textual.widgets import Input
 from tui_trainer.config.fields import Field
 from tui_trainer.config.text import clean
 from tui_trainer.ui.widgets.choice import SWITCH, Choice
+from tui_trainer.ui.widgets.text_input import TextInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +108,9 @@ def _editor(field: Field, text: str) -> Input | Choice:
             choices, texts = ("", *choices), ("", *texts)
         return Choice(text, choices, texts, classes="editor")
     wide = field.kind not in ("int", "float")
-    return Input(
+    return TextInput(
         text,
         placeholder="none" if field.optional else "",
-        validate_on=(),
         classes="editor wide" if wide else "editor",
     )
 
