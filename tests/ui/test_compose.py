@@ -286,6 +286,17 @@ def test_details_show_preset_changes_command_and_layers(tmp_path: Path) -> None:
     drive(tmp_path, step, size=(120, 60), overrides=["optimizer.lr=0.01"])
 
 
+def test_details_tell_every_problem_whole(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "d")
+        text = shown(app)
+        assert "needs attention" in text
+        assert "✗ training.device: should be auto, cpu, cuda or cuda:N" in text
+        assert "✗ optimizer.lr: not a number" in text
+
+    drive(tmp_path, step, overrides=["training.device=gpu", "optimizer.lr=x"], size=(80, 40))
+
+
 def test_a_large_terminal_has_the_details_beside_the_lists(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
         app.pane("model").focus()
