@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_trainer.config.text import clean, is_safe_name, slug, suggest
+from tui_trainer.config.text import clean, is_safe_name, masked, slug, suggest, typed
 
 ANY_TEXT = st.text(st.characters(), max_size=200)
 DEVICES = ["CON", "nul", "Aux", "PRN", "COM1", "com9", "LPT3", "con.txt", "NUL.tar.gz"]
@@ -172,3 +172,23 @@ def test_nothing_is_suggested_where_nothing_is_near(word: str) -> None:
 
 def test_fault_37_a_suggested_foreign_name_is_clean() -> None:
     assert suggest("label", ["labe\x1bl"]) == r" (did you mean 'labe\x1bl'?)"
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ("3e-4\u200b", "3e-4"),
+        ("\x1b[31mred\x1b[0m", "[31mred[0m"),
+        ("a\tb\u202ec\u2066d", "a bcd"),
+        ("שלום naïve 你好 👩\u200d🔬", "שלום naïve 你好 👩\u200d🔬"),
+    ],
+)
+def test_fault_37_what_nobody_sees_is_not_typed(text: str, kept: str) -> None:
+    assert typed(text) == kept
+
+
+@given(st.text())
+def test_fault_37_a_masked_text_is_as_long_and_clean(text: str) -> None:
+    assert len(masked(text)) == len(text)
+    assert clean(masked(text), 10_000) == masked(text)
+    assert clean(typed(text), 10_000) == typed(text)

@@ -114,10 +114,11 @@ def drive(
     size: tuple[int, int] = (80, 24),
     overrides: Sequence[str] = (),
     services: FakeServices | None = None,
+    host: type[Host] = Host,
 ) -> Host:
     """Run a step against the screen; presets of one's own are in `folder`."""
     services = services or FakeServices(folder)
-    app = Host(services, Draft(services.library, overrides=parse_overrides(overrides)))
+    app = host(services, Draft(services.library, overrides=parse_overrides(overrides)))
 
     async def run() -> None:
         async with app.run_test(size=size, notifications=True) as pilot:

@@ -8,11 +8,13 @@ from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
+import pytest
 from textual.pilot import Pilot
 
 from tests.ui.fakes import FakeServices, FakeSession
 from tui_trainer.config.draft import Draft
 from tui_trainer.config.errors import BadInput
+from tui_trainer.config.keys import ACTIONS
 from tui_trainer.config.preferences import THEMES, Preferences
 from tui_trainer.runs.commands import Stop
 from tui_trainer.runs.events import RunEnded, RunStarted, StateChanged
@@ -301,6 +303,51 @@ def test_the_palette_offers_every_action_of_the_screen(tmp_path: Path) -> None:
         assert [type(command).__name__ for command in session.sent] == ["Validate"]
 
     play(FakeServices(tmp_path, session), what)
+
+
+def test_help_and_palette_tell_both_keys_that_leave(tmp_path: Path) -> None:
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        found = {c.title: c.help for c in app.get_system_commands(app.screen)}
+        assert found["Leave; a live run is asked about first"] == "q, ^q"
+        await pilot.press("f1")
+        await pilot.pause()
+        text = everything(app)
+        assert "q ^q         Leave; a live run is asked about first" in text
+        for part in ("Take the preset", "Go to the next field", "Show all choices", "↑ k"):
+            assert part in text, part
+
+    play(FakeServices(tmp_path), what, (100, 60))
+
+
+def test_every_key_of_the_compose_screen_is_in_help_and_palette(tmp_path: Path) -> None:
+    """Of keys that are no action, only those that every list and every field of Textual's has."""
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        known = {action.id for action in ACTIONS}
+        offered = {command.title for command in app.get_system_commands(app.screen)}
+        texts = {action.id: action.text for action in ACTIONS}
+        for active in app.screen.active_bindings.values():
+            if active.binding.id in known - {"app.palette"}:
+                assert texts[active.binding.id] in offered
+        others = {k for k, a in app.screen.active_bindings.items() if a.binding.id not in known}
+        scrolling = {"home", "end", "pageup", "pagedown", "left", "right"}
+        assert others <= scrolling | {f"ctrl+page{way}" for way in ("up", "down")} | {
+            *("tab", "shift+tab", "super+c")
+        }
+
+    play(FakeServices(tmp_path), what)
+
+
+@pytest.mark.parametrize("covered", [False, True])
+def test_ctrl_q_leaves_from_a_field_and_from_a_dialog(tmp_path: Path, covered: bool) -> None:
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        app.screen.query_one("#run-name").focus()
+        await pilot.press("q", *(["ctrl+s"] if covered else []))
+        assert app.is_running
+        await pilot.press("ctrl+q")
+        await until(pilot, lambda: app._exit)
+
+    play(FakeServices(tmp_path), what)
 
 
 def test_every_theme_that_settings_take_is_one_of_textuals(tmp_path: Path) -> None:

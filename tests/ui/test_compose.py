@@ -13,9 +13,11 @@ from tests.ui.composing import Host, drive, press, shown, until, write_preset
 from tests.ui.fakes import FakeServices
 from tui_trainer.config.draft import Draft
 from tui_trainer.config.errors import BadInput
+from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.screens.details import DetailsScreen
 from tui_trainer.ui.screens.save_preset import SavePreset
 from tui_trainer.ui.widgets.form import Form
+from tui_trainer.ui.widgets.key_bar import KeyBar
 from tui_trainer.ui.widgets.search import SearchBar
 
 
@@ -287,6 +289,17 @@ def test_details_show_preset_changes_command_and_layers(tmp_path: Path) -> None:
     drive(tmp_path, step, size=(120, 60), overrides=["optimizer.lr=0.01"])
 
 
+def test_details_tell_every_problem_whole(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "d")
+        text = shown(app)
+        assert "needs attention" in text
+        assert "✗ training.device: should be auto, cpu, cuda or cuda:N" in text
+        assert "✗ optimizer.lr: not a number" in text
+
+    drive(tmp_path, step, overrides=["training.device=gpu", "optimizer.lr=x"], size=(80, 40))
+
+
 def test_a_large_terminal_has_the_details_beside_the_lists(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
         app.pane("model").focus()
@@ -399,6 +412,36 @@ def test_what_a_newcomer_needs_stands_on_the_screen(tmp_path: Path, size: tuple[
         assert "20,778 parameters" in text
 
     drive(tmp_path, step, size=size)
+
+
+@pytest.mark.parametrize(("focus", "keys"), [("#model", "/ ? q"), ("#run-name", "F3 F1 ^q")])
+def test_a_narrow_line_of_keys_keeps_those_that_matter(
+    tmp_path: Path, focus: str, keys: str
+) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        app.compose_screen.query_one(focus).focus()
+        await pilot.pause()
+        search, tell, leave = keys.split()
+        last = shown(app).splitlines()[-1]
+        for part in ("F5 Start", "^s Save", f"{search} Search", f"{tell} Help", f"{leave} Quit"):
+            assert part in last, part
+        assert len(last.rstrip()) <= 60
+
+    class Narrow(Host, inherit_bindings=False):
+        BINDINGS = bindings_of("app")
+
+    drive(tmp_path, step, size=(60, 20), host=Narrow)
+
+
+def test_a_click_on_a_key_presses_it(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        last = shown(app).splitlines()[-1]
+        await pilot.hover(KeyBar, offset=(last.index("Start"), 0))
+        assert app.compose_screen.query_one(KeyBar).tooltip == "Start this experiment"
+        await pilot.click(KeyBar, offset=(last.index("Start"), 0))
+        await pilot.pause()
+
+    assert len(drive(tmp_path, step).launched) == 1
 
 
 def test_foreign_text_is_neither_markup_nor_escape(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from tui_trainer.config.keys import ACTIONS
 from tui_trainer.config.text import clean, suggest
 
 SCREENS: tuple[frozenset[str], ...] = (
+    frozenset({"app", "compose", "list"}),
     frozenset({"app", "compose", "form", "choice"}),
     frozenset({"app", "compose", "form", "fold"}),
     frozenset({"app", "menu"}),

@@ -22,6 +22,10 @@ class Action:
     in_footer: bool = True
     priority: bool = False
     """Whether it comes before the widget that has the focus, a field being typed in included."""
+    does: str = ""
+    """The method, where it is that of another action; texts are the same then, too."""
+    rank: int = 0
+    """When it leaves a footer that has no room for all: the highest first, 0 never."""
 
     @property
     def place(self) -> str:
@@ -29,21 +33,40 @@ class Action:
 
     @property
     def name(self) -> str:
-        return self.id.partition(".")[2]
+        return self.does or self.id.partition(".")[2]
 
 
 ACTIONS: tuple[Action, ...] = (
     Action("app.help", "question_mark,f1", "Help", "Show what the keys do here"),
-    Action("app.palette", "ctrl+p", "Palette", "Find any action by its name", priority=True),
+    Action(
+        "app.palette", "ctrl+p", "Palette", "Find any action by its name", priority=True, rank=2
+    ),
     Action("app.quit", "q", "Quit", "Leave; a live run is asked about first"),
+    Action(
+        "app.quit_typing",
+        "ctrl+q",
+        "Quit",
+        "Leave; a live run is asked about first",
+        priority=True,
+        does="quit",
+    ),
     Action("app.interrupt", "ctrl+c", "Stop", "Stop or leave", in_footer=False, priority=True),
     Action("compose.start", "f5,ctrl+g", "Start", "Start this experiment", priority=True),
     Action("compose.save_preset", "ctrl+s", "Save", "Save as a preset of your own", priority=True),
-    Action("compose.reset_field", "ctrl+r,r", "Reset", "Set the field to the preset's value"),
+    Action("compose.reset_field", "ctrl+r,r", "Reset", "Set it to the preset's value", rank=1),
     Action("compose.search", "slash,f3", "Search", "Search in the presets or the fields"),
-    Action("compose.copy_command", "y,ctrl+y", "Copy", "Copy the command line that does the same"),
+    Action("compose.end_search", "escape", "End", "End the search", in_footer=False),
+    Action(
+        "compose.copy_command",
+        "y,ctrl+y",
+        "Copy",
+        "Copy the command line that does the same",
+        rank=4,
+    ),
     Action("compose.next_pane", "f6", "Pane", "Go to the next pane", in_footer=False),
-    Action("compose.details", "d,f4", "Details", "Show the details of what is under the cursor"),
+    Action(
+        "compose.details", "d,f4", "Details", "Show the details of what is under the cursor", rank=3
+    ),
     Action("run.pause", "p", "Pause", "Pause (it is saved first), or go on"),
     Action("run.offload", "P", "Off-load", "Pause and give the GPU's memory back", in_footer=False),
     Action("run.stop", "s", "Stop...", "Stop: save, discard, or go on"),
@@ -69,6 +92,9 @@ ACTIONS: tuple[Action, ...] = (
     Action("panel.previous", "shift+tab", "Plot before", "Go to the plot before", in_footer=False),
     Action("panel.earlier", "left,h", "Earlier", "Move the crosshair left", in_footer=False),
     Action("panel.later", "right,l", "Later", "Move the crosshair right", in_footer=False),
+    Action("list.select", "enter,space", "Choose", "Take the preset", in_footer=False),
+    Action("list.cursor_down", "down,j", "Down", "Go down in the list", in_footer=False),
+    Action("list.cursor_up", "up,k", "Up", "Go up in the list", in_footer=False),
     Action("form.next_field", "down,j", "Next", "Go to the next field", in_footer=False),
     Action("form.previous_field", "up,k", "Previous", "Go to the field before", in_footer=False),
     Action("choice.next", "right,space,l", "Next", "Take the next choice", in_footer=False),

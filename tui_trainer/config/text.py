@@ -10,7 +10,7 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 # Controls, format characters, surrogates, private and unassigned ones, line separators.
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
@@ -34,16 +34,32 @@ def clean(text: str, limit: int = 500, *, multiline: bool = False) -> str:
     if multiline:
         text = text.replace("\r\n", "\n")
     shown: list[str] = []
-    length = marks = 0
-    for index, char in enumerate(text):
-        marks = marks + 1 if unicodedata.category(char) in _MARKS else 0
-        joins = char in _JOINERS and _joins(text, index)
-        stays = joins or (marks <= _MOST_MARKS and _is_visible(char))
-        shown.append(char if stays or (multiline and char == "\n") else _escape(char))
+    length = 0
+    for char, is_shown in _judged(text):
+        shown.append(char if is_shown or (multiline and char == "\n") else _escape(char))
         length += len(shown[-1])
         if length > limit:
             return _cut(shown, limit)
     return "".join(shown)
+
+
+def typed(text: str) -> str:
+    """The text as it could have been typed: a tab is a space, and what nobody sees is left out."""
+    return "".join(char for char, is_shown in _judged(text.replace("\t", " ")) if is_shown)
+
+
+def masked(text: str) -> str:
+    """The text with a replacement character for each one that `clean` would write out."""
+    return "".join(char if is_shown else "\ufffd" for char, is_shown in _judged(text))
+
+
+def _judged(text: str) -> Iterator[tuple[str, bool]]:
+    """Each character, and whether a terminal may have it as it is."""
+    marks = 0
+    for index, char in enumerate(text):
+        marks = marks + 1 if unicodedata.category(char) in _MARKS else 0
+        joins = char in _JOINERS and _joins(text, index)
+        yield char, joins or (marks <= _MOST_MARKS and _is_visible(char))
 
 
 def _is_visible(char: str) -> bool:

@@ -21,7 +21,7 @@ from textual.widgets import Static
 
 from tui_trainer.config.errors import ExitCode
 from tui_trainer.config.keys import ACTIONS
-from tui_trainer.ui.bindings import bindings_of
+from tui_trainer.ui.bindings import bindings_of, shown_key
 from tui_trainer.ui.running import Live
 from tui_trainer.ui.terminal import Terminal
 from tui_trainer.ui.widgets.heading import Heading
@@ -48,7 +48,7 @@ class FirstScreen(Screen[None]):
         yield Static(" reading presets and settings", markup=False)
 
 
-class TrainerApp(App[int]):
+class TrainerApp(App[int], inherit_bindings=False):
     """The app; its result is the exit status."""
 
     TITLE = "tui-trainer"
@@ -238,7 +238,13 @@ class TrainerApp(App[int]):
 
         if not isinstance(self.screen, HelpScreen):
             about = getattr(self.screen, "ABOUT", "")
-            self.push_screen(HelpScreen(self.screen.active_bindings, about))
+            parts = getattr(self.screen, "PARTS", ())
+            keys = {
+                action.id: self._keys_in_force[action.id]
+                for action in ACTIONS
+                if action.place in parts
+            }
+            self.push_screen(HelpScreen(self.screen.active_bindings, about, keys))
 
     def action_palette(self) -> None:
         self.action_command_palette()
@@ -246,18 +252,28 @@ class TrainerApp(App[int]):
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
         """Every action that can be taken now, and the themes."""
         texts = {action.id: action.text for action in ACTIONS}
-        offered: set[str] = set()
+        offered = {texts["app.palette"]}
         for active in screen.active_bindings.values():
-            name = active.binding.id
-            if name in texts and name not in offered and name != "app.palette" and active.enabled:
-                offered.add(name)
+            text = texts.get(active.binding.id or "", "")
+            if text and text not in offered and active.enabled:
+                offered.add(text)
                 act = partial(self.run_action, active.binding.action, active.node)
-                yield SystemCommand(texts[name], self._keys_of(name), act)
+                yield SystemCommand(text, self._keys_of(active.binding.id or ""), act)
         yield SystemCommand("Change the theme", "Colours, light or dark", self.action_change_theme)
 
-    def _keys_of(self, name: str) -> str:
+    @property
+    def _keys_in_force(self) -> dict[str, tuple[str, ...]]:
         from tui_trainer.config.keymap import keys_in_force
-        from tui_trainer.ui.screens.help import shown_key
 
-        keys = keys_in_force(self._keys)[name]
-        return ", ".join(shown_key(key) for key in keys)
+        return keys_in_force(self._keys)
+
+    def _keys_of(self, name: str) -> str:
+        """The keys of an action, and of those that do the same."""
+        same = next((action.place, action.name) for action in ACTIONS if action.id == name)
+        keys = self._keys_in_force
+        return ", ".join(
+            shown_key(key)
+            for action in ACTIONS
+            if (action.place, action.name) == same
+            for key in keys[action.id]
+        )

@@ -1,4 +1,4 @@
-"""Textual bindings from the table of actions.
+"""Textual bindings from the table of actions, and keys as people write them.
 
 Layer: ui. A binding's id is the action's, which is what a keymap names.
 """
@@ -24,3 +24,16 @@ def bindings_of(place: str) -> list[BindingType]:
         )
         for action in actions_of(place)
     ]
+
+
+def shown_key(key: str) -> str:
+    """A key as people write it: `^s`, `?`, `F1`."""
+    names = {
+        **{"question_mark": "?", "slash": "/", "escape": "esc", "enter": "↵"},
+        **{"up": "↑", "down": "↓", "left": "←", "right": "→"},
+    }
+    name = key.removeprefix("ctrl+")
+    name = names.get(name, name)
+    if len(name) > 1 and name[0] == "f" and name[1:].isdigit():
+        name = name.upper()
+    return f"^{name}" if key.startswith("ctrl+") else name

@@ -9,16 +9,15 @@ from __future__ import annotations
 import platform
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Literal
 
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from tui_trainer.config.draft import Draft
 from tui_trainer.config.experiment import Experiment
@@ -32,6 +31,7 @@ from tui_trainer.ui.widgets.details import changes_line, everything_text
 from tui_trainer.ui.widgets.facts import free_text
 from tui_trainer.ui.widgets.form import Form
 from tui_trainer.ui.widgets.heading import Heading
+from tui_trainer.ui.widgets.key_bar import KeyBar
 from tui_trainer.ui.widgets.launch_bar import LaunchBar
 from tui_trainer.ui.widgets.presets import PresetPane
 from tui_trainer.ui.widgets.schedule import ScheduleSketch
@@ -49,13 +49,13 @@ class ComposeScreen(Screen[None]):
 
     ABOUT = (
         "Choose an experiment, or a dataset, a model and an optimizer: arrows or j and k move, "
-        "enter chooses, tab goes on. Change what you like in the fields below, and start."
+        "enter chooses, tab goes on and shift+tab back. Change what you like in the fields below, "
+        "and start. While typing ^u clears what is before the cursor, ^k what is behind it."
     )
     AUTO_FOCUS = "#experiment"
-    BINDINGS: ClassVar[list[BindingType]] = [
-        *bindings_of("compose"),
-        Binding("escape", "end_search", "End the search", show=False),
-    ]
+    PARTS = ("list", "form", "choice", "fold")
+    """Places within it, whose keys help tells wherever the focus is."""
+    BINDINGS = bindings_of("compose")
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
     DEFAULT_CSS = COMPOSE_CSS
@@ -86,7 +86,7 @@ class ComposeScreen(Screen[None]):
             yield ScheduleSketch()
         yield LaunchBar()
         yield Static(id="command", markup=False)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyBar()
 
     def on_mount(self) -> None:
         self._redraw()

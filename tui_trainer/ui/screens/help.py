@@ -1,11 +1,12 @@
 """Help: the keys that work on the screen beneath, and what its parts are.
 
-Layer: ui. Made from the bindings that are active when it opens, so that it shows a user's keymap.
+Layer: ui. Made from the bindings that are active when it opens, and for the parts of the screen
+that do not have the focus then from the keymap.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 from textual.app import ComposeResult
@@ -16,12 +17,21 @@ from textual.screen import ModalScreen
 from textual.widgets import Static
 
 from tui_trainer.config.keys import ACTIONS
+from tui_trainer.ui.bindings import shown_key
+
+Keys = Mapping[str, Sequence[str]]
+"""Keys by action."""
 
 TITLES = {
     "compose": "Compose",
     "run": "Run",
     "plot": "Plots",
     "ending": "At the end",
+    "list": "In a list",
+    "form": "In the fields",
+    "choice": "In a field with choices",
+    "menu": "In the choices",
+    "fold": "On a line that says more",
     "app": "Everywhere",
 }
 
@@ -39,9 +49,9 @@ class HelpScreen(ModalScreen[None]):
     HelpScreen Static { width: 100%; height: auto; }
     """
 
-    def __init__(self, active: Mapping[str, ActiveBinding], about: str = "") -> None:
+    def __init__(self, active: Mapping[str, ActiveBinding], about: str, parts: Keys) -> None:
         super().__init__()
-        self._lines = help_lines(active, about)
+        self._lines = help_lines(active, about, parts)
 
     def compose(self) -> ComposeResult:
         with VerticalScroll() as box:
@@ -56,30 +66,27 @@ class HelpScreen(ModalScreen[None]):
         self.dismiss(None)
 
 
-def help_lines(active: Mapping[str, ActiveBinding], about: str) -> list[Content]:
-    """What is known of the focused part, then each action with its keys, by place."""
+def help_lines(active: Mapping[str, ActiveBinding], about: str, parts: Keys) -> list[Content]:
+    """What the screen is for, then each action with its keys, by place.
+
+    `parts` are the keys of actions that need the focus elsewhere; active ones come before them.
+    """
     keys: dict[str, list[str]] = {}
     for key, found in active.items():
         if found.binding.id:
-            keys.setdefault(found.binding.id, []).append(shown_key(key))
+            keys.setdefault(found.binding.id, []).append(key)
     lines = [Content(about), Content("")] if about else []
     for place, title in TITLES.items():
-        rows = [action for action in ACTIONS if action.place == place and action.id in keys]
+        rows: dict[str, list[str]] = {}
+        for action in ACTIONS:
+            found_keys = keys.get(action.id) or parts.get(action.id, ())
+            if action.place == place and found_keys:
+                rows.setdefault(action.text, []).extend(map(shown_key, found_keys))
         if rows:
             lines.append(Content.styled(title, "bold"))
             lines += [
-                Content.assemble((f"  {' '.join(keys[row.id]):<12} ", "bold $accent"), row.text)
-                for row in rows
+                Content.assemble((f"  {' '.join(shown):<12} ", "bold $accent"), text)
+                for text, shown in rows.items()
             ]
             lines.append(Content(""))
     return lines[:-1]
-
-
-def shown_key(key: str) -> str:
-    """A key as people write it: `^s`, `?`, `F1`."""
-    names = {"question_mark": "?", "slash": "/", "escape": "esc", "enter": "↵"}
-    name = key.removeprefix("ctrl+")
-    name = names.get(name, name)
-    if len(name) > 1 and name[0] == "f" and name[1:].isdigit():
-        name = name.upper()
-    return f"^{name}" if key.startswith("ctrl+") else name

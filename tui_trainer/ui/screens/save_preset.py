@@ -19,6 +19,7 @@ from textual.widgets import Button, Input, Static
 from tui_trainer.config.draft import Draft
 from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.text import clean, is_safe_name, slug
+from tui_trainer.ui.widgets.text_input import TextInput
 
 NAME_RULE = "letters, digits, - _ and . and no - or . at its beginning"
 
@@ -53,7 +54,7 @@ class SavePreset(ModalScreen[Path | None]):
             box.border_title = "Save as a preset of your own"
             with Horizontal(id="row"):
                 yield Static("name", markup=False)
-                yield Input(self._free_name(), compact=True, max_length=100, id="name")
+                yield TextInput(self._free_name(), compact=True, max_length=100, id="name")
             yield Static("", id="where", markup=False)
             yield Static("", id="wrong", markup=False)
             with Horizontal(id="buttons"):

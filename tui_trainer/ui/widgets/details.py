@@ -5,7 +5,7 @@ Layer: ui. What stands here comes from files: it is cleaned, and never read as m
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from textual.app import ComposeResult
@@ -87,8 +87,10 @@ def beside_text(entry: Entry, draft: Draft) -> Content:
 def everything_text(
     entry: Entry | None, draft: Draft, more: Sequence[tuple[str, Sequence[Content]]]
 ) -> Content:
-    """A preset, the changes, the command line, and more parts with a title each."""
+    """A preset, what is wrong, the changes, the command line, and more parts with a title each."""
     parts = [preset_text(entry)] if entry is not None else []
+    if problems := draft.problems:
+        parts += [_title("needs attention"), problems_text(problems)]
     if changes := draft.changes:
         parts += [_title(f"changed from {draft.base}"), changes_text(changes)]
     parts += [_title("command line"), Content(clean(draft.command(), 5000))]
@@ -99,6 +101,14 @@ def everything_text(
 
 def _title(text: str) -> Content:
     return Content.styled(f"\n{clean(text, 100)}", "bold $text-primary")
+
+
+def problems_text(problems: Mapping[str, str]) -> Content:
+    """Everything that is wrong, each whole."""
+    return Content("\n").join(
+        Content.styled(f"✗ {clean(key, 80)}: {clean(text, 2000)}", "$text-error")
+        for key, text in problems.items()
+    )
 
 
 def changes_text(changes: Sequence[Change]) -> Content:

@@ -1,24 +1,24 @@
 """`FieldRow`: one setting on one line: label, editor, a mark when it is changed, unit or problem.
 
 Layer: ui. The row draws everything but the editor itself: a form has fifty rows, and each further
-widget in them would cost the first paint a millisecond.
+widget in them would cost the first paint a millisecond. It is one line high whatever is wrong: the
+whole problem of the field with the focus stands below the form.
 """
 
 from __future__ import annotations
 
-import textwrap
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 from textual.app import ComposeResult
 from textual.content import Content
-from textual.geometry import Size
 from textual.widget import Widget
 from textual.widgets import Input
 
 from tui_trainer.config.fields import Field
 from tui_trainer.config.text import clean
 from tui_trainer.ui.widgets.choice import SWITCH, Choice
+from tui_trainer.ui.widgets.text_input import TextInput
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class FieldRow(Widget):
 
     DEFAULT_CSS = """
     FieldRow {
-        height: auto;
+        height: 1;
         layout: horizontal;
         color: $foreground;
     }
@@ -66,36 +66,23 @@ class FieldRow(Widget):
                 self._editor.value = state.text
         old, self.state = self.state, state
         if (old.problem, old.changed) != (state.problem, state.changed):
-            lines = len(self._lines(self.size.width))
-            self.refresh(layout=lines != self.size.height)
-
-    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:
-        """One line, and more for a problem that has no room beside the editor."""
-        return len(self._lines(width))
+            self.refresh()
 
     def render(self) -> Content:
-        """The lines, with a gap where the editor is."""
-        return Content("\n").join(self._lines(self.size.width))
-
-    def _lines(self, width: int) -> list[Content]:
+        """The line, with a gap where the editor is."""
         start = self._editor.styles.margin.left
         size = self._editor.styles.width
         beside = start + (int(size.value) if size is not None else 0)
         label = set_cell_size(_fitted(clean(self.field.label, 60), start - 2), max(start - 2, 0))
-        first = [Content(f" {label}"), Content(" " * max(beside - start + 1, 0))]
-        first.append(Content("*" if self.state.changed else " "))
-        room = width - beside - 2
-        if not self.state.problem:
-            unit = _fitted(clean(self.field.unit, 40), room)
-            return [Content.assemble(*first, (f" {unit}", "$foreground 60%"))]
-        problem = clean(self.state.problem, 400)
-        if cell_len(problem) + 3 <= room:
-            return [Content.assemble(*first, (f" ✗ {problem}", "$text-error"))]
-        below = textwrap.wrap(f"✗ {problem}", max(width - 4, 10))
-        return [
-            Content.assemble(*first),
-            *(Content.styled(f"   {line}", "$text-error") for line in below),
-        ]
+        mark = "*" if self.state.changed else " "
+        if self.state.problem:
+            last, style = f"✗ {clean(self.state.problem, 400)}", "$text-error"
+        else:
+            last, style = clean(self.field.unit, 40), "$foreground 60%"
+        return Content.assemble(
+            f" {label}{' ' * max(beside - start + 1, 0)}{mark} ",
+            (_fitted(last, self.size.width - beside - 2), style),
+        )
 
 
 def _editor(field: Field, text: str) -> Input | Choice:
@@ -107,10 +94,9 @@ def _editor(field: Field, text: str) -> Input | Choice:
             choices, texts = ("", *choices), ("", *texts)
         return Choice(text, choices, texts, classes="editor")
     wide = field.kind not in ("int", "float")
-    return Input(
+    return TextInput(
         text,
         placeholder="none" if field.optional else "",
-        validate_on=(),
         classes="editor wide" if wide else "editor",
     )
 
@@ -119,4 +105,4 @@ def _fitted(text: str, room: int) -> str:
     """The text, or as much of it as there is room for."""
     if cell_len(text) <= room:
         return text
-    return f"{set_cell_size(text, room - 1)}…" if room > 1 else ""
+    return f"{set_cell_size(text, room - 1)}…" if room > 1 else text[: max(room, 0)]

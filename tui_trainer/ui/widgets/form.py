@@ -17,9 +17,9 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from tui_trainer.config.draft import Draft
-from tui_trainer.config.fields import Field
 from tui_trainer.config.text import clean
 from tui_trainer.ui.bindings import bindings_of
+from tui_trainer.ui.widgets.about import about
 from tui_trainer.ui.widgets.choice import Choice
 from tui_trainer.ui.widgets.field import FieldRow
 from tui_trainer.ui.widgets.group import Fold, Group
@@ -224,13 +224,12 @@ class Form(Widget):
         return next(rows, None)
 
     def _show_about(self) -> None:
-        """The line at the bottom: key, description, bounds."""
-        field = next(
-            (f for g in self._draft.groups() for f in g.fields if f.key == self._focused_key), None
-        )
+        """The line at the bottom: what is wrong with the focused field, or else what it is."""
         content = Content("")
-        if field is not None:
-            content = _about(field, self._draft.text(field.key), self.size.width - 2)
+        for group in self._draft.groups():
+            for field in group.fields:
+                if field.key == self._focused_key:
+                    content = about(field, group, self._draft, self.size.width - 2)
         if content != self._about:
             self._about = content
             self.query_one("#about", Static).update(content, layout=False)
@@ -250,16 +249,3 @@ class Form(Widget):
 
 class _Fields(Widget):
     """Scrolls; unlike Textual's own it leaves the arrow keys to the form."""
-
-
-def _about(field: Field, chosen: str, width: int) -> Content:
-    """Key and bounds whole, the description (of what is chosen) as far as there is room."""
-    ends = ", ".join(part for part in (field.bounds, "live" if field.live else "") if part)
-    rest = width - len(field.key) - len(ends) - 4
-    of_choices = dict(zip(field.choices, field.choice_texts, strict=True))
-    text = clean(of_choices.get(chosen) or field.description, 200)
-    if len(text) > rest:
-        text = f"{text[: rest - 1]}…" if rest > 8 else ""
-    parts = [(clean(field.key, 80), "$text-primary")]
-    parts += [(f"  {part}", "$foreground 60%") for part in (text, ends) if part]
-    return Content.assemble(*parts)

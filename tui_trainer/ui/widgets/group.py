@@ -15,7 +15,6 @@ from textual.content import Content
 from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
-from textual.widgets import Static
 
 from tui_trainer.config.draft import Draft
 from tui_trainer.config.fields import Field, FieldGroup
@@ -71,15 +70,11 @@ class Group(Widget):
         border-title-color: $text-primary;
         border-title-style: bold;
     }
-    Group > .problem { height: auto; color: $text-error; padding: 0 1; display: none; }
     """
 
     def __init__(self, group: FieldGroup, draft: Draft) -> None:
         super().__init__()
-        self.border_title = group.title
         self._rows: dict[str, FieldRow] = {}
-        self._problem = Static(classes="problem", markup=False)
-        self._told = ""
         self._fold = Fold()
         for field in group.fields:
             if not field.advanced:
@@ -87,14 +82,9 @@ class Group(Widget):
         self._describe(group, draft)
 
     def compose(self) -> ComposeResult:
-        """Problems of the section, its fields, and the line that unfolds the others."""
-        yield self._problem
+        """Its fields, and the line that unfolds the others."""
         yield from self._rows.values()
         yield self._fold
-
-    def on_mount(self) -> None:
-        """Show the problems that were there from the beginning."""
-        self._tell()
 
     def show(self, group: FieldGroup, draft: Draft, words: Sequence[str] = ()) -> None:
         """Show the fields of a draft that have all of the words; only what differs is touched."""
@@ -109,7 +99,6 @@ class Group(Widget):
                     row.display = is_shown
         self._describe(group, draft, is_searched=bool(words))
         self.display = not words or any(row.display for row in self._rows.values())
-        self._tell()
 
     def reveal(self, key: str, group: FieldGroup, draft: Draft) -> FieldRow | None:
         """The row of a field, unfolded where it must be; None when it is of another group."""
@@ -126,7 +115,7 @@ class Group(Widget):
         return [
             child.editor if isinstance(child, FieldRow) else child
             for child in self.children
-            if child.display and child is not self._problem
+            if child.display
         ]
 
     def _arrange(self, group: FieldGroup, wanted: Sequence[Field], draft: Draft) -> None:
@@ -135,14 +124,17 @@ class Group(Widget):
             if row.field not in group.fields:
                 self._rows.pop(key).remove()
         # The fields are in order, and the advanced ones are the last.
-        for start, is_advanced in ((self._problem, False), (self._fold, True)):
-            above: Widget = start
+        for start, is_advanced in ((None, False), (self._fold, True)):
+            above: Widget | None = start
             for field in wanted:
                 if field.advanced is not is_advanced:
                     continue
                 if field.key not in self._rows:
-                    self._rows[field.key] = FieldRow(field, _state(draft, field))
-                    self.mount(self._rows[field.key], after=above)
+                    row = self._rows[field.key] = FieldRow(field, _state(draft, field))
+                    if above is None:
+                        self.mount(row, before=0)
+                    else:
+                        self.mount(row, after=above)
                 above = self._rows[field.key]
 
     def _describe(self, group: FieldGroup, draft: Draft, *, is_searched: bool = False) -> None:
@@ -155,17 +147,21 @@ class Group(Widget):
         counts += [f"{changed} changed *"] if changed else []
         counts += [f"✗ {wrong} wrong"] if wrong else []
         self._fold.text = "▾ less" if self._fold.is_open else f"▸ more ({', '.join(counts)})"
-        keys = {field.key for field in group.fields}
-        self._told = "\n".join(
-            f"✗ {clean(key, 80)}: {clean(text, 400)}"
-            for key, text in draft.problems.items()
-            if key not in keys and key.partition(".")[0] in group.sections
-        )
+        # In the title, where it moves nothing.
+        told = "".join(f"  ✗ {text}" for text in blame_of(group, draft))
+        title = Content.assemble(group.title, (told, "$text-error"))
+        if title != self.border_title:
+            self.border_title = title
 
-    def _tell(self) -> None:
-        if self._problem.display or self._told:
-            self._problem.display = bool(self._told)
-            self._problem.update(Content(self._told))
+
+def blame_of(group: FieldGroup, draft: Draft) -> list[str]:
+    """What is wrong with a group's sections and blames none of its fields."""
+    keys = {field.key for field in group.fields}
+    return [
+        f"{clean(key, 80)}: {clean(text, 400)}"
+        for key, text in draft.problems.items()
+        if key not in keys and key.partition(".")[0] in group.sections
+    ]
 
 
 def _state(draft: Draft, field: Field) -> FieldState:

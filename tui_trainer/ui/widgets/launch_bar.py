@@ -12,6 +12,8 @@ from textual.containers import Horizontal
 from textual.message import Message
 from textual.widgets import Button, Input, Static
 
+from tui_trainer.ui.widgets.text_input import TextInput
+
 
 class LaunchBar(Horizontal):
     """One line; enter in the name goes on to the button."""
@@ -29,7 +31,7 @@ class LaunchBar(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Static("run name", markup=False)
-        yield Input(compact=True, max_length=100, placeholder="optional", id="run-name")
+        yield TextInput(compact=True, max_length=100, placeholder="optional", id="run-name")
         yield Button("▶ Start  F5", variant="primary", compact=True, id="start")
 
     @property

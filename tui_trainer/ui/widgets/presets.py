@@ -8,9 +8,8 @@ none.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
-from textual.binding import Binding, BindingType
 from textual.content import Content
 from textual.message import Message
 from textual.widgets import OptionList
@@ -19,6 +18,7 @@ from textual.widgets.option_list import Option
 from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.presets import Preset, PresetLibrary
 from tui_trainer.config.text import clean
+from tui_trainer.ui.bindings import bindings_of
 
 CHOSEN, BROKEN, CHANGED = "●", "!", "*"
 
@@ -83,11 +83,7 @@ class Catalogue:
 class PresetPane(OptionList):
     """The presets of one kind; enter or space chooses the one under the cursor."""
 
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("space", "select", "Choose", show=False),
-        Binding("j", "cursor_down", "Down", show=False),
-        Binding("k", "cursor_up", "Up", show=False),
-    ]
+    BINDINGS = bindings_of("list")
     DEFAULT_CSS = """
     PresetPane {
         width: 1fr; height: 1fr; padding: 0;

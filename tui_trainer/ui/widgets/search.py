@@ -14,6 +14,7 @@ from textual.message import Message
 from textual.widgets import Input, Static
 
 from tui_trainer.config.text import clean
+from tui_trainer.ui.widgets.text_input import TextInput
 
 
 class SearchBar(Horizontal):
@@ -39,7 +40,9 @@ class SearchBar(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Static(classes="what", markup=False)
-        yield Input(compact=True, placeholder="type a word; enter goes there, esc ends the search")
+        yield TextInput(
+            compact=True, placeholder="type a word; enter goes there, esc ends the search"
+        )
 
     def open(self, what: str) -> None:
         """Let the user type, as `search in the models`."""
