@@ -96,12 +96,12 @@ def _bytes_on_disk(path: str, max_bytes: int) -> bytes:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
             kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
-            raise BadInput(f"{name}: is {kind}; dataset.path should name a CSV file")
+            raise BadInput(f"{name}: is {kind}; name a file")
         if status.st_size > max_bytes:
             raise _too_big(name, max_bytes)
         return Path(path).read_bytes()
     except FileNotFoundError as error:
-        raise BadInput(f"{name}: no such file{_near(path)}; check dataset.path") from error
+        raise BadInput(f"{name}: no such file{_near(path)}") from error
     except (OSError, ValueError) as error:
         raise BadInput(f"{name}: cannot be read: {reason_of(error)}") from error
 

@@ -18,7 +18,7 @@ from tui_trainer.runs.commands import Resume as GoOn
 from tui_trainer.runs.edits import Edit, in_force, rewrite_edits
 from tui_trainer.runs.events import CommandApplied, NonFinite, RunState
 from tui_trainer.runs.manifests import manifest_path, read_manifests
-from tui_trainer.training.baselines import baselines
+from tui_trainer.training.baselines import baselines, left_out
 from tui_trainer.training.checkpoints import choose_checkpoint
 from tui_trainer.training.context import Context, Resume
 from tui_trainer.training.measures import Confusion, measure_and_count
@@ -75,6 +75,8 @@ def finish(t: Context, reason: str) -> Outcome:
         return outcome(t, "stopped", "stopped before the test", _stop_code(t))
     t.writer.drain()
     test, confusion = found
+    for note in left_out(task.dataset, task.dataset.test):
+        t.note(note)
     return replace(
         outcome(t, "finished", reason, ExitCode.OK),
         test=test,

@@ -13,7 +13,7 @@ import torch
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.training.baselines import baselines
+from tui_trainer.training.baselines import baselines, left_out
 from tui_trainer.training.checkpoints import choose_checkpoint
 from tui_trainer.training.measures import measure
 from tui_trainer.training.ranks import SingleRank
@@ -69,5 +69,5 @@ def evaluate(
         split,
         metrics,
         baselines(task.dataset, chosen) if split != "train" else {},
-        (*notes, *changed),
+        (*notes, *changed, *(left_out(task.dataset, chosen) if split != "train" else ())),
     )

@@ -150,6 +150,9 @@ def _class_weights(
         message = "tokens are not weighted; set loss.class_weights=none"
         raise ConfigError([Problem(message, "loss.class_weights")])
     if given == "balanced":
+        if not dataset.class_counts:
+            message = "nobody counted the classes of these data; name the weights in a list"
+            raise ConfigError([Problem(message, "loss.class_weights")])
         counts = torch.tensor(dataset.class_counts)
         return (counts.sum() / (dataset.outputs * counts.clamp(min=1))).float().to(device)
     if len(given) != dataset.outputs:
