@@ -429,12 +429,16 @@ def pytest_with(workers: int) -> list[str]:
     return ["pytest", "-n", str(workers), "--dist", "worksteal", "-m"]
 
 
+def in_full(gpu: str) -> list[str]:
+    return [*pytest_with(2), f"not full{gpu}", "-x", *pytest_with(0), f"full{gpu}"]
+
+
 @pytest.mark.parametrize(
     ("words", "cuda", "expected"),
     [
         (["-k", "a b"], False, [*pytest_with(2), QUICK, "-k", "a b"]),
-        (["--full", "-x"], False, [*pytest_with(0), "not gpu", "-x"]),
-        (["-x", "--full"], True, [*pytest_with(0), "", "-x"]),
+        (["--full", "-x"], False, [*in_full(" and not gpu"), "-x"]),
+        (["-x", "--full"], True, [*in_full(""), "-x"]),
     ],
 )
 def test_tests_are_chosen_by_marks_and_the_rest_goes_to_pytest(
