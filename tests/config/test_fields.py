@@ -12,7 +12,7 @@ from pydantic import Field as PydanticField
 from tui_trainer.config.entries import argument_text, entry_text, read_entry
 from tui_trainer.config.errors import BadInput
 from tui_trainer.config.experiment import PLAIN, REGISTRIES
-from tui_trainer.config.fields import Field, field_at, fields_of, groups_of
+from tui_trainer.config.fields import Field, best_match, field_at, fields_of, groups_of
 from tui_trainer.config.reading import parse_value
 from tui_trainer.config.section import Items, Section, setting
 
@@ -244,3 +244,18 @@ def test_every_list_of_texts_is_read_back_from_its_field(words: list[str]) -> No
 @given(st.floats(allow_nan=False, allow_infinity=False))
 def test_every_number_is_read_back_from_its_field(number: float) -> None:
     assert read_entry(the("optimizer.lr"), entry_text(number, the("optimizer.lr"))) == number
+
+
+def test_a_search_means_a_name_before_a_description() -> None:
+    groups = groups_of({"optimizer": "adamw", "schedule": "cosine", "model": "mlp"})
+
+    def meant(text: str) -> str:
+        field = best_match(groups, text)
+        return field.key if field is not None else ""
+
+    assert meant("lr") == "optimizer.lr"
+    assert meant("Weight Decay") == "optimizer.weight_decay"
+    assert meant("warm") == "schedule.warmup_steps"
+    assert meant("decay weight") == "optimizer.weight_decay"
+    assert meant("no such thing") == ""
+    assert meant("  ") == ""

@@ -56,6 +56,15 @@ class Host(App[None]):
     def pane(self, kind: str) -> PresetPane:
         return self.compose_screen.query_one(f"#{kind}", PresetPane)
 
+    def presets(self, kind: str, words: str = "") -> list[str]:
+        """The names of presets with these words in name or description."""
+        library = self.services.library
+        return [
+            preset.name
+            for preset in library.list(kind)
+            if words in f"{preset.name} {library.read(preset.path).data.get('description')}"
+        ]
+
     @property
     def summary(self) -> Summary:
         return self.compose_screen.query_one(Summary)

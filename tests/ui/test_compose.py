@@ -216,12 +216,13 @@ def test_search_narrows_the_list_until_escape(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
         await press(pilot, "slash", *"mlp")
         pane = app.pane("experiment")
-        assert pane.option_count == 2
+        count = len(app.presets("experiment", "mlp"))
+        assert pane.option_count == count
         await press(pilot, "enter")
         assert app.focused is pane
-        assert pane.option_count == 2
+        assert pane.option_count == count
         await press(pilot, "escape")
-        assert pane.option_count == 3
+        assert pane.option_count == len(app.presets("experiment")) > count
         assert not app.compose_screen.query_one(SearchBar).display
 
     drive(tmp_path, step)
@@ -229,7 +230,7 @@ def test_search_narrows_the_list_until_escape(tmp_path: Path) -> None:
 
 def test_search_finds_by_description(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
-        await press(pilot, "f6", "slash", *"CC0")
+        await press(pilot, "f6", "slash", *"344 penguins")
         pane = app.pane("dataset")
         assert pane.option_count == 1
         assert pane.pointed is not None
@@ -246,6 +247,45 @@ def test_f3_searches_the_fields_from_inside_of_one(tmp_path: Path) -> None:
         assert form.focused_key == "optimizer.weight_decay"
         await press(pilot, "escape")
         assert form.focus_field("training.epochs")
+
+    drive(tmp_path, step)
+
+
+def test_what_no_list_has_is_searched_in_the_fields(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        form = app.compose_screen.query_one(Form)
+        await press(pilot, "f6", "f6", "slash", *"lr")
+        assert "no model matches, these fields do" in shown(app)
+        assert "lr " in shown(app)
+        assert "epochs" not in shown(app)
+        await press(pilot, "enter")
+        assert form.focused_key == "optimizer.lr"
+        assert form.has_focus_within
+        assert "epochs" in shown(app)
+        assert app.pane("model").option_count == len(app.presets("model"))
+        assert "no model matches lr: this is the field optimizer.lr" in app.notices()
+
+    drive(tmp_path, step)
+
+
+def test_a_search_comes_back_from_the_fields_when_the_list_has_it(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "slash", *"lr", "backspace", "backspace", *"mlp")
+        assert app.pane("experiment").option_count == len(app.presets("experiment", "mlp"))
+        assert "search in the experiments" in shown(app)
+        assert "epochs" in shown(app)
+        await press(pilot, *"zzz")
+        assert "nothing matches" in shown(app)
+        assert "epochs" in shown(app)
+
+    drive(tmp_path, step)
+
+
+def test_a_folded_field_is_found_by_its_label(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "slash", *"grad clip norm", "enter")
+        assert app.compose_screen.query_one(Form).focused_key == "training.grad_clip_norm"
+        await until(pilot, lambda: "clip norm" in shown(app))
 
     drive(tmp_path, step)
 

@@ -80,7 +80,7 @@ def test_the_cursor_begins_at_what_is_chosen_and_enter_says_when_it_would_change
         assert pane.border_subtitle == "enter takes it"
         await press(pilot, "enter")
         assert pane.border_subtitle == ""
-        assert app.compose_screen.draft.preset("optimizer") == "sgd"
+        assert app.compose_screen.draft.preset("optimizer") == "muon"
 
     drive(tmp_path, step)
 
@@ -101,7 +101,7 @@ def test_a_filter_that_matches_nothing_says_so_and_chooses_nothing(tmp_path: Pat
     async def step(app: Host, pilot: Pilot[None]) -> None:
         await press(pilot, "slash", *"zzz", "enter")
         assert "nothing matches" in shown(app)
-        assert "0 of 3" in shown(app)
+        assert f"0 of {len(app.presets('experiment'))}" in shown(app)
         await press(pilot, "enter", "d", "escape")
         assert app.compose_screen.draft.base == "digits-cnn"
         await press(pilot, "escape")

@@ -6,7 +6,7 @@ added needs nothing here; only the order, and what counts as rarely changed, is 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -162,6 +162,29 @@ def field_at(key: str, chosen: Mapping[str, str]) -> Field | None:
             if field.key == key:
                 return field
     return None
+
+
+def matches(field: Field, words: Sequence[str]) -> bool:
+    """Whether all of the words, in lower case, are in key, label or description."""
+    text = f"{field.key} {field.label} {field.description}".lower()
+    return all(word in text for word in words)
+
+
+def best_match(groups: Sequence[FieldGroup], text: str) -> Field | None:
+    """The field that a search means: named so before called so, described so last."""
+    asked = text.lower().strip()
+    words = asked.split()
+
+    def distance(field: Field) -> int:
+        names = {field.key, field.key.partition(".")[2], field.label.lower()}
+        if asked in names:
+            return 0
+        if any(name.startswith(asked) for name in names):
+            return 1
+        return 2 if all(any(word in name for name in names) for word in words) else 3
+
+    found = [field for group in groups for field in group.fields if matches(field, words)]
+    return min(found, key=distance, default=None) if words else None
 
 
 def _type_field(section: str) -> Field:

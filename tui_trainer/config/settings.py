@@ -45,8 +45,10 @@ class TrainingSection(Section):
     freeze: Items[str] = setting(
         (), "layers and parameters that are not trained, by name, such as blocks.0 or *.bias"
     )
-    init_from: str = setting(
-        "", "run or checkpoint file whose weights to start from, of a run the best", path=True
+    init_from: str | None = setting(
+        None,
+        "run or checkpoint file whose weights to start from, of a run the best; empty: none",
+        path=True,
     )
     init_skip: Items[str] = setting(
         (), "layers and parameters not taken from init_from, by name, such as head"

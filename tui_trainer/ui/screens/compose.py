@@ -26,6 +26,7 @@ from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.screens.compose_style import COMPOSE_CSS, HEIGHTS, WIDTHS
 from tui_trainer.ui.screens.details import DetailsScreen
 from tui_trainer.ui.screens.save_preset import SavePreset
+from tui_trainer.ui.screens.search import Search
 from tui_trainer.ui.services import Services
 from tui_trainer.ui.widgets.details import changes_line, everything_text
 from tui_trainer.ui.widgets.facts import free_text
@@ -40,7 +41,6 @@ from tui_trainer.ui.widgets.shelf import PresetShelf
 from tui_trainer.ui.widgets.summary import Summary
 
 TITLE = "tui-trainer · compose"
-FIELDS = "field"
 Severity = Literal["information", "warning", "error"]
 
 
@@ -71,16 +71,15 @@ class ComposeScreen(Screen[None]):
         super().__init__()
         self._services = services
         self.draft = draft
-        self._searched = ""
-        """What is searched now: a kind of preset, the fields, or nothing."""
         self._is_launching = False
 
     def compose(self) -> ComposeResult:
         yield Heading(TITLE, platform.node())
         yield Static(id="changes", markup=False)
-        yield PresetShelf(self._services.library, self.draft)
-        yield SearchBar()
-        yield Form(self.draft)
+        yield (shelf := PresetShelf(self._services.library, self.draft))
+        yield (bar := SearchBar())
+        yield (form := Form(self.draft))
+        self._search = Search(bar, shelf, form, self._enter)
         with Horizontal(id="outcome"):
             yield Summary(self._services)
             yield ScheduleSketch()
@@ -131,48 +130,22 @@ class ComposeScreen(Screen[None]):
     def on_launch_bar_pressed(self) -> None:
         self.action_start()
 
-    # Search.
+    def on_search_bar_searched(self, message: SearchBar.Searched) -> None:
+        self._search.look_for(message.text)
+
+    def on_search_bar_left(self, message: SearchBar.Left) -> None:
+        if told := self._search.go(message.text):
+            self._say(told)
+
+    # Actions.
 
     def action_search(self) -> None:
         """Search in the list or in the fields, wherever the focus is."""
-        target = FIELDS if self.query_one(Form).has_focus_within else self._shelf.kind
-        if self._searched != target:
-            self.action_end_search()
-        self._searched = target
-        self.add_class("-searching")
-        self.query_one(SearchBar).open(f"search in the {target}s")
-
-    def on_search_bar_searched(self, message: SearchBar.Searched) -> None:
-        self._filter(message.text)
-
-    def on_search_bar_left(self, message: SearchBar.Left) -> None:
-        if message.text:
-            self._focus_searched()
-        else:
-            self.action_end_search()
+        self._search.begin()
 
     def action_end_search(self) -> None:
         """Show everything again."""
-        if self._searched:
-            self._filter("")
-            bar = self.query_one(SearchBar)
-            if bar.has_focus or bar.has_focus_within:
-                self._focus_searched()
-            self._searched = ""
-            self.query_one(SearchBar).close()
-            self.remove_class("-searching")
-
-    def _filter(self, text: str) -> None:
-        if self._searched == FIELDS:
-            self.query_one(Form).filter(text)
-        elif self._searched:
-            self._shelf.pane_of(self._searched).filter(text)
-
-    def _focus_searched(self) -> None:
-        in_fields = self._searched == FIELDS
-        self._enter(self.query_one(Form) if in_fields else self._shelf.pane_of(self._searched))
-
-    # Actions.
+        self._search.end()
 
     def action_start(self) -> None:
         """Start, or go to the first setting that is in the way."""

@@ -17,6 +17,7 @@ from textual.widget import Widget
 from textual.widgets import Input, Static
 
 from tui_trainer.config.draft import Draft
+from tui_trainer.config.fields import best_match
 from tui_trainer.config.text import clean
 from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.widgets.about import about
@@ -28,6 +29,9 @@ TWO_COLUMNS = 74
 ROOMY = 104
 """From here on both columns have room for units and long labels."""
 NARROW = 56
+
+UNFOLDING, LOOK_S = 6, 0.05
+"""How often, and how far apart, it is looked where a field is whose group was unfolded."""
 
 
 class Form(Widget):
@@ -132,6 +136,11 @@ class Form(Widget):
         self._words = tuple(text.lower().split())
         self.show(self._draft)
 
+    def best_match(self, text: str) -> str:
+        """The key of the field that a text means; empty where it means none."""
+        field = best_match(self._draft.groups(), text)
+        return field.key if field is not None else ""
+
     def reset_focused(self) -> None:
         """Give the focused field the preset's value."""
         row = self._row_of(self.app.focused)
@@ -145,8 +154,15 @@ class Form(Widget):
             row = widget.reveal(key, group, self._draft)
             if row is not None:
                 row.editor.focus()
+                self._bring_into_view(row.editor, UNFOLDING)
                 return True
         return False
+
+    def _bring_into_view(self, editor: Widget, looks: int) -> None:
+        """Scroll now, and again while unfolded rows still find their places."""
+        self.query_one("#fields").scroll_to_widget(editor, animate=False)
+        if looks > 0 and (editor.has_focus or not self.has_focus_within):
+            self.set_timer(LOOK_S, lambda: self._bring_into_view(editor, looks - 1))
 
     def focus_first_problem(self) -> bool:
         """Go to the first field with a problem; False when no field has one."""

@@ -17,7 +17,7 @@ from textual.reactive import reactive
 from textual.widget import Widget
 
 from tui_trainer.config.draft import Draft
-from tui_trainer.config.fields import Field, FieldGroup
+from tui_trainer.config.fields import Field, FieldGroup, matches
 from tui_trainer.config.text import clean
 from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.widgets.field import FieldRow, FieldState
@@ -94,7 +94,7 @@ class Group(Widget):
             row = self._rows.get(field.key)
             if row is not None:
                 row.show(_state(draft, field))
-                is_shown = field in wanted and _matches(field, words)
+                is_shown = field in wanted and matches(field, words)
                 if row.display != is_shown:
                     row.display = is_shown
         self._describe(group, draft, is_searched=bool(words))
@@ -167,8 +167,3 @@ def blame_of(group: FieldGroup, draft: Draft) -> list[str]:
 def _state(draft: Draft, field: Field) -> FieldState:
     key = field.key
     return FieldState(draft.text(key), draft.problem(key), draft.is_changed(key))
-
-
-def _matches(field: Field, words: Sequence[str]) -> bool:
-    text = f"{field.key} {field.label} {field.description}".lower()
-    return all(word in text for word in words)

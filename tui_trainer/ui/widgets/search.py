@@ -46,10 +46,17 @@ class SearchBar(Horizontal):
 
     def open(self, what: str) -> None:
         """Let the user type, as `search in the models`."""
-        self.query_one(Static).update(Content(clean(what, 60)))
+        self.tell(what)
         # At once, and not when the next message is done: what is typed on is for the search.
         self.display = True
         self.screen.set_focus(self.query_one(Input))
+
+    def tell(self, what: str) -> None:
+        """Say where it is searched."""
+        shown = Content(clean(what, 60))
+        line = self.query_one(Static)
+        if line.content != shown:
+            line.update(shown)
 
     def close(self) -> None:
         """Forget the text, and go away."""
