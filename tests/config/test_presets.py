@@ -315,3 +315,10 @@ def test_fault_34_a_part_is_checked_by_itself(
     with pytest.raises(ConfigError) as caught:
         presets.check(kind, presets.find(kind, "p"))
     assert words in str(caught.value)
+
+
+def test_a_schedule_of_no_type_is_constant_with_what_is_said_of_it(tmp_path: Path) -> None:
+    text = "dataset: digits\nmodel: mlp\noptimizer: adam\nschedule: {warmup_steps: 7}\n"
+    path = written(tmp_path, "e.yaml", f"{text}training: {{epochs: 1}}\n")
+    experiment = library(builtin_dir()).experiment(str(path))
+    assert (experiment.schedule.type, experiment.get("schedule.warmup_steps")) == ("constant", 7)

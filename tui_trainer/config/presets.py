@@ -185,7 +185,9 @@ def assemble(
             _expand(library, tree, section, value, problems)
     for missing in ("schedule", "loss"):
         default = "constant" if missing == "schedule" else "auto"
-        tree.values.setdefault(missing, {"type": default})
+        given = tree.values.setdefault(missing, {})
+        if isinstance(given, dict):
+            tree.values[missing] = {"type": default, **given}
     for override in overrides:
         if override.field == "type":
             _set(tree, override)
