@@ -116,6 +116,24 @@ def whole_lines(path: Path, start: int, most: int | None = None) -> tuple[list[b
     return kept, offset
 
 
+def records_from(path: Path, start: int) -> tuple[list[Record], int]:
+    """The records from an offset on, and the offset after them."""
+    lines, end = whole_lines(path, start)
+    return _with_step(lines), end
+
+
+def records_before(path: Path, end: int, most_bytes: int) -> list[Record]:
+    """The newest records before an offset, of at most so many bytes."""
+    start = max(end - most_bytes, 0)
+    try:
+        with path.open("rb") as file:
+            begin = _line_begin(file, start)
+            data = file.read(max(end - begin, 0))
+    except OSError:
+        return []
+    return _with_step(data[: data.rfind(b"\n") + 1].split(b"\n")[:-1])
+
+
 def _line_begin(file: BinaryIO, start: int) -> int:
     """Go to an offset; inside a line, to the next one."""
     offset = file.seek(max(start - 1, 0))
@@ -179,7 +197,12 @@ def offset_after(path: Path, step: int) -> int:
 
 
 def _size(path: Path) -> int:
+    """The size now: on a network file system only who opens a file gets it from the server."""
     try:
-        return os.stat(path).st_size
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except OSError:
         return 0
+    try:
+        return os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
