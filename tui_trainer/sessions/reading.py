@@ -114,13 +114,14 @@ class RunReader:
         batch = follower.read(MOST_LINES)
         if batch:
             self._told_bytes = batch.events_bytes
-            look.events += _events(batch.events)
+            # Lines come before the events that may end them.
+            look.events += [*steps_taken(batch.lines), *_events(batch.events)]
             if any(isinstance(event, RunStarted) for event in look.events):
                 # Another life of the run: what the one before it said of its state is over.
+                look.events = [it for it in look.events if not isinstance(it, StepsTaken)]
                 self._reopen(look)
             else:
                 look.batch = batch
-                look.events += steps_taken(batch.lines)
 
     def _reopen(self, look: Look) -> None:
         look.opened = self._open()
@@ -282,6 +283,8 @@ def take_status(latest: Latest, status: Status) -> None:
 def steps_taken(lines: Sequence[Record]) -> list[StepsTaken]:
     """Lines of metrics as one event; one for each stretch of many, so that a speed can be told."""
     found = []
+    # A validation of an old step may have a line of its own.
+    lines = [line for line in lines if "train/loss" in line]
     for part in (lines[: len(lines) // 2], lines[len(lines) // 2 :]):
         event = _steps(part) if part else None
         if event is not None:
