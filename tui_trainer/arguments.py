@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     Commands = argparse._SubParsersAction[argparse.ArgumentParser]
 
 
+RUN_HELP = "a run's name, its beginning, last, or a path"
+
+
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """The arguments, with `action` naming the command; without a command it is `compose`.
 
@@ -63,6 +66,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"tui-trainer {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_training(commands)
+    _add_watching(commands)
     _add_runs(commands)
     _add_presets(commands)
     config = _command(commands, "config", "show and check your settings of the app")
@@ -107,7 +111,7 @@ def _add_plugin(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_run_name(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("name", metavar="RUN", help="a run's name, its beginning, last, or a path")
+    parser.add_argument("name", metavar="RUN", help=RUN_HELP)
 
 
 def _add_running(parser: argparse.ArgumentParser) -> None:
@@ -159,6 +163,32 @@ def _add_training(commands: Commands) -> None:
     _add_running(resume)
 
 
+def _add_watching(commands: Commands) -> None:
+    attach = _command(commands, "attach", "watch and steer a run that another process holds")
+    attach.add_argument("name", nargs="?", metavar="RUN", help=f"{RUN_HELP}; default: the live one")
+    attach.add_argument("--no-ui", action="store_true", help="no app, only text")
+    attach.add_argument(
+        "--log-format", choices=("text", "json"), default="text", help="text, or JSON lines"
+    )
+    _add_fps(attach)
+    _add_preset_dir(attach)
+    _add_plugin(attach)
+    logs = _command(commands, "logs", "print what happened in a run, and what it printed")
+    _add_run_name(logs)
+    logs.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
+    logs.add_argument("-n", "--lines", type=int, metavar="N", help="only the newest N")
+    runs = _command(commands, "runs", "list the runs")
+    runs.add_argument("--json", action="store_true")
+    runs.add_argument(
+        "--state", default="", metavar="STATE,...", help="only these; live: all that are alive"
+    )
+    runs.add_argument(
+        "--sort", default="", metavar="COLUMN", help="name, state, step, best, age, device or pid"
+    )
+    for parser in (attach, logs, runs):
+        _add_runs_dir(parser)
+
+
 def _add_runs(commands: Commands) -> None:
     control = _command(commands, "ctl", "steer a live run")
     _add_run_name(control)
@@ -194,8 +224,7 @@ def _add_runs(commands: Commands) -> None:
     predict.add_argument("--seed", type=int, default=0, help="of the draws")
     predict.add_argument("--device", default="auto")
     _add_plugin(predict)
-    runs = _command(commands, "runs", "list the runs")
-    for parser in (control, evaluate, predict, runs):
+    for parser in (control, evaluate, predict):
         parser.add_argument("--json", action="store_true")
         _add_runs_dir(parser)
 

@@ -19,7 +19,7 @@ from tui_trainer.config.text import clean
 
 if TYPE_CHECKING:
     from tui_trainer.config.presets import PresetLibrary
-    from tui_trainer.ui.assembly import Asked, Composing, NewRun, OldRun
+    from tui_trainer.ui.assembly import Asked, Composing, NewRun, OldRun, WatchedRun
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -135,7 +135,7 @@ def _asked_for(arguments: argparse.Namespace) -> tuple[Asked, Composing]:
 
 def _open(
     arguments: argparse.Namespace,
-    ask: Callable[[], tuple[Asked, Composing | NewRun | OldRun]],
+    ask: Callable[[], tuple[Asked, Composing | NewRun | OldRun | WatchedRun]],
 ) -> int:
     from tui_trainer.ui.opening import open_app
 
@@ -207,6 +207,37 @@ def _resume(arguments: argparse.Namespace) -> int:
     return run_headless(session, make_printer(arguments.log_format), debug=arguments.debug)
 
 
+def _attach(arguments: argparse.Namespace) -> int:
+    from tui_trainer.runs.directory import open_run
+    from tui_trainer.runs.index import newest_live
+
+    runs_dir = _runs_dir(arguments)
+    run = open_run(arguments.name, runs_dir) if arguments.name else newest_live(runs_dir)
+    if _opens_app(arguments):
+        from tui_trainer.ui.assembly import WatchedRun
+
+        asked = _asked(arguments, _library(arguments))
+
+        def ask() -> tuple[Asked, WatchedRun]:
+            _load_plugins(arguments)
+            return asked, WatchedRun(run.path)
+
+        return _open(arguments, ask)
+    _load_plugins(arguments)
+    from tui_trainer.headless.following import follow
+    from tui_trainer.headless.runner import make_printer
+
+    return follow(run, make_printer(arguments.log_format))
+
+
+def _logs(arguments: argparse.Namespace) -> int:
+    from tui_trainer.headless.logs import print_logs
+    from tui_trainer.runs.directory import open_run
+
+    run = open_run(arguments.name, _runs_dir(arguments))
+    return print_logs(run, follow=arguments.follow, newest=arguments.lines)
+
+
 def _control(arguments: argparse.Namespace) -> int:
     from tui_trainer.headless.control import control
     from tui_trainer.runs.directory import open_run
@@ -226,7 +257,12 @@ def _control(arguments: argparse.Namespace) -> int:
 def _runs(arguments: argparse.Namespace) -> int:
     from tui_trainer.headless.listing import print_runs
 
-    return print_runs(_runs_dir(arguments), as_json=arguments.json)
+    return print_runs(
+        _runs_dir(arguments),
+        states=arguments.state,
+        order=arguments.sort,
+        as_json=arguments.json,
+    )
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
@@ -335,6 +371,8 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "compose": _compose,
     "train": _train,
     "resume": _resume,
+    "attach": _attach,
+    "logs": _logs,
     "ctl": _control,
     "runs": _runs,
     "evaluate": _evaluate,

@@ -21,8 +21,9 @@ from tui_trainer.runs.events import (
     StepsTaken,
     ValidationEnded,
 )
+from tui_trainer.runs.following import MOST_LINES
 from tui_trainer.runs.history import MOST_MARKS, WINDOW, History
-from tui_trainer.runs.recorded import MOST_LINES, read_history
+from tui_trainer.runs.recorded import read_history
 from tui_trainer.runs.series import MOST_BUCKETS, Series, smoothed
 from tui_trainer.runs.times import Times
 
@@ -289,7 +290,7 @@ def test_what_an_earlier_resume_set_aside_is_not_read(tmp_path: Path) -> None:
     kinds = [(mark.kind, mark.step) for mark in history.marks(x="step", window="all")]
     assert kinds == [("best", 5), ("checkpoint", 10), ("checkpoint", 25)]
     val = history.curve("val/loss", x="epoch", window="all", columns=99, smoothing=0.0)
-    assert (list(val.xs), list(val.means)) == ([1.4], [0.5])
+    assert (list(val.xs), list(val.means)) == ([1.0, 1.4], [9.0, 0.5])
 
 
 def test_of_a_very_long_file_some_lines_and_all_validations_are_read(tmp_path: Path) -> None:

@@ -10,9 +10,12 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
 import tui_trainer
+from tui_trainer.config.errors import BadInput
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
-from tui_trainer.runs.index import list_runs
+from tui_trainer.runs.index import list_runs, newest_live
 from tui_trainer.runs.lock import RunLock
 
 MANY = 1000
@@ -99,8 +102,32 @@ def test_a_summary_as_plain_data_has_name_path_and_the_concluded_state(tmp_path:
         "name": "unreadable",
         "path": str(tmp_path / "unreadable"),
         "state": "unreadable",
+        "progress": None,
     }
     json.dumps([killed, unreadable], allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("silent_s", "state"), [(1, "running"), (60, "lost?"), (600, "crashed")], ids=str
+)
+def test_a_run_on_another_host_is_judged_by_how_long_its_status_stands(
+    tmp_path: Path, silent_s: int, state: str
+) -> None:
+    run = make_run(tmp_path, "far", 0, state="running", host="elsewhere")
+    then = time.time() - silent_s
+    os.utime(run.status, (then, then))
+    assert [summary.state for summary in list_runs(tmp_path)] == [state]
+
+
+def test_the_newest_live_run_is_the_one_to_attach_to(tmp_path: Path) -> None:
+    make_run(tmp_path, "new", 0)
+    for age_s, name in ((10, "live"), (20, "older")):
+        make_run(tmp_path, name, age_s, state="running", host="elsewhere")
+    assert newest_live(tmp_path).path == tmp_path / "live"
+    for name in ("live", "older"):
+        make_run(tmp_path, name, 30, state="stopped")
+    with pytest.raises(BadInput, match=r"no live run .*; the newest is new, finished"):
+        newest_live(tmp_path)
 
 
 def test_no_folder_is_no_runs(tmp_path: Path) -> None:

@@ -68,6 +68,10 @@ class FakeSession:
     def ended(self) -> bool:
         return any(isinstance(event, RunEnded) for event in self._all)
 
+    @property
+    def is_elsewhere(self) -> bool:
+        return False
+
 
 class FakeWorkbench:
     """Knows one model and two devices; refuses when `failure` is set."""

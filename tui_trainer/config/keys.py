@@ -73,6 +73,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("run.save", "ctrl+s", "Save", "Write a checkpoint now"),
     Action("run.validate", "v", "Validate", "Validate now; decides nothing"),
     Action("run.edit", "e", "Edit", "Change a live setting"),
+    Action("run.detach", "d", "Leave", "Leave the run alone: it goes on without this terminal"),
     Action("run.full_log", "l", "Log", "Show the whole log", in_footer=False),
     Action(
         "run.back", "escape", "Back", "Close the log; at the end, results or plots", in_footer=False

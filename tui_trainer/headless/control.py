@@ -5,8 +5,6 @@ Layer: headless. Accepted means that the run has seen it; applied, that it took 
 
 from __future__ import annotations
 
-import getpass
-import os
 import sys
 from collections.abc import Sequence
 
@@ -16,8 +14,9 @@ from tui_trainer.config.text import clean, suggest
 from tui_trainer.headless.printer import plain_json
 from tui_trainer.runs.commands import COMMANDS, Command, Pause, Set, Stop
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.events import FINAL_STATES
+from tui_trainer.runs.events import ENDED_STATES
 from tui_trainer.runs.mailbox import send, wait_for
+from tui_trainer.runs.origin import origin_of
 from tui_trainer.runs.status import conclude, read_status
 
 ACCEPTED_S = 5.0
@@ -77,7 +76,7 @@ def _commands(word: str, settings: Sequence[str], *, offload: bool, discard: boo
             f"no command {clean(word, 40)!r}{suggest(word, COMMANDS)}; there are: "
             f"{', '.join(COMMANDS)}"
         )
-    origin = f"ctl ({_user()}, process {os.getpid()})"
+    origin = origin_of("ctl")
     if word == "set":
         if not settings:
             raise BadInput("set: expected KEY=VALUE, as in: ctl RUN set optimizer.lr=3e-4")
@@ -99,17 +98,15 @@ def _setting(setting: str, origin: str) -> Set:
     return Set(origin=origin, key=key, value=value)
 
 
-def _user() -> str:
-    try:
-        return clean(getpass.getuser(), 40)
-    except (OSError, KeyError):
-        return "somebody"
-
-
 def _check_alive(run: RunDirectory) -> None:
     status = read_status(run.status)
     state = conclude(run, status) if status else "not started"
-    if status is None or state in FINAL_STATES or state == "crashed":
+    if state == "suspended" and status is not None:
+        raise BadInput(
+            f"{run.path.name} is suspended: a signal has stopped process {status.pid}; "
+            f"kill -CONT {status.pid} lets it go on"
+        )
+    if status is None or state in ENDED_STATES:
         raise BadInput(
             f"{run.path.name} is {state}, so there is nothing to steer; "
             f"tui-trainer resume {run.path.name} goes on with it"

@@ -5,74 +5,141 @@ Layer: headless.
 
 from __future__ import annotations
 
+import math
+import shutil
 import sys
+from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
+from tui_trainer.config.errors import BadInput, ExitCode
+from tui_trainer.config.text import clean, suggest
+from tui_trainer.headless.printer import Stream, number, plain_json
+from tui_trainer.runs.index import STATES, RunSummary, list_runs
 
-from tui_trainer.config.errors import ExitCode
-from tui_trainer.config.text import clean
-from tui_trainer.headless.printer import number, plain_json
-from tui_trainer.runs.index import RunSummary, list_runs
+GAP = "  "
+COLUMNS = (
+    *("name", "state", "progress", "epoch", "step", "val loss", "accuracy"),
+    *("age", "device", "pid"),
+)
+_LEFT = frozenset({"name", "state", "device"})
+GROUPS: dict[str, Callable[[RunSummary], bool]] = {
+    "live": lambda run: run.is_live,
+    "ended": lambda run: not run.is_live,
+}
 
-PIPE_WIDTH = 400
-"""Columns where no terminal limits them: nothing is cut for a program that reads along."""
 
+def print_runs(runs_dir: Path, *, states: str = "", order: str = "", as_json: bool = False) -> int:
+    """Print the runs of a folder, live ones at the top, or in another order; all or some.
 
-def print_runs(runs_dir: Path, *, as_json: bool = False) -> int:
-    """Print the runs of a folder, live ones at the top."""
-    runs = list_runs(runs_dir)
+    Raises:
+        BadInput: there is no such state or no such order.
+    """
+    wanted, key = _wanted(states), _order(order)
+    runs = [run for run in list_runs(runs_dir) if wanted(run)]
+    if key is not None:
+        runs.sort(key=key)
     if as_json:
         print(plain_json([run.to_dict() for run in runs]))
         return ExitCode.OK
     if not runs:
-        print(f"no runs in {clean(str(runs_dir))}")
+        which = f" that are {clean(states, 80)}" if states else ""
+        print(f"no runs{which} in {clean(str(runs_dir))}")
         return ExitCode.OK
-    table = Table(box=None, pad_edge=False)
-    for title, side in (
-        ("name", "left"),
-        ("state", "left"),
-        ("epoch", "right"),
-        ("step", "right"),
-        ("val loss", "right"),
-        ("accuracy", "right"),
-        ("age", "right"),
-        ("device", "left"),
-    ):
-        table.add_column(title, justify="right" if side == "right" else "left", no_wrap=True)
-    # A name is what every other command takes: the columns after it give way.
-    table.columns[0].min_width = max(len(clean(run.name)) for run in runs)
     now = datetime.now(timezone.utc)
-    for run in runs:
-        table.add_row(*(Text(cell) for cell in _row(run, now)))
-    Console(highlight=False, width=_width()).print(table)
+    out = Stream(sys.stdout)
+    for line in _table([_row(run, now) for run in runs], _width()):
+        out.line(line)
     return ExitCode.OK
 
 
+def _wanted(states: str) -> Callable[[RunSummary], bool]:
+    """Whether a run is of one of these states; of all without any."""
+    words = [word.strip() for word in states.split(",") if word.strip()]
+    for word in words:
+        if word not in STATES and word not in GROUPS and word != "lost":
+            known = (*STATES, *GROUPS)
+            hint = suggest(word, known)
+            raise BadInput(f"no state {clean(word, 40)!r}{hint}; there are: {', '.join(known)}")
+    names = {"lost?" if word == "lost" else word for word in words}
+    groups = [GROUPS[word] for word in words if word in GROUPS]
+    return lambda run: not words or run.state in names or any(group(run) for group in groups)
+
+
+_KEYS: dict[str, Callable[[RunSummary], Any]] = {
+    "name": lambda run: run.name,
+    "state": lambda run: STATES.index(run.state) if run.state in STATES else len(STATES),
+    "progress": lambda run: -(run.progress or 0.0),
+    "step": lambda run: -(run.status.step if run.status else 0),
+    "best": lambda run: _least(_metrics(run).get("loss")),
+    "age": lambda run: "" if run.status is None else _latest_first(run.status.updated_at),
+    "device": lambda run: run.status.device if run.status else "",
+    "pid": lambda run: run.status.pid if run.status else 0,
+}
+
+
+def _order(word: str) -> Callable[[RunSummary], Any] | None:
+    if word and word not in _KEYS:
+        hint = suggest(word, _KEYS)
+        raise BadInput(f"no order {clean(word, 40)!r}{hint}; there are: {', '.join(_KEYS)}")
+    return _KEYS[word] if word else None
+
+
+def _least(value: float | None) -> float:
+    return float("inf") if value is None or math.isnan(value) else value
+
+
+def _latest_first(updated_at: str) -> str:
+    """A text that sorts the other way round."""
+    return "".join(chr(0x10FFFF - ord(char)) for char in updated_at[:40])
+
+
+def _metrics(run: RunSummary) -> dict[str, float]:
+    """Of the best validation, or of the last one where none was the best."""
+    return (run.status.best or run.status.validation) if run.status is not None else {}
+
+
 def _width() -> int | None:
-    """The width of the terminal, which rich finds out, or that of a pipe."""
+    """The width of the terminal; nothing is cut for a program that reads along."""
     on_terminal = sys.stdout is not None and sys.stdout.isatty()
-    return None if on_terminal else PIPE_WIDTH
+    return shutil.get_terminal_size().columns if on_terminal else None
+
+
+def _table(rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
+    """The rows below their titles; a terminal's width cuts them at their ends.
+
+    A name is what every other command takes: it comes first, and is cut last.
+    """
+    rows = [COLUMNS, *rows]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = []
+    for row in rows:
+        cells = [
+            cell.ljust(size) if title in _LEFT else cell.rjust(size)
+            for cell, size, title in zip(row, widths, COLUMNS, strict=True)
+        ]
+        lines.append(GAP.join(cells)[:width].rstrip())
+    return lines
 
 
 def _row(run: RunSummary, now: datetime) -> list[str]:
     status = run.status
     if status is None:
-        return [clean(run.name), run.state, "", "", "", "", "", ""]
-    metrics = status.best or status.validation
-    accuracy = metrics.get("accuracy")
+        return [clean(run.name), run.state, *("" for _ in COLUMNS[2:])]
+    metrics = _metrics(run)
+    accuracy, progress = metrics.get("accuracy"), run.progress
     return [
         clean(run.name),
         clean(run.state, 20),
+        "-" if progress is None else f"{progress * 100:.0f} %",
         str(status.epoch),
         f"{status.step:,}",
         number(metrics.get("loss")),
         "-" if accuracy is None else f"{accuracy * 100:.1f} %",
         _age(status.updated_at, now),
         clean(status.device.replace(",", "").split(" ")[0], 24),
+        str(status.pid) if run.is_live else "-",
     ]
 
 

@@ -47,6 +47,11 @@ class Stream:
     def __init__(self, file: IO[str] | None) -> None:
         self._file = file
 
+    @property
+    def closed(self) -> bool:
+        """Whether nobody reads it any more."""
+        return self._file is None
+
     def line(self, text: str) -> None:
         if self._file is None:
             return
@@ -184,6 +189,14 @@ def _summary(event: RunEnded) -> list[str]:
     if event.run_dir:
         lines.append(f"run: {clean(event.run_dir)}")
     return lines
+
+
+def left_line(latest: Latest) -> str:
+    """What becomes of a run that another process holds, for who stops looking at it."""
+    name = clean(latest.run)
+    goes_on = " and goes on without you" if latest.state in ("starting", "running") else ""
+    again = f"tui-trainer attach {name} comes back to it"
+    return f"{name}: {clean(latest.state, 20)} at step {latest.step:,}{goes_on}; {again}"
 
 
 def metrics_text(metrics: dict[str, float]) -> str:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tui_trainer.config.errors import BadInput
 from tui_trainer.config.text import suggest
+from tui_trainer.runs.origin import HERE
 
 Scalar = int | float | str | bool | None
 
@@ -24,7 +25,7 @@ def new_id() -> str:
 class Command:
     """What every command has: who sent it, and an id to acknowledge."""
 
-    origin: str = "you"
+    origin: str = HERE
     id: str = field(default_factory=new_id)
 
 

@@ -52,6 +52,10 @@ class RunDirectory:
         return self.path / "status.json"
 
     @property
+    def history(self) -> Path:
+        return self.path / "history.bin"
+
+    @property
     def output(self) -> Path:
         return self.path / "output.log"
 
@@ -111,6 +115,8 @@ def make_skeleton(run: RunDirectory) -> None:
         run.path.mkdir(parents=True, exist_ok=True)
         run.checkpoints.mkdir(exist_ok=True)
         run.control.mkdir(mode=0o700, exist_ok=True)
+        if run.control.stat().st_mode & 0o077:
+            run.control.chmod(0o700)
     except OSError as error:
         raise cannot_write(run.path, error) from error
 

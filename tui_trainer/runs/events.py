@@ -10,10 +10,20 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 RunState = Literal[
-    "starting", "running", "pausing", "paused", "stopping", "finished", "stopped", "failed"
+    "starting",
+    "running",
+    "pausing",
+    "paused",
+    "stopping",
+    "finished",
+    "stopped",
+    "failed",
+    "crashed",
 ]
+"""No run says `crashed` of itself: that is what a reader concludes."""
 
 FINAL_STATES: frozenset[str] = frozenset({"finished", "stopped", "failed"})
+ENDED_STATES: frozenset[str] = FINAL_STATES | {"crashed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +180,12 @@ class RunEnded(Event):
 
 def name_of(event: Event) -> str:
     """The name of an event in files: `CheckpointSaved` is `checkpoint_saved`."""
-    name = type(event).__name__
+    return name_of_kind(type(event))
+
+
+def name_of_kind(kind: type[Event]) -> str:
+    """The name of a kind of event in files."""
+    name = kind.__name__
     return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
 
 

@@ -73,6 +73,16 @@ class Reading:
     smooth: float
 
 
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """A history, for a file."""
+
+    series: dict[str, Series]
+    times: Times
+    steps_per_epoch: int
+    marks: dict[MarkKind, list[tuple[int, str]]]
+
+
 class History:
     """The series `train/loss`, `lr`, `grad_norm`, `samples_per_s` and `val/<metric>`, and marks."""
 
@@ -83,6 +93,22 @@ class History:
         self._times = Times()
         self._steps_per_epoch = 1
         self._marks: dict[MarkKind, deque[tuple[int, str]]] = {}
+
+    def parts(self) -> Parts:
+        """What it is made of; not a copy."""
+        marks = {kind: list(marks) for kind, marks in self._marks.items()}
+        return Parts(self._series, self._times, self._steps_per_epoch, marks)
+
+    @staticmethod
+    def of(parts: Parts) -> History:
+        """The history whose `parts` these were."""
+        history = History()
+        history._series, history._times = parts.series, parts.times
+        history._steps_per_epoch = parts.steps_per_epoch
+        for kind, marks in parts.marks.items():
+            history._marks[kind] = deque(marks, maxlen=MOST_MARKS)
+        history.version = 1
+        return history
 
     def add(self, event: Event) -> None:
         """Take what an event says; a new start sets aside what lies after its step."""
@@ -144,6 +170,11 @@ class History:
         for kind, marks in self._marks.items():
             self._marks[kind] = deque((m for m in marks if m[0] <= step), maxlen=MOST_MARKS)
 
+    def last(self, name: str) -> int:
+        """The newest step of a series; -1 where there is none."""
+        series = self._series.get(name)
+        return -1 if series is None or series.last is None else series.last
+
     @property
     def names(self) -> Sequence[str]:
         """The series that have points, losses first."""
@@ -190,7 +221,7 @@ class History:
 
     def span(self, *, x: XAxis, window: Window) -> tuple[float, float]:
         """First and last x of the window, over all series: the common axis of the plots."""
-        return self._x(self._since(window) or 0, x), self._x(self._last, x)
+        return self._x(self._since(window) or 0, x), self._x(self.newest, x)
 
     def read(
         self, name: str, at: float, *, x: XAxis, window: Window, smoothing: float
@@ -207,12 +238,13 @@ class History:
         return Reading(step, self._x(step, x), means[index], smooth)
 
     @property
-    def _last(self) -> int:
+    def newest(self) -> int:
+        """The newest step of any series; 0 where there is none."""
         return max((series.last or 0 for series in self._series.values()), default=0)
 
     def _since(self, window: Window) -> int | None:
         """The first step of the window; None: the first of the run."""
-        return None if window == "all" else max(self._last - WINDOW + 1, 0)
+        return None if window == "all" else max(self.newest - WINDOW + 1, 0)
 
     def _points(self, name: str, window: Window) -> Points:
         series = self._series.get(name)

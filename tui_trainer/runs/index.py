@@ -5,14 +5,25 @@ Layer: runs. No YAML is read and torch is not imported: a thousand runs list at 
 
 from __future__ import annotations
 
+import socket
+import tempfile
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from tui_trainer.config.errors import BadInput
+from tui_trainer.config.text import clean
 from tui_trainer.runs.directory import RunDirectory, run_names
-from tui_trainer.runs.events import FINAL_STATES
+from tui_trainer.runs.events import ENDED_STATES, FINAL_STATES
 from tui_trainer.runs.status import Status, conclude, read_status
+
+STATES = (
+    *("starting", "running", "pausing", "paused", "stopping", "suspended", "lost?"),
+    *("finished", "stopped", "failed", "crashed", "unreadable"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,19 +37,68 @@ class RunSummary:
 
     @property
     def is_live(self) -> bool:
-        return self.status is not None and self.state not in (*FINAL_STATES, "crashed")
+        return self.status is not None and self.state not in ENDED_STATES
+
+    @property
+    def progress(self) -> float | None:
+        """The share of the steps that is done; None where there is no last step."""
+        if self.status is None or not self.status.total_steps:
+            return None
+        return min(self.status.step / self.status.total_steps, 1.0)
 
     def to_dict(self) -> dict[str, Any]:
         plain: Mapping[str, Any] = asdict(self.status) if self.status else {}
-        return {**plain, "name": self.name, "path": str(self.path), "state": self.state}
+        return {
+            **plain,
+            "name": self.name,
+            "path": str(self.path),
+            "state": self.state,
+            "progress": self.progress,
+        }
 
 
 def list_runs(runs_dir: Path) -> list[RunSummary]:
     """The runs, live ones first, then the newest first."""
+    absolute, here = runs_dir.absolute(), socket.gethostname()
+    now_there = cache(lambda: _now_there(absolute))
     found = []
     for name in run_names(runs_dir):
-        run = RunDirectory((runs_dir / name).absolute())
+        run = RunDirectory(absolute / name)
         status = read_status(run.status)
-        state = conclude(run, status) if status else "unreadable"
+        state = status.state if status is not None else "unreadable"
+        if status is not None and state not in FINAL_STATES:
+            elsewhere = status.host != here
+            state = conclude(run, status, _age_s(run.status, now_there()) if elsewhere else 0.0)
         found.append(RunSummary(name, run.path, state, status))
     return sorted(found, key=lambda summary: not summary.is_live)
+
+
+def newest_live(runs_dir: Path) -> RunDirectory:
+    """The newest of the runs that live; BadInput when none does."""
+    runs = list_runs(runs_dir)
+    if runs and runs[0].is_live:
+        return RunDirectory(runs[0].path)
+    last = f"; the newest is {runs[0].name}, {runs[0].state}" if runs else ""
+    raise BadInput(f"no live run in {clean(str(runs_dir))}{last}; tui-trainer attach RUN opens one")
+
+
+def _now_there(folder: Path) -> float:
+    """The time by the clock that stamps the files of a folder, which may be another host's."""
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b".")
+            file.flush()
+            return Path(f"/proc/self/fd/{file.fileno()}").stat().st_mtime
+    except OSError:
+        return time.time()
+
+
+def _age_s(path: Path, now: float) -> float:
+    """For how long a file has been as it is.
+
+    A list is one look, and cannot see a heartbeat stand still; the file is replaced with each beat.
+    """
+    try:
+        return max(now - path.stat().st_mtime, 0.0)
+    except OSError:
+        return 0.0

@@ -1,126 +1,139 @@
-"""The history of a run from its files, for whoever did not see it happen.
+"""`Recording`: the history of a run from its files, for whoever did not see it happen.
 
-Layer: runs. Read before a resume goes on, so that the plots begin where the run did; files that are
-not there or torn leave gaps and are no error.
+Layer: runs. Files that are not there or torn leave gaps and are no error. What is in history.bin
+is not read again: opening a run of a million steps takes as long as opening one of a thousand.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
 from contextlib import suppress
-from itertools import count, islice, takewhile
-from pathlib import Path
-from typing import Any
 
 from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.following import Batch, Follower, Record
 from tui_trainer.runs.history import History
-from tui_trainer.runs.journal import read_records
 
 CURVES = ("train/loss", "lr", "grad_norm", "samples_per_s")
-MOST_LINES = 50_000
-"""Lines of metrics.jsonl that are read, some two seconds' worth; those of validations aside."""
-_AT_ONCE = 4096
-"""Lines that are brought into the curves together, which is faster than one by one."""
-
-_Validations = dict[str, dict[int, float]]
-"""By the name of a series, its values by their step."""
+_MOST_WAITING = 256
 
 
-def read_history(run: RunDirectory, last_step: int) -> History:
-    """The curves and marks up to a step, that one included.
+class Recording:
+    """A history and how far into the files it goes; used in one thread."""
 
-    What an earlier resume set aside is not in them. Of a very long file only every n-th line is
-    read: the curves are of a thousand buckets anyway.
-    """
-    history = History()
-    on_demand = _read_events(run.events, last_step, history)
-    validations = _read_metrics(run.metrics, last_step, history)
-    for step, metrics in on_demand:
-        for name, value in metrics.items():
-            # At the step of a scheduled one it measured the same weights.
-            validations.setdefault(f"val/{name}", {}).setdefault(step, _number(value))
-    for name, values in validations.items():
-        steps = sorted(values)
-        history.put(name, steps, [values[step] for step in steps])
-    return history
+    def __init__(self, history: History | None = None) -> None:
+        self.history = history or History()
+        self.events_bytes = 0
+        self.metrics_bytes = 0
+        self.started: Record = {}
+        """The newest `run_started`."""
+        self._newest = self.history.last("train/loss")
+        self._reached = -1
+        """The newest step of an event."""
+        self._validations: dict[str, dict[int, float]] = {}
+        """By series, values by step that wait until the events have come as far."""
 
+    @property
+    def generation(self) -> int:
+        """Of the newest start that it knows; 0 before the first."""
+        found = self.started.get("generation")
+        return found if type(found) is int else 0
 
-def _read_metrics(path: Path, last_step: int, history: History) -> _Validations:
-    """Bring the lines of metrics.jsonl into the curves; what they say of validations comes back."""
-    validations: _Validations = {}
-    newest = -1
-    records = takewhile(lambda line: line["step"] <= last_step, _records(path, _few(path)))
-    while lines := list(islice(records, _AT_ONCE)):
+    def follower(self, run: RunDirectory) -> Follower:
+        """What reads on from where this ends."""
+        return Follower(run, events_bytes=self.events_bytes, metrics_bytes=self.metrics_bytes)
+
+    def take(self, batch: Batch, *, whole: bool = False) -> None:
+        """Bring a batch into the history.
+
+        Scheduled validations are in both files, those on demand in the events alone, and a series
+        takes values in the order of steps; so what is in the metrics waits for the events, unless
+        the batch is the `whole` of what there is.
+        """
+        for record in batch.events:
+            self._reached = max(self._reached, record["step"])
+            self._take_event(record)
+        self._take_lines(batch.lines)
+        self._put_validations(everything=whole)
+        self.events_bytes, self.metrics_bytes = batch.events_bytes, batch.metrics_bytes
+
+    def go_back(self, step: int, steps_per_epoch: int) -> None:
+        """Forget what lies after a step."""
+        self.history.restart(step, steps_per_epoch)
+        self._newest = min(self._newest, step)
+        self._reached = step
+        for values in self._validations.values():
+            for later in [it for it in values if it > step]:
+                del values[later]
+
+    def _take_event(self, record: Record) -> None:
+        history, step = self.history, record["step"]
+        match record:
+            case {"event": "run_started", "steps_per_epoch": int(steps_per_epoch)}:
+                self.started = record
+                self.go_back(step, steps_per_epoch)
+            case {"event": "checkpoint_saved"}:
+                history.mark("checkpoint", step)
+            case {"event": "edited", "key": key, "old": old, "new": new}:
+                history.mark("edit", step, f"{key} {old} -> {new}"[:200])
+            case {"event": "state_changed", "state": "paused"}:
+                history.mark("pause", step, str(record.get("reason", ""))[:200])
+            case {"event": "non_finite"}:
+                history.mark("nonfinite", step, str(record.get("what", ""))[:200])
+            case {"event": "validation_ended"}:
+                if record.get("improved") is True and not record.get("on_demand"):
+                    history.mark("best", step)
+                if isinstance(metrics := record.get("metrics"), dict):
+                    for name, value in metrics.items():
+                        self._validated(f"val/{name}", step, value)
+
+    def _take_lines(self, lines: list[Record]) -> None:
         kept = []
         for line in lines:
             step = line["step"]
             # Nobody writes steps that go back; somebody may have edited the file.
-            if step > newest:
-                newest = step
+            if step > self._newest:
+                self._newest = step
                 kept.append(line)
-                history.time(step, _number(line.get("elapsed_s")))
-            for name in line.keys() - CURVES:
+                self.history.time(step, _number(line.get("elapsed_s")))
+            for name in line:
                 if name.startswith("val/"):
-                    validations.setdefault(name, {})[step] = _number(line[name])
+                    self._validated(name, step, line[name])
         for name in CURVES:
             having = [line for line in kept if name in line]
             steps = [line["step"] for line in having]
-            history.put(name, steps, [_number(line[name]) for line in having])
-    return validations
+            self.history.put(name, steps, [_number(line[name]) for line in having])
+
+    def _validated(self, name: str, step: int, value: object) -> None:
+        # At the step of a scheduled one, one on demand measured the same weights.
+        self._validations.setdefault(name, {}).setdefault(step, _number(value))
+
+    def _put_validations(self, *, everything: bool) -> None:
+        for name, values in self._validations.items():
+            if not values:
+                continue
+            all_of_it = everything or len(values) > _MOST_WAITING
+            due = sorted(step for step in values if all_of_it or step <= self._reached)
+            last = self.history.last(name)
+            steps = [step for step in due if step > last]
+            self.history.put(name, steps, [values[step] for step in steps])
+            for step in due:
+                del values[step]
 
 
-def _read_events(path: Path, last_step: int, history: History) -> list[tuple[int, dict[str, Any]]]:
-    """Bring the marks of events.jsonl into the history; validations on demand come back."""
-    on_demand: list[tuple[int, dict[str, Any]]] = []
-    for record in _records(path):
-        step = record["step"]
-        if step > last_step:
-            continue
-        match record:
-            case {"event": "run_started", "steps_per_epoch": int(steps_per_epoch)}:
-                history.restart(step, steps_per_epoch)
-                on_demand = [asked for asked in on_demand if asked[0] <= step]
-            case {"event": "checkpoint_saved"}:
-                history.mark("checkpoint", step)
-            case {"event": "edited", "key": key, "old": old, "new": new}:
-                history.mark("edit", step, f"{key} {old} -> {new}")
-            case {"event": "state_changed", "state": "paused"}:
-                history.mark("pause", step, str(record.get("reason", "")))
-            case {"event": "non_finite"}:
-                history.mark("nonfinite", step, str(record.get("what", "")))
-            case {"event": "validation_ended", "on_demand": True, "metrics": dict(metrics)}:
-                on_demand.append((step, metrics))
-            case {"event": "validation_ended", "improved": True}:
-                history.mark("best", step)
-    return on_demand
+def read_history(run: RunDirectory, last_step: int, known: Recording | None = None) -> History:
+    """The curves and marks up to a step, that one included, on top of what is known already.
 
-
-def _records(
-    path: Path, wanted: Callable[[bytes], bool] = lambda line: True
-) -> Iterator[dict[str, Any]]:
-    """The records that are of a step."""
-    with suppress(OSError):
-        for _, record in read_records(path, wanted=wanted):
-            step = record.get("step")
-            if type(step) is int and step >= 0:
-                yield record
-
-
-def _few(path: Path) -> Callable[[bytes], bool]:
-    """Which lines to read: all of an ordinary file."""
-    try:
-        with path.open("rb") as file:
-            lines = path.stat().st_size // max(len(file.readline()), 1)
-    except OSError:
-        lines = 0
-    every = -(-lines // MOST_LINES)
-    numbers = count()
-
-    def wanted(line: bytes) -> bool:
-        return next(numbers) % every == 0 or b'"val/' in line
-
-    return wanted if every > 1 else lambda line: True
+    What an earlier resume set aside is not in them.
+    """
+    recording = known or Recording()
+    batch = recording.follower(run).read()
+    batch.events = [record for record in batch.events if record["step"] <= last_step]
+    batch.lines = [line for line in batch.lines if line["step"] <= last_step]
+    recording.take(batch, whole=True)
+    if recording.history.newest > last_step:
+        steps_per_epoch = recording.started.get("steps_per_epoch")
+        recording.go_back(last_step, steps_per_epoch if type(steps_per_epoch) is int else 1)
+    return recording.history
 
 
 def _number(value: object) -> float:
@@ -131,3 +144,10 @@ def _number(value: object) -> float:
         if type(value) is int:
             return float(value)
     return math.nan
+
+
+def whole_recording(run: RunDirectory) -> Recording:
+    """All that the files of a run say, read from their beginning."""
+    recording = Recording()
+    recording.take(recording.follower(run).read(), whole=True)
+    return recording

@@ -64,16 +64,16 @@ class Points:
 
     def part(self, begin: int, end: int | None = None) -> Points:
         """Some neighbouring points."""
-        return _table(column[begin:end] for column in self._columns())
+        return _table(column[begin:end] for column in self.columns())
 
     def followed_by(self, others: Points) -> Points:
         """These points and then others."""
-        columns = zip(self._columns(), others._columns(), strict=True)
+        columns = zip(self.columns(), others.columns(), strict=True)
         return _table(own + other for own, other in columns)
 
     def cut(self, length: int) -> None:
         """Forget all but the first points."""
-        for column in self._columns():
+        for column in self.columns():
             del column[length:]
 
     def joined(self, ends: Sequence[int]) -> Points:
@@ -109,9 +109,10 @@ class Points:
         if 0 not in self.counts:
             return self
         kept = [index for index, count in enumerate(self.counts) if count]
-        return _table([column[index] for index in kept] for column in self._columns())
+        return _table([column[index] for index in kept] for column in self.columns())
 
-    def _columns(self) -> tuple[list[Any], ...]:
+    def columns(self) -> tuple[list[Any], ...]:
+        """The fields, in their order."""
         return self.steps, self.counts, self.totals, self.lows, self.highs, self.bads
 
 
@@ -184,6 +185,19 @@ class Series:
         if begin < kept and (self.last is None or self.last < self._steps[begin]):
             self._buckets.new(step)
             self._buckets.fill(self._steps[-1], self._values[begin:])
+
+    def columns(self) -> tuple[list[Any], ...]:
+        """The buckets as six columns, then steps and values of the newest ones."""
+        return *self._buckets.columns(), self._steps, self._values
+
+    @staticmethod
+    def of(width: int, columns: Sequence[list[Any]]) -> Series:
+        """The series of that width whose `columns` these were."""
+        series = Series()
+        series.width = width
+        *buckets, series._steps, series._values = columns
+        series._buckets = _table(buckets)
+        return series
 
     @property
     def last(self) -> int | None:

@@ -46,6 +46,11 @@ class Status:
     test: dict[str, float] | None = None
     saved_step: int | None = None
     message: str = ""
+    loss: float | None = None
+    samples_per_s: float | None = None
+    waiting_share: float | None = None
+    usage: dict[str, Any] | None = None
+    """The newest measurement of memory and load."""
     updated_at: str = ""
 
 
@@ -68,6 +73,7 @@ def read_status(path: Path) -> Status | None:
 
 _TEXTS = frozenset({"name", "state", "host", "device", "message", "updated_at"})
 _COUNTS = frozenset({"step", "epoch", "pid", "heartbeat", "generation"})
+_NUMBERS = frozenset({"elapsed_s", "loss", "samples_per_s", "waiting_share"})
 _COUNTS_OR_NONE = frozenset({"total_steps", "best_step", "saved_step"})
 
 
@@ -75,8 +81,10 @@ def _fits(key: str, value: object) -> bool:
     """Whether a reader can use the value: metrics that were not finite are null."""
     if key in _TEXTS:
         return isinstance(value, str)
-    if key == "elapsed_s":
-        return isinstance(value, int | float)
+    if key in _NUMBERS:
+        return isinstance(value, int | float) or (value is None and key != "elapsed_s")
+    if key == "usage":
+        return value is None or isinstance(value, dict)
     if key in _COUNTS or key in _COUNTS_OR_NONE:
         return isinstance(value, int) or (value is None and key in _COUNTS_OR_NONE)
     if value is None:

@@ -18,27 +18,38 @@ class Times:
     def __init__(self) -> None:
         self._steps: list[int] = [0]
         self._seconds: list[float] = [0.0]
-        self._spacing = 1
+        self.spacing = 1
         """Steps between two that are kept; the newest is kept anyway."""
+
+    def columns(self) -> tuple[list[int], list[float]]:
+        """Steps and their seconds."""
+        return self._steps, self._seconds
+
+    @staticmethod
+    def of(steps: list[int], seconds: list[float], spacing: int) -> Times:
+        """The times whose `columns` and `spacing` these were."""
+        times = Times()
+        times._steps, times._seconds, times.spacing = steps, seconds, spacing
+        return times
 
     def add(self, step: int, seconds: float) -> None:
         """Take the time of a step, which is later than those before."""
         if step <= self._steps[-1]:
             return
         seconds = max(seconds, self._seconds[-1])
-        if len(self._steps) > 1 and self._steps[-1] - self._steps[-2] < self._spacing:
+        if len(self._steps) > 1 and self._steps[-1] - self._steps[-2] < self.spacing:
             self._steps[-1], self._seconds[-1] = step, seconds
             return
         self._steps.append(step)
         self._seconds.append(seconds)
         while len(self._steps) > MOST_TIMES:
-            self._spacing *= 2
+            self.spacing *= 2
             self._thin()
 
     def _thin(self) -> None:
         kept = [0]
         for index, step in enumerate(self._steps):
-            if step - self._steps[kept[-1]] >= self._spacing:
+            if step - self._steps[kept[-1]] >= self.spacing:
                 kept.append(index)
         if kept[-1] != len(self._steps) - 1:
             kept.append(len(self._steps) - 1)

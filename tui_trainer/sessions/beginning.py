@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tui_trainer.runs.history_file import read_recording
 from tui_trainer.runs.recorded import read_history
 from tui_trainer.sessions.session import Latest, Picture
 
@@ -40,7 +41,8 @@ def picture_of(prepared: Prepared) -> Picture:
     picture = Picture(prepared.in_force)
     picture.latest = latest_of(prepared)
     if prepared.step:
-        picture.history = read_history(prepared.run, prepared.step)
+        known = read_recording(prepared.run)
+        picture.history = read_history(prepared.run, prepared.step, known)
     return picture
 
 

@@ -90,6 +90,10 @@ class LocalSession:
     def ended(self) -> bool:
         return not self._thread.is_alive() and self._thread.ident is not None
 
+    @property
+    def is_elsewhere(self) -> bool:
+        return False
+
     def send(self, command: Command) -> None:
         with self._sending:
             # After the end nobody would answer, and the last event stays the last.

@@ -7,13 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.live import edited
 from tui_trainer.runs.commands import Command
 from tui_trainer.runs.events import (
-    FINAL_STATES,
+    ENDED_STATES,
     CheckpointSaved,
     Edited,
     Event,
@@ -27,6 +25,9 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.runs.history import History
 from tui_trainer.sessions.usage import Usage
+
+if TYPE_CHECKING:
+    from tui_trainer.config.experiment import Experiment
 
 
 class Session(Protocol):
@@ -74,6 +75,11 @@ class Session(Protocol):
     @property
     def ended(self) -> bool:
         """Whether the last event has been emitted."""
+        ...
+
+    @property
+    def is_elsewhere(self) -> bool:
+        """Whether another process holds the run: it may go on after its end, and without us."""
         ...
 
 
@@ -152,7 +158,7 @@ class Latest:
 
     @property
     def ended(self) -> bool:
-        return self.state in FINAL_STATES
+        return self.state in ENDED_STATES
 
     @property
     def eta_s(self) -> float | None:
@@ -221,11 +227,15 @@ class Picture:
     def add(self, events: Iterable[Event]) -> None:
         """Bring events into the picture, in their order."""
         for event in events:
-            fold(self.latest, event)
+            self.tell(event)
             self.history.add(event)
-            if self.experiment is not None:
-                self.experiment = self._after(event, self.experiment)
-                self.latest.max_seconds = self.experiment.training.max_seconds
+
+    def tell(self, event: Event) -> None:
+        """Bring an event into all but the curves, which come from elsewhere."""
+        fold(self.latest, event)
+        if self.experiment is not None:
+            self.experiment = self._after(event, self.experiment)
+            self.latest.max_seconds = self.experiment.training.max_seconds
 
     def _after(self, event: Event, experiment: Experiment) -> Experiment:
         """The configuration in force after an event."""
@@ -235,6 +245,9 @@ class Picture:
                 while self._before and self._before[-1][0] > event.step:
                     _, experiment = self._before.pop()
             case Edited():
+                # A list of runs needs no schema, and reads this module for its numbers.
+                from tui_trainer.config.live import edited
+
                 self._before.append((event.step, experiment))
                 return edited(experiment, event.key, event.new)
         return experiment

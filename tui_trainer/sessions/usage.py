@@ -40,6 +40,31 @@ class Usage:
     gpu: GpuUsage | None = None
 
 
+def usage_of(plain: object) -> Usage | None:
+    """The measurement that somebody wrote down by `asdict`; None when it is none."""
+    if not isinstance(plain, dict):
+        return None
+    gpu = plain.get("gpu")
+    try:
+        return Usage(
+            process_bytes=int(plain["process_bytes"]),
+            process_percent=float(plain["process_percent"]),
+            machine_percent=float(plain["machine_percent"]),
+            free_bytes=int(plain["free_bytes"]),
+            gpu=GpuUsage(
+                name=clean(str(gpu["name"]), 60),
+                load_percent=None if gpu["load_percent"] is None else int(gpu["load_percent"]),
+                used_bytes=int(gpu["used_bytes"]),
+                total_bytes=int(gpu["total_bytes"]),
+                own_bytes=None if gpu["own_bytes"] is None else int(gpu["own_bytes"]),
+            )
+            if isinstance(gpu, dict)
+            else None,
+        )
+    except (KeyError, TypeError, ValueError, OverflowError):
+        return None
+
+
 class UsageMeter:
     """Measures; loads are those since the last reading, so the first ones are 0.
 

@@ -1,4 +1,4 @@
-"""The watcher thread: mailbox, events.jsonl and the heartbeat, four times a second.
+"""The watcher thread: mailbox, events.jsonl, the heartbeat and history.bin, four looks a second.
 
 Layer: sessions. It keeps the files that others read, so that the trainer never waits for them; a
 file that cannot be written is tried again at the next look.
@@ -10,6 +10,8 @@ import contextlib
 import os
 import socket
 import threading
+from dataclasses import asdict
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -17,11 +19,13 @@ import psutil
 from tui_trainer.config.amounts import size_text
 from tui_trainer.config.errors import TrainerError
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.events import Notice, RunEnded, StateChanged, StepsTaken, to_dict
+from tui_trainer.runs.events import Event, Notice, RunEnded, StateChanged, StepsTaken, to_dict
 from tui_trainer.runs.journal import Journal
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import Mailbox
+from tui_trainer.runs.origin import HERE, origin_of
 from tui_trainer.runs.status import Status, write_status
+from tui_trainer.sessions.keeping import CurveKeeper
 from tui_trainer.sessions.session import Latest, fold
 from tui_trainer.sessions.usage import UsageMeter
 
@@ -51,6 +55,8 @@ class Watcher:
         self._meter = meter
         self._mailbox = Mailbox(run.control)
         self._journal = Journal(run.events)
+        self._keeper = CurveKeeper(run)
+        self._origin = origin_of("app")
         self._cursor = 0
         self._unwritten: list[dict[str, Any]] = []
         self._heartbeat = 0
@@ -68,6 +74,7 @@ class Watcher:
         self._thread.join()
         self._look(last=True)
         self._journal.close()
+        self._keeper.write()
 
     def _work(self) -> None:
         looks = 0
@@ -79,6 +86,7 @@ class Watcher:
             if looks % STATUS_EVERY == 1:
                 with contextlib.suppress(OSError, psutil.Error):
                     self._session.usage = self._meter.read()
+            self._keeper.look()
 
     def _look(self, *, last: bool = False) -> bool:
         """Take the mail, write the events; True when the state of the run changed."""
@@ -93,7 +101,7 @@ class Watcher:
             fold(self._latest, event)
             if isinstance(event, StateChanged) and event.freed_bytes:
                 self._tell_what_stays(event.step)
-        self._unwritten += [to_dict(e) for e in events if not isinstance(e, StepsTaken)]
+        self._unwritten += [self._line(e) for e in events if not isinstance(e, StepsTaken)]
         try:
             self._lock.renew()
             if not self._run.events.exists():
@@ -109,6 +117,14 @@ class Watcher:
             self._write_status()
         return any(isinstance(event, StateChanged | RunEnded) for event in events)
 
+    def _line(self, event: Event) -> dict[str, Any]:
+        """An event for readers who are elsewhere, and later."""
+        line = to_dict(event)
+        if line.get("origin") == HERE:
+            line["origin"] = self._origin
+        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
+        return {**line, "time": now}
+
     def _tell_what_stays(self, step: int) -> None:
         """Say what of the GPU's memory a run still has after giving back what it could."""
         with contextlib.suppress(OSError, psutil.Error):
@@ -121,6 +137,7 @@ class Watcher:
     def _write_status(self) -> None:
         latest = self._latest
         self._heartbeat += 1
+        usage = self._session.usage
         status = Status(
             name=latest.run,
             state=latest.state,
@@ -139,6 +156,10 @@ class Watcher:
             test=latest.test,
             saved_step=latest.saved_step,
             message=latest.reason or latest.save_failure,
+            loss=latest.loss,
+            samples_per_s=latest.samples_per_s,
+            waiting_share=latest.waiting_share,
+            usage=asdict(usage) if usage is not None else None,
         )
         try:
             write_status(self._run.status, status)

@@ -18,7 +18,8 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import DEFAULT_EXPERIMENT, PresetLibrary
-from tui_trainer.runs.directory import open_run
+from tui_trainer.runs.directory import RunDirectory, open_run
+from tui_trainer.sessions.attached import AttachedSession
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.ui.running import Live
@@ -70,6 +71,13 @@ class OldRun:
     drop_edits: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class WatchedRun:
+    """`attach RUN`: another process holds it, or nobody does any more."""
+
+    path: Path
+
+
 class Launcher:
     """Starts runs in this process, one after the other."""
 
@@ -79,7 +87,7 @@ class Launcher:
         terminal: Terminal,
         live: Live,
         loader: Loader,
-        launched: list[LocalSession],
+        launched: list[LocalSession | AttachedSession],
     ) -> None:
         self._launched = launched
         self._asked = asked
@@ -94,6 +102,13 @@ class Launcher:
             # It has told its end, and closes its files; until then signals are for it.
             before.join()
         self._live.session = session
+        self._launched.append(session)
+        session.start()
+        return session
+
+    def attach(self, path: Path) -> Session:
+        """Watch and steer a run that another process holds."""
+        session = AttachedSession(RunDirectory(path))
         self._launched.append(session)
         session.start()
         return session
@@ -137,11 +152,11 @@ class Bench:
 
 def assemble(
     asked: Asked,
-    begin: Composing | NewRun | OldRun,
+    begin: Composing | NewRun | OldRun | WatchedRun,
     terminal: Terminal,
     live: Live,
     loader: Loader,
-    launched: list[LocalSession],
+    launched: list[LocalSession | AttachedSession],
 ) -> Opening:
     """Everything that the app needs; runs are added to `launched`."""
     launcher = Launcher(asked, terminal, live, loader, launched)
@@ -163,3 +178,6 @@ def assemble(
         case OldRun():
             draft = Draft(asked.library, DEFAULT_EXPERIMENT)
             return Opening(services, draft, partial(launcher.begin, begin), is_old=True)
+        case WatchedRun(path):
+            draft = Draft(asked.library, DEFAULT_EXPERIMENT)
+            return Opening(services, draft, partial(launcher.attach, path), is_old=True)

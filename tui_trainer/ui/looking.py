@@ -20,7 +20,7 @@ _ANSWERS = (CommandApplied, StateChanged, RunEnded)
 
 
 class Looking:
-    """Looks until the run has ended.
+    """Looks until the run has ended, and at one that another process holds beyond that.
 
     `show` gets the new events of each look, or None where nothing at all is new; `awaits_answer`
     says whether somebody still waits.
@@ -68,7 +68,7 @@ class Looking:
     def _tick(self) -> None:
         self._pace.begin()
         self.look()
-        if self._session.latest.ending is None:
+        if self._session.latest.ending is None or self._session.is_elsewhere:
             self._pump.set_timer(self._pace.settle_s, self._rest)
 
     def _rest(self) -> None:

@@ -15,14 +15,17 @@ from tui_trainer.ui.running import Live, run_app
 from tui_trainer.ui.terminal import Terminal
 
 if TYPE_CHECKING:
+    from tui_trainer.sessions.attached import AttachedSession
     from tui_trainer.sessions.local import LocalSession
     from tui_trainer.ui.app import TrainerApp
-    from tui_trainer.ui.assembly import Asked, Composing, NewRun, OldRun
+    from tui_trainer.ui.assembly import Asked, Composing, NewRun, OldRun, WatchedRun
     from tui_trainer.ui.services import Opening
 
 
 def open_app(
-    ask: Callable[[], tuple[Asked, Composing | NewRun | OldRun]], *, debug: bool = False
+    ask: Callable[[], tuple[Asked, Composing | NewRun | OldRun | WatchedRun]],
+    *,
+    debug: bool = False,
 ) -> int:
     """Open the app and stay until it is left; returns the exit status.
 
@@ -32,7 +35,7 @@ def open_app(
         TrainerError: what `ask` raised; the app has been closed by then.
     """
     loader = Loader(extras=(_preload_run_screen,))
-    launched: list[LocalSession] = []
+    launched: list[LocalSession | AttachedSession] = []
     apps: list[TrainerApp] = []
 
     def make_app(terminal: Terminal, live: Live) -> TrainerApp:
@@ -65,13 +68,18 @@ def _preload_run_screen() -> None:
     preload()
 
 
-def _tell_what_is_left(session: LocalSession) -> None:
-    """On the shell's screen: how a run ended and where it is."""
-    from tui_trainer.headless.printer import Stream, describe
+def _tell_what_is_left(session: LocalSession | AttachedSession) -> None:
+    """On the shell's screen: how a run ended and where it is, or that it goes on."""
+    from tui_trainer.headless.printer import Stream, describe, left_line
+    from tui_trainer.sessions.attached import AttachedSession
 
+    if isinstance(session, AttachedSession):
+        session.close()
     session.refresh()
     latest, out = session.latest, Stream(sys.stdout)
     if latest.ending is None:
+        if session.is_elsewhere:
+            out.line(left_line(latest))
         return
     if not latest.run:
         Stream(sys.stderr).line(f"tui-trainer: {clean(latest.reason, 2000, multiline=True)}")

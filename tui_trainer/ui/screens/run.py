@@ -64,7 +64,7 @@ class RunScreen(Screen[None]):
     ALLOW_IN_MAXIMIZED_VIEW = "Heading, KeyLine"
 
     class Leave(Message):
-        """The run was stopped in order to leave, and has ended."""
+        """The run was stopped in order to leave, and has ended; or it is left alone."""
 
     class NeverStarted(Message):
         """The run failed before its first step: there is nothing to see here."""
@@ -117,6 +117,8 @@ class RunScreen(Screen[None]):
         ending = self._session.latest.ending
         if ending is not None and not self._over:
             self._end(ending)
+        elif ending is None and self._over:
+            self._live_again()
 
     def _awaits_answer(self) -> bool:
         return self._steering.awaits_answer or bool(self._asking.dialogs)
@@ -149,6 +151,12 @@ class RunScreen(Screen[None]):
             self.post_message(self.NeverStarted(ending.reason))
         self.query_one(Ending).tell(ending, latest, self._safety, self._session.experiment)
         self._show_result(True)
+        self.refresh_bindings()
+
+    def _live_again(self) -> None:
+        """Somebody went on with a run that had ended, or it was not dead after all."""
+        self._over = False
+        self._show_result(False)
         self.refresh_bindings()
 
     def _show_result(self, result: bool) -> None:
@@ -184,6 +192,8 @@ class RunScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """After the end, what steers a live run is in the footer no more."""
+        if action == "detach":
+            return self._session.is_elsewhere and not self._over
         return not (self._over and action in _OF_A_LIVE_RUN)
 
     def on_key(self, event: events.Key) -> None:
@@ -214,6 +224,10 @@ class RunScreen(Screen[None]):
     def action_edit(self) -> None:
         self._asking.edit()
         self._looking.hurry()
+
+    def action_detach(self) -> None:
+        """Leave a run that another process holds."""
+        self.post_message(self.Leave())
 
     def action_stop(self) -> None:
         self.ask_to_stop(then_leave=False)

@@ -17,7 +17,7 @@ from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.text import clean
 from tui_trainer.headless.printer import duration
 from tui_trainer.runs.events import (
-    FINAL_STATES,
+    ENDED_STATES,
     CommandApplied,
     Event,
     RunEnded,
@@ -44,6 +44,8 @@ _SIGNS = {
     "finished": "✓",
     "stopped": "■",
     "failed": "✗",
+    "crashed": "✗",
+    "suspended": "‖",
 }
 _PLAIN_SIGNS = {
     "starting": "o",
@@ -54,7 +56,11 @@ _PLAIN_SIGNS = {
     "finished": "+",
     "stopped": "#",
     "failed": "x",
+    "crashed": "x",
+    "suspended": "=",
 }
+_UNHEARD = ("suspended", "lost?", "unreachable", "deleted")
+"""States in which nobody hears what is asked for."""
 _FULFILLED = {"pausing": "paused", "resuming": "running"}
 
 
@@ -81,7 +87,7 @@ class Standing:
                 self._validating = False
             case StateChanged():
                 self._validating = False
-                if event.state == _FULFILLED.get(self.wish) or event.state in FINAL_STATES:
+                if event.state == _FULFILLED.get(self.wish) or event.state in ENDED_STATES:
                     self.wish = ""
             case CommandApplied() if event.refused and event.command in ("pause", "resume", "stop"):
                 self.wish = ""
@@ -128,7 +134,7 @@ class Standing:
             # The whole reason is in the log.
             saved = clean(latest.reason.partition(";")[0], 40)
             return f"paused{', ' * bool(saved)}{saved}; {pause_key} goes on"
-        if self.wish and state not in FINAL_STATES and state != "stopping":
+        if self.wish and state not in (*ENDED_STATES, *_UNHEARD, "stopping"):
             return self.wish
         return "validating" if state == "running" and self._validating else state
 

@@ -1,0 +1,102 @@
+"""The table of the runs: what is in it, which of them, in which order."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+from tests.runs.test_index import make_run
+from tui_trainer.config.errors import BadInput
+from tui_trainer.headless.listing import print_runs
+from tui_trainer.runs.lock import RunLock
+
+
+@pytest.fixture
+def runs_dir(tmp_path: Path) -> Path:
+    now = datetime.now(timezone.utc)
+    for number, (name, state, loss) in enumerate(
+        [("cnn", "finished", 0.5), ("mlp", "stopped", 0.25), ("gru", "running", 0.75)]
+    ):
+        make_run(
+            tmp_path,
+            name,
+            number,
+            state=state,
+            step=100 * (number + 1),
+            total_steps=400,
+            epoch=number,
+            best={"loss": loss, "accuracy": 1 - loss},
+            device="cuda:0",
+            pid=40 + number,
+            updated_at=(now - timedelta(hours=number)).isoformat(),
+        )
+    make_run(tmp_path, "torn", 9).status.write_text("{")
+    return tmp_path
+
+
+def names(text: str) -> list[str]:
+    return [line.split()[0] for line in text.splitlines()[1:]]
+
+
+def test_a_row_has_state_progress_best_age_device_and_pid(
+    runs_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lock = RunLock.acquire(runs_dir / "gru" / "lock")
+    print_runs(runs_dir)
+    lock.release()
+    header, live, *others = capsys.readouterr().out.splitlines()
+    assert header.split()[:3] == ["name", "state", "progress"]
+    assert live.split() == [
+        *("gru", "running", "75", "%", "2", "300", "0.75", "25.0", "%", "2h", "cuda:0", "42")
+    ]
+    assert [line.split()[0] for line in others] == ["cnn", "mlp", "torn"]
+    assert others[0].split()[-1] == "-", "a dead process has no number"
+
+
+@pytest.mark.parametrize(
+    ("order", "expected"),
+    [
+        ("best", ["mlp", "cnn", "gru", "torn"]),
+        ("step", ["gru", "mlp", "cnn", "torn"]),
+        ("name", ["cnn", "gru", "mlp", "torn"]),
+        ("progress", ["gru", "mlp", "cnn", "torn"]),
+    ],
+)
+def test_the_order_can_be_chosen(
+    runs_dir: Path, capsys: pytest.CaptureFixture[str], order: str, expected: list[str]
+) -> None:
+    print_runs(runs_dir, order=order)
+    assert names(capsys.readouterr().out) == expected
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        ("crashed", ["gru"]),
+        ("stopped, finished", ["cnn", "mlp"]),
+        ("ended", ["cnn", "mlp", "gru", "torn"]),
+        ("unreadable", ["torn"]),
+    ],
+)
+def test_some_states_can_be_chosen(
+    runs_dir: Path, capsys: pytest.CaptureFixture[str], states: str, expected: list[str]
+) -> None:
+    print_runs(runs_dir, states=states)
+    assert names(capsys.readouterr().out) == expected
+    print_runs(runs_dir, states=states, as_json=True)
+    assert [run["name"] for run in json.loads(capsys.readouterr().out)] == expected
+
+
+def test_no_run_is_said_to_be_none(runs_dir: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    print_runs(runs_dir, states="live")
+    assert capsys.readouterr().out == f"no runs that are live in {runs_dir}\n"
+
+
+def test_what_is_no_state_and_no_order_is_refused(runs_dir: Path) -> None:
+    with pytest.raises(BadInput, match="did you mean 'finished'"):
+        print_runs(runs_dir, states="finishd")
+    with pytest.raises(BadInput, match="no order 'size'"):
+        print_runs(runs_dir, order="size")

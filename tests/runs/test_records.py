@@ -1,0 +1,84 @@
+"""Events come back from their lines as they were, and nothing else passes for one."""
+
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.ui.runs import an_ending, some_events
+from tui_trainer.runs.events import (
+    CommandApplied,
+    Event,
+    NonFinite,
+    RunEnded,
+    SaveFailed,
+    ValidationEnded,
+    to_dict,
+)
+from tui_trainer.runs.journal import encode
+from tui_trainer.runs.records import event_of
+
+OTHERS: list[Event] = [
+    an_ending(),
+    RunEnded(3, "failed", "the disk is full", 1, "", 0.5, 3),
+    SaveFailed(3, "the disk is full"),
+    NonFinite(3, 1, "loss is nan", (1, 2)),
+    CommandApplied(3, "ab", "set", "ctl (a@b/1)", "no such key"),
+]
+
+
+def line_of(event: Event) -> dict[str, object]:
+    found: dict[str, object] = json.loads(encode([to_dict(event)]))
+    return found
+
+
+def test_every_event_of_a_run_comes_back() -> None:
+    for event in [*some_events(), *OTHERS]:
+        assert event_of({**line_of(event), "time": "now", "of a newer version": 1}) == event
+
+
+def test_what_was_not_finite_is_not_a_number_again() -> None:
+    found = event_of(line_of(ValidationEnded(3, 1, 0.5, {"loss": math.inf}, 0.1, False, 0)))
+    assert isinstance(found, ValidationEnded)
+    assert math.isnan(found.metrics["loss"])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"event": "unheard_of"},
+        {"event": ["run_ended"]},
+        {"step": "3"},
+        {"step": True},
+        {"state": "asleep"},
+        {"best": {"metric": "loss"}},
+        {"best": 3},
+        {"test": {"loss": "0.5"}},
+        {"confusion": [[1, "2"]]},
+        {"classes": "ab"},
+        {"exit_code": 1.5},
+    ],
+    ids=str,
+)
+def test_a_line_that_does_not_fit_is_no_event(change: dict[str, object]) -> None:
+    assert event_of({**line_of(an_ending()), **change}) is None
+    assert event_of({"event": "run_ended", "step": 3}) is None
+
+
+@given(
+    st.dictionaries(
+        st.sampled_from(["step", "best", "metrics", "classes", "epoch", "state", "reason"]),
+        st.recursive(
+            st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=3),
+            lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner),
+            max_leaves=5,
+        ),
+    )
+)
+def test_no_line_is_an_error(changes: dict[str, object]) -> None:
+    for event in OTHERS:
+        event_of({**line_of(event), **changes})

@@ -1,0 +1,298 @@
+"""What a reader makes of a run's directory, with a clock that the test moves."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+
+import pytest
+
+from tests.runs.test_history_file import append, metrics_line
+from tests.ui.runs import USAGE, an_ending, some_events
+from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.config.writing import to_yaml
+from tui_trainer.runs.commands import Pause, Save
+from tui_trainer.runs.directory import RunDirectory, make_skeleton
+from tui_trainer.runs.events import (
+    CommandApplied,
+    Edited,
+    Event,
+    Notice,
+    RunEnded,
+    RunStarted,
+    StateChanged,
+    StepsTaken,
+    to_dict,
+)
+from tui_trainer.runs.lock import RunLock
+from tui_trainer.runs.mailbox import Mailbox
+from tui_trainer.runs.status import Status, write_status
+from tui_trainer.sessions.attached import AttachedSession
+from tui_trainer.sessions.reading import RunReader
+
+HERE = socket.gethostname()
+NAME = "digits-cnn-1122-2315"
+
+
+class Clock:
+    """Stands still until it is moved."""
+
+    def __init__(self) -> None:
+        self.now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+class Watched:
+    """A run as its files tell it, and a session that is looked with by hand."""
+
+    def __init__(self, folder: Path, host: str = HERE) -> None:
+        self.run = RunDirectory(folder / NAME)
+        make_skeleton(self.run)
+        experiment = PresetLibrary([builtin_dir()]).experiment("digits-cnn")
+        self.run.config.write_text(to_yaml(experiment.to_dict()))
+        self.status = Status(NAME, "running", 300, 14, 4711, host, 1, 1, "cuda:0", 460, 3.0)
+        self.lock = RunLock.acquire(self.run.lock)
+        self.tell(*some_events(300))
+        append(self.run.metrics, *(metrics_line(step) for step in range(1, 301)))
+        self.clock = Clock()
+        self.session = AttachedSession(self.run, self.clock)
+        self.cursor = 0
+
+    def tell(self, *events: Event) -> None:
+        """What a watcher would write; of the steps there are the lines."""
+        append(self.run.events, *(to_dict(e) for e in events if not isinstance(e, StepsTaken)))
+
+    def beat(self, **changes: object) -> None:
+        self.status = replace(self.status, heartbeat=self.status.heartbeat + 1, **changes)  # type: ignore[arg-type]
+        write_status(self.run.status, self.status)
+
+    def look(self, after_s: float = 0.25) -> list[Event]:
+        """Look once, as the thread would, and bring it into the picture."""
+        self.clock.now_s += after_s
+        self.session._post()
+        self.session._look()
+        self.session.refresh()
+        events, self.cursor = self.session.events(self.cursor)
+        return events
+
+    @property
+    def state(self) -> str:
+        return self.session.latest.state
+
+
+@pytest.fixture
+def watched(tmp_path: Path) -> Watched:
+    made = Watched(tmp_path)
+    made.beat(usage=asdict(USAGE), waiting_share=0.1)
+    return made
+
+
+def of_kind(events: Sequence[Event], *kinds: type[Event]) -> list[Event]:
+    return [event for event in events if isinstance(event, kinds)]
+
+
+def test_the_first_look_has_the_whole_picture(watched: Watched) -> None:
+    told = watched.look()
+    latest = watched.session.latest
+    assert isinstance(told[1], RunStarted)
+    assert (latest.run, latest.state, latest.step, latest.epoch) == (NAME, "running", 300, 14)
+    assert (latest.parameters, latest.steps_per_epoch, latest.total_steps) == (48906, 23, 460)
+    assert (latest.loss, latest.grad_norm, latest.waiting_share) == (1 / 300, 0.5, 0.1)
+    assert (latest.best_step, latest.saved_step) == (299, 299)
+    assert watched.session.usage == USAGE
+    assert watched.session.history.newest == 300
+    assert [mark.kind for mark in watched.session.history.marks(x="step", window="all")].count(
+        "pause"
+    ) == 1
+    assert latest.speed.step_s == pytest.approx(0.01)
+    assert watched.session.experiment is not None
+
+
+def test_what_is_new_is_told_and_drawn_once(watched: Watched) -> None:
+    watched.look()
+    assert watched.look() == []
+    append(watched.run.metrics, *(metrics_line(step) for step in range(301, 311)))
+    edit = Edited(305, "optimizer.lr", 3e-3, 1e-4, "ctl (a@b/1)", 500)
+    watched.tell(edit)
+    told = watched.look()
+    assert of_kind(told, Edited) == [edit]
+    assert sum(len(event.losses) for event in told if isinstance(event, StepsTaken)) == 10
+    assert watched.session.history.newest == watched.session.latest.step == 310
+    assert watched.session.latest.total_steps == 500
+    assert watched.session.experiment is not None
+    assert watched.session.experiment.get("optimizer.lr") == 1e-4
+
+
+def test_a_start_from_an_earlier_step_reloads_the_picture(watched: Watched) -> None:
+    watched.look()
+    watched.tell(RunEnded(300, "stopped", "asked", 14, "", 6.0, 0))
+    watched.beat(state="stopped")
+    watched.look()
+    assert (watched.state, watched.session.ended) == ("stopped", True)
+    lines = watched.run.metrics.read_bytes().splitlines(keepends=True)[:200]
+    watched.run.metrics.write_bytes(b"".join(lines))
+    watched.beat(state="starting", step=200, generation=2)
+    watched.look()
+    start = RunStarted(200, 9, NAME, "cpu", 48906, 1221, 23, 460, 2)
+    watched.tell(start, StateChanged(200, "running"))
+    append(watched.run.metrics, metrics_line(201))
+    told = watched.look()
+    assert of_kind(told, RunStarted) == [start]
+    latest = watched.session.latest
+    assert (latest.state, latest.step, latest.generation) == ("running", 201, 2)
+    assert (latest.ending, watched.session.ended) == (None, False)
+    assert watched.session.history.newest == 201
+    assert all(m.step <= 200 for m in watched.session.history.marks(x="step", window="all"))
+
+
+def test_the_end_of_an_earlier_life_is_not_that_of_the_one_that_starts(watched: Watched) -> None:
+    watched.tell(RunEnded(300, "stopped", "asked", 14, "", 6.0, 0))
+    watched.beat(state="starting", generation=2)
+    watched.look()
+    assert (watched.state, watched.session.ended) == ("starting", False)
+
+
+def test_a_run_that_has_ended_opens_with_its_results(watched: Watched) -> None:
+    watched.tell(an_ending())
+    watched.beat(state="finished")
+    watched.lock.release()
+    watched.look()
+    assert watched.session.ended
+    assert watched.session.latest.ending == an_ending()
+
+
+def test_an_end_that_no_event_tells_is_told_by_the_status(watched: Watched) -> None:
+    watched.run.events.unlink()
+    watched.beat(state="failed", message="the disk is full")
+    told = watched.look()
+    assert watched.session.ended
+    assert [(e.state, e.reason) for e in told if isinstance(e, RunEnded)] == [
+        ("failed", "the disk is full")
+    ]
+
+
+def test_a_process_that_is_gone_is_a_crash_until_another_goes_on(watched: Watched) -> None:
+    watched.look()
+    watched.lock.release()
+    assert watched.look(1.0) == [], "it may just be slow"
+    told = watched.look(3.0)
+    assert watched.state == "crashed"
+    assert watched.session.ended
+    reason = watched.session.latest.reason
+    assert "process 4711" in reason
+    assert f"tui-trainer resume {NAME}" in reason
+    assert len(of_kind(told, RunEnded)) == 1
+    assert watched.look(3.0) == []
+    lock = RunLock.acquire(watched.run.lock)
+    watched.beat(state="running", generation=2)
+    watched.look()
+    assert (watched.state, watched.session.ended) == ("running", False)
+    lock.release()
+
+
+def test_of_another_host_the_heartbeat_alone_tells_by_our_own_clock(tmp_path: Path) -> None:
+    watched = Watched(tmp_path, host="elsewhere")
+    watched.lock.release()
+    watched.beat()
+    states = []
+    for after_s in (0.0, 20.0, 15.0, 200.0, 80.0):
+        watched.look(after_s)
+        states.append(watched.state)
+    assert states == ["running", "running", "lost?", "lost?", "crashed"]
+    assert watched.session.ended
+    watched.beat()
+    watched.look()
+    assert (watched.state, watched.session.ended) == ("running", False)
+
+
+def test_a_directory_that_is_gone_is_told_once_and_may_come_back(
+    watched: Watched, tmp_path: Path
+) -> None:
+    watched.look()
+    watched.run.path.rename(tmp_path / "aside")
+    told = [*watched.look(), *watched.look()]
+    assert [event.text for event in told if isinstance(event, Notice)] == [
+        f"the directory of the run was deleted: {watched.run.path}"
+    ]
+    assert (watched.state, watched.session.ended) == ("deleted", True)
+    assert watched.session.history.newest == 300
+    (tmp_path / "aside").rename(watched.run.path)
+    watched.beat()
+    watched.look()
+    assert (watched.state, watched.session.ended) == ("running", False)
+
+
+def test_a_file_system_that_is_gone_is_waited_for(tmp_path: Path) -> None:
+    (tmp_path / "mount").mkdir()
+    watched = Watched(tmp_path / "mount")
+    watched.beat()
+    watched.look()
+    shutil.rmtree(tmp_path / "mount")
+    watched.look()
+    assert (watched.state, watched.session.ended) == ("unreachable", False)
+
+
+def test_a_directory_with_nothing_to_be_read_is_no_error(tmp_path: Path) -> None:
+    run = RunDirectory(tmp_path / "empty")
+    make_skeleton(run)
+    for path in (run.status, run.events, run.metrics, run.history, run.edits, run.config):
+        path.write_bytes(b'\0{"step": "x", \xff\n')
+    look = RunReader(run).look()
+    assert look.opened is not None
+    assert look.opened.picture.latest.state == "starting"
+    assert look.opened.picture.experiment is None
+
+
+def test_a_command_goes_by_the_mailbox_and_comes_back_as_ours(watched: Watched) -> None:
+    watched.look()
+    command = Pause(offload=True)
+    watched.session.send(command)
+    watched.look()
+    taken = Mailbox(watched.run.control).take()
+    assert [sent.id for sent in taken.commands] == [command.id]
+    origin = taken.commands[0].origin
+    assert origin.startswith("attached (")
+    watched.tell(CommandApplied(300, command.id, "pause", origin))
+    assert [e.origin for e in watched.look() if isinstance(e, CommandApplied)] == ["you"]
+
+
+def test_a_command_that_nobody_takes_is_told_of(watched: Watched) -> None:
+    watched.look()
+    watched.session.send(Save())
+    assert watched.look() == []
+    watched.beat()
+    told = watched.look(6.0)
+    assert [event.text for event in told if isinstance(event, Notice)] == [
+        "save: not answered yet; the run is running"
+    ]
+    assert watched.look() == []
+
+
+def test_a_command_is_refused_by_the_end_and_by_a_box_that_takes_none(watched: Watched) -> None:
+    watched.look()
+    sent = [Save(), Save(), Save()]
+    watched.session.send(sent[0])
+    watched.look()
+    shutil.rmtree(watched.run.control)
+    watched.session.send(sent[1])
+    refused = watched.look()
+    watched.tell(an_ending())
+    watched.beat(state="finished")
+    refused += watched.look()
+    watched.session.send(sent[2])
+    refused += watched.look()
+    answers = {e.id: e.refused for e in refused if isinstance(e, CommandApplied)}
+    assert answers[sent[0].id] == answers[sent[2].id] == "the run has ended"
+    assert "cannot be written" in answers[sent[1].id]
+
+
+def test_an_edit_that_does_not_fit_ends_nothing(watched: Watched) -> None:
+    watched.look()
+    watched.tell(Edited(300, "model.nothing", 1, 2, "somebody"), StateChanged(300, "pausing"))
+    watched.look()
+    assert watched.state == "pausing"

@@ -1,0 +1,67 @@
+"""`tui-trainer attach --no-ui`: a run that another process holds, line by line until its end.
+
+Layer: headless. Leaving leaves the run alone.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Sequence
+
+from tui_trainer.config.errors import ExitCode
+from tui_trainer.headless.printer import JsonPrinter, Printer, Stream, left_line
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.events import Event, RunStarted
+from tui_trainer.sessions.attached import AttachedSession
+
+LOOK_S = 0.2
+SHOWN_BEFORE = 10
+"""Events that are shown of the time before."""
+
+
+def follow(run: RunDirectory, printer: Printer) -> int:
+    """Print what a run says until it has ended, or until an interrupt."""
+    session = AttachedSession(run)
+    before = signal.signal(signal.SIGTERM, _leave)
+    session.start()
+    try:
+        _print(session, printer)
+    except KeyboardInterrupt:
+        # Leaving is what was wanted: the run is another process's.
+        session.refresh()
+        if not isinstance(printer, JsonPrinter):
+            Stream(sys.stdout).line(left_line(session.latest))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+        printer.close()
+        session.close()
+    return ExitCode.OK
+
+
+def _leave(number: int, frame: object) -> None:
+    raise KeyboardInterrupt
+
+
+def _print(session: AttachedSession, printer: Printer) -> None:
+    cursor = 0
+    first = True
+    while True:
+        over = session.ended
+        fresh = session.refresh()
+        events, cursor = session.events(cursor)
+        for event in _newest(events) if first else events:
+            printer.show(event)
+        first = first and not fresh
+        if over:
+            return
+        session.wait(LOOK_S)
+
+
+def _newest(events: Sequence[Event]) -> Sequence[Event]:
+    """How the run began, and what has happened of late."""
+    starts = [index for index, event in enumerate(events) if isinstance(event, RunStarted)]
+    if not starts:
+        return events[-SHOWN_BEFORE:]
+    begin = starts[-1]
+    return [events[begin], *events[begin + 1 :][-SHOWN_BEFORE:]]

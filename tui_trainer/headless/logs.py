@@ -1,0 +1,120 @@
+"""`tui-trainer logs`: what happened in a run and what it printed, as lines.
+
+Layer: headless. Events have their time; what was printed has none, and comes after the events that
+are there, or, when it is followed, as it appears.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from tui_trainer.config.errors import ExitCode
+from tui_trainer.config.text import clean
+from tui_trainer.headless.printer import Stream, describe
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.events import ENDED_STATES, CommandApplied
+from tui_trainer.runs.following import records_from, whole_lines
+from tui_trainer.runs.records import event_of
+from tui_trainer.runs.status import CRASHED_AFTER_S, conclude, read_status
+
+LOOK_S = 0.25
+ASK_S = 1.0
+
+
+class Tail:
+    """The lines of a run since the last look."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._run = run
+        self._events_bytes = 0
+        self._output_bytes = 0
+
+    def lines(self) -> list[str]:
+        """What is new: events, then what was printed."""
+        records, self._events_bytes = records_from(self._run.events, self._events_bytes)
+        printed, self._output_bytes = whole_lines(self._run.output, self._output_bytes)
+        found = [line for record in records for line in _event_lines(record)]
+        texts = (clean(line.decode("utf-8", "replace"), 10_000) for line in printed)
+        return found + [f"{'output':<19}  {text}" for text in texts]
+
+
+def print_logs(
+    run: RunDirectory,
+    *,
+    follow: bool = False,
+    newest: int | None = None,
+    sleep: Callable[[float], object] = time.sleep,
+) -> int:
+    """Print the lines of a run; with `follow`, until the run has ended or an interrupt."""
+    out = Stream(sys.stdout)
+    tail = Tail(run)
+    _print(out, _last(tail.lines(), newest))
+    try:
+        ending = _Ending(run)
+        while follow and not out.closed and run.path.is_dir():
+            over = ending.has_come()
+            _print(out, tail.lines())
+            if over:
+                break
+            sleep(LOOK_S)
+    except KeyboardInterrupt:
+        pass
+    return ExitCode.OK
+
+
+class _Ending:
+    """Whether a run has ended, asked of the system not too often."""
+
+    def __init__(self, run: RunDirectory) -> None:
+        self._run = run
+        self._beat: tuple[int, int] | None = None
+        self._beat_at_s = time.monotonic()
+        self._asked_at_s = 0.0
+
+    def has_come(self) -> bool:
+        now_s = time.monotonic()
+        if now_s - self._asked_at_s < ASK_S:
+            return False
+        self._asked_at_s = now_s
+        status = read_status(self._run.status)
+        if status is None:
+            return now_s - self._beat_at_s > CRASHED_AFTER_S
+        beat = status.generation, status.heartbeat
+        if beat != self._beat:
+            self._beat, self._beat_at_s = beat, now_s
+        return conclude(self._run, status, now_s - self._beat_at_s) in ENDED_STATES
+
+
+def _event_lines(record: dict[str, Any]) -> list[str]:
+    """An event in lines, the first with its time; nothing for what has no words."""
+    event = event_of(record)
+    if event is None:
+        return []
+    lines = describe(event)
+    if isinstance(event, CommandApplied) and not event.refused:
+        lines = [f"{event.command}: applied at step {event.step:,}"]
+    time_text = _time(record.get("time"))
+    return [f"{time_text if n == 0 else '':<19}  {line}" for n, line in enumerate(lines)]
+
+
+def _time(text: object) -> str:
+    """The local time, to the second."""
+    try:
+        return f"{datetime.fromisoformat(str(text)).astimezone():%Y-%m-%d %H:%M:%S}"
+    except (ValueError, OverflowError):
+        return "-"
+
+
+def _last(lines: Sequence[str], newest: int | None) -> Sequence[str]:
+    if newest is None:
+        return lines
+    return lines[-newest:] if newest > 0 else []
+
+
+def _print(out: Stream, lines: Iterable[str]) -> None:
+    for line in lines:
+        out.line(clean(line, 10_100))

@@ -1,0 +1,208 @@
+"""`Follower`: what is new in events.jsonl and metrics.jsonl, from byte offsets on.
+
+Layer: runs. A look at files that have not grown is two calls to the system. Lines are whole ones: a
+torn end waits for its rest, and what is no record is passed over.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from tui_trainer.runs.directory import RunDirectory
+
+MOST_LINES = 50_000
+"""Lines of metrics.jsonl that are read of a stretch; of a longer one every n-th."""
+_CHUNK_BYTES = 4 * 2**20
+_AT_ONCE = 256
+"""Lines decoded by one call, which holds the interpreter's lock."""
+
+Record = dict[str, Any]
+
+
+@dataclass(slots=True)
+class Batch:
+    """What was new: events in their order, then lines of metrics; and how far the files are read.
+
+    A `run_started` among the events takes back what lies after its step; the lines that follow
+    it are in this batch.
+    """
+
+    events: list[Record] = field(default_factory=list)
+    lines: list[Record] = field(default_factory=list)
+    events_bytes: int = 0
+    metrics_bytes: int = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.events or self.lines)
+
+
+class Follower:
+    """Reads the files of a run on from where it stopped; used in one thread."""
+
+    def __init__(self, run: RunDirectory, *, events_bytes: int = 0, metrics_bytes: int = 0) -> None:
+        self._run = run
+        self.events_bytes = events_bytes
+        self.metrics_bytes = metrics_bytes
+        self._newest = 0
+
+    def read(self, most_lines: int = MOST_LINES) -> Batch:
+        """What is new; nothing of a file that cannot be read."""
+        size = _size(self._run.events)
+        events: list[Record] = []
+        if size < self.events_bytes:
+            self.events_bytes = 0  # another file, made because the one before was deleted
+        if size > self.events_bytes:
+            lines, self.events_bytes = whole_lines(self._run.events, self.events_bytes)
+            events = _with_step(lines)
+        for record in events:
+            if record.get("event") == "run_started":
+                # What an earlier life of the run wrote after this step was set aside.
+                found = offset_after(self._run.metrics, record["step"])
+                self.metrics_bytes = min(self.metrics_bytes, found)
+                self._newest = record["step"]
+        size = _size(self._run.metrics)
+        if size < self.metrics_bytes:
+            self.metrics_bytes = offset_after(self._run.metrics, self._newest)
+        lines = []
+        if size > self.metrics_bytes:
+            start = self.metrics_bytes
+            lines, self.metrics_bytes = whole_lines(self._run.metrics, start, most_lines)
+        metrics = _with_step(lines)
+        if metrics:
+            self._newest = metrics[-1]["step"]
+        return Batch(events, metrics, self.events_bytes, self.metrics_bytes)
+
+
+def whole_lines(path: Path, start: int, most: int | None = None) -> tuple[list[bytes], int]:
+    """The whole lines from an offset on, and the offset after them.
+
+    Of more than `most`, by the length of the first, every n-th, those of validations and the last.
+    """
+    kept: list[bytes] = []
+    last = b""
+    try:
+        with path.open("rb") as file:
+            offset = _line_begin(file, start)
+            every, number = _every(file, offset, most), 0
+            while data := file.read(_CHUNK_BYTES):
+                end = data.rfind(b"\n") + 1
+                if not end:
+                    # A line that is longer than the chunk, or one that is torn.
+                    data += file.readline()
+                    if not data.endswith(b"\n"):
+                        break
+                    end = len(data)
+                offset = file.seek(offset + end)
+                lines = data[: end - 1].split(b"\n")
+                last = lines[-1]
+                if every == 1:
+                    kept += lines
+                else:
+                    kept += [
+                        line
+                        for count, line in enumerate(lines, number)
+                        if count % every == 0 or b'"val/' in line
+                    ]
+                number += len(lines)
+    except OSError:
+        return kept, start
+    if last and kept[-1:] != [last]:
+        kept.append(last)
+    return kept, offset
+
+
+def records_from(path: Path, start: int) -> tuple[list[Record], int]:
+    """The records from an offset on, and the offset after them."""
+    lines, end = whole_lines(path, start)
+    return _with_step(lines), end
+
+
+def records_before(path: Path, end: int, most_bytes: int) -> list[Record]:
+    """The newest records before an offset, of at most so many bytes."""
+    start = max(end - most_bytes, 0)
+    try:
+        with path.open("rb") as file:
+            begin = _line_begin(file, start)
+            data = file.read(max(end - begin, 0))
+    except OSError:
+        return []
+    return _with_step(data[: data.rfind(b"\n") + 1].split(b"\n")[:-1])
+
+
+def _line_begin(file: BinaryIO, start: int) -> int:
+    """Go to an offset; inside a line, to the next one."""
+    offset = file.seek(max(start - 1, 0))
+    return offset + len(file.readline()) if start > 0 else 0
+
+
+def _every(file: BinaryIO, offset: int, most: int | None) -> int:
+    if most is None:
+        return 1
+    size = os.fstat(file.fileno()).st_size - offset
+    length = len(file.readline())
+    file.seek(offset)
+    return max(-(-size // (max(length, 1) * most)), 1)
+
+
+def _with_step(lines: Sequence[bytes]) -> list[Record]:
+    """The records that are of a step."""
+    found: list[Record] = []
+    for begin in range(0, len(lines), _AT_ONCE):
+        for record in _decoded(lines[begin : begin + _AT_ONCE]):
+            if isinstance(record, dict):
+                step = record.get("step")
+                if type(step) is int and 0 <= step < 2**62:
+                    found.append(record)
+    return found
+
+
+def _decoded(lines: Sequence[bytes]) -> list[Any]:
+    try:
+        found = json.loads(b"[%b]" % b",".join(lines))
+        if len(found) == len(lines):
+            return list(found)
+    except (ValueError, RecursionError):
+        pass
+    records = []
+    for line in lines:
+        try:
+            records.append(json.loads(line))
+        except (ValueError, RecursionError):
+            continue
+    return records
+
+
+def offset_after(path: Path, step: int) -> int:
+    """Where the lines of later steps begin; found by halving, since steps only grow."""
+    try:
+        with path.open("rb") as file:
+            low, high = 0, os.fstat(file.fileno()).st_size
+            while low < high:
+                middle = (low + high) // 2
+                begin = _line_begin(file, middle)
+                line = file.readline()
+                found = _with_step([line]) if line.endswith(b"\n") else []
+                if found and found[0]["step"] <= step:
+                    low = begin + len(line)
+                else:
+                    high = middle
+            return low
+    except OSError:
+        return 0
+
+
+def _size(path: Path) -> int:
+    """The size now: on a network file system only who opens a file gets it from the server."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    except OSError:
+        return 0
+    try:
+        return os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,86 @@
+"""Lines of events.jsonl back to the events that they were.
+
+Layer: runs. Anybody may have written the file: what does not fit is no event, and never an error.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import MISSING, fields
+from functools import cache
+from types import UnionType
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+from tui_trainer.runs import events
+from tui_trainer.runs.events import Event, name_of_kind
+
+_KINDS: dict[str, type[Event]] = {
+    name_of_kind(kind): kind
+    for kind in vars(events).values()
+    if isinstance(kind, type) and issubclass(kind, Event) and kind is not Event
+}
+_BEST = {"metric": str, "value": float, "step": int, "epoch": int, "metrics": dict[str, float]}
+
+
+def event_of(record: dict[str, Any]) -> Event | None:
+    """The event of a line; None when it is none that is known, or when a value does not fit.
+
+    Keys that are not known are passed over: a newer version may have written them.
+    """
+    word = str(record.get("event"))
+    if word not in _KINDS:
+        return None
+    values = {}
+    try:
+        for name, hint, needed in _shape(word):
+            if name in record:
+                values[name] = _fitted(record[name], hint)
+            elif needed:
+                return None
+        if isinstance(best := values.get("best"), dict):
+            values["best"] = best | {key: _fitted(best[key], _BEST[key]) for key in _BEST}
+    except (TypeError, KeyError, OverflowError):
+        return None
+    return _KINDS[word](**values)
+
+
+@cache
+def _shape(word: str) -> tuple[tuple[str, Any, bool], ...]:
+    """The fields with their types, and whether a line must have them."""
+    kind = _KINDS[word]
+    hints = get_type_hints(kind)
+    found = []
+    for field in fields(kind):
+        needed = field.default is MISSING and field.default_factory is MISSING
+        found.append((field.name, hints[field.name], needed))
+    return tuple(found)
+
+
+def _fitted(value: Any, hint: Any) -> Any:
+    """The value as the type wants it; TypeError when it is of another. null is NaN for a float."""
+    origin, inner = get_origin(hint), get_args(hint)
+    if hint is Any:
+        return value
+    if origin in (Union, UnionType):
+        return None if value is None else _first_fitting(value, inner)
+    if origin is Literal and isinstance(value, str) and value in inner:
+        return value
+    if origin is tuple and isinstance(value, list):
+        return tuple(_fitted(item, inner[0]) for item in value)
+    if origin is dict and isinstance(value, dict):
+        return {str(key): _fitted(item, inner[1]) for key, item in value.items()}
+    if hint is float and (value is None or type(value) in (int, float)):
+        return math.nan if value is None else float(value)
+    if hint in (int, str, bool) and type(value) is hint:
+        return value
+    raise TypeError(f"{value!r:.80} is no {hint}")
+
+
+def _first_fitting(value: Any, hints: tuple[Any, ...]) -> Any:
+    for hint in hints:
+        if hint is not type(None):
+            try:
+                return _fitted(value, hint)
+            except TypeError:
+                continue
+    raise TypeError(f"{value!r:.80} is none of {hints}")

@@ -1,0 +1,246 @@
+"""`AttachedSession`: a run that another process holds, by way of its directory.
+
+Layer: sessions. A thread reads, so that a slow or dead file system stops no screen; commands go
+through the mailbox and are answered by the run's events. Closing it leaves the run alone.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from dataclasses import replace
+from itertools import islice
+
+from tui_trainer.config.errors import TrainerError
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.text import clean
+from tui_trainer.runs.commands import Command, name_of
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.events import (
+    CommandAccepted,
+    CommandApplied,
+    Edited,
+    Event,
+    Notice,
+    RunEnded,
+    StepsTaken,
+)
+from tui_trainer.runs.history import History
+from tui_trainer.runs.mailbox import send
+from tui_trainer.runs.origin import HERE, origin_of
+from tui_trainer.runs.recorded import Recording
+from tui_trainer.sessions.reading import Look, RunReader, fold_steps, take_status
+from tui_trainer.sessions.session import Latest, Picture
+from tui_trainer.sessions.usage import Usage, usage_of
+
+LOOK_S = 0.25
+HURRY_S = 0.05
+"""Between looks while a command of ours waits for its answer."""
+SILENT_S = 5.0
+"""After which it is said that a command was not answered."""
+KEPT_EVENTS = 20_000
+
+
+class AttachedSession:
+    """Reads a run and steers it; `start` first, and `close` when it is looked at no more."""
+
+    def __init__(self, run: RunDirectory, clock: Callable[[], float] = time.monotonic) -> None:
+        self._run = run
+        self._clock = clock
+        self._reader = RunReader(run, clock)
+        self._origin = origin_of("attached")
+        self._lock = threading.Lock()
+        self._events: deque[Event] = deque(maxlen=KEPT_EVENTS)
+        self._emitted = 0
+        self._looks: deque[Look] = deque()
+        self._news = threading.Event()
+        self._outbox: deque[Command] = deque()
+        self._unanswered: dict[str, tuple[Command, float]] = {}
+        self._wake = threading.Event()
+        self._over = threading.Event()
+        self._has_ended = False
+        """By its last event, and not only by what is to be believed now."""
+        self._ended = False
+        self.usage: Usage | None = None
+        self._picture = Picture()
+        self._picture.latest = Latest(run=run.path.name, run_dir=str(run.path))
+        self._recording = Recording()
+        self._said = "starting"
+        """The state by the run's own word."""
+        self._believed = ""
+        # A daemon: it may hang in a file system that is gone, and it holds nothing.
+        self._thread = threading.Thread(target=self._work, name="reader", daemon=True)
+
+    def start(self) -> None:
+        """Start to read."""
+        self._thread.start()
+
+    def close(self, patience_s: float = 1.0) -> None:
+        """End the reading; what was sent is still put into the mailbox."""
+        self._over.set()
+        self._wake.set()
+        if self._thread.ident is not None:
+            self._thread.join(patience_s)
+
+    @property
+    def latest(self) -> Latest:
+        return self._picture.latest
+
+    @property
+    def history(self) -> History:
+        return self._picture.history
+
+    @property
+    def experiment(self) -> Experiment | None:
+        return self._picture.experiment
+
+    @property
+    def ended(self) -> bool:
+        """Whether the run has ended as far as is known now; another life of it may begin."""
+        return self._ended
+
+    @property
+    def is_elsewhere(self) -> bool:
+        return True
+
+    def refresh(self) -> bool:
+        fresh = False
+        while self._looks:
+            self._take(self._looks.popleft())
+            fresh = True
+        return fresh
+
+    def events(self, cursor: int) -> tuple[list[Event], int]:
+        with self._lock:
+            self._news.clear()
+            first = self._emitted - len(self._events)
+            new = self._emitted - max(cursor, first)
+            found = list(islice(reversed(self._events), new))[::-1] if new > 0 else []
+            return found, self._emitted
+
+    def send(self, command: Command) -> None:
+        self._outbox.append(command)
+        self._wake.set()
+
+    def wait(self, timeout_s: float) -> bool:
+        return self._news.wait(timeout_s)
+
+    def _take(self, look: Look) -> None:
+        """In the front end's thread: bring a look into the picture."""
+        picture = self._picture
+        if look.opened is not None:
+            picture = self._picture = look.opened.picture
+            self._recording = look.opened.recording
+            for event in look.events:
+                if isinstance(event, RunEnded) and event.state == "crashed":
+                    picture.tell(event)
+        else:
+            picture.latest.state = self._said
+            if look.batch is not None:
+                self._recording.take(look.batch)
+            for event in look.events:
+                if isinstance(event, StepsTaken):
+                    fold_steps(picture.latest, event)
+                    picture.latest.epoch = max(event.epoch, picture.latest.epoch)
+                else:
+                    with suppress(TrainerError):  # an edit that somebody wrote into the file
+                        picture.tell(event)
+        if look.status is not None:
+            take_status(picture.latest, look.status)
+        self._said = picture.latest.state
+        if look.state is not None:
+            self._believed = look.state
+        if self._believed:
+            picture.latest.state = self._believed
+
+    def _work(self) -> None:
+        while True:
+            over = self._over.is_set()
+            self._wake.clear()
+            try:
+                self._post()
+                if not over:
+                    self._look()
+            except Exception as error:
+                # Whatever is wrong with somebody's files, the next look may find them right.
+                text = clean(f"reading the run: {type(error).__name__}: {error}", 400)
+                self._emit([Notice(self._reader.step, text, "error")])
+                self._over.wait(SILENT_S)
+            if over:
+                return
+            self._wake.wait(HURRY_S if self._unanswered else LOOK_S)
+
+    def _look(self) -> None:
+        look = self._reader.look()
+        if look.status is not None:
+            self.usage = usage_of(look.status.usage)
+        look.events = [self._seen_from_here(event) for event in look.events]
+        told = [*look.events, *self._answers(look.events)]
+        if look:
+            self._looks.append(look)
+        if look.opened is not None:
+            self._has_ended = look.opened.picture.latest.ending is not None
+        else:
+            self._has_ended |= any(isinstance(event, RunEnded) for event in look.events)
+        self._ended = self._has_ended or self._reader.state in ("crashed", "deleted")
+        if told or look:
+            self._emit(told)
+
+    def _seen_from_here(self, event: Event) -> Event:
+        """The event, with what we asked for as asked for here."""
+        if isinstance(event, CommandAccepted | CommandApplied | Edited):
+            if event.origin == self._origin:
+                return replace(event, origin=HERE)
+            if event.origin == HERE:
+                # Of a file that an older version wrote.
+                return replace(event, origin="app")
+        return event
+
+    def _emit(self, events: Iterable[Event]) -> None:
+        with self._lock:
+            for event in events:
+                self._events.append(event)
+                self._emitted += 1
+        self._news.set()
+
+    def _post(self) -> None:
+        """Put what was sent into the mailbox."""
+        while self._outbox:
+            command = self._outbox.popleft()
+            if self._ended:
+                self._emit([self._refusal(command, "the run has ended")])
+                continue
+            try:
+                send(self._run.control, replace(command, origin=self._origin))
+            except (TrainerError, OSError) as error:
+                self._emit([self._refusal(command, clean(str(error), 400))])
+                continue
+            self._unanswered[command.id] = command, self._clock() + SILENT_S
+
+    def _answers(self, events: Iterable[Event]) -> list[Event]:
+        """What is to be said of commands that were sent: refused by the end, or not heard of."""
+        found: list[Event] = []
+        for event in events:
+            if isinstance(event, CommandAccepted | CommandApplied):
+                self._unanswered.pop(event.id, None)
+        if not self._unanswered:
+            return found
+        now_s = self._clock()
+        ended = any(isinstance(event, RunEnded) for event in events)
+        for command, until_s in list(self._unanswered.values()):
+            if ended:
+                found.append(self._refusal(command, "the run has ended"))
+            elif now_s >= until_s:
+                state = self._reader.state
+                text = f"{name_of(command)}: not answered yet; the run is {clean(state, 40)}"
+                found.append(Notice(self._reader.step, text, "warning"))
+            else:
+                continue
+            del self._unanswered[command.id]
+        return found
+
+    def _refusal(self, command: Command, why: str) -> CommandApplied:
+        return CommandApplied(self._reader.step, command.id, name_of(command), HERE, why)
