@@ -44,7 +44,9 @@ class Data:
     """
 
     train: Any
-    """Has `__len__` and `__getitem__`, and perhaps `path(index)` for messages."""
+    """Has `__len__` and `__getitem__`, and perhaps `path(index)` for messages; or is an iterable,
+    with `samples_per_epoch`, and with val and test that are none.
+    """
     val: Any = None
     test: Any = None
     """Without the two, `train` is divided by dataset.split_seed and the fractions."""
@@ -54,6 +56,8 @@ class Data:
     """For tokens: they are below this."""
     input_shape: tuple[int, ...] = ()
     """The largest there is, where the first sample is not as large as others."""
+    samples_per_epoch: int = 0
+    """How many samples of an iterable make an epoch; 0: its length."""
     version: str = ""
     """Another one when the data are others, so that a resume can say so."""
 

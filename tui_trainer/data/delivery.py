@@ -7,6 +7,7 @@ does not matter who read the samples, in which process, or how far ahead.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -43,6 +44,16 @@ class Delivery:
 
     def rows(self, epoch: int, index: int) -> tuple[int, ...]:
         return self._source.rows(epoch, index)
+
+    def state(self, epoch: int, index: int) -> dict[str, Any] | None:
+        """Where the source stands before a batch, when it can only be read in order."""
+        known = getattr(self._source, "state", None)
+        return known(epoch, index) if known is not None else None
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Let the source go on where `state` was taken."""
+        if hasattr(self._source, "restore"):
+            self._source.restore(state)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         batches = self._source.epoch(epoch, start)

@@ -11,12 +11,14 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch.utils.data import IterableDataset
 
 from tui_trainer.config.datasets import DatasetSection, RowsSection
 from tui_trainer.config.errors import BadInput, CheckpointUnusable
 from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED, explained
 from tui_trainer.data.batch import Batch
 from tui_trainer.data.dataset import Dataset, fingerprint
+from tui_trainer.data.iterated import IteratedSplit, keeps_state
 from tui_trainer.data.mapped import MapSplit
 from tui_trainer.data.samples import Failure, SampleMaker, undisturbed
 from tui_trainer.data.signature import Kind, Signature
@@ -43,28 +45,45 @@ def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Data
     if fitted is not None and {key: fitted.get(key) for key in identity} != identity:
         raise CheckpointUnusable(f"the checkpoint is of other data than {name}: task or classes")
     train, val, test = _splits(section, data, name)
+    # Of an iterable no sample is read before the training.
+    seen = train if isinstance(train, MapSplit) else val
     return Dataset(
         train=train,
         val=val,
         test=test,
         task=data.task,
         classes=tuple(data.classes),
-        signature=_signature(train, data, name),
+        signature=_signature(seen, data, name),
         preprocessing=identity,
         augment=None,
         fingerprint=fingerprint(section, _sum_of(data)),
-        notes=(),
+        notes=_notes(train),
         class_counts=_class_counts(train, data),
     )
 
 
-def _splits(section: RowsSection, data: Data, name: str) -> tuple[MapSplit, MapSplit, MapSplit]:
+def _notes(train: MapSplit | IteratedSplit) -> tuple[str, ...]:
+    """How an iterable goes on after a cut."""
+    if isinstance(train, MapSplit):
+        return ()
+    if keeps_state(train.dataset):
+        return ("the training data are read in their own order, and keep their state",)
+    return (
+        "the training data are read in their own order, and have no state_dict: a resume reads "
+        "again from the start of the epoch",
+    )
+
+
+def _splits(
+    section: RowsSection, data: Data, name: str
+) -> tuple[MapSplit | IteratedSplit, MapSplit, MapSplit]:
     given = (data.train, data.val, data.test)
     if (data.val is None) != (data.test is None):
         raise BadInput(f"{name}: give val and test, or neither of them")
+    if _is_iterable(data.train):
+        return _iterated(data, name), *_measured(data, name)
     for one in given:
-        if one is not None and not (hasattr(one, "__len__") and hasattr(one, "__getitem__")):
-            raise BadInput(f"{name}: {type(one).__name__} has no __len__ and __getitem__")
+        _check_mapped(one, name)
     if data.val is not None:
         splits = [MapSplit(one, torch.arange(len(one))) for one in given]
     else:
@@ -80,6 +99,41 @@ def _splits(section: RowsSection, data: Data, name: str) -> tuple[MapSplit, MapS
         if len(split) == 0:
             raise BadInput(f"{name}: the {part} split is empty")
     return train, val, test
+
+
+def _is_iterable(one: Any) -> bool:
+    """Whether samples come in one order only; torch's class has a `__getitem__` that raises."""
+    if isinstance(one, IterableDataset):
+        return True
+    return hasattr(one, "__iter__") and not hasattr(one, "__getitem__")
+
+
+def _check_mapped(one: Any, name: str) -> None:
+    if one is not None and not (hasattr(one, "__len__") and hasattr(one, "__getitem__")):
+        raise BadInput(f"{name}: {type(one).__name__} has no __len__ and __getitem__")
+
+
+def _iterated(data: Data, name: str) -> IteratedSplit:
+    samples = data.samples_per_epoch
+    if not samples and hasattr(data.train, "__len__"):
+        samples = len(data.train)
+    if samples < 1:
+        raise BadInput(
+            f"{name}: {type(data.train).__name__} has no length; say how many samples make an "
+            "epoch: Data(..., samples_per_epoch=N)"
+        )
+    return IteratedSplit(data.train, samples)
+
+
+def _measured(data: Data, name: str) -> tuple[MapSplit, MapSplit]:
+    """Validation and test beside an iterable, which itself cannot be divided."""
+    for one in (data.val, data.test):
+        if one is None:
+            raise BadInput(f"{name}: an iterable cannot be divided; give val and test as well")
+        _check_mapped(one, name)
+        if len(one) == 0:
+            raise BadInput(f"{name}: a split is empty")
+    return tuple(MapSplit(one, torch.arange(len(one))) for one in (data.val, data.test))  # type: ignore[return-value]
 
 
 def _signature(train: MapSplit, data: Data, name: str) -> Signature:
@@ -114,9 +168,9 @@ def _targets(dataset: Any) -> NDArray[np.int64] | None:
     return found.astype(np.int64) if fits else None
 
 
-def _class_counts(train: MapSplit, data: Data) -> tuple[int, ...]:
+def _class_counts(train: MapSplit | IteratedSplit, data: Data) -> tuple[int, ...]:
     targets = _targets(train.dataset) if data.classes else None
-    if targets is None:
+    if targets is None or isinstance(train, IteratedSplit):
         return ()
     chosen = targets[train.rows.numpy()]
     return tuple(np.bincount(chosen, minlength=len(data.classes)).tolist())

@@ -48,7 +48,7 @@ class SampleMaker:
             for index in indices:
                 try:
                     seed_all(derive_seed(self.seed, self.purpose, epoch, index))
-                    samples.append(_as_sample(self.dataset[index]))
+                    samples.append(as_sample(self.dataset[index]))
                 except Exception as error:
                     return self._failure(index, error)
             try:
@@ -99,7 +99,7 @@ def undisturbed() -> Iterator[None]:
 
 
 def collate(samples: Sequence[tuple[Tensor, Tensor]]) -> Batch:
-    """A batch of samples that `_as_sample` gave.
+    """A batch of samples that `as_sample` gave.
 
     Where only the first dimension of the inputs differs they are padded with zeros, and targets
     that have a place for each with IGNORED.
@@ -145,7 +145,7 @@ def _described(tensor: Tensor) -> str:
     return f"{'x'.join(map(str, tensor.shape)) or 'a number'} of {kind}"
 
 
-def _as_sample(sample: Any) -> tuple[Tensor, Tensor]:
+def as_sample(sample: Any) -> tuple[Tensor, Tensor]:
     """Input and target as a batch has them: float32, or int64 for tokens and classes."""
     try:
         given, target = sample

@@ -113,6 +113,7 @@ def job(t: Context, best_step: int | None) -> SaveJob:
     content: dict[str, Any] = {
         **state,
         "carry": None if t.carry is None else [part.to("cpu", copy=True) for part in t.carry],
+        "stream": t.task.batches.state(progress.epoch, progress.batch),
         "progress": progress.to_dict(),
         "best": None if best_step in (None, progress.step) else t.best_weights,
         "preprocessing": t.task.dataset.preprocessing,

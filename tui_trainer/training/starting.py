@@ -67,6 +67,8 @@ def begin(
     if isinstance(start, Resume):
         progress = Progress.from_dict(start.checkpoint.content["progress"])
         state.load(start.checkpoint.content)
+        if stream := start.checkpoint.content.get("stream"):
+            task.batches.restore(stream)
         notes += bitwise_notes(task, start.checkpoint.content)
     # Edits at this very step come after a validation that is still due at it, so they are replayed.
     early = [edit for edit in start.edits if edit.apply_at_step < progress.step]

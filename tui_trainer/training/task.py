@@ -39,7 +39,7 @@ class Task:
     device: torch.device
     ranks: Ranks
     dataset: Dataset
-    batches: Batches
+    batches: Delivery
     model: nn.Module
     forward: Forward
     criterion: Criterion
@@ -128,7 +128,7 @@ def _batches(
     device: torch.device,
     *,
     stateful: bool,
-) -> Batches:
+) -> Delivery:
     training = experiment.training
     order = Order(
         training.batch_size,
