@@ -19,7 +19,7 @@ from tui_trainer.runs.recorded import Recording
 EVERY_S = 10.0
 BEHIND_BYTES = 128 * 1024
 """What a reader may have to read by itself: some milliseconds' worth."""
-MOST_LINES = 4096
+MOST_LINES = 2048
 """Of what came since the last time; it keeps this under a hundredth of a core."""
 
 
