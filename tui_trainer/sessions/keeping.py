@@ -29,8 +29,10 @@ class CurveKeeper:
     def __init__(self, run: RunDirectory, clock: Callable[[], float] = time.monotonic) -> None:
         self._run = run
         self._clock = clock
-        self._recording: Recording | None = None
-        self._follower: Follower | None = None
+        # Of a run that begins nothing is known; what a resumed one has is read when it is due.
+        begins = not run.metrics.exists()
+        self._recording: Recording | None = Recording() if begins else None
+        self._follower: Follower | None = Follower(run) if begins else None
         self._written_at_s = clock()
 
     def look(self) -> None:
