@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+import json
+import os
+import socket
+import time
+from datetime import datetime
 from pathlib import Path
 from typing import NoReturn
 
 import pytest
 
-from tui_trainer.runs.directory import create_run
+from tests.runs.test_history_file import append, make_run, metrics_line
+from tui_trainer.runs.commands import Save
+from tui_trainer.runs.directory import create_run, make_skeleton
 from tui_trainer.runs.events import Notice, StateChanged
+from tui_trainer.runs.history_file import read_recording
 from tui_trainer.runs.lock import RunLock
+from tui_trainer.runs.status import read_status
+from tui_trainer.sessions.keeping import CurveKeeper
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.session import Latest
-from tui_trainer.sessions.usage import GpuUsage, Usage, UsageMeter
+from tui_trainer.sessions.usage import GpuUsage, Usage, UsageMeter, usage_of
 from tui_trainer.sessions.watcher import Watcher
 
 
@@ -29,6 +39,73 @@ class FakeMeter(UsageMeter):
 
 def never() -> NoReturn:
     raise AssertionError("the session is not started")
+
+
+def test_the_files_say_who_asked_when_and_what_is_used(tmp_path: Path) -> None:
+    run = create_run(tmp_path, "run")
+    lock = RunLock.acquire(run.lock)
+    session = LocalSession(never)
+    session.usage = FakeMeter(None).read()
+    watcher = Watcher(session, run, lock, Latest(), FakeMeter(None))
+    watcher.start()
+    session.send(Save())
+    session.send(Save(origin="SIGUSR1"))
+    watcher.finish()
+    lock.release()
+    lines = [json.loads(line) for line in run.events.read_text().splitlines()]
+    assert [line["event"] for line in lines] == ["command_accepted"] * 2
+    here = f"{socket.gethostname()}/{os.getpid()}"
+    assert lines[0]["origin"].startswith("app (")
+    assert here in lines[0]["origin"]
+    assert lines[1]["origin"] == "SIGUSR1"
+    assert all(datetime.fromisoformat(line["time"]).tzinfo for line in lines)
+    status = read_status(run.status)
+    assert status is not None
+    assert usage_of(status.usage) == session.usage
+    assert read_recording(run) is not None
+
+
+def test_a_file_that_is_no_command_is_told_of_and_put_aside(tmp_path: Path) -> None:
+    run = create_run(tmp_path, "run")
+    run.control.chmod(0o755)
+    make_skeleton(run)
+    assert run.control.stat().st_mode & 0o777 == 0o700
+    lock = RunLock.acquire(run.lock)
+    session = LocalSession(never)
+    (run.control / "00000001-ab.json").write_text('{"command": "format-disk"}')
+    (run.control / "00000002-ab.json").write_text(" " * 70_000)
+    watcher = Watcher(session, run, lock, Latest(), FakeMeter(None))
+    watcher.start()
+    until_s = time.monotonic() + 10
+    while not session.events(0)[0] and time.monotonic() < until_s:
+        session.wait(0.05)
+    watcher.finish()
+    lock.release()
+    lines = [json.loads(line) for line in run.events.read_text().splitlines()]
+    assert [line["event"] for line in lines] == ["notice", "notice"]
+    assert "no command 'format-disk'" in lines[0]["text"]
+    assert "too many for a command" in lines[1]["text"]
+    assert session.control.take() is None
+    assert len(list((run.control / "rejected").iterdir())) == 2
+
+
+def test_the_curves_are_kept_near_the_end_of_the_lines(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", 3000)
+    now_s = 0.0
+    keeper = CurveKeeper(run, lambda: now_s)
+    keeper.look()
+    assert not run.history.exists(), "not at every look"
+    now_s = 11.0
+    keeper.look()
+    covered = read_recording(run)
+    assert covered is not None
+    assert covered.metrics_bytes == run.metrics.stat().st_size
+    append(run.metrics, metrics_line(3001))
+    now_s = 22.0
+    keeper.look()
+    assert read_recording(run).history.newest == 3000, "nor for a line"  # type: ignore[union-attr]
+    keeper.write()
+    assert read_recording(run).history.newest == 3001  # type: ignore[union-attr]
 
 
 def told(tmp_path: Path, gpu: GpuUsage | None, freed_bytes: int) -> list[str]:

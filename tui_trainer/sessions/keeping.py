@@ -19,7 +19,7 @@ from tui_trainer.runs.recorded import Recording
 EVERY_S = 10.0
 BEHIND_BYTES = 128 * 1024
 """What a reader may have to read by itself: some milliseconds' worth."""
-MOST_LINES = 4096
+MOST_LINES = 2048
 """Of what came since the last time; it keeps this under a hundredth of a core."""
 
 
@@ -29,8 +29,10 @@ class CurveKeeper:
     def __init__(self, run: RunDirectory, clock: Callable[[], float] = time.monotonic) -> None:
         self._run = run
         self._clock = clock
-        self._recording: Recording | None = None
-        self._follower: Follower | None = None
+        # Of a run that begins nothing is known; what a resumed one has is read when it is due.
+        begins = not run.metrics.exists()
+        self._recording: Recording | None = Recording() if begins else None
+        self._follower: Follower | None = Follower(run) if begins else None
         self._written_at_s = clock()
 
     def look(self) -> None:
