@@ -118,6 +118,9 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     """How a run is shown, and where it runs."""
     parser.add_argument("--no-ui", action="store_true", help="no app, only text")
     parser.add_argument(
+        "--detach", action="store_true", help="free the shell once it trains; attach comes back"
+    )
+    parser.add_argument(
         "--log-format", choices=("text", "json"), default="text", help="text, or JSON lines"
     )
     _add_fps(parser)

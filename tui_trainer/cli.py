@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -19,6 +20,7 @@ from tui_trainer.config.text import clean
 
 if TYPE_CHECKING:
     from tui_trainer.config.presets import PresetLibrary
+    from tui_trainer.headless.printer import Printer
     from tui_trainer.ui.assembly import Asked, Composing, NewRun, OldRun, WatchedRun
 
 
@@ -31,6 +33,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         _check_surroundings()
         arguments = parse(words)
+        arguments.tether = None
+        if _leaves_the_shell(arguments):
+            from tui_trainer.sessions.launcher import split
+            from tui_trainer.ui.terminal import RESTORE
+
+            # Before anything heavy is imported: what waits for the app stays small.
+            side = split(RESTORE)
+            if isinstance(side, int):
+                return side
+            arguments.tether = side
         return ACTIONS[arguments.action](arguments)
     except TrainerError as error:
         if "--debug" in words:
@@ -39,6 +51,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"tui-trainer: {clean(line, 1000)}", file=sys.stderr)
         return int(error.exit_code)
     except KeyboardInterrupt:
+        # The terminal and the launcher may each have sent one.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
         return 130
     except BrokenPipeError:
         # The reader of our output is gone; the interpreter must not complain at exit either.
@@ -92,8 +106,17 @@ def _why_no_app() -> str:
 
 def _opens_app(arguments: argparse.Namespace) -> bool:
     """Whether a run is shown in the app: on a terminal, unless something else was asked for."""
-    wanted = not arguments.no_ui and arguments.log_format == "text"
+    wanted = not arguments.no_ui and not arguments.detach and arguments.log_format == "text"
     return wanted and not _why_no_app()
+
+
+def _leaves_the_shell(arguments: argparse.Namespace) -> bool:
+    """Whether the shell may be given back while this goes on, which takes a launcher."""
+    if arguments.action == "compose":
+        return not _why_no_app()
+    if arguments.action not in ("train", "resume") or getattr(arguments, "dry_run", False):
+        return False
+    return arguments.detach or _opens_app(arguments)
 
 
 def _asked(arguments: argparse.Namespace, library: PresetLibrary) -> Asked:
@@ -139,7 +162,7 @@ def _open(
 ) -> int:
     from tui_trainer.ui.opening import open_app
 
-    return open_app(ask, debug=arguments.debug)
+    return open_app(ask, tether=arguments.tether, debug=arguments.debug)
 
 
 def _train(arguments: argparse.Namespace) -> int:
@@ -167,7 +190,7 @@ def _train(arguments: argparse.Namespace) -> int:
 
         asked = _asked(arguments, library)
         return _open(arguments, lambda: (asked, NewRun(experiment, arguments.name)))
-    from tui_trainer.headless.runner import make_printer, run_headless
+    from tui_trainer.headless.runner import run_headless
     from tui_trainer.sessions.launch import prepare_new
     from tui_trainer.sessions.local import LocalSession
 
@@ -175,7 +198,7 @@ def _train(arguments: argparse.Namespace) -> int:
     session = LocalSession(
         lambda: prepare_new(experiment, runs_dir, arguments.name, arguments.argv)
     )
-    return run_headless(session, make_printer(arguments.log_format), debug=arguments.debug)
+    return run_headless(session, _printer(arguments, runs_dir), debug=arguments.debug)
 
 
 def _resume(arguments: argparse.Namespace) -> int:
@@ -197,14 +220,26 @@ def _resume(arguments: argparse.Namespace) -> int:
 
         return _open(arguments, ask)
     _load_plugins(arguments)
-    from tui_trainer.headless.runner import make_printer, run_headless
+    from tui_trainer.headless.runner import run_headless
     from tui_trainer.sessions.launch import prepare_resume
     from tui_trainer.sessions.local import LocalSession
 
     session = LocalSession(
         lambda: prepare_resume(run, overrides, arguments.argv, which=which, drop_edits=drop_edits)
     )
-    return run_headless(session, make_printer(arguments.log_format), debug=arguments.debug)
+    printer = _printer(arguments, run.path.parent)
+    return run_headless(session, printer, debug=arguments.debug)
+
+
+def _printer(arguments: argparse.Namespace, runs_dir: Path) -> Printer:
+    from tui_trainer.headless.runner import make_printer
+
+    if arguments.tether is None:
+        return make_printer(arguments.log_format)
+    from tui_trainer.headless.detached import DetachedPrinter, leave_terminal
+
+    leave_terminal()
+    return DetachedPrinter(runs_dir, arguments.tether, as_json=arguments.log_format == "json")
 
 
 def _attach(arguments: argparse.Namespace) -> int:

@@ -8,18 +8,19 @@ import os
 import pty
 import re
 import select
-import signal
 import struct
 import subprocess
 import sys
 import termios
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import psutil
 from rich.cells import cell_len
 
 from tests.integration.processes import LIMIT_S, environment
@@ -149,12 +150,14 @@ class TerminalProcess:
         self._set_size(*size)
         self.attributes: list[Any] = termios.tcgetattr(self._slave)
         self.started_s = time.monotonic()
+        self.mark = f"TERMINAL_UNDER_TEST={uuid.uuid4().hex}"
+        """In the environment of every process that comes from here."""
         self._process = subprocess.Popen(
             [sys.executable, "-S", "-E", "-c", START, *argv],
             stdin=self._slave,
             stdout=self._slave,
             stderr=self._slave,
-            env=dict(env),
+            env={**env, **dict([self.mark.split("=")])},
             cwd=folder,
             start_new_session=True,
         )
@@ -261,13 +264,17 @@ class TerminalProcess:
         self.until(lambda: not select.select([self.master], [], [], 0)[0])
 
     def end(self) -> None:
-        if self._process.poll() is None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self.pid, signal.SIGKILL)
-            self._process.wait()
+        for one in self._own():
+            with contextlib.suppress(psutil.Error):
+                one.kill()
+        self._process.wait()
         self.close()
         for descriptor in (self._slave, self._wake, self._waker):
             os.close(descriptor)
+
+    def _own(self) -> list[psutil.Process]:
+        """What still runs of all that was started, whoever its parent is by now."""
+        return [one for one in psutil.process_iter() if _is_marked(one, self.mark)]
 
     def assert_restored(self) -> None:
         """The terminal is as it was: modes, keyboard, line discipline."""
@@ -275,6 +282,13 @@ class TerminalProcess:
         assert on == {"cursor", "wrap"}
         assert self.screen.keyboards == 0
         assert termios.tcgetattr(self._slave) == self.attributes
+
+
+def _is_marked(process: psutil.Process, mark: str) -> bool:
+    try:
+        return mark.encode() in Path(f"/proc/{process.pid}/environ").read_bytes()
+    except OSError:
+        return False
 
 
 def _is_cut(data: bytes, count: int) -> bool:

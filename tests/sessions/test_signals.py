@@ -6,6 +6,7 @@ import signal
 
 import pytest
 
+from tui_trainer.config.settings import TrainingSection
 from tui_trainer.runs.commands import Command, Save, Stop
 from tui_trainer.runs.events import Event
 from tui_trainer.sessions.signals import SignalDesk
@@ -18,6 +19,7 @@ class Recorder:
 
     def __init__(self) -> None:
         self.sent: list[Command] = []
+        self.settings: TrainingSection | None = TrainingSection()
 
     def events(self, cursor: int) -> tuple[list[Event], int]:
         return [], cursor

@@ -11,6 +11,7 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.config.settings import TrainingSection
 from tui_trainer.runs.commands import Command
 from tui_trainer.runs.events import Event, RunEnded
 from tui_trainer.runs.history import History
@@ -29,6 +30,7 @@ class FakeSession:
     def __init__(self, experiment: Experiment | None = None) -> None:
         self.sent: list[Command] = []
         self.usage: Usage | None = None
+        self.settings: TrainingSection | None = TrainingSection()
         self._all: list[Event] = []
         self._seen = 0
         self._picture = Picture(experiment)

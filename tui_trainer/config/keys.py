@@ -51,6 +51,14 @@ ACTIONS: tuple[Action, ...] = (
         does="quit",
     ),
     Action("app.interrupt", "ctrl+c", "Stop", "Stop or leave", in_footer=False, priority=True),
+    Action(
+        "app.suspend",
+        "ctrl+z",
+        "Shell",
+        "Give the shell back until fg; training goes on",
+        in_footer=False,
+        priority=True,
+    ),
     Action("compose.start", "f5,ctrl+g", "Start", "Start this experiment", priority=True),
     Action("compose.save_preset", "ctrl+s", "Save", "Save as a preset of your own", priority=True),
     Action("compose.reset_field", "ctrl+r,r", "Reset", "Set it to the preset's value", rank=1),
@@ -73,7 +81,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("run.save", "ctrl+s", "Save", "Write a checkpoint now"),
     Action("run.validate", "v", "Validate", "Validate now; decides nothing"),
     Action("run.edit", "e", "Edit", "Change a live setting"),
-    Action("run.detach", "d", "Leave", "Leave the run alone: it goes on without this terminal"),
+    Action("run.detach", "d", "Detach", "Leave the run training, and free the shell"),
     Action("run.full_log", "l", "Log", "Show the whole log", in_footer=False),
     Action(
         "run.back", "escape", "Back", "Close the log; at the end, results or plots", in_footer=False

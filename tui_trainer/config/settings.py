@@ -11,6 +11,8 @@ from typing import Literal
 from tui_trainer.config.metrics import ExtraMetric, MetricName
 from tui_trainer.config.section import Items, Section, setting
 
+SignalName = Literal["SIGHUP", "SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2"]
+
 
 class TrainingSection(Section):
     """How long, on what, and in which steps a model is trained."""
@@ -83,6 +85,20 @@ class TrainingSection(Section):
     )
     threads: int | None = setting(
         None, "threads of torch on the CPU; empty: one a core", ge=1, le=4096
+    )
+    on_hangup: Literal["continue", "save-and-stop"] = setting(
+        "continue",
+        "when the terminal is gone (SIGHUP): train on without it, or save and end with 129",
+    )
+    preempt_signals: Items[SignalName] = setting(
+        (),
+        "signals by which a scheduler asks for the machine: they save and stop, as SIGTERM does",
+    )
+    preempt_exit_code: int | None = setting(
+        None,
+        "exit code after one of preempt_signals, as for a requeue; empty: 128 and its number",
+        ge=0,
+        le=255,
     )
 
 

@@ -40,7 +40,8 @@ if TYPE_CHECKING:
     from tui_trainer.training.task import Task
 
 RUNTIME = (
-    *("training.device", "training.threads"),
+    *("training.device", "training.threads", "training.on_hangup"),
+    *("training.preempt_signals", "training.preempt_exit_code"),
     *(f"loader.{name}" for name in LoaderSection.model_fields),
 )
 """Settings of where and how a run runs: they can be others at a resume, and are no edits."""

@@ -36,6 +36,7 @@ from tui_trainer.sessions.watcher import Watcher
 
 if TYPE_CHECKING:
     from tui_trainer.config.experiment import Experiment
+    from tui_trainer.config.settings import TrainingSection
     from tui_trainer.sessions.launch import Prepared
     from tui_trainer.training.ending import Outcome
 
@@ -71,6 +72,7 @@ class LocalSession:
         self._beginning: Picture | None = None
         """Made by the trainer thread, which hands it over and does not touch it again."""
         self.usage: Usage | None = None
+        self.settings: TrainingSection | None = None
         self._thread = threading.Thread(target=self._work, name="trainer")
         self.exit_code: int = ExitCode.FAILED
         self.traceback = ""
@@ -163,6 +165,7 @@ class LocalSession:
         ended: RunEnded | None = None
         try:
             prepared = self._prepare()
+            self.settings = prepared.task.experiment.training
             self._beginning = picture_of(prepared)
             if not prepared.nothing_to_do:
                 # Otherwise its last status, with the results in it, stays as it is.

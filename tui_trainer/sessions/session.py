@@ -9,6 +9,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.settings import TrainingSection
 from tui_trainer.runs.commands import Command
 from tui_trainer.runs.events import (
     ENDED_STATES,
@@ -112,6 +114,11 @@ class Speed:
 
 class OwnSession(Session, Protocol):
     """A run whose thread is one of this process."""
+
+    @property
+    def settings(self) -> TrainingSection | None:
+        """What it was started with, which says what signals mean; None until it is prepared."""
+        ...
 
     @property
     def exit_code(self) -> int:

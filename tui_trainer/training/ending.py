@@ -7,6 +7,7 @@ closing validation, the test) is derived from it and can be repeated.
 from __future__ import annotations
 
 import math
+import signal
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -97,7 +98,7 @@ def stopped(t: Context, stop: Stop) -> Outcome:
     release_line(t)
     settle(t, t.writer.drain())
     how = f"saved at step {t.progress.step:,}" if saved else "not saved, as asked"
-    return outcome(t, "stopped", f"stopped by {stop.origin}, {how}", _code(stop))
+    return outcome(t, "stopped", f"stopped by {stop.origin}, {how}", _code(t, stop))
 
 
 def broken_off(t: Context, fault: TrainerError) -> Outcome:
@@ -173,7 +174,7 @@ def wait_out(t: Context) -> Resume | Outcome:
         t.emit(CommandApplied(step, command.id, name_of(command), command.origin, refused))
         if isinstance(command, Stop):
             return outcome(
-                t, "stopped", "stopped after numbers that were not finite", _code(command)
+                t, "stopped", "stopped after numbers that were not finite", _code(t, command)
             )
         if isinstance(command, GoOn):
             return Resume(checkpoint, tuple(edits), t.generation + 1)
@@ -238,9 +239,16 @@ def _stop_code(t: Context) -> int:
             CommandApplied(t.progress.step, command.id, name_of(command), command.origin, refused)
         )
         if isinstance(command, Stop):
-            return _code(command)
+            return _code(t, command)
     return ExitCode.OK
 
 
-def _code(stop: Stop) -> int:
-    return 128 + stop.signal if stop.signal is not None else ExitCode.OK
+def _code(t: Context, stop: Stop) -> int:
+    """The exit code of a stop: a scheduler is told what it was told to look for."""
+    if stop.signal is None:
+        return ExitCode.OK
+    training = t.experiment.training
+    preempting = {int(signal.Signals[name]) for name in training.preempt_signals}
+    if stop.signal in preempting and training.preempt_exit_code is not None:
+        return training.preempt_exit_code
+    return 128 + stop.signal

@@ -170,6 +170,11 @@ class TrainerApp(App[int], inherit_bindings=False):
             composing = await self._compose(self._draft)
         composing.complain(message.reason)
 
+    def on_run_screen_detach(self) -> None:
+        """The app ends, and the process goes on with its run."""
+        self.live.is_let_go = self.live.alive
+        self._leave()
+
     def on_run_screen_leave(self) -> None:
         self._leave()
 
@@ -232,6 +237,14 @@ class TrainerApp(App[int], inherit_bindings=False):
             running.ask_to_stop(then_leave=True)
         else:
             self._leave()
+
+    def action_suspend(self) -> None:
+        """What ctrl+z does: the shell comes back, and training goes on."""
+        terminal = self._terminal
+        if terminal is not None and terminal.tether is not None and terminal.driver is not None:
+            terminal.driver.rest()
+        else:
+            self.notify("no shell waits here")
 
     def action_help(self) -> None:
         from tui_trainer.ui.screens.help import HelpScreen

@@ -133,6 +133,8 @@ class Launcher:
                 *(run, what.overrides, argv), which=what.which, drop_edits=what.drop_edits
             )
         self._terminal.output.to(prepared.run.path / OUTPUT)
+        if self._terminal.tether is not None:
+            self._terminal.tether.name_run(prepared.run.path.name)
         return prepared
 
 
@@ -167,6 +169,7 @@ def assemble(
         launch=launcher.launch,
         resume=launcher.resume,
         preferences=asked.preferences,
+        can_detach=terminal.tether is not None,
     )
     match begin:
         case Composing(experiment, overrides):

@@ -11,6 +11,7 @@ import codecs
 import contextlib
 import os
 import select
+import signal
 import sys
 import threading
 from queue import SimpleQueue
@@ -128,6 +129,8 @@ class TerminalDriver(LinuxDriver):
         self.input_tty = True
         self._pen: Pen | None = None
         self._shown = False
+        self.resting = False
+        """Whether the terminal is the shell's: nothing is read from it, and nothing written."""
         self._size = size or self._get_terminal_size()
         # Prints go to the descriptors, which are caught, and not through messages of the app.
         for name, stream in (("stdout", sys.__stdout__), ("stderr", sys.__stderr__)):
@@ -157,6 +160,49 @@ class TerminalDriver(LinuxDriver):
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._app.exit, code, code)
 
+    def rest(self) -> None:
+        """Give the shell its screen back, and have the job stopped; training goes on."""
+        tether = self.terminal.tether
+        if tether is not None and not self.resting:
+            self.suspend_application_mode()
+            self.resting = True
+            tether.stop_launcher()
+
+    def look_for_shell(self) -> None:
+        """Paint again once the shell has lent the terminal anew; from whichever thread."""
+        tether = self.terminal.tether
+        is_back = self.resting and not (tether is not None and tether.stopping)
+        if is_back and self.terminal.in_foreground:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        if self.resting and self.terminal.in_foreground:
+            if self._pen is not None:
+                # It was stopped without a chance to end the modes.
+                self.resting = False
+                self.suspend_application_mode()
+            self.resting = False
+            self.resume_application_mode()
+            self._app.refresh(layout=True)
+
+    def _sigtstp_application(self, *_: object) -> None:
+        """A stop that is no key: of the whole process, training and all, so that others see it."""
+        tether = self.terminal.tether
+        if tether is not None and tether.stopping:
+            # Meant for the launcher, and for the script that it may belong to.
+            return
+        if self._shown and not self.resting and self.terminal.in_foreground:
+            self.suspend_application_mode()
+        self.resting = True
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, self._sigtstp_application)
+
+    def _sigcont_application(self, *_: object) -> None:
+        """After a stop, the terminal may be the shell's, and its modes are not known."""
+        self.resting = True
+
     def mend_size(self) -> None:
         """Tell the app its size again where a resize was lost; from whichever thread."""
         width, height = self._get_terminal_size()
@@ -168,7 +214,7 @@ class TerminalDriver(LinuxDriver):
 
     def write(self, data: str) -> None:
         pen = self._pen
-        if pen is None:
+        if pen is None or self.resting:
             return
         was_dropping = pen.dropping
         pen.write(data, droppable=self._shown)
@@ -190,10 +236,16 @@ class TerminalDriver(LinuxDriver):
         self._pen = Pen(self.fileno, self.terminal.encoding)
         self._pen.start()
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        for number in (signal.SIGTTIN, signal.SIGTTOU):
+            # By default either would stop the training too.
+            signal.signal(number, signal.SIG_IGN)
         self._shown = True
 
     def stop_application_mode(self) -> None:
         self._shown = False
+        if not self.terminal.in_foreground:
+            # Another program has set the line discipline by now, as it wants it.
+            self.attrs_before = None
         super().stop_application_mode()
 
     def close(self) -> None:
@@ -213,12 +265,19 @@ class TerminalDriver(LinuxDriver):
         # Bytes that are no text, as of a paste in another encoding, must not end the app.
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         while not self.exit_event.is_set():
+            if self.resting:
+                self.exit_event.wait(_LOOK_S)
+                continue
             if select.select([self.fileno], [], [], _LOOK_S)[0]:
                 try:
                     data = os.read(self.fileno, 4096)
                 except BlockingIOError:
                     continue
                 except OSError:
+                    if not self.terminal.in_foreground and not self.terminal.gone.is_set():
+                        # What is typed is not for a program in the background.
+                        self.exit_event.wait(_LOOK_S)
+                        continue
                     data = b""
                 if not data:
                     self.terminal.gone.set()

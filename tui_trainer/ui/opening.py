@@ -16,6 +16,7 @@ from tui_trainer.ui.terminal import Terminal
 
 if TYPE_CHECKING:
     from tui_trainer.sessions.attached import AttachedSession
+    from tui_trainer.sessions.launcher import Tether
     from tui_trainer.sessions.local import LocalSession
     from tui_trainer.ui.app import TrainerApp
     from tui_trainer.ui.assembly import Asked, Composing, NewRun, OldRun, WatchedRun
@@ -25,11 +26,13 @@ if TYPE_CHECKING:
 def open_app(
     ask: Callable[[], tuple[Asked, Composing | NewRun | OldRun | WatchedRun]],
     *,
+    tether: Tether | None = None,
     debug: bool = False,
 ) -> int:
     """Open the app and stay until it is left; returns the exit status.
 
-    `ask` is called in another thread, once the first screen is painted.
+    `ask` is called in another thread, once the first screen is painted. Without a launcher, whose
+    `tether` is given, a run cannot be left to itself.
 
     Raises:
         TrainerError: what `ask` raised; the app has been closed by then.
@@ -50,7 +53,7 @@ def open_app(
         return apps[0]
 
     try:
-        status = run_app(make_app, debug=debug)
+        status = run_app(make_app, tether=tether, debug=debug)
     finally:
         loader.close()
     for app in apps:

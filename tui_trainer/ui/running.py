@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
     from textual.app import App
 
+    from tui_trainer.config.settings import TrainingSection
+    from tui_trainer.sessions.launcher import Tether
     from tui_trainer.sessions.session import OwnSession
 
 LOOK_S = 0.2
@@ -49,6 +51,18 @@ class Live:
         """The signal that ends the app, at once or after the run that it stops."""
         self._reached_run = False
 
+        self.is_let_go = False
+        """Whether the run is to go on without the app and the terminal."""
+
+    @property
+    def settings(self) -> TrainingSection | None:
+        """Of the run, for what signals mean; where none lives, they mean nothing to it."""
+        if self.session is None or not self.alive:
+            from tui_trainer.config.settings import TrainingSection
+
+            return TrainingSection()
+        return self.session.settings
+
     @property
     def alive(self) -> bool:
         return self.session is not None and not self.session.ended
@@ -58,7 +72,7 @@ class Live:
         alive = self.alive
         if isinstance(command, Stop) and command.signal is not None:
             self.stopped_by = command.signal
-            self._reached_run = alive
+            self._reached_run = alive or self._reached_run
         if self.session is not None and alive:
             self.session.send(command)
 
@@ -77,7 +91,7 @@ class Steward(threading.Thread):
         super().__init__(name="steward")
         self.app_ended = threading.Event()
         self.hung_up = False
-        """Set by the signal's handler, and when the terminal is gone."""
+        """Set by the signal's handler, and when the terminal or the launcher is gone."""
         self._terminal = terminal
         self._live = live
         self._desk = desk
@@ -86,14 +100,16 @@ class Steward(threading.Thread):
 
     def run(self) -> None:
         while not self._over.is_set():
-            if self._terminal.gone.is_set():
+            if self._terminal.gone.is_set() or self.hung_up:
                 self._over.wait(LOOK_S)
-            else:
-                self._terminal.hung_up(LOOK_S)
-            self.hung_up |= self._terminal.gone.is_set()
+            elif self._terminal.hung_up(LOOK_S):
+                self._desk.hang_up()
+            if self._terminal.gone.is_set() and not self._live.is_let_go:
+                self._desk.hang_up()
             self._desk.deliver()
             driver = self._terminal.driver
             if driver is not None and not self.app_ended.is_set():
+                driver.look_for_shell()
                 driver.mend_size()
             code = self._reason_to_leave()
             if code is not None and not self.app_ended.is_set():
@@ -129,13 +145,18 @@ class Steward(threading.Thread):
             leave_at_once(code)
 
 
-def run_app(make_app: Callable[[Terminal, Live], App[int]], *, debug: bool = False) -> int:
+def run_app(
+    make_app: Callable[[Terminal, Live], App[int]],
+    *,
+    tether: Tether | None = None,
+    debug: bool = False,
+) -> int:
     """Run the app until its end, and a run that is left until its own; returns the exit status.
 
     Called in the main thread, where both streams are terminals.
     """
     live = Live()
-    terminal = Terminal()
+    terminal = Terminal(tether)
 
     def leave(code: int) -> None:
         terminal.restore_at_once()
@@ -182,15 +203,15 @@ def _run(
         error = None
     if error is not None:
         _tell(error, terminal, debug=debug)
-    if steward.hung_up:
-        terminal.gone.set()
+    hung_up = steward.hung_up
+    if hung_up or live.is_let_go:
+        _let_go(terminal, live)
     elif live.alive:
         terminal.say("tui-trainer: the run is stopped and saved; ctrl+c twice does not wait")
         live.send(Stop(origin="the end of the app"))
-    hung_up = steward.hung_up
     if live.session is not None and live.alive:
         result, hung_up = None, False
-        _see_out(live.session)
+        _see_out(live.session, tell=terminal.gone.is_set())
     return _status(live, result, failed=error is not None, hung_up=hung_up)
 
 
@@ -204,12 +225,31 @@ def _status(live: Live, result: object, *, failed: bool, hung_up: bool) -> int:
     return result if isinstance(result, int) else live.exit_code
 
 
-def _see_out(run: OwnSession) -> None:
-    """Wait for the end of a run in short pieces, so that signals get their turn."""
-    cursor = 0
-    while not run.ended:
-        _, cursor = run.events(cursor)
-        run.wait(LOOK_S)
+def _let_go(terminal: Terminal, live: Live) -> None:
+    """Leave the terminal, and give the shell back where that was asked for."""
+    terminal.let_go()
+    if live.is_let_go and terminal.tether is not None:
+        # Only now: the shell may use the terminal as soon as the launcher has ended.
+        terminal.tether.let_go()
+
+
+def _see_out(run: OwnSession, *, tell: bool) -> None:
+    """Wait for the end of a run in short pieces, so that signals get their turn.
+
+    With `tell` it is as without the app: lines are printed, which go into the run's output.log.
+    """
+    from tui_trainer.headless.printer import LinePrinter
+
+    printer = LinePrinter(sys.__stdout__)
+    _, cursor = run.events(sys.maxsize)
+    over = False
+    while not over:
+        over = run.ended
+        events, cursor = run.events(cursor)
+        for event in events if tell else ():
+            printer.show(event)
+        if not over:
+            run.wait(LOOK_S)
     run.join()
 
 

@@ -65,6 +65,8 @@ class Services:
     preferences: Preferences = field(default_factory=Preferences)
     preset_dir: Path = Path("presets")
     """Where presets of one's own are saved."""
+    can_detach: bool = False
+    """Whether the shell can be given back while a run goes on."""
 
 
 @dataclass(frozen=True, slots=True)

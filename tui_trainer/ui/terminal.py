@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from tui_trainer.ui.output import Output
 
 if TYPE_CHECKING:
+    from tui_trainer.sessions.launcher import Tether
     from tui_trainer.ui.driver import TerminalDriver
 
 RESTORE = b"\x1b[?2026l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l" + (
@@ -48,7 +49,9 @@ def can_open_app(env: Mapping[str, str], stdin: TextIO | None, stdout: TextIO | 
 class Terminal:
     """A context manager around the app; both streams must be terminals (`can_open_app`)."""
 
-    def __init__(self) -> None:
+    def __init__(self, tether: Tether | None = None) -> None:
+        self.tether = tether
+        """To the launcher that the shell waits for; None where there is none."""
         self.output = Output()
         self.driver: TerminalDriver | None = None
         self.gone = threading.Event()
@@ -108,23 +111,55 @@ class Terminal:
         self.restore_attributes()
         os.close(self.fileno)
 
+    @property
+    def in_foreground(self) -> bool:
+        """Whether the shell has lent it the terminal; True where that cannot be told."""
+        try:
+            return os.tcgetpgrp(self.fileno) == os.getpgrp()
+        except OSError:
+            return True
+
+    def let_go(self) -> None:
+        """Leave the terminal to others for good: no descriptor of it stays, and no session.
+
+        What is printed goes on to the output. Called when the app has ended.
+        """
+        if not self.gone.is_set():
+            self.restore_attributes()
+        self.gone.set()
+        self._empty_streams()
+        empty = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        os.dup2(empty, self.fileno, inheritable=False)
+        os.close(empty)
+        # The leader of a group cannot; it stays where a signal for the group finds it.
+        with contextlib.suppress(OSError):
+            os.setsid()
+
     def hung_up(self, timeout_s: float) -> bool:
-        """Wait so long for the other side to hang up; False when it is there."""
+        """Wait so long for the other side to hang up, or for the launcher to be killed."""
         if self.gone.is_set():
             return True
+        tether = self.tether
         poll = select.poll()
         poll.register(self.fileno, 0)
-        found = poll.poll(timeout_s * 1000)
-        if any(mask & (select.POLLHUP | select.POLLERR) for _, mask in found):
+        if tether is not None and tether.fileno >= 0:
+            poll.register(tether.fileno, select.POLLIN)
+        found = dict(poll.poll(timeout_s * 1000))
+        if tether is not None:
+            tether.hear()
+            if tether.lost:
+                return True
+        mask = found.get(self.fileno, 0)
+        if mask & (select.POLLHUP | select.POLLERR):
             self.gone.set()
-        elif found:
+        elif mask:
             # Systems that cannot poll a terminal answer at once; then reading tells.
             self.gone.wait(timeout_s)
         return self.gone.is_set()
 
     def restore_attributes(self) -> None:
-        """Give the line discipline back as it was."""
-        if self._attributes is not None:
+        """Give the line discipline back as it was; in the background it is another's."""
+        if self._attributes is not None and self.in_foreground:
             with contextlib.suppress(termios.error):
                 termios.tcsetattr(self.fileno, termios.TCSANOW, self._attributes)
 

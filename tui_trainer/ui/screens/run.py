@@ -43,10 +43,10 @@ _PLOT_KEYS = [
     Binding(it.keys, f"plot('{it.name}')", it.label, show=False, tooltip=it.text, id=it.id)
     for it in actions_of("plot")
 ]
-DISPENSABLE = ("app.palette", "run.validate", "app.quit", "run.save")
+DISPENSABLE = ("app.palette", "run.detach", "run.validate", "app.quit", "run.save")
 """What the keys line says only where there is room; all of it is in the help and in the palette."""
 TOAST_S = 5.0
-_OF_A_LIVE_RUN = frozenset({"pause", "offload", "stop", "save", "validate", "edit"})
+_OF_A_LIVE_RUN = frozenset({"pause", "offload", "stop", "save", "validate", "edit", "detach"})
 
 
 class RunScreen(Screen[None]):
@@ -66,6 +66,9 @@ class RunScreen(Screen[None]):
     class Leave(Message):
         """The run was stopped in order to leave, and has ended; or it is left alone."""
 
+    class Detach(Message):
+        """The run is to go on without the app and its terminal."""
+
     class NeverStarted(Message):
         """The run failed before its first step: there is nothing to see here."""
 
@@ -77,6 +80,7 @@ class RunScreen(Screen[None]):
         super().__init__()
         self._session = session
         self._preferences = services.preferences
+        self._can_detach = services.can_detach
         pace = Pace(services.preferences.fps)
         self._looking = Looking(session, pace, self._show_news, self._awaits_answer)
         self._safety = Safety()
@@ -192,8 +196,8 @@ class RunScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """After the end, what steers a live run is in the footer no more."""
-        if action == "detach":
-            return self._session.is_elsewhere and not self._over
+        if action == "detach" and not (self._can_detach or self._session.is_elsewhere):
+            return False
         return not (self._over and action in _OF_A_LIVE_RUN)
 
     def on_key(self, event: events.Key) -> None:
@@ -226,8 +230,8 @@ class RunScreen(Screen[None]):
         self._looking.hurry()
 
     def action_detach(self) -> None:
-        """Leave a run that another process holds."""
-        self.post_message(self.Leave())
+        """Let the run go on without the app, in this process or in the one that has it."""
+        self.post_message(self.Leave() if self._session.is_elsewhere else self.Detach())
 
     def action_stop(self) -> None:
         self.ask_to_stop(then_leave=False)

@@ -1,0 +1,59 @@
+"""A run that begins detached: on the shell until it trains, then in its own output.log alone.
+
+Layer: headless. What is wrong with a configuration or its data is told by the command that was
+typed, with its exit code; only a run that trains is left to itself.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from tui_trainer.headless.printer import JsonPrinter, LinePrinter
+from tui_trainer.runs.events import Event, RunStarted
+from tui_trainer.sessions.launcher import Tether
+
+OUTPUT = "output.log"
+
+
+def leave_terminal() -> None:
+    """Leave the shell's session, so that neither its end nor its keys reach the run."""
+    os.setsid()
+    empty = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(empty, 0)
+    os.close(empty)
+
+
+class DetachedPrinter:
+    """Prints; as soon as the run has started, into its directory, and the shell is free."""
+
+    def __init__(self, runs_dir: Path, tether: Tether, *, as_json: bool = False) -> None:
+        self._runs_dir = runs_dir
+        self._tether = tether
+        self._printer = JsonPrinter() if as_json else LinePrinter()
+        self._is_free = False
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, RunStarted) and not self._is_free:
+            self._is_free = True
+            _print_into(self._runs_dir / event.run / OUTPUT)
+            self._tether.name_run(event.run)
+            self._tether.let_go()
+        self._printer.show(event)
+
+    def close(self) -> None:
+        self._printer.close()
+
+
+def _print_into(path: Path) -> None:
+    """Have descriptors 1 and 2 append to a file; to nothing where it cannot be written."""
+    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
+    place = -1
+    with contextlib.suppress(OSError):
+        place = os.open(path, flags, 0o644)
+    if place < 0:
+        place = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(place, number)
+    os.close(place)
