@@ -264,7 +264,7 @@ class TerminalProcess:
         self.until(lambda: not select.select([self.master], [], [], 0)[0])
 
     def end(self) -> None:
-        for one in self._own():
+        for one in self.own():
             with contextlib.suppress(psutil.Error):
                 one.kill()
         self._process.wait()
@@ -272,7 +272,7 @@ class TerminalProcess:
         for descriptor in (self._slave, self._wake, self._waker):
             os.close(descriptor)
 
-    def _own(self) -> list[psutil.Process]:
+    def own(self) -> list[psutil.Process]:
         """What still runs of all that was started, whoever its parent is by now."""
         return [one for one in psutil.process_iter() if _is_marked(one, self.mark)]
 

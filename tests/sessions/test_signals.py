@@ -90,3 +90,40 @@ def test_other_signals_do_not_stop(number: int) -> None:
     assert [type(command) for command in desk.session.sent] == (
         [Save] if number == signal.SIGUSR1 else []
     )
+
+
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR1, signal.SIGUSR2])
+def test_a_signal_with_a_setting_waits_until_the_setting_is_known(number: int) -> None:
+    desk = Desk()
+    desk.session.settings = None
+    with desk.desk:
+        signal.raise_signal(number)
+        desk.desk.deliver()
+        assert desk.session.sent == []
+        name = signal.Signals(number).name
+        desk.session.settings = TrainingSection.model_validate({"preempt_signals": [name]})
+        desk.desk.deliver()
+        desk.desk.deliver()
+    (stop,) = desk.session.sent
+    assert isinstance(stop, Stop)
+    assert (stop.origin, stop.signal) == (name, number)
+
+
+def test_fault_24_a_hang_up_is_told_once_and_stops_where_that_is_wanted() -> None:
+    desk = Desk()
+    desk.session.settings = TrainingSection(on_hangup="save-and-stop")
+    for _ in range(3):
+        desk.desk.hang_up()
+        desk.desk.deliver()
+    (stop,) = desk.session.sent
+    assert isinstance(stop, Stop)
+    assert (stop.save, stop.signal) == (True, signal.SIGHUP)
+
+
+def test_two_requests_to_save_within_a_second_are_one() -> None:
+    desk = Desk()
+    for at_s in (0.0, 0.5, 1.5):
+        desk.now_s = 100.0 + at_s
+        desk.desk.on_other(signal.SIGUSR1)
+    desk.desk.deliver()
+    assert [type(command) for command in desk.session.sent] == [Save, Save]
