@@ -24,7 +24,7 @@ logging: {every_steps: 1}
 def written(folder: Path) -> tuple[str, str, str]:
     """The plugins of the documentation, and an experiment: the files' names."""
     blocks = re.findall(r"( *)```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
-    for name, (indent, text) in zip(("moons.py", "layers.py"), blocks, strict=True):
+    for name, (indent, text) in zip(("moons.py", "walk.py", "layers.py"), blocks, strict=True):
         (folder / name).write_text(re.sub(f"^{indent}", "", text, flags=re.MULTILINE))
     (folder / "moons.yaml").write_text(EXPERIMENT)
     return str(folder / "moons.yaml"), str(folder / "moons.py"), str(folder / "layers.py")
@@ -50,6 +50,24 @@ def test_a_data_set_of_a_plugin_is_trained_resumed_and_evaluated(tmp_path: Path)
     assert len(facts["plugins"][0]["sha256"]) == 64
     done = call(tmp_path, "evaluate", part.name, "--plugin", moons, "--json")
     assert json.loads(done.stdout)["accuracy"] == status(part)["test"]["accuracy"]
+
+
+def test_the_stream_of_the_documentation_goes_on_where_it_was_cut(tmp_path: Path) -> None:
+    written(tmp_path)
+    walk = str(tmp_path / "walk.py")
+    (tmp_path / "walk.yaml").write_text(EXPERIMENT.replace("moons, count: 60", "walk"))
+    words = ("train", str(tmp_path / "walk.yaml"), "--plugin", walk, "--no-ui")
+    assert call(tmp_path, *words, "--name", "whole").returncode == 0
+    done = call(tmp_path, *words, "--name", "cut", "training.max_steps=17")
+    assert done.returncode == 0, done.stderr
+    whole, part = (next((tmp_path / "runs").glob(f"{name}*")) for name in ("whole", "cut"))
+    done = call(
+        tmp_path, "resume", part.name, "training.max_steps=null", "--plugin", walk, "--no-ui"
+    )
+    assert done.returncode == 0, done.stderr
+    assert [line["train/loss"] for line in lines(part)] == [
+        line["train/loss"] for line in lines(whole)
+    ]
 
 
 def test_a_resume_without_the_plugin_names_it(tmp_path: Path) -> None:
