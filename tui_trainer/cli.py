@@ -106,8 +106,9 @@ def _why_no_app() -> str:
 
 def _opens_app(arguments: argparse.Namespace) -> bool:
     """Whether a run is shown in the app: on a terminal, unless something else was asked for."""
-    wanted = not arguments.no_ui and not arguments.detach and arguments.log_format == "text"
-    return wanted and not _why_no_app()
+    # A run that is attached to has left its terminal already.
+    plain = arguments.no_ui or getattr(arguments, "detach", False)
+    return not plain and arguments.log_format == "text" and not _why_no_app()
 
 
 def _leaves_the_shell(arguments: argparse.Namespace) -> bool:

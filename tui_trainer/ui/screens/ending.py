@@ -158,6 +158,10 @@ class Ending(VerticalScroll, can_focus=True):
         self, ending: RunEnded, latest: Latest, safety: Safety, experiment: Experiment | None
     ) -> None:
         """Show how the run ended, and take what can be gone on with."""
+        if not self.query("#story"):
+            # The run was over before this was put together.
+            self.call_after_refresh(self.tell, ending, latest, safety, experiment)
+            return
         self._latest, self._experiment = latest, experiment
         self._can_resume = bool(experiment and latest.run_dir and safety.step is not None)
         table = ending.confusion or ()
