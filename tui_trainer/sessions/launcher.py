@@ -135,8 +135,9 @@ class _Launcher:
                 return 0
             pid, status = os.waitpid(self._child, os.WNOHANG | os.WUNTRACED)
             if pid and os.WIFSTOPPED(status):
-                # Who stops the training stops the job, and the shell shows it.
-                if self._stop():
+                # Who stops the training stops the job, and the shell shows it; a stop from before
+                # the job was continued is over.
+                if self._was_continued or self._stop():
                     os.kill(self._child, signal.SIGCONT)
             elif pid:
                 # It may have let go as the last thing it did.
@@ -144,6 +145,7 @@ class _Launcher:
                     self._say(sys.stdout, self._farewell())
                     return 0
                 return self._end(os.waitstatus_to_exitcode(status))
+            self._was_continued = False
 
     def _forward(self, number: int, frame: object) -> None:
         with contextlib.suppress(ProcessLookupError):

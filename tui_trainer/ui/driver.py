@@ -192,6 +192,8 @@ class TerminalDriver(LinuxDriver):
         if tether is not None and tether.stopping:
             # Meant for the launcher, and for the script that it may belong to.
             return
+        # The launcher passes on what the whole group got: a second stop would outlast the `fg`.
+        signal.signal(signal.SIGTSTP, signal.SIG_IGN)
         if self._shown and not self.resting and self.terminal.in_foreground:
             self.suspend_application_mode()
         self.resting = True
