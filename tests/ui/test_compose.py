@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual import events
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widgets import Input
 
 from tests.ui.composing import Host, drive, press, shown, until, write_preset
@@ -14,6 +17,8 @@ from tests.ui.fakes import FakeServices
 from tui_trainer.config.draft import Draft
 from tui_trainer.config.errors import BadInput
 from tui_trainer.ui.bindings import bindings_of
+from tui_trainer.ui.screens.compose import ComposeScreen
+from tui_trainer.ui.screens.compose_style import HEIGHTS, WIDTHS, size_classes
 from tui_trainer.ui.screens.details import DetailsScreen
 from tui_trainer.ui.screens.save_preset import SavePreset
 from tui_trainer.ui.widgets.form import Form
@@ -427,6 +432,32 @@ def test_it_can_begin_at_any_size(tmp_path: Path, size: tuple[int, int]) -> None
         await press(pilot, "f5")
 
     assert len(drive(tmp_path, step, size=size).launched) == 1
+
+
+def test_it_is_styled_for_its_size_before_it_is_painted(tmp_path: Path) -> None:
+    """Otherwise every style would be worked out twice before the whole screen is there."""
+    names = {name for _, name in (*WIDTHS, *HEIGHTS)}
+
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        def fits(width: int, height: int) -> bool:
+            return app.compose_screen.classes & names == set(size_classes(width, height))
+
+        for size in SIZES:
+            await pilot.resize_terminal(*size)
+            await until(pilot, partial(fits, *size))
+        assert first == [{"-normal", "-medium"}]
+
+    first = []
+
+    class Watched(ComposeScreen):
+        def on_mount(self) -> None:
+            first.append(self.classes & names)
+
+    class Seen(Host):
+        def get_default_screen(self) -> Screen[Any]:
+            return Watched(self.services, self.draft)
+
+    drive(tmp_path, step, host=Seen)
 
 
 def test_a_resize_keeps_focus_and_draft(tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from textual import events
 from textual.pilot import Pilot
 from textual.widgets import Input
 
@@ -177,3 +178,13 @@ def test_the_dialog_goes_away_when_the_run_ends() -> None:
         assert host.screen is host.running
 
     drive(play, *some_events(460))
+
+
+def test_a_paste_brings_nothing_unseen_into_a_setting() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await type_in(host, pilot, "optimizer.lr", "")
+        host.post_message(events.Paste("1e-\u200b4\x1b\u202e"))
+        await pilot.pause()
+        assert field(host, "optimizer.lr").value == "1e-4"
+
+    drive(play, *some_events())

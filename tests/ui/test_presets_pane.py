@@ -161,3 +161,19 @@ def test_a_cut_text_is_never_wider_than_its_room(width: int) -> None:
         for cut in (cut_end(text, width), cut_middle(text, width)):
             assert len(cut) <= width
     assert sum(map(len, fitted("left side", "right side", width))) <= width
+
+
+def test_the_chosen_preset_is_in_view_in_a_long_list_from_the_first(tmp_path: Path) -> None:
+    for number in range(30):
+        write_preset(tmp_path, "optimizer", f"aa-{number:02}", "type: sgd\n")
+
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        assert "● adamw" in shown(app)
+        await pilot.resize_terminal(60, 20)
+        await pilot.pause()
+        assert "● adamw" in shown(app)
+        app.pane("optimizer").focus()
+        await press(pilot, "home", "enter")
+        assert app.compose_screen.draft.preset("optimizer") == "aa-00"
+
+    drive(tmp_path, step)

@@ -19,7 +19,6 @@ from tui_trainer.config.overrides import Override
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import DEFAULT_EXPERIMENT, PresetLibrary
 from tui_trainer.runs.directory import RunDirectory, open_run
-from tui_trainer.sessions.attached import AttachedSession
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.ui.running import Live
@@ -27,6 +26,7 @@ from tui_trainer.ui.services import Opening, Services
 from tui_trainer.ui.terminal import Terminal
 
 if TYPE_CHECKING:
+    from tui_trainer.sessions.attached import AttachedSession
     from tui_trainer.sessions.inventory import DeviceState
     from tui_trainer.sessions.launch import Prepared
     from tui_trainer.sessions.session import Session
@@ -108,6 +108,8 @@ class Launcher:
 
     def attach(self, path: Path) -> Session:
         """Watch and steer a run that another process holds."""
+        from tui_trainer.sessions.attached import AttachedSession
+
         session = AttachedSession(RunDirectory(path))
         self._launched.append(session)
         session.start()

@@ -23,7 +23,7 @@ from tui_trainer.config.draft import Draft
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.text import clean
 from tui_trainer.ui.bindings import bindings_of
-from tui_trainer.ui.screens.compose_style import COMPOSE_CSS, HEIGHTS, WIDTHS
+from tui_trainer.ui.screens.compose_style import COMPOSE_CSS, HEIGHTS, WIDTHS, size_classes
 from tui_trainer.ui.screens.details import DetailsScreen
 from tui_trainer.ui.screens.save_preset import SavePreset
 from tui_trainer.ui.screens.search import Search
@@ -74,6 +74,8 @@ class ComposeScreen(Screen[None]):
         self._is_launching = False
 
     def compose(self) -> ComposeResult:
+        # Before there are widgets, whose styles would be worked out a second time.
+        self.add_class(*size_classes(*self.app.size), update=False)
         yield Heading(TITLE, platform.node())
         yield Static(id="changes", markup=False)
         yield (shelf := PresetShelf(self._services.library, self.draft))

@@ -30,3 +30,11 @@ ComposeScreen.-tall #outcome { height: 9; }
 ComposeScreen.-high #lists { height: 14; }
 ComposeScreen.-high #outcome { height: 14; }
 """
+
+
+def size_classes(width: int, height: int) -> list[str]:
+    """The classes that the breakpoints give a terminal of that size."""
+    return [
+        max((least, name) for least, name in breakpoints if least <= length)[1]
+        for length, breakpoints in ((width, WIDTHS), (height, HEIGHTS))
+    ]

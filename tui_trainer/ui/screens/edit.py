@@ -26,6 +26,7 @@ from tui_trainer.config.text import clean
 from tui_trainer.runs.commands import Set
 from tui_trainer.sessions.session import Latest
 from tui_trainer.ui.widgets.log import value_text
+from tui_trainer.ui.widgets.text_input import TextInput
 
 _FIRST = (
     "optimizer.lr",
@@ -110,9 +111,8 @@ class Setting(Horizontal):
     def compose(self) -> ComposeResult:
         value = field_text(self.experiment.get(self.key))
         yield Static(self.key, markup=False, classes="name")
-        yield Input(
-            value, placeholder="none", compact=True, select_on_focus=True, tooltip=self._description
-        )
+        yield (editor := TextInput(value, placeholder="none", compact=True))
+        editor.tooltip = self._description
         yield Static(self._unit, markup=False, classes="beside")
 
     def look(self, experiment: Experiment) -> None:

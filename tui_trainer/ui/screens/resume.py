@@ -21,6 +21,7 @@ from tui_trainer.config.horizon import horizon
 from tui_trainer.config.overrides import Override
 from tui_trainer.sessions.session import Latest
 from tui_trainer.ui.screens.edit import checked, field_text
+from tui_trainer.ui.widgets.text_input import TextInput
 
 _ASKS = {
     "training.epochs": "epochs in all",
@@ -90,7 +91,7 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
             box.border_subtitle = Content("Enter resume   esc back")
             yield Static(f"{self._key}: {_ASKS[self._key]}; {self._so_far}", markup=False)
             new = self._old * 2 if self._reached else self._old
-            yield Input(field_text(new), compact=True)
+            yield TextInput(field_text(new), compact=True)
             yield Static("", markup=False, id="wrong")
 
     def on_mount(self) -> None:

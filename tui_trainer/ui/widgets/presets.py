@@ -129,6 +129,10 @@ class PresetPane(OptionList):
         # Reading the files can wait until there is something on the screen.
         self.call_after_refresh(self._mark_broken)
 
+    def on_resize(self) -> None:
+        """Keep the cursor in view; before the first size there was nothing to scroll."""
+        self.scroll_to_highlight()
+
     def show(self, chosen: str, is_changed: bool = False) -> None:
         """Mark the chosen preset, and whether something in it was changed."""
         if (chosen, is_changed) == (self._chosen, self._is_changed):
