@@ -18,6 +18,7 @@ SCREENS: tuple[frozenset[str], ...] = (
     frozenset({"app", "compose", "form", "fold"}),
     frozenset({"app", "menu"}),
     frozenset({"app", "run", "plot"}),
+    frozenset({"app", "runs"}),
     frozenset({"app", "ending"}),
     frozenset({"app", "panel"}),
 )

@@ -75,6 +75,18 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "compose.details", "d,f4", "Details", "Show the details of what is under the cursor", rank=3
     ),
+    Action("compose.runs", "ctrl+o,f2", "Runs", "List all runs", rank=1),
+    Action("runs.open", "enter", "Open", "Open a run: watch and steer it, or see what came of it"),
+    Action("runs.mark", "space", "Select", "Select for comparison, or take that back"),
+    Action("runs.filter", "slash,f3", "Filter", "Show only some, as lr<0.01 model=cnn state=ended"),
+    Action("runs.resume", "r", "Resume", "Go on with a run that was interrupted"),
+    Action("runs.delete", "x,delete", "Delete...", "Delete a run that has ended; asks first"),
+    Action("runs.sort", "o", "Order", "Order by another column", rank=1),
+    Action("runs.unmark", "u", "Unselect", "Take all selections back", in_footer=False),
+    Action("runs.cursor_down", "j", "Down", "Go down in the list", in_footer=False),
+    Action("runs.cursor_up", "k", "Up", "Go up in the list", in_footer=False),
+    Action("runs.back", "escape", "Back", "End the filter, or leave the list"),
+    Action("run.runs", "ctrl+o,f2", "Runs", "Leave this run alone and list all"),
     Action("run.pause", "p", "Pause", "Pause (it is saved first), or go on"),
     Action("run.offload", "P", "Off-load", "Pause and give the GPU's memory back", in_footer=False),
     Action("run.stop", "s", "Stop...", "Stop: save, discard, or go on"),

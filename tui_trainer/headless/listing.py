@@ -49,7 +49,7 @@ def print_runs(runs_dir: Path, *, states: str = "", order: str = "", as_json: bo
         return ExitCode.OK
     now = datetime.now(timezone.utc)
     out = Stream(sys.stdout)
-    for line in _table([_row(run, now) for run in runs], _width()):
+    for line in _table([cells_of(run, now) for run in runs], _width()):
         out.line(line)
     return ExitCode.OK
 
@@ -67,7 +67,7 @@ def _wanted(states: str) -> Callable[[RunSummary], bool]:
     return lambda run: not words or run.state in names or any(group(run) for group in groups)
 
 
-_KEYS: dict[str, Callable[[RunSummary], Any]] = {
+ORDERS: dict[str, Callable[[RunSummary], Any]] = {
     "name": lambda run: run.name,
     "state": lambda run: STATES.index(run.state) if run.state in STATES else len(STATES),
     "progress": lambda run: -(run.progress or 0.0),
@@ -80,10 +80,10 @@ _KEYS: dict[str, Callable[[RunSummary], Any]] = {
 
 
 def _order(word: str) -> Callable[[RunSummary], Any] | None:
-    if word and word not in _KEYS:
-        hint = suggest(word, _KEYS)
-        raise BadInput(f"no order {clean(word, 40)!r}{hint}; there are: {', '.join(_KEYS)}")
-    return _KEYS[word] if word else None
+    if word and word not in ORDERS:
+        hint = suggest(word, ORDERS)
+        raise BadInput(f"no order {clean(word, 40)!r}{hint}; there are: {', '.join(ORDERS)}")
+    return ORDERS[word] if word else None
 
 
 def _least(value: float | None) -> float:
@@ -123,7 +123,8 @@ def _table(rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
     return lines
 
 
-def _row(run: RunSummary, now: datetime) -> list[str]:
+def cells_of(run: RunSummary, now: datetime) -> list[str]:
+    """What `COLUMNS` are of a run."""
     status = run.status
     if status is None:
         return [clean(run.name), run.state, *("" for _ in COLUMNS[2:])]

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from tui_trainer.ui.screens.compose import ComposeScreen
     from tui_trainer.ui.screens.ending import Ending
     from tui_trainer.ui.screens.run import RunScreen
+    from tui_trainer.ui.screens.runs import RunsScreen
     from tui_trainer.ui.services import Opening, Services
 
 
@@ -153,10 +154,40 @@ class TrainerApp(App[int], inherit_bindings=False):
     def on_ending_resume(self, message: Ending.Resume) -> None:
         self._show(self.services.resume(Path(message.run_dir), message.overrides))
 
+    def on_compose_screen_runs(self) -> None:
+        self._list_runs()
+
+    def on_run_screen_to_runs(self) -> None:
+        self._drop_run_screen()
+        self._list_runs()
+
+    def on_runs_screen_open(self, message: RunsScreen.Open) -> None:
+        if self.services.attach is not None:
+            self._show(self.services.attach(message.path))
+
+    def on_runs_screen_resume(self, message: RunsScreen.Resume) -> None:
+        self._leaves_with_run = False
+        self._show(self.services.resume(message.path, ()))
+
+    def _list_runs(self) -> None:
+        """Show the list of runs, the one that is there already if there is one."""
+        from tui_trainer.ui.screens.runs import RunsScreen
+
+        if not isinstance(self.screen, RunsScreen):
+            self.push_screen(RunsScreen(self.services))
+
+    def _listing(self) -> RunsScreen | None:
+        """The list of runs, when it is below everything else that is shown."""
+        from tui_trainer.ui.screens.runs import RunsScreen
+
+        return next((s for s in self.screen_stack if isinstance(s, RunsScreen)), None)
+
     async def on_ending_compose(self, message: Ending.Compose) -> None:
         from tui_trainer.config.draft import Draft
 
         self._drop_run_screen()
+        if (listing := self._listing()) is not None:
+            listing.dismiss()
         await self._compose(Draft.of(self.services.library, message.experiment))
 
     async def on_run_screen_never_started(self, message: RunScreen.NeverStarted) -> None:
@@ -165,6 +196,9 @@ class TrainerApp(App[int], inherit_bindings=False):
             self._leave()
             return
         self._drop_run_screen()
+        if (listing := self._listing()) is not None:
+            listing.complain(message.reason)
+            return
         composing = self._composing()
         if composing is None:
             composing = await self._compose(self._draft)
@@ -176,7 +210,10 @@ class TrainerApp(App[int], inherit_bindings=False):
         self._leave()
 
     def on_run_screen_leave(self) -> None:
-        self._leave()
+        if self._listing() is not None and not self.live.alive:
+            self._drop_run_screen()
+        else:
+            self._leave()
 
     async def _compose(self, draft: Draft) -> ComposeScreen:
         """Compose a draft, in the place of the one before."""

@@ -110,10 +110,19 @@ class Launcher:
         """Watch and steer a run that another process holds."""
         from tui_trainer.sessions.attached import AttachedSession
 
+        self._forget_watched()
         session = AttachedSession(RunDirectory(path))
         self._launched.append(session)
         session.start()
         return session
+
+    def _forget_watched(self) -> None:
+        """Look no more at the run that was watched before; it goes on, and is not told of."""
+        from tui_trainer.sessions.attached import AttachedSession
+
+        for session in [it for it in self._launched if isinstance(it, AttachedSession)]:
+            session.close()
+            self._launched.remove(session)
 
     def launch(self, experiment: Experiment, name: str) -> Session:
         """A new run."""
@@ -170,6 +179,8 @@ def assemble(
         loader=loader,
         launch=launcher.launch,
         resume=launcher.resume,
+        attach=launcher.attach,
+        runs_dir=asked.runs_dir,
         preferences=asked.preferences,
         can_detach=terminal.tether is not None,
     )

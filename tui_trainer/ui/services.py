@@ -65,6 +65,9 @@ class Services:
     preferences: Preferences = field(default_factory=Preferences)
     preset_dir: Path = Path("presets")
     """Where presets of one's own are saved."""
+    attach: Callable[[Path], Session] | None = None
+    """Watches the run in a directory, whoever has it; None where runs cannot be listed."""
+    runs_dir: Path = Path("runs")
     can_detach: bool = False
     """Whether the shell can be given back while a run goes on."""
 

@@ -60,6 +60,9 @@ class ComposeScreen(Screen[None]):
     VERTICAL_BREAKPOINTS = HEIGHTS
     DEFAULT_CSS = COMPOSE_CSS
 
+    class Runs(Message):
+        """All runs are to be listed."""
+
     @dataclass
     class Launch(Message):
         """The user wants this experiment to be trained; an empty name is the experiment's."""
@@ -203,6 +206,10 @@ class ComposeScreen(Screen[None]):
         title = f"{self._shelf.kind} {entry.name}" if entry is not None else "details"
         text = everything_text(entry, self.draft, self.query_one(Summary).texts())
         self.app.push_screen(DetailsScreen(title, text))
+
+    def action_runs(self) -> None:
+        """Go to the list of all runs."""
+        self.post_message(self.Runs())
 
     def action_next_pane(self) -> None:
         """Go to the next list, the fields, the name, the start."""

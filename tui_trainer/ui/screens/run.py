@@ -43,7 +43,7 @@ _PLOT_KEYS = [
     Binding(it.keys, f"plot('{it.name}')", it.label, show=False, tooltip=it.text, id=it.id)
     for it in actions_of("plot")
 ]
-DISPENSABLE = ("app.palette", "run.detach", "run.validate", "app.quit", "run.save")
+DISPENSABLE = ("run.runs", "app.palette", "run.detach", "run.validate", "app.quit", "run.save")
 """What the keys line says only where there is room; all of it is in the help and in the palette."""
 TOAST_S = 5.0
 _OF_A_LIVE_RUN = frozenset({"pause", "offload", "stop", "save", "validate", "edit", "detach"})
@@ -65,6 +65,9 @@ class RunScreen(Screen[None]):
 
     class Leave(Message):
         """The run was stopped in order to leave, and has ended; or it is left alone."""
+
+    class ToRuns(Message):
+        """All runs are to be listed, and this one is left alone."""
 
     class Detach(Message):
         """The run is to go on without the app and its terminal."""
@@ -198,6 +201,9 @@ class RunScreen(Screen[None]):
         """After the end, what steers a live run is in the footer no more."""
         if action == "detach" and not (self._can_detach or self._session.is_elsewhere):
             return False
+        if action == "runs" and not (self._over or self._session.is_elsewhere):
+            # A run that trains in this process is not left: nobody would see it end.
+            return False
         return not (self._over and action in _OF_A_LIVE_RUN)
 
     def on_key(self, event: events.Key) -> None:
@@ -232,6 +238,10 @@ class RunScreen(Screen[None]):
     def action_detach(self) -> None:
         """Let the run go on without the app, in this process or in the one that has it."""
         self.post_message(self.Leave() if self._session.is_elsewhere else self.Detach())
+
+    def action_runs(self) -> None:
+        """Go to the list of all runs."""
+        self.post_message(self.ToRuns())
 
     def action_stop(self) -> None:
         self.ask_to_stop(then_leave=False)

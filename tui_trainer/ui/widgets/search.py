@@ -38,11 +38,13 @@ class SearchBar(Horizontal):
 
         text: str
 
+    def __init__(self, hint: str = "type a word; enter goes there, esc ends the search") -> None:
+        super().__init__()
+        self._hint = hint
+
     def compose(self) -> ComposeResult:
         yield Static(classes="what", markup=False)
-        yield TextInput(
-            compact=True, placeholder="type a word; enter goes there, esc ends the search"
-        )
+        yield TextInput(compact=True, placeholder=self._hint)
 
     def open(self, what: str) -> None:
         """Let the user type, as `search in the models`."""

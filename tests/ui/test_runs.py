@@ -1,0 +1,285 @@
+"""The list of runs: filter, open, go on, compare, delete."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from textual.app import App
+from textual.message import Message
+from textual.pilot import Pilot
+from textual.widgets import OptionList
+
+from tests.runs.test_index import make_run
+from tests.ui.fakes import FakeServices, FakeSession
+from tui_trainer.runs.index import list_runs
+from tui_trainer.runs.lock import RunLock
+from tui_trainer.ui.screens.confirm import Confirm
+from tui_trainer.ui.screens.runs import RunsScreen
+from tui_trainer.ui.widgets.compared import Compared, short_labels
+from tui_trainer.ui.widgets.run_lines import run_lines
+
+RUNS = (
+    ("digits-cnn-1", "cnn", "finished"),
+    ("digits-cnn-2", "cnn", "stopped"),
+    ("digits-mlp-1", "mlp", "crashed"),
+)
+
+
+class Listing(App[None]):
+    """Shows the list, and remembers what it asks for."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.animation_level = "none"
+        services = FakeServices(folder, FakeSession())
+        services.runs_dir = folder
+        self.listing = RunsScreen(services)
+        self.got: list[Message] = []
+
+    def on_mount(self) -> None:
+        self.push_screen(self.listing)
+
+    def on_runs_screen_open(self, message: RunsScreen.Open) -> None:
+        self.got.append(message)
+
+    def on_runs_screen_resume(self, message: RunsScreen.Resume) -> None:
+        self.got.append(message)
+
+    @property
+    def text(self) -> str:
+        return "\n".join(strip.text for strip in self.screen._compositor.render_strips())
+
+    @property
+    def told(self) -> str:
+        return " / ".join(notification.message for notification in self._notifications)
+
+    async def settle(self, pilot: Pilot[None]) -> None:
+        """Wait until what was asked for is read and shown."""
+        await pilot.pause()
+        await self.workers.wait_for_complete(
+            [worker for worker in self.workers if worker.group == "read"]
+        )
+        await pilot.pause()
+
+    async def type(self, pilot: Pilot[None], *keys: str) -> None:
+        await pilot.press(*keys)
+        await self.settle(pilot)
+
+
+Play = Callable[[Listing, Pilot[None]], Awaitable[None]]
+
+
+def drive(folder: Path, play: Play, size: tuple[int, int] = (80, 24)) -> Listing:
+    app = Listing(folder)
+
+    async def run() -> None:
+        async with app.run_test(size=size) as pilot:
+            await app.settle(pilot)
+            await play(app, pilot)
+
+    asyncio.run(run())
+    return app
+
+
+def some_runs(folder: Path) -> None:
+    """Three that have ended, each with settings and a curve."""
+    for number, (name, kind, state) in enumerate(RUNS):
+        lr = 10.0 ** -(number + 1)
+        status = {"best": {"loss": lr, "accuracy": 0.9}, "step": 40, "total_steps": 80}
+        word = "running" if state == "crashed" else state
+        run = make_run(folder, name, number, state=word, **status)
+        stat = run.config.stat()
+        run.config.write_text(f"model: {{type: {kind}}}\noptimizer: {{type: adamw, lr: {lr}}}\n")
+        os.utime(run.config, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        lines = [{"step": step, "train/loss": 2.0 / step} for step in range(1, 41)]
+        run.metrics.write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+def test_every_run_has_a_line_and_the_cursor_is_on_the_first(tmp_path: Path) -> None:
+    some_runs(tmp_path)
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        assert "3 runs, 0 live" in app.text
+        rows = app.text.splitlines()
+        assert [row.split()[:2] for row in rows[2:5]] == [
+            ["digits-cnn-1", "finished"],
+            ["digits-cnn-2", "stopped"],
+            ["digits-mlp-1", "crashed"],
+        ]
+        await app.type(pilot, "enter")
+
+    app = drive(tmp_path, play)
+    assert app.got == [RunsScreen.Open(tmp_path / "digits-cnn-1")]
+
+
+def test_an_empty_folder_says_what_makes_a_run(tmp_path: Path) -> None:
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        assert "no runs here yet" in app.text
+        assert "0 runs, 0 live" in app.text
+        await app.type(pilot, "enter", "space", "r", "x")
+
+    assert drive(tmp_path / "none", play, (100, 24)).got == []
+
+
+def test_a_filter_shows_some_and_escape_all_again(tmp_path: Path) -> None:
+    some_runs(tmp_path)
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        await app.type(pilot, "/", *"model=cnn lr<0.05")
+        assert "1 of 3 runs" in app.text
+        assert "digits-cnn-2" in app.text
+        assert "digits-mlp-1" not in app.text
+        await app.type(pilot, "enter", "enter")
+        await app.type(pilot, "escape")
+        assert "digits-mlp-1" in app.text
+
+    app = drive(tmp_path, play)
+    assert app.got == [RunsScreen.Open(tmp_path / "digits-cnn-2")]
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [("lr<", "a value is missing"), ("lrr<1", "did you mean"), ("state=runing", "did you mean")],
+)
+def test_what_is_wrong_with_a_filter_stands_beside_it(
+    tmp_path: Path, typed: str, said: str
+) -> None:
+    some_runs(tmp_path)
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        await app.type(pilot, "/", *typed)
+        assert said in app.text
+        assert "digits-mlp-1" in app.text
+
+    drive(tmp_path, play, (160, 24))
+
+
+def test_two_selected_runs_are_compared(tmp_path: Path) -> None:
+    some_runs(tmp_path)
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        await app.type(pilot, "space")
+        assert not app.listing.query_one(Compared).display
+        await app.type(pilot, "space", "space")
+        assert "compare: 3 selected" in app.text
+        assert "train loss" in app.text
+        for key in ("optimizer.lr", "model.type", "val.loss"):
+            assert key in app.text
+        assert "optimizer.type" not in app.text
+        await app.type(pilot, "u")
+        assert "compare" not in app.text
+
+    drive(tmp_path, play, (120, 40))
+
+
+def test_a_run_that_was_interrupted_goes_on_and_a_finished_one_does_not(tmp_path: Path) -> None:
+    some_runs(tmp_path)
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        await app.type(pilot, "r")
+        assert "it is finished" in app.told
+        await app.type(pilot, "j", "r", "j", "r", "k", "k")
+
+    app = drive(tmp_path, play)
+    assert app.got == [
+        RunsScreen.Resume(tmp_path / "digits-cnn-2"),
+        RunsScreen.Resume(tmp_path / "digits-mlp-1"),
+    ]
+
+
+@pytest.mark.parametrize("answer", ["y", "escape", "enter"])
+def test_deleting_asks_and_only_y_deletes(tmp_path: Path, answer: str) -> None:
+    some_runs(tmp_path)
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        await pilot.press("x")
+        while not isinstance(app.screen, Confirm):
+            await asyncio.sleep(0.01)
+        await pilot.pause()
+        assert "Delete digits-cnn-1?" in app.text
+        await pilot.press(answer)
+        await app.workers.wait_for_complete()
+        await app.settle(pilot)
+        assert ("digits-cnn-1" in app.text.splitlines()[2]) == (answer != "y")
+
+    drive(tmp_path, play)
+    assert (tmp_path / "digits-cnn-1").exists() == (answer != "y")
+    assert (tmp_path / "digits-cnn-2").exists()
+
+
+def test_a_live_run_is_first_and_is_not_deleted(tmp_path: Path) -> None:
+    some_runs(tmp_path)
+    run = make_run(tmp_path, "old", 500, state="running")
+    lock = RunLock.acquire(run.lock)
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        assert app.text.splitlines()[2].split()[:2] == ["old", "running"]
+        await app.type(pilot, "x")
+        assert "never deleted" in app.told
+        assert not isinstance(app.screen, Confirm)
+        await app.type(pilot, "r")
+        assert "enter opens it" in app.told
+
+    drive(tmp_path, play)
+    lock.release()
+    assert run.config.exists()
+
+
+def test_the_cursor_stays_on_its_run_when_others_come(tmp_path: Path) -> None:
+    some_runs(tmp_path)
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        await app.type(pilot, "down")
+        make_run(tmp_path, "newest", -100)
+        app.listing.look()
+        await app.settle(pilot)
+        assert "newest" in app.text
+        assert app.listing.query_one(OptionList).highlighted == 2
+        await app.type(pilot, "enter")
+
+    app = drive(tmp_path, play)
+    assert app.got == [RunsScreen.Open(tmp_path / "digits-cnn-2")]
+
+
+def test_orders_go_round(tmp_path: Path) -> None:
+    some_runs(tmp_path)
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        seen = []
+        for _ in range(9):
+            await app.type(pilot, "o")
+            words = app.text.splitlines()[0].split()
+            seen.append(words[-1] if "by" in words else "")
+            if seen[-1] == "best":
+                assert app.text.splitlines()[2].split()[0] == "digits-mlp-1"
+        assert "best" in seen
+        assert "" in seen
+
+    drive(tmp_path, play, (100, 24))
+
+
+@pytest.mark.parametrize("width", [60, 80, 120, 200])
+def test_lines_fit_and_keep_name_state_and_age(tmp_path: Path, width: int) -> None:
+    make_run(tmp_path, "a-run-with-a-very-long-name-that-says-everything-of-it-1123-1130", 0)
+    make_run(tmp_path, "short", 1, device="NVIDIA H100 80GB HBM3, 0")
+    runs = list_runs(tmp_path)
+    titles, lines = run_lines(runs, {"short"}, width, datetime.now(timezone.utc))
+    assert max(map(len, [titles, *lines])) <= width
+    assert {"name", "state", "age"} <= set(titles.split())
+    assert [line[0] for line in lines] == [" ", "●"]
+    assert lines[0].split()[0].endswith("-1130")
+
+
+def test_labels_leave_out_what_all_begin_with() -> None:
+    assert short_labels(["digits-cnn-1123-1141", "digits-cnn-1123-1141-2"]) == [
+        "1123-1141",
+        "1123-1141-2",
+    ]
+    assert short_labels(["a", "b"]) == ["a", "b"]
+    assert len(set(short_labels(["run-1", "run-10", "run-100"]))) == 3

@@ -1,0 +1,46 @@
+"""What differs between runs: in their settings, and in what came of them.
+
+Layer: runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tui_trainer.runs.filtering import metrics_of
+from tui_trainer.runs.index import RunSummary
+
+_UNSAID = frozenset({"name", "description"})
+_MISSING = object()
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A setting that is not the same in all runs; None in `values` where a run does not have it."""
+
+    key: str
+    values: tuple[Any, ...]
+    has: tuple[bool, ...]
+
+
+def differences(settings: Sequence[Mapping[str, Any]]) -> list[Difference]:
+    """The settings that are not equal in all runs, in the order of their sections."""
+    keys = dict.fromkeys(key for own in settings for key in own if key not in _UNSAID)
+    found = []
+    for key in keys:
+        values = [own.get(key, _MISSING) for own in settings]
+        if any(value is _MISSING or value != values[0] for value in values):
+            has = tuple(value is not _MISSING for value in values)
+            known = tuple(None if value is _MISSING else value for value in values)
+            found.append(Difference(key, known, has))
+    return found
+
+
+def results(runs: Sequence[RunSummary]) -> list[tuple[str, list[float | None]]]:
+    """Metrics of the best validation and of the test, a row each; None where a run has none."""
+    metrics = [metrics_of(run) for run in runs]
+    names = dict.fromkeys(name for own in metrics for name in own if "." in name)
+    ordered = sorted(names, key=lambda name: not name.startswith("val."))
+    return [(name, [own.get(name) for own in metrics]) for name in ordered]

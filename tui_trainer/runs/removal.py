@@ -1,0 +1,51 @@
+"""Deleting a run: never one that a process writes.
+
+Layer: runs. The directory is first given a name that no list shows, so that what is half deleted
+is no run any more.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from tui_trainer.config.errors import BadInput
+from tui_trainer.config.text import clean
+from tui_trainer.runs.atomic import cannot_write
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.events import ENDED_STATES
+from tui_trainer.runs.index import RunSummary
+from tui_trainer.runs.lock import RunLock
+
+PREFIX = ".deleted-"
+
+
+def delete_run(summary: RunSummary) -> None:
+    """Delete the directory of a run, checkpoints and all.
+
+    Raises:
+        BadInput: it lives, or may live on another host, or is not a directory of its own.
+        CannotWrite: it could not be deleted, or only in part; the message names what is left.
+    """
+    run = RunDirectory(summary.path)
+    if run.path.is_symlink() or not run.path.is_dir():
+        raise BadInput(f"{clean(str(run.path))}: no directory of a run; nothing was deleted")
+    if summary.status is not None and summary.state not in ENDED_STATES:
+        raise BadInput(f"{summary.name} is {summary.state}; stop it first, nothing was deleted")
+    lock = RunLock.acquire(run.lock)
+    hidden = run.path.with_name(f"{PREFIX}{run.path.name}-{os.getpid()}")
+    try:
+        os.rename(run.path, hidden)
+    except OSError as error:
+        raise cannot_write(run.path, error) from error
+    finally:
+        lock.release()
+    _remove(hidden)
+
+
+def _remove(folder: Path) -> None:
+    try:
+        shutil.rmtree(folder)
+    except OSError as error:
+        raise cannot_write(Path(error.filename or folder), error) from error

@@ -1,0 +1,51 @@
+"""`Confirm`: one question before something that cannot be taken back.
+
+Layer: ui. What the cursor would do by habit is the harmless answer: only the letter says yes.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from tui_trainer.config.text import clean
+
+
+class Confirm(ModalScreen[bool]):
+    """True for `y`; enter and escape keep everything as it is."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("y", "answer(True)", "Yes"),
+        Binding("n,escape,enter", "answer(False)", "No"),
+    ]
+    DEFAULT_CSS = """
+    Confirm { align: center middle; }
+    Confirm > VerticalScroll {
+        width: 72; max-width: 100%; height: auto; max-height: 100%;
+        border: round $primary; border-title-color: $text; background: $surface; padding: 0 1;
+    }
+    Confirm Static { height: auto; }
+    """
+
+    def __init__(self, title: str, text: str, yes: str) -> None:
+        super().__init__()
+        self._title = title
+        self._text = text
+        self._yes = yes
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(can_focus=True) as box:
+            box.border_title = Content(clean(self._title, 66))
+            yield Static(clean(self._text, 1000, multiline=True), markup=False)
+            yield Static(Content.assemble(("y   ", "bold"), self._yes))
+            yield Static(Content.assemble(("esc ", "bold"), "keep it"))
+
+    def action_answer(self, answer: bool) -> None:
+        """Answer by a key."""
+        self.dismiss(answer)

@@ -1,0 +1,362 @@
+"""`RunsScreen`: all runs in a folder, to open, go on with, compare and delete.
+
+Layer: ui. Files are read in threads, and only while this screen is in front: a folder on a slow
+disk delays no key, and a run that trains is left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Container
+from textual.content import Content
+from textual.message import Message
+from textual.notifications import SeverityLevel
+from textual.screen import Screen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from tui_trainer.config.amounts import counted
+from tui_trainer.config.errors import BadInput, TrainerError
+from tui_trainer.config.keys import actions_of
+from tui_trainer.config.text import clean
+from tui_trainer.headless.listing import ORDERS
+from tui_trainer.runs.configured import settings_of
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.filtering import Term, parse_filter, select
+from tui_trainer.runs.history_file import open_recording
+from tui_trainer.runs.index import RunSummary, list_runs
+from tui_trainer.runs.removal import delete_run
+from tui_trainer.ui.bindings import bindings_of
+from tui_trainer.ui.screens.confirm import Confirm
+from tui_trainer.ui.services import Services
+from tui_trainer.ui.widgets.compared import MOST, Compared, Portrait
+from tui_trainer.ui.widgets.heading import Heading
+from tui_trainer.ui.widgets.key_line import KeyLine
+from tui_trainer.ui.widgets.run_lines import run_lines
+from tui_trainer.ui.widgets.search import SearchBar
+from tui_trainer.ui.widgets.standing import plain_terminal
+
+LOOK_S = 2.0
+DISPENSABLE = ("runs.sort", "app.palette", "runs.resume", "app.quit", "runs.delete")
+FIRST_WORDS = "no runs here yet; start one in compose, or by tui-trainer train"
+HINT = "lr<0.01 model=cnn state=ended, or a part of a name; esc shows all"
+
+
+class RunList(OptionList):
+    """The lines; enter opens, and the keys line says so."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(it.keys, "select", it.label, tooltip=it.text, id=it.id)
+        for it in actions_of("runs")
+        if it.id == "runs.open"
+    ]
+
+
+class RunsScreen(Screen[None]):
+    """The list, a filter, and what is selected beside each other."""
+
+    ABOUT = (
+        "All runs of a folder, live ones first. A filter has conditions with a space between: "
+        "lr<0.01 model=cnn state=stopped accuracy>=98% name~mlp; the keys are settings, metrics, "
+        "and name, state, device, step, epoch, progress; a word alone is a part of a name."
+    )
+    BINDINGS = bindings_of("runs")
+    DEFAULT_CSS = """
+    RunsScreen #titles { height: 1; padding: 0 1; color: $text-muted; }
+    RunsScreen #list { height: 1fr; }
+    RunsScreen OptionList { height: 1fr; padding: 0 1; background: $background; }
+    RunsScreen OptionList, RunsScreen OptionList:focus { border: none; }
+    RunsScreen #wrong { height: auto; max-height: 2; padding: 0 1; color: $text-error; }
+    RunsScreen #none { padding: 1 2; height: auto; }
+    """
+
+    @dataclass
+    class Open(Message):
+        """This run is to be watched."""
+
+        path: Path
+
+    @dataclass
+    class Resume(Message):
+        """This run is to go on."""
+
+        path: Path
+
+    def __init__(self, services: Services) -> None:
+        super().__init__()
+        self._folder = services.runs_dir.absolute()
+        self._plain = plain_terminal(services.preferences)
+        self._compared = Compared(services.preferences)
+        self._runs: list[RunSummary] = []
+        self._shown: list[RunSummary] = []
+        self._lines: list[str] = []
+        self._marked: list[str] = []
+        self._portraits: dict[str, Portrait] = {}
+        self._filter: list[Term] = []
+        self._order = ""
+        self._wrong = ""
+        """What is wrong with the filter, by the runs that there are."""
+        self._typo = ""
+        """What is wrong with it whatever there is."""
+        self._is_read = False
+        self._deleting: set[str] = set()
+
+    def compose(self) -> ComposeResult:
+        yield Heading("runs", "reading")
+        yield Static(id="titles", markup=False)
+        with Container(id="list"):
+            yield RunList(markup=False)
+            yield Static(id="none", markup=False)
+        yield self._compared
+        yield Static(id="wrong", markup=False)
+        yield SearchBar(HINT)
+        yield KeyLine(DISPENSABLE)
+
+    def on_mount(self) -> None:
+        for part in ("#none", "#wrong"):
+            self.query_one(part).display = False
+        self.query_one(OptionList).focus()
+        self.look()
+        self.set_interval(LOOK_S, self.look)
+
+    def on_screen_resume(self) -> None:
+        self.look()
+
+    def look(self) -> None:
+        """Read the folder anew, unless something else is in front."""
+        if self.is_attached and self.is_current:
+            self.run_worker(self._read(), group="read", exclusive=True, exit_on_error=False)
+
+    async def _read(self) -> None:
+        runs, kept, wrong = await asyncio.to_thread(self._listed)
+        self._is_read = True
+        self._runs, self._wrong = runs, wrong
+        names = {run.name for run in runs}
+        self._marked = [name for name in self._marked if name in names]
+        self._show(kept)
+        await self._compare()
+
+    def _listed(self) -> tuple[list[RunSummary], list[RunSummary], str]:
+        """All runs, those that the filter keeps, and what is wrong with it; in a thread."""
+        runs = [run for run in list_runs(self._folder) if run.name not in self._deleting]
+        try:
+            kept = select(runs, self._filter, lambda run: settings_of(RunDirectory(run.path)))
+        except BadInput as error:
+            return runs, runs, str(error)
+        if self._order:
+            kept = sorted(kept, key=ORDERS[self._order])
+        return runs, kept, ""
+
+    def _show(self, kept: Sequence[RunSummary]) -> None:
+        """Bring the list up to date; lines that are the same are not painted again."""
+        options = self.query_one(OptionList)
+        now = datetime.now(timezone.utc)
+        width = max(self.size.width - 4, 20)
+        titles, lines = run_lines(kept, self._marked, width, now, plain=self._plain)
+        if [run.name for run in kept] == [run.name for run in self._shown]:
+            for run, line, before in zip(kept, lines, self._lines, strict=True):
+                if line != before:
+                    options.replace_option_prompt(run.name, Content(line))
+        else:
+            self._fill(options, kept, lines)
+        self._shown, self._lines = list(kept), lines
+        self.query_one("#titles", Static).update(Content(titles))
+        self._show_heading()
+
+    def _fill(self, options: OptionList, kept: Sequence[RunSummary], lines: Sequence[str]) -> None:
+        """Another list; the cursor stays on its run where that is still there."""
+        before = self._pointed
+        options.clear_options()
+        options.add_options(
+            Option(Content(line), id=run.name) for run, line in zip(kept, lines, strict=True)
+        )
+        names = [run.name for run in kept]
+        if names:
+            name = before.name if before is not None else ""
+            options.highlighted = names.index(name) if name in names else 0
+
+    def _show_heading(self) -> None:
+        live = sum(run.is_live for run in self._runs)
+        told = f"{counted(len(self._runs), 'run')}, {live} live"
+        if self._filter and not self._wrong:
+            told = f"{len(self._shown)} of {told}"
+        if self._order:
+            told += f"  by {self._order}"
+        self.query_one(Heading).show(f"runs  {clean(str(self._folder), 200)}", told)
+        wrong = self.query_one("#wrong", Static)
+        wrong.display = bool(self._typo or self._wrong)
+        wrong.update(Content(clean(self._typo or self._wrong, 300)))
+        none = self.query_one("#none", Static)
+        none.display = self._is_read and not self._shown
+        self.query_one(OptionList).display = not none.display
+        if none.display:
+            text = "no run fits; esc shows all" if self._runs else FIRST_WORDS
+            none.update(Content(text))
+
+    @property
+    def _pointed(self) -> RunSummary | None:
+        """The run under the cursor."""
+        at = self.query_one(OptionList).highlighted
+        return self._shown[at] if at is not None and at < len(self._shown) else None
+
+    # Comparing.
+
+    async def _compare(self) -> None:
+        marked = [run for run in self._runs if run.name in self._marked]
+        if len(marked) < 2:
+            self._compared.show(())
+            return
+        marked.sort(key=lambda run: self._marked.index(run.name))
+        found = [await asyncio.to_thread(self._portrait, run) for run in marked]
+        self._compared.show(found)
+
+    def _portrait(self, run: RunSummary) -> Portrait:
+        """A run with its curves, read again only when it has gone on; in a thread."""
+        known = self._portraits.get(run.name)
+        if known is not None and known.summary == run:
+            return known
+        directory = RunDirectory(run.path)
+        history = open_recording(directory).history
+        self._portraits[run.name] = Portrait(run, settings_of(directory), history)
+        return self._portraits[run.name]
+
+    def action_mark(self) -> None:
+        """Select the run under the cursor, or take that back."""
+        run = self._pointed
+        if run is None:
+            return
+        if run.name in self._marked:
+            self._marked.remove(run.name)
+        elif len(self._marked) < MOST:
+            self._marked.append(run.name)
+        else:
+            self._say(f"at most {MOST} runs can be compared; u takes all selections back")
+        self._show(self._shown)
+        self.query_one(OptionList).action_cursor_down()
+        self.look()
+
+    def action_unmark(self) -> None:
+        """Take all selections back."""
+        self._marked.clear()
+        self._show(self._shown)
+        self._compared.show(())
+
+    # Filter and order.
+
+    def action_filter(self) -> None:
+        """Type a filter."""
+        self.query_one(SearchBar).open("filter")
+
+    def on_search_bar_searched(self, message: SearchBar.Searched) -> None:
+        self._typo = ""
+        try:
+            self._filter = parse_filter(message.text)
+        except BadInput as error:
+            # Half typed, most often.
+            self._filter, self._typo = [], str(error)
+        self.look()
+
+    def on_search_bar_left(self) -> None:
+        self.query_one(OptionList).focus()
+
+    def action_sort(self) -> None:
+        """Order by the next column, then as at first."""
+        orders = ["", *ORDERS]
+        self._order = orders[(orders.index(self._order) + 1) % len(orders)]
+        self.look()
+
+    def action_back(self) -> None:
+        """End the filter; without one, leave the list."""
+        bar = self.query_one(SearchBar)
+        if bar.display:
+            bar.close()
+            self._filter, self._wrong, self._typo = [], "", ""
+            self.query_one(OptionList).focus()
+            self.look()
+        else:
+            self.dismiss()
+
+    # What is done with a run.
+
+    @on(OptionList.OptionSelected)
+    def _open_selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        self.action_open()
+
+    def action_open(self) -> None:
+        """Watch the run under the cursor, or see its results."""
+        if (run := self._pointed) is not None:
+            self.post_message(self.Open(run.path))
+
+    def action_resume(self) -> None:
+        """Go on with the run under the cursor."""
+        run = self._pointed
+        if run is None:
+            return
+        if run.state in ("stopped", "crashed", "failed"):
+            self.post_message(self.Resume(run.path))
+        elif run.state == "finished":
+            self._say("it is finished: enter opens it, and r there asks for how much longer")
+        else:
+            self._say(f"it is {run.state}: enter opens it")
+
+    def action_delete(self) -> None:
+        """Ask, and delete the run under the cursor."""
+        run = self._pointed
+        if run is None:
+            return
+        if run.is_live:
+            self._say(f"it is {run.state}: a live run is never deleted")
+            return
+        self.run_worker(self._ask_to_delete(run), group="delete", exit_on_error=False)
+
+    async def _ask_to_delete(self, run: RunSummary) -> None:
+        text = await asyncio.to_thread(_contents, run.path)
+        dialog = Confirm(f"Delete {run.name}?", text, "delete it for good")
+        if not await self.app.push_screen_wait(dialog):
+            return
+        self._deleting.add(run.name)
+        try:
+            await asyncio.to_thread(delete_run, run)
+            self._say(f"{run.name} is deleted")
+        except TrainerError as error:
+            self._say(str(error), warn=True)
+        finally:
+            self._deleting.discard(run.name)
+        self.look()
+
+    def action_cursor_down(self) -> None:
+        self.query_one(OptionList).action_cursor_down()
+
+    def action_cursor_up(self) -> None:
+        self.query_one(OptionList).action_cursor_up()
+
+    def complain(self, reason: str) -> None:
+        """Say why a run could not go on."""
+        self._say(reason, warn=True)
+
+    def on_resize(self) -> None:
+        if self._is_read:
+            self._show(self._shown)
+
+    def _say(self, text: str, *, warn: bool = False) -> None:
+        severity: SeverityLevel = "warning" if warn else "information"
+        self.app.notify(clean(text, 1000), severity=severity, markup=False)
+
+
+def _contents(path: Path) -> str:
+    """What would be lost: checkpoints and bytes."""
+    files = [one for one in path.rglob("*") if one.is_file() and not one.is_symlink()]
+    size = sum(one.stat().st_size for one in files)
+    checkpoints = sum(one.suffix == ".pt" for one in files)
+    what = f"{counted(checkpoints, 'checkpoint')}, {size / 1e6:,.1f} MB in all"
+    return f"{clean(str(path))}: {what}"

@@ -1,0 +1,128 @@
+"""`Compared`: runs beside each other, their curves and what differs.
+
+Layer: ui. It is told what there is to show; reading is the screen's.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.cells import cell_len
+from textual.app import ComposeResult
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from tui_trainer.config.preferences import Preferences
+from tui_trainer.config.text import clean
+from tui_trainer.headless.printer import number
+from tui_trainer.runs.comparison import differences, results
+from tui_trainer.runs.history import History
+from tui_trainer.runs.index import RunSummary
+from tui_trainer.ui.plotting.drawing import markers_for
+from tui_trainer.ui.plotting.overlay import LOOKS, overlay
+from tui_trainer.ui.plotting.panels import PanelSpec, View
+from tui_trainer.ui.widgets.heading import cut_end
+from tui_trainer.ui.widgets.log import value_text
+from tui_trainer.ui.widgets.plot import Plot
+
+MOST = len(LOOKS)
+"""How many runs can be compared: more curves than that nobody tells apart."""
+VALUE_CELLS = 16
+SHORTEST = 6
+"""Letters of a label that are kept where the name has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """A run as it is compared."""
+
+    summary: RunSummary
+    settings: Mapping[str, Any]
+    history: History
+
+
+class Compared(Horizontal):
+    """Hidden until there is something to compare."""
+
+    DEFAULT_CSS = """
+    Compared { height: 1fr; border-top: solid $primary; border-title-color: $text; display: none; }
+    Compared Plot { width: 1fr; }
+    Compared VerticalScroll { width: 1fr; padding-left: 1; }
+    Compared Static { width: auto; height: auto; }
+    """
+
+    def __init__(self, preferences: Preferences) -> None:
+        super().__init__()
+        encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
+        markers = markers_for(preferences.markers, os.environ, encoding)
+        self._plot = Plot(PanelSpec("", ()), markers)
+
+    def compose(self) -> ComposeResult:
+        yield self._plot
+        with VerticalScroll():
+            yield Static(markup=False)
+
+    def show(self, portraits: Sequence[Portrait]) -> None:
+        """Show these runs; nothing of fewer than two."""
+        self.display = len(portraits) > 1
+        if not self.display:
+            return
+        self.border_title = Content(f"compare: {len(portraits)} selected")
+        labels = short_labels([portrait.summary.name for portrait in portraits])
+        history, spec = overlay(
+            {label: it.history for label, it in zip(labels, portraits, strict=True)}
+        )
+        self._plot.choose(spec)
+        self.call_after_refresh(self._plot.look, history, View(smoothing=0.0))
+        text = Content("\n").join(map(Content, comparison_lines(labels, portraits)))
+        self.query_one(Static).update(text)
+
+
+def short_labels(names: Sequence[str]) -> list[str]:
+    """The names without what all of them begin with, as far as they stay different."""
+    first, last = min(names), max(names)
+    pairs = enumerate(zip(first, last, strict=False))
+    alike = next((n for n, (one, other) in pairs if one != other), len(first))
+    cut = first.rfind("-", 0, min(alike, max(len(first) - SHORTEST, 0))) + 1
+    return [clean(name[cut:] or name, 40) for name in names]
+
+
+def comparison_lines(labels: Sequence[str], portraits: Sequence[Portrait]) -> list[str]:
+    """What differs: results first, then settings, in columns below the labels."""
+    rows: list[list[str]] = [["", *(clean(label, 40) for label in labels)]]
+    for name, values in results([portrait.summary for portrait in portraits]):
+        rows.append([name, *("-" if value is None else number(value) for value in values)])
+    found = differences([portrait.settings for portrait in portraits])
+    for it in found:
+        cells = [
+            clean(value_text(value), 200) if has else "-"
+            for value, has in zip(it.values, it.has, strict=True)
+        ]
+        rows.append([clean(it.key, 60), *cells])
+    if not found:
+        rows.append(["the settings are the same"])
+    return _aligned(rows)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    table = [row for row in rows if len(row) > 1]
+    first = max(cell_len(row[0]) for row in table)
+    cut = [[row[0], *(cut_end(cell, VALUE_CELLS) for cell in row[1:])] for row in rows]
+    widths = [
+        max(cell_len(row[column]) for row in cut if len(row) > 1)
+        for column in range(1, len(table[0]))
+    ]
+    lines = []
+    for row in cut:
+        cells = [
+            " " * (width - cell_len(cell)) + cell
+            for cell, width in zip(row[1:], widths, strict=False)
+        ]
+        head = row[0] + " " * (first - cell_len(row[0])) if cells else row[0]
+        lines.append("  ".join([head, *cells]).rstrip())
+    return lines

@@ -1,0 +1,63 @@
+"""The list of runs as lines of text, as many columns as there is room for.
+
+Layer: ui. The columns are those of `tui-trainer runs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+
+from rich.cells import cell_len, set_cell_size
+
+from tui_trainer.headless.listing import COLUMNS, cells_of
+from tui_trainer.runs.index import RunSummary
+from tui_trainer.ui.widgets.heading import cut_middle
+
+GAP = 2
+DISPENSABLE = ("pid", "step", "epoch", "device", "progress", "accuracy")
+"""Columns that are left out where there is no room, the first ones first."""
+LEFT = frozenset({"name", "state", "device"})
+SHORTEST_NAME = 18
+
+
+def run_lines(
+    runs: Sequence[RunSummary],
+    marked: Collection[str],
+    width: int,
+    now: datetime,
+    *,
+    plain: bool = False,
+) -> tuple[str, list[str]]:
+    """The line of titles, and a line for each run; `marked` are names."""
+    rows = [list(COLUMNS), *(cells_of(run, now) for run in runs)]
+    widths = dict(zip(COLUMNS, (max(map(cell_len, it)) for it in zip(*rows)), strict=True))  # noqa: B905
+    shown = list(COLUMNS)
+    for title in DISPENSABLE:
+        if _length(shown, widths) <= width:
+            break
+        shown.remove(title)
+    over = _length(shown, widths) - width
+    if over > 0:
+        widths["name"] = max(widths["name"] - over, SHORTEST_NAME)
+    sign = "*" if plain else "●"
+    lines = []
+    for row, name in zip(rows, ["", *(run.name for run in runs)], strict=True):
+        cells = [
+            _cell(title, text, widths[title])
+            for title, text in zip(COLUMNS, row, strict=True)
+            if title in shown
+        ]
+        lines.append(f"{sign if name in marked else ' '} {(' ' * GAP).join(cells)}".rstrip())
+    return lines[0], lines[1:]
+
+
+def _length(shown: Sequence[str], widths: dict[str, int]) -> int:
+    return 2 + sum(widths[title] + GAP for title in shown) - GAP
+
+
+def _cell(title: str, text: str, width: int) -> str:
+    text = cut_middle(text, width)
+    if title in LEFT:
+        return set_cell_size(text, width)
+    return " " * (width - cell_len(text)) + text
