@@ -165,6 +165,18 @@ def _add_training(commands: Commands) -> None:
     _add_plugin(resume)
     _add_running(resume)
 
+    fork = _command(commands, "fork", "begin a new run from a checkpoint of another one")
+    _add_run_name(fork)
+    fork.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="edits from there on")
+    fork.add_argument(
+        "--from", dest="which", default="last", metavar="last|best|STEP", help="the checkpoint"
+    )
+    fork.add_argument("--name", dest="new_name", default="", help="begins the new run's name")
+    _add_runs_dir(fork)
+    _add_preset_dir(fork)
+    _add_plugin(fork)
+    _add_running(fork)
+
 
 def _add_watching(commands: Commands) -> None:
     attach = _command(commands, "attach", "watch and steer a run that another process holds")

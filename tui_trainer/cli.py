@@ -21,7 +21,7 @@ from tui_trainer.config.text import clean
 if TYPE_CHECKING:
     from tui_trainer.config.presets import PresetLibrary
     from tui_trainer.headless.printer import Printer
-    from tui_trainer.ui.assembly import Asked, Composing, NewRun, OldRun, WatchedRun
+    from tui_trainer.ui.assembly import Asked, Composing, ForkedRun, NewRun, OldRun, WatchedRun
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -115,7 +115,7 @@ def _leaves_the_shell(arguments: argparse.Namespace) -> bool:
     """Whether the shell may be given back while this goes on, which takes a launcher."""
     if arguments.action == "compose":
         return not _why_no_app()
-    if arguments.action not in ("train", "resume") or getattr(arguments, "dry_run", False):
+    if arguments.action not in ("train", "resume", "fork") or getattr(arguments, "dry_run", False):
         return False
     return arguments.detach or _opens_app(arguments)
 
@@ -159,7 +159,7 @@ def _asked_for(arguments: argparse.Namespace) -> tuple[Asked, Composing]:
 
 def _open(
     arguments: argparse.Namespace,
-    ask: Callable[[], tuple[Asked, Composing | NewRun | OldRun | WatchedRun]],
+    ask: Callable[[], tuple[Asked, Composing | NewRun | OldRun | ForkedRun | WatchedRun]],
 ) -> int:
     from tui_trainer.ui.opening import open_app
 
@@ -230,6 +230,35 @@ def _resume(arguments: argparse.Namespace) -> int:
     )
     printer = _printer(arguments, run.path.parent)
     return run_headless(session, printer, debug=arguments.debug)
+
+
+def _fork(arguments: argparse.Namespace) -> int:
+    from tui_trainer.config.overrides import parse_overrides
+    from tui_trainer.runs.directory import open_run
+
+    overrides = tuple(parse_overrides(_overrides(arguments)))
+    runs_dir = _runs_dir(arguments)
+    run = open_run(arguments.name, runs_dir)
+    which, name = arguments.which, arguments.new_name
+    if _opens_app(arguments):
+        from tui_trainer.ui.assembly import ForkedRun
+
+        asked = _asked(arguments, _library(arguments))
+
+        def ask() -> tuple[Asked, ForkedRun]:
+            _load_plugins(arguments)
+            return asked, ForkedRun(run.path, overrides, which, name)
+
+        return _open(arguments, ask)
+    _load_plugins(arguments)
+    from tui_trainer.headless.runner import run_headless
+    from tui_trainer.sessions.forking import prepare_fork
+    from tui_trainer.sessions.local import LocalSession
+
+    session = LocalSession(
+        lambda: prepare_fork(run, runs_dir, overrides, arguments.argv, which=which, name=name)
+    )
+    return run_headless(session, _printer(arguments, runs_dir), debug=arguments.debug)
 
 
 def _printer(arguments: argparse.Namespace, runs_dir: Path) -> Printer:
@@ -407,6 +436,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "compose": _compose,
     "train": _train,
     "resume": _resume,
+    "fork": _fork,
     "attach": _attach,
     "logs": _logs,
     "ctl": _control,

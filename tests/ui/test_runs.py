@@ -13,13 +13,18 @@ import pytest
 from textual.app import App
 from textual.message import Message
 from textual.pilot import Pilot
-from textual.widgets import OptionList
+from textual.widgets import Input, OptionList
 
 from tests.runs.test_index import make_run
 from tests.ui.fakes import FakeServices, FakeSession
+from tests.ui.runs import an_experiment
+from tui_trainer.config.overrides import Override
+from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.config.writing import to_yaml
 from tui_trainer.runs.index import list_runs
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.ui.screens.confirm import Confirm
+from tui_trainer.ui.screens.fork import ForkDialog
 from tui_trainer.ui.screens.runs import RunsScreen
 from tui_trainer.ui.widgets.compared import Compared, short_labels
 from tui_trainer.ui.widgets.run_lines import run_lines
@@ -283,3 +288,64 @@ def test_labels_leave_out_what_all_begin_with() -> None:
     ]
     assert short_labels(["a", "b"]) == ["a", "b"]
     assert len(set(short_labels(["run-1", "run-10", "run-100"]))) == 3
+
+
+def a_dialog(steps: tuple[int, ...] = (100, 200)) -> ForkDialog:
+    return ForkDialog("digits-cnn-1", an_experiment(), steps)
+
+
+@pytest.mark.parametrize(
+    ("which", "changes", "said"),
+    [
+        ("150", "", "no checkpoint '150'"),
+        ("last", "optimizer.lr=abc", "optimizer.lr"),
+        ("best", "model.dropout=0.1", "cannot be edited"),
+        ("last", "lr", "KEY=VALUE"),
+    ],
+)
+def test_what_is_wrong_with_a_fork_is_said_and_keeps_it_from_beginning(
+    tmp_path: Path, which: str, changes: str, said: str
+) -> None:
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        dialog = a_dialog()
+        app.push_screen(dialog)
+        await pilot.pause()
+        dialog.query_one("#from", Input).value = which
+        dialog.query_one("#changes", Input).value = changes
+        await pilot.press("enter")
+        await pilot.pause()
+        assert app.screen is dialog
+        assert said in app.text
+
+    drive(tmp_path, play, (120, 30))
+
+
+def test_a_fork_has_its_checkpoint_and_its_changes(tmp_path: Path) -> None:
+    answers: list[object] = []
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        app.push_screen(a_dialog(), answers.append)
+        await pilot.pause()
+        await pilot.press(*"optimizer.lr=0.5", "shift+tab", "end", "ctrl+u", *"200", "enter")
+        await pilot.pause()
+        app.push_screen(a_dialog(), answers.append)
+        await pilot.pause()
+        await pilot.press("escape")
+        await pilot.pause()
+
+    drive(tmp_path, play)
+    assert answers == [("200", (Override("optimizer", "lr", 0.5),)), None]
+
+
+def test_a_run_without_a_checkpoint_cannot_be_forked(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "empty", 0)
+    experiment = PresetLibrary([builtin_dir()]).experiment("penguins-mlp")
+    run.config.write_text(to_yaml(experiment.to_dict()))
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        await pilot.press("f")
+        await app.workers.wait_for_complete()
+        await app.settle(pilot)
+        assert "no checkpoint to fork from" in app.told
+
+    assert drive(tmp_path, play).got == []

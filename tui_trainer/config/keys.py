@@ -80,6 +80,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("runs.mark", "space", "Select", "Select for comparison, or take that back"),
     Action("runs.filter", "slash,f3", "Filter", "Show only some, as lr<0.01 model=cnn state=ended"),
     Action("runs.resume", "r", "Resume", "Go on with a run that was interrupted"),
+    Action("runs.fork", "f", "Fork...", "Begin a new run from a checkpoint of this one"),
     Action("runs.delete", "x,delete", "Delete...", "Delete a run that has ended; asks first"),
     Action("runs.sort", "o", "Order", "Order by another column", rank=1),
     Action("runs.unmark", "u", "Unselect", "Take all selections back", in_footer=False),

@@ -169,6 +169,11 @@ class TrainerApp(App[int], inherit_bindings=False):
         self._leaves_with_run = False
         self._show(self.services.resume(message.path, ()))
 
+    def on_runs_screen_fork(self, message: RunsScreen.Fork) -> None:
+        if self.services.fork is not None:
+            self._leaves_with_run = False
+            self._show(self.services.fork(message.path, message.which, message.overrides))
+
     def _list_runs(self) -> None:
         """Show the list of runs, the one that is there already if there is one."""
         from tui_trainer.ui.screens.runs import RunsScreen

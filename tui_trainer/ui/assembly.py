@@ -72,6 +72,16 @@ class OldRun:
 
 
 @dataclass(frozen=True, slots=True)
+class ForkedRun:
+    """`fork RUN`: a new run goes on from another one's checkpoint."""
+
+    path: Path
+    overrides: tuple[Override, ...] = ()
+    which: str = "last"
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class WatchedRun:
     """`attach RUN`: another process holds it, or nobody does any more."""
 
@@ -95,7 +105,7 @@ class Launcher:
         self._live = live
         self._loader = loader
 
-    def begin(self, what: NewRun | OldRun) -> Session:
+    def begin(self, what: NewRun | OldRun | ForkedRun) -> Session:
         """Start a run; it is known to the process before its thread is."""
         session = LocalSession(partial(self._prepare, what), within=self._loader.held)
         if (before := self._live.session) is not None:
@@ -132,14 +142,24 @@ class Launcher:
         """A run that goes on."""
         return self.begin(OldRun(path, tuple(overrides)))
 
-    def _prepare(self, what: NewRun | OldRun) -> Prepared:
+    def fork(self, path: Path, which: str, overrides: Sequence[Override]) -> Session:
+        """A new run that goes on from another one's checkpoint."""
+        return self.begin(ForkedRun(path, tuple(overrides), which))
+
+    def _prepare(self, what: NewRun | OldRun | ForkedRun) -> Prepared:
+        from tui_trainer.sessions.forking import prepare_fork
         from tui_trainer.sessions.launch import prepare_new, prepare_resume
 
-        argv = self._asked.argv
+        argv, runs_dir = self._asked.argv, self._asked.runs_dir
         if isinstance(what, NewRun):
-            prepared = prepare_new(what.experiment, self._asked.runs_dir, what.name, argv)
+            prepared = prepare_new(what.experiment, runs_dir, what.name, argv)
+        elif isinstance(what, ForkedRun):
+            run = open_run(str(what.path), runs_dir)
+            prepared = prepare_fork(
+                *(run, runs_dir, what.overrides, argv), which=what.which, name=what.name
+            )
         else:
-            run = open_run(str(what.path), self._asked.runs_dir)
+            run = open_run(str(what.path), runs_dir)
             prepared = prepare_resume(
                 *(run, what.overrides, argv), which=what.which, drop_edits=what.drop_edits
             )
@@ -165,7 +185,7 @@ class Bench:
 
 def assemble(
     asked: Asked,
-    begin: Composing | NewRun | OldRun | WatchedRun,
+    begin: Composing | NewRun | OldRun | ForkedRun | WatchedRun,
     terminal: Terminal,
     live: Live,
     loader: Loader,
@@ -180,6 +200,7 @@ def assemble(
         launch=launcher.launch,
         resume=launcher.resume,
         attach=launcher.attach,
+        fork=launcher.fork,
         runs_dir=asked.runs_dir,
         preferences=asked.preferences,
         can_detach=terminal.tether is not None,
@@ -191,7 +212,7 @@ def assemble(
         case NewRun(experiment):
             draft = Draft.of(asked.library, experiment)
             return Opening(services, draft, partial(launcher.begin, begin))
-        case OldRun():
+        case OldRun() | ForkedRun():
             draft = Draft(asked.library, DEFAULT_EXPERIMENT)
             return Opening(services, draft, partial(launcher.begin, begin), is_old=True)
         case WatchedRun(path):

@@ -19,12 +19,12 @@ if TYPE_CHECKING:
     from tui_trainer.sessions.launcher import Tether
     from tui_trainer.sessions.local import LocalSession
     from tui_trainer.ui.app import TrainerApp
-    from tui_trainer.ui.assembly import Asked, Composing, NewRun, OldRun, WatchedRun
+    from tui_trainer.ui.assembly import Asked, Composing, ForkedRun, NewRun, OldRun, WatchedRun
     from tui_trainer.ui.services import Opening
 
 
 def open_app(
-    ask: Callable[[], tuple[Asked, Composing | NewRun | OldRun | WatchedRun]],
+    ask: Callable[[], tuple[Asked, Composing | NewRun | OldRun | ForkedRun | WatchedRun]],
     *,
     tether: Tether | None = None,
     debug: bool = False,

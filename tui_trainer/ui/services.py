@@ -67,6 +67,8 @@ class Services:
     """Where presets of one's own are saved."""
     attach: Callable[[Path], Session] | None = None
     """Watches the run in a directory, whoever has it; None where runs cannot be listed."""
+    fork: Callable[[Path, str, Sequence[Override]], Session] | None = None
+    """A new run from a checkpoint (`last`, `best` or a step) of the run in a directory."""
     runs_dir: Path = Path("runs")
     can_detach: bool = False
     """Whether the shell can be given back while a run goes on."""

@@ -27,6 +27,7 @@ from textual.widgets.option_list import Option
 from tui_trainer.config.amounts import counted
 from tui_trainer.config.errors import BadInput, TrainerError
 from tui_trainer.config.keys import actions_of
+from tui_trainer.config.overrides import Override
 from tui_trainer.config.text import clean
 from tui_trainer.headless.listing import ORDERS
 from tui_trainer.runs.configured import settings_of
@@ -34,9 +35,12 @@ from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.filtering import Term, parse_filter, select
 from tui_trainer.runs.history_file import open_recording
 from tui_trainer.runs.index import RunSummary, list_runs
+from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.runs.removal import delete_run
+from tui_trainer.sessions.launch import read_config
 from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.screens.confirm import Confirm
+from tui_trainer.ui.screens.fork import ForkDialog
 from tui_trainer.ui.services import Services
 from tui_trainer.ui.widgets.compared import MOST, Compared, Portrait
 from tui_trainer.ui.widgets.heading import Heading
@@ -46,7 +50,7 @@ from tui_trainer.ui.widgets.search import SearchBar
 from tui_trainer.ui.widgets.standing import plain_terminal
 
 LOOK_S = 2.0
-DISPENSABLE = ("runs.sort", "app.palette", "runs.resume", "app.quit", "runs.delete")
+DISPENSABLE = ("runs.sort", "app.palette", "runs.resume", "app.quit", "runs.delete", "runs.fork")
 FIRST_WORDS = "no runs here yet; start one in compose, or by tui-trainer train"
 HINT = "lr<0.01 model=cnn state=ended, or a part of a name; esc shows all"
 
@@ -84,6 +88,14 @@ class RunsScreen(Screen[None]):
         """This run is to be watched."""
 
         path: Path
+
+    @dataclass
+    class Fork(Message):
+        """A new run is to go on from a checkpoint of this one."""
+
+        path: Path
+        which: str
+        overrides: tuple[Override, ...]
 
     @dataclass
     class Resume(Message):
@@ -308,6 +320,27 @@ class RunsScreen(Screen[None]):
             self._say("it is finished: enter opens it, and r there asks for how much longer")
         else:
             self._say(f"it is {run.state}: enter opens it")
+
+    def action_fork(self) -> None:
+        """Ask from where and what is to change, and begin."""
+        if (run := self._pointed) is not None:
+            self.run_worker(self._ask_to_fork(run), group="fork", exit_on_error=False)
+
+    async def _ask_to_fork(self, run: RunSummary) -> None:
+        directory = RunDirectory(run.path)
+        try:
+            experiment = await asyncio.to_thread(read_config, directory)
+            manifests = await asyncio.to_thread(read_manifests, directory.checkpoints)
+        except TrainerError as error:
+            self._say(str(error), warn=True)
+            return
+        steps = [manifest.step for manifest in manifests]
+        if not steps:
+            self._say(f"{run.name} has no checkpoint to fork from yet")
+            return
+        answer = await self.app.push_screen_wait(ForkDialog(run.name, experiment, steps))
+        if answer is not None:
+            self.post_message(self.Fork(run.path, *answer))
 
     def action_delete(self) -> None:
         """Ask, and delete the run under the cursor."""

@@ -1,0 +1,113 @@
+"""A fork has the past of its origin up to a checkpoint, and a future of its own."""
+
+from __future__ import annotations
+
+import json
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tui_trainer.config.errors import BadInput, CheckpointUnusable, TrainerError
+from tui_trainer.config.overrides import parse_overrides
+from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.runs.directory import RunDirectory, run_names
+from tui_trainer.runs.events import RunEnded
+from tui_trainer.sessions.forking import prepare_fork
+from tui_trainer.sessions.launch import prepare_new
+from tui_trainer.sessions.local import LocalSession
+
+WORDS = ["training.epochs=4", "checkpoint.every_steps=8", "checkpoint.keep_last=9"]
+TIMES = ("elapsed_s", "samples_per_s")
+
+
+def ran(session: LocalSession) -> RunDirectory:
+    """Train to the end; where it was."""
+    session.start()
+    session.join()
+    ended = session.events(0)[0][-1]
+    assert isinstance(ended, RunEnded)
+    assert ended.state == "finished", ended.reason
+    return RunDirectory(Path(ended.run_dir))
+
+
+def an_origin(folder: Path) -> RunDirectory:
+    experiment = PresetLibrary([builtin_dir()]).experiment("penguins-mlp", parse_overrides(WORDS))
+    return ran(LocalSession(partial(prepare_new, experiment, folder, "origin", ["test"])))
+
+
+def forked(origin: RunDirectory, which: str, *words: str) -> RunDirectory:
+    overrides = parse_overrides(words)
+    folder = origin.path.parent
+    prepare = partial(prepare_fork, origin, folder, overrides, ["test"], which=which, name="fork")
+    return ran(LocalSession(prepare))
+
+
+def numbers(run: RunDirectory) -> list[dict[str, Any]]:
+    """The lines of metrics without what a clock says."""
+    lines = [json.loads(line) for line in run.metrics.read_text().splitlines()]
+    return [{key: line[key] for key in line if key not in TIMES} for line in lines]
+
+
+def files(run: RunDirectory) -> dict[str, bytes]:
+    return {str(p): p.read_bytes() for p in sorted(run.path.rglob("*")) if p.is_file()}
+
+
+def test_a_fork_without_changes_equals_its_origin_which_stays_as_it_is(tmp_path: Path) -> None:
+    origin = an_origin(tmp_path)
+    before = files(origin)
+    fork = forked(origin, "16")
+    assert numbers(fork) == numbers(origin)
+    assert files(origin) == before
+    assert fork.path.name.startswith("fork-")
+    assert fork.config.read_bytes() == origin.config.read_bytes()
+    earlier = json.loads(fork.provenance.read_text())["earlier"]
+    assert earlier == [{"forked_from": str(origin.path), "step": 16}]
+
+
+def test_changes_of_a_fork_hold_from_its_checkpoint_on(tmp_path: Path) -> None:
+    origin = an_origin(tmp_path)
+    fork = forked(origin, "16", "optimizer.lr=0.5")
+    assert numbers(fork)[:16] == numbers(origin)[:16]
+    assert numbers(fork)[16] != numbers(origin)[16]
+    (edit,) = map(json.loads, fork.edits.read_text().splitlines())
+    assert (edit["apply_at_step"], edit["key"], edit["new"]) == (16, "optimizer.lr", 0.5)
+    assert not origin.edits.exists()
+    again = forked(fork, "24")
+    assert numbers(again) == numbers(fork), "a fork of a fork keeps its edits"
+
+
+@pytest.mark.parametrize(
+    ("which", "words", "error", "said"),
+    [
+        ("17", (), TrainerError, "no checkpoint of that step"),
+        ("last", ("model.dropout=0.5",), BadInput, "cannot be edited"),
+        ("last", ("optimizer.lrr=1",), BadInput, "did you mean"),
+    ],
+)
+def test_a_fork_that_cannot_be_leaves_no_run_behind(
+    tmp_path: Path, which: str, words: tuple[str, ...], error: type[Exception], said: str
+) -> None:
+    origin = an_origin(tmp_path)
+    with pytest.raises(error, match=said):
+        prepare_fork(origin, tmp_path, parse_overrides(words), ["test"], which=which)
+    assert run_names(tmp_path) == [origin.path.name]
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_damaged_checkpoint_is_not_forked_from(tmp_path: Path) -> None:
+    origin = an_origin(tmp_path)
+    for path in origin.checkpoints.glob("*.pt"):
+        path.write_bytes(path.read_bytes()[:-7])
+    with pytest.raises(CheckpointUnusable):
+        prepare_fork(origin, tmp_path, (), ["test"])
+    assert run_names(tmp_path) == [origin.path.name]
+
+
+def test_without_a_checkpoint_there_is_nothing_to_fork(tmp_path: Path) -> None:
+    origin = an_origin(tmp_path)
+    for path in origin.checkpoints.iterdir():
+        path.unlink()
+    with pytest.raises(CheckpointUnusable, match="no checkpoint to fork from"):
+        prepare_fork(origin, tmp_path, (), ["test"])

@@ -1,0 +1,115 @@
+"""A run that begins as the copy of another one at a checkpoint, and goes its own way from there.
+
+Layer: sessions. The other run is only read, so it may be live. What the copy has is all that a
+resume needs: the configuration, the edits and lines of metrics up to that step, the checkpoint.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from tui_trainer.config.errors import BadInput, CheckpointUnusable
+from tui_trainer.config.overrides import Override
+from tui_trainer.config.text import clean
+from tui_trainer.runs.atomic import cannot_write
+from tui_trainer.runs.directory import RunDirectory, check_writable, create_run
+from tui_trainer.runs.edits import read_edits, rewrite_edits
+from tui_trainer.runs.manifests import Manifest, manifest_path, read_manifests
+from tui_trainer.runs.provenance import write_provenance
+from tui_trainer.sessions.launch import Prepared, prepare_resume, read_config
+
+_CHUNK = 2**20
+
+
+def prepare_fork(
+    origin: RunDirectory,
+    runs_dir: Path,
+    overrides: Sequence[Override],
+    argv: Sequence[str],
+    *,
+    which: str = "last",
+    name: str = "",
+) -> Prepared:
+    """Make the copy, and take the overrides as edits at its step.
+
+    `which` is `last`, `best` or a step; `name` begins the run's name, which is else the
+    experiment's.
+
+    Raises:
+        BadInput: an override is of a setting that is not live.
+        CheckpointUnusable: there is no such checkpoint, or it cannot be used.
+        CannotWrite: the copy could not be written; nothing of it is left.
+    """
+    from tui_trainer.training.checkpoints import choose_checkpoint
+
+    check_writable(runs_dir)
+    experiment = read_config(origin)
+    if not read_manifests(origin.checkpoints):
+        raise CheckpointUnusable(f"{origin.path.name} has no checkpoint to fork from yet")
+    checkpoint, _ = choose_checkpoint(origin.checkpoints, which, origin.path.name)
+    edits = [e for e in read_edits(origin.edits) if e.apply_at_step <= checkpoint.manifest.step]
+    run = create_run(runs_dir, name or experiment.name)
+    try:
+        _copy_checkpoints(origin, run, checkpoint.manifest)
+        _copy_beginning(origin, run, int(checkpoint.content["progress"]["metrics_bytes"]))
+        if edits:
+            rewrite_edits(run.edits, edits)
+        _copy(origin.config, run.config, origin)
+        whence = {"forked_from": str(origin.path), "step": checkpoint.manifest.step}
+        write_provenance(run.provenance, whence)
+        return prepare_resume(run, overrides, argv)
+    except BaseException as error:
+        shutil.rmtree(run.path, ignore_errors=True)
+        if isinstance(error, OSError):
+            raise cannot_write(run.path, error) from error
+        raise
+
+
+def _copy_checkpoints(origin: RunDirectory, run: RunDirectory, chosen: Manifest) -> None:
+    """The chosen checkpoint, and the best one up to it while that is still there."""
+    for manifest in read_manifests(origin.checkpoints):
+        is_chosen = manifest.file == chosen.file
+        if not is_chosen and manifest.step != chosen.best_step:
+            continue
+        source = origin.checkpoints / manifest.file
+        try:
+            _copy(source, run.checkpoints / manifest.file, origin)
+            beside = manifest_path(origin.checkpoints, manifest.file)
+            _copy(beside, manifest_path(run.checkpoints, manifest.file), origin)
+        except BadInput:
+            if is_chosen:
+                raise
+            with contextlib.suppress(OSError):
+                (run.checkpoints / manifest.file).unlink()
+
+
+def _copy(source: Path, target: Path, origin: RunDirectory) -> None:
+    """A file, on the disk before this returns; BadInput when it is there no more."""
+    try:
+        reading = source.open("rb")
+    except OSError as error:
+        raise BadInput(
+            f"{clean(str(source))}: {(error.strerror or str(error)).lower()}; "
+            f"{origin.path.name} may have replaced it meanwhile, try again"
+        ) from error
+    with reading, target.open("xb") as writing:
+        shutil.copyfileobj(reading, writing, _CHUNK)
+        writing.flush()
+        os.fsync(writing.fileno())
+
+
+def _copy_beginning(origin: RunDirectory, run: RunDirectory, size: int) -> None:
+    """The lines of metrics that the checkpoint knows of."""
+    if not origin.metrics.exists():
+        return
+    with origin.metrics.open("rb") as reading, run.metrics.open("xb") as writing:
+        left = size
+        while left > 0 and (data := reading.read(min(left, _CHUNK))):
+            writing.write(data)
+            left -= len(data)
+        writing.flush()
+        os.fsync(writing.fileno())
