@@ -200,6 +200,9 @@ def _add_watching(commands: Commands) -> None:
     runs.add_argument(
         "--sort", default="", metavar="COLUMN", help="name, state, step, best, age, device or pid"
     )
+    runs.add_argument(
+        "--filter", default="", metavar="CONDITIONS", help="only these, as 'lr<0.01 model=cnn'"
+    )
     for parser in (attach, logs, runs):
         _add_runs_dir(parser)
 

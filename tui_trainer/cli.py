@@ -326,6 +326,7 @@ def _runs(arguments: argparse.Namespace) -> int:
         _runs_dir(arguments),
         states=arguments.state,
         order=arguments.sort,
+        conditions=arguments.filter,
         as_json=arguments.json,
     )
 

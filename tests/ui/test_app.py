@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import OptionList
 
+from tests.runs.test_index import make_run
 from tests.ui.fakes import FakeServices, FakeSession
 from tui_trainer.config.draft import Draft
 from tui_trainer.config.errors import BadInput
@@ -24,6 +26,7 @@ from tui_trainer.ui.screens.compose import ComposeScreen
 from tui_trainer.ui.screens.ending import Ending
 from tui_trainer.ui.screens.help import HelpScreen
 from tui_trainer.ui.screens.run import RunScreen
+from tui_trainer.ui.screens.runs import RunsScreen
 from tui_trainer.ui.screens.stop import StopDialog
 from tui_trainer.ui.services import Opening
 
@@ -37,6 +40,14 @@ class LiveSession(FakeSession):
 
     def join(self) -> None:
         return
+
+
+class ElsewhereSession(FakeSession):
+    """A session of a run that another process holds."""
+
+    @property
+    def is_elsewhere(self) -> bool:
+        return True
 
 
 def started() -> tuple[RunStarted, StateChanged]:
@@ -355,3 +366,55 @@ def test_every_theme_that_settings_take_is_one_of_textuals(tmp_path: Path) -> No
         assert set(THEMES) <= set(app.available_themes)
 
     play(FakeServices(tmp_path), what)
+
+
+def test_the_list_of_runs_opens_runs_and_comes_back(tmp_path: Path) -> None:
+    finished = make_run(tmp_path, "one", 0)
+    watched: list[Path] = []
+    services = FakeServices(tmp_path, LiveSession())
+    services.runs_dir = tmp_path
+    session = ElsewhereSession()
+    session.push(*started())
+
+    def attach(path: Path) -> FakeSession:
+        watched.append(path)
+        return session
+
+    services.attach = attach
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        await pilot.press("f2")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+        listing = app.screen
+        await until(pilot, lambda: listing.query_one(OptionList).option_count == 1)
+        for key in ("f2", "d"):
+            await pilot.press("enter")
+            await until(pilot, lambda: isinstance(app.screen, RunScreen))
+            await pilot.press(key)
+            await until(pilot, lambda: app.screen is listing)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, ComposeScreen))
+
+    play(services, what)
+    assert watched == [finished.path] * 2
+
+
+def test_a_run_that_cannot_go_on_leads_back_to_the_list(tmp_path: Path) -> None:
+    make_run(tmp_path, "one", 0, state="stopped")
+    session = LiveSession()
+    services = FakeServices(tmp_path, session)
+    services.runs_dir = tmp_path
+    session.push(RunEnded(0, "failed", "its checkpoint is damaged", 0, "", 0.0, 4))
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        await pilot.press("f2")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+        listing = app.screen
+        await until(pilot, lambda: listing.query_one(OptionList).option_count == 1)
+        await pilot.press("r")
+        await until(pilot, lambda: len(services.resumed) == 1)
+        await until(pilot, lambda: app.screen is listing)
+        told = [notification.message for notification in app._notifications]
+        assert any("its checkpoint is damaged" in text for text in told)
+
+    play(services, what)

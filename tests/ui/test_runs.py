@@ -349,3 +349,17 @@ def test_a_run_without_a_checkpoint_cannot_be_forked(tmp_path: Path) -> None:
         assert "no checkpoint to fork from" in app.told
 
     assert drive(tmp_path, play).got == []
+
+
+def test_enter_leaves_the_filter_also_while_nothing_fits(tmp_path: Path) -> None:
+    some_runs(tmp_path)
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        await app.type(pilot, "/", *"nothing")
+        assert "no run fits" in app.text
+        await app.type(pilot, "enter", "f")
+        assert isinstance(app.focused, OptionList)
+        await app.type(pilot, "escape")
+        assert "3 runs, 0 live" in app.text
+
+    drive(tmp_path, play)

@@ -16,6 +16,9 @@ from typing import Any
 from tui_trainer.config.errors import BadInput, ExitCode
 from tui_trainer.config.text import clean, suggest
 from tui_trainer.headless.printer import Stream, number, plain_json
+from tui_trainer.runs.configured import settings_of
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.filtering import parse_filter, select
 from tui_trainer.runs.index import STATES, RunSummary, list_runs
 
 GAP = "  "
@@ -30,14 +33,22 @@ GROUPS: dict[str, Callable[[RunSummary], bool]] = {
 }
 
 
-def print_runs(runs_dir: Path, *, states: str = "", order: str = "", as_json: bool = False) -> int:
+def print_runs(
+    runs_dir: Path,
+    *,
+    states: str = "",
+    order: str = "",
+    conditions: str = "",
+    as_json: bool = False,
+) -> int:
     """Print the runs of a folder, live ones at the top, or in another order; all or some.
 
     Raises:
-        BadInput: there is no such state or no such order.
+        BadInput: there is no such state or no such order, or a condition cannot be read.
     """
-    wanted, key = _wanted(states), _order(order)
+    wanted, key, terms = _wanted(states), _order(order), parse_filter(conditions)
     runs = [run for run in list_runs(runs_dir) if wanted(run)]
+    runs = select(runs, terms, lambda run: settings_of(RunDirectory(run.path)))
     if key is not None:
         runs.sort(key=key)
     if as_json:
@@ -45,6 +56,7 @@ def print_runs(runs_dir: Path, *, states: str = "", order: str = "", as_json: bo
         return ExitCode.OK
     if not runs:
         which = f" that are {clean(states, 80)}" if states else ""
+        which += f" with {clean(conditions, 80)}" if conditions else ""
         print(f"no runs{which} in {clean(str(runs_dir))}")
         return ExitCode.OK
     now = datetime.now(timezone.utc)

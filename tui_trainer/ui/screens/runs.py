@@ -126,8 +126,9 @@ class RunsScreen(Screen[None]):
         yield Heading("runs", "reading")
         yield Static(id="titles", markup=False)
         with Container(id="list"):
-            yield RunList(markup=False)
             yield Static(id="none", markup=False)
+            # Never hidden: a list that is cannot take the focus from the line of the filter.
+            yield RunList(markup=False)
         yield self._compared
         yield Static(id="wrong", markup=False)
         yield SearchBar(HINT)
@@ -209,7 +210,6 @@ class RunsScreen(Screen[None]):
         wrong.update(Content(clean(self._typo or self._wrong, 300)))
         none = self.query_one("#none", Static)
         none.display = self._is_read and not self._shown
-        self.query_one(OptionList).display = not none.display
         if none.display:
             text = "no run fits; esc shows all" if self._runs else FIRST_WORDS
             none.update(Content(text))

@@ -44,7 +44,10 @@ class SearchBar(Horizontal):
 
     def compose(self) -> ComposeResult:
         yield Static(classes="what", markup=False)
-        yield TextInput(compact=True, placeholder=self._hint)
+        line = TextInput(compact=True, placeholder=self._hint)
+        # What was typed faster than the focus came would be selected, and replaced by the rest.
+        line.select_on_focus = False
+        yield line
 
     def open(self, what: str) -> None:
         """Let the user type, as `search in the models`."""
