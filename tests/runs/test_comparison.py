@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
 from tests.runs.test_index import make_run
 from tui_trainer.runs.comparison import differences, results
 from tui_trainer.runs.configured import settings_of
+from tui_trainer.runs.edits import Edit, record_edit
 from tui_trainer.runs.index import list_runs
 
 
@@ -28,8 +28,7 @@ def test_only_what_differs_is_told_in_the_order_of_the_sections() -> None:
 def test_edits_are_settings_of_a_run(tmp_path: Path) -> None:
     run = make_run(tmp_path, "one", 0)
     run.config.write_text("name: one\noptimizer: {type: adamw, lr: 0.1}\n")
-    edit = {"apply_at_step": 5, "key": "optimizer.lr", "old": 0.1, "new": 0.02}
-    run.edits.write_text(json.dumps(edit) + "\n")
+    record_edit(run.edits, Edit("e1", 5, "optimizer.lr", 0.1, 0.02, "you"))
     assert settings_of(run) == {"name": "one", "optimizer.type": "adamw", "optimizer.lr": 0.02}
 
 
