@@ -397,3 +397,18 @@ def test_fault_38_a_million_rows_fit_in_a_gigabyte_and_a_minute(tmp_path: Path) 
     rows, grown_kib = map(int, done.stdout.split())
     assert rows == 1_000_000
     assert grown_kib < 1024 * 1024
+
+
+@pytest.mark.parametrize("odd", ["0", "1", "2.5"])
+def test_fault_38_a_target_beyond_all_others_is_refused_in_one_line(
+    tmp_path: Path, odd: str
+) -> None:
+    lines = table([",,0", f",,{odd}", ",,1e308", "u,u,0"])
+    messages = []
+    for seed in range(4):
+        try:
+            loaded(tmp_path, lines, missing="mean", task="regression", split_seed=seed)
+        except BadInput as refused:
+            messages.append(str(refused))
+    assert messages
+    assert "\n" not in "".join(messages)

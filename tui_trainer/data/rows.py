@@ -40,7 +40,7 @@ def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | Non
     encoded = source.encode(preprocessing["inputs"])
     whole = TensorSplit(
         encoded.inputs,
-        _encode_target(target, preprocessing),
+        _encode_target(source.name, target, preprocessing),
         torch.from_numpy(source.rows),
         encoded.lengths,
     )
@@ -170,8 +170,15 @@ def _identity(section: RowsSection, source: Source) -> dict[str, Any]:
     return identity(section.type, source.target.task, source.target.classes, source.layout)
 
 
-def _encode_target(target: Target, preprocessing: Mapping[str, Any]) -> Tensor:
+def _encode_target(name: str, target: Target, preprocessing: Mapping[str, Any]) -> Tensor:
     if target.classes:
         return torch.from_numpy(target.values)
-    scaled = (target.values - preprocessing["target_mean"]) / preprocessing["target_std"]
-    return torch.from_numpy(scaled.astype(np.float32)[:, None])
+    mean, std = preprocessing["target_mean"], preprocessing["target_std"]
+    # A row of another split may be beyond all that the training split has.
+    with np.errstate(over="ignore"):
+        scaled = ((target.values - mean) / std).astype(np.float32)
+    if not np.isfinite(scaled).all():
+        raise BadInput(
+            f"{name}: the numbers to predict are too far apart to compute with; rescale them"
+        )
+    return torch.from_numpy(scaled[:, None])
