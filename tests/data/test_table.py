@@ -399,7 +399,20 @@ def test_fault_38_a_million_rows_fit_in_a_gigabyte_and_a_minute(tmp_path: Path) 
     assert grown_kib < 1024 * 1024
 
 
-@pytest.mark.parametrize("odd", ["0", "1", "2.5"])
+def test_fault_38_an_input_beyond_all_others_is_refused_in_one_line(tmp_path: Path) -> None:
+    lines = table([f"{number},u,{'uv'[number % 2]}" for number in range(12)] + ["1e308,u,u"])
+    messages = []
+    for seed in range(20):
+        try:
+            loaded(tmp_path, lines, missing="mean", task="classification", split_seed=seed)
+        except BadInput as refused:
+            messages.append(str(refused))
+    assert messages
+    assert "\n" not in "".join(messages)
+    assert all("column 'a'" in message for message in messages)
+
+
+@pytest.mark.parametrize("odd", ["1", "2.5"])
 def test_fault_38_a_target_beyond_all_others_is_refused_in_one_line(
     tmp_path: Path, odd: str
 ) -> None:

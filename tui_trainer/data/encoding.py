@@ -79,15 +79,21 @@ def doubts(name: str, column: Column, fitted: dict[str, Any]) -> list[str]:
 
 def _encode_numbers(shown: str, column: Numbers, fitted: dict[str, Any]) -> tuple[Block, list[str]]:
     missing = column.missing
-    scaled = (column.values - fitted["mean"]) / fitted["std"]
+    # A row of another split may be beyond all that the training split has.
+    with np.errstate(over="ignore"):
+        scaled = ((column.values - fitted["mean"]) / fitted["std"]).astype(np.float32)
     scaled[missing] = 0.0
+    if not np.isfinite(scaled).all():
+        raise BadInput(
+            f"column '{shown}' has numbers too far apart to compute with; rescale or drop it"
+        )
     notes = []
     if missing.any():
         values = _counted(int(missing.sum()), "missing value")
         notes.append(f"{shown}: {values} filled with the training mean {fitted['mean']:.4g}")
     if fitted["constant"]:
         notes.append(f"{shown}: always {fitted['mean']:.4g} in the training split; no information")
-    return scaled.astype(np.float32)[:, None], notes
+    return scaled[:, None], notes
 
 
 def _encode_texts(shown: str, column: Texts, fitted: dict[str, Any]) -> tuple[Block, list[str]]:
