@@ -399,14 +399,20 @@ def test_fault_38_a_million_rows_fit_in_a_gigabyte_and_a_minute(tmp_path: Path) 
     assert grown_kib < 1024 * 1024
 
 
-def test_fault_38_an_input_beyond_all_others_is_refused_in_one_line(tmp_path: Path) -> None:
-    lines = table([f"{number},u,{'uv'[number % 2]}" for number in range(12)] + ["1e308,u,u"])
+def refusals(folder: Path, lines: str, splits: int, task: str) -> list[str]:
+    """What is said of a table by those of so many splits that refuse it."""
     messages = []
-    for seed in range(20):
+    for seed in range(splits):
         try:
-            loaded(tmp_path, lines, missing="mean", task="classification", split_seed=seed)
+            loaded(folder, lines, missing="mean", task=task, split_seed=seed)
         except BadInput as refused:
             messages.append(str(refused))
+    return messages
+
+
+def test_fault_38_an_input_beyond_all_others_is_refused_in_one_line(tmp_path: Path) -> None:
+    lines = table([f"{number},u,{'uv'[number % 2]}" for number in range(12)] + ["1e308,u,u"])
+    messages = refusals(tmp_path, lines, 20, "classification")
     assert messages
     assert "\n" not in "".join(messages)
     assert all("column 'a'" in message for message in messages)
@@ -417,11 +423,6 @@ def test_fault_38_a_target_beyond_all_others_is_refused_in_one_line(
     tmp_path: Path, odd: str
 ) -> None:
     lines = table([",,0", f",,{odd}", ",,1e308", "u,u,0"])
-    messages = []
-    for seed in range(4):
-        try:
-            loaded(tmp_path, lines, missing="mean", task="regression", split_seed=seed)
-        except BadInput as refused:
-            messages.append(str(refused))
+    messages = refusals(tmp_path, lines, 4, "regression")
     assert messages
     assert "\n" not in "".join(messages)

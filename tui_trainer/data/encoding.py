@@ -40,6 +40,15 @@ def moments(values: NDArray[np.float64]) -> tuple[float, float]:
         return float(values.mean()), float(values.std())
 
 
+def standardised(values: NDArray[np.float64], mean: float, std: float) -> Block:
+    """The numbers by the training split's mean and deviation, in their own shape.
+
+    One of another split that is beyond all that the training split has may come out as infinite.
+    """
+    with np.errstate(over="ignore"):
+        return ((values - mean) / std).astype(np.float32)
+
+
 def _fit_numbers(name: str, train: Numbers, file_name: str) -> dict[str, Any]:
     present = train.values[~train.missing]
     where = f"{file_name}: column '{clean(name, 80)}'"
@@ -79,9 +88,7 @@ def doubts(name: str, column: Column, fitted: dict[str, Any]) -> list[str]:
 
 def _encode_numbers(shown: str, column: Numbers, fitted: dict[str, Any]) -> tuple[Block, list[str]]:
     missing = column.missing
-    # A row of another split may be beyond all that the training split has.
-    with np.errstate(over="ignore"):
-        scaled = ((column.values - fitted["mean"]) / fitted["std"]).astype(np.float32)
+    scaled = standardised(column.values, fitted["mean"], fitted["std"])
     scaled[missing] = 0.0
     if not np.isfinite(scaled).all():
         raise BadInput(

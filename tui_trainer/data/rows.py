@@ -18,7 +18,7 @@ from tui_trainer.config.datasets import NumbersSection, RowsSection
 from tui_trainer.config.errors import BadInput
 from tui_trainer.config.text import clean
 from tui_trainer.data.dataset import Dataset, fingerprint
-from tui_trainer.data.encoding import moments
+from tui_trainer.data.encoding import moments, standardised
 from tui_trainer.data.identity import check_same, identity
 from tui_trainer.data.signature import Signature
 from tui_trainer.data.sources import Source, Target
@@ -173,10 +173,7 @@ def _identity(section: RowsSection, source: Source) -> dict[str, Any]:
 def _encode_target(name: str, target: Target, preprocessing: Mapping[str, Any]) -> Tensor:
     if target.classes:
         return torch.from_numpy(target.values)
-    mean, std = preprocessing["target_mean"], preprocessing["target_std"]
-    # A row of another split may be beyond all that the training split has.
-    with np.errstate(over="ignore"):
-        scaled = ((target.values - mean) / std).astype(np.float32)
+    scaled = standardised(target.values, preprocessing["target_mean"], preprocessing["target_std"])
     if not np.isfinite(scaled).all():
         raise BadInput(
             f"{name}: the numbers to predict are too far apart to compute with; rescale them"

@@ -26,7 +26,7 @@ COLUMNS = (
     *("name", "state", "progress", "epoch", "step", "val loss", "accuracy"),
     *("age", "device", "pid"),
 )
-_LEFT = frozenset({"name", "state", "device"})
+LEFT = frozenset({"name", "state", "device"})
 GROUPS: dict[str, Callable[[RunSummary], bool]] = {
     "live": lambda run: run.is_live,
     "ended": lambda run: not run.is_live,
@@ -128,7 +128,7 @@ def _table(rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
     lines = []
     for row in rows:
         cells = [
-            cell.ljust(size) if title in _LEFT else cell.rjust(size)
+            cell.ljust(size) if title in LEFT else cell.rjust(size)
             for cell, size, title in zip(row, widths, COLUMNS, strict=True)
         ]
         lines.append(GAP.join(cells)[:width].rstrip())

@@ -10,14 +10,12 @@ from datetime import datetime
 
 from rich.cells import cell_len, set_cell_size
 
-from tui_trainer.headless.listing import COLUMNS, cells_of
+from tui_trainer.headless.listing import COLUMNS, GAP, LEFT, cells_of
 from tui_trainer.runs.index import RunSummary
 from tui_trainer.ui.widgets.heading import cut_middle
 
-GAP = 2
 DISPENSABLE = ("pid", "step", "epoch", "device", "progress", "accuracy")
 """Columns that are left out where there is no room, the first ones first."""
-LEFT = frozenset({"name", "state", "device"})
 SHORTEST_NAME = 18
 
 
@@ -48,12 +46,12 @@ def run_lines(
             for title, text in zip(COLUMNS, row, strict=True)
             if title in shown
         ]
-        lines.append(f"{sign if name in marked else ' '} {(' ' * GAP).join(cells)}".rstrip())
+        lines.append(f"{sign if name in marked else ' '} {GAP.join(cells)}".rstrip())
     return lines[0], lines[1:]
 
 
 def _length(shown: Sequence[str], widths: dict[str, int]) -> int:
-    return 2 + sum(widths[title] + GAP for title in shown) - GAP
+    return 2 + sum(widths[title] + len(GAP) for title in shown) - len(GAP)
 
 
 def _cell(title: str, text: str, width: int) -> str:
