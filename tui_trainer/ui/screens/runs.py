@@ -7,11 +7,11 @@ disk delays no key, and a run that trains is left alone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
@@ -112,6 +112,7 @@ class RunsScreen(Screen[None]):
         self._shown: list[RunSummary] = []
         self._lines: list[str] = []
         self._marked: list[str] = []
+        self._settings: dict[str, tuple[RunSummary, Mapping[str, Any]]] = {}
         self._portraits: dict[str, Portrait] = {}
         self._filter: list[Term] = []
         self._order = ""
@@ -162,12 +163,19 @@ class RunsScreen(Screen[None]):
         """All runs, those that the filter keeps, and what is wrong with it; in a thread."""
         runs = [run for run in list_runs(self._folder) if run.name not in self._deleting]
         try:
-            kept = select(runs, self._filter, lambda run: settings_of(RunDirectory(run.path)))
+            kept = select(runs, self._filter, self._settings_of)
         except BadInput as error:
             return runs, runs, str(error)
         if self._order:
             kept = sorted(kept, key=ORDERS[self._order])
         return runs, kept, ""
+
+    def _settings_of(self, run: RunSummary) -> Mapping[str, Any]:
+        """The settings of a run, read again only when it has gone on; in a thread."""
+        known = self._settings.get(run.name)
+        if known is None or known[0] != run:
+            known = self._settings[run.name] = (run, settings_of(RunDirectory(run.path)))
+        return known[1]
 
     def _show(self, kept: Sequence[RunSummary]) -> None:
         """Bring the list up to date; lines that are the same are not painted again."""
@@ -236,9 +244,8 @@ class RunsScreen(Screen[None]):
         known = self._portraits.get(run.name)
         if known is not None and known.summary == run:
             return known
-        directory = RunDirectory(run.path)
-        history = open_recording(directory).history
-        self._portraits[run.name] = Portrait(run, settings_of(directory), history)
+        history = open_recording(RunDirectory(run.path)).history
+        self._portraits[run.name] = Portrait(run, self._settings_of(run), history)
         return self._portraits[run.name]
 
     def action_mark(self) -> None:

@@ -61,6 +61,7 @@ class Compared(Horizontal):
         encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
         markers = markers_for(preferences.markers, os.environ, encoding)
         self._plot = Plot(PanelSpec("", ()), markers)
+        self._portraits: list[Portrait] = []
 
     def compose(self) -> ComposeResult:
         yield self._plot
@@ -70,8 +71,9 @@ class Compared(Horizontal):
     def show(self, portraits: Sequence[Portrait]) -> None:
         """Show these runs; nothing of fewer than two."""
         self.display = len(portraits) > 1
-        if not self.display:
+        if not self.display or list(portraits) == self._portraits:
             return
+        self._portraits = list(portraits)
         self.border_title = Content(f"compare: {len(portraits)} selected")
         labels = short_labels([portrait.summary.name for portrait in portraits])
         history, spec = overlay(
