@@ -1,8 +1,16 @@
-"""What all tests share: threads of torch that sleep while they wait, as in the program."""
+"""What all tests share: torch waits asleep, as in the program, and no example is timed."""
 
 from __future__ import annotations
 
 import os
 
+from hypothesis import HealthCheck, settings
+
 # Read when torch is loaded. On a busy machine waiting in a loop takes minutes.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+# How long an example takes is the machine's affair: a busy one is no defect.
+settings.register_profile(
+    "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("patient")

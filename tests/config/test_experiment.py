@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -310,7 +310,6 @@ def test_a_shipped_experiment_is_read_back_equal(tmp_path: Path, name: str) -> N
     assert resolve(Tree(document.data), "other") == experiment
 
 
-@settings(deadline=None)
 @given(
     lr=st.floats(1e-300, 1e4),
     seed=st.integers(0, 2**63 - 1),
@@ -366,7 +365,6 @@ def resolved_or_refused(data: dict[str, Any]) -> str:
     return ""
 
 
-@settings(deadline=None)
 @given(st.dictionaries(st.sampled_from([*SECTIONS, "name", "description", "x"]), JUNK))
 def test_fault_34_any_data_is_an_experiment_or_a_list_of_problems(data: dict[str, Any]) -> None:
     shown = resolved_or_refused(data).replace("\n", " ")

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tui_trainer.config.errors import BadInput, ConfigError, Problem
@@ -63,7 +63,6 @@ def test_fault_34_every_wrong_word_is_told_at_once() -> None:
     assert problems[5].message == f"unknown section; there are: {', '.join(SECTIONS)}"
 
 
-@settings(deadline=None)
 @given(st.lists(st.text() | st.builds("optimizer.{}={}".format, st.text(), st.text()), max_size=3))
 def test_fault_34_any_words_are_overrides_or_bad_input(words: list[str]) -> None:
     try:

@@ -4,7 +4,7 @@ import csv
 import io
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tui_trainer.config.errors import BadInput
@@ -123,7 +123,6 @@ def test_text_after_a_closing_quote_is_refused_by_line() -> None:
     assert refusal(b'a,b\n1,2\n"1"x,2\n').startswith("rows.csv:3: no valid CSV")
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=200))
 def test_fault_38_any_bytes_are_read_or_refused_in_one_line(content: bytes) -> None:
     message, rows = "rows.csv", []
@@ -139,7 +138,6 @@ def test_fault_38_any_bytes_are_read_or_refused_in_one_line(content: bytes) -> N
 _FIELDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=6)
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(_FIELDS, min_size=2, max_size=2), min_size=1, max_size=6))
 def test_what_the_csv_module_writes_is_read_back(rows: list[list[str]]) -> None:
     text = io.StringIO(newline="")

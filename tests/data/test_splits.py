@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.splits import tensors
@@ -31,7 +31,6 @@ def counts(strata: Ints, part: Ints) -> Ints:
     return np.bincount(strata[part], minlength=int(strata.max()) + 1)
 
 
-@settings(deadline=None)
 @given(_SIZES, _SEEDS, _TESTS, _VALS)
 def test_splits_are_disjoint_and_cover_all_rows(
     sizes: list[int], seed: int, test: float, val: float
@@ -45,7 +44,6 @@ def test_splits_are_disjoint_and_cover_all_rows(
         assert (np.diff(part) > 0).all()
 
 
-@settings(deadline=None)
 @given(_SIZES, _SEEDS, _TESTS, _VALS)
 def test_every_class_keeps_a_training_row_and_is_in_each_split_when_it_can(
     sizes: list[int], seed: int, test: float, val: float
@@ -61,7 +59,6 @@ def test_every_class_keeps_a_training_row_and_is_in_each_split_when_it_can(
         assert (counts(strata, parts.val)[large] >= 1).all()
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers(30, 60), min_size=1, max_size=6), _SEEDS, _TESTS, _VALS)
 def test_totals_are_exact_and_shares_are_within_one_row(
     sizes: list[int], seed: int, test: float, val: float

@@ -64,7 +64,7 @@ def read_back(split: TextSplit, batch_size: int) -> list[bytes]:
     st.integers(2, 20),
     st.integers(1, 9),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_in_order_predicts_every_byte_once_each_text_from_its_own_start(
     texts: list[bytes], width: int, batch_size: int
 ) -> None:

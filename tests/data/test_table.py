@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.splits import tensors
@@ -348,7 +348,6 @@ _CELLS = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(st.lists(st.lists(_CELLS, min_size=3, max_size=3), max_size=25), st.data())
 def test_fault_38_any_table_is_loaded_or_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]], data: st.DataObject

@@ -123,9 +123,7 @@ def test_fault_36_a_bad_name_makes_a_run_inside_the_folder(tmp_path: Path, name:
 
 
 @given(name=st.text(max_size=400))
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_fault_36_no_text_makes_a_run_elsewhere(tmp_path: Path, name: str) -> None:
     run = create_run(tmp_path, name, NOON)
 

@@ -309,9 +309,7 @@ def test_fault_31_sending_into_a_folder_that_is_not_there_is_cannot_write(tmp_pa
 
 
 @given(data=st.one_of(st.binary(max_size=200), st.text(max_size=100).map(str.encode)))
-@settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_bytes_raise(folder: Path, data: bytes) -> None:
     put(folder, data)
 
@@ -334,9 +332,7 @@ KEYS = st.sampled_from(["id", "origin", "offload", "save", "signal", "key", "val
     command=st.sampled_from(["pause", "resume", "stop", "save", "validate", "set", "x"]),
     fields=st.dictionaries(KEYS, JSON, max_size=4),
 )
-@settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
-)
+@settings(max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_no_fields_raise(folder: Path, command: str, fields: dict[str, Any]) -> None:
     put(folder, json.dumps({**fields, "command": command}).encode())
 

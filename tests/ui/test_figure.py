@@ -122,7 +122,7 @@ def test_what_is_remembered_is_bounded() -> None:
 anything = st.floats(allow_nan=True, allow_infinity=True)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.lists(st.tuples(anything, anything), max_size=40),
     st.booleans(),
