@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,8 @@ from tui_trainer.config.text import clean
 if TYPE_CHECKING:
     from tui_trainer.config.presets import PresetLibrary
     from tui_trainer.headless.printer import Printer
-    from tui_trainer.ui.assembly import Asked, Composing, ForkedRun, NewRun, OldRun, WatchedRun
+    from tui_trainer.sessions.requests import RunRequest
+    from tui_trainer.ui.assembly import Asked, Composing, WatchedRun
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -159,106 +161,76 @@ def _asked_for(arguments: argparse.Namespace) -> tuple[Asked, Composing]:
 
 def _open(
     arguments: argparse.Namespace,
-    ask: Callable[[], tuple[Asked, Composing | NewRun | OldRun | ForkedRun | WatchedRun]],
+    ask: Callable[[], tuple[Asked, Composing | RunRequest | WatchedRun]],
 ) -> int:
     from tui_trainer.ui.opening import open_app
 
     return open_app(ask, tether=arguments.tether, debug=arguments.debug)
 
 
+def _run(arguments: argparse.Namespace, runs_dir: Path, request: Callable[[], RunRequest]) -> int:
+    """Train, in the app or as lines; `request` is called when plugins are loaded."""
+    if _opens_app(arguments):
+        asked = _asked(arguments, _library(arguments))
+
+        def ask() -> tuple[Asked, RunRequest]:
+            _load_plugins(arguments)
+            return asked, request()
+
+        return _open(arguments, ask)
+    from tui_trainer.headless.runner import run_headless
+    from tui_trainer.sessions.local import LocalSession
+    from tui_trainer.sessions.requests import prepare
+
+    _load_plugins(arguments)
+    session = LocalSession(partial(prepare, request(), runs_dir, arguments.argv))
+    return run_headless(session, _printer(arguments, runs_dir), debug=arguments.debug)
+
+
 def _train(arguments: argparse.Namespace) -> int:
     from tui_trainer.config.overrides import parse_overrides
+    from tui_trainer.sessions.requests import NewRun
 
     library = _library(arguments)
     overrides = parse_overrides(_overrides(arguments))
-    if not arguments.dry_run and _opens_app(arguments) and _has_plugins(arguments):
-        from tui_trainer.ui.assembly import NewRun
 
-        def late() -> tuple[Asked, NewRun]:
-            _load_plugins(arguments)
-            experiment = library.experiment(arguments.experiment, overrides)
-            return _asked(arguments, library), NewRun(experiment, arguments.name)
+    def request() -> NewRun:
+        return NewRun(library.experiment(arguments.experiment, overrides), arguments.name)
 
-        return _open(arguments, late)
-    _load_plugins(arguments)
-    experiment = library.experiment(arguments.experiment, overrides)
     if arguments.dry_run:
         from tui_trainer.headless.preview import print_preview
 
-        return print_preview(experiment, as_json=arguments.log_format == "json")
-    if _opens_app(arguments):
-        from tui_trainer.ui.assembly import NewRun
-
-        asked = _asked(arguments, library)
-        return _open(arguments, lambda: (asked, NewRun(experiment, arguments.name)))
-    from tui_trainer.headless.runner import run_headless
-    from tui_trainer.sessions.launch import prepare_new
-    from tui_trainer.sessions.local import LocalSession
-
-    runs_dir = _runs_dir(arguments)
-    session = LocalSession(
-        lambda: prepare_new(experiment, runs_dir, arguments.name, arguments.argv)
-    )
-    return run_headless(session, _printer(arguments, runs_dir), debug=arguments.debug)
+        _load_plugins(arguments)
+        as_json = arguments.log_format == "json"
+        return print_preview(request().experiment, as_json=as_json)
+    if _has_plugins(arguments):
+        return _run(arguments, _runs_dir(arguments), request)
+    # What is wrong with the experiment is said before a screen opens.
+    known = request()
+    return _run(arguments, _runs_dir(arguments), lambda: known)
 
 
 def _resume(arguments: argparse.Namespace) -> int:
     from tui_trainer.config.overrides import parse_overrides
     from tui_trainer.runs.directory import open_run
+    from tui_trainer.sessions.requests import OldRun
 
-    overrides = parse_overrides(_overrides(arguments))
+    overrides = tuple(parse_overrides(_overrides(arguments)))
     run = open_run(arguments.name, _runs_dir(arguments))
-    which, drop_edits = arguments.which, arguments.drop_edits
-    if _opens_app(arguments):
-        from tui_trainer.ui.assembly import OldRun
-
-        asked = _asked(arguments, _library(arguments))
-        old = OldRun(run.path, tuple(overrides), which, drop_edits)
-
-        def ask() -> tuple[Asked, OldRun]:
-            _load_plugins(arguments)
-            return asked, old
-
-        return _open(arguments, ask)
-    _load_plugins(arguments)
-    from tui_trainer.headless.runner import run_headless
-    from tui_trainer.sessions.launch import prepare_resume
-    from tui_trainer.sessions.local import LocalSession
-
-    session = LocalSession(
-        lambda: prepare_resume(run, overrides, arguments.argv, which=which, drop_edits=drop_edits)
-    )
-    printer = _printer(arguments, run.path.parent)
-    return run_headless(session, printer, debug=arguments.debug)
+    old = OldRun(run.path, overrides, arguments.which, arguments.drop_edits)
+    return _run(arguments, run.path.parent, lambda: old)
 
 
 def _fork(arguments: argparse.Namespace) -> int:
     from tui_trainer.config.overrides import parse_overrides
     from tui_trainer.runs.directory import open_run
+    from tui_trainer.sessions.requests import ForkedRun
 
     overrides = tuple(parse_overrides(_overrides(arguments)))
     runs_dir = _runs_dir(arguments)
     run = open_run(arguments.name, runs_dir)
-    which, name = arguments.which, arguments.new_name
-    if _opens_app(arguments):
-        from tui_trainer.ui.assembly import ForkedRun
-
-        asked = _asked(arguments, _library(arguments))
-
-        def ask() -> tuple[Asked, ForkedRun]:
-            _load_plugins(arguments)
-            return asked, ForkedRun(run.path, overrides, which, name)
-
-        return _open(arguments, ask)
-    _load_plugins(arguments)
-    from tui_trainer.headless.runner import run_headless
-    from tui_trainer.sessions.forking import prepare_fork
-    from tui_trainer.sessions.local import LocalSession
-
-    session = LocalSession(
-        lambda: prepare_fork(run, runs_dir, overrides, arguments.argv, which=which, name=name)
-    )
-    return run_headless(session, _printer(arguments, runs_dir), debug=arguments.debug)
+    fork = ForkedRun(run.path, overrides, arguments.which, arguments.new_name)
+    return _run(arguments, runs_dir, lambda: fork)
 
 
 def _printer(arguments: argparse.Namespace, runs_dir: Path) -> Printer:

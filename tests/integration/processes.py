@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-LIMIT_S = 120
+LIMIT_S = 120.0
 ENDLESS = ("training.epochs=null", "training.max_steps=1000000000", "schedule=constant")
 
 

@@ -18,9 +18,10 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import DEFAULT_EXPERIMENT, PresetLibrary
-from tui_trainer.runs.directory import RunDirectory, open_run
+from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.sessions.local import LocalSession
+from tui_trainer.sessions.requests import ForkedRun, NewRun, OldRun, RunRequest, prepare
 from tui_trainer.ui.running import Live
 from tui_trainer.ui.services import Opening, Services
 from tui_trainer.ui.terminal import Terminal
@@ -54,34 +55,6 @@ class Composing:
 
 
 @dataclass(frozen=True, slots=True)
-class NewRun:
-    """`train EXPERIMENT`: starts at once."""
-
-    experiment: Experiment
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class OldRun:
-    """`resume RUN`: goes on at once."""
-
-    path: Path
-    overrides: tuple[Override, ...] = ()
-    which: str = "last"
-    drop_edits: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class ForkedRun:
-    """`fork RUN`: a new run goes on from another one's checkpoint."""
-
-    path: Path
-    overrides: tuple[Override, ...] = ()
-    which: str = "last"
-    name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
 class WatchedRun:
     """`attach RUN`: another process holds it, or nobody does any more."""
 
@@ -105,7 +78,7 @@ class Launcher:
         self._live = live
         self._loader = loader
 
-    def begin(self, what: NewRun | OldRun | ForkedRun) -> Session:
+    def begin(self, what: RunRequest) -> Session:
         """Start a run; it is known to the process before its thread is."""
         session = LocalSession(partial(self._prepare, what), within=self._loader.held)
         if (before := self._live.session) is not None:
@@ -146,23 +119,8 @@ class Launcher:
         """A new run that goes on from another one's checkpoint."""
         return self.begin(ForkedRun(path, tuple(overrides), which))
 
-    def _prepare(self, what: NewRun | OldRun | ForkedRun) -> Prepared:
-        from tui_trainer.sessions.forking import prepare_fork
-        from tui_trainer.sessions.launch import prepare_new, prepare_resume
-
-        argv, runs_dir = self._asked.argv, self._asked.runs_dir
-        if isinstance(what, NewRun):
-            prepared = prepare_new(what.experiment, runs_dir, what.name, argv)
-        elif isinstance(what, ForkedRun):
-            run = open_run(str(what.path), runs_dir)
-            prepared = prepare_fork(
-                *(run, runs_dir, what.overrides, argv), which=what.which, name=what.name
-            )
-        else:
-            run = open_run(str(what.path), runs_dir)
-            prepared = prepare_resume(
-                *(run, what.overrides, argv), which=what.which, drop_edits=what.drop_edits
-            )
+    def _prepare(self, what: RunRequest) -> Prepared:
+        prepared = prepare(what, self._asked.runs_dir, self._asked.argv)
         self._terminal.output.to(prepared.run.path / OUTPUT)
         if self._terminal.tether is not None:
             self._terminal.tether.name_run(prepared.run.path.name)
@@ -185,7 +143,7 @@ class Bench:
 
 def assemble(
     asked: Asked,
-    begin: Composing | NewRun | OldRun | ForkedRun | WatchedRun,
+    begin: Composing | RunRequest | WatchedRun,
     terminal: Terminal,
     live: Live,
     loader: Loader,

@@ -18,13 +18,14 @@ if TYPE_CHECKING:
     from tui_trainer.sessions.attached import AttachedSession
     from tui_trainer.sessions.launcher import Tether
     from tui_trainer.sessions.local import LocalSession
+    from tui_trainer.sessions.requests import RunRequest
     from tui_trainer.ui.app import TrainerApp
-    from tui_trainer.ui.assembly import Asked, Composing, ForkedRun, NewRun, OldRun, WatchedRun
+    from tui_trainer.ui.assembly import Asked, Composing, WatchedRun
     from tui_trainer.ui.services import Opening
 
 
 def open_app(
-    ask: Callable[[], tuple[Asked, Composing | NewRun | OldRun | ForkedRun | WatchedRun]],
+    ask: Callable[[], tuple[Asked, Composing | RunRequest | WatchedRun]],
     *,
     tether: Tether | None = None,
     debug: bool = False,

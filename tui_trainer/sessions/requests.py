@@ -1,0 +1,64 @@
+"""What a front end asks a run to be: new, an old one that goes on, a fork; and its preparation.
+
+Layer: sessions, without torch: requests are made before it is imported, `prepare` is called in the
+trainer thread.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.overrides import Override
+from tui_trainer.runs.directory import open_run
+
+if TYPE_CHECKING:
+    from tui_trainer.sessions.launch import Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class NewRun:
+    """`train EXPERIMENT`; `name` begins the run's name, which is else the experiment's."""
+
+    experiment: Experiment
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OldRun:
+    """`resume RUN`; `which` is `last`, `best` or a step."""
+
+    path: Path
+    overrides: tuple[Override, ...] = ()
+    which: str = "last"
+    drop_edits: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ForkedRun:
+    """`fork RUN`: a new run goes on from another one's checkpoint."""
+
+    path: Path
+    overrides: tuple[Override, ...] = ()
+    which: str = "last"
+    name: str = ""
+
+
+RunRequest = NewRun | OldRun | ForkedRun
+
+
+def prepare(request: RunRequest, runs_dir: Path, argv: Sequence[str]) -> Prepared:
+    """The run, locked and ready to train; errors are those of `prepare_new` and its like."""
+    from tui_trainer.sessions.forking import prepare_fork
+    from tui_trainer.sessions.launch import prepare_new, prepare_resume
+
+    if isinstance(request, NewRun):
+        return prepare_new(request.experiment, runs_dir, request.name, argv)
+    run = open_run(str(request.path), runs_dir)
+    which, overrides = request.which, request.overrides
+    if isinstance(request, ForkedRun):
+        return prepare_fork(run, runs_dir, overrides, argv, which=which, name=request.name)
+    return prepare_resume(run, overrides, argv, which=which, drop_edits=request.drop_edits)
