@@ -26,6 +26,8 @@ from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import CommandAccepted, CommandApplied, Event, RunStarted
 from tui_trainer.sessions.attached import AttachedSession
 
+pytestmark = pytest.mark.processes
+
 RARELY = "training.validate_every_steps=1000000000"
 LOOK_S = 0.05
 

@@ -25,6 +25,8 @@ from tui_trainer.training.checkpoints import choose_checkpoint
 EXPERIMENT = "penguins-mlp"
 WORKERS = "loader.num_workers=2"
 BRIEF = ("training.epochs=null", "schedule=constant")
+pytestmark = pytest.mark.processes
+
 SHELLS = {"bash": ("bash", "--norc", "--noprofile", "-i"), "dash": ("dash", "-i")}
 PROMPT = "PROMPT>"
 HEARTBEATS = 4

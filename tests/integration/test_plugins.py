@@ -11,6 +11,8 @@ import pytest
 from tests.integration.processes import call, lines, started, status
 from tests.integration.terminals import opened
 
+pytestmark = pytest.mark.processes
+
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "plugins.md"
 EXPERIMENT = """
 dataset: {type: moons, count: 60}

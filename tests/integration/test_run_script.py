@@ -15,13 +15,15 @@ import pytest
 from tests.integration.fake_python import make_program, make_python
 
 ROOT = Path(__file__).resolve().parents[2]
+pytestmark = pytest.mark.processes
+
 PARTS = ("run", "pyproject.toml", "constraints.txt", "tui_trainer/__init__.py")
 TOOLS = (
     *("bash", "cat", "cksum", "df", "dirname", "env", "find", "flock", "grep", "ls", "mkdir", "mv"),
     *("readlink", "rm", "sed", "sh", "timeout", "tr", "uname"),
 )
-QUICK = "not full and not gpu"
-BOUND_S = 60.0
+QUICK = "not full and not processes and not gpu"
+BOUND_S = 120.0
 
 
 class Fakes:
