@@ -152,6 +152,54 @@ def test_fault_20_a_sample_that_raises_ends_the_run_saved_and_named(tmp_path: Pa
     assert [one["step"] for one in lines(run)] == list(range(1, saved + 4))
 
 
+NUMBERS = """
+import torch
+from tui_trainer.plugins import Data, DatasetParams, dataset, setting
+
+class Params(DatasetParams):
+    kind: str = setting("int", "of the targets")
+    spoilt: int = setting(-1, "which sample has another shape")
+
+class Sums(torch.utils.data.Dataset):
+    def __init__(self, params):
+        self.params = params
+
+    def __len__(self):
+        return 40
+
+    def __getitem__(self, index):
+        point = torch.arange(4.0) + index % 5
+        total = index % 5
+        if index == self.params.spoilt:
+            point = torch.zeros(5)
+        return point, (total if self.params.kind == "int" else float(total))
+
+@dataset("sums", description="sums", params=Params)
+def sums(params):
+    return Data(Sums(params), task="regression")
+"""
+
+
+def test_ints_to_predict_are_trained_on_as_floats_are(tmp_path: Path) -> None:
+    plugin = tmp_path / "sums.py"
+    plugin.write_text(NUMBERS)
+    (tmp_path / "sums.yaml").write_text(EXPERIMENT.replace("moons, count: 60", "sums"))
+    words = ("train", str(tmp_path / "sums.yaml"), "--plugin", str(plugin), "--no-ui")
+    for kind in ("int", "float"):
+        done = call(tmp_path, *words, "--name", kind, f"dataset.kind={kind}")
+        assert done.returncode == 0, done.stderr
+        assert "Warning" not in done.stderr
+    ints, floats = (next((tmp_path / "runs").glob(f"{kind}*")) for kind in ("int", "float"))
+    assert [line["train/loss"] for line in lines(ints)] == [
+        line["train/loss"] for line in lines(floats)
+    ]
+    # A row of another length is no sequence to be padded.
+    done = call(tmp_path, *words, "dataset.spoilt=3")
+    assert done.returncode in (1, 2)
+    assert "sample 3 of the data set: the input is 5 of float32" in done.stderr
+    assert "this is a bug" not in done.stderr
+
+
 def test_a_plugin_is_trained_in_the_app(tmp_path: Path) -> None:
     experiment, moons, _ = written(tmp_path)
     words = ("train", experiment, "--plugin", moons, "loader.num_workers=1")

@@ -23,6 +23,7 @@ from tui_trainer.config.errors import BadInput
 from tui_trainer.config.text import clean
 from tui_trainer.data.batch import Batch, Order
 from tui_trainer.data.faults import BatchLost
+from tui_trainer.data.form import Form, Misfit
 from tui_trainer.data.randomness import derive_seed
 from tui_trainer.data.samples import as_sample, collate, seed_all
 from tui_trainer.data.tensors import share
@@ -43,6 +44,8 @@ class IteratedSplit:
     samples: int
     """How many of them make an epoch."""
     seed: int = 0
+    form: Form | None = None
+    """What its samples have to be; None: whatever goes together in a batch."""
 
     def __len__(self) -> int:
         return self.samples
@@ -158,6 +161,10 @@ class _Reader:
         with self._draws:
             try:
                 found = as_sample(next(self._iterator))
+                if self._split.form is not None:
+                    found = self._split.form.fitted(found)
+            except Misfit as error:
+                raise BatchLost(f"sample {self._read} of the iterable: {error}") from error
             except StopIteration:
                 raise BatchLost(
                     f"the iterable ended after {self._read:,} samples, and an epoch has "

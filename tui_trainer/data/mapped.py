@@ -7,7 +7,7 @@ a batch in the middle of an epoch can be asked for without those before it.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from tui_trainer.config.settings import LoaderSection
 from tui_trainer.data.batch import Batch, Order
+from tui_trainer.data.form import Form
 from tui_trainer.data.randomness import permutation
 from tui_trainer.data.samples import SampleMaker
 from tui_trainer.data.tensors import share
@@ -36,6 +37,8 @@ class MapSplit:
     """Who reads them; None: this process."""
     part: str = ""
     seed: int = 0
+    form: Form | None = None
+    """What its samples have to be; None: whatever goes together in a batch."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -49,8 +52,8 @@ class MapSplit:
 
     def through(self, pool: WorkerPool, part: str, seed: int) -> MapSplit:
         """The same, read by a pool; the seed is that of the samples' own random numbers."""
-        pool.add(part, SampleMaker(self.dataset, seed, part))
-        return MapSplit(self.dataset, self.rows, pool, part, seed)
+        pool.add(part, SampleMaker(self.dataset, seed, part, self.form))
+        return replace(self, pool=pool, part=part, seed=seed)
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
         split = self._readable()

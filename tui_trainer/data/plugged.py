@@ -6,6 +6,7 @@ Layer: data. Samples stay where the plugin has them; the first one is read to se
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from tui_trainer.config.errors import BadInput, CheckpointUnusable
 from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED, explained
 from tui_trainer.data.batch import Batch
 from tui_trainer.data.dataset import Dataset, fingerprint
+from tui_trainer.data.form import Form
 from tui_trainer.data.iterated import IteratedSplit, keeps_state
 from tui_trainer.data.mapped import MapSplit
 from tui_trainer.data.samples import Failure, SampleMaker, undisturbed
@@ -47,13 +49,20 @@ def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Data
     train, val, test = _splits(section, data, name)
     # Of an iterable no sample is read before the training.
     seen = train if isinstance(train, MapSplit) else val
+    signature = _signature(seen, data, name)
+    form = Form(signature, data.task)
+    train = replace(train, form=form)
+    val, test = replace(val, form=form), replace(test, form=form)
+    for split in (train, val, test):
+        if isinstance(split, MapSplit):
+            _first(split, name)
     return Dataset(
         train=train,
         val=val,
         test=test,
         task=data.task,
         classes=tuple(data.classes),
-        signature=_signature(seen, data, name),
+        signature=signature,
         preprocessing=identity,
         augment=None,
         fingerprint=fingerprint(section, _sum_of(data)),
@@ -136,12 +145,23 @@ def _measured(data: Data, name: str) -> tuple[MapSplit, MapSplit]:
     return tuple(MapSplit(one, torch.arange(len(one))) for one in (data.val, data.test))  # type: ignore[return-value]
 
 
+def _first(split: MapSplit, name: str) -> Batch:
+    made = SampleMaker(split.dataset, 0, "first", split.form).make(0, split.rows[:1].tolist())
+    if isinstance(made, Failure):
+        raise BadInput(f"{name}: {made.message}")
+    return made
+
+
 def _signature(train: MapSplit, data: Data, name: str) -> Signature:
-    batch = SampleMaker(train.dataset, 0, "first").make(0, train.rows[:1].tolist())
-    if isinstance(batch, Failure):
-        raise BadInput(f"{name}: {batch.message}")
+    batch = _first(train, name)
+    kind = _kind(batch, name)
+    if kind == "tokens" and data.vocabulary < 1:
+        raise BadInput(
+            f"{name}: an input of ints is a text of tokens, and Data has no vocabulary; say how "
+            "many tokens there are, or return floats"
+        )
     return Signature(
-        _kind(batch, name),
+        kind,
         data.input_shape or tuple(batch.inputs.shape[1:]),
         outputs=len(data.classes) or data.vocabulary or 1,
         vocabulary=data.vocabulary,

@@ -19,6 +19,7 @@ from torch import Tensor
 
 from tui_trainer.config.text import clean
 from tui_trainer.data.batch import IGNORED, Batch
+from tui_trainer.data.form import Form, Misfit, described
 from tui_trainer.data.randomness import derive_seed
 
 
@@ -40,6 +41,8 @@ class SampleMaker:
     seed: int
     purpose: str
     """Apart from it, samples of two splits would draw the same."""
+    form: Form | None = None
+    """What samples have to be; None: whatever goes together in a batch."""
 
     def make(self, epoch: int, indices: Sequence[int]) -> Batch | Failure:
         """The batch of these samples in this epoch, or what is wrong with one of them."""
@@ -48,7 +51,11 @@ class SampleMaker:
             for index in indices:
                 try:
                     seed_all(derive_seed(self.seed, self.purpose, epoch, index))
-                    samples.append(as_sample(self.dataset[index]))
+                    sample = as_sample(self.dataset[index])
+                    samples.append(sample if self.form is None else self.form.fitted(sample))
+                except Misfit as error:
+                    place = f"sample {index} of the data set{self._place(index)}"
+                    return Failure(f"{place}: {error}")
                 except Exception as error:
                     return self._failure(index, error)
             try:
@@ -132,17 +139,12 @@ def _check_alike(tensors: Sequence[Tensor], name: str) -> None:
     first = tensors[0]
     for other in tensors[1:]:
         if other.dtype != first.dtype or other.dim() != first.dim():
-            raise ValueError(f"{name} are {_described(first)} and {_described(other)}")
+            raise ValueError(f"{name} are {described(first)} and {described(other)}")
         if other.shape[1:] != first.shape[1:]:
             raise ValueError(
-                f"{name} are {_described(first)} and {_described(other)}; "
+                f"{name} are {described(first)} and {described(other)}; "
                 "only the first dimension may differ"
             )
-
-
-def _described(tensor: Tensor) -> str:
-    kind = str(tensor.dtype).removeprefix("torch.")
-    return f"{'x'.join(map(str, tensor.shape)) or 'a number'} of {kind}"
 
 
 def as_sample(sample: Any) -> tuple[Tensor, Tensor]:
