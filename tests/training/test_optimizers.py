@@ -311,3 +311,14 @@ def test_a_shipped_preset_is_of_its_name_and_trains(path: Path) -> None:
 
 def test_sgd_keeps_torchs_decay_of_everything() -> None:
     assert SgdSection(type="sgd").decay == "all"
+
+
+def test_muon_trains_the_hidden_layer_of_a_head_but_not_its_output() -> None:
+    head = nn.Sequential()
+    head.add_module("hidden", nn.Linear(4, 3))
+    head.add_module("output", nn.Linear(3, 2))
+    model = nn.Sequential()
+    model.add_module("convolution", nn.Conv2d(1, 4, 3))
+    model.add_module("head", head)
+    optimizer = build_optimizer(MuonSection(type="muon"), model)
+    assert [p.shape for p in optimizer.param_groups[0]["params"]] == [(3, 4)]

@@ -107,11 +107,19 @@ def _muon(section: MuonSection, model: nn.Module, trained: list[nn.Parameter]) -
 
 
 def _hidden_matrices(model: nn.Module) -> set[nn.Parameter]:
-    """The 2-D weights of layers that multiply by a matrix, but for `head` and what it shares."""
+    """The 2-D weights of layers that multiply by a matrix, but for the output layer's and what it
+    shares.
+
+    The output layer is the last such layer of what is named `head`.
+    """
     inside: set[nn.Parameter] = set()
     outside: set[nn.Parameter] = set()
+    last_of_head: nn.Module | None = None
     for name, module in model.named_modules():
-        is_hidden = isinstance(module, _MATRIX_LAYERS) and "head" not in name.split(".")
+        if "head" in name.split(".") and isinstance(module, _MATRIX_LAYERS):
+            last_of_head = module
+    for module in model.modules():
+        is_hidden = isinstance(module, _MATRIX_LAYERS) and module is not last_of_head
         for parameter in module.parameters(recurse=False):
             (inside if is_hidden and parameter.ndim == 2 else outside).add(parameter)
     return inside - outside
