@@ -11,10 +11,13 @@ import pytest
 from tui_trainer.config.live import edited
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
-from tui_trainer.runs.commands import Save
+from tui_trainer.runs.commands import Save, new_id
 from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.edits import Edit, read_edits, record_edit
 from tui_trainer.runs.events import Notice, RunEnded, StepsTaken
 from tui_trainer.runs.history import Curve
+from tui_trainer.runs.journal import read_records
+from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.sessions.beginning import latest_of
 from tui_trainer.sessions.launch import prepare_new, prepare_resume
 from tui_trainer.sessions.local import KEPT_STEPS, LocalSession
@@ -130,6 +133,42 @@ def test_a_resumed_run_shows_what_it_was_before(tmp_path: Path) -> None:
     assert [(mark.step, mark.text) for mark in edits] == [
         (whole.latest.step, "training.epochs 3 -> 4")
     ]
+
+
+def trained(session: LocalSession) -> LocalSession:
+    session.start()
+    session.join()
+    assert session.exit_code == 0, session.events(0)[0][-1]
+    return session
+
+
+def test_an_override_of_a_resume_wins_over_later_edits_of_the_same_setting(tmp_path: Path) -> None:
+    settings = ["training.epochs=4", "checkpoint.every_epochs=1", "checkpoint.keep_last=9"]
+    experiment = PresetLibrary([builtin_dir()]).experiment(
+        "penguins-mlp", parse_overrides([*settings, "schedule=constant"])
+    )
+    trained(LocalSession(partial(prepare_new, experiment, tmp_path, "r", ["test"])))
+    (run,) = map(RunDirectory, tmp_path.iterdir())
+    first, *_, last = (manifest.step for manifest in read_manifests(run.checkpoints))
+    lr, decay = "optimizer.lr", "optimizer.weight_decay"
+    for key, new in ((lr, 0.5), (decay, 0.25)):
+        record_edit(run.edits, Edit(new_id(), first + 1, key, 0.01, new, "ctl"))
+
+    over = parse_overrides([f"{lr}=0.125"])
+    resume = partial(prepare_resume, run, over, ["test"], which=str(first))
+    session = trained(LocalSession(resume))
+    assert [(edit.key, edit.new) for edit in read_edits(run.edits)] == [(lr, 0.125), (decay, 0.25)]
+    lines = [record for _, record in read_records(run.metrics)]
+    assert {line["lr"] for line in lines[first:]} == {0.125}
+    told = [event.text for event in session.events(0)[0] if isinstance(event, Notice)]
+    assert f"{lr} is given by this resume: its edit to 0.5 at step {first + 1} is not repeated" in (
+        told
+    )
+    # For good: a resume from a later step does not bring the edit back.
+    prepared = prepare_resume(run, parse_overrides(["training.epochs=5"]), ["test"])
+    prepared.lock.release()
+    assert prepared.step == last
+    assert prepared.in_force.optimizer.lr == 0.125
 
 
 def curve_of(session: LocalSession, name: str = "train/loss") -> Curve:

@@ -135,6 +135,8 @@ def prepare_resume(
 ) -> Prepared:
     """Read the checkpoint, build the task, and take the overrides as edits at its step.
 
+    They hold until somebody edits anew: later edits of the same settings are not repeated.
+
     Raises:
         BadInput: another process holds the run, or an override is of a setting that is not live.
         CheckpointUnusable: there are checkpoints and none can be used, or it is of another model.
@@ -177,6 +179,8 @@ def _resumed(
         check_fits(task.model, checkpoint.content["model"])
     kept = [edit for edit in read_edits(run.edits) if not drop_edits or edit.apply_at_step <= step]
     new = _as_edits(experiment, kept, overrides, step)
+    kept, superseded = _superseded(kept, new, step)
+    notes = [*notes, *(_superseded_note(edit) for edit in superseded)]
     edits = (*(e for e in kept if e.apply_at_step <= step), *new)
     edits += tuple(e for e in kept if e.apply_at_step > step)
     try:
@@ -197,11 +201,12 @@ def _resumed(
         if limit is not None and step == newest:
             hint = f"{limit.reason}; change the limit to go on, as in {limit.setting}=N"
             return replace(prepared, nothing_to_do=hint)
-    if drop_edits:
-        # Dropped for good: the next resume without the flag must not bring them back.
-        rewrite_edits(run.edits, kept)
-    for edit in new:
-        record_edit(run.edits, edit)
+    if drop_edits or superseded:
+        # Dropped for good: the next resume must not bring them back.
+        rewrite_edits(run.edits, (*kept, *new))
+    else:
+        for edit in new:
+            record_edit(run.edits, edit)
     _write_provenance(run, argv, task, device)
     return prepared
 
@@ -284,6 +289,22 @@ def _as_edits(
         made.append(Edit(new_id(), step, override.key, old, new, "resume"))
         now = changed
     return made
+
+
+def _superseded(
+    kept: Sequence[Edit], new: Sequence[Edit], step: int
+) -> tuple[list[Edit], list[Edit]]:
+    """The edits that stay, and the later ones of settings that the resume itself gives."""
+    given = {edit.key for edit in new}
+    gone = [edit for edit in kept if edit.apply_at_step > step and edit.key in given]
+    return [edit for edit in kept if edit not in gone], gone
+
+
+def _superseded_note(edit: Edit) -> str:
+    return (
+        f"{edit.key} is given by this resume: its edit to {edit.new} at step "
+        f"{edit.apply_at_step:,} is not repeated"
+    )
 
 
 def _write_provenance(
