@@ -12,6 +12,7 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -47,6 +48,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             arguments.tether = side
         return ACTIONS[arguments.action](arguments)
     except TrainerError as error:
+        if _records_a_run(words):
+            from tui_trainer.headless.runner import tell_early_end
+
+            tell_early_end(str(error), int(error.exit_code))
         if "--debug" in words:
             raise
         for line in str(error).splitlines():
@@ -66,6 +71,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = clean(f"{type(error).__name__}: {error}", 400)
         print(f"tui-trainer: {text}; this is a bug, --debug shows where", file=sys.stderr)
         return ExitCode.FAILED
+
+
+def _records_a_run(words: Sequence[str]) -> bool:
+    """Whether a program waits for JSON lines of a run, of which `run_ended` is the last."""
+    as_json = "--log-format=json" in words or ("--log-format", "json") in pairwise(words)
+    return as_json and words[0] in ("train", "resume", "fork") and "--dry-run" not in words
 
 
 def _check_surroundings() -> None:

@@ -209,7 +209,28 @@ def test_bad_input_gets_one_line_and_an_exit_code(
     assert done.returncode == code, done.stderr
     assert message in done.stderr
     assert "Traceback" not in done.stderr
+    assert done.stdout == "", "what went wrong is told once, on stderr"
     assert not list((tmp_path / "runs").glob("*"))
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("train", "digits-cn"),
+        ("train", "penguins-mlp", "dataset.target=spices"),
+        ("resume", "nothing"),
+    ],
+    ids=" ".join,
+)
+def test_a_run_that_never_was_has_its_end_in_the_json_lines_too(
+    tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    done = call(tmp_path, *words, "--log-format", "json")
+    assert done.returncode == 2
+    (line,) = done.stdout.splitlines()
+    ended = json.loads(line)
+    assert (ended["event"], ended["state"], ended["exit_code"]) == ("run_ended", "failed", 2)
+    assert f"tui-trainer: {ended['reason']}" in done.stderr
 
 
 def test_a_dry_run_shows_layers_parameters_steps_and_memory(tmp_path: Path) -> None:

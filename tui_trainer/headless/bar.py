@@ -19,6 +19,8 @@ from tui_trainer.sessions.session import Latest, fold
 class BarPrinter:
     """Epoch, step, loss, throughput and ETA in one line at the bottom."""
 
+    is_record = False
+
     def __init__(self, console: Console | None = None) -> None:
         self._console = console or Console(highlight=False)
         self._progress = Progress(

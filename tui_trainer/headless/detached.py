@@ -34,6 +34,10 @@ class DetachedPrinter:
         self._printer = JsonPrinter() if as_json else LinePrinter()
         self._is_free = False
 
+    @property
+    def is_record(self) -> bool:
+        return self._printer.is_record
+
     def show(self, event: Event) -> None:
         if isinstance(event, RunStarted) and not self._is_free:
             self._is_free = True

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from tui_trainer.config.errors import ExitCode
-from tui_trainer.headless.printer import JsonPrinter, Printer, Stream, left_line
+from tui_trainer.headless.printer import Printer, Stream, left_line
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, RunStarted
 from tui_trainer.sessions.attached import AttachedSession
@@ -30,7 +30,7 @@ def follow(run: RunDirectory, printer: Printer) -> int:
     except KeyboardInterrupt:
         # Leaving is what was wanted: the run is another process's.
         session.refresh()
-        if not isinstance(printer, JsonPrinter):
+        if not printer.is_record:
             Stream(sys.stdout).line(left_line(session.latest))
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -36,6 +36,11 @@ from tui_trainer.sessions.session import Latest, fold
 class Printer(Protocol):
     """What shows a run's events."""
 
+    @property
+    def is_record(self) -> bool:
+        """Whether a program reads it, which wants every field of every event in it."""
+        ...
+
     def show(self, event: Event) -> None: ...
 
     def close(self) -> None: ...
@@ -65,6 +70,8 @@ class Stream:
 class JsonPrinter:
     """One JSON object a line; the last one is `run_ended`."""
 
+    is_record = True
+
     def __init__(self, out: IO[str] | None = None) -> None:
         self._out = Stream(out or sys.stdout)
 
@@ -93,6 +100,8 @@ def _short(event: StepsTaken) -> dict[str, Any]:
 
 class LinePrinter:
     """One line a report, throttled, and one for whatever else happens."""
+
+    is_record = False
 
     def __init__(self, out: IO[str] | None = None, *, every_s: float = 2.0) -> None:
         self._out = Stream(out or sys.stdout)
@@ -175,7 +184,8 @@ def _state(event: StateChanged) -> str:
 
 
 def _summary(event: RunEnded) -> list[str]:
-    lines = [f"{event.state} after {duration(event.elapsed_s)}: {clean(event.reason, 1000)}"]
+    reason = f": {clean(event.reason, 1000)}" if event.reason else ""
+    lines = [f"{event.state} after {duration(event.elapsed_s)}{reason}"]
     if event.best:
         best = event.best
         lines.append(

@@ -6,14 +6,28 @@ Layer: headless. The main thread waits in short pieces, so that a signal is neve
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 
 from tui_trainer.config.text import clean
 from tui_trainer.headless.printer import JsonPrinter, LinePrinter, Printer, Stream
-from tui_trainer.runs.events import RunEnded
+from tui_trainer.runs.events import Event, RunEnded
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.signals import SignalDesk, leave_at_once
 
 LOOK_S = 0.1
+
+
+def _shown(event: Event, printer: Printer) -> Event | None:
+    """What a printer gets of an event: why a run failed is told on stderr, and once."""
+    if printer.is_record or not (isinstance(event, RunEnded) and event.state == "failed"):
+        return event
+    # Without a directory there never was a run to tell the end of.
+    return replace(event, reason="") if event.run_dir else None
+
+
+def tell_early_end(reason: str, exit_code: int) -> None:
+    """The record of a run that could not even be prepared, as JSON on stdout."""
+    JsonPrinter().show(RunEnded(0, "failed", reason, 0, "", 0.0, exit_code))
 
 
 def make_printer(log_format: str) -> Printer:
@@ -45,8 +59,9 @@ def run_headless(session: LocalSession, printer: Printer, *, debug: bool = False
             over = session.ended
             events, cursor = session.events(cursor)
             for event in events:
-                printer.show(event)
                 last = event if isinstance(event, RunEnded) else last
+                if shown := _shown(event, printer):
+                    printer.show(shown)
             if over:
                 break
             session.wait(LOOK_S)
