@@ -138,7 +138,11 @@ class LoaderSection(Section):
     """How samples get from a data set to the device. Nothing here changes a result."""
 
     num_workers: int = setting(
-        0, "processes that read samples; 0: the training reads them itself", ge=0, le=512
+        0,
+        "processes that read samples; 0: the training reads them itself, as it always does for "
+        "texts predicted byte by byte and for iterables",
+        ge=0,
+        le=512,
     )
     prefetch_factor: int = setting(
         2, "batches that each worker reads ahead", unit="batches", ge=1, le=1024

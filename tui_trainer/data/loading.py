@@ -14,7 +14,9 @@ import torch
 from tui_trainer.config.settings import LoaderSection
 from tui_trainer.data.batch import Batch, Batches, Order, Split
 from tui_trainer.data.dataset import Dataset
+from tui_trainer.data.iterated import IteratedSplit
 from tui_trainer.data.mapped import LoadedBatches, MapSplit
+from tui_trainer.data.streams import TextSplit
 from tui_trainer.data.tensors import TensorSplit, batch_of
 from tui_trainer.data.workers import WorkerPool
 
@@ -44,7 +46,25 @@ class Loading:
                 parts[name] = split.through(self.pool, name, self._seed)
             elif resident:
                 parts[name] = split.to(self._device)
-        return replace(data, train=parts["train"], val=parts["val"], test=parts["test"])
+        return replace(
+            data,
+            train=parts["train"],
+            val=parts["val"],
+            test=parts["test"],
+            notes=(*data.notes, *self._notes(data.train)),
+        )
+
+    def _notes(self, train: Split) -> list[str]:
+        """Why the workers that were asked for have nothing to do."""
+        workers = self._settings.num_workers
+        reason = ""
+        if isinstance(train, TextSplit):
+            reason = "cutting a batch out of a text in memory is quicker than sending it"
+        if isinstance(train, IteratedSplit):
+            reason = "an iterable is read in its order, by the training itself"
+        if not workers or not reason:
+            return []
+        return [f"loader.num_workers={workers} is not used for the training data: {reason}"]
 
     def batches(self, split: Split, order: Order) -> Batches:
         """The batches to train on."""
