@@ -41,7 +41,7 @@ def test_a_number_to_predict_is_one_float_however_it_is_given(target: Any) -> No
 @pytest.mark.parametrize("target", [1, True, [1], torch.tensor([[1]])], ids=repr)
 def test_a_class_is_one_int_however_it_is_given(target: Any) -> None:
     found = fitted(form(), torch.zeros(4), target)
-    assert (found.tolist(), found.dtype) == (1, torch.int64)
+    assert (found.dim(), found.item(), found.dtype) == (0, 1, torch.int64)
 
 
 def test_sequences_and_texts_may_have_any_length_but_none() -> None:

@@ -252,7 +252,39 @@ def test_fault_38_unknown_columns_are_named_all_at_once_with_near_ones(tmp_path:
 
 
 def test_a_file_with_another_separator_is_recognised(tmp_path: Path) -> None:
-    assert "the separator should be a comma" in refusal(tmp_path, "a;b;y\n1;2;3\n")
+    message = refusal(tmp_path, "a;b;y\n1;2;3\n")
+    assert message == (
+        "dataset.target: no column 'y' in table.csv; the header is one field, 'a;b;y': "
+        "the separator should be a comma"
+    )
+
+
+@pytest.mark.parametrize(
+    ("numbers", "shown"),
+    [("01", "0, 1"), ("123456", "1, 2, 3, 4, 5, ..."), (["0.0", "1.0"], "0, 1")],
+    ids=str,
+)
+def test_whole_numbers_that_may_be_classes_are_told_to_be_numbers(
+    tmp_path: Path, numbers: list[str], shown: str
+) -> None:
+    rows = [f"{n * 1.5},{numbers[n % len(numbers)]}" for n in range(60)]
+    dataset = loaded(tmp_path, table(rows, "a,y"))
+    assert dataset.task == "regression"
+    assert dataset.notes[0] == dataset.doubt
+    assert dataset.doubt == (
+        f"y is predicted as a number, since it is one ({shown}); dataset.task=classification "
+        "makes classes of them"
+    )
+
+
+def test_what_was_decided_or_can_be_nothing_else_is_no_doubt(tmp_path: Path) -> None:
+    binary = table([f"{n},{n % 2}" for n in range(60)], "a,y")
+    assert not loaded(tmp_path, binary, task="regression").doubt
+    assert not loaded(tmp_path, binary, task="classification").doubt
+    many = table([f"{n},{n % 30}" for n in range(60)], "a,y")
+    assert not loaded(tmp_path, many).doubt
+    broken = table([f"{n},{n % 2 + 0.5}" for n in range(60)], "a,y")
+    assert not loaded(tmp_path, broken).doubt
 
 
 def test_a_target_cannot_be_dropped_and_something_must_be_left(tmp_path: Path) -> None:
@@ -270,7 +302,9 @@ def test_fault_38_one_class_only_and_equal_numbers_are_refused(tmp_path: Path) -
 
 
 def test_a_constant_column_is_noted_and_becomes_zeros(tmp_path: Path) -> None:
-    dataset = loaded(tmp_path, table([f"0.1,{'uv'[n % 2]},{n % 5}" for n in range(40)]))
+    dataset = loaded(
+        tmp_path, table([f"0.1,{'uv'[n % 2]},{n % 5}" for n in range(40)]), task="regression"
+    )
 
     assert dataset.notes == ("a: always 0.1 in the training split; no information",)
     assert all_inputs(dataset)[:, 0].abs().max() == 0

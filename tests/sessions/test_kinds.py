@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 
 from tui_trainer.config.errors import BadInput, ExitCode
 from tui_trainer.config.experiment import Experiment, Place, Tree, resolve
+from tui_trainer.config.losses import CrossEntropySection
 from tui_trainer.sessions.workbench import preview
 
 KINDS = ("table", "pixels", "sequences", "text", "text_folders")
@@ -70,3 +72,24 @@ def test_fault_21_a_batch_larger_than_the_data_is_refused(kind: str, tmp_path: P
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "text"])
 def test_a_batch_of_all_samples_is_one_step(kind: str, tmp_path: Path) -> None:
     assert preview(experiment(kind, tmp_path, batch_size=5000)).steps_per_epoch == 1
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_workers_that_a_kind_of_data_does_not_use_are_told_of(kind: str, tmp_path: Path) -> None:
+    plain = experiment(kind, tmp_path)
+    told = "loader.num_workers=2 is not used for the training data: "
+    asked = replace(plain, loader=plain.loader.model_copy(update={"num_workers": 2}))
+    notes = [note for note in preview(asked).notes if note.startswith(told)]
+    assert len(notes) == (kind == "text")
+    assert not any(note.startswith("loader") for note in preview(plain).notes)
+
+
+def test_a_loss_for_classes_on_numbers_says_how_they_become_classes(tmp_path: Path) -> None:
+    plain = experiment("table", tmp_path)
+    rows = [f"{n},{n % 5},{n % 2}" for n in range(40)]
+    (tmp_path / "t.csv").write_text("a,b,y\n" + "\n".join(rows) + "\n")
+    loss = CrossEntropySection(type="cross_entropy")
+    monitor = plain.checkpoint.model_copy(update={"monitor": "accuracy"})
+    for asked in (replace(plain, loss=loss), replace(plain, checkpoint=monitor)):
+        with pytest.raises(BadInput, match=r"dataset\.task=classification makes classes of them"):
+            preview(asked)

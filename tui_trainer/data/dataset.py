@@ -44,6 +44,10 @@ class Dataset:
     """Whether augmentation turns classes into shares of classes, (B, classes) float32."""
     class_counts: tuple[int, ...] = ()
     """Training samples of each class; () where there are no classes, or nobody counted."""
+    doubt: str = ""
+    """What was read from the data that may be meant otherwise, and how to say so; one of `notes`,
+    and part of the messages about what does not fit it.
+    """
 
     def outline(self) -> Outline:
         """The data set without its data."""

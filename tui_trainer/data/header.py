@@ -32,7 +32,7 @@ def check_header(file: DataFile, header: Sequence[str]) -> None:
 def no_column(name: str, file: DataFile, header: Sequence[str]) -> str:
     """What to say of a setting that names a column which is not there."""
     there = clean(", ".join(header[:20]), 400)
-    message = f"no column '{clean(name, 80)}' in {file.name}{clean(suggest(name, header))}"
+    message = f"no column '{clean(name, 80)}' in {file.name}"
     if len(header) == 1 and any(separator in header[0] for separator in ";\t|"):
-        return f"{message}; the header is one field, {there!r}: the separator should be a comma"
-    return f"{message}; there are: {there}"
+        return f"{message}; the header is one field, '{there}': the separator should be a comma"
+    return f"{message}{clean(suggest(name, header))}; there are: {there}"

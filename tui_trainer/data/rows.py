@@ -14,7 +14,12 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tui_trainer.config.datasets import NumbersSection, RowsSection
+from tui_trainer.config.datasets import (
+    NumbersSection,
+    RowsSection,
+    SequencesSection,
+    TableSection,
+)
 from tui_trainer.config.errors import BadInput
 from tui_trainer.config.text import clean
 from tui_trainer.data.dataset import Dataset, fingerprint
@@ -24,6 +29,10 @@ from tui_trainer.data.signature import Signature
 from tui_trainer.data.sources import Source, Target
 from tui_trainer.data.splits import Parts, divide, quantile_bins
 from tui_trainer.data.tensors import TensorSplit
+
+_FEW_NUMBERS = 20
+"""So many different whole numbers may be meant as classes."""
+_NAMED_NUMBERS = 5
 
 
 def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | None) -> Dataset:
@@ -38,6 +47,7 @@ def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | Non
         check_same(_identity(section, source), fitted, source.name)
         preprocessing = fitted
     encoded = source.encode(preprocessing["inputs"])
+    doubt = _doubt(section, target)
     whole = TensorSplit(
         encoded.inputs,
         _encode_target(source.name, target, preprocessing),
@@ -59,11 +69,34 @@ def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | Non
         preprocessing=preprocessing,
         augment=source.augment(preprocessing["inputs"]),
         fingerprint=fingerprint(section, source.sha256),
-        notes=(*source.notes, *encoded.notes, *_absent_notes(target, parts)),
+        notes=(
+            *([doubt] if doubt else []),
+            *source.notes,
+            *encoded.notes,
+            *_absent_notes(target, parts),
+        ),
         target_mean=preprocessing["target_mean"],
         target_std=preprocessing["target_std"],
         soft_targets=bool(target.classes) and _is_mixed(section),
         class_counts=_class_counts(target, parts.train),
+        doubt=doubt,
+    )
+
+
+def _doubt(section: RowsSection, target: Target) -> str:
+    """That numbers are predicted where they look like classes and nobody said what they are."""
+    if not isinstance(section, TableSection | SequencesSection):
+        return ""
+    if target.classes or section.task != "auto":
+        return ""
+    different = np.unique(target.values)
+    if len(different) > _FEW_NUMBERS or not (different == np.round(different)).all():
+        return ""
+    shown = ", ".join(f"{number:g}" for number in different[:_NAMED_NUMBERS])
+    more = ", ..." if len(different) > _NAMED_NUMBERS else ""
+    return (
+        f"{clean(section.target, 80)} is predicted as a number, since it is one ({shown}{more}); "
+        "dataset.task=classification makes classes of them"
     )
 
 

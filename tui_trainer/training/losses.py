@@ -121,8 +121,10 @@ def _binary_cross_entropy(
 
 def _need_classes(section: TypedSection, dataset: Dataset) -> None:
     if dataset.task == "regression":
+        doubt = f"; {dataset.doubt}" if dataset.doubt else ""
         raise _misfit(
-            f"{section.type} needs classes; the target is a number: use loss=mse, l1 or huber"
+            f"{section.type} needs classes; the target is a number: use loss=mse, l1 or "
+            f"huber{doubt}"
         )
 
 

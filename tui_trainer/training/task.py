@@ -158,7 +158,8 @@ def _check_metrics(experiment: Experiment, dataset: Dataset) -> None:
     asked += [("training.metrics", name) for name in experiment.training.metrics]
     reasons = [(key, why_no_metric(name, dataset.task, dataset.outputs)) for key, name in asked]
     if any(reason for _, reason in reasons):
-        raise ConfigError([Problem(reason, key) for key, reason in reasons if reason])
+        doubt = f"; {dataset.doubt}" if dataset.doubt else ""
+        raise ConfigError([Problem(reason + doubt, key) for key, reason in reasons if reason])
     if extras := extras_of(experiment.training.metrics, experiment.checkpoint.monitor):
         # Imports for a second, and is missed now rather than after an epoch.
         ExtraMetrics(extras, dataset.outputs, torch.device("cpu"))
