@@ -140,6 +140,11 @@ def test_fault_21_fewer_than_two_classes_are_refused(tmp_path: Path) -> None:
     assert "the class 'cat' has no text that is neither blank" in refusal(tmp_path / "blank")
 
 
+def test_fault_21_texts_without_folders_are_told_where_to_go(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one\n")
+    assert "put those of each class into a folder of its own" in refusal(tmp_path)
+
+
 def test_preprocessing_goes_through_a_checkpoint_of_the_same_classes(tmp_path: Path) -> None:
     fresh = load(section(write(tmp_path / "a")))
     file = io.BytesIO()

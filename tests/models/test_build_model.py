@@ -135,7 +135,7 @@ def test_a_cnn_on_what_is_no_image_is_refused() -> None:
 def test_models_of_one_size_refuse_what_has_many(kind: str) -> None:
     with pytest.raises(BadInput, match="sequences of up to 29 steps of 12 numbers; use rnn"):
         build_model(section(kind), Signature("sequence", (29, 12), 9))
-    with pytest.raises(BadInput, match="texts of up to 64 tokens; use rnn or transformer"):
+    with pytest.raises(BadInput, match="texts of up to 64 tokens; use rnn, transformer or cnn1d"):
         build_model(section(kind), Signature("tokens", (64,), 9, vocabulary=256))
 
 

@@ -117,6 +117,11 @@ def _classes(section: TextFoldersSection, texts: Texts) -> tuple[tuple[str, ...]
         )
     if beside:
         notes.append(f"{beside} files beside the folders left out")
+    if not counts:
+        raise BadInput(
+            f"{texts.name}: there are texts and no folders; put those of each class into a folder "
+            "of its own"
+        )
     if len(classes) < 2:
         raise BadInput(
             f"{texts.name}: {len(classes)} of {len(counts)} folders have {section.min_files} "

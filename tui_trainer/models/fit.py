@@ -24,13 +24,13 @@ def described(signature: Signature) -> str:
 def check_fixed(model: str, signature: Signature) -> None:
     """Raise ConfigError unless every sample has the same size."""
     if signature.kind in ("sequence", "tokens"):
-        raise _misfit(model, signature, "inputs of one size", "rnn or transformer")
+        raise _misfit(model, signature, "inputs of one size", _of_steps(signature))
 
 
 def check_images(model: str, signature: Signature) -> None:
     """Raise ConfigError unless the samples are images."""
     if signature.kind != "image":
-        other = "mlp" if signature.kind == "features" else "rnn or transformer"
+        other = "mlp" if signature.kind == "features" else _of_steps(signature)
         raise _misfit(model, signature, "images", other)
 
 
@@ -47,6 +47,11 @@ def check_tied(signature: Signature) -> None:
     if not (signature.kind == "tokens" and signature.per_step and sizes_fit):
         message = "only a language model has outputs to share its embedding with; set it to false"
         raise ConfigError([Problem(message, "model.tie_embedding")])
+
+
+def _of_steps(signature: Signature) -> str:
+    """The models for sequences and texts."""
+    return "rnn or transformer" if signature.per_step else "rnn, transformer or cnn1d"
 
 
 def _misfit(model: str, signature: Signature, wanted: str, other: str) -> ConfigError:
