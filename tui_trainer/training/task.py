@@ -21,6 +21,7 @@ from tui_trainer.data.delivery import Delivery
 from tui_trainer.data.load import load
 from tui_trainer.data.loading import Loading
 from tui_trainer.data.randomness import derive_seed
+from tui_trainer.data.streams import TextSplit
 from tui_trainer.models.build import build_model
 from tui_trainer.training.equipment import freeze, recompute_blocks, take_weights
 from tui_trainer.training.forward import Forward
@@ -88,7 +89,8 @@ def build(
         take_weights(model, weights, training.init_skip, source)
         dataset = replace(dataset, notes=(*dataset.notes, f"weights taken from {source}"))
     freeze(model, training.freeze)
-    stateful = dataset.signature.per_step and hasattr(model, "advance")
+    # Rows go on from batch to batch in texts of our own; samples of a plugin are each by itself.
+    stateful = isinstance(dataset.train, TextSplit) and hasattr(model, "advance")
     if training.gradient_checkpointing:
         recompute_blocks(model, stateful=stateful)
     loading = Loading(experiment.loader, device, training.seed)
@@ -181,5 +183,5 @@ def _check_norm(experiment: Experiment, model: nn.Module, batches: Batches) -> N
         raise BadInput(
             f"batch norm needs two samples in a batch, and training.batch_size "
             f"{experiment.training.batch_size} leaves a batch of one; choose another, "
-            "set training.drop_last=true, or model.norm=layer"
+            "set training.drop_last=true, or another model.norm"
         )
