@@ -330,6 +330,8 @@ def _predict(arguments: argparse.Namespace) -> int:
     from tui_trainer.runs.directory import open_run
     from tui_trainer.sessions.workbench import Generation
 
+    if arguments.files and arguments.generate is not None:
+        raise BadInput("--generate goes on from --prompt TEXT, and takes no files")
     _load_plugins(arguments)
     run = open_run(arguments.name, _runs_dir(arguments))
     where = (arguments.which, arguments.device)

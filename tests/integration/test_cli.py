@@ -199,6 +199,7 @@ def test_ctl_pauses_edits_saves_validates_resumes_and_stops(tmp_path: Path) -> N
         (["resume", "nothing"], 2, "no run"),
         (["ctl", "nothing", "pause"], 2, "no run"),
         (["evaluate", "../etc"], 2, "not the directory of a run"),
+        (["predict", "last", "a.txt", "--generate", "9"], 2, "takes no files"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
