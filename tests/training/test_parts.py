@@ -14,7 +14,7 @@ from torch import nn
 from tests.data.splits import tensors
 from tests.training.harness import Run, at_step, small_experiment, write_images
 from tui_trainer.config.errors import ConfigError
-from tui_trainer.config.losses import CrossEntropySection
+from tui_trainer.config.losses import CrossEntropySection, FocalSection
 from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.signature import Signature
 from tui_trainer.data.tensors import TensorSplit
@@ -173,6 +173,30 @@ def test_regression_metrics_are_in_units_of_the_target() -> None:
     assert metrics["mae"] == pytest.approx(1.0)
     assert metrics["rmse"] == pytest.approx(1.0)
     assert metrics["r2"] == pytest.approx(1 - 0.25 / 1.25)
+
+
+def test_the_bits_of_a_text_are_those_of_the_cross_entropy_whatever_the_loss_is() -> None:
+    tokens = torch.arange(10)[:, None].expand(10, 4) % 3
+    found = replace(dataset(tokens, 3, "language_modelling"), classes=())
+    model = nn.Linear(4, 12)
+
+    class Tokens(nn.Module):
+        def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = model(inputs)
+            return logits.view(-1, 4, 3)
+
+    by_loss = {}
+    for section in (CrossEntropySection(type="cross_entropy"), FocalSection(type="focal")):
+        loss = build_criterion(section, found, CPU).measure
+        metrics = measure(Forward(Tokens()), found.test, found, loss, 4)
+        assert metrics is not None
+        by_loss[section.type] = metrics
+    right, focal = by_loss["cross_entropy"], by_loss["focal"]
+    assert right["bits_per_byte"] == pytest.approx(right["loss"] / math.log(2))
+    assert right["perplexity"] == pytest.approx(math.exp(right["loss"]))
+    assert focal["loss"] < right["loss"]
+    for name in ("bits_per_byte", "perplexity"):
+        assert focal[name] == pytest.approx(right[name])
 
 
 def test_measuring_leaves_mode_and_random_numbers_alone() -> None:

@@ -66,7 +66,7 @@ METRICS: dict[str, MetricSpec] = {
     for spec in (
         MetricSpec("loss", "the loss, without smoothing", (*_CLASSES, "regression"), False),
         MetricSpec("accuracy", "share of samples (of tokens) that are right", _CLASSES, True),
-        MetricSpec("perplexity", "e to the loss of a token", _TEXT, False),
+        MetricSpec("perplexity", "e to the cross entropy of a token", _TEXT, False),
         MetricSpec("bits_per_byte", "bits to write down a byte of the text", _TEXT, False),
         _of_numbers("mae", "mean absolute error, in units of the target", higher_is_better=False),
         _of_numbers(

@@ -10,6 +10,7 @@ import math
 from collections.abc import Callable
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tui_trainer.data.batch import IGNORED, Split
@@ -102,8 +103,8 @@ def _measure(
 
 
 def _sums(outputs: Tensor, targets: Tensor, dataset: Dataset, loss: Loss) -> Tensor:
-    """Sums over what is predicted in a batch, float64: how many, loss, then correct, or of numbers
-    |error|, error squared, target and target squared.
+    """Sums over what is predicted in a batch, float64: how many, loss, then correct and of tokens
+    the cross entropy, or of numbers |error|, error squared, target and target squared.
     """
     if dataset.task == "regression":
         total = loss(outputs, targets).double() * len(targets)
@@ -117,7 +118,13 @@ def _sums(outputs: Tensor, targets: Tensor, dataset: Dataset, loss: Loss) -> Ten
     # A batch of nothing but padding has no mean.
     total = torch.where(count > 0, loss(outputs, targets).double() * count, 0.0)
     correct = ((outputs.argmax(dim=-1) == targets) & known).sum().double()
-    return torch.stack([count, total, correct])
+    if dataset.task != "language_modelling":
+        return torch.stack([count, total, correct])
+    # Bits are those of the cross entropy, whatever the loss is.
+    nats = F.cross_entropy(
+        outputs.flatten(0, -2), targets.flatten(), ignore_index=IGNORED, reduction="sum"
+    )
+    return torch.stack([count, total, correct, nats.double()])
 
 
 def _metrics(sums: list[float], dataset: Dataset) -> dict[str, float]:
@@ -126,8 +133,9 @@ def _metrics(sums: list[float], dataset: Dataset) -> dict[str, float]:
     if dataset.task != "regression":
         metrics["accuracy"] = sums[2] / count
         if dataset.task == "language_modelling":
-            metrics["perplexity"] = _exp(metrics["loss"])
-            metrics["bits_per_byte"] = metrics["loss"] / math.log(2)
+            nats = sums[3] / count
+            metrics["perplexity"] = _exp(nats)
+            metrics["bits_per_byte"] = nats / math.log(2)
         return metrics
     scale = dataset.target_std
     variation = sums[5] - sums[4] * sums[4] / count
