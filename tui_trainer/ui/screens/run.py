@@ -7,7 +7,6 @@ the run that the session does not tell again.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 from typing import ClassVar
 
 from textual import events, on
@@ -15,7 +14,6 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.containers import Horizontal
 from textual.message import Message
-from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from tui_trainer.config.keys import actions_of
@@ -29,6 +27,7 @@ from tui_trainer.ui.screens.asking import Asking
 from tui_trainer.ui.screens.ending import Ending
 from tui_trainer.ui.services import Services
 from tui_trainer.ui.steering import Steering
+from tui_trainer.ui.toasts import Toasts
 from tui_trainer.ui.widgets.heading import Heading
 from tui_trainer.ui.widgets.key_line import KeyLine
 from tui_trainer.ui.widgets.log import Entry, Level, Log, digest
@@ -45,7 +44,6 @@ _PLOT_KEYS = [
 ]
 DISPENSABLE = ("run.runs", "app.palette", "run.detach", "run.validate", "app.quit", "run.save")
 """What the keys line says only where there is room; all of it is in the help and in the palette."""
-TOAST_S = 5.0
 _OF_A_LIVE_RUN = frozenset({"pause", "offload", "stop", "save", "validate", "edit", "detach"})
 
 
@@ -89,10 +87,9 @@ class RunScreen(Screen[None]):
         self._safety = Safety()
         self._standing = Standing(plain=plain_terminal(services.preferences))
         self._steering = Steering(session, self._standing, self._asked)
+        self._tell = Toasts(self).tell
         self._asking = Asking(self, session, self._steering, self._safety, self._tell)
         self._over = False
-        self._toasts: set[str] = set()
-        """What notifications say that can still be seen."""
 
     def compose(self) -> ComposeResult:
         plain = self._standing.plain
@@ -174,14 +171,6 @@ class RunScreen(Screen[None]):
     def say(self, text: str, level: Level = "note") -> None:
         """Put what somebody printed into the log."""
         self.query_one(Log).say(text, level)
-
-    def _tell(self, text: str, *, warn: bool = False) -> None:
-        """Notify, unless just that can be read already."""
-        if text not in self._toasts:
-            self._toasts.add(text)
-            self.set_timer(TOAST_S, partial(self._toasts.discard, text))
-            severity: SeverityLevel = "warning" if warn else "information"
-            self.notify(text, severity=severity, markup=False, timeout=TOAST_S)
 
     def _show_heading(self) -> None:
         latest, key = self._session.latest, "p"
