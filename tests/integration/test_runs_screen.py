@@ -10,6 +10,7 @@ import pytest
 
 from tests.integration.processes import ENDLESS, call, started, status
 from tests.integration.terminals import opened
+from tests.integration.test_terminal import until_more, until_training
 
 SHORT = ("train", "penguins-mlp", "training.epochs=3", "checkpoint.every_steps=8")
 
@@ -65,3 +66,35 @@ def test_a_run_whose_files_are_gone_is_said(tmp_path: Path) -> None:
         terminal.until_text("Start")
         terminal.press("\x11")
         assert terminal.wait() == 0
+
+
+@pytest.mark.full
+def test_all_runs_are_seen_from_one_that_trains_in_the_app(tmp_path: Path) -> None:
+    with started(tmp_path, *SHORT, "--name", "ended") as process:
+        assert process.wait() == 0
+    words = ("train", "penguins-mlp", *ENDLESS, "--name", "own")
+    with opened(tmp_path, *words, size=(110, 36)) as terminal:
+        run = until_training(terminal, tmp_path)
+        terminal.until_text("running", "Detach")
+        terminal.press("\x0f")
+        terminal.until_text("2 runs, 1 live", "own", "running")
+        terminal.press("j", "r")
+        terminal.until_text("it is finished")
+        terminal.press("f")
+        terminal.until_text("trains in this app", "tui-trainer fork ended", "--detach")
+        terminal.press("\r")
+        terminal.until_text("finished after", "run again")
+        until_more(terminal, run, 3_000)
+        terminal.press("\x0f")
+        terminal.until_text("2 runs, 1 live")
+        terminal.press("k", "\r")
+        terminal.until_text("running", "Detach")
+        until_more(terminal, run, 3_000)
+        terminal.press("\x03")
+        terminal.until_text("Stop own", "save and stop")
+        terminal.press("s")
+        terminal.until_text("stopped after")
+        terminal.press("q")
+        assert terminal.wait() == 0
+        terminal.assert_restored()
+    assert status(run)["state"] == "stopped"

@@ -19,7 +19,8 @@ from tui_trainer.config.errors import BadInput
 from tui_trainer.config.keys import ACTIONS
 from tui_trainer.config.preferences import THEMES, Preferences
 from tui_trainer.runs.commands import Stop
-from tui_trainer.runs.events import RunEnded, RunStarted, StateChanged
+from tui_trainer.runs.events import CheckpointSaved, RunEnded, RunStarted, StateChanged
+from tui_trainer.runs.lock import RunLock
 from tui_trainer.ui.app import TrainerApp
 from tui_trainer.ui.running import Live
 from tui_trainer.ui.screens.compose import ComposeScreen
@@ -64,6 +65,7 @@ def ended(state: str = "finished", reason: str = "40 epochs are done") -> RunEnd
 def play(services: FakeServices, what: Play, size: tuple[int, int] = (80, 24)) -> TrainerApp:
     """Run the app with a script, which drives it."""
     live = Live()
+    services.trains_here = lambda: live.name
     launch = services.launch
 
     def launched(experiment: Any, name: str) -> Any:
@@ -184,6 +186,8 @@ def test_the_next_run_comes_in_the_place_of_help_and_of_the_run_before(tmp_path:
             return [screen for screen in app.screen_stack if isinstance(screen, RunScreen)]
 
         await until(pilot, lambda: runs() == [app.screen])
+        # An app that ends while a screen is put together trips over it.
+        await until(pilot, lambda: app.screen.has_class("-result"))
 
     play(services, what)
 
@@ -418,3 +422,185 @@ def test_a_run_that_cannot_go_on_leads_back_to_the_list(tmp_path: Path) -> None:
         assert any("its checkpoint is damaged" in text for text in told)
 
     play(services, what)
+
+
+class Shown:
+    """The app over a folder of runs, with one run that trains in it."""
+
+    def __init__(self, folder: Path) -> None:
+        experiment = Draft(FakeServices(folder).library).experiment
+        self.own = LiveSession(experiment)
+        self.other = ElsewhereSession(experiment)
+        self.own.latest.run_dir = str(folder / "digits-1")
+        self.other.push(RunStarted(0, 1, "other", "cpu", 20778, 1221, 20, 800, 0))
+        self.services = FakeServices(folder, self.own)
+        self.services.runs_dir = folder
+        self.services.attach = self._attach
+        self.services.fork = self._fork
+        self.watched: list[Path] = []
+        self.forked: list[Path] = []
+        make_run(folder, "digits-1", 0, state="running")
+        self.lock = RunLock.acquire(folder / "digits-1" / "lock")
+        make_run(folder, "other", 500, state="stopped")
+
+    def _attach(self, path: Path) -> FakeSession:
+        self.watched.append(path)
+        return self.other
+
+    def _fork(self, path: Path, which: str, overrides: object) -> FakeSession:
+        self.forked.append(path)
+        return self.own
+
+    async def listed(self, app: TrainerApp, pilot: Pilot[int]) -> RunsScreen:
+        """Start the run, and list all over it."""
+        await running(app, pilot, self.own)
+        await pilot.press("f2")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+        listing = app.screen
+        assert isinstance(listing, RunsScreen)
+        await until(pilot, lambda: listing.query_one(OptionList).option_count == 2)
+        return listing
+
+
+def told(app: TrainerApp) -> str:
+    return " / ".join(notification.message for notification in app._notifications)
+
+
+def test_runs_are_listed_over_a_run_that_trains_here_and_it_is_come_back_to(tmp_path: Path) -> None:
+    shown = Shown(tmp_path)
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        await shown.listed(app, pilot)
+        own = next(it for it in app.screen_stack if isinstance(it, RunScreen))
+        assert "digits-1" in everything(app).splitlines()[2]
+        assert "running" in everything(app).splitlines()[2]
+        await pilot.press("escape")
+        assert app.screen is own
+        for key in ("d", "f2"):
+            await pilot.press("f2")
+            await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+            await until(pilot, lambda: app.screen.query_one(OptionList).option_count == 2)
+            await pilot.press("j", "enter")
+            await until(pilot, lambda: isinstance(app.screen, RunScreen))
+            assert app.screen is not own
+            await pilot.press(key)
+            await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+            await pilot.press("k", "enter")
+            await until(pilot, lambda: app.screen is own)
+
+    app = play(shown.services, what)
+    shown.lock.release()
+    assert shown.watched == [tmp_path / "other"] * 2
+    assert shown.own.sent == shown.other.sent == []
+    assert app.live.session is shown.own
+
+
+def test_beside_a_run_that_trains_here_no_other_begins_here(tmp_path: Path) -> None:
+    shown = Shown(tmp_path)
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        listing = await shown.listed(app, pilot)
+        await pilot.press("j", "r")
+        await until(pilot, lambda: "tui-trainer resume other --detach" in told(app))
+        assert app.screen is listing
+        await pilot.press("f")
+        await until(pilot, lambda: "tui-trainer fork other --detach" in told(app))
+        app.post_message(RunsScreen.Fork(tmp_path / "other", "last", ()))
+        await until(pilot, lambda: told(app).count("tui-trainer fork other --detach") == 2)
+        await pilot.press("k", "x")
+        await until(pilot, lambda: "never deleted" in told(app))
+        assert app.screen is listing
+
+    play(shown.services, what)
+    shown.lock.release()
+    assert (shown.services.resumed, shown.forked) == ([], [])
+    assert (tmp_path / "digits-1" / "config.yaml").exists()
+
+
+def test_the_end_of_a_watched_run_begins_nothing_beside_the_own_one(tmp_path: Path) -> None:
+    shown = Shown(tmp_path)
+    shown.other.push(
+        CheckpointSaved(800, "step-800.pt", 1, 0.1, True),
+        RunEnded(800, "stopped", "asked", 40, str(tmp_path / "other"), 9.2, 0),
+    )
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        listing = await shown.listed(app, pilot)
+        await pilot.press("j", "enter")
+        await until(pilot, lambda: app.screen.has_class("-result"))
+        for key in ("r", "a", "c"):
+            await pilot.press(key)
+        commands = ("resume other --detach", "train digits-cnn --detach", "compose digits-cnn")
+        await until(pilot, lambda: all(f"tui-trainer {it}" in told(app) for it in commands))
+        shown.own.push(ended())
+        await until(pilot, lambda: not app.live.alive)
+        await pilot.press("a")
+        await until(pilot, lambda: len(shown.services.launched) == 2)
+        assert listing in app.screen_stack
+
+    play(shown.services, what)
+    shown.lock.release()
+
+
+def test_the_end_of_the_own_run_is_told_over_the_list(tmp_path: Path) -> None:
+    shown = Shown(tmp_path)
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        listing = await shown.listed(app, pilot)
+        shown.own.push(ended())
+        await until(pilot, lambda: "digits-1 finished: 40 epochs are done" in told(app))
+        assert app.screen is listing
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen.has_class("-result"))
+
+    play(shown.services, what)
+    shown.lock.release()
+
+
+@pytest.mark.parametrize("watching", [False, True])
+def test_leaving_from_the_list_asks_about_the_run_that_trains_here(
+    tmp_path: Path, watching: bool
+) -> None:
+    shown = Shown(tmp_path)
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        await shown.listed(app, pilot)
+        if watching:
+            await pilot.press("j", "enter")
+            await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        for key in ("ctrl+c", "q"):
+            await pilot.press(key)
+            await until(pilot, lambda: isinstance(app.screen, StopDialog))
+            # The other run, which is looked at too, does not speak into it.
+            await pilot.pause(0.3)
+            assert "Stop digits-1?" in everything(app)
+            if key == "ctrl+c":
+                await pilot.press("escape")
+        await pilot.press("s")
+        await until(pilot, lambda: [type(it) for it in shown.own.sent] == [Stop])
+        shown.own.push(ended("stopped", "stopped by you"))
+        await until(pilot, lambda: app._exit)
+
+    play(shown.services, what)
+    shown.lock.release()
+    assert shown.other.sent == []
+
+
+def test_below_the_list_of_a_run_that_was_watched_is_composing(tmp_path: Path) -> None:
+    make_run(tmp_path, "one", 0)
+    services = FakeServices(tmp_path)
+    services.runs_dir = tmp_path
+    session = ElsewhereSession()
+    session.push(*started())
+    draft = Draft(services.library)
+    app = TrainerApp(lambda: Opening(services, draft, lambda: session, is_old=True), Live())
+
+    async def run() -> None:
+        async with app.run_test(size=(80, 24)) as pilot:
+            await until(pilot, lambda: isinstance(app.screen, RunScreen))
+            await pilot.press("f2")
+            await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+            await pilot.press("escape")
+            await until(pilot, lambda: isinstance(app.screen, ComposeScreen))
+
+    asyncio.run(run())

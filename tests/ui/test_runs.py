@@ -13,6 +13,7 @@ import pytest
 from textual.app import App
 from textual.message import Message
 from textual.pilot import Pilot
+from textual.screen import Screen
 from textual.widgets import Input, OptionList
 
 from tests.runs.test_index import make_run
@@ -250,6 +251,23 @@ def test_the_cursor_stays_on_its_run_when_others_come(tmp_path: Path) -> None:
 
     app = drive(tmp_path, play)
     assert app.got == [RunsScreen.Open(tmp_path / "digits-cnn-2")]
+
+
+def test_nothing_is_read_while_another_screen_is_in_front(tmp_path: Path) -> None:
+    some_runs(tmp_path)
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        listed = app.listing.query_one(OptionList)
+        await app.push_screen(Screen())
+        make_run(tmp_path, "newest", -100)
+        app.listing.look()
+        await app.settle(pilot)
+        assert listed.option_count == 3
+        app.pop_screen()
+        await app.settle(pilot)
+        assert listed.option_count == 4
+
+    drive(tmp_path, play)
 
 
 def test_orders_go_round(tmp_path: Path) -> None:

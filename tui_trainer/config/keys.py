@@ -87,7 +87,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("runs.cursor_down", "j", "Down", "Go down in the list", in_footer=False),
     Action("runs.cursor_up", "k", "Up", "Go up in the list", in_footer=False),
     Action("runs.back", "escape", "Back", "End the filter, or leave the list"),
-    Action("run.runs", "ctrl+o,f2", "Runs", "Leave this run alone and list all"),
+    Action("run.runs", "ctrl+o,f2", "Runs", "List all runs; this one goes on"),
     Action("run.pause", "p", "Pause", "Pause (it is saved first), or go on"),
     Action("run.offload", "P", "Off-load", "Pause and give the GPU's memory back", in_footer=False),
     Action("run.stop", "s", "Stop...", "Stop: save, discard, or go on"),

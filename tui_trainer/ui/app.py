@@ -134,7 +134,7 @@ class TrainerApp(App[int], inherit_bindings=False):
 
     def _say(self, lines: Sequence[str]) -> None:
         """Show what the program printed, where there is a log to show it in."""
-        if (running := self._run_screen()) is not None:
+        if (running := self._own_screen() or self._run_screen()) is not None:
             for line in lines:
                 running.say(line)
 
@@ -148,59 +148,85 @@ class TrainerApp(App[int], inherit_bindings=False):
         self._show(self.services.launch(message.experiment, message.name))
 
     def on_ending_again(self, message: Ending.Again) -> None:
-        self._leaves_with_run = False
-        self._show(self.services.launch(message.experiment, ""))
+        if self._can_begin(f"tui-trainer train {message.experiment.name} --detach"):
+            self._leaves_with_run = False
+            self._show(self.services.launch(message.experiment, ""))
 
     def on_ending_resume(self, message: Ending.Resume) -> None:
-        self._show(self.services.resume(Path(message.run_dir), message.overrides))
+        path = Path(message.run_dir)
+        if self._can_begin(f"tui-trainer resume {path.name} --detach"):
+            self._show(self.services.resume(path, message.overrides))
 
     def on_compose_screen_runs(self) -> None:
         self._list_runs()
 
     def on_run_screen_to_runs(self) -> None:
-        self._drop_run_screen()
+        running = self._run_screen()
+        if running is not None and (running is not self._own_screen() or not self.live.alive):
+            self._drop(running)
         self._list_runs()
 
     def on_runs_screen_open(self, message: RunsScreen.Open) -> None:
-        if self.services.attach is not None:
+        own = self._own_screen()
+        if own is not None and self.live.alive and own.shows(message.path):
+            self._uncover(own)
+        elif self.services.attach is not None:
             self._show(self.services.attach(message.path))
 
     def on_runs_screen_resume(self, message: RunsScreen.Resume) -> None:
-        self._leaves_with_run = False
-        self._show(self.services.resume(message.path, ()))
+        if self._can_begin(f"tui-trainer resume {message.path.name} --detach"):
+            self._leaves_with_run = False
+            self._show(self.services.resume(message.path, ()))
 
     def on_runs_screen_fork(self, message: RunsScreen.Fork) -> None:
-        if self.services.fork is not None:
+        how = f"tui-trainer fork {message.path.name} --detach"
+        if self.services.fork is not None and self._can_begin(how):
             self._leaves_with_run = False
             self._show(self.services.fork(message.path, message.which, message.overrides))
+
+    def _can_begin(self, elsewhere: str) -> bool:
+        """Whether a run can begin in this process; if not, say which command has one of its own."""
+        if not self.live.alive:
+            return True
+        from tui_trainer.ui.services import beside
+
+        self.notify(beside(self.live.name, elsewhere), severity="warning", markup=False)
+        if (running := self._run_screen()) is not None:
+            running.offer_again()
+        return False
 
     def _list_runs(self) -> None:
         """Show the list of runs, the one that is there already if there is one."""
         from tui_trainer.ui.screens.runs import RunsScreen
 
         if not isinstance(self.screen, RunsScreen):
-            self.push_screen(RunsScreen(self.services))
+            self.push_screen(RunsScreen(self.services), self._leave_list)
+
+    async def _leave_list(self, _: None) -> None:
+        """What is below the list is seen; below that of a run that was watched is nothing yet."""
+        if isinstance(self.screen, FirstScreen):
+            await self._compose(self._draft)
 
     def _listing(self) -> RunsScreen | None:
-        """The list of runs, when it is below everything else that is shown."""
+        """The list of runs, when nothing is before it."""
         from tui_trainer.ui.screens.runs import RunsScreen
 
-        return next((s for s in self.screen_stack if isinstance(s, RunsScreen)), None)
+        return self.screen if isinstance(self.screen, RunsScreen) else None
 
     async def on_ending_compose(self, message: Ending.Compose) -> None:
         from tui_trainer.config.draft import Draft
 
-        self._drop_run_screen()
-        if (listing := self._listing()) is not None:
-            listing.dismiss()
-        await self._compose(Draft.of(self.services.library, message.experiment))
+        if self._can_begin(f"tui-trainer compose {message.experiment.name}"):
+            self._uncover(self._composing() or self.screen_stack[0])
+            await self._compose(Draft.of(self.services.library, message.experiment))
 
     async def on_run_screen_never_started(self, message: RunScreen.NeverStarted) -> None:
         """Back to composing, where what was wrong can be mended."""
         if self._leaves_with_run:
             self._leave()
             return
-        self._drop_run_screen()
+        if (running := self._own_screen() or self._run_screen()) is not None:
+            self._drop(running)
         if (listing := self._listing()) is not None:
             listing.complain(message.reason)
             return
@@ -214,9 +240,10 @@ class TrainerApp(App[int], inherit_bindings=False):
         self.live.is_let_go = self.live.alive
         self._leave()
 
-    def on_run_screen_leave(self) -> None:
-        if self._listing() is not None and not self.live.alive:
-            self._drop_run_screen()
+    def on_run_screen_leave(self, message: RunScreen.Leave) -> None:
+        running = self._run_screen()
+        if message.is_left_alone and running is not None and self._is_opened_from_list(running):
+            self._drop(running)
         else:
             self._leave()
 
@@ -238,33 +265,52 @@ class TrainerApp(App[int], inherit_bindings=False):
         return next((s for s in self.screen_stack if isinstance(s, ComposeScreen)), None)
 
     def _show(self, session: Session) -> None:
-        """Watch a run, in the place of the one before."""
+        """Watch a run: over the list of runs that is shown, or in the place of the run before."""
         from tui_trainer.ui.screens.run import RunScreen
 
-        self._drop_run_screen()
+        if self._listing() is None and (before := self._run_screen()) is not None:
+            self._drop(before)
         self.push_screen(RunScreen(session, self.services))
 
     def _leave(self) -> None:
         # Without a result, the exit status is that of the last run.
         self.exit()
 
-    def _run_screen(self) -> RunScreen | None:
+    def _run_screens(self) -> list[RunScreen]:
+        """The screens of runs, the one in front first."""
         from tui_trainer.ui.screens.run import RunScreen
 
-        return next((s for s in reversed(self.screen_stack) if isinstance(s, RunScreen)), None)
+        return [s for s in reversed(self.screen_stack) if isinstance(s, RunScreen)]
 
-    def _drop_run_screen(self) -> None:
-        """Close the run's screen, and what stands before it."""
-        if (running := self._run_screen()) is not None:
-            while self.screen is not running:
-                self.pop_screen()
+    def _run_screen(self) -> RunScreen | None:
+        """That of the run that is looked at, or was looked at last."""
+        return next(iter(self._run_screens()), None)
+
+    def _own_screen(self) -> RunScreen | None:
+        """That of the newest run of this process, whatever stands before it."""
+        return next((s for s in self._run_screens() if s.session is self.live.session), None)
+
+    def _is_opened_from_list(self, running: RunScreen) -> bool:
+        from tui_trainer.ui.screens.runs import RunsScreen
+
+        stack = self.screen_stack
+        return isinstance(stack[stack.index(running) - 1], RunsScreen)
+
+    def _uncover(self, screen: Screen[Any]) -> None:
+        """Close what stands before a screen."""
+        while self.screen is not screen:
             self.pop_screen()
+
+    def _drop(self, running: RunScreen) -> None:
+        """Close a run's screen, and what stands before it."""
+        self._uncover(running)
+        self.pop_screen()
 
     def action_interrupt(self) -> None:
         """What ctrl+c does: never ends a run by itself."""
         if isinstance(self.screen, ModalScreen):
             self.simulate_key("escape")
-        elif self.live.alive and (running := self._run_screen()) is not None:
+        elif self.live.alive and (running := self._own_screen()) is not None:
             running.ask_to_stop(then_leave=False)
         elif time.monotonic() - self._interrupted_s < AGAIN_S:
             self._leave()
@@ -274,7 +320,7 @@ class TrainerApp(App[int], inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """Leave; with a live run after it has been stopped, if that is what is wanted."""
-        running = self._run_screen()
+        running = self._own_screen()
         if self.live.alive and running is not None:
             running.ask_to_stop(then_leave=True)
         else:

@@ -162,6 +162,7 @@ def assemble(
         runs_dir=asked.runs_dir,
         preferences=asked.preferences,
         can_detach=terminal.tether is not None,
+        trains_here=lambda: live.name,
     )
     match begin:
         case Composing(experiment, overrides):

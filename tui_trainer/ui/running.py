@@ -67,6 +67,11 @@ class Live:
     def alive(self) -> bool:
         return self.session is not None and not self.session.ended
 
+    @property
+    def name(self) -> str:
+        """Of the run that lives, or empty."""
+        return (self.session.latest.run or "a run") if self.session and self.alive else ""
+
     def send(self, command: Command) -> None:
         """Hand a command to the run, if one lives; a signal's stop is kept in mind."""
         alive = self.alive

@@ -16,6 +16,7 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import PresetLibrary
+from tui_trainer.config.text import clean
 from tui_trainer.sessions.inventory import DeviceState
 from tui_trainer.sessions.session import Session
 from tui_trainer.sessions.workbench import Preview
@@ -72,6 +73,13 @@ class Services:
     runs_dir: Path = Path("runs")
     can_detach: bool = False
     """Whether the shell can be given back while a run goes on."""
+    trains_here: Callable[[], str] = str
+    """The name of the run that trains in this process, beside which none can begin; or empty."""
+
+
+def beside(own: str, command: str) -> str:
+    """Why no run begins in this process, and the command that gives it a process of its own."""
+    return f"{clean(own, 60)} trains in this app; in another shell: {clean(command)}"
 
 
 @dataclass(frozen=True, slots=True)

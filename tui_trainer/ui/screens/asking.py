@@ -35,14 +35,16 @@ class Asking:
         self._steering = steering
         self._safety = safety
         self._tell = tell
+        self._opened: list[StopDialog | EditDialog] = []
         self.leaving = False
         """Whether to leave as soon as the run has ended."""
 
     @property
     def dialogs(self) -> list[StopDialog | EditDialog]:
-        """Those that are open."""
+        """Those that are open; those of another run, whose screen is below, are not of them."""
         stack = self._screen.app.screen_stack
-        return [it for it in stack if isinstance(it, StopDialog | EditDialog)]
+        self._opened = [it for it in self._opened if it in stack]
+        return self._opened
 
     def look(self) -> None:
         """Bring what is open up to date."""
@@ -60,7 +62,9 @@ class Asking:
         if (experiment := self._session.experiment) is None:
             self._tell("the run has not started yet")
         else:
-            self._screen.app.push_screen(EditDialog(experiment, self._steering.set))
+            dialog = EditDialog(experiment, self._steering.set)
+            self._screen.app.push_screen(dialog)
+            self._opened.append(dialog)
 
     def stop(self, *, then_leave: bool) -> None:
         """Ask how a run that lives is to be stopped."""
@@ -70,8 +74,14 @@ class Asking:
         elif not any(isinstance(dialog, StopDialog) for dialog in self.dialogs):
             goes_on = self._steering.is_resuming
             latest = self._session.latest
-            dialog = StopDialog(latest, self._safety, goes_on=goes_on, then_leave=then_leave)
+            dialog = StopDialog(
+                latest,
+                self._safety,
+                goes_on=goes_on,
+                then_leave=then_leave,
+            )
             self._screen.app.push_screen(dialog, partial(self._stop, then_leave=then_leave))
+            self._opened.append(dialog)
 
     def _stop(self, answer: Answer | None, *, then_leave: bool) -> None:
         if answer in ("save", "discard") and not self._session.latest.ended:

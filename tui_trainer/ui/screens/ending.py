@@ -5,7 +5,7 @@ Layer: ui, a part of the run screen. What comes after a run is asked for here, a
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from textual import events
@@ -25,6 +25,7 @@ from tui_trainer.sessions.session import Latest
 from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.screens.results import aligned, confusion_lines, results_table
 from tui_trainer.ui.screens.resume import ResumeDialog
+from tui_trainer.ui.services import beside
 from tui_trainer.ui.widgets.numbers import Safety, metric
 
 
@@ -143,8 +144,9 @@ class Ending(VerticalScroll, can_focus=True):
             super().__init__()
             self.why = why
 
-    def __init__(self) -> None:
+    def __init__(self, trains_here: Callable[[], str] = str) -> None:
         super().__init__()
+        self._trains_here = trains_here
         self._latest = Latest()
         self._experiment: Experiment | None = None
         self._can_resume = False
@@ -192,7 +194,10 @@ class Ending(VerticalScroll, can_focus=True):
 
     def action_resume(self) -> None:
         """Ask how much longer it is to be trained."""
-        if self._experiment is not None:
+        if own := self._trains_here():
+            command = f"tui-trainer resume {self._latest.run} --detach"
+            self.post_message(self.Refused(beside(own, command)))
+        elif self._experiment is not None:
             self.app.push_screen(ResumeDialog(self._experiment, self._latest), self._resume)
 
     def _resume(self, overrides: tuple[Override, ...] | None) -> None:
@@ -209,6 +214,10 @@ class Ending(VerticalScroll, can_focus=True):
 
     def action_plots(self) -> None:
         self.post_message(self.Plots())
+
+    def offer_again(self) -> None:
+        """Nothing came of what was asked for: it may be asked for once more."""
+        self._handed_over = False
 
     def _hand_over(self, message: Message) -> None:
         if not self._handed_over:

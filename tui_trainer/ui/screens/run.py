@@ -7,6 +7,7 @@ the run that the session does not tell again.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from textual import events, on
@@ -64,8 +65,12 @@ class RunScreen(Screen[None]):
     class Leave(Message):
         """The run was stopped in order to leave, and has ended; or it is left alone."""
 
+        def __init__(self, *, is_left_alone: bool = False) -> None:
+            super().__init__()
+            self.is_left_alone = is_left_alone
+
     class ToRuns(Message):
-        """All runs are to be listed, and this one is left alone."""
+        """All runs are to be listed; this one goes on as it does."""
 
     class Detach(Message):
         """The run is to go on without the app and its terminal."""
@@ -79,8 +84,9 @@ class RunScreen(Screen[None]):
 
     def __init__(self, session: Session, services: Services) -> None:
         super().__init__()
-        self._session = session
+        self.session = session
         self._preferences = services.preferences
+        self._trains_here = services.trains_here
         self._can_detach = services.can_detach
         pace = Pace(services.preferences.fps)
         self._looking = Looking(session, pace, self._show_news, self._awaits_answer)
@@ -97,7 +103,7 @@ class RunScreen(Screen[None]):
         yield Progress(plain=plain)
         with Horizontal(id="middle"):
             yield Plots(self._preferences)
-            yield Ending()
+            yield Ending(self._trains_here)
             yield Numbers(in_column=True, id="column")
         yield Numbers(in_column=False, id="lines")
         yield Log(plain=plain)
@@ -109,16 +115,16 @@ class RunScreen(Screen[None]):
         self._looking.begin(self)
 
     def _show_news(self, new: Sequence[Event] | None) -> None:
-        self._safety.begin(self._session.latest)
+        self._safety.begin(self.session.latest)
         if new is None:
             # Of the small plots one is drawn at each look, so some may be behind.
-            self.query_one(Plots).look(self._session.history)
+            self.query_one(Plots).look(self.session.history)
             return
         for event in new:
             self._take(event)
         self.query_one(Log).add(digest(new))
         self._show()
-        ending = self._session.latest.ending
+        ending = self.session.latest.ending
         if ending is not None and not self._over:
             self._end(ending)
         elif ending is None and self._over:
@@ -137,7 +143,7 @@ class RunScreen(Screen[None]):
 
     def _show(self) -> None:
         """Bring every part up to date; each paints only when it differs from what it shows."""
-        session = self._session
+        session = self.session
         latest, usage, experiment = session.latest, session.usage, session.experiment
         self._show_heading()
         self.query_one(Progress).look(latest)
@@ -148,12 +154,14 @@ class RunScreen(Screen[None]):
 
     def _end(self, ending: RunEnded) -> None:
         self._over = True
-        latest = self._session.latest
+        latest = self.session.latest
         if self._asking.leaving:
             self.post_message(self.Leave())
         elif ending.state == "failed" and not latest.run:
             self.post_message(self.NeverStarted(ending.reason))
-        self.query_one(Ending).tell(ending, latest, self._safety, self._session.experiment)
+        elif not self.is_active:
+            self._tell(f"{clean(latest.run, 60)} {ending.state}: {clean(ending.reason, 400)}")
+        self.query_one(Ending).tell(ending, latest, self._safety, self.session.experiment)
         self._show_result(True)
         self.refresh_bindings()
 
@@ -168,19 +176,28 @@ class RunScreen(Screen[None]):
         self.remove_class("-full-log")
         self.query_one(Ending if result else Plots).focus()
 
+    def shows(self, path: Path) -> bool:
+        """Whether this is the run in a directory."""
+        run_dir = self.session.latest.run_dir
+        return bool(run_dir) and Path(run_dir).absolute() == path
+
+    def offer_again(self) -> None:
+        """What was asked for at the end could not be done, and may be asked for once more."""
+        self.query_one(Ending).offer_again()
+
     def say(self, text: str, level: Level = "note") -> None:
         """Put what somebody printed into the log."""
         self.query_one(Log).say(text, level)
 
     def _show_heading(self) -> None:
-        latest, key = self._session.latest, "p"
+        latest, key = self.session.latest, "p"
         if latest.state == "paused":
             # A user's keymap may have moved it.
             bound = self.active_bindings.items()
             key = next((it for it, active in bound if active.binding.id == "run.pause"), key)
         heading = self.query_one(Heading)
         width = heading.content_size.width
-        texts = self._standing.texts(latest, self._session.experiment, width, pause_key=key)
+        texts = self._standing.texts(latest, self.session.experiment, width, pause_key=key)
         heading.show(*texts)
 
     def on_resize(self) -> None:
@@ -188,10 +205,7 @@ class RunScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """After the end, what steers a live run is in the footer no more."""
-        if action == "detach" and not (self._can_detach or self._session.is_elsewhere):
-            return False
-        if action == "runs" and not (self._over or self._session.is_elsewhere):
-            # A run that trains in this process is not left: nobody would see it end.
+        if action == "detach" and not (self._can_detach or self.session.is_elsewhere):
             return False
         return not (self._over and action in _OF_A_LIVE_RUN)
 
@@ -200,7 +214,7 @@ class RunScreen(Screen[None]):
         bound = self._bindings.key_to_bindings.get(event.key, [])
         if self._over and any(binding.action in _OF_A_LIVE_RUN for binding in bound):
             event.stop()
-            self._tell(f"the run has ended: {self._session.latest.state}")
+            self._tell(f"the run has ended: {self.session.latest.state}")
 
     def _asked(self, what: str) -> None:
         """Say at once what is on its way."""
@@ -226,7 +240,8 @@ class RunScreen(Screen[None]):
 
     def action_detach(self) -> None:
         """Let the run go on without the app, in this process or in the one that has it."""
-        self.post_message(self.Leave() if self._session.is_elsewhere else self.Detach())
+        elsewhere = self.session.is_elsewhere
+        self.post_message(self.Leave(is_left_alone=True) if elsewhere else self.Detach())
 
     def action_runs(self) -> None:
         """Go to the list of all runs."""
@@ -240,7 +255,7 @@ class RunScreen(Screen[None]):
         if not self._over:
             # What is asked, and what it would cost, is to be of now.
             self._looking.look()
-        if not self._session.latest.ended:
+        if not self.session.latest.ended:
             self._asking.stop(then_leave=then_leave)
             self._looking.hurry()
         elif then_leave:

@@ -41,7 +41,7 @@ from tui_trainer.sessions.launch import read_config
 from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.screens.confirm import Confirm
 from tui_trainer.ui.screens.fork import ForkDialog
-from tui_trainer.ui.services import Services
+from tui_trainer.ui.services import Services, beside
 from tui_trainer.ui.widgets.compared import MOST, Compared, Portrait
 from tui_trainer.ui.widgets.heading import Heading
 from tui_trainer.ui.widgets.key_line import KeyLine
@@ -106,6 +106,7 @@ class RunsScreen(Screen[None]):
     def __init__(self, services: Services) -> None:
         super().__init__()
         self._folder = services.runs_dir.absolute()
+        self._trains_here = services.trains_here
         self._plain = plain_terminal(services.preferences)
         self._compared = Compared(services.preferences)
         self._runs: list[RunSummary] = []
@@ -147,7 +148,7 @@ class RunsScreen(Screen[None]):
 
     def look(self) -> None:
         """Read the folder anew, unless something else is in front."""
-        if self.is_attached and self.is_current:
+        if self.is_attached and self.is_active:
             self.run_worker(self._read(), group="read", exclusive=True, exit_on_error=False)
 
     async def _read(self) -> None:
@@ -330,7 +331,11 @@ class RunsScreen(Screen[None]):
 
     def action_fork(self) -> None:
         """Ask from where and what is to change, and begin."""
-        if (run := self._pointed) is not None:
+        if (run := self._pointed) is None:
+            return
+        if own := self._trains_here():
+            self._say(beside(own, f"tui-trainer fork {run.name} --detach"), warn=True)
+        else:
             self.run_worker(self._ask_to_fork(run), group="fork", exit_on_error=False)
 
     async def _ask_to_fork(self, run: RunSummary) -> None:
