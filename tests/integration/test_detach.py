@@ -174,13 +174,15 @@ def test_fault_24_a_hang_up_saves_and_stops_where_that_is_wanted(tmp_path: Path)
 # Given back on purpose.
 
 
-def test_d_gives_the_shell_back_and_the_run_goes_on(tmp_path: Path) -> None:
+@pytest.mark.parametrize("leaving", ["d", pytest.param("qd", marks=pytest.mark.full)])
+def test_d_gives_the_shell_back_and_the_run_goes_on(tmp_path: Path, leaving: str) -> None:
     with opened(tmp_path, "train", EXPERIMENT, *ENDLESS, WORKERS) as terminal:
         run = until_training(terminal, tmp_path)
         terminal.until_text("running", "Quit")
         process = trainer(run)
         before = [one.pid for one in workers(process.pid)]
-        terminal.press("d")
+        for key in leaving:
+            terminal.press(key)
         assert terminal.wait() == 0
         terminal.assert_restored()
         terminal.until(lambda: f"attach {run.name}" in terminal.screen.text.replace("\n", ""))

@@ -23,12 +23,13 @@ from tui_trainer.ui.widgets.log import Log
 class Host(App[None]):
     """Shows one run."""
 
-    def __init__(self, session: FakeSession, *, fps: float = 0.1) -> None:
+    def __init__(self, session: FakeSession, *, fps: float = 0.1, can_detach: bool = False) -> None:
         super().__init__()
         self.session = session
         self.animation_level = "none"
         services = FakeServices(Path("presets"), session)
         services.preferences = Preferences(fps=fps)
+        services.can_detach = can_detach
         self.running = RunScreen(session, services)
         self.got: list[Message] = []
 
@@ -36,6 +37,9 @@ class Host(App[None]):
         self.push_screen(self.running)
 
     def on_run_screen_leave(self, message: RunScreen.Leave) -> None:
+        self.got.append(message)
+
+    def on_run_screen_detach(self, message: RunScreen.Detach) -> None:
         self.got.append(message)
 
     def on_run_screen_never_started(self, message: RunScreen.NeverStarted) -> None:
@@ -76,6 +80,7 @@ def drive(
     *events: Event,
     size: tuple[int, int] = (80, 24),
     fps: float = 0.1,
+    can_detach: bool = False,
 ) -> Host:
     """Run a test in an app whose run has got as far as some events say.
 
@@ -84,7 +89,7 @@ def drive(
     session = FakeSession(an_experiment())
     session.usage = USAGE
     session.push(*events)
-    host = Host(session, fps=fps)
+    host = Host(session, fps=fps, can_detach=can_detach)
 
     async def run() -> None:
         async with host.run_test(size=size) as pilot:

@@ -61,6 +61,33 @@ def test_each_key_gives_its_answer(keys: list[str], expected: list[bool]) -> Non
     drive(play, *some_events())
 
 
+@pytest.mark.parametrize("keys", [["d"], ["down", "down", "enter"]])
+@pytest.mark.parametrize("leaving", [False, True])
+def test_a_run_that_can_be_left_to_itself_can_be_detached(keys: list[str], leaving: bool) -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        host.running.ask_to_stop(then_leave=leaving)
+        await pilot.pause()
+        assert "d   detach" in host.text
+        assert ("detaching does not" in host.text) == leaving
+        await pilot.press(*keys)
+        await pilot.pause()
+        assert host.screen is host.running
+        assert stops(host) == []
+        assert [type(message) for message in host.got] == [RunScreen.Detach]
+
+    drive(play, *some_events(), can_detach=True)
+
+
+def test_a_run_that_cannot_be_left_to_itself_is_not_detached() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("s")
+        assert "detach" not in host.text
+        await pilot.press("d")
+        assert asks(host)
+
+    drive(play, *some_events())
+
+
 def test_ctrl_c_in_the_dialog_answers_nothing() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await pilot.press("s", "ctrl+c", "ctrl+c")

@@ -20,7 +20,10 @@ from tui_trainer.ui.widgets.numbers import Safety
 
 
 class Asking:
-    """Opens the dialogs of a run over its screen; `tell` says why one does not open."""
+    """Opens the dialogs of a run over its screen; `tell` says why one does not open.
+
+    `detach` leaves the run training without the app; None where that cannot be.
+    """
 
     def __init__(
         self,
@@ -29,12 +32,14 @@ class Asking:
         steering: Steering,
         safety: Safety,
         tell: Callable[[str], None],
+        detach: Callable[[], None] | None = None,
     ) -> None:
         self._screen = screen
         self._session = session
         self._steering = steering
         self._safety = safety
         self._tell = tell
+        self._detach = detach
         self._opened: list[StopDialog | EditDialog] = []
         self.leaving = False
         """Whether to leave as soon as the run has ended."""
@@ -79,11 +84,14 @@ class Asking:
                 self._safety,
                 goes_on=goes_on,
                 then_leave=then_leave,
+                can_detach=self._detach is not None,
             )
             self._screen.app.push_screen(dialog, partial(self._stop, then_leave=then_leave))
             self._opened.append(dialog)
 
     def _stop(self, answer: Answer | None, *, then_leave: bool) -> None:
-        if answer in ("save", "discard") and not self._session.latest.ended:
+        if answer == "detach" and self._detach is not None:
+            self._detach()
+        elif answer in ("save", "discard") and not self._session.latest.ended:
             self.leaving = then_leave
             self._steering.stop(answer)

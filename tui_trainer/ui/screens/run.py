@@ -87,14 +87,15 @@ class RunScreen(Screen[None]):
         self.session = session
         self._preferences = services.preferences
         self._trains_here = services.trains_here
-        self._can_detach = services.can_detach
+        self._can_leave_it = services.can_detach or session.is_elsewhere
         pace = Pace(services.preferences.fps)
         self._looking = Looking(session, pace, self._show_news, self._awaits_answer)
         self._safety = Safety()
         self._standing = Standing(plain=plain_terminal(services.preferences))
         self._steering = Steering(session, self._standing, self._asked)
         self._tell = Toasts(self).tell
-        self._asking = Asking(self, session, self._steering, self._safety, self._tell)
+        detach = self.action_detach if self._can_leave_it else None
+        self._asking = Asking(self, session, self._steering, self._safety, self._tell, detach)
         self._over = False
 
     def compose(self) -> ComposeResult:
@@ -205,7 +206,7 @@ class RunScreen(Screen[None]):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """After the end, what steers a live run is in the footer no more."""
-        if action == "detach" and not (self._can_detach or self.session.is_elsewhere):
+        if action == "detach" and not self._can_leave_it:
             return False
         return not (self._over and action in _OF_A_LIVE_RUN)
 

@@ -1,4 +1,4 @@
-"""`StopDialog`: three honest ways to answer "stop?", each with what it costs.
+"""`StopDialog`: the honest ways to answer "stop?", each with what it costs.
 
 Layer: ui. It decides nothing: it returns a word, and the run screen sends the command. Ctrl-C in
 here keeps the dialog as it is, so that a key held down loses nothing.
@@ -23,17 +23,21 @@ from tui_trainer.headless.printer import duration
 from tui_trainer.sessions.session import Latest
 from tui_trainer.ui.widgets.numbers import Safety
 
-Answer = Literal["save", "discard", "keep"]
-_KEYS: dict[Answer, str] = {"save": "s", "discard": "k", "keep": "esc"}
+Answer = Literal["save", "discard", "detach", "keep"]
+_KEYS: dict[Answer, str] = {"save": "s", "discard": "k", "detach": "d", "keep": "esc"}
 _LABELS: dict[Answer, str] = {
     "save": "save and stop",
     "discard": "stop without saving",
+    "detach": "detach",
     "keep": "keep training",
 }
 
 
+DETACHED = "it goes on without the app; tui-trainer attach comes back"
+
+
 def costs(latest: Latest, safety: Safety, *, goes_on: bool = False) -> dict[Answer, str]:
-    """What each answer means for the work done so far.
+    """What each answer that ends the run, or nothing, means for the work done so far.
 
     That nothing would be lost is said of a run that rests alone: one that trains has taken steps
     that are not told yet.
@@ -58,11 +62,13 @@ class StopDialog(ModalScreen[Answer]):
     """Asks how to stop; what is under the cursor at first loses nothing.
 
     `goes_on`: the run was asked to end its pause, so that what it says of it is no more true.
+    `can_detach`: whether the run can be left to itself.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "answer('save')", "Save and stop"),
         Binding("k", "answer('discard')", "Stop without saving"),
+        Binding("d", "answer('detach')", "Detach"),
         Binding("escape", "answer('keep')", "Keep training"),
         Binding("ctrl+c", "nothing", show=False),
     ]
@@ -80,13 +86,20 @@ class StopDialog(ModalScreen[Answer]):
     """
 
     def __init__(
-        self, latest: Latest, safety: Safety, *, goes_on: bool = False, then_leave: bool = False
+        self,
+        latest: Latest,
+        safety: Safety,
+        *,
+        goes_on: bool = False,
+        then_leave: bool = False,
+        can_detach: bool = False,
     ) -> None:
         super().__init__()
         self._latest = latest
         self._safety = safety
         self._goes_on = goes_on
         self._then_leave = then_leave
+        self._can_detach = can_detach
         self._shown: dict[Answer, str] = {}
 
     def compose(self) -> ComposeResult:
@@ -94,8 +107,9 @@ class StopDialog(ModalScreen[Answer]):
             name = clean(self._latest.run, 60) or "the run"
             box.border_title = Content(f"Stop {name}?")
             if self._then_leave:
-                yield Static("It is still training, and leaving stops it.", markup=False)
-            self._shown = costs(self._latest, self._safety, goes_on=self._goes_on)
+                but = " and detaching does not" if self._can_detach else ""
+                yield Static(f"It is still training, and leaving stops it{but}.", markup=False)
+            self._shown = self._costs()
             yield OptionList(
                 *(Option(_prompt(answer, cost), id=answer) for answer, cost in self._shown.items()),
                 markup=False,
@@ -109,12 +123,21 @@ class StopDialog(ModalScreen[Answer]):
         if latest.ended:
             self.dismiss("keep")
             return
-        now = costs(latest, self._safety, goes_on=self._goes_on)
+        now = self._costs()
         options = self.query_one(OptionList)
         for answer, cost in now.items():
             if cost != self._shown.get(answer):
                 options.replace_option_prompt(answer, _prompt(answer, cost))
         self._shown = now
+
+    def _costs(self) -> dict[Answer, str]:
+        """What is offered, in the order of the lines."""
+        found = costs(self._latest, self._safety, goes_on=self._goes_on)
+        keep = found.pop("keep")
+        return {**found, **({"detach": DETACHED} if self._can_detach else {}), "keep": keep}
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return parameters != ("detach",) or self._can_detach
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
