@@ -16,10 +16,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.integration.processes import ENDLESS, call, environment, started, status, steps
+from tests.integration.processes import ENDLESS, LIMIT_S, call, environment, started, status, steps
 from tests.integration.terminals import TerminalProcess, opened
 from tests.integration.test_terminal import newest_run, until_more, until_training
 from tests.integration.test_workers import workers
+from tui_trainer.runs.printed import CUT, FILE_LIMIT
 from tui_trainer.training.checkpoints import choose_checkpoint
 
 EXPERIMENT = "penguins-mlp"
@@ -208,6 +209,39 @@ def test_detach_starts_a_run_that_ends_by_itself(tmp_path: Path) -> None:
         until_nothing_runs(terminal)
     assert b"\x1b[?1049h" not in terminal.received
     assert "finished" in (run / "output.log").read_text()
+
+
+FLOOD = """
+import os
+from tui_trainer.plugins import ModelParams, model
+from torch import nn
+
+
+class Talking(nn.Linear):
+    def forward(self, input):
+        os.write(1, b"a line\\n" * 100_000)
+        return super().forward(input)
+
+
+@model("talking", description="prints a lot", params=ModelParams)
+def talking(params, signature):
+    return Talking(signature.input_shape[0], signature.outputs)
+"""
+
+
+@pytest.mark.full
+def test_a_detached_run_that_floods_its_log_fills_no_disk(tmp_path: Path) -> None:
+    plugin = tmp_path / "flood.py"
+    plugin.write_text(FLOOD)
+    words = ("--plugin", str(plugin), "model=talking", "training.max_steps=60", *BRIEF)
+    assert call(tmp_path, "train", EXPERIMENT, *words, "--detach").returncode == 0
+    run = newest_run(tmp_path)
+    assert run is not None
+    psutil.wait_procs([trainer(run)], LIMIT_S)
+    assert status(run)["state"] == "finished"
+    log = run / "output.log"
+    assert FILE_LIMIT < log.stat().st_size < FILE_LIMIT + 1000
+    assert CUT in log.read_bytes()[FILE_LIMIT:]
 
 
 def test_detach_tells_what_is_wrong_on_the_shell(tmp_path: Path) -> None:

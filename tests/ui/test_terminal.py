@@ -16,8 +16,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.integration.terminals import TerminalProcess, program
+from tui_trainer.runs.printed import FILE_LIMIT
 from tui_trainer.ui.driver import MOST_WAITING, Pen, in_plain_letters
-from tui_trainer.ui.output import FILE_LIMIT, SHOWN_AT_ONCE, Output
+from tui_trainer.ui.output import SHOWN_AT_ONCE, Output
 from tui_trainer.ui.terminal import can_open_app
 
 PROGRAM = str(Path(__file__).with_name("small_program.py"))

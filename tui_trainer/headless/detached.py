@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import os
+import threading
 from pathlib import Path
 
 from tui_trainer.headless.printer import JsonPrinter, LinePrinter
+from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, RunStarted
+from tui_trainer.runs.printed import Limit
 from tui_trainer.sessions.launcher import Tether
 
-OUTPUT = "output.log"
+LOOK_S = 0.25
 
 
 def leave_terminal() -> None:
@@ -33,6 +36,8 @@ class DetachedPrinter:
         self._tether = tether
         self._printer = JsonPrinter() if as_json else LinePrinter()
         self._is_free = False
+        self._over = threading.Event()
+        self._keeper: threading.Thread | None = None
 
     @property
     def is_record(self) -> bool:
@@ -41,23 +46,37 @@ class DetachedPrinter:
     def show(self, event: Event) -> None:
         if isinstance(event, RunStarted) and not self._is_free:
             self._is_free = True
-            _print_into(self._runs_dir / event.run / OUTPUT)
+            limit = _print_into(RunDirectory(self._runs_dir / event.run).output)
+            if limit is not None:
+                self._keeper = threading.Thread(target=self._keep, args=(limit,), name="output")
+                self._keeper.start()
             self._tether.name_run(event.run)
             self._tether.let_go()
         self._printer.show(event)
 
     def close(self) -> None:
         self._printer.close()
+        self._over.set()
+        if self._keeper is not None:
+            self._keeper.join()
+
+    def _keep(self, limit: Limit) -> None:
+        """Beside the run, which may print whatever it likes."""
+        while not self._over.wait(LOOK_S):
+            limit.look()
+        limit.look()
 
 
-def _print_into(path: Path) -> None:
+def _print_into(path: Path) -> Limit | None:
     """Have descriptors 1 and 2 append to a file; to nothing where it cannot be written."""
     flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     place = -1
     with contextlib.suppress(OSError):
         place = os.open(path, flags, 0o644)
-    if place < 0:
+    is_kept = place >= 0
+    if not is_kept:
         place = os.open(os.devnull, os.O_WRONLY)
     for number in (1, 2):
         os.dup2(place, number)
     os.close(place)
+    return Limit(1) if is_kept else None

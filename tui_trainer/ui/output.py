@@ -18,9 +18,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tui_trainer.config.text import clean
+from tui_trainer.runs.printed import CUT, FILE_LIMIT
 
-FILE_LIMIT = 16 * 2**20
-"""Bytes that one app puts into output.log files, and that it holds before it forgets them."""
 KEPT_LINES = 1_000
 SHOWN_AT_ONCE = 200
 LINE_LIMIT = 500
@@ -133,7 +132,8 @@ class Output:
                 self._read_to += len(part)
                 parts.append(part)
             if self._read_to > FILE_LIMIT:
-                # Only who prints that much can lose a line between the last read and this.
+                # No more is held in memory than goes into a file. Only who prints that much can
+                # lose a line between the last read and this.
                 os.ftruncate(self.fileno, 0)
                 self._read_to = 0
         except OSError:
@@ -150,7 +150,7 @@ class Output:
             return
         data = "".join(f"{_readable(line, FILE_LINE_LIMIT)}\n" for line in lines).encode()
         if self._written + len(data) > FILE_LIMIT:
-            data = data[: max(FILE_LIMIT - self._written, 0)] + b"\n(more was printed, not kept)\n"
+            data = data[: max(FILE_LIMIT - self._written, 0)] + CUT
             self._written = FILE_LIMIT + 1
         self._written += len(data)
         try:
