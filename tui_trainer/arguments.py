@@ -160,6 +160,9 @@ def _add_training(commands: Commands) -> None:
     resume.add_argument(
         "--drop-edits", action="store_true", help="do not repeat the edits made after it"
     )
+    resume.add_argument(
+        "--force", action="store_true", help="take over from a host that is lost; see runs"
+    )
     _add_runs_dir(resume)
     _add_preset_dir(resume)
     _add_plugin(resume)

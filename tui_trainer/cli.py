@@ -228,7 +228,8 @@ def _resume(arguments: argparse.Namespace) -> int:
 
     overrides = tuple(parse_overrides(_overrides(arguments)))
     run = open_run(arguments.name, _runs_dir(arguments))
-    old = OldRun(run.path, overrides, arguments.which, arguments.drop_edits)
+    how = (arguments.which, arguments.drop_edits, arguments.force)
+    old = OldRun(run.path, overrides, *how)
     return _run(arguments, run.path.parent, lambda: old)
 
 

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -22,15 +22,21 @@ ENDLESS = ("training.epochs=null", "training.max_steps=1000000000", "schedule=co
 class Process:
     """A `tui-trainer ... --log-format json`, its events arriving in a queue."""
 
-    def __init__(self, folder: Path, *words: str) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *words: str,
+        before: Sequence[str] = (),
+        env: Mapping[str, str] | None = None,
+    ) -> None:
         self.folder = folder
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "tui_trainer", *words, "--log-format", "json"],
+            [*before, sys.executable, "-m", "tui_trainer", *words, "--log-format", "json"],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             stdin=subprocess.DEVNULL,
             text=True,
-            env=environment(folder),
+            env={**environment(folder), **(env or {})},
             start_new_session=True,
         )
         self.pid = self._process.pid
@@ -115,22 +121,29 @@ def environment(folder: Path) -> dict[str, str]:
 
 
 @contextmanager
-def started(folder: Path, *words: str) -> Iterator[Process]:
+def started(
+    folder: Path,
+    *words: str,
+    before: Sequence[str] = (),
+    env: Mapping[str, str] | None = None,
+) -> Iterator[Process]:
     """A process that is killed at the end if it still runs."""
-    process = Process(folder, *words)
+    process = Process(folder, *words, before=before, env=env)
     try:
         yield process
     finally:
         process.end()
 
 
-def call(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def call(
+    folder: Path, *words: str, env: Mapping[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
     return subprocess.run(
         [sys.executable, "-m", "tui_trainer", *words],
         capture_output=True,
         text=True,
-        env=environment(folder),
+        env={**environment(folder), **(env or {})},
         stdin=subprocess.DEVNULL,
         timeout=LIMIT_S,
     )

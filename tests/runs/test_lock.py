@@ -16,7 +16,7 @@ import pytest
 
 from tests.runs.children import HOLD, HOLD_WITHOUT_FLOCK, child, kill
 from tui_trainer.config.errors import BadInput, CannotWrite
-from tui_trainer.runs.lock import Holder, RunLock, is_held, read_holder
+from tui_trainer.runs.lock import Holder, RunLock, _put_aside, is_held, read_holder
 
 ROOT = os.geteuid() == 0
 
@@ -164,6 +164,24 @@ def test_fault_30_without_flock_a_holder_on_another_host_is_never_thought_dead(p
         RunLock.acquire(path, NO_FLOCK)
 
     assert str(file) in str(caught.value), "the file to remove by hand is not named"
+
+
+def test_without_flock_the_file_of_a_host_that_is_gone_is_taken_over(path: Path) -> None:
+    exclusive(path, pid=7, host="elsewhere")
+    with pytest.raises(BadInput, match="on elsewhere"):
+        RunLock.acquire(path, NO_FLOCK, gone="another")
+    lock = RunLock.acquire(path, NO_FLOCK, gone="elsewhere")
+    assert is_held(path, NO_FLOCK)
+    lock.release()
+    assert os.listdir(path.parent) == ["lock"]
+
+
+def test_without_flock_who_comes_second_to_a_dead_holder_takes_nothing_over(path: Path) -> None:
+    file = exclusive(path, pid=os.getpid(), host=socket.gethostname())
+    text = file.read_bytes()
+    _put_aside(file, Holder(dead_pid(), socket.gethostname(), 0.0))
+    assert file.read_bytes() == text
+    assert sorted(os.listdir(path.parent)) == ["lock.exclusive"]
 
 
 def test_fault_37_what_the_lock_file_says_is_shown_harmless(path: Path) -> None:

@@ -73,6 +73,11 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
     return sorted(found, key=lambda summary: not summary.is_live)
 
 
+def unheard_s(run: RunDirectory) -> float:
+    """For how long a run has said nothing, by the clock of its files alone."""
+    return _age_s(run.status, _now_there(run.path))
+
+
 def newest_live(runs_dir: Path) -> RunDirectory:
     """The newest of the runs that live; BadInput when none does."""
     runs = list_runs(runs_dir)

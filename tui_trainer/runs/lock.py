@@ -65,8 +65,12 @@ class RunLock:
         """Set where the file system has no flock, and a lock file has to do."""
 
     @staticmethod
-    def acquire(path: Path, flock: Flock = fcntl.flock) -> RunLock:
-        """Take the lock; BadInput names the process that has it."""
+    def acquire(path: Path, flock: Flock = fcntl.flock, *, gone: str = "") -> RunLock:
+        """Take the lock; BadInput names the process that has it.
+
+        `gone` is a host whose process is known to be no more; it counts where there is no flock,
+        which tells that by itself.
+        """
         try:
             # A link here would have its target overwritten by the text of the lock.
             flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
@@ -86,7 +90,7 @@ class RunLock:
                 if error.errno in _TAKEN:
                     raise _refusal(path) from None
                 if error.errno in _UNSUPPORTED:
-                    return _by_file(path)
+                    return _by_file(path, gone)
                 raise cannot_write(path, error) from error
         try:
             _sign(descriptor)
@@ -172,13 +176,12 @@ def _exclusive(path: Path) -> Path:
     return path.with_name(path.name + ".exclusive")
 
 
-def _by_file(path: Path) -> RunLock:
-    """A lock file, where flock is not to be had; one left by a dead process here is taken over."""
+def _by_file(path: Path, gone: str) -> RunLock:
+    """A lock file, where flock is not to be had; one that a dead process left is taken over."""
     exclusive = _exclusive(path)
     holder = read_holder(exclusive)
-    if holder and holder.host == socket.gethostname() and not psutil.pid_exists(holder.pid):
-        with contextlib.suppress(OSError):
-            os.unlink(exclusive)
+    if holder is not None and _is_dead(holder, gone):
+        _put_aside(exclusive, holder)
     try:
         descriptor = os.open(exclusive, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     except FileExistsError:
@@ -190,3 +193,19 @@ def _by_file(path: Path) -> RunLock:
         raise cannot_write(exclusive, error) from error
     _sign(descriptor)
     return RunLock(path, descriptor, "no flock on this file system; a lock file is used")
+
+
+def _is_dead(holder: Holder, gone: str) -> bool:
+    if holder.host == socket.gethostname():
+        return not psutil.pid_exists(holder.pid)
+    return bool(gone) and holder.host == gone
+
+
+def _put_aside(exclusive: Path, holder: Holder) -> None:
+    """Remove what a dead process left; who comes second finds another's file, and puts it back."""
+    aside = exclusive.with_name(f"{exclusive.name}-{os.getpid()}")
+    with contextlib.suppress(OSError):
+        os.rename(exclusive, aside)
+        if read_holder(aside) != holder:
+            os.link(aside, exclusive)
+        os.unlink(aside)

@@ -32,6 +32,7 @@ from tui_trainer.runs.mailbox import Mailbox
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.runs.provenance import collect, write_provenance
 from tui_trainer.runs.status import read_status
+from tui_trainer.runs.takeover import gone_host
 from tui_trainer.sessions.devices import DeviceChoice, choose_device, default_threads
 
 if TYPE_CHECKING:
@@ -105,7 +106,7 @@ def prepare_new(experiment: Experiment, runs_dir: Path, name: str, argv: Sequenc
         raise
     from tui_trainer.training.context import Fresh
 
-    return Prepared(run, lock, task, Fresh(), device, _warnings(device))
+    return Prepared(run, lock, task, Fresh(), device, _warnings(device, lock))
 
 
 def located(experiment: Experiment, runs_dir: Path) -> Experiment:
@@ -132,10 +133,12 @@ def prepare_resume(
     *,
     which: str = "last",
     drop_edits: bool = False,
+    force: bool = False,
 ) -> Prepared:
     """Read the checkpoint, build the task, and take the overrides as edits at its step.
 
     They hold until somebody edits anew: later edits of the same settings are not repeated.
+    `force` takes a run over from another host that has not been heard of for a while.
 
     Raises:
         BadInput: another process holds the run, or an override is of a setting that is not live.
@@ -143,7 +146,7 @@ def prepare_resume(
     """
     check_writable(run.path)
     experiment = _with_runtime(read_config(run), overrides)
-    lock = RunLock.acquire(run.lock)
+    lock = RunLock.acquire(run.lock, gone=gone_host(run, force=force))
     try:
         _check_not_lost(run)
         _tidy(run)
@@ -193,7 +196,7 @@ def _resumed(
     generation = (status.generation if status else 0) + 1
     start: Start = Resume(checkpoint, edits, generation) if checkpoint else Fresh(edits, generation)
     epoch = checkpoint.manifest.epoch if checkpoint else 0
-    warnings = (*notes, *_warnings(device))
+    warnings = (*notes, *_warnings(device, lock))
     prepared = Prepared(run, lock, task, start, device, warnings, "", step, epoch)
     if checkpoint is not None and status is not None and status.state == "finished":
         limit = limit_at(checkpoint, in_force_at_last)
@@ -251,8 +254,8 @@ def _build(
     return build(placed, SingleRank(), torch.device(device.torch_name), fitted), device
 
 
-def _warnings(device: DeviceChoice) -> tuple[str, ...]:
-    return (device.warning,) if device.warning else ()
+def _warnings(device: DeviceChoice, lock: RunLock) -> tuple[str, ...]:
+    return tuple(text for text in (device.warning, lock.note) if text)
 
 
 def _has_checkpoint_files(run: RunDirectory) -> bool:

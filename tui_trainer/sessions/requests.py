@@ -29,12 +29,13 @@ class NewRun:
 
 @dataclass(frozen=True, slots=True)
 class OldRun:
-    """`resume RUN`; `which` is `last`, `best` or a step."""
+    """`resume RUN`; `which` is `last`, `best` or a step; the flags are those of the command."""
 
     path: Path
     overrides: tuple[Override, ...] = ()
     which: str = "last"
     drop_edits: bool = False
+    force: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,4 +62,5 @@ def prepare(request: RunRequest, runs_dir: Path, argv: Sequence[str]) -> Prepare
     which, overrides = request.which, request.overrides
     if isinstance(request, ForkedRun):
         return prepare_fork(run, runs_dir, overrides, argv, which=which, name=request.name)
-    return prepare_resume(run, overrides, argv, which=which, drop_edits=request.drop_edits)
+    drop, force = request.drop_edits, request.force
+    return prepare_resume(run, overrides, argv, which=which, drop_edits=drop, force=force)

@@ -1,0 +1,55 @@
+"""Taking a run over from another host: not while it is heard of, by force while it may live."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.runs.test_index import make_run
+from tui_trainer.config.errors import BadInput
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.takeover import gone_host
+
+
+def silent(folder: Path, age_s: float, state: str = "running", host: str = "there") -> RunDirectory:
+    """A run whose last word is some seconds old."""
+    run = make_run(folder, "one", 0, state=state, host=host, pid=7)
+    os.utime(run.status, (time.time() - age_s,) * 2)
+    return run
+
+
+@pytest.mark.parametrize("force", [False, True])
+def test_a_run_that_is_heard_of_is_never_taken_over(tmp_path: Path, force: bool) -> None:
+    with pytest.raises(BadInput, match=r"process 7 on there .*ctl one stop"):
+        gone_host(silent(tmp_path, 10), force=force)
+
+
+def test_a_run_that_may_live_is_taken_over_by_force_alone(tmp_path: Path) -> None:
+    run = silent(tmp_path, 100)
+    with pytest.raises(BadInput, match=r"process 7 on there has said nothing .*--force"):
+        gone_host(run)
+    assert gone_host(run, force=True) == "there"
+
+
+def test_a_run_that_has_been_silent_for_long_is_taken_over(tmp_path: Path) -> None:
+    assert gone_host(silent(tmp_path, 400)) == "there"
+
+
+@pytest.mark.parametrize(
+    ("state", "host"), [("stopped", "there"), ("finished", "there"), ("running", "")]
+)
+def test_there_is_nobody_to_ask_of_an_ended_run_or_one_of_this_host(
+    tmp_path: Path, state: str, host: str
+) -> None:
+    run = silent(tmp_path, 100, state, host or socket.gethostname())
+    assert gone_host(run) == ""
+
+
+def test_a_run_without_a_status_has_no_host(tmp_path: Path) -> None:
+    run = silent(tmp_path, 100)
+    run.status.unlink()
+    assert gone_host(run) == ""

@@ -1,0 +1,41 @@
+"""Whether a run may be taken over from another host, which cannot be asked.
+
+Layer: runs. A lock that is free proves nothing there: file systems that hosts share may lock for
+each of them alone. What is left is the heartbeat.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from tui_trainer.config.errors import BadInput
+from tui_trainer.config.text import clean
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.events import FINAL_STATES
+from tui_trainer.runs.index import unheard_s
+from tui_trainer.runs.status import CRASHED_AFTER_S, LOST_AFTER_S, read_status
+
+
+def gone_host(run: RunDirectory, *, force: bool = False) -> str:
+    """The host that a run may be taken over from; empty where no other one has it.
+
+    Raises:
+        BadInput: it lives there; or it may, and nobody who knows better said `force`.
+    """
+    status = read_status(run.status)
+    if status is None or status.state in FINAL_STATES or status.host == socket.gethostname():
+        return ""
+    silent_s = unheard_s(run)
+    who = f"{run.path}: process {status.pid} on {clean(status.host, 80)}"
+    name = run.path.name
+    if silent_s < LOST_AFTER_S:
+        raise BadInput(
+            f"{who} is writing this run; stop it first: tui-trainer ctl {name} stop (if it was "
+            f"killed, tui-trainer runs says lost? {LOST_AFTER_S:.0f} s after its last word)"
+        )
+    if silent_s < CRASHED_AFTER_S and not force:
+        raise BadInput(
+            f"{who} has said nothing for {silent_s:.0f} s, and may still live; if you know that it "
+            f"is gone: tui-trainer resume {name} --force"
+        )
+    return status.host
