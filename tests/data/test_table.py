@@ -310,6 +310,15 @@ def test_a_constant_column_is_noted_and_becomes_zeros(tmp_path: Path) -> None:
     assert all_inputs(dataset)[:, 0].abs().max() == 0
 
 
+@pytest.mark.parametrize(("first", "step", "counts"), [(0, 1, 1), (7001, 1, 1), (0, 2, 0)])
+def test_a_column_that_counts_the_rows_is_noted(
+    tmp_path: Path, first: int, step: int, counts: int
+) -> None:
+    rows = [f"{first + step * n},{'uvw'[n % 3]},{['no', 'yes'][n % 2]}" for n in range(40)]
+    told = [note for note in loaded(tmp_path, table(rows)).notes if "counts the rows" in note]
+    assert told == ["a: counts the rows; dataset.drop leaves it out"] * counts
+
+
 def test_fault_38_an_unseen_category_becomes_zeros_and_is_counted(tmp_path: Path) -> None:
     rows = plain_rows(30)
     seen = loaded(tmp_path, table(rows))

@@ -83,6 +83,12 @@ def doubts(name: str, column: Column, fitted: dict[str, Any]) -> list[str]:
     if isinstance(column, Texts) and 2 * len(fitted["categories"]) > len(column.codes):
         known, rows = len(fitted["categories"]), len(column.codes)
         return [f"{clean(name, 80)}: {known} categories in {rows} rows; is it a name?"]
+    if (
+        isinstance(column, Numbers)
+        and len(column.values) > 2
+        and (np.diff(column.values) == 1).all()
+    ):
+        return [f"{clean(name, 80)}: counts the rows; dataset.drop leaves it out"]
     return []
 
 
