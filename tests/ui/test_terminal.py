@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from tests.integration.terminals import TerminalProcess, program
 from tui_trainer.runs.printed import FILE_LIMIT
-from tui_trainer.ui.driver import MOST_WAITING, Pen, in_plain_letters
+from tui_trainer.ui.driver import MOST_WAITING, Pen
 from tui_trainer.ui.output import SHOWN_AT_ONCE, Output
 from tui_trainer.ui.terminal import can_open_app
 
@@ -349,11 +349,3 @@ def test_bytes_that_are_no_text_do_not_end_the_app(tmp_path: Path) -> None:
         terminal.until_text("heard [from 2]")
         terminal.press("q")
         assert terminal.wait() == 0
-
-
-def test_signs_that_the_encoding_lacks_are_shown_as_their_look_alikes() -> None:
-    assert "● 1×8 → 2…".encode("ascii", "plain-letters") == b"* 1x8 > 2."
-    assert "ü✓".encode("latin-1", "plain-letters") == b"\xfc+"
-    assert "日".encode("ascii", "plain-letters") == b"?"
-    with pytest.raises(UnicodeTranslateError):
-        in_plain_letters(UnicodeTranslateError("x", 0, 1, "not an encoding"))

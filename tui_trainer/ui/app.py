@@ -126,6 +126,8 @@ class TrainerApp(App[int], inherit_bindings=False):
         driver = self._terminal.driver if self._terminal is not None else None
         if driver is not None and not preferences.mouse:
             driver.release_mouse()
+        if driver is not None and preferences.markers in ("braille", "block"):
+            driver.write_utf8()
 
     def _hear(self, loop: asyncio.AbstractEventLoop, lines: Sequence[str]) -> None:
         """Called in the thread of the output, also when the loop has ended."""

@@ -22,6 +22,8 @@ from textual._xterm_parser import XTermParser
 from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Size
 
+from tui_trainer.ui.letters import PLAIN_LETTERS
+
 if TYPE_CHECKING:
     from textual.app import App
 
@@ -34,27 +36,6 @@ _CHUNK = 2**13
 _LOOK_S = 0.1
 
 
-LOOK_ALIKES = {
-    **dict.fromkeys("●◆★•▪", "*"),
-    **dict.fromkeys("→▸▶❯", ">"),
-    **dict.fromkeys("━─╺╸", "-"),
-    **dict.fromkeys("│┃▌▐█", "|"),
-    **dict.fromkeys("╭╮╰╯┌┐└┘", "+"),
-    **{"×": "x", "·": "-", "…": ".", "▾": "v", "✓": "+", "✗": "x", "■": "#", "‖": "=", "↵": "<"},
-}
-
-
-def in_plain_letters(error: UnicodeError) -> tuple[str, int]:
-    """For `str.encode`: signs that the terminal's encoding lacks, as like as ASCII has them."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    lacking = error.object[error.start : error.end]
-    return "".join(LOOK_ALIKES.get(sign, "?") for sign in lacking), error.end
-
-
-codecs.register_error("plain-letters", in_plain_letters)
-
-
 class Pen(threading.Thread):
     """Writes to a descriptor in its own thread; `write` never blocks, also in a signal handler."""
 
@@ -62,7 +43,8 @@ class Pen(threading.Thread):
         # A daemon: it may be inside a write that never returns, which holds no lock of Python.
         super().__init__(name="terminal-output", daemon=True)
         self._fileno = fileno
-        self._encoding = encoding
+        self.encoding = encoding
+        """Another one counts from the next write on."""
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         self._accepted = 0
         self._written = 0
@@ -81,7 +63,7 @@ class Pen(threading.Thread):
         if droppable and (self.dropping or self.waiting > MOST_WAITING):
             self.dropping = True
             return
-        data = text.encode(self._encoding, "plain-letters")
+        data = text.encode(self.encoding, PLAIN_LETTERS)
         self._accepted += len(data)
         self._queue.put(data)
 
@@ -153,6 +135,11 @@ class TerminalDriver(LinuxDriver):
         """Leave the mouse to the terminal, to select and paste with."""
         self._disable_mouse_support()
         self._mouse = False
+
+    def write_utf8(self) -> None:
+        """Whatever the locale says: the user wants signs that only UTF-8 has."""
+        if self._pen is not None:
+            self._pen.encoding = "utf-8"
 
     def leave(self, code: int) -> None:
         """End the app with a result, from whichever thread."""

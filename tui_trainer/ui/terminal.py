@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from tui_trainer.ui.letters import PLAIN_LETTERS, encoding_of
 from tui_trainer.ui.output import Output
 
 if TYPE_CHECKING:
@@ -72,7 +73,8 @@ class Terminal:
     @property
     def encoding(self) -> str:
         """Of the characters that are written."""
-        return (sys.__stdout__.encoding if sys.__stdout__ else None) or "utf-8"
+        encoding = (sys.__stdout__.encoding if sys.__stdout__ else None) or "utf-8"
+        return encoding_of(os.environ, encoding)
 
     def __enter__(self) -> Terminal:
         for stream in (sys.__stdout__, sys.__stderr__):
@@ -181,7 +183,7 @@ class Terminal:
         """A line to where stderr was, while the output is still held; after the app's end."""
         place = self._before.get(2, 2)
         with contextlib.suppress(OSError):
-            os.write(place, line.encode(self.encoding, "replace") + b"\n")
+            os.write(place, line.encode(self.encoding, PLAIN_LETTERS) + b"\n")
 
     def _empty_streams(self) -> None:
         """A dead terminal is not put back: a flush at exit would fail on it."""

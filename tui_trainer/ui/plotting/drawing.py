@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from tui_trainer.ui.letters import encoding_of
 from tui_trainer.ui.plotting.axes import Axis
 
 Markers = Literal["braille", "block", "ascii"]
@@ -98,9 +99,7 @@ def markers_for(
     """
     if choice != "auto":
         return choice
-    locale = next((env[key] for key in ("LC_ALL", "LC_CTYPE", "LANG") if env.get(key)), "")
-    named = locale.partition(".")[2] or ("ascii" if locale in ("C", "POSIX") else encoding)
     term = env.get("TERM", "")
-    if term == "dumb" or named.lower().replace("-", "").partition("@")[0] != "utf8":
+    if term == "dumb" or encoding_of(env, encoding) != "utf-8":
         return "ascii"
     return "block" if term == "linux" else "braille"

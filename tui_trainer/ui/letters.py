@@ -1,0 +1,45 @@
+"""What letters a terminal can show, and plain ones for those that it cannot.
+
+Layer: ui, before the first paint: no Textual. Where Python runs in its UTF-8 mode, as it does with
+`LC_ALL=C`, the encoding of its streams says nothing about the terminal; the locale does.
+"""
+
+from __future__ import annotations
+
+import codecs
+from collections.abc import Mapping
+
+PLAIN_LETTERS = "plain-letters"
+"""The `errors` of an encoding in which signs become what is as like as it has."""
+LOOK_ALIKES = {
+    **dict.fromkeys("●◆★•▪", "*"),
+    **dict.fromkeys("→▸▶❯", ">"),
+    **dict.fromkeys("━─╺╸", "-"),
+    **dict.fromkeys("│┃▌▐█", "|"),
+    **dict.fromkeys("╭╮╰╯┌┐└┘", "+"),
+    **{"×": "x", "·": "-", "…": ".", "▾": "v", "✓": "+", "✗": "x", "■": "#", "‖": "=", "↵": "<"},
+    **dict.fromkeys("▁▂▃▄▅▆▇▔▀", " "),
+    **{"←": "<", "↑": "^", "↓": "v", "≤": "<", "≥": ">", "🔎": " "},
+}
+
+
+def in_plain_letters(error: UnicodeError) -> tuple[str, int]:
+    """For `str.encode`: signs that the terminal's encoding lacks, as like as ASCII has them."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    lacking = error.object[error.start : error.end]
+    return "".join(LOOK_ALIKES.get(sign, "?") for sign in lacking), error.end
+
+
+codecs.register_error(PLAIN_LETTERS, in_plain_letters)
+
+
+def encoding_of(env: Mapping[str, str], encoding: str) -> str:
+    """The encoding that the locale names; `encoding` where it names none."""
+    locale = next((env[key] for key in ("LC_ALL", "LC_CTYPE", "LANG") if env.get(key)), "")
+    named = locale.partition(".")[2].partition("@")[0]
+    named = named or ("ascii" if locale in ("C", "POSIX") else encoding)
+    try:
+        return codecs.lookup(named).name
+    except LookupError:
+        return encoding
