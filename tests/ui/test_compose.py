@@ -384,6 +384,20 @@ def test_another_draft_takes_the_place_of_this_one(tmp_path: Path) -> None:
     drive(tmp_path, step)
 
 
+def test_another_draft_ends_the_search_of_the_one_before(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        app.compose_screen.query_one(Form).focus_field("training.epochs")
+        await press(pilot, "f3", *"weight decay", "enter")
+        assert "epochs" not in shown(app)
+        assert "esc shows all" in shown(app)
+        app.compose_screen.take(Draft(app.services.library, "penguins-mlp"))
+        await pilot.pause()
+        assert not app.compose_screen.query_one(SearchBar).display
+        assert "epochs" in shown(app)
+
+    drive(tmp_path, step)
+
+
 def test_a_failing_preview_blocks_nothing(tmp_path: Path) -> None:
     services = FakeServices(tmp_path)
     services.fake_workbench.failure = BadInput("digits.csv: no such file; name another")

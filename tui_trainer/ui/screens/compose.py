@@ -113,6 +113,7 @@ class ComposeScreen(Screen[None]):
     def take(self, draft: Draft) -> None:
         """Show another draft in the place of this one."""
         self.draft = draft
+        self._search.end()
         self._shelf.reread()
         self._refill()
 
