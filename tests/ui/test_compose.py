@@ -203,6 +203,7 @@ def test_y_copies_the_whole_command_line(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
         await press(pilot, "y")
         assert app.clipboard == app.compose_screen.draft.command()
+        await until(pilot, lambda: bool(app.notices()))
         assert any(text.startswith("copied: tui-trainer train") for text in app.notices())
 
     drive(tmp_path, step, overrides=["model.channels=[1,2,3,4,5,6,7,8]", "training.epochs=3"])

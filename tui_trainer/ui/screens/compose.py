@@ -6,6 +6,7 @@ goes through it. Nothing is measured while another screen is in front, so a run 
 
 from __future__ import annotations
 
+import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ from tui_trainer.config.draft import Draft
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.text import clean
 from tui_trainer.ui.bindings import bindings_of
+from tui_trainer.ui.clipboard import copy
 from tui_trainer.ui.screens.compose_style import COMPOSE_CSS, HEIGHTS, WIDTHS, size_classes
 from tui_trainer.ui.screens.details import DetailsScreen
 from tui_trainer.ui.screens.save_preset import SavePreset
@@ -197,9 +199,11 @@ class ComposeScreen(Screen[None]):
 
     def action_copy_command(self) -> None:
         """Copy the command line, through the terminal."""
-        command = self.draft.command()
-        self.app.copy_to_clipboard(command)
-        self._say(f"copied: {command}")
+        self.run_worker(self._copy(self.draft.command()))
+
+    async def _copy(self, command: str) -> None:
+        how = await copy(self.app, command, os.environ)
+        self._say(f"copied: {command}\n{how}")
 
     def action_details(self) -> None:
         """Everything about the preset under the cursor, the changes, the layers, the devices."""
