@@ -130,6 +130,20 @@ def test_a_key_sends_its_command_and_is_answered_at_once(
     assert not isinstance(first, Pause) or first.offload == (key == "P")
 
 
+def test_on_the_cpu_there_is_no_gpu_memory_to_give_back() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        offered = [active.binding.id for active in host.screen.active_bindings.values()]
+        assert "run.pause" in offered
+        assert "run.offload" not in offered
+        await pilot.press("P")
+        await pilot.pause()
+        assert sent(host) == []
+        assert any("this run is on the CPU" in text for text in host.told)
+
+    on_the_cpu = RunStarted(0, 1, "digits-1", "cpu", 20778, 1221, 20, 800, 0)
+    drive(play, on_the_cpu, StateChanged(0, "running"))
+
+
 def test_p_pauses_tells_what_is_saved_and_goes_on() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         def heading() -> str:

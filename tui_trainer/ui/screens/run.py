@@ -205,17 +205,26 @@ class RunScreen(Screen[None]):
         self.call_after_refresh(self._show_heading)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """After the end, what steers a live run is in the footer no more."""
+        """What can do nothing is neither in the footer nor in help and palette."""
         if action == "detach" and not self._can_leave_it:
             return False
-        return not (self._over and action in _OF_A_LIVE_RUN)
+        return not self._reason_against(action)
+
+    def _reason_against(self, action: str) -> str:
+        """Why an action can do nothing for this run now, in words; empty where it can."""
+        latest = self.session.latest
+        if self._over and action in _OF_A_LIVE_RUN:
+            return f"the run has ended: {latest.state}"
+        if action == "offload" and latest.device.startswith("cpu"):
+            return "this run is on the CPU: no GPU has memory to give back; p pauses it"
+        return ""
 
     def on_key(self, event: events.Key) -> None:
-        """Say why a key that steers a live run does nothing after its end."""
+        """Say why a key does nothing for this run."""
         bound = self._bindings.key_to_bindings.get(event.key, [])
-        if self._over and any(binding.action in _OF_A_LIVE_RUN for binding in bound):
+        if reason := next(filter(None, (self._reason_against(it.action) for it in bound)), ""):
             event.stop()
-            self._tell(f"the run has ended: {self.session.latest.state}")
+            self._tell(reason)
 
     def _asked(self, what: str) -> None:
         """Say at once what is on its way."""
