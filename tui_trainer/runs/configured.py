@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tui_trainer.config.errors import TrainerError
-from tui_trainer.config.reading import read_document
+from tui_trainer.config.reading import read_data
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.edits import read_edits
 
@@ -18,7 +18,7 @@ from tui_trainer.runs.edits import read_edits
 def settings_of(run: RunDirectory) -> dict[str, Any]:
     """The settings by key, as `optimizer.lr`; empty where the file cannot be read."""
     try:
-        found = flat(read_document(run.config).data)
+        found = flat(read_data(run.config))
     except TrainerError:
         return {}
     try:

@@ -7,7 +7,8 @@ disk delays no key, and a run that trains is left alone.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+import threading
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -45,7 +46,7 @@ from tui_trainer.ui.services import Services, beside
 from tui_trainer.ui.widgets.compared import MOST, Compared, Portrait
 from tui_trainer.ui.widgets.heading import Heading
 from tui_trainer.ui.widgets.key_line import KeyLine
-from tui_trainer.ui.widgets.run_lines import run_lines
+from tui_trainer.ui.widgets.run_lines import mark_line, run_lines
 from tui_trainer.ui.widgets.search import SearchBar
 from tui_trainer.ui.widgets.standing import plain_terminal
 
@@ -53,6 +54,22 @@ LOOK_S = 2.0
 DISPENSABLE = ("runs.sort", "app.palette", "runs.resume", "app.quit", "runs.delete", "runs.fork")
 FIRST_WORDS = "no runs here yet; start one in compose, or by tui-trainer train"
 HINT = "lr<0.01 model=cnn state=ended, or a part of a name; esc shows all"
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What there is, what is shown of it, and how."""
+
+    runs: list[RunSummary]
+    kept: list[RunSummary]
+    titles: str
+    lines: list[str]
+    wrong: str = ""
+    """What is wrong with the filter."""
+
+
+class _OutdatedError(Exception):
+    """What is being read is not what is wanted any more."""
 
 
 class RunList(OptionList):
@@ -78,7 +95,7 @@ class RunsScreen(Screen[None]):
     RunsScreen #titles { height: 1; padding: 0 1; color: $text-muted; }
     RunsScreen #list { height: 1fr; }
     RunsScreen OptionList { height: 1fr; padding: 0 1; background: $background; }
-    RunsScreen OptionList, RunsScreen OptionList:focus { border: none; }
+    RunsScreen OptionList, RunsScreen OptionList:focus { border: none; text-wrap: nowrap; }
     RunsScreen #wrong { height: auto; max-height: 2; padding: 0 1; color: $text-error; }
     RunsScreen #none { padding: 1 2; height: auto; }
     """
@@ -122,6 +139,9 @@ class RunsScreen(Screen[None]):
         self._typo = ""
         """What is wrong with it whatever there is."""
         self._is_read = False
+        self.is_reading = False
+        self._is_stale = threading.Event()
+        """Set when what is being read was asked for otherwise since."""
         self._deleting: set[str] = set()
 
     def compose(self) -> ComposeResult:
@@ -147,29 +167,56 @@ class RunsScreen(Screen[None]):
         self.look()
 
     def look(self) -> None:
-        """Read the folder anew, unless something else is in front."""
-        if self.is_attached and self.is_active:
-            self.run_worker(self._read(), group="read", exclusive=True, exit_on_error=False)
+        """Read the folder anew, unless something else is in front; a reading goes on to its end."""
+        if self.is_attached and self.is_active and not self.is_reading:
+            self.is_reading = True
+            self.run_worker(self._read(), group="read", exit_on_error=False)
+
+    def _look_for_other(self) -> None:
+        """Something else is wanted than what is being read, if anything is."""
+        self._is_stale.set()
+        self.look()
 
     async def _read(self) -> None:
-        runs, kept, wrong = await asyncio.to_thread(self._listed)
+        """One thread at a time reads: more of them would only take the screen's time."""
+        try:
+            found = None
+            while found is None:
+                self._is_stale.clear()
+                wanted = self._filter, self._order, self._width, set(self._deleting)
+                found = await asyncio.to_thread(self._listed, *wanted)
+        finally:
+            self.is_reading = False
+        self._runs, self._wrong = found.runs, found.wrong
         self._is_read = True
-        self._runs, self._wrong = runs, wrong
-        names = {run.name for run in runs}
+        names = {run.name for run in self._runs}
         self._marked = [name for name in self._marked if name in names]
-        self._show(kept)
+        self._show(found)
         await self._compare()
 
-    def _listed(self) -> tuple[list[RunSummary], list[RunSummary], str]:
-        """All runs, those that the filter keeps, and what is wrong with it; in a thread."""
-        runs = [run for run in list_runs(self._folder) if run.name not in self._deleting]
+    def _listed(
+        self, terms: Sequence[Term], order: str, width: int, deleting: Collection[str]
+    ) -> Page | None:
+        """What is to be shown; in a thread.
+
+        None when something else is wanted by now; settings that were read are kept.
+        """
+        runs = [run for run in list_runs(self._folder) if run.name not in deleting]
         try:
-            kept = select(runs, self._filter, self._settings_of)
+            kept = select(runs, terms, self._settings_unless_stale)
+        except _OutdatedError:
+            return None
         except BadInput as error:
-            return runs, runs, str(error)
-        if self._order:
-            kept = sorted(kept, key=ORDERS[self._order])
-        return runs, kept, ""
+            return Page(runs, runs, *_lines(runs, width), str(error))
+        if order:
+            kept = sorted(kept, key=ORDERS[order])
+        page = Page(runs, kept, *_lines(kept, width))
+        return None if self._is_stale.is_set() else page
+
+    def _settings_unless_stale(self, run: RunSummary) -> Mapping[str, Any]:
+        if self._is_stale.is_set():
+            raise _OutdatedError
+        return self._settings_of(run)
 
     def _settings_of(self, run: RunSummary) -> Mapping[str, Any]:
         """The settings of a run, read again only when it has gone on; in a thread."""
@@ -178,12 +225,18 @@ class RunsScreen(Screen[None]):
             known = self._settings[run.name] = (run, settings_of(RunDirectory(run.path)))
         return known[1]
 
-    def _show(self, kept: Sequence[RunSummary]) -> None:
+    @property
+    def _width(self) -> int:
+        return max(self.size.width - 4, 20)
+
+    def _show(self, page: Page) -> None:
         """Bring the list up to date; lines that are the same are not painted again."""
         options = self.query_one(OptionList)
-        now = datetime.now(timezone.utc)
-        width = max(self.size.width - 4, 20)
-        titles, lines = run_lines(kept, self._marked, width, now, plain=self._plain)
+        kept = page.kept
+        lines = [
+            mark_line(line, run.name in self._marked, plain=self._plain)
+            for run, line in zip(kept, page.lines, strict=True)
+        ]
         if [run.name for run in kept] == [run.name for run in self._shown]:
             for run, line, before in zip(kept, lines, self._lines, strict=True):
                 if line != before:
@@ -191,8 +244,17 @@ class RunsScreen(Screen[None]):
         else:
             self._fill(options, kept, lines)
         self._shown, self._lines = list(kept), lines
-        self.query_one("#titles", Static).update(Content(titles))
+        self.query_one("#titles", Static).update(Content(page.titles))
         self._show_heading()
+
+    def _show_marks(self) -> None:
+        """Bring the sign before each line up to date, of those where it is another now."""
+        options = self.query_one(OptionList)
+        for at, (run, line) in enumerate(zip(self._shown, self._lines, strict=True)):
+            marked = mark_line(line, run.name in self._marked, plain=self._plain)
+            if marked != line:
+                self._lines[at] = marked
+                options.replace_option_prompt(run.name, Content(marked))
 
     def _fill(self, options: OptionList, kept: Sequence[RunSummary], lines: Sequence[str]) -> None:
         """Another list; the cursor stays on its run where that is still there."""
@@ -260,14 +322,14 @@ class RunsScreen(Screen[None]):
             self._marked.append(run.name)
         else:
             self._say(f"at most {MOST} runs can be compared; u takes all selections back")
-        self._show(self._shown)
+        self._show_marks()
         self.query_one(OptionList).action_cursor_down()
-        self.look()
+        self.run_worker(self._compare(), group="compare", exclusive=True, exit_on_error=False)
 
     def action_unmark(self) -> None:
         """Take all selections back."""
         self._marked.clear()
-        self._show(self._shown)
+        self._show_marks()
         self._compared.show(())
 
     # Filter and order.
@@ -283,7 +345,7 @@ class RunsScreen(Screen[None]):
         except BadInput as error:
             # Half typed, most often.
             self._filter, self._typo = [], str(error)
-        self.look()
+        self._look_for_other()
 
     def on_search_bar_left(self) -> None:
         self.query_one(OptionList).focus()
@@ -292,7 +354,7 @@ class RunsScreen(Screen[None]):
         """Order by the next column, then as at first."""
         orders = ["", *ORDERS]
         self._order = orders[(orders.index(self._order) + 1) % len(orders)]
-        self.look()
+        self._look_for_other()
 
     def action_back(self) -> None:
         """End the filter; without one, leave the list."""
@@ -301,7 +363,7 @@ class RunsScreen(Screen[None]):
             bar.close()
             self._filter, self._wrong, self._typo = [], "", ""
             self.query_one(OptionList).focus()
-            self.look()
+            self._look_for_other()
         else:
             self.dismiss()
 
@@ -391,11 +453,15 @@ class RunsScreen(Screen[None]):
 
     def on_resize(self) -> None:
         if self._is_read:
-            self._show(self._shown)
+            self._show(Page(self._runs, self._shown, *_lines(self._shown, self._width)))
 
     def _say(self, text: str, *, warn: bool = False) -> None:
         severity: SeverityLevel = "warning" if warn else "information"
         self.app.notify(clean(text, 1000), severity=severity, markup=False)
+
+
+def _lines(runs: Sequence[RunSummary], width: int) -> tuple[str, list[str]]:
+    return run_lines(runs, (), width, datetime.now(timezone.utc))
 
 
 def _contents(path: Path) -> str:

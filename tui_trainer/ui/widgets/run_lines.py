@@ -38,7 +38,6 @@ def run_lines(
     over = _length(shown, widths) - width
     if over > 0:
         widths["name"] = max(widths["name"] - over, SHORTEST_NAME)
-    sign = "*" if plain else "●"
     lines = []
     for row, name in zip(rows, ["", *(run.name for run in runs)], strict=True):
         cells = [
@@ -46,8 +45,15 @@ def run_lines(
             for title, text in zip(COLUMNS, row, strict=True)
             if title in shown
         ]
-        lines.append(f"{sign if name in marked else ' '} {GAP.join(cells)}".rstrip())
+        line = f"  {GAP.join(cells)}".rstrip()
+        lines.append(mark_line(line, name in marked, plain=plain))
     return lines[0], lines[1:]
+
+
+def mark_line(line: str, is_marked: bool, *, plain: bool = False) -> str:
+    """A line with the sign of a selected run before it, or without."""
+    sign = "*" if plain else "●"
+    return f"{sign if is_marked else ' '}{line[1:]}"
 
 
 def _length(shown: Sequence[str], widths: dict[str, int]) -> int:
