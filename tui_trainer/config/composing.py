@@ -61,10 +61,23 @@ def compose(text: str, source: str) -> Composed:
     """
     if unreadable := unreadable_text(text, source):
         return Composed(None, {}, (unreadable,))
-    builder = _Builder(text, source)
+    builder = _Builder(_Events(text), source)
     data = builder.document()
     ordered = sorted(builder.problems, key=lambda problem: (problem.line or 0, problem.column or 0))
     return Composed(data, builder.places, tuple(ordered))
+
+
+def compose_quickly(text: str) -> Any:
+    """The data alone, in an eighth of the time; None where only `compose` can say what is wrong.
+
+    libyaml parses, by the rules of PyYAML for the letters that both count alike; what is made of
+    its events is the same.
+    """
+    if not yaml.__with_libyaml__ or not text.isascii() or unreadable_text(text, ""):
+        return None
+    builder = _Builder(_quick_events(text), "")
+    data = builder.document()
+    return None if builder.problems else data
 
 
 def unreadable_text(text: str, source: str) -> Problem | None:
@@ -117,11 +130,24 @@ class _Events(Reader, Scanner, Parser):
         return self.get_event()  # type: ignore[no-untyped-call]
 
 
+def _quick_events(text: str) -> Any:
+    class QuickEvents(yaml.CBaseLoader):
+        """Those of libyaml, by the names of `_Events`; nothing is constructed."""
+
+        upcoming = yaml.CBaseLoader.peek_event
+        take = yaml.CBaseLoader.get_event
+
+        def get_mark(self) -> None:
+            """libyaml has no place between two events."""
+
+    return QuickEvents(text)
+
+
 class _Builder:
     """Reads one document by recursion, whose depth is capped."""
 
-    def __init__(self, text: str, source: str) -> None:
-        self._events = _Events(text)
+    def __init__(self, events: Any, source: str) -> None:
+        self._events = events
         self._source = source
         self._nodes = 0
         self.places: dict[KeyPath, tuple[int, int]] = {}
@@ -189,7 +215,7 @@ class _Builder:
             elif key is not None:
                 self.places[below] = _place(event.start_mark)
                 lines[key] = self.places[below][0]
-            if flow and key and ":" in key and event.style is None and self._nothing_follows():
+            if flow and key and ":" in key and not event.style and self._nothing_follows():
                 self._blame(event.start_mark, below, "a space is missing after the ':'")
             value = self._value(below, depth)
             if key is not None:
@@ -199,7 +225,7 @@ class _Builder:
 
     def _nothing_follows(self) -> bool:
         event = self._events.upcoming()
-        return isinstance(event, yaml.ScalarEvent) and not event.value and event.style is None
+        return isinstance(event, yaml.ScalarEvent) and not event.value and not event.style
 
     def _key(self, path: KeyPath, depth: int) -> str | None:
         """The key, or None after a complaint."""
@@ -211,7 +237,7 @@ class _Builder:
             return None
         event = self._next_node(path)
         key = str(event.value)
-        is_plain = event.style is None and event.tag is None
+        is_plain = not event.style and event.tag is None
         _, wrong = read_quoted(key)
         if event.tag not in (None, CORE + "str"):
             self._blame_tag(event, path)
@@ -271,7 +297,7 @@ def _too_deep(mark: Any) -> _TooMuch:
 
 
 def _place(mark: Any) -> tuple[int, int]:
-    return mark.line + 1, mark.column + 1
+    return (mark.line + 1, mark.column + 1) if mark is not None else (1, 1)
 
 
 def _in_plain_words(error: yaml.MarkedYAMLError) -> tuple[str, Any]:
