@@ -67,7 +67,8 @@ def test_a_run_that_can_be_left_to_itself_can_be_detached(keys: list[str], leavi
     async def play(host: Host, pilot: Pilot[None]) -> None:
         host.running.ask_to_stop(then_leave=leaving)
         await pilot.pause()
-        assert "d   detach" in host.text
+        rows = [row.split() for row in host.text.splitlines() if "d   detach" in row]
+        assert [row[-4:-1] for row in rows] == [["attach", "comes", "back"]]
         assert ("detaching does not" in host.text) == leaving
         await pilot.press(*keys)
         await pilot.pause()

@@ -33,7 +33,7 @@ _LABELS: dict[Answer, str] = {
 }
 
 
-DETACHED = "it goes on without the app; tui-trainer attach comes back"
+DETACHED = "it trains on; tui-trainer attach comes back"
 
 
 def costs(latest: Latest, safety: Safety, *, goes_on: bool = False) -> dict[Answer, str]:
