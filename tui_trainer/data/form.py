@@ -58,13 +58,14 @@ class Form:
         if has_length and not len(inputs):
             raise Misfit("the input has no steps")
         if kind == "tokens":
-            self._check_range(inputs, self.signature.vocabulary, "a token", "tokens")
+            _check_range(inputs, self.signature.vocabulary, "a token", "tokens")
 
     def _class(self, target: Tensor) -> Tensor:
         if target.numel() != 1:
             raise Misfit(f"the target is {described(target)}; it should be one class, as an int")
-        self._check_range(target, self.signature.outputs, "the target", "classes")
-        return target.reshape(())
+        one = target.reshape(())
+        _check_range(one, self.signature.outputs, "the target", "classes")
+        return one
 
     def _check_tokens(self, inputs: Tensor, target: Tensor) -> None:
         if target.shape != inputs.shape[:1]:
@@ -72,13 +73,7 @@ class Form:
                 f"the target is {described(target)} for an input of {len(inputs)} steps; it needs "
                 "a token for each"
             )
-        self._check_range(target[target != IGNORED], self.signature.outputs, "a target", "tokens")
-
-    def _check_range(self, numbers: Tensor, count: int, name: str, noun: str) -> None:
-        outside = numbers[(numbers < 0) | (numbers >= count)]
-        if outside.numel():
-            first = int(outside.flatten()[0])
-            raise Misfit(f"{name} is {first}, and {noun} go from 0 to {count - 1}")
+        _check_range(target[target != IGNORED], self.signature.outputs, "a target", "tokens")
 
 
 def described(tensor: Tensor) -> str:
@@ -92,3 +87,16 @@ def _number(target: Tensor) -> Tensor:
     if target.numel() != 1:
         raise Misfit(f"the target is {described(target)}; it should be one number to predict")
     return target.float().reshape(1)
+
+
+def _check_range(numbers: Tensor, count: int, name: str, noun: str) -> None:
+    if not numbers.numel():
+        return
+    if numbers.dim() == 0:
+        # Most samples have one class; comparing tensors would take longer than reading some.
+        low = high = int(numbers)
+    else:
+        low, high = (int(number) for number in numbers.aminmax())
+    if low < 0 or high >= count:
+        wrong = low if low < 0 else high
+        raise Misfit(f"{name} is {wrong}, and {noun} go from 0 to {count - 1}")
