@@ -33,6 +33,13 @@ def no_column(name: str, file: DataFile, header: Sequence[str]) -> str:
     """What to say of a setting that names a column which is not there."""
     there = clean(", ".join(header[:20]), 400)
     message = f"no column '{clean(name, 80)}' in {file.name}"
-    if len(header) == 1 and any(separator in header[0] for separator in ";\t|"):
-        return f"{message}; the header is one field, '{there}': the separator should be a comma"
+    if other := other_separator(header):
+        return f"{message}; {other}"
     return f"{message}{clean(suggest(name, header))}; there are: {there}"
+
+
+def other_separator(header: Sequence[str]) -> str:
+    """What to say of a header whose fields are separated by something else, or nothing."""
+    if len(header) != 1 or not any(separator in header[0] for separator in ";\t|"):
+        return ""
+    return f"the header is one field, '{clean(header[0], 400)}': the separator should be a comma"

@@ -21,12 +21,12 @@ from tui_trainer.config.datasets import (
     TextFoldersSection,
 )
 from tui_trainer.config.errors import BadInput
-from tui_trainer.config.text import clean
+from tui_trainer.config.text import clean, suggest
 from tui_trainer.data.columns import Wanted, read_table
 from tui_trainer.data.encoding import encode_column
 from tui_trainer.data.files import open_file
 from tui_trainer.data.frames import read_new_frames
-from tui_trainer.data.header import no_column
+from tui_trainer.data.header import other_separator
 from tui_trainer.data.passages import read_new_passages
 from tui_trainer.data.pictures import is_image, read_image
 from tui_trainer.data.pixels import read_unlabelled, scaled
@@ -76,10 +76,13 @@ def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
     header = read_header(file)
     missing = [name for name in fitted if name not in header]
     if missing:
+        name = clean(missing[0], 80)
         others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        hint = other_separator(header)
+        near = f"; {hint}" if hint else clean(suggest(missing[0], header))
         raise BadInput(
-            f"{no_column(missing[0], file, header)}{others}; the model was trained on: "
-            f"{clean(', '.join(fitted), 400)}"
+            f"{file.name}:1: no column '{name}'{others}{near}; the "
+            f"model was trained on: {clean(', '.join(fitted), 400)}"
         )
     wanted: dict[str, Wanted] = {name: settings["kind"] for name, settings in fitted.items()}
     table = read_table(file, header, wanted)
