@@ -9,22 +9,26 @@ picture is made up, but their times differ from machine to machine.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from textual.app import App
+from textual.pilot import Pilot
 
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.ui.app import TrainerApp
-from tui_trainer.ui.assembly import Asked, Composing, assemble
+from tui_trainer.ui.assembly import Asked, Composing, WatchedRun, assemble
 from tui_trainer.ui.running import Live
+from tui_trainer.ui.screens.run import RunScreen
 from tui_trainer.ui.terminal import Terminal
 
 SIZES = ((80, 24), (120, 40))
@@ -32,7 +36,7 @@ PATIENCE_S = 180.0
 LOOK_S = 0.2
 
 
-async def until(pilot: object, true: Callable[[], bool]) -> None:
+async def until(true: Callable[[], bool]) -> None:
     """Wait for something to become true."""
     loop = asyncio.get_running_loop()
     end = loop.time() + PATIENCE_S
@@ -51,37 +55,96 @@ def save(app: App[int], folder: Path, name: str, size: tuple[int, int]) -> None:
 
 async def draw(folder: Path, runs: Path, size: tuple[int, int]) -> None:
     """All the pictures of a size."""
-    library = PresetLibrary([builtin_dir()])
-    asked = Asked(library, runs, Preferences(), ["tui-trainer"])
-    live, loader = Live(), Loader()
-    begin = Composing("digits-cnn")
-    app = TrainerApp(lambda: assemble(asked, begin, Terminal(), live, loader, []), live)
-    async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: loader.stage == "")
+    await draw_attached(folder, runs, size)
+    await draw_composed(folder, runs, size)
+
+
+async def draw_composed(folder: Path, runs: Path, size: tuple[int, int]) -> None:
+    """From composing to the end of a run, and a second run that is compared with it."""
+    async with opened(runs, Composing("digits-cnn"), size) as (pilot, app, loader):
+        await until(lambda: loader.stage == "")
         await pilot.pause(2.0)
         save(app, folder, "compose", size)
         await pilot.press("f5")
-        await until(pilot, lambda: step_of(app) >= 250)
+        await until(lambda: step_of(app) >= 250)
         await pilot.press("p")
-        await until(pilot, lambda: state_of(app) == "paused")
+        await until(lambda: state_of(app) == "paused")
         await pilot.press("e")
         await pilot.pause(0.5)
         save(app, folder, "edit", size)
         await pilot.press(*"0.002", "enter", "escape")
         await pilot.press("p")
-        await until(pilot, lambda: step_of(app) >= 500)
+        await until(lambda: step_of(app) >= 500)
         save(app, folder, "run", size)
         await pilot.press("s")
         await pilot.pause(0.3)
         save(app, folder, "stop", size)
         await pilot.press("escape")
-        await until(pilot, lambda: not live.alive)
-        await pilot.pause(1.5)
+        await until(lambda: not app.live.alive)
+        await until(lambda: "Train on" in text_of(app))
+        await pilot.pause(1.0)
         save(app, folder, "end", size)
-        await pilot.press("q")
+        await pilot.press("c")
+        await pilot.pause(1.0)
+        await pilot.press("slash", *"lr", "enter", "ctrl+u", *"3e-4", "escape", "f5")
+        await until(lambda: app.live.alive and step_of(app) >= 400)
+        await pilot.press("f2")
+        await until(lambda: text_of(app).count("digits-cnn-") >= 2)
+        await pilot.press("space")
+        await until(lambda: "● digits-cnn-" in text_of(app))
+        await pilot.press("down", "space")
+        await until(lambda: "optimizer.lr" in text_of(app))
+        await pilot.pause(1.0)
+        save(app, folder, "runs", size)
+        await until(lambda: not app.live.alive)
+
+
+async def draw_attached(folder: Path, runs: Path, size: tuple[int, int]) -> None:
+    """A run of another process, watched from here."""
+    name = f"watched-{size[0]}"
+    words = ["train", "digits-cnn", "--no-ui", "--name", name, "--runs-dir", str(runs)]
+    trainer = subprocess.Popen(
+        [sys.executable, "-m", "tui_trainer", *words],
+        stdout=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": sys.path[0]},
+    )
+    try:
+        await until(lambda: any(runs.glob(f"{name}*/status.json")))
+        path = next(runs.glob(f"{name}*"))
+        async with opened(runs, WatchedRun(path), size) as (pilot, app, _):
+            await until(lambda: watched_step(app) >= 300)
+            await pilot.pause(1.0)
+            save(app, folder, "attached", size)
+    finally:
+        trainer.wait()
+
+
+@contextlib.asynccontextmanager
+async def opened(
+    runs: Path, begin: Composing | WatchedRun, size: tuple[int, int]
+) -> AsyncIterator[tuple[Pilot[int], TrainerApp, Loader]]:
+    """The app as the command line would open it; what trains in it is waited for at the end."""
+    asked = Asked(PresetLibrary([builtin_dir()]), runs, Preferences(), ["tui-trainer"])
+    live, loader = Live(), Loader()
+    app = TrainerApp(lambda: assemble(asked, begin, Terminal(), live, loader, []), live)
+    async with app.run_test(size=size) as pilot:
+        yield pilot, app, loader
+        app.exit()
     loader.close()
     if live.session is not None:
         live.session.join()
+
+
+def watched_step(app: TrainerApp) -> int:
+    """The step that another process has reached."""
+    screen = app.screen
+    return screen.session.latest.step if isinstance(screen, RunScreen) else 0
+
+
+def text_of(app: TrainerApp) -> str:
+    """What the screen says."""
+    strips = app.screen._compositor.render_strips()
+    return "\n".join(strip.text for strip in strips)
 
 
 def step_of(app: TrainerApp) -> int:
@@ -102,11 +165,12 @@ def main() -> None:
     folder = folder.absolute()
     folder.mkdir(parents=True, exist_ok=True)
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    with tempfile.TemporaryDirectory() as place:
-        # So that a run is shown as it is to who stands beside it.
-        os.chdir(place)
-        for size in SIZES:
+    for size in SIZES:
+        with tempfile.TemporaryDirectory() as place:
+            # So that a run is shown as it is to who stands beside it.
+            os.chdir(place)
             asyncio.run(draw(folder, Path("runs"), size))
+            os.chdir(folder)
 
 
 if __name__ == "__main__":
