@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from textual.app import App
+from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.pilot import Pilot
 from textual.screen import Screen
@@ -182,6 +183,18 @@ def test_two_selected_runs_are_compared(tmp_path: Path) -> None:
         assert "compare" not in app.text
 
     drive(tmp_path, play, (120, 40))
+
+
+def test_80_columns_hold_the_values_of_both_runs_that_are_compared(tmp_path: Path) -> None:
+    some_runs(tmp_path)
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        await app.type(pilot, "space", "space")
+        table = app.listing.query_one(Compared).query_one(VerticalScroll)
+        assert table.virtual_size.width <= table.size.width
+        assert table.size.width <= 60
+
+    drive(tmp_path, play, (80, 24))
 
 
 def test_a_run_that_was_interrupted_goes_on_and_a_finished_one_does_not(tmp_path: Path) -> None:

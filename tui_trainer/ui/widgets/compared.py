@@ -52,7 +52,9 @@ class Compared(Horizontal):
     DEFAULT_CSS = """
     Compared { height: 1fr; border-top: solid $primary; border-title-color: $text; display: none; }
     Compared Plot { width: 1fr; }
-    Compared VerticalScroll { width: 1fr; padding-left: 1; }
+    Compared VerticalScroll {
+        width: auto; min-width: 40%; max-width: 75%; overflow-x: auto; padding-left: 1;
+    }
     Compared Static { width: auto; height: auto; }
     """
 
