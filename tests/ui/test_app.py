@@ -604,3 +604,25 @@ def test_below_the_list_of_a_run_that_was_watched_is_composing(tmp_path: Path) -
             await until(pilot, lambda: isinstance(app.screen, ComposeScreen))
 
     asyncio.run(run())
+
+
+def test_keys_typed_before_there_is_anything_to_use_them_are_used_then(tmp_path: Path) -> None:
+    services = FakeServices(tmp_path, LiveSession())
+    is_typed = threading.Event()
+
+    def opening() -> Opening:
+        assert is_typed.wait(10)
+        return Opening(services, Draft(services.library))
+
+    app = TrainerApp(opening, Live())
+
+    async def run() -> None:
+        async with app.run_test(size=(80, 24)) as pilot:
+            await pilot.press("down", "enter")
+            is_typed.set()
+            await until(pilot, lambda: isinstance(app.screen, ComposeScreen))
+            composing = app.screen
+            assert isinstance(composing, ComposeScreen)
+            await until(pilot, lambda: composing.draft.base == "digits-mlp")
+
+    asyncio.run(run())

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import platform
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -15,16 +14,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from textual import events
-from textual.app import App, ComposeResult, SystemCommand
+from textual.app import App, SystemCommand
 from textual.screen import ModalScreen, Screen
-from textual.widgets import Static
 
 from tui_trainer.config.errors import ExitCode
 from tui_trainer.config.keys import ACTIONS
 from tui_trainer.ui.bindings import bindings_of, shown_key
 from tui_trainer.ui.running import Live
+from tui_trainer.ui.screens.first import FirstScreen
 from tui_trainer.ui.terminal import Terminal
-from tui_trainer.ui.widgets.heading import Heading
 
 if TYPE_CHECKING:
     from tui_trainer.config.draft import Draft
@@ -39,14 +37,6 @@ if TYPE_CHECKING:
 
 AGAIN_S = 3.0
 """How long after it a second ctrl+c leaves, where no run is alive."""
-
-
-class FirstScreen(Screen[None]):
-    """What is painted before anything has been read; it stays below the others."""
-
-    def compose(self) -> ComposeResult:
-        yield Heading("tui-trainer", platform.node())
-        yield Static(" reading presets and settings", markup=False)
 
 
 class TrainerApp(App[int], inherit_bindings=False):
@@ -73,16 +63,21 @@ class TrainerApp(App[int], inherit_bindings=False):
         """Why the app ended before it could begin."""
         self.services: Services
         self._make_opening = opening
+        self._first = FirstScreen()
         self._terminal = terminal
         self._leaves_with_run = False
         self._keys: Mapping[str, str] = {}
         self._interrupted_s = -AGAIN_S
 
     def get_default_screen(self) -> Screen[Any]:
-        return FirstScreen()
+        return self._first
 
     def on_mount(self) -> None:
-        self.call_after_refresh(self._begin)
+        self.call_after_refresh(self._read_on)
+
+    def _read_on(self) -> None:
+        # A worker: a message that is waited in would keep keys from being answered meanwhile.
+        self.run_worker(self._begin())
 
     async def _begin(self) -> None:
         """After the first paint: read what the app works with, and show it."""
@@ -105,6 +100,7 @@ class TrainerApp(App[int], inherit_bindings=False):
         self.services.loader.start(loop.call_soon_threadsafe)
         if opening.begin is not None:
             self._show(opening.begin())
+        self.call_after_refresh(self._first.hand_over)
 
     def _read(self) -> Opening:
         """In another thread, so that keys and the clock of the screen go on."""
