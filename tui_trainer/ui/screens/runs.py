@@ -7,46 +7,38 @@ disk delays no key, and a run that trains is left alone.
 from __future__ import annotations
 
 import asyncio
-import threading
-from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, ClassVar
 
 from textual import on
 from textual.app import ComposeResult
-from textual.binding import Binding, BindingType
 from textual.containers import Container
 from textual.content import Content
 from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.widgets import OptionList, Static
-from textual.widgets.option_list import Option
 
 from tui_trainer.config.amounts import counted
 from tui_trainer.config.errors import BadInput, TrainerError
-from tui_trainer.config.keys import actions_of
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.text import clean
 from tui_trainer.headless.listing import ORDERS
-from tui_trainer.runs.configured import settings_of
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.filtering import Term, parse_filter, select
-from tui_trainer.runs.history_file import open_recording
-from tui_trainer.runs.index import RunSummary, list_runs
+from tui_trainer.runs.filtering import Term, parse_filter
+from tui_trainer.runs.index import RunSummary
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.runs.removal import delete_run
 from tui_trainer.sessions.launch import read_config
 from tui_trainer.ui.bindings import bindings_of
+from tui_trainer.ui.run_pages import Page, RunPages, page_of
 from tui_trainer.ui.screens.confirm import Confirm
 from tui_trainer.ui.screens.fork import ForkDialog
 from tui_trainer.ui.services import Services, beside
-from tui_trainer.ui.widgets.compared import MOST, Compared, Portrait
+from tui_trainer.ui.widgets.compared import MOST, Compared
 from tui_trainer.ui.widgets.heading import Heading
 from tui_trainer.ui.widgets.key_line import KeyLine
-from tui_trainer.ui.widgets.run_lines import mark_line, run_lines
+from tui_trainer.ui.widgets.run_list import RunList
 from tui_trainer.ui.widgets.search import SearchBar
 from tui_trainer.ui.widgets.standing import plain_terminal
 
@@ -54,32 +46,6 @@ LOOK_S = 2.0
 DISPENSABLE = ("runs.sort", "app.palette", "runs.resume", "app.quit", "runs.delete", "runs.fork")
 FIRST_WORDS = "no runs here yet; start one in compose, or by tui-trainer train"
 HINT = "lr<0.01 model=cnn state=ended, or a part of a name; esc shows all"
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What there is, what is shown of it, and how."""
-
-    runs: list[RunSummary]
-    kept: list[RunSummary]
-    titles: str
-    lines: list[str]
-    wrong: str = ""
-    """What is wrong with the filter."""
-
-
-class _OutdatedError(Exception):
-    """What is being read is not what is wanted any more."""
-
-
-class RunList(OptionList):
-    """The lines; enter opens, and the keys line says so."""
-
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding(it.keys, "select", it.label, tooltip=it.text, id=it.id)
-        for it in actions_of("runs")
-        if it.id == "runs.open"
-    ]
 
 
 class RunsScreen(Screen[None]):
@@ -124,14 +90,10 @@ class RunsScreen(Screen[None]):
         super().__init__()
         self._folder = services.runs_dir.absolute()
         self._trains_here = services.trains_here
-        self._plain = plain_terminal(services.preferences)
+        self._pages = RunPages(self._folder)
+        self._list = RunList(plain=plain_terminal(services.preferences))
         self._compared = Compared(services.preferences)
         self._runs: list[RunSummary] = []
-        self._shown: list[RunSummary] = []
-        self._lines: list[str] = []
-        self._marked: list[str] = []
-        self._settings: dict[str, tuple[RunSummary, Mapping[str, Any]]] = {}
-        self._portraits: dict[str, Portrait] = {}
         self._filter: list[Term] = []
         self._order = ""
         self._wrong = ""
@@ -140,8 +102,6 @@ class RunsScreen(Screen[None]):
         """What is wrong with it whatever there is."""
         self._is_read = False
         self.is_reading = False
-        self._is_stale = threading.Event()
-        """Set when what is being read was asked for otherwise since."""
         self._deleting: set[str] = set()
 
     def compose(self) -> ComposeResult:
@@ -150,7 +110,7 @@ class RunsScreen(Screen[None]):
         with Container(id="list"):
             yield Static(id="none", markup=False)
             # Never hidden: a list that is cannot take the focus from the line of the filter.
-            yield RunList(markup=False)
+            yield self._list
         yield self._compared
         yield Static(id="wrong", markup=False)
         yield SearchBar(HINT)
@@ -159,7 +119,7 @@ class RunsScreen(Screen[None]):
     def on_mount(self) -> None:
         for part in ("#none", "#wrong"):
             self.query_one(part).display = False
-        self.query_one(OptionList).focus()
+        self._list.focus()
         self.look()
         self.set_interval(LOOK_S, self.look)
 
@@ -173,106 +133,37 @@ class RunsScreen(Screen[None]):
             self.run_worker(self._read(), group="read", exit_on_error=False)
 
     def _look_for_other(self) -> None:
-        """Something else is wanted than what is being read, if anything is."""
-        self._is_stale.set()
+        self._pages.outdate()
         self.look()
 
     async def _read(self) -> None:
-        """One thread at a time reads: more of them would only take the screen's time."""
         try:
-            found = None
-            while found is None:
-                self._is_stale.clear()
+            page = None
+            while page is None:
+                self._pages.renew()
                 wanted = self._filter, self._order, self._width, set(self._deleting)
-                found = await asyncio.to_thread(self._listed, *wanted)
+                page = await asyncio.to_thread(self._pages.read, *wanted)
         finally:
             self.is_reading = False
-        self._runs, self._wrong = found.runs, found.wrong
+        self._runs, self._wrong = page.runs, page.wrong
         self._is_read = True
-        names = {run.name for run in self._runs}
-        self._marked = [name for name in self._marked if name in names]
-        self._show(found)
+        self._show(page)
         await self._compare()
-
-    def _listed(
-        self, terms: Sequence[Term], order: str, width: int, deleting: Collection[str]
-    ) -> Page | None:
-        """What is to be shown; in a thread.
-
-        None when something else is wanted by now; settings that were read are kept.
-        """
-        runs = [run for run in list_runs(self._folder) if run.name not in deleting]
-        try:
-            kept = select(runs, terms, self._settings_unless_stale)
-        except _OutdatedError:
-            return None
-        except BadInput as error:
-            return Page(runs, runs, *_lines(runs, width), str(error))
-        if order:
-            kept = sorted(kept, key=ORDERS[order])
-        page = Page(runs, kept, *_lines(kept, width))
-        return None if self._is_stale.is_set() else page
-
-    def _settings_unless_stale(self, run: RunSummary) -> Mapping[str, Any]:
-        if self._is_stale.is_set():
-            raise _OutdatedError
-        return self._settings_of(run)
-
-    def _settings_of(self, run: RunSummary) -> Mapping[str, Any]:
-        """The settings of a run, read again only when it has gone on; in a thread."""
-        known = self._settings.get(run.name)
-        if known is None or known[0] != run:
-            known = self._settings[run.name] = (run, settings_of(RunDirectory(run.path)))
-        return known[1]
 
     @property
     def _width(self) -> int:
         return max(self.size.width - 4, 20)
 
     def _show(self, page: Page) -> None:
-        """Bring the list up to date; lines that are the same are not painted again."""
-        options = self.query_one(OptionList)
-        kept = page.kept
-        lines = [
-            mark_line(line, run.name in self._marked, plain=self._plain)
-            for run, line in zip(kept, page.lines, strict=True)
-        ]
-        if [run.name for run in kept] == [run.name for run in self._shown]:
-            for run, line, before in zip(kept, lines, self._lines, strict=True):
-                if line != before:
-                    options.replace_option_prompt(run.name, Content(line))
-        else:
-            self._fill(options, kept, lines)
-        self._shown, self._lines = list(kept), lines
+        self._list.show(page)
         self.query_one("#titles", Static).update(Content(page.titles))
         self._show_heading()
-
-    def _show_marks(self) -> None:
-        """Bring the sign before each line up to date, of those where it is another now."""
-        options = self.query_one(OptionList)
-        for at, (run, line) in enumerate(zip(self._shown, self._lines, strict=True)):
-            marked = mark_line(line, run.name in self._marked, plain=self._plain)
-            if marked != line:
-                self._lines[at] = marked
-                options.replace_option_prompt(run.name, Content(marked))
-
-    def _fill(self, options: OptionList, kept: Sequence[RunSummary], lines: Sequence[str]) -> None:
-        """Another list; the cursor stays on its run where that is still there."""
-        before = self._pointed
-        options.clear_options()
-        options.add_options(
-            Option(Content(line), id=run.name) for run, line in zip(kept, lines, strict=True)
-        )
-        names = [run.name for run in kept]
-        if names:
-            name = before.name if before is not None else ""
-            options.highlighted = names.index(name) if name in names else 0
 
     def _show_heading(self) -> None:
         live = sum(run.is_live for run in self._runs)
         told = f"{counted(len(self._runs), 'run')}, {live} live"
         if self._filter and not self._wrong:
-            told = f"{len(self._shown)} of {told}"
+            told = f"{len(self._list.shown)} of {told}"
         if self._order:
             told += f"  by {self._order}"
         self.query_one(Heading).show(f"runs  {clean(str(self._folder), 200)}", told)
@@ -280,56 +171,34 @@ class RunsScreen(Screen[None]):
         wrong.display = bool(self._typo or self._wrong)
         wrong.update(Content(clean(self._typo or self._wrong, 300)))
         none = self.query_one("#none", Static)
-        none.display = self._is_read and not self._shown
+        none.display = self._is_read and not self._list.shown
         if none.display:
             text = "no run fits; esc shows all" if self._runs else FIRST_WORDS
             none.update(Content(text))
 
-    @property
-    def _pointed(self) -> RunSummary | None:
-        """The run under the cursor."""
-        at = self.query_one(OptionList).highlighted
-        return self._shown[at] if at is not None and at < len(self._shown) else None
-
     # Comparing.
 
     async def _compare(self) -> None:
-        marked = [run for run in self._runs if run.name in self._marked]
+        by_name = {run.name: run for run in self._runs}
+        marked = [by_name[name] for name in self._list.marked if name in by_name]
         if len(marked) < 2:
             self._compared.show(())
             return
-        marked.sort(key=lambda run: self._marked.index(run.name))
-        found = [await asyncio.to_thread(self._portrait, run) for run in marked]
+        found = [await asyncio.to_thread(self._pages.portrait, run) for run in marked]
         self._compared.show(found)
-
-    def _portrait(self, run: RunSummary) -> Portrait:
-        """A run with its curves, read again only when it has gone on; in a thread."""
-        known = self._portraits.get(run.name)
-        if known is not None and known.summary == run:
-            return known
-        history = open_recording(RunDirectory(run.path)).history
-        self._portraits[run.name] = Portrait(run, self._settings_of(run), history)
-        return self._portraits[run.name]
 
     def action_mark(self) -> None:
         """Select the run under the cursor, or take that back."""
-        run = self._pointed
-        if run is None:
+        if (run := self._list.pointed) is None:
             return
-        if run.name in self._marked:
-            self._marked.remove(run.name)
-        elif len(self._marked) < MOST:
-            self._marked.append(run.name)
-        else:
+        if not self._list.mark(run, MOST):
             self._say(f"at most {MOST} runs can be compared; u takes all selections back")
-        self._show_marks()
-        self.query_one(OptionList).action_cursor_down()
+        self._list.action_cursor_down()
         self.run_worker(self._compare(), group="compare", exclusive=True, exit_on_error=False)
 
     def action_unmark(self) -> None:
         """Take all selections back."""
-        self._marked.clear()
-        self._show_marks()
+        self._list.unmark()
         self._compared.show(())
 
     # Filter and order.
@@ -348,7 +217,7 @@ class RunsScreen(Screen[None]):
         self._look_for_other()
 
     def on_search_bar_left(self) -> None:
-        self.query_one(OptionList).focus()
+        self._list.focus()
 
     def action_sort(self) -> None:
         """Order by the next column, then as at first."""
@@ -362,7 +231,7 @@ class RunsScreen(Screen[None]):
         if bar.display:
             bar.close()
             self._filter, self._wrong, self._typo = [], "", ""
-            self.query_one(OptionList).focus()
+            self._list.focus()
             self._look_for_other()
         else:
             self.dismiss()
@@ -376,12 +245,12 @@ class RunsScreen(Screen[None]):
 
     def action_open(self) -> None:
         """Watch the run under the cursor, or see its results."""
-        if (run := self._pointed) is not None:
+        if (run := self._list.pointed) is not None:
             self.post_message(self.Open(run.path))
 
     def action_resume(self) -> None:
         """Go on with the run under the cursor."""
-        run = self._pointed
+        run = self._list.pointed
         if run is None:
             return
         if run.state in ("stopped", "crashed", "failed"):
@@ -393,7 +262,7 @@ class RunsScreen(Screen[None]):
 
     def action_fork(self) -> None:
         """Ask from where and what is to change, and begin."""
-        if (run := self._pointed) is None:
+        if (run := self._list.pointed) is None:
             return
         if own := self._trains_here():
             self._say(beside(own, f"tui-trainer fork {run.name} --detach"), warn=True)
@@ -418,7 +287,7 @@ class RunsScreen(Screen[None]):
 
     def action_delete(self) -> None:
         """Ask, and delete the run under the cursor."""
-        run = self._pointed
+        run = self._list.pointed
         if run is None:
             return
         if run.is_live:
@@ -442,10 +311,10 @@ class RunsScreen(Screen[None]):
         self.look()
 
     def action_cursor_down(self) -> None:
-        self.query_one(OptionList).action_cursor_down()
+        self._list.action_cursor_down()
 
     def action_cursor_up(self) -> None:
-        self.query_one(OptionList).action_cursor_up()
+        self._list.action_cursor_up()
 
     def complain(self, reason: str) -> None:
         """Say why a run could not go on."""
@@ -453,15 +322,11 @@ class RunsScreen(Screen[None]):
 
     def on_resize(self) -> None:
         if self._is_read:
-            self._show(Page(self._runs, self._shown, *_lines(self._shown, self._width)))
+            self._show(page_of(self._runs, self._list.shown, self._width))
 
     def _say(self, text: str, *, warn: bool = False) -> None:
         severity: SeverityLevel = "warning" if warn else "information"
         self.app.notify(clean(text, 1000), severity=severity, markup=False)
-
-
-def _lines(runs: Sequence[RunSummary], width: int) -> tuple[str, list[str]]:
-    return run_lines(runs, (), width, datetime.now(timezone.utc))
 
 
 def _contents(path: Path) -> str:
