@@ -195,7 +195,7 @@ def test_fault_21_a_class_absent_from_the_training_split_is_refused(tmp_path: Pa
 
 def test_fault_21_a_class_absent_from_validation_is_noted(tmp_path: Path) -> None:
     content = "a,y\n" + "".join(
-        f"{n},{'rare' if n < 2 else ['no', 'yes'][n % 2]}\n" for n in range(30)
+        f"{2 * n},{'rare' if n < 2 else ['no', 'yes'][n % 2]}\n" for n in range(30)
     )
 
     assert load(table(tmp_path, content)).notes == (
