@@ -63,6 +63,12 @@ def state_of(folder: Path) -> str:
     return str(status(run)["state"]) if run else ""
 
 
+def pid_of(folder: Path) -> int:
+    run = newest_run(folder)
+    assert run is not None
+    return int(status(run)["pid"])
+
+
 def measured(run: Path | None) -> Measured:
     assert run is not None
     return Measured(
@@ -87,14 +93,16 @@ def within(folder: Path, arguments: list[str], *, stalled: bool) -> Measured:
     names = folder / "threads.json"
     with program(folder, __file__, "--inside", str(names), *arguments, size=SIZE) as terminal:
         terminal.until(lambda: state_of(folder) == "running")
-        begin_s, begin = time.monotonic(), cpu_of_threads(terminal.pid, names)
+        # Not the process that was started: that one waits for the app, and gives back the shell.
+        pid = pid_of(folder)
+        begin_s, begin = time.monotonic(), cpu_of_threads(pid, names)
         first = len(terminal.received)
         if stalled:
             terminal.stall()
         last, last_s, sent = begin, begin_s, first
         while state_of(folder) == "running":
             last, last_s, sent = (
-                cpu_of_threads(terminal.pid, names),
+                cpu_of_threads(pid, names),
                 time.monotonic(),
                 len(terminal.received),
             )
@@ -113,6 +121,8 @@ def within(folder: Path, arguments: list[str], *, stalled: bool) -> Measured:
 def cpu_of_threads(pid: int, names: Path) -> dict[str, float]:
     """Seconds of processor time by thread name; those that Python did not start are `others`."""
     known = json.loads(names.read_text()) if names.exists() else {}
+    # Python remembers what the main thread's number was before the fork.
+    known[str(pid)] = "MainThread"
     spent: dict[str, float] = defaultdict(float)
     for task in Path(f"/proc/{pid}/task").iterdir():
         try:
@@ -124,7 +134,7 @@ def cpu_of_threads(pid: int, names: Path) -> dict[str, float]:
 
 
 def inside(names: Path, arguments: list[str]) -> int:
-    """The program itself, with a thread that tells which thread has which name."""
+    """The program itself, with a thread in the app that tells which thread has which name."""
 
     def tell() -> None:
         while True:
@@ -134,7 +144,9 @@ def inside(names: Path, arguments: list[str]) -> int:
             os.replace(scratch, names)
             time.sleep(0.5)
 
-    threading.Thread(target=tell, name="teller", daemon=True).start()
+    os.register_at_fork(
+        after_in_child=threading.Thread(target=tell, name="teller", daemon=True).start
+    )
     from tui_trainer.cli import main as program_main
 
     return program_main(arguments)
