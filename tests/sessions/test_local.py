@@ -171,5 +171,22 @@ def test_an_override_of_a_resume_wins_over_later_edits_of_the_same_setting(tmp_p
     assert prepared.in_force.optimizer.lr == 0.125
 
 
+def test_what_a_run_settles_by_itself_is_no_setting_of_its_experiment(tmp_path: Path) -> None:
+    given = parse_overrides(["training.epochs=1"])
+    experiment = PresetLibrary([builtin_dir()]).experiment("penguins-mlp", given)
+    session = trained(LocalSession(partial(prepare_new, experiment, tmp_path, "r", ["test"])))
+    session.refresh()
+    assert session.settings is not None
+    assert session.settings.threads is not None
+    assert session.experiment == experiment
+    (run,) = map(RunDirectory, tmp_path.iterdir())
+    longer = parse_overrides(["training.epochs=2"])
+    resumed = trained(LocalSession(partial(prepare_resume, run, longer, ["test"])))
+    resumed.refresh()
+    assert resumed.experiment is not None
+    assert resumed.experiment.training.threads is None
+    assert resumed.experiment.training.epochs == 2
+
+
 def curve_of(session: LocalSession, name: str = "train/loss") -> Curve:
     return session.history.curve(name, x="step", window="all", columns=10_000, smoothing=0.0)

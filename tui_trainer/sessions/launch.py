@@ -54,6 +54,8 @@ class Prepared:
 
     run: RunDirectory
     lock: RunLock
+    asked: Experiment
+    """The configuration as it was asked for; the task's says besides how many threads it takes."""
     task: Task
     start: Start
     device: DeviceChoice
@@ -70,7 +72,7 @@ class Prepared:
     def in_force(self) -> Experiment:
         """The configuration at the first step, the edits up to it included."""
         edits = [edit for edit in self.start.edits if edit.apply_at_step <= self.step]
-        return in_force(self.task.experiment, edits)
+        return in_force(self.asked, edits)
 
 
 def read_config(run: RunDirectory) -> Experiment:
@@ -106,7 +108,7 @@ def prepare_new(experiment: Experiment, runs_dir: Path, name: str, argv: Sequenc
         raise
     from tui_trainer.training.context import Fresh
 
-    return Prepared(run, lock, task, Fresh(), device, _warnings(device, lock))
+    return Prepared(run, lock, experiment, task, Fresh(), device, _warnings(device, lock))
 
 
 def located(experiment: Experiment, runs_dir: Path) -> Experiment:
@@ -197,7 +199,7 @@ def _resumed(
     start: Start = Resume(checkpoint, edits, generation) if checkpoint else Fresh(edits, generation)
     epoch = checkpoint.manifest.epoch if checkpoint else 0
     warnings = (*notes, *_warnings(device, lock))
-    prepared = Prepared(run, lock, task, start, device, warnings, "", step, epoch)
+    prepared = Prepared(run, lock, experiment, task, start, device, warnings, "", step, epoch)
     if checkpoint is not None and status is not None and status.state == "finished":
         limit = limit_at(checkpoint, in_force_at_last)
         newest = read_manifests(run.checkpoints)[-1].step
