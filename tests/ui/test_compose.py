@@ -99,7 +99,7 @@ def test_another_experiment_is_taken_at_once_only_when_nothing_is_lost(tmp_path:
         draft = app.compose_screen.draft
         await press(pilot, "j", "enter")
         assert draft.base == "digits-cnn"
-        assert "Enter again drops 1 change for digits-mlp" in shown(app)
+        assert "↵ again drops 1 change for digits-mlp" in shown(app)
         await press(pilot, "j", "k")
         await press(pilot, "enter")
         assert draft.base == "digits-cnn", "moving takes the warning back"

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
-from textual.app import App
+from textual.app import App, ComposeResult
+from textual.binding import Binding
 from textual.pilot import Pilot
 
 from tests.ui.fakes import FakeServices, FakeSession
@@ -15,6 +17,7 @@ from tests.ui.runs import an_ending, an_experiment, some_events
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.ui.app import TrainerApp
 from tui_trainer.ui.screens.run import RunScreen
+from tui_trainer.ui.widgets.key_line import KeyLine
 
 
 class Keys(App[None]):
@@ -96,3 +99,28 @@ def test_the_keys_of_the_end_fit_too() -> None:
             assert key in keys.line
 
     drive(play, (60, 20))
+
+
+class Enter(App[None]):
+    """A line with a key that Textual writes otherwise."""
+
+    BINDINGS: ClassVar = [
+        Binding("enter", "open", "Open"),
+        Binding("ctrl+r", "put_back", "Put back"),
+    ]
+
+    def compose(self) -> ComposeResult:
+        yield KeyLine()
+
+
+def test_keys_are_written_as_below_the_dialogs() -> None:
+    async def run() -> None:
+        app = Enter()
+        async with app.run_test(size=(80, 5)) as pilot:
+            await pilot.pause()
+            await pilot.pause()
+            line = app.screen._compositor.render_strips()[-1].text
+        assert "↵ Open" in line
+        assert "^r Put back" in line
+
+    asyncio.run(run())

@@ -142,7 +142,7 @@ class Setting(Horizontal):
         if wrong:
             self._say(wrong, wrong=True)
         elif value != self.experiment.get(self.key):
-            self._say(f"{self._unit}  Enter changes it".strip())
+            self._say(f"{self._unit}  ↵ changes it".strip())
         elif not self._asked:
             self._say(self._news or self._unit)
 
@@ -189,7 +189,7 @@ class EditDialog(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False) as box:
             box.border_title = Content("Change while it trains, from the next step on")
-            box.border_subtitle = Content("Enter change   ctrl+r put back   esc close")
+            box.border_subtitle = Content("↵ change   ^r put back   esc close")
             for key in ordered_keys(self._experiment):
                 yield Setting(key, self._experiment)
 

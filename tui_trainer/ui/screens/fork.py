@@ -55,7 +55,7 @@ class ForkDialog(ModalScreen[Answer | None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False) as box:
             box.border_title = Content(f"Fork {clean(self._of, 60)}")
-            box.border_subtitle = Content("Enter begins   esc back")
+            box.border_subtitle = Content("↵ begin   esc back")
             shown = ", ".join(f"{step}" for step in self._steps[-MOST_STEPS:])
             yield Static(
                 "A new run goes on from a checkpoint; this one stays as it is. "

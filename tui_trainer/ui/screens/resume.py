@@ -88,7 +88,7 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False) as box:
             box.border_title = Content("Train on")
-            box.border_subtitle = Content("Enter resume   esc back")
+            box.border_subtitle = Content("↵ resume   esc back")
             yield Static(f"{self._key}: {_ASKS[self._key]}; {self._so_far}", markup=False)
             new = self._old * 2 if self._reached else self._old
             yield TextInput(field_text(new), compact=True)

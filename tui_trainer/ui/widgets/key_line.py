@@ -15,6 +15,8 @@ from textual.binding import ActiveBinding
 from textual.widgets import Footer
 from textual.widgets._footer import FooterKey
 
+from tui_trainer.ui.bindings import shown_key
+
 
 class KeyLine(Footer):
     """The keys of the screen, of the part that has the focus, and of the app, in this order.
@@ -45,7 +47,7 @@ class KeyLine(Footer):
             binding = active.binding
             yield FooterKey(
                 binding.key,
-                self.app.get_key_display(binding),
+                shown_key(binding.key),
                 binding.description,
                 binding.action,
                 disabled=not active.enabled,
@@ -69,6 +71,6 @@ class KeyLine(Footer):
         """The cells that these keys take."""
         space, left = (2, 1) if compact else (3, 0)
         return left + sum(
-            cell_len(self.app.get_key_display(active.binding) + active.binding.description) + space
+            cell_len(shown_key(active.binding.key) + active.binding.description) + space
             for active in shown
         )
