@@ -300,6 +300,29 @@ def test_help_shows_the_keys_of_the_screen_and_those_of_a_keymap(tmp_path: Path)
     assert len(services.launched) == 1
 
 
+def test_help_on_the_list_of_runs_and_at_the_end_tells_the_keys_there(tmp_path: Path) -> None:
+    session = LiveSession()
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        await pilot.press("f2")
+        await until(pilot, lambda: "Runs" in type(app.screen).__name__)
+        await pilot.press("f1")
+        await pilot.pause()
+        assert "Select for comparison, or take that back" in everything(app)
+        await pilot.press("escape", "escape")
+        await pilot.pause()
+        session.push(*started(), ended())
+        await pilot.press("f5")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        await until(pilot, lambda: app.screen.has_class("-result"))
+        await pilot.press("f1")
+        await pilot.pause()
+        assert "Move the crosshair left" in everything(app)
+        assert "See the plots; escape comes back" in everything(app)
+
+    play(FakeServices(tmp_path, session), what, (100, 60))
+
+
 def test_the_palette_offers_every_action_of_the_screen(tmp_path: Path) -> None:
     session = LiveSession()
 

@@ -10,7 +10,7 @@ import os
 import platform
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import ClassVar, Literal
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -55,7 +55,7 @@ class ComposeScreen(Screen[None]):
         "and start. While typing ^u clears what is before the cursor, ^k what is behind it."
     )
     AUTO_FOCUS = "#experiment"
-    PARTS = ("list", "form", "choice", "fold")
+    PARTS: ClassVar[tuple[str, ...]] = ("list", "form", "choice", "fold")
     """Places within it, whose keys help tells wherever the focus is."""
     BINDINGS = bindings_of("compose")
     HORIZONTAL_BREAKPOINTS = WIDTHS

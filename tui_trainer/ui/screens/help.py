@@ -24,8 +24,10 @@ Keys = Mapping[str, Sequence[str]]
 
 TITLES = {
     "compose": "Compose",
+    "runs": "Runs",
     "run": "Run",
     "plot": "Plots",
+    "panel": "In a plot",
     "ending": "At the end",
     "list": "In a list",
     "form": "In the fields",

@@ -58,6 +58,7 @@ class RunScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("run"), *_PLOT_KEYS]
+    PARTS: ClassVar[tuple[str, ...]] = ("panel",)
     CSS_PATH = "run.tcss"
     # One glance at the heading is wanted beside a plot on the whole screen too.
     ALLOW_IN_MAXIMIZED_VIEW = "Heading, KeyLine"
