@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from tui_trainer.runs.history import History
 from tui_trainer.ui.plotting.drawing import OTHER, TRAIN, VAL
 from tui_trainer.ui.plotting.panels import PanelSpec, Series
+from tui_trainer.ui.widgets.heading import cut_middle
 
 LOOKS = ((TRAIN, False), (VAL, False), (OTHER, False), (TRAIN, True), (VAL, True), (OTHER, True))
 """Inks, and whether points have beads: six runs are told apart."""
-LABEL_CELLS = 14
+LABEL_CELLS = 16
+"""A name begins with what was run, and ends with when: both ends are kept."""
 COLUMNS = 400
 
 
@@ -31,5 +33,6 @@ def overlay(histories: Mapping[str, History]) -> tuple[History, PanelSpec]:
         steps = [round(x) for x in curve.xs]
         kept = [n for n, step in enumerate(steps) if not n or step > steps[n - 1]]
         together.put(label, [steps[n] for n in kept], [curve.means[n] for n in kept])
-        series.append(Series(label, label[-LABEL_CELLS:], ink, is_smoothed=False, beads=beads))
+        shown = cut_middle(label, LABEL_CELLS)
+        series.append(Series(label, shown, ink, is_smoothed=False, beads=beads))
     return together, PanelSpec(f"{'val' if name[0] == 'v' else 'train'} loss", tuple(series))

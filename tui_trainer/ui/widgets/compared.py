@@ -24,9 +24,9 @@ from tui_trainer.runs.comparison import differences, results
 from tui_trainer.runs.history import History
 from tui_trainer.runs.index import RunSummary
 from tui_trainer.ui.plotting.drawing import markers_for
-from tui_trainer.ui.plotting.overlay import LOOKS, overlay
+from tui_trainer.ui.plotting.overlay import LABEL_CELLS, LOOKS, overlay
 from tui_trainer.ui.plotting.panels import PanelSpec, View
-from tui_trainer.ui.widgets.heading import cut_end
+from tui_trainer.ui.widgets.heading import cut_end, cut_middle
 from tui_trainer.ui.widgets.log import value_text
 from tui_trainer.ui.widgets.plot import Plot
 
@@ -98,7 +98,8 @@ def short_labels(names: Sequence[str]) -> list[str]:
 
 def comparison_lines(labels: Sequence[str], portraits: Sequence[Portrait]) -> list[str]:
     """What differs: results first, then settings, in columns below the labels."""
-    rows: list[list[str]] = [["", *(clean(label, 40) for label in labels)]]
+    heads = [cut_middle(clean(label, 40), LABEL_CELLS) for label in labels]
+    rows: list[list[str]] = [["", *heads]]
     for name, values in results([portrait.summary for portrait in portraits]):
         rows.append([name, *("-" if value is None else number(value) for value in values)])
     found = differences([portrait.settings for portrait in portraits])
