@@ -526,3 +526,21 @@ def test_two_lines_or_a_column_are_not_painted_where_they_are_not_seen() -> None
         assert [numbers.id for numbers in hidden] == ["column"]
 
     drive(play, *some_events())
+
+
+def test_the_oldest_entry_in_sight_is_seen_from_its_beginning() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        host.running.say("the first " + "and " * 20)
+        host.running.say("the second")
+        host.running.say("the third")
+        await pilot.pause()
+        rows = [line.rstrip() for line in host.text.splitlines()]
+        at = next(row for row, line in enumerate(rows) if "── log" in line)
+        assert [row[10:19] for row in rows[at + 1 : at + 4]] == [
+            "the first",
+            "the secon",
+            "the third",
+        ]
+        assert rows[at + 1].endswith("…")
+
+    drive(play, *some_events(), size=(60, 20))

@@ -218,9 +218,9 @@ class Log(Widget, can_focus=True):
             lines = _wrapped(time, entry, width)
             if len(rows) >= height:
                 break
-            if len(lines) > height - len(rows):
-                # Of a single entry the beginning matters; of the oldest one its end is in sight.
-                rows = lines[len(rows) - height :] + rows if rows else lines[:height]
+            if len(lines) > (room := height - len(rows)):
+                # Its beginning says what it is about, and when it was.
+                rows = [*lines[: room - 1], _with_ellipsis(lines[room - 1], width), *rows]
                 break
             rows = lines + rows
         return [self._title(width), *rows]
@@ -240,3 +240,8 @@ def _wrapped(time: str, entry: Entry, width: int) -> list[Content]:
     first = Content.styled(f"{time}  ", "$foreground-muted") if indent else Content("")
     rest = Content(" " * indent)
     return [(first if index == 0 else rest) + line for index, line in enumerate(lines)]
+
+
+def _with_ellipsis(line: Content, width: int) -> Content:
+    """A row that is not the last one of its entry."""
+    return line.rstrip().truncate(max(width - 1, 0)) + "…"
