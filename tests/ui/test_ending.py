@@ -13,7 +13,7 @@ from tests.ui.host import Host, drive
 from tests.ui.runs import an_ending, an_experiment, some_events
 from tui_trainer.config.live import edited
 from tui_trainer.config.overrides import Override
-from tui_trainer.runs.events import RunEnded, SaveFailed, StepsTaken
+from tui_trainer.runs.events import CheckpointSaved, RunEnded, SaveFailed, StepsTaken
 from tui_trainer.sessions.session import Latest
 from tui_trainer.ui.screens.ending import Ending
 from tui_trainer.ui.screens.results import aligned, confusion_lines, results_table, verdict
@@ -97,6 +97,20 @@ def test_of_very_many_classes_the_confusions_are_listed() -> None:
     assert "4 of 504 wrong" in lines[0]
     assert "c7 taken for c9" in lines[1]
     assert len(lines) == 2
+
+
+def test_what_can_be_done_next_is_never_broken_within() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        saved = CheckpointSaved(48_814, "f.pt", 1000, 0.1, False)
+        await host.happen(pilot, saved, replace(a_stop(), step=48_814))
+        for width in (80, 60, 52, 80):
+            await pilot.resize_terminal(width, 24)
+            await pilot.pause()
+            await pilot.pause()
+            for words in ("r resume at step 48,814", "c compose from here", "q leave"):
+                assert words in host.text
+
+    drive(play, *some_events(300), size=(120, 24))
 
 
 def test_the_end_of_a_classification() -> None:

@@ -76,8 +76,8 @@ def _fact(label: str, text: str) -> Content:
     return Content.assemble((f"{label:<7}", "$foreground-muted"), text)
 
 
-def next_steps(ending: RunEnded, safety: Safety) -> Content:
-    """What can be done now, by its keys."""
+def next_steps(ending: RunEnded, safety: Safety) -> list[Content]:
+    """What can be done now, each with its key."""
     if safety.step is None:
         resume = []
     elif ending.state == "finished":
@@ -91,9 +91,19 @@ def next_steps(ending: RunEnded, safety: Safety) -> Content:
         ("esc", "plots"),
         ("q", "leave"),
     ]
-    return Content("   ").join(
-        Content.assemble((f"{key} ", "bold $text-accent"), text) for key, text in keys
-    )
+    return [Content.assemble((f"{key} ", "bold $text-accent"), text) for key, text in keys]
+
+
+def in_lines(parts: Sequence[Content], width: int) -> Content:
+    """Parts beside each other, as many on a line as there is room for: none is broken."""
+    lines: list[Content] = []
+    for part in parts:
+        longer = Content("   ").join([*lines[-1:], part])
+        if lines and longer.cell_length <= width:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return Content("\n").join(lines)
 
 
 class Ending(VerticalScroll, can_focus=True):
@@ -151,6 +161,7 @@ class Ending(VerticalScroll, can_focus=True):
         self._experiment: Experiment | None = None
         self._can_resume = False
         self._handed_over = False
+        self._next_steps: list[Content] = []
 
     def compose(self) -> ComposeResult:
         for part in ("story", "results", "next", "confusion"):
@@ -172,12 +183,20 @@ class Ending(VerticalScroll, can_focus=True):
             ("story", story(ending, latest, safety)),
             ("results", _results(ending)),
             ("confusion", matrix),
-            ("next", [next_steps(ending, safety)]),
         ):
             static = self.query_one(f"#{part}", Static)
             static.update(Content("\n").join(lines))
             static.display = bool(lines)
+        self._next_steps = next_steps(ending, safety)
+        self._show_next_steps()
         self.refresh_bindings()
+
+    def on_resize(self) -> None:
+        self._show_next_steps()
+
+    def _show_next_steps(self) -> None:
+        width = self.scrollable_content_region.width
+        self.query_one("#next", Static).update(in_lines(self._next_steps, width))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Only what can be done is offered."""
