@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import ClassVar
 
 import pytest
+from textual import events
 from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.pilot import Pilot
@@ -17,6 +18,7 @@ from tests.ui.runs import an_ending, an_experiment, some_events
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.ui.app import TrainerApp
 from tui_trainer.ui.screens.run import RunScreen
+from tui_trainer.ui.screens.stop import StopDialog
 from tui_trainer.ui.widgets.key_line import KeyLine
 
 
@@ -99,6 +101,31 @@ def test_the_keys_of_the_end_fit_too() -> None:
             assert key in keys.line
 
     drive(play, (60, 20))
+
+
+def test_the_line_follows_the_run_in_a_terminal_without_the_focus() -> None:
+    async def play(keys: Keys, pilot: Pilot[None]) -> None:
+        keys.post_message(events.AppBlur())
+        await pilot.pause()
+        assert not keys.app_focus
+        keys.session.push(an_ending())
+        keys.running._looking.look()
+        await pilot.pause()
+        await pilot.pause()
+        assert "esc Plots" in keys.line
+        assert "p Pause" not in keys.line
+
+    drive(play, (80, 24))
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_a_click_on_a_key_presses_it(width: int) -> None:
+    async def play(keys: Keys, pilot: Pilot[None]) -> None:
+        await pilot.click(KeyLine, offset=(keys.line.index("s Stop...") + 5, 0))
+        await pilot.pause()
+        assert isinstance(keys.screen, StopDialog)
+
+    drive(play, (width, 24))
 
 
 class Enter(App[None]):

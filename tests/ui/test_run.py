@@ -7,7 +7,6 @@ import re
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import Footer
 
 from tests.ui.host import Host, drive
 from tests.ui.runs import a_pause, an_ending, some_events
@@ -27,6 +26,7 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.ui.screens.ending import Ending
 from tui_trainer.ui.screens.run import RunScreen
+from tui_trainer.ui.widgets.key_line import KeyLine
 from tui_trainer.ui.widgets.log import Log, digest
 from tui_trainer.ui.widgets.numbers import Numbers
 from tui_trainer.ui.widgets.plots import Plots
@@ -494,7 +494,7 @@ def test_the_footer_has_the_keys_that_apply() -> None:
         def footer() -> str:
             return host.text.splitlines()[-1]
 
-        assert host.running.query_one(Footer).display
+        assert host.running.query_one(KeyLine).display
         for word in ("Pause", "Stop...", "Save", "Validate", "Edit"):
             assert word in footer()
         await host.happen(pilot, an_ending())
