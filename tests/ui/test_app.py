@@ -300,6 +300,17 @@ def test_help_shows_the_keys_of_the_screen_and_those_of_a_keymap(tmp_path: Path)
     assert len(services.launched) == 1
 
 
+def test_help_at_60x20_keeps_keys_and_texts_in_their_columns(tmp_path: Path) -> None:
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        await pilot.press("f1")
+        await pilot.pause()
+        rows = everything(app).splitlines()
+        at = next(n for n, row in enumerate(rows) if "Copy the command line that" in row)
+        assert rows[at].index("Copy") == rows[at + 1].index("same")
+
+    play(FakeServices(tmp_path), what, (60, 20))
+
+
 def test_help_on_the_list_of_runs_and_at_the_end_tells_the_keys_there(tmp_path: Path) -> None:
     session = LiveSession()
 

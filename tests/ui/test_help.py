@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from rich.cells import cell_len
 from textual.binding import ActiveBinding, Binding
+from textual.content import Content
 from textual.widget import Widget
 
 from tui_trainer.config.keys import ACTIONS, actions_of
 from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.screens.help import help_lines
+from tui_trainer.ui.widgets.hanging import hanging
 
 PLACES = sorted({action.place for action in ACTIONS})
 
@@ -21,6 +24,15 @@ def test_the_keys_of_every_place_are_told(place: str) -> None:
         if isinstance(found, Binding)
         for binding in Binding.make_bindings([found])
     }
-    text = "\n".join(line.plain for line in help_lines(active, "", {}))
+    text = "\n".join(line.plain for _, line in help_lines(active, "", {}))
     for action in actions_of(place):
         assert action.text in text
+
+
+def test_what_needs_a_second_row_goes_on_below_its_beginning() -> None:
+    rows = hanging(Content("  d            "), Content("Leave the run, 値 and free the shell"), 36)
+    assert [row.plain.rstrip() for row in rows] == [
+        "  d            Leave the run, 値 and",
+        "               free the shell",
+    ]
+    assert max(cell_len(row.plain) for row in rows) <= 36

@@ -14,10 +14,10 @@ from textual.binding import ActiveBinding, Binding
 from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
-from textual.widgets import Static
 
 from tui_trainer.config.keys import ACTIONS
 from tui_trainer.ui.bindings import shown_key
+from tui_trainer.ui.widgets.hanging import Hanging, Line
 
 Keys = Mapping[str, Sequence[str]]
 """Keys by action."""
@@ -48,7 +48,6 @@ class HelpScreen(ModalScreen[None]):
         width: 76; max-width: 100%; height: auto; max-height: 100%;
         border: round $primary; padding: 0 1; background: $surface;
     }
-    HelpScreen Static { width: 100%; height: auto; }
     """
 
     def __init__(self, active: Mapping[str, ActiveBinding], about: str, parts: Keys) -> None:
@@ -59,7 +58,7 @@ class HelpScreen(ModalScreen[None]):
         with VerticalScroll() as box:
             box.border_title = "Keys"
             box.border_subtitle = "esc closes"
-            yield Static(Content("\n").join(self._lines))
+            yield Hanging(self._lines)
 
     def on_mount(self) -> None:
         self.query_one(VerticalScroll).focus()
@@ -68,7 +67,7 @@ class HelpScreen(ModalScreen[None]):
         self.dismiss(None)
 
 
-def help_lines(active: Mapping[str, ActiveBinding], about: str, parts: Keys) -> list[Content]:
+def help_lines(active: Mapping[str, ActiveBinding], about: str, parts: Keys) -> list[Line]:
     """What the screen is for, then each action with its keys, by place.
 
     `parts` are the keys of actions that need the focus elsewhere; active ones come before them.
@@ -77,7 +76,8 @@ def help_lines(active: Mapping[str, ActiveBinding], about: str, parts: Keys) -> 
     for key, found in active.items():
         if found.binding.id:
             keys.setdefault(found.binding.id, []).append(key)
-    lines = [Content(about), Content("")] if about else []
+    empty = Content("")
+    lines = [(empty, Content(about)), (empty, empty)] if about else []
     for place, title in TITLES.items():
         rows: dict[str, list[str]] = {}
         for action in ACTIONS:
@@ -85,10 +85,10 @@ def help_lines(active: Mapping[str, ActiveBinding], about: str, parts: Keys) -> 
             if action.place == place and found_keys:
                 rows.setdefault(action.text, []).extend(map(shown_key, found_keys))
         if rows:
-            lines.append(Content.styled(title, "bold"))
+            lines.append((empty, Content.styled(title, "bold")))
             lines += [
-                Content.assemble((f"  {' '.join(shown):<12} ", "bold $accent"), text)
+                (Content.styled(f"  {' '.join(shown):<12} ", "bold $accent"), Content(text))
                 for text, shown in rows.items()
             ]
-            lines.append(Content(""))
+            lines.append((empty, empty))
     return lines[:-1]
