@@ -119,6 +119,22 @@ def test_the_answers_say_what_they_cost() -> None:
     drive(play, *some_events())
 
 
+def test_on_a_narrow_terminal_a_cost_goes_on_below_its_beginning() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("s")
+        for width in (60, 50):
+            await pilot.resize_terminal(width, 20)
+            await pilot.pause()
+            await pilot.pause()
+            rows = host.text.splitlines()
+            at = next(n for n, row in enumerate(rows) if "it trains on;" in row)
+            column = rows[at].index("it trains")
+            assert not rows[at + 1][:column].strip("│ ")
+            assert rows[at + 1][column:].strip("│ ")
+
+    drive(play, *some_events(), can_detach=True)
+
+
 def test_the_costs_stay_true_while_the_dialog_is_open() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await pilot.press("s")

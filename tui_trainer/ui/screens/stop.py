@@ -21,6 +21,7 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.text import clean
 from tui_trainer.headless.printer import duration
 from tui_trainer.sessions.session import Latest
+from tui_trainer.ui.widgets.hanging import hanging
 from tui_trainer.ui.widgets.numbers import Safety
 
 Answer = Literal["save", "discard", "detach", "keep"]
@@ -124,11 +125,17 @@ class StopDialog(ModalScreen[Answer]):
             self.dismiss("keep")
             return
         now = self._costs()
+        self._put([answer for answer in now if now[answer] != self._shown.get(answer)], now)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(lambda: self._put(list(self._shown), self._shown))
+
+    def _put(self, changed: list[Answer], costs: dict[Answer, str]) -> None:
         options = self.query_one(OptionList)
-        for answer, cost in now.items():
-            if cost != self._shown.get(answer):
-                options.replace_option_prompt(answer, _prompt(answer, cost))
-        self._shown = now
+        width = options.scrollable_content_region.width
+        for answer in changed:
+            options.replace_option_prompt(answer, _prompt(answer, costs[answer], width))
+        self._shown = costs
 
     def _costs(self) -> dict[Answer, str]:
         """What is offered, in the order of the lines."""
@@ -153,6 +160,7 @@ class StopDialog(ModalScreen[Answer]):
         """Take a key, and do nothing."""
 
 
-def _prompt(answer: Answer, cost: str) -> Content:
+def _prompt(answer: Answer, cost: str, width: int = 1000) -> Content:
     # No colours: they would be lost on the bar of the cursor.
-    return Content.assemble((f"{_KEYS[answer]:<4}", "bold"), f"{_LABELS[answer]:<20} {cost}")
+    head = Content.assemble((f"{_KEYS[answer]:<4}", "bold"), f"{_LABELS[answer]:<20} ")
+    return Content("\n").join(hanging(head, Content(cost), width))
