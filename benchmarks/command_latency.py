@@ -58,16 +58,17 @@ def commands(count: int) -> list[Command]:
     return turn
 
 
-def started(folder: Path) -> RunDirectory:
+def started(folder: Path) -> tuple[subprocess.Popen[bytes], RunDirectory]:
     command = [sys.executable, "-m", "tui_trainer", "train", "digits-mlp", *WORDS, "--no-ui"]
     env = {**os.environ, "TUI_TRAINER_RUNS_DIR": str(folder)}
-    subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
+    process = subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL)
     until_s = time.monotonic() + LIMIT_S
     while time.monotonic() < until_s:
         for path in folder.glob("*/status.json"):
             if json.loads(path.read_text())["step"] > 1000:
-                return RunDirectory(path.parent)
+                return process, RunDirectory(path.parent)
         time.sleep(0.1)
+    process.kill()
     raise SystemExit("the run did not begin to train")
 
 
@@ -83,7 +84,7 @@ def main() -> None:
     parser.add_argument("--busy", type=int, default=2 * (os.cpu_count() or 1))
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
-        run = started(Path(name))
+        trained, run = started(Path(name))
         spin = [sys.executable, "-c", "while True: pass"]
         busy = [subprocess.Popen(spin) for _ in range(arguments.busy)]
         try:
@@ -96,12 +97,11 @@ def main() -> None:
         finally:
             for process in busy:
                 process.kill()
+            trained.terminate()
+            trained.wait()
         print(f"{len(found)} commands beside {arguments.busy} busy processes")
         print(f"accepted: {said([accepted for accepted, _ in found])}")
         print(f"applied: {said([applied for _, applied in found])}")
-        os.kill(json.loads(run.status.read_text())["pid"], 15)
-        while json.loads(run.status.read_text())["state"] != "stopped":
-            time.sleep(0.1)
 
 
 if __name__ == "__main__":
