@@ -11,6 +11,8 @@ import pytest
 from tests.integration.processes import ENDLESS, call, lines, status
 from tests.integration.terminals import TerminalProcess, opened
 
+pytestmark = pytest.mark.processes
+
 EXPERIMENT = "penguins-mlp"
 SHORT = ("training.max_steps=400", "training.epochs=null", "schedule=constant")
 

@@ -15,6 +15,8 @@ from tests.integration.processes import ENDLESS, LIMIT_S, STOPS, call, started, 
 from tests.integration.terminals import opened
 from tui_trainer.training.checkpoints import choose_checkpoint
 
+pytestmark = pytest.mark.processes
+
 METHODS = ["forkserver", "spawn"]
 TRAIN = ("train", "digits-mlp", *ENDLESS, "--no-ui", "loader.num_workers=2")
 LOOK_S = 0.02

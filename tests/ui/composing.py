@@ -104,7 +104,7 @@ def shown(app: App[Any]) -> str:
 
 async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
     """Wait for a condition, within a bound."""
-    for _ in range(100):
+    for _ in range(1500):
         if holds():
             return
         await pilot.pause(0.02)

@@ -11,6 +11,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 from textual.widgets import Input
 
+from tests.ui.composing import until
 from tui_trainer.config.draft import Draft
 from tui_trainer.config.fields import groups_of
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
@@ -232,11 +233,9 @@ def test_choices_can_be_clicked() -> None:
     async def test(hand: Hand) -> None:
         row = await hand.go("model.norm")
         await hand.pilot.click(row.editor)
-        await hand.pilot.pause()
-        menu = hand.form.query_one(Menu)
-        await hand.pilot.click(menu, offset=(2, 0))
-        await hand.pilot.pause()
-        assert hand.draft.text("model.norm") == "none"
+        await until(hand.pilot, lambda: any(menu.region for menu in hand.form.query(Menu)))
+        await hand.pilot.click(hand.form.query_one(Menu), offset=(2, 0))
+        await until(hand.pilot, lambda: hand.draft.text("model.norm") == "none")
 
     using(test)
 
