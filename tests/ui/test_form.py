@@ -17,7 +17,7 @@ from tui_trainer.config.fields import groups_of
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.ui.widgets.choice import Choice, Menu
 from tui_trainer.ui.widgets.field import FieldRow
-from tui_trainer.ui.widgets.form import Form
+from tui_trainer.ui.widgets.form import LOOK_S, UNFOLDING, Form
 from tui_trainer.ui.widgets.group import Fold, Group
 
 LIBRARY = PresetLibrary([builtin_dir()])
@@ -67,6 +67,15 @@ class Hand:
         assert self.form.focus_field(key)
         await self.pilot.pause()
         return self.row(key)
+
+    async def click(self, row: FieldRow) -> None:
+        """Click into a field, once the rows around it have found their places."""
+        still, before = 0, row.editor.region
+        while still <= UNFOLDING:
+            await self.pilot.pause(LOOK_S)
+            still = still + 1 if row.editor.region == before else 0
+            before = row.editor.region
+        assert await self.pilot.click(row.editor)
 
     async def type(self, key: str, text: str) -> None:
         """Replace what stands in a field."""
@@ -232,7 +241,7 @@ def test_leaving_the_choices_takes_none(key: str) -> None:
 def test_choices_can_be_clicked() -> None:
     async def test(hand: Hand) -> None:
         row = await hand.go("model.norm")
-        await hand.pilot.click(row.editor)
+        await hand.click(row)
         await until(hand.pilot, lambda: any(menu.region for menu in hand.form.query(Menu)))
         await hand.pilot.click(hand.form.query_one(Menu), offset=(2, 0))
         await until(hand.pilot, lambda: hand.draft.text("model.norm") == "none")
@@ -249,7 +258,7 @@ def test_a_switch_is_turned_by_space_enter_and_mouse() -> None:
         assert "[x] yes" in hand.host.line("drop last")
         await hand.press("enter")
         assert hand.draft.text("training.drop_last") == "false"
-        await hand.pilot.click(row.editor)
+        await hand.click(row)
         await hand.pilot.pause()
         assert hand.draft.text("training.drop_last") == "true"
 
