@@ -32,7 +32,7 @@ def test_runs_are_found_compared_and_forked_beside_a_live_one(tmp_path: Path) ->
         terminal.press("j", " ", " ")
         terminal.until_text("compare: 2 selected", "optimizer.lr", "test.accuracy")
         terminal.press("/")
-        terminal.until_text("f1 Help")
+        terminal.until_text("F1 Help")
         terminal.press("lr<0.01 state=ended")
         terminal.until_text("1 of 3 runs", "state=ended")
         terminal.press("\r")
