@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -42,8 +42,12 @@ def trainer(run: Path) -> psutil.Process:
 
 def streams(process: psutil.Process) -> list[str]:
     """Where all its descriptors lead."""
-    folder = Path(f"/proc/{process.pid}/fd")
-    return [os.readlink(one) for one in folder.iterdir()]
+    found = []
+    for one in Path(f"/proc/{process.pid}/fd").iterdir():
+        # A file of the run may be closed between the two looks.
+        with suppress(FileNotFoundError):
+            found.append(os.readlink(one))
+    return found
 
 
 def until_state(terminal: TerminalProcess, run: Path, *states: str) -> None:

@@ -14,6 +14,8 @@ from tests.integration.terminals import TerminalProcess, opened
 pytestmark = pytest.mark.processes
 
 EXPERIMENT = "penguins-mlp"
+LOGGED = (*ENDLESS, "logging.every_steps=1")
+"""Without it every second step has a line from step 4,096 on, and the last may have none."""
 SHORT = ("training.max_steps=400", "training.epochs=null", "schedule=constant")
 
 
@@ -55,7 +57,7 @@ def assert_saved_to_the_last_step(run: Path) -> None:
 
 
 def test_fault_23_ctrl_c_asks_and_the_run_can_be_saved_and_left(tmp_path: Path) -> None:
-    with opened(tmp_path, "train", EXPERIMENT, *ENDLESS) as terminal:
+    with opened(tmp_path, "train", EXPERIMENT, *LOGGED) as terminal:
         run = until_training(terminal, tmp_path)
         terminal.until_text("running", "Quit")
         terminal.press("ctrl+c")
@@ -75,7 +77,7 @@ def test_fault_23_ctrl_c_asks_and_the_run_can_be_saved_and_left(tmp_path: Path) 
 def test_fault_23_a_signal_saves_leaves_and_gives_the_terminal_back(
     tmp_path: Path, number: int, code: int
 ) -> None:
-    with opened(tmp_path, "train", EXPERIMENT, *ENDLESS) as terminal:
+    with opened(tmp_path, "train", EXPERIMENT, *LOGGED) as terminal:
         run = until_training(terminal, tmp_path)
         terminal.signal(number)
         assert terminal.wait() == code
@@ -98,7 +100,7 @@ def test_fault_23_a_signal_while_torch_is_imported_gives_the_terminal_back(
 
 def test_fault_23_24_a_stalled_terminal_slows_nothing_and_stops_nothing(tmp_path: Path) -> None:
     size = (200, 50)
-    with opened(tmp_path, "train", EXPERIMENT, *ENDLESS, size=size) as terminal:
+    with opened(tmp_path, "train", EXPERIMENT, *LOGGED, size=size) as terminal:
         run = until_training(terminal, tmp_path)
         terminal.stall()
         for _ in range(3):
@@ -125,7 +127,7 @@ def test_fault_24_a_closed_terminal_leaves_the_run_to_train_to_its_end(tmp_path:
 @pytest.mark.full
 def test_fault_27_a_storm_of_sizes_while_training_ends_in_a_whole_screen(tmp_path: Path) -> None:
     sizes = [(1, 1), (20, 5), (500, 200), (60, 20), (200, 50), (3, 100)]
-    with opened(tmp_path, "train", EXPERIMENT, *ENDLESS) as terminal:
+    with opened(tmp_path, "train", EXPERIMENT, *LOGGED) as terminal:
         run = until_training(terminal, tmp_path)
         for size in sizes * 5:
             terminal.resize(*size)
