@@ -14,7 +14,7 @@ import tui_trainer
 ROOT = Path(tui_trainer.__file__).parent
 LAYERS = (
     *("config", "runs", "data", "models", "training", "sessions", "headless", "ui"),
-    *("arguments", "cli"),
+    *("commands", "cli"),
 )
 TORCH = {"data", "models", "training"}
 TEXTUAL = {"ui"}

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tui_trainer.arguments import parse
+from tui_trainer.commands.arguments import parse
 from tui_trainer.config.draft import CHOSEN_KINDS, Change, Draft
 from tui_trainer.config.errors import BadInput, CannotWrite, TrainerError
 from tui_trainer.config.experiment import Experiment

@@ -1,6 +1,6 @@
 """The arguments of the command line: what each command takes, and where overrides may stand.
 
-Layer: cli. Parsing names the command and nothing else; `cli` has what it does.
+Layer: commands. Parsing names the command and nothing else.
 """
 
 from __future__ import annotations

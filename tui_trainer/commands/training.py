@@ -1,0 +1,196 @@
+"""The commands that begin a run or watch one, in the app or as lines.
+
+Layer: commands.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from tui_trainer.commands import given
+from tui_trainer.config.errors import BadInput
+
+if TYPE_CHECKING:
+    from tui_trainer.config.presets import PresetLibrary
+    from tui_trainer.headless.printer import Printer
+    from tui_trainer.sessions.requests import RunRequest
+    from tui_trainer.ui.assembly import Asked, Composing, WatchedRun
+
+
+def leaves_the_shell(arguments: argparse.Namespace) -> bool:
+    """Whether the shell may be given back while this goes on, which takes a launcher."""
+    if arguments.action == "compose":
+        return not _why_no_app()
+    if arguments.action not in ("train", "resume", "fork") or getattr(arguments, "dry_run", False):
+        return False
+    return arguments.detach or _opens_app(arguments)
+
+
+def compose(arguments: argparse.Namespace) -> int:
+    """Open the app, where an experiment is composed."""
+    if why := _why_no_app():
+        raise BadInput(
+            f"the app needs a terminal: {why}; "
+            "tui-trainer train EXPERIMENT trains without one, tui-trainer --help shows the rest"
+        )
+    # What is wrong on the command line is said on it; without any, the screen comes first, and so
+    # it does with plugins, which may take as long to load as torch.
+    early = arguments.experiment and not given.has_plugins(arguments)
+    asked = _asked_for(arguments) if early else None
+    return _open(arguments, lambda: asked or _asked_for(arguments))
+
+
+def train(arguments: argparse.Namespace) -> int:
+    """Train an experiment, or show what would be trained."""
+    from tui_trainer.config.overrides import parse_overrides
+    from tui_trainer.sessions.requests import NewRun
+
+    library = given.library(arguments)
+    overrides = parse_overrides(given.overrides(arguments))
+
+    def request() -> NewRun:
+        return NewRun(library.experiment(arguments.experiment, overrides), arguments.name)
+
+    if arguments.dry_run:
+        from tui_trainer.headless.preview import print_preview
+
+        given.load_plugins(arguments)
+        as_json = arguments.log_format == "json"
+        return print_preview(request().experiment, as_json=as_json)
+    if given.has_plugins(arguments):
+        return _run(arguments, given.runs_dir(arguments), request)
+    # What is wrong with the experiment is said before a screen opens.
+    known = request()
+    return _run(arguments, given.runs_dir(arguments), lambda: known)
+
+
+def resume(arguments: argparse.Namespace) -> int:
+    """Go on with a run."""
+    from tui_trainer.config.overrides import parse_overrides
+    from tui_trainer.runs.directory import open_run
+    from tui_trainer.sessions.requests import OldRun
+
+    overrides = tuple(parse_overrides(given.overrides(arguments)))
+    run = open_run(arguments.name, given.runs_dir(arguments))
+    how = (arguments.which, arguments.drop_edits, arguments.force)
+    old = OldRun(run.path, overrides, *how)
+    return _run(arguments, run.path.parent, lambda: old)
+
+
+def fork(arguments: argparse.Namespace) -> int:
+    """Begin a run from a checkpoint of another."""
+    from tui_trainer.config.overrides import parse_overrides
+    from tui_trainer.runs.directory import open_run
+    from tui_trainer.sessions.requests import ForkedRun
+
+    overrides = tuple(parse_overrides(given.overrides(arguments)))
+    runs_dir = given.runs_dir(arguments)
+    run = open_run(arguments.name, runs_dir)
+    fork = ForkedRun(run.path, overrides, arguments.which, arguments.new_name)
+    return _run(arguments, runs_dir, lambda: fork)
+
+
+def attach(arguments: argparse.Namespace) -> int:
+    """Watch a run, the newest live one if none is named."""
+    from tui_trainer.runs.directory import open_run
+    from tui_trainer.runs.index import newest_live
+
+    runs_dir = given.runs_dir(arguments)
+    run = open_run(arguments.name, runs_dir) if arguments.name else newest_live(runs_dir)
+    if _opens_app(arguments):
+        from tui_trainer.ui.assembly import WatchedRun
+
+        asked = _asked(arguments, given.library(arguments))
+
+        def ask() -> tuple[Asked, WatchedRun]:
+            given.load_plugins(arguments)
+            return asked, WatchedRun(run.path)
+
+        return _open(arguments, ask)
+    given.load_plugins(arguments)
+    from tui_trainer.headless.following import follow
+    from tui_trainer.headless.runner import make_printer
+
+    return follow(run, make_printer(arguments.log_format))
+
+
+def _asked_for(arguments: argparse.Namespace) -> tuple[Asked, Composing]:
+    from tui_trainer.config.overrides import parse_overrides
+    from tui_trainer.ui.assembly import Composing
+
+    given.load_plugins(arguments)
+    library = given.library(arguments)
+    overrides = parse_overrides(arguments.overrides)
+    if arguments.experiment:
+        library.experiment(arguments.experiment, overrides)
+    return _asked(arguments, library), Composing(arguments.experiment, overrides)
+
+
+def _asked(arguments: argparse.Namespace, library: PresetLibrary) -> Asked:
+    from tui_trainer.config.preferences import chosen_preferences
+    from tui_trainer.ui.assembly import Asked
+
+    return Asked(
+        library=library,
+        runs_dir=given.runs_dir(arguments),
+        preferences=chosen_preferences(arguments.fps),
+        argv=arguments.argv,
+    )
+
+
+def _open(
+    arguments: argparse.Namespace,
+    ask: Callable[[], tuple[Asked, Composing | RunRequest | WatchedRun]],
+) -> int:
+    from tui_trainer.ui.opening import open_app
+
+    return open_app(ask, tether=arguments.tether, debug=arguments.debug)
+
+
+def _run(arguments: argparse.Namespace, runs_dir: Path, request: Callable[[], RunRequest]) -> int:
+    """Train, in the app or as lines; `request` is called when plugins are loaded."""
+    if _opens_app(arguments):
+        asked = _asked(arguments, given.library(arguments))
+
+        def ask() -> tuple[Asked, RunRequest]:
+            given.load_plugins(arguments)
+            return asked, request()
+
+        return _open(arguments, ask)
+    from tui_trainer.headless.runner import run_headless
+    from tui_trainer.sessions.local import LocalSession
+    from tui_trainer.sessions.requests import prepare
+
+    given.load_plugins(arguments)
+    session = LocalSession(partial(prepare, request(), runs_dir, arguments.argv))
+    return run_headless(session, _printer(arguments, runs_dir), debug=arguments.debug)
+
+
+def _printer(arguments: argparse.Namespace, runs_dir: Path) -> Printer:
+    from tui_trainer.headless.runner import make_printer
+
+    if arguments.tether is None:
+        return make_printer(arguments.log_format)
+    from tui_trainer.headless.detached import DetachedPrinter, leave_terminal
+
+    leave_terminal()
+    return DetachedPrinter(runs_dir, arguments.tether, as_json=arguments.log_format == "json")
+
+
+def _opens_app(arguments: argparse.Namespace) -> bool:
+    """Whether a run is shown in the app: on a terminal, unless something else was asked for."""
+    # A run that is attached to has left its terminal already.
+    plain = arguments.no_ui or getattr(arguments, "detach", False)
+    return not plain and arguments.log_format == "text" and not _why_no_app()
+
+
+def _why_no_app() -> str:
+    from tui_trainer.ui.terminal import can_open_app
+
+    return can_open_app(os.environ, sys.stdin, sys.stdout)
