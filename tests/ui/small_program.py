@@ -88,6 +88,9 @@ class SmallApp(App[int]):
         self.session = session
         self.heard: list[str] = []
         self.turns = 0
+        self.behind: list[bool] = []
+        """Whether the terminal was behind, once for each change."""
+        self._terminal = terminal
         terminal.output.subscribe(self.heard.extend)
 
     def compose(self) -> ComposeResult:
@@ -107,6 +110,8 @@ class SmallApp(App[int]):
         self.query_one("#number", Static).update(f"step {steps} {size} heard [{heard}]")
         letter = "abcdefghij"[self.turns % 10]
         self.query_one("#filler", Static).update(letter * (self.size.width * self.size.height))
+        if self.behind[-1:] != [self._terminal.is_behind]:
+            self.behind.append(self._terminal.is_behind)
         driver = self._driver
         if isinstance(driver, TerminalDriver) and driver.dropping:
             DROPPED.touch()
@@ -146,6 +151,7 @@ def main() -> None:
         "sent": [type(command).__name__ for command in session.sent] if session else [],
         "heard": app.heard,
         "turns": app.turns,
+        "behind": app.behind,
         "cpu_s": time.process_time(),
         "wall_s": time.monotonic(),
     }

@@ -162,6 +162,7 @@ def assemble(
         runs_dir=asked.runs_dir,
         preferences=asked.preferences,
         can_detach=terminal.tether is not None,
+        is_unseen=lambda: terminal.is_behind,
         trains_here=lambda: live.name,
     )
     match begin:

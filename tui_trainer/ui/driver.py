@@ -131,6 +131,11 @@ class TerminalDriver(LinuxDriver):
         """Whether nobody reads the terminal, so that frames are not written."""
         return self._pen is not None and self._pen.dropping
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether the terminal is the shell's, or has not taken yet what was written to it."""
+        return self.resting or (self._pen is not None and self._pen.waiting > 0)
+
     def release_mouse(self) -> None:
         """Leave the mouse to the terminal, to select and paste with."""
         self._disable_mouse_support()

@@ -1,7 +1,8 @@
 """`Looking`: when a screen looks at its session.
 
 Layer: ui. At a pace that follows what a look costs; and sooner, while somebody waits for an answer
-of the run. To ask whether there is one costs next to nothing, to draw what is new does not.
+of the run. To ask whether there is one costs next to nothing, to draw what is new does not: nothing
+is drawn for a terminal that has not yet taken what was drawn before.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from tui_trainer.sessions.usage import Usage
 from tui_trainer.ui.pace import Pace
 
 GLANCE_S = 0.1
+UNSEEN_S = 0.2
+"""How soon after the terminal has caught up there is something new on it."""
 _ANSWERS = (CommandApplied, StateChanged, RunEnded)
 
 
@@ -23,7 +26,7 @@ class Looking:
     """Looks until the run has ended, and at one that another process holds beyond that.
 
     `show` gets the new events of each look, or None where nothing at all is new; `awaits_answer`
-    says whether somebody still waits.
+    says whether somebody still waits, `is_unseen` whether a picture would not get to anybody now.
     """
 
     def __init__(
@@ -32,11 +35,15 @@ class Looking:
         pace: Pace,
         show: Callable[[Sequence[Event] | None], None],
         awaits_answer: Callable[[], bool],
+        is_unseen: Callable[[], bool],
     ) -> None:
         self._session = session
         self._pace = pace
         self._show = show
         self._awaits_answer = awaits_answer
+        self._is_unseen = is_unseen
+        self._missed = False
+        self._over = False
         self._cursor = 0
         self._usage: Usage | None = None
 
@@ -52,11 +59,13 @@ class Looking:
 
     def look(self) -> None:
         """Look now."""
-        fresh = self._session.refresh()
+        fresh = self._session.refresh() or self._missed
+        self._missed = False
         new, self._cursor = self._session.events(self._cursor)
         changed = fresh or bool(new) or self._session.usage != self._usage
         self._usage = self._session.usage
         self._show(new if changed else None)
+        self._over = self._session.latest.ending is not None
 
     def _glance(self) -> None:
         if not self._awaits_answer():
@@ -66,10 +75,18 @@ class Looking:
             self.look()
 
     def _tick(self) -> None:
+        if self._is_unseen() and not self._has_news_of_end():
+            self._pump.set_timer(UNSEEN_S, self._tick)
+            return
         self._pace.begin()
         self.look()
         if self._session.latest.ending is None or self._session.is_elsewhere:
             self._pump.set_timer(self._pace.settle_s, self._rest)
+
+    def _has_news_of_end(self) -> bool:
+        """Whether the run has ended since the last look: then the app may have to leave."""
+        self._missed = self._session.refresh() or self._missed
+        return self._session.latest.ending is not None and not self._over
 
     def _rest(self) -> None:
         self._pump.set_timer(self._pace.rest_s(), self._tick)

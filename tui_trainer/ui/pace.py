@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Callable
 from statistics import median
 
-DEAR_S = 0.005
-"""What a look may cost at the rate asked for: 1 % of a core at two looks a second."""
+DEAR_S = 0.004
+"""What a look may cost at the rate asked for: 0.8 % of a core at two looks a second."""
 LONGEST_REST_S = 3.0
 
 

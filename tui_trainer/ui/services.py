@@ -73,6 +73,8 @@ class Services:
     runs_dir: Path = Path("runs")
     can_detach: bool = False
     """Whether the shell can be given back while a run goes on."""
+    is_unseen: Callable[[], bool] = bool
+    """Whether the terminal takes nothing now, so that nobody sees what is drawn."""
     trains_here: Callable[[], str] = str
     """The name of the run that trains in this process, beside which none can begin; or empty."""
 

@@ -71,6 +71,11 @@ class Terminal:
         return type("DriverHere", (TerminalDriver,), {"terminal": self})
 
     @property
+    def is_behind(self) -> bool:
+        """Whether what is painted now would wait, or be dropped."""
+        return self.driver is not None and self.driver.is_behind
+
+    @property
     def encoding(self) -> str:
         """Of the characters that are written."""
         encoding = (sys.__stdout__.encoding if sys.__stdout__ else None) or "utf-8"
