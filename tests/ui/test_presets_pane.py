@@ -134,6 +134,17 @@ def test_details_tell_given_values_from_defaults(tmp_path: Path) -> None:
     assert lines[-1].endswith("adamw.yaml")
 
 
+def test_details_of_an_experiment_have_a_line_for_each_setting(tmp_path: Path) -> None:
+    text = preset_text(entry_of(tmp_path, "experiment", "stdlib-gpt")).plain
+    rows = [line.split() for line in text.splitlines()]
+    assert ["dataset", "stdlib"] in rows
+    assert ["sequence_length", "128"] in rows
+    assert ["schedule", "one_cycle"] in rows
+    assert ["training"] in rows
+    assert ["max_steps", "700"] in rows
+    assert "{" not in text
+
+
 def test_details_of_a_broken_preset_begin_with_what_is_wrong(tmp_path: Path) -> None:
     write_preset(tmp_path, "model", "broken", "description: x\ntype: mpl\n")
     text = preset_text(entry_of(tmp_path, "model", "broken")).plain

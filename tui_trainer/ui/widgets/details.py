@@ -66,11 +66,9 @@ def preset_text(entry: Entry) -> Content:
         parts += _settings(spec, entry.data)
     else:
         parts.append(Content(""))
-        parts += [
-            _row(key, _value(value), "")
-            for key, value in entry.data.items()
-            if key != "description"
-        ]
+        for key, value in entry.data.items():
+            if key != "description":
+                parts += _section(key, value)
     parts += [Content(""), Content.styled(clean(str(entry.preset.path)), "$foreground-muted")]
     return Content("\n").join(parts)
 
@@ -126,6 +124,16 @@ def changes_line(changes: Iterable[Change]) -> str:
 def _arrow(change: Change) -> str:
     before, after = (clean(text, 80) or "empty" for text in (change.before, change.after))
     return f"{before} → {after}"
+
+
+def _section(name: str, value: Any) -> list[Content]:
+    """A section of an experiment: which preset or type it takes, and a row for each setting."""
+    if not isinstance(value, dict):
+        return [_row(name, _value(value), "")]
+    settings = dict(value)
+    kind = settings.pop("preset", settings.pop("type", None))
+    rows = [_row(name, "" if kind is None else _value(kind), "")]
+    return rows + [_row(f"  {key}", _value(it), "") for key, it in settings.items()]
 
 
 def _settings(spec: Spec, data: dict[str, Any]) -> list[Content]:
