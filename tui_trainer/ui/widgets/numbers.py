@@ -191,7 +191,7 @@ def column(
     rows: list[Row] = [
         ("learning", ""),
         ("train loss", steady(latest.loss)),
-        *((f"val {clean(key, 12)}", metric(key, v)) for key, v in latest.validation.items()),
+        *((f"val {clean(key, 18)}", metric(key, v)) for key, v in latest.validation.items()),
         (f"best {name}", metric(name, (latest.best or {}).get(name))),
         ("  found at", _found_at(latest)),
         ("patience", counter or "off"),
@@ -286,7 +286,7 @@ def _content(rows: Sequence[Row] | Sequence[str]) -> Content:
     lines = [
         Content(row)
         if isinstance(row, str)
-        else Content.assemble((f"{row[0]:<14}", "$foreground-muted"), row[1])
+        else Content.assemble((f"{row[0]:<13} ", "$foreground-muted"), row[1])
         if row[1]
         else Content.styled(row[0], "bold")
         for row in rows
