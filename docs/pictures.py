@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from textual.app import App
 from textual.pilot import Pilot
 
+from tui_trainer.config.overrides import Override
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.sessions.loader import Loader
@@ -29,6 +30,7 @@ from tui_trainer.ui.app import TrainerApp
 from tui_trainer.ui.assembly import Asked, Composing, WatchedRun, assemble
 from tui_trainer.ui.running import Live
 from tui_trainer.ui.screens.run import RunScreen
+from tui_trainer.ui.screens.stop import StopDialog
 from tui_trainer.ui.terminal import Terminal
 
 SIZES = ((80, 24), (120, 40))
@@ -57,6 +59,7 @@ async def draw(folder: Path, runs: Path, size: tuple[int, int]) -> None:
     """All the pictures of a size."""
     await draw_attached(folder, runs, size)
     await draw_composed(folder, runs, size)
+    await draw_running(folder, runs, size)
 
 
 async def draw_composed(folder: Path, runs: Path, size: tuple[int, int]) -> None:
@@ -75,11 +78,12 @@ async def draw_composed(folder: Path, runs: Path, size: tuple[int, int]) -> None
         await pilot.press(*"0.002", "enter", "escape")
         await pilot.press("p")
         await until(lambda: step_of(app) >= 500)
-        save(app, folder, "run", size)
         await pilot.press("s")
         await pilot.pause(0.3)
         save(app, folder, "stop", size)
-        await pilot.press("escape")
+        if isinstance(app.screen, StopDialog):
+            # Where the run has ended meanwhile, it has gone by itself, and escape would leave.
+            await pilot.press("escape")
         await until(lambda: not app.live.alive)
         await until(lambda: "Train on" in text_of(app))
         await pilot.pause(1.0)
@@ -96,6 +100,29 @@ async def draw_composed(folder: Path, runs: Path, size: tuple[int, int]) -> None
         await until(lambda: "optimizer.lr" in text_of(app))
         await pilot.pause(1.0)
         save(app, folder, "runs", size)
+        await until(lambda: not app.live.alive)
+
+
+async def draw_running(folder: Path, runs: Path, size: tuple[int, int]) -> None:
+    """A run of a minute and a half, with a pause, an edit and a checkpoint, near its end."""
+    begin = Composing("stdlib-gpt", [Override("training", "validate_every_steps", 50)])
+    async with opened(runs, begin, size) as (pilot, app, loader):
+        await until(lambda: loader.stage == "")
+        await pilot.press("f5")
+        await until(lambda: step_of(app) >= 250)
+        await pilot.press("ctrl+s")
+        await until(lambda: step_of(app) >= 350)
+        await pilot.press("p")
+        await until(lambda: state_of(app) == "paused")
+        await pilot.press("e")
+        await pilot.pause(0.5)
+        await pilot.press(*"0.002", "enter", "escape")
+        await pilot.press("p")
+        await until(lambda: step_of(app) >= 610)
+        save(app, folder, "run", size)
+        await pilot.press("s")
+        await pilot.pause(0.5)
+        await pilot.press("k")
         await until(lambda: not app.live.alive)
 
 
