@@ -1,0 +1,62 @@
+"""The screen that is there before anything has been read."""
+
+from __future__ import annotations
+
+import asyncio
+
+from textual import events
+from textual.app import App
+from textual.screen import Screen
+
+from tui_trainer.ui.screens.first import MOST_KEPT, FirstScreen
+
+
+class Next(Screen[None]):
+    """Remembers what is typed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.typed: list[str] = []
+
+    def on_key(self, event: events.Key) -> None:
+        self.typed.append(event.key)
+
+
+def text_of(app: App[None]) -> str:
+    return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+
+
+def test_keys_that_come_too_early_are_shown_at_once_and_typed_again_in_time() -> None:
+    async def play() -> None:
+        app: App[None] = App()
+        async with app.run_test() as pilot:
+            first, after = FirstScreen(), Next()
+            await app.push_screen(first)
+            await pilot.press("slash", "l", "r", "enter")
+            assert "kept for then: / l r ↵" in text_of(app)
+            await app.push_screen(after)
+            first.hand_over()
+            await pilot.pause()
+            assert after.typed == ["slash", "l", "r", "enter"]
+            first.hand_over()
+            await pilot.pause()
+            assert len(after.typed) == 4, "each is typed again once"
+            await app.pop_screen()
+            assert "kept" not in text_of(app)
+
+    asyncio.run(play())
+
+
+def test_a_key_that_is_held_down_is_kept_so_many_times_and_no_more() -> None:
+    async def play() -> None:
+        app: App[None] = App()
+        async with app.run_test() as pilot:
+            first, after = FirstScreen(), Next()
+            await app.push_screen(first)
+            await pilot.press(*["down"] * (MOST_KEPT + 5))
+            await app.push_screen(after)
+            first.hand_over()
+            await pilot.pause()
+            assert len(after.typed) == MOST_KEPT
+
+    asyncio.run(play())
