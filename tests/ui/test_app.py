@@ -458,6 +458,39 @@ def test_a_run_that_cannot_go_on_leads_back_to_the_list(tmp_path: Path) -> None:
     play(services, what)
 
 
+def test_runs_that_go_on_one_after_the_other_from_the_list_leave_no_screens(tmp_path: Path) -> None:
+    make_run(tmp_path, "one", 0, state="stopped")
+    services = FakeServices(tmp_path, LiveSession())
+    services.runs_dir = tmp_path
+    sessions: list[LiveSession] = []
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        def resume(path: Path, overrides: object) -> LiveSession:
+            sessions.append(LiveSession())
+            sessions[-1].push(*started())
+            app.live.session = sessions[-1]
+            return sessions[-1]
+
+        services.resume = resume
+        for _ in range(4):
+            await pilot.press("f2")
+            await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+            await until(pilot, lambda: app.screen.query_one(OptionList).option_count == 1)
+            if sessions:
+                sessions[-1].push(ended())
+                await until(pilot, lambda: not app.live.alive)
+            await pilot.press("r")
+            await until(pilot, lambda: isinstance(app.screen, RunScreen))
+            kinds = [type(screen) for screen in app.screen_stack]
+            assert kinds[-3:] == [ComposeScreen, RunsScreen, RunScreen]
+            assert len(kinds) == 4
+        assert len(sessions) == 4
+        await pilot.press("f2", "escape")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+
+    play(services, what)
+
+
 class Shown:
     """The app over a folder of runs, with one run that trains in it."""
 

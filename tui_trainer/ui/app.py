@@ -19,15 +19,14 @@ from textual.screen import ModalScreen, Screen
 
 from tui_trainer.config.errors import ExitCode
 from tui_trainer.config.keys import ACTIONS
-from tui_trainer.ui.bindings import bindings_of, shown_key
+from tui_trainer.ui.bindings import KeyTable, bindings_of
 from tui_trainer.ui.running import Live
 from tui_trainer.ui.screens.first import FirstScreen
+from tui_trainer.ui.stack import Stack
 from tui_trainer.ui.terminal import Terminal
 
 if TYPE_CHECKING:
-    from tui_trainer.config.draft import Draft
     from tui_trainer.config.preferences import Preferences
-    from tui_trainer.sessions.session import Session
     from tui_trainer.ui.screens.compose import ComposeScreen
     from tui_trainer.ui.screens.ending import Ending
     from tui_trainer.ui.screens.run import RunScreen
@@ -65,8 +64,9 @@ class TrainerApp(App[int], inherit_bindings=False):
         self._make_opening = opening
         self._first = FirstScreen()
         self._terminal = terminal
+        self._stack = Stack(self, live, self._leave_list)
         self._leaves_with_run = False
-        self._keys: Mapping[str, str] = {}
+        self._keymap_of_user: Mapping[str, str] = {}
         self._interrupted_s = -AGAIN_S
 
     def get_default_screen(self) -> Screen[Any]:
@@ -95,11 +95,11 @@ class TrainerApp(App[int], inherit_bindings=False):
         if self._terminal is not None:
             self._terminal.output.subscribe(partial(self._hear, loop))
         if opening.begin is None:
-            await self._compose(opening.draft)
+            await self._stack.compose(self.services, opening.draft)
         # It waits for the paint by itself.
         self.services.loader.start(loop.call_soon_threadsafe)
         if opening.begin is not None:
-            self._show(opening.begin())
+            self._stack.begin(opening.begin(), self.services)
         self.call_after_refresh(self._first.hand_over)
 
     def _read(self) -> Opening:
@@ -116,7 +116,7 @@ class TrainerApp(App[int], inherit_bindings=False):
         from tui_trainer.ui.widgets.standing import plain_terminal
 
         self.theme = preferences.theme
-        self._keys = preferences.keymap
+        self._keymap_of_user = preferences.keymap
         self.set_keymap(preferences.keymap)
         self.set_class(plain_terminal(preferences), "-ascii")
         driver = self._terminal.driver if self._terminal is not None else None
@@ -132,7 +132,7 @@ class TrainerApp(App[int], inherit_bindings=False):
 
     def _say(self, lines: Sequence[str]) -> None:
         """Show what the program printed, where there is a log to show it in."""
-        if (running := self._own_screen() or self._run_screen()) is not None:
+        if (running := self._stack.own_run or self._stack.run) is not None:
             for line in lines:
                 running.say(line)
 
@@ -143,44 +143,46 @@ class TrainerApp(App[int], inherit_bindings=False):
 
     def on_compose_screen_launch(self, message: ComposeScreen.Launch) -> None:
         self._leaves_with_run = False
-        self._show(self.services.launch(message.experiment, message.name))
+        self._stack.begin(self.services.launch(message.experiment, message.name), self.services)
 
     def on_ending_again(self, message: Ending.Again) -> None:
         if self._can_begin(f"tui-trainer train {message.experiment.name} --detach"):
             self._leaves_with_run = False
-            self._show(self.services.launch(message.experiment, ""))
+            self._stack.begin(self.services.launch(message.experiment, ""), self.services)
 
     def on_ending_resume(self, message: Ending.Resume) -> None:
         path = Path(message.run_dir)
         if self._can_begin(f"tui-trainer resume {path.name} --detach"):
-            self._show(self.services.resume(path, message.overrides))
+            self._stack.begin(self.services.resume(path, message.overrides), self.services)
 
     def on_compose_screen_runs(self) -> None:
-        self._list_runs()
+        self._stack.list_runs(self.services)
 
     def on_run_screen_to_runs(self) -> None:
-        running = self._run_screen()
-        if running is not None and (running is not self._own_screen() or not self.live.alive):
-            self._drop(running)
-        self._list_runs()
+        running = self._stack.run
+        if running is not None and (running is not self._stack.own_run or not self.live.alive):
+            self._stack.drop(running)
+        self._stack.list_runs(self.services)
 
     def on_runs_screen_open(self, message: RunsScreen.Open) -> None:
-        own = self._own_screen()
+        own = self._stack.own_run
         if own is not None and self.live.alive and own.shows(message.path):
-            self._uncover(own)
+            self._stack.uncover(own)
         elif self.services.attach is not None:
-            self._show(self.services.attach(message.path))
+            self._stack.watch(self.services.attach(message.path), self.services)
 
     def on_runs_screen_resume(self, message: RunsScreen.Resume) -> None:
         if self._can_begin(f"tui-trainer resume {message.path.name} --detach"):
             self._leaves_with_run = False
-            self._show(self.services.resume(message.path, ()))
+            self._stack.begin(self.services.resume(message.path, ()), self.services)
 
     def on_runs_screen_fork(self, message: RunsScreen.Fork) -> None:
         how = f"tui-trainer fork {message.path.name} --detach"
         if self.services.fork is not None and self._can_begin(how):
             self._leaves_with_run = False
-            self._show(self.services.fork(message.path, message.which, message.overrides))
+            self._stack.begin(
+                self.services.fork(message.path, message.which, message.overrides), self.services
+            )
 
     def _can_begin(self, elsewhere: str) -> bool:
         """Whether a run can begin in this process; if not, say which command has one of its own."""
@@ -189,48 +191,37 @@ class TrainerApp(App[int], inherit_bindings=False):
         from tui_trainer.ui.services import beside
 
         self.notify(beside(self.live.name, elsewhere), severity="warning", markup=False)
-        if (running := self._run_screen()) is not None:
+        if (running := self._stack.run) is not None:
             running.offer_again()
         return False
-
-    def _list_runs(self) -> None:
-        """Show the list of runs, the one that is there already if there is one."""
-        from tui_trainer.ui.screens.runs import RunsScreen
-
-        if not isinstance(self.screen, RunsScreen):
-            self.push_screen(RunsScreen(self.services), self._leave_list)
 
     async def _leave_list(self, _: None) -> None:
         """What is below the list is seen; below that of a run that was watched is nothing yet."""
         if isinstance(self.screen, FirstScreen):
-            await self._compose(self._draft)
-
-    def _listing(self) -> RunsScreen | None:
-        """The list of runs, when nothing is before it."""
-        from tui_trainer.ui.screens.runs import RunsScreen
-
-        return self.screen if isinstance(self.screen, RunsScreen) else None
+            await self._stack.compose(self.services, self._draft)
 
     async def on_ending_compose(self, message: Ending.Compose) -> None:
         from tui_trainer.config.draft import Draft
 
         if self._can_begin(f"tui-trainer compose {message.experiment.name}"):
-            self._uncover(self._composing() or self.screen_stack[0])
-            await self._compose(Draft.of(self.services.library, message.experiment))
+            self._stack.to_base()
+            await self._stack.compose(
+                self.services, Draft.of(self.services.library, message.experiment)
+            )
 
     async def on_run_screen_never_started(self, message: RunScreen.NeverStarted) -> None:
         """Back to composing, where what was wrong can be mended."""
         if self._leaves_with_run:
             self._leave()
             return
-        if (running := self._own_screen() or self._run_screen()) is not None:
-            self._drop(running)
-        if (listing := self._listing()) is not None:
+        if (running := self._stack.own_run or self._stack.run) is not None:
+            self._stack.drop(running)
+        if (listing := self._stack.listing) is not None:
             listing.complain(message.reason)
             return
-        composing = self._composing()
+        composing = self._stack.composing
         if composing is None:
-            composing = await self._compose(self._draft)
+            composing = await self._stack.compose(self.services, self._draft)
         composing.complain(message.reason)
 
     def on_run_screen_detach(self) -> None:
@@ -239,76 +230,25 @@ class TrainerApp(App[int], inherit_bindings=False):
         self._leave()
 
     def on_run_screen_leave(self, message: RunScreen.Leave) -> None:
-        running = self._run_screen()
-        if message.is_left_alone and running is not None and self._is_opened_from_list(running):
-            self._drop(running)
+        running = self._stack.run
+        if (
+            message.is_left_alone
+            and running is not None
+            and self._stack.is_opened_from_list(running)
+        ):
+            self._stack.drop(running)
         else:
             self._leave()
-
-    async def _compose(self, draft: Draft) -> ComposeScreen:
-        """Compose a draft, in the place of the one before."""
-        from tui_trainer.ui.screens.compose import ComposeScreen
-
-        composing = self._composing()
-        if composing is not None:
-            composing.take(draft)
-        else:
-            composing = ComposeScreen(self.services, draft)
-            await self.push_screen(composing)
-        return composing
-
-    def _composing(self) -> ComposeScreen | None:
-        from tui_trainer.ui.screens.compose import ComposeScreen
-
-        return next((s for s in self.screen_stack if isinstance(s, ComposeScreen)), None)
-
-    def _show(self, session: Session) -> None:
-        """Watch a run: over the list of runs that is shown, or in the place of the run before."""
-        from tui_trainer.ui.screens.run import RunScreen
-
-        if self._listing() is None and (before := self._run_screen()) is not None:
-            self._drop(before)
-        self.push_screen(RunScreen(session, self.services))
 
     def _leave(self) -> None:
         # Without a result, the exit status is that of the last run.
         self.exit()
 
-    def _run_screens(self) -> list[RunScreen]:
-        """The screens of runs, the one in front first."""
-        from tui_trainer.ui.screens.run import RunScreen
-
-        return [s for s in reversed(self.screen_stack) if isinstance(s, RunScreen)]
-
-    def _run_screen(self) -> RunScreen | None:
-        """That of the run that is looked at, or was looked at last."""
-        return next(iter(self._run_screens()), None)
-
-    def _own_screen(self) -> RunScreen | None:
-        """That of the newest run of this process, whatever stands before it."""
-        return next((s for s in self._run_screens() if s.session is self.live.session), None)
-
-    def _is_opened_from_list(self, running: RunScreen) -> bool:
-        from tui_trainer.ui.screens.runs import RunsScreen
-
-        stack = self.screen_stack
-        return isinstance(stack[stack.index(running) - 1], RunsScreen)
-
-    def _uncover(self, screen: Screen[Any]) -> None:
-        """Close what stands before a screen."""
-        while self.screen is not screen:
-            self.pop_screen()
-
-    def _drop(self, running: RunScreen) -> None:
-        """Close a run's screen, and what stands before it."""
-        self._uncover(running)
-        self.pop_screen()
-
     def action_interrupt(self) -> None:
         """What ctrl+c does: never ends a run by itself."""
         if isinstance(self.screen, ModalScreen):
             self.simulate_key("escape")
-        elif self.live.alive and (running := self._own_screen()) is not None:
+        elif self.live.alive and (running := self._stack.own_run) is not None:
             running.ask_to_stop(then_leave=False)
         elif time.monotonic() - self._interrupted_s < AGAIN_S:
             self._leave()
@@ -318,7 +258,7 @@ class TrainerApp(App[int], inherit_bindings=False):
 
     async def action_quit(self) -> None:
         """Leave; with a live run after it has been stopped, if that is what is wanted."""
-        running = self._own_screen()
+        running = self._stack.own_run
         if self.live.alive and running is not None:
             running.ask_to_stop(then_leave=True)
         else:
@@ -338,11 +278,7 @@ class TrainerApp(App[int], inherit_bindings=False):
         if not isinstance(self.screen, HelpScreen):
             about = getattr(self.screen, "ABOUT", "")
             parts = getattr(self.screen, "PARTS", ())
-            keys = {
-                action.id: self._keys_in_force[action.id]
-                for action in ACTIONS
-                if action.place in parts
-            }
+            keys = KeyTable(self._keymap_of_user).of_places(parts)
             self.push_screen(HelpScreen(self.screen.active_bindings, about, keys))
 
     def action_palette(self) -> None:
@@ -352,27 +288,11 @@ class TrainerApp(App[int], inherit_bindings=False):
         """Every action that can be taken now, and the themes."""
         texts = {action.id: action.text for action in ACTIONS}
         offered = {texts["app.palette"]}
+        keys = KeyTable(self._keymap_of_user)
         for active in screen.active_bindings.values():
             text = texts.get(active.binding.id or "", "")
             if text and text not in offered and active.enabled:
                 offered.add(text)
                 act = partial(self.run_action, active.binding.action, active.node)
-                yield SystemCommand(text, self._keys_of(active.binding.id or ""), act)
+                yield SystemCommand(text, keys.shown(active.binding.id or ""), act)
         yield SystemCommand("Change the theme", "Colours, light or dark", self.action_change_theme)
-
-    @property
-    def _keys_in_force(self) -> dict[str, tuple[str, ...]]:
-        from tui_trainer.config.keymap import keys_in_force
-
-        return keys_in_force(self._keys)
-
-    def _keys_of(self, name: str) -> str:
-        """The keys of an action, and of those that do the same."""
-        same = next((action.place, action.name) for action in ACTIONS if action.id == name)
-        keys = self._keys_in_force
-        return ", ".join(
-            shown_key(key)
-            for action in ACTIONS
-            if (action.place, action.name) == same
-            for key in keys[action.id]
-        )
