@@ -55,6 +55,9 @@ def test_values_are_taken_over(tmp_path: Path) -> None:
         ("theme: textual-drak\n", "config.yaml:1:1: theme: no theme 'textual-drak' (did you mean"),
         ("keymap:\n  run.stopp: z\n", "no action 'run.stopp' (did you mean 'run.stop'?)"),
         ("keymap:\n  run.stop: foo\n", "config.yaml:2:3: keymap.run.stop: no key 'foo'"),
+        ("keymap: all\n", "actions with their keys are asked for, as {run.stop: s} (got 'all')"),
+        ("keymap: {run.stop: [s, t]}\n", "keys are one text with commas between them, as 's,f9'"),
+        ("theme: [nord]\n", "the name of one theme is asked for, as nord (got ['nord'])"),
         ("keymap: {run.stop: p}\n", "p is the key of run.pause too, on the same screen"),
         ("keymap: {run.stop: '?'}\n", "question_mark is the key of app.help too"),
         ("- 1\n", "a list; expected"),
@@ -64,6 +67,13 @@ def test_what_is_wrong_is_said_with_its_place(tmp_path: Path, text: str, said: s
     with pytest.raises(ConfigError) as caught:
         load_preferences(written(tmp_path, text))
     assert said in str(caught.value)
+
+
+def test_what_is_wrong_is_said_from_the_first_line_to_the_last(tmp_path: Path) -> None:
+    text = "keymap:\n  run.stopp: z\nmouse: 3\ntheme: nordd\nfps: 99\ncolour: 1\n"
+    with pytest.raises(ConfigError) as caught:
+        load_preferences(written(tmp_path, text))
+    assert [problem.line for problem in caught.value.problems] == [2, 3, 4, 5, 6]
 
 
 def test_one_key_may_serve_two_screens() -> None:

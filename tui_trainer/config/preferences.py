@@ -7,7 +7,7 @@ here changes what is trained. Checked without Textual, so that the command line 
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -26,6 +26,14 @@ THEMES: tuple[str, ...] = (
     *("catppuccin-macchiato", "solarized-light", "solarized-dark", "rose-pine", "rose-pine-moon"),
     *("rose-pine-dawn", "atom-one-dark", "atom-one-light", "ansi-dark", "ansi-light"),
 )
+
+
+_FORMS = {
+    ("keymap", "dict_type"): "actions with their keys are asked for, as {run.stop: s}",
+    ("keymap", "string_type"): "keys are one text with commas between them, as 's,f9'",
+    ("theme", "string_type"): "the name of one theme is asked for, as nord",
+}
+"""What is asked for, where pydantic would speak of Python: by setting and kind of error."""
 
 
 class Preferences(Section):
@@ -65,9 +73,9 @@ def load_preferences(path: Path) -> Preferences:
     except ValidationError as error:
         found = error.errors(include_url=False)
         own = [_problem(document, path, e["loc"], e["msg"], e["type"], e["input"]) for e in found]
-        raise ConfigError([*own, *problems]) from error
+        raise ConfigError(_by_place([*own, *problems])) from error
     if problems:
-        raise ConfigError(problems)
+        raise ConfigError(_by_place(problems))
     return preferences
 
 
@@ -110,8 +118,13 @@ def _problem(
         known = list(Preferences.model_fields)
         hint = suggest(str(location[0]), known) or f"; there are: {', '.join(known)}"
         return _at(document, path, location, f"unknown setting{hint}")
-    text = message[0].lower() + message[1:]
+    text = _FORMS.get((str(location[0]), kind)) or message[0].lower() + message[1:]
     return _at(document, path, location, f"{text} (got {clean(repr(given), 60)})")
+
+
+def _by_place(problems: Sequence[Problem]) -> list[Problem]:
+    """As one finds them going down the file."""
+    return sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0))
 
 
 def _at(document: Document, path: Path, location: tuple[int | str, ...], message: str) -> Problem:

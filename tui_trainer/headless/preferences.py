@@ -30,9 +30,12 @@ def print_preferences(path: Path, *, as_json: bool = False) -> int:
             value = str(getattr(preferences, name))
             print(f"  {name:<12} {clean(value, 40):<16} {info.description}")
     print("keys")
+    shown = {action.id: clean(", ".join(keys[action.id]), 40) for action in ACTIONS}
+    id_width, keys_width = max(map(len, shown)), max(map(len, shown.values()))
     for action in ACTIONS:
         mark = "*" if action.id in preferences.keymap else " "
-        print(f"{mark} {action.id:<22} {clean(', '.join(keys[action.id]), 40):<22} {action.text}")
+        row = f"{action.id:<{id_width}}  {shown[action.id]:<{keys_width}}  {action.text}"
+        print(f"{mark} {row}")
     return ExitCode.OK
 
 

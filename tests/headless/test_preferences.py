@@ -1,0 +1,25 @@
+"""`tui-trainer config`: what is in force, in columns."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tui_trainer.config.keys import ACTIONS
+from tui_trainer.headless.preferences import print_preferences
+
+
+@pytest.mark.parametrize("keys", ["s", "s,f9,f10,f11,f12,ctrl+t,ctrl+y"])
+def test_what_each_key_does_stands_in_one_column(
+    keys: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"keymap: {{run.stop: '{keys}'}}\n", encoding="utf-8")
+    assert print_preferences(path) == 0
+    _, _, listed = capsys.readouterr().out.partition("keys\n")
+    rows = listed.splitlines()
+    starts = {row.rindex(a.text) for row, a in zip(rows, ACTIONS, strict=True)}
+    assert len(starts) == 1
+    (start,) = starts
+    assert all(row[start - 2 : start] == "  " for row in rows)
