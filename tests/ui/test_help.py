@@ -29,6 +29,15 @@ def test_the_keys_of_every_place_are_told(place: str) -> None:
         assert action.text in text
 
 
+@pytest.mark.parametrize(
+    "keys", [["s"], ["s", "f9", "f10", "ctrl+t", "ctrl+y", "f12"], ["値", "s"]]
+)
+def test_what_keys_do_stands_in_one_column(keys: list[str]) -> None:
+    lines = help_lines({}, "", {"run.stop": keys, "run.pause": ["p"], "app.help": ["f1"]})
+    heads = {cell_len(head.plain) for head, text in lines if head.plain}
+    assert len(heads) == 1
+
+
 def test_what_needs_a_second_row_goes_on_below_its_beginning() -> None:
     rows = hanging(Content("  d            "), Content("Leave the run, 値 and free the shell"), 36)
     assert [row.plain.rstrip() for row in rows] == [

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
+from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.binding import ActiveBinding, Binding
 from textual.containers import VerticalScroll
@@ -21,6 +22,8 @@ from tui_trainer.ui.widgets.hanging import Hanging, Line
 
 Keys = Mapping[str, Sequence[str]]
 """Keys by action."""
+FEWEST_KEY_CELLS, MOST_KEY_CELLS = 12, 30
+"""The column of the keys is as wide as the longest of them; a longer one stands out of it."""
 
 TITLES = {
     "compose": "Compose",
@@ -78,17 +81,28 @@ def help_lines(active: Mapping[str, ActiveBinding], about: str, parts: Keys) -> 
             keys.setdefault(found.binding.id, []).append(key)
     empty = Content("")
     lines = [(empty, Content(about)), (empty, empty)] if about else []
-    for place, title in TITLES.items():
-        rows: dict[str, list[str]] = {}
-        for action in ACTIONS:
-            found_keys = keys.get(action.id) or parts.get(action.id, ())
-            if action.place == place and found_keys:
-                rows.setdefault(action.text, []).extend(map(shown_key, found_keys))
+    by_title = [(title, _rows(place, keys, parts)) for place, title in TITLES.items()]
+    width = max((cell_len(row) for _, rows in by_title for row in rows.values()), default=0)
+    width = min(max(width, FEWEST_KEY_CELLS), MOST_KEY_CELLS)
+    for title, rows in by_title:
         if rows:
             lines.append((empty, Content.styled(title, "bold")))
             lines += [
-                (Content.styled(f"  {' '.join(shown):<12} ", "bold $accent"), Content(text))
+                (
+                    Content.styled(f"  {shown}{' ' * (width - cell_len(shown))} ", "bold $accent"),
+                    Content(text),
+                )
                 for text, shown in rows.items()
             ]
             lines.append((empty, empty))
     return lines[:-1]
+
+
+def _rows(place: str, active: Keys, parts: Keys) -> dict[str, str]:
+    """The keys of a place's actions by what they do."""
+    rows: dict[str, list[str]] = {}
+    for action in ACTIONS:
+        keys = active.get(action.id) or parts.get(action.id, ())
+        if action.place == place and keys:
+            rows.setdefault(action.text, []).extend(map(shown_key, keys))
+    return {text: " ".join(shown) for text, shown in rows.items()}
