@@ -176,6 +176,38 @@ def test_fault_24_a_hang_up_saves_and_stops_where_that_is_wanted(tmp_path: Path)
     assert (found["state"], found["saved_step"]) == ("stopped", found["step"])
 
 
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("phase", "words"),
+    [
+        ("start-up", ()),
+        ("validation", ("training.validate_every_steps=1",)),
+        ("saving", ("checkpoint.every_steps=1",)),
+        ("paused", ()),
+    ],
+)
+def test_fault_24_a_hang_up_in_a_phase_saves_and_stops_with_its_workers(
+    tmp_path: Path, phase: str, words: tuple[str, ...]
+) -> None:
+    wanted = ("training.on_hangup=save-and-stop", WORKERS, *words)
+    with opened(tmp_path, "train", EXPERIMENT, *ENDLESS, *wanted) as terminal:
+        terminal.until(lambda: newest_run(tmp_path) is not None)
+        run = newest_run(tmp_path)
+        assert run is not None
+        if phase != "start-up":
+            until_more(terminal, run, 3)
+        if phase == "paused":
+            terminal.press("p")
+            until_state(terminal, run, "paused")
+        terminal.close()
+        assert terminal.wait() == 129
+        until_nothing_runs(terminal)
+    found = status(run)
+    assert (found["state"], found["saved_step"]) == ("stopped", found["step"])
+    saved, notes = choose_checkpoint(run / "checkpoints", "last", run.name)
+    assert (saved.manifest.step, notes) == (found["step"], [])
+
+
 # Given back on purpose.
 
 

@@ -1,4 +1,4 @@
-"""SIGTERM in every phase of a run: what was trained is in a checkpoint that loads."""
+"""SIGTERM and SIGINT in every phase of a run: what was trained is in a checkpoint that loads."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tui_trainer.runs.commands import Pause
 from tui_trainer.runs.mailbox import send
 from tui_trainer.training.checkpoints import choose_checkpoint
 
-TRIES = 10
+TRIES = {signal.SIGTERM: 10, signal.SIGINT: 4}
 """In each of the six phases, two of them with loader workers."""
 LOOK_S = 0.002
 PHASES: dict[str, tuple[str, ...]] = {
@@ -125,27 +125,28 @@ def reach(phase: str, one: Forks, folder: Path, after: int) -> None:
 
 @pytest.mark.full
 @pytest.mark.timeout(600)
+@pytest.mark.parametrize("number", TRIES, ids=lambda number: number.name)
 @pytest.mark.parametrize("phase", PHASES)
-def test_fault_23_26_sigterm_in_a_phase_leaves_a_checkpoint_that_loads(
-    tmp_path: Path, phase: str
+def test_fault_23_26_a_signal_in_a_phase_leaves_a_checkpoint_that_loads(
+    tmp_path: Path, phase: str, number: signal.Signals
 ) -> None:
     dice = random.Random(phase)
     with forks(tmp_path) as one:
-        for attempt in range(TRIES):
+        for attempt in range(TRIES[number]):
             runs = tmp_path / f"runs-{attempt}"
             runs.mkdir()
             words = ["train", "penguins-mlp", *ENDLESS, *PHASES[phase], "--no-ui"]
             words += ["--log-format", "json", "--runs-dir", str(runs)]
-            if attempt >= TRIES - 2:
+            if attempt >= TRIES[number] - 2:
                 words.append("loader.num_workers=2")
             pid = one.start(*words)
             reach(phase, one, runs, dice.randint(1, 6))
-            os.kill(pid, signal.SIGTERM)
+            os.kill(pid, number)
             code = one.wait()
             (run,) = runs.iterdir()
             found = status(run)
             # A test that was done by the time the signal came is one that is done.
-            assert code == (0 if found["state"] == "finished" else 143), one.events[-3:]
+            assert code == (0 if found["state"] == "finished" else 128 + number), one.events[-3:]
             assert found["state"] == "stopped" or phase == "test"
             saved, notes = choose_checkpoint(run / "checkpoints", "last", run.name)
             assert notes == []
