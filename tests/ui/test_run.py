@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from datetime import datetime
 
 import pytest
 from textual.pilot import Pilot
@@ -27,7 +28,8 @@ from tui_trainer.runs.events import (
 from tui_trainer.ui.screens.ending import Ending
 from tui_trainer.ui.screens.run import RunScreen
 from tui_trainer.ui.widgets.key_line import KeyLine
-from tui_trainer.ui.widgets.log import Log, digest
+from tui_trainer.ui.widgets.log import Log
+from tui_trainer.ui.widgets.log_entries import digest
 from tui_trainer.ui.widgets.numbers import Numbers
 from tui_trainer.ui.widgets.plots import Plots
 
@@ -232,6 +234,43 @@ def test_a_hundred_validations_between_two_looks_are_one_line() -> None:
         "epoch 99: val loss 1",
         "epoch 100: val loss 1, on demand",
     ]
+
+
+def test_a_validation_within_an_epoch_is_told_by_its_step() -> None:
+    events = [
+        ValidationEnded(step, 2, 1.0, {"loss": 1.0}, 0.1, False, 0, on_demand=True)
+        for step in (15, 20)
+    ]
+    assert [entry.text for entry in digest(events, steps_per_epoch=10)] == [
+        "step 15: val loss 1, on demand",
+        "epoch 2: val loss 1, on demand",
+    ]
+
+
+def test_the_log_has_the_time_at_which_things_happened_and_the_day_where_it_changes() -> None:
+    noon = datetime(2026, 3, 1, 12).timestamp()
+    told = [
+        Notice(1, "the day before", at_s=noon - 86_400),
+        Notice(2, "an hour later", at_s=noon - 82_800),
+        Notice(3, "today", at_s=noon),
+        Notice(4, "nobody knows when", at_s=0),
+    ]
+
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        log = host.running.query_one(Log)
+        log.styles.height = 8
+        await host.happen(pilot, *told)
+        rows = [row.rstrip() for row in host.text.splitlines()]
+        at = rows.index("          2026-02-28")
+        assert rows[at + 1 : at + 6] == [
+            "12:00:00  the day before",
+            "13:00:00  an hour later",
+            "          2026-03-01",
+            "12:00:00  today",
+            "          nobody knows when",
+        ]
+
+    drive(play, *some_events())
 
 
 def test_the_log_follows_its_end_unless_it_was_scrolled_up() -> None:

@@ -97,16 +97,13 @@ def _event_lines(record: dict[str, Any]) -> list[str]:
     lines = describe(event)
     if isinstance(event, CommandApplied) and not event.refused:
         lines = [f"{event.command}: applied at step {event.step:,}"]
-    time_text = _time(record.get("time"))
+    time_text = _time(event.at_s)
     return [f"{time_text if n == 0 else '':<19}  {line}" for n, line in enumerate(lines)]
 
 
-def _time(text: object) -> str:
+def _time(at_s: float) -> str:
     """The local time, to the second."""
-    try:
-        return f"{datetime.fromisoformat(str(text)).astimezone():%Y-%m-%d %H:%M:%S}"
-    except (ValueError, OverflowError):
-        return "-"
+    return f"{datetime.fromtimestamp(at_s):%Y-%m-%d %H:%M:%S}" if at_s else "-"
 
 
 def _last(lines: Sequence[str], newest: int | None) -> Sequence[str]:

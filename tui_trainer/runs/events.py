@@ -6,7 +6,9 @@ and must not raise.
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+import time
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
 from typing import Any, Literal
 
 RunState = Literal[
@@ -28,9 +30,11 @@ ENDED_STATES: frozenset[str] = FINAL_STATES | {"crashed"}
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A fact about the run at an optimizer step."""
+    """A fact about the run at an optimizer step; when it happened is not compared."""
 
     step: int
+    at_s: float = field(default_factory=time.time, kw_only=True, compare=False, repr=False)
+    """Seconds of Unix; 0 where a file does not say it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,4 +195,8 @@ def name_of_kind(kind: type[Event]) -> str:
 
 def to_dict(event: Event) -> dict[str, Any]:
     """Plain data for a line of events.jsonl or of --log-format json."""
-    return {"event": name_of(event), **asdict(event)}
+    record = {"event": name_of(event), **asdict(event)}
+    if at_s := record.pop("at_s"):
+        at = datetime.fromtimestamp(at_s, timezone.utc)
+        record["time"] = at.isoformat(timespec="milliseconds")
+    return record

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import MISSING, fields
+from datetime import datetime
 from functools import cache
 from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
@@ -19,6 +20,8 @@ _KINDS: dict[str, type[Event]] = {
     for kind in vars(events).values()
     if isinstance(kind, type) and issubclass(kind, Event) and kind is not Event
 }
+LATEST_S = 2.0**34
+"""In the year 2514: no run is from later, and no clock's arithmetic fails before."""
 _BEST = {"metric": str, "value": float, "step": int, "epoch": int, "metrics": dict[str, float]}
 
 
@@ -41,7 +44,16 @@ def event_of(record: dict[str, Any]) -> Event | None:
             values["best"] = best | {key: _fitted(best[key], _BEST[key]) for key in _BEST}
     except (TypeError, KeyError, OverflowError):
         return None
-    return _KINDS[word](**values)
+    return _KINDS[word](**values, at_s=_seconds(record.get("time")))
+
+
+def _seconds(text: object) -> float:
+    """A time of ISO 8601 in seconds of Unix, or 0 where it is none, or none that can be."""
+    try:
+        seconds = datetime.fromisoformat(str(text)).timestamp()
+    except (ValueError, OverflowError, OSError):
+        return 0.0
+    return seconds if 0 < seconds < LATEST_S else 0.0
 
 
 @cache
@@ -51,6 +63,8 @@ def _shape(word: str) -> tuple[tuple[str, Any, bool], ...]:
     hints = get_type_hints(kind)
     found = []
     for field in fields(kind):
+        if field.name == "at_s":
+            continue
         needed = field.default is MISSING and field.default_factory is MISSING
         found.append((field.name, hints[field.name], needed))
     return tuple(found)

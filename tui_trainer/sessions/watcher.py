@@ -11,7 +11,6 @@ import os
 import socket
 import threading
 from dataclasses import asdict
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 import psutil
@@ -122,8 +121,7 @@ class Watcher:
         line = to_dict(event)
         if line.get("origin") == HERE:
             line["origin"] = self._origin
-        now = datetime.now(timezone.utc).isoformat(timespec="milliseconds")
-        return {**line, "time": now}
+        return line
 
     def _tell_what_stays(self, step: int) -> None:
         """Say what of the GPU's memory a run still has after giving back what it could."""

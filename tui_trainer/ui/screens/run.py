@@ -31,7 +31,8 @@ from tui_trainer.ui.steering import Steering
 from tui_trainer.ui.toasts import Toasts
 from tui_trainer.ui.widgets.heading import Heading
 from tui_trainer.ui.widgets.key_line import KeyLine
-from tui_trainer.ui.widgets.log import Entry, Level, Log, digest
+from tui_trainer.ui.widgets.log import Log
+from tui_trainer.ui.widgets.log_entries import Level, digest
 from tui_trainer.ui.widgets.numbers import Numbers, Safety
 from tui_trainer.ui.widgets.plots import Plots
 from tui_trainer.ui.widgets.progress import Progress
@@ -126,7 +127,7 @@ class RunScreen(Screen[None]):
             return
         for event in new:
             self._take(event)
-        self.query_one(Log).add(digest(new))
+        self.query_one(Log).add(digest(new, self.session.latest.steps_per_epoch))
         self._show()
         ending = self.session.latest.ending
         if ending is not None and not self._over:
@@ -231,7 +232,7 @@ class RunScreen(Screen[None]):
 
     def _asked(self, what: str) -> None:
         """Say at once what is on its way."""
-        self.query_one(Log).add([Entry(f"{what}: asked for")])
+        self.query_one(Log).say(f"{what}: asked for")
         self._show()
         self._looking.hurry()
 

@@ -27,7 +27,7 @@ from tui_trainer.ui.plotting.drawing import markers_for
 from tui_trainer.ui.plotting.overlay import LABEL_CELLS, LOOKS, overlay
 from tui_trainer.ui.plotting.panels import PanelSpec, View
 from tui_trainer.ui.widgets.heading import cut_end, cut_middle
-from tui_trainer.ui.widgets.log import value_text
+from tui_trainer.ui.widgets.log_entries import value_text
 from tui_trainer.ui.widgets.plot import Plot
 
 MOST = len(LOOKS)

@@ -7,10 +7,9 @@ whole screen anew with every line.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
-from typing import ClassVar, Literal
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from typing import ClassVar
 
 from textual import events
 from textual.binding import Binding, BindingType
@@ -19,101 +18,13 @@ from textual.strip import Strip
 from textual.visual import RenderOptions
 from textual.widget import Widget
 
-from tui_trainer.config.amounts import size_text
 from tui_trainer.config.text import clean
-from tui_trainer.headless.printer import describe, metrics_text, number
-from tui_trainer.runs.events import (
-    CheckpointSaved,
-    CommandAccepted,
-    CommandApplied,
-    Edited,
-    Event,
-    NonFinite,
-    Notice,
-    RunEnded,
-    RunStarted,
-    SaveFailed,
-    StateChanged,
-    ValidationEnded,
-)
+from tui_trainer.ui.widgets.log_entries import Entry, Level
 
 MOST_ENTRIES = 2000
 _INDENT = len("00:00:00  ")
 
-Level = Literal["note", "warning", "error"]
 _STYLES = {"note": "", "warning": "bold $text-warning", "error": "bold $text-error"}
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One thing to be read: text for eyes, cleaned already."""
-
-    text: str
-    level: Level = "note"
-
-
-def entries_of(event: Event) -> list[Entry]:
-    """What an event says in a log; nothing for what is shown elsewhere."""
-    match event:
-        case ValidationEnded():
-            marks = ", best so far" if event.improved else ""
-            marks += ", on demand" if event.on_demand else ""
-            return [Entry(f"epoch {event.epoch:,}: val {metrics_text(event.metrics)}{marks}")]
-        case CheckpointSaved():
-            best = " of the best" if event.best else ""
-            size = size_text(event.size_bytes)
-            return [Entry(f"checkpoint{best} saved at step {event.step:,} ({size})")]
-        case Edited():
-            change = f"{clean(event.key, 60)} {value_text(event.old)} -> {value_text(event.new)}"
-            return [Entry(f"{change} by {clean(event.origin, 40)}, from step {event.step + 1:,}")]
-        case CommandAccepted() if event.origin == "you":
-            # The screen has answered the key already.
-            return []
-        case CommandApplied() if event.refused:
-            return [Entry(clean(line, 1000), "warning") for line in describe(event)]
-        case SaveFailed() | NonFinite():
-            return [Entry(f"error: {clean(line, 1000)}", "error") for line in describe(event)]
-        case Notice():
-            prefix = "" if event.level == "note" else f"{event.level}: "
-            return [Entry(prefix + clean(event.text), event.level)]
-        case RunEnded():
-            level: Level = "error" if event.state == "failed" else "note"
-            return [Entry(f"{event.state}: {clean(event.reason, 1000)}", level)]
-        case StateChanged() if event.state == "pausing":
-            return []
-        case RunStarted() | StateChanged():
-            return [Entry(clean(line.strip(), 1000)) for line in describe(event)]
-        case _:
-            return []
-
-
-def value_text(value: object) -> str:
-    """A setting's value as a person writes it; `none` for a limit that is not set."""
-    if value is None:
-        return "none"
-    if isinstance(value, float):
-        return number(value)
-    return clean(str(value), 60)
-
-
-def digest(events: Iterable[Event]) -> list[Entry]:
-    """The entries of many events: of ordinary validations and checkpoints only the newest.
-
-    A small model validates a hundred times between two looks, and nobody reads a hundred lines.
-    """
-    found = [(type(event), _is_ordinary(event), entries_of(event)) for event in events]
-    newest = {kind: index for index, (kind, ordinary, _) in enumerate(found) if ordinary}
-    kept: list[Entry] = []
-    for index, (kind, ordinary, entries) in enumerate(found):
-        if not ordinary or newest[kind] == index:
-            kept += entries
-    return kept
-
-
-def _is_ordinary(event: Event) -> bool:
-    return isinstance(event, CheckpointSaved) or (
-        isinstance(event, ValidationEnded) and not event.on_demand
-    )
 
 
 class Log(Widget, can_focus=True):
@@ -137,7 +48,9 @@ class Log(Widget, can_focus=True):
         super().__init__(id=id)
         self._now = now
         self._rule = "-" if plain else "─"
-        self._entries: deque[tuple[str, Entry]] = deque(maxlen=MOST_ENTRIES)
+        self._entries: deque[Entry] = deque(maxlen=MOST_ENTRIES)
+        self._day: date | None = None
+        """On which the newest entry happened, of those of which it is known."""
         self._below = 0
         """How many entries lie below the last one shown; 0 follows the end."""
         self._painted: list[Content] | None = None
@@ -145,23 +58,31 @@ class Log(Widget, can_focus=True):
     @property
     def entries(self) -> Sequence[Entry]:
         """All that is kept, the newest last."""
-        return [entry for _, entry in self._entries]
+        return list(self._entries)
 
     def say(self, text: str, level: Level = "note") -> None:
         """Add a line, or several: whatever somebody printed."""
         lines = text.splitlines() or [""]
-        self.add([Entry(clean(line.expandtabs(4)), level) for line in lines])
+        at_s = self._now().timestamp()
+        self.add([Entry(clean(line.expandtabs(4)), level, at_s) for line in lines])
 
     def add(self, entries: Sequence[Entry]) -> bool:
         """Add entries; whether there were any."""
         if not entries:
             return False
-        time = f"{self._now():%H:%M:%S}"
-        self._entries.extend((time, entry) for entry in entries)
+        added = [one for entry in entries for one in self._with_day(entry)]
+        self._entries.extend(added)
         if self._below:
-            self._below = min(self._below + len(entries), len(self._entries) - 1)
+            self._below = min(self._below + len(added), len(self._entries) - 1)
         self._repaint()
         return True
+
+    def _with_day(self, entry: Entry) -> list[Entry]:
+        """The entry, after the day where that is not the day of the one before."""
+        if not entry.at_s:
+            return [entry]
+        before, self._day = self._day or self._now().date(), _time_of(entry).date()
+        return [entry] if self._day == before else [_heading(self._day), entry]
 
     def action_scroll_entries(self, count: int) -> None:
         """Look at older entries (less than 0) or at newer ones."""
@@ -214,8 +135,8 @@ class Log(Widget, can_focus=True):
         width, height = self.size.width, self.size.height - 1
         rows: list[Content] = []
         shown = list(self._entries)[: len(self._entries) - self._below]
-        for time, entry in reversed(shown):
-            lines = _wrapped(time, entry, width)
+        for entry in reversed(shown):
+            lines = _wrapped(entry, width)
             if len(rows) >= height:
                 break
             if len(lines) > (room := height - len(rows)):
@@ -232,12 +153,21 @@ class Log(Widget, can_focus=True):
         return Content.styled(left.ljust(width, self._rule)[: max(width, 0)], style)
 
 
-def _wrapped(time: str, entry: Entry, width: int) -> list[Content]:
+def _time_of(entry: Entry) -> datetime:
+    return datetime.fromtimestamp(entry.at_s)
+
+
+def _heading(day: date) -> Entry:
+    return Entry(f"{day:%Y-%m-%d}")
+
+
+def _wrapped(entry: Entry, width: int) -> list[Content]:
     """An entry in rows of a width; the rows after the first stand below its text."""
     indent = _INDENT if width >= 40 else 0
     # In two cells a wide character still fits.
     lines = Content.styled(entry.text, _STYLES[entry.level]).wrap(max(width - indent, 2))
-    first = Content.styled(f"{time}  ", "$foreground-muted") if indent else Content("")
+    time = f"{_time_of(entry):%H:%M:%S}  " if entry.at_s else " " * _INDENT
+    first = Content.styled(time, "$foreground-muted") if indent else Content("")
     rest = Content(" " * indent)
     return [(first if index == 0 else rest) + line for index, line in enumerate(lines)]
 
