@@ -20,7 +20,7 @@ from tui_trainer.runs.atomic import PREFIX
 from tui_trainer.runs.commands import Command, Pause, Resume, Save, Set, Stop, Validate
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.journal import encode
-from tui_trainer.runs.mailbox import MOST_BYTES, Mailbox, send, wait_for
+from tui_trainer.runs.mailbox import MOST_BYTES, MOST_REJECTED, Mailbox, send, wait_for
 
 PAUSE = b'{"command": "pause"}'
 
@@ -79,6 +79,19 @@ def test_order_is_that_of_the_names_and_not_of_the_folder(folder: Path) -> None:
     commands = Mailbox(folder).take().commands
 
     assert [c.value for c in commands if isinstance(c, Set)] == [1, 2, 3, 10]
+
+
+def test_of_what_was_moved_aside_the_newest_are_kept(folder: Path) -> None:
+    box = Mailbox(folder)
+    for round_ in range(3):
+        for number in range(MOST_REJECTED // 2 + 1):
+            put(folder, b"nonsense", 1000 * round_ + number)
+        assert len(box.take().rejected) == MOST_REJECTED // 2 + 1
+    kept = moved_aside(folder)
+    assert len(kept) == MOST_REJECTED
+    numbers = sorted(int(name.partition("-")[0]) for name in kept)
+    assert numbers[0] >= 1000
+    assert numbers[-1] == 2000 + MOST_REJECTED // 2
 
 
 def check_rejected(folder: Path, path: Path, reason: str = "") -> None:

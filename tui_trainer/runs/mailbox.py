@@ -27,6 +27,8 @@ from tui_trainer.runs.journal import read_records
 MOST_BYTES = 64 * 1024
 _NAME = re.compile(r"\d{8,20}-[0-9a-f]{1,64}\.json")
 _REJECTED = "rejected"
+MOST_REJECTED = 100
+"""Of files that were moved aside the newest are kept; events.jsonl names them all."""
 _LAST = 10**20 - 1
 
 
@@ -67,6 +69,7 @@ class Mailbox:
                 self._tell(name, f"not obeyed: it cannot be removed ({error.strerror})", mail)
                 continue
             mail.commands.append(command)
+        self._keep_newest(mail)
         return mail
 
     def clear(self) -> list[str]:
@@ -77,6 +80,7 @@ class Mailbox:
         mail = Mail()
         for name in self._names():
             self._reject(self._folder / name, "sent to an earlier life of the run", mail)
+        self._keep_newest(mail)
         return mail.rejected
 
     def _names(self) -> list[str]:
@@ -94,6 +98,16 @@ class Mailbox:
         with contextlib.suppress(OSError):
             aside.mkdir(mode=0o700, exist_ok=True)
             os.rename(path, aside / f"{new_id()}-{path.name[:150]}")
+
+    def _keep_newest(self, mail: Mail) -> None:
+        """Remove what was moved aside long ago; no folder, and nothing that a link leads to."""
+        if not mail.rejected:
+            return
+        with contextlib.suppress(OSError), os.scandir(self._folder / _REJECTED) as found:
+            there = [(one.stat(follow_symlinks=False).st_ctime_ns, one.path) for one in found]
+            for _, path in sorted(there)[: max(len(there) - MOST_REJECTED, 0)]:
+                with contextlib.suppress(OSError):
+                    os.unlink(path)
 
     def _tell(self, name: str, reason: str, mail: Mail) -> None:
         """Report a file once, also when it cannot be moved away."""
