@@ -121,3 +121,32 @@ def test_without_flock_a_run_of_another_host_is_taken_over_by_force_alone(tmp_pa
     silence(run, 40)
     assert call(tmp_path, *on(run, "--force"), env=env).returncode == 0
     assert not list(run.glob("lock.*"))
+
+
+@pytest.mark.full
+@needs_compiler
+@needs_other_host
+def test_a_process_that_was_believed_lost_and_comes_back_leaves_the_run_alone(
+    tmp_path: Path,
+) -> None:
+    env = without_flock(tmp_path)
+    with started(tmp_path, *TRAIN, before=on_other_host(), env=env) as process:
+        process.until_step(500)
+        run = process.run
+        lost = status(run)["pid"]
+        os.kill(lost, signal.SIGSTOP)
+        silence(run, 40)
+        with started(tmp_path, "resume", run.name, "--force", "--no-ui", env=env) as second:
+            second.until_step(500)
+            os.kill(lost, signal.SIGCONT)
+            assert process.wait() == 3
+            assert "has taken" in process.errors
+            # The second goes on, with its lock, its mail and its lines.
+            assert (run / "lock.exclusive").exists()
+            assert status(run)["pid"] == second.pid
+            done = call(tmp_path, "ctl", run.name, "stop", env=env)
+            assert (done.returncode, "applied" in done.stdout) == (0, True), done.stderr
+            assert second.wait() == 0
+    assert steps(run) == list(range(1, status(run)["step"] + 1))
+    assert state_of(tmp_path, env) == "stopped"
+    assert call(tmp_path, "resume", run.name, "training.max_steps=1", "--no-ui").returncode == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import os
 import socket
@@ -10,6 +11,7 @@ import stat
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -174,6 +176,47 @@ def test_without_flock_the_file_of_a_host_that_is_gone_is_taken_over(path: Path)
     assert is_held(path, NO_FLOCK)
     lock.release()
     assert os.listdir(path.parent) == ["lock"]
+
+
+def write_holder(path: Path, holder: Holder) -> None:
+    path.with_name("lock.exclusive").write_text(json.dumps(asdict(holder)))
+
+
+def test_without_flock_a_number_that_another_process_got_since_blocks_nobody(path: Path) -> None:
+    lock = RunLock.acquire(path, NO_FLOCK)
+    ours = read_holder(path)
+    assert ours is not None
+    assert ours.lives
+    boot, _, tick = ours.birth.partition("/")
+    assert int(tick) > 0
+    for birth in (f"{boot}/{int(tick) - 1}", f"{'0' * len(boot)}/{tick}"):
+        write_holder(path, replace(ours, birth=birth))
+        assert not is_held(path, NO_FLOCK)
+        RunLock.acquire(path, NO_FLOCK).release()
+    lock.release()
+
+
+def test_without_flock_a_holder_of_an_older_version_is_known_by_its_number(path: Path) -> None:
+    write_holder(path, Holder(os.getpid(), socket.gethostname(), 1.0))
+    assert is_held(path, NO_FLOCK)
+    with pytest.raises(BadInput, match=f"process {os.getpid()}"):
+        RunLock.acquire(path, NO_FLOCK)
+
+
+@pytest.mark.parametrize("flock", [fcntl.flock, NO_FLOCK], ids=["flock", "no flock"])
+def test_who_has_lost_the_lock_learns_of_it_and_leaves_that_of_the_other(
+    path: Path, flock: Callable[[int, int], None]
+) -> None:
+    lock = RunLock.acquire(path, flock)
+    assert lock.taken_by() == ""
+    file = path.with_name("lock.exclusive") if lock.note else path
+    other = json.dumps(asdict(Holder(77, "other-host", 1.0)))
+    file.unlink()
+    assert lock.taken_by() == ""
+    file.write_text(other)
+    assert lock.taken_by() == "process 77 on other-host"
+    lock.release()
+    assert file.read_text() == other
 
 
 def test_without_flock_who_comes_second_to_a_dead_holder_takes_nothing_over(path: Path) -> None:

@@ -52,14 +52,50 @@ class Holder:
     pid: int
     host: str
     started_at: float
+    birth: str = ""
+    """The boot of the machine and the tick of the start in it, where the system tells: a process
+    that has got the number of a dead one was born later."""
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {clean(self.host, 80)}"
+
+    @property
+    def is_here(self) -> bool:
+        """Whether it is of this host, so that it can be asked for."""
+        return self.host == socket.gethostname()
+
+    @property
+    def lives(self) -> bool:
+        """Of a process of this host."""
+        if not psutil.pid_exists(self.pid):
+            return False
+        born = _birth(self.pid) if self.birth else ""
+        return not born or born == self.birth
+
+
+def _birth(pid: int) -> str:
+    """When a process began, in a form that no change of the clock touches; empty if unknown."""
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        # proc(5): the name is in parentheses and may have some in it; field 22 is the start.
+        after_name = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2]
+        return f"{boot}/{int(after_name.split()[19])}"
+    except (OSError, ValueError, IndexError):
+        return ""
+
+
+def _ourselves() -> Holder:
+    pid = os.getpid()
+    return Holder(pid, socket.gethostname(), psutil.Process().create_time(), _birth(pid))
 
 
 class RunLock:
     """The exclusive right to write into a run; `release` is safe to call twice."""
 
-    def __init__(self, path: Path, descriptor: int, note: str = "") -> None:
+    def __init__(self, path: Path, descriptor: int, holder: Holder, note: str = "") -> None:
         self._path = path
         self._descriptor = descriptor
+        self._holder = holder
         _held.add(descriptor)
         self.note = note
         """Set where the file system has no flock, and a lock file has to do."""
@@ -93,11 +129,19 @@ class RunLock:
                     return _by_file(path, gone)
                 raise cannot_write(path, error) from error
         try:
-            _sign(descriptor)
+            holder = _sign(descriptor)
         except OSError as error:
             os.close(descriptor)
             raise cannot_write(path, error) from error
-        return RunLock(path, descriptor)
+        return RunLock(path, descriptor, holder)
+
+    def taken_by(self) -> str:
+        """Who has the lock now, if this process was believed dead meanwhile; empty while it has.
+
+        It is asked of the file by its name, which is what others see of it.
+        """
+        found = _read_holder(_exclusive(self._path) if self.note else self._path)
+        return "" if found is None or found == self._holder else str(found)
 
     def renew(self) -> None:
         """Take the lock again where the file was deleted; nothing changes when it is still there.
@@ -108,12 +152,13 @@ class RunLock:
         if self._descriptor >= 0 and not self._path.exists() and self._path.parent.is_dir():
             again = RunLock.acquire(self._path)
             self._close()
-            self._descriptor = again._descriptor
+            self._descriptor, self._holder = again._descriptor, again._holder
 
     def release(self) -> None:
         if self._descriptor in _held:
+            is_ours = not self.taken_by()
             self._close()
-            if self.note:
+            if self.note and is_ours:
                 with contextlib.suppress(OSError):
                     os.unlink(_exclusive(self._path))
 
@@ -125,24 +170,23 @@ class RunLock:
 
 def read_holder(path: Path) -> Holder | None:
     """Who wrote the lock file last, or the one that stands in for it; None when nobody is told."""
-    for file in (_exclusive(path), path):
-        try:
-            holder = Holder(**json.loads(file.read_bytes()))
-        except (OSError, ValueError, TypeError, RecursionError):
-            continue
-        right = isinstance(holder.pid, int) and 0 < holder.pid < 2**31
-        if right and isinstance(holder.host, str):
-            return holder
-    return None
+    return _read_holder(_exclusive(path)) or _read_holder(path)
+
+
+def _read_holder(file: Path) -> Holder | None:
+    try:
+        holder = Holder(**json.loads(file.read_bytes()))
+    except (OSError, ValueError, TypeError, RecursionError):
+        return None
+    right = isinstance(holder.pid, int) and 0 < holder.pid < 2**31
+    return holder if right and isinstance(holder.host, str) else None
 
 
 def is_held(path: Path, flock: Flock = fcntl.flock) -> bool:
     """Whether a process holds the lock now; does not disturb it."""
     if _exclusive(path).exists():
         holder = read_holder(_exclusive(path))
-        return (
-            holder is None or holder.host != socket.gethostname() or psutil.pid_exists(holder.pid)
-        )
+        return holder is None or not holder.is_here or holder.lives
     try:
         # To read is enough: the run may be another user's.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
@@ -157,15 +201,16 @@ def is_held(path: Path, flock: Flock = fcntl.flock) -> bool:
     return False
 
 
-def _sign(descriptor: int) -> None:
-    holder = Holder(os.getpid(), socket.gethostname(), psutil.Process().create_time())
+def _sign(descriptor: int) -> Holder:
+    holder = _ourselves()
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, json.dumps(asdict(holder)).encode(), 0)
+    return holder
 
 
 def _refusal(path: Path) -> BadInput:
     holder = read_holder(path)
-    who = f"process {holder.pid} on {clean(holder.host, 80)}" if holder else "another process"
+    who = str(holder) if holder else "another process"
     return BadInput(
         f"{path.parent}: {who} is writing this run; stop it first: "
         f"tui-trainer ctl {path.parent.name} stop"
@@ -191,13 +236,13 @@ def _by_file(path: Path, gone: str) -> RunLock:
         ) from None
     except OSError as error:
         raise cannot_write(exclusive, error) from error
-    _sign(descriptor)
-    return RunLock(path, descriptor, "no flock on this file system; a lock file is used")
+    holder = _sign(descriptor)
+    return RunLock(path, descriptor, holder, "no flock on this file system; a lock file is used")
 
 
 def _is_dead(holder: Holder, gone: str) -> bool:
-    if holder.host == socket.gethostname():
-        return not psutil.pid_exists(holder.pid)
+    if holder.is_here:
+        return not holder.lives
     return bool(gone) and holder.host == gone
 
 

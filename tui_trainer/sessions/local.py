@@ -27,6 +27,7 @@ from tui_trainer.runs.events import (
     RunEnded,
     StepsTaken,
 )
+from tui_trainer.runs.guard import GuardedFiles
 from tui_trainer.runs.history import History
 from tui_trainer.runs.status import read_status
 from tui_trainer.sessions.beginning import latest_of, picture_of, progress_of
@@ -184,6 +185,8 @@ class LocalSession:
             text = f"{type(error).__name__}: {clean(str(error), 400)}"
             ended = self._failed(prepared, text, ExitCode.FAILED)
         finally:
+            if prepared is not None and watcher is not None and watcher.taken_by:
+                ended = self._lost(prepared, watcher.taken_by)
             if ended is not None:
                 self.exit_code = ended.exit_code
                 with self._sending:
@@ -209,7 +212,8 @@ class LocalSession:
                 *(known.get("elapsed_s", 0.0), known.get("best"), status.test if status else None),
             )
         return train(
-            prepared.task, prepared.start, self.control, self.emit, prepared.run, self._clock
+            *(prepared.task, prepared.start, self.control, self.emit, prepared.run, self._clock),
+            GuardedFiles(prepared.lock),
         )
 
     def _ended(self, prepared: Prepared, outcome: Outcome) -> RunEnded:
@@ -235,6 +239,15 @@ class LocalSession:
             taken = [event for event in self._events if isinstance(event, StepsTaken)]
         epoch, elapsed_s = (taken[-1].epoch, taken[-1].elapsed_s) if taken else (0, 0.0)
         return RunEnded(self._step, "failed", reason, epoch, run_dir, elapsed_s, code)
+
+    def _lost(self, prepared: Prepared, by: str) -> RunEnded:
+        """The end of a process that comes back to a run that goes on without it."""
+        name = prepared.run.path.name
+        reason = (
+            f"{by} has taken {name} over, which was believed lost; nothing more was written "
+            f"here: tui-trainer attach {name} shows how it goes on"
+        )
+        return self._failed(prepared, reason, ExitCode.CANNOT_WRITE)
 
     def _refuse_the_rest(self) -> None:
         """Answer the commands that nobody will carry out any more."""

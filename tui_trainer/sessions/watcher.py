@@ -17,6 +17,7 @@ import psutil
 
 from tui_trainer.config.amounts import size_text
 from tui_trainer.config.errors import TrainerError
+from tui_trainer.runs.commands import Stop
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, Notice, RunEnded, StateChanged, StepsTaken, to_dict
 from tui_trainer.runs.journal import Journal
@@ -59,6 +60,8 @@ class Watcher:
         self._cursor = 0
         self._unwritten: list[dict[str, Any]] = []
         self._heartbeat = 0
+        self.taken_by = ""
+        """Who has taken the run over; from then on nothing is read or written here."""
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._work, name="watcher")
 
@@ -71,14 +74,18 @@ class Watcher:
         """Write what is left, the last status included, and end."""
         self._done.set()
         self._thread.join()
-        self._look(last=True)
+        if not self._is_lost():
+            self._look(last=True)
+            self._keeper.write()
         self._journal.close()
-        self._keeper.write()
 
     def _work(self) -> None:
         looks = 0
         while not self._done.wait(LOOK_S):
             looks += 1
+            if self._is_lost():
+                self._session.send(Stop(save=False, origin=self.taken_by))
+                return
             changed = self._look()
             if changed or looks % STATUS_EVERY == 0:
                 self._write_status()
@@ -86,6 +93,11 @@ class Watcher:
                 with contextlib.suppress(OSError, psutil.Error):
                     self._session.usage = self._meter.read()
             self._keeper.look()
+
+    def _is_lost(self) -> bool:
+        """Whether the run is another process's by now, its mail and its files with it."""
+        self.taken_by = self.taken_by or self._lock.taken_by()
+        return bool(self.taken_by)
 
     def _look(self, *, last: bool = False) -> bool:
         """Take the mail, write the events; True when the state of the run changed."""
