@@ -22,7 +22,7 @@ from tui_trainer.ui.screens.compose_style import HEIGHTS, WIDTHS, size_classes
 from tui_trainer.ui.screens.details import DetailsScreen
 from tui_trainer.ui.screens.save_preset import SavePreset
 from tui_trainer.ui.widgets.form import Form
-from tui_trainer.ui.widgets.key_bar import KeyBar
+from tui_trainer.ui.widgets.key_line import KeyLine
 from tui_trainer.ui.widgets.search import SearchBar
 
 
@@ -522,9 +522,9 @@ def test_a_narrow_line_of_keys_keeps_those_that_matter(
 def test_a_click_on_a_key_presses_it(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
         last = shown(app).splitlines()[-1]
-        await pilot.hover(KeyBar, offset=(last.index("Start"), 0))
-        assert app.compose_screen.query_one(KeyBar).tooltip == "Start this experiment"
-        await pilot.click(KeyBar, offset=(last.index("Start"), 0))
+        await pilot.hover(KeyLine, offset=(last.index("Start"), 0))
+        assert app.compose_screen.query_one(KeyLine).tooltip == "Start this experiment"
+        await pilot.click(KeyLine, offset=(last.index("Start"), 0))
         await pilot.pause()
 
     assert len(drive(tmp_path, step).launched) == 1

@@ -67,7 +67,7 @@ def test_the_keys_that_matter_are_there_at_any_usual_width(width: int) -> None:
 
 def test_where_there_is_room_all_keys_are_there_in_their_order() -> None:
     async def play(keys: Keys, pilot: Pilot[None]) -> None:
-        words = ["Pause", "Stop...", "Save", "Validate", "Edit", "Full", "Quit", "Help", "Palette"]
+        words = ["Pause", "Stop...", "Save", "Validate", "Edit", "Full", "Help", "Palette", "Quit"]
         for _ in range(3):
             assert [keys.line.index(word) for word in words] == sorted(map(keys.line.index, words))
             keys.running.refresh_bindings()

@@ -39,9 +39,9 @@ class Action:
 ACTIONS: tuple[Action, ...] = (
     Action("app.help", "question_mark,f1", "Help", "Show what the keys do here"),
     Action(
-        "app.palette", "ctrl+p", "Palette", "Find any action by its name", priority=True, rank=2
+        "app.palette", "ctrl+p", "Palette", "Find any action by its name", priority=True, rank=20
     ),
-    Action("app.quit", "q", "Quit", "Leave; a live run is asked about first"),
+    Action("app.quit", "q", "Quit", "Leave; a live run is asked about first", rank=10),
     Action(
         "app.quit_typing",
         "ctrl+q",
@@ -49,6 +49,7 @@ ACTIONS: tuple[Action, ...] = (
         "Leave; a live run is asked about first",
         priority=True,
         does="quit",
+        rank=10,
     ),
     Action("app.interrupt", "ctrl+c", "Stop", "Stop or leave", in_footer=False, priority=True),
     Action(
@@ -61,7 +62,7 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("compose.start", "f5,ctrl+g", "Start", "Start this experiment", priority=True),
     Action("compose.save_preset", "ctrl+s", "Save", "Save as a preset of your own", priority=True),
-    Action("compose.reset_field", "ctrl+r,r", "Reset", "Set it to the preset's value", rank=1),
+    Action("compose.reset_field", "ctrl+r,r", "Reset", "Set it to the preset's value", rank=15),
     Action("compose.search", "slash,f3", "Search", "Search in the presets or the fields"),
     Action("compose.end_search", "escape", "End", "End the search", in_footer=False),
     Action(
@@ -69,32 +70,38 @@ ACTIONS: tuple[Action, ...] = (
         "y,ctrl+y",
         "Copy",
         "Copy the command line that does the same",
-        rank=4,
+        rank=30,
     ),
     Action("compose.next_pane", "f6", "Pane", "Go to the next pane", in_footer=False),
     Action(
-        "compose.details", "d,f4", "Details", "Show the details of what is under the cursor", rank=3
+        "compose.details",
+        "d,f4",
+        "Details",
+        "Show the details of what is under the cursor",
+        rank=25,
     ),
-    Action("compose.runs", "ctrl+o,f2", "Runs", "List all runs", rank=1),
+    Action("compose.runs", "ctrl+o,f2", "Runs", "List all runs", rank=15),
     Action("runs.open", "enter", "Open", "Open a run: watch and steer it, or see what came of it"),
     Action("runs.mark", "space", "Select", "Select for comparison, or take that back"),
     Action("runs.filter", "slash,f3", "Filter", "Show only some, as lr<0.01 model=cnn state=ended"),
-    Action("runs.resume", "r", "Resume", "Go on with a run that was interrupted"),
-    Action("runs.fork", "f", "Fork...", "Begin a new run from a checkpoint of this one"),
-    Action("runs.delete", "x,delete", "Delete...", "Delete a run that has ended; asks first"),
-    Action("runs.sort", "o", "Order", "Order by another column", rank=1),
+    Action("runs.resume", "r", "Resume", "Go on with a run that was interrupted", rank=15),
+    Action("runs.fork", "f", "Fork...", "Begin a new run from a checkpoint of this one", rank=5),
+    Action(
+        "runs.delete", "x,delete", "Delete...", "Delete a run that has ended; asks first", rank=8
+    ),
+    Action("runs.sort", "o", "Order", "Order by another column", rank=25),
     Action("runs.unmark", "u", "Unselect", "Take all selections back", in_footer=False),
     Action("runs.cursor_down", "j", "Down", "Go down in the list", in_footer=False),
     Action("runs.cursor_up", "k", "Up", "Go up in the list", in_footer=False),
     Action("runs.back", "escape", "Back", "End the filter, or leave the list"),
-    Action("run.runs", "ctrl+o,f2", "Runs", "List all runs; this one goes on"),
+    Action("run.runs", "ctrl+o,f2", "Runs", "List all runs; this one goes on", rank=25),
     Action("run.pause", "p", "Pause", "Pause (it is saved first), or go on"),
     Action("run.offload", "P", "Off-load", "Pause and give the GPU's memory back", in_footer=False),
     Action("run.stop", "s", "Stop...", "Stop: save, discard, or go on"),
-    Action("run.save", "ctrl+s", "Save", "Write a checkpoint now"),
-    Action("run.validate", "v", "Validate", "Validate now; decides nothing"),
+    Action("run.save", "ctrl+s", "Save", "Write a checkpoint now", rank=5),
+    Action("run.validate", "v", "Validate", "Validate now; decides nothing", rank=12),
     Action("run.edit", "e", "Edit", "Change a live setting"),
-    Action("run.detach", "d", "Detach", "Leave the run training, and free the shell"),
+    Action("run.detach", "d", "Detach", "Leave the run training, and free the shell", rank=15),
     Action("run.full_log", "l", "Log", "Show the whole log", in_footer=False),
     Action(
         "run.back", "escape", "Back", "Close the log; at the end, results or plots", in_footer=False

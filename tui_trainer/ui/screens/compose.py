@@ -34,7 +34,7 @@ from tui_trainer.ui.widgets.details import changes_line, everything_text
 from tui_trainer.ui.widgets.facts import free_text
 from tui_trainer.ui.widgets.form import Form
 from tui_trainer.ui.widgets.heading import Heading
-from tui_trainer.ui.widgets.key_bar import KeyBar
+from tui_trainer.ui.widgets.key_line import KeyLine
 from tui_trainer.ui.widgets.launch_bar import LaunchBar
 from tui_trainer.ui.widgets.presets import PresetPane
 from tui_trainer.ui.widgets.schedule import ScheduleSketch
@@ -92,7 +92,7 @@ class ComposeScreen(Screen[None]):
             yield ScheduleSketch()
         yield LaunchBar()
         yield Static(id="command", markup=False)
-        yield KeyBar()
+        yield KeyLine()
 
     def on_mount(self) -> None:
         self._redraw()

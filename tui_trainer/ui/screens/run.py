@@ -44,8 +44,6 @@ _PLOT_KEYS = [
     Binding(it.keys, f"plot('{it.name}')", it.label, show=False, tooltip=it.text, id=it.id)
     for it in actions_of("plot")
 ]
-DISPENSABLE = ("run.runs", "app.palette", "run.detach", "run.validate", "app.quit", "run.save")
-"""What the keys line says only where there is room; all of it is in the help and in the palette."""
 _OF_A_LIVE_RUN = frozenset({"pause", "offload", "stop", "save", "validate", "edit", "detach"})
 
 
@@ -112,7 +110,7 @@ class RunScreen(Screen[None]):
             yield Numbers(in_column=True, id="column")
         yield Numbers(in_column=False, id="lines")
         yield Log(plain=plain)
-        yield KeyLine(DISPENSABLE)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         self.query_one(Plots).focus()

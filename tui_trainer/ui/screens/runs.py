@@ -43,7 +43,6 @@ from tui_trainer.ui.widgets.search import SearchBar
 from tui_trainer.ui.widgets.standing import plain_terminal
 
 LOOK_S = 2.0
-DISPENSABLE = ("runs.sort", "app.palette", "runs.resume", "app.quit", "runs.delete", "runs.fork")
 FIRST_WORDS = "no runs here yet; start one in compose, or by tui-trainer train"
 HINT = "lr<0.01 model=cnn state=ended, or a part of a name; esc shows all"
 
@@ -114,7 +113,7 @@ class RunsScreen(Screen[None]):
         yield self._compared
         yield Static(id="wrong", markup=False)
         yield SearchBar(HINT)
-        yield KeyLine(DISPENSABLE)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         for part in ("#none", "#wrong"):

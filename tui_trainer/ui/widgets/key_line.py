@@ -1,25 +1,34 @@
 """`KeyLine`: the keys that matter now, in the last line of a screen.
 
-Layer: ui. Textual's footer cuts off what does not fit, which is the help, is empty while it is put
-together anew, and stays as it is while the terminal has not the focus. This one draws its line;
-where there is little room, it first says it closer together, and then leaves out what was named as
-dispensable.
+Layer: ui. Textual's footer cuts off what does not fit, which is the help, mounts a widget for each
+key anew whenever the focus moves, and stays as it is while the terminal has not the focus. This one
+draws its line; where there is little room, it first says it closer together, and then leaves out
+what has the highest rank in the table of actions.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 from rich.cells import cell_len
 from textual import events
-from textual.binding import ActiveBinding
 from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
+from tui_trainer.config.keymap import SIGNS
+from tui_trainer.config.keys import ACTIONS
 from tui_trainer.ui.bindings import shown_key
+
+CHARACTERS = {name: sign for sign, name in SIGNS.items()}
+KNOWN = {action.id: action for action in ACTIONS}
+EVERYWHERE = len(ACTIONS)
+"""What works everywhere stands behind what the table of actions has not."""
+PLACES = {
+    action.id: index + (EVERYWHERE + 1 if action.place == "app" else 0)
+    for index, action in enumerate(ACTIONS)
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,9 +36,9 @@ class Key:
     """A key that can be pressed now, and what it does."""
 
     key: str
-    action: str
     label: str
     tooltip: str
+    rank: int
     enabled: bool
 
     @property
@@ -39,10 +48,7 @@ class Key:
 
 
 class KeyLine(Widget, can_focus=False):
-    """The keys of the screen, of the part that has the focus, and of the app, in this order.
-
-    `dispensable` are ids of actions; the first ones are left out first. A click presses a key.
-    """
+    """The keys of the screen, of the part that has the focus, and of the app; a click presses."""
 
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar = {"key-line--key"}
@@ -56,11 +62,9 @@ class KeyLine(Widget, can_focus=False):
     }
     """
 
-    def __init__(self, dispensable: Sequence[str] = ()) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self._dispensable = dispensable
-        self._keys: dict[str, Key] = {}
-        """By the id of the action, or by the action where it has none."""
+        self._keys: list[Key] = []
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._look)
@@ -68,35 +72,39 @@ class KeyLine(Widget, can_focus=False):
 
     def _look(self, screen: Screen[object]) -> None:
         keys = self._live()
-        if list(keys.items()) != list(self._keys.items()):
+        if keys != self._keys:
             self._keys = keys
             self.refresh()
 
-    def _live(self) -> dict[str, Key]:
-        """One key for each action that is to be shown."""
-        by_action: dict[str, ActiveBinding] = {}
-        for active in self.screen.active_bindings.values():
-            if active.binding.show:
-                by_action.setdefault(active.binding.action, active)
-        ranks = {self.screen: 0, self.app: 2}
-        found: dict[str, Key] = {}
-        for active in sorted(by_action.values(), key=lambda it: ranks.get(it.node, 1)):
+    def _live(self) -> list[Key]:
+        """The first key of each action that can be taken now, in the order of the table."""
+        found: dict[str, tuple[int, Key]] = {}
+        focused = self.screen.focused
+        for key, active in self.screen.active_bindings.items():
             it = active.binding
-            found[it.id or it.action] = Key(
-                *(it.key, it.action, it.description, active.tooltip or "", active.enabled)
-            )
-        return found
+            # Textual knows of a letter that it is typed into a field, but not of every sign.
+            typed = focused is not None and focused.check_consume_key(key, CHARACTERS.get(key))
+            if not it.show or typed:
+                continue
+            known = KNOWN.get(it.id or "")
+            place = PLACES.get(it.id or "", EVERYWHERE)
+            rank = known.rank if known is not None else 0
+            shown = Key(key, it.description, active.tooltip or "", rank, active.enabled)
+            if it.description not in found or place < found[it.description][0]:
+                found[it.description] = place, shown
+        return [key for _, key in sorted(found.values(), key=lambda placed: placed[0])]
 
     def _fitting(self) -> tuple[list[Key], bool]:
         """The keys that there is room for, and whether they stand close together."""
-        kept = dict(self._keys)
-        if sum(key.width + 1 for key in kept.values()) <= self.size.width:
-            return list(kept.values()), False
-        for name in self._dispensable:
-            if 1 + sum(key.width for key in kept.values()) <= self.size.width:
+        kept = list(self._keys)
+        if sum(key.width + 1 for key in kept) <= self.size.width:
+            return kept, False
+        while kept and 1 + sum(key.width for key in kept) > self.size.width:
+            least = max(kept, key=lambda key: key.rank)
+            if least.rank == 0:
                 break
-            kept.pop(name, None)
-        return list(kept.values()), True
+            kept.remove(least)
+        return kept, True
 
     def render(self) -> Content:
         """As many keys as there is room for."""
