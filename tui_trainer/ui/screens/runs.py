@@ -20,20 +20,15 @@ from textual.screen import Screen
 from textual.widgets import OptionList, Static
 
 from tui_trainer.config.amounts import counted
-from tui_trainer.config.errors import BadInput, TrainerError
+from tui_trainer.config.errors import BadInput
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.text import clean
 from tui_trainer.headless.listing import ORDERS
-from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.filtering import Term, parse_filter
 from tui_trainer.runs.index import RunSummary
-from tui_trainer.runs.manifests import read_manifests
-from tui_trainer.runs.removal import delete_run
-from tui_trainer.sessions.launch import read_config
 from tui_trainer.ui.bindings import bindings_of
+from tui_trainer.ui.errands import RunErrands
 from tui_trainer.ui.run_pages import Page, RunPages, page_of
-from tui_trainer.ui.screens.confirm import Confirm
-from tui_trainer.ui.screens.fork import ForkDialog
 from tui_trainer.ui.services import Services, beside
 from tui_trainer.ui.widgets.compared import MOST, Compared
 from tui_trainer.ui.widgets.heading import Heading
@@ -101,7 +96,7 @@ class RunsScreen(Screen[None]):
         """What is wrong with it whatever there is."""
         self._is_read = False
         self.is_reading = False
-        self._deleting: set[str] = set()
+        self._errands = RunErrands(self, self._say)
 
     def compose(self) -> ComposeResult:
         yield Heading("runs", "reading")
@@ -140,7 +135,7 @@ class RunsScreen(Screen[None]):
             page = None
             while page is None:
                 self._pages.renew()
-                wanted = self._filter, self._order, self._width, set(self._deleting)
+                wanted = self._filter, self._order, self._width, set(self._errands.deleting)
                 page = await asyncio.to_thread(self._pages.read, *wanted)
         finally:
             self.is_reading = False
@@ -266,22 +261,10 @@ class RunsScreen(Screen[None]):
         if own := self._trains_here():
             self._say(beside(own, f"tui-trainer fork {run.name} --detach"), warn=True)
         else:
-            self.run_worker(self._ask_to_fork(run), group="fork", exit_on_error=False)
+            self.run_worker(self._fork(run), group="fork", exit_on_error=False)
 
-    async def _ask_to_fork(self, run: RunSummary) -> None:
-        directory = RunDirectory(run.path)
-        try:
-            experiment = await asyncio.to_thread(read_config, directory)
-            manifests = await asyncio.to_thread(read_manifests, directory.checkpoints)
-        except TrainerError as error:
-            self._say(str(error), warn=True)
-            return
-        steps = [manifest.step for manifest in manifests]
-        if not steps:
-            self._say(f"{run.name} has no checkpoint to fork from yet")
-            return
-        answer = await self.app.push_screen_wait(ForkDialog(run.name, experiment, steps))
-        if answer is not None:
+    async def _fork(self, run: RunSummary) -> None:
+        if (answer := await self._errands.ask_to_fork(run)) is not None:
             self.post_message(self.Fork(run.path, *answer))
 
     def action_delete(self) -> None:
@@ -292,22 +275,11 @@ class RunsScreen(Screen[None]):
         if run.is_live:
             self._say(f"it is {run.state}: a live run is never deleted")
             return
-        self.run_worker(self._ask_to_delete(run), group="delete", exit_on_error=False)
+        self.run_worker(self._delete(run), group="delete", exit_on_error=False)
 
-    async def _ask_to_delete(self, run: RunSummary) -> None:
-        text = await asyncio.to_thread(_contents, run.path)
-        dialog = Confirm(f"Delete {run.name}?", text, "delete it for good")
-        if not await self.app.push_screen_wait(dialog):
-            return
-        self._deleting.add(run.name)
-        try:
-            await asyncio.to_thread(delete_run, run)
-            self._say(f"{run.name} is deleted")
-        except TrainerError as error:
-            self._say(str(error), warn=True)
-        finally:
-            self._deleting.discard(run.name)
-        self.look()
+    async def _delete(self, run: RunSummary) -> None:
+        if await self._errands.delete(run):
+            self.look()
 
     def action_cursor_down(self) -> None:
         self._list.action_cursor_down()
@@ -326,12 +298,3 @@ class RunsScreen(Screen[None]):
     def _say(self, text: str, *, warn: bool = False) -> None:
         severity: SeverityLevel = "warning" if warn else "information"
         self.app.notify(clean(text, 1000), severity=severity, markup=False)
-
-
-def _contents(path: Path) -> str:
-    """What would be lost: checkpoints and bytes."""
-    files = [one for one in path.rglob("*") if one.is_file() and not one.is_symlink()]
-    size = sum(one.stat().st_size for one in files)
-    checkpoints = sum(one.suffix == ".pt" for one in files)
-    what = f"{counted(checkpoints, 'checkpoint')}, {size / 1e6:,.1f} MB in all"
-    return f"{clean(str(path))}: {what}"
