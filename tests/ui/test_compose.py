@@ -320,7 +320,7 @@ def test_a_search_for_nothing_ends_with_enter(tmp_path: Path) -> None:
 
 def test_details_show_preset_changes_command_and_layers(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: app.summary.preview is not None)
+        await until(pilot, lambda: app.summary.survey.preview is not None)
         app.pane("optimizer").focus()
         await press(pilot, "d")
         text = shown(app)
@@ -349,7 +349,7 @@ def test_details_tell_every_problem_whole(tmp_path: Path) -> None:
 def test_a_large_terminal_has_the_details_beside_the_lists(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
         app.pane("model").focus()
-        await until(pilot, lambda: app.summary.preview is not None)
+        await until(pilot, lambda: app.summary.survey.preview is not None)
         await pilot.pause()
         text = shown(app)
         assert "cnn.yaml" in text or "channels           [64, 128]" in text
@@ -490,7 +490,7 @@ def test_a_resize_keeps_focus_and_draft(tmp_path: Path) -> None:
 @pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40)])
 def test_what_a_newcomer_needs_stands_on_the_screen(tmp_path: Path, size: tuple[int, int]) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: app.summary.preview is not None)
+        await until(pilot, lambda: app.summary.survey.preview is not None)
         await pilot.pause()
         text = shown(app)
         for part in ("Model", "digits-cnn", "Start", "F5", "epochs", "tui-trainer train"):
@@ -559,13 +559,13 @@ def test_nothing_is_asked_while_another_screen_is_in_front(tmp_path: Path) -> No
     services = FakeServices(tmp_path)
 
     async def step(app: Host, pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: app.summary.preview is not None)
+        await until(pilot, lambda: app.summary.survey.preview is not None)
         asked = len(services.fake_workbench.asked)
         await press(pilot, "d")
         app.compose_screen.draft.set("training.epochs", "7")
         app.compose_screen.on_form_changed()
         await pilot.pause()
-        assert not app.summary.is_due
+        assert not app.summary.survey.is_due
         await press(pilot, "escape")
         await until(pilot, lambda: len(services.fake_workbench.asked) == asked + 1)
         assert services.fake_workbench.asked[-1].training.epochs == 7

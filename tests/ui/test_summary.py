@@ -64,7 +64,7 @@ def test_what_was_shown_stays_while_the_next_result_is_awaited(tmp_path: Path) -
         app.compose_screen.on_form_changed()
         await pilot.pause()
         meanwhile = app.summary.lines(60, 8)
-        assert app.summary.is_stale
+        assert app.summary.survey.is_stale
         assert [line.plain for line in meanwhile[:4]] == [line.plain for line in before[:4]]
         assert meanwhile[-1].plain == "measuring ..."
         assert meanwhile[0].spans != before[0].spans, "it is dimmed"
@@ -76,11 +76,11 @@ def test_many_changes_are_one_question(tmp_path: Path) -> None:
     services = FakeServices(tmp_path)
 
     async def step(app: Host, pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: app.summary.preview is not None)
+        await until(pilot, lambda: app.summary.survey.preview is not None)
         for epochs in range(1, 20):
             app.compose_screen.draft.set("training.epochs", str(epochs))
             app.compose_screen.on_form_changed()
-        await until(pilot, lambda: not app.summary.is_stale)
+        await until(pilot, lambda: not app.summary.survey.is_stale)
         asked = [experiment.training.epochs for experiment in services.fake_workbench.asked]
         assert asked == [40, 19]
 
@@ -124,13 +124,13 @@ def test_wrong_settings_leave_the_last_result_and_say_so(tmp_path: Path) -> None
     services = FakeServices(tmp_path)
 
     async def step(app: Host, pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: app.summary.preview is not None)
+        await until(pilot, lambda: app.summary.survey.preview is not None)
         app.compose_screen.draft.set("training.epochs", "no")
         app.compose_screen.on_form_changed()
         await pilot.pause()
         assert "some settings need attention" in shown(app)
         assert "20,778 parameters" in shown(app)
-        assert not app.summary.is_due
+        assert not app.summary.survey.is_due
 
     drive(tmp_path, step, services=services)
 

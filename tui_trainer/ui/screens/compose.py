@@ -101,10 +101,10 @@ class ComposeScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         self._is_launching = False
-        self.query_one(Summary).go_on()
+        self.query_one(Summary).survey.go_on()
 
     def on_screen_suspend(self) -> None:
-        self.query_one(Summary).rest()
+        self.query_one(Summary).survey.rest()
 
     def complain(self, text: str) -> None:
         """Show why a run did not start; everything typed stays."""
@@ -251,11 +251,11 @@ class ComposeScreen(Screen[None]):
         self._put("#changes", Content.assemble("Experiment ", base, (state, "$foreground-muted")))
         command = clean(self.draft.command(), 2000)
         self._put("#command", Content.assemble(("$ ", "$foreground-muted"), command))
-        self.query_one(Summary).measure(self.draft.experiment)
+        self.query_one(Summary).survey.measure(self.draft.experiment)
         self._sketch()
 
     def _sketch(self) -> None:
-        preview = self.query_one(Summary).preview
+        preview = self.query_one(Summary).survey.preview
         steps = preview.steps_per_epoch if preview is not None else None
         self.query_one(ScheduleSketch).show(self.draft.experiment, steps)
 
