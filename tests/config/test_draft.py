@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 
 from tui_trainer.commands.arguments import parse
 from tui_trainer.config.draft import CHOSEN_KINDS, Change, Draft
+from tui_trainer.config.drafting import draft_of, draft_with
 from tui_trainer.config.errors import BadInput, CannotWrite, TrainerError
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import parse_overrides
@@ -292,7 +293,7 @@ def test_overrides_are_taken_over_as_the_command_line_takes_them(library: Preset
     words = ["model.dropout=0.5", "optimizer.lr=1e-2", "model=mlp", "schedule=cosine"]
     words += ["schedule.warmup_steps=9", "loss.type=cross_entropy", "loss.class_weights=[1, 2]"]
     words += ["optimizer={type: sgd, momentum: 0.5}", "training.max_steps=null"]
-    draft = Draft(library, DEFAULT_EXPERIMENT, parse_overrides(words))
+    draft = draft_with(library, DEFAULT_EXPERIMENT, parse_overrides(words))
     assert resolved(draft) == library.experiment(DEFAULT_EXPERIMENT, parse_overrides(words))
     assert draft.preset("model") == "mlp"
     assert draft.text("model.dropout") == "0.5"
@@ -300,7 +301,7 @@ def test_overrides_are_taken_over_as_the_command_line_takes_them(library: Preset
 
 @pytest.mark.parametrize("word", ["training=5", "model=5", "optimizer.ler=", "model=nothere"])
 def test_wrong_overrides_are_problems_of_the_draft(library: PresetLibrary, word: str) -> None:
-    draft = Draft(library, DEFAULT_EXPERIMENT, parse_overrides([word]))
+    draft = draft_with(library, DEFAULT_EXPERIMENT, parse_overrides([word]))
     assert draft.experiment is None
     with pytest.raises(TrainerError):
         ran(draft.command())
@@ -329,7 +330,7 @@ def test_the_command_names_folders_of_presets_that_are_not_searched_otherwise(
 def test_a_run_is_composed_from_again(library: PresetLibrary) -> None:
     words = ["model=mlp", "optimizer.lr=1e-2", "schedule.type=cosine", "training.epochs=3"]
     past = library.experiment(DEFAULT_EXPERIMENT, parse_overrides(words))
-    draft = Draft.of(library, past)
+    draft = draft_of(library, past)
     assert draft.base == DEFAULT_EXPERIMENT
     assert resolved(draft) == past
     assert draft.preset("model") == "mlp"
@@ -345,13 +346,13 @@ def test_a_run_of_a_preset_that_is_gone_starts_from_its_file_or_the_default(
     library: PresetLibrary, tmp_path: Path
 ) -> None:
     past = replace(library.experiment("penguins-mlp"), name="gone")
-    draft = Draft.of(library, past)
+    draft = draft_of(library, past)
     assert draft.base == DEFAULT_EXPERIMENT
     start = resolved(draft)
     assert replace(start, name=past.name, description=past.description) == past
     source = tmp_path / "config.yaml"
     source.write_text("dataset: penguins\nmodel: mlp\noptimizer: sgd\ntraining: {epochs: 1}\n")
-    draft = Draft.of(library, past, source)
+    draft = draft_of(library, past, source)
     assert draft.base == str(source)
     assert replace(resolved(draft), name=past.name, description=past.description) == past
 
@@ -534,7 +535,7 @@ def test_composing_from_a_run_gives_its_experiment(
         if draft.experiment is None:
             draft.set(key, before)
     if draft.experiment is not None:
-        assert Draft.of(library, draft.experiment).experiment == draft.experiment
+        assert draft_of(library, draft.experiment).experiment == draft.experiment
 
 
 def test_a_key_is_answered_within_ten_milliseconds(draft: Draft) -> None:

@@ -14,6 +14,7 @@ from textual.screen import Screen
 
 from tests.ui.fakes import FakeServices
 from tui_trainer.config.draft import Draft
+from tui_trainer.config.drafting import draft_with
 from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.ui.late_keys import take_late_letter
@@ -127,7 +128,7 @@ def drive(
 ) -> Host:
     """Run a step against the screen; presets of one's own are in `folder`."""
     services = services or FakeServices(folder)
-    app = host(services, Draft(services.library, overrides=parse_overrides(overrides)))
+    app = host(services, draft_with(services.library, overrides=parse_overrides(overrides)))
 
     async def run() -> None:
         async with app.run_test(size=size, notifications=True) as pilot:

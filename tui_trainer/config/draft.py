@@ -6,25 +6,20 @@ wrong or not, and becomes an experiment by the same code as the words of a comma
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tui_trainer.config.command import command_of
 from tui_trainer.config.composition import Composition
-from tui_trainer.config.entries import argument_text, entry_text
 from tui_trainer.config.experiment import REGISTRIES, SECTIONS, Experiment
-from tui_trainer.config.fields import FieldGroup, groups_of
-from tui_trainer.config.overrides import Override
+from tui_trainer.config.fields import Field, FieldGroup, groups_of
 from tui_trainer.config.preset_file import write_preset
 from tui_trainer.config.presets import (
     DEFAULT_EXPERIMENT,
     KINDS,
     PresetLibrary,
 )
-from tui_trainer.config.section import Section
 
 CHOSEN_KINDS: tuple[str, ...] = tuple(kind for kind in KINDS if kind != "experiment")
 
@@ -45,7 +40,6 @@ class Draft:
         self,
         library: PresetLibrary,
         experiment: str = DEFAULT_EXPERIMENT,
-        overrides: Sequence[Override] = (),
     ) -> None:
         self._library = library
         self._base = experiment
@@ -54,24 +48,11 @@ class Draft:
         # Of each type that a section had: coming back to it brings its fields back.
         self._set_aside: dict[tuple[str, str], dict[str, str]] = {}
         self._now = self._composed()
-        self._apply(overrides)
 
-    @classmethod
-    def of(
-        cls, library: PresetLibrary, experiment: Experiment, source: Path | None = None
-    ) -> Draft:
-        """A draft that resolves to a run's experiment.
-
-        It starts from the preset of that name; where there is none from `source`, a file as a
-        run's config.yaml, or else from the default preset. Name and description are the start's.
-        """
-        base = experiment.name
-        if not library.has("experiment", base):
-            base = os.path.abspath(source) if source is not None else DEFAULT_EXPERIMENT
-        draft = cls(library, base)
-        for section in SECTIONS:
-            draft._adopt(section, getattr(experiment, section))
-        return draft
+    @property
+    def library(self) -> PresetLibrary:
+        """Where its presets are."""
+        return self._library
 
     @property
     def base(self) -> str:
@@ -133,6 +114,11 @@ class Draft:
             self._texts[key] = text
         self._now = self._composed()
 
+    def set_section(self, section: str, text: str) -> None:
+        """Have a whole section be what a word of a command line says: a mapping."""
+        self._texts[section] = text
+        self._now = self._composed()
+
     def reset(self, key: str) -> None:
         """Take back what was typed into a field, or, with the name of a kind, what was chosen."""
         section, _, name = key.partition(".")
@@ -144,6 +130,14 @@ class Draft:
         else:
             self._texts.pop(key, None)
         self._now = self._composed()
+
+    def field(self, key: str) -> Field | None:
+        """The field of a key, with the types that are chosen."""
+        return self._now.field(key)
+
+    def preset_value(self, key: str) -> Any:
+        """What the presets give a field, as a value."""
+        return self._now.unedited.value(key)
 
     def preset_text(self, key: str) -> str:
         """What resetting a field gives."""
@@ -225,60 +219,3 @@ class Draft:
             self._texts[key] = text
         self._now = self._composed()
         self._texts.update(self._set_aside.pop((section, self._now.types[section]), {}))
-
-    def _apply(self, overrides: Sequence[Override]) -> None:
-        """Take overrides over in the order in which `compose` would: sections, types, fields."""
-        for override in overrides:
-            if not override.field:
-                self._apply_section(override.section, override.value)
-        for override in overrides:
-            if override.field == "type":
-                self.set(override.key, _written(override.value))
-        for override in overrides:
-            if override.field not in ("", "type"):
-                self._apply_field(override.section, override.field, override.value)
-
-    def _apply_section(self, section: str, value: Any) -> None:
-        """A preset's name, a type, or a mapping with either and fields beside it."""
-        if isinstance(value, str) and section in REGISTRIES:
-            is_preset = section in CHOSEN_KINDS and (
-                self._library.has(section, value) or not REGISTRIES[section].find(value)
-            )
-            if is_preset:
-                self.choose(section, value)
-            else:
-                self.set(f"{section}.type", value)
-            return
-        self._texts[section] = argument_text(value)
-        self._now = self._composed()
-
-    def _apply_field(self, section: str, name: str, value: Any) -> None:
-        field = self._now.field(f"{section}.{name}")
-        text = _written(value) if field is None else entry_text(value, field)
-        self.set(f"{section}.{name}", text)
-
-    def _adopt(self, section: str, wanted: Section) -> None:
-        """Make a section resolve to `wanted`, by a preset that gives it or field by field."""
-        fields = type(wanted).model_fields
-        if all(
-            self._now.unedited.value(f"{section}.{name}") == getattr(wanted, name)
-            for name in fields
-        ):
-            return
-        for preset in self._library.list(section) if section in CHOSEN_KINDS else []:
-            trial = Draft(self._library, self._base)
-            trial.choose(section, preset.name)
-            if trial.experiment is not None and getattr(trial.experiment, section) == wanted:
-                self.choose(section, preset.name)
-                return
-        if section in REGISTRIES:
-            self.set(f"{section}.type", str(getattr(wanted, "type", "")))
-        for name in fields:
-            value = getattr(wanted, name)
-            if name != "type" and self._now.unedited.value(f"{section}.{name}") != value:
-                self._apply_field(section, name, value)
-
-
-def _written(value: Any) -> str:
-    """A value as a text that stands for it even where nothing is known of the field."""
-    return "null" if value is None else argument_text(value)

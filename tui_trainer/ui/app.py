@@ -201,12 +201,12 @@ class TrainerApp(App[int], inherit_bindings=False):
             await self._stack.compose(self.services, self._draft)
 
     async def on_ending_compose(self, message: Ending.Compose) -> None:
-        from tui_trainer.config.draft import Draft
+        from tui_trainer.config.drafting import draft_of
 
         if self._can_begin(f"tui-trainer compose {message.experiment.name}"):
             self._stack.to_base()
             await self._stack.compose(
-                self.services, Draft.of(self.services.library, message.experiment)
+                self.services, draft_of(self.services.library, message.experiment)
             )
 
     async def on_run_screen_never_started(self, message: RunScreen.NeverStarted) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_trainer.config.draft import Draft
+from tui_trainer.config.drafting import draft_of, draft_with
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.preferences import Preferences
@@ -167,10 +168,10 @@ def assemble(
     )
     match begin:
         case Composing(experiment, overrides):
-            draft = Draft(asked.library, experiment or DEFAULT_EXPERIMENT, overrides)
+            draft = draft_with(asked.library, experiment or DEFAULT_EXPERIMENT, overrides)
             return Opening(services, draft)
         case NewRun(experiment):
-            draft = Draft.of(asked.library, experiment)
+            draft = draft_of(asked.library, experiment)
             return Opening(services, draft, partial(launcher.begin, begin))
         case OldRun() | ForkedRun():
             draft = Draft(asked.library, DEFAULT_EXPERIMENT)
