@@ -50,7 +50,7 @@ def test_a_row_has_state_progress_best_age_device_and_pid(
     header, live, *others = capsys.readouterr().out.splitlines()
     assert header.split()[:3] == ["name", "state", "progress"]
     assert live.split() == [
-        *("gru", "running", "75", "%", "2", "300", "0.75", "25.0", "%", "2h", "cuda:0", "42")
+        *("gru", "running", "75", "%", "2", "300", "0.7500", "25.00", "%", "2h", "cuda:0", "42")
     ]
     assert [line.split()[0] for line in others] == ["cnn", "mlp", "torn"]
     assert others[0].split()[-1] == "-", "a dead process has no number"

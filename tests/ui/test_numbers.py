@@ -72,8 +72,8 @@ def test_no_number_takes_more_than_ten_cells(value: float) -> None:
 def test_numbers_show_what_is_known_and_not_more() -> None:
     assert steady(None).strip() == "-"
     assert steady(0.0712).strip() == "0.07120"
-    assert steady(12345.0).strip() == "1.23e+04"
-    assert steady(1e-5).strip() == "1.00e-05"
+    assert steady(12346.0).strip() == "1.235e4"
+    assert steady(1e-5).strip() == "1.000e-5"
     assert steady(float("nan")).strip() == "nan"
     assert metric("accuracy", 0.9861).strip() == "98.61 %"
     assert metric("loss", 0.5).strip() == "0.5000"

@@ -231,8 +231,8 @@ def test_a_hundred_validations_between_two_looks_are_one_line() -> None:
     one = [ValidationEnded(n, n, 1.0, {"loss": 1.0}, 0.1, False, n) for n in range(100)]
     asked = ValidationEnded(100, 100, 1.0, {"loss": 1.0}, 0.1, False, 9, on_demand=True)
     assert [entry.text for entry in digest([*one, asked])] == [
-        "epoch 99: val loss 1",
-        "epoch 100: val loss 1, on demand",
+        "epoch 99: val loss 1.000",
+        "epoch 100: val loss 1.000, on demand",
     ]
 
 
@@ -242,8 +242,8 @@ def test_a_validation_within_an_epoch_is_told_by_its_step() -> None:
         for step in (15, 20)
     ]
     assert [entry.text for entry in digest(events, steps_per_epoch=10)] == [
-        "step 15: val loss 1, on demand",
-        "epoch 2: val loss 1, on demand",
+        "step 15: val loss 1.000, on demand",
+        "epoch 2: val loss 1.000, on demand",
     ]
 
 

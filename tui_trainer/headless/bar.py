@@ -11,7 +11,8 @@ import contextlib
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from tui_trainer.headless.printer import describe, duration, number
+from tui_trainer.config.figures import measured
+from tui_trainer.headless.printer import describe, duration
 from tui_trainer.runs.events import Event, RunEnded, RunStarted, StepsTaken, ValidationEnded
 from tui_trainer.sessions.session import Latest, fold
 
@@ -63,7 +64,7 @@ class BarPrinter:
                 completed=latest.step,
                 total=latest.total_steps,
                 epoch=f"epoch {latest.epoch}",
-                numbers=f"step {latest.step:,}{total}  loss {number(latest.loss)}  "
+                numbers=f"step {latest.step:,}{total}  loss {measured(latest.loss)}  "
                 f"{latest.samples_per_s or 0:,.0f} samples/s{left}",
                 refresh=True,
             )

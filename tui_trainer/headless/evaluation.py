@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 
 from tui_trainer.config.errors import ExitCode
+from tui_trainer.config.figures import metrics_text
 from tui_trainer.config.text import clean
-from tui_trainer.headless.printer import metrics_text, plain_json
+from tui_trainer.headless.printer import plain_json
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.sessions.workbench import evaluate_run
 

@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any
 
 from tui_trainer.config.errors import BadInput, ExitCode
+from tui_trainer.config.figures import metric_text
 from tui_trainer.config.text import clean, suggest
-from tui_trainer.headless.printer import Stream, number, plain_json
+from tui_trainer.headless.printer import Stream, plain_json
 from tui_trainer.runs.configured import settings_of
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.filtering import parse_filter, select
@@ -141,15 +142,15 @@ def cells_of(run: RunSummary, now: datetime) -> list[str]:
     if status is None:
         return [clean(run.name), run.state, *("" for _ in COLUMNS[2:])]
     metrics = _metrics(run)
-    accuracy, progress = metrics.get("accuracy"), run.progress
+    progress = run.progress
     return [
         clean(run.name),
         clean(run.state, 20),
         "-" if progress is None else f"{progress * 100:.0f} %",
         str(status.epoch),
         f"{status.step:,}",
-        number(metrics.get("loss")),
-        "-" if accuracy is None else f"{accuracy * 100:.1f} %",
+        metric_text("loss", metrics.get("loss")),
+        metric_text("accuracy", metrics.get("accuracy")),
         _age(status.updated_at, now),
         clean(status.device.replace(",", "").split(" ")[0], 24),
         str(status.pid) if run.is_live else "-",

@@ -12,6 +12,8 @@ import sys
 from typing import IO, Any, Protocol
 
 from tui_trainer.config.amounts import size_text
+from tui_trainer.config.entries import argument_text
+from tui_trainer.config.figures import measured, metrics_text, rate_text
 from tui_trainer.config.text import clean
 from tui_trainer.runs.events import (
     CheckpointSaved,
@@ -129,8 +131,8 @@ def progress_line(latest: Latest) -> str:
     parts = [
         f"epoch {latest.epoch}",
         f"step {latest.step:,}" + (f"/{latest.total_steps:,}" if latest.total_steps else ""),
-        f"loss {number(latest.loss)}",
-        f"lr {number(latest.lr)}",
+        f"loss {measured(latest.loss)}",
+        f"lr {rate_text(latest.lr)}",
         f"{latest.samples_per_s or 0:,.0f} samples/s",
     ]
     if latest.eta_s is not None:
@@ -161,7 +163,7 @@ def describe(event: Event) -> list[str]:
         case SaveFailed():
             return [f"step {event.step:,}: NOT saved: {clean(event.reason)}"]
         case Edited():
-            change = f"{event.key} {event.old} -> {event.new}"
+            change = f"{event.key} {value_text(event.old)} -> {value_text(event.new)}"
             return [f"step {event.step:,}: {change} by {clean(event.origin)}"]
         case NonFinite():
             rows = ", ".join(map(str, event.rows[:8])) + (" ..." if len(event.rows) > 8 else "")
@@ -188,10 +190,8 @@ def _summary(event: RunEnded) -> list[str]:
     lines = [f"{event.state} after {duration(event.elapsed_s)}{reason}"]
     if event.best:
         best = event.best
-        lines.append(
-            f"best: {best['metric']} {number(best['value'])} at step {best['step']:,} "
-            f"(epoch {best['epoch']})"
-        )
+        value = metrics_text({best["metric"]: best["value"]})
+        lines.append(f"best: {value} at step {best['step']:,} (epoch {best['epoch']})")
     if event.test:
         lines.append(f"test: {metrics_text(event.test)}")
     for name, metrics in (event.baseline or {}).items():
@@ -209,17 +209,9 @@ def left_line(latest: Latest) -> str:
     return f"{name}: {clean(latest.state, 20)} at step {latest.step:,}{goes_on}; {again}"
 
 
-def metrics_text(metrics: dict[str, float]) -> str:
-    """`loss 0.0712, accuracy 98.4 %`."""
-    return ", ".join(
-        f"{name} {value * 100:.2f} %" if name == "accuracy" else f"{name} {number(value)}"
-        for name, value in metrics.items()
-    )
-
-
-def number(value: float | None) -> str:
-    """Four significant digits."""
-    return "-" if value is None else f"{value:.4g}"
+def value_text(value: object) -> str:
+    """A setting's value as a person writes it; `none` for a limit that is not set."""
+    return "none" if value is None else clean(argument_text(value), 60)
 
 
 def duration(seconds: float) -> str:

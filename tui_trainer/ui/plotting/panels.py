@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from tui_trainer.config.figures import measured
 from tui_trainer.config.text import clean
-from tui_trainer.headless.printer import duration, number
+from tui_trainer.headless.printer import duration
 from tui_trainer.runs.history import Curve, History, Window, XAxis
 from tui_trainer.ui.plotting.axes import Axis, AxisKind, x_axis, y_axis
 from tui_trainer.ui.plotting.drawing import OTHER, TRAIN, VAL, Drawing, Line, Markers, x_at
@@ -204,8 +205,8 @@ def _reading(
         if reading is None:
             continue
         where = where or f" step {reading.step:,}{_beside(view.x, reading.x)}"
-        text = f"{series.label or spec.title} {number(reading.value)}"
-        parts.append(text + (f", smooth {number(reading.smooth)}" if smoothing else ""))
+        text = f"{series.label or spec.title} {measured(reading.value)}"
+        parts.append(text + (f", smooth {measured(reading.smooth)}" if smoothing else ""))
     return "  ".join([where or " nothing here", *parts]), at
 
 

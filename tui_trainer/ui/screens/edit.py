@@ -23,9 +23,9 @@ from tui_trainer.config.live import edited, live_keys
 from tui_trainer.config.reading import parse_value
 from tui_trainer.config.section import extra_of
 from tui_trainer.config.text import clean
+from tui_trainer.headless.printer import value_text
 from tui_trainer.runs.commands import Set
 from tui_trainer.sessions.session import Latest
-from tui_trainer.ui.widgets.log_entries import value_text
 from tui_trainer.ui.widgets.text_input import TextInput
 
 _FIRST = (

@@ -17,6 +17,7 @@ from textual.message import Message
 from textual.widgets import Static
 
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.figures import metric_text
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.text import clean
 from tui_trainer.headless.printer import duration
@@ -26,7 +27,7 @@ from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.screens.results import aligned, confusion_lines, results_table
 from tui_trainer.ui.screens.resume import ResumeDialog
 from tui_trainer.ui.services import beside
-from tui_trainer.ui.widgets.numbers import Safety, metric
+from tui_trainer.ui.widgets.numbers import Safety
 
 
 def story(ending: RunEnded, latest: Latest, safety: Safety) -> list[Content]:
@@ -42,7 +43,7 @@ def story(ending: RunEnded, latest: Latest, safety: Safety) -> list[Content]:
     if ending.best is not None:
         name = str(ending.best["metric"])
         found = f"step {ending.best['step']:,} (epoch {ending.best['epoch']:,})"
-        value = metric(name, ending.best["value"]).strip()
+        value = metric_text(name, ending.best["value"])
         lines.append(_fact("best", f"val {clean(name, 20)} {value} at {found}"))
     lines.append(_fact("saved", _saved(ending, latest, safety)))
     if ending.run_dir:

@@ -12,10 +12,10 @@ from itertools import zip_longest
 from rich.cells import cell_len
 from textual.content import Content
 
+from tui_trainer.config.figures import metric_text
 from tui_trainer.config.metrics import METRICS
 from tui_trainer.config.text import clean
 from tui_trainer.ui.widgets.heading import cut_end
-from tui_trainer.ui.widgets.numbers import metric
 
 MOST_CLASSES = 40
 """With more of them the most frequent confusions are listed instead of a table."""
@@ -41,8 +41,8 @@ def results_table(
     rows = [["test split", "this run", *(clean(name).replace("_", " ") for name in names), ""]]
     for key, value in test.items():
         others = [baselines[name][key] for name in names if key in baselines[name]]
-        cells = [metric(key, baselines[name].get(key)).strip() for name in names]
-        label, own = clean(key, 20), metric(key, value).strip()
+        cells = [metric_text(key, baselines[name].get(key)) for name in names]
+        label, own = clean(key, 20), metric_text(key, value)
         rows.append([label, own, *cells, verdict(key, value, others)])
     return rows
 

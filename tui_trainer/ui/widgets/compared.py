@@ -17,9 +17,10 @@ from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from tui_trainer.config.figures import metric_text
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.text import clean
-from tui_trainer.headless.printer import number
+from tui_trainer.headless.printer import value_text
 from tui_trainer.runs.comparison import differences, results
 from tui_trainer.runs.history import History
 from tui_trainer.runs.index import RunSummary
@@ -27,7 +28,6 @@ from tui_trainer.ui.plotting.drawing import markers_for
 from tui_trainer.ui.plotting.overlay import LABEL_CELLS, LOOKS, overlay
 from tui_trainer.ui.plotting.panels import PanelSpec, View
 from tui_trainer.ui.widgets.heading import cut_end, cut_middle
-from tui_trainer.ui.widgets.log_entries import value_text
 from tui_trainer.ui.widgets.plot import Plot
 
 MOST = len(LOOKS)
@@ -101,7 +101,8 @@ def comparison_lines(labels: Sequence[str], portraits: Sequence[Portrait]) -> li
     heads = [cut_middle(clean(label, 40), LABEL_CELLS) for label in labels]
     rows: list[list[str]] = [["", *heads]]
     for name, values in results([portrait.summary for portrait in portraits]):
-        rows.append([name, *("-" if value is None else number(value) for value in values)])
+        metric = name.rpartition(".")[2]
+        rows.append([name, *(metric_text(metric, value) for value in values)])
     found = differences([portrait.settings for portrait in portraits])
     for it in found:
         cells = [

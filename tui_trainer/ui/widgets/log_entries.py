@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from tui_trainer.config.amounts import size_text
+from tui_trainer.config.figures import metrics_text
 from tui_trainer.config.text import clean
-from tui_trainer.headless.printer import describe, metrics_text, number
+from tui_trainer.headless.printer import describe, value_text
 from tui_trainer.runs.events import (
     CheckpointSaved,
     CommandAccepted,
@@ -74,15 +75,6 @@ def _entries_of(event: Event, steps_per_epoch: int) -> list[Entry]:
             return [Entry(clean(line.strip(), 1000)) for line in describe(event)]
         case _:
             return []
-
-
-def value_text(value: object) -> str:
-    """A setting's value as a person writes it; `none` for a limit that is not set."""
-    if value is None:
-        return "none"
-    if isinstance(value, float):
-        return number(value)
-    return clean(str(value), 60)
 
 
 def digest(events: Iterable[Event], steps_per_epoch: int = 0) -> list[Entry]:

@@ -5,7 +5,6 @@ Layer: ui. Every value has a fixed width, so that nothing moves when a digit com
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -14,6 +13,7 @@ from textual.widgets import Static
 
 from tui_trainer.config.amounts import counted, size_text
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.figures import measured, metric_text, rate_text
 from tui_trainer.config.text import clean
 from tui_trainer.headless.printer import duration
 from tui_trainer.runs.events import CheckpointSaved, Event, RunStarted, SaveFailed, StepsTaken
@@ -70,19 +70,13 @@ class Safety:
 
 
 def steady(value: float | None) -> str:
-    """Four significant digits in eight cells; three where the number is very small or large."""
-    if value is None:
-        return f"{'-':<8}"
-    if value == 0 or 1e-3 <= abs(value) < 1e4 or not math.isfinite(value):
-        return f"{value:#.4g}".rstrip(".").ljust(8)
-    return f"{value:.2e}".ljust(8)
+    """A measured number in eight cells."""
+    return measured(value).ljust(8)
 
 
 def metric(name: str, value: float | None) -> str:
-    """A metric in eight cells: accuracies as percent."""
-    if name == "accuracy" and value is not None:
-        return f"{value * 100:.2f} %".ljust(8)
-    return steady(value)
+    """A metric in eight cells."""
+    return metric_text(name, value).ljust(8)
 
 
 def size(size_bytes: float) -> str:
@@ -139,7 +133,7 @@ def two_lines(
         f"val {steady(latest.validation.get('loss'))}",
         f"{best} {_epoch_of(latest.best_step, latest.steps_per_epoch):<8}",
         *others,
-        f"lr {steady(latest.lr)}",
+        f"lr {rate_text(latest.lr).ljust(8)}",
         f"grad {steady(latest.grad_norm)}",
     ]
     # As wide as it can become in this run, so that what follows it stays where it is.
@@ -195,7 +189,7 @@ def column(
         (f"best {name}", metric(name, (latest.best or {}).get(name))),
         ("  found at", _found_at(latest)),
         ("patience", counter or "off"),
-        ("learning rate", steady(latest.lr)),
+        ("learning rate", rate_text(latest.lr).ljust(8)),
         ("gradient norm", steady(latest.grad_norm)),
         ("speed", ""),
         ("samples/s", f"{latest.samples_per_s or 0:,.0f}".ljust(9)),

@@ -16,9 +16,9 @@ from rich.text import Text
 from textual.widgets import Static
 
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.figures import rate_text
 from tui_trainer.config.horizon import horizon
 from tui_trainer.config.schedules import factor, follows_validation, needs_epochs
-from tui_trainer.headless.printer import number
 from tui_trainer.ui.plotting.drawing import Markers, markers_for
 
 MOST_STEPS = 200
@@ -124,10 +124,10 @@ def _labels(shown: Rates, height: int) -> list[str]:
     if height > 2:
         labels[height // 2] = length
     if high == low:
-        labels[0] = f"lr {number(high)}"
+        labels[0] = f"lr {rate_text(high)}"
         return labels
-    labels[-1] = f"min {number(low)}"
-    labels[0] = f"max {number(high)}"
+    labels[-1] = f"min {rate_text(low)}"
+    labels[0] = f"max {rate_text(high)}"
     return labels
 
 

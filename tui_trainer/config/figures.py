@@ -1,0 +1,46 @@
+"""Metrics and rates as people read them, the same in the log, the panels and every table.
+
+Layer: config, as the command line and the app both say them. They are rounded: a setting is shown
+as it was typed, by `argument_text`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+_SHARES = frozenset({"accuracy", "balanced_accuracy", "top3_accuracy", "top5_accuracy"})
+"""Shares of samples, which people read as percent."""
+
+
+def metric_text(name: str, value: float | None) -> str:
+    """`98.61 %` of an accuracy, four digits of any other metric."""
+    if name in _SHARES and value is not None and math.isfinite(value):
+        return f"{value * 100:.2f} %"
+    return measured(value)
+
+
+def metrics_text(metrics: Mapping[str, float]) -> str:
+    """`loss 0.07120, accuracy 98.40 %`."""
+    return ", ".join(f"{name} {metric_text(name, value)}" for name, value in metrics.items())
+
+
+def measured(value: float | None) -> str:
+    """Four significant digits: `0.07120`, `9.617e-4`; eight characters if 1e-9 <= value < 1e10."""
+    if value is None:
+        return "-"
+    if value == 0 or not math.isfinite(value):
+        return "0.000" if value == 0 else str(value)
+    mantissa, _, tens = f"{value:.3e}".partition("e")
+    exponent = int(tens)
+    if -3 <= exponent <= 3:
+        return f"{value:.{3 - exponent}f}"
+    # Beyond 1e100 the sign and the exponent take the room of a digit.
+    return f"{mantissa if abs(exponent) < 100 else mantissa[:-1]}e{exponent}"
+
+
+def rate_text(value: float | None) -> str:
+    """As `measured`, without zeros at the end: `0.003`, `1.41e-4`."""
+    text = measured(value)
+    digits, e, exponent = text.partition("e")
+    return (digits.rstrip("0").rstrip(".") if "." in digits else digits) + e + exponent
