@@ -28,4 +28,17 @@ def test_a_column_has_the_name_of_its_curve() -> None:
     portraits = [
         Portrait(RunSummary(name, Path(name), "finished", None), {}, a_history()) for name in NAMES
     ]
-    assert comparison_lines(NAMES, portraits)[0].split() == list(SHOWN)
+    samples, heads, *_ = comparison_lines(NAMES, portraits, "braille")
+    assert samples.plain.split() == ["──", "──"]
+    assert heads.plain.split() == list(SHOWN)
+    styles = [{str(span.style) for span in line.spans} - {""} for line in (samples, heads)]
+    assert styles == [{"$text-primary", "$text-warning"}] * 2
+
+
+def test_six_curves_are_told_apart_by_ink_and_beads() -> None:
+    names = [f"run-{n}" for n in range(6)]
+    portraits = [
+        Portrait(RunSummary(name, Path(name), "finished", None), {}, a_history()) for name in names
+    ]
+    samples = comparison_lines(names, portraits, "ascii")[0]
+    assert samples.plain.split() == ["***"] * 3 + ["-o-"] * 3

@@ -29,6 +29,7 @@ from tui_trainer.ui.screens.confirm import Confirm
 from tui_trainer.ui.screens.fork import ForkDialog
 from tui_trainer.ui.screens.runs import RunsScreen
 from tui_trainer.ui.widgets.compared import Compared, short_labels
+from tui_trainer.ui.widgets.plot import Plot
 from tui_trainer.ui.widgets.run_lines import run_lines
 
 RUNS = (
@@ -195,6 +196,27 @@ def test_80_columns_hold_the_values_of_both_runs_that_are_compared(tmp_path: Pat
         assert table.size.width <= 60
 
     drive(tmp_path, play, (80, 24))
+
+
+def test_60_columns_have_the_curves_above_what_differs(tmp_path: Path) -> None:
+    some_runs(tmp_path)
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        await app.type(pilot, "space", "space")
+        await app.settle(pilot)
+        compared = app.listing.query_one(Compared)
+        plot, table = compared.query_one(Plot), compared.query_one(VerticalScroll)
+        assert plot.size.width >= 58
+        assert plot.region.bottom <= table.region.y
+        assert min(plot.size.height, table.size.height) >= 3
+        assert "train loss  ── " in app.text
+        assert "optimizer.lr" in app.text
+        assert "digits-cnn-1" in app.text.splitlines()[2]
+        await pilot.resize_terminal(80, 24)
+        await app.settle(pilot)
+        assert plot.region.right <= table.region.x
+
+    drive(tmp_path, play, (60, 20))
 
 
 def test_a_run_that_was_interrupted_goes_on_and_a_finished_one_does_not(tmp_path: Path) -> None:

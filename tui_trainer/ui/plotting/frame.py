@@ -248,7 +248,7 @@ def _line_names(drawing: Drawing) -> list[tuple[str, str]]:
     for line in drawing.lines:
         if line.label:
             ink = line.ink.upper() if line.faint else line.ink
-            sample = _sample(drawing, line.beads, line.faint)
+            sample = line_sample(drawing.markers, beads=line.beads, faint=line.faint)
             parts += [("  ", PLAIN), (f"{sample} {line.label}", ink)]
     return parts
 
@@ -267,10 +267,11 @@ def _length(parts: Iterable[tuple[str, str]]) -> int:
     return sum(cell_len(text) for text, _ in parts)
 
 
-def _sample(drawing: Drawing, beads: bool, faint: bool) -> str:
-    if drawing.markers == "ascii":
+def line_sample(markers: Markers, *, beads: bool, faint: bool = False) -> str:
+    """A piece of a line, to stand beside its name."""
+    if markers == "ascii":
         return "..." if faint else "-o-" if beads else "***"
-    bead = "•" if drawing.markers == "braille" else "o"
+    bead = "•" if markers == "braille" else "o"
     return "┄┄" if faint else f"─{bead}─" if beads else "──"
 
 

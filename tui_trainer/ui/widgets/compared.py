@@ -13,7 +13,7 @@ from typing import Any
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
@@ -24,7 +24,8 @@ from tui_trainer.headless.printer import value_text
 from tui_trainer.runs.comparison import differences, results
 from tui_trainer.runs.history import History
 from tui_trainer.runs.index import RunSummary
-from tui_trainer.ui.plotting.drawing import markers_for
+from tui_trainer.ui.plotting.drawing import OTHER, TRAIN, VAL, Markers, markers_for
+from tui_trainer.ui.plotting.frame import line_sample
 from tui_trainer.ui.plotting.overlay import LABEL_CELLS, LOOKS, overlay
 from tui_trainer.ui.plotting.panels import PanelSpec, View
 from tui_trainer.ui.widgets.heading import cut_end, cut_middle
@@ -33,6 +34,9 @@ from tui_trainer.ui.widgets.plot import Plot
 MOST = len(LOOKS)
 """How many runs can be compared: more curves than that nobody tells apart."""
 VALUE_CELLS = 16
+PLOT_CELLS = 24
+"""What a plot beside the table needs; it is above it where there is less."""
+STYLES = {TRAIN: "$text-primary", VAL: "$text-warning", OTHER: "$text-success"}
 SHORTEST = 6
 """Letters of a label that are kept where the name has them."""
 
@@ -46,24 +50,30 @@ class Portrait:
     history: History
 
 
-class Compared(Horizontal):
-    """Hidden until there is something to compare."""
+class Compared(Container):
+    """Hidden until there is something to compare; plot and table are beside each other if wide."""
 
     DEFAULT_CSS = """
-    Compared { height: 1fr; border-top: solid $primary; border-title-color: $text; display: none; }
+    Compared {
+        height: 1fr; layout: horizontal; display: none;
+        border-top: solid $primary; border-title-color: $text;
+    }
     Compared Plot { width: 1fr; }
     Compared VerticalScroll {
         width: auto; min-width: 40%; max-width: 75%; overflow-x: auto; padding-left: 1;
     }
     Compared Static { width: auto; height: auto; }
+    Compared.-narrow { layout: vertical; height: 2fr; }
+    Compared.-narrow VerticalScroll { width: 1fr; max-width: 100%; height: auto; max-height: 60%; }
     """
 
     def __init__(self, preferences: Preferences) -> None:
         super().__init__()
         encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
-        markers = markers_for(preferences.markers, os.environ, encoding)
-        self._plot = Plot(PanelSpec("", ()), markers)
+        self._markers = markers_for(preferences.markers, os.environ, encoding)
+        self._plot = Plot(PanelSpec("", ()), self._markers)
         self._portraits: list[Portrait] = []
+        self._table_cells = 0
 
     def compose(self) -> ComposeResult:
         yield self._plot
@@ -83,8 +93,18 @@ class Compared(Horizontal):
         )
         self._plot.choose(spec)
         self.call_after_refresh(self._plot.look, history, View(smoothing=0.0))
-        text = Content("\n").join(map(Content, comparison_lines(labels, portraits)))
-        self.query_one(Static).update(text)
+        lines = comparison_lines(labels, portraits, self._markers)
+        self._table_cells = max(line.cell_length for line in lines)
+        self._arrange()
+        self.query_one(Static).update(Content("\n").join(lines))
+
+    def on_resize(self) -> None:
+        """Arrange what is shown anew."""
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """The table takes the height that it needs where the width would not do for both."""
+        self.set_class(self.app.size.width - self._table_cells < PLOT_CELLS, "-narrow")
 
 
 def short_labels(names: Sequence[str]) -> list[str]:
@@ -96,10 +116,17 @@ def short_labels(names: Sequence[str]) -> list[str]:
     return [clean(name[cut:] or name, 40) for name in names]
 
 
-def comparison_lines(labels: Sequence[str], portraits: Sequence[Portrait]) -> list[str]:
-    """What differs: results first, then settings, in columns below the labels."""
+def comparison_lines(
+    labels: Sequence[str], portraits: Sequence[Portrait], markers: Markers
+) -> list[Content]:
+    """What differs: results first, then settings, in columns below the labels.
+
+    Above each label is a piece of its curve, as a plot may have no room to say whose is whose.
+    """
     heads = [cut_middle(clean(label, 40), LABEL_CELLS) for label in labels]
-    rows: list[list[str]] = [["", *heads]]
+    looks = LOOKS[: len(labels)]
+    rows: list[list[str]] = [["", *(line_sample(markers, beads=beads) for _, beads in looks)]]
+    rows.append(["", *heads])
     for name, values in results([portrait.summary for portrait in portraits]):
         metric = name.rpartition(".")[2]
         rows.append([name, *(metric_text(metric, value) for value in values)])
@@ -112,10 +139,18 @@ def comparison_lines(labels: Sequence[str], portraits: Sequence[Portrait]) -> li
         rows.append([clean(it.key, 60), *cells])
     if not found:
         rows.append(["the settings are the same"])
-    return _aligned(rows)
+    inks = ["", *(STYLES[ink] for ink, _ in looks)]
+    return [
+        Content("").join(
+            Content.styled(cell, ink if number < 2 else "")
+            for cell, ink in zip(cells, inks, strict=False)
+        )
+        for number, cells in enumerate(_aligned(rows))
+    ]
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def _aligned(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The cells of each row, each as wide as its column is."""
     table = [row for row in rows if len(row) > 1]
     first = max(cell_len(row[0]) for row in table)
     cut = [[row[0], *(cut_end(cell, VALUE_CELLS) for cell in row[1:])] for row in rows]
@@ -126,9 +161,9 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     lines = []
     for row in cut:
         cells = [
-            " " * (width - cell_len(cell)) + cell
+            "  " + " " * (width - cell_len(cell)) + cell
             for cell, width in zip(row[1:], widths, strict=False)
         ]
         head = row[0] + " " * (first - cell_len(row[0])) if cells else row[0]
-        lines.append("  ".join([head, *cells]).rstrip())
+        lines.append([head, *cells])
     return lines
