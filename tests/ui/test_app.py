@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 from textual.pilot import Pilot
-from textual.widgets import OptionList
+from textual.screen import Screen
+from textual.widgets import Input, OptionList
 
 from tests.runs.test_index import make_run
 from tests.ui.fakes import FakeServices, FakeSession
@@ -24,10 +25,14 @@ from tui_trainer.runs.lock import RunLock
 from tui_trainer.ui.app import TrainerApp
 from tui_trainer.ui.running import Live
 from tui_trainer.ui.screens.compose import ComposeScreen
+from tui_trainer.ui.screens.edit import EditDialog
 from tui_trainer.ui.screens.ending import Ending
+from tui_trainer.ui.screens.fork import ForkDialog
 from tui_trainer.ui.screens.help import HelpScreen
+from tui_trainer.ui.screens.resume import ResumeDialog
 from tui_trainer.ui.screens.run import RunScreen
 from tui_trainer.ui.screens.runs import RunsScreen
+from tui_trainer.ui.screens.save_preset import SavePreset
 from tui_trainer.ui.screens.stop import StopDialog
 from tui_trainer.ui.services import Opening
 
@@ -298,6 +303,28 @@ def test_help_shows_the_keys_of_the_screen_and_those_of_a_keymap(tmp_path: Path)
 
     play(services, what, (100, 50))
     assert len(services.launched) == 1
+
+
+def test_f1_tells_of_a_dialog_and_closes_again_with_what_was_typed_kept(tmp_path: Path) -> None:
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        await pilot.press("ctrl+s", *"a?")
+        dialog = app.screen
+        assert isinstance(dialog, SavePreset)
+        await pilot.press("f1")
+        await pilot.pause()
+        assert isinstance(app.screen, HelpScreen)
+        assert "A preset is a small file" in everything(app)
+        assert "Cancel" in everything(app)
+        await pilot.press("f1")
+        await until(pilot, lambda: app.screen is dialog)
+        assert dialog.query_one(Input).value == "a?"
+
+    play(FakeServices(tmp_path), what)
+
+
+@pytest.mark.parametrize("dialog", [StopDialog, EditDialog, ForkDialog, ResumeDialog, SavePreset])
+def test_every_dialog_says_what_it_is_for(dialog: type[Screen[Any]]) -> None:
+    assert len(getattr(dialog, "ABOUT", "")) > 40
 
 
 def test_help_at_60x20_keeps_keys_and_texts_in_their_columns(tmp_path: Path) -> None:

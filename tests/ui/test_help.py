@@ -29,6 +29,17 @@ def test_the_keys_of_every_place_are_told(place: str) -> None:
         assert action.text in text
 
 
+def test_the_keys_of_a_dialog_are_told_by_what_they_do() -> None:
+    active = {
+        key: ActiveBinding(Widget(), Binding(key, "answer", text, show=text != "Up"), enabled=True)
+        for key, text in (("s", "Save and stop"), ("escape", "Keep training"), ("up", "Up"))
+    }
+    told = {text.plain: head.plain.strip() for head, text in help_lines(active, "About it", {})}
+    assert (told["Save and stop"], told["Keep training"]) == ("s", "esc")
+    assert "Up" not in told
+    assert "About it" in told
+
+
 @pytest.mark.parametrize(
     "keys", [["s"], ["s", "f9", "f10", "ctrl+t", "ctrl+y", "f12"], ["値", "s"]]
 )

@@ -37,7 +37,15 @@ class Action:
 
 
 ACTIONS: tuple[Action, ...] = (
-    Action("app.help", "question_mark,f1", "Help", "Show what the keys do here"),
+    Action("app.help", "question_mark", "Help", "Show what the keys do here"),
+    Action(
+        "app.help_typing",
+        "f1",
+        "Help",
+        "Show what the keys do here",
+        priority=True,
+        does="help",
+    ),
     Action(
         "app.palette", "ctrl+p", "Palette", "Find any action by its name", priority=True, rank=20
     ),

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual import events
 from textual.app import App, SystemCommand
-from textual.screen import ModalScreen, Screen
+from textual.screen import ModalScreen, Screen, SystemModalScreen
 
 from tui_trainer.config.errors import ExitCode
 from tui_trainer.config.keys import ACTIONS
@@ -275,7 +275,9 @@ class TrainerApp(App[int], inherit_bindings=False):
     def action_help(self) -> None:
         from tui_trainer.ui.screens.help import HelpScreen
 
-        if not isinstance(self.screen, HelpScreen):
+        if isinstance(self.screen, HelpScreen):
+            self.screen.action_close()
+        elif not isinstance(self.screen, SystemModalScreen):
             about = getattr(self.screen, "ABOUT", "")
             parts = getattr(self.screen, "PARTS", ())
             keys = KeyTable(self._keymap_of_user).of_places(parts)

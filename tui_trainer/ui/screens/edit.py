@@ -164,6 +164,11 @@ class Setting(Horizontal):
 class EditDialog(ModalScreen[None]):
     """The live settings of a run, to be changed one by one."""
 
+    ABOUT = (
+        "The settings that may change while the run trains. Up and down go from one to the "
+        "next; enter sends the value that is typed, and the run takes it at its next step: it "
+        "is recorded, and part of the run."
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "Close"),
         Binding("up", "move(-1)", "Up", show=False),

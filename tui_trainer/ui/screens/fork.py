@@ -31,6 +31,10 @@ MOST_STEPS = 8
 class ForkDialog(ModalScreen[Answer | None]):
     """Two fields; enter begins, where both can be read."""
 
+    ABOUT = (
+        "A new run goes on from a checkpoint of this one, with other values for live settings "
+        "as optimizer.lr=3e-4, with spaces between. Tab goes to the other field, enter begins."
+    )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Back")]
     DEFAULT_CSS = """
     ForkDialog { align: center middle; }

@@ -44,7 +44,7 @@ TITLES = {
 class HelpScreen(ModalScreen[None]):
     """The keys by place; any of escape, ?, F1 and q closes it."""
 
-    BINDINGS: ClassVar = [Binding("escape,q,question_mark,f1", "close", "Close")]
+    BINDINGS: ClassVar = [Binding("escape,q,question_mark", "close", "Close")]
     DEFAULT_CSS = """
     HelpScreen { align: center middle; }
     HelpScreen VerticalScroll {
@@ -81,7 +81,8 @@ def help_lines(active: Mapping[str, ActiveBinding], about: str, parts: Keys) -> 
             keys.setdefault(found.binding.id, []).append(key)
     empty = Content("")
     lines = [(empty, Content(about)), (empty, empty)] if about else []
-    by_title = [(title, _rows(place, keys, parts)) for place, title in TITLES.items()]
+    by_title = [("Here", _rows_here(active))]
+    by_title += [(title, _rows(place, keys, parts)) for place, title in TITLES.items()]
     width = max((cell_len(row) for _, rows in by_title for row in rows.values()), default=0)
     width = min(max(width, FEWEST_KEY_CELLS), MOST_KEY_CELLS)
     for title, rows in by_title:
@@ -96,6 +97,15 @@ def help_lines(active: Mapping[str, ActiveBinding], about: str, parts: Keys) -> 
             ]
             lines.append((empty, empty))
     return lines[:-1]
+
+
+def _rows_here(active: Mapping[str, ActiveBinding]) -> dict[str, str]:
+    """The keys of a dialog, which the table of actions has not."""
+    rows: dict[str, list[str]] = {}
+    for key, found in active.items():
+        if found.binding.show and found.binding.description and not found.binding.id:
+            rows.setdefault(found.binding.description, []).append(shown_key(key))
+    return {text: " ".join(shown) for text, shown in rows.items()}
 
 
 def _rows(place: str, active: Keys, parts: Keys) -> dict[str, str]:

@@ -65,6 +65,10 @@ def limit_of(experiment: Experiment, latest: Latest) -> str:
 class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
     """Asks for the new limit: doubled where the old one was reached, else as it was."""
 
+    ABOUT = (
+        "The run goes on from its last checkpoint up to the limit that is typed here; the "
+        "change is recorded as an edit."
+    )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Back")]
     DEFAULT_CSS = """
     ResumeDialog { align: center middle; }

@@ -27,6 +27,11 @@ NAME_RULE = "letters, digits, - _ and . and no - or . at its beginning"
 class SavePreset(ModalScreen[Path | None]):
     """The name, where it will be saved, and what is wrong with that."""
 
+    ABOUT = (
+        "A preset is a small file of text that names the presets it takes and what differs from "
+        "them; it is listed with the others from now on, and tui-trainer train NAME takes it "
+        "too."
+    )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel")]
     DEFAULT_CSS = """
     SavePreset { align: center middle; }

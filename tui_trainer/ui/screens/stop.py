@@ -66,6 +66,10 @@ class StopDialog(ModalScreen[Answer]):
     `can_detach`: whether the run can be left to itself.
     """
 
+    ABOUT = (
+        "How the run is to stop. Saving and stopping loses nothing: resume goes on from there, "
+        "bit for bit. Arrows and enter choose too."
+    )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "answer('save')", "Save and stop"),
         Binding("k", "answer('discard')", "Stop without saving"),
