@@ -103,6 +103,26 @@ def test_the_keys_of_the_end_fit_too() -> None:
     drive(play, (60, 20))
 
 
+def test_the_way_back_from_the_plots_of_the_end_and_from_the_log_is_told() -> None:
+    async def play(keys: Keys, pilot: Pilot[None]) -> None:
+        assert "esc" not in keys.line
+        await pilot.press("l")
+        await pilot.pause()
+        assert "esc Back" in keys.line
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "esc" not in keys.line
+        keys.session.push(an_ending())
+        keys.running._looking.look()
+        for told in ("esc Plots", "esc Back", "esc Plots"):
+            await pilot.pause()
+            await pilot.pause()
+            assert told in keys.line
+            await pilot.press("escape")
+
+    drive(play, (60, 20))
+
+
 def test_the_line_follows_the_run_in_a_terminal_without_the_focus() -> None:
     async def play(keys: Keys, pilot: Pilot[None]) -> None:
         keys.post_message(events.AppBlur())

@@ -111,9 +111,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("run.edit", "e", "Edit", "Change a live setting"),
     Action("run.detach", "d", "Detach", "Leave the run training, and free the shell", rank=15),
     Action("run.full_log", "l", "Log", "Show the whole log", in_footer=False),
-    Action(
-        "run.back", "escape", "Back", "Close the log; at the end, results or plots", in_footer=False
-    ),
+    Action("run.back", "escape", "Back", "Close the log; at the end, results or plots"),
     Action("ending.resume", "r", "Train on", "Go on with this run, with more epochs"),
     Action("ending.again", "a", "Again", "Run the same experiment once more"),
     Action("ending.compose_from", "c", "Compose", "Compose from this run's experiment"),

@@ -177,6 +177,7 @@ class RunScreen(Screen[None]):
     def _show_result(self, result: bool) -> None:
         self.set_class(result, "-result")
         self.remove_class("-full-log")
+        self.refresh_bindings()
         self.query_one(Ending if result else Plots).focus()
 
     def shows(self, path: Path) -> bool:
@@ -210,6 +211,10 @@ class RunScreen(Screen[None]):
         """What can do nothing is neither in the footer nor in help and palette."""
         if action == "detach" and not self._can_leave_it:
             return False
+        if action == "back":
+            # From the results it is for them to say what escape does.
+            is_at_plots = self._over and not self.has_class("-result")
+            return is_at_plots or self.has_class("-full-log")
         return not self._reason_against(action)
 
     def _reason_against(self, action: str) -> str:
@@ -287,6 +292,7 @@ class RunScreen(Screen[None]):
 
     def action_full_log(self) -> None:
         self.toggle_class("-full-log")
+        self.refresh_bindings()
         beneath = Ending if self.has_class("-result") else Plots
         self.query_one(Log if self.has_class("-full-log") else beneath).focus()
 
