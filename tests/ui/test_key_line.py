@@ -148,6 +148,18 @@ def test_a_click_on_a_key_presses_it(width: int) -> None:
     drive(play, (width, 24))
 
 
+@pytest.mark.parametrize("width", [60, 120])
+def test_the_pointer_on_a_key_tells_what_it_does(width: int) -> None:
+    async def play(keys: Keys, pilot: Pilot[None]) -> None:
+        line = keys.running.query_one(KeyLine)
+        await pilot.hover(KeyLine, offset=(keys.line.index("p Pause"), 0))
+        assert line.tooltip == "Pause (it is saved first), or go on"
+        await pilot.hover(KeyLine, offset=(keys.line.index("? Help"), 0))
+        assert line.tooltip == "Show what the keys do here"
+
+    drive(play, (width, 24))
+
+
 class Enter(App[None]):
     """A line with a key that Textual writes otherwise."""
 

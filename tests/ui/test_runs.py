@@ -25,6 +25,7 @@ from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.writing import to_yaml
 from tui_trainer.runs.index import list_runs
 from tui_trainer.runs.lock import RunLock
+from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.screens.confirm import Confirm
 from tui_trainer.ui.screens.fork import ForkDialog
 from tui_trainer.ui.screens.runs import RunsScreen
@@ -83,8 +84,10 @@ class Listing(App[None]):
 Play = Callable[[Listing, Pilot[None]], Awaitable[None]]
 
 
-def drive(folder: Path, play: Play, size: tuple[int, int] = (80, 24)) -> Listing:
-    app = Listing(folder)
+def drive(
+    folder: Path, play: Play, size: tuple[int, int] = (80, 24), host: type[Listing] = Listing
+) -> Listing:
+    app = host(folder)
 
     async def run() -> None:
         async with app.run_test(size=size) as pilot:
@@ -149,6 +152,23 @@ def test_a_filter_shows_some_and_escape_all_again(tmp_path: Path) -> None:
 
     app = drive(tmp_path, play)
     assert app.got == [RunsScreen.Open(tmp_path / "digits-cnn-2")]
+
+
+@pytest.mark.parametrize("width", [60, 72, 80, 120])
+def test_the_last_line_says_no_key_that_is_typed_into_the_filter(
+    tmp_path: Path, width: int
+) -> None:
+    some_runs(tmp_path)
+
+    class WithKeys(Listing, inherit_bindings=False):
+        BINDINGS = bindings_of("app")
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        assert all(said in app.text.splitlines()[-1] for said in ("/ Filter", "? Help", "q Quit"))
+        await app.type(pilot, "slash")
+        assert app.text.splitlines()[-1].split("  ")[:3] == [" F3 Filter", "esc Back", "F1 Help"]
+
+    drive(tmp_path, play, (width, 24), host=WithKeys)
 
 
 @pytest.mark.parametrize(

@@ -49,7 +49,7 @@ ACTIONS: tuple[Action, ...] = (
     Action(
         "app.palette", "ctrl+p", "Palette", "Find any action by its name", priority=True, rank=20
     ),
-    Action("app.quit", "q", "Quit", "Leave; a live run is asked about first", rank=10),
+    Action("app.quit", "q", "Quit", "Leave; a live run is asked about first"),
     Action(
         "app.quit_typing",
         "ctrl+q",
@@ -57,7 +57,6 @@ ACTIONS: tuple[Action, ...] = (
         "Leave; a live run is asked about first",
         priority=True,
         does="quit",
-        rank=10,
     ),
     Action("app.interrupt", "ctrl+c", "Stop", "Stop or leave", in_footer=False, priority=True),
     Action(
