@@ -31,7 +31,7 @@ from tui_trainer.ui.screens.fork import ForkDialog
 from tui_trainer.ui.screens.runs import RunsScreen
 from tui_trainer.ui.widgets.compared import Compared, short_labels
 from tui_trainer.ui.widgets.plot import Plot
-from tui_trainer.ui.widgets.run_lines import run_lines
+from tui_trainer.ui.widgets.run_lines import mark_line, run_lines
 
 RUNS = (
     ("digits-cnn-1", "cnn", "finished"),
@@ -347,11 +347,32 @@ def test_lines_fit_and_keep_name_state_and_age(tmp_path: Path, width: int) -> No
     make_run(tmp_path, "a-run-with-a-very-long-name-that-says-everything-of-it-1123-1130", 0)
     make_run(tmp_path, "short", 1, device="NVIDIA H100 80GB HBM3, 0")
     runs = list_runs(tmp_path)
-    titles, lines = run_lines(runs, {"short"}, width, datetime.now(timezone.utc))
+    titles, lines = run_lines(runs, width, datetime.now(timezone.utc))
     assert max(map(len, [titles, *lines])) <= width
     assert {"name", "state", "age"} <= set(titles.split())
-    assert [line[0] for line in lines] == [" ", "●"]
+    assert [line[:2] for line in [titles, *lines]] == ["  "] * 3
     assert lines[0].split()[0].endswith("-1130")
+
+
+def test_selected_runs_have_a_mark_until_it_is_taken_back(tmp_path: Path) -> None:
+    some_runs(tmp_path)
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        def marks() -> str:
+            return "".join(row[1] for row in app.text.splitlines()[2:5])
+
+        assert marks() == "   "
+        await app.type(pilot, "j", "space")
+        assert marks() == " ● "
+        await app.type(pilot, "k", "space", "u")
+        assert marks() == "   "
+
+    drive(tmp_path, play)
+
+
+def test_a_plain_terminal_gets_a_mark_that_it_can_write() -> None:
+    assert mark_line("  digits", True, plain=True) == "* digits"
+    assert mark_line("  digits", False, plain=True) == "  digits"
 
 
 def test_labels_leave_out_what_all_begin_with() -> None:

@@ -39,7 +39,7 @@ class Page:
 
 def page_of(runs: list[RunSummary], kept: list[RunSummary], width: int, wrong: str = "") -> Page:
     """The runs as lines of a width; needs no file."""
-    titles, lines = run_lines(kept, (), width, datetime.now(timezone.utc))
+    titles, lines = run_lines(kept, width, datetime.now(timezone.utc))
     return Page(runs, kept, titles, lines, wrong)
 
 

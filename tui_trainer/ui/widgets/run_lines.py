@@ -5,7 +5,7 @@ Layer: ui. The columns are those of `tui-trainer runs`.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
 from rich.cells import cell_len, set_cell_size
@@ -19,15 +19,8 @@ DISPENSABLE = ("pid", "step", "epoch", "device", "progress", "accuracy")
 SHORTEST_NAME = 18
 
 
-def run_lines(
-    runs: Sequence[RunSummary],
-    marked: Collection[str],
-    width: int,
-    now: datetime,
-    *,
-    plain: bool = False,
-) -> tuple[str, list[str]]:
-    """The line of titles, and a line for each run; `marked` are names."""
+def run_lines(runs: Sequence[RunSummary], width: int, now: datetime) -> tuple[str, list[str]]:
+    """The line of titles, and a line for each run, all with room for a mark before them."""
     rows = [list(COLUMNS), *(cells_of(run, now) for run in runs)]
     widths = dict(zip(COLUMNS, (max(map(cell_len, it)) for it in zip(*rows)), strict=True))  # noqa: B905
     shown = list(COLUMNS)
@@ -39,18 +32,17 @@ def run_lines(
     if over > 0:
         widths["name"] = max(widths["name"] - over, SHORTEST_NAME)
     lines = []
-    for row, name in zip(rows, ["", *(run.name for run in runs)], strict=True):
+    for row in rows:
         cells = [
             _cell(title, text, widths[title])
             for title, text in zip(COLUMNS, row, strict=True)
             if title in shown
         ]
-        line = f"  {GAP.join(cells)}".rstrip()
-        lines.append(mark_line(line, name in marked, plain=plain))
+        lines.append(f"  {GAP.join(cells)}".rstrip())
     return lines[0], lines[1:]
 
 
-def mark_line(line: str, is_marked: bool, *, plain: bool = False) -> str:
+def mark_line(line: str, is_marked: bool, *, plain: bool) -> str:
     """A line with the sign of a selected run before it, or without."""
     sign = "*" if plain else "●"
     return f"{sign if is_marked else ' '}{line[1:]}"
