@@ -12,33 +12,28 @@ from pathlib import Path
 
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Container
 from textual.content import Content
 from textual.message import Message
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 from textual.widgets import OptionList, Static
 
-from tui_trainer.config.amounts import counted
-from tui_trainer.config.errors import BadInput
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.text import clean
-from tui_trainer.headless.listing import ORDERS
-from tui_trainer.runs.filtering import Term, parse_filter
 from tui_trainer.runs.index import RunSummary
 from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.errands import RunErrands
 from tui_trainer.ui.run_pages import Page, RunPages, page_of
+from tui_trainer.ui.run_query import RunQuery
 from tui_trainer.ui.services import Services, beside
 from tui_trainer.ui.widgets.compared import MOST, Compared
 from tui_trainer.ui.widgets.heading import Heading
 from tui_trainer.ui.widgets.key_line import KeyLine
-from tui_trainer.ui.widgets.run_list import RunList
+from tui_trainer.ui.widgets.run_table import RunTable
 from tui_trainer.ui.widgets.search import SearchBar
 from tui_trainer.ui.widgets.standing import plain_terminal
 
 LOOK_S = 2.0
-FIRST_WORDS = "no runs here yet; start one in compose, or by tui-trainer train"
 HINT = "lr<0.01 model=cnn state=ended, or a part of a name; esc shows all"
 
 
@@ -52,12 +47,9 @@ class RunsScreen(Screen[None]):
     )
     BINDINGS = bindings_of("runs")
     DEFAULT_CSS = """
-    RunsScreen #titles { height: 1; padding: 0 1; color: $text-muted; }
-    RunsScreen #list { height: 1fr; }
-    RunsScreen OptionList { height: 1fr; padding: 0 1; background: $background; }
-    RunsScreen OptionList, RunsScreen OptionList:focus { border: none; text-wrap: nowrap; }
-    RunsScreen #wrong { height: auto; max-height: 2; padding: 0 1; color: $text-error; }
-    RunsScreen #none { padding: 1 2; height: auto; }
+    RunsScreen #wrong {
+        height: auto; max-height: 2; padding: 0 1; color: $text-error; display: none;
+    }
     """
 
     @dataclass
@@ -85,34 +77,24 @@ class RunsScreen(Screen[None]):
         self._folder = services.runs_dir.absolute()
         self._trains_here = services.trains_here
         self._pages = RunPages(self._folder)
-        self._list = RunList(plain=plain_terminal(services.preferences))
+        self._table = RunTable(plain=plain_terminal(services.preferences))
+        self._list = self._table.runs
         self._compared = Compared(services.preferences)
-        self._runs: list[RunSummary] = []
-        self._filter: list[Term] = []
-        self._order = ""
-        self._wrong = ""
-        """What is wrong with the filter, by the runs that there are."""
-        self._typo = ""
-        """What is wrong with it whatever there is."""
-        self._is_read = False
+        self._query = RunQuery()
+        self._page: Page | None = None
+        """What was last read."""
         self.is_reading = False
         self._errands = RunErrands(self, self._say)
 
     def compose(self) -> ComposeResult:
         yield Heading("runs", "reading")
-        yield Static(id="titles", markup=False)
-        with Container(id="list"):
-            yield Static(id="none", markup=False)
-            # Never hidden: a list that is cannot take the focus from the line of the filter.
-            yield self._list
+        yield self._table
         yield self._compared
         yield Static(id="wrong", markup=False)
         yield SearchBar(HINT)
         yield KeyLine()
 
     def on_mount(self) -> None:
-        for part in ("#none", "#wrong"):
-            self.query_one(part).display = False
         self._list.focus()
         self.look()
         self.set_interval(LOOK_S, self.look)
@@ -131,16 +113,14 @@ class RunsScreen(Screen[None]):
         self.look()
 
     async def _read(self) -> None:
+        query, page = self._query, None
         try:
-            page = None
             while page is None:
                 self._pages.renew()
-                wanted = self._filter, self._order, self._width, set(self._errands.deleting)
+                wanted = query.terms, query.order, self._width, set(self._errands.deleting)
                 page = await asyncio.to_thread(self._pages.read, *wanted)
         finally:
             self.is_reading = False
-        self._runs, self._wrong = page.runs, page.wrong
-        self._is_read = True
         self._show(page)
         await self._compare()
 
@@ -149,36 +129,26 @@ class RunsScreen(Screen[None]):
         return max(self.size.width - 4, 20)
 
     def _show(self, page: Page) -> None:
-        self._list.show(page)
-        self.query_one("#titles", Static).update(Content(page.titles))
-        self._show_heading()
-
-    def _show_heading(self) -> None:
-        live = sum(run.is_live for run in self._runs)
-        told = f"{counted(len(self._runs), 'run')}, {live} live"
-        if self._filter and not self._wrong:
-            told = f"{len(self._list.shown)} of {told}"
-        if self._order:
-            told += f"  by {self._order}"
+        self._page = page
+        self._table.show(page)
+        told = self._query.told(page.runs, page.kept, page.wrong)
         self.query_one(Heading).show(f"runs  {clean(str(self._folder), 200)}", told)
-        wrong = self.query_one("#wrong", Static)
-        wrong.display = bool(self._typo or self._wrong)
-        wrong.update(Content(clean(self._typo or self._wrong, 300)))
-        none = self.query_one("#none", Static)
-        none.display = self._is_read and not self._list.shown
-        if none.display:
-            text = "no run fits; esc shows all" if self._runs else FIRST_WORDS
-            none.update(Content(text))
+        wrong = clean(self._query.typo or page.wrong, 300)
+        line = self.query_one("#wrong", Static)
+        line.display = bool(wrong)
+        line.update(Content(wrong))
+
+    def on_resize(self) -> None:
+        if (page := self._page) is not None:
+            self._show(page_of(page.runs, page.kept, self._width, page.wrong))
 
     # Comparing.
 
     async def _compare(self) -> None:
-        by_name = {run.name: run for run in self._runs}
+        by_name = {run.name: run for run in self._page.runs} if self._page is not None else {}
         marked = [by_name[name] for name in self._list.marked if name in by_name]
-        if len(marked) < 2:
-            self._compared.show(())
-            return
-        found = [await asyncio.to_thread(self._pages.portrait, run) for run in marked]
+        wanted = marked if len(marked) > 1 else []
+        found = [await asyncio.to_thread(self._pages.portrait, run) for run in wanted]
         self._compared.show(found)
 
     def action_mark(self) -> None:
@@ -202,12 +172,7 @@ class RunsScreen(Screen[None]):
         self.query_one(SearchBar).open("filter")
 
     def on_search_bar_searched(self, message: SearchBar.Searched) -> None:
-        self._typo = ""
-        try:
-            self._filter = parse_filter(message.text)
-        except BadInput as error:
-            # Half typed, most often.
-            self._filter, self._typo = [], str(error)
+        self._query.type(message.text)
         self._look_for_other()
 
     def on_search_bar_left(self) -> None:
@@ -215,8 +180,7 @@ class RunsScreen(Screen[None]):
 
     def action_sort(self) -> None:
         """Order by the next column, then as at first."""
-        orders = ["", *ORDERS]
-        self._order = orders[(orders.index(self._order) + 1) % len(orders)]
+        self._query.turn_order()
         self._look_for_other()
 
     def action_back(self) -> None:
@@ -224,7 +188,7 @@ class RunsScreen(Screen[None]):
         bar = self.query_one(SearchBar)
         if bar.display:
             bar.close()
-            self._filter, self._wrong, self._typo = [], "", ""
+            self._query.type("")
             self._list.focus()
             self._look_for_other()
         else:
@@ -290,10 +254,6 @@ class RunsScreen(Screen[None]):
     def complain(self, reason: str) -> None:
         """Say why a run could not go on."""
         self._say(reason, warn=True)
-
-    def on_resize(self) -> None:
-        if self._is_read:
-            self._show(page_of(self._runs, self._list.shown, self._width))
 
     def _say(self, text: str, *, warn: bool = False) -> None:
         severity: SeverityLevel = "warning" if warn else "information"
