@@ -22,10 +22,12 @@ from tui_trainer.config.text import clean
 from tui_trainer.runs.events import CommandApplied, Event, RunEnded
 from tui_trainer.sessions.session import Session
 from tui_trainer.ui.bindings import bindings_of
+from tui_trainer.ui.hindrance import reason_against
 from tui_trainer.ui.looking import Looking
 from tui_trainer.ui.pace import Pace
 from tui_trainer.ui.screens.asking import Asking
 from tui_trainer.ui.screens.ending import Ending
+from tui_trainer.ui.screens.run_parts import RunParts
 from tui_trainer.ui.services import Services
 from tui_trainer.ui.steering import Steering
 from tui_trainer.ui.toasts import Toasts
@@ -44,7 +46,6 @@ _PLOT_KEYS = [
     Binding(it.keys, f"plot('{it.name}')", it.label, show=False, tooltip=it.text, id=it.id)
     for it in actions_of("plot")
 ]
-_OF_A_LIVE_RUN = frozenset({"pause", "offload", "stop", "save", "validate", "edit", "detach"})
 
 
 class RunScreen(Screen[None]):
@@ -94,6 +95,7 @@ class RunScreen(Screen[None]):
         )
         self._safety = Safety()
         self._standing = Standing(plain=plain_terminal(services.preferences))
+        self._parts = RunParts(self, session, self._standing, self._safety)
         self._steering = Steering(session, self._standing, self._asked)
         self._tell = Toasts(self).tell
         detach = self.action_detach if self._can_leave_it else None
@@ -120,8 +122,7 @@ class RunScreen(Screen[None]):
     def _show_news(self, new: Sequence[Event] | None) -> None:
         self._safety.begin(self.session.latest)
         if new is None:
-            # Of the small plots one is drawn at each look, so some may be behind.
-            self.query_one(Plots).look(self.session.history)
+            self._parts.catch_up()
             return
         for event in new:
             self._take(event)
@@ -145,14 +146,7 @@ class RunScreen(Screen[None]):
             self._asking.refuse(event)
 
     def _show(self) -> None:
-        """Bring every part up to date; each paints only when it differs from what it shows."""
-        session = self.session
-        latest, usage, experiment = session.latest, session.usage, session.experiment
-        self._show_heading()
-        self.query_one(Progress).look(latest)
-        for numbers in self.query(Numbers):
-            numbers.look(latest, usage, experiment, self._safety)
-        self.query_one(Plots).look(session.history, whole=latest.ended)
+        self._parts.show()
         self._asking.look()
 
     def _end(self, ending: RunEnded) -> None:
@@ -165,20 +159,14 @@ class RunScreen(Screen[None]):
         elif not self.is_active:
             self._tell(f"{clean(latest.run, 60)} {ending.state}: {clean(ending.reason, 400)}")
         self.query_one(Ending).tell(ending, latest, self._safety, self.session.experiment)
-        self._show_result(True)
+        self._parts.show_result(True)
         self.refresh_bindings()
 
     def _live_again(self) -> None:
         """Somebody went on with a run that had ended, or it was not dead after all."""
         self._over = False
-        self._show_result(False)
+        self._parts.show_result(False)
         self.refresh_bindings()
-
-    def _show_result(self, result: bool) -> None:
-        self.set_class(result, "-result")
-        self.remove_class("-full-log")
-        self.refresh_bindings()
-        self.query_one(Ending if result else Plots).focus()
 
     def shows(self, path: Path) -> bool:
         """Whether this is the run in a directory."""
@@ -193,19 +181,8 @@ class RunScreen(Screen[None]):
         """Put what somebody printed into the log."""
         self.query_one(Log).say(text, level)
 
-    def _show_heading(self) -> None:
-        latest, key = self.session.latest, "p"
-        if latest.state == "paused":
-            # A user's keymap may have moved it.
-            bound = self.active_bindings.items()
-            key = next((it for it, active in bound if active.binding.id == "run.pause"), key)
-        heading = self.query_one(Heading)
-        width = heading.content_size.width
-        texts = self._standing.texts(latest, self.session.experiment, width, pause_key=key)
-        heading.show(*texts)
-
     def on_resize(self) -> None:
-        self.call_after_refresh(self._show_heading)
+        self.call_after_refresh(self._parts.show_heading)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What can do nothing is neither in the footer nor in help and palette."""
@@ -213,18 +190,12 @@ class RunScreen(Screen[None]):
             return False
         if action == "back":
             # From the results it is for them to say what escape does.
-            is_at_plots = self._over and not self.has_class("-result")
-            return is_at_plots or self.has_class("-full-log")
+            is_at_plots = self._over and not self._parts.has_result
+            return is_at_plots or self._parts.has_whole_log
         return not self._reason_against(action)
 
     def _reason_against(self, action: str) -> str:
-        """Why an action can do nothing for this run now, in words; empty where it can."""
-        latest = self.session.latest
-        if self._over and action in _OF_A_LIVE_RUN:
-            return f"the run has ended: {latest.state}"
-        if action == "offload" and latest.device.startswith("cpu"):
-            return "this run is on the CPU: no GPU has memory to give back; p pauses it"
-        return ""
+        return reason_against(action, self.session.latest, is_over=self._over)
 
     def on_key(self, event: events.Key) -> None:
         """Say why a key does nothing for this run."""
@@ -285,16 +256,13 @@ class RunScreen(Screen[None]):
     @on(Ending.Plots)
     def action_back(self) -> None:
         """Close the whole log; after the end, change between the results and the plots."""
-        if self.has_class("-full-log"):
-            self.action_full_log()
+        if self._parts.has_whole_log:
+            self._parts.turn_log()
         elif self._over:
-            self._show_result(not self.has_class("-result"))
+            self._parts.show_result(not self._parts.has_result)
 
     def action_full_log(self) -> None:
-        self.toggle_class("-full-log")
-        self.refresh_bindings()
-        beneath = Ending if self.has_class("-result") else Plots
-        self.query_one(Log if self.has_class("-full-log") else beneath).focus()
+        self._parts.turn_log()
 
     async def action_plot(self, action: str) -> None:
         """Have the plots do something, wherever the focus is."""
