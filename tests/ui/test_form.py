@@ -17,8 +17,9 @@ from tui_trainer.config.fields import groups_of
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.ui.widgets.choice import Choice, Menu
 from tui_trainer.ui.widgets.field import FieldRow
-from tui_trainer.ui.widgets.form import LOOK_S, UNFOLDING, Form
+from tui_trainer.ui.widgets.form import Form
 from tui_trainer.ui.widgets.group import Fold, Group
+from tui_trainer.ui.widgets.groups import LOOK_S, UNFOLDING, Groups
 
 LIBRARY = PresetLibrary([builtin_dir()])
 
@@ -294,7 +295,7 @@ def test_a_draft_changed_underneath_is_shown_and_focus_and_scrolling_stay() -> N
     async def test(hand: Hand) -> None:
         await hand.go("dataset.rotate_degrees")
         await hand.pilot.wait_for_scheduled_animations()
-        fields = hand.form.query_one("#fields")
+        fields = hand.form.query_one(Groups)
         scrolled, rows = fields.scroll_y, list(hand.form.query(FieldRow))
         assert scrolled > 0
         hand.draft.set("dataset.val_fraction", "0.25")

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 from textual import events, on
 from textual.app import ComposeResult
-from textual.containers import Vertical
 from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
@@ -18,20 +17,12 @@ from textual.widgets import Input, Static
 
 from tui_trainer.config.draft import Draft
 from tui_trainer.config.fields import best_match
-from tui_trainer.config.text import clean
 from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.widgets.about import about
 from tui_trainer.ui.widgets.choice import Choice
 from tui_trainer.ui.widgets.field import FieldRow
-from tui_trainer.ui.widgets.group import Fold, Group
-
-TWO_COLUMNS = 74
-ROOMY = 104
-"""From here on both columns have room for units and long labels."""
-NARROW = 56
-
-UNFOLDING, LOOK_S = 6, 0.05
-"""How often, and how far apart, it is looked where a field is whose group was unfolded."""
+from tui_trainer.ui.widgets.group import Fold
+from tui_trainer.ui.widgets.groups import Groups
 
 
 class Form(Widget):
@@ -41,15 +32,6 @@ class Form(Widget):
 
     DEFAULT_CSS = """
     Form { height: 1fr; layout: vertical; }
-    Form > #fields { height: 1fr; overflow: hidden auto; scrollbar-size-vertical: 1; }
-    Form #groups {
-        layout: grid; grid-size: 1; grid-rows: auto; grid-gutter: 0 1; height: auto;
-    }
-    Form.-tight .editor { margin-left: 18; width: 12; }
-    Form.-tight .wide { width: 17; }
-    Form.-narrow .editor { margin-left: 14; width: 12; }
-    Form.-narrow .wide { width: 16; }
-    Form #elsewhere { height: auto; color: $text-error; padding: 0 1; display: none; }
     Form > #about { height: 1; color: $text-muted; padding: 0 1; }
     """
 
@@ -68,47 +50,19 @@ class Form(Widget):
     def __init__(self, draft: Draft, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._draft = draft
+        self._groups = Groups(draft)
         self._words: tuple[str, ...] = ()
         self._about: Content | None = None
         self._focused_key = ""
-        self._groups: list[Group] = []
 
     def compose(self) -> ComposeResult:
         """The fields, and below them a line about the one with the focus."""
-        # Before there are rows, whose styles would be worked out a second time.
-        self._size_editors(self.app.size.width)
-        self._groups = [Group(group, self._draft) for group in self._draft.groups()]
-        with _Fields(id="fields"):
-            yield Static(id="elsewhere", markup=False)
-            with Vertical(id="groups"):
-                yield from self._groups
+        yield self._groups
         yield Static(id="about", markup=False)
 
-    def on_mount(self) -> None:
-        """Say what no row can say."""
-        self._arrange(self.app.size.width)
-        self._show_elsewhere()
-
-    def on_resize(self, event: events.Resize) -> None:
-        """Two columns where there is room for both."""
-        self._arrange(event.size.width)
+    def on_resize(self) -> None:
+        """As much of the line at the bottom as there is room for."""
         self._show_about()
-
-    def _arrange(self, width: int) -> None:
-        # A class on the form would have every style below it worked out again.
-        groups = self.query_one("#groups")
-        columns = 2 if width >= TWO_COLUMNS else 1
-        if groups.styles.grid_size_columns != columns:
-            groups.styles.grid_size_columns = columns
-        self._size_editors(width)
-
-    def _size_editors(self, width: int) -> None:
-        for name, holds in (
-            ("-narrow", width < NARROW),
-            ("-tight", TWO_COLUMNS <= width < ROOMY),
-        ):
-            if self.has_class(name) != holds:
-                self.set_class(holds, name)
 
     @property
     def draft(self) -> Draft:
@@ -123,12 +77,11 @@ class Form(Widget):
     def show(self, draft: Draft) -> None:
         """Show a draft that is another one, or was changed; focus and scrolling stay."""
         self._draft = draft
-        if not self._groups:
+        if not self._groups.is_attached:
+            self._groups.show(draft, self._words)
             return
         with self.app.batch_update():
-            for group, widget in zip(draft.groups(), self._groups, strict=True):
-                widget.show(group, draft, self._words)
-            self._show_elsewhere()
+            self._groups.show(draft, self._words)
         self._show_about()
 
     def filter(self, text: str) -> None:
@@ -150,19 +103,12 @@ class Form(Widget):
 
     def focus_field(self, key: str) -> bool:
         """Go to a field, unfolding its group where it must; False when there is none."""
-        for group, widget in zip(self._draft.groups(), self._groups, strict=True):
-            row = widget.reveal(key, group, self._draft)
-            if row is not None:
-                row.editor.focus()
-                self._bring_into_view(row.editor, UNFOLDING)
-                return True
-        return False
-
-    def _bring_into_view(self, editor: Widget, looks: int) -> None:
-        """Scroll now, and again while unfolded rows still find their places."""
-        self.query_one("#fields").scroll_to_widget(editor, animate=False)
-        if looks > 0 and (editor.has_focus or not self.has_focus_within):
-            self.set_timer(LOOK_S, lambda: self._bring_into_view(editor, looks - 1))
+        row = self._groups.reveal(key)
+        if row is None:
+            return False
+        row.editor.focus()
+        self._groups.bring_into_view(row.editor)
+        return True
 
     def focus_first_problem(self) -> bool:
         """Go to the first field with a problem; False when no field has one."""
@@ -184,7 +130,7 @@ class Form(Widget):
         self._move(-1)
 
     def _move(self, step: int) -> None:
-        stops = [stop for group in self._groups if group.display for stop in group.stops()]
+        stops = self._groups.stops()
         focused = self.app.focused
         if focused in stops:
             index = stops.index(focused) + step
@@ -249,19 +195,3 @@ class Form(Widget):
         if content != self._about:
             self._about = content
             self.query_one("#about", Static).update(content, layout=False)
-
-    def _show_elsewhere(self) -> None:
-        """Problems that no group has a place for: of the experiment's file."""
-        known = {section for group in self._draft.groups() for section in group.sections}
-        lines = [
-            f"✗ {clean(key, 80)}: {clean(text, 400)}"
-            for key, text in self._draft.problems.items()
-            if key.partition(".")[0] not in known
-        ]
-        static = self.query_one("#elsewhere", Static)
-        static.display = bool(lines)
-        static.update(Content("\n".join(lines)))
-
-
-class _Fields(Widget):
-    """Scrolls; unlike Textual's own it leaves the arrow keys to the form."""
