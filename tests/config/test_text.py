@@ -80,6 +80,8 @@ def test_a_long_text_is_cut_between_whole_characters_and_escapes() -> None:
     assert clean("x" * 501) == "x" * 499 + "…"
     assert clean("ab\x1b[31m", 6) == "ab…"
     assert clean("abc", 0) == ""
+    family = "\U0001f469\u200d\U0001f467"
+    assert clean(family * 2, 3) == "\U0001f469…", "a joiner would swallow the sign of the cut"
 
 
 def test_a_huge_text_is_looked_at_only_as_far_as_it_is_shown() -> None:

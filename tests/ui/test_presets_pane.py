@@ -5,12 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 from textual.pilot import Pilot
 
 from tests.ui.composing import Host, drive, press, shown, write_preset
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.headless.cells import cut_end, cut_middle
 from tui_trainer.ui.widgets.details import preset_text
-from tui_trainer.ui.widgets.heading import cut_end, cut_middle, fitted
+from tui_trainer.ui.widgets.heading import fitted
 from tui_trainer.ui.widgets.presets import Catalogue, Entry
 
 
@@ -170,7 +172,7 @@ def test_a_heading_keeps_its_right_side_and_cuts_a_name_in_its_middle() -> None:
 def test_a_cut_text_is_never_wider_than_its_room(width: int) -> None:
     for text in ("", "a", "digits-cnn", "数字の分類器", "é" * 20):
         for cut in (cut_end(text, width), cut_middle(text, width)):
-            assert len(cut) <= width
+            assert cell_len(cut) <= width
     assert sum(map(len, fitted("left side", "right side", width))) <= width
 
 

@@ -87,7 +87,8 @@ def _cut(shown: list[str], limit: int) -> str:
     length = sum(map(len, kept))
     while kept and length > limit - 1:
         length -= len(kept.pop())
-    return "".join(kept) + "…" if limit > 0 else ""
+    # A joiner would make one sign of the mark and what it follows.
+    return "".join(kept).rstrip("".join(_JOINERS)) + "…" if limit > 0 else ""
 
 
 def slug(text: str, limit: int = 60) -> str:

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from tui_trainer.headless.cells import cut_middle
 from tui_trainer.runs.history import History
 from tui_trainer.ui.plotting.drawing import OTHER, TRAIN, VAL
 from tui_trainer.ui.plotting.panels import PanelSpec, Series
-from tui_trainer.ui.widgets.heading import cut_middle
 
 LOOKS = ((TRAIN, False), (VAL, False), (OTHER, False), (TRAIN, True), (VAL, True), (OTHER, True))
 """Inks, and whether points have beads: six runs are told apart."""

@@ -15,7 +15,7 @@ from textual.content import Content
 from tui_trainer.config.figures import metric_text
 from tui_trainer.config.metrics import METRICS
 from tui_trainer.config.text import clean
-from tui_trainer.ui.widgets.heading import cut_end
+from tui_trainer.headless.cells import cut_end, padded
 
 MOST_CLASSES = 40
 """With more of them the most frequent confusions are listed instead of a table."""
@@ -53,7 +53,7 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
     lines = []
     for row in rows:
         cells = [
-            _padded(cell, width, right=0 < index < len(widths) - 1)
+            padded(cell, width, right=0 < index < len(widths) - 1)
             for index, (cell, width) in enumerate(zip(row, widths, strict=True))
         ]
         lines.append("  ".join(cells).rstrip())
@@ -70,14 +70,14 @@ def confusion_lines(table: Sequence[Sequence[int]], classes: Sequence[str]) -> l
     left = max([*map(cell_len, short), 4])
     digits = max(len(str(count)) for row in table for count in row)
     width = max(digits + 2, min(max(map(cell_len, short)), 6))
-    heads = " ".join(_padded(cut_end(name, width), width, right=True) for name in names)
+    heads = " ".join(padded(cut_end(name, width), width, right=True) for name in names)
     lines = [
         Content("Confusion: rows are the true class, columns the predicted one, [n] is wrong"),
         Content.styled(f"{' ' * left}  {heads}", "$foreground-muted"),
     ]
     for index, row in enumerate(table):
         cells = [_count(count, width, wrong=index != at) for at, count in enumerate(row)]
-        label = Content.styled(_padded(short[index], left), "$foreground-muted")
+        label = Content.styled(padded(short[index], left), "$foreground-muted")
         lines.append(Content.assemble(label, "  ", Content(" ").join(cells)))
     return lines
 
@@ -104,8 +104,3 @@ def _confusions(table: Sequence[Sequence[int]], names: Sequence[str]) -> list[Co
     for count, true, guess in pairs[:MOST_CONFUSIONS]:
         lines.append(Content(f"  {count:>6,}  {names[true]} taken for {names[guess]}"))
     return lines
-
-
-def _padded(text: str, width: int, *, right: bool = False) -> str:
-    space = " " * max(width - cell_len(text), 0)
-    return space + text if right else text + space

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from textual import events, on
 from textual.content import Content
 from textual.message import Message
@@ -17,6 +18,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from tui_trainer.config.text import clean
+from tui_trainer.headless.cells import cut_end, padded
 from tui_trainer.ui.bindings import bindings_of
 
 SWITCH = ("false", "true")
@@ -116,9 +118,7 @@ class Choice(Widget, can_focus=True):
             return Content("[x] yes" if self.value == "true" else "[ ] no")
         room = max(self.size.width - 2, 0)
         shown = clean(self.value, 200) or "none"
-        if len(shown) > room:
-            shown = shown[: max(room - 1, 0)] + "…"
-        return Content(f"{shown.ljust(room)} ▾"[: self.size.width])
+        return Content(f"{padded(cut_end(shown, room), room)} ▾"[: self.size.width])
 
     def action_next(self) -> None:
         """Take the next choice; after the last comes the first."""
@@ -150,15 +150,16 @@ class Choice(Widget, can_focus=True):
             self._menu.focus()
 
     def _make_menu(self) -> Menu:
-        width = max(map(len, self.choices), default=0)
+        shown = [clean(choice, 60) for choice in self.choices]
+        width = max(map(cell_len, shown), default=0)
         lines = [
             Option(
                 Content.assemble(
-                    f" {clean(choice, 60).ljust(width)} ",
+                    f" {padded(choice, width)} ",
                     (f" {clean(text, 80)} " if text else "", "$foreground 60%"),
                 )
             )
-            for choice, text in zip(self.choices, self._texts, strict=True)
+            for choice, text in zip(shown, self._texts, strict=True)
         ]
         menu = Menu(*lines, compact=True)
         if self.value in self.choices:

@@ -20,6 +20,7 @@ from textual.widgets import Static
 from tui_trainer.config.figures import metric_text
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.text import clean
+from tui_trainer.headless.cells import cut_end, cut_middle
 from tui_trainer.headless.printer import value_text
 from tui_trainer.runs.comparison import differences, results
 from tui_trainer.runs.history import History
@@ -28,7 +29,6 @@ from tui_trainer.ui.plotting.drawing import OTHER, TRAIN, VAL, Markers, markers_
 from tui_trainer.ui.plotting.frame import line_sample
 from tui_trainer.ui.plotting.overlay import LABEL_CELLS, LOOKS, overlay
 from tui_trainer.ui.plotting.panels import PanelSpec, View
-from tui_trainer.ui.widgets.heading import cut_end, cut_middle
 from tui_trainer.ui.widgets.plot import Plot
 
 MOST = len(LOOKS)

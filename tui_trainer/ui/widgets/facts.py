@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from tui_trainer.config.text import clean
+from tui_trainer.headless.cells import cut_end, padded
 from tui_trainer.sessions.inventory import DeviceState
 from tui_trainer.sessions.workbench import Preview
 
@@ -73,7 +74,8 @@ def table(preview: Preview, rows: int) -> list[str]:
     for layer in layers[:fit]:
         count = f"{layer.parameters:,}" if layer.parameters else "-"
         found.append(
-            f"{clean(layer.name, 20):<20} {clean(layer.kind, 16):<16} "
+            f"{padded(cut_end(clean(layer.name), 20), 20)} "
+            f"{padded(cut_end(clean(layer.kind), 16), 16)} "
             f"{shape_text(layer.output_shape):<14} {count:>12}"
         )
     if fit < len(layers):

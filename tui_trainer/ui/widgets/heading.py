@@ -6,11 +6,12 @@ beginning of a name and the state behind it can still be read.
 
 from __future__ import annotations
 
-from rich.cells import cell_len, chop_cells
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widget import Widget
 
 from tui_trainer.config.text import clean
+from tui_trainer.headless.cells import cut_end, cut_middle
 
 FEWEST_ON_THE_LEFT = 20
 
@@ -52,29 +53,3 @@ def fitted(left: str, right: str, width: int) -> tuple[str, str]:
     room = max(0, width - cell_len(right) - 2) if right else width
     left = cut_middle(left, max(room, min(FEWEST_ON_THE_LEFT, width)))
     return left, cut_end(right, max(0, width - cell_len(left) - 2))
-
-
-def cut_end(text: str, width: int) -> str:
-    """The text in at most `width` cells, with an ellipsis at its end where it was cut."""
-    if cell_len(text) <= width:
-        return text
-    return _first_cells(text, width - 1) + "…" if width > 0 else ""
-
-
-def cut_middle(text: str, width: int) -> str:
-    """The text in at most `width` cells, with an ellipsis in its middle where it was cut."""
-    if cell_len(text) <= width:
-        return text
-    if width < 5:
-        return cut_end(text, width)
-    tail = _first_cells(text[::-1], (width - 1) // 2)[::-1]
-    return _first_cells(text, width - 1 - cell_len(tail)) + "…" + tail
-
-
-def _first_cells(text: str, width: int) -> str:
-    """As many first characters as fit in `width` cells."""
-    if width < 1:
-        return ""
-    # Of a wide character that does not fit, chop_cells makes a piece of its own.
-    first = chop_cells(text, width)[0] if text else ""
-    return first if cell_len(first) <= width else ""

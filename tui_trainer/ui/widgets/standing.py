@@ -15,6 +15,7 @@ from rich.cells import cell_len
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.text import clean
+from tui_trainer.headless.cells import cut_middle
 from tui_trainer.headless.printer import duration
 from tui_trainer.runs.events import (
     ENDED_STATES,
@@ -27,7 +28,6 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.sessions.session import Latest
 from tui_trainer.ui.plotting.drawing import markers_for
-from tui_trainer.ui.widgets.heading import cut_middle
 
 NARROW = 70
 """With less, the heading leaves out the step, and in a pause the name."""

@@ -1,0 +1,65 @@
+"""Texts cut and padded by the cells they take in a terminal, never inside what is one sign.
+
+Layer: headless, as lists on stdout and the app both have columns. A character is not a cell: a
+wide one takes two, an accent none, and an emoji joined of several takes two in all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+
+from rich.cells import cell_len, split_graphemes
+
+_FLAG_LETTERS = range(0x1F1E6, 0x1F200)
+"""Two of them are one flag."""
+
+
+def cut_end(text: str, width: int) -> str:
+    """The text in at most `width` cells, with an ellipsis at its end where it was cut."""
+    if cell_len(text) <= width:
+        return text
+    return _first(_signs(text), width - 1) + "…" if width > 0 else ""
+
+
+def cut_middle(text: str, width: int) -> str:
+    """The text in at most `width` cells, with an ellipsis in its middle where it was cut."""
+    if cell_len(text) <= width:
+        return text
+    if width < 5:
+        return cut_end(text, width)
+    signs = _signs(text)
+    last = _fitting(signs[::-1], (width - 1) // 2)
+    tail = "".join(signs[len(signs) - last :])
+    return _first(signs, width - 1 - cell_len(tail)) + "…" + tail
+
+
+def padded(text: str, width: int, *, right: bool = False) -> str:
+    """The text with blanks behind it up to `width` cells, or before it."""
+    blanks = " " * max(width - cell_len(text), 0)
+    return blanks + text if right else text + blanks
+
+
+def _first(signs: Sequence[str], width: int) -> str:
+    return "".join(signs[: _fitting(signs, width)])
+
+
+def _fitting(signs: Sequence[str], width: int) -> int:
+    """How many of the first signs fit in `width` cells."""
+    return sum(taken <= width for taken in accumulate(map(cell_len, signs)))
+
+
+def _signs(text: str) -> list[str]:
+    """The text in pieces that are one sign each, as a letter with its accents or a flag."""
+    signs: list[str] = []
+    for start, end, _ in split_graphemes(text)[0]:
+        piece = text[start:end]
+        if signs and len(signs[-1]) == 1 and _is_half_a_flag(signs[-1]) and _is_half_a_flag(piece):
+            signs[-1] += piece
+        else:
+            signs.append(piece)
+    return signs
+
+
+def _is_half_a_flag(sign: str) -> bool:
+    return ord(sign[0]) in _FLAG_LETTERS
