@@ -104,6 +104,16 @@ def test_the_first_folder_that_has_a_preset_wins(tmp_path: Path) -> None:
     )
 
 
+def test_a_file_is_found_by_its_name_unless_another_comes_before_it(tmp_path: Path) -> None:
+    first = written(tmp_path / "first", "models/mine.yaml", "type: mlp\n")
+    behind = written(tmp_path / "second", "models/mine.yaml", "type: mlp\n")
+    elsewhere = written(tmp_path / "third", "models/other.yaml", "type: mlp\n")
+    presets = library(tmp_path / "first", tmp_path / "second")
+    assert presets.finds("model", first)
+    assert not presets.finds("model", behind)
+    assert not presets.finds("model", elsewhere)
+
+
 def test_what_is_no_preset_is_not_listed(tmp_path: Path) -> None:
     folder = tmp_path / "models"
     (folder / "folder.yaml").mkdir(parents=True)

@@ -111,6 +111,11 @@ class PresetLibrary:
             return False
         return True
 
+    def finds(self, kind: str, path: Path) -> bool:
+        """Whether the name of a preset's file means that file, and no other or none."""
+        name = path.stem
+        return self.has(kind, name) and self.find(kind, name).path.absolute() == path.absolute()
+
     def check(self, kind: str, preset: Preset) -> None:
         """Make sure that a dataset, model or optimizer preset resolves; raises ConfigError."""
         document = self.read(preset.path)

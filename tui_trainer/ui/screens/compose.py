@@ -18,19 +18,20 @@ from textual.content import Content
 from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
-from textual.widgets import Static
 
 from tui_trainer.config.draft import Draft
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.text import clean
 from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.clipboard import copy
+from tui_trainer.ui.panes import enter, enter_next
 from tui_trainer.ui.screens.compose_style import COMPOSE_CSS, HEIGHTS, WIDTHS, size_classes
 from tui_trainer.ui.screens.details import DetailsScreen
 from tui_trainer.ui.screens.save_preset import SavePreset
 from tui_trainer.ui.screens.search import Search
 from tui_trainer.ui.services import Services
-from tui_trainer.ui.widgets.details import changes_line, everything_text
+from tui_trainer.ui.widgets.details import everything_text
+from tui_trainer.ui.widgets.draft_line import DraftLine, changes_of, command_of
 from tui_trainer.ui.widgets.facts import free_text
 from tui_trainer.ui.widgets.form import Form
 from tui_trainer.ui.widgets.heading import Heading
@@ -82,16 +83,16 @@ class ComposeScreen(Screen[None]):
         # Before there are widgets, whose styles would be worked out a second time.
         self.add_class(*size_classes(*self.app.size), update=False)
         yield Heading(TITLE, platform.node())
-        yield Static(id="changes", markup=False)
+        yield DraftLine(changes_of, id="changes")
         yield (shelf := PresetShelf(self._services.library, self.draft))
         yield (bar := SearchBar())
         yield (form := Form(self.draft))
-        self._search = Search(bar, shelf, form, self._enter)
+        self._search = Search(bar, shelf, form, enter)
         with Horizontal(id="outcome"):
             yield Summary(self._services)
             yield ScheduleSketch()
         yield LaunchBar()
-        yield Static(id="command", markup=False)
+        yield DraftLine(command_of, id="command")
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -175,11 +176,7 @@ class ComposeScreen(Screen[None]):
         if path is None:
             return
         self._shelf.reread()
-        library = self._services.library
-        is_found = (
-            library.has("experiment", path.stem)
-            and library.find("experiment", path.stem).path.absolute() == path.absolute()
-        )
+        is_found = self._services.library.finds("experiment", path)
         if is_found:
             self.draft.choose_experiment(path.stem)
         self._refill()
@@ -220,16 +217,7 @@ class ComposeScreen(Screen[None]):
         """Go to the next list, the fields, the name, the start."""
         panes: list[Widget] = [*self._shelf.panes, self.query_one(Form)]
         panes += [self.query_one("#run-name"), self.query_one("#start")]
-        here = next((n for n, pane in enumerate(panes) if pane.has_focus_within), -1)
-        order = panes[here + 1 :] + panes[: here + 1]
-        next(filter(self._enter, order), None)
-
-    def _enter(self, pane: Widget) -> bool:
-        """Focus a pane, or the first of what is in it; whether there was anything."""
-        found = (w for w in self.focus_chain if w is pane or pane in w.ancestors)
-        if (first := next(found, None)) is not None:
-            self.set_focus(first)
-        return first is not None
+        enter_next(panes)
 
     # Showing.
 
@@ -245,12 +233,8 @@ class ComposeScreen(Screen[None]):
     def _redraw(self) -> None:
         """Show the draft everywhere but in the form, which has it already."""
         self._shelf.show(self.draft)
-        changes = self.draft.changes
-        base = (clean(self.draft.base, 60), "bold")
-        state = f"  modified: {changes_line(changes)}" if changes else "  as the preset has it"
-        self._put("#changes", Content.assemble("Experiment ", base, (state, "$foreground-muted")))
-        command = clean(self.draft.command(), 2000)
-        self._put("#command", Content.assemble(("$ ", "$foreground-muted"), command))
+        for line in self.query(DraftLine):
+            line.show(self.draft)
         self.query_one(Summary).survey.measure(self.draft.experiment)
         self._sketch()
 
@@ -258,11 +242,6 @@ class ComposeScreen(Screen[None]):
         preview = self.query_one(Summary).survey.preview
         steps = preview.steps_per_epoch if preview is not None else None
         self.query_one(ScheduleSketch).show(self.draft.experiment, steps)
-
-    def _put(self, selector: str, content: Content) -> None:
-        line = self.query_one(selector, Static)
-        if line.content != content:
-            line.update(content, layout=False)
 
     def _say(self, text: str, severity: Severity = "information") -> None:
         self.app.notify(clean(text, 1000, multiline=True), severity=severity, markup=False)

@@ -8,9 +8,6 @@ HEIGHTS = [(0, "-tiny"), (15, "-low"), (23, "-medium"), (34, "-tall"), (46, "-hi
 
 COMPOSE_CSS = """
 ComposeScreen { layout: vertical; overflow: hidden; }
-ComposeScreen #changes, ComposeScreen #command {
-    width: 100%; height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis;
-}
 ComposeScreen Form { height: 1fr; min-height: 3; }
 ComposeScreen #outcome { height: 4; }
 ComposeScreen ScheduleSketch { width: 28; height: 1fr; }
