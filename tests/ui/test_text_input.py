@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+import pytest
 from textual import events
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
@@ -104,3 +105,26 @@ def test_coming_back_to_the_terminal_finds_the_cursor_where_it_was() -> None:
         assert line(host, host.second).endswith("gzX")
 
     using(test, LONG)
+
+
+@pytest.mark.parametrize(
+    ("keys", "left"),
+    [
+        ("ctrl+u 0 1", "01"),
+        ("a b backspace c", "oldac"),
+        ("home x", "xold"),
+        ("left left ctrl+k x", "ox"),
+        ("end ctrl+w n e w", "new"),
+    ],
+)
+def test_keys_that_arrive_in_one_piece_edit_in_their_order(keys: str, left: str) -> None:
+    async def test(host: Host, pilot: Pilot[None]) -> None:
+        host.first.value = "old"
+        await pilot.press("end")
+        for key in keys.split():
+            character = key if len(key) == 1 else None
+            host.post_message(events.Key(key, character))
+        await pilot.pause()
+        assert host.first.value == left
+
+    using(test)

@@ -9,10 +9,15 @@ from __future__ import annotations
 from rich.cells import cell_len
 from rich.highlighter import Highlighter
 from rich.text import Text
+from textual import events
+from textual.binding import Binding
 from textual.geometry import Region
 from textual.widgets import Input
 
 from tui_trainer.config.text import masked, typed
+
+EDITS = {it.action for it in Input.BINDINGS if isinstance(it, Binding)}
+"""What a line of text does by its keys; scrolling, which its kind inherits, is the form's."""
 
 
 class Masked(Highlighter):
@@ -46,6 +51,18 @@ class TextInput(Input):
             id=id,
             classes=classes,
         )
+
+    async def _on_key(self, event: events.Key) -> None:
+        """Edit in the order of the keys.
+
+        Textual looks a key up when it has come back up to the app. Letters that arrive in one piece
+        with it, as on a slow line, are in the text by then, and ctrl+u would take them away.
+        """
+        for binding in self._bindings.key_to_bindings.get(event.key, ()):
+            if binding.action in EDITS:
+                event.stop()
+                event.prevent_default()
+                await self.run_action(binding.action)
 
     def replace(self, text: str, start: int, end: int) -> None:
         """Put what can be seen of a text in the place of another."""
