@@ -309,6 +309,23 @@ def test_letters_that_come_at_once_with_the_slash_are_searched_for(tmp_path: Pat
     drive(tmp_path, step)
 
 
+def test_letters_that_come_at_once_with_a_key_are_not_for_the_field_left(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "f3", *"weight decay", "enter", "escape")
+        before = app.compose_screen.draft.command()
+        for key, character in (("f3", None), ("l", "l"), ("r", "r")):
+            app.post_message(events.Key(key, character))
+        text = app.compose_screen.query_one(SearchBar).query_one(Input)
+        await until(pilot, lambda: text.value == "lr")
+        await press(pilot, "escape")
+        for key, character in (("f6", None), ("j", "j")):
+            app.post_message(events.Key(key, character))
+        await press(pilot)
+        assert app.compose_screen.draft.command() == before
+
+    drive(tmp_path, step)
+
+
 def test_a_search_for_nothing_ends_with_enter(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
         await press(pilot, "slash", "enter")

@@ -70,7 +70,16 @@ ACTIONS: tuple[Action, ...] = (
     Action("compose.start", "f5,ctrl+g", "Start", "Start this experiment", priority=True),
     Action("compose.save_preset", "ctrl+s", "Save", "Save as a preset of your own", priority=True),
     Action("compose.reset_field", "ctrl+r,r", "Reset", "Set it to the preset's value", rank=15),
-    Action("compose.search", "slash,f3", "Search", "Search in the presets or the fields"),
+    Action("compose.search", "slash", "Search", "Search in the presets or the fields"),
+    # Before a field, which would keep what is typed on while the search opens.
+    Action(
+        "compose.search_typing",
+        "f3",
+        "Search",
+        "Search in the presets or the fields",
+        priority=True,
+        does="search",
+    ),
     Action("compose.end_search", "escape", "End", "End the search", in_footer=False),
     Action(
         "compose.copy_command",
@@ -79,7 +88,9 @@ ACTIONS: tuple[Action, ...] = (
         "Copy the command line that does the same",
         rank=30,
     ),
-    Action("compose.next_pane", "f6", "Pane", "Go to the next pane", in_footer=False),
+    Action(
+        "compose.next_pane", "f6", "Pane", "Go to the next pane", in_footer=False, priority=True
+    ),
     Action(
         "compose.details",
         "d,f4",

@@ -109,7 +109,7 @@ class Summary(Widget):
     def _state(self) -> Content | None:
         if self.survey.wanted is None:
             text = "some settings need attention" + (
-                "; as before them" if self.survey.preview else ""
+                "; the above is from before" if self.survey.preview else ""
             )
             return Content.styled(text, "$text-warning")
         if not self.survey.is_stale:
