@@ -13,9 +13,11 @@ from textual.app import App, ComposeResult
 from textual.binding import Binding
 from textual.pilot import Pilot
 
+from tests.ui.composing import until
 from tests.ui.fakes import FakeServices, FakeSession
 from tests.ui.runs import an_ending, an_experiment, some_events
 from tui_trainer.config.preferences import Preferences
+from tui_trainer.runs.events import StateChanged
 from tui_trainer.ui.app import TrainerApp
 from tui_trainer.ui.screens.run import RunScreen
 from tui_trainer.ui.screens.stop import StopDialog
@@ -136,6 +138,18 @@ def test_the_line_follows_the_run_in_a_terminal_without_the_focus() -> None:
         assert "p Pause" not in keys.line
 
     drive(play, (80, 24))
+
+
+@pytest.mark.parametrize("width", [60, 120])
+def test_the_key_of_a_pause_says_that_it_goes_on(width: int) -> None:
+    async def play(keys: Keys, pilot: Pilot[None]) -> None:
+        await pilot.press("p")
+        await until(pilot, lambda: "p Go on" in keys.line)
+        keys.session.push(StateChanged(41, "paused", "saved at step 41"))
+        await pilot.press("p")
+        await until(pilot, lambda: "p Pause" in keys.line)
+
+    drive(play, (width, 24))
 
 
 @pytest.mark.parametrize("width", [60, 120])

@@ -5,9 +5,9 @@ Layer: ui. The order and what is left out first are those of the table of action
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from rich.cells import cell_len
 from textual.screen import Screen
@@ -23,6 +23,15 @@ ORDER = {
     for place, action in enumerate(sorted(ACTIONS, key=lambda it: it.place == "app"))
 }
 """From left to right: what works everywhere stands last."""
+
+
+@runtime_checkable
+class Relabelling(Protocol):
+    """A screen on which an action may do now what its label in the table does not say."""
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Other labels, by action; who changes them refreshes the bindings."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +54,16 @@ class Key:
 def live_keys(screen: Screen[Any]) -> list[Key]:
     """One key for each action that is to be shown: the first that is not typed into a field."""
     focused = screen.focused
+    labels = screen.labels if isinstance(screen, Relabelling) else {}
     shown = [it for it in screen.active_bindings.items() if it[1].binding.show]
     found: dict[str, Key] = {}
     for key, active in sorted(shown, key=lambda it: ORDER.get(it[1].binding.id or "", 0)):
         # Textual knows of a letter that it is typed into a field, but not of every sign.
         if focused is None or not focused.check_consume_key(key, CHARACTERS.get(key)):
             it, tooltip = active.binding, active.tooltip or ""
-            rank = RANKS.get(it.id or "", 0)
-            found.setdefault(it.action, Key(key, it.description, tooltip, active.enabled, rank))
+            name = it.id or ""
+            label, rank = labels.get(name, it.description), RANKS.get(name, 0)
+            found.setdefault(it.action, Key(key, label, tooltip, active.enabled, rank))
     return list(found.values())
 
 

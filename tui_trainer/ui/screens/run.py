@@ -6,7 +6,7 @@ the run that the session does not tell again.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -101,6 +101,12 @@ class RunScreen(Screen[None]):
         detach = self.action_detach if self._can_leave_it else None
         self._asking = Asking(self, session, self._steering, self._safety, self._tell, detach)
         self._over = False
+        self._labels = self.labels
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The key of a pause takes it back while there is one."""
+        return {"run.pause": "Go on"} if self._steering.is_pausing else {}
 
     def compose(self) -> ComposeResult:
         plain = self._standing.plain
@@ -147,6 +153,9 @@ class RunScreen(Screen[None]):
 
     def _show(self) -> None:
         self._parts.show()
+        if self._labels != self.labels:
+            self._labels = self.labels
+            self.refresh_bindings()
         self._asking.look()
 
     def _end(self, ending: RunEnded) -> None:
