@@ -44,7 +44,7 @@ def test_a_line_goes_from_corner_to_corner() -> None:
 
 
 @pytest.mark.parametrize(
-    ("markers", "characters"), [("block", "▀▄█▌▐"), ("ascii", "*"), ("braille", None)]
+    ("markers", "characters"), [("block", "▀▄█▌▐"), ("ascii", "#"), ("braille", None)]
 )
 def test_only_characters_of_the_chosen_kind_are_used(
     markers: Markers, characters: str | None

@@ -41,4 +41,4 @@ def test_six_curves_are_told_apart_by_ink_and_beads() -> None:
         Portrait(RunSummary(name, Path(name), "finished", None), {}, a_history()) for name in names
     ]
     samples = comparison_lines(names, portraits, "ascii")[0]
-    assert samples.plain.split() == ["***"] * 3 + ["-o-"] * 3
+    assert samples.plain.split() == ["***", "ooo", "###", "*o*", "-o-", "#o#"]

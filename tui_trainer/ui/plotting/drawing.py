@@ -19,6 +19,8 @@ Markers = Literal["braille", "block", "ascii"]
 PLAIN, AXIS, SIGN, TITLE, NOTE, CURSOR = " ", "a", "s", "h", "n", "c"
 TRAIN, VAL, OTHER = "t", "v", "o"
 """The ink of a faint line is the capital letter."""
+ASCII_MARKS = {TRAIN: "*", VAL: "o", OTHER: "#"}
+"""What a line is drawn with by its ink, where it may have no colour either."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tui_trainer.ui.plotting.drawing import Drawing, Layer, Line, Markers, places
+from tui_trainer.ui.plotting.drawing import ASCII_MARKS, Drawing, Layer, Line, Markers, places
 
 MARKS: dict[Markers, str] = {"braille": "braille", "block": "hd", "ascii": "*"}
-ASCII_MARKS = {"t": "*", "v": "o", "o": "*"}
 FAINT_ASCII = "."
 STRETCH = 20
 """Points drawn at once: fewer cost more calls, more are drawn anew each time."""

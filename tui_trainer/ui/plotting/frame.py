@@ -13,6 +13,7 @@ from rich.cells import cell_len, set_cell_size
 
 from tui_trainer.ui.plotting.axes import Axis
 from tui_trainer.ui.plotting.drawing import (
+    ASCII_MARKS,
     AXIS,
     CURSOR,
     NOTE,
@@ -248,7 +249,7 @@ def _line_names(drawing: Drawing) -> list[tuple[str, str]]:
     for line in drawing.lines:
         if line.label:
             ink = line.ink.upper() if line.faint else line.ink
-            sample = line_sample(drawing.markers, beads=line.beads, faint=line.faint)
+            sample = line_sample(drawing.markers, line.ink, beads=line.beads, faint=line.faint)
             parts += [("  ", PLAIN), (f"{sample} {line.label}", ink)]
     return parts
 
@@ -267,10 +268,12 @@ def _length(parts: Iterable[tuple[str, str]]) -> int:
     return sum(cell_len(text) for text, _ in parts)
 
 
-def line_sample(markers: Markers, *, beads: bool, faint: bool = False) -> str:
+def line_sample(markers: Markers, ink: str, *, beads: bool, faint: bool = False) -> str:
     """A piece of a line, to stand beside its name."""
     if markers == "ascii":
-        return "..." if faint else "-o-" if beads else "***"
+        mark = ASCII_MARKS[ink]
+        side = "-" if mark == "o" else mark
+        return "..." if faint else f"{side}o{side}" if beads else mark * 3
     bead = "•" if markers == "braille" else "o"
     return "┄┄" if faint else f"─{bead}─" if beads else "──"
 
