@@ -41,12 +41,6 @@ class Form(Widget):
 
         key: str
 
-    @dataclass
-    class Focused(Message):
-        """Another field has the focus."""
-
-        key: str
-
     def __init__(self, draft: Draft, *, id: str | None = None, classes: str | None = None) -> None:
         super().__init__(id=id, classes=classes)
         self._draft = draft
@@ -177,7 +171,6 @@ class Form(Widget):
         if row is not None and row.field.key != self._focused_key:
             self._focused_key = row.field.key
             self._show_about()
-            self.post_message(self.Focused(row.field.key))
 
     def _row_of(self, widget: Widget | None) -> FieldRow | None:
         if widget is None or self not in widget.ancestors:
