@@ -54,6 +54,21 @@ def test_a_status_is_read_as_it_was_written(run: RunDirectory) -> None:
     assert sorted(os.listdir(run.path)) == ["checkpoints", "control", "status.json"]
 
 
+def test_the_file_keeps_its_length_for_readers_who_know_that_of_the_one_before(
+    run: RunDirectory,
+) -> None:
+    lengths = set()
+    for step in (7, 10**9):
+        write_status(run.status, replace(HERE, step=step, elapsed_s=step / 7))
+        lengths.add(run.status.stat().st_size)
+        found = read_status(run.status)
+        assert found is not None
+        assert found.step == step
+    assert len(lengths) == 1
+    write_status(run.status, replace(HERE, message="x" * 2_000))
+    assert read_status(run.status) is not None
+
+
 def test_numbers_that_are_not_finite_are_null_in_the_file(run: RunDirectory) -> None:
     write_status(run.status, replace(HERE, validation={"loss": math.nan}, elapsed_s=1.5))
 

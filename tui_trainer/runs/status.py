@@ -23,6 +23,9 @@ from tui_trainer.runs.lock import is_held, read_holder
 
 LOST_AFTER_S = 30.0
 CRASHED_AFTER_S = 300.0
+_BLOCK_BYTES = 1024
+"""The file is a whole number of these: network file systems may cut a file that has just been
+replaced to the length of the one before, and that is the same length then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +60,8 @@ class Status:
 def write_status(path: Path, status: Status) -> None:
     """Replace the file at once; raises CannotWrite."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
-    write_atomically(path, encode([{**asdict(status), "updated_at": now}]))
+    line = encode([{**asdict(status), "updated_at": now}])
+    write_atomically(path, line[:-1] + b" " * (-len(line) % _BLOCK_BYTES) + b"\n")
 
 
 def read_status(path: Path) -> Status | None:
