@@ -89,6 +89,25 @@ def test_a_file_that_is_no_command_is_told_of_and_put_aside(tmp_path: Path) -> N
     assert len(list((run.control / "rejected").iterdir())) == 2
 
 
+def test_names_in_the_mailbox_are_asked_for_anew_where_a_file_system_keeps_them(
+    tmp_path: Path,
+) -> None:
+    run = create_run(tmp_path, "run")
+    lock = RunLock.acquire(run.lock)
+    watcher = Watcher(LocalSession(never), run, lock, Latest(), FakeMeter(None))
+    changed_s = []
+    watcher.start()
+    for _ in range(2):
+        os.utime(run.control, (0, 0))
+        until_s = time.monotonic() + 10
+        while run.control.stat().st_mtime == 0 and time.monotonic() < until_s:
+            os.sched_yield()
+        changed_s.append(run.control.stat().st_mtime)
+    watcher.finish()
+    lock.release()
+    assert all(changed_s)
+
+
 def test_the_curves_are_kept_near_the_end_of_the_lines(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", 3000)
     now_s = 0.0

@@ -42,8 +42,8 @@ def control(
         seen = wait_for(run, command.id, "command_accepted", offset, ACCEPTED_S)
         if seen is None:
             raise BadInput(
-                f"{run.path.name} did not answer within {ACCEPTED_S:g} s; is it alive? "
-                "tui-trainer runs"
+                f"{run.path.name} did not answer within {ACCEPTED_S:g} s, and may still: the "
+                "command waits in its mailbox; is it alive? tui-trainer runs"
             )
         if not as_json:
             print(f"{word}: accepted")

@@ -72,6 +72,15 @@ class Mailbox:
         self._keep_newest(mail)
         return mail
 
+    def refresh(self) -> None:
+        """See what others have sent, where the file system keeps a folder's names for a while.
+
+        A change of our own makes a network file system ask its server for them again; by itself
+        it does so after up to a minute.
+        """
+        with contextlib.suppress(OSError):
+            os.utime(self._folder)
+
     def clear(self) -> list[str]:
         """Throw away what was sent to an earlier life of the run; says what it was.
 

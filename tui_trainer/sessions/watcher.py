@@ -90,6 +90,7 @@ class Watcher:
             if changed or looks % STATUS_EVERY == 0:
                 self._write_status()
             if looks % STATUS_EVERY == 1:
+                self._mailbox.refresh()
                 with contextlib.suppress(OSError, psutil.Error):
                     self._session.usage = self._meter.read()
             self._keeper.look()
