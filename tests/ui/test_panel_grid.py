@@ -1,0 +1,93 @@
+"""The grid of panels by itself: which are shown, which is chosen, and which is drawn next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from textual.app import App, ComposeResult
+
+from tui_trainer.ui.plotting.panels import PanelSpec, Series
+from tui_trainer.ui.widgets.panel_grid import PanelGrid
+
+LARGE, SMALL = (120, 40), (50, 12)
+
+
+def specs(*titles: str) -> list[PanelSpec]:
+    return [PanelSpec(title, (Series(f"train/{title}", title, "train", True),)) for title in titles]
+
+
+class Host(App[None]):
+    def __init__(self) -> None:
+        super().__init__()
+        self.grid = PanelGrid("ascii")
+
+    def compose(self) -> ComposeResult:
+        yield self.grid
+
+    @property
+    def shown(self) -> list[str]:
+        return [plot.spec.title for plot in self.grid.plots if plot.display]
+
+
+def use(do: Callable[[Host], None]) -> None:
+    async def run() -> None:
+        host = Host()
+        async with host.run_test():
+            do(host)
+
+    asyncio.run(run())
+
+
+def test_before_there_are_metrics_one_plot_stands_for_them() -> None:
+    def do(host: Host) -> None:
+        host.grid.fit(*LARGE)
+        assert host.grid.is_made
+        assert (host.grid.titles, host.grid.title) == ([], "")
+        assert not host.grid.choose(0)
+        assert (host.shown, host.grid.due()) == ([""], [host.grid.plots[0]])
+
+    assert not PanelGrid("ascii").is_made
+    use(do)
+
+
+def test_the_chosen_panel_is_shown_alone_or_among_the_others() -> None:
+    def do(host: Host) -> None:
+        host.grid.take(specs("a", "b", "c", "d", "e", "f", "g"))
+        assert host.grid.choose(6)
+        host.grid.fit(*SMALL)
+        assert host.shown == ["g"]
+        host.grid.fit(*LARGE)
+        assert host.shown == ["a", "b", "c", "d", "g"]
+        assert [it.spec.title for it in host.grid.plots if it.has_class("-chosen")] == ["g"]
+        assert not host.grid.choose(7)
+        assert not host.grid.choose(-1)
+        assert host.grid.title == "g"
+
+    use(do)
+
+
+def test_the_chosen_panel_stays_chosen_where_panels_come_before_it() -> None:
+    def do(host: Host) -> None:
+        assert host.grid.take(specs("a", "c"))
+        host.grid.choose(1)
+        assert not host.grid.take(specs("a", "c"))
+        assert host.grid.take(specs("a", "b", "c"))
+        assert (host.grid.chosen, host.grid.title) == (2, "c")
+        host.grid.take(specs("a", "b"))
+        assert (host.grid.chosen, host.grid.title) == (0, "a")
+
+    use(do)
+
+
+def test_of_the_small_panels_each_has_its_turn_beside_the_large_one() -> None:
+    def do(host: Host) -> None:
+        host.grid.take(specs("a", "b", "c", "d"))
+        host.grid.fit(*LARGE)
+        turns = [[plot.spec.title for plot in host.grid.due()] for _ in range(6)]
+        assert all(large == "a" for large, _ in turns)
+        small = [title for _, title in turns]
+        assert sorted(small[:3]) == ["b", "c", "d"]
+        assert small[3:] == small[:3]
+
+    use(do)
