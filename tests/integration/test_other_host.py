@@ -130,7 +130,9 @@ def test_a_process_that_was_believed_lost_and_comes_back_leaves_the_run_alone(
     tmp_path: Path,
 ) -> None:
     env = without_flock(tmp_path)
-    with started(tmp_path, *TRAIN, before=on_other_host(), env=env) as process:
+    # A line for every step, however far the run gets.
+    words = (*TRAIN, "logging.every_steps=1")
+    with started(tmp_path, *words, before=on_other_host(), env=env) as process:
         process.until_step(500)
         run = process.run
         lost = status(run)["pid"]
