@@ -12,7 +12,8 @@ import pytest
 from tests.runs.test_index import make_run
 from tui_trainer.config.errors import BadInput
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.takeover import gone_host
+from tui_trainer.runs.journal import Journal
+from tui_trainer.runs.takeover import fence, gone_host
 
 
 def silent(folder: Path, age_s: float, state: str = "running", host: str = "there") -> RunDirectory:
@@ -53,3 +54,18 @@ def test_a_run_without_a_status_has_no_host(tmp_path: Path) -> None:
     run = silent(tmp_path, 100)
     run.status.unlink()
     assert gone_host(run) == ""
+
+
+def test_what_the_process_before_writes_late_gets_to_nobody(tmp_path: Path) -> None:
+    run = silent(tmp_path, 100)
+    journals = [Journal(path) for path in (run.metrics, run.events)]
+    for journal in journals:
+        journal.append([{"step": 1}])
+    fence(run)
+    for journal in journals:
+        journal.append([{"step": 2}])
+        journal.close()
+    for path in (run.metrics, run.events):
+        assert path.read_text().splitlines()[-1] == '{"step": 1}'
+    assert not run.edits.exists()
+    assert [path.name for path in run.path.iterdir() if path.name.startswith(".")] == []

@@ -1,4 +1,4 @@
-"""Whether a run may be taken over from another host, which cannot be asked.
+"""Taking a run over from another host, which cannot be asked: whether, and so that it is safe.
 
 Layer: runs. A lock that is free proves nothing there: file systems that hosts share may lock for
 each of them alone. What is left is the heartbeat.
@@ -6,10 +6,15 @@ each of them alone. What is left is the heartbeat.
 
 from __future__ import annotations
 
+import shutil
 import socket
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
 
 from tui_trainer.config.errors import BadInput
 from tui_trainer.config.text import clean
+from tui_trainer.runs.atomic import Files, publish
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import FINAL_STATES
 from tui_trainer.runs.index import unheard_s
@@ -39,3 +44,22 @@ def gone_host(run: RunDirectory, *, force: bool = False) -> str:
             f"is gone: tui-trainer resume {name} --force"
         )
     return status.host
+
+
+def fence(run: RunDirectory) -> None:
+    """Put copies in the place of the files that are only appended to.
+
+    A process that is not dead after all, and was stopped between its look at the lock and its
+    write, then writes into files that nobody reads any more.
+
+    Raises:
+        CannotWrite: the files are as they were.
+    """
+    for path in (run.metrics, run.events, run.edits):
+        if path.exists():
+            publish(Files(), path, partial(_copy, path))
+
+
+def _copy(source: Path, target: BinaryIO) -> None:
+    with source.open("rb") as file:
+        shutil.copyfileobj(file, target)

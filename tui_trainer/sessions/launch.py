@@ -32,7 +32,7 @@ from tui_trainer.runs.mailbox import Mailbox
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.runs.provenance import collect, write_provenance
 from tui_trainer.runs.status import read_status
-from tui_trainer.runs.takeover import gone_host
+from tui_trainer.runs.takeover import fence, gone_host
 from tui_trainer.sessions.devices import DeviceChoice, choose_device, default_threads
 
 if TYPE_CHECKING:
@@ -148,8 +148,12 @@ def prepare_resume(
     """
     check_writable(run.path)
     experiment = _with_runtime(read_config(run), overrides)
-    lock = RunLock.acquire(run.lock, gone=gone_host(run, force=force))
+    gone = gone_host(run, force=force)
+    lock = RunLock.acquire(run.lock, gone=gone)
     try:
+        if gone or lock.note:
+            # Nothing but silence says that the process before this one is dead.
+            fence(run)
         _check_not_lost(run)
         _tidy(run)
         return _resumed(run, lock, experiment, overrides, argv, which, drop_edits)
