@@ -360,6 +360,38 @@ def test_the_end_shows_the_results_and_the_plots_stay_reachable() -> None:
     drive(play, *some_events(460))
 
 
+def fills_the_screen(host: Host) -> bool:
+    return host.running.maximized is host.running.query_one(Plots)
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40)])
+def test_keys_of_the_plots_leave_what_is_in_front_of_them_alone(size: tuple[int, int]) -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("l", "f")
+        assert not fills_the_screen(host)
+        await pilot.press("l")
+        await host.happen(pilot, an_ending())
+        await pilot.press("f")
+        assert not fills_the_screen(host)
+        await pilot.press("tab", "f")
+        assert fills_the_screen(host)
+
+    drive(play, *some_events(460), size=size)
+
+
+def test_a_plot_on_the_whole_screen_makes_way_for_the_log_and_the_results() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("f", "l")
+        assert not fills_the_screen(host)
+        await pilot.press("l", "f")
+        assert fills_the_screen(host)
+        await host.happen(pilot, an_ending())
+        assert not fills_the_screen(host)
+        assert host.running.query_one(Ending).has_focus
+
+    drive(play, *some_events(460))
+
+
 def test_keys_pressed_again_and_again_after_the_end_are_told_off_once() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await host.happen(pilot, an_ending())

@@ -197,6 +197,9 @@ class RunScreen(Screen[None]):
         """What can do nothing is neither in the footer nor in help and palette."""
         if action == "detach" and not self._can_leave_it:
             return False
+        if action == "plot":
+            # Hidden plots on the whole screen would hide everything.
+            return self._parts.has_plots
         if action == "back":
             # From the results it is for them to say what escape does.
             is_at_plots = self._over and not self._parts.has_result

@@ -68,8 +68,14 @@ class RunParts:
         """Whether the log is alone on the screen."""
         return self._screen.has_class("-full-log")
 
+    @property
+    def has_plots(self) -> bool:
+        """Whether the plots are in the middle, neither results nor the log before them."""
+        return not (self.has_result or self.has_whole_log)
+
     def show_result(self, result: bool) -> None:
-        """Put the results in front, or the plots."""
+        """Put the results in front, or the plots; none of them is on the whole screen then."""
+        self._screen.minimize()
         self._screen.set_class(result, "-result")
         self._screen.remove_class("-full-log")
         self._screen.refresh_bindings()
@@ -77,6 +83,7 @@ class RunParts:
 
     def turn_log(self) -> None:
         """The whole log, or what was in front before."""
+        self._screen.minimize()
         self._screen.toggle_class("-full-log")
         self._screen.refresh_bindings()
         beneath = Ending if self.has_result else Plots
