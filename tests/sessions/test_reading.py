@@ -96,6 +96,24 @@ def of_kind(events: Sequence[Event], *kinds: type[Event]) -> list[Event]:
     return [event for event in events if isinstance(event, kinds)]
 
 
+def notices(events: Sequence[Event]) -> list[tuple[str, str]]:
+    return [(it.level, it.text) for it in events if isinstance(it, Notice)]
+
+
+def test_a_run_that_lives_and_writes_nothing_is_told_of_once_and_heard_again(
+    watched: Watched,
+) -> None:
+    watched.look()
+    found = [it for _ in range(60) for it in notices(watched.look(1.0))]
+    ((level, text),) = found
+    assert level == "warning"
+    assert text.startswith("the run lives, and has written nothing for 30 s: is its disk full?")
+    assert watched.state == "running"
+    watched.beat()
+    assert notices(watched.look()) == [("note", "the run writes again")]
+    assert notices(watched.look()) == []
+
+
 def test_the_first_look_has_the_whole_picture(watched: Watched) -> None:
     told = watched.look()
     latest = watched.session.latest

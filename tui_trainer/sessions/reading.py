@@ -12,7 +12,7 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Literal, cast
 
 from tui_trainer.config.errors import ExitCode, TrainerError
 from tui_trainer.config.experiment import Experiment
@@ -35,6 +35,7 @@ from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import Status, conclude, read_status
 from tui_trainer.sessions.launch import read_config
 from tui_trainer.sessions.session import Latest, Picture, fold
+from tui_trainer.sessions.silence import Silence
 
 EVENT_TAIL_BYTES = 256 * 1024
 METRICS_TAIL_BYTES = 64 * 1024
@@ -83,6 +84,7 @@ class RunReader:
         self._status: Status | None = None
         self._stamp: tuple[int, int] | None = None
         self._beat_at_s = self._asked_at_s = clock()
+        self._silence = Silence()
         self._believed = ""
         self._experiment: Experiment | None = None
         self._told_bytes: int | None = None
@@ -160,6 +162,7 @@ class RunReader:
                 self._status = look.status = status
                 if before is None or _beat(before) != _beat(status):
                     self._beat_at_s = now_s
+                    self._hear(look, 0.0)
                 if before is None:
                     self._ask(now_s, look)
         if now_s - self._beat_at_s < BEATS_S:
@@ -184,6 +187,13 @@ class RunReader:
         self._believe(believed, look)
         if believed == "crashed":
             look.events.append(self._crash(status))
+        elif not believed and found not in FINAL_STATES:
+            self._hear(look, now_s - self._beat_at_s)
+
+    def _hear(self, look: Look, unheard_s: float) -> None:
+        if text := self._silence.look(unheard_s, lives=not self._believed):
+            level: Literal["note", "warning"] = "warning" if unheard_s else "note"
+            look.events.append(Notice(self.step, text, level))
 
     def _believe(self, state: str, look: Look) -> None:
         if state != self._believed:
