@@ -77,13 +77,6 @@ async def draw_composed(folder: Path, runs: Path, size: tuple[int, int]) -> None
         save(app, folder, "edit", size)
         await pilot.press(*"0.002", "enter", "escape")
         await pilot.press("p")
-        await until(lambda: step_of(app) >= 500)
-        await pilot.press("s")
-        await pilot.pause(0.3)
-        save(app, folder, "stop", size)
-        if isinstance(app.screen, StopDialog):
-            # Where the run has ended meanwhile, it has gone by itself, and escape would leave.
-            await pilot.press("escape")
         await until(lambda: not app.live.alive)
         await until(lambda: "Train on" in text_of(app))
         await pilot.pause(1.0)
@@ -121,7 +114,9 @@ async def draw_running(folder: Path, runs: Path, size: tuple[int, int]) -> None:
         await until(lambda: step_of(app) >= 610)
         save(app, folder, "run", size)
         await pilot.press("s")
+        await until(lambda: isinstance(app.screen, StopDialog))
         await pilot.pause(0.5)
+        save(app, folder, "stop", size)
         await pilot.press("k")
         await until(lambda: not app.live.alive)
 
