@@ -18,8 +18,11 @@ import pytest
 
 from tests.integration.processes import ENDLESS, LIMIT_S, call, environment, started, status, steps
 from tests.integration.terminals import TerminalProcess, opened
+from tests.integration.test_attach import viewing
 from tests.integration.test_terminal import newest_run, until_more, until_training
 from tests.integration.test_workers import workers
+from tui_trainer.runs.commands import Pause, Resume, Set, Stop
+from tui_trainer.runs.edits import read_edits
 from tui_trainer.runs.printed import CUT, FILE_LIMIT
 from tui_trainer.training.checkpoints import choose_checkpoint
 
@@ -163,6 +166,29 @@ def test_fault_24_a_paused_run_stays_paused_costs_nothing_and_can_be_steered(
         assert terminal.wait() == 0
         until_nothing_runs(terminal)
     assert status(run)["state"] == "stopped"
+
+
+@pytest.mark.full
+def test_fault_24_after_a_hang_up_a_viewer_pauses_edits_resumes_and_stops(tmp_path: Path) -> None:
+    with opened(tmp_path, "train", EXPERIMENT, *ENDLESS, WORKERS) as terminal:
+        run = until_training(terminal, tmp_path)
+        process = trainer(run)
+        terminal.close()
+        terminal.until(lambda: os.getsid(process.pid) == process.pid)
+        with viewing(run) as viewer:
+            assert not viewer.ask(Pause()).refused
+            viewer.until_state("paused")
+            assert not viewer.ask(Set(key="optimizer.lr", value=1e-4)).refused
+            assert not viewer.ask(Resume()).refused
+            viewer.until_state("running")
+            assert not viewer.ask(Stop()).refused
+            viewer.until_state("stopped")
+        assert terminal.wait() == 0
+        until_nothing_runs(terminal)
+    found = status(run)
+    assert (found["state"], found["saved_step"]) == ("stopped", found["step"])
+    (edit,) = read_edits(run / "edits.jsonl")
+    assert (edit.key, edit.new) == ("optimizer.lr", 1e-4)
 
 
 def test_fault_24_a_hang_up_saves_and_stops_where_that_is_wanted(tmp_path: Path) -> None:
