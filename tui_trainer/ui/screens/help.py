@@ -17,6 +17,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 
 from tui_trainer.config.keys import ACTIONS
+from tui_trainer.headless.cells import padded
 from tui_trainer.ui.bindings import shown_key
 from tui_trainer.ui.widgets.hanging import Hanging, Line
 
@@ -90,7 +91,7 @@ def help_lines(active: Mapping[str, ActiveBinding], about: str, parts: Keys) -> 
             lines.append((empty, Content.styled(title, "bold")))
             lines += [
                 (
-                    Content.styled(f"  {shown}{' ' * (width - cell_len(shown))} ", "bold $accent"),
+                    Content.styled(f"  {padded(shown, width)} ", "bold $accent"),
                     Content(text),
                 )
                 for text, shown in rows.items()

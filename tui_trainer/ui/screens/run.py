@@ -169,13 +169,11 @@ class RunScreen(Screen[None]):
             self._tell(f"{clean(latest.run, 60)} {ending.state}: {clean(ending.reason, 400)}")
         self.query_one(Ending).tell(ending, latest, self._safety, self.session.experiment)
         self._parts.show_result(True)
-        self.refresh_bindings()
 
     def _live_again(self) -> None:
         """Somebody went on with a run that had ended, or it was not dead after all."""
         self._over = False
         self._parts.show_result(False)
-        self.refresh_bindings()
 
     def shows(self, path: Path) -> bool:
         """Whether this is the run in a directory."""

@@ -20,7 +20,7 @@ from textual.widgets import Static
 from tui_trainer.config.figures import metric_text
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.text import clean
-from tui_trainer.headless.cells import cut_end, cut_middle
+from tui_trainer.headless.cells import cut_end, cut_middle, padded
 from tui_trainer.headless.printer import value_text
 from tui_trainer.runs.comparison import differences, results
 from tui_trainer.runs.history import History
@@ -163,9 +163,9 @@ def _aligned(rows: Sequence[Sequence[str]]) -> list[list[str]]:
     lines = []
     for row in cut:
         cells = [
-            "  " + " " * (width - cell_len(cell)) + cell
+            "  " + padded(cell, width, right=True)
             for cell, width in zip(row[1:], widths, strict=False)
         ]
-        head = row[0] + " " * (first - cell_len(row[0])) if cells else row[0]
+        head = padded(row[0], first) if cells else row[0]
         lines.append([head, *cells])
     return lines

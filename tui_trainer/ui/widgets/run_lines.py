@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 
-from tui_trainer.headless.cells import cut_middle
+from tui_trainer.headless.cells import cut_middle, padded
 from tui_trainer.headless.listing import COLUMNS, GAP, LEFT, cells_of
 from tui_trainer.runs.index import RunSummary
 
@@ -53,7 +53,4 @@ def _length(shown: Sequence[str], widths: dict[str, int]) -> int:
 
 
 def _cell(title: str, text: str, width: int) -> str:
-    text = cut_middle(text, width)
-    if title in LEFT:
-        return set_cell_size(text, width)
-    return " " * (width - cell_len(text)) + text
+    return padded(cut_middle(text, width), width, right=title not in LEFT)
