@@ -28,6 +28,8 @@ from tui_trainer.ui.terminal import Terminal
 
 DROPPED = Path("dropped")
 """Made when frames have been dropped, since nothing can be seen on a terminal that stalls."""
+TAKEN = Path("taken")
+"""Tells whether the terminal has taken what was written to it, `yes` or `no`."""
 
 
 class CountingSession(FakeSession):
@@ -80,6 +82,7 @@ class SmallApp(App[int]):
         ("q", "leave", "Leave"),
         ("x", "fail", "Fail"),
         ("z", "freeze", "Freeze"),
+        ("h", "hold", "Draw no more"),
         ("o", "output", "Print"),
     ]
 
@@ -88,9 +91,9 @@ class SmallApp(App[int]):
         self.session = session
         self.heard: list[str] = []
         self.turns = 0
-        self.behind: list[bool] = []
-        """Whether the terminal was behind, once for each change."""
         self._terminal = terminal
+        self._taken = ""
+        self._holds = False
         terminal.output.subscribe(self.heard.extend)
 
     def compose(self) -> ComposeResult:
@@ -103,6 +106,11 @@ class SmallApp(App[int]):
         self.set_interval(1 / 30, self.turn)
 
     def turn(self) -> None:
+        self._tell_what_is_taken()
+        if not self._holds:
+            self._draw()
+
+    def _draw(self) -> None:
         self.turns += 1
         steps = self.session.steps if self.session else 0
         heard = self.heard[-1] if self.heard else ""
@@ -110,11 +118,15 @@ class SmallApp(App[int]):
         self.query_one("#number", Static).update(f"step {steps} {size} heard [{heard}]")
         letter = "abcdefghij"[self.turns % 10]
         self.query_one("#filler", Static).update(letter * (self.size.width * self.size.height))
-        if self.behind[-1:] != [self._terminal.is_behind]:
-            self.behind.append(self._terminal.is_behind)
         driver = self._driver
         if isinstance(driver, TerminalDriver) and driver.dropping:
             DROPPED.touch()
+
+    def _tell_what_is_taken(self) -> None:
+        taken = "no" if self._terminal.is_behind else "yes"
+        if taken != self._taken:
+            TAKEN.write_text(taken)
+            self._taken = taken
 
     def action_leave(self) -> None:
         self.exit(0)
@@ -125,6 +137,9 @@ class SmallApp(App[int]):
     def action_freeze(self) -> None:
         while True:
             time.sleep(0.01)
+
+    def action_hold(self) -> None:
+        self._holds = True
 
     def action_output(self) -> None:
         print("a print")
@@ -151,7 +166,6 @@ def main() -> None:
         "sent": [type(command).__name__ for command in session.sent] if session else [],
         "heard": app.heard,
         "turns": app.turns,
-        "behind": app.behind,
         "cpu_s": time.process_time(),
         "wall_s": time.monotonic(),
     }
