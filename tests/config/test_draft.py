@@ -117,11 +117,11 @@ def test_the_same_value_typed_otherwise_is_no_change_but_stays_as_typed(draft: D
 @pytest.mark.parametrize(
     ("key", "text", "message"),
     [
-        ("optimizer.lr", "3e-33o", "not a number"),
-        ("optimizer.lr", "-1", "should be greater than 0"),
+        ("optimizer.lr", "3e-33o", "should be a number"),
+        ("optimizer.lr", "-1", "should be above 0"),
         ("optimizer.lr", "", "a value is needed"),
         ("training.epochs", "2.5", "should be a whole number"),
-        ("training.batch_size", "0", "should be greater than or equal to 1"),
+        ("training.batch_size", "0", "should be at least 1"),
         ("training.drop_last", "yes", "should be true or false"),
         ("training.device", "gpu", "should be auto, cpu, cuda or cuda:N"),
         ("model.channels", "32, x", "should be a whole number"),
@@ -404,7 +404,7 @@ def test_an_existing_preset_is_replaced_only_when_asked_to(draft: Draft, tmp_pat
 
 def test_a_draft_with_problems_is_not_saved(draft: Draft, tmp_path: Path) -> None:
     draft.set("optimizer.lr", "fast")
-    with pytest.raises(BadInput, match=r"optimizer\.lr: not a number"):
+    with pytest.raises(BadInput, match=r"optimizer\.lr: should be a number"):
         draft.save("mine", tmp_path)
     assert list(tmp_path.iterdir()) == []
 

@@ -107,24 +107,24 @@ def test_the_name_is_that_of_the_file_unless_it_is_given() -> None:
         ),
         ("zzzz: 1", "training.zzzz", "unknown key; there are: epochs, max_steps"),
         ("type: 1", "training.type", "unknown key; there are: epochs"),
-        ("max_steps: ten", "training.max_steps", "valid integer (got 'ten')"),
-        ("max_steps: '10'", "training.max_steps", "valid integer (got '10')"),
-        ("max_steps: true", "training.max_steps", "valid integer (got True)"),
-        ("max_steps: 1.5", "training.max_steps", "valid integer (got 1.5)"),
-        ("max_steps: [1]", "training.max_steps", "valid integer (got [1])"),
-        ("max_steps: 0", "training.max_steps", "greater than or equal to 1 (got 0)"),
-        ("batch_size: 0", "training.batch_size", "greater than or equal to 1 (got 0)"),
-        ("batch_size: null", "training.batch_size", "valid integer (got None)"),
-        ("batch_size: 16777217", "training.batch_size", "less than or equal to 16777216"),
+        ("max_steps: ten", "training.max_steps", "whole number (got 'ten')"),
+        ("max_steps: '10'", "training.max_steps", "whole number (got '10')"),
+        ("max_steps: true", "training.max_steps", "whole number (got True)"),
+        ("max_steps: 1.5", "training.max_steps", "whole number (got 1.5)"),
+        ("max_steps: [1]", "training.max_steps", "whole number (got [1])"),
+        ("max_steps: 0", "training.max_steps", "at least 1 (got 0)"),
+        ("batch_size: 0", "training.batch_size", "at least 1 (got 0)"),
+        ("batch_size: null", "training.batch_size", "whole number (got None)"),
+        ("batch_size: 16777217", "training.batch_size", "at most 16777216"),
         ("max_seconds: .nan", "training.max_seconds", "finite number (got nan)"),
         ("max_seconds: .inf", "training.max_seconds", "finite number (got inf)"),
-        ("max_seconds: -1", "training.max_seconds", "greater than 0 (got -1)"),
-        ("drop_last: no", "training.drop_last", "valid boolean (got 'no')"),
-        ("drop_last: 1", "training.drop_last", "valid boolean (got 1)"),
+        ("max_seconds: -1", "training.max_seconds", "above 0 (got -1)"),
+        ("drop_last: no", "training.drop_last", "true or false (got 'no')"),
+        ("drop_last: 1", "training.drop_last", "true or false (got 1)"),
         ("precision: fp64", "training.precision", "should be 'fp32', 'tf32', 'bf16' or 'fp16'"),
         ("device: tpu", "training.device", "pattern"),
         ("device: cuda:1234", "training.device", "pattern"),
-        ("seed: -1", "training.seed", "greater than or equal to 0 (got -1)"),
+        ("seed: -1", "training.seed", "at least 0 (got -1)"),
         ("seed: 1" + "0" * 400, "training.seed", "a number of too many digits"),
         ("max_seconds: 1e400", "training.max_seconds", "a number too large for a float"),
         ("epochs: 4", "training.epochs", "duplicate key, first in line 10"),
@@ -144,7 +144,7 @@ def test_fault_34_a_wrong_setting_is_told_with_file_line_and_key(
 def test_fault_34_epochs_ten_is_refused_at_its_place(tmp_path: Path) -> None:
     (problem,) = refused_file(tmp_path / "p.yaml", WHOLE.replace("epochs: 3", "epochs: ten"))
     place = f"{tmp_path}/p.yaml:10:3"
-    assert str(problem) == f"{place}: training.epochs: input should be a valid integer (got 'ten')"
+    assert str(problem) == f"{place}: training.epochs: should be a whole number (got 'ten')"
 
 
 @pytest.mark.parametrize(

@@ -150,7 +150,7 @@ def test_an_unknown_key_is_refused(key: str, words: str) -> None:
     ],
 )
 def test_fault_34_a_value_that_does_not_fit_is_refused_with_the_key(key: str, value: Any) -> None:
-    with pytest.raises(BadInput, match="nput should be") as caught:
+    with pytest.raises(BadInput, match="should be") as caught:
         edited(experiment(), key, value)
     assert str(caught.value).startswith(f"{key}=")
     assert str(caught.value).isprintable()

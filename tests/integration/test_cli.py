@@ -188,7 +188,7 @@ def test_ctl_pauses_edits_saves_validates_resumes_and_stops(tmp_path: Path) -> N
     [
         (["train", "digits-cn"], 2, "did you mean 'digits-cnn'"),
         (["train", "digits-cnn", "optimizer.lrr=1"], 2, "command line: optimizer.lrr: unknown key"),
-        (["train", "digits-cnn", "optimizer.lr=abc"], 2, "optimizer.lr: input should be a valid"),
+        (["train", "digits-cnn", "optimizer.lr=abc"], 2, "optimizer.lr: should be a number"),
         (["train", "digits-cnn", "--devise", "cpu"], 2, "did you mean '--device'"),
         (["train", "penguins-mlp", "--runs-dir", "/proc/nowhere"], 3, "cannot be written"),
         (["train", "penguins-mlp", "dataset.path=missing.csv"], 2, "missing.csv"),

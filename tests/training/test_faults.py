@@ -315,7 +315,7 @@ def test_a_setting_that_is_not_live_is_refused_with_the_reason(tmp_path: Path, d
     refused = [event.refused for event in of(CommandApplied, run)]
     assert "cannot be edited while training" in refused[0]
     assert "did you mean 'optimizer.lr'" in refused[1]
-    assert "greater than 0" in refused[2]
+    assert "above 0" in refused[2]
     assert not run.directory.edits.exists()
 
 

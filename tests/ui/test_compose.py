@@ -358,7 +358,7 @@ def test_details_tell_every_problem_whole(tmp_path: Path) -> None:
         text = shown(app)
         assert "needs attention" in text
         assert "✗ training.device: should be auto, cpu, cuda or cuda:N" in text
-        assert "✗ optimizer.lr: not a number" in text
+        assert "✗ optimizer.lr: should be a number" in text
 
     drive(tmp_path, step, overrides=["training.device=gpu", "optimizer.lr=x"], size=(80, 40))
 

@@ -78,10 +78,10 @@ def test_an_empty_field_means_none() -> None:
 @pytest.mark.parametrize(
     ("key", "text", "reason"),
     [
-        ("optimizer.lr", "1e-x", "should be a valid number"),
+        ("optimizer.lr", "1e-x", "should be a number"),
         ("optimizer.lr", "-1", "should be above 0"),
-        ("optimizer.lr", "", "should be a valid number"),
-        ("early_stopping.patience", "2.5", "should be a valid integer"),
+        ("optimizer.lr", "", "should be a number"),
+        ("early_stopping.patience", "2.5", "should be a whole number"),
         ("training.grad_clip_norm", "[", ""),
     ],
 )

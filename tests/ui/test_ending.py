@@ -205,7 +205,7 @@ def test_resuming_asks_how_long_and_proposes_the_double() -> None:
 
 @pytest.mark.parametrize(
     ("typed", "wrong"),
-    [("20", "reached already"), ("5", "less than it was"), ("x", "should be a valid integer")],
+    [("20", "reached already"), ("5", "less than it was"), ("x", "should be a whole number")],
 )
 def test_a_number_that_would_end_the_run_at_once_is_refused(typed: str, wrong: str) -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:

@@ -131,7 +131,7 @@ def test_opening_a_form_changes_nothing_and_says_nothing() -> None:
 def test_a_problem_stands_beside_its_field_in_words_as_it_is_typed() -> None:
     async def test(hand: Hand) -> None:
         await hand.type("optimizer.lr", "3e-33o")
-        assert "✗ not a number" in hand.host.line("lr")
+        assert "✗ should be a number" in hand.host.line("lr")
         assert "3e-33o" in hand.host.line("lr")
         await hand.press("backspace")
         assert "✗" not in hand.host.line("lr")
@@ -391,7 +391,7 @@ def test_the_first_problem_is_found_in_a_fold_and_behind_a_search() -> None:
         assert hand.form.focus_first_problem()
         await hand.pilot.pause()
         assert hand.row("optimizer.eps").editor.has_focus
-        assert "✗ should be less than or equal to 1" in hand.host.text
+        assert "✗ should be at most 1" in hand.host.text
 
     using(test)
 

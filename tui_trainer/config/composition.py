@@ -35,14 +35,6 @@ WHOLE = "experiment"
 
 # What was given stands in the field already.
 _GIVEN = re.compile(r" \(got .*?\)(?=$|, or )")
-_SHORTER = (
-    ("input should be a valid number", "not a number"),
-    ("input should be a valid integer", "should be a whole number"),
-    ("input should be a valid boolean", "should be true or false"),
-    ("input should be a valid string", "should be a text"),
-    ("input should be a valid tuple", "should be a list"),
-    ("input should", "should"),
-)
 
 
 class Unedited:
@@ -229,16 +221,13 @@ class Composition:
         return (None if problems else experiment), problems
 
     def _worded(self, problem: Problem, field: Field | None) -> str:
-        """The message, with the place when it is a file's fault, and shorter when it is not."""
+        """The message, with the place when it is a file's fault."""
         if problem.source not in ("", COMMAND_LINE) and problem in self._of_files:
             line = "" if problem.line is None else f":{problem.line}"
             return f"{problem.source}{line}: {problem.message}"
-        if field is not None and problem.message.startswith("string should match pattern"):
+        if field is not None and problem.message.startswith("should match pattern"):
             return f"should be {field.description.partition(';')[0]}"
-        message = _GIVEN.sub("", problem.message)
-        for long, short in _SHORTER:
-            message = message.replace(long, short)
-        return message
+        return _GIVEN.sub("", problem.message)
 
     @cached_property
     def _of_files(self) -> tuple[Problem, ...]:

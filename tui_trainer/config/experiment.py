@@ -32,6 +32,7 @@ from tui_trainer.config.settings import (
     TrainingSection,
 )
 from tui_trainer.config.text import clean, suggest
+from tui_trainer.config.wording import worded
 
 REGISTRIES: dict[str, Registry] = {
     "dataset": DATASETS,
@@ -215,8 +216,7 @@ def _translated(
             message = "missing; this setting has no default"
         else:
             given = clean(repr(error["input"]), 60)
-            text = error["msg"][0].lower() + error["msg"][1:]
-            message = f"{text}{_meant(error)} (got {given})"
+            message = f"{worded(error)}{_meant(error)} (got {given})"
         if path in problems:
             old = problems[path].message
             message = old if message.split(" (got")[0] in old else f"{old}, or {message}"

@@ -15,6 +15,7 @@ from tui_trainer.config.errors import BadInput
 from tui_trainer.config.experiment import SECTIONS, Experiment, contradictions
 from tui_trainer.config.section import extra_of
 from tui_trainer.config.text import clean, suggest
+from tui_trainer.config.wording import worded
 
 
 def live_keys(experiment: Experiment) -> list[str]:
@@ -46,7 +47,7 @@ def edited(experiment: Experiment, key: str, value: Any) -> Experiment:
     try:
         new = type(old).model_validate({**old.model_dump(mode="json"), name: value})
     except ValidationError as error:
-        message = error.errors(include_url=False)[0]["msg"]
+        message = worded(error.errors(include_url=False)[0])
         raise BadInput(f"{key}={clean(repr(value), 60)}: {message}") from error
     changed = replace(experiment, **{section: new})
     wrong = contradictions(changed)

@@ -13,12 +13,14 @@ from typing import Literal
 
 import platformdirs
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
 from tui_trainer.config.errors import BadInput, ConfigError, Problem
 from tui_trainer.config.keymap import keymap_problems
 from tui_trainer.config.reading import Document, read_document
 from tui_trainer.config.section import Section, setting
 from tui_trainer.config.text import clean, suggest
+from tui_trainer.config.wording import worded
 
 THEMES: tuple[str, ...] = (
     *("textual-dark", "textual-light", "nord", "gruvbox", "catppuccin-mocha", "dracula"),
@@ -72,7 +74,7 @@ def load_preferences(path: Path) -> Preferences:
         preferences = Preferences.model_validate(document.data)
     except ValidationError as error:
         found = error.errors(include_url=False)
-        own = [_problem(document, path, e["loc"], e["msg"], e["type"], e["input"]) for e in found]
+        own = [_problem(document, path, one) for one in found]
         raise ConfigError(_by_place([*own, *problems])) from error
     if problems:
         raise ConfigError(_by_place(problems))
@@ -102,24 +104,18 @@ def chosen_preferences(fps: float | None = None) -> Preferences:
     try:
         return Preferences.model_validate({**preferences.model_dump(), "fps": fps})
     except ValidationError as error:
-        message = error.errors(include_url=False)[0]["msg"]
-        raise BadInput(f"--fps {fps:g}: {message[0].lower()}{message[1:]}") from error
+        message = worded(error.errors(include_url=False)[0])
+        raise BadInput(f"--fps {fps:g}: {message}") from error
 
 
-def _problem(
-    document: Document,
-    path: Path,
-    location: tuple[int | str, ...],
-    message: str,
-    kind: str,
-    given: object,
-) -> Problem:
-    if kind == "extra_forbidden":
+def _problem(document: Document, path: Path, error: ErrorDetails) -> Problem:
+    location = error["loc"]
+    if error["type"] == "extra_forbidden":
         known = list(Preferences.model_fields)
         hint = suggest(str(location[0]), known) or f"; there are: {', '.join(known)}"
         return _at(document, path, location, f"unknown setting{hint}")
-    text = _FORMS.get((str(location[0]), kind)) or message[0].lower() + message[1:]
-    return _at(document, path, location, f"{text} (got {clean(repr(given), 60)})")
+    text = _FORMS.get((str(location[0]), error["type"])) or worded(error)
+    return _at(document, path, location, f"{text} (got {clean(repr(error['input']), 60)})")
 
 
 def _by_place(problems: Sequence[Problem]) -> list[Problem]:

@@ -41,13 +41,6 @@ _FIRST = (
 )
 MOST_EXACT = 2**53
 """Up to here a float says every whole number."""
-_SHORTER = {
-    "Input should be": "should be",
-    "greater than or equal to": "at least",
-    "less than or equal to": "at most",
-    "greater than": "above",
-    "less than": "below",
-}
 
 
 def ordered_keys(experiment: Experiment) -> list[str]:
@@ -71,10 +64,7 @@ def checked(experiment: Experiment, key: str, text: str) -> tuple[Any, str]:
         return edited(experiment, key, value).get(key), ""
     except TrainerError as error:
         # The key and the text stand beside it already.
-        reason = str(error).partition(": ")[2] or str(error)
-        for theirs, ours in _SHORTER.items():
-            reason = reason.replace(theirs, ours)
-        return None, clean(reason, 120)
+        return None, clean(str(error).partition(": ")[2] or str(error), 120)
 
 
 def _fit(experiment: Experiment, key: str, value: Any) -> Any:
