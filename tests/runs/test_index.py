@@ -37,13 +37,13 @@ def test_a_thousand_runs_are_listed_at_once(tmp_path: Path) -> None:
         state = ("finished", "running", "failed")[number % 3]
         make_run(tmp_path, f"run-{number}", number, state=state)
 
-    begin_s = time.monotonic()
+    begin_s = time.process_time()
     found = list_runs(tmp_path)
-    elapsed_s = time.monotonic() - begin_s
+    used_s = time.process_time() - begin_s
 
     assert [summary.name for summary in found] == [f"run-{number}" for number in range(MANY)]
     assert found[1].state == "crashed"
-    assert elapsed_s < BOUND_S
+    assert used_s < BOUND_S
 
 
 def test_live_runs_come_first_and_then_the_newest(tmp_path: Path) -> None:
