@@ -15,7 +15,7 @@ from textual.containers import VerticalScroll
 from textual.message import Message
 from textual.pilot import Pilot
 from textual.screen import Screen
-from textual.widgets import Input, OptionList
+from textual.widgets import Input, OptionList, Static
 
 from tests.runs.test_index import make_run
 from tests.ui.fakes import FakeServices, FakeSession
@@ -202,6 +202,21 @@ def test_two_selected_runs_are_compared(tmp_path: Path) -> None:
         assert "optimizer.type" not in app.text
         await app.type(pilot, "u")
         assert "compare" not in app.text
+
+    drive(tmp_path, play, (120, 40))
+
+
+def test_without_colours_compared_lines_are_letters_of_their_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("NO_COLOR", "1")
+    some_runs(tmp_path)
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        await app.type(pilot, "space", "space", "space")
+        await app.settle(pilot)
+        samples = str(app.listing.query_one(Compared).query_one(Static).render()).splitlines()[0]
+        assert [set(sample) for sample in samples.split()] == [{"*"}, {"o"}, {"#"}]
 
     drive(tmp_path, play, (120, 40))
 

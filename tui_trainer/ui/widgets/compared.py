@@ -69,14 +69,18 @@ class Compared(Container):
 
     def __init__(self, preferences: Preferences) -> None:
         super().__init__()
-        encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
-        self._markers = markers_for(preferences.markers, os.environ, encoding)
-        self._plot = Plot(PanelSpec("", ()), self._markers)
+        self._preferences = preferences
         self._portraits: list[Portrait] = []
         self._table_cells = 0
 
     def compose(self) -> ComposeResult:
-        yield self._plot
+        encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
+        choice = self._preferences.markers
+        if choice == "auto" and self.app.no_color:
+            # Lines of dots are alike without colours; lines of letters are not.
+            choice = "ascii"
+        self._markers = markers_for(choice, os.environ, encoding)
+        yield Plot(PanelSpec("", ()), self._markers)
         with VerticalScroll():
             yield Static(markup=False)
 
@@ -91,8 +95,9 @@ class Compared(Container):
         history, spec = overlay(
             {label: it.history for label, it in zip(labels, portraits, strict=True)}
         )
-        self._plot.choose(spec)
-        self.call_after_refresh(self._plot.look, history, View(smoothing=0.0))
+        plot = self.query_one(Plot)
+        plot.choose(spec)
+        self.call_after_refresh(plot.look, history, View(smoothing=0.0))
         lines = comparison_lines(labels, portraits, self._markers)
         self._table_cells = max(line.cell_length for line in lines)
         self._arrange()
