@@ -87,6 +87,22 @@ def test_the_cursor_begins_at_what_is_chosen_and_enter_says_when_it_would_change
     drive(tmp_path, step)
 
 
+def test_only_the_list_with_the_focus_says_what_enter_would_do(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        left, entered = app.pane("dataset"), app.pane("model")
+        left.focus()
+        await press(pilot, "home")
+        assert left.border_subtitle == "enter takes it"
+        entered.focus()
+        await pilot.pause()
+        assert left.border_subtitle == ""
+        left.focus()
+        await pilot.pause()
+        assert left.border_subtitle == "enter takes it"
+
+    drive(tmp_path, step)
+
+
 def test_j_and_k_move_and_choose_nothing(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
         await press(pilot, "j", "j", "k")

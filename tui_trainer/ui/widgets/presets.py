@@ -176,10 +176,9 @@ class PresetPane(OptionList):
         self._say_what_enter_does()
         self.post_message(self.Pointed(self.kind, self.pointed))
 
-    def on_focus(self) -> None:
-        self._say_what_enter_does()
-
-    def on_blur(self) -> None:
+    def watch_has_focus(self, has_focus: bool) -> None:
+        # The messages Focus and Blur come before the fact that they tell.
+        super().watch_has_focus(has_focus)
         self._say_what_enter_does()
 
     def _say_what_enter_does(self) -> None:
