@@ -68,6 +68,62 @@ def test_a_broken_preset_is_marked_and_cannot_be_chosen(tmp_path: Path) -> None:
     drive(tmp_path, step)
 
 
+def test_a_preset_mended_in_an_editor_can_be_chosen(tmp_path: Path) -> None:
+    path = write_preset(tmp_path, "model", "broken", "type: mpl\n")
+
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        app.pane("model").focus()
+        await press(pilot, "home", "enter")
+        assert app.compose_screen.draft.preset("model") == "cnn"
+        path.write_text("description: it is whole again\ntype: mlp\n")
+        await press(pilot, "enter")
+        assert app.compose_screen.draft.preset("model") == "broken"
+        assert "broken: it is whole again" in shown(app)
+        assert "! broken" not in shown(app)
+
+    drive(tmp_path, step)
+
+
+def test_a_preset_broken_in_an_editor_is_refused_and_marked(tmp_path: Path) -> None:
+    path = write_preset(tmp_path, "model", "whole", "type: mlp\n")
+
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        app.pane("model").focus()
+        await press(pilot, "end")
+        path.write_text("type: mpl\n")
+        await press(pilot, "enter")
+        assert app.compose_screen.draft.preset("model") == "cnn"
+        assert "whole cannot be used: " in shown(app)
+        assert "! whole" in shown(app)
+
+    drive(tmp_path, step)
+
+
+def test_an_experiment_can_be_chosen_once_the_preset_it_names_is_mended(tmp_path: Path) -> None:
+    path = write_preset(tmp_path, "dataset", "mine", "type: tabel\n")
+    text = "dataset: mine\nmodel: mlp\noptimizer: adam\ntraining: {epochs: 1}\n"
+    write_preset(tmp_path, "experiment", "aa", text)
+
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "home", "enter")
+        assert app.compose_screen.draft.base == "digits-cnn"
+        path.write_text("type: table\npath: x.csv\ntarget: y\n")
+        await press(pilot, "enter")
+        assert app.compose_screen.draft.base == "aa"
+
+    drive(tmp_path, step)
+
+
+def test_a_preset_written_meanwhile_is_in_the_list_that_gets_the_focus(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        write_preset(tmp_path, "model", "zz-new", "description: of today\ntype: mlp\n")
+        await press(pilot, "tab", "tab", "end")
+        assert app.focused is app.pane("model")
+        assert "zz-new: of today" in shown(app)
+
+    drive(tmp_path, step)
+
+
 def test_the_cursor_begins_at_what_is_chosen_and_enter_says_when_it_would_change_it(
     tmp_path: Path,
 ) -> None:

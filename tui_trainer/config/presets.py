@@ -74,11 +74,9 @@ class PresetLibrary:
 
         A form asks at every key that is typed.
         """
-        try:
-            facts = os.stat(path)
-        except (OSError, ValueError):
+        stamp = stamp_of(path)
+        if not stamp:
             return read_document(path)
-        stamp = (facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino, facts.st_dev)
         known = self._read.get(path)
         if known is None or known[0] != stamp:
             known = self._read[path] = (stamp, read_document(path))
@@ -134,6 +132,15 @@ class PresetLibrary:
         """
         path = experiment_path(self, reference)
         return compose(self, self.read(path), path, overrides)
+
+
+def stamp_of(path: Path) -> tuple[int, ...]:
+    """What differs once a file was written again; empty where there is none."""
+    try:
+        facts = os.stat(path)
+    except (OSError, ValueError):
+        return ()
+    return facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino, facts.st_dev
 
 
 def _yaml_files(folder: Path) -> list[Path]:

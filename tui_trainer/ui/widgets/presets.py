@@ -2,7 +2,7 @@
 
 Layer: ui. The cursor is not the choice: the chosen preset has a mark, and moving chooses nothing.
 Files are read when they are looked at, not when the list is made, so that the first paint reads
-none.
+none; one that was mended in an editor meanwhile is read again.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from tui_trainer.config.errors import TrainerError
-from tui_trainer.config.presets import Preset, PresetLibrary
+from tui_trainer.config.presets import Preset, PresetLibrary, stamp_of
 from tui_trainer.config.text import clean
 from tui_trainer.ui.bindings import bindings_of
 
@@ -38,28 +38,41 @@ class Entry:
 
 
 class Catalogue:
-    """What the preset files say, read once each until `forget` is called."""
+    """What the preset files say. A file is read again when it has changed since."""
 
     def __init__(self, library: PresetLibrary) -> None:
         self.library = library
-        self._entries: dict[Preset, Entry] = {}
+        self._entries: dict[Preset, tuple[tuple[int, ...], Entry]] = {}
         self._lists: dict[str, list[Preset]] = {}
 
     def presets(self, kind: str) -> list[Preset]:
         """The presets of a kind, by name; reads folders, not files."""
         if kind not in self._lists:
-            self._lists[kind] = self.library.list(kind)
+            self.relist(kind)
         return self._lists[kind]
 
+    def relist(self, kind: str) -> bool:
+        """Look at the folders of a kind again; whether there are others now."""
+        before = self._lists.get(kind)
+        self._lists[kind] = self.library.list(kind)
+        return self._lists[kind] != before
+
     def entry(self, preset: Preset) -> Entry:
-        """What the file of a preset says, or what is wrong with it."""
-        if preset not in self._entries:
-            self._entries[preset] = self._read(preset)
-        return self._entries[preset]
+        """What the file of a preset says now, or what is wrong with it."""
+        known = self._entries.get(preset)
+        if known is None or known[0] != stamp_of(preset.path):
+            return self.reread(preset)
+        return known[1]
+
+    def reread(self, preset: Preset) -> Entry:
+        """The entry, checked anew: what was wrong may be another file that it names."""
+        entry = self._read(preset)
+        self._entries[preset] = stamp_of(preset.path), entry
+        return entry
 
     def is_known_broken(self, preset: Preset) -> bool:
         """Whether its file was read, and found wrong; reads nothing."""
-        return preset in self._entries and bool(self._entries[preset].wrong)
+        return preset in self._entries and bool(self._entries[preset][1].wrong)
 
     def forget(self) -> None:
         """Look at the folders and the files again when next asked."""
@@ -168,17 +181,26 @@ class PresetPane(OptionList):
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        if (entry := self.pointed) is not None:
+        if event.option_index < len(self._rows):
+            preset = self._rows[event.option_index]
+            entry = self._catalogue.reread(preset)
+            self._replace(event.option_index, preset)
             self.post_message(self.Picked(self.kind, entry))
 
     def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
+        entry = self.pointed
+        if entry is not None and self.highlighted is not None:
+            self._replace(self.highlighted, entry.preset)
         self._say_what_enter_does()
-        self.post_message(self.Pointed(self.kind, self.pointed))
+        self.post_message(self.Pointed(self.kind, entry))
 
     def watch_has_focus(self, has_focus: bool) -> None:
         # The messages Focus and Blur come before the fact that they tell.
         super().watch_has_focus(has_focus)
+        if has_focus and self._catalogue.relist(self.kind):
+            self._rebuild()
+            self._mark_broken()
         self._say_what_enter_does()
 
     def _say_what_enter_does(self) -> None:

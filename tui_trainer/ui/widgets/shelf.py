@@ -107,6 +107,7 @@ class PresetShelf(Widget):
         if entry.wrong:
             text = f"{clean(entry.name, 60)} cannot be used: {entry.wrong}"
             self.app.notify(text, severity="error", markup=False)
+            self._describe()
         elif message.kind == "experiment" and self._draft.changes and self._losing != entry.name:
             self._warn(entry)
         else:
