@@ -89,6 +89,24 @@ def test_labels_of_the_confusion_are_cleaned_and_cut() -> None:
     assert max(map(len, lines[1:])) < 60
 
 
+def test_classes_that_begin_alike_are_told_apart_by_numbers() -> None:
+    names = [f"class of iris number {n}" for n in range(12)]
+    table = [[9 if true == guess else 0 for guess in range(12)] for true in range(12)]
+    _, heads, *rows = [line.plain for line in confusion_lines(table, names)]
+    assert heads.split() == [str(n) for n in range(12)]
+    assert [row.split()[0] for row in rows] == heads.split()
+    assert rows[11].split("  ")[0].endswith("mber 11")
+    assert len({row[:19] for row in rows}) == 12
+
+
+def test_classes_that_differ_soon_are_above_their_columns() -> None:
+    _, heads, first, _ = [
+        line.plain for line in confusion_lines(((1, 0), (0, 1)), ("Adelie", "Chinstrap"))
+    ]
+    assert heads.split() == ["Adelie", "Chins…"]
+    assert first.startswith("Adelie ")
+
+
 def test_of_very_many_classes_the_confusions_are_listed() -> None:
     count = 100
     table = [[5 if true == guess else 0 for guess in range(count)] for true in range(count)]

@@ -15,12 +15,13 @@ from textual.content import Content
 from tui_trainer.config.figures import metric_text
 from tui_trainer.config.metrics import METRICS
 from tui_trainer.config.text import clean
-from tui_trainer.headless.cells import cut_end, padded
+from tui_trainer.headless.cells import cut_end, cut_middle, padded
 
 MOST_CLASSES = 40
 """With more of them the most frequent confusions are listed instead of a table."""
 MOST_CONFUSIONS = 20
-_WIDEST_LABEL = 12
+_WIDEST_LABEL = 16
+_WIDEST_HEAD = 6
 
 
 def verdict(name: str, value: float, baselines: Sequence[float]) -> str:
@@ -61,19 +62,28 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def confusion_lines(table: Sequence[Sequence[int]], classes: Sequence[str]) -> list[Content]:
-    """Counts by true class (rows) and predicted class (columns); errors stand in brackets."""
+    """Counts by true class (rows) and predicted class (columns); errors stand in brackets.
+
+    Where the names would look alike above a column, rows and columns have numbers.
+    """
     names = [clean(name, 40) for name in classes]
     names += [str(index) for index in range(len(names), len(table))]
     if len(table) > MOST_CLASSES:
         return _confusions(table, names)
-    short = [cut_end(name, _WIDEST_LABEL) for name in names]
-    left = max([*map(cell_len, short), 4])
+    short = [cut_middle(name, _WIDEST_LABEL) for name in names]
     digits = max(len(str(count)) for row in table for count in row)
-    width = max(digits + 2, min(max(map(cell_len, short)), 6))
-    heads = " ".join(padded(cut_end(name, width), width, right=True) for name in names)
+    width = max(digits + 2, min(max(map(cell_len, short)), _WIDEST_HEAD))
+    heads = [cut_end(name, width) for name in names]
+    if len(set(heads)) < len(heads):
+        numbers = len(str(len(names) - 1))
+        short = [f"{index:>{numbers}} {name}" for index, name in enumerate(short)]
+        heads = [str(index) for index in range(len(names))]
+        width = max(digits + 2, numbers)
+    left = max([*map(cell_len, short), 4])
+    above = " ".join(padded(head, width, right=True) for head in heads)
     lines = [
         Content("Confusion: rows are the true class, columns the predicted one, [n] is wrong"),
-        Content.styled(f"{' ' * left}  {heads}", "$foreground-muted"),
+        Content.styled(f"{' ' * left}  {above}", "$foreground-muted"),
     ]
     for index, row in enumerate(table):
         cells = [_count(count, width, wrong=index != at) for at, count in enumerate(row)]
