@@ -239,6 +239,41 @@ def test_a_number_that_would_end_the_run_at_once_is_refused(typed: str, wrong: s
     drive(play, *some_events(460))
 
 
+def test_a_run_that_failed_can_go_on_with_what_made_it_fail_changed() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        reason = "loss is nan at step 470; lower optimizer.lr"
+        await host.happen(pilot, replace(an_ending(), state="failed", reason=reason))
+        await pilot.press("r", *"optimizer.lr=1e-4", "enter")
+        await pilot.pause()
+        (message,) = host.got
+        assert isinstance(message, Ending.Resume)
+        assert message.overrides == (Override("optimizer", "lr", 1e-4),)
+
+    drive(play, *some_events(460))
+
+
+@pytest.mark.parametrize(
+    ("typed", "wrong"),
+    [
+        ("optimizer.lr=fast", "should be a number"),
+        ("optimizer.lrr=1", "did you mean 'optimizer.lr'?"),
+        ("training.seed=1", "cannot be edited while training"),
+        ("faster", "faster"),
+    ],
+)
+def test_a_change_that_cannot_be_made_is_told_and_resumes_nothing(typed: str, wrong: str) -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, an_ending())
+        await pilot.press("r", "tab", *typed)
+        await pilot.pause()
+        assert wrong in host.text
+        await pilot.press("enter")
+        assert isinstance(host.screen, ResumeDialog)
+        assert host.got == []
+
+    drive(play, *some_events(460))
+
+
 @pytest.mark.parametrize(("typed", "epochs"), [("1e2", 100), ("1.5e2", 150), ("40", 40)])
 def test_a_whole_number_may_be_typed_as_a_power_of_ten(typed: str, epochs: int) -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:

@@ -20,6 +20,7 @@ from textual.widgets import Input, Static
 from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.live import edited, live_keys
+from tui_trainer.config.overrides import Override, parse_overrides
 from tui_trainer.config.reading import parse_value
 from tui_trainer.config.section import extra_of
 from tui_trainer.config.text import clean
@@ -55,6 +56,18 @@ def field_text(value: Any) -> str:
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def typed_changes(experiment: Experiment, text: str) -> tuple[Override, ...]:
+    """The changes of a line as `optimizer.lr=3e-4 training.epochs=100`, each of them possible.
+
+    Raises:
+        TrainerError: a word is no change, or one that cannot be made live.
+    """
+    overrides = tuple(parse_overrides(text.split()))
+    for override in overrides:
+        experiment = edited(experiment, override.key, override.value)
+    return overrides
 
 
 def checked(experiment: Experiment, key: str, text: str) -> tuple[Any, str]:

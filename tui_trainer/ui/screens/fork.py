@@ -19,9 +19,9 @@ from textual.widgets import Input, Static
 
 from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.live import edited
-from tui_trainer.config.overrides import Override, parse_overrides
+from tui_trainer.config.overrides import Override
 from tui_trainer.config.text import clean
+from tui_trainer.ui.screens.edit import typed_changes
 from tui_trainer.ui.widgets.text_input import TextInput
 
 Answer = tuple[str, tuple[Override, ...]]
@@ -103,10 +103,7 @@ class ForkDialog(ModalScreen[Answer | None]):
         if which not in known:
             return (which, ()), f"no checkpoint {which!r}; there are last, best and the steps above"
         try:
-            overrides = tuple(parse_overrides(self.query_one("#changes", Input).value.split()))
-            now = self._experiment
-            for override in overrides:
-                now = edited(now, override.key, override.value)
+            overrides = typed_changes(self._experiment, self.query_one("#changes", Input).value)
         except TrainerError as error:
             return (which, ()), str(error)
         return (which, overrides), ""

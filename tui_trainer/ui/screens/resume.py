@@ -1,7 +1,8 @@
-"""`ResumeDialog`: how much longer a run that has ended is to be trained.
+"""`ResumeDialog`: how much longer a run that has ended is to be trained, and with what changes.
 
-Layer: ui. Returns the override that says so, or none where the limit stays; the limit asked for is
-the one that ended the run, or the run would end at once again.
+Layer: ui. Returns the overrides that say so, none where all stays; the limit asked for is the one
+that ended the run, or the run would end at once again. A run that failed would fail once more
+unless something is changed, so there the changes come first.
 """
 
 from __future__ import annotations
@@ -11,16 +12,18 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import VerticalScroll
+from textual.containers import Horizontal, VerticalScroll
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
+from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.horizon import horizon
 from tui_trainer.config.overrides import Override
+from tui_trainer.config.text import clean
 from tui_trainer.sessions.session import Latest
-from tui_trainer.ui.screens.edit import checked, field_text
+from tui_trainer.ui.screens.edit import checked, field_text, typed_changes
 from tui_trainer.ui.widgets.text_input import TextInput
 
 _ASKS = {
@@ -66,8 +69,9 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
     """Asks for the new limit: doubled where the old one was reached, else as it was."""
 
     ABOUT = (
-        "The run goes on from its last checkpoint up to the limit that is typed here; the "
-        "change is recorded as an edit."
+        "The run goes on from its last checkpoint up to the limit that is typed here, with other "
+        "values for live settings as optimizer.lr=3e-4, with spaces between; both are recorded "
+        "as edits. Tab goes to the other field, enter resumes."
     )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Back")]
     DEFAULT_CSS = """
@@ -78,6 +82,9 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
         background: $surface; padding: 0 1;
     }
     ResumeDialog Static { height: auto; min-height: 1; }
+    ResumeDialog Horizontal { height: 1; }
+    ResumeDialog Horizontal Static { width: 9; }
+    ResumeDialog Input { width: 1fr; }
     ResumeDialog #wrong { color: $text-error; }
     """
 
@@ -88,6 +95,7 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
         self._old = experiment.get(self._key)
         self._so_far = so_far(self._key, experiment, latest)
         self._reached = latest.state == "finished"
+        self._failed = latest.state == "failed"
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False) as box:
@@ -95,24 +103,28 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
             box.border_subtitle = Content("↵ resume   esc back")
             yield Static(f"{self._key}: {_ASKS[self._key]}; {self._so_far}", markup=False)
             new = self._old * 2 if self._reached else self._old
-            yield TextInput(field_text(new), compact=True)
+            with Horizontal():
+                yield Static("limit", markup=False)
+                yield TextInput(field_text(new), compact=True, id="limit")
+            with Horizontal():
+                yield Static("changes", markup=False)
+                yield TextInput(compact=True, id="changes", placeholder="as optimizer.lr=3e-4")
             yield Static("", markup=False, id="wrong")
 
     def on_mount(self) -> None:
-        self.query_one(Input).focus()
+        self.query_one("#changes" if self._failed else "#limit", Input).focus()
 
     @on(Input.Changed)
     def check(self, event: Input.Changed) -> None:
-        """Say at once what is wrong with the number."""
+        """Say at once what is wrong."""
         event.stop()
-        _, wrong = self._read(event.value)
-        self.query_one("#wrong", Static).update(Content(wrong))
+        self.query_one("#wrong", Static).update(Content(clean(self._read()[1], 400)))
 
     @on(Input.Submitted)
     def resume(self, event: Input.Submitted) -> None:
-        """Go on, if the number can be one."""
+        """Go on, if both fields can be read."""
         event.stop()
-        overrides, wrong = self._read(event.value)
+        overrides, wrong = self._read()
         if not wrong:
             self.dismiss(overrides)
 
@@ -120,13 +132,23 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
         """Back to the results."""
         self.dismiss(None)
 
-    def _read(self, text: str) -> tuple[tuple[Override, ...], str]:
+    def _read(self) -> tuple[tuple[Override, ...], str]:
+        limit, wrong = self._limit(self.query_one("#limit", Input).value)
+        if wrong:
+            return (), wrong
+        try:
+            changes = typed_changes(self._experiment, self.query_one("#changes", Input).value)
+        except TrainerError as error:
+            return (), str(error)
+        return limit + changes, ""
+
+    def _limit(self, text: str) -> tuple[tuple[Override, ...], str]:
         value, wrong = checked(self._experiment, self._key, text)
         if wrong:
             return (), wrong
         if value == self._old:
             return (), "that is reached already" if self._reached else ""
         if self._reached and value is not None and value < self._old:
-            return (), "that is less than it was"
+            return (), f"that is less than it was: {self._so_far}"
         section, _, name = self._key.partition(".")
         return (Override(section, name, value),), ""
