@@ -458,6 +458,24 @@ def test_the_columns_follow_the_size_of_the_terminal() -> None:
     using(test)
 
 
+def test_a_form_that_was_resized_looks_like_one_made_at_that_size() -> None:
+    fresh: dict[int, str] = {}
+
+    async def see(hand: Hand) -> None:
+        fresh[hand.host.size.width] = hand.host.text
+
+    async def test(hand: Hand) -> None:
+        for width in (120, 80, 50, 200, 80):
+            await hand.pilot.resize_terminal(width, 30)
+            for _ in range(3):
+                await hand.pilot.pause()
+            assert hand.host.text == fresh[width]
+
+    for width in (50, 80, 120, 200):
+        using(see, size=(width, 30))
+    using(test, size=(80, 30))
+
+
 @pytest.mark.parametrize("size", [(1, 1), (3, 3), (20, 5), (500, 200)])
 def test_no_size_of_the_terminal_breaks_it(size: tuple[int, int]) -> None:
     async def test(hand: Hand) -> None:

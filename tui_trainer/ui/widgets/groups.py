@@ -72,15 +72,24 @@ class Groups(Widget):
         count = 2 if width >= TWO_COLUMNS else 1
         if columns.styles.grid_size_columns != count:
             columns.styles.grid_size_columns = count
-        self._size_editors(width)
+        if self._size_editors(width):
+            # A row that has its width already is drawn around where its editor was.
+            self.call_after_refresh(self._redraw_rows)
 
-    def _size_editors(self, width: int) -> None:
+    def _redraw_rows(self) -> None:
+        for row in self.query(FieldRow):
+            row.refresh()
+
+    def _size_editors(self, width: int) -> bool:
+        """Make the editors as wide as there is room for; whether that is another width now."""
+        before = self.classes
         for name, holds in (
             ("-narrow", width < NARROW),
             ("-tight", TWO_COLUMNS <= width < ROOMY),
         ):
             if self.has_class(name) != holds:
                 self.set_class(holds, name)
+        return self.classes != before
 
     def show(self, draft: Draft, words: Sequence[str] = ()) -> None:
         """Show the fields of a draft with all of the words; focus and scrolling stay."""
