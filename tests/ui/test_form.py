@@ -458,6 +458,19 @@ def test_the_columns_follow_the_size_of_the_terminal() -> None:
     using(test)
 
 
+def test_a_long_path_is_seen_whole_where_there_is_room() -> None:
+    path = "/home/someone/measurements/of/last/summer.csv"
+
+    async def test(hand: Hand) -> None:
+        await hand.type("dataset.path", path)
+        await hand.go("training.seed")
+        assert path in hand.host.text
+        await hand.type("training.batch_size", "many")
+        assert "✗ should be a whole number" in hand.host.line("batch size")
+
+    using(test, size=(200, 50))
+
+
 def test_a_form_that_was_resized_looks_like_one_made_at_that_size() -> None:
     fresh: dict[int, str] = {}
 

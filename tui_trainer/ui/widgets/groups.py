@@ -23,6 +23,8 @@ TWO_COLUMNS = 74
 ROOMY = 104
 """From here on both columns have room for units and long labels."""
 NARROW = 56
+AMPLE = 190
+"""From here on a path can be seen whole."""
 
 UNFOLDING, LOOK_S = 6, 0.05
 """How often, and how far apart, it is looked where a field is whose group was unfolded."""
@@ -38,6 +40,7 @@ class Groups(Widget):
     }
     Groups.-tight .editor { margin-left: 18; width: 12; }
     Groups.-tight .wide { width: 17; }
+    Groups.-ample .wide { width: 48; }
     Groups.-narrow .editor { margin-left: 14; width: 12; }
     Groups.-narrow .wide { width: 16; }
     Groups #elsewhere { height: auto; color: $text-error; padding: 0 1; display: none; }
@@ -86,6 +89,7 @@ class Groups(Widget):
         for name, holds in (
             ("-narrow", width < NARROW),
             ("-tight", TWO_COLUMNS <= width < ROOMY),
+            ("-ample", width >= AMPLE),
         ):
             if self.has_class(name) != holds:
                 self.set_class(holds, name)
