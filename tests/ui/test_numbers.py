@@ -143,11 +143,16 @@ def test_the_column_has_every_number() -> None:
     rows = dict(column(latest, USAGE, an_experiment(), safety))
     assert rows["patience"] == "0/5"
     assert rows["best loss"].strip() == rows["val loss"].strip()
-    assert rows["  found at"] == "step 299, epoch 13"
+    assert rows["  at step"] == "299, epoch 13"
     assert rows["checkpoint"] == "step 299"
     assert rows["  behind by"].startswith("1 step, ")
     assert rows["GPU memory"] == "2.1 GB of 80 GB"
     assert rows["data wait"].strip() == "1 %"
+
+
+def test_where_the_best_was_found_fits_beside_its_label_in_a_long_run() -> None:
+    latest = Latest(best_step=123_456, steps_per_epoch=124)
+    assert dict(column(latest, None, None, Safety()))["  at step"] == "123,456, epoch 996"
 
 
 def test_nothing_is_known_before_the_start_and_nothing_fails() -> None:

@@ -164,7 +164,7 @@ def _epoch_of(step: int | None, steps_per_epoch: int) -> str:
         return ""
     if not steps_per_epoch:
         return f"step {step:,}"
-    return f"epoch {-(-step // steps_per_epoch)}"
+    return f"epoch {-(-step // steps_per_epoch):,}"
 
 
 def _share(share: float | None) -> str:
@@ -187,7 +187,7 @@ def column(
         ("train loss", steady(latest.loss)),
         *((f"val {clean(key, 18)}", metric(key, v)) for key, v in latest.validation.items()),
         (f"best {name}", metric(name, (latest.best or {}).get(name))),
-        ("  found at", _found_at(latest)),
+        ("  at step", _found_at(latest)),
         ("patience", counter or "off"),
         ("learning rate", rate_text(latest.lr).ljust(8)),
         ("gradient norm", steady(latest.grad_norm)),
@@ -206,8 +206,10 @@ def column(
 def _found_at(latest: Latest) -> str:
     if latest.best_step is None:
         return "-"
-    epoch = _epoch_of(latest.best_step, latest.steps_per_epoch)
-    return epoch if epoch.startswith("step") else f"step {latest.best_step:,}, {epoch}"
+    step = f"{latest.best_step:,}"
+    if not latest.steps_per_epoch:
+        return step
+    return f"{step}, {_epoch_of(latest.best_step, latest.steps_per_epoch)}"
 
 
 def _device_rows(latest: Latest, usage: Usage | None) -> list[Row]:
