@@ -323,3 +323,25 @@ def test_the_app_shows_the_results_of_a_run_that_has_ended(tmp_path: Path) -> No
         terminal.until_text("── train")
         terminal.press("q")
         assert terminal.wait() == 0
+
+
+def test_what_is_resumed_in_a_viewer_can_be_left_to_itself(tmp_path: Path) -> None:
+    few = ("training.epochs=null", "training.max_steps=40", "schedule=constant")
+    with started(tmp_path, "train", "penguins-mlp", *few) as process:
+        assert process.wait() == 0
+        run = process.run
+    with opened(tmp_path, "attach", "last", size=(110, 30)) as terminal:
+        terminal.until_text("finished after epoch", "train on")
+        terminal.press("r")
+        terminal.until_text("training.max_steps")
+        terminal.press("1000000000")
+        terminal.until_text("1000000000")
+        terminal.press("enter")
+        terminal.until_text("running", "Detach")
+        terminal.press("d")
+        assert terminal.wait() == 0
+        terminal.assert_restored()
+        step = status(run)["step"]
+        terminal.until(lambda: status(run)["step"] > step)
+        assert call(tmp_path, "ctl", run.name, "stop").returncode == 0
+        terminal.until(lambda: status(run)["state"] == "stopped")

@@ -350,6 +350,21 @@ def test_fault_25_ctrl_z_gives_the_shell_back_while_training_goes_on(
 
 
 @pytest.mark.full
+def test_ctrl_z_gives_the_shell_back_from_a_viewer(tmp_path: Path) -> None:
+    with started(tmp_path, "train", EXPERIMENT, *ENDLESS) as process:
+        process.until_step(20)
+        with shell(tmp_path, "bash") as terminal:
+            terminal.press(f"{sys.executable} -m tui_trainer attach", "enter")
+            until_app(terminal)
+            terminal.press("\x1a")
+            until_shell(terminal, "first")
+            terminal.press("fg", "enter")
+            until_app(terminal)
+            terminal.press("q")
+            until_shell(terminal, "outside")
+
+
+@pytest.mark.full
 @pytest.mark.parametrize("number", [signal.SIGTSTP, signal.SIGSTOP])
 def test_fault_25_a_real_stop_stops_training_until_fg(tmp_path: Path, number: int) -> None:
     with shell(tmp_path, "bash") as terminal:

@@ -27,6 +27,9 @@ def leaves_the_shell(arguments: argparse.Namespace) -> bool:
     """Whether the shell may be given back while this goes on, which takes a launcher."""
     if arguments.action == "compose":
         return not _why_no_app()
+    if arguments.action == "attach":
+        # What is resumed or forked from what is watched trains in this process.
+        return _opens_app(arguments)
     if arguments.action not in ("train", "resume", "fork") or getattr(arguments, "dry_run", False):
         return False
     return arguments.detach or _opens_app(arguments)
