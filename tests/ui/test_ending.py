@@ -18,6 +18,8 @@ from tui_trainer.sessions.session import Latest
 from tui_trainer.ui.screens.ending import Ending
 from tui_trainer.ui.screens.results import aligned, confusion_lines, results_table, verdict
 from tui_trainer.ui.screens.resume import ResumeDialog, limit_of, so_far
+from tui_trainer.ui.widgets.log import Log
+from tui_trainer.ui.widgets.plots import Plots
 
 
 def a_failure(reason: str = "the loss is NaN at step 310; lower optimizer.lr") -> RunEnded:
@@ -149,6 +151,66 @@ def test_the_end_of_a_classification() -> None:
             assert part in host.text
 
     drive(play, *some_events(460), size=(100, 40))
+
+
+def test_on_a_large_terminal_the_curves_stand_below_the_results() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, an_ending())
+        await pilot.pause()
+        ending, plots = host.running.query_one(Ending), host.running.query_one(Plots)
+        assert "98.61 %" in host.text
+        assert "── train" in host.text
+        assert ending.region.bottom <= plots.region.y
+        assert plots.region.height > 12
+        assert host.focused is ending
+        assert "r Train on" in host.text.splitlines()[-1]
+
+    drive(play, *some_events(460), size=(200, 50))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (200, 50)])
+def test_a_run_that_has_ended_already_opens_with_its_results(size: tuple[int, int]) -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        for _ in range(3):
+            await pilot.pause()
+        assert "98.61 %" in host.text
+        assert host.focused is host.running.query_one(Ending)
+
+    drive(play, *some_events(460), an_ending(), size=size)
+
+
+def test_curves_that_are_clicked_below_the_results_come_to_the_front() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, an_ending())
+        await pilot.pause()
+        await pilot.click(Plots, offset=(40, 8))
+        await pilot.pause()
+        assert "98.61 %" not in host.text
+        await pilot.press("y")
+        assert "y log" in host.text
+        await pilot.press("escape")
+        await pilot.pause()
+        assert host.focused is host.running.query_one(Ending)
+        assert "98.61 %" in host.text
+
+    drive(play, *some_events(460), size=(200, 50))
+
+
+def test_a_large_confusion_takes_the_room_of_the_curves() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        classes = tuple(f"class {number}" for number in range(35))
+        counts = tuple(tuple(int(one == other) for other in range(35)) for one in range(35))
+        await host.happen(pilot, replace(an_ending(), confusion=counts, classes=classes))
+        await pilot.pause()
+        assert "── train" not in host.text
+        await pilot.press("end")
+        await pilot.pause()
+        assert "34 class 34" in host.text
+        await pilot.press("l")
+        await pilot.pause()
+        assert host.running.query_one(Log).region.height > 40
+
+    drive(play, *some_events(460), size=(200, 50))
 
 
 def test_the_end_of_a_regression_has_no_confusion() -> None:

@@ -13,7 +13,7 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal
+from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.screen import Screen
 
@@ -113,8 +113,9 @@ class RunScreen(Screen[None]):
         yield Heading()
         yield Progress(plain=plain)
         with Horizontal(id="middle"):
-            yield Plots(self._preferences)
-            yield Ending(self._trains_here)
+            with Vertical(id="front"):
+                yield Ending(self._trains_here)
+                yield Plots(self._preferences)
             yield Numbers(in_column=True, id="column")
         yield Numbers(in_column=False, id="lines")
         yield Log(plain=plain)
@@ -190,6 +191,15 @@ class RunScreen(Screen[None]):
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._parts.show_heading)
+
+    def on_descendant_focus(self) -> None:
+        # News of a focus may be old: results that came meanwhile have it now.
+        self.call_after_refresh(self._follow_focus)
+
+    def _follow_focus(self) -> None:
+        """Plots that are gone to below the results come to the front, where their keys are."""
+        if isinstance(self.focused, Plots) and self._parts.has_result:
+            self._parts.show_result(False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """What can do nothing is neither in the footer nor in help and palette."""
