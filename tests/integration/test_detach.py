@@ -19,6 +19,7 @@ import pytest
 from tests.integration.processes import ENDLESS, LIMIT_S, call, environment, started, status, steps
 from tests.integration.terminals import TerminalProcess, opened
 from tests.integration.test_attach import viewing
+from tests.integration.test_signal_phases import until
 from tests.integration.test_terminal import newest_run, until_more, until_training
 from tests.integration.test_workers import workers
 from tui_trainer.runs.commands import Pause, Resume, Set, Stop
@@ -304,6 +305,36 @@ def test_a_detached_run_that_floods_its_log_fills_no_disk(tmp_path: Path) -> Non
     log = run / "output.log"
     assert FILE_LIMIT < log.stat().st_size < FILE_LIMIT + 1000
     assert CUT in log.read_bytes()[FILE_LIMIT:]
+
+
+def test_the_workers_of_a_detached_run_keep_nothing_of_its_shell(tmp_path: Path) -> None:
+    never = "checkpoint.every_seconds=null"
+    with started(tmp_path, "train", EXPERIMENT, *ENDLESS, never) as process:
+        process.until_step(1)
+        run = process.run
+        process.signal(signal.SIGKILL)
+        process.wait()
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    with suppress(BlockingIOError):
+        while True:
+            os.write(writing, b"." * 4096)
+    os.set_blocking(writing, True)
+    # That it begins anew is told before it starts, and nobody reads it: the launcher waits.
+    words = [sys.executable, "-m", "tui_trainer", "resume", run.name, WORKERS, "--detach"]
+    shell = f"pipe:[{os.fstat(writing).st_ino}]"
+    launcher = psutil.Popen(words, stdout=writing, stderr=writing, env=environment(tmp_path))
+    os.close(writing)
+    try:
+        until(lambda: status(run)["pid"] != process.pid)
+        until(lambda: len(workers(status(run)["pid"])) == 2)
+        children = trainer(run).children(recursive=True)
+        assert not [one for one in children if shell in streams(one)]
+        assert launcher.poll() is None
+    finally:
+        os.close(reading)
+        launcher.wait(LIMIT_S)
+        assert call(tmp_path, "ctl", run.name, "stop").returncode == 0
 
 
 def test_detach_tells_what_is_wrong_on_the_shell(tmp_path: Path) -> None:

@@ -18,7 +18,6 @@ from tui_trainer.config.errors import BadInput
 
 if TYPE_CHECKING:
     from tui_trainer.config.presets import PresetLibrary
-    from tui_trainer.headless.printer import Printer
     from tui_trainer.sessions.requests import RunRequest
     from tui_trainer.ui.assembly import Asked, Composing, WatchedRun
 
@@ -166,24 +165,22 @@ def _run(arguments: argparse.Namespace, runs_dir: Path, request: Callable[[], Ru
             return asked, request()
 
         return _open(arguments, ask)
-    from tui_trainer.headless.runner import run_headless
+    from tui_trainer.headless.runner import make_printer, run_headless
     from tui_trainer.sessions.local import LocalSession
     from tui_trainer.sessions.requests import prepare
 
     given.load_plugins(arguments)
-    session = LocalSession(partial(prepare, request(), runs_dir, arguments.argv))
-    return run_headless(session, _printer(arguments, runs_dir), debug=arguments.debug)
-
-
-def _printer(arguments: argparse.Namespace, runs_dir: Path) -> Printer:
-    from tui_trainer.headless.runner import make_printer
-
+    work = partial(prepare, request(), runs_dir, arguments.argv)
     if arguments.tether is None:
-        return make_printer(arguments.log_format)
+        session, printer = LocalSession(work), make_printer(arguments.log_format)
+        return run_headless(session, printer, debug=arguments.debug)
     from tui_trainer.headless.detached import DetachedPrinter, leave_terminal
 
     leave_terminal()
-    return DetachedPrinter(runs_dir, arguments.tether, as_json=arguments.log_format == "json")
+    as_json = arguments.log_format == "json"
+    leaving = DetachedPrinter(runs_dir, arguments.tether, as_json=as_json)
+    session = LocalSession(work, started=leaving.move)
+    return run_headless(session, leaving, debug=arguments.debug)
 
 
 def _opens_app(arguments: argparse.Namespace) -> bool:

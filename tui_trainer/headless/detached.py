@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sys
 import threading
 from pathlib import Path
 
@@ -34,8 +35,13 @@ class DetachedPrinter:
     def __init__(self, runs_dir: Path, tether: Tether, *, as_json: bool = False) -> None:
         self._runs_dir = runs_dir
         self._tether = tether
-        self._printer = JsonPrinter() if as_json else LinePrinter()
-        self._is_free = False
+        self._make: type[JsonPrinter | LinePrinter] = JsonPrinter if as_json else LinePrinter
+        # A descriptor that no child inherits: 1 and 2 are the run's as soon as it starts.
+        coding = getattr(sys.stdout, "encoding", None) or "utf-8"
+        self._shell = os.fdopen(os.dup(1), "w", encoding=coding, errors="backslashreplace")
+        self._printer: JsonPrinter | LinePrinter = self._make(self._shell)
+        self._is_moved = False
+        self._limit: Limit | None = None
         self._over = threading.Event()
         self._keeper: threading.Thread | None = None
 
@@ -43,19 +49,35 @@ class DetachedPrinter:
     def is_record(self) -> bool:
         return self._printer.is_record
 
+    def move(self, event: RunStarted) -> None:
+        """Have descriptors 1 and 2 lead into the run's directory.
+
+        Called by the trainer, before it starts workers: what they inherit they keep, and the pipe
+        or the terminal of a shell stays open as long as anybody has it.
+        """
+        if not self._is_moved:
+            self._is_moved = True
+            self._limit = _print_into(RunDirectory(self._runs_dir / event.run).output)
+
     def show(self, event: Event) -> None:
-        if isinstance(event, RunStarted) and not self._is_free:
-            self._is_free = True
-            limit = _print_into(RunDirectory(self._runs_dir / event.run).output)
-            if limit is not None:
-                self._keeper = threading.Thread(target=self._keep, args=(limit,), name="output")
-                self._keeper.start()
-            self._tether.name_run(event.run)
-            self._tether.let_go()
+        if isinstance(event, RunStarted) and not self._shell.closed:
+            self._leave_shell(event.run)
         self._printer.show(event)
+
+    def _leave_shell(self, run: str) -> None:
+        self._printer = self._make()
+        with contextlib.suppress(OSError):
+            self._shell.close()
+        if self._limit is not None:
+            self._keeper = threading.Thread(target=self._keep, args=(self._limit,), name="output")
+            self._keeper.start()
+        self._tether.name_run(run)
+        self._tether.let_go()
 
     def close(self) -> None:
         self._printer.close()
+        with contextlib.suppress(OSError):
+            self._shell.close()
         self._over.set()
         if self._keeper is not None:
             self._keeper.join()
@@ -76,7 +98,9 @@ def _print_into(path: Path) -> Limit | None:
     is_kept = place >= 0
     if not is_kept:
         place = os.open(os.devnull, os.O_WRONLY)
-    for number in (1, 2):
+    for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
         os.dup2(place, number)
     os.close(place)
     return Limit(1) if is_kept else None

@@ -25,6 +25,7 @@ from tui_trainer.runs.events import (
     Event,
     Notice,
     RunEnded,
+    RunStarted,
     StepsTaken,
 )
 from tui_trainer.runs.guard import GuardedFiles
@@ -55,9 +56,12 @@ class LocalSession:
         clock: Callable[[], float] = time.monotonic,
         *,
         within: Callable[[], AbstractContextManager[object]] = nullcontext,
+        started: Callable[[RunStarted], object] = lambda event: None,
     ) -> None:
+        """`started` is called in the trainer's thread when the run starts, before it goes on."""
         self._prepare = prepare
         self._within = within
+        self._started = started
         self._clock = clock
         self.control = Control()
         self._events: deque[Event] = deque()
@@ -140,6 +144,8 @@ class LocalSession:
     def emit(self, event: Event) -> None:
         """Take an event from whichever thread; costs a lock and an append."""
         self._step = event.step
+        if isinstance(event, RunStarted):
+            self._started(event)
         with self._lock:
             if self._over:
                 return
