@@ -5,11 +5,11 @@ Layer: headless. Leaving leaves the run alone.
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Sequence
 
 from tui_trainer.config.errors import ExitCode
+from tui_trainer.headless.leaving import Leaving
 from tui_trainer.headless.printer import Printer, Stream, left_line
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, RunStarted
@@ -23,30 +23,21 @@ SHOWN_BEFORE = 10
 def follow(run: RunDirectory, printer: Printer) -> int:
     """Print what a run says until it has ended, or until an interrupt."""
     session = AttachedSession(run)
-    before = signal.signal(signal.SIGTERM, _leave)
     session.start()
-    try:
-        _print(session, printer)
-    except KeyboardInterrupt:
-        # Leaving is what was wanted: the run is another process's.
-        session.refresh()
-        if not printer.is_record:
-            Stream(sys.stdout).line(left_line(session.latest))
-    finally:
-        signal.signal(signal.SIGTERM, before)
-        printer.close()
-        session.close()
+    with Leaving() as leaving:
+        _print(session, printer, leaving)
+    if leaving.is_asked and not printer.is_record:
+        # The run is another process's, and goes on.
+        Stream(sys.stdout).line(left_line(session.latest))
+    printer.close()
+    session.close()
     return ExitCode.OK
 
 
-def _leave(number: int, frame: object) -> None:
-    raise KeyboardInterrupt
-
-
-def _print(session: AttachedSession, printer: Printer) -> None:
+def _print(session: AttachedSession, printer: Printer, leaving: Leaving) -> None:
     cursor = 0
     first = True
-    while True:
+    while not leaving.is_asked:
         over = session.ended
         fresh = session.refresh()
         events, cursor = session.events(cursor)

@@ -14,6 +14,7 @@ from typing import Any
 
 from tui_trainer.config.errors import ExitCode
 from tui_trainer.config.text import clean
+from tui_trainer.headless.leaving import Leaving
 from tui_trainer.headless.printer import Stream, describe
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import ENDED_STATES, CommandApplied
@@ -53,16 +54,14 @@ def print_logs(
     out = Stream(sys.stdout)
     tail = Tail(run)
     _print(out, _last(tail.lines(), newest))
-    try:
-        ending = _Ending(run)
-        while follow and not out.closed and run.path.is_dir():
+    ending = _Ending(run)
+    with Leaving() as leaving:
+        while follow and not out.closed and not leaving.is_asked and run.path.is_dir():
             over = ending.has_come()
             _print(out, tail.lines())
             if over:
                 break
             sleep(LOOK_S)
-    except KeyboardInterrupt:
-        pass
     return ExitCode.OK
 
 
