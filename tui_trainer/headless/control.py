@@ -6,6 +6,7 @@ Layer: headless. Accepted means that the run has seen it; applied, that it took 
 from __future__ import annotations
 
 import sys
+import time
 from collections.abc import Sequence
 
 from tui_trainer.config.errors import BadInput, ExitCode
@@ -20,6 +21,7 @@ from tui_trainer.runs.origin import origin_of
 from tui_trainer.runs.status import conclude, read_status
 
 ACCEPTED_S = 5.0
+ASK_S = 0.5
 
 
 def control(
@@ -33,39 +35,60 @@ def control(
     as_json: bool = False,
 ) -> int:
     """Send one command, or one `set` a setting, and wait for the answers."""
+    if not timeout_s >= 0:
+        raise BadInput(f"--timeout: should be at least 0 seconds (got {timeout_s:g})")
     commands = _commands(word, settings, offload=offload, discard=discard)
     _check_alive(run)
     code = ExitCode.OK
     for command in commands:
         offset = run.events.stat().st_size if run.events.exists() else 0
         send(run.control, command)
-        seen = wait_for(run, command.id, "command_accepted", offset, ACCEPTED_S)
-        if seen is None:
-            raise BadInput(
-                f"{run.path.name} did not answer within {ACCEPTED_S:g} s, and may still: the "
-                "command waits in its mailbox; is it alive? tui-trainer runs"
-            )
+        _await_acceptance(run, command, offset)
+        what = f"set {clean(command.key, 80)}" if isinstance(command, Set) else word
         if not as_json:
-            print(f"{word}: accepted")
+            print(f"{what}: accepted")
         done = wait_for(run, command.id, "command_applied", offset, timeout_s)
-        code = max(code, _tell(word, done, timeout_s, as_json=as_json))
+        code = max(code, _tell(what, done, timeout_s, as_json=as_json))
     return code
 
 
+def _await_acceptance(run: RunDirectory, command: Command, offset: int) -> None:
+    until_s = time.monotonic() + ACCEPTED_S
+    while time.monotonic() < until_s:
+        if wait_for(run, command.id, "command_accepted", offset, ASK_S):
+            return
+        status = read_status(run.status)
+        state = conclude(run, status) if status is not None else ""
+        if state in ENDED_STATES:
+            # What it has accepted before its end is written before its last status.
+            if wait_for(run, command.id, "command_accepted", offset, 0.0):
+                return
+            raise BadInput(
+                f"{run.path.name} is {state}: it ended before it saw the command; "
+                f"tui-trainer resume {run.path.name} goes on with it"
+            )
+    raise BadInput(
+        f"{run.path.name} did not answer within {ACCEPTED_S:g} s, and may still: the "
+        "command waits in its mailbox; is it alive? tui-trainer runs"
+    )
+
+
 def _tell(
-    word: str, done: dict[str, object] | None, timeout_s: float, *, as_json: bool
+    what: str, done: dict[str, object] | None, timeout_s: float, *, as_json: bool
 ) -> ExitCode:
     refused = clean(str(done.get("refused", ""))) if done else ""
     if as_json:
         applied = done is not None and not refused
         step = done["step"] if done else None
-        print(plain_json({"command": word, "applied": applied, "step": step, "refused": refused}))
+        word, _, key = what.partition(" ")
+        line = {"command": word, "applied": applied, "step": step, "refused": refused}
+        print(plain_json({**line, "key": key} if key else line))
     elif done is None:
-        print(f"{word}: not applied yet after {timeout_s:g} s; it will be at the next step border")
+        print(f"{what}: not applied yet after {timeout_s:g} s; it will be at the next step border")
     elif not refused:
-        print(f"{word}: applied at step {done['step']:,}")
+        print(f"{what}: applied at step {done['step']:,}")
     if refused:
-        print(f"tui-trainer: {word}: refused: {refused}", file=sys.stderr)
+        print(f"tui-trainer: {what}: refused: {refused}", file=sys.stderr)
         return ExitCode.BAD_INPUT
     return ExitCode.OK
 
@@ -76,6 +99,12 @@ def _commands(word: str, settings: Sequence[str], *, offload: bool, discard: boo
             f"no command {clean(word, 40)!r}{suggest(word, COMMANDS)}; there are: "
             f"{', '.join(COMMANDS)}"
         )
+    for flag, is_given, meant in (
+        ("--offload", offload, "pause"),
+        ("--discard", discard, "stop"),
+    ):
+        if is_given and word != meant:
+            raise BadInput(f"{flag} belongs to {meant}; {word} has no such choice")
     origin = origin_of("ctl")
     if word == "set":
         if not settings:

@@ -147,10 +147,15 @@ def _read(path: Path) -> Command:
 
 
 def send(folder: Path, command: Command) -> None:
-    """Put a command into a mailbox; raises CannotWrite.
+    """Put a command into a mailbox.
 
     Commands are numbered after those that still wait, and not by a clock, which may jump back.
+
+    Raises:
+        BadInput: it is none that would be obeyed, as with a text of a thousand letters.
+        CannotWrite: the folder takes no file.
     """
+    from_dict(to_dict(command))
     try:
         waiting = [name for name in os.listdir(folder) if _NAME.fullmatch(name)]
     except OSError as error:

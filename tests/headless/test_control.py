@@ -1,0 +1,105 @@
+"""`tui-trainer ctl`: what is sent, what is answered, and what is refused before it is sent."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from tui_trainer.config.errors import BadInput
+from tui_trainer.headless.control import control
+from tui_trainer.runs.directory import RunDirectory, create_run
+from tui_trainer.runs.lock import RunLock
+from tui_trainer.runs.status import Status, write_status
+from tui_trainer.sessions.local import LocalSession
+from tui_trainer.sessions.session import Latest
+from tui_trainer.sessions.usage import UsageMeter
+from tui_trainer.sessions.watcher import Watcher
+
+
+def never() -> NoReturn:
+    raise AssertionError("the session is not started")
+
+
+def tell(run: RunDirectory, state: str) -> None:
+    write_status(
+        run.status,
+        Status(name="run", state=state, pid=os.getpid(), host=socket.gethostname(), heartbeat=1),
+    )
+
+
+@contextmanager
+def living(folder: Path) -> Iterator[RunDirectory]:
+    """A run whose watcher takes the mail, and whose trainer carries nothing out."""
+    run = create_run(folder, "run")
+    lock = RunLock.acquire(run.lock)
+    watcher = Watcher(LocalSession(never), run, lock, Latest(), UsageMeter())
+    watcher.start()
+    try:
+        yield run
+    finally:
+        watcher.finish()
+        lock.release()
+
+
+def test_each_setting_is_answered_by_its_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with living(tmp_path) as run:
+        control(run, "set", ["optimizer.lr=1e-4", "training.epochs=9"], timeout_s=0)
+        control(run, "set", ["optimizer.lr=1e-4"], timeout_s=0, as_json=True)
+    *lines, last = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "accepted" in line] == [
+        "set optimizer.lr: accepted",
+        "set training.epochs: accepted",
+    ]
+    assert json.loads(last) == {
+        **{"command": "set", "key": "optimizer.lr"},
+        **{"applied": False, "step": None, "refused": ""},
+    }
+
+
+@pytest.mark.parametrize(
+    ("word", "settings", "choices", "told"),
+    [
+        ("stop", [], {"offload": True}, "--offload belongs to pause"),
+        ("pause", [], {"discard": True}, "--discard belongs to stop"),
+        ("save", [], {"timeout_s": -3.0}, "--timeout: should be at least 0 seconds"),
+        ("save", [], {"timeout_s": float("nan")}, "--timeout: should be at least 0 seconds"),
+        ("set", [f"optimizer.{'x' * 300}=1"], {}, "command set: key cannot be"),
+        ("set", [f"optimizer.lr={'x' * 300}"], {}, "command set: value cannot be"),
+    ],
+)
+def test_what_would_not_be_obeyed_is_refused_and_not_sent(
+    tmp_path: Path, word: str, settings: list[str], choices: dict[str, float], told: str
+) -> None:
+    with living(tmp_path) as run:
+        with pytest.raises(BadInput, match=told):
+            control(run, word, settings, **choices)  # type: ignore[arg-type]
+        events = run.events.read_text() if run.events.exists() else ""
+    assert events == ""
+
+
+def test_a_run_that_ends_before_it_sees_a_command_is_told_of_by_its_state(tmp_path: Path) -> None:
+    run = create_run(tmp_path, "run")
+    tell(run, "running")
+
+    def end() -> None:
+        while not any(path.suffix == ".json" for path in run.control.iterdir()):
+            os.sched_yield()
+        tell(run, "finished")
+
+    lock = RunLock.acquire(run.lock)
+    ending = threading.Thread(target=end)
+    ending.start()
+    with pytest.raises(BadInput, match="is finished: it ended before it saw the command"):
+        control(run, "pause", [])
+    ending.join()
+    lock.release()
