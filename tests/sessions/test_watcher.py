@@ -18,6 +18,7 @@ from tui_trainer.runs.directory import create_run, make_skeleton
 from tui_trainer.runs.events import Notice, StateChanged
 from tui_trainer.runs.history_file import read_recording
 from tui_trainer.runs.lock import RunLock
+from tui_trainer.runs.mailbox import send
 from tui_trainer.runs.status import read_status
 from tui_trainer.sessions.keeping import CurveKeeper
 from tui_trainer.sessions.local import LocalSession
@@ -87,6 +88,34 @@ def test_a_file_that_is_no_command_is_told_of_and_put_aside(tmp_path: Path) -> N
     assert "too many for a command" in lines[1]["text"]
     assert session.control.take() is None
     assert len(list((run.control / "rejected").iterdir())) == 2
+
+
+def test_a_look_that_fails_is_told_once_and_mail_is_taken_all_the_same(tmp_path: Path) -> None:
+    class Broken(FakeMeter):
+        def read(self) -> Usage:
+            raise ValueError("no such unit")
+
+    run = create_run(tmp_path, "run")
+    lock = RunLock.acquire(run.lock)
+    session = LocalSession(never)
+    watcher = Watcher(session, run, lock, Latest(), Broken(None))
+    watcher.start()
+    asked: list[object] = []
+    until_s = time.monotonic() + 30
+    while len(asked) < 2 and time.monotonic() < until_s:
+        send(run.control, Save(origin="ctl"))
+        while (command := session.control.take()) is None and time.monotonic() < until_s:
+            session.wait(0.05)
+        asked.append(command)
+        os.utime(run.control, (0, 0))
+        while run.control.stat().st_mtime == 0 and time.monotonic() < until_s:
+            session.wait(0.05)
+    watcher.finish()
+    lock.release()
+    assert all(isinstance(command, Save) for command in asked)
+    told = [event for event in session.events(0)[0] if isinstance(event, Notice)]
+    assert [event.level for event in told] == ["error"]
+    assert "ValueError: no such unit" in told[0].text
 
 
 def test_names_in_the_mailbox_are_asked_for_anew_where_a_file_system_keeps_them(

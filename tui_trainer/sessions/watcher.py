@@ -17,6 +17,7 @@ import psutil
 
 from tui_trainer.config.amounts import size_text
 from tui_trainer.config.errors import TrainerError
+from tui_trainer.config.text import clean
 from tui_trainer.runs.commands import Stop
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, Notice, RunEnded, StateChanged, StepsTaken, to_dict
@@ -60,6 +61,7 @@ class Watcher:
         self._cursor = 0
         self._unwritten: list[dict[str, Any]] = []
         self._heartbeat = 0
+        self._fault = ""
         self.taken_by = ""
         """Who has taken the run over; from then on nothing is read or written here."""
         self._done = threading.Event()
@@ -83,17 +85,32 @@ class Watcher:
         looks = 0
         while not self._done.wait(LOOK_S):
             looks += 1
-            if self._is_lost():
-                self._session.send(Stop(save=False, origin=self.taken_by))
-                return
-            changed = self._look()
-            if changed or looks % STATUS_EVERY == 0:
-                self._write_status()
-            if looks % STATUS_EVERY == 1:
-                self._mailbox.refresh()
-                with contextlib.suppress(OSError, psutil.Error):
-                    self._session.usage = self._meter.read()
-            self._keeper.look()
+            try:
+                if self._is_lost():
+                    self._session.send(Stop(save=False, origin=self.taken_by))
+                    return
+                self._serve(looks)
+            except Exception as error:
+                # Without this thread nobody could steer the run, or see that it lives.
+                self._tell_fault(error)
+
+    def _serve(self, looks: int) -> None:
+        changed = self._look()
+        if changed or looks % STATUS_EVERY == 0:
+            self._write_status()
+        if looks % STATUS_EVERY == 1:
+            self._mailbox.refresh()
+            with contextlib.suppress(OSError, psutil.Error):
+                self._session.usage = self._meter.read()
+        self._keeper.look()
+
+    def _tell_fault(self, error: Exception) -> None:
+        """Say what went wrong, once."""
+        fault = clean(f"{type(error).__name__}: {error}", 400)
+        if fault != self._fault:
+            self._fault = fault
+            text = f"keeping the run's files: {fault}; this is a bug, training goes on"
+            self._session.emit(Notice(self._latest.step, text, "error"))
 
     def _is_lost(self) -> bool:
         """Whether the run is another process's by now, its mail and its files with it."""
@@ -109,11 +126,11 @@ class Watcher:
             for command in mail.commands:
                 self._session.send(command)
         events, self._cursor = self._session.events(self._cursor)
+        self._unwritten += [self._line(e) for e in events if not isinstance(e, StepsTaken)]
         for event in events:
             fold(self._latest, event)
             if isinstance(event, StateChanged) and event.freed_bytes:
                 self._tell_what_stays(event.step)
-        self._unwritten += [self._line(e) for e in events if not isinstance(e, StepsTaken)]
         try:
             self._lock.renew()
             if not self._run.events.exists():
