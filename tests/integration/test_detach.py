@@ -224,6 +224,8 @@ def test_fault_24_a_hang_up_in_a_phase_saves_and_stops_with_its_workers(
         if phase != "start-up":
             until_more(terminal, run, 3)
         if phase == "paused":
+            # A key before there is a screen to press it on would be lost.
+            terminal.until_text("running", "Quit")
             terminal.press("p")
             until_state(terminal, run, "paused")
         terminal.close()
