@@ -94,7 +94,28 @@ def test_fault_37_a_file_name_that_steers_the_terminal_is_not_printed(
     capsys: Capture, tmp_path: Path
 ) -> None:
     written(tmp_path / "presets/models/\x1b[2J.yaml", "type: linear\n")
-    assert "\x1b" not in presets(capsys, "list")
+    assert main(["presets", "list"]) == 0
+    printed = capsys.readouterr()
+    assert "\x1b" not in printed.out + printed.err
+    assert "\\x1b[2J.yaml: rename it" in printed.err
+
+
+def test_files_that_no_name_can_mean_are_told_of_with_the_fix(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    odd = written(tmp_path / "models" / "größe.yaml", "type: mlp\n")
+    other = written(tmp_path / "experiments" / "mine.yml", "dataset: digits\n")
+    names = "names of presets have letters a-z, digits, . _ -, and begin with no sign"
+    assert main(["presets", "list", "--preset-dir", str(tmp_path)]) == 0
+    told = capsys.readouterr().err.splitlines()
+    assert told == [
+        f"{other}: rename it, the file of a preset ends in .yaml",
+        f"{odd}: rename it, {names}",
+    ]
+    assert main(["presets", "validate", "--preset-dir", str(tmp_path)]) == 2
+    assert capsys.readouterr().err.splitlines() == told
+    found = refused(capsys, "show", "models/größe", "--preset-dir", str(tmp_path))
+    assert found.startswith("tui-trainer: no model preset 'größe'; größe.yaml is there: rename it")
 
 
 def test_presets_of_the_current_directory_are_listed(capsys: Capture, tmp_path: Path) -> None:

@@ -68,6 +68,24 @@ def test_a_broken_preset_is_marked_and_cannot_be_chosen(tmp_path: Path) -> None:
     drive(tmp_path, step)
 
 
+@pytest.mark.parametrize("name", ["größe.yaml", "mine.yml"])
+def test_a_file_that_no_name_can_mean_is_in_the_list_with_what_is_wrong(
+    tmp_path: Path, name: str
+) -> None:
+    write_preset(tmp_path, "model", "x", "type: mlp\n").rename(tmp_path / "models" / name)
+
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        app.pane("model").focus()
+        await press(pilot, "end")
+        assert f"! {name}" in shown(app)
+        assert f"{name} cannot be used: " in shown(app)
+        assert "rename" in shown(app)
+        await press(pilot, "enter")
+        assert app.compose_screen.draft.preset("model") == "cnn"
+
+    drive(tmp_path, step)
+
+
 def test_a_preset_mended_in_an_editor_can_be_chosen(tmp_path: Path) -> None:
     path = write_preset(tmp_path, "model", "broken", "type: mpl\n")
 

@@ -33,6 +33,8 @@ from tui_trainer.config.text import clean, is_safe_name, suggest
 
 KINDS: tuple[str, ...] = ("experiment", "dataset", "model", "optimizer")
 DEFAULT_EXPERIMENT = "digits-cnn"
+SUFFIXES = (".yaml", ".yml")
+"""Of the files of presets the first; the other is what is often written for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +88,18 @@ class PresetLibrary:
         """The presets that `find` finds, by name; of equal names the one in the first folder."""
         found: dict[str, Preset] = {}
         for folder in self.folders:
-            for path in _yaml_files(folder / f"{kind}s"):
+            for path in filter(_is_named, _files(folder / f"{kind}s")):
                 found.setdefault(path.stem, Preset(kind, path.stem, path, folder))
         return [found[name] for name in sorted(found)]
+
+    def misnamed(self, kind: str) -> tuple[Preset, ...]:
+        """Files beside presets that no name can mean, by the names of the files."""
+        return tuple(
+            Preset(kind, path.name, path, folder)
+            for folder in self.folders
+            for path in _files(folder / f"{kind}s")
+            if path.suffix in SUFFIXES and not _is_named(path)
+        )
 
     def find(self, kind: str, name: str) -> Preset:
         """The preset of that name; BadInput lists those there are."""
@@ -97,6 +108,10 @@ class PresetLibrary:
                 path = folder / f"{kind}s" / f"{name}.yaml"
                 if os.path.isfile(path):
                     return Preset(kind, name, path, folder)
+        for preset in self.misnamed(kind):
+            if name in (preset.name, preset.path.stem):
+                there = f"{clean(preset.name, 40)} is there: {why_misnamed(preset.path)}"
+                raise BadInput(f"no {kind} preset {clean(name, 40)!r}; {there}")
         names = [preset.name for preset in self.list(kind)]
         there = f"there are: {', '.join(names)}" if names else "there are none"
         raise BadInput(f"no {kind} preset {clean(name, 80)!r}{suggest(name, names)}; {there}")
@@ -143,13 +158,25 @@ def stamp_of(path: Path) -> tuple[int, ...]:
     return facts.st_mtime_ns, facts.st_ctime_ns, facts.st_size, facts.st_ino, facts.st_dev
 
 
-def _yaml_files(folder: Path) -> list[Path]:
-    """The files of a folder whose names can name a preset; none where it cannot be read."""
+def why_misnamed(path: Path) -> str:
+    """What is wrong with the name of a file that `PresetLibrary.misnamed` found, and the fix."""
+    if path.suffix != SUFFIXES[0]:
+        return f"rename it, the file of a preset ends in {SUFFIXES[0]}"
+    return "rename it, names of presets have letters a-z, digits, . _ -, and begin with no sign"
+
+
+def _is_named(path: Path) -> bool:
+    """Whether its name can name a preset."""
+    return path.suffix == SUFFIXES[0] and is_safe_name(path.stem)
+
+
+def _files(folder: Path) -> list[Path]:
+    """The files of a folder that are not hidden; none where it cannot be read."""
     try:
-        paths = sorted(folder.glob("*.yaml"))
+        paths = sorted(folder.iterdir())
     except (OSError, ValueError):
         return []
-    return [path for path in paths if is_safe_name(path.stem) and os.path.isfile(path)]
+    return [path for path in paths if not path.name.startswith(".") and os.path.isfile(path)]
 
 
 def experiment_path(library: PresetLibrary, reference: str) -> Path:

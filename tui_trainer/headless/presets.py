@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tui_trainer.config.errors import BadInput, ExitCode, TrainerError
-from tui_trainer.config.presets import KINDS, Preset, PresetLibrary
+from tui_trainer.config.presets import KINDS, Preset, PresetLibrary, why_misnamed
 from tui_trainer.config.reading import read_document
 from tui_trainer.config.schema import json_schema
 from tui_trainer.config.text import clean, suggest
@@ -36,7 +36,16 @@ def list_presets(library: PresetLibrary, kind: str | None, *, as_json: bool = Fa
         print(f"{k}s")
         for preset, text in presets:
             print(f"  {preset.name:<16} {text}")
+    _tell_misnamed(library, kinds)
     return ExitCode.OK
+
+
+def _tell_misnamed(library: PresetLibrary, kinds: Sequence[str]) -> int:
+    """Say which files are no presets for their names alone; how many there are."""
+    misnamed = [preset for kind in kinds for preset in library.misnamed(kind)]
+    for preset in misnamed:
+        print(f"{clean(str(preset.path))}: {why_misnamed(preset.path)}", file=sys.stderr)
+    return len(misnamed)
 
 
 def show_preset(library: PresetLibrary, name: str) -> int:
@@ -63,6 +72,7 @@ def validate_presets(library: PresetLibrary, files: Sequence[str]) -> int:
         failed += sum(
             not _is_whole(library, kind, p) for kind in KINDS[1:] for p in library.list(kind)
         )
+        failed += _tell_misnamed(library, KINDS)
     for name in names:
         try:
             library.experiment(name)

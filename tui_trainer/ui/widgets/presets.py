@@ -16,7 +16,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from tui_trainer.config.errors import TrainerError
-from tui_trainer.config.presets import Preset, PresetLibrary, stamp_of
+from tui_trainer.config.presets import Preset, PresetLibrary, stamp_of, why_misnamed
 from tui_trainer.config.text import clean
 from tui_trainer.ui.bindings import bindings_of
 
@@ -46,7 +46,7 @@ class Catalogue:
         self._lists: dict[str, list[Preset]] = {}
 
     def presets(self, kind: str) -> list[Preset]:
-        """The presets of a kind, by name; reads folders, not files."""
+        """The presets of a kind by name, then files that no name means; reads folders, no file."""
         if kind not in self._lists:
             self.relist(kind)
         return self._lists[kind]
@@ -54,7 +54,7 @@ class Catalogue:
     def relist(self, kind: str) -> bool:
         """Look at the folders of a kind again; whether there are others now."""
         before = self._lists.get(kind)
-        self._lists[kind] = self.library.list(kind)
+        self._lists[kind] = [*self.library.list(kind), *self.library.misnamed(kind)]
         return self._lists[kind] != before
 
     def entry(self, preset: Preset) -> Entry:
@@ -84,7 +84,9 @@ class Catalogue:
         wrong = ""
         try:
             data = self.library.read(preset.path).data
-            if preset.kind == "experiment":
+            if not self.library.finds(preset.kind, preset.path):
+                wrong = why_misnamed(preset.path)
+            elif preset.kind == "experiment":
                 self.library.experiment(preset.name)
             else:
                 self.library.check(preset.kind, preset)
