@@ -14,6 +14,7 @@ from tests.ui.runs import a_pause, an_ending, some_events
 from tui_trainer.runs.commands import Command, Pause, Resume, Save, Validate
 from tui_trainer.runs.events import (
     CheckpointSaved,
+    CommandAccepted,
     CommandApplied,
     Edited,
     Event,
@@ -233,6 +234,21 @@ def test_a_hundred_validations_between_two_looks_are_one_line() -> None:
     assert [entry.text for entry in digest([*one, asked])] == [
         "epoch 99: val loss 1.000",
         "epoch 100: val loss 1.000, on demand",
+    ]
+
+
+def test_the_log_says_who_asked_where_it_was_somebody_else() -> None:
+    asked = [
+        CommandAccepted(1, "a", "pause", "ctl (eve@box/7)"),
+        CommandAccepted(2, "b", "save", "you"),
+        CommandAccepted(3, "c", "set", "ctl (eve@box/7)"),
+        Edited(3, "optimizer.lr", 0.1, 0.2, "ctl (eve@box/7)", None),
+        CommandAccepted(4, "d", "stop", "SIGTERM"),
+    ]
+    assert [entry.text for entry in digest(asked)] == [
+        "pause: asked for by ctl (eve@box/7)",
+        "optimizer.lr 0.1 -> 0.2 by ctl (eve@box/7), from step 4",
+        "stop: asked for by SIGTERM",
     ]
 
 

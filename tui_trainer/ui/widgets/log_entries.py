@@ -59,6 +59,9 @@ def _entries_of(event: Event, steps_per_epoch: int) -> list[Entry]:
         case CommandAccepted() if event.origin == "you":
             # The screen has answered the key already.
             return []
+        case CommandAccepted() if event.command == "set":
+            # The edit, or why it is refused, has the name too.
+            return []
         case CommandApplied() if event.refused:
             return [Entry(clean(line, 1000), "warning") for line in describe(event)]
         case SaveFailed() | NonFinite():
@@ -71,7 +74,7 @@ def _entries_of(event: Event, steps_per_epoch: int) -> list[Entry]:
             return [Entry(f"{event.state}: {clean(event.reason, 1000)}", level)]
         case StateChanged() if event.state == "pausing":
             return []
-        case RunStarted() | StateChanged():
+        case RunStarted() | StateChanged() | CommandAccepted():
             return [Entry(clean(line.strip(), 1000)) for line in describe(event)]
         case _:
             return []
