@@ -23,3 +23,14 @@ def test_what_each_key_does_stands_in_one_column(
     assert len(starts) == 1
     (start,) = starts
     assert all(row[start - 2 : start] == "  " for row in rows)
+
+
+def test_values_are_shown_as_the_file_has_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("mouse: false\n", encoding="utf-8")
+    assert print_preferences(path) == 0
+    settings = dict(line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:6])
+    assert settings["mouse"] == "false"
+    assert settings["markers"] == "auto"

@@ -27,7 +27,7 @@ def print_preferences(path: Path, *, as_json: bool = False) -> int:
     print(f"{clean(str(path))}{there}")
     for name, info in Preferences.model_fields.items():
         if name != "keymap":
-            value = str(getattr(preferences, name))
+            value = _text(getattr(preferences, name))
             print(f"  {name:<12} {clean(value, 40):<16} {info.description}")
     print("keys")
     shown = {action.id: clean(", ".join(keys[action.id]), 40) for action in ACTIONS}
@@ -45,8 +45,7 @@ def write_preferences(path: Path) -> int:
     for name, info in Preferences.model_fields.items():
         if name == "keymap":
             continue
-        value = str(info.default).lower() if isinstance(info.default, bool) else info.default
-        lines += [f"# {info.description}", f"# {name}: {value}"]
+        lines += [f"# {info.description}", f"# {name}: {_text(info.default)}"]
     lines += ["# Keys by action, in the place of the usual ones.", "# keymap:"]
     lines += [f"#   {action.id}: {action.keys!r}  # {action.text}" for action in ACTIONS]
     try:
@@ -59,3 +58,8 @@ def write_preferences(path: Path) -> int:
         raise CannotWrite(f"{clean(str(path))}: {error.strerror}") from error
     print(clean(str(path)))
     return ExitCode.OK
+
+
+def _text(value: object) -> str:
+    """A value as the file has it."""
+    return str(value).lower() if isinstance(value, bool) else str(value)

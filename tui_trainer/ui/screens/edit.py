@@ -252,3 +252,4 @@ class EditDialog(ModalScreen[None]):
             field = row.query_one(Input)
             if field.has_focus:
                 field.value = field_text(row.experiment.get(row.key))
+                field.cursor_position = len(field.value)
