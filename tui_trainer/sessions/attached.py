@@ -32,7 +32,8 @@ from tui_trainer.runs.history import History
 from tui_trainer.runs.mailbox import send
 from tui_trainer.runs.origin import HERE, origin_of
 from tui_trainer.runs.recorded import Recording
-from tui_trainer.sessions.reading import Look, RunReader, fold_steps, take_status
+from tui_trainer.sessions.opening import fold_steps, take_status
+from tui_trainer.sessions.reading import Look, RunReader
 from tui_trainer.sessions.session import Latest, Picture
 from tui_trainer.sessions.usage import Usage, usage_of
 

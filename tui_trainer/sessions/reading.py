@@ -7,18 +7,15 @@ timed by the reader's own.
 
 from __future__ import annotations
 
-import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
-from tui_trainer.config.errors import ExitCode, TrainerError
-from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.errors import ExitCode
 from tui_trainer.config.text import clean
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.edits import in_force, read_edits
 from tui_trainer.runs.events import (
     FINAL_STATES,
     Event,
@@ -28,17 +25,12 @@ from tui_trainer.runs.events import (
     RunState,
     StepsTaken,
 )
-from tui_trainer.runs.following import Batch, Follower, Record, records_before
-from tui_trainer.runs.history_file import open_recording
-from tui_trainer.runs.recorded import Recording
-from tui_trainer.runs.records import event_of
+from tui_trainer.runs.following import Batch, Follower, records_before
 from tui_trainer.runs.status import Status, conclude, read_status
-from tui_trainer.sessions.launch import read_config
-from tui_trainer.sessions.session import Latest, Picture, fold
+from tui_trainer.sessions.opening import EVENT_TAIL_BYTES, Opened, events_of, open_run, steps_taken
+from tui_trainer.sessions.session import fold
 from tui_trainer.sessions.silence import Silence
 
-EVENT_TAIL_BYTES = 256 * 1024
-METRICS_TAIL_BYTES = 64 * 1024
 MOST_LINES = 2000
 """Lines of metrics that are brought into the curves at once; of more, every n-th."""
 BEATS_S = 2.0
@@ -46,15 +38,6 @@ BEATS_S = 2.0
 ASK_S = 1.0
 
 GONE = frozenset({"deleted", "unreachable"})
-
-
-@dataclass(slots=True)
-class Opened:
-    """A picture of all that there is."""
-
-    picture: Picture
-    recording: Recording
-    status: Status | None
 
 
 @dataclass(slots=True)
@@ -86,7 +69,6 @@ class RunReader:
         self._beat_at_s = self._asked_at_s = clock()
         self._silence = Silence()
         self._believed = ""
-        self._experiment: Experiment | None = None
         self._told_bytes: int | None = None
         """How far events have been returned."""
 
@@ -117,7 +99,7 @@ class RunReader:
         if batch:
             self._told_bytes = batch.events_bytes
             # Lines come before the events that may end them.
-            look.events += [*steps_taken(batch.lines), *_events(batch.events)]
+            look.events += [*steps_taken(batch.lines), *events_of(batch.events)]
             if any(isinstance(event, RunStarted) for event in look.events):
                 # Another life of the run: what the one before it said of its state is over.
                 look.events = [it for it in look.events if not isinstance(it, StepsTaken)]
@@ -126,7 +108,8 @@ class RunReader:
                 look.batch = batch
 
     def _reopen(self, look: Look) -> None:
-        look.opened = self._open()
+        look.opened = open_run(self._run)
+        self._follower = look.opened.recording.follower(self._run)
         look.events += self._told_before()
         look.batch = None
         latest, status = look.opened.picture.latest, look.opened.status
@@ -144,7 +127,7 @@ class RunReader:
         told = self._told_bytes
         most_bytes = EVENT_TAIL_BYTES if told is None else max(end - told, 0)
         self._told_bytes = end
-        return _events(records_before(self._run.events, end, most_bytes)) if most_bytes else []
+        return events_of(records_before(self._run.events, end, most_bytes)) if most_bytes else []
 
     def _look_at_status(self, look: Look) -> None:
         now_s = self._clock()
@@ -229,137 +212,6 @@ class RunReader:
             exit_code=ExitCode.FAILED if state in ("crashed", "failed") else ExitCode.OK,
             test=status.test,
         )
-
-    def _open(self) -> Opened:
-        """Read what there is."""
-        run = self._run
-        status = read_status(run.status)
-        recording = open_recording(run, status.generation if status else None)
-        self._follower = recording.follower(run)
-        records = records_before(run.events, recording.events_bytes, EVENT_TAIL_BYTES)
-        latest = _latest(run, status, recording, _events(_of_this_life(records, recording)))
-        for event in steps_taken(self._newest_lines(recording)):
-            fold_steps(latest, event)
-        if status is not None:
-            take_status(latest, status)
-        picture = Picture(self._in_force(latest.step))
-        picture.latest, picture.history = latest, recording.history
-        if picture.experiment is not None:
-            latest.max_seconds = picture.experiment.training.max_seconds
-        return Opened(picture, recording, status)
-
-    def _newest_lines(self, recording: Recording) -> list[Record]:
-        """The newest lines of this life of the run."""
-        end = recording.metrics_bytes
-        lines = records_before(self._run.metrics, end, METRICS_TAIL_BYTES)
-        begin = recording.started.get("step", 0)
-        return [line for line in lines if line["step"] > begin] or lines[-1:]
-
-    def _in_force(self, step: int) -> Experiment | None:
-        """The configuration at a step; None where it cannot be read, as without its plugins."""
-        try:
-            self._experiment = self._experiment or read_config(self._run)
-            edits = [it for it in read_edits(self._run.edits) if it.apply_at_step <= step]
-            return in_force(self._experiment, edits)
-        except (TrainerError, OSError):
-            return None
-
-
-def fold_steps(latest: Latest, event: StepsTaken) -> None:
-    """Bring the numbers of steps into a picture that has the state already."""
-    latest.step = max(latest.step, event.step)
-    latest.loss, latest.lr = event.losses[-1], event.lrs[-1]
-    latest.grad_norm, latest.samples_per_s = event.grad_norms[-1], event.samples_per_s
-    latest.elapsed_s = max(latest.elapsed_s, event.elapsed_s)
-    latest.speed.add(event.step, event.elapsed_s)
-
-
-def take_status(latest: Latest, status: Status) -> None:
-    """Bring a status into the picture; one of another life of the run says nothing of this."""
-    if latest.generation != status.generation:
-        return
-    if status.step >= latest.step:
-        latest.step, latest.epoch = status.step, max(status.epoch, latest.epoch)
-        latest.loss = latest.loss if status.loss is None else status.loss
-        if status.elapsed_s > latest.elapsed_s:
-            latest.elapsed_s = status.elapsed_s
-            latest.speed.add(status.step, status.elapsed_s)
-        if status.samples_per_s is not None:
-            latest.samples_per_s = status.samples_per_s
-    if status.waiting_share is not None:
-        latest.waiting_share = status.waiting_share
-
-
-def steps_taken(lines: Sequence[Record]) -> list[StepsTaken]:
-    """Lines of metrics as one event; one for each stretch of many, so that a speed can be told."""
-    found = []
-    # A validation of an old step may have a line of its own.
-    lines = [line for line in lines if "train/loss" in line]
-    for part in (lines[: len(lines) // 2], lines[len(lines) // 2 :]):
-        event = _steps(part) if part else None
-        if event is not None:
-            found.append(event)
-    return found
-
-
-def _steps(lines: Sequence[Record]) -> StepsTaken | None:
-    def column(name: str) -> tuple[float, ...]:
-        values = (line.get(name) for line in lines)
-        return tuple(float(v) if isinstance(v, int | float) else math.nan for v in values)
-
-    try:
-        return StepsTaken(
-            step=lines[-1]["step"],
-            epoch=int(lines[-1].get("epoch") or 0),
-            elapsed_s=column("elapsed_s")[-1],
-            losses=column("train/loss"),
-            grad_norms=column("grad_norm"),
-            lrs=column("lr"),
-            samples_per_s=column("samples_per_s")[-1],
-            waiting_share=math.nan,
-        )
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def _latest(
-    run: RunDirectory, status: Status | None, recording: Recording, events: Sequence[Event]
-) -> Latest:
-    """The state from the last status, on top of it what events have said since the start."""
-    latest = Latest(run=run.path.name, run_dir=str(run.path))
-    started = event_of(recording.started)
-    if status is not None:
-        latest.state, latest.device, latest.epoch = status.state, status.device, status.epoch
-        latest.validation, latest.best_step = dict(status.validation), status.best_step
-        latest.best = dict(status.best) if status.best is not None else None
-        latest.test, latest.saved_step = status.test, status.saved_step
-    picture = Picture()
-    picture.latest = latest
-    if isinstance(started, RunStarted):
-        picture.tell(started)
-        latest.run = run.path.name
-    for event in events:
-        picture.tell(event)
-    if status is not None:
-        if not recording.started:
-            latest.generation = status.generation
-        if latest.generation == status.generation and status.total_steps is not None:
-            latest.total_steps = status.total_steps
-        if status.generation > latest.generation and status.state not in FINAL_STATES:
-            # Another life of the run is about to start; the end was that of the one before.
-            latest.ending, latest.state = None, status.state
-    latest.run_dir = str(run.path)
-    return latest
-
-
-def _of_this_life(records: Sequence[Record], recording: Recording) -> list[Record]:
-    """The records after the newest start, which itself is known."""
-    starts = [n for n, record in enumerate(records) if record == recording.started]
-    return list(records[starts[-1] + 1 :] if starts else records)
-
-
-def _events(records: Sequence[Record]) -> list[Event]:
-    return [event for record in records if (event := event_of(record)) is not None]
 
 
 def _beat(status: Status) -> tuple[int, int, str, int]:

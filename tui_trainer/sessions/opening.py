@@ -1,0 +1,167 @@
+"""`open_run`: the picture of a run that its files give, and what brings lines and statuses into it.
+
+Layer: sessions. Curves come from history.bin, the state from the newest status and, on top of it,
+the newest events; of metrics.jsonl and events.jsonl only the ends are read, however long they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tui_trainer.config.errors import TrainerError
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.edits import in_force, read_edits
+from tui_trainer.runs.events import FINAL_STATES, Event, RunStarted, StepsTaken
+from tui_trainer.runs.following import Record, records_before
+from tui_trainer.runs.history_file import open_recording
+from tui_trainer.runs.recorded import Recording
+from tui_trainer.runs.records import event_of
+from tui_trainer.runs.status import Status, read_status
+from tui_trainer.sessions.launch import read_config
+from tui_trainer.sessions.session import Latest, Picture
+
+EVENT_TAIL_BYTES = 256 * 1024
+METRICS_TAIL_BYTES = 64 * 1024
+
+
+@dataclass(slots=True)
+class Opened:
+    """A picture of all that there is."""
+
+    picture: Picture
+    recording: Recording
+    status: Status | None
+
+
+def open_run(run: RunDirectory) -> Opened:
+    """Read what there is."""
+    status = read_status(run.status)
+    recording = open_recording(run, status.generation if status else None)
+    records = records_before(run.events, recording.events_bytes, EVENT_TAIL_BYTES)
+    latest = _latest(run, status, recording, events_of(_of_this_life(records, recording)))
+    for event in steps_taken(_newest_lines(run, recording)):
+        fold_steps(latest, event)
+    if status is not None:
+        take_status(latest, status)
+    picture = Picture(_in_force(run, latest.step))
+    picture.latest, picture.history = latest, recording.history
+    if picture.experiment is not None:
+        latest.max_seconds = picture.experiment.training.max_seconds
+    return Opened(picture, recording, status)
+
+
+def events_of(records: Sequence[Record]) -> list[Event]:
+    """The events that lines of events.jsonl tell; of a newer version's none."""
+    return [event for record in records if (event := event_of(record)) is not None]
+
+
+def fold_steps(latest: Latest, event: StepsTaken) -> None:
+    """Bring the numbers of steps into a picture that has the state already."""
+    latest.step = max(latest.step, event.step)
+    latest.loss, latest.lr = event.losses[-1], event.lrs[-1]
+    latest.grad_norm, latest.samples_per_s = event.grad_norms[-1], event.samples_per_s
+    latest.elapsed_s = max(latest.elapsed_s, event.elapsed_s)
+    latest.speed.add(event.step, event.elapsed_s)
+
+
+def take_status(latest: Latest, status: Status) -> None:
+    """Bring a status into the picture; one of another life of the run says nothing of this."""
+    if latest.generation != status.generation:
+        return
+    if status.step >= latest.step:
+        latest.step, latest.epoch = status.step, max(status.epoch, latest.epoch)
+        latest.loss = latest.loss if status.loss is None else status.loss
+        if status.elapsed_s > latest.elapsed_s:
+            latest.elapsed_s = status.elapsed_s
+            latest.speed.add(status.step, status.elapsed_s)
+        if status.samples_per_s is not None:
+            latest.samples_per_s = status.samples_per_s
+    if status.waiting_share is not None:
+        latest.waiting_share = status.waiting_share
+
+
+def steps_taken(lines: Sequence[Record]) -> list[StepsTaken]:
+    """Lines of metrics as one event; one for each stretch of many, so that a speed can be told."""
+    found = []
+    # A validation of an old step may have a line of its own.
+    lines = [line for line in lines if "train/loss" in line]
+    for part in (lines[: len(lines) // 2], lines[len(lines) // 2 :]):
+        event = _steps(part) if part else None
+        if event is not None:
+            found.append(event)
+    return found
+
+
+def _steps(lines: Sequence[Record]) -> StepsTaken | None:
+    def column(name: str) -> tuple[float, ...]:
+        values = (line.get(name) for line in lines)
+        return tuple(float(v) if isinstance(v, int | float) else math.nan for v in values)
+
+    try:
+        return StepsTaken(
+            step=lines[-1]["step"],
+            epoch=int(lines[-1].get("epoch") or 0),
+            elapsed_s=column("elapsed_s")[-1],
+            losses=column("train/loss"),
+            grad_norms=column("grad_norm"),
+            lrs=column("lr"),
+            samples_per_s=column("samples_per_s")[-1],
+            waiting_share=math.nan,
+        )
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def _latest(
+    run: RunDirectory, status: Status | None, recording: Recording, events: Sequence[Event]
+) -> Latest:
+    """The state from the last status, on top of it what events have said since the start."""
+    latest = Latest(run=run.path.name, run_dir=str(run.path))
+    started = event_of(recording.started)
+    if status is not None:
+        latest.state, latest.device, latest.epoch = status.state, status.device, status.epoch
+        latest.validation, latest.best_step = dict(status.validation), status.best_step
+        latest.best = dict(status.best) if status.best is not None else None
+        latest.test, latest.saved_step = status.test, status.saved_step
+    picture = Picture()
+    picture.latest = latest
+    if isinstance(started, RunStarted):
+        picture.tell(started)
+        latest.run = run.path.name
+    for event in events:
+        picture.tell(event)
+    if status is not None:
+        if not recording.started:
+            latest.generation = status.generation
+        if latest.generation == status.generation and status.total_steps is not None:
+            latest.total_steps = status.total_steps
+        if status.generation > latest.generation and status.state not in FINAL_STATES:
+            # Another life of the run is about to start; the end was that of the one before.
+            latest.ending, latest.state = None, status.state
+    latest.run_dir = str(run.path)
+    return latest
+
+
+def _of_this_life(records: Sequence[Record], recording: Recording) -> list[Record]:
+    """The records after the newest start, which itself is known."""
+    starts = [n for n, record in enumerate(records) if record == recording.started]
+    return list(records[starts[-1] + 1 :] if starts else records)
+
+
+def _newest_lines(run: RunDirectory, recording: Recording) -> list[Record]:
+    """The newest lines of this life of the run."""
+    lines = records_before(run.metrics, recording.metrics_bytes, METRICS_TAIL_BYTES)
+    begin = recording.started.get("step", 0)
+    return [line for line in lines if line["step"] > begin] or lines[-1:]
+
+
+def _in_force(run: RunDirectory, step: int) -> Experiment | None:
+    """The configuration at a step; None where it cannot be read, as without its plugins."""
+    try:
+        edits = [it for it in read_edits(run.edits) if it.apply_at_step <= step]
+        return in_force(read_config(run), edits)
+    except (TrainerError, OSError):
+        return None
