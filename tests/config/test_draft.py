@@ -357,6 +357,18 @@ def test_a_run_of_a_preset_that_is_gone_starts_from_its_file_or_the_default(
     assert replace(resolved(draft), name=past.name, description=past.description) == past
 
 
+def test_a_run_of_a_preset_that_was_broken_since_starts_from_the_default(tmp_path: Path) -> None:
+    own = tmp_path / "experiments" / "mine.yaml"
+    own.parent.mkdir()
+    own.write_text("dataset: penguins\nmodel: mlp\noptimizer: sgd\ntraining: {epochs: 7}\n")
+    library = PresetLibrary([tmp_path, builtin_dir()])
+    past = library.experiment("mine")
+    own.write_text("dataset: penguins\nmodel: mpl\noptimizer: sgd\ntraining: {epochs: 7}\n")
+    draft = draft_of(library, past)
+    assert draft.base == DEFAULT_EXPERIMENT
+    assert replace(resolved(draft), name=past.name, description=past.description) == past
+
+
 def test_a_preset_of_ones_own_names_presets_and_differences(
     library: PresetLibrary, tmp_path: Path
 ) -> None:

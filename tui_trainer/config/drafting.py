@@ -13,6 +13,7 @@ from typing import Any
 
 from tui_trainer.config.draft import CHOSEN_KINDS, Draft
 from tui_trainer.config.entries import argument_text, entry_text
+from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.experiment import REGISTRIES, SECTIONS, Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.presets import DEFAULT_EXPERIMENT, PresetLibrary
@@ -44,16 +45,25 @@ def draft_with(
 def draft_of(library: PresetLibrary, experiment: Experiment, source: Path | None = None) -> Draft:
     """A draft that resolves to a run's experiment.
 
-    It starts from the preset of that name; where there is none from `source`, a file as a run's
-    config.yaml, or else from the default preset. Name and description are the start's.
+    It starts from the preset of that name; where there is none, or one that was broken since, from
+    `source`, a file as a run's config.yaml, or else from the default preset. Name and description
+    are the start's.
     """
     base = experiment.name
-    if not library.has("experiment", base):
+    if not _resolves(library, base):
         base = os.path.abspath(source) if source is not None else DEFAULT_EXPERIMENT
     draft = Draft(library, base)
     for section in SECTIONS:
         _adopt(draft, section, getattr(experiment, section))
     return draft
+
+
+def _resolves(library: PresetLibrary, name: str) -> bool:
+    try:
+        library.experiment(library.find("experiment", name).name)
+    except TrainerError:
+        return False
+    return True
 
 
 def _set_section(draft: Draft, section: str, value: Any) -> None:
