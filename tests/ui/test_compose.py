@@ -23,6 +23,7 @@ from tui_trainer.ui.screens.details import DetailsScreen
 from tui_trainer.ui.screens.save_preset import SavePreset
 from tui_trainer.ui.widgets.form import Form
 from tui_trainer.ui.widgets.key_line import KeyLine
+from tui_trainer.ui.widgets.schedule import ScheduleSketch
 from tui_trainer.ui.widgets.search import SearchBar
 
 
@@ -425,6 +426,18 @@ def test_a_failing_preview_blocks_nothing(tmp_path: Path) -> None:
         await press(pilot, "f5")
 
     assert len(drive(tmp_path, step, services=services).launched) == 1
+
+
+def test_the_schedule_of_what_cannot_be_measured_has_no_number_of_steps(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        form = app.compose_screen.query_one(ScheduleSketch)
+        await until(pilot, lambda: " steps" in str(form.render()))
+        app.services.fake_workbench.failure = BadInput("digits.csv: no such file; name another")
+        app.compose_screen.draft.set("training.batch_size", "7")
+        app.compose_screen.on_form_changed()
+        await until(pilot, lambda: "of the run" in str(form.render()))
+
+    drive(tmp_path, step, size=(120, 40))
 
 
 def test_the_heading_names_the_device_with_its_free_memory(tmp_path: Path) -> None:

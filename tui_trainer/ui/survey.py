@@ -34,7 +34,7 @@ class Survey:
         services: Services,
         *,
         changed: Callable[[], object],
-        found: Callable[[Preview], object],
+        found: Callable[[], object],
         seen: Callable[[DeviceState | None], object],
     ) -> None:
         self._pump = pump
@@ -148,7 +148,7 @@ class Survey:
             self.failure = clean(str(result), 1000, multiline=True)
         else:
             self.failure, self.preview = "", result
-            self._found(result)
+        self._found()
         self._changed()
 
     def _ask_devices(self) -> None:

@@ -239,7 +239,9 @@ class ComposeScreen(Screen[None]):
         self._sketch()
 
     def _sketch(self) -> None:
-        preview = self.query_one(Summary).survey.preview
+        survey = self.query_one(Summary).survey
+        # Of what cannot be measured nobody knows how long it takes.
+        preview = None if survey.failure else survey.preview
         steps = preview.steps_per_epoch if preview is not None else None
         self.query_one(ScheduleSketch).show(self.draft.experiment, steps)
 

@@ -13,7 +13,6 @@ from textual.widget import Widget
 
 from tui_trainer.config.text import clean
 from tui_trainer.sessions.inventory import DeviceState
-from tui_trainer.sessions.workbench import Preview
 from tui_trainer.ui.services import Services
 from tui_trainer.ui.survey import Survey
 from tui_trainer.ui.widgets.facts import (
@@ -36,11 +35,8 @@ class Summary(Widget):
     Summary { width: 1fr; height: 1fr; padding: 0 1; }
     """
 
-    @dataclass
     class Measured(Message):
-        """What is shown now is what the newest settings would be."""
-
-        preview: Preview
+        """What is shown now is of the newest settings: what they would be, or why nobody knows."""
 
     @dataclass
     class DeviceSeen(Message):
@@ -54,7 +50,7 @@ class Summary(Widget):
             self,
             services,
             changed=self.refresh,
-            found=lambda preview: self.post_message(self.Measured(preview)),
+            found=lambda: self.post_message(self.Measured()),
             seen=lambda device: self.post_message(self.DeviceSeen(device)),
         )
 
