@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import tempfile
 import time
@@ -390,3 +391,20 @@ def test_an_acknowledgement_before_the_offset_does_not_count(tmp_path: Path) -> 
 
 def test_waiting_ends_when_the_time_is_over(tmp_path: Path) -> None:
     assert wait_for(RunDirectory(tmp_path), "a", "command_applied", 0, 0.0) is None
+
+
+def test_a_box_that_was_deleted_is_made_anew_for_its_owner_alone(folder: Path) -> None:
+    box = Mailbox(folder)
+    folder.rmdir()
+    assert not box.take().commands
+    assert folder.stat().st_mode & 0o777 == 0o700
+    command = Pause()
+    send(folder, command)
+    assert [one.id for one in box.take().commands] == [command.id]
+
+
+def test_a_box_of_a_run_that_is_gone_brings_nothing_back(folder: Path) -> None:
+    box = Mailbox(folder)
+    shutil.rmtree(folder.parent)
+    assert not box.take().commands
+    assert not folder.parent.exists()

@@ -302,6 +302,76 @@ def test_fault_32_a_deleted_run_directory_pauses_and_is_made_anew(
     assert same(run.final()["model"], whole.final()["model"])
 
 
+def test_fault_32_a_deletion_that_was_hindered_pauses_and_loses_nothing(
+    tmp_path: Path, data: Path
+) -> None:
+    """As `rm -rf` leaves it when the heartbeat is written meanwhile: the folder and one file."""
+    run = Run.new(tmp_path / "run", small_experiment(data))
+    whole = Run.new(tmp_path / "whole", small_experiment(data))
+    whole.start()
+
+    def delete(event: Event) -> Sequence[Command]:
+        if isinstance(event, StepsTaken) and event.step == 5:
+            shutil.rmtree(run.directory.path)
+            run.directory.path.mkdir()
+            run.directory.status.write_text("{}")
+        if isinstance(event, StateChanged) and event.state == "paused":
+            assert "what was in" in event.reason
+            return (Resume(),)
+        return ()
+
+    outcome = run.start(delete)
+    assert outcome.state == "finished"
+    assert any(event.state == "paused" for event in of(StateChanged, run))
+    assert run.directory.config.exists()
+    assert run.directory.control.is_dir()
+    assert [line["step"] for line in run.lines()] == list(range(5, 13))
+    assert same(run.final()["model"], whole.final()["model"])
+
+
+@pytest.mark.parametrize("section", ["training.validate_every_steps", "checkpoint.every_steps"])
+def test_fault_32_a_deletion_is_seen_when_no_report_is_ever_due(
+    tmp_path: Path, data: Path, section: str
+) -> None:
+    """Validations and saves report too, and often ones leave nothing that is due by time."""
+    name, key = section.split(".")
+    rarely = {"logging": {"every_seconds": 60}}
+    run = Run.new(tmp_path / "run", small_experiment(data, **rarely, **{name: {key: 1}}))
+
+    def delete(event: Event) -> Sequence[Command]:
+        if isinstance(event, StepsTaken) and event.step == 5:
+            run.directory.path.rename(tmp_path / "away")
+        paused = isinstance(event, StateChanged) and event.state == "paused"
+        return (Resume(),) if paused else ()
+
+    assert run.start(delete).state == "finished"
+    paused_at = [event.step for event in of(StateChanged, run) if event.state == "paused"]
+    assert paused_at in ([5], [6])
+
+
+def test_fault_32_saves_that_failed_before_the_pause_do_not_end_what_is_back(
+    tmp_path: Path, data: Path
+) -> None:
+    run = Run.new(tmp_path / "run", small_experiment(data, checkpoint={"every_steps": 1}))
+    now_s = 0.0
+
+    def react(event: Event) -> Sequence[Command]:
+        nonlocal now_s
+        now_s += 1e-3
+        if isinstance(event, StepsTaken) and event.step == 5:
+            run.directory.checkpoints.rename(tmp_path / "away")
+        if isinstance(event, SaveFailed):
+            shutil.rmtree(run.directory.path)
+        if isinstance(event, StateChanged) and event.state == "paused":
+            now_s += 2 * run.experiment.checkpoint.give_up_s
+            return (Resume(),)
+        return ()
+
+    assert run.start(react, clock=lambda: now_s).state == "finished"
+    assert of(SaveFailed, run)
+    assert read_manifests(run.directory.checkpoints)[-1].step == 12
+
+
 def test_a_setting_that_is_not_live_is_refused_with_the_reason(tmp_path: Path, data: Path) -> None:
     run = Run.new(tmp_path / "run", small_experiment(data))
     run.start(

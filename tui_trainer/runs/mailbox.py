@@ -96,6 +96,11 @@ class Mailbox:
         """What lies in the box, in the order of sending, without what is still being written."""
         try:
             found = os.listdir(self._folder)
+        except FileNotFoundError:
+            # Without it nobody could steer the run; where the run is gone too, nothing is made.
+            with contextlib.suppress(OSError):
+                os.mkdir(self._folder, mode=0o700)
+            return []
         except OSError:
             return []
         names = [name for name in found if not name.startswith(".") and name != _REJECTED]

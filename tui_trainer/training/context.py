@@ -96,6 +96,8 @@ class Context:
     failing_since_s: float | None = None
     failure: Exception | None = None
     reported_at_s: float = 0.0
+    looked_at_s: float = 0.0
+    """The newest report after which the run directory was looked at."""
     reported_samples: int = 0
     waiting_s: float = 0.0
     samples: int = 0

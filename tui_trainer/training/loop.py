@@ -100,6 +100,9 @@ def _loop(t: Context) -> Outcome:
     while True:
         if report_due(t):
             report(t)
+        if t.looked_at_s != t.reported_at_s:
+            # Validations and saves report as well: often ones leave nothing that is due.
+            t.looked_at_s = t.reported_at_s
             if is_gone(t):
                 wait_for_directory(t)
         if t.writer.busy:

@@ -6,6 +6,8 @@ written into the new directory is a checkpoint.
 
 from __future__ import annotations
 
+import os
+
 from tui_trainer.config.errors import CannotWrite
 from tui_trainer.runs.atomic import write_atomically
 from tui_trainer.runs.commands import Resume, Stop, name_of
@@ -18,8 +20,12 @@ _LOOK_S = 0.5
 
 
 def is_gone(t: Context) -> bool:
-    """Whether the run directory is not there any more."""
-    return not t.run.path.is_dir()
+    """Whether the run directory is not there any more, or what was in it.
+
+    `rm -rf` gives up on a folder in which a file was made meanwhile, as the heartbeat is: what it
+    leaves is no run that could be resumed, and lines would go into a file without a name.
+    """
+    return not os.path.exists(t.run.metrics)
 
 
 def wait_for_directory(t: Context) -> None:
@@ -31,13 +37,25 @@ def wait_for_directory(t: Context) -> None:
     give_up_s = t.experiment.checkpoint.give_up_s
     gone_at_s = t.clock()
     t.watch.pause()
+    is_emptied = os.path.isdir(t.run.path)
+    what = (
+        f"what was in {t.run.path} is gone: deleted? Resume makes it "
+        if is_emptied
+        else f"{t.run.path} is gone: deleted or unmounted? Bring it back to go on; resume makes it "
+    )
     change_state(
         t,
         "paused",
-        f"{t.run.path} is gone: deleted or unmounted? Bring it back to go on; resume makes it "
-        f"anew, stop makes it anew to save in; without either the run ends in {give_up_s:g} s",
+        f"{what}anew, stop makes it anew to save in; without either the run ends in "
+        f"{give_up_s:g} s",
     )
     while is_gone(t):
+        # An empty directory in the place of one that was gone is a place to go on in; what is left
+        # of one that is being deleted is not.
+        is_there = os.path.isdir(t.run.path)
+        if is_there and not is_emptied:
+            break
+        is_emptied = is_there
         command = t.control.take()
         if command is None:
             t.control.wait(_LOOK_S)
@@ -66,5 +84,7 @@ def _make_anew(t: Context) -> None:
     t.writer.drain()
     t.progress.metrics_bytes = t.writer.reopen()
     t.saved = None
+    # Saves that failed for want of the directory say nothing of the one that is there now.
+    t.failing_since_s = t.failure = None
     if t.stop is None or t.stop.save:
         save_and_wait(t)
