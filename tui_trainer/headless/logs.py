@@ -18,7 +18,7 @@ from tui_trainer.headless.leaving import Leaving
 from tui_trainer.headless.printer import Stream, describe
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import ENDED_STATES, CommandApplied
-from tui_trainer.runs.following import records_from, whole_lines
+from tui_trainer.runs.following import is_another, records_from, whole_lines
 from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import CRASHED_AFTER_S, conclude, read_status
 
@@ -36,6 +36,9 @@ class Tail:
 
     def lines(self) -> list[str]:
         """What is new: events, then what was printed."""
+        if is_another(self._run.events, self._events_bytes):
+            # The directory was deleted and made anew.
+            self._events_bytes = self._output_bytes = 0
         records, self._events_bytes = records_from(self._run.events, self._events_bytes)
         printed, self._output_bytes = whole_lines(self._run.output, self._output_bytes)
         found = [line for record in records for line in _event_lines(record)]
@@ -57,16 +60,25 @@ def print_logs(
     ending = _Ending(run)
     with Leaving() as leaving:
         while follow and not out.closed and not leaving.is_asked and run.path.is_dir():
-            over = ending.has_come()
+            state = ending.look()
             _print(out, tail.lines())
-            if over:
+            if state == "crashed":
+                _print(out, [f"{'':<19}  {_crash(run)}"])
+            if state in ENDED_STATES:
                 break
             sleep(LOOK_S)
+        if follow and not leaving.is_asked and not run.path.is_dir():
+            _print(out, [f"{'':<19}  the directory of the run is gone: {run.path}"])
     return ExitCode.OK
 
 
+def _crash(run: RunDirectory) -> str:
+    """What no event tells: the process had no time for one."""
+    return f"crashed: its process is gone without a word; tui-trainer resume {run.path.name}"
+
+
 class _Ending:
-    """Whether a run has ended, asked of the system not too often."""
+    """How a run has ended, asked of the system not too often."""
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
@@ -74,18 +86,19 @@ class _Ending:
         self._beat_at_s = time.monotonic()
         self._asked_at_s = 0.0
 
-    def has_come(self) -> bool:
+    def look(self) -> str:
+        """The state that others see now; empty where it is not asked for or not known."""
         now_s = time.monotonic()
         if now_s - self._asked_at_s < ASK_S:
-            return False
+            return ""
         self._asked_at_s = now_s
         status = read_status(self._run.status)
         if status is None:
-            return now_s - self._beat_at_s > CRASHED_AFTER_S
+            return "crashed" if now_s - self._beat_at_s > CRASHED_AFTER_S else ""
         beat = status.generation, status.heartbeat
         if beat != self._beat:
             self._beat, self._beat_at_s = beat, now_s
-        return conclude(self._run, status, now_s - self._beat_at_s) in ENDED_STATES
+        return conclude(self._run, status, now_s - self._beat_at_s)
 
 
 def _event_lines(record: dict[str, Any]) -> list[str]:

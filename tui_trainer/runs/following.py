@@ -78,6 +78,11 @@ class Follower:
         return Batch(events, metrics, self.events_bytes, self.metrics_bytes)
 
 
+def is_another(path: Path, offset: int) -> bool:
+    """Whether a file that was read up to an offset was made anew, the one before deleted."""
+    return 0 < _size(path) < offset
+
+
 def whole_lines(path: Path, start: int, most: int | None = None) -> tuple[list[bytes], int]:
     """The whole lines from an offset on, and the offset after them.
 
