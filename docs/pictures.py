@@ -124,7 +124,8 @@ async def draw_running(folder: Path, runs: Path, size: tuple[int, int]) -> None:
 async def draw_attached(folder: Path, runs: Path, size: tuple[int, int]) -> None:
     """A run of another process, watched from here."""
     name = f"watched-{size[0]}"
-    words = ["train", "digits-cnn", "--no-ui", "--name", name, "--runs-dir", str(runs)]
+    words = ["train", "digits-cnn", "training.epochs=200", "checkpoint.every_seconds=5"]
+    words += ["--no-ui", "--name", name, "--runs-dir", str(runs)]
     trainer = subprocess.Popen(
         [sys.executable, "-m", "tui_trainer", *words],
         stdout=subprocess.DEVNULL,
@@ -134,10 +135,11 @@ async def draw_attached(folder: Path, runs: Path, size: tuple[int, int]) -> None
         await until(lambda: any(runs.glob(f"{name}*/status.json")))
         path = next(runs.glob(f"{name}*"))
         async with opened(runs, WatchedRun(path), size) as (pilot, app, _):
-            await until(lambda: watched_step(app) >= 300)
+            await until(lambda: watched_step(app) >= 1500)
             await pilot.pause(1.0)
             save(app, folder, "attached", size)
     finally:
+        trainer.terminate()
         trainer.wait()
 
 

@@ -68,7 +68,7 @@ def print_logs(
                 break
             sleep(LOOK_S)
         if follow and not leaving.is_asked and not run.path.is_dir():
-            _print(out, [f"{'':<19}  the directory of the run is gone: {run.path}"])
+            _print(out, [f"{'':<19}  the directory of the run is gone: {clean(str(run.path))}"])
     return ExitCode.OK
 
 
