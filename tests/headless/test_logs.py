@@ -13,7 +13,7 @@ import pytest
 from tui_trainer.config.errors import ExitCode
 from tui_trainer.headless.logs import print_logs
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
-from tui_trainer.runs.events import Notice, to_dict
+from tui_trainer.runs.events import Notice, RunEnded, to_dict
 from tui_trainer.runs.journal import encode
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.status import Status, write_status
@@ -29,6 +29,21 @@ def run(tmp_path: Path) -> RunDirectory:
 def say(run: RunDirectory, *texts: str) -> None:
     with run.events.open("ab") as file:
         file.write(encode([to_dict(Notice(1, text)) for text in texts]))
+
+
+def end(run: RunDirectory) -> None:
+    ending = RunEnded(
+        step=1,
+        state="finished",
+        reason="1 epoch is done",
+        epoch=1,
+        run_dir=str(run.path),
+        elapsed_s=1.0,
+        exit_code=0,
+    )
+    with run.events.open("ab") as file:
+        file.write(encode([to_dict(ending)]))
+    beat(run, "finished")
 
 
 def beat(run: RunDirectory, state: str = "running") -> None:
@@ -98,4 +113,53 @@ def test_files_that_were_made_anew_are_read_from_their_beginning(
 
     print_logs(run, follow=True, sleep=looks(make_anew, lambda: beat(run, "finished")))
     assert capsys.readouterr().out.splitlines()[-1].endswith("anew")
+    lock.release()
+
+
+def printed(run: RunDirectory, *texts: str) -> None:
+    with run.output.open("a") as file:
+        file.writelines(f"{text}\n" for text in texts)
+
+
+def test_events_that_a_detached_run_printed_too_are_told_once(
+    run: RunDirectory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    say(run, "one", "twice", "twice")
+    printed(run, "note: one", "by hand", "note: twice", "note: twice", "note: twice")
+    beat(run, "finished")
+    print_logs(run)
+    texts = [line[21:] for line in capsys.readouterr().out.splitlines()]
+    assert texts == ["note: one", "note: twice", "note: twice", "by hand", "note: twice"]
+
+
+def test_what_is_printed_ahead_of_its_event_is_told_once(
+    run: RunDirectory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    beat(run)
+    lock = RunLock.acquire(run.lock)
+    happenings = looks(
+        lambda: printed(run, "note: soon an event", "by hand"),
+        lambda: say(run, "soon an event"),
+        *[lambda: None] * 4,
+        lambda: printed(run, "at last"),
+        lambda: end(run),
+        lambda: None,
+    )
+    print_logs(run, follow=True, sleep=happenings)
+    texts = [line[21:] for line in capsys.readouterr().out.splitlines()]
+    assert texts[:3] == ["note: soon an event", "by hand", "at last"]
+    assert texts[3].startswith("finished after")
+    lock.release()
+
+
+def test_of_what_was_there_only_the_newest_is_told_also_when_followed(
+    run: RunDirectory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    say(run, "one")
+    printed(run, "a", "b", "c")
+    beat(run)
+    lock = RunLock.acquire(run.lock)
+    happenings = looks(*[lambda: None] * 4, lambda: beat(run, "finished"))
+    print_logs(run, follow=True, newest=1, sleep=happenings)
+    assert [line[21:] for line in capsys.readouterr().out.splitlines()] == ["c"]
     lock.release()

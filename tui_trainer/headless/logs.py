@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -24,26 +25,59 @@ from tui_trainer.runs.status import CRASHED_AFTER_S, conclude, read_status
 
 LOOK_S = 0.25
 ASK_S = 1.0
+HELD_LOOKS = 3
+MOST_TOLD = 100_000
+"""Events that may still be found among what was printed."""
 
 
 class Tail:
-    """The lines of a run since the last look."""
+    """The lines of a run since the last look.
+
+    A run without a terminal prints its events into output.log too: those are told once, with their
+    time. What it printed last may be ahead of events.jsonl, and is kept back for a few looks.
+    """
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
         self._events_bytes = 0
         self._output_bytes = 0
+        self._told: Counter[str] = Counter()
+        self._held: list[tuple[int, str]] = []
+        """What was printed and is no event so far, each with the look that found it."""
+        self._looks = 0
 
-    def lines(self) -> list[str]:
-        """What is new: events, then what was printed."""
+    def lines(self, *, whole: bool = True) -> list[str]:
+        """What is new: events, then what was printed; without `whole`, what is sure to be."""
         if is_another(self._run.events, self._events_bytes):
             # The directory was deleted and made anew.
             self._events_bytes = self._output_bytes = 0
         records, self._events_bytes = records_from(self._run.events, self._events_bytes)
         printed, self._output_bytes = whole_lines(self._run.output, self._output_bytes)
         found = [line for record in records for line in _event_lines(record)]
+        self._told.update(text for _, text in found)
         texts = (clean(line.decode("utf-8", "replace"), 10_000) for line in printed)
-        return found + [f"{'output':<19}  {text}" for text in texts]
+        self._held += [(self._looks, text) for text in texts]
+        is_over = any(record.get("event") == "run_ended" for record in records)
+        earlier, new = self._released(whole or is_over)
+        self._looks += 1
+        return [f"{mark:<19}  {text}" for mark, text in [*earlier, *found, *new]]
+
+    def _released(self, whole: bool) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+        """What was printed and is no event: before this look, and since."""
+        earlier: list[tuple[str, str]] = []
+        new: list[tuple[str, str]] = []
+        held = []
+        for look, text in self._held:
+            if self._told[text] > 0:
+                self._told[text] -= 1
+            elif whole or self._looks - look >= HELD_LOOKS:
+                (new if look == self._looks else earlier).append(("output", text))
+            else:
+                held.append((look, text))
+        self._held = held
+        if len(self._told) > MOST_TOLD:
+            self._told.clear()
+        return earlier, new
 
 
 def print_logs(
@@ -61,7 +95,7 @@ def print_logs(
     with Leaving() as leaving:
         while follow and not out.closed and not leaving.is_asked and run.path.is_dir():
             state = ending.look()
-            _print(out, tail.lines())
+            _print(out, tail.lines(whole=state in ENDED_STATES))
             if state == "crashed":
                 _print(out, [f"{'':<19}  {_crash(run)}"])
             if state in ENDED_STATES:
@@ -101,7 +135,7 @@ class _Ending:
         return conclude(self._run, status, now_s - self._beat_at_s)
 
 
-def _event_lines(record: dict[str, Any]) -> list[str]:
+def _event_lines(record: dict[str, Any]) -> list[tuple[str, str]]:
     """An event in lines, the first with its time; nothing for what has no words."""
     event = event_of(record)
     if event is None:
@@ -110,7 +144,7 @@ def _event_lines(record: dict[str, Any]) -> list[str]:
     if isinstance(event, CommandApplied) and not event.refused:
         lines = [f"{event.command}: applied at step {event.step:,}"]
     time_text = _time(event.at_s)
-    return [f"{time_text if n == 0 else '':<19}  {line}" for n, line in enumerate(lines)]
+    return [(time_text if number == 0 else "", line) for number, line in enumerate(lines)]
 
 
 def _time(at_s: float) -> str:
