@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import pytest
 
+from tui_trainer.config.errors import BadInput
 from tui_trainer.config.live import edited
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
@@ -186,6 +187,27 @@ def test_what_a_run_settles_by_itself_is_no_setting_of_its_experiment(tmp_path: 
     assert resumed.experiment is not None
     assert resumed.experiment.training.threads is None
     assert resumed.experiment.training.epochs == 2
+
+
+@pytest.mark.parametrize(
+    ("word", "told"),
+    [
+        ("training.threads=abc", "training.threads='abc': should be a whole number"),
+        ("loader.num_workers=-1", "loader.num_workers=-1: should be at least 0"),
+    ],
+)
+def test_where_a_resume_runs_is_checked_and_told_in_one_line(
+    tmp_path: Path, word: str, told: str
+) -> None:
+    experiment = PresetLibrary([builtin_dir()]).experiment(
+        "penguins-mlp", parse_overrides(["training.epochs=1"])
+    )
+    trained(LocalSession(partial(prepare_new, experiment, tmp_path, "r", ["test"])))
+    (run,) = map(RunDirectory, tmp_path.iterdir())
+    overrides = parse_overrides(["training.epochs=2", word])
+    with pytest.raises(BadInput) as caught:
+        prepare_resume(run, overrides, ["test"])
+    assert str(caught.value) == told
 
 
 def curve_of(session: LocalSession, name: str = "train/loss") -> Curve:

@@ -42,6 +42,19 @@ def edited(experiment: Experiment, key: str, value: Any) -> Experiment:
                 f"these can: {', '.join(live)}"
             )
         raise BadInput(f"no setting {clean(key, 80)!r}{suggest(key, experiment.all_keys())}")
+    changed = with_value(experiment, key, value)
+    wrong = contradictions(changed)
+    if wrong:
+        raise BadInput(f"{key}={clean(repr(value), 60)}: {wrong[0][1]}")
+    return changed
+
+
+def with_value(experiment: Experiment, key: str, value: Any) -> Experiment:
+    """The experiment with one setting changed, live or not; only its own form is checked.
+
+    Raises:
+        BadInput: the value does not fit; with the reason.
+    """
     section, _, name = key.partition(".")
     old = getattr(experiment, section)
     try:
@@ -49,8 +62,4 @@ def edited(experiment: Experiment, key: str, value: Any) -> Experiment:
     except ValidationError as error:
         message = worded(error.errors(include_url=False)[0])
         raise BadInput(f"{key}={clean(repr(value), 60)}: {message}") from error
-    changed = replace(experiment, **{section: new})
-    wrong = contradictions(changed)
-    if wrong:
-        raise BadInput(f"{key}={clean(repr(value), 60)}: {wrong[0][1]}")
-    return changed
+    return replace(experiment, **{section: new})

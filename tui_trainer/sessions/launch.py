@@ -15,11 +15,10 @@ from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.errors import BadInput, CheckpointUnusable, ConfigError
 from tui_trainer.config.experiment import Experiment, Tree, places_of, resolve
-from tui_trainer.config.live import edited
+from tui_trainer.config.live import edited, with_value
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.plugins import missing_plugins, plugin_facts
 from tui_trainer.config.reading import read_document
-from tui_trainer.config.section import Section
 from tui_trainer.config.settings import LoaderSection
 from tui_trainer.config.text import clean
 from tui_trainer.config.writing import to_yaml
@@ -273,14 +272,7 @@ def _with_runtime(experiment: Experiment, overrides: Sequence[Override]) -> Expe
     """The experiment with the overrides that say where it runs."""
     for override in overrides:
         if override.key in RUNTIME:
-            before: Section = getattr(experiment, override.section)
-            plain = {**before.model_dump(mode="json"), override.field: override.value}
-            try:
-                changed = type(before).model_validate(plain)
-            except ValueError as error:
-                raise BadInput(f"{override.key}={override.value}: {error}") from error
-            sections: dict[str, Any] = {override.section: changed}
-            experiment = replace(experiment, **sections)
+            experiment = with_value(experiment, override.key, override.value)
     return experiment
 
 
