@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,7 +88,7 @@ class PresetLibrary:
         """The presets that `find` finds, by name; of equal names the one in the first folder."""
         found: dict[str, Preset] = {}
         for folder in self.folders:
-            for path in filter(_is_named, _files(folder / f"{kind}s")):
+            for path in _files(folder / f"{kind}s", is_named):
                 found.setdefault(path.stem, Preset(kind, path.stem, path, folder))
         return [found[name] for name in sorted(found)]
 
@@ -97,8 +97,7 @@ class PresetLibrary:
         return tuple(
             Preset(kind, path.name, path, folder)
             for folder in self.folders
-            for path in _files(folder / f"{kind}s")
-            if path.suffix in SUFFIXES and not _is_named(path)
+            for path in _files(folder / f"{kind}s", _is_misnamed)
         )
 
     def find(self, kind: str, name: str) -> Preset:
@@ -165,18 +164,22 @@ def why_misnamed(path: Path) -> str:
     return "rename it, names of presets have letters a-z, digits, . _ -, and begin with no sign"
 
 
-def _is_named(path: Path) -> bool:
-    """Whether its name can name a preset."""
+def is_named(path: Path) -> bool:
+    """Whether the name of a file can name a preset; asks nothing of the disk."""
     return path.suffix == SUFFIXES[0] and is_safe_name(path.stem)
 
 
-def _files(folder: Path) -> list[Path]:
-    """The files of a folder that are not hidden; none where it cannot be read."""
+def _is_misnamed(path: Path) -> bool:
+    return path.suffix in SUFFIXES and not is_named(path) and not path.name.startswith(".")
+
+
+def _files(folder: Path, is_wanted: Callable[[Path], bool]) -> list[Path]:
+    """The files of a folder whose names are wanted; none where it cannot be read."""
     try:
         paths = sorted(folder.iterdir())
     except (OSError, ValueError):
         return []
-    return [path for path in paths if not path.name.startswith(".") and os.path.isfile(path)]
+    return [path for path in paths if is_wanted(path) and os.path.isfile(path)]
 
 
 def experiment_path(library: PresetLibrary, reference: str) -> Path:

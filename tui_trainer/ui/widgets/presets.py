@@ -16,7 +16,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from tui_trainer.config.errors import TrainerError
-from tui_trainer.config.presets import Preset, PresetLibrary, stamp_of, why_misnamed
+from tui_trainer.config.presets import Preset, PresetLibrary, is_named, stamp_of, why_misnamed
 from tui_trainer.config.text import clean
 from tui_trainer.ui.bindings import bindings_of
 
@@ -84,7 +84,7 @@ class Catalogue:
         wrong = ""
         try:
             data = self.library.read(preset.path).data
-            if not self.library.finds(preset.kind, preset.path):
+            if not is_named(preset.path):
                 wrong = why_misnamed(preset.path)
             elif preset.kind == "experiment":
                 self.library.experiment(preset.name)
