@@ -13,7 +13,7 @@ from tui_trainer.config.errors import BadInput, ExitCode
 from tui_trainer.config.reading import parse_value
 from tui_trainer.config.text import clean, suggest
 from tui_trainer.headless.printer import plain_json
-from tui_trainer.runs.commands import COMMANDS, Command, Pause, Set, Stop
+from tui_trainer.runs.commands import COMMANDS, Command, Pause, Set, Stop, name_of
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import ENDED_STATES
 from tui_trainer.runs.mailbox import send, wait_for
@@ -44,12 +44,16 @@ def control(
         offset = run.events.stat().st_size if run.events.exists() else 0
         send(run.control, command)
         _await_acceptance(run, command, offset)
-        what = f"set {clean(command.key, 80)}" if isinstance(command, Set) else word
         if not as_json:
-            print(f"{what}: accepted")
+            print(f"{_shown(command)}: accepted")
         done = wait_for(run, command.id, "command_applied", offset, timeout_s)
-        code = max(code, _tell(what, done, timeout_s, as_json=as_json))
+        code = max(code, _tell(command, done, timeout_s, as_json=as_json))
     return code
+
+
+def _shown(command: Command) -> str:
+    name = name_of(command)
+    return f"{name} {clean(command.key, 80)}" if isinstance(command, Set) else name
 
 
 def _await_acceptance(run: RunDirectory, command: Command, offset: int) -> None:
@@ -74,15 +78,16 @@ def _await_acceptance(run: RunDirectory, command: Command, offset: int) -> None:
 
 
 def _tell(
-    what: str, done: dict[str, object] | None, timeout_s: float, *, as_json: bool
+    command: Command, done: dict[str, object] | None, timeout_s: float, *, as_json: bool
 ) -> ExitCode:
+    what = _shown(command)
     refused = clean(str(done.get("refused", ""))) if done else ""
     if as_json:
         applied = done is not None and not refused
         step = done["step"] if done else None
-        word, _, key = what.partition(" ")
-        line = {"command": word, "applied": applied, "step": step, "refused": refused}
-        print(plain_json({**line, "key": key} if key else line))
+        line = {"command": name_of(command), "applied": applied, "step": step, "refused": refused}
+        of_key = {"key": clean(command.key, 80)} if isinstance(command, Set) else {}
+        print(plain_json({**line, **of_key}))
     elif done is None:
         print(f"{what}: not applied yet after {timeout_s:g} s; it will be at the next step border")
     elif not refused:
