@@ -379,3 +379,19 @@ def test_who_may_only_read_a_run_sees_too_that_it_is_held() -> None:
 
         lock.release()
         assert not held_as_another_user(path)
+
+
+def test_a_lock_that_a_mere_reader_holds_is_told_as_that(path: Path) -> None:
+    birth = "another-boot/1"
+    dead = Holder(dead_pid(), socket.gethostname(), 0.0, birth)
+    path.write_text(json.dumps(asdict(dead)))
+    with path.open("rb") as reader:
+        fcntl.flock(reader, fcntl.LOCK_EX)
+
+        with pytest.raises(BadInput, match="does not name itself") as caught:
+            RunLock.acquire(path)
+
+        assert f"process {dead.pid}" in str(caught.value)
+        assert "is dead" in str(caught.value)
+        assert not is_held(path), "nobody writes this run"
+    RunLock.acquire(path).release()

@@ -21,7 +21,14 @@ from tui_trainer.runs.atomic import PREFIX
 from tui_trainer.runs.commands import Command, Pause, Resume, Save, Set, Stop, Validate
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.journal import encode
-from tui_trainer.runs.mailbox import MOST_BYTES, MOST_REJECTED, Mailbox, send, wait_for
+from tui_trainer.runs.mailbox import (
+    MOST_A_LOOK,
+    MOST_BYTES,
+    MOST_REJECTED,
+    Mailbox,
+    send,
+    wait_for,
+)
 
 PAUSE = b'{"command": "pause"}'
 
@@ -408,3 +415,102 @@ def test_a_box_of_a_run_that_is_gone_brings_nothing_back(folder: Path) -> None:
     shutil.rmtree(folder.parent)
     assert not box.take().commands
     assert not folder.parent.exists()
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Path:
+    """A folder with more files than are kept of what was moved aside."""
+    made = tmp_path / "victim"
+    made.mkdir()
+    for number in range(MOST_REJECTED + 20):
+        (made / f"thesis-{number}.txt").write_text("mine")
+        (made / name_of(number)).write_bytes(PAUSE)
+    return made
+
+
+def test_fault_53_a_box_that_is_swapped_for_a_link_while_the_run_lives_is_left_alone(
+    folder: Path, victim: Path
+) -> None:
+    box = Mailbox(folder)
+    assert box.take().commands == []
+    before = sorted(os.listdir(victim))
+    folder.rename(folder.with_name("away"))
+    folder.symlink_to(victim)
+
+    mail = box.take()
+    assert mail.commands == []
+    assert len(mail.rejected) == 1
+    assert "is a symbolic link" in mail.rejected[0]
+    again = box.take()
+    box.refresh()
+    assert (again.commands, again.rejected, box.clear()) == ([], [], [])
+    assert sorted(os.listdir(victim)) == before
+
+    folder.unlink()
+    folder.with_name("away").rename(folder)
+    send(folder, Pause())
+    assert [type(command) for command in box.take().commands] == [Pause]
+
+
+def test_fault_53_nothing_is_moved_or_removed_behind_a_link_for_what_is_rejected(
+    folder: Path, victim: Path
+) -> None:
+    before = sorted(os.listdir(victim))
+    (folder / "rejected").symlink_to(victim)
+    put(folder, b"nonsense")
+
+    assert len(Mailbox(folder).take().rejected) == 1
+    Mailbox(folder).clear()
+    assert sorted(os.listdir(victim)) == before
+
+
+def test_fault_53_what_has_no_name_of_ours_is_never_removed(folder: Path) -> None:
+    (folder / "rejected").mkdir()
+    for number in range(MOST_REJECTED + 20):
+        (folder / "rejected" / f"thesis-{number}.txt").write_text("mine")
+    put(folder, b"nonsense")
+
+    Mailbox(folder).take()
+
+    assert len(os.listdir(folder / "rejected")) == MOST_REJECTED + 21
+
+
+def test_fault_53_a_command_is_not_sent_through_a_link(folder: Path, victim: Path) -> None:
+    before = sorted(os.listdir(victim))
+    folder.rmdir()
+    folder.symlink_to(victim)
+
+    with pytest.raises(CannotWrite, match="is a symbolic link"):
+        send(folder, Stop())
+    assert sorted(os.listdir(victim)) == before
+
+
+def test_a_box_that_others_were_given_rights_to_is_its_owners_alone_again(folder: Path) -> None:
+    folder.chmod(0o777)
+
+    Mailbox(folder).take()
+
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_a_flood_is_taken_a_part_at_a_time_and_told_once(folder: Path) -> None:
+    for number in range(2 * MOST_A_LOOK + 5):
+        put(folder, PAUSE, number)
+    box = Mailbox(folder)
+
+    looks = [box.take() for _ in range(4)]
+
+    assert [len(mail.commands) for mail in looks] == [MOST_A_LOOK, MOST_A_LOOK, 5, 0]
+    assert [len(mail.rejected) for mail in looks] == [1, 0, 0, 0]
+    assert "1,000" in looks[0].rejected[0]
+
+
+def test_a_flood_for_an_earlier_life_is_thrown_away_and_told_in_some_lines(folder: Path) -> None:
+    for number in range(MOST_A_LOOK + 5):
+        put(folder, PAUSE, number)
+
+    told = Mailbox(folder).clear()
+
+    assert len(told) == MOST_A_LOOK + 1
+    assert "5 more" in told[-1]
+    assert files_in(folder) == []

@@ -111,3 +111,15 @@ def test_without_a_checkpoint_there_is_nothing_to_fork(tmp_path: Path) -> None:
         path.unlink()
     with pytest.raises(CheckpointUnusable, match="no checkpoint to fork from"):
         prepare_fork(origin, tmp_path, (), ["test"])
+
+
+def test_fault_53_what_a_link_leads_to_is_not_copied(tmp_path: Path) -> None:
+    origin = an_origin(tmp_path / "runs")
+    secret = tmp_path / "secret"
+    secret.write_text("SECRET\n" * 300)
+    origin.metrics.unlink()
+    origin.metrics.symlink_to(secret)
+
+    with pytest.raises(TrainerError, match=r"metrics\.jsonl is a symbolic link"):
+        prepare_fork(origin, tmp_path / "runs", (), ["test"])
+    assert run_names(tmp_path / "runs") == [origin.path.name]

@@ -167,6 +167,17 @@ def test_a_file_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
     assert heard == ["still heard"]
 
 
+def test_fault_53_what_is_printed_goes_into_no_file_behind_a_link(tmp_path: Path) -> None:
+    start_file = tmp_path / "start-file"
+    start_file.write_text("# mine\n")
+    (tmp_path / "output.log").symlink_to(start_file)
+    with listening() as (output, heard):
+        output.to(tmp_path / "output.log")
+        put(output, b"touch ran\n")
+    assert heard == ["touch ran"]
+    assert start_file.read_text() == "# mine\n"
+
+
 def test_prints_and_output_of_c_code_reach_the_app_and_not_the_screen(tmp_path: Path) -> None:
     with small(tmp_path, "compose") as terminal:
         terminal.press("o")

@@ -8,12 +8,11 @@ that was loaded here.
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -128,12 +127,12 @@ def plugin_facts() -> list[dict[str, str]]:
     return [{"path": one.path, "sha256": one.sha256} for one in LOADED.values()]
 
 
-def missing_plugins(provenance: Path) -> list[str]:
+def missing_plugins(provenance: Mapping[str, Any]) -> list[str]:
     """Files that a run was started with, by its provenance, and that are not loaded now."""
     try:
-        found = json.loads(provenance.read_bytes())["plugins"]
+        found = provenance["plugins"]
         recorded = {str(one["path"]): str(one["sha256"]) for one in found}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+    except (KeyError, TypeError):
         return []
     here = {one.sha256 for one in LOADED.values()}
     return [path for path, sha256 in recorded.items() if path not in LOADED and sha256 not in here]

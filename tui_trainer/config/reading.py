@@ -61,19 +61,23 @@ def read_document(path: Path, *, may_be_empty: bool = False) -> Document:
         raise BadInput(f"{source}: {(error.strerror or str(error)).lower()}") from error
     except ValueError as error:
         raise BadInput(f"{source}: not the name of a file: {clean(str(error))}") from error
+    return document_of(data, source, may_be_empty=may_be_empty)
+
+
+def document_of(data: bytes, source: str, *, may_be_empty: bool = False) -> Document:
+    """Read a document from the bytes of a file; raises ConfigError."""
     return parse_document(_decoded(data, source), source, may_be_empty=may_be_empty)
 
 
-def read_data(path: Path) -> dict[str, Any]:
-    """The data of a file without the places of its keys, in far less time; raises as
-    `read_document` does.
+def data_of(data: bytes, source: str) -> dict[str, Any]:
+    """The data of a document without the places of its keys, in far less time; raises as
+    `document_of` does.
     """
-    source = clean(str(path))
     try:
-        found = compose_quickly(_decoded(_bytes_of(path, source), source))
-    except (OSError, ValueError):
+        found = compose_quickly(_decoded(data, source))
+    except ValueError:
         found = None
-    return found if isinstance(found, dict) else read_document(path).data
+    return found if isinstance(found, dict) else document_of(data, source).data
 
 
 def parse_document(text: str, source: str, *, may_be_empty: bool = False) -> Document:

@@ -16,6 +16,7 @@ from tui_trainer.headless.printer import plain_json
 from tui_trainer.runs.commands import COMMANDS, Command, Pause, Set, Stop, name_of
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import ENDED_STATES
+from tui_trainer.runs.folder import size_of
 from tui_trainer.runs.mailbox import send, wait_for
 from tui_trainer.runs.origin import origin_of
 from tui_trainer.runs.status import conclude, read_status
@@ -41,7 +42,7 @@ def control(
     _check_alive(run)
     code = ExitCode.OK
     for command in commands:
-        offset = run.events.stat().st_size if run.events.exists() else 0
+        offset = size_of(run.events)
         send(run.control, command)
         _await_acceptance(run, command, offset)
         if not as_json:

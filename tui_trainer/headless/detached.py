@@ -15,6 +15,7 @@ from pathlib import Path
 from tui_trainer.headless.printer import JsonPrinter, LinePrinter
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, RunStarted
+from tui_trainer.runs.folder import open_folder
 from tui_trainer.runs.printed import Limit
 from tui_trainer.sessions.launcher import Tether
 
@@ -57,7 +58,7 @@ class DetachedPrinter:
         """
         if not self._is_moved:
             self._is_moved = True
-            self._limit = _print_into(RunDirectory(self._runs_dir / event.run).output)
+            self._limit = _print_into(RunDirectory.at(self._runs_dir / event.run).output)
 
     def show(self, event: Event) -> None:
         if isinstance(event, RunStarted) and not self._shell.closed:
@@ -91,10 +92,9 @@ class DetachedPrinter:
 
 def _print_into(path: Path) -> Limit | None:
     """Have descriptors 1 and 2 append to a file; to nothing where it cannot be written."""
-    flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT
     place = -1
-    with contextlib.suppress(OSError):
-        place = os.open(path, flags, 0o644)
+    with contextlib.suppress(OSError), open_folder(path.parent, writing=True) as folder:
+        place = folder.open_own(path.name, os.O_APPEND, 0o644)
     is_kept = place >= 0
     if not is_kept:
         place = os.open(os.devnull, os.O_WRONLY)

@@ -19,6 +19,7 @@ from tui_trainer.headless.leaving import Leaving
 from tui_trainer.headless.printer import Stream, describe
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import ENDED_STATES, CommandApplied
+from tui_trainer.runs.folder import is_folder
 from tui_trainer.runs.following import is_another, records_from, whole_lines
 from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import CRASHED_AFTER_S, conclude, read_status
@@ -93,7 +94,7 @@ def print_logs(
     _print(out, _last(tail.lines(), newest))
     ending = _Ending(run)
     with Leaving() as leaving:
-        while follow and not out.closed and not leaving.is_asked and run.path.is_dir():
+        while follow and not out.closed and not leaving.is_asked and is_folder(run.path):
             state = ending.look()
             _print(out, tail.lines(whole=state in ENDED_STATES))
             if state == "crashed":
@@ -101,7 +102,7 @@ def print_logs(
             if state in ENDED_STATES:
                 break
             sleep(LOOK_S)
-        if follow and not leaving.is_asked and not run.path.is_dir():
+        if follow and not leaving.is_asked and not is_folder(run.path):
             _print(out, [f"{'':<19}  the directory of the run is gone: {clean(str(run.path))}"])
     return ExitCode.OK
 

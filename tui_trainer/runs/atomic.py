@@ -1,7 +1,7 @@
 """Files that are either the old one or the new one, whatever happens in between.
 
 Layer: runs. Every call to the system goes through a `Files` object, so that tests can make the
-n-th one fail, or die there.
+n-th one fail, or die there; a `Files` reaches what it writes through `Folder` alone.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -16,9 +17,11 @@ from typing import BinaryIO
 
 from tui_trainer.config.amounts import size_text
 from tui_trainer.config.errors import CannotWrite
+from tui_trainer.runs.folder import UnsafeFile, open_folder
 
 PREFIX = ".tui-trainer-tmp-"
 """Begins the names of our temporary files; what is left of them is swept under the run's lock."""
+_TEMPORARY = re.compile(re.escape(PREFIX) + r"\d+-")
 
 
 class Files:
@@ -26,13 +29,13 @@ class Files:
 
     def open_new(self, path: Path) -> BinaryIO:
         """A new file to write and read; an existing one, or a link, is an error."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
-        return os.fdopen(os.open(path, flags, 0o666), "w+b")
+        with open_folder(path.parent, writing=True) as folder:
+            return os.fdopen(folder.create(path.name), "w+b")
 
     def open_append(self, path: Path) -> int:
         """A descriptor that writes at the end of the file, which is made if need be."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
-        return os.open(path, flags, 0o666)
+        with open_folder(path.parent, writing=True) as folder:
+            return folder.open_own(path.name, os.O_APPEND)
 
     def write(self, descriptor: int, data: bytes | memoryview) -> int:
         return os.write(descriptor, data)
@@ -44,17 +47,24 @@ class Files:
         os.fsync(descriptor)
 
     def replace(self, source: Path, target: Path) -> None:
-        os.replace(source, target)
+        with (
+            open_folder(source.parent, writing=True) as source_folder,
+            open_folder(target.parent, writing=True) as target_folder,
+        ):
+            source_folder.rename(source.name, target_folder, target.name)
 
     def unlink(self, path: Path) -> None:
-        os.unlink(path)
+        with open_folder(path.parent, writing=True) as folder:
+            folder.remove(path.name)
 
     def mkdir(self, path: Path) -> None:
-        os.mkdir(path)
+        with open_folder(path.parent, writing=True) as folder:
+            folder.make(path.name)
 
     def fsync_directory(self, path: Path) -> None:
         """Make renames in a directory durable, on systems where a directory can be opened."""
-        descriptor = os.open(path, os.O_RDONLY)
+        with open_folder(path) as folder:
+            descriptor = folder.open_to_sync()
         try:
             self.fsync(descriptor)
         except OSError as error:
@@ -126,6 +136,8 @@ def write_atomically(path: Path, data: bytes, files: Files | None = None) -> Non
 def cannot_write(path: Path, error: OSError, needed_bytes: int = 0) -> CannotWrite:
     """The error in words: which file, why, what is needed and free where the disk is full."""
     why = error.strerror or str(error)
+    if isinstance(error, UnsafeFile):
+        return CannotWrite(f"{error.filename} {why}; nothing was written to {path.name}")
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         needed = f"at least {size_text(needed_bytes)} needed, " if needed_bytes else ""
         why += f"; {needed}{_free(path)}free some space or use another --runs-dir"
@@ -145,9 +157,11 @@ def _free(path: Path) -> str:
 
 def sweep_temporaries(directory: Path) -> None:
     """Remove what a killed process left half written; only under the run's lock."""
-    for path in directory.glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError):
-            path.unlink()
+    with contextlib.suppress(OSError), open_folder(directory, writing=True) as folder:
+        for name in folder.names():
+            if _TEMPORARY.match(name):
+                with contextlib.suppress(OSError):
+                    folder.remove(name)
 
 
 def _remove(files: Files, path: Path) -> None:

@@ -9,16 +9,41 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tui_trainer.config.errors import TrainerError
-from tui_trainer.config.reading import read_data
+from tui_trainer.config.composing import MOST_BYTES
+from tui_trainer.config.errors import BadInput, TrainerError
+from tui_trainer.config.reading import Document, data_of, document_of
+from tui_trainer.config.text import clean
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.edits import read_edits
+from tui_trainer.runs.folder import read_file
+
+
+def read_config_file(run: RunDirectory) -> Document:
+    """The config.yaml of a run; raises ConfigError, and BadInput where it cannot be read."""
+    data, source = _bytes_of(run)
+    return document_of(data, source)
+
+
+def config_bytes(run: RunDirectory) -> bytes:
+    """The content of config.yaml; empty where it cannot be read."""
+    try:
+        return _bytes_of(run)[0]
+    except BadInput:
+        return b""
+
+
+def _bytes_of(run: RunDirectory) -> tuple[bytes, str]:
+    source = clean(str(run.config))
+    try:
+        return read_file(run.config, MOST_BYTES), source
+    except OSError as error:
+        raise BadInput(f"{source}: {(error.strerror or str(error)).lower()}") from error
 
 
 def settings_of(run: RunDirectory) -> dict[str, Any]:
     """The settings by key, as `optimizer.lr`; empty where the file cannot be read."""
     try:
-        found = flat(read_data(run.config))
+        found = flat(data_of(*_bytes_of(run)))
     except TrainerError:
         return {}
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -16,16 +17,35 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from tui_trainer.config.errors import BadInput
+from tui_trainer.config.errors import BadInput, CannotWrite
 from tui_trainer.config.text import clean, is_safe_name, slug, suggest
 from tui_trainer.runs.atomic import Files, cannot_write, publish
+from tui_trainer.runs.folder import (
+    Folder,
+    NotOurs,
+    UnsafeFile,
+    exists,
+    names_in,
+    open_file,
+    open_folder,
+    size_of,
+)
+
+REJECTED = "rejected"
+"""The folder in the mailbox for what must not be obeyed."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
-    """The paths of a run."""
+    """The paths of a run; what lies there is opened through `Folder`."""
 
     path: Path
+    """Absolute, and without links in it: make one of any other path with `at`."""
+
+    @staticmethod
+    def at(path: Path) -> RunDirectory:
+        """The run in a directory, whatever links lead to it."""
+        return RunDirectory(Path(os.path.realpath(path)))
 
     @property
     def config(self) -> Path:
@@ -104,7 +124,7 @@ def create_run(runs_dir: Path, name: str, now: datetime | None = None) -> RunDir
             attempt += 1
         except OSError as error:
             raise cannot_write(path, error) from error
-    run = RunDirectory(path.absolute())
+    run = RunDirectory.at(path)
     make_skeleton(run)
     return run
 
@@ -113,12 +133,67 @@ def make_skeleton(run: RunDirectory) -> None:
     """Make the folders of a run; the mailbox is the user's alone. Raises CannotWrite."""
     try:
         run.path.mkdir(parents=True, exist_ok=True)
-        run.checkpoints.mkdir(exist_ok=True)
-        run.control.mkdir(mode=0o700, exist_ok=True)
-        if run.control.stat().st_mode & 0o077:
-            run.control.chmod(0o700)
+        with open_folder(run.path, writing=True) as folder:
+            for path, mode in ((run.checkpoints, 0o777), (run.control, 0o700)):
+                with contextlib.suppress(FileExistsError):
+                    folder.make(path.name, mode)
+                folder.sub(path.name, writing=True).close()
+            with folder.sub(run.control.name) as control:
+                if control.own_facts().st_mode & 0o077:
+                    control.restrict()
     except OSError as error:
         raise cannot_write(run.path, error) from error
+
+
+def check_run(run: RunDirectory, *, writing: bool = False) -> None:
+    """Refuse a directory in which a name of ours is not what a run has there.
+
+    Whatever is opened later is looked at again when it is opened; this is for one clear message
+    before anything is read or touched.
+
+    Raises:
+        BadInput: a link, a pipe, a device or the like bears one of the names.
+        CannotWrite: with `writing`, when the run or one of its folders is another user's.
+    """
+    folders = (run.checkpoints, run.discarded, run.control)
+    files = (
+        *(run.config, run.provenance, run.metrics, run.events, run.edits),
+        *(run.status, run.history, run.output, run.lock),
+    )
+    try:
+        with open_folder(run.path, writing=writing) as folder:
+            for path in folders:
+                if folder.facts(path.name) is not None:
+                    folder.sub(path.name, writing=writing).close()
+            for path in files:
+                _check_file(folder, path.name)
+            if writing and folder.facts(run.control.name) is not None:
+                with folder.sub(run.control.name) as control:
+                    _check_folder(control, REJECTED, writing=writing)
+    except NotOurs as error:
+        hint = f"copy it into your own runs: tui-trainer fork {run.path}"
+        raise CannotWrite(f"{error.filename} {error.strerror}; {hint}") from error
+    except UnsafeFile as error:
+        raise BadInput(
+            f"{error.filename} {error.strerror}; the folders and files of a run are its own: put "
+            "back what was there, or remove it"
+        ) from error
+    except OSError:
+        return  # It is told of where it is needed.
+
+
+def _check_file(folder: Folder, name: str) -> None:
+    try:
+        folder.reader(name).close()
+    except UnsafeFile:
+        raise
+    except OSError:
+        return  # It is told of where it is needed.
+
+
+def _check_folder(above: Folder, name: str, *, writing: bool) -> None:
+    if above.facts(name) is not None:
+        above.sub(name, writing=writing).close()
 
 
 def run_names(runs_dir: Path) -> list[str]:
@@ -137,7 +212,7 @@ def _made_ns(path: str) -> int | None:
     """When a run was made, by its oldest file that is there; None when it is no run."""
     for name in ("config.yaml", "status.json", "lock"):
         with contextlib.suppress(OSError):
-            return os.stat(os.path.join(path, name)).st_mtime_ns
+            return os.stat(os.path.join(path, name), follow_symlinks=False).st_mtime_ns
     return None
 
 
@@ -145,23 +220,30 @@ def open_run(reference: str, runs_dir: Path) -> RunDirectory:
     """The run of a name, of the beginning of exactly one name, `last`, or of a path.
 
     Raises:
-        BadInput: there is none, or more than one; with the names that come near.
+        BadInput: there is none, or more than one, with the names that come near; or it is one that
+            must not be opened.
     """
+    run = _find(reference, runs_dir)
+    check_run(run)
+    return run
+
+
+def _find(reference: str, runs_dir: Path) -> RunDirectory:
     if os.sep in reference:
         with contextlib.suppress(OSError, RuntimeError, ValueError):
-            path = Path(reference).expanduser()
-            if (path / "config.yaml").is_file():
-                return RunDirectory(path.absolute())
+            run = RunDirectory.at(Path(reference).expanduser())
+            if exists(run.config):
+                return run
         raise BadInput(f"{clean(reference)}: not the directory of a run (it has no config.yaml)")
     names = run_names(runs_dir)
     if reference in ("last", "latest") and names:
-        return RunDirectory((runs_dir / names[0]).absolute())
+        return RunDirectory.at(runs_dir / names[0])
     if reference in names:
-        return RunDirectory((runs_dir / reference).absolute())
+        return RunDirectory.at(runs_dir / reference)
     beginning = reference.lower()
     near = [name for name in names if reference and name.lower().startswith(beginning)]
     if len(near) == 1:
-        return RunDirectory((runs_dir / near[0]).absolute())
+        return RunDirectory.at(runs_dir / near[0])
     shown = clean(reference, 80)
     if near:
         raise BadInput(f"run {shown!r}: which of {', '.join(near[:8])}?")
@@ -181,13 +263,13 @@ def set_aside(
     Raises:
         CannotWrite: with every checkpoint in one of the two places, and no metrics lost.
     """
-    size = run.metrics.stat().st_size if run.metrics.exists() else 0
-    moving = [path for path in reversed(later) if path.exists()]
+    size = size_of(run.metrics)
+    moving = [path for path in reversed(later) if exists(path)]
     if size <= metrics_bytes and not moving:
         return None
     folder = _next_folder(run.discarded)
     try:
-        if not run.discarded.is_dir():
+        if not exists(run.discarded):
             files.mkdir(run.discarded)
             files.fsync_directory(run.path)
         files.mkdir(folder)
@@ -213,11 +295,11 @@ def set_aside(
 
 
 def _copy_tail(run: RunDirectory, target: BinaryIO, start: int) -> None:
-    with run.metrics.open("rb") as source:
+    with open_file(run.metrics) as source:
         source.seek(start)
         shutil.copyfileobj(source, target)
 
 
 def _next_folder(discarded: Path) -> Path:
-    numbers = [int(path.name) for path in discarded.glob("*") if path.name.isdecimal()]
+    numbers = [int(name) for name in names_in(discarded) if re.fullmatch(r"[0-9]{1,9}", name)]
     return discarded / str(max(numbers, default=0) + 1)

@@ -52,9 +52,10 @@ def record_edit(path: Path, edit: Edit) -> None:
 
 def read_edits(path: Path) -> list[Edit]:
     """The edits of a file in the order of their steps; BadInput when a line is not an edit."""
-    if not path.exists():
+    try:
+        edits = [from_record(record) for _, record in read_records(path)]
+    except FileNotFoundError:
         return []
-    edits = [from_record(record) for _, record in read_records(path)]
     return sorted(edits, key=lambda edit: edit.apply_at_step)
 
 

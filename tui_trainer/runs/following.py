@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.folder import open_file, size_of
+from tui_trainer.runs.journal import MOST_LINE_BYTES, skip_line
 
 MOST_LINES = 50_000
 """Lines of metrics.jsonl that are read of a stretch; of a longer one every n-th."""
@@ -52,7 +54,7 @@ class Follower:
 
     def read(self, most_lines: int = MOST_LINES) -> Batch:
         """What is new; nothing of a file that cannot be read."""
-        size = _size(self._run.events)
+        size = size_of(self._run.events)
         events: list[Record] = []
         if size < self.events_bytes:
             self.events_bytes = 0  # another file, made because the one before was deleted
@@ -65,7 +67,7 @@ class Follower:
                 found = offset_after(self._run.metrics, record["step"])
                 self.metrics_bytes = min(self.metrics_bytes, found)
                 self._newest = record["step"]
-        size = _size(self._run.metrics)
+        size = size_of(self._run.metrics)
         if size < self.metrics_bytes:
             self.metrics_bytes = offset_after(self._run.metrics, self._newest)
         lines = []
@@ -80,7 +82,7 @@ class Follower:
 
 def is_another(path: Path, offset: int) -> bool:
     """Whether a file that was read up to an offset was made anew, the one before deleted."""
-    return 0 < _size(path) < offset
+    return 0 < size_of(path) < offset
 
 
 def whole_lines(path: Path, start: int, most: int | None = None) -> tuple[list[bytes], int]:
@@ -91,17 +93,17 @@ def whole_lines(path: Path, start: int, most: int | None = None) -> tuple[list[b
     kept: list[bytes] = []
     last = b""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             offset = _line_begin(file, start)
             every, number = _every(file, offset, most), 0
             while data := file.read(_CHUNK_BYTES):
                 end = data.rfind(b"\n") + 1
                 if not end:
-                    # A line that is longer than the chunk, or one that is torn.
-                    data += file.readline()
-                    if not data.endswith(b"\n"):
-                        break
-                    end = len(data)
+                    if len(data) < _CHUNK_BYTES:
+                        break  # A torn end.
+                    # A line that is longer than any of ours is passed over.
+                    offset += len(data) + skip_line(file)
+                    continue
                 offset = file.seek(offset + end)
                 lines = data[: end - 1].split(b"\n")
                 last = lines[-1]
@@ -131,7 +133,7 @@ def records_before(path: Path, end: int, most_bytes: int) -> list[Record]:
     """The newest records before an offset, of at most so many bytes."""
     start = max(end - most_bytes, 0)
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             begin = _line_begin(file, start)
             data = file.read(max(end - begin, 0))
     except OSError:
@@ -142,21 +144,23 @@ def records_before(path: Path, end: int, most_bytes: int) -> list[Record]:
 def _line_begin(file: BinaryIO, start: int) -> int:
     """Go to an offset; inside a line, to the next one."""
     offset = file.seek(max(start - 1, 0))
-    return offset + len(file.readline()) if start > 0 else 0
+    return offset + skip_line(file) if start > 0 else 0
 
 
 def _every(file: BinaryIO, offset: int, most: int | None) -> int:
     if most is None:
         return 1
     size = os.fstat(file.fileno()).st_size - offset
-    length = len(file.readline())
+    length = skip_line(file)
     file.seek(offset)
     return max(-(-size // (max(length, 1) * most)), 1)
 
 
 def _with_step(lines: Sequence[bytes]) -> list[Record]:
-    """The records that are of a step."""
+    """The records that are of a step; a line that is too long is none."""
     found: list[Record] = []
+    if any(len(line) > MOST_LINE_BYTES for line in lines):
+        lines = [line for line in lines if len(line) <= MOST_LINE_BYTES]
     for begin in range(0, len(lines), _AT_ONCE):
         for record in _decoded(lines[begin : begin + _AT_ONCE]):
             if isinstance(record, dict):
@@ -185,12 +189,12 @@ def _decoded(lines: Sequence[bytes]) -> list[Any]:
 def offset_after(path: Path, step: int) -> int:
     """Where the lines of later steps begin; found by halving, since steps only grow."""
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             low, high = 0, os.fstat(file.fileno()).st_size
             while low < high:
                 middle = (low + high) // 2
                 begin = _line_begin(file, middle)
-                line = file.readline()
+                line = file.readline(MOST_LINE_BYTES)
                 found = _with_step([line]) if line.endswith(b"\n") else []
                 if found and found[0]["step"] <= step:
                     low = begin + len(line)
@@ -199,15 +203,3 @@ def offset_after(path: Path, step: int) -> int:
             return low
     except OSError:
         return 0
-
-
-def _size(path: Path) -> int:
-    """The size now: on a network file system only who opens a file gets it from the server."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
-    except OSError:
-        return 0
-    try:
-        return os.fstat(descriptor).st_size
-    finally:
-        os.close(descriptor)

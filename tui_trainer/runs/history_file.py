@@ -15,11 +15,11 @@ import sys
 import zlib
 from array import array
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
-from tui_trainer.runs.atomic import PREFIX
+from tui_trainer.runs.atomic import PREFIX, Files
 from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.folder import read_file, size_of
 from tui_trainer.runs.history import History, MarkKind, Parts
 from tui_trainer.runs.recorded import Recording, whole_recording
 from tui_trainer.runs.series import Series
@@ -44,14 +44,16 @@ def write_recording(run: RunDirectory, recording: Recording) -> None:
     except (OverflowError, ValueError, TypeError) as error:
         raise OSError(f"history.bin: {error}") from error
     temporary = run.history.with_name(f"{PREFIX}{os.getpid()}-history.bin")
-    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW
+    files = Files()
+    with contextlib.suppress(FileNotFoundError):
+        files.unlink(temporary)
     try:
-        with os.fdopen(os.open(temporary, flags, 0o666), "wb") as file:
+        with files.open_new(temporary) as file:
             file.write(data)
-        os.replace(temporary, run.history)
+        files.replace(temporary, run.history)
     except OSError:
         with contextlib.suppress(OSError):
-            os.unlink(temporary)
+            files.unlink(temporary)
         raise
 
 
@@ -62,10 +64,8 @@ def read_recording(run: RunDirectory, generation: int | None = None) -> Recordin
     generation is good, since the start in events.jsonl that ends it comes after what it covers.
     """
     try:
-        if os.stat(run.history).st_size > MOST_BYTES:
-            return None
-        recording = _unpacked(run.history.read_bytes())
-        if _size(run.events) < recording.events_bytes:
+        recording = _unpacked(read_file(run.history, MOST_BYTES))
+        if size_of(run.events) < recording.events_bytes:
             return None
     except (OSError, ValueError, TypeError, KeyError, AttributeError, struct.error):
         return None
@@ -158,7 +158,3 @@ def _bytes(kind: str, column: list[Any]) -> bytes:
     if sys.byteorder == "big":
         values.byteswap()
     return values.tobytes()
-
-
-def _size(path: Path) -> int:
-    return os.stat(path).st_size

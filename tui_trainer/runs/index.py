@@ -5,6 +5,7 @@ Layer: runs. No YAML is read and torch is not imported: a thousand runs list at 
 
 from __future__ import annotations
 
+import os
 import socket
 import tempfile
 import time
@@ -16,8 +17,9 @@ from typing import Any
 
 from tui_trainer.config.errors import BadInput
 from tui_trainer.config.text import clean
-from tui_trainer.runs.directory import RunDirectory, run_names
+from tui_trainer.runs.directory import RunDirectory, check_run, run_names
 from tui_trainer.runs.events import ENDED_STATES, FINAL_STATES
+from tui_trainer.runs.folder import facts_of
 from tui_trainer.runs.status import Status, conclude, read_status
 
 STATES = (
@@ -59,11 +61,11 @@ class RunSummary:
 
 def list_runs(runs_dir: Path) -> list[RunSummary]:
     """The runs, live ones first, then the newest first."""
-    absolute, here = runs_dir.absolute(), socket.gethostname()
-    now_there = cache(lambda: _now_there(absolute))
+    real, here = Path(os.path.realpath(runs_dir)), socket.gethostname()
+    now_there = cache(lambda: _now_there(real))
     found = []
     for name in run_names(runs_dir):
-        run = RunDirectory(absolute / name)
+        run = RunDirectory(real / name)
         status = read_status(run.status)
         state = status.state if status is not None else "unreadable"
         if status is not None and state not in FINAL_STATES:
@@ -82,7 +84,9 @@ def newest_live(runs_dir: Path) -> RunDirectory:
     """The newest of the runs that live; BadInput when none does."""
     runs = list_runs(runs_dir)
     if runs and runs[0].is_live:
-        return RunDirectory(runs[0].path)
+        run = RunDirectory(runs[0].path)
+        check_run(run)
+        return run
     last = f"; the newest is {runs[0].name}, {runs[0].state}" if runs else ""
     raise BadInput(f"no live run in {clean(str(runs_dir))}{last}; tui-trainer attach RUN opens one")
 
@@ -103,7 +107,5 @@ def _age_s(path: Path, now: float) -> float:
 
     A list is one look, and cannot see a heartbeat stand still; the file is replaced with each beat.
     """
-    try:
-        return max(now - path.stat().st_mtime, 0.0)
-    except OSError:
-        return 0.0
+    facts = facts_of(path)
+    return max(now - facts.st_mtime, 0.0) if facts is not None else 0.0

@@ -12,12 +12,15 @@ import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from tui_trainer.runs.atomic import Files
+from tui_trainer.runs.folder import open_file
 
 MOST_PENDING_BYTES = 64 * 2**20
 _MOST_UNSYNCED_BYTES = 4 * 2**20
+MOST_LINE_BYTES = 2**20
+"""No run writes a longer line, and none is read."""
 
 
 def encode(records: Sequence[dict[str, Any]]) -> bytes:
@@ -122,7 +125,8 @@ class Journal:
         descriptor = self._files.open_append(self._path)
         try:
             size = os.fstat(descriptor).st_size
-            length = whole_length(self._path)
+            with os.fdopen(os.dup(descriptor), "rb") as file:
+                length = whole_length(file)
             if size > length:
                 self._files.truncate(descriptor, length)
         except BaseException:
@@ -180,27 +184,26 @@ class Journal:
             del self._pending[:end]
 
 
-def whole_length(path: Path, chunk: int = 1 << 16) -> int:
-    """Length of the file up to the end of the last whole line.
+def whole_length(file: BinaryIO, chunk: int = 1 << 16) -> int:
+    """Length of an open file up to the end of the last whole line.
 
     NULs, which a power cut leaves where data should be, make no line, with a line end or without.
     """
-    with path.open("rb") as file:
-        end = file.seek(0, os.SEEK_END)
-        border = 0
-        nul = False
-        while end > 0:
-            begin = max(end - chunk, 0)
-            file.seek(begin)
-            block = file.read(end - begin)
-            while (found := block.rfind(b"\n")) >= 0:
-                nul = nul or b"\0" in block[found + 1 :]
-                if border and not nul:
-                    return border
-                border, nul = begin + found + 1, False
-                block = block[:found]
-            nul = nul or b"\0" in block
-            end = begin
+    end = file.seek(0, os.SEEK_END)
+    border = 0
+    nul = False
+    while end > 0:
+        begin = max(end - chunk, 0)
+        file.seek(begin)
+        block = file.read(end - begin)
+        while (found := block.rfind(b"\n")) >= 0:
+            nul = nul or b"\0" in block[found + 1 :]
+            if border and not nul:
+                return border
+            border, nul = begin + found + 1, False
+            block = block[:found]
+        nul = nul or b"\0" in block
+        end = begin
     return 0 if nul else border
 
 
@@ -224,16 +227,19 @@ def read_records(
     """The records from a byte offset on, each with the offset after it.
 
     Stops before a torn last line; a line in the middle that is no record is passed over, and so is
-    one that is not `wanted`, without the cost of reading what is in it.
+    one that is not `wanted`, without the cost of reading what is in it, and one that is too long.
     """
-    with path.open("rb") as file:
+    with open_file(path) as file:
         offset = file.seek(max(start - 1, 0))
         if start > 0:
             # A start inside a line begins at the next one.
-            offset += len(file.readline())
-        for line in file:
+            offset += skip_line(file)
+        while line := file.readline(MOST_LINE_BYTES):
             if not line.endswith(b"\n"):
-                return
+                if len(line) < MOST_LINE_BYTES:
+                    return
+                offset += len(line) + skip_line(file)
+                continue
             offset += len(line)
             if not wanted(line):
                 continue
@@ -243,3 +249,13 @@ def read_records(
                 continue
             if isinstance(record, dict):
                 yield offset, record
+
+
+def skip_line(file: BinaryIO) -> int:
+    """Go to the end of a line, however long it is; returns how many bytes that was."""
+    length = 0
+    while part := file.readline(MOST_LINE_BYTES):
+        length += len(part)
+        if part.endswith(b"\n"):
+            break
+    return length

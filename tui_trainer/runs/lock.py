@@ -21,12 +21,14 @@ import psutil
 from tui_trainer.config.errors import BadInput
 from tui_trainer.config.text import clean
 from tui_trainer.runs.atomic import cannot_write
+from tui_trainer.runs.folder import exists, is_folder, open_file, open_folder, read_file
 
 _TAKEN = (errno.EAGAIN, errno.EACCES)
 """Network file systems emulate flock by fcntl, which may answer with the second."""
 _UNSUPPORTED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 _TRIES = 5
 _BETWEEN_S = 0.05
+MOST_BYTES = 64 * 1024
 
 Flock = Callable[[int, int], None]
 
@@ -108,9 +110,8 @@ class RunLock:
         which tells that by itself.
         """
         try:
-            # A link here would have its target overwritten by the text of the lock.
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            descriptor = os.open(path, flags, 0o644)
+            with open_folder(path.parent, writing=True) as folder:
+                descriptor = folder.open_own(path.name, mode=0o644)
         except OSError as error:
             raise cannot_write(path, error) from error
         for left in reversed(range(_TRIES)):
@@ -149,7 +150,7 @@ class RunLock:
         Raises:
             BadInput: another process has taken the run over meanwhile.
         """
-        if self._descriptor >= 0 and not self._path.exists() and self._path.parent.is_dir():
+        if self._descriptor >= 0 and not exists(self._path) and is_folder(self._path.parent):
             again = RunLock.acquire(self._path)
             self._close()
             self._descriptor, self._holder = again._descriptor, again._holder
@@ -159,8 +160,9 @@ class RunLock:
             is_ours = not self.taken_by()
             self._close()
             if self.note and is_ours:
-                with contextlib.suppress(OSError):
-                    os.unlink(_exclusive(self._path))
+                exclusive = _exclusive(self._path)
+                with contextlib.suppress(OSError), open_folder(exclusive.parent) as folder:
+                    folder.remove(exclusive.name)
 
     def _close(self) -> None:
         _held.discard(self._descriptor)
@@ -175,7 +177,7 @@ def read_holder(path: Path) -> Holder | None:
 
 def _read_holder(file: Path) -> Holder | None:
     try:
-        holder = Holder(**json.loads(file.read_bytes()))
+        holder = Holder(**json.loads(read_file(file, MOST_BYTES)))
     except (OSError, ValueError, TypeError, RecursionError):
         return None
     right = isinstance(holder.pid, int) and 0 < holder.pid < 2**31
@@ -184,21 +186,30 @@ def _read_holder(file: Path) -> Holder | None:
 
 def is_held(path: Path, flock: Flock = fcntl.flock) -> bool:
     """Whether a process holds the lock now; does not disturb it."""
-    if _exclusive(path).exists():
+    if exists(_exclusive(path)):
         holder = read_holder(_exclusive(path))
         return holder is None or not holder.is_here or holder.lives
     try:
         # To read is enough: the run may be another user's.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        file = open_file(path)
     except OSError:
         return False
-    try:
-        flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except OSError as error:
-        return error.errno in _TAKEN
-    finally:
-        os.close(descriptor)
+    with file:
+        try:
+            flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError as error:
+            return error.errno in _TAKEN and not _is_held_by_another(path)
     return False
+
+
+def _is_held_by_another(path: Path) -> bool:
+    """Whether the process that holds the lock is not the one that wrote its name into it.
+
+    Anybody who may read the file can lock it. The writer of the run writes its name as soon as it
+    has the lock; when that process is dead, whoever holds the lock is no writer.
+    """
+    holder = read_holder(path)
+    return holder is not None and holder.is_here and not holder.lives
 
 
 def _sign(descriptor: int) -> Holder:
@@ -209,6 +220,12 @@ def _sign(descriptor: int) -> Holder:
 
 
 def _refusal(path: Path) -> BadInput:
+    if _is_held_by_another(path):
+        return BadInput(
+            f"{path}: locked by a process that does not name itself; {read_holder(path)}, which "
+            "wrote this run, is dead. End the process that has the file open: "
+            f"lslocks | grep {path.parent.name}/lock, or: fuser -v {path}"
+        )
     holder = read_holder(path)
     who = str(holder) if holder else "another process"
     return BadInput(
@@ -228,7 +245,8 @@ def _by_file(path: Path, gone: str) -> RunLock:
     if holder is not None and _is_dead(holder, gone):
         _put_aside(exclusive, holder)
     try:
-        descriptor = os.open(exclusive, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        with open_folder(exclusive.parent, writing=True) as folder:
+            descriptor = folder.create(exclusive.name, mode=0o644)
     except FileExistsError:
         raise BadInput(
             f"{_refusal(exclusive)} (this file system has no flock; if that process is gone, "
@@ -249,8 +267,8 @@ def _is_dead(holder: Holder, gone: str) -> bool:
 def _put_aside(exclusive: Path, holder: Holder) -> None:
     """Remove what a dead process left; who comes second finds another's file, and puts it back."""
     aside = exclusive.with_name(f"{exclusive.name}-{os.getpid()}")
-    with contextlib.suppress(OSError):
-        os.rename(exclusive, aside)
+    with contextlib.suppress(OSError), open_folder(exclusive.parent, writing=True) as folder:
+        folder.rename(exclusive.name, folder, aside.name)
         if read_holder(aside) != holder:
-            os.link(aside, exclusive)
-        os.unlink(aside)
+            folder.link(aside.name, exclusive.name)
+        folder.remove(aside.name)

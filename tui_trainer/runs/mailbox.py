@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,14 +21,18 @@ from tui_trainer.config.errors import BadInput
 from tui_trainer.config.text import clean
 from tui_trainer.runs.atomic import cannot_write, write_atomically
 from tui_trainer.runs.commands import Command, from_dict, new_id, to_dict
-from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.directory import REJECTED, RunDirectory
+from tui_trainer.runs.folder import Folder, UnsafeFile, open_folder
 from tui_trainer.runs.journal import read_records
 
 MOST_BYTES = 64 * 1024
 _NAME = re.compile(r"\d{8,20}-[0-9a-f]{1,64}\.json")
-_REJECTED = "rejected"
 MOST_REJECTED = 100
 """Of files that were moved aside the newest are kept; events.jsonl names them all."""
+MOST_A_LOOK = 1000
+"""More than that wait for the next look, so that a flood neither holds nor fills anything."""
+_ASIDE = re.compile(r"[0-9a-f]{16}-")
+"""How the names begin that files are given when they are moved aside."""
 _LAST = 10**20 - 1
 
 
@@ -41,35 +45,25 @@ class Mail:
 
 
 class Mailbox:
-    """The reading side: takes what has come, in the order in which it was sent."""
+    """The reading side: takes what has come, in the order in which it was sent.
+
+    The folder is opened anew for each look, and everything in a look is done in the folder that was
+    opened. One that is not ours, or a link, is not touched.
+    """
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self._path = folder
         self._told: set[str] = set()
 
     def take(self) -> Mail:
         """Read and remove the commands; never raises for what somebody else put there."""
         mail = Mail()
-        for name in self._names():
-            path = self._folder / name
-            try:
-                command = _read(path)
-            except BadInput as error:
-                self._reject(path, str(error), mail)
-                continue
-            except FileNotFoundError:
-                continue
-            except OSError as error:
-                self._reject(path, error.strerror or str(error), mail)
-                continue
-            try:
-                path.unlink()
-            except OSError as error:
-                # Obeyed now, it would be obeyed again at every look.
-                self._tell(name, f"not obeyed: it cannot be removed ({error.strerror})", mail)
-                continue
-            mail.commands.append(command)
-        self._keep_newest(mail)
+        with self._opened(mail) as box:
+            if box is None:
+                return mail
+            for name in self._names(box, mail):
+                self._take(box, name, mail)
+            self._keep_newest(box, mail)
         return mail
 
     def refresh(self) -> None:
@@ -78,8 +72,8 @@ class Mailbox:
         A change of our own makes a network file system ask its server for them again; by itself
         it does so after up to a minute.
         """
-        with contextlib.suppress(OSError):
-            os.utime(self._folder)
+        with contextlib.suppress(OSError), open_folder(self._path, writing=True) as box:
+            box.refresh()
 
     def clear(self) -> list[str]:
         """Throw away what was sent to an earlier life of the run; says what it was.
@@ -87,59 +81,130 @@ class Mailbox:
         To be called once, right after the lock was taken.
         """
         mail = Mail()
-        for name in self._names():
-            self._reject(self._folder / name, "sent to an earlier life of the run", mail)
-        self._keep_newest(mail)
+        with self._opened(mail) as box:
+            names = [] if box is None else _sorted(box.names())
+            for name in names:
+                assert box is not None
+                if len(mail.rejected) < MOST_A_LOOK:
+                    self._reject(box, name, "sent to an earlier life of the run", mail)
+                elif _NAME.fullmatch(name):
+                    with contextlib.suppress(OSError):
+                        box.remove(name)
+            if len(names) > MOST_A_LOOK:
+                left = len(names) - MOST_A_LOOK
+                mail.rejected.append(f"control/: {left:,} more of an earlier life of the run")
+            if box is not None:
+                self._keep_newest(box, mail)
         return mail.rejected
 
-    def _names(self) -> list[str]:
-        """What lies in the box, in the order of sending, without what is still being written."""
+    @contextlib.contextmanager
+    def _opened(self, mail: Mail) -> Iterator[Folder | None]:
+        """The folder, or None where it cannot be used; that is told once."""
+        box: Folder | None = None
         try:
-            found = os.listdir(self._folder)
+            box = open_mailbox(self._path)
         except FileNotFoundError:
             # Without it nobody could steer the run; where the run is gone too, nothing is made.
-            with contextlib.suppress(OSError):
-                os.mkdir(self._folder, mode=0o700)
-            return []
+            with contextlib.suppress(OSError), open_folder(self._path.parent, writing=True) as run:
+                run.make(self._path.name, mode=0o700)
+        except UnsafeFile as error:
+            self._tell("", f"{error.strerror}; no commands are taken from it", mail)
+        except OSError:
+            pass
+        try:
+            yield box
+        finally:
+            if box is not None:
+                box.close()
+
+    def _names(self, box: Folder, mail: Mail) -> list[str]:
+        """What lies in the box, in the order of sending, without what is still being written."""
+        try:
+            names = _sorted(box.names())
         except OSError:
             return []
-        names = [name for name in found if not name.startswith(".") and name != _REJECTED]
-        return sorted(names, key=lambda name: (len(name.partition("-")[0]), name))
+        if len(names) > MOST_A_LOOK:
+            self._tell("", f"many files wait; {MOST_A_LOOK:,} are taken at each look", mail)
+        return names[:MOST_A_LOOK]
 
-    def _reject(self, path: Path, reason: str, mail: Mail) -> None:
-        aside = self._folder / _REJECTED
-        self._tell(path.name, reason, mail)
+    def _take(self, box: Folder, name: str, mail: Mail) -> None:
+        try:
+            command = _read(box, name)
+        except BadInput as error:
+            self._reject(box, name, str(error), mail)
+            return
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            self._reject(box, name, error.strerror or str(error), mail)
+            return
+        try:
+            box.remove(name)
+        except OSError as error:
+            # Obeyed now, it would be obeyed again at every look.
+            self._tell(name, f"not obeyed: it cannot be removed ({error.strerror})", mail)
+            return
+        mail.commands.append(command)
+
+    def _reject(self, box: Folder, name: str, reason: str, mail: Mail) -> None:
+        self._tell(name, reason, mail)
         with contextlib.suppress(OSError):
-            aside.mkdir(mode=0o700, exist_ok=True)
-            os.rename(path, aside / f"{new_id()}-{path.name[:150]}")
+            if box.facts(REJECTED) is None:
+                box.make(REJECTED, mode=0o700)
+            with box.sub(REJECTED, writing=True) as aside:
+                box.rename(name, aside, f"{new_id()}-{name[:150]}")
 
-    def _keep_newest(self, mail: Mail) -> None:
-        """Remove what was moved aside long ago; no folder, and nothing that a link leads to."""
+    def _keep_newest(self, box: Folder, mail: Mail) -> None:
+        """Remove what was moved aside long ago, by the names that it was given then."""
         if not mail.rejected:
             return
-        with contextlib.suppress(OSError), os.scandir(self._folder / _REJECTED) as found:
-            there = [(one.stat(follow_symlinks=False).st_ctime_ns, one.path) for one in found]
-            for _, path in sorted(there)[: max(len(there) - MOST_REJECTED, 0)]:
+        with contextlib.suppress(OSError), box.sub(REJECTED, writing=True) as aside:
+            there = []
+            for name in filter(_ASIDE.match, aside.names()):
+                facts = aside.facts(name)
+                if facts is not None and not stat.S_ISDIR(facts.st_mode):
+                    there.append((facts.st_ctime_ns, name))
+            for _, name in sorted(there)[: max(len(there) - MOST_REJECTED, 0)]:
                 with contextlib.suppress(OSError):
-                    os.unlink(path)
+                    aside.remove(name)
 
     def _tell(self, name: str, reason: str, mail: Mail) -> None:
         """Report a file once, also when it cannot be moved away."""
-        if name not in self._told:
+        what = name or reason
+        if what not in self._told:
             mail.rejected.append(f"control/{clean(name, 80)}: {clean(reason, 200)}")
-            self._told.add(name)
+            self._told.add(what)
 
 
-def _read(path: Path) -> Command:
+def open_mailbox(path: Path) -> Folder:
+    """Open a mailbox; it is its owner's alone, whatever rights it was given meanwhile.
+
+    Raises:
+        UnsafeFile: it is a link or another user's.
+        OSError: it is not there, or cannot be opened.
+    """
+    box = open_folder(path, writing=True)
+    try:
+        if box.own_facts().st_mode & 0o077:
+            box.restrict()
+    except BaseException:
+        box.close()
+        raise
+    return box
+
+
+def _sorted(names: Iterable[str]) -> list[str]:
+    """Without what is still being written, in the order of sending."""
+    ours = [name for name in names if not name.startswith(".") and name != REJECTED]
+    return sorted(ours, key=lambda name: (len(name.partition("-")[0]), name))
+
+
+def _read(box: Folder, name: str) -> Command:
     """A command from a file; BadInput when it must not be obeyed."""
-    if not _NAME.fullmatch(path.name):
+    if not _NAME.fullmatch(name):
         raise BadInput("not the name of a command file")
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-    facts = os.fstat(descriptor)
-    if not stat.S_ISREG(facts.st_mode):
-        os.close(descriptor)
-        raise BadInput("not a file")
-    with os.fdopen(descriptor, "rb") as file:
+    with box.reader(name) as file:
+        facts = os.fstat(file.fileno())
         if facts.st_uid != os.getuid():
             raise BadInput("it belongs to another user")
         if facts.st_size > MOST_BYTES:
@@ -162,7 +227,8 @@ def send(folder: Path, command: Command) -> None:
     """
     from_dict(to_dict(command))
     try:
-        waiting = [name for name in os.listdir(folder) if _NAME.fullmatch(name)]
+        with open_folder(folder, writing=True) as box:
+            waiting = [name for name in box.names() if _NAME.fullmatch(name)]
     except OSError as error:
         raise cannot_write(folder, error) from error
     number = 1 + max((int(name.partition("-")[0]) for name in waiting), default=0)
@@ -184,7 +250,7 @@ def wait_for(
     """
     until_s = time.monotonic() + timeout_s
     while True:
-        if run.events.exists():
+        with contextlib.suppress(FileNotFoundError):
             for _, record in read_records(run.events, offset):
                 if record.get("id") == command_id and record.get("event") == event:
                     return record

@@ -9,14 +9,18 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import stat
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from tui_trainer.config.errors import BadInput, CheckpointUnusable
+from tui_trainer.runs.folder import Folder, exists, names_in, open_folder
 from tui_trainer.runs.journal import encode
 
 FORMAT = 1
-_FILE = re.compile(r"step-(\d{8,})(?:-(\d+))?\.pt")
+MOST_BYTES = 2**20
+_FILE = re.compile(r"step-(\d{8,18})(?:-(\d{1,9}))?\.pt")
+_NAME = re.compile(r"step-(\d{8,18})(?:-(\d{1,9}))?\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +64,7 @@ def free_name(directory: Path, step: int) -> str:
     """A file name that no checkpoint has: a second writing of a step never replaces a first."""
     name = f"step-{step:08d}.pt"
     attempt = 2
-    while (directory / name).exists() or manifest_path(directory, name).exists():
+    while exists(directory / name) or exists(manifest_path(directory, name)):
         name = f"step-{step:08d}-{attempt}.pt"
         attempt += 1
     return name
@@ -69,22 +73,59 @@ def free_name(directory: Path, step: int) -> str:
 def read_manifests(directory: Path) -> list[Manifest]:
     """The manifests whose file exists, oldest first; unreadable ones are passed over."""
     found = []
-    for path in directory.glob("step-*.json"):
-        manifest = _read(path)
-        if manifest is not None and (directory / manifest.file).is_file():
-            found.append(manifest)
+    try:
+        with open_folder(directory) as folder:
+            for name in folder.names():
+                manifest = _read(folder, name) if _NAME.fullmatch(name) else None
+                if manifest is not None and _is_file(folder, manifest.file):
+                    found.append(manifest)
+    except OSError:
+        return []
     return sorted(found, key=lambda manifest: (manifest.step, manifest.attempt))
 
 
-def _read(path: Path) -> Manifest | None:
+def checkpoint_files(directory: Path) -> list[str]:
+    """The names of the checkpoint files that have a manifest, readable or not; sorted."""
+    names = set(names_in(directory))
+    return sorted(
+        n for n in names if _FILE.fullmatch(n) and manifest_path(directory, n).name in names
+    )
+
+
+def manifest_files(directory: Path) -> list[str]:
+    """The names of the manifests, readable or not; sorted."""
+    return [name for name in names_in(directory) if _NAME.fullmatch(name)]
+
+
+def unpublished_files(directory: Path) -> list[str]:
+    """The names of the checkpoint files without a manifest; sorted."""
+    names = set(names_in(directory))
+    published = set(checkpoint_files(directory))
+    return sorted(name for name in names if _FILE.fullmatch(name) and name not in published)
+
+
+def step_of(file: str) -> int:
+    """The step of a checkpoint file, by its name; -1 for the name of another file."""
+    match = _FILE.fullmatch(file)
+    return int(match[1]) if match else -1
+
+
+def _is_file(folder: Folder, name: str) -> bool:
+    facts = folder.facts(name)
+    return facts is not None and stat.S_ISREG(facts.st_mode)
+
+
+def _read(folder: Folder, name: str) -> Manifest | None:
     try:
-        plain = json.loads(path.read_bytes())
+        plain = json.loads(folder.read(name, MOST_BYTES))
         # A newer format may have more keys; it is the reading of its file that refuses it.
         known = {item.name for item in fields(Manifest)}
         manifest = Manifest(**{key: value for key, value in plain.items() if key in known})
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
         return None
-    right = _is_right(manifest, path.stem) and manifest.is_whole(plain.get("check"))
+    right = _is_right(manifest, name.removesuffix(".json")) and manifest.is_whole(
+        plain.get("check")
+    )
     return manifest if right else None
 
 

@@ -19,8 +19,10 @@ from pathlib import Path
 from typing import Any
 
 from tui_trainer.runs.atomic import write_atomically
+from tui_trainer.runs.folder import read_file
 
 PACKAGES = ("tui-trainer", "torch", "numpy", "pydantic", "pyyaml")
+MOST_BYTES = 8 * 2**20
 _GIT_S = 2.0
 
 
@@ -44,14 +46,20 @@ def collect(
     }
 
 
+def read_provenance(path: Path) -> dict[str, Any]:
+    """The facts; empty when they cannot be read."""
+    try:
+        found = json.loads(read_file(path, MOST_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 def write_provenance(path: Path, facts: Mapping[str, Any]) -> None:
     """Write the facts; at a resume what was there before is kept under `earlier`."""
-    earlier: list[Any] = []
-    try:
-        before = json.loads(path.read_bytes())
-        earlier = [*before.pop("earlier", []), before]
-    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
-        earlier = []
+    before = read_provenance(path)
+    known = before.pop("earlier", [])
+    earlier = [*(known if isinstance(known, list) else []), *([before] if before else [])]
     plain = {**facts, **({"earlier": earlier} if earlier else {})}
     write_atomically(path, (json.dumps(plain, indent=1) + "\n").encode())
 

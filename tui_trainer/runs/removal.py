@@ -7,14 +7,14 @@ is no run any more.
 from __future__ import annotations
 
 import os
-import shutil
 from pathlib import Path
 
 from tui_trainer.config.errors import BadInput
 from tui_trainer.config.text import clean
-from tui_trainer.runs.atomic import cannot_write
+from tui_trainer.runs.atomic import Files, cannot_write
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import ENDED_STATES
+from tui_trainer.runs.folder import is_folder, remove_tree
 from tui_trainer.runs.index import RunSummary
 from tui_trainer.runs.lock import RunLock
 
@@ -29,23 +29,19 @@ def delete_run(summary: RunSummary) -> None:
         CannotWrite: it could not be deleted, or only in part; the message names what is left.
     """
     run = RunDirectory(summary.path)
-    if run.path.is_symlink() or not run.path.is_dir():
+    if not is_folder(run.path):
         raise BadInput(f"{clean(str(run.path))}: no directory of a run; nothing was deleted")
     if summary.status is not None and summary.state not in ENDED_STATES:
         raise BadInput(f"{summary.name} is {summary.state}; stop it first, nothing was deleted")
     lock = RunLock.acquire(run.lock)
     hidden = run.path.with_name(f"{PREFIX}{run.path.name}-{os.getpid()}")
     try:
-        os.rename(run.path, hidden)
+        Files().replace(run.path, hidden)
     except OSError as error:
         raise cannot_write(run.path, error) from error
     finally:
         lock.release()
-    _remove(hidden)
-
-
-def _remove(folder: Path) -> None:
     try:
-        shutil.rmtree(folder)
+        remove_tree(hidden)
     except OSError as error:
-        raise cannot_write(Path(error.filename or folder), error) from error
+        raise cannot_write(Path(error.filename or hidden), error) from error

@@ -18,11 +18,13 @@ import psutil
 from tui_trainer.runs.atomic import write_atomically
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import FINAL_STATES
+from tui_trainer.runs.folder import read_file
 from tui_trainer.runs.journal import encode
 from tui_trainer.runs.lock import is_held, read_holder
 
 LOST_AFTER_S = 30.0
 CRASHED_AFTER_S = 300.0
+MOST_BYTES = 2**20
 _BLOCK_BYTES = 1024
 """The file is a whole number of these: network file systems may cut a file that has just been
 replaced to the length of the one before, and that is the same length then."""
@@ -67,7 +69,7 @@ def write_status(path: Path, status: Status) -> None:
 def read_status(path: Path) -> Status | None:
     """The status, or None when there is none that can be read; unknown keys are passed over."""
     try:
-        plain: dict[str, Any] = json.loads(path.read_bytes())
+        plain: dict[str, Any] = json.loads(read_file(path, MOST_BYTES))
         known = {item.name for item in fields(Status)}
         found = {key: value for key, value in plain.items() if key in known}
         return Status(**found) if all(_fits(key, found[key]) for key in found) else None

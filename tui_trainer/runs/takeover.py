@@ -17,6 +17,7 @@ from tui_trainer.config.text import clean
 from tui_trainer.runs.atomic import Files, publish
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import FINAL_STATES
+from tui_trainer.runs.folder import exists, open_file
 from tui_trainer.runs.index import unheard_s
 from tui_trainer.runs.status import CRASHED_AFTER_S, LOST_AFTER_S, read_status
 
@@ -56,10 +57,10 @@ def fence(run: RunDirectory) -> None:
         CannotWrite: the files are as they were.
     """
     for path in (run.metrics, run.events, run.edits):
-        if path.exists():
+        if exists(path):
             publish(Files(), path, partial(_copy, path))
 
 
 def _copy(source: Path, target: BinaryIO) -> None:
-    with source.open("rb") as file:
+    with open_file(source) as file:
         shutil.copyfileobj(file, target)

@@ -8,21 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from tui_trainer.config.errors import BadInput, CheckpointUnusable
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.text import clean
-from tui_trainer.runs.atomic import cannot_write
+from tui_trainer.runs.atomic import Files, cannot_write
 from tui_trainer.runs.directory import RunDirectory, check_writable, create_run
 from tui_trainer.runs.edits import read_edits, rewrite_edits
+from tui_trainer.runs.folder import copy_file, exists, open_file, remove_tree
 from tui_trainer.runs.manifests import Manifest, manifest_path, read_manifests
 from tui_trainer.runs.provenance import write_provenance
 from tui_trainer.sessions.launch import Prepared, prepare_resume, read_config
-
-_CHUNK = 2**20
 
 
 def prepare_fork(
@@ -63,7 +61,8 @@ def prepare_fork(
         write_provenance(run.provenance, whence)
         return prepare_resume(run, overrides, argv)
     except BaseException as error:
-        shutil.rmtree(run.path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_tree(run.path)
         if isinstance(error, OSError):
             raise cannot_write(run.path, error) from error
         raise
@@ -84,32 +83,24 @@ def _copy_checkpoints(origin: RunDirectory, run: RunDirectory, chosen: Manifest)
             if is_chosen:
                 raise
             with contextlib.suppress(OSError):
-                (run.checkpoints / manifest.file).unlink()
+                Files().unlink(run.checkpoints / manifest.file)
 
 
 def _copy(source: Path, target: Path, origin: RunDirectory) -> None:
     """A file, on the disk before this returns; BadInput when it is there no more."""
     try:
-        reading = source.open("rb")
+        reading = open_file(source)
     except OSError as error:
         raise BadInput(
             f"{clean(str(source))}: {(error.strerror or str(error)).lower()}; "
             f"{origin.path.name} may have replaced it meanwhile, try again"
         ) from error
-    with reading, target.open("xb") as writing:
-        shutil.copyfileobj(reading, writing, _CHUNK)
-        writing.flush()
-        os.fsync(writing.fileno())
+    with reading:
+        copy_file(reading, target, os.fstat(reading.fileno()).st_size)
 
 
 def _copy_beginning(origin: RunDirectory, run: RunDirectory, size: int) -> None:
     """The lines of metrics that the checkpoint knows of."""
-    if not origin.metrics.exists():
-        return
-    with origin.metrics.open("rb") as reading, run.metrics.open("xb") as writing:
-        left = size
-        while left > 0 and (data := reading.read(min(left, _CHUNK))):
-            writing.write(data)
-            left -= len(data)
-        writing.flush()
-        os.fsync(writing.fileno())
+    if exists(origin.metrics):
+        with open_file(origin.metrics) as reading:
+            copy_file(reading, run.metrics, size)

@@ -6,12 +6,12 @@ covers is what a reader finds; a file that cannot be written is tried again late
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
 
 from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.folder import exists, facts_of
 from tui_trainer.runs.following import Follower
 from tui_trainer.runs.history_file import open_recording, write_recording
 from tui_trainer.runs.recorded import Recording
@@ -30,7 +30,7 @@ class CurveKeeper:
         self._run = run
         self._clock = clock
         # Of a run that begins nothing is known; what a resumed one has is read when it is due.
-        begins = not run.metrics.exists()
+        begins = not exists(run.metrics)
         self._recording: Recording | None = Recording() if begins else None
         self._follower: Follower | None = Follower(run) if begins else None
         self._written_at_s = clock()
@@ -61,6 +61,6 @@ class CurveKeeper:
             (self._run.events, covered.events_bytes),
             (self._run.metrics, covered.metrics_bytes),
         ):
-            with suppress(OSError):
-                behind += abs(os.stat(path).st_size - end)
+            facts = facts_of(path)
+            behind += abs(facts.st_size - end) if facts is not None else 0
         return behind

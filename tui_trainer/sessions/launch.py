@@ -7,7 +7,6 @@ is refused before a directory is made or touched.
 from __future__ import annotations
 
 import contextlib
-import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -18,18 +17,30 @@ from tui_trainer.config.experiment import Experiment, Tree, places_of, resolve
 from tui_trainer.config.live import edited, with_value
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.plugins import missing_plugins, plugin_facts
-from tui_trainer.config.reading import read_document
 from tui_trainer.config.settings import LoaderSection
 from tui_trainer.config.text import clean
 from tui_trainer.config.writing import to_yaml
-from tui_trainer.runs.atomic import sweep_temporaries, write_atomically
+from tui_trainer.runs.atomic import Files, sweep_temporaries, write_atomically
 from tui_trainer.runs.commands import new_id
-from tui_trainer.runs.directory import RunDirectory, check_writable, create_run, open_run
+from tui_trainer.runs.configured import read_config_file
+from tui_trainer.runs.directory import (
+    RunDirectory,
+    check_run,
+    check_writable,
+    create_run,
+    open_run,
+)
 from tui_trainer.runs.edits import Edit, in_force, read_edits, record_edit, rewrite_edits
+from tui_trainer.runs.folder import remove_tree
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import Mailbox
-from tui_trainer.runs.manifests import read_manifests
-from tui_trainer.runs.provenance import collect, write_provenance
+from tui_trainer.runs.manifests import (
+    checkpoint_files,
+    manifest_files,
+    read_manifests,
+    unpublished_files,
+)
+from tui_trainer.runs.provenance import collect, read_provenance, write_provenance
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.takeover import fence, gone_host
 from tui_trainer.sessions.devices import DeviceChoice, choose_device, default_threads
@@ -76,12 +87,12 @@ class Prepared:
 
 def read_config(run: RunDirectory) -> Experiment:
     """The configuration of a run as it was started; ConfigError when it cannot be read."""
-    document = read_document(run.config)
+    document = read_config_file(run)
     tree = Tree(document.data, places_of(document.places, run.config))
     try:
         return resolve(tree, run.path.name)
     except ConfigError as error:
-        if missing := missing_plugins(run.provenance):
+        if missing := missing_plugins(read_provenance(run.provenance)):
             words = " ".join(f"--plugin {clean(path)}" for path in missing)
             raise BadInput(f"{run.path.name} needs its own code: add {words}") from error
         raise
@@ -103,7 +114,8 @@ def prepare_new(experiment: Experiment, runs_dir: Path, name: str, argv: Sequenc
         # Half a run would be the `last` one from here on.
         if lock is not None:
             lock.release()
-        shutil.rmtree(run.path, ignore_errors=True)
+        with contextlib.suppress(OSError):
+            remove_tree(run.path)
         raise
     from tui_trainer.training.context import Fresh
 
@@ -145,6 +157,7 @@ def prepare_resume(
         BadInput: another process holds the run, or an override is of a setting that is not live.
         CheckpointUnusable: there are checkpoints and none can be used, or it is of another model.
     """
+    check_run(run, writing=True)
     check_writable(run.path)
     experiment = _with_runtime(read_config(run), overrides)
     gone = gone_host(run, force=force)
@@ -223,7 +236,7 @@ def _check_not_lost(run: RunDirectory) -> None:
     """Refuse a run whose checkpoints were saved and are gone: step 0 would overwrite the rest."""
     status = read_status(run.status)
     saved = status.saved_step if status else None
-    if saved is not None and not any(run.checkpoints.glob("step-*.json")):
+    if saved is not None and not manifest_files(run.checkpoints):
         raise CheckpointUnusable(
             f"{run.checkpoints}: step {saved} was saved, and no manifest of a checkpoint is there "
             f"now; put the folder back, or begin anew: tui-trainer train {run.config}"
@@ -234,11 +247,10 @@ def _tidy(run: RunDirectory) -> None:
     """Under the lock: remove what a killed process left half written, and its unread mail."""
     for folder in (run.path, run.checkpoints):
         sweep_temporaries(folder)
-    for path in run.checkpoints.glob("step-*.pt"):
+    for name in unpublished_files(run.checkpoints):
         # Killed between the file and its manifest: it was never published.
-        if not path.with_suffix(".json").exists():
-            with contextlib.suppress(OSError):
-                path.unlink()
+        with contextlib.suppress(OSError):
+            Files().unlink(run.checkpoints / name)
     Mailbox(run.control).clear()
 
 
@@ -265,7 +277,7 @@ def _warnings(device: DeviceChoice, lock: RunLock) -> tuple[str, ...]:
 
 def _has_checkpoint_files(run: RunDirectory) -> bool:
     """Whether there is a checkpoint file with a manifest that cannot be read."""
-    return any(path.with_suffix(".json").exists() for path in run.checkpoints.glob("step-*.pt"))
+    return bool(checkpoint_files(run.checkpoints))
 
 
 def _with_runtime(experiment: Experiment, overrides: Sequence[Override]) -> Experiment:

@@ -25,6 +25,7 @@ from tui_trainer.runs.events import (
     RunState,
     StepsTaken,
 )
+from tui_trainer.runs.folder import is_folder, open_file
 from tui_trainer.runs.following import Batch, Follower, records_before
 from tui_trainer.runs.status import Status, conclude, read_status
 from tui_trainer.sessions.opening import EVENT_TAIL_BYTES, Opened, events_of, open_run, steps_taken
@@ -132,7 +133,7 @@ class RunReader:
     def _look_at_status(self, look: Look) -> None:
         now_s = self._clock()
         stamp = _stamp(self._run)
-        if stamp is None and not os.path.isdir(self._run.path):
+        if stamp is None and not is_folder(self._run.path):
             self._look_for_directory(look)
             return
         if self._believed in GONE:
@@ -221,11 +222,8 @@ def _beat(status: Status) -> tuple[int, int, str, int]:
 def _stamp(run: RunDirectory) -> tuple[int, int] | None:
     """Which file status.json is now; it is replaced, so another has another number."""
     try:
-        descriptor = os.open(run.status, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        with open_file(run.status) as file:
+            facts = os.fstat(file.fileno())
     except OSError:
         return None
-    try:
-        facts = os.fstat(descriptor)
-    finally:
-        os.close(descriptor)
     return facts.st_ino, facts.st_mtime_ns

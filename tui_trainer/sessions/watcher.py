@@ -21,6 +21,7 @@ from tui_trainer.config.text import clean
 from tui_trainer.runs.commands import Stop
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, Notice, RunEnded, StateChanged, StepsTaken, to_dict
+from tui_trainer.runs.folder import exists
 from tui_trainer.runs.journal import Journal
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import Mailbox
@@ -133,7 +134,7 @@ class Watcher:
                 self._tell_what_stays(event.step)
         try:
             self._lock.renew()
-            if not self._run.events.exists():
+            if not exists(self._run.events):
                 self._journal.reopen()
             # From here on they are the journal's, which keeps them until the disk takes them.
             records, self._unwritten = self._unwritten, []

@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import os
 import re
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -19,13 +21,16 @@ import torch
 from tui_trainer.config.errors import CannotWrite, CheckpointUnusable
 from tui_trainer.config.text import clean
 from tui_trainer.runs.atomic import Files, publish, write_atomically
+from tui_trainer.runs.folder import open_file
 from tui_trainer.runs.manifests import (
     FORMAT,
     Manifest,
+    checkpoint_files,
     free_name,
     manifest_path,
     read_manifests,
     select,
+    step_of,
 )
 
 REQUIRED = ("model", "optimizer", "rng", "progress", "best", "preprocessing", "origin")
@@ -126,8 +131,11 @@ def read_checkpoint(directory: Path, manifest: Manifest) -> Checkpoint:
             "update tui-trainer"
         )
     try:
-        _verify(path, manifest)
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with open_file(path) as file:
+            # The file that is read is the one that was verified, whatever has its name by now.
+            _verify(path, file, manifest)
+            file.seek(0)
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except OSError as error:
         raise CheckpointUnusable(f"{path}: {error.strerror or error}") from error
     except (CheckpointUnusable, MemoryError):
@@ -141,12 +149,12 @@ def read_checkpoint(directory: Path, manifest: Manifest) -> Checkpoint:
     return Checkpoint(manifest, _checked(path, content))
 
 
-def _verify(path: Path, manifest: Manifest) -> None:
+def _verify(path: Path, file: BufferedReader, manifest: Manifest) -> None:
     """Compare length and sum with the manifest, before anything is unpickled."""
-    size = path.stat().st_size
+    size = os.fstat(file.fileno()).st_size
     if size != manifest.size_bytes:
         raise CheckpointUnusable(f"{path}: truncated: {size:,} of {manifest.size_bytes:,} bytes")
-    if _sha256(path) != manifest.sha256:
+    if hashlib.file_digest(file, "sha256").hexdigest() != manifest.sha256:
         raise CheckpointUnusable(f"{path}: damaged: its sha256 is not that of the manifest")
 
 
@@ -200,14 +208,12 @@ def _unreadable(directory: Path, manifests: list[Manifest]) -> list[str]:
     newest = manifests[-1].step if manifests else -1
     files = {manifest.file for manifest in manifests}
     return [
-        f"{path}: passed over: its manifest is damaged"
-        for path in sorted(directory.glob("step-*.pt"))
-        if path.name not in files
-        and path.with_suffix(".json").exists()
-        and int(path.stem.split("-")[1]) > newest
+        f"{directory / name}: passed over: its manifest is damaged"
+        for name in checkpoint_files(directory)
+        if name not in files and step_of(name) > newest
     ]
 
 
 def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

@@ -12,10 +12,12 @@ import torch
 
 from tui_trainer.models.summary import count_parameters
 from tui_trainer.runs.atomic import Files
+from tui_trainer.runs.configured import config_bytes
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, set_aside
 from tui_trainer.runs.edits import in_force
 from tui_trainer.runs.events import RunStarted
+from tui_trainer.runs.folder import exists
 from tui_trainer.runs.manifests import manifest_path, read_manifests
 from tui_trainer.training.average import Average
 from tui_trainer.training.checkpoints import Checkpoint
@@ -37,7 +39,7 @@ def set_aside_later(run: RunDirectory, start: Start, files: Files) -> None:
         chosen = start.checkpoint.manifest
         later = [m for m in later if (m.step, m.attempt) > (chosen.step, chosen.attempt)]
         length = int(start.checkpoint.content["progress"]["metrics_bytes"])
-    elif not run.metrics.exists():
+    elif not exists(run.metrics):
         return
     paths = [
         path
@@ -95,7 +97,7 @@ def begin(
         reported_at_s=progress.elapsed_s,
         protected=frozenset({progress.step} if resumed else ()),
         clock=clock,
-        config=run.config.read_bytes() if run.config.exists() else b"",
+        config=config_bytes(run),
     )
     retune(state.optimizer, t.experiment.optimizer)
     task.model.train()

@@ -6,13 +6,12 @@ written into the new directory is a checkpoint.
 
 from __future__ import annotations
 
-import os
-
 from tui_trainer.config.errors import CannotWrite
 from tui_trainer.runs.atomic import write_atomically
 from tui_trainer.runs.commands import Resume, Stop, name_of
 from tui_trainer.runs.directory import make_skeleton
 from tui_trainer.runs.events import CommandApplied
+from tui_trainer.runs.folder import exists, is_folder
 from tui_trainer.training.context import Context
 from tui_trainer.training.saving import change_state, save_and_wait
 
@@ -25,7 +24,7 @@ def is_gone(t: Context) -> bool:
     `rm -rf` gives up on a folder in which a file was made meanwhile, as the heartbeat is: what it
     leaves is no run that could be resumed, and lines would go into a file without a name.
     """
-    return not os.path.exists(t.run.metrics)
+    return not exists(t.run.metrics)
 
 
 def wait_for_directory(t: Context) -> None:
@@ -37,7 +36,7 @@ def wait_for_directory(t: Context) -> None:
     give_up_s = t.experiment.checkpoint.give_up_s
     gone_at_s = t.clock()
     t.watch.pause()
-    is_emptied = os.path.isdir(t.run.path)
+    is_emptied = is_folder(t.run.path)
     what = (
         f"what was in {t.run.path} is gone: deleted? Resume makes it "
         if is_emptied
@@ -52,7 +51,7 @@ def wait_for_directory(t: Context) -> None:
     while is_gone(t):
         # An empty directory in the place of one that was gone is a place to go on in; what is left
         # of one that is being deleted is not.
-        is_there = os.path.isdir(t.run.path)
+        is_there = is_folder(t.run.path)
         if is_there and not is_emptied:
             break
         is_emptied = is_there
@@ -79,7 +78,7 @@ def wait_for_directory(t: Context) -> None:
 
 def _make_anew(t: Context) -> None:
     make_skeleton(t.run)
-    if t.config and not t.run.config.exists():
+    if t.config and not exists(t.run.config):
         write_atomically(t.run.config, t.config)
     t.writer.drain()
     t.progress.metrics_bytes = t.writer.reopen()

@@ -5,6 +5,7 @@ Layer: training. Whatever the file, it is read with `weights_only`: nothing in i
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -35,15 +36,16 @@ def read_weights(path: str) -> tuple[dict[str, Tensor], str]:
     """
     place = Path(path)
     if place.is_dir():
-        return _of_run(RunDirectory(place))
+        return _of_run(RunDirectory.at(place))
     if not place.is_file():
         raise BadInput(
             f"{_KEY}: {clean(path, 200)}: no such file or run; name a run, the directory of one, "
             "or a checkpoint file"
         )
-    for manifest in read_manifests(place.parent):
+    folder = Path(os.path.realpath(place.parent))
+    for manifest in read_manifests(folder):
         if manifest.file == place.name:
-            return measured_weights(read_checkpoint(place.parent, manifest).content), place.name
+            return measured_weights(read_checkpoint(folder, manifest).content), place.name
     return _of_file(place), clean(place.name, 80)
 
 

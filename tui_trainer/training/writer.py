@@ -123,7 +123,8 @@ class Writer:
         begin = time.monotonic()
         try:
             # Not its parents: a run directory that is gone must be seen to be gone.
-            self._directory.mkdir(exist_ok=True)
+            with contextlib.suppress(FileExistsError):
+                Files().mkdir(self._directory)
             # A checkpoint records the journal's length, so the lines must be on the disk first.
             self._journal.sync()
             manifest = write_checkpoint(

@@ -95,7 +95,7 @@ class Launcher:
         from tui_trainer.sessions.attached import AttachedSession
 
         self._forget_watched()
-        session = AttachedSession(RunDirectory(path))
+        session = AttachedSession(RunDirectory.at(path))
         self._launched.append(session)
         session.start()
         return session

@@ -16,6 +16,7 @@ from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.text import clean
 from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.folder import count_files
 from tui_trainer.runs.index import RunSummary
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.runs.removal import delete_run
@@ -73,8 +74,9 @@ class RunErrands:
 
 def _contents(path: Path) -> str:
     """What would be lost: checkpoints and bytes."""
-    files = [one for one in path.rglob("*") if one.is_file() and not one.is_symlink()]
-    size = sum(one.stat().st_size for one in files)
-    checkpoints = sum(one.suffix == ".pt" for one in files)
-    what = f"{counted(checkpoints, 'checkpoint')}, {size / 1e6:,.1f} MB in all"
+    try:
+        checkpoints, size_bytes = count_files(path, ".pt")
+    except OSError as error:
+        return f"{clean(str(path))}: {clean(error.strerror or str(error))}"
+    what = f"{counted(checkpoints, 'checkpoint')}, {size_bytes / 1e6:,.1f} MB in all"
     return f"{clean(str(path))}: {what}"

@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tui_trainer.config.text import clean
+from tui_trainer.runs.folder import open_folder
 from tui_trainer.runs.printed import CUT, FILE_LIMIT
 
 KEPT_LINES = 1_000
@@ -154,7 +155,9 @@ class Output:
             self._written = FILE_LIMIT + 1
         self._written += len(data)
         try:
-            with self._path.open("ab") as file:
+            with open_folder(self._path.parent, writing=True) as folder:
+                descriptor = folder.open_own(self._path.name, os.O_APPEND)
+            with os.fdopen(descriptor, "ab") as file:
                 file.write(data)
         except OSError:
             self._failed = True

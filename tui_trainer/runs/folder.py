@@ -1,0 +1,363 @@
+"""`Folder`: a directory of a run held open by descriptor, and the only way to what is in it.
+
+Layer: runs. A run's directory may have been written by somebody else, and may change while we work
+in it. So names are looked up in a folder that is already open, links are never followed, only
+regular files are opened, and an open never waits. Whatever is refused raises `UnsafeFile`, an
+OSError whose text says what the name is.
+
+The path of a folder must be real (see `RunDirectory.at`): its last two names are not followed
+either, which covers `checkpoints/`, `control/rejected/` and `discarded/<n>/`.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import pwd
+import shutil
+import stat
+from io import BufferedReader
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO
+
+_FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+# A descriptor to look names up with needs no right to list the folder.
+_FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_ODD = (errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.EOPNOTSUPP)
+"""How opening a link, a folder, a pipe without a reader or a socket fails."""
+_CHUNK_BYTES = 2**20
+_SPARSE_BYTES = 64 * 2**20
+"""A smaller file costs no more than its size to read, whatever is in it."""
+_SPARSE_RATIO = 64
+"""A file system that compresses stays far below this for what a run writes."""
+
+_KINDS = (
+    (stat.S_ISLNK, "a symbolic link"),
+    (stat.S_ISDIR, "a folder"),
+    (stat.S_ISFIFO, "a named pipe"),
+    (stat.S_ISSOCK, "a socket"),
+    (stat.S_ISCHR, "a device"),
+    (stat.S_ISBLK, "a device"),
+    (stat.S_ISREG, "a file"),
+)
+
+
+class UnsafeFile(OSError):
+    """What bears a name in a run is not what a run has there."""
+
+    def __init__(self, path: Path, what: str) -> None:
+        super().__init__(errno.EPERM, what, str(path))
+
+
+class NotOurs(UnsafeFile):
+    """It belongs to another user, and would be written to."""
+
+
+class Folder:
+    """An open directory; a context manager that closes it."""
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        self._descriptor = descriptor
+        self.path = path
+
+    def __enter__(self) -> Folder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the descriptor; a second call does nothing."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    @property
+    def descriptor(self) -> int:
+        return self._descriptor
+
+    def own_facts(self) -> os.stat_result:
+        """The state of the directory itself."""
+        return os.fstat(self._descriptor)
+
+    def facts(self, name: str) -> os.stat_result | None:
+        """The state of an entry, links not followed; None when there is none.
+
+        Raises:
+            OSError: the folder cannot be asked.
+        """
+        try:
+            return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
+        except FileNotFoundError:
+            return None
+
+    def names(self) -> list[str]:
+        """The names of the entries, in no order."""
+        descriptor = self._open_to_list()
+        try:
+            return os.listdir(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def sub(self, name: str, *, writing: bool = False) -> Folder:
+        """The folder of that name; with `writing` it has to be ours."""
+        try:
+            descriptor = os.open(name, _FOLDER, dir_fd=self._descriptor)
+        except OSError as error:
+            raise self._explained(name, error, "a folder") from error
+        folder = Folder(descriptor, self.path / name)
+        if writing:
+            try:
+                check_ours(folder.own_facts(), folder.path)
+            except BaseException:
+                folder.close()
+                raise
+        return folder
+
+    def reader(self, name: str) -> BufferedReader:
+        """A regular file, open for reading."""
+        try:
+            descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=self._descriptor)
+        except OSError as error:
+            raise self._explained(name, error, "a file") from error
+        try:
+            self._check_file(os.fstat(descriptor), name, descriptor)
+            return os.fdopen(descriptor, "rb")
+        except BaseException:
+            os.close(descriptor)
+            raise
+
+    def read(self, name: str, most_bytes: int) -> bytes:
+        """The content of a regular file that is no larger than that."""
+        with self.reader(name) as file:
+            data = file.read(most_bytes + 1)
+        if len(data) > most_bytes:
+            raise UnsafeFile(self.path / name, f"has more than {most_bytes:,} bytes")
+        return data
+
+    def create(self, name: str, mode: int = 0o666) -> int:
+        """A descriptor of a new file; that something has the name is an error."""
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _FILE
+        return os.open(name, flags, mode, dir_fd=self._descriptor)
+
+    def open_own(self, name: str, flags: int = 0, mode: int = 0o666) -> int:
+        """A descriptor of a regular file of ours, made if need be, that is written in place.
+
+        A file with a second name (a hard link) is refused: what is written into it would appear
+        under that name too.
+        """
+        flags |= os.O_RDWR | os.O_CREAT | _FILE
+        try:
+            descriptor = os.open(name, flags, mode, dir_fd=self._descriptor)
+        except OSError as error:
+            raise self._explained(name, error, "a file") from error
+        try:
+            facts = os.fstat(descriptor)
+            self._check_file(facts, name, descriptor)
+            check_ours(facts, self.path / name)
+            if facts.st_nlink > 1:
+                raise UnsafeFile(self.path / name, "has a second name (a hard link); copy it")
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return descriptor
+
+    def make(self, name: str, mode: int = 0o777) -> None:
+        """Make a folder; that something has the name is an error."""
+        os.mkdir(name, mode, dir_fd=self._descriptor)
+
+    def rename(self, name: str, to: Folder, new: str) -> None:
+        """Move an entry, in the place of what has the new name."""
+        os.replace(name, new, src_dir_fd=self._descriptor, dst_dir_fd=to._descriptor)
+
+    def link(self, name: str, new: str) -> None:
+        """Give an entry a second name; that something has it is an error."""
+        here = self._descriptor
+        os.link(name, new, src_dir_fd=here, dst_dir_fd=here, follow_symlinks=False)
+
+    def remove(self, name: str) -> None:
+        """Remove an entry that is not a folder."""
+        os.unlink(name, dir_fd=self._descriptor)
+
+    def restrict(self) -> None:
+        """Take the rights of everybody but the owner away."""
+        descriptor = self._open_to_list()
+        try:
+            os.fchmod(descriptor, 0o700)
+        finally:
+            os.close(descriptor)
+
+    def refresh(self) -> None:
+        """Set the times of the folder to now."""
+        descriptor = self._open_to_list()
+        try:
+            os.utime(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def open_to_sync(self) -> int:
+        """A descriptor of the folder that fsync takes; the caller closes it."""
+        return self._open_to_list()
+
+    def _open_to_list(self) -> int:
+        flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+        return os.open(".", flags, dir_fd=self._descriptor)
+
+    def _check_file(self, facts: os.stat_result, name: str, descriptor: int) -> None:
+        if not stat.S_ISREG(facts.st_mode):
+            raise UnsafeFile(self.path / name, f"is {kind_of(facts)}, not a file")
+        if _is_sparse(facts, descriptor):
+            raise UnsafeFile(self.path / name, "is a sparse file, which no run writes")
+
+    def _explained(self, name: str, error: OSError, expected: str) -> OSError:
+        """The error in words where the entry is of another kind than was expected."""
+        if error.errno in _ODD:
+            with contextlib.suppress(OSError):
+                facts = self.facts(name)
+                if facts is not None and kind_of(facts) != expected:
+                    return UnsafeFile(self.path / name, f"is {kind_of(facts)}, not {expected}")
+        return error
+
+
+def open_folder(path: Path, *, writing: bool = False) -> Folder:
+    """Open a folder of a run; with `writing` it has to be ours.
+
+    Raises:
+        UnsafeFile: it or the folder around it is a link, or it is another user's.
+        OSError: it is not there, or cannot be opened.
+    """
+    try:
+        above = Folder(os.open(path.parent, _FOLDER), path.parent)
+    except OSError as error:
+        if error.errno in _ODD and os.path.islink(path.parent):
+            raise UnsafeFile(path.parent, "is a symbolic link, not a folder") from error
+        raise
+    with above:
+        return above.sub(path.name, writing=writing)
+
+
+def open_file(path: Path) -> BufferedReader:
+    """A regular file of a run, open for reading; raises OSError."""
+    with open_folder(path.parent) as folder:
+        return folder.reader(path.name)
+
+
+def read_file(path: Path, most_bytes: int) -> bytes:
+    """The content of a regular file of a run; raises OSError, also when it is larger."""
+    with open_folder(path.parent) as folder:
+        return folder.read(path.name, most_bytes)
+
+
+def facts_of(path: Path) -> os.stat_result | None:
+    """The state of an entry of a run, links not followed; None when it cannot be told."""
+    try:
+        with open_folder(path.parent) as folder:
+            return folder.facts(path.name)
+    except OSError:
+        return None
+
+
+def exists(path: Path) -> bool:
+    """Whether a run has an entry of that name, of whatever kind."""
+    return facts_of(path) is not None
+
+
+def size_of(path: Path) -> int:
+    """The size of a regular file of a run now; 0 when it cannot be read.
+
+    On a network file system only who opens a file gets its size from the server.
+    """
+    try:
+        with open_file(path) as file:
+            return os.fstat(file.fileno()).st_size
+    except OSError:
+        return 0
+
+
+def names_in(path: Path) -> list[str]:
+    """The names in a folder of a run, sorted; none when it cannot be listed."""
+    try:
+        with open_folder(path) as folder:
+            return sorted(folder.names())
+    except OSError:
+        return []
+
+
+def is_folder(path: Path) -> bool:
+    """Whether an entry of a run, or a run itself, is a folder and no link to one."""
+    facts = facts_of(path)
+    return facts is not None and stat.S_ISDIR(facts.st_mode)
+
+
+def count_files(path: Path, suffix: str) -> tuple[int, int]:
+    """How many files with a suffix a run has, and the bytes of all its files."""
+    count = total_bytes = 0
+    with open_folder(path) as folder:
+        for name in folder.names():
+            facts = folder.facts(name)
+            if facts is None:
+                continue
+            if stat.S_ISDIR(facts.st_mode):
+                inner_count, inner_bytes = count_files(path / name, suffix)
+                count, total_bytes = count + inner_count, total_bytes + inner_bytes
+            elif stat.S_ISREG(facts.st_mode):
+                count += name.endswith(suffix)
+                total_bytes += facts.st_size
+    return count, total_bytes
+
+
+def remove_tree(path: Path) -> None:
+    """Remove the directory of a run and all in it; of links, the links. Raises OSError."""
+    with open_folder(path.parent) as above:
+        shutil.rmtree(path.name, dir_fd=above.descriptor)
+
+
+def copy_file(source: BinaryIO, target: Path, most_bytes: int) -> None:
+    """Copy so many bytes into a new file, which is on the disk before this returns."""
+    with open_folder(target.parent, writing=True) as folder:
+        writing = os.fdopen(folder.create(target.name), "wb")
+    with writing:
+        left = most_bytes
+        while left > 0 and (data := source.read(min(left, _CHUNK_BYTES))):
+            writing.write(data)
+            left -= len(data)
+        writing.flush()
+        os.fsync(writing.fileno())
+
+
+def kind_of(facts: os.stat_result) -> str:
+    """What an entry is, in words."""
+    return next((words for test, words in _KINDS if test(facts.st_mode)), "no file")
+
+
+def check_ours(facts: os.stat_result, path: Path) -> None:
+    """Raise NotOurs when an entry is another user's; root may write everywhere."""
+    if os.geteuid() not in (0, facts.st_uid):
+        raise NotOurs(path, f"belongs to {_user(facts.st_uid)}")
+
+
+def _user(uid: int) -> str:
+    try:
+        return f"user {pwd.getpwuid(uid).pw_name}"
+    except KeyError:
+        return f"user {uid}"
+
+
+def _is_sparse(facts: os.stat_result, descriptor: int) -> bool:
+    """Whether nearly all of a large file is holes, which read as zeros without end."""
+    if facts.st_size < _SPARSE_BYTES or facts.st_blocks * 512 > facts.st_size // _SPARSE_RATIO:
+        return False
+    try:
+        # Some file systems count no blocks at all; those know of no holes either.
+        return os.lseek(descriptor, 0, os.SEEK_HOLE) < facts.st_size
+    except (OSError, AttributeError):
+        return False
+    finally:
+        os.lseek(descriptor, 0, os.SEEK_SET)
