@@ -79,7 +79,8 @@ def _ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
     stream: torch.cuda.Stream | None = None
     waiting: tuple[Batch, torch.cuda.Event] | None = None
     for batch in batches:
-        if batch.inputs.device == device:
+        # Not compared with the device: `cuda` and `cuda:0` are two names of one place.
+        if batch.inputs.is_cuda:
             yield batch
             continue
         stream = stream or torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
