@@ -317,6 +317,22 @@ def test_a_compiled_model_trains_and_its_checkpoint_loads_without(
     }
 
 
+def test_sequences_of_different_length_are_not_compiled() -> None:
+    class Lengths(nn.Module):
+        """Fails where it is traced."""
+
+        def forward(self, inputs: torch.Tensor, lengths: torch.Tensor | None = None) -> Any:
+            assert not torch.compiler.is_compiling()
+            return inputs.sum(1), lengths
+
+    forward = Forward(Lengths(), compiled=True)
+    batch = Batch(torch.ones(2, 3), torch.zeros(2), torch.tensor([3, 1]))
+    (outputs, lengths), carry = forward(batch)
+    assert outputs.tolist() == [3.0, 3.0]
+    assert lengths is batch.lengths
+    assert carry is None
+
+
 def test_a_pause_that_gives_the_device_back_keeps_the_mean(tmp_path: Path, data: Path) -> None:
     quiet = started(tmp_path / "quiet", data, ema_decay=0.9)
     quiet.start()

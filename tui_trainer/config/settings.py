@@ -39,7 +39,11 @@ class TrainingSection(Section):
         gt=0,
         lt=1,
     )
-    compile: bool = setting(False, "compile the model (torch.compile); needs a C++ compiler")
+    compile: bool = setting(
+        False,
+        "compile the model (torch.compile); needs a C++ compiler, and leaves sequences of "
+        "different length as they are",
+    )
     gradient_checkpointing: bool = setting(
         False, "compute each block again in the backward pass, for less memory"
     )
