@@ -17,6 +17,10 @@ class Average:
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.model = deepcopy(model).requires_grad_(requires_grad=False).eval()
+        for module in self.model.modules():
+            if isinstance(module, nn.RNNBase):
+                # A copy lies in pieces, and cuDNN would put them together at every call.
+                module.flatten_parameters()
         self._decay = decay
 
     @torch.no_grad()
