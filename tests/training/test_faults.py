@@ -459,6 +459,7 @@ def broken_off(run: Run, error: Exception, at: int = 8) -> Outcome:
         torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2.00 GiB.\nmore"),
         MemoryError(),
         RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: 9 bytes"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling `cublasCreate(handle)`"),
     ],
 )
 def test_fault_17_out_of_memory_saves_the_last_finished_step_and_says_what_helps(

@@ -19,7 +19,10 @@ from tui_trainer.training.ending import Outcome, outcome
 from tui_trainer.training.reporting import Diverged
 from tui_trainer.training.saving import publish_best, save_and_wait
 
-_CPU_MEMORY = ("DefaultCPUAllocator", "not enough memory", "can't allocate memory")
+_NO_MEMORY = (
+    *("DefaultCPUAllocator", "not enough memory", "can't allocate memory"),
+    *("CUBLAS_STATUS_ALLOC_FAILED", "CUDNN_STATUS_ALLOC_FAILED"),
+)
 _CUDA_DEAD = ("CUDA error", "CUDA driver error", "device-side assert", "uncorrectable ECC")
 _NO_DETERMINISTIC = "does not have a deterministic implementation"
 
@@ -38,7 +41,7 @@ def known(error: Exception) -> Fault | None:
     text = str(error)
     first = clean(text.split("\n", 1)[0], 200)
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        mark in text for mark in _CPU_MEMORY
+        mark in text for mark in _NO_MEMORY
     ):
         return Fault(
             f"out of memory: {first}" if first else "out of memory",
