@@ -10,7 +10,6 @@ import json
 import os
 import platform
 import socket
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timezone
@@ -20,10 +19,10 @@ from typing import Any
 
 from tui_trainer.runs.atomic import write_atomically
 from tui_trainer.runs.folder import read_file
+from tui_trainer.runs.repository import state_of
 
 PACKAGES = ("tui-trainer", "torch", "numpy", "pydantic", "pyyaml")
 MOST_BYTES = 8 * 2**20
-_GIT_S = 2.0
 
 
 def collect(
@@ -41,7 +40,7 @@ def collect(
         "versions": {name: _version(name) for name in PACKAGES},
         "device": device,
         "threads": threads,
-        "git": _git(),
+        "git": state_of(),
         **(extra or {}),
     }
 
@@ -83,28 +82,3 @@ def _cwd() -> str | None:
         return os.getcwd()
     except OSError:
         return None
-
-
-def _git() -> dict[str, Any] | None:
-    """Commit and whether there are changes, of the repository around the working directory."""
-    commit = _git_line("rev-parse", "HEAD")
-    if commit is None:
-        return None
-    dirty = _git_line("status", "--porcelain", "--untracked-files=no")
-    return {"commit": commit, "dirty": bool(dirty)}
-
-
-def _git_line(*arguments: str) -> str | None:
-    try:
-        done = subprocess.run(
-            # A repository may name a program for fsmonitor, and looking must not run it.
-            ["git", "-c", "core.fsmonitor=false", *arguments],
-            capture_output=True,
-            text=True,
-            timeout=_GIT_S,
-            check=True,
-            stdin=subprocess.DEVNULL,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
