@@ -16,6 +16,7 @@ from itertools import pairwise
 from tui_trainer.commands import results, setup, training
 from tui_trainer.commands.arguments import parse
 from tui_trainer.config.errors import BadInput, ExitCode, TrainerError
+from tui_trainer.config.processes import protect_environment
 from tui_trainer.config.text import clean
 
 ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
@@ -41,6 +42,7 @@ ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status. Never raises for what a user can cause."""
+    protect_environment()
     # OpenMP reads this when torch is loaded. Its threads spin by default, which makes small models
     # ten times slower as soon as another process wants one of the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")

@@ -16,7 +16,7 @@ import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from multiprocessing import connection, forkserver, resource_tracker
+from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
@@ -27,6 +27,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
 from tui_trainer.config.plugins import LOADED
+from tui_trainer.config.processes import start_resource_tracker, worker_context
 from tui_trainer.config.settings import LoaderSection
 from tui_trainer.config.text import clean
 from tui_trainer.data.batch import Batch
@@ -149,8 +150,6 @@ class WorkerPool:
 
     def _make_loader(self) -> DataLoader[Any]:
         settings = self.settings
-        if settings.start_method == "forkserver":
-            forkserver.set_forkserver_preload([__name__])
         with _quietly():
             return DataLoader(
                 _Making(self._makers),
@@ -161,7 +160,7 @@ class WorkerPool:
                 pin_memory=self._pin,
                 timeout=LOOK_S,
                 worker_init_fn=_end_with_parent,
-                multiprocessing_context=settings.start_method,
+                multiprocessing_context=worker_context(settings.start_method, preload=__name__),
                 # Otherwise each iterator would draw from the global generator.
                 generator=torch.Generator().manual_seed(0),
                 prefetch_factor=settings.prefetch_factor,
@@ -342,7 +341,7 @@ def block_signals() -> None:
     """Block, in this thread and in the processes it starts, what must not reach workers."""
     signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
     # Starting it takes the block off SIGINT again, so it is started first and blocked anew.
-    resource_tracker.ensure_running()
+    start_resource_tracker()
     signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
 
 

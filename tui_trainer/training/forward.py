@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from tui_trainer.config.processes import protect_environment
 from tui_trainer.data.batch import Batch
 
 Carry = tuple[Tensor, ...] | None
@@ -40,6 +41,8 @@ class Forward:
         self._compiled = compiled
         self._run: Any = getattr(model, "advance") if stateful else model  # noqa: B009
         if compiled:
+            # It starts a compiler, and Pythons that try out what was compiled.
+            protect_environment()
             # Compiled beside the module, whose parameters keep their names.
             self._run = torch.compile(self._run)
 
