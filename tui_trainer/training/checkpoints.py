@@ -32,6 +32,7 @@ from tui_trainer.runs.manifests import (
     select,
     step_of,
 )
+from tui_trainer.training.archives import ArchiveRefused, load_archive
 
 REQUIRED = ("model", "optimizer", "rng", "progress", "best", "preprocessing", "origin")
 
@@ -134,8 +135,9 @@ def read_checkpoint(directory: Path, manifest: Manifest) -> Checkpoint:
         with open_file(path) as file:
             # The file that is read is the one that was verified, whatever has its name by now.
             _verify(path, file, manifest)
-            file.seek(0)
-            content = torch.load(file, map_location="cpu", weights_only=True)
+            content = load_archive(file)
+    except ArchiveRefused as error:
+        raise CheckpointUnusable(f"{path}: {error}") from error
     except OSError as error:
         raise CheckpointUnusable(f"{path}: {error.strerror or error}") from error
     except (CheckpointUnusable, MemoryError):

@@ -8,19 +8,19 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-import torch
 from torch import Tensor
 
 from tui_trainer.config.errors import BadInput, CheckpointUnusable
 from tui_trainer.config.text import clean
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.manifests import read_manifests
+from tui_trainer.training.archives import ArchiveRefused, load_archive
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
 from tui_trainer.training.state import measured_weights
 
 _KEY = "training.init_from"
+_ALONE = "save the weights alone: torch.save(model.state_dict(), FILE)"
 _WITHIN = ("state_dict", "model_state_dict", "model")
 """Where other programs keep the weights in a file with more in it."""
 
@@ -67,14 +67,17 @@ def _of_run(run: RunDirectory) -> tuple[dict[str, Tensor], str]:
 def _of_file(path: Path) -> dict[str, Tensor]:
     shown = clean(str(path), 200)
     try:
-        content: Any = torch.load(path, map_location="cpu", weights_only=True)
+        with path.open("rb") as file:
+            content = load_archive(file)
+    except ArchiveRefused as error:
+        raise BadInput(f"{_KEY}: {shown}: {error}; {_ALONE}") from error
     except OSError as error:
         raise BadInput(f"{_KEY}: {shown}: {error.strerror or error}") from error
     except Exception as error:
         # What torch and pickle raise for a foreign file is any kind of error there is.
         raise BadInput(
             f"{_KEY}: {shown}: holds something other than tensors and plain data, or is damaged; "
-            "save the weights alone: torch.save(model.state_dict(), FILE)"
+            f"{_ALONE}"
         ) from error
     for key in _WITHIN:
         if isinstance(content, Mapping) and isinstance(content.get(key), Mapping):
