@@ -111,6 +111,20 @@ def fakes(tmp_path: Path) -> Fakes:
     return Fakes(tmp_path)
 
 
+def test_fault_54_nothing_of_the_current_folder_runs(fakes: Fakes) -> None:
+    fakes.python()
+    python, places = fakes.bin / "python3", fakes.folder / "places"
+    python.write_text(python.read_text().replace("exec ", f"pwd >>'{places}'\nexec ", 1))
+    unpacked, ran = fakes.folder / "unpacked", fakes.folder / "ran"
+    for name in (*TOOLS, "python3", "python3.13"):
+        make_program(unpacked / name, f"echo {name} >>'{ran}'")
+    code, out, _ = fakes.run("where", cwd=unpacked, PATH=f".::{fakes.bin}:../unpacked:")
+    assert not ran.exists()
+    assert (code, out) == (7, [str(unpacked), "where"])
+    # Where a Python is started by -c or -m, nothing of that folder is imported.
+    assert set(places.read_text().splitlines()) == {str(fakes.home)}
+
+
 def fails_in_one_line(result: tuple[int, list[str], list[str]], status: int) -> str:
     code, out, err = result
     assert (code, out, len(err)) == (status, [], 1), err
