@@ -332,3 +332,56 @@ def test_a_schedule_of_no_type_is_constant_with_what_is_said_of_it(tmp_path: Pat
     path = written(tmp_path, "e.yaml", f"{text}training: {{epochs: 1}}\n")
     experiment = library(builtin_dir()).experiment(str(path))
     assert (experiment.schedule.type, experiment.get("schedule.warmup_steps")) == ("constant", 7)
+
+
+def taken(path: Path, kind: str, name: str) -> str:
+    return f"{path} takes the place of the built-in {kind} preset {name}"
+
+
+def test_fault_58_a_preset_that_takes_the_place_of_a_built_in_one_is_told(tmp_path: Path) -> None:
+    text = (builtin_dir() / "experiments" / "digits-mlp.yaml").read_text()
+    experiment = written(tmp_path, "experiments/digits-mlp.yaml", text)
+    model = written(tmp_path, "models/mlp.yaml", "type: mlp\n")
+    written(tmp_path, "models/other.yaml", "type: mlp\n")
+    presets = library(tmp_path)
+    said = [taken(experiment, "experiment", "digits-mlp"), taken(model, "model", "mlp")]
+    for overrides, notes in (
+        ([], said),
+        (["training.epochs=1", "model.layers=[2]"], said),
+        (["model=other"], said[:1]),
+        (["model=linear"], said[:1]),
+    ):
+        found = presets.experiment("digits-mlp", parse_overrides(overrides))
+        assert list(found.notes) == notes
+        assert "notes" not in found.to_dict()
+    # By its path the experiment was meant, and its parts go by names still.
+    assert presets.experiment(str(experiment)).notes == (said[1],)
+    assert presets.experiment("penguins-mlp", parse_overrides(["model=mlp"])).notes == (said[1],)
+    assert {p.name for p in presets.list("model") if p.replaces} == {"mlp"}
+
+
+def test_presets_that_were_meant_are_not_told_of(tmp_path: Path) -> None:
+    written(tmp_path, "models/mlp.yaml", "type: mlp\n")
+    named = PresetLibrary([tmp_path, builtin_dir()], [tmp_path])
+    behind = PresetLibrary([builtin_dir(), tmp_path])
+    for presets in (named, behind, PresetLibrary([builtin_dir()])):
+        assert presets.experiment("digits-mlp").notes == ()
+        assert not any(p.replaces for kind in KINDS for p in presets.list(kind))
+
+
+def test_the_folder_of_the_current_directory_is_meant_when_it_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    written(tmp_path, "presets/models/mlp.yaml", "type: mlp\n")
+    given = [Path("presets")]
+    assert not PresetLibrary(search_dirs(given, {}), given).find("model", "mlp").replaces
+    assert PresetLibrary(search_dirs([], {})).find("model", "mlp").replaces
+
+
+def test_a_path_that_steers_the_terminal_is_told_of_without_doing_so(tmp_path: Path) -> None:
+    folder = tmp_path / "\x1b[2J"
+    written(folder, "models/mlp.yaml", "type: mlp\n")
+    (note,) = library(folder).experiment("digits-mlp").notes
+    assert "\x1b" not in note
+    assert "\\x1b[2J/models/mlp.yaml takes the place of" in note

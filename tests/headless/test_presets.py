@@ -238,3 +238,39 @@ def test_copy_into_what_is_no_folder_is_refused(capsys: Capture, tmp_path: Path)
 
 def test_schema_is_printed_as_json(capsys: Capture) -> None:
     assert json.loads(presets(capsys, "schema")) == json_schema()
+
+
+def test_fault_58_what_takes_the_place_of_a_built_in_preset_is_said_on_stderr(
+    capsys: Capture, tmp_path: Path
+) -> None:
+    path = written(tmp_path / "presets/models/mlp.yaml", "type: mlp\nlayers: [3]\n")
+    said = f"{path} takes the place of the built-in model preset mlp\n"
+    for words in (
+        *(["list"], ["list", "models"], ["validate"], ["show", "models/mlp"]),
+        *(["validate", "digits-mlp"], ["show", "digits-mlp"], ["copy", "models/mlp", "mine"]),
+    ):
+        assert main(["presets", *words]) == 0
+        assert capsys.readouterr().err == said
+    rows = json.loads((main(["presets", "list", "--json"]), capsys.readouterr().out)[1])
+    assert [row["path"] for row in rows if row["replaces_builtin"]] == [str(path)]
+    # Another kind has nothing to do with it, and who names the folder knows.
+    for words in (
+        *(["list", "optimizers"], ["show", "digits-cnn"]),
+        ["list", "--preset-dir", "presets"],
+        ["validate", "digits-mlp", "--preset-dir", str(tmp_path / "presets")],
+    ):
+        presets(capsys, *words)
+
+
+def test_fault_58_train_says_which_preset_it_takes(capsys: Capture, tmp_path: Path) -> None:
+    text = (builtin_dir() / "experiments/penguins-mlp.yaml").read_text()
+    path = written(tmp_path / "presets/experiments/penguins-mlp.yaml", text)
+    said = f"tui-trainer: {path} takes the place of the built-in experiment preset penguins-mlp"
+    words = ("train", "penguins-mlp", "--runs-dir", str(tmp_path / "runs"))
+    for more in (["--dry-run"], ["--dry-run", "--log-format", "json"]):
+        assert main([*words, *more]) == 0
+        printed = capsys.readouterr()
+        assert printed.err.splitlines() == [said]
+        assert "takes the place" not in printed.out
+    assert main([*words, "--dry-run", "--preset-dir", "presets"]) == 0
+    assert capsys.readouterr().err == ""

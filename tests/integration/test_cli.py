@@ -303,3 +303,19 @@ def test_a_reader_that_goes_away_does_not_end_the_run(tmp_path: Path) -> None:
         process.stdout.close()
         assert process.wait(LIMIT_S) == 0, process.stderr.read()
     assert json.loads(call(tmp_path, "runs", "--json").stdout)[0]["state"] == "finished"
+
+
+def test_fault_58_a_run_begins_with_the_preset_that_it_takes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "presets" / "models" / "mlp.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("type: mlp\nlayers: [4]\n")
+    done = call(tmp_path, "train", *SHORT, "--no-ui")
+    said = f"tui-trainer: {path} takes the place of the built-in model preset mlp"
+    assert done.returncode == 0
+    assert done.stderr.splitlines() == [said]
+    # What a run is, it is from then on: its configuration names no preset.
+    done = call(tmp_path, "resume", "last", "training.epochs=4", "--no-ui")
+    assert (done.returncode, done.stderr) == (0, "")

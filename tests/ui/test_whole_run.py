@@ -30,10 +30,12 @@ async def until(true: Callable[[], bool]) -> None:
         await asyncio.sleep(0.05)
 
 
-def opened(runs: Path, live: Live, loader: Loader, *overrides: str) -> TrainerApp:
+def opened(
+    runs: Path, live: Live, loader: Loader, *overrides: str, presets: Path | None = None
+) -> TrainerApp:
     from tui_trainer.config.overrides import parse_overrides
 
-    library = PresetLibrary([builtin_dir()])
+    library = PresetLibrary([presets or builtin_dir(), builtin_dir()])
     asked = Asked(library, runs, Preferences(fps=10.0), ["tui-trainer"])
     begin = Composing("penguins-mlp", parse_overrides(overrides))
     return TrainerApp(lambda: assemble(asked, begin, Terminal(), live, loader, []), live)
@@ -107,3 +109,32 @@ def test_a_short_run_ends_with_its_test_beside_the_baselines(tmp_path: Path) -> 
     live.session.join()
     loader.close()
     assert live.exit_code == 0
+
+
+def test_fault_58_a_preset_that_takes_the_place_of_a_built_in_one_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "presets" / "experiments" / "penguins-mlp.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text((builtin_dir() / "experiments" / "penguins-mlp.yaml").read_text())
+    live, loader = Live(), Loader()
+    folder = tmp_path / "presets"
+    app = opened(tmp_path / "runs", live, loader, "training.epochs=1", presets=folder)
+
+    async def run() -> None:
+        async with app.run_test(size=(200, 40)) as pilot:
+            await until(lambda: loader.stage == "")
+
+            def shown() -> str:
+                return "\n".join(s.text for s in app.screen._compositor.render_strips())
+
+            await until(lambda: "takes the place of the built-in experiment preset" in shown())
+            await pilot.press("f5")
+            await until(lambda: state(app) == "finished")
+
+    asyncio.run(run())
+    assert live.session is not None
+    live.session.join()
+    loader.close()
+    (place,) = (tmp_path / "runs").iterdir()
+    events = [json.loads(line) for line in RunDirectory(place).events.read_text().splitlines()]
+    notices = [event["text"] for event in events if event["event"] == "notice"]
+    assert f"{path} takes the place of the built-in experiment preset penguins-mlp" in notices

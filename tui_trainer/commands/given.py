@@ -17,7 +17,7 @@ def library(arguments: argparse.Namespace) -> PresetLibrary:
     """The presets that ship, those of the user, and those of `--preset-dir`."""
     from tui_trainer.config.presets import PresetLibrary, search_dirs
 
-    return PresetLibrary(search_dirs(arguments.preset_dir))
+    return PresetLibrary(search_dirs(arguments.preset_dir), arguments.preset_dir)
 
 
 def runs_dir(arguments: argparse.Namespace) -> Path:

@@ -57,7 +57,12 @@ def train(arguments: argparse.Namespace) -> int:
     overrides = parse_overrides(given.overrides(arguments))
 
     def request() -> NewRun:
-        return NewRun(library.experiment(arguments.experiment, overrides), arguments.name)
+        experiment = library.experiment(arguments.experiment, overrides)
+        if arguments.dry_run or not _opens_app(arguments):
+            # The app has a log of its own.
+            for note in experiment.notes:
+                print(f"tui-trainer: {note}", file=sys.stderr)
+        return NewRun(experiment, arguments.name)
 
     if arguments.dry_run:
         from tui_trainer.headless.preview import print_preview

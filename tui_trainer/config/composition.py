@@ -201,7 +201,7 @@ class Composition:
         """What resolving says, without the texts that mean no value."""
         try:
             document, path = self.read_base()
-            return compose(self.library, document, path, self._read[0]), ()
+            return compose(self.library, self.base, document, path, self._read[0]), ()
         except ConfigError as error:
             return None, error.problems
         except BadInput as error:

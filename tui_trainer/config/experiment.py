@@ -71,6 +71,8 @@ class Tree:
 
     values: dict[str, Any] = field(default_factory=dict)
     places: dict[Path_, Place] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """What to tell whoever asked for it of where the values come from."""
 
     def place(self, path: Path_) -> Place:
         """The place of the key, or of the nearest key above it."""
@@ -101,6 +103,8 @@ class Experiment:
     logging: LoggingSection
     early_stopping: EarlyStoppingSection
     loader: LoaderSection
+    notes: tuple[str, ...] = field(default=(), compare=False)
+    """What to tell whoever asked for it of where it comes from; no part of the configuration."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data, as it is written to config.yaml and read back to an equal experiment."""
@@ -143,7 +147,8 @@ def resolve(tree: Tree, name: str) -> Experiment:
         if not isinstance(value, str):
             problems.append(tree.problem((key,), "should be a text"))
     if not problems:
-        experiment = Experiment(given_name, description, **cast(Any, parts))
+        notes = tuple(tree.notes)
+        experiment = Experiment(given_name, description, **cast(Any, parts), notes=notes)
         problems = [tree.problem(path, message) for path, message in contradictions(experiment)]
         if not problems:
             return experiment

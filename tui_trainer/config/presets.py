@@ -45,6 +45,16 @@ class Preset:
     name: str
     path: Path
     folder: Path
+    replaces: bool = False
+    """Whether it takes the place of a built-in one, though nobody named its folder."""
+
+    @property
+    def note(self) -> str:
+        """What to tell whoever means the preset by its name; empty where it is no surprise."""
+        if not self.replaces:
+            return ""
+        what = f"the built-in {self.kind} preset {self.name}"
+        return f"{clean(str(self.path), 300)} takes the place of {what}"
 
 
 def builtin_dir() -> Path:
@@ -60,15 +70,24 @@ def search_dirs(given: Sequence[Path] = (), env: Mapping[str, str] = os.environ)
     user = Path(platformdirs.user_config_dir("tui-trainer")) / "presets"
     found: dict[Path, None] = {}
     for folder in (*given, *from_env, Path("presets"), user, builtin_dir()):
-        found.setdefault(Path(os.path.expanduser(folder)).absolute())
+        found.setdefault(_absolute(folder))
     return list(found)
 
 
-class PresetLibrary:
-    """The presets in a list of folders; nothing is read until it is asked for."""
+def _absolute(folder: Path) -> Path:
+    return Path(os.path.expanduser(folder)).absolute()
 
-    def __init__(self, folders: Sequence[Path]) -> None:
+
+class PresetLibrary:
+    """The presets in a list of folders; nothing is read until it is asked for.
+
+    `named` are those of the folders that the command line named: what is in them was meant. The
+    others are looked into by themselves, and the first is the current directory's.
+    """
+
+    def __init__(self, folders: Sequence[Path], named: Sequence[Path] = ()) -> None:
         self.folders = tuple(folders)
+        self._named = {_absolute(folder) for folder in named}
         self._read: dict[Path, tuple[tuple[int, ...], Document]] = {}
 
     def read(self, path: Path) -> Document:
@@ -89,7 +108,8 @@ class PresetLibrary:
         found: dict[str, Preset] = {}
         for folder in self.folders:
             for path in _files(folder / f"{kind}s", is_named):
-                found.setdefault(path.stem, Preset(kind, path.stem, path, folder))
+                if path.stem not in found:
+                    found[path.stem] = self._preset(kind, path, folder)
         return [found[name] for name in sorted(found)]
 
     def misnamed(self, kind: str) -> tuple[Preset, ...]:
@@ -106,7 +126,7 @@ class PresetLibrary:
             for folder in self.folders:
                 path = folder / f"{kind}s" / f"{name}.yaml"
                 if os.path.isfile(path):
-                    return Preset(kind, name, path, folder)
+                    return self._preset(kind, path, folder)
         for preset in self.misnamed(kind):
             if name in (preset.name, preset.path.stem):
                 there = f"{clean(preset.name, 40)} is there: {why_misnamed(preset.path)}"
@@ -114,6 +134,12 @@ class PresetLibrary:
         names = [preset.name for preset in self.list(kind)]
         there = f"there are: {', '.join(names)}" if names else "there are none"
         raise BadInput(f"no {kind} preset {clean(name, 80)!r}{suggest(name, names)}; {there}")
+
+    def _preset(self, kind: str, path: Path, folder: Path) -> Preset:
+        builtin = builtin_dir()
+        is_meant = folder == builtin or _absolute(folder) in self._named
+        replaces = not is_meant and os.path.isfile(builtin / f"{kind}s" / path.name)
+        return Preset(kind, path.stem, path, folder, replaces)
 
     def has(self, kind: str, name: str) -> bool:
         """Whether `find` would succeed."""
@@ -145,7 +171,7 @@ class PresetLibrary:
             BadInput: when there is no such preset or file.
         """
         path = experiment_path(self, reference)
-        return compose(self, self.read(path), path, overrides)
+        return compose(self, reference, self.read(path), path, overrides)
 
 
 def stamp_of(path: Path) -> tuple[int, ...]:
@@ -184,8 +210,7 @@ def _files(folder: Path, is_wanted: Callable[[Path], bool]) -> list[Path]:
 
 def experiment_path(library: PresetLibrary, reference: str) -> Path:
     """The file meant: a path when it looks like one, else the experiment preset of that name."""
-    looks_like_a_path = os.sep in reference or reference.endswith((".yaml", ".yml"))
-    if looks_like_a_path:
+    if _is_path(reference):
         path = Path(os.path.expanduser(reference))
         if not os.path.exists(path):
             raise BadInput(f"{clean(reference)}: no such file")
@@ -193,14 +218,26 @@ def experiment_path(library: PresetLibrary, reference: str) -> Path:
     return library.find("experiment", reference).path
 
 
+def _is_path(reference: str) -> bool:
+    return os.sep in reference or reference.endswith((".yaml", ".yml"))
+
+
 def compose(
-    library: PresetLibrary, document: Document, path: Path, overrides: Sequence[Override] = ()
+    library: PresetLibrary,
+    reference: str,
+    document: Document,
+    path: Path,
+    overrides: Sequence[Override] = (),
 ) -> Experiment:
     """Join an experiment's document with the presets it names and with overrides, and resolve."""
     tree, problems = assemble(library, document, path, overrides)
     if problems:
         raise ConfigError(problems + _other_problems(tree, problems, path.stem))
-    return resolve(tree, path.stem)
+    experiment = resolve(tree, path.stem)
+    if _is_path(reference):
+        return experiment
+    notes = [library.find("experiment", reference).note, *experiment.notes]
+    return dataclasses.replace(experiment, notes=tuple(filter(None, notes)))
 
 
 def assemble(
@@ -283,6 +320,7 @@ def _expand(
         problems.append(tree.problem(blamed, str(error)))
         tree.values.pop(section)
         return
+    tree.notes += [preset.note] if preset.note else []
     below = {key: item for key, item in document.data.items() if key != "description"}
     for path, place in places_of(document.places, preset.path).items():
         if not path or path[0] not in own:

@@ -6,7 +6,7 @@ Layer: headless. Nothing here imports torch, so a preset can be checked where th
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tui_trainer.config.errors import BadInput, ExitCode, TrainerError
@@ -26,7 +26,10 @@ def list_presets(library: PresetLibrary, kind: str | None, *, as_json: bool = Fa
     found = {k: [(p, _description(p)) for p in library.list(k)] for k in kinds}
     if as_json:
         rows = [
-            {"kind": k, "name": p.name, "description": text, "path": str(p.path)}
+            {
+                **{"kind": k, "name": p.name, "description": text, "path": str(p.path)},
+                "replaces_builtin": p.replaces,
+            }
             for k, presets in found.items()
             for p, text in presets
         ]
@@ -36,8 +39,15 @@ def list_presets(library: PresetLibrary, kind: str | None, *, as_json: bool = Fa
         print(f"{k}s")
         for preset, text in presets:
             print(f"  {preset.name:<16} {text}")
+    _tell_replaced(preset for presets in found.values() for preset, _ in presets)
     _tell_misnamed(library, kinds)
     return ExitCode.OK
+
+
+def _tell_replaced(presets: Iterable[Preset]) -> None:
+    """Say which of these take the place of built-in ones."""
+    for note in filter(None, (preset.note for preset in presets)):
+        print(note, file=sys.stderr)
 
 
 def _tell_misnamed(library: PresetLibrary, kinds: Sequence[str]) -> int:
@@ -53,9 +63,13 @@ def show_preset(library: PresetLibrary, name: str) -> int:
     kind, bare = _kind_and_name(name)
     if kind == "experiment":
         experiment = library.experiment(bare)
+        for note in experiment.notes:
+            print(note, file=sys.stderr)
         print(to_yaml(experiment.to_dict()), end="")
     else:
-        path = library.find(kind, bare).path
+        preset = library.find(kind, bare)
+        path = preset.path
+        _tell_replaced([preset])
         # Read for its checks: what is printed below is text without control characters.
         read_document(path)
         print(path.read_text(encoding="utf-8-sig"), end="")
@@ -72,10 +86,13 @@ def validate_presets(library: PresetLibrary, files: Sequence[str]) -> int:
         failed += sum(
             not _is_whole(library, kind, p) for kind in KINDS[1:] for p in library.list(kind)
         )
+        _tell_replaced(preset for kind in KINDS for preset in library.list(kind))
         failed += _tell_misnamed(library, KINDS)
     for name in names:
         try:
-            library.experiment(name)
+            experiment = library.experiment(name)
+            for note in experiment.notes if files else ():
+                print(note, file=sys.stderr)
             print(f"{clean(name)}: right")
         except TrainerError as error:
             failed += 1
@@ -87,6 +104,7 @@ def copy_preset(library: PresetLibrary, name: str, target: Path | None) -> int:
     """Copy a preset to a file, or into a folder; an existing file is never replaced."""
     kind, bare = _kind_and_name(name)
     preset = library.find(kind, bare)
+    _tell_replaced([preset])
     path = target or Path("presets") / f"{kind}s"
     if path.suffix not in (".yaml", ".yml"):
         path = path / preset.path.name

@@ -8,7 +8,7 @@ to the run alone.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -122,6 +122,9 @@ class Launcher:
 
     def _prepare(self, what: RunRequest) -> Prepared:
         prepared = prepare(what, self._asked.runs_dir, self._asked.argv)
+        if isinstance(what, NewRun):
+            warnings = (*what.experiment.notes, *prepared.warnings)
+            prepared = replace(prepared, warnings=warnings)
         self._terminal.output.to(prepared.run.path / OUTPUT)
         if self._terminal.tether is not None:
             self._terminal.tether.name_run(prepared.run.path.name)

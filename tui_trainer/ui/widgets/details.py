@@ -57,6 +57,8 @@ def preset_text(entry: Entry) -> Content:
     parts: list[Content] = []
     if entry.wrong:
         parts += [Content.styled(f"It cannot be used:\n{entry.wrong}", "$text-error"), Content("")]
+    if note := entry.preset.note:
+        parts += [Content.styled(note, "$text-warning"), Content("")]
     parts.append(Content.styled(entry.description or "no description", "bold"))
     registry = REGISTRIES.get(entry.preset.kind)
     spec = registry.find(entry.data.get("type")) if registry is not None else None

@@ -128,6 +128,8 @@ class PresetShelf(Widget):
         name = clean(entry.name, 60)
         if entry.wrong:
             self._hint(f"{name} cannot be used: {clean(entry.wrong, 300)}", "$text-error")
+        elif entry.preset.replaces:
+            self._hint(entry.preset.note, "$text-warning")
         else:
             self._hint(f"{name}: {entry.description or 'no description'}", "$foreground-muted")
         title = f"{self.kind} {entry.name}"
