@@ -84,3 +84,18 @@ def test_what_a_program_prints_is_returned_unless_it_fails() -> None:
     assert output_of("false", timeout_s=60) is None
     assert output_of("sleep", "60", timeout_s=0.05) is None
     assert output_of("there\0is none", timeout_s=60) is None
+
+
+def test_what_is_too_much_is_not_kept() -> None:
+    assert output_of("cat", timeout_s=60, given=b"12345", most_bytes=5) == b"12345"
+    assert output_of("cat", timeout_s=60, given=b"123456", most_bytes=5) is None
+    assert output_of("cat", "/dev/zero", timeout_s=60, most_bytes=2**20) is None
+
+
+def test_much_may_be_given_while_much_is_printed() -> None:
+    given = b"line\n" * 500_000
+    assert output_of("cat", timeout_s=60, given=given) == given
+
+
+def test_a_program_that_closed_its_output_and_goes_on_is_ended() -> None:
+    assert output_of("sh", "-c", "exec >&-; sleep 60", timeout_s=0.2) is None

@@ -10,6 +10,8 @@ it. Both are rules of the environment, because libraries start processes too, wh
 from __future__ import annotations
 
 import os
+import select
+import time
 from collections.abc import Mapping, MutableMapping
 from typing import TYPE_CHECKING
 
@@ -17,6 +19,9 @@ if TYPE_CHECKING:
     from multiprocessing.context import BaseContext
 
 SAFE_PATH = "PYTHONSAFEPATH"
+MOST_BYTES = 128 * 2**20
+"""How much a program may print. A small index of git can name paths of any length."""
+_PIECE_BYTES = 2**16
 
 
 def protect_environment(env: MutableMapping[str, str] = os.environ) -> None:
@@ -42,24 +47,53 @@ def protected(env: Mapping[str, str] = os.environ, **more: str) -> dict[str, str
 
 
 def output_of(
-    *words: str, timeout_s: float, env: Mapping[str, str] | None = None, given: bytes = b""
+    *words: str,
+    timeout_s: float,
+    env: Mapping[str, str] | None = None,
+    given: bytes = b"",
+    most_bytes: int = MOST_BYTES,
 ) -> bytes | None:
-    """What a program prints; None when it is missing, fails, or takes too long."""
+    """What a program prints; None when it is missing, fails, takes too long or prints too much."""
     import subprocess
+    from tempfile import TemporaryFile
 
+    until_s = time.monotonic() + timeout_s
     try:
-        done = subprocess.run(
-            words,
-            input=given,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            timeout=timeout_s,
-            check=True,
-            env=protected(os.environ if env is None else env),
-        )
-    except (OSError, ValueError, subprocess.SubprocessError):
+        # Read from a file, what is given cannot keep the program from printing.
+        with TemporaryFile() if given else open(os.devnull, "r+b") as stdin:
+            stdin.write(given)
+            stdin.seek(0)
+            process = subprocess.Popen(
+                words,
+                stdin=stdin,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=protected(os.environ if env is None else env),
+            )
+    except (OSError, ValueError):
         return None
-    return done.stdout
+    with process:
+        assert process.stdout is not None
+        printed = _read_until(process.stdout.fileno(), until_s, most_bytes)
+        try:
+            status = process.wait(0 if printed is None else until_s - time.monotonic())
+        except subprocess.TimeoutExpired:
+            process.kill()
+            return None
+    return printed if status == 0 else None
+
+
+def _read_until(descriptor: int, until_s: float, most_bytes: int) -> bytes | None:
+    """Everything up to the end; None where that is too late or too much."""
+    printed = bytearray()
+    while select.select([descriptor], [], [], max(until_s - time.monotonic(), 0))[0]:
+        piece = os.read(descriptor, _PIECE_BYTES)
+        printed += piece
+        if not piece:
+            return bytes(printed)
+        if len(printed) > most_bytes:
+            break
+    return None
 
 
 async def feed(*words: str, given: bytes, timeout_s: float, env: Mapping[str, str]) -> bool:
