@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 from tui_trainer.config.amounts import counted, size_text
@@ -32,3 +34,8 @@ def test_one_is_not_many() -> None:
     assert counted(0, "step") == "0 steps"
     assert counted(4277, "step") == "4,277 steps"
     assert counted(2, "batch", "batches") == "2 batches"
+
+
+@pytest.mark.parametrize("size_bytes", [math.nan, math.inf, -1, 10**400, 1e300])
+def test_what_is_no_size_is_a_dash(size_bytes: float) -> None:
+    assert size_text(size_bytes) == "-"

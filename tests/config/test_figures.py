@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_trainer.config.figures import measured, metric_text, metrics_text, rate_text
+from tui_trainer.config.figures import measured, metric_text, metrics_text, rate_text, speed_text
 
 
 @pytest.mark.parametrize(
@@ -55,3 +55,11 @@ def test_shares_are_percent_and_what_is_not_finite_is_not() -> None:
     assert metric_text("accuracy", math.nan) == "nan"
     assert metric_text("f1", 0.5) == "0.5000"
     assert metrics_text({"loss": 0.07, "accuracy": 0.5}) == "loss 0.07000, accuracy 50.00 %"
+
+
+@pytest.mark.parametrize(
+    ("per_s", "text"),
+    [(None, "0"), (1234.5, "1,234"), (1e308, "1.00e308"), (math.nan, "nan"), (math.inf, "inf")],
+)
+def test_a_speed_takes_the_room_of_a_few_digits(per_s: float | None, text: str) -> None:
+    assert speed_text(per_s) == text

@@ -7,10 +7,11 @@ from dataclasses import fields
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tui_trainer.config.errors import BadInput
+from tui_trainer.runs.bounds import MOST_WHOLE
 from tui_trainer.runs.commands import (
     COMMANDS,
     Command,
@@ -67,10 +68,12 @@ def needed(kind: type[Command]) -> dict[str, Any]:
     key=st.text(max_size=200),
     value=st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
 )
+@example(key="training.max_steps", value=10**400)
 def test_every_scalar_can_be_sent(key: str, value: Any) -> None:
     plain = json.loads(json.dumps(to_dict(Set(key=key, value=value))))
 
-    if isinstance(value, str) and len(value) > 200:
+    is_long = isinstance(value, str) and len(value) > 200
+    if is_long or (type(value) is int and abs(value) >= MOST_WHOLE):
         with pytest.raises(BadInput):
             from_dict(plain)
     else:

@@ -118,3 +118,21 @@ def test_an_edit_that_no_longer_fits_is_refused(
 ) -> None:
     with pytest.raises(BadInput, match=key):
         in_force(experiment, [Edit("ab", 3, key, None, new, "you")])
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"apply_at_step": 10**400},
+        {"apply_at_step": -1},
+        {"key": "a" * 100_000},
+        {"new": 10**400},
+        {"new": [[[[[[1]]]]]]},
+        {"old": "a" * 100_000},
+        {"origin": "a" * 100_000},
+    ],
+    ids=lambda change: f"{change!r:.40}",
+)
+def test_fault_56_an_edit_out_of_bounds_is_none(change: dict[str, Any]) -> None:
+    with pytest.raises(BadInput, match="not an edit"):
+        from_record({**RECORD, **change})

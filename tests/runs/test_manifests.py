@@ -232,3 +232,32 @@ def test_fault_4_whatever_goes_each_step_that_must_stay_has_its_newest_writing(
     for manifest in left:
         assert manifest.attempt == max(attempt for step, attempt in keys if step == manifest.step)
     assert surplus(left, keep_last, protected) == []
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"size_bytes": 10**400},
+        {"size_bytes": -1},
+        {"epoch": 2**62},
+        {"best_step": 10**400},
+        {"best_step": True},
+        {"metrics": {"loss": 10**400}},
+        {"metrics": {"loss": [[1]]}},
+        {"saved_at": 3},
+        {"format": 10**400},
+    ],
+    ids=lambda changes: f"{changes!r:.40}",
+)
+def test_fault_56_a_manifest_out_of_bounds_is_damaged(
+    tmp_path: Path, changes: dict[str, object]
+) -> None:
+    put(tmp_path, of(5), **changes)
+
+    assert read_manifests(tmp_path) == []
+
+
+@pytest.mark.parametrize("which", ["9" * 5000, "9" * 21])
+def test_a_step_of_thousands_of_digits_is_bad_input(which: str) -> None:
+    with pytest.raises(BadInput, match="expected last, best or a step"):
+        select([of(5)], which)

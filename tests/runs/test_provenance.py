@@ -120,3 +120,33 @@ def test_torch_is_not_imported_for_its_version() -> None:
     )
 
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        '{"earlier": 3}',
+        '{"earlier": [3], "threads": 1%s}' % ("0" * 400),
+        '{"a": ' + "[" * 900 + "]" * 900 + "}",
+        '{"a": "%s"}' % ("a" * 10**6),
+        "[" * 200_000,
+    ],
+    ids=lambda before: before[:30],
+)
+def test_fault_56_what_is_out_of_bounds_is_not_kept(tmp_path: Path, before: str) -> None:
+    path = tmp_path / "provenance.json"
+    path.write_text(before)
+
+    write_provenance(path, {"device": "cpu"})
+
+    assert json.loads(path.read_text()).get("earlier", [3]) == [3]
+
+
+def test_of_earlier_starts_the_newest_are_kept(tmp_path: Path) -> None:
+    path = tmp_path / "provenance.json"
+    path.write_text(json.dumps({"number": 200, "earlier": [{"number": n} for n in range(200)]}))
+
+    write_provenance(path, {"number": 201})
+
+    kept = json.loads(path.read_text())["earlier"]
+    assert [facts["number"] for facts in kept] == list(range(101, 201))

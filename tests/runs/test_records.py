@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from tests.ui.runs import an_ending, some_events
 from tui_trainer.runs.events import (
     CommandApplied,
+    Edited,
     Event,
     NonFinite,
     RunEnded,
@@ -80,12 +81,34 @@ def test_what_was_not_finite_is_not_a_number_again() -> None:
         {"confusion": [[1, "2"]]},
         {"classes": "ab"},
         {"exit_code": 1.5},
+        {"exit_code": 10**400},
+        {"step": -1},
+        {"step": 2**62},
+        {"epoch": 10**400},
+        {"elapsed_s": 10**400},
+        {"elapsed_s": math.inf},
+        {"elapsed_s": math.nan},
+        {"test": {"loss": 10**400}},
+        {"test": {"a" * 100_000: 0.5}},
+        {"baseline": {"x": {"loss": math.inf}}},
+        {"confusion": [[10**400]]},
+        {"classes": [""] * 200_000},
+        {"reason": "a" * 100_000},
     ],
-    ids=str,
+    ids=lambda change: f"{change!r:.50}",
 )
 def test_a_line_that_does_not_fit_is_no_event(change: dict[str, object]) -> None:
     assert event_of({**line_of(an_ending()), **change}) is None
     assert event_of({"event": "run_ended", "step": 3}) is None
+
+
+@pytest.mark.parametrize(
+    "value", [10**400, math.nan, [[[[[[[1]]]]]]], "a" * 100_000, {"a": -math.inf}]
+)
+def test_an_edit_to_what_no_setting_can_be_is_no_event(value: object) -> None:
+    line = line_of(Edited(3, "optimizer.lr", 0.1, [0.1, 0.2], "you"))
+    assert event_of(line) == Edited(3, "optimizer.lr", 0.1, [0.1, 0.2], "you")
+    assert event_of({**line, "new": value}) is None
 
 
 @given(

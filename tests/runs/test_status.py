@@ -104,7 +104,20 @@ def test_keys_of_a_newer_version_are_passed_over(run: RunDirectory) -> None:
         '{"name": "x", "state": "running", "validation": 3}',
         '{"name": "x", "state": "running", "best": {"loss": "low"}}',
         "[" * 100_000,
+        '{"name": "x", "state": "running", "step": 1%s}' % ("0" * 400),
+        '{"name": "x", "state": "running", "step": -1}',
+        '{"name": "x", "state": "running", "step": true}',
+        '{"name": "x", "state": "running", "pid": 4611686018427387904}',
+        '{"name": "x", "state": "running", "total_steps": 1e999}',
+        '{"name": "x", "state": "running", "elapsed_s": NaN}',
+        '{"name": "x", "state": "running", "elapsed_s": null}',
+        '{"name": "x", "state": "running", "loss": -Infinity}',
+        '{"name": "x", "state": "running", "best": {"loss": 1%s}}' % ("0" * 400),
+        '{"name": "x", "state": "running", "test": {"%s": 0.5}}' % ("a" * 100_000),
+        '{"name": "x", "state": "running", "usage": {"gpu": [[[[[[1]]]]]]}}',
+        '{"name": "x", "state": "running", "message": "%s"}' % ("a" * 100_000),
     ],
+    ids=lambda text: text[:70],
 )
 def test_a_status_that_cannot_be_used_is_none(run: RunDirectory, text: str) -> None:
     run.status.write_text(text)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import math
 import os
+from dataclasses import asdict
 from types import SimpleNamespace
 from typing import Any
 
-from tui_trainer.sessions.usage import UsageMeter
+import pytest
+
+from tui_trainer.sessions.usage import UsageMeter, usage_of
 
 
 class FakeNvml:
@@ -73,3 +77,13 @@ def test_a_gpu_that_goes_is_not_asked_for_again() -> None:
     nvml.is_there = True
     assert meter.read().gpu is None
     assert nvml.asked == asked
+
+
+@pytest.mark.parametrize("key", ["process_bytes", "process_percent", "free_bytes", "gpu"])
+@pytest.mark.parametrize(
+    "value", [10**400, -(10**400), math.inf, "3", [3], {}], ids=lambda value: f"{value!r:.20}"
+)
+def test_fault_56_a_measurement_out_of_bounds_is_none(key: str, value: object) -> None:
+    right = asdict(UsageMeter("GPU-1", FakeNvml()).read())
+    assert usage_of(right) is not None
+    assert usage_of({**right, key: {"used_bytes": value} if key == "gpu" else value}) is None

@@ -11,6 +11,8 @@ from collections.abc import Mapping
 
 _SHARES = frozenset({"accuracy", "balanced_accuracy", "top3_accuracy", "top5_accuracy"})
 """Shares of samples, which people read as percent."""
+_FASTEST = 1e12
+"""Per second; digits beyond it would take the room of everything else."""
 
 
 def metric_text(name: str, value: float | None) -> str:
@@ -37,6 +39,13 @@ def measured(value: float | None) -> str:
         return f"{value:.{3 - exponent}f}"
     # Beyond 1e100 the sign and the exponent take the room of a digit.
     return f"{mantissa if abs(exponent) < 100 else mantissa[:-1]}e{exponent}"
+
+
+def speed_text(per_s: float | None) -> str:
+    """`1,234` of a number of samples per second; four digits of one that no hardware reaches."""
+    if per_s is None:
+        return "0"
+    return f"{per_s:,.0f}" if abs(per_s) < _FASTEST else measured(per_s)
 
 
 def rate_text(value: float | None) -> str:

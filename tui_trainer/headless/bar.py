@@ -11,7 +11,7 @@ import contextlib
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from tui_trainer.config.figures import measured
+from tui_trainer.config.figures import measured, speed_text
 from tui_trainer.headless.printer import describe, duration
 from tui_trainer.runs.events import Event, RunEnded, RunStarted, StepsTaken, ValidationEnded
 from tui_trainer.sessions.session import Latest, fold
@@ -65,7 +65,7 @@ class BarPrinter:
                 total=latest.total_steps,
                 epoch=f"epoch {latest.epoch}",
                 numbers=f"step {latest.step:,}{total}  loss {measured(latest.loss)}  "
-                f"{latest.samples_per_s or 0:,.0f} samples/s{left}",
+                f"{speed_text(latest.samples_per_s)} samples/s{left}",
                 refresh=True,
             )
 

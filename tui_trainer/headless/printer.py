@@ -13,8 +13,9 @@ from typing import IO, Any, Protocol
 
 from tui_trainer.config.amounts import size_text
 from tui_trainer.config.entries import argument_text
-from tui_trainer.config.figures import measured, metrics_text, rate_text
+from tui_trainer.config.figures import measured, metrics_text, rate_text, speed_text
 from tui_trainer.config.text import clean
+from tui_trainer.runs.bounds import LATEST_S
 from tui_trainer.runs.events import (
     CheckpointSaved,
     CommandAccepted,
@@ -133,7 +134,7 @@ def progress_line(latest: Latest) -> str:
         f"step {latest.step:,}" + (f"/{latest.total_steps:,}" if latest.total_steps else ""),
         f"loss {measured(latest.loss)}",
         f"lr {rate_text(latest.lr)}",
-        f"{latest.samples_per_s or 0:,.0f} samples/s",
+        f"{speed_text(latest.samples_per_s)} samples/s",
     ]
     if latest.eta_s is not None:
         parts.append(f"ETA {duration(latest.eta_s)}")
@@ -215,7 +216,9 @@ def value_text(value: object) -> str:
 
 
 def duration(seconds: float) -> str:
-    """`3.2 s`, `4:05`, `1:02:03`."""
+    """`3.2 s`, `4:05`, `1:02:03`; `-` of what is no duration, or is longer than any run."""
+    if not 0 <= seconds < LATEST_S:
+        return "-"
     if seconds < 60:
         return f"{seconds:.1f} s"
     minutes, rest = divmod(round(seconds), 60)

@@ -11,6 +11,7 @@ from typing import Any
 
 from tui_trainer.config.errors import BadInput
 from tui_trainer.config.text import suggest
+from tui_trainer.runs.bounds import is_whole
 from tui_trainer.runs.origin import HERE
 
 Scalar = int | float | str | bool | None
@@ -135,4 +136,6 @@ def _fits(key: str, value: object) -> bool:
         return bool in kinds
     if key == "signal" and isinstance(value, int):
         return 0 < value <= _MOST_SIGNAL
+    if isinstance(value, int) and not is_whole(value):
+        return False
     return isinstance(value, kinds) and not (isinstance(value, str) and len(value) > _SHORT)

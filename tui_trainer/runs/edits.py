@@ -14,7 +14,9 @@ from typing import Any
 from tui_trainer.config.errors import BadInput
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.live import edited
+from tui_trainer.config.text import clean
 from tui_trainer.runs.atomic import cannot_write, write_atomically
+from tui_trainer.runs.bounds import is_count, is_plain, is_text
 from tui_trainer.runs.commands import Scalar
 from tui_trainer.runs.journal import append_durably, encode, read_records
 
@@ -37,8 +39,10 @@ def from_record(record: dict[str, Any]) -> Edit:
         edit = Edit(**record)
     except TypeError as error:
         raise BadInput(f"edits.jsonl: not an edit: {error}") from error
-    if not isinstance(edit.apply_at_step, int) or not isinstance(edit.key, str):
+    if not is_count(edit.apply_at_step) or not is_text(edit.key):
         raise BadInput("edits.jsonl: not an edit: apply_at_step is a number and key a text")
+    if not is_plain([edit.id, edit.old, edit.new, edit.origin]):
+        raise BadInput(f"edits.jsonl: not an edit of {clean(edit.key, 80)}: out of bounds")
     return edit
 
 

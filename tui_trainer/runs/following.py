@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from tui_trainer.runs.bounds import is_count
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.folder import open_file, size_of
 from tui_trainer.runs.journal import MOST_LINE_BYTES, skip_line
@@ -162,11 +163,11 @@ def _with_step(lines: Sequence[bytes]) -> list[Record]:
     if any(len(line) > MOST_LINE_BYTES for line in lines):
         lines = [line for line in lines if len(line) <= MOST_LINE_BYTES]
     for begin in range(0, len(lines), _AT_ONCE):
-        for record in _decoded(lines[begin : begin + _AT_ONCE]):
-            if isinstance(record, dict):
-                step = record.get("step")
-                if type(step) is int and 0 <= step < 2**62:
-                    found.append(record)
+        found += [
+            record
+            for record in _decoded(lines[begin : begin + _AT_ONCE])
+            if isinstance(record, dict) and is_count(record.get("step"))
+        ]
     return found
 
 

@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from tui_trainer.runs.bounds import LATEST_S
 from tui_trainer.runs.events import (
     CheckpointSaved,
     Edited,
@@ -149,7 +150,7 @@ class History:
 
     def time(self, step: int, elapsed_s: float) -> None:
         """Take the seconds of training that had passed at a step."""
-        if math.isfinite(elapsed_s):
+        if 0 <= elapsed_s < LATEST_S:
             self._times.add(step, elapsed_s)
 
     def mark(self, kind: MarkKind, step: int, text: str = "") -> None:

@@ -14,11 +14,14 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from tui_trainer.config.errors import BadInput, CheckpointUnusable
+from tui_trainer.runs.bounds import are_metrics, is_count, is_text
 from tui_trainer.runs.folder import Folder, exists, names_in, open_folder
 from tui_trainer.runs.journal import encode
 
 FORMAT = 1
 MOST_BYTES = 2**20
+_MOST_DIGITS = 20
+"""Of a step that somebody asks for; Python refuses to read a number of some thousands."""
 _FILE = re.compile(r"step-(\d{8,18})(?:-(\d{1,9}))?\.pt")
 _NAME = re.compile(r"step-(\d{8,18})(?:-(\d{1,9}))?\.json")
 
@@ -53,6 +56,12 @@ class Manifest:
     def is_whole(self, check: object) -> bool:
         """Whether a sum is that of these facts; a newer format may sum in another way."""
         return self.format > FORMAT or check == self._check()
+
+
+def step_of(file: str) -> int | None:
+    """The step in the name of a checkpoint file; None where the name is of another form."""
+    match = _FILE.fullmatch(file)
+    return int(match[1]) if match else None
 
 
 def manifest_path(directory: Path, file: str) -> Path:
@@ -135,12 +144,13 @@ def _is_right(manifest: Manifest, stem: str) -> bool:
     match = _FILE.fullmatch(manifest.file) if isinstance(manifest.file, str) else None
     return (
         match is not None
-        and all(type(count) is int for count in counts)
+        and all(map(is_count, counts))
         and int(match[1]) == manifest.step
         and manifest.file.removesuffix(".pt") == stem
-        and isinstance(manifest.sha256, str)
-        and isinstance(manifest.best_step, int | None)
-        and isinstance(manifest.metrics, dict)
+        and is_text(manifest.sha256)
+        and (manifest.best_step is None or is_count(manifest.best_step))
+        and are_metrics(manifest.metrics)
+        and is_text(manifest.saved_at)
     )
 
 
@@ -163,7 +173,7 @@ def select(manifests: list[Manifest], which: str) -> list[Manifest]:
         return chosen
     steps = sorted({manifest.step for manifest in manifests})
     there = ", ".join(map(str, steps)) or "none"
-    if not which.isdecimal():
+    if not which.isdecimal() or len(which) > _MOST_DIGITS:
         raise BadInput(f"--from {which!r}: expected last, best or a step; there are: {there}")
     chosen = [manifest for manifest in manifests if manifest.step == int(which)][::-1]
     if not chosen:

@@ -18,11 +18,14 @@ from pathlib import Path
 from typing import Any
 
 from tui_trainer.runs.atomic import write_atomically
+from tui_trainer.runs.bounds import is_plain
 from tui_trainer.runs.folder import read_file
 from tui_trainer.runs.repository import state_of
 
 PACKAGES = ("tui-trainer", "torch", "numpy", "pydantic", "pyyaml")
 MOST_BYTES = 8 * 2**20
+MOST_EARLIER = 100
+"""Earlier starts that are kept: the newest."""
 
 
 def collect(
@@ -59,6 +62,7 @@ def write_provenance(path: Path, facts: Mapping[str, Any]) -> None:
     before = read_provenance(path)
     known = before.pop("earlier", [])
     earlier = [*(known if isinstance(known, list) else []), *([before] if before else [])]
+    earlier = [facts for facts in earlier[-MOST_EARLIER:] if is_plain(facts)]
     plain = {**facts, **({"earlier": earlier} if earlier else {})}
     write_atomically(path, (json.dumps(plain, indent=1) + "\n").encode())
 

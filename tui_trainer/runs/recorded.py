@@ -6,9 +6,14 @@ is not read again: opening a run of a million steps takes as long as opening one
 
 from __future__ import annotations
 
-import math
-from contextlib import suppress
-
+from tui_trainer.runs.bounds import (
+    MOST_NAMES,
+    is_count,
+    is_mapping,
+    is_plain,
+    is_text,
+    number_or_nan,
+)
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.following import Batch, Follower, Record
 from tui_trainer.runs.history import History
@@ -36,7 +41,7 @@ class Recording:
     def generation(self) -> int:
         """Of the newest start that it knows; 0 before the first."""
         found = self.started.get("generation")
-        return found if type(found) is int else 0
+        return found if isinstance(found, int) and is_count(found) else 0
 
     def follower(self, run: RunDirectory) -> Follower:
         """What reads on from where this ends."""
@@ -68,21 +73,25 @@ class Recording:
     def _take_event(self, record: Record) -> None:
         history, step = self.history, record["step"]
         match record:
-            case {"event": "run_started", "steps_per_epoch": int(steps_per_epoch)}:
+            case {"event": "run_started", "steps_per_epoch": int(steps_per_epoch)} if is_count(
+                steps_per_epoch
+            ):
                 self.started = record
                 self.go_back(step, steps_per_epoch)
             case {"event": "checkpoint_saved"}:
                 history.mark("checkpoint", step)
-            case {"event": "edited", "key": key, "old": old, "new": new}:
-                history.mark("edit", step, f"{key} {old} -> {new}"[:200])
+            case {"event": "edited", "key": str(key), "old": old, "new": new}:
+                change = f"{key[:200]} {_said(old)} -> {_said(new)}"
+                history.mark("edit", step, change[:200])
             case {"event": "state_changed", "state": "paused"}:
-                history.mark("pause", step, str(record.get("reason", ""))[:200])
+                history.mark("pause", step, _said(record.get("reason", "")))
             case {"event": "non_finite"}:
-                history.mark("nonfinite", step, str(record.get("what", ""))[:200])
+                history.mark("nonfinite", step, _said(record.get("what", "")))
             case {"event": "validation_ended"}:
                 if record.get("improved") is True and not record.get("on_demand"):
                     history.mark("best", step)
-                if isinstance(metrics := record.get("metrics"), dict):
+                metrics = record.get("metrics")
+                if isinstance(metrics, dict) and is_mapping(metrics):
                     for name, value in metrics.items():
                         self._validated(f"val/{name}", step, value)
 
@@ -94,18 +103,18 @@ class Recording:
             if step > self._newest:
                 self._newest = step
                 kept.append(line)
-                self.history.time(step, _number(line.get("elapsed_s")))
-            for name in line:
-                if name.startswith("val/"):
+                self.history.time(step, number_or_nan(line.get("elapsed_s")))
+            for name in line if len(line) <= MOST_NAMES else ():
+                if name.startswith("val/") and is_text(name):
                     self._validated(name, step, line[name])
         for name in CURVES:
             having = [line for line in kept if name in line]
             steps = [line["step"] for line in having]
-            self.history.put(name, steps, [_number(line[name]) for line in having])
+            self.history.put(name, steps, [number_or_nan(line[name]) for line in having])
 
     def _validated(self, name: str, step: int, value: object) -> None:
         # At the step of a scheduled one, one on demand measured the same weights.
-        self._validations.setdefault(name, {}).setdefault(step, _number(value))
+        self._validations.setdefault(name, {}).setdefault(step, number_or_nan(value))
 
     def _put_validations(self, *, everything: bool) -> None:
         for name, values in self._validations.items():
@@ -131,19 +140,14 @@ def read_history(run: RunDirectory, last_step: int, known: Recording | None = No
     batch.lines = [line for line in batch.lines if line["step"] <= last_step]
     recording.take(batch, whole=True)
     if recording.history.newest > last_step:
-        steps_per_epoch = recording.started.get("steps_per_epoch")
-        recording.go_back(last_step, steps_per_epoch if type(steps_per_epoch) is int else 1)
+        told = recording.started.get("steps_per_epoch")
+        recording.go_back(last_step, told if isinstance(told, int) and is_count(told) else 1)
     return recording.history
 
 
-def _number(value: object) -> float:
-    """A number of a line; NaN for what was not finite, which is null there, and for the rest."""
-    if type(value) is float:
-        return value
-    with suppress(OverflowError):
-        if type(value) is int:
-            return float(value)
-    return math.nan
+def _said(value: object) -> str:
+    """A setting or a reason in a few words; nothing of what is out of bounds."""
+    return str(value)[:200] if is_plain(value) else ""
 
 
 def whole_recording(run: RunDirectory) -> Recording:

@@ -1,11 +1,11 @@
 """Lines of events.jsonl back to the events that they were.
 
-Layer: runs. Anybody may have written the file: what does not fit is no event, and never an error.
+Layer: runs. Anybody may have written the file: what does not fit, or is out of bounds, is no event
+and never an error. Every integer of an event is a count, and none is negative.
 """
 
 from __future__ import annotations
 
-import math
 from dataclasses import MISSING, fields
 from datetime import datetime
 from functools import cache
@@ -13,6 +13,16 @@ from types import UnionType
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from tui_trainer.runs import events
+from tui_trainer.runs.bounds import (
+    LATEST_S,
+    is_count,
+    is_list,
+    is_mapping,
+    is_number,
+    is_plain,
+    is_text,
+    number_or_nan,
+)
 from tui_trainer.runs.events import Event, name_of_kind
 
 _KINDS: dict[str, type[Event]] = {
@@ -20,8 +30,6 @@ _KINDS: dict[str, type[Event]] = {
     for kind in vars(events).values()
     if isinstance(kind, type) and issubclass(kind, Event) and kind is not Event
 }
-LATEST_S = 2.0**34
-"""In the year 2514: no run is from later, and no clock's arithmetic fails before."""
 _BEST = {"metric": str, "value": float, "step": int, "epoch": int, "metrics": dict[str, float]}
 
 
@@ -42,7 +50,7 @@ def event_of(record: dict[str, Any]) -> Event | None:
                 return None
         if isinstance(best := values.get("best"), dict):
             values["best"] = best | {key: _fitted(best[key], _BEST[key]) for key in _BEST}
-    except (TypeError, KeyError, OverflowError):
+    except (TypeError, KeyError):
         return None
     return _KINDS[word](**values, at_s=_seconds(record.get("time")))
 
@@ -71,23 +79,29 @@ def _shape(word: str) -> tuple[tuple[str, Any, bool], ...]:
 
 
 def _fitted(value: Any, hint: Any) -> Any:
-    """The value as the type wants it; TypeError when it is of another. null is NaN for a float."""
+    """The value as the type wants it. null is NaN for a float.
+
+    Raises:
+        TypeError: the value is of another type, or out of bounds.
+    """
     origin, inner = get_origin(hint), get_args(hint)
-    if hint is Any:
+    if hint is Any and is_plain(value):
         return value
     if origin in (Union, UnionType):
         return None if value is None else _first_fitting(value, inner)
     if origin is Literal and isinstance(value, str) and value in inner:
         return value
-    if origin is tuple and isinstance(value, list):
+    if origin is tuple and is_list(value):
         return tuple(_fitted(item, inner[0]) for item in value)
-    if origin is dict and isinstance(value, dict):
-        return {str(key): _fitted(item, inner[1]) for key, item in value.items()}
-    if hint is float and (value is None or type(value) in (int, float)):
-        return math.nan if value is None else float(value)
-    if hint in (int, str, bool) and type(value) is hint:
+    if origin is dict and is_mapping(value):
+        return {key: _fitted(item, inner[1]) for key, item in value.items()}
+    if hint is float and (value is None or is_number(value)):
+        return number_or_nan(value)
+    if (hint is int and is_count(value)) or (hint is str and is_text(value)):
         return value
-    raise TypeError(f"{value!r:.80} is no {hint}")
+    if hint is bool and isinstance(value, bool):
+        return value
+    raise TypeError(f"not a {hint}")
 
 
 def _first_fitting(value: Any, hints: tuple[Any, ...]) -> Any:
@@ -97,4 +111,4 @@ def _first_fitting(value: Any, hints: tuple[Any, ...]) -> Any:
                 return _fitted(value, hint)
             except TypeError:
                 continue
-    raise TypeError(f"{value!r:.80} is none of {hints}")
+    raise TypeError(f"none of {hints}")

@@ -16,6 +16,7 @@ from typing import Any
 import psutil
 
 from tui_trainer.runs.atomic import write_atomically
+from tui_trainer.runs.bounds import are_metrics, is_count, is_number, is_plain, is_text
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import FINAL_STATES
 from tui_trainer.runs.folder import read_file
@@ -86,18 +87,16 @@ _COUNTS_OR_NONE = frozenset({"total_steps", "best_step", "saved_step"})
 def _fits(key: str, value: object) -> bool:
     """Whether a reader can use the value: metrics that were not finite are null."""
     if key in _TEXTS:
-        return isinstance(value, str)
+        return is_text(value)
     if key in _NUMBERS:
-        return isinstance(value, int | float) or (value is None and key != "elapsed_s")
+        return is_number(value) or (value is None and key != "elapsed_s")
     if key == "usage":
-        return value is None or isinstance(value, dict)
+        return value is None or (isinstance(value, dict) and is_plain(value))
     if key in _COUNTS or key in _COUNTS_OR_NONE:
-        return isinstance(value, int) or (value is None and key in _COUNTS_OR_NONE)
+        return is_count(value) or (value is None and key in _COUNTS_OR_NONE)
     if value is None:
         return key != "validation"
-    return isinstance(value, dict) and all(
-        number is None or isinstance(number, int | float) for number in value.values()
-    )
+    return are_metrics(value)
 
 
 def conclude(run: RunDirectory, status: Status, unchanged_s: float = 0.0) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 
 from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.runs.bounds import is_count, number_or_nan
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.edits import in_force, read_edits
 from tui_trainer.runs.events import FINAL_STATES, Event, RunStarted, StepsTaken
@@ -85,34 +86,27 @@ def take_status(latest: Latest, status: Status) -> None:
 
 def steps_taken(lines: Sequence[Record]) -> list[StepsTaken]:
     """Lines of metrics as one event; one for each stretch of many, so that a speed can be told."""
-    found = []
     # A validation of an old step may have a line of its own.
     lines = [line for line in lines if "train/loss" in line]
-    for part in (lines[: len(lines) // 2], lines[len(lines) // 2 :]):
-        event = _steps(part) if part else None
-        if event is not None:
-            found.append(event)
-    return found
+    parts = (lines[: len(lines) // 2], lines[len(lines) // 2 :])
+    return [_steps(part) for part in parts if part]
 
 
-def _steps(lines: Sequence[Record]) -> StepsTaken | None:
+def _steps(lines: Sequence[Record]) -> StepsTaken:
     def column(name: str) -> tuple[float, ...]:
-        values = (line.get(name) for line in lines)
-        return tuple(float(v) if isinstance(v, int | float) else math.nan for v in values)
+        return tuple(number_or_nan(line.get(name)) for line in lines)
 
-    try:
-        return StepsTaken(
-            step=lines[-1]["step"],
-            epoch=int(lines[-1].get("epoch") or 0),
-            elapsed_s=column("elapsed_s")[-1],
-            losses=column("train/loss"),
-            grad_norms=column("grad_norm"),
-            lrs=column("lr"),
-            samples_per_s=column("samples_per_s")[-1],
-            waiting_share=math.nan,
-        )
-    except (TypeError, ValueError, OverflowError):
-        return None
+    epoch = lines[-1].get("epoch")
+    return StepsTaken(
+        step=lines[-1]["step"],
+        epoch=epoch if isinstance(epoch, int) and is_count(epoch) else 0,
+        elapsed_s=column("elapsed_s")[-1],
+        losses=column("train/loss"),
+        grad_norms=column("grad_norm"),
+        lrs=column("lr"),
+        samples_per_s=column("samples_per_s")[-1],
+        waiting_share=math.nan,
+    )
 
 
 def _latest(

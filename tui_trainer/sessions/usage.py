@@ -15,6 +15,7 @@ from typing import Any
 import psutil
 
 from tui_trainer.config.text import clean
+from tui_trainer.runs.bounds import is_count, is_number
 from tui_trainer.sessions.devices import free_memory_bytes
 
 
@@ -47,22 +48,34 @@ def usage_of(plain: object) -> Usage | None:
     gpu = plain.get("gpu")
     try:
         return Usage(
-            process_bytes=int(plain["process_bytes"]),
-            process_percent=float(plain["process_percent"]),
-            machine_percent=float(plain["machine_percent"]),
-            free_bytes=int(plain["free_bytes"]),
+            process_bytes=_count(plain["process_bytes"]),
+            process_percent=_percent(plain["process_percent"]),
+            machine_percent=_percent(plain["machine_percent"]),
+            free_bytes=_count(plain["free_bytes"]),
             gpu=GpuUsage(
                 name=clean(str(gpu["name"]), 60),
-                load_percent=None if gpu["load_percent"] is None else int(gpu["load_percent"]),
-                used_bytes=int(gpu["used_bytes"]),
-                total_bytes=int(gpu["total_bytes"]),
-                own_bytes=None if gpu["own_bytes"] is None else int(gpu["own_bytes"]),
+                load_percent=None if gpu["load_percent"] is None else _count(gpu["load_percent"]),
+                used_bytes=_count(gpu["used_bytes"]),
+                total_bytes=_count(gpu["total_bytes"]),
+                own_bytes=None if gpu["own_bytes"] is None else _count(gpu["own_bytes"]),
             )
             if isinstance(gpu, dict)
             else None,
         )
-    except (KeyError, TypeError, ValueError, OverflowError):
+    except (KeyError, ValueError):
         return None
+
+
+def _count(value: Any) -> int:
+    if not is_count(value):
+        raise ValueError("no count")
+    return int(value)
+
+
+def _percent(value: Any) -> float:
+    if not is_number(value):
+        raise ValueError("no number")
+    return float(value)
 
 
 class UsageMeter:

@@ -13,7 +13,7 @@ from textual.widgets import Static
 
 from tui_trainer.config.amounts import counted, size_text
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.figures import measured, metric_text, rate_text
+from tui_trainer.config.figures import measured, metric_text, rate_text, speed_text
 from tui_trainer.config.text import clean
 from tui_trainer.headless.printer import duration
 from tui_trainer.runs.events import CheckpointSaved, Event, RunStarted, SaveFailed, StepsTaken
@@ -192,7 +192,7 @@ def column(
         ("learning rate", rate_text(latest.lr).ljust(8)),
         ("gradient norm", steady(latest.grad_norm)),
         ("speed", ""),
-        ("samples/s", f"{latest.samples_per_s or 0:,.0f}".ljust(9)),
+        ("samples/s", speed_text(latest.samples_per_s).ljust(9)),
         ("data wait", _share(latest.waiting_share).strip().ljust(9)),
         ("parameters", f"{latest.parameters:,}"),
         ("safety", ""),

@@ -1,0 +1,93 @@
+"""The bounds of a value that is read from a file of a run: size, kind, length and depth.
+
+Layer: runs. Anybody may have written the file, and JSON allows integers that no float holds, NaN,
+texts of a gigabyte and lists in lists. Every reader of these files asks here, so that no code
+behind it has to. What is out of bounds is an event that is passed over, a status that cannot be
+read, or a curve with a gap; it is never an error.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from itertools import islice
+from operator import lt
+from typing import Any
+
+MOST_WHOLE = 2**62
+"""Integers are smaller, of either sign: a float and a column of history.bin take them."""
+LATEST_S = 2.0**34
+"""In the year 2514: no run is from later or trains longer, and no clock's arithmetic fails before.
+"""
+MOST_LETTERS = 2**16
+MOST_ITEMS = 2**17
+"""Of a list."""
+MOST_NAMES = 1000
+"""Of a mapping, as of metrics by their names."""
+_DEEPEST = 4
+"""How many lists and mappings a setting may be inside of."""
+
+
+def is_whole(value: object) -> bool:
+    """Whether it is an integer of a size that can be worked with; True is none."""
+    return type(value) is int and -MOST_WHOLE < value < MOST_WHOLE
+
+
+def is_count(value: object) -> bool:
+    """Whether it is such an integer, and not negative."""
+    return type(value) is int and 0 <= value < MOST_WHOLE
+
+
+def is_number(value: object) -> bool:
+    """Whether it is a finite float, or an integer that a float holds."""
+    return is_whole(value) or (type(value) is float and math.isfinite(value))
+
+
+def is_text(value: object) -> bool:
+    """Whether it is a text of a length that can be shown."""
+    return isinstance(value, str) and len(value) <= MOST_LETTERS
+
+
+def is_list(value: object) -> bool:
+    """Whether it is a list that is not too long; its items are not looked at."""
+    return isinstance(value, list | tuple) and len(value) <= MOST_ITEMS
+
+
+def is_mapping(value: object) -> bool:
+    """Whether it is a mapping of a few names; its values are not looked at."""
+    return isinstance(value, dict) and len(value) <= MOST_NAMES and all(map(is_text, value))
+
+
+def are_metrics(value: object) -> bool:
+    """Whether it maps names to numbers; one that was not finite is null in a file."""
+    return (
+        is_mapping(value)
+        and isinstance(value, dict)
+        and all(number is None or is_number(number) for number in value.values())
+    )
+
+
+def is_plain(value: object, depth: int = _DEEPEST) -> bool:
+    """Whether it is a setting: a bounded scalar, or a bounded list or mapping of a few levels."""
+    if value is None or isinstance(value, bool) or is_number(value) or is_text(value):
+        return True
+    if isinstance(value, list | tuple):
+        return depth > 0 and is_list(value) and all(is_plain(item, depth - 1) for item in value)
+    if isinstance(value, dict):
+        items = value.values()
+        return depth > 0 and is_mapping(value) and all(is_plain(item, depth - 1) for item in items)
+    return False
+
+
+def number_or_nan(value: object) -> float:
+    """The number as a float; NaN for what is none, and for null, which was not finite."""
+    return float(value) if isinstance(value, int | float) and is_number(value) else math.nan
+
+
+def are_growing(steps: list[Any]) -> bool:
+    """Whether these are counts, each larger than the one before."""
+    return all(map(is_count, steps)) and all(map(lt, steps, _after_first(steps)))
+
+
+def _after_first(steps: list[Any]) -> Iterable[Any]:
+    return islice(steps, 1, None)
