@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+import math
+import struct
 import time
+import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.following import offset_after, whole_lines
 from tui_trainer.runs.history import History
-from tui_trainer.runs.history_file import open_recording, read_recording, write_recording
+from tui_trainer.runs.history_file import MAGIC, open_recording, read_recording, write_recording
 from tui_trainer.runs.journal import encode
 from tui_trainer.runs.recorded import Recording, read_history, whole_recording
 
@@ -103,6 +108,122 @@ def test_a_file_that_is_not_good_is_as_good_as_none(tmp_path: Path, damage: str)
         run.history.write_bytes(changed[damage])
     assert read_recording(run, 1) is None
     assert told(open_recording(run, 1).history) == told(expected.history)
+
+
+NESTED = b"[" * 200_000
+HUGE = 10**400
+
+
+def with_header(data: bytes, change: Callable[[dict[str, Any]], object]) -> bytes:
+    """The file with another header, and a sum that is right."""
+    begin = len(MAGIC) + 8
+    length = struct.unpack("<II", data[len(MAGIC) : begin])[1]
+    header = json.loads(data[begin : begin + length])
+    changed = change(header)
+    text = changed if isinstance(changed, bytes) else json.dumps(header).encode()
+    body = text + data[begin + length :]
+    return MAGIC + struct.pack("<II", zlib.crc32(body), len(text)) + body
+
+
+def put(*keys: str | int, value: object) -> Callable[[dict[str, Any]], object]:
+    """A change of a header: this value at that place."""
+
+    def change(header: dict[str, Any]) -> None:
+        place: Any = header
+        for key in keys[:-1]:
+            place = place[key]
+        place[keys[-1]] = value
+
+    return change
+
+
+ODD: dict[tuple[str | int, ...], list[object]] = {
+    ("times",): [[], None, [1], [1, -1], [1, HUGE], [1, 0]],
+    ("times", 0): [0, -1, math.inf, HUGE, 2**62, "1", 1.5],
+    ("series", 0, 0): [3, None, "a" * 100_000],
+    ("series", 0, 1): [0, -4, math.inf, HUGE, "8", None],
+    ("series", 0, 2): [-1, HUGE, 1.5, 10**9],
+    ("marks", "best"): [[[-1, ""]], [[HUGE, ""]], [[1, 2]], 3],
+    ("steps_per_epoch",): [0, -1, HUGE, math.inf, "3"],
+    ("events_bytes",): [-1, HUGE, None],
+    ("metrics_bytes",): [-1, HUGE, "0"],
+    ("started",): [[], 3, {"step": "x"}, {"step": HUGE}],
+}
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda header: NESTED,
+        lambda header: b"3",
+        *(put(*keys, value=value) for keys, values in ODD.items() for value in values),
+    ],
+)
+def test_fault_56_a_header_that_no_run_wrote_is_as_good_as_no_file(
+    tmp_path: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    run = make_run(tmp_path, 3000)
+    expected = whole_recording(run)
+    write_recording(run, expected)
+    good = run.history.read_bytes()
+    run.history.write_bytes(with_header(good, lambda header: None))
+    assert read_recording(run, 1) is not None
+    run.history.write_bytes(with_header(good, change))
+    assert read_recording(run, 1) is None
+    opened = open_recording(run, 1)
+    append(run.metrics, *(metrics_line(step) for step in range(3001, 5001)))
+    for recording in (opened, expected):
+        recording.take(recording.follower(run).read(), whole=True)
+    assert told(opened.history) == told(expected.history)
+
+
+@pytest.mark.parametrize(
+    ("steps", "seconds"),
+    [([0, 2, 2], [0.0, 1.0, 2.0]), ([0, 3, 2], [0.0, 1.0, 2.0]), ([0, 1, 2], [0.0, 2.0, 1.0])]
+    + [([0, 1, 2], [0.0, bad, bad]) for bad in (math.nan, math.inf, 1e300, -1.0)],
+)
+def test_fault_56_times_that_do_not_grow_are_no_times(
+    tmp_path: Path, steps: list[int], seconds: list[float]
+) -> None:
+    run = make_run(tmp_path, 3)
+    recording = whole_recording(run)
+    recording.history.parts().times._steps[:] = steps
+    recording.history.parts().times._seconds[:] = seconds
+    write_recording(run, recording)
+    assert read_recording(run, 1) is None
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [(0, 1), (0, -1), (1, -1), (2, math.nan), (3, math.inf), (4, -1.0), (5, -1), (6, 1)],
+)
+def test_fault_56_buckets_that_no_run_wrote_are_none(
+    tmp_path: Path, column: int, value: float
+) -> None:
+    run = make_run(tmp_path, 3)
+    recording = whole_recording(run)
+    recording.history.parts().series["train/loss"].columns()[column][1] = value
+    write_recording(run, recording)
+    assert read_recording(run, 1) is None
+
+
+def test_fault_56_lines_out_of_bounds_are_gaps_and_no_errors(tmp_path: Path) -> None:
+    run = make_run(tmp_path, 3)
+    bad = {"train/loss": HUGE, "lr": "x", "grad_norm": [1], "elapsed_s": 1e300, "val/loss": HUGE}
+    append(run.metrics, {**metrics_line(4), **bad}, metrics_line(5))
+    append(
+        run.events,
+        {"event": "run_started", "step": 0, "steps_per_epoch": HUGE, "generation": HUGE},
+        {"event": "edited", "step": 3, "key": "a" * 10**6, "old": HUGE, "new": [[[[[[1]]]]]]},
+        {"event": "edited", "step": 3, "key": ["a"], "old": 1, "new": 2},
+        {"event": "non_finite", "step": 3, "what": [[[[[[1]]]]]]},
+    )
+    recording = whole_recording(run)
+    assert recording.generation == 1
+    curve = recording.history.curve("train/loss", x="time", window="all", columns=9, smoothing=0)
+    assert (len(curve.xs), len(curve.gaps), curve.xs[-1]) == (4, 1, 0.05)
+    marks = recording.history.marks(x="epoch", window="all")
+    assert max(len(mark.text) for mark in marks) <= 200
 
 
 def test_a_start_from_an_earlier_step_takes_back_what_the_file_has(tmp_path: Path) -> None:

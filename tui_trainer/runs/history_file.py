@@ -18,12 +18,13 @@ from collections.abc import Iterator
 from typing import Any
 
 from tui_trainer.runs.atomic import PREFIX, Files
+from tui_trainer.runs.bounds import is_count, is_mapping, is_text
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.folder import read_file, size_of
 from tui_trainer.runs.history import History, MarkKind, Parts
 from tui_trainer.runs.recorded import Recording, whole_recording
-from tui_trainer.runs.series import Series
-from tui_trainer.runs.times import Times
+from tui_trainer.runs.series import Series, is_series
+from tui_trainer.runs.times import Times, are_times
 
 MAGIC = b"tui-trainer history 1\n"
 MOST_BYTES = 64 * 2**20
@@ -67,7 +68,8 @@ def read_recording(run: RunDirectory, generation: int | None = None) -> Recordin
         recording = _unpacked(read_file(run.history, MOST_BYTES))
         if size_of(run.events) < recording.events_bytes:
             return None
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, struct.error):
+    except Exception:
+        # Whatever an odd header leads to, the curves can be read from the lines.
         return None
     return None if generation is not None and recording.generation > generation else recording
 
@@ -115,23 +117,34 @@ def _unpacked(data: bytes) -> Recording:
         raise ValueError("damaged")
     header: dict[str, Any] = json.loads(bytes(body[:length]))
     columns = _columns(body[length:], header)
-    spacing = int(header["times"][0])
     steps, seconds = next(columns)
+    times = Times.of(steps, seconds, header["times"][0])
+    _check(are_times(times))
     series = {
-        str(name): Series.of(int(width), own)
+        name: Series.of(width, own)
         for (name, width, *_), own in zip(header["series"], columns, strict=True)
     }
+    _check(is_mapping(series) and all(map(is_series, series.values())))
     marks: dict[MarkKind, list[tuple[int, str]]] = {
-        kind: [(int(step), str(text)) for step, text in header["marks"][kind]]
+        kind: [(step, text) for step, text in header["marks"][kind]]
         for kind in _KINDS
         if kind in header["marks"]
     }
-    parts = Parts(series, Times.of(steps, seconds, spacing), int(header["steps_per_epoch"]), marks)
-    recording = Recording(History.of(parts))
-    recording.events_bytes = int(header["events_bytes"])
-    recording.metrics_bytes = int(header["metrics_bytes"])
-    recording.started = dict(header["started"])
+    _check(all(is_count(step) and is_text(text) for own in marks.values() for step, text in own))
+    _check(is_count(header["steps_per_epoch"]) and header["steps_per_epoch"] > 0)
+    _check(is_count(header["events_bytes"]) and is_count(header["metrics_bytes"]))
+    started = header["started"]
+    _check(is_mapping(started) and (not started or is_count(started["step"])))
+    recording = Recording(History.of(Parts(series, times, header["steps_per_epoch"], marks)))
+    recording.events_bytes = header["events_bytes"]
+    recording.metrics_bytes = header["metrics_bytes"]
+    recording.started = started
     return recording
+
+
+def _check(is_good: bool) -> None:
+    if not is_good:
+        raise ValueError("a header that no run wrote")
 
 
 def _columns(body: memoryview, header: dict[str, Any]) -> Iterator[list[list[Any]]]:
@@ -139,16 +152,17 @@ def _columns(body: memoryview, header: dict[str, Any]) -> Iterator[list[list[Any
     lengths = [("qd", [header["times"][1]] * 2)]
     lengths += [(_COLUMNS, [count] * 6 + [new] * 2) for _, _, count, new in header["series"]]
     at = 0
+    _check(all(is_count(count) for _, counts in lengths for count in counts))
     for kinds, counts in lengths:
         found = []
         for kind, count in zip(kinds, counts, strict=True):
             column = array(kind)
-            column.frombytes(body[at : at + 8 * int(count)])
+            column.frombytes(body[at : at + 8 * count])
             if len(column) != count:
                 raise ValueError("too short")
             if sys.byteorder == "big":
                 column.byteswap()
-            at += 8 * int(count)
+            at += 8 * count
             found.append(column.tolist())
         yield found
 

@@ -11,7 +11,10 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+from operator import le
 from typing import Any
+
+from tui_trainer.runs.bounds import are_growing, is_count
 
 MOST_BUCKETS = 1024
 RECENT = 2048
@@ -219,6 +222,26 @@ class Series:
         first = bisect_left(self._buckets.steps, step)
         end = None if border is None else bisect_left(self._buckets.steps, border)
         return self._buckets.part(first, end).followed_by(newest)
+
+
+def is_series(series: Series) -> bool:
+    """Whether this is a series that a run has kept, and no other that a file may have."""
+    buckets, steps = series.all(), series.columns()[6]
+    filled = buckets.finite()
+    return (
+        is_count(series.width)
+        and series.width > 0
+        and len(buckets) <= MOST_BUCKETS
+        and len(steps) <= 2 * RECENT
+        and are_growing(buckets.steps)
+        and are_growing(steps)
+        and all(map(is_count, buckets.counts))
+        and all(map(is_count, buckets.bads))
+        and not any(map(math.isnan, buckets.totals))
+        and all(map(math.isfinite, filled.lows))
+        and all(map(math.isfinite, filled.highs))
+        and all(map(le, filled.lows, filled.highs))
+    )
 
 
 def smoothed(values: Sequence[float], weight: float) -> list[float]:

@@ -8,6 +8,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence
+from itertools import islice
+from operator import le
+
+from tui_trainer.runs.bounds import LATEST_S, are_growing, is_count
 
 MOST_TIMES = 2048
 
@@ -72,6 +76,19 @@ class Times:
     def step(self, seconds: float) -> float:
         """The step at a time."""
         return _between(seconds, self._seconds, self._steps)
+
+
+def are_times(times: Times) -> bool:
+    """Whether these are times that a run has kept, and no others that a file may have."""
+    steps, seconds = times.columns()
+    return (
+        is_count(times.spacing)
+        and times.spacing > 0
+        and 0 < len(steps) <= MOST_TIMES
+        and are_growing(steps)
+        and all(0 <= second < LATEST_S for second in seconds)
+        and all(map(le, seconds, islice(seconds, 1, None)))
+    )
 
 
 def _between(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
