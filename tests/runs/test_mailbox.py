@@ -9,6 +9,7 @@ import socket
 import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from tui_trainer.config.errors import CannotWrite
 from tui_trainer.runs.atomic import PREFIX
 from tui_trainer.runs.commands import Command, Pause, Resume, Save, Set, Stop, Validate
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
+from tui_trainer.runs.events import CommandAccepted, CommandApplied, Notice, to_dict
 from tui_trainer.runs.journal import encode
 from tui_trainer.runs.mailbox import (
     MOST_A_LOOK,
@@ -376,28 +378,49 @@ def grow(run: RunDirectory, *batches: list[dict[str, Any]]) -> Callable[[float],
 
 def test_an_acknowledgement_is_waited_for_by_id_and_event(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    wanted = {"event": "command_applied", "id": "b", "step": 7}
+    wanted = CommandApplied(7, "b", "save", "ctl")
     sleep = grow(
         run,
-        [{"event": "command_accepted", "id": "b"}],
-        [{"event": "command_applied", "id": "a"}],
-        [{"event": "notice"}, wanted],
+        [to_dict(CommandAccepted(7, "b", "save", "ctl"))],
+        [to_dict(replace(wanted, id="a"))],
+        [to_dict(Notice(7, "b")), to_dict(wanted)],
     )
 
-    assert wait_for(run, "b", "command_applied", 0, 60.0, sleep) == wanted
+    assert wait_for(run, "b", CommandApplied, 0, 60.0, sleep) == wanted
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"step": None}, {"step": "7"}, {"step": 10**400}, {"step": -1}, {"refused": ["no"]}],
+    ids=lambda change: f"{change!r:.30}",
+)
+def test_fault_56_a_line_that_is_no_event_is_no_acknowledgement(
+    tmp_path: Path, change: dict[str, object]
+) -> None:
+    run = RunDirectory(tmp_path)
+    applied = CommandApplied(7, "b", "save", "ctl")
+    without_step = {key: value for key, value in to_dict(applied).items() if key != "step"}
+    run.events.write_bytes(encode([without_step, {**to_dict(applied), **change}]))
+
+    assert wait_for(run, "b", CommandApplied, 0, 0.0) is None
+
+    with run.events.open("ab") as file:
+        file.write(encode([to_dict(applied)]))
+
+    assert wait_for(run, "b", CommandApplied, 0, 0.0) == applied
 
 
 def test_an_acknowledgement_before_the_offset_does_not_count(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path)
-    old = {"event": "command_applied", "id": "a"}
-    run.events.write_bytes(encode([old]))
+    old = CommandApplied(3, "a", "save", "ctl")
+    run.events.write_bytes(encode([to_dict(old)]))
 
-    assert wait_for(run, "a", "command_applied", 0, 0.0) == old
-    assert wait_for(run, "a", "command_applied", len(encode([old])), 0.0) is None
+    assert wait_for(run, "a", CommandApplied, 0, 0.0) == old
+    assert wait_for(run, "a", CommandApplied, len(encode([to_dict(old)])), 0.0) is None
 
 
 def test_waiting_ends_when_the_time_is_over(tmp_path: Path) -> None:
-    assert wait_for(RunDirectory(tmp_path), "a", "command_applied", 0, 0.0) is None
+    assert wait_for(RunDirectory(tmp_path), "a", CommandApplied, 0, 0.0) is None
 
 
 def test_a_box_that_was_deleted_is_made_anew_for_its_owner_alone(folder: Path) -> None:

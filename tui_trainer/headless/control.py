@@ -15,7 +15,7 @@ from tui_trainer.config.text import clean, suggest
 from tui_trainer.headless.printer import plain_json
 from tui_trainer.runs.commands import COMMANDS, Command, Pause, Set, Stop, name_of
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.events import ENDED_STATES
+from tui_trainer.runs.events import ENDED_STATES, CommandAccepted, CommandApplied
 from tui_trainer.runs.folder import size_of
 from tui_trainer.runs.mailbox import send, wait_for
 from tui_trainer.runs.origin import origin_of
@@ -47,7 +47,7 @@ def control(
         _await_acceptance(run, command, offset)
         if not as_json:
             print(f"{_shown(command)}: accepted")
-        done = wait_for(run, command.id, "command_applied", offset, timeout_s)
+        done = wait_for(run, command.id, CommandApplied, offset, timeout_s)
         code = max(code, _tell(command, done, timeout_s, as_json=as_json))
     return code
 
@@ -60,13 +60,13 @@ def _shown(command: Command) -> str:
 def _await_acceptance(run: RunDirectory, command: Command, offset: int) -> None:
     until_s = time.monotonic() + ACCEPTED_S
     while time.monotonic() < until_s:
-        if wait_for(run, command.id, "command_accepted", offset, ASK_S):
+        if wait_for(run, command.id, CommandAccepted, offset, ASK_S):
             return
         status = read_status(run.status)
         state = conclude(run, status) if status is not None else ""
         if state in ENDED_STATES:
             # What it has accepted before its end is written before its last status.
-            if wait_for(run, command.id, "command_accepted", offset, 0.0):
+            if wait_for(run, command.id, CommandAccepted, offset, 0.0):
                 return
             raise BadInput(
                 f"{run.path.name} is {state}: it ended before it saw the command; "
@@ -79,20 +79,20 @@ def _await_acceptance(run: RunDirectory, command: Command, offset: int) -> None:
 
 
 def _tell(
-    command: Command, done: dict[str, object] | None, timeout_s: float, *, as_json: bool
+    command: Command, done: CommandApplied | None, timeout_s: float, *, as_json: bool
 ) -> ExitCode:
     what = _shown(command)
-    refused = clean(str(done.get("refused", ""))) if done else ""
+    refused = clean(done.refused) if done else ""
     if as_json:
         applied = done is not None and not refused
-        step = done["step"] if done else None
+        step = done.step if done else None
         line = {"command": name_of(command), "applied": applied, "step": step, "refused": refused}
         of_key = {"key": clean(command.key, 80)} if isinstance(command, Set) else {}
         print(plain_json({**line, **of_key}))
     elif done is None:
         print(f"{what}: not applied yet after {timeout_s:g} s; it will be at the next step border")
     elif not refused:
-        print(f"{what}: applied at step {done['step']:,}")
+        print(f"{what}: applied at step {done.step:,}")
     if refused:
         print(f"tui-trainer: {what}: refused: {refused}", file=sys.stderr)
         return ExitCode.BAD_INPUT

@@ -15,15 +15,19 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 
 from tui_trainer.config.errors import BadInput
 from tui_trainer.config.text import clean
 from tui_trainer.runs.atomic import cannot_write, write_atomically
 from tui_trainer.runs.commands import Command, from_dict, new_id, to_dict
 from tui_trainer.runs.directory import REJECTED, RunDirectory
+from tui_trainer.runs.events import CommandAccepted, CommandApplied
 from tui_trainer.runs.folder import Folder, UnsafeFile, open_folder
 from tui_trainer.runs.journal import read_records
+from tui_trainer.runs.records import event_of
+
+Answer = TypeVar("Answer", CommandAccepted, CommandApplied)
 
 MOST_BYTES = 64 * 1024
 _NAME = re.compile(r"\d{8,20}-[0-9a-f]{1,64}\.json")
@@ -239,12 +243,12 @@ def send(folder: Path, command: Command) -> None:
 def wait_for(
     run: RunDirectory,
     command_id: str,
-    event: str,
+    kind: type[Answer],
     offset: int,
     timeout_s: float,
     sleep: Callable[[float], None] = time.sleep,
-) -> dict[str, Any] | None:
-    """The event of that name about that command, or None when the time is over.
+) -> Answer | None:
+    """Return the event of that kind about that command, or None when the time is over.
 
     `offset` is a length of events.jsonl before the command was sent.
     """
@@ -252,8 +256,9 @@ def wait_for(
     while True:
         with contextlib.suppress(FileNotFoundError):
             for _, record in read_records(run.events, offset):
-                if record.get("id") == command_id and record.get("event") == event:
-                    return record
+                event = event_of(record) if record.get("id") == command_id else None
+                if isinstance(event, kind):
+                    return event
         if time.monotonic() >= until_s:
             return None
         sleep(0.05)
