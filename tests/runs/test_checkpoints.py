@@ -318,3 +318,27 @@ def zip_of(name: str, data: bytes) -> bytes:
 )
 def test_fault_9_what_is_no_checkpoint_is_refused_in_one_line(tmp_path: Path, data: bytes) -> None:
     refusal(tmp_path, republished(tmp_path, data))
+
+
+@pytest.mark.parametrize("stem", ["step-x", "step-", "step-00000009-x", "step-9", "step--1"])
+def test_fault_56_a_file_of_another_name_is_no_checkpoint_and_no_error(
+    tmp_path: Path, stem: str
+) -> None:
+    manifest = save(tmp_path, 7)
+    (tmp_path / f"{stem}.pt").write_bytes(b"a")
+    (tmp_path / f"{stem}.json").write_text("{}")
+
+    chosen, notes = choose_checkpoint(tmp_path, "last", "run")
+
+    assert (chosen.manifest, notes) == (manifest, [])
+
+
+def test_a_newer_checkpoint_with_a_damaged_manifest_is_told_of(tmp_path: Path) -> None:
+    save(tmp_path, 7)
+    (tmp_path / "step-00000009.pt").write_bytes(b"a")
+    (tmp_path / "step-00000009.json").write_text("{}")
+
+    _, notes = choose_checkpoint(tmp_path, "last", "run")
+
+    assert len(notes) == 1
+    assert "step-00000009.pt: passed over: its manifest is damaged" in notes[0]

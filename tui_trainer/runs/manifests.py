@@ -22,8 +22,8 @@ FORMAT = 1
 MOST_BYTES = 2**20
 _MOST_DIGITS = 20
 """Of a step that somebody asks for; Python refuses to read a number of some thousands."""
-_FILE = re.compile(r"step-(\d{8,18})(?:-(\d{1,9}))?\.pt")
-_NAME = re.compile(r"step-(\d{8,18})(?:-(\d{1,9}))?\.json")
+_FILE = re.compile(r"step-([0-9]{8,18})(?:-([0-9]{1,9}))?\.pt")
+_NAME = re.compile(r"step-([0-9]{8,18})(?:-([0-9]{1,9}))?\.json")
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +56,6 @@ class Manifest:
     def is_whole(self, check: object) -> bool:
         """Whether a sum is that of these facts; a newer format may sum in another way."""
         return self.format > FORMAT or check == self._check()
-
-
-def step_of(file: str) -> int | None:
-    """The step in the name of a checkpoint file; None where the name is of another form."""
-    match = _FILE.fullmatch(file)
-    return int(match[1]) if match else None
 
 
 def manifest_path(directory: Path, file: str) -> Path:
