@@ -10,11 +10,13 @@ import argparse
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from tui_trainer.commands import results, setup, training
 from tui_trainer.commands.arguments import parse
+from tui_trainer.config.console import print_error
 from tui_trainer.config.errors import BadInput, ExitCode, TrainerError
 from tui_trainer.config.processes import protect_environment
 from tui_trainer.config.text import clean
@@ -67,9 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             tell_early_end(str(error), int(error.exit_code))
         if "--debug" in words:
-            raise
+            return _show_traceback()
         for line in str(error).splitlines():
-            print(f"tui-trainer: {clean(line, 1000)}", file=sys.stderr)
+            print_error(f"tui-trainer: {clean(line, 1000)}")
         return int(error.exit_code)
     except KeyboardInterrupt:
         # The terminal and the launcher may each have sent one.
@@ -81,10 +83,16 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ExitCode.OK
     except Exception as error:
         if "--debug" in words:
-            raise
+            return _show_traceback()
         text = clean(f"{type(error).__name__}: {error}", 400)
-        print(f"tui-trainer: {text}; this is a bug, --debug shows where", file=sys.stderr)
+        print_error(f"tui-trainer: {text}; this is a bug, --debug shows where")
         return ExitCode.FAILED
+
+
+def _show_traceback() -> ExitCode:
+    """As the interpreter would, but for what is in the texts of the exceptions."""
+    print_error(traceback.format_exc().rstrip("\n"))
+    return ExitCode.FAILED
 
 
 def _records_a_run(words: Sequence[str]) -> bool:

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_trainer.config.text import clean, is_safe_name, masked, slug, suggest, typed
+from tui_trainer.config.text import (
+    clean,
+    harmless,
+    harmless_block,
+    is_safe_name,
+    masked,
+    slug,
+    suggest,
+    typed,
+)
 
 ANY_TEXT = st.text(st.characters(), max_size=200)
 DEVICES = ["CON", "nul", "Aux", "PRN", "COM1", "com9", "LPT3", "con.txt", "NUL.tar.gz"]
@@ -194,3 +203,28 @@ def test_fault_37_a_masked_text_is_as_long_and_clean(text: str) -> None:
     assert len(masked(text)) == len(text)
     assert clean(masked(text), 10_000) == masked(text)
     assert clean(typed(text), 10_000) == typed(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("", ""),
+        ("loss 0.5, accuracy 98 %", "loss 0.5, accuracy 98 %"),
+        ("Adélie 数字 👩‍🔬", "Adélie 数字 👩‍🔬"),
+        ("a\tb\nc\rd", "a\tb\\nc\\rd"),
+        ("\x1b]52;c;eA==\x07\x9b\u202e", "\\x1b]52;c;eA==\\x07\\x9b\\u202e"),
+        ("a" * 10_000 + "\x1b", "a" * 10_000 + "\\x1b"),
+    ],
+)
+def test_fault_55_a_line_on_its_way_out_is_whole_and_harmless(text: str, shown: str) -> None:
+    assert harmless(text) == shown
+
+
+def test_fault_55_of_a_block_the_line_breaks_are_kept() -> None:
+    assert harmless_block("a\n\x1bb\n") == "a\n\\x1bb\n"
+
+
+@given(ANY_TEXT)
+def test_fault_55_what_leaves_is_what_clean_would_show_but_for_tabs(text: str) -> None:
+    assert harmless(text).replace("\t", "\\t") == clean(text, 10**6)
+    assert harmless(harmless(text)) == harmless(text)

@@ -1,10 +1,11 @@
-"""A run with odd values in its files: it is one line in a list, and no command fails for it."""
+"""A run whose files somebody else wrote: one line in a list, no error, nothing for a terminal."""
 
 from __future__ import annotations
 
 import json
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,16 @@ from tui_trainer.config.writing import to_yaml
 from tui_trainer.headless.listing import ORDERS
 from tui_trainer.headless.printer import duration
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
-from tui_trainer.runs.events import Event, StepsTaken, name_of, to_dict
+from tui_trainer.runs.events import (
+    CommandAccepted,
+    CommandApplied,
+    Event,
+    NonFinite,
+    SaveFailed,
+    StepsTaken,
+    name_of,
+    to_dict,
+)
 from tui_trainer.runs.status import Status, write_status
 
 HUGE = 10**400
@@ -141,6 +151,96 @@ def test_fault_56_an_end_without_a_time_has_a_dash(tmp_path: Path, call: Call) -
     append(odd, {**to_dict(an_ending()), "elapsed_s": None})
     assert "finished after -: all 20 epochs are done" in call("logs", "odd")
     assert "finished after -: all 20 epochs are done" in call("attach", "odd", "--no-ui")
+
+
+CLIP = "\x1b]52;c;cHduZWQ=\x1b\\"
+BAD = f"{CLIP}\x1b[31m\u202e\x9b\x07\x85\u2028"
+"""Puts something into the clipboard, colours, turns the direction, rings."""
+
+
+def hostile(value: object) -> object:
+    """The same with every text in it, names of a mapping included, made hostile."""
+    if isinstance(value, str):
+        return BAD
+    if isinstance(value, dict):
+        return {BAD + key: hostile(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [hostile(item) for item in value]
+    return value
+
+
+def hostile_lines(event: Event) -> list[dict[str, object]]:
+    """The line of an event with one field made hostile in each."""
+    record = to_dict(event)
+    best = record.get("best")
+    found = [{**record, key: hostile(record[key])} for key in record if key != "event"]
+    if isinstance(best, dict):
+        found.append({**record, "best": {**best, "metric": BAD}})
+    return [*found, {**record, "event": BAD}]
+
+
+def is_harmless(text: str) -> bool:
+    return all(line.replace("\t", "").isprintable() for line in text.split("\n"))
+
+
+EVENTS: list[Event] = [
+    *some_events(210, "odd"),
+    an_ending(),
+    SaveFailed(3, "the disk is full"),
+    NonFinite(3, 1, "loss is nan", (1, 2)),
+    CommandAccepted(3, "ab", "save", "ctl (a@b/1)"),
+    CommandApplied(3, "ab", "save", "ctl (a@b/1)"),
+    CommandApplied(3, "ab", "set", "ctl (a@b/1)", "no such key"),
+]
+
+
+@pytest.mark.parametrize("kind", sorted({name_of(event) for event in EVENTS} - {"steps_taken"}))
+def test_fault_55_no_field_of_an_event_steers_the_terminal(
+    tmp_path: Path, call: Call, kind: str
+) -> None:
+    odd = make_run(tmp_path, "odd")
+    for event in EVENTS:
+        if name_of(event) == kind:
+            append(odd, *hostile_lines(event))
+    append(odd, to_dict(an_ending(run_dir=str(odd.path))))
+    for words in (
+        ["logs", "odd"],
+        ["attach", "odd", "--no-ui"],
+        ["attach", "odd", "--log-format=json"],
+    ):
+        assert is_harmless(call(*words))
+
+
+def test_fault_55_no_field_of_a_status_steers_the_terminal(tmp_path: Path, call: Call) -> None:
+    right = json.loads(make_run(tmp_path, "good").status.read_text())
+    for key in right:
+        odd = make_run(tmp_path, f"odd-{key}")
+        odd.status.write_text(json.dumps({**right, key: hostile(right[key] or {"loss": 0.5})}))
+        for words in (["attach", odd.path.name, "--no-ui"], ["logs", odd.path.name]):
+            assert is_harmless(call(*words))
+    for words in (["runs"], ["runs", "--json"], ["runs", "--sort", "device"]):
+        assert is_harmless(call(*words))
+
+
+def test_fault_55_words_of_the_command_line_are_cleaned_as_well(
+    call: Call, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for words in (
+        ["logs", "x", f"--{BAD}"],
+        ["logs", "x", "--lines", BAD],
+        [BAD],
+        ["runs", "--sort", BAD],
+        ["runs", "--filter", f"{BAD}<1"],
+        ["attach", BAD, "--debug"],
+        ["presets", "show", BAD],
+        ["train", BAD],
+        ["train", "digits-cnn", f"optimizer.{BAD}=1", "--dry-run"],
+    ):
+        with suppress(SystemExit):
+            main(words)
+        out, err = capsys.readouterr()
+        assert out or err
+        assert is_harmless(out + err)
 
 
 @pytest.mark.parametrize("seconds", [math.nan, math.inf, -1.0, 1e300, 2.0**34])

@@ -8,16 +8,23 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from tui_trainer import __version__
-from tui_trainer.config.text import clean, suggest
-
-if TYPE_CHECKING:
-    Commands = argparse._SubParsersAction[argparse.ArgumentParser]
-
+from tui_trainer.config.text import clean, harmless, suggest
 
 RUN_HELP = "a run's name, its beginning, last, or a path"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose complaints cannot steer the terminal: words are often pasted."""
+
+    def error(self, message: str) -> NoReturn:
+        super().error(harmless(message))
+
+
+if TYPE_CHECKING:
+    Commands = argparse._SubParsersAction[Parser]
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
@@ -35,9 +42,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     return arguments
 
 
-def _take_rest(
-    parser: argparse.ArgumentParser, arguments: argparse.Namespace, rest: list[str]
-) -> None:
+def _take_rest(parser: Parser, arguments: argparse.Namespace, rest: list[str]) -> None:
     """Overrides may stand before and after options, which argparse alone does not allow."""
     options = [word for word in rest if word.startswith("-")]
     if options or (rest and not hasattr(arguments, "overrides")):
@@ -48,7 +53,7 @@ def _take_rest(
         arguments.overrides = [*arguments.overrides, *rest]
 
 
-def _all_actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
+def _all_actions(parser: Parser) -> list[argparse.Action]:
     found = list(parser._actions)
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
@@ -57,8 +62,8 @@ def _all_actions(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     return found
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Parser:
+    parser = Parser(
         "tui-trainer",
         description="Train PyTorch models from the terminal. Without a command the app opens.",
         allow_abbrev=False,
@@ -79,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _command(commands: Commands, name: str, text: str) -> argparse.ArgumentParser:
+def _command(commands: Commands, name: str, text: str) -> Parser:
     """A command with what every command takes."""
     parser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
@@ -87,19 +92,19 @@ def _command(commands: Commands, name: str, text: str) -> argparse.ArgumentParse
     return parser
 
 
-def _add_runs_dir(parser: argparse.ArgumentParser) -> None:
+def _add_runs_dir(parser: Parser) -> None:
     parser.add_argument(
         "--runs-dir", type=Path, help="folder of the runs (default: $TUI_TRAINER_RUNS_DIR, ./runs)"
     )
 
 
-def _add_preset_dir(parser: argparse.ArgumentParser) -> None:
+def _add_preset_dir(parser: Parser) -> None:
     parser.add_argument(
         "--preset-dir", type=Path, action="append", default=[], help="look for presets here first"
     )
 
 
-def _add_plugin(parser: argparse.ArgumentParser) -> None:
+def _add_plugin(parser: Parser) -> None:
     parser.add_argument(
         "--plugin",
         type=Path,
@@ -110,11 +115,11 @@ def _add_plugin(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_run_name(parser: argparse.ArgumentParser) -> None:
+def _add_run_name(parser: Parser) -> None:
     parser.add_argument("name", metavar="RUN", help=RUN_HELP)
 
 
-def _add_running(parser: argparse.ArgumentParser) -> None:
+def _add_running(parser: Parser) -> None:
     """How a run is shown, and where it runs."""
     parser.add_argument("--no-ui", action="store_true", help="no app, only text")
     parser.add_argument(
@@ -128,7 +133,7 @@ def _add_running(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--threads", type=int, help="threads of torch on the CPU")
 
 
-def _add_fps(parser: argparse.ArgumentParser) -> None:
+def _add_fps(parser: Parser) -> None:
     parser.add_argument("--fps", type=float, metavar="N", help="most refreshes a second of the app")
 
 

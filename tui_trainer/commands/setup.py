@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 
 from tui_trainer.commands import given
+from tui_trainer.config.console import print_block, print_json
 from tui_trainer.config.errors import ExitCode
 
 
@@ -60,12 +61,11 @@ def config(arguments: argparse.Namespace) -> int:
 def doctor(arguments: argparse.Namespace) -> int:
     """Say what is there: packages, devices, folders."""
     from tui_trainer.config.presets import search_dirs
-    from tui_trainer.headless.printer import plain_json
     from tui_trainer.sessions.doctor import examine
 
     report = examine(search_dirs(arguments.preset_dir), given.runs_dir(arguments))
     if arguments.json:
-        print(plain_json(report.to_dict()))
+        print_json(report.to_dict())
     else:
-        print("\n".join(report.lines()))
+        print_block("\n".join(report.lines()))
     return ExitCode.OK

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_trainer.commands import given
+from tui_trainer.config.console import print_error
 from tui_trainer.config.errors import BadInput
 
 if TYPE_CHECKING:
@@ -61,7 +62,7 @@ def train(arguments: argparse.Namespace) -> int:
         if arguments.dry_run or not _opens_app(arguments):
             # The app has a log of its own.
             for note in experiment.notes:
-                print(f"tui-trainer: {note}", file=sys.stderr)
+                print_error(f"tui-trainer: {note}")
         return NewRun(experiment, arguments.name)
 
     if arguments.dry_run:

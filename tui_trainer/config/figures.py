@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
+from tui_trainer.config.text import clean
+
 _SHARES = frozenset({"accuracy", "balanced_accuracy", "top3_accuracy", "top5_accuracy"})
 """Shares of samples, which people read as percent."""
 _FASTEST = 1e12
@@ -23,8 +25,10 @@ def metric_text(name: str, value: float | None) -> str:
 
 
 def metrics_text(metrics: Mapping[str, float]) -> str:
-    """`loss 0.07120, accuracy 98.40 %`."""
-    return ", ".join(f"{name} {metric_text(name, value)}" for name, value in metrics.items())
+    """`loss 0.07120, accuracy 98.40 %`; names are cleaned, as a file of a run may have any."""
+    return ", ".join(
+        f"{clean(name, 40)} {metric_text(name, value)}" for name, value in metrics.items()
+    )
 
 
 def measured(value: float | None) -> str:

@@ -1,8 +1,9 @@
 """Foreign text made harmless for a terminal, names made safe for a file system, and near misses.
 
 Layer: config. Every string that we did not write ourselves (labels, file names, exception texts,
-run names) passes `clean` before it reaches a terminal, and is never read as markup. What `clean`
-returns is for eyes: it is not the name of a file, and it cannot be turned back.
+run names) passes `clean` where it is put into words, and is never read as markup. What is printed
+passes `harmless`, and what the app paints passes `masked`, whether it was cleaned before or not.
+What they return is for eyes: it is not the name of a file, and it cannot be turned back.
 """
 
 from __future__ import annotations
@@ -41,6 +42,23 @@ def clean(text: str, limit: int = 500, *, multiline: bool = False) -> str:
         if length > limit:
             return _cut(shown, limit)
     return "".join(shown)
+
+
+def harmless(text: str) -> str:
+    """The whole text in one line, with what could steer a terminal written out; a tab stays.
+
+    For the way out, where `clean` has been or should have been: nothing is cut.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        char if is_shown or char == "\t" else _escape(char) for char, is_shown in _judged(text)
+    )
+
+
+def harmless_block(text: str) -> str:
+    """As `harmless`, for text whose line breaks are meant."""
+    return "\n".join(map(harmless, text.split("\n")))
 
 
 def typed(text: str) -> str:

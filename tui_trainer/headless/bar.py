@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from tui_trainer.config.figures import measured, speed_text
+from tui_trainer.config.text import harmless
 from tui_trainer.headless.printer import describe, duration
 from tui_trainer.runs.events import Event, RunEnded, RunStarted, StepsTaken, ValidationEnded
 from tui_trainer.sessions.session import Latest, fold
@@ -55,7 +56,7 @@ class BarPrinter:
         # A run has more validations than a screen has lines; the bar moves for the others.
         quiet = isinstance(event, ValidationEnded) and not (event.improved or event.on_demand)
         for line in () if quiet else describe(event):
-            self._console.print(line, markup=False, soft_wrap=True)
+            self._console.print(harmless(line), markup=False, soft_wrap=True)
         if isinstance(event, StepsTaken | RunStarted):
             left = "" if latest.eta_s is None else f"  ETA {duration(latest.eta_s)}"
             total = f"/{latest.total_steps:,}" if latest.total_steps else ""

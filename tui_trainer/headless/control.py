@@ -5,14 +5,13 @@ Layer: headless. Accepted means that the run has seen it; applied, that it took 
 
 from __future__ import annotations
 
-import sys
 import time
 from collections.abc import Sequence
 
+from tui_trainer.config.console import print_error, print_json, print_line
 from tui_trainer.config.errors import BadInput, ExitCode
 from tui_trainer.config.reading import parse_value
 from tui_trainer.config.text import clean, suggest
-from tui_trainer.headless.printer import plain_json
 from tui_trainer.runs.commands import COMMANDS, Command, Pause, Set, Stop, name_of
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import ENDED_STATES, CommandAccepted, CommandApplied
@@ -46,7 +45,7 @@ def control(
         send(run.control, command)
         _await_acceptance(run, command, offset)
         if not as_json:
-            print(f"{_shown(command)}: accepted")
+            print_line(f"{_shown(command)}: accepted")
         done = wait_for(run, command.id, CommandApplied, offset, timeout_s)
         code = max(code, _tell(command, done, timeout_s, as_json=as_json))
     return code
@@ -88,13 +87,15 @@ def _tell(
         step = done.step if done else None
         line = {"command": name_of(command), "applied": applied, "step": step, "refused": refused}
         of_key = {"key": clean(command.key, 80)} if isinstance(command, Set) else {}
-        print(plain_json({**line, **of_key}))
+        print_json({**line, **of_key})
     elif done is None:
-        print(f"{what}: not applied yet after {timeout_s:g} s; it will be at the next step border")
+        print_line(
+            f"{what}: not applied yet after {timeout_s:g} s; it will be at the next step border"
+        )
     elif not refused:
-        print(f"{what}: applied at step {done.step:,}")
+        print_line(f"{what}: applied at step {done.step:,}")
     if refused:
-        print(f"tui-trainer: {what}: refused: {refused}", file=sys.stderr)
+        print_error(f"tui-trainer: {what}: refused: {refused}")
         return ExitCode.BAD_INPUT
     return ExitCode.OK
 

@@ -5,12 +5,10 @@ Layer: headless. The work is done by training, imported when it is needed.
 
 from __future__ import annotations
 
-import sys
-
+from tui_trainer.config.console import print_error, print_json, print_line
 from tui_trainer.config.errors import ExitCode
 from tui_trainer.config.figures import metrics_text
 from tui_trainer.config.text import clean
-from tui_trainer.headless.printer import plain_json
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.sessions.workbench import evaluate_run
 
@@ -21,11 +19,11 @@ def print_evaluation(
     """Evaluate and print; the best checkpoint unless another is named."""
     found = evaluate_run(run, split, which, device)
     for note in found.notes:
-        print(f"tui-trainer: {clean(note)}", file=sys.stderr)
+        print_error(f"tui-trainer: {clean(note)}")
     if as_json:
-        print(plain_json({"run": run.path.name, **found.to_dict()}))
+        print_json({"run": run.path.name, **found.to_dict()})
         return ExitCode.OK
-    print(f"{run.path.name}, step {found.step:,}, {split}: {metrics_text(found.metrics)}")
+    print_line(f"{run.path.name}, step {found.step:,}, {split}: {metrics_text(found.metrics)}")
     for name, metrics in found.baseline.items():
-        print(f"  baseline {name.replace('_', ' ')}: {metrics_text(metrics)}")
+        print_line(f"  baseline {name.replace('_', ' ')}: {metrics_text(metrics)}")
     return ExitCode.OK

@@ -5,12 +5,12 @@ Layer: headless. Leaving leaves the run alone.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 
+from tui_trainer.config.console import output_stream
 from tui_trainer.config.errors import ExitCode
 from tui_trainer.headless.leaving import Leaving
-from tui_trainer.headless.printer import Printer, Stream, left_line
+from tui_trainer.headless.printer import Printer, left_line
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, RunStarted
 from tui_trainer.sessions.attached import AttachedSession
@@ -28,7 +28,7 @@ def follow(run: RunDirectory, printer: Printer) -> int:
         _print(session, printer, leaving)
     if leaving.is_asked and not printer.is_record:
         # The run is another process's, and goes on.
-        Stream(sys.stdout).line(left_line(session.latest))
+        output_stream().line(left_line(session.latest))
     printer.close()
     session.close()
     return ExitCode.OK

@@ -13,10 +13,10 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from tui_trainer.config.console import output_stream, print_json, print_line
 from tui_trainer.config.errors import BadInput, ExitCode
 from tui_trainer.config.figures import metric_text
 from tui_trainer.config.text import clean, suggest
-from tui_trainer.headless.printer import Stream, plain_json
 from tui_trainer.runs.configured import settings_of
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.filtering import parse_filter, select
@@ -53,15 +53,15 @@ def print_runs(
     if key is not None:
         runs.sort(key=key)
     if as_json:
-        print(plain_json([run.to_dict() for run in runs]))
+        print_json([run.to_dict() for run in runs])
         return ExitCode.OK
     if not runs:
         which = f" that are {clean(states, 80)}" if states else ""
         which += f" with {clean(conditions, 80)}" if conditions else ""
-        print(f"no runs{which} in {clean(str(runs_dir))}")
+        print_line(f"no runs{which} in {clean(str(runs_dir))}")
         return ExitCode.OK
     now = datetime.now(timezone.utc)
-    out = Stream(sys.stdout)
+    out = output_stream()
     for line in _table([cells_of(run, now) for run in runs], _width()):
         out.line(line)
     return ExitCode.OK

@@ -6,17 +6,17 @@ are there, or, when it is followed, as it appears.
 
 from __future__ import annotations
 
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from tui_trainer.config.console import Stream, output_stream
 from tui_trainer.config.errors import ExitCode
 from tui_trainer.config.text import clean
 from tui_trainer.headless.leaving import Leaving
-from tui_trainer.headless.printer import Stream, describe
+from tui_trainer.headless.printer import describe
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import ENDED_STATES, CommandApplied
 from tui_trainer.runs.folder import is_folder
@@ -89,7 +89,7 @@ def print_logs(
     sleep: Callable[[float], object] = time.sleep,
 ) -> int:
     """Print the lines of a run; with `follow`, until the run has ended or an interrupt."""
-    out = Stream(sys.stdout)
+    out = output_stream()
     tail = Tail(run)
     _print(out, _last(tail.lines(), newest))
     ending = _Ending(run)
@@ -143,7 +143,7 @@ def _event_lines(record: dict[str, Any]) -> list[tuple[str, str]]:
         return []
     lines = describe(event)
     if isinstance(event, CommandApplied) and not event.refused:
-        lines = [f"{event.command}: applied at step {event.step:,}"]
+        lines = [f"{clean(event.command, 40)}: applied at step {event.step:,}"]
     time_text = _time(event.at_s)
     return [(time_text if number == 0 else "", line) for number, line in enumerate(lines)]
 

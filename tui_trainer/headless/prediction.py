@@ -5,13 +5,12 @@ Layer: headless. The work is done by training, imported when it is needed.
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tui_trainer.config.console import print_block, print_error, print_json, print_line
 from tui_trainer.config.errors import BadInput, ExitCode
 from tui_trainer.config.text import clean
-from tui_trainer.headless.printer import plain_json
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.sessions.workbench import Generation, generate_text, open_predictor
 
@@ -42,12 +41,10 @@ def print_predictions(
         for sample in found.samples:
             if as_json:
                 record = {"file": path, "place": sample.place, "prediction": sample.value}
-                print(
-                    plain_json({**record, **({"shares": sample.shares} if sample.shares else {})})
-                )
+                print_json({**record, **({"shares": sample.shares} if sample.shares else {})})
             else:
                 place = f"{path}, {sample.place}" if sample.place else path
-                print(f"{clean(place, 200)}: {_text(sample)}")
+                print_line(f"{clean(place, 200)}: {_text(sample)}")
     return worst
 
 
@@ -58,11 +55,11 @@ def print_generated(
     text, notes = generate_text(run, how, which, device)
     _note(notes)
     if as_json:
-        print(plain_json({"prompt": how.prompt, "text": text}))
+        print_json({"prompt": how.prompt, "text": text})
     else:
         # Bytes that a model draws may be anything: none of them may steer the terminal.
         lines = f"{how.prompt}{text}".split("\n")
-        print("\n".join(clean(line.replace("\t", "    "), 100_000) for line in lines))
+        print_block("\n".join(clean(line.replace("\t", "    "), 100_000) for line in lines))
     return ExitCode.OK
 
 
@@ -77,4 +74,4 @@ def _text(sample: Predicted) -> str:
 
 def _note(notes: Sequence[str]) -> None:
     for note in notes:
-        print(f"tui-trainer: {clean(note)}", file=sys.stderr)
+        print_error(f"tui-trainer: {clean(note)}")

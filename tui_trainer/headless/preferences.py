@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from tui_trainer.config.console import print_json, print_line
 from tui_trainer.config.errors import BadInput, CannotWrite, ExitCode
 from tui_trainer.config.keymap import keys_in_force
 from tui_trainer.config.keys import ACTIONS
 from tui_trainer.config.preferences import Preferences, load_preferences
 from tui_trainer.config.text import clean
-from tui_trainer.headless.printer import plain_json
 
 
 def print_preferences(path: Path, *, as_json: bool = False) -> int:
@@ -21,21 +21,21 @@ def print_preferences(path: Path, *, as_json: bool = False) -> int:
     keys = keys_in_force(preferences.keymap)
     if as_json:
         settings = preferences.model_dump(mode="json", exclude={"keymap"})
-        print(plain_json({"path": str(path), "settings": settings, "keys": keys}))
+        print_json({"path": str(path), "settings": settings, "keys": keys})
         return ExitCode.OK
     there = "" if path.exists() else " (not there; these are the defaults, --init writes it)"
-    print(f"{clean(str(path))}{there}")
+    print_line(f"{clean(str(path))}{there}")
     for name, info in Preferences.model_fields.items():
         if name != "keymap":
             value = _text(getattr(preferences, name))
-            print(f"  {name:<12} {clean(value, 40):<16} {info.description}")
-    print("keys")
+            print_line(f"  {name:<12} {clean(value, 40):<16} {info.description}")
+    print_line("keys")
     shown = {action.id: clean(", ".join(keys[action.id]), 40) for action in ACTIONS}
     id_width, keys_width = max(map(len, shown)), max(map(len, shown.values()))
     for action in ACTIONS:
         mark = "*" if action.id in preferences.keymap else " "
         row = f"{action.id:<{id_width}}  {shown[action.id]:<{keys_width}}  {action.text}"
-        print(f"{mark} {row}")
+        print_line(f"{mark} {row}")
     return ExitCode.OK
 
 
@@ -56,7 +56,7 @@ def write_preferences(path: Path) -> int:
         raise BadInput(f"{clean(str(path))}: exists already; edit it, or remove it") from error
     except OSError as error:
         raise CannotWrite(f"{clean(str(path))}: {error.strerror}") from error
-    print(clean(str(path)))
+    print_line(clean(str(path)))
     return ExitCode.OK
 
 

@@ -5,17 +5,16 @@ Layer: headless. Nothing here imports torch, so a preset can be checked where th
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tui_trainer.config.console import print_block, print_error, print_json, print_line
 from tui_trainer.config.errors import BadInput, ExitCode, TrainerError
 from tui_trainer.config.presets import KINDS, Preset, PresetLibrary, why_misnamed
 from tui_trainer.config.reading import read_document
 from tui_trainer.config.schema import json_schema
 from tui_trainer.config.text import clean, suggest
 from tui_trainer.config.writing import to_yaml
-from tui_trainer.headless.printer import plain_json
 
 
 def list_presets(library: PresetLibrary, kind: str | None, *, as_json: bool = False) -> int:
@@ -33,12 +32,12 @@ def list_presets(library: PresetLibrary, kind: str | None, *, as_json: bool = Fa
             for k, presets in found.items()
             for p, text in presets
         ]
-        print(plain_json(rows))
+        print_json(rows)
         return ExitCode.OK
     for k, presets in found.items():
-        print(f"{k}s")
+        print_line(f"{k}s")
         for preset, text in presets:
-            print(f"  {preset.name:<16} {text}")
+            print_line(f"  {preset.name:<16} {text}")
     _tell_replaced(preset for presets in found.values() for preset, _ in presets)
     _tell_misnamed(library, kinds)
     return ExitCode.OK
@@ -47,14 +46,14 @@ def list_presets(library: PresetLibrary, kind: str | None, *, as_json: bool = Fa
 def _tell_replaced(presets: Iterable[Preset]) -> None:
     """Say which of these take the place of built-in ones."""
     for note in filter(None, (preset.note for preset in presets)):
-        print(note, file=sys.stderr)
+        print_error(note)
 
 
 def _tell_misnamed(library: PresetLibrary, kinds: Sequence[str]) -> int:
     """Say which files are no presets for their names alone; how many there are."""
     misnamed = [preset for kind in kinds for preset in library.misnamed(kind)]
     for preset in misnamed:
-        print(f"{clean(str(preset.path))}: {why_misnamed(preset.path)}", file=sys.stderr)
+        print_error(f"{clean(str(preset.path))}: {why_misnamed(preset.path)}")
     return len(misnamed)
 
 
@@ -64,15 +63,15 @@ def show_preset(library: PresetLibrary, name: str) -> int:
     if kind == "experiment":
         experiment = library.experiment(bare)
         for note in experiment.notes:
-            print(note, file=sys.stderr)
-        print(to_yaml(experiment.to_dict()), end="")
+            print_error(note)
+        print_block(to_yaml(experiment.to_dict()).removesuffix("\n"))
     else:
         preset = library.find(kind, bare)
         path = preset.path
         _tell_replaced([preset])
         # Read for its checks: what is printed below is text without control characters.
         read_document(path)
-        print(path.read_text(encoding="utf-8-sig"), end="")
+        print_block(path.read_text(encoding="utf-8-sig").removesuffix("\n"))
     return ExitCode.OK
 
 
@@ -92,11 +91,11 @@ def validate_presets(library: PresetLibrary, files: Sequence[str]) -> int:
         try:
             experiment = library.experiment(name)
             for note in experiment.notes if files else ():
-                print(note, file=sys.stderr)
-            print(f"{clean(name)}: right")
+                print_error(note)
+            print_line(f"{clean(name)}: right")
         except TrainerError as error:
             failed += 1
-            print(clean(str(error), 5000, multiline=True), file=sys.stderr)
+            print_error(clean(str(error), 5000, multiline=True))
     return ExitCode.BAD_INPUT if failed else ExitCode.OK
 
 
@@ -116,13 +115,13 @@ def copy_preset(library: PresetLibrary, name: str, target: Path | None) -> int:
         raise BadInput(f"{clean(str(path))}: exists already; name another file") from error
     except OSError as error:
         raise BadInput(f"{clean(str(path))}: {error.strerror}") from error
-    print(path)
+    print_line(str(path))
     return ExitCode.OK
 
 
 def print_schema() -> int:
     """Print the JSON schema of an experiment file."""
-    print(plain_json(json_schema()))
+    print_json(json_schema())
     return ExitCode.OK
 
 
@@ -146,7 +145,7 @@ def _is_whole(library: PresetLibrary, kind: str, preset: Preset) -> bool:
     try:
         library.check(kind, preset)
     except TrainerError as error:
-        print(clean(str(error), 5000, multiline=True), file=sys.stderr)
+        print_error(clean(str(error), 5000, multiline=True))
         return False
-    print(f"{clean(str(preset.path))}: right")
+    print_line(f"{clean(str(preset.path))}: right")
     return True

@@ -5,11 +5,11 @@ Layer: headless.
 
 from __future__ import annotations
 
+from tui_trainer.config.console import print_block, print_json, print_line
 from tui_trainer.config.errors import ExitCode
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.text import clean
 from tui_trainer.config.writing import to_yaml
-from tui_trainer.headless.printer import plain_json
 from tui_trainer.sessions.workbench import preview
 
 
@@ -17,24 +17,25 @@ def print_preview(experiment: Experiment, *, as_json: bool = False) -> int:
     """Print configuration, layers, parameters, steps and memory."""
     found = preview(experiment)
     if as_json:
-        print(plain_json({"config": experiment.to_dict(), **found.to_dict()}))
+        print_json({"config": experiment.to_dict(), **found.to_dict()})
         return ExitCode.OK
-    print(to_yaml(experiment.to_dict()))
+    print_block(to_yaml(experiment.to_dict()))
     train, val, test = found.samples
-    print(f"data: {train:,} samples to train on, {val:,} to validate, {test:,} to test")
+    print_line(f"data: {train:,} samples to train on, {val:,} to validate, {test:,} to test")
     for note in found.notes:
-        print(f"  {clean(note)}")
-    print(f"model: input {_shape(found.input_shape)}")
+        print_line(f"  {clean(note)}")
+    print_line(f"model: input {_shape(found.input_shape)}")
     for layer in found.layers:
         count = f"{layer.parameters:,}" if layer.parameters else ""
-        print(f"  {layer.name:<20} {layer.kind:<14} {_shape(layer.output_shape):<14} {count:>12}")
-    print(f"parameters: {found.parameters:,}")
+        shape = _shape(layer.output_shape)
+        print_line(f"  {layer.name:<20} {layer.kind:<14} {shape:<14} {count:>12}")
+    print_line(f"parameters: {found.parameters:,}")
     total = f", {found.total_steps:,} in all" if found.total_steps else ""
-    print(f"steps: {found.steps_per_epoch:,} an epoch{total}")
-    print(f"memory: about {found.memory_bytes / 2**20:,.1f} MB, beside torch itself")
-    print(f"device: {found.device}")
+    print_line(f"steps: {found.steps_per_epoch:,} an epoch{total}")
+    print_line(f"memory: about {found.memory_bytes / 2**20:,.1f} MB, beside torch itself")
+    print_line(f"device: {found.device}")
     if found.warning:
-        print(f"warning: {found.warning}")
+        print_line(f"warning: {found.warning}")
     return ExitCode.OK
 
 

@@ -6,12 +6,11 @@ the run goes on without it.
 
 from __future__ import annotations
 
-import json
 import math
-import sys
 from typing import IO, Any, Protocol
 
 from tui_trainer.config.amounts import size_text
+from tui_trainer.config.console import Stream, output_stream
 from tui_trainer.config.entries import argument_text
 from tui_trainer.config.figures import measured, metrics_text, rate_text, speed_text
 from tui_trainer.config.text import clean
@@ -32,7 +31,6 @@ from tui_trainer.runs.events import (
     ValidationEnded,
     to_dict,
 )
-from tui_trainer.runs.journal import encode
 from tui_trainer.sessions.session import Latest, fold
 
 
@@ -49,38 +47,17 @@ class Printer(Protocol):
     def close(self) -> None: ...
 
 
-class Stream:
-    """A text stream that goes quiet for good once its reader is gone."""
-
-    def __init__(self, file: IO[str] | None) -> None:
-        self._file = file
-
-    @property
-    def closed(self) -> bool:
-        """Whether nobody reads it any more."""
-        return self._file is None
-
-    def line(self, text: str) -> None:
-        if self._file is None:
-            return
-        try:
-            self._file.write(text + "\n")
-            self._file.flush()
-        except (OSError, ValueError):
-            self._file = None
-
-
 class JsonPrinter:
     """One JSON object a line; the last one is `run_ended`."""
 
     is_record = True
 
     def __init__(self, out: IO[str] | None = None) -> None:
-        self._out = Stream(out or sys.stdout)
+        self._out = Stream(out) if out is not None else output_stream()
 
     def show(self, event: Event) -> None:
         plain = _short(event) if isinstance(event, StepsTaken) else to_dict(event)
-        self._out.line(encode([plain]).decode().rstrip("\n"))
+        self._out.json(plain)
 
     def close(self) -> None:
         return
@@ -107,7 +84,7 @@ class LinePrinter:
     is_record = False
 
     def __init__(self, out: IO[str] | None = None, *, every_s: float = 2.0) -> None:
-        self._out = Stream(out or sys.stdout)
+        self._out = Stream(out) if out is not None else output_stream()
         self._every_s = every_s
         self._shown_at_s = -math.inf
         self.latest = Latest()
@@ -147,8 +124,9 @@ def describe(event: Event) -> list[str]:
         case RunStarted():
             until = f" of {event.total_steps:,}" if event.total_steps else ""
             begin = f" from step {event.step:,}{until}" if event.step else ""
+            device = clean(event.device, 80)
             lines = [
-                f"{clean(event.run)}: {event.parameters:,} parameters on {event.device}, "
+                f"{clean(event.run)}: {event.parameters:,} parameters on {device}, "
                 f"{event.samples:,} samples, {event.steps_per_epoch:,} steps an epoch{begin}"
             ]
             return lines + [f"  {clean(note)}" for note in event.notes]
@@ -164,16 +142,16 @@ def describe(event: Event) -> list[str]:
         case SaveFailed():
             return [f"step {event.step:,}: NOT saved: {clean(event.reason)}"]
         case Edited():
-            change = f"{event.key} {value_text(event.old)} -> {value_text(event.new)}"
+            change = f"{clean(event.key, 80)} {value_text(event.old)} -> {value_text(event.new)}"
             return [f"step {event.step:,}: {change} by {clean(event.origin)}"]
         case NonFinite():
             rows = ", ".join(map(str, event.rows[:8])) + (" ..." if len(event.rows) > 8 else "")
             batch = f"; the batch had rows {rows}" if rows else ""
-            return [f"step {event.step:,}: {event.what}{batch}"]
+            return [f"step {event.step:,}: {clean(event.what)}{batch}"]
         case CommandAccepted():
-            return [f"{event.command}: asked for by {clean(event.origin)}"]
+            return [f"{clean(event.command, 40)}: asked for by {clean(event.origin)}"]
         case CommandApplied() if event.refused:
-            return [f"{event.command}: refused: {clean(event.refused)}"]
+            return [f"{clean(event.command, 40)}: refused: {clean(event.refused)}"]
         case Notice():
             return [f"{event.level}: {clean(event.text)}"]
         case RunEnded():
@@ -196,7 +174,7 @@ def _summary(event: RunEnded) -> list[str]:
     if event.test:
         lines.append(f"test: {metrics_text(event.test)}")
     for name, metrics in (event.baseline or {}).items():
-        lines.append(f"  baseline {name.replace('_', ' ')}: {metrics_text(metrics)}")
+        lines.append(f"  baseline {clean(name, 40).replace('_', ' ')}: {metrics_text(metrics)}")
     if event.run_dir:
         lines.append(f"run: {clean(event.run_dir)}")
     return lines
@@ -224,8 +202,3 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def plain_json(value: object) -> str:
-    """One line of JSON for a command's --json."""
-    return json.dumps(value, allow_nan=False, default=str)

@@ -8,8 +8,9 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
+from tui_trainer.config.console import error_stream
 from tui_trainer.config.text import clean
-from tui_trainer.headless.printer import JsonPrinter, LinePrinter, Printer, Stream
+from tui_trainer.headless.printer import JsonPrinter, LinePrinter, Printer
 from tui_trainer.runs.events import Event, RunEnded
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.signals import SignalDesk, leave_at_once
@@ -68,11 +69,11 @@ def run_headless(session: LocalSession, printer: Printer, *, debug: bool = False
             desk.deliver()
         session.join()
     printer.close()
-    errors = Stream(sys.stderr)
+    errors = error_stream()
     if last is not None and last.state == "failed":
-        errors.line(f"tui-trainer: {clean(last.reason, 2000, multiline=True)}")
+        errors.block(f"tui-trainer: {clean(last.reason, 2000, multiline=True)}")
     if debug and (session.traceback or session.details):
-        errors.line(session.traceback or session.details)
+        errors.block(session.traceback or session.details)
     elif session.traceback:
         errors.line("tui-trainer: this is a bug; --debug shows the traceback")
     return session.exit_code

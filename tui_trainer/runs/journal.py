@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from tui_trainer.config.strict_json import strict_json
 from tui_trainer.runs.atomic import Files
 from tui_trainer.runs.folder import open_file
 
@@ -25,23 +25,7 @@ MOST_LINE_BYTES = 2**20
 
 def encode(records: Sequence[dict[str, Any]]) -> bytes:
     """The records as lines."""
-    lines = []
-    for record in records:
-        try:
-            lines.append(json.dumps(record, allow_nan=False))
-        except ValueError:
-            lines.append(json.dumps(_finite(record), allow_nan=False))
-    return "".join(line + "\n" for line in lines).encode()
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_finite(item) for item in value]
-    return value
+    return "".join(strict_json(record) + "\n" for record in records).encode()
 
 
 class Journal:

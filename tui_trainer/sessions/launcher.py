@@ -14,6 +14,7 @@ import sys
 import termios
 from typing import Any
 
+from tui_trainer.config.console import error_stream, output_stream
 from tui_trainer.config.text import clean
 
 FORWARDED = (
@@ -131,7 +132,7 @@ class _Launcher:
                 with contextlib.suppress(BlockingIOError):
                     os.read(bell, _CHUNK)
             if self._hearing in ready and self._hear():
-                self._say(sys.stdout, self._farewell())
+                output_stream().line(self._farewell())
                 return 0
             pid, status = os.waitpid(self._child, os.WNOHANG | os.WUNTRACED)
             if pid and os.WIFSTOPPED(status):
@@ -142,7 +143,7 @@ class _Launcher:
             elif pid:
                 # It may have let go as the last thing it did.
                 if self._can_hear() and self._hear():
-                    self._say(sys.stdout, self._farewell())
+                    output_stream().line(self._farewell())
                     return 0
                 return self._end(os.waitstatus_to_exitcode(status))
             self._was_continued = False
@@ -197,7 +198,7 @@ class _Launcher:
             name = signal.Signals(number).name
             why = ": out of memory?" if number == signal.SIGKILL else ""
             back = f"; tui-trainer resume {self._run} goes on with it" if self._run else ""
-            self._say(sys.stderr, f"tui-trainer: killed by {name}{why}{back}")
+            error_stream().line(f"tui-trainer: killed by {name}{why}{back}")
         return 128 + number
 
     def _restore_terminal(self) -> None:
@@ -214,7 +215,3 @@ class _Launcher:
     @property
     def _named(self) -> str:
         return f" {self._run}" if self._run else ""
-
-    def _say(self, stream: Any, line: str) -> None:
-        with contextlib.suppress(OSError, ValueError, AttributeError):
-            print(line, file=stream, flush=True)

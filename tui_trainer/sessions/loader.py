@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tui_trainer.config.console import error_stream
 from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.text import clean
 
@@ -240,6 +241,6 @@ def _as_error(error: BaseException) -> TrainerError:
     if isinstance(error, TrainerError):
         return error
     # While the app is open, what is printed goes into its log.
-    traceback.print_exception(error)
+    error_stream().block("".join(traceback.format_exception(error)))
     text = f"{type(error).__name__}: {clean(str(error), 400)}"
     return Unforeseen(f"{text}; this is a bug, the log shows where")

@@ -5,10 +5,10 @@ Layer: ui. Nothing slow is imported here: what the app works with is read after 
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from tui_trainer.config.console import error_stream, output_stream
 from tui_trainer.config.text import clean
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.ui.running import Live, run_app
@@ -74,19 +74,19 @@ def _preload_run_screen() -> None:
 
 def _tell_what_is_left(session: LocalSession | AttachedSession) -> None:
     """On the shell's screen: how a run ended and where it is, or that it goes on."""
-    from tui_trainer.headless.printer import Stream, describe, left_line
+    from tui_trainer.headless.printer import describe, left_line
     from tui_trainer.sessions.attached import AttachedSession
 
     if isinstance(session, AttachedSession):
         session.close()
     session.refresh()
-    latest, out = session.latest, Stream(sys.stdout)
+    latest, out = session.latest, output_stream()
     if latest.ending is None:
         if session.is_elsewhere:
             out.line(left_line(latest))
         return
     if not latest.run:
-        Stream(sys.stderr).line(f"tui-trainer: {clean(latest.reason, 2000, multiline=True)}")
+        error_stream().block(f"tui-trainer: {clean(latest.reason, 2000, multiline=True)}")
         return
     out.line(f"{clean(latest.run)}:")
     for line in describe(latest.ending):

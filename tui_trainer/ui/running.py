@@ -15,6 +15,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from tui_trainer.config.console import print_error
 from tui_trainer.config.errors import ExitCode
 from tui_trainer.config.text import clean
 from tui_trainer.runs.commands import Command, Stop
@@ -180,7 +181,7 @@ def run_app(
             finally:
                 steward.finish()
         if terminal.unkept and not terminal.gone.is_set():
-            print("\n".join(terminal.unkept), file=sys.stderr)
+            print_error("\n".join(terminal.unkept))
     return status
 
 

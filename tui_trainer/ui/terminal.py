@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
+from tui_trainer.config.text import harmless_block
 from tui_trainer.ui.letters import PLAIN_LETTERS, encoding_of
 from tui_trainer.ui.output import Output
 
@@ -184,11 +185,11 @@ class Terminal:
             if ready or not os.get_blocking(self.fileno):
                 os.write(self.fileno, RESTORE)
 
-    def say(self, line: str) -> None:
-        """A line to where stderr was, while the output is still held; after the app's end."""
+    def say(self, text: str) -> None:
+        """Lines to where stderr was, while the output is still held; after the app's end."""
         place = self._before.get(2, 2)
         with contextlib.suppress(OSError):
-            os.write(place, line.encode(self.encoding, PLAIN_LETTERS) + b"\n")
+            os.write(place, harmless_block(text).encode(self.encoding, PLAIN_LETTERS) + b"\n")
 
     def _empty_streams(self) -> None:
         """A dead terminal is not put back: a flush at exit would fail on it."""

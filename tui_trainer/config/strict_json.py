@@ -1,0 +1,31 @@
+"""JSON in one line that every parser takes and every terminal may be shown.
+
+Layer: config. A number that is not finite is null, as JSON has none, and whatever is not printable
+ASCII is escaped; of that Python's own writer leaves DEL as it is.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+
+def strict_json(value: Any, default: Callable[[Any], Any] | None = None) -> str:
+    """Return the value as JSON; `default` makes plain data of what is none."""
+    try:
+        text = json.dumps(value, allow_nan=False, default=default)
+    except ValueError:
+        text = json.dumps(_finite(value), allow_nan=False, default=default)
+    return text.replace("\x7f", "\\u007f")
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(item) for item in value]
+    return value
