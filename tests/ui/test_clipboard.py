@@ -41,6 +41,20 @@ def test_a_terminal_alone_is_asked_and_no_success_is_claimed() -> None:
     assert copied({"PATH": ""}) == ASKED
 
 
+def test_fault_55_what_is_copied_cannot_steer_where_it_is_pasted(tmp_path: Path) -> None:
+    bad = "train \x1b]52;c;x\x07\u202e\n\x9b'digits'"
+    shown = "train \\x1b]52;c;x\\x07\\u202e\n\\x9b'digits'"
+    app: App[None] = App()
+
+    async def run() -> None:
+        async with app.run_test():
+            await copy(app, bad, fake_tmux(tmp_path, 0))
+
+    asyncio.run(run())
+    assert app.clipboard == shown
+    assert (tmp_path / "text").read_text() == shown.replace("\n", "")
+
+
 def test_tmux_gets_the_text_into_its_buffer(tmp_path: Path) -> None:
     assert copied(fake_tmux(tmp_path, 0)) == IN_TMUX
     assert (tmp_path / "words").read_text() == "load-buffer -w -\n"

@@ -13,13 +13,16 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich.console import RenderableType
 from textual import events
 from textual.app import App, SystemCommand
 from textual.screen import ModalScreen, Screen, SystemModalScreen
 
 from tui_trainer.config.errors import ExitCode
 from tui_trainer.config.keys import ACTIONS
+from tui_trainer.config.text import harmless_block
 from tui_trainer.ui.bindings import KeyTable, bindings_of
+from tui_trainer.ui.painting import harmless_update
 from tui_trainer.ui.running import Live
 from tui_trainer.ui.screens.first import FirstScreen
 from tui_trainer.ui.stack import Stack
@@ -68,6 +71,14 @@ class TrainerApp(App[int], inherit_bindings=False):
         self._leaves_with_run = False
         self._keymap_of_user: Mapping[str, str] = {}
         self._interrupted_s = -AGAIN_S
+
+    def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
+        # All that Textual paints passes here on its way to the driver.
+        super()._display(screen, harmless_update(renderable, self.console))
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """Have the terminal copy a text, without what would steer the one it is pasted into."""
+        super().copy_to_clipboard(harmless_block(text))
 
     def get_default_screen(self) -> Screen[Any]:
         return self._first

@@ -13,6 +13,7 @@ from typing import Any
 from textual.app import App
 
 from tui_trainer.config.processes import feed
+from tui_trainer.config.text import harmless_block
 
 PATIENCE_S = 2.0
 ASKED = "where the terminal lets programs copy; if it does not paste, select it in the details"
@@ -20,7 +21,8 @@ IN_TMUX = "in tmux's buffer, and in the terminal's clipboard where that lets pro
 
 
 async def copy(app: App[Any], text: str, env: Mapping[str, str]) -> str:
-    """Copy it, and return in words how far that is known to have worked."""
+    """Copy it without control characters, and return how far that is known to have worked."""
+    text = harmless_block(text)
     app.copy_to_clipboard(text)
     words = ("tmux", "load-buffer", "-w", "-")
     if env.get("TMUX") and await feed(*words, given=text.encode(), timeout_s=PATIENCE_S, env=env):

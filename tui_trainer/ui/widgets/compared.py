@@ -136,7 +136,7 @@ def comparison_lines(
     rows.append(["", *heads])
     for name, values in results([portrait.summary for portrait in portraits]):
         metric = name.rpartition(".")[2]
-        rows.append([name, *(metric_text(metric, value) for value in values)])
+        rows.append([clean(name, 60), *(metric_text(metric, value) for value in values)])
     found = differences([portrait.settings for portrait in portraits])
     for it in found:
         cells = [
