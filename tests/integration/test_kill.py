@@ -29,10 +29,10 @@ def content(step: int) -> dict[str, object]:
         "model": weights,
         "optimizer": {"state": {}, "param_groups": []},
         "rng": {},
-        "progress": {"step": step, "metrics_bytes": 0},
+        "progress": {"step": step, "metrics_bytes": 0, "best": None},
         "best": None,
         "preprocessing": {},
-        "origin": {},
+        "origin": {"device": "cpu", "torch": "2", "threads": 1, "world": 1, "fingerprint": ""},
     }
 
 

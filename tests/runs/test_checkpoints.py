@@ -36,8 +36,15 @@ FLIPS = 1000
 
 
 def content(step: int) -> dict[str, Any]:
-    plain: dict[str, Any] = {key: {"step": step} for key in REQUIRED}
-    return {**plain, "model": {"weight": torch.full((3, 4), float(step))}}
+    origin = {"device": "cpu", "torch": "2", "threads": 1, "world": 1, "fingerprint": ""}
+    return {
+        **{key: {} for key in REQUIRED},
+        "model": {"weight": torch.full((3, 4), float(step))},
+        "optimizer": {"state": {}},
+        "progress": {"step": step, "metrics_bytes": 0, "best": None},
+        "best": None,
+        "origin": origin,
+    }
 
 
 def save(folder: Path, step: int, files: Files | None = None) -> Manifest:

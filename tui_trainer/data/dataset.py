@@ -18,6 +18,9 @@ from tui_trainer.data.batch import Split
 from tui_trainer.data.delivery import Augment
 from tui_trainer.data.signature import Signature
 
+MOST_SIZE = 2**31
+"""Of a dimension of samples and outputs that a checkpoint tells."""
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
@@ -79,9 +82,11 @@ class Outline:
     @staticmethod
     def from_dict(plain: Mapping[str, Any]) -> Outline:
         """What `to_dict` gave; KeyError or TypeError when it is something else."""
-        signature = Signature(
-            **{**plain["signature"], "input_shape": tuple(plain["signature"]["input_shape"])}
-        )
+        shape = tuple(plain["signature"]["input_shape"])
+        signature = Signature(**{**plain["signature"], "input_shape": shape})
+        for size in (*shape, signature.outputs, signature.vocabulary):
+            if type(size) is not int or not 0 <= size < MOST_SIZE:
+                raise TypeError(f"a size of {size!r:.40}")
         return Outline(**{**plain, "signature": signature, "classes": tuple(plain["classes"])})
 
 

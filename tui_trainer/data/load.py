@@ -9,6 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 from tui_trainer.config.datasets import DatasetSection
+from tui_trainer.config.errors import CheckpointUnusable
+from tui_trainer.config.text import clean
 from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.language import load_text
 from tui_trainer.data.passages import read_passages
@@ -47,4 +49,15 @@ def load(section: DatasetSection, fitted: dict[str, Any] | None = None) -> Datas
         CheckpointUnusable: `fitted` is of other columns, classes or settings.
     """
     loader = LOADERS.get(section.type)
-    return load_plugged(section, fitted) if loader is None else loader(section, fitted)
+    if loader is None:
+        return load_plugged(section, fitted)
+    try:
+        return loader(section, fitted)
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        if fitted is None:
+            raise
+        # Without a checkpoint the same data are read by the same code, so it is the checkpoint's.
+        raise CheckpointUnusable(
+            "the preprocessing in the checkpoint is not what a run saves: "
+            f"{type(error).__name__}: {clean(str(error), 100)}"
+        ) from error

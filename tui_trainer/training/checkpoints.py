@@ -11,12 +11,14 @@ import hashlib
 import io
 import os
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import torch
+from torch import Tensor
 
 from tui_trainer.config.errors import CannotWrite, CheckpointUnusable
 from tui_trainer.config.text import clean
@@ -33,6 +35,7 @@ from tui_trainer.runs.manifests import (
     step_of,
 )
 from tui_trainer.training.archives import ArchiveRefused, load_archive
+from tui_trainer.training.progress import Progress
 
 REQUIRED = ("model", "optimizer", "rng", "progress", "best", "preprocessing", "origin")
 
@@ -178,7 +181,82 @@ def _checked(path: Path, content: object) -> dict[str, Any]:
     missing = [key for key in REQUIRED if key not in content]
     if missing:
         raise CheckpointUnusable(f"{path}: not whole: {', '.join(missing)} missing")
+    if odd := [name for name, fits in _PARTS.items() if not fits(content, content.get(name))]:
+        raise CheckpointUnusable(f"{path}: no run saves it so: {', '.join(odd)}")
+    try:
+        Progress.from_dict(content["progress"])
+    except CheckpointUnusable as error:
+        raise CheckpointUnusable(f"{path}: {error}") from error
     return content
+
+
+def _is_mapping_of(value: object, kind: type) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(name, str) and isinstance(item, kind) for name, item in value.items()
+    )
+
+
+def _are_weights(content: Mapping[str, Any], value: object) -> bool:
+    """Whether these are weights by name, of the names and shapes of the model's."""
+    model = content["model"]
+    if not _is_mapping_of(value, Tensor) or not _is_mapping_of(model, Tensor):
+        return False
+    assert isinstance(value, dict)
+    return {name: tensor.shape for name, tensor in value.items()} == {
+        name: tensor.shape for name, tensor in model.items()
+    }
+
+
+def _is_optimizer(_: Mapping[str, Any], value: object) -> bool:
+    return isinstance(value, dict) and _is_mapping_of(value.get("state"), dict)
+
+
+def _is_origin(content: Mapping[str, Any], value: object) -> bool:
+    known = {"device", "torch", "threads", "world", "fingerprint"}
+    return _are_facts(content, value) and isinstance(value, dict) and known <= value.keys()
+
+
+def _are_facts(_: Mapping[str, Any], value: object) -> bool:
+    """Whether it is a mapping of plain data alone."""
+    return isinstance(value, dict) and _is_plain(value)
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and _is_plain(item) for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _is_named(_: Mapping[str, Any], value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(name, str) for name in value)
+
+
+def _or_none(fits: Callable[[Mapping[str, Any], object], bool]) -> Any:
+    return lambda content, value: value is None or fits(content, value)
+
+
+def _are_tensors(_: Mapping[str, Any], value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, Tensor) for item in value)
+
+
+_PARTS: dict[str, Callable[[Mapping[str, Any], object], bool]] = {
+    "model": _are_weights,
+    "ema": _or_none(_are_weights),
+    "best": _or_none(_are_weights),
+    "optimizer": _is_optimizer,
+    "scaler": _or_none(_is_named),
+    "rng": _is_named,
+    "progress": _are_facts,
+    "preprocessing": _are_facts,
+    "origin": _is_origin,
+    "carry": _or_none(_are_tensors),
+    # A data set of the user's own may put whatever torch can save into its state.
+    "stream": _or_none(_is_named),
+    "data": _or_none(_are_facts),
+}
+"""What the parts of a checkpoint have to be for the code that reads them."""
 
 
 def choose_checkpoint(directory: Path, which: str, run_name: str) -> tuple[Checkpoint, list[str]]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from tui_trainer.config.errors import CheckpointUnusable
 from tui_trainer.config.plateau import Plateau
+from tui_trainer.runs.bounds import is_count, is_number, is_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +63,39 @@ class Progress:
             best = plain["best"]
             # Checkpoints from before there were such schedules have none.
             plateau = Plateau(**plain.get("plateau", {}))
-            given = {"best": Best(**best) if best else None, "plateau": plateau}
-            return Progress(**{**plain, **given})
-        except (KeyError, TypeError) as error:
+            given = {"best": None if best is None else Best(**best), "plateau": plateau}
+            progress = Progress(**{**plain, **given})
+            missing = [name for name in ("step", "metrics_bytes") if name not in plain]
+        except (KeyError, TypeError, AttributeError) as error:
             raise CheckpointUnusable(
                 f"the checkpoint's progress cannot be read: {error}"
             ) from error
+        if odd := [*missing, *_odd_fields(progress)]:
+            raise CheckpointUnusable(f"the checkpoint's progress has an odd {', '.join(odd)}")
+        return progress
+
+
+def _odd_fields(progress: Progress) -> list[str]:
+    """The names of the fields with values that no training can have reached."""
+    best: Any = progress.best
+    reference: Any = progress.reference
+    counts = ("step", "epoch", "batch", "validated_step", "stale", "metrics_bytes")
+    fits = {
+        **{name: is_count(getattr(progress, name)) for name in counts},
+        "elapsed_s": is_number(progress.elapsed_s),
+        "reference": reference is None or isinstance(reference, float | int),
+        "held_line": isinstance(progress.held_line, dict | None),
+        "last_metrics": isinstance(progress.last_metrics, dict),
+        "best": best is None
+        or (
+            is_text(best.metric)
+            and isinstance(best.value, float | int)
+            and is_count(best.step)
+            and is_count(best.epoch)
+            and isinstance(best.metrics, dict)
+        ),
+    }
+    return [name for name, is_right in fits.items() if not is_right]
 
 
 class Stopwatch:

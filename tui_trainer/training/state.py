@@ -7,7 +7,8 @@ norm and clipping are one operation each.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -138,14 +139,17 @@ class State:
         groups = self.optimizer.state_dict()["param_groups"]
         self.load_model(saved["model"])
         # The optimizer may keep the very tensors it is given, and the saved ones are not ours.
-        self.optimizer.load_state_dict({"state": _to_host(numbered), "param_groups": groups})
-        self._lay_out_like_parameters()
+        with _loading("the state of the optimizer"):
+            self.optimizer.load_state_dict({"state": _to_host(numbered), "param_groups": groups})
+            self._lay_out_like_parameters()
         if self._average is not None:
             # A checkpoint from before there was a mean starts one.
             self._average.model.load_state_dict(saved.get("ema") or saved["model"])
         if self._scaler is not None and saved.get("scaler"):
-            self._scaler.load_state_dict(saved["scaler"])
-        restore_random_state(saved["rng"], self.device)
+            with _loading("the state of the scaler"):
+                self._scaler.load_state_dict(saved["scaler"])
+        with _loading("the state of the random generators"):
+            restore_random_state(saved["rng"], self.device)
 
     def load_model(self, weights: dict[str, Tensor]) -> None:
         """Take over parameters and buffers alone."""
@@ -233,6 +237,19 @@ class State:
                 for group in numbered["param_groups"]
             ],
         }
+
+
+@contextmanager
+def _loading(what: str) -> Iterator[None]:
+    """Say which part of a checkpoint is not what a run saves; other errors of torch pass."""
+    try:
+        yield
+    except (torch.OutOfMemoryError, torch.AcceleratorError):
+        raise
+    except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
+        raise CheckpointUnusable(
+            f"{what} in the checkpoint cannot be loaded: {clean(str(error), 200)}"
+        ) from error
 
 
 def measured_weights(content: dict[str, Any]) -> dict[str, Tensor]:

@@ -1,0 +1,114 @@
+"""A checkpoint with a right sum and contents that no run saves is refused, and is no defect."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import torch
+
+from tests.training.harness import Run, small_experiment
+from tui_trainer.config.errors import TrainerError
+from tui_trainer.runs.atomic import Files
+from tui_trainer.runs.manifests import read_manifests
+from tui_trainer.training.checkpoints import (
+    choose_checkpoint,
+    read_checkpoint,
+    remove_checkpoint,
+    write_checkpoint,
+)
+from tui_trainer.training.evaluation import evaluate
+from tui_trainer.training.prediction import Predictor
+
+CPU = torch.device("cpu")
+ODD: tuple[Any, ...] = (
+    *(None, 3, -1, 10**400, 2**63, math.nan, "x", b"x", [], {}, {"x": 1}, {1: 2}),
+    *([None], torch.zeros(2), {"x": torch.zeros(2)}, {"state": 3}, True),
+)
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    folder = tmp_path_factory.mktemp("odd")
+    lines = [f"{n % 7 if n % 9 else ''},{'uvw'[n % 3]},{'ab'[n % 2]}" for n in range(60)]
+    (folder / "t.csv").write_text("a,b,y\n" + "\n".join(lines) + "\n")
+    section = {"type": "table", "path": str(folder / "t.csv"), "target": "y", "missing": "mean"}
+    training = {"epochs": 1, "ema_decay": 0.9}
+    run = Run.new(
+        folder / "run",
+        small_experiment(
+            folder,
+            dataset=section,
+            model={"type": "mlp", "layers": [4]},
+            training=training,
+            checkpoint={"every_seconds": None, "keep_last": 1},
+        ),
+    )
+    assert run.start().state == "finished"
+    return run
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    """Every place in a checkpoint, but for those inside of the long lists of generators."""
+    if path:
+        yield path
+    if isinstance(value, dict):
+        for key, item in value.items():
+            yield from places(item, (*path, key))
+
+
+def changed(content: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
+    made = copy.deepcopy(content)
+    place = made
+    for key in path[:-1]:
+        place = place[key]
+    if value is KeyError:
+        del place[path[-1]]
+    else:
+        place[path[-1]] = value
+    return made
+
+
+def replace_content(run: Run, content: dict[str, Any]) -> None:
+    """Publish other contents in the place of the checkpoint, with a sum that is right."""
+    folder = run.directory.checkpoints
+    for manifest in read_manifests(folder):
+        remove_checkpoint(folder, manifest, Files())
+    whole = {key: value for key, value in content.items() if key != "format"}
+    write_checkpoint(
+        folder, whole, step=3, epoch=1, best_step=None, metrics={}, saved_at="", files=Files()
+    )
+
+
+def trials(run: Run) -> dict[str, Callable[[], object]]:
+    def predict() -> object:
+        checkpoint, _ = choose_checkpoint(run.directory.checkpoints, "last", "run")
+        return Predictor(checkpoint, run.experiment, CPU)
+
+    return {
+        "evaluate": lambda: evaluate(run.directory, run.experiment, CPU, "test", "last"),
+        "predict": predict,
+        "resume": run.resume,
+    }
+
+
+@pytest.mark.full
+def test_fault_56_whatever_is_in_a_checkpoint_it_is_used_or_refused(saved: Run) -> None:
+    folder = saved.directory.checkpoints
+    content = read_checkpoint(folder, read_manifests(folder)[-1]).content
+    defects = []
+    for path in places(content):
+        values = ODD if len(path) <= 2 else (None, 3, "x", [], {})
+        for value in (KeyError, *values):
+            replace_content(saved, changed(content, path, value))
+            for name, trial in trials(saved).items():
+                try:
+                    trial()
+                except TrainerError:
+                    continue
+                except Exception as error:
+                    defects.append(f"{name}: {path} {value!r:.30}: {type(error).__name__}: {error}")
+    assert not defects, "\n".join(defects)
