@@ -464,6 +464,28 @@ def test_the_list_of_runs_opens_runs_and_comes_back(tmp_path: Path) -> None:
     assert watched == [finished.path] * 2
 
 
+def test_fault_53_a_run_that_must_not_be_opened_is_told_over_the_list(tmp_path: Path) -> None:
+    make_run(tmp_path, "one", 0)
+    services = FakeServices(tmp_path, LiveSession())
+    services.runs_dir = tmp_path
+
+    def attach(path: Path) -> FakeSession:
+        raise BadInput(f"{path}/events.jsonl is a named pipe, not a file")
+
+    services.attach = attach
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        await pilot.press("f2")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+        listing = app.screen
+        await until(pilot, lambda: listing.query_one(OptionList).option_count == 1)
+        await pilot.press("enter")
+        await until(pilot, lambda: "events.jsonl is a named pipe" in told(app))
+        assert app.screen is listing
+
+    play(services, what)
+
+
 def test_a_run_that_cannot_go_on_leads_back_to_the_list(tmp_path: Path) -> None:
     make_run(tmp_path, "one", 0, state="stopped")
     session = LiveSession()

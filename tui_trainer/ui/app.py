@@ -18,9 +18,9 @@ from textual import events
 from textual.app import App, SystemCommand
 from textual.screen import ModalScreen, Screen, SystemModalScreen
 
-from tui_trainer.config.errors import ExitCode
+from tui_trainer.config.errors import ExitCode, TrainerError
 from tui_trainer.config.keys import ACTIONS
-from tui_trainer.config.text import harmless_block
+from tui_trainer.config.text import clean, harmless_block
 from tui_trainer.ui.bindings import KeyTable, bindings_of
 from tui_trainer.ui.painting import harmless_update
 from tui_trainer.ui.running import Live
@@ -180,7 +180,12 @@ class TrainerApp(App[int], inherit_bindings=False):
         if own is not None and self.live.alive and own.shows(message.path):
             self._stack.uncover(own)
         elif self.services.attach is not None:
-            self._stack.watch(self.services.attach(message.path), self.services)
+            try:
+                session = self.services.attach(message.path)
+            except TrainerError as error:
+                self.notify(clean(str(error), 1000), severity="error", markup=False)
+                return
+            self._stack.watch(session, self.services)
 
     def on_runs_screen_resume(self, message: RunsScreen.Resume) -> None:
         if self._can_begin(f"tui-trainer resume {message.path.name} --detach"):

@@ -19,7 +19,7 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import DEFAULT_EXPERIMENT, PresetLibrary
-from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.directory import RunDirectory, check_run
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.requests import ForkedRun, NewRun, OldRun, RunRequest, prepare
@@ -91,11 +91,17 @@ class Launcher:
         return session
 
     def attach(self, path: Path) -> Session:
-        """Watch and steer a run that another process holds."""
+        """Watch and steer a run that another process holds.
+
+        Raises:
+            BadInput: something in its directory is not what a run has there.
+        """
         from tui_trainer.sessions.attached import AttachedSession
 
+        run = RunDirectory.at(path)
+        check_run(run)
         self._forget_watched()
-        session = AttachedSession(RunDirectory.at(path))
+        session = AttachedSession(run)
         self._launched.append(session)
         session.start()
         return session
