@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 from pathlib import Path
 
@@ -68,3 +69,27 @@ def test_a_directory_that_is_gone_is_said(tmp_path: Path) -> None:
     shutil.rmtree(run.path)
     with pytest.raises((BadInput, CannotWrite)):
         delete_run(found)
+
+
+@pytest.mark.parametrize("name", ["lock", "status.json", "events.jsonl", "control"])
+@pytest.mark.parametrize("kind", ["link", "pipe"])
+def test_a_run_of_odd_files_can_be_deleted_and_nothing_behind_its_links(
+    tmp_path: Path, name: str, kind: str
+) -> None:
+    run = make_run(tmp_path / "runs", "evil", 0, state="finished")
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "thesis").write_text("mine")
+    place = run.path / name
+    if place.is_dir():
+        place.rmdir()
+    place.unlink(missing_ok=True)
+    if kind == "link":
+        place.symlink_to(outside)
+    else:
+        os.mkfifo(place)
+
+    delete_run(list_runs(tmp_path / "runs")[0])
+
+    assert not run.path.exists()
+    assert (outside / "thesis").read_text() == "mine"

@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tui_trainer.config.errors import BadInput
+from tui_trainer.config.errors import BadInput, CannotWrite
 from tui_trainer.config.text import clean
 from tui_trainer.runs.atomic import Files, cannot_write
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import ENDED_STATES
-from tui_trainer.runs.folder import is_folder, remove_tree
+from tui_trainer.runs.folder import NotOurs, UnsafeFile, is_folder, remove_tree
 from tui_trainer.runs.index import RunSummary
 from tui_trainer.runs.lock import RunLock
 
@@ -33,15 +33,27 @@ def delete_run(summary: RunSummary) -> None:
         raise BadInput(f"{clean(str(run.path))}: no directory of a run; nothing was deleted")
     if summary.status is not None and summary.state not in ENDED_STATES:
         raise BadInput(f"{summary.name} is {summary.state}; stop it first, nothing was deleted")
-    lock = RunLock.acquire(run.lock)
+    lock = _lock(run)
     hidden = run.path.with_name(f"{PREFIX}{run.path.name}-{os.getpid()}")
     try:
         Files().replace(run.path, hidden)
     except OSError as error:
         raise cannot_write(run.path, error) from error
     finally:
-        lock.release()
+        if lock is not None:
+            lock.release()
     try:
         remove_tree(hidden)
     except OSError as error:
         raise cannot_write(Path(error.filename or hidden), error) from error
+
+
+def _lock(run: RunDirectory) -> RunLock | None:
+    """Take the lock; None where what has its name is no file, which no process can hold."""
+    try:
+        return RunLock.acquire(run.lock)
+    except CannotWrite as error:
+        cause = error.__cause__
+        if isinstance(cause, UnsafeFile) and not isinstance(cause, NotOurs):
+            return None
+        raise
