@@ -164,10 +164,10 @@ def test_what_is_another_users_is_read_and_not_written(tmp_path: Path) -> None:
     theirs = os.stat_result(facts)
 
     if os.geteuid() == 0:
-        check_ours(theirs, tmp_path)
+        check_ours(theirs, str(tmp_path))
     else:
         with pytest.raises(NotOurs, match="belongs to user"):
-            check_ours(theirs, tmp_path)
+            check_ours(theirs, str(tmp_path))
 
 
 def test_neither_a_folder_nor_the_one_around_it_is_reached_by_a_link(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -20,6 +20,7 @@ from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.events import FINAL_STATES
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.status import (
+    BOUNDS,
     CRASHED_AFTER_S,
     LOST_AFTER_S,
     Status,
@@ -228,3 +229,7 @@ def test_fault_29_no_wall_clock_is_asked(
         assert conclude(run, HERE) == "running"
     assert conclude(run, HERE) == "crashed"
     assert conclude(run, ELSEWHERE, LOST_AFTER_S) == "lost?"
+
+
+def test_every_field_has_its_bounds() -> None:
+    assert {field.name for field in fields(Status)} == BOUNDS.keys()

@@ -47,8 +47,8 @@ _KINDS = (
 class UnsafeFile(OSError):
     """What bears a name in a run is not what a run has there."""
 
-    def __init__(self, path: Path, what: str) -> None:
-        super().__init__(errno.EPERM, what, str(path))
+    def __init__(self, path: str, what: str) -> None:
+        super().__init__(errno.EPERM, what, path)
 
 
 class NotOurs(UnsafeFile):
@@ -58,9 +58,9 @@ class NotOurs(UnsafeFile):
 class Folder:
     """An open directory; a context manager that closes it."""
 
-    def __init__(self, descriptor: int, path: Path) -> None:
+    def __init__(self, descriptor: int, path: str) -> None:
         self._descriptor = descriptor
-        self.path = path
+        self._path = path
 
     def __enter__(self) -> Folder:
         return self
@@ -112,10 +112,10 @@ class Folder:
             descriptor = os.open(name, _FOLDER, dir_fd=self._descriptor)
         except OSError as error:
             raise self._explained(name, error, "a folder") from error
-        folder = Folder(descriptor, self.path / name)
+        folder = Folder(descriptor, self._at(name))
         if writing:
             try:
-                check_ours(folder.own_facts(), folder.path)
+                check_ours(folder.own_facts(), self._at(name))
             except BaseException:
                 folder.close()
                 raise
@@ -123,24 +123,38 @@ class Folder:
 
     def reader(self, name: str) -> BufferedReader:
         """A regular file, open for reading."""
+        descriptor, _ = self._open_file(name)
+        return os.fdopen(descriptor, "rb")
+
+    def read(self, name: str, most_bytes: int) -> bytes:
+        """The content of a regular file that is no larger than that."""
+        descriptor, size = self._open_file(name)
+        try:
+            # One call reads nearly all files whole, and a second one sees that it has.
+            parts = [os.read(descriptor, min(size, most_bytes) + 1)]
+            total = len(parts[0])
+            while parts[-1] and total <= most_bytes:
+                parts.append(os.read(descriptor, most_bytes + 1 - total))
+                total += len(parts[-1])
+        finally:
+            os.close(descriptor)
+        if total > most_bytes:
+            raise UnsafeFile(self._at(name), f"has more than {most_bytes:,} bytes")
+        return b"".join(parts)
+
+    def _open_file(self, name: str) -> tuple[int, int]:
+        """A descriptor of a regular file to read, and its size."""
         try:
             descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=self._descriptor)
         except OSError as error:
             raise self._explained(name, error, "a file") from error
         try:
-            self._check_file(os.fstat(descriptor), name, descriptor)
-            return os.fdopen(descriptor, "rb")
+            facts = os.fstat(descriptor)
+            self._check_file(facts, name, descriptor)
         except BaseException:
             os.close(descriptor)
             raise
-
-    def read(self, name: str, most_bytes: int) -> bytes:
-        """The content of a regular file that is no larger than that."""
-        with self.reader(name) as file:
-            data = file.read(most_bytes + 1)
-        if len(data) > most_bytes:
-            raise UnsafeFile(self.path / name, f"has more than {most_bytes:,} bytes")
-        return data
+        return descriptor, facts.st_size
 
     def create(self, name: str, mode: int = 0o666) -> int:
         """A descriptor of a new file; that something has the name is an error."""
@@ -161,9 +175,9 @@ class Folder:
         try:
             facts = os.fstat(descriptor)
             self._check_file(facts, name, descriptor)
-            check_ours(facts, self.path / name)
+            check_ours(facts, self._at(name))
             if facts.st_nlink > 1:
-                raise UnsafeFile(self.path / name, "has a second name (a hard link); copy it")
+                raise UnsafeFile(self._at(name), "has a second name (a hard link); copy it")
         except BaseException:
             os.close(descriptor)
             raise
@@ -206,15 +220,18 @@ class Folder:
         """A descriptor of the folder that fsync takes; the caller closes it."""
         return self._open_to_list()
 
+    def _at(self, name: str) -> str:
+        return os.path.join(self._path, name)
+
     def _open_to_list(self) -> int:
         flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
         return os.open(".", flags, dir_fd=self._descriptor)
 
     def _check_file(self, facts: os.stat_result, name: str, descriptor: int) -> None:
         if not stat.S_ISREG(facts.st_mode):
-            raise UnsafeFile(self.path / name, f"is {kind_of(facts)}, not a file")
+            raise UnsafeFile(self._at(name), f"is {kind_of(facts)}, not a file")
         if _is_sparse(facts, descriptor):
-            raise UnsafeFile(self.path / name, "is a sparse file, which no run writes")
+            raise UnsafeFile(self._at(name), "is a sparse file, which no run writes")
 
     def _explained(self, name: str, error: OSError, expected: str) -> OSError:
         """The error in words where the entry is of another kind than was expected."""
@@ -222,7 +239,7 @@ class Folder:
             with contextlib.suppress(OSError):
                 facts = self.facts(name)
                 if facts is not None and kind_of(facts) != expected:
-                    return UnsafeFile(self.path / name, f"is {kind_of(facts)}, not {expected}")
+                    return UnsafeFile(self._at(name), f"is {kind_of(facts)}, not {expected}")
         return error
 
 
@@ -233,26 +250,33 @@ def open_folder(path: Path, *, writing: bool = False) -> Folder:
         UnsafeFile: it or the folder around it is a link, or it is another user's.
         OSError: it is not there, or cannot be opened.
     """
+    return _open_folder(str(path), writing=writing)
+
+
+def _open_folder(path: str, *, writing: bool = False) -> Folder:
+    around, name = os.path.split(path)
     try:
-        above = Folder(os.open(path.parent, _FOLDER), path.parent)
+        above = Folder(os.open(around or ".", _FOLDER), around)
     except OSError as error:
-        if error.errno in _ODD and os.path.islink(path.parent):
-            raise UnsafeFile(path.parent, "is a symbolic link, not a folder") from error
+        if error.errno in _ODD and os.path.islink(around):
+            raise UnsafeFile(around, "is a symbolic link, not a folder") from error
         raise
     with above:
-        return above.sub(path.name, writing=writing)
+        return above.sub(name, writing=writing)
 
 
 def open_file(path: Path) -> BufferedReader:
     """A regular file of a run, open for reading; raises OSError."""
-    with open_folder(path.parent) as folder:
-        return folder.reader(path.name)
+    around, name = os.path.split(path)
+    with _open_folder(around) as folder:
+        return folder.reader(name)
 
 
 def read_file(path: Path, most_bytes: int) -> bytes:
     """The content of a regular file of a run; raises OSError, also when it is larger."""
-    with open_folder(path.parent) as folder:
-        return folder.read(path.name, most_bytes)
+    around, name = os.path.split(path)
+    with _open_folder(around) as folder:
+        return folder.read(name, most_bytes)
 
 
 def facts_of(path: Path) -> os.stat_result | None:
@@ -337,7 +361,7 @@ def kind_of(facts: os.stat_result) -> str:
     return next((words for test, words in _KINDS if test(facts.st_mode)), "no file")
 
 
-def check_ours(facts: os.stat_result, path: Path) -> None:
+def check_ours(facts: os.stat_result, path: str) -> None:
     """Raise NotOurs when an entry is another user's; root may write everywhere."""
     if os.geteuid() not in (0, facts.st_uid):
         raise NotOurs(path, f"belongs to {_user(facts.st_uid)}")

@@ -5,6 +5,7 @@ Layer: runs. No YAML is read and torch is not imported: a thousand runs list at 
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import tempfile
@@ -19,8 +20,8 @@ from tui_trainer.config.errors import BadInput
 from tui_trainer.config.text import clean
 from tui_trainer.runs.directory import RunDirectory, check_run, run_names
 from tui_trainer.runs.events import ENDED_STATES, FINAL_STATES
-from tui_trainer.runs.folder import facts_of
-from tui_trainer.runs.status import Status, conclude, read_status
+from tui_trainer.runs.folder import facts_of, open_folder
+from tui_trainer.runs.status import Status, conclude, status_in
 
 STATES = (
     *("starting", "running", "pausing", "paused", "stopping", "suspended", "lost?"),
@@ -63,10 +64,14 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
     """The runs, live ones first, then the newest first."""
     real, here = Path(os.path.realpath(runs_dir)), socket.gethostname()
     now_there = cache(lambda: _now_there(real))
+    names = run_names(runs_dir)
+    statuses: dict[str, Status | None] = {}
     found = []
-    for name in run_names(runs_dir):
+    with contextlib.suppress(OSError), open_folder(real) as folder:
+        statuses = {name: status_in(folder, name) for name in names}
+    for name in names:
         run = RunDirectory(real / name)
-        status = read_status(run.status)
+        status = statuses.get(name)
         state = status.state if status is not None else "unreadable"
         if status is not None and state not in FINAL_STATES:
             elsewhere = status.host != here

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import json
 import socket
-from dataclasses import asdict, dataclass, field, fields
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from tui_trainer.runs.atomic import write_atomically
 from tui_trainer.runs.bounds import are_metrics, is_count, is_number, is_plain, is_text
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import FINAL_STATES
-from tui_trainer.runs.folder import read_file
+from tui_trainer.runs.folder import Folder, read_file
 from tui_trainer.runs.journal import encode
 from tui_trainer.runs.lock import is_held, read_holder
 
@@ -70,33 +71,49 @@ def write_status(path: Path, status: Status) -> None:
 def read_status(path: Path) -> Status | None:
     """The status, or None when there is none that can be read; unknown keys are passed over."""
     try:
-        plain: dict[str, Any] = json.loads(read_file(path, MOST_BYTES))
-        known = {item.name for item in fields(Status)}
-        found = {key: value for key, value in plain.items() if key in known}
-        return Status(**found) if all(_fits(key, found[key]) for key in found) else None
-    except (OSError, ValueError, TypeError, AttributeError, RecursionError):
+        return _status_of(read_file(path, MOST_BYTES))
+    except OSError:
         return None
 
 
-_TEXTS = frozenset({"name", "state", "host", "device", "message", "updated_at"})
-_COUNTS = frozenset({"step", "epoch", "pid", "heartbeat", "generation"})
-_NUMBERS = frozenset({"elapsed_s", "loss", "samples_per_s", "waiting_share"})
-_COUNTS_OR_NONE = frozenset({"total_steps", "best_step", "saved_step"})
+def status_in(runs: Folder, name: str) -> Status | None:
+    """As `read_status`, of the run of a name in an open folder of runs."""
+    try:
+        with runs.sub(name) as run:
+            return _status_of(run.read("status.json", MOST_BYTES))
+    except OSError:
+        return None
 
 
-def _fits(key: str, value: object) -> bool:
-    """Whether a reader can use the value: metrics that were not finite are null."""
-    if key in _TEXTS:
-        return is_text(value)
-    if key in _NUMBERS:
-        return is_number(value) or (value is None and key != "elapsed_s")
-    if key == "usage":
-        return value is None or (isinstance(value, dict) and is_plain(value))
-    if key in _COUNTS or key in _COUNTS_OR_NONE:
-        return is_count(value) or (value is None and key in _COUNTS_OR_NONE)
-    if value is None:
-        return key != "validation"
-    return are_metrics(value)
+def _status_of(data: bytes) -> Status | None:
+    try:
+        plain = json.loads(data)
+        known = {key: value for key, value in plain.items() if key in BOUNDS}
+        return Status(**known) if all(BOUNDS[key](known[key]) for key in known) else None
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+
+
+def _or_none(fits: Callable[[object], bool]) -> Callable[[object], bool]:
+    return lambda value: value is None or fits(value)
+
+
+def _is_usage(value: object) -> bool:
+    return isinstance(value, dict) and is_plain(value)
+
+
+BOUNDS: dict[str, Callable[[object], bool]] = {
+    **dict.fromkeys(("name", "state", "host", "device", "message", "updated_at"), is_text),
+    **dict.fromkeys(("step", "epoch", "pid", "heartbeat", "generation"), is_count),
+    **dict.fromkeys(("total_steps", "best_step", "saved_step"), _or_none(is_count)),
+    # Numbers that were not finite are null.
+    **dict.fromkeys(("loss", "samples_per_s", "waiting_share"), _or_none(is_number)),
+    **dict.fromkeys(("best", "test"), _or_none(are_metrics)),
+    "elapsed_s": is_number,
+    "validation": are_metrics,
+    "usage": _or_none(_is_usage),
+}
+"""What a reader can use of each field."""
 
 
 def conclude(run: RunDirectory, status: Status, unchanged_s: float = 0.0) -> str:
