@@ -15,6 +15,7 @@ from tui_trainer.runs.bounds import (
     MOST_LETTERS,
     MOST_NAMES,
     MOST_WHOLE,
+    are_counts,
     are_growing,
     are_metrics,
     is_count,
@@ -81,8 +82,15 @@ def test_a_setting_out_of_bounds_is_not_plain(value: object) -> None:
 def test_steps_grow_or_are_none() -> None:
     assert are_growing([])
     assert are_growing([0, 3, 4])
-    for steps in ([0, 0], [3, 2], [-1, 2], [0, HUGE], [0.5, 1], ["a", "b"]):
+    for steps in ([0, 0], [3, 2], [-1, 2], [0, HUGE], [0, HUGE, HUGE + 1]):
         assert not are_growing(steps)
+
+
+def test_counts_are_none_of_them_negative_or_huge() -> None:
+    assert are_counts([])
+    assert are_counts([3, 0, 2**61])
+    for numbers in ([-1], [0, HUGE], [2**62, 1]):
+        assert not are_counts(numbers)
 
 
 @given(

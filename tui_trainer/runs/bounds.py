@@ -9,10 +9,9 @@ read, or a curve with a gap; it is never an error.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Sequence
 from itertools import islice
 from operator import lt
-from typing import Any
 
 MOST_WHOLE = 2**62
 """Integers are smaller, of either sign: a float and a column of history.bin take them."""
@@ -84,10 +83,13 @@ def number_or_nan(value: object) -> float:
     return float(value) if isinstance(value, int | float) and is_number(value) else math.nan
 
 
-def are_growing(steps: list[Any]) -> bool:
-    """Whether these are counts, each larger than the one before."""
-    return all(map(is_count, steps)) and all(map(lt, steps, _after_first(steps)))
+def are_counts(numbers: Sequence[int]) -> bool:
+    """Whether these integers are none of them negative or too large."""
+    return not numbers or (min(numbers) >= 0 and max(numbers) < MOST_WHOLE)
 
 
-def _after_first(steps: list[Any]) -> Iterable[Any]:
-    return islice(steps, 1, None)
+def are_growing(steps: Sequence[int]) -> bool:
+    """Whether these integers are counts, each larger than the one before."""
+    return not steps or (
+        steps[0] >= 0 and steps[-1] < MOST_WHOLE and all(map(lt, steps, islice(steps, 1, None)))
+    )

@@ -5,8 +5,8 @@ in it. So names are looked up in a folder that is already open, links are never 
 regular files are opened, and an open never waits. Whatever is refused raises `UnsafeFile`, an
 OSError whose text says what the name is.
 
-The path of a folder must be real (see `RunDirectory.at`): its last two names are not followed
-either, which covers `checkpoints/`, `control/rejected/` and `discarded/<n>/`.
+The path of a run must be real (see `RunDirectory.at`). The last name of a folder's path is never
+followed, and neither is the one before it where a folder of a run has folders of its own.
 """
 
 from __future__ import annotations
@@ -28,6 +28,8 @@ _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | 
 _ODD = (errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.EOPNOTSUPP)
 """How opening a link, a folder, a pipe without a reader or a socket fails."""
 _CHUNK_BYTES = 2**20
+NESTING = ("control", "discarded")
+"""The folders of a run that have folders in them: `control/rejected/` and `discarded/<n>/`."""
 _SPARSE_BYTES = 64 * 2**20
 """A smaller file costs no more than its size to read, whatever is in it."""
 _SPARSE_RATIO = 64
@@ -128,10 +130,10 @@ class Folder:
 
     def read(self, name: str, most_bytes: int) -> bytes:
         """The content of a regular file that is no larger than that."""
-        descriptor, size = self._open_file(name)
+        descriptor, facts = self._open_file(name)
         try:
             # One call reads nearly all files whole, and a second one sees that it has.
-            parts = [os.read(descriptor, min(size, most_bytes) + 1)]
+            parts = [os.read(descriptor, min(facts.st_size, most_bytes) + 1)]
             total = len(parts[0])
             while parts[-1] and total <= most_bytes:
                 parts.append(os.read(descriptor, most_bytes + 1 - total))
@@ -142,8 +144,8 @@ class Folder:
             raise UnsafeFile(self._at(name), f"has more than {most_bytes:,} bytes")
         return b"".join(parts)
 
-    def _open_file(self, name: str) -> tuple[int, int]:
-        """A descriptor of a regular file to read, and its size."""
+    def _open_file(self, name: str) -> tuple[int, os.stat_result]:
+        """A descriptor of a regular file to read, and its state."""
         try:
             descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=self._descriptor)
         except OSError as error:
@@ -154,7 +156,23 @@ class Folder:
         except BaseException:
             os.close(descriptor)
             raise
-        return descriptor, facts.st_size
+        return descriptor, facts
+
+    def opened_facts(self, name: str) -> os.stat_result:
+        """The state of a regular file, asked for by opening it.
+
+        On a network file system only who opens a file gets its size from the server.
+        """
+        descriptor, facts = self._open_file(name)
+        os.close(descriptor)
+        return facts
+
+    def size(self, name: str) -> int:
+        """The size of a regular file now; 0 when it cannot be read."""
+        try:
+            return self.opened_facts(name).st_size
+        except OSError:
+            return 0
 
     def create(self, name: str, mode: int = 0o666) -> int:
         """A descriptor of a new file; that something has the name is an error."""
@@ -255,14 +273,27 @@ def open_folder(path: Path, *, writing: bool = False) -> Folder:
 
 def _open_folder(path: str, *, writing: bool = False) -> Folder:
     around, name = os.path.split(path)
+    if os.path.basename(around) in NESTING:
+        with _open_folder(around) as above:
+            return above.sub(name, writing=writing)
     try:
-        above = Folder(os.open(around or ".", _FOLDER), around)
+        folder = Folder(os.open(path or ".", _FOLDER), path)
     except OSError as error:
-        if error.errno in _ODD and os.path.islink(around):
-            raise UnsafeFile(around, "is a symbolic link, not a folder") from error
+        if error.errno in _ODD and os.path.lexists(path) and not _is_real_folder(path):
+            what = kind_of(os.lstat(path))
+            raise UnsafeFile(path, f"is {what}, not a folder") from error
         raise
-    with above:
-        return above.sub(name, writing=writing)
+    if writing:
+        try:
+            check_ours(folder.own_facts(), path)
+        except BaseException:
+            folder.close()
+            raise
+    return folder
+
+
+def _is_real_folder(path: str) -> bool:
+    return stat.S_ISDIR(os.lstat(path).st_mode)
 
 
 def open_file(path: Path) -> BufferedReader:
@@ -288,19 +319,27 @@ def facts_of(path: Path) -> os.stat_result | None:
         return None
 
 
+def opened_facts(path: Path) -> os.stat_result | None:
+    """The state of a regular file of a run as who opens it sees it; None when it cannot be read."""
+    around, name = os.path.split(path)
+    try:
+        with _open_folder(around) as folder:
+            return folder.opened_facts(name)
+    except OSError:
+        return None
+
+
 def exists(path: Path) -> bool:
     """Whether a run has an entry of that name, of whatever kind."""
     return facts_of(path) is not None
 
 
 def size_of(path: Path) -> int:
-    """The size of a regular file of a run now; 0 when it cannot be read.
-
-    On a network file system only who opens a file gets its size from the server.
-    """
+    """As `Folder.size`, of a file of a run."""
+    around, name = os.path.split(path)
     try:
-        with open_file(path) as file:
-            return os.fstat(file.fileno()).st_size
+        with _open_folder(around) as folder:
+            return folder.size(name)
     except OSError:
         return 0
 

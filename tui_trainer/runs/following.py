@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 from tui_trainer.runs.bounds import is_count
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.folder import open_file, size_of
+from tui_trainer.runs.folder import open_file, open_folder, size_of
 from tui_trainer.runs.journal import MOST_LINE_BYTES, skip_line
 
 MOST_LINES = 50_000
@@ -55,7 +55,7 @@ class Follower:
 
     def read(self, most_lines: int = MOST_LINES) -> Batch:
         """What is new; nothing of a file that cannot be read."""
-        size = size_of(self._run.events)
+        size, metrics_size = self._sizes()
         events: list[Record] = []
         if size < self.events_bytes:
             self.events_bytes = 0  # another file, made because the one before was deleted
@@ -68,7 +68,10 @@ class Follower:
                 found = offset_after(self._run.metrics, record["step"])
                 self.metrics_bytes = min(self.metrics_bytes, found)
                 self._newest = record["step"]
-        size = size_of(self._run.metrics)
+        if events:
+            # A run that started has cut off what was set aside.
+            metrics_size = size_of(self._run.metrics)
+        size = metrics_size
         if size < self.metrics_bytes:
             self.metrics_bytes = offset_after(self._run.metrics, self._newest)
         lines = []
@@ -79,6 +82,14 @@ class Follower:
         if metrics:
             self._newest = metrics[-1]["step"]
         return Batch(events, metrics, self.events_bytes, self.metrics_bytes)
+
+    def _sizes(self) -> tuple[int, int]:
+        """Of the events and of the metrics; 0 for what cannot be read."""
+        try:
+            with open_folder(self._run.path) as folder:
+                return folder.size(self._run.events.name), folder.size(self._run.metrics.name)
+        except OSError:
+            return 0, 0
 
 
 def is_another(path: Path, offset: int) -> bool:

@@ -14,7 +14,7 @@ from itertools import pairwise
 from operator import le
 from typing import Any
 
-from tui_trainer.runs.bounds import are_growing, is_count
+from tui_trainer.runs.bounds import are_counts, are_growing, is_count
 
 MOST_BUCKETS = 1024
 RECENT = 2048
@@ -235,8 +235,8 @@ def is_series(series: Series) -> bool:
         and len(steps) <= 2 * RECENT
         and are_growing(buckets.steps)
         and are_growing(steps)
-        and all(map(is_count, buckets.counts))
-        and all(map(is_count, buckets.bads))
+        and are_counts(buckets.counts)
+        and are_counts(buckets.bads)
         and not any(map(math.isnan, buckets.totals))
         and all(map(math.isfinite, filled.lows))
         and all(map(math.isfinite, filled.highs))

@@ -86,7 +86,8 @@ def are_times(times: Times) -> bool:
         and times.spacing > 0
         and 0 < len(steps) <= MOST_TIMES
         and are_growing(steps)
-        and all(0 <= second < LATEST_S for second in seconds)
+        and seconds[0] >= 0
+        and seconds[-1] < LATEST_S
         and all(map(le, seconds, islice(seconds, 1, None)))
     )
 

@@ -25,7 +25,7 @@ from tui_trainer.runs.events import (
     RunState,
     StepsTaken,
 )
-from tui_trainer.runs.folder import is_folder, open_file
+from tui_trainer.runs.folder import is_folder, opened_facts
 from tui_trainer.runs.following import Batch, Follower, records_before
 from tui_trainer.runs.status import Status, conclude, read_status
 from tui_trainer.sessions.opening import EVENT_TAIL_BYTES, Opened, events_of, open_run, steps_taken
@@ -221,9 +221,5 @@ def _beat(status: Status) -> tuple[int, int, str, int]:
 
 def _stamp(run: RunDirectory) -> tuple[int, int] | None:
     """Which file status.json is now; it is replaced, so another has another number."""
-    try:
-        with open_file(run.status) as file:
-            facts = os.fstat(file.fileno())
-    except OSError:
-        return None
-    return facts.st_ino, facts.st_mtime_ns
+    facts = opened_facts(run.status)
+    return None if facts is None else (facts.st_ino, facts.st_mtime_ns)
