@@ -14,6 +14,7 @@ from tui_trainer.config.losses import LOSSES
 from tui_trainer.config.metrics import Task
 from tui_trainer.data.batch import IGNORED
 from tui_trainer.data.dataset import Dataset
+from tui_trainer.data.fingerprint import Fingerprint
 from tui_trainer.data.signature import Signature
 from tui_trainer.data.tensors import TensorSplit
 from tui_trainer.training.losses import Criterion, build_criterion
@@ -34,7 +35,7 @@ def dataset(task: Task = "classification", outputs: int = 3) -> Dataset:
         signature=Signature("features", (1,), outputs, per_step=task == "language_modelling"),
         preprocessing={},
         augment=None,
-        fingerprint="",
+        fingerprint=Fingerprint("", ""),
         notes=(),
         class_counts=(4, 2, 1)[:outputs] if has_classes else (),
     )

@@ -16,6 +16,7 @@ from tests.training.harness import Run, at_step, small_experiment, write_images
 from tui_trainer.config.errors import ConfigError
 from tui_trainer.config.losses import CrossEntropySection, FocalSection
 from tui_trainer.data.dataset import Dataset
+from tui_trainer.data.fingerprint import Fingerprint
 from tui_trainer.data.signature import Signature
 from tui_trainer.data.tensors import TensorSplit
 from tui_trainer.runs.commands import Set
@@ -51,7 +52,7 @@ def dataset(targets: torch.Tensor, outputs: int, task: str = "classification") -
         else (),
         preprocessing={},
         augment=None,
-        fingerprint="",
+        fingerprint=Fingerprint("", ""),
         notes=(),
         target_mean=10.0 if task == "regression" else 0.0,
         target_std=2.0 if task == "regression" else 1.0,

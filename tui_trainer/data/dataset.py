@@ -6,16 +6,14 @@ taken from a checkpoint's `preprocessing`.
 
 from __future__ import annotations
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tui_trainer.config.datasets import DatasetSection
 from tui_trainer.config.metrics import Task
 from tui_trainer.data.batch import Split
 from tui_trainer.data.delivery import Augment
+from tui_trainer.data.fingerprint import Fingerprint
 from tui_trainer.data.signature import Signature
 
 MOST_SIZE = 2**31
@@ -36,8 +34,8 @@ class Dataset:
     preprocessing: dict[str, Any]
     """Plain values: it goes into a checkpoint, and back into `load` as `fitted`."""
     augment: Augment | None
-    fingerprint: str
-    """sha256 over the file's bytes and every setting but its path."""
+    fingerprint: Fingerprint
+    """Of the raw data and the settings."""
     notes: tuple[str, ...]
     """What a person should be told, one line each, harmless to show."""
     target_mean: float = 0.0
@@ -88,10 +86,3 @@ class Outline:
             if type(size) is not int or not 0 <= size < MOST_SIZE:
                 raise TypeError(f"a size of {size!r:.40}")
         return Outline(**{**plain, "signature": signature, "classes": tuple(plain["classes"])})
-
-
-def fingerprint(section: DatasetSection, sha256: str) -> str:
-    """sha256 over that of the raw data and every setting but its path."""
-    settings = section.model_dump(mode="json", exclude={"path"})
-    text = json.dumps([sha256, settings], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()

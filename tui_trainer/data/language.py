@@ -15,7 +15,8 @@ import torch
 
 from tui_trainer.config.datasets import BUILTIN, STDLIB, TextSection
 from tui_trainer.config.errors import BadInput
-from tui_trainer.data.dataset import Dataset, fingerprint
+from tui_trainer.data.dataset import Dataset
+from tui_trainer.data.fingerprint import fingerprint_of
 from tui_trainer.data.folders import open_folder
 from tui_trainer.data.identity import check_same, identity
 from tui_trainer.data.randomness import seeded
@@ -63,7 +64,7 @@ def load_text(section: TextSection, fitted: dict[str, Any] | None) -> Dataset:
         ),
         preprocessing=own if fitted is None else fitted,
         augment=None,
-        fingerprint=fingerprint(section, texts.sha256),
+        fingerprint=fingerprint_of(section, texts.sha256),
         notes=(*notes, *said),
     )
 

@@ -18,7 +18,8 @@ from tui_trainer.config.datasets import DatasetSection, RowsSection
 from tui_trainer.config.errors import BadInput, CheckpointUnusable
 from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED, explained
 from tui_trainer.data.batch import Batch
-from tui_trainer.data.dataset import Dataset, fingerprint
+from tui_trainer.data.dataset import Dataset
+from tui_trainer.data.fingerprint import fingerprint_of
 from tui_trainer.data.form import Form
 from tui_trainer.data.iterated import IteratedSplit, keeps_state
 from tui_trainer.data.mapped import MapSplit
@@ -65,7 +66,7 @@ def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Data
         signature=signature,
         preprocessing=identity,
         augment=None,
-        fingerprint=fingerprint(section, _sum_of(data)),
+        fingerprint=fingerprint_of(section, _sum_of(data)),
         notes=_notes(train),
         class_counts=_class_counts(train, data),
     )

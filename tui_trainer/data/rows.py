@@ -22,8 +22,9 @@ from tui_trainer.config.datasets import (
 )
 from tui_trainer.config.errors import BadInput
 from tui_trainer.config.text import clean
-from tui_trainer.data.dataset import Dataset, fingerprint
+from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.encoding import moments, standardised
+from tui_trainer.data.fingerprint import fingerprint_of
 from tui_trainer.data.identity import check_same, identity
 from tui_trainer.data.signature import Signature
 from tui_trainer.data.sources import Source, Target
@@ -68,7 +69,7 @@ def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | Non
         ),
         preprocessing=preprocessing,
         augment=source.augment(preprocessing["inputs"]),
-        fingerprint=fingerprint(section, source.sha256),
+        fingerprint=fingerprint_of(section, source.sha256),
         notes=(
             *([doubt] if doubt else []),
             *source.notes,

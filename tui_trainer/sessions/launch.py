@@ -327,6 +327,6 @@ def _write_provenance(
         argv,
         device=device.label,
         threads=task.experiment.training.threads or 0,
-        extra={"data_fingerprint": task.dataset.fingerprint, "plugins": plugin_facts()},
+        extra={"data_fingerprint": task.dataset.fingerprint.value, "plugins": plugin_facts()},
     )
     write_provenance(run.provenance, facts)

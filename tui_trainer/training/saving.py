@@ -146,7 +146,7 @@ def origin(t: Context) -> dict[str, Any]:
         "torch": str(torch.__version__),
         "threads": torch.get_num_threads(),
         "world": t.task.ranks.world,
-        "fingerprint": t.task.dataset.fingerprint,
+        "fingerprint": t.task.dataset.fingerprint.value,
         "broken": t.broken,
     }
 

@@ -163,7 +163,7 @@ def bitwise_notes(task: Task, content: dict[str, Any]) -> tuple[str, ...]:
     notes = []
     if differing:
         notes.append(f"not bitwise: {'; '.join(differing)}")
-    if then["fingerprint"] != task.dataset.fingerprint:
+    if not task.dataset.fingerprint.is_same(then["fingerprint"]):
         notes.append("not bitwise: the data changed since the checkpoint was written")
     if then.get("broken"):
         notes.append("not bitwise: the step after this one failed when it had begun")

@@ -1,0 +1,79 @@
+"""A fingerprint is of the data: a setting that a later version adds does not make them others."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Literal
+
+import pytest
+
+from tui_trainer.config.datasets import (
+    DatasetSection,
+    PixelsSection,
+    RowsSection,
+    SequencesSection,
+    TableSection,
+    TextFoldersSection,
+    TextSection,
+)
+from tui_trainer.config.section import setting
+from tui_trainer.data.fingerprint import fingerprint_of
+
+SUM = "ab" * 32
+
+
+class LaterTable(TableSection):
+    """A table as a later version may know it."""
+
+    group: str = setting("", "rows of one group stay in one split")
+
+
+class Plugged(RowsSection):
+    """The section of a plugin."""
+
+    type: Literal["plugged"] = "plugged"
+    own: int = setting(3, "what it likes")
+
+
+SECTIONS: tuple[DatasetSection, ...] = (
+    PixelsSection(type="pixels", path="a.csv", shape=(1, 8, 8), shift_pixels=1.0),
+    TableSection(type="table", path="a.csv", target="y", missing="mean"),
+    SequencesSection(type="sequences", path="a.csv", sequence="s", step="t", target="y"),
+    TextSection(type="text", path="a.txt"),
+    TextFoldersSection(type="text_folders", path="a"),
+    Plugged(path="a", own=4),
+)
+
+
+def of_the_first_version(section: DatasetSection) -> str:
+    """What version 0.1 kept in its checkpoints."""
+    settings = section.model_dump(mode="json", exclude={"path"})
+    return hashlib.sha256(json.dumps([SUM, settings], sort_keys=True).encode()).hexdigest()
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda section: section.type)
+def test_what_the_first_version_kept_is_still_of_the_same_data(section: DatasetSection) -> None:
+    now = fingerprint_of(section, SUM)
+
+    assert now.is_same(of_the_first_version(section))
+    assert now.is_same(now.value)
+    assert not now.is_same(of_the_first_version(section.model_copy(update={"split_seed": 1})))
+    assert not fingerprint_of(section, "cd" * 32).is_same(of_the_first_version(section))
+
+
+def test_a_setting_that_is_added_later_changes_no_fingerprint_by_its_default() -> None:
+    values = {"type": "table", "path": "a.csv", "target": "y"}
+    before, later = (kind.model_validate(values) for kind in (TableSection, LaterTable))
+
+    assert fingerprint_of(later, SUM) == fingerprint_of(before, SUM)
+    assert fingerprint_of(later, SUM).is_same(of_the_first_version(before))
+    grouped = LaterTable.model_validate({**values, "group": "patient"})
+    assert not fingerprint_of(grouped, SUM).is_same(fingerprint_of(before, SUM).value)
+
+
+def test_no_other_text_is_a_fingerprint_of_the_data() -> None:
+    now = fingerprint_of(SECTIONS[1], SUM)
+
+    for odd in ("", "2-", None, 3, now.value[2:], f"3-{now.by_first_rule}"):
+        assert not now.is_same(odd)
