@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 # Read when torch is loaded. On a busy machine waiting in a loop takes minutes.
@@ -14,3 +16,16 @@ settings.register_profile(
     "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("patient")
+
+
+@pytest.fixture(autouse=True)
+def surroundings() -> Iterator[None]:
+    """Put back what the program changes in its environment, where a test calls it in-process."""
+    names = ("PYTHONSAFEPATH", "PATH")
+    before = {name: os.environ.get(name) for name in names}
+    yield
+    for name, value in before.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value

@@ -317,6 +317,8 @@ def test_a_compiled_model_trains_and_its_checkpoint_loads_without(
     }
 
 
+@pytest.mark.full
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_sequences_of_different_length_are_not_compiled() -> None:
     class Lengths(nn.Module):
         """Fails where it is traced."""
