@@ -13,8 +13,8 @@ import tui_trainer
 
 ROOT = Path(tui_trainer.__file__).parent
 LAYERS = (
-    *("config", "runs", "data", "models", "training", "sessions", "headless", "ui"),
-    *("commands", "cli"),
+    *("text", "config", "runs", "plugins", "data", "models", "training", "sessions", "headless"),
+    *("ui", "commands", "cli"),
 )
 TORCH = {"data", "models", "training"}
 TEXTUAL = {"ui"}

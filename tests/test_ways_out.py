@@ -9,7 +9,7 @@ import pytest
 
 from tests.test_layers import MODULES, module_name
 
-DOOR = "tui_trainer.config.console"
+DOOR = "tui_trainer.text.console"
 STREAMS = frozenset({"stdout", "stderr", "__stdout__", "__stderr__"})
 QUESTIONS = frozenset({"isatty", "encoding", "flush", "fileno"})
 """What may be asked of a stream anywhere; none of it writes."""

@@ -16,10 +16,10 @@ from itertools import pairwise
 
 from tui_trainer.commands import results, setup, training
 from tui_trainer.commands.arguments import parse
-from tui_trainer.config.console import print_error
-from tui_trainer.config.errors import BadInput, ExitCode, TrainerError
 from tui_trainer.config.processes import protect_environment
-from tui_trainer.config.text import clean
+from tui_trainer.text.clean import clean
+from tui_trainer.text.console import print_error
+from tui_trainer.text.errors import BadInput, ExitCode, TrainerError
 
 ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
     "compose": training.compose,

@@ -14,7 +14,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tui_trainer.config.errors import ConfigError, Problem
 from tui_trainer.config.experiment import (
     SECTIONS,
     Experiment,
@@ -26,6 +25,7 @@ from tui_trainer.config.experiment import (
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.reading import parse_document, read_document
 from tui_trainer.config.writing import to_yaml
+from tui_trainer.text.errors import ConfigError, Problem
 
 WHOLE = """\
 name: test

@@ -8,7 +8,6 @@ from typing import get_args
 import pytest
 
 from tests.training.harness import small_experiment
-from tui_trainer.config.errors import ConfigError
 from tui_trainer.config.metrics import (
     METRICS,
     ExtraMetric,
@@ -17,6 +16,7 @@ from tui_trainer.config.metrics import (
     metrics_of,
     why_no_metric,
 )
+from tui_trainer.text.errors import ConfigError
 
 
 def test_what_can_be_named_is_what_there_is() -> None:

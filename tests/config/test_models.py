@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from tui_trainer.config.errors import ConfigError
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import DEFAULT_EXPERIMENT, PresetLibrary, builtin_dir
+from tui_trainer.text.errors import ConfigError
 
 
 def refusal(*words: str) -> str:

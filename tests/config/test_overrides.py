@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_trainer.config.errors import BadInput, ConfigError, Problem
 from tui_trainer.config.experiment import COMMAND_LINE, SECTIONS, Experiment
 from tui_trainer.config.overrides import Override, parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 JOINERS = "\u200c\u200d"

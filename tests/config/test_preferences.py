@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tui_trainer.config.errors import ConfigError
 from tui_trainer.config.keymap import SCREENS, keymap_problems, keys_in_force
 from tui_trainer.config.keys import ACTIONS
 from tui_trainer.config.preferences import Preferences, load_preferences, preferences_path
 from tui_trainer.headless.preferences import write_preferences
+from tui_trainer.text.errors import ConfigError
 
 
 def written(folder: Path, text: str) -> Path:

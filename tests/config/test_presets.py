@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from tui_trainer.config.errors import BadInput, ConfigError, TrainerError
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import (
     DEFAULT_EXPERIMENT,
@@ -17,6 +16,7 @@ from tui_trainer.config.presets import (
     experiment_path,
     search_dirs,
 )
+from tui_trainer.text.errors import BadInput, ConfigError, TrainerError
 
 SHIPPED = [
     (kind, preset.name) for kind in KINDS for preset in PresetLibrary([builtin_dir()]).list(kind)

@@ -13,9 +13,9 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_trainer.config.errors import BadInput, ConfigError, Problem
 from tui_trainer.config.reading import parse_document, parse_value, read_document
 from tui_trainer.config.scalars import read_plain
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
 
 def refused(text: str) -> tuple[Problem, ...]:

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from tui_trainer.config.errors import BadInput, ConfigError, Problem
 from tui_trainer.config.reading import parse_document, parse_value
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
 
 def refused(text: str) -> tuple[Problem, ...]:

@@ -9,10 +9,10 @@ import torch
 
 from tests.data.splits import tensors
 from tui_trainer.config.datasets import DATASETS, DatasetSection, PixelsSection, TableSection
-from tui_trainer.config.errors import BadInput, CheckpointUnusable, ExitCode
 from tui_trainer.data.batch import Split
 from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.load import LOADERS, load
+from tui_trainer.text.errors import BadInput, CheckpointUnusable, ExitCode
 
 DIGITS = PixelsSection(
     type="pixels", path="builtin:digits.csv.gz", max_value=16, shift_pixels=1, rotate_degrees=15

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from tui_trainer.config.datasets import BUILTIN
-from tui_trainer.config.errors import BadInput, ExitCode
 from tui_trainer.data.files import SUMS, builtin_bytes, open_file
+from tui_trainer.text.errors import BadInput, ExitCode
 
 BUILTIN_FOLDER = Path(str(files("tui_trainer.data"))) / "files"
 

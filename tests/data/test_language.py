@@ -9,10 +9,10 @@ import pytest
 import torch
 
 from tui_trainer.config.datasets import TextSection
-from tui_trainer.config.errors import BadInput, CheckpointUnusable
 from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.load import load
 from tui_trainer.data.streams import TextSplit
+from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 
 def section(path: Path | str, **settings: Any) -> TextSection:

@@ -9,9 +9,9 @@ import torch
 
 from tests.data.splits import tensors
 from tui_trainer.config.datasets import TextFoldersSection
-from tui_trainer.config.errors import BadInput, CheckpointUnusable
 from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.load import load
+from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 
 def section(path: Path | str, **settings: Any) -> TextFoldersSection:

@@ -9,11 +9,11 @@ import torch
 
 from tests.data.splits import tensors
 from tui_trainer.config.datasets import PixelsSection
-from tui_trainer.config.errors import BadInput
 from tui_trainer.data.affine import RandomAffine
 from tui_trainer.data.augment import InputsChanged
 from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.load import load
+from tui_trainer.text.errors import BadInput
 
 
 def section(path: Path, **settings: Any) -> PixelsSection:

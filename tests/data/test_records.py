@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_trainer.config.errors import BadInput
 from tui_trainer.data.files import DataFile
 from tui_trainer.data.records import check_text, read_chunks, read_header
+from tui_trainer.text.errors import BadInput
 
 
 def read(content: bytes, *, header: bool = True) -> list[tuple[int, list[str]]]:

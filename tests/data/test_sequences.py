@@ -10,10 +10,10 @@ import torch
 
 from tests.data.splits import tensors
 from tui_trainer.config.datasets import SequencesSection
-from tui_trainer.config.errors import BadInput, CheckpointUnusable
 from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.load import load
 from tui_trainer.data.splits import divide
+from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 VOWELS = SequencesSection(
     type="sequences",

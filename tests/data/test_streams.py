@@ -8,10 +8,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui_trainer.config.errors import BadInput
 from tui_trainer.data.batch import IGNORED, Batch, Order
 from tui_trainer.data.lanes import pack
 from tui_trainer.data.streams import PIECE_BYTES, LaneBatches, TextSplit
+from tui_trainer.text.errors import BadInput
 
 
 def some_texts(count: int = 12, seed: int = 0) -> list[bytes]:

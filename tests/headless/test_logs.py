@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from tui_trainer.config.errors import ExitCode
 from tui_trainer.headless.logs import print_logs
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.events import Notice, RunEnded, to_dict
 from tui_trainer.runs.journal import encode
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.status import Status, write_status
+from tui_trainer.text.errors import ExitCode
 
 
 @pytest.fixture

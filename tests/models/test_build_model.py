@@ -6,7 +6,6 @@ import pytest
 import torch
 from torch import nn
 
-from tui_trainer.config.errors import BadInput
 from tui_trainer.config.models import MODELS as SPECS
 from tui_trainer.config.models import Activation
 from tui_trainer.config.section import TypedSection
@@ -14,6 +13,7 @@ from tui_trainer.data.signature import Signature
 from tui_trainer.models.activations import ACTIVATIONS
 from tui_trainer.models.build import MODELS, build_model
 from tui_trainer.models.summary import count_parameters
+from tui_trainer.text.errors import BadInput
 
 
 def section(kind: str, **settings: Any) -> TypedSection:

@@ -9,11 +9,11 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tui_trainer.config.errors import BadInput
 from tui_trainer.config.models import Cnn1dSection
 from tui_trainer.data.signature import Signature
 from tui_trainer.models.build import build_model
 from tui_trainer.models.summary import count_parameters
+from tui_trainer.text.errors import BadInput
 
 TEXT = Signature("tokens", (40,), 3, vocabulary=50)
 NUMBERS = Signature("sequence", (40, 5), 3)

@@ -5,10 +5,10 @@ import torch
 from torch import nn
 
 from tests.models.specimens import IMAGES, losses_of_training, model_of, samples
-from tui_trainer.config.errors import BadInput
 from tui_trainer.data.signature import Signature
 from tui_trainer.models.resnet import ResidualBlock
 from tui_trainer.models.summary import count_parameters, summarize
+from tui_trainer.text.errors import BadInput
 
 CIFAR = Signature("image", (3, 32, 32), 10)
 

@@ -16,10 +16,10 @@ from tests.models.specimens import (
     model_of,
     samples,
 )
-from tui_trainer.config.errors import BadInput
 from tui_trainer.data.signature import Signature
 from tui_trainer.models.rnn import SteppedRnn
 from tui_trainer.models.summary import count_parameters
+from tui_trainer.text.errors import BadInput
 
 CELLS = ["rnn", "gru", "lstm"]
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from tests.models.specimens import LANGUAGE, STEPS, TEXTS, losses_of_training, model_of
-from tui_trainer.config.errors import BadInput
 from tui_trainer.data.signature import Signature
 from tui_trainer.models.sampling import generate
+from tui_trainer.text.errors import BadInput
 
 PROMPT = torch.tensor([1, 2, 3])
 MODELS = [

@@ -25,10 +25,10 @@ from tests.models.specimens import (
     samples,
     section,
 )
-from tui_trainer.config.errors import BadInput
 from tui_trainer.data.signature import Signature
 from tui_trainer.models.build import build_model
 from tui_trainer.models.summary import count_parameters, summarize
+from tui_trainer.text.errors import BadInput
 
 Settings = dict[str, Any]
 

@@ -15,10 +15,10 @@ from tests.models.specimens import (
     model_of,
     samples,
 )
-from tui_trainer.config.errors import BadInput
 from tui_trainer.models.norms import RmsNorm
 from tui_trainer.models.positions import SinusoidalPositions, rotated, rotation_table
 from tui_trainer.models.summary import count_parameters
+from tui_trainer.text.errors import BadInput
 
 
 def test_the_parameters_are_those_of_the_formula() -> None:

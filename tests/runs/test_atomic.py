@@ -11,7 +11,6 @@ from typing import BinaryIO
 import pytest
 
 from tests.runs.failing import DEATH, FAULTS, Died, FailingFiles, error_of, failures
-from tui_trainer.config.errors import CannotWrite, ExitCode
 from tui_trainer.runs.atomic import (
     PREFIX,
     Files,
@@ -20,6 +19,7 @@ from tui_trainer.runs.atomic import (
     sweep_temporaries,
     write_atomically,
 )
+from tui_trainer.text.errors import CannotWrite, ExitCode
 
 OLD = b"the old one"
 NEW = b"the new one, which is longer" * 100

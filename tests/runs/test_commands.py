@@ -10,7 +10,6 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tui_trainer.config.errors import BadInput
 from tui_trainer.runs.bounds import MOST_WHOLE
 from tui_trainer.runs.commands import (
     COMMANDS,
@@ -26,6 +25,7 @@ from tui_trainer.runs.commands import (
     new_id,
     to_dict,
 )
+from tui_trainer.text.errors import BadInput
 
 ALL = [
     Pause(),

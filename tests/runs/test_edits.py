@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from tui_trainer.config.errors import BadInput, CannotWrite
 from tui_trainer.config.experiment import Experiment, Place, Tree, resolve
 from tui_trainer.runs.edits import (
     Edit,
@@ -20,6 +19,7 @@ from tui_trainer.runs.edits import (
     rewrite_edits,
 )
 from tui_trainer.runs.journal import encode
+from tui_trainer.text.errors import BadInput, CannotWrite
 
 
 @pytest.fixture(scope="module")

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tui_trainer.config.errors import BadInput
 from tui_trainer.runs.filtering import parse_filter, select
 from tui_trainer.runs.index import RunSummary
 from tui_trainer.runs.status import Status
+from tui_trainer.text.errors import BadInput
 
 SETTINGS: dict[str, dict[str, Any]] = {
     "cnn-1": {"model.type": "cnn", "optimizer.lr": 0.001, "model.channels": [32, 64]},

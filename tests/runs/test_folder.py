@@ -12,7 +12,6 @@ import pytest
 
 import tui_trainer
 from tests.runs.children import BOUND_S
-from tui_trainer.config.errors import BadInput, CannotWrite
 from tui_trainer.runs.atomic import PREFIX, Files, sweep_temporaries
 from tui_trainer.runs.directory import RunDirectory, check_run, make_skeleton, open_run, set_aside
 from tui_trainer.runs.folder import (
@@ -32,6 +31,7 @@ from tui_trainer.runs.index import list_runs
 from tui_trainer.runs.journal import MOST_LINE_BYTES, Journal, read_records
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.runs.status import read_status
+from tui_trainer.text.errors import BadInput, CannotWrite
 
 pytestmark = pytest.mark.timeout(BOUND_S)
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
-from tui_trainer.config.errors import CannotWrite
 from tui_trainer.runs.atomic import write_atomically
 from tui_trainer.runs.guard import FRESH_S, GuardedFiles
 from tui_trainer.runs.journal import Journal
 from tui_trainer.runs.lock import Holder, RunLock
+from tui_trainer.text.errors import CannotWrite
 
 
 def lose(lock: Path) -> None:

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 import tui_trainer
-from tui_trainer.config.errors import BadInput
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.index import list_runs, newest_live
 from tui_trainer.runs.lock import RunLock
+from tui_trainer.text.errors import BadInput
 
 MANY = 1000
 BOUND_S = 2.0

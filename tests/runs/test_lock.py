@@ -17,8 +17,8 @@ from pathlib import Path
 import pytest
 
 from tests.runs.children import HOLD, HOLD_WITHOUT_FLOCK, child, kill
-from tui_trainer.config.errors import BadInput, CannotWrite
 from tui_trainer.runs.lock import Holder, RunLock, _put_aside, is_held, read_holder
+from tui_trainer.text.errors import BadInput, CannotWrite
 
 ROOT = os.geteuid() == 0
 

@@ -17,7 +17,6 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tui_trainer.config.errors import CannotWrite
 from tui_trainer.runs.atomic import PREFIX
 from tui_trainer.runs.commands import Command, Pause, Resume, Save, Set, Stop, Validate
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
@@ -31,6 +30,7 @@ from tui_trainer.runs.mailbox import (
     send,
     wait_for,
 )
+from tui_trainer.text.errors import CannotWrite
 
 PAUSE = b'{"command": "pause"}'
 

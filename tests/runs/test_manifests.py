@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_trainer.config.errors import BadInput, CheckpointUnusable
 from tui_trainer.runs.journal import encode
 from tui_trainer.runs.manifests import (
     FORMAT,
@@ -24,6 +23,7 @@ from tui_trainer.runs.manifests import (
     select,
     surplus,
 )
+from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 
 def of(step: int, attempt: int = 1, best_step: int | None = None) -> Manifest:

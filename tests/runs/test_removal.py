@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from tests.runs.test_index import make_run
-from tui_trainer.config.errors import BadInput, CannotWrite
 from tui_trainer.runs.index import list_runs
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.removal import delete_run
+from tui_trainer.text.errors import BadInput, CannotWrite
 
 
 @pytest.mark.parametrize("state", ["finished", "stopped", "failed", "running"])

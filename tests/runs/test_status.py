@@ -15,7 +15,6 @@ from pathlib import Path
 import pytest
 
 from tests.runs.children import HOLD, HOLD_WITHOUT_FLOCK, child, kill, stopped
-from tui_trainer.config.errors import CannotWrite
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.events import FINAL_STATES
 from tui_trainer.runs.lock import RunLock
@@ -28,6 +27,7 @@ from tui_trainer.runs.status import (
     read_status,
     write_status,
 )
+from tui_trainer.text.errors import CannotWrite
 
 HERE = Status("digits", "running", step=7, host=socket.gethostname(), heartbeat=3)
 ELSEWHERE = replace(HERE, host="elsewhere")

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.runs.test_index import make_run
-from tui_trainer.config.errors import BadInput
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.journal import Journal
 from tui_trainer.runs.takeover import fence, gone_host
+from tui_trainer.text.errors import BadInput
 
 
 def silent(folder: Path, age_s: float, state: str = "running", host: str = "there") -> RunDirectory:

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from tui_trainer.config.errors import BadInput
 from tui_trainer.sessions.devices import (
     GB,
     cgroup_cpus,
@@ -26,6 +25,7 @@ from tui_trainer.sessions.gpus import (
     has_code_for,
     nvml_gpus,
 )
+from tui_trainer.text.errors import BadInput
 
 PLENTY = 4096 * GB
 

@@ -9,7 +9,6 @@ from typing import Any
 
 import pytest
 
-from tui_trainer.config.errors import BadInput, CheckpointUnusable, TrainerError
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.runs.directory import RunDirectory, run_names
@@ -17,6 +16,7 @@ from tui_trainer.runs.events import RunEnded
 from tui_trainer.sessions.forking import prepare_fork
 from tui_trainer.sessions.launch import prepare_new
 from tui_trainer.sessions.local import LocalSession
+from tui_trainer.text.errors import BadInput, CheckpointUnusable, TrainerError
 
 WORDS = ["training.epochs=4", "checkpoint.every_steps=8", "checkpoint.keep_last=9"]
 TIMES = ("elapsed_s", "samples_per_s")

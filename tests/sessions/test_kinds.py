@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tui_trainer.config.errors import BadInput, ExitCode
 from tui_trainer.config.experiment import Experiment, Place, Tree, resolve
 from tui_trainer.config.losses import CrossEntropySection
 from tui_trainer.sessions.workbench import preview
+from tui_trainer.text.errors import BadInput, ExitCode
 
 KINDS = ("table", "pixels", "sequences", "text", "text_folders")
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from tui_trainer.config.errors import BadInput, TrainerError
 from tui_trainer.sessions.loader import Loader
+from tui_trainer.text.errors import BadInput, TrainerError
 
 LIMIT_S = 20.0
 

@@ -8,7 +8,6 @@ from typing import NoReturn
 
 import pytest
 
-from tui_trainer.config.errors import BadInput
 from tui_trainer.config.live import edited
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
@@ -22,6 +21,7 @@ from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.sessions.beginning import latest_of
 from tui_trainer.sessions.launch import prepare_new, prepare_resume
 from tui_trainer.sessions.local import KEPT_STEPS, LocalSession
+from tui_trainer.text.errors import BadInput
 
 
 def full_disk() -> NoReturn:

@@ -17,8 +17,8 @@ import torch
 from torch import nn
 
 import tui_trainer
-from tui_trainer.config.errors import BadInput, CheckpointUnusable
 from tui_trainer.runs.manifests import Manifest
+from tui_trainer.text.errors import BadInput, CheckpointUnusable
 from tui_trainer.training import archives
 from tui_trainer.training.archives import ArchiveRefused
 from tui_trainer.training.checkpoints import read_checkpoint

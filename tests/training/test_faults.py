@@ -16,7 +16,6 @@ import torch
 from torch import nn
 
 from tests.training.harness import React, Run, at_step, both, same, small_experiment, write_images
-from tui_trainer.config.errors import BadInput, CannotWrite, CheckpointUnusable, ExitCode
 from tui_trainer.runs.atomic import Files
 from tui_trainer.runs.commands import Command, Resume, Save, Set, Stop
 from tui_trainer.runs.control import Control
@@ -32,6 +31,7 @@ from tui_trainer.runs.events import (
     StepsTaken,
 )
 from tui_trainer.runs.manifests import read_manifests
+from tui_trainer.text.errors import BadInput, CannotWrite, CheckpointUnusable, ExitCode
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
 from tui_trainer.training.context import Fresh
 from tui_trainer.training.ending import Outcome

@@ -12,11 +12,11 @@ import torch
 from torch import nn
 
 from tests.training.harness import Run, at_step, same, small_experiment, write_images
-from tui_trainer.config.errors import BadInput, ConfigError
 from tui_trainer.data.batch import Batch
 from tui_trainer.runs.commands import Pause, Stop
 from tui_trainer.runs.commands import Resume as GoOn
 from tui_trainer.runs.events import Event, Notice, RunStarted, StateChanged, StepsTaken
+from tui_trainer.text.errors import BadInput, ConfigError
 from tui_trainer.training.average import Average
 from tui_trainer.training.equipment import freeze, names_matching, recompute_blocks, take_weights
 from tui_trainer.training.forward import Forward

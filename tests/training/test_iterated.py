@@ -14,7 +14,6 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from tests.training.harness import Run, at_step, same
-from tui_trainer.config.errors import BadInput
 from tui_trainer.config.experiment import Experiment, Place, Tree, resolve
 from tui_trainer.config.plugins import DATASET_FACTORIES
 from tui_trainer.data.batch import Order
@@ -23,6 +22,7 @@ from tui_trainer.data.iterated import IteratedBatches, IteratedSplit
 from tui_trainer.plugins import Data, DatasetParams, dataset, setting
 from tui_trainer.runs.commands import Stop, Validate
 from tui_trainer.runs.events import RunStarted
+from tui_trainer.text.errors import BadInput
 
 STEPS = 9
 

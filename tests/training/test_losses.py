@@ -9,7 +9,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tui_trainer.config.errors import ConfigError
 from tui_trainer.config.losses import LOSSES
 from tui_trainer.config.metrics import Task
 from tui_trainer.data.batch import IGNORED
@@ -17,6 +16,7 @@ from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.fingerprint import Fingerprint
 from tui_trainer.data.signature import Signature
 from tui_trainer.data.tensors import TensorSplit
+from tui_trainer.text.errors import ConfigError
 from tui_trainer.training.losses import Criterion, build_criterion
 
 CPU = torch.device("cpu")

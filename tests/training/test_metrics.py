@@ -13,10 +13,10 @@ import torch
 from torch import Tensor
 
 from tests.training.harness import Run, at_step, small_experiment, write_images
-from tui_trainer.config.errors import ConfigError
 from tui_trainer.config.metrics import ExtraMetric
 from tui_trainer.runs.commands import Stop
 from tui_trainer.runs.events import Notice, ValidationEnded
+from tui_trainer.text.errors import ConfigError
 from tui_trainer.training.metrics import ExtraMetrics
 
 CPU = torch.device("cpu")

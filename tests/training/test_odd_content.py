@@ -11,9 +11,9 @@ import pytest
 import torch
 
 from tests.training.harness import Run, small_experiment
-from tui_trainer.config.errors import TrainerError
 from tui_trainer.runs.atomic import Files
 from tui_trainer.runs.manifests import read_manifests
+from tui_trainer.text.errors import TrainerError
 from tui_trainer.training.checkpoints import (
     choose_checkpoint,
     read_checkpoint,

@@ -9,7 +9,6 @@ import pytest
 import torch
 from torch import Tensor, nn, optim
 
-from tui_trainer.config.errors import ConfigError
 from tui_trainer.config.optimizers import (
     OPTIMIZERS,
     AdamSection,
@@ -20,6 +19,7 @@ from tui_trainer.config.optimizers import (
 )
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.text.errors import ConfigError
 from tui_trainer.training.optimizers import build_optimizer, retune
 from tui_trainer.training.state import State
 

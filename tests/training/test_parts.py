@@ -13,7 +13,6 @@ from torch import nn
 
 from tests.data.splits import tensors
 from tests.training.harness import Run, at_step, small_experiment, write_images
-from tui_trainer.config.errors import ConfigError
 from tui_trainer.config.losses import CrossEntropySection, FocalSection
 from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.fingerprint import Fingerprint
@@ -21,6 +20,7 @@ from tui_trainer.data.signature import Signature
 from tui_trainer.data.tensors import TensorSplit
 from tui_trainer.runs.commands import Set
 from tui_trainer.runs.events import ValidationEnded
+from tui_trainer.text.errors import ConfigError
 from tui_trainer.training.baselines import baselines
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.losses import build_criterion

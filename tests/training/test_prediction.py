@@ -11,7 +11,7 @@ from PIL import Image
 
 from tests.data.splits import tensors
 from tests.training.harness import Run, small_experiment, write_images
-from tui_trainer.config.errors import BadInput
+from tui_trainer.text.errors import BadInput
 from tui_trainer.training.checkpoints import choose_checkpoint
 from tui_trainer.training.prediction import Predictor
 

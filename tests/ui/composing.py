@@ -15,8 +15,8 @@ from textual.screen import Screen
 from tests.ui.fakes import FakeServices
 from tui_trainer.config.draft import Draft
 from tui_trainer.config.drafting import draft_with
-from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.overrides import parse_overrides
+from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.late_keys import take_late_letter
 from tui_trainer.ui.screens.compose import ComposeScreen
 from tui_trainer.ui.widgets.presets import PresetPane

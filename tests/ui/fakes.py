@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.preferences import Preferences
@@ -19,6 +18,7 @@ from tui_trainer.sessions.inventory import DeviceState
 from tui_trainer.sessions.session import Latest, Picture
 from tui_trainer.sessions.usage import Usage
 from tui_trainer.sessions.workbench import Layer, Preview
+from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.services import Services
 
 GB = 2**30

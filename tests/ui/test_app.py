@@ -16,12 +16,12 @@ from textual.widgets import Input, OptionList
 from tests.runs.test_index import make_run
 from tests.ui.fakes import FakeServices, FakeSession
 from tui_trainer.config.draft import Draft
-from tui_trainer.config.errors import BadInput
 from tui_trainer.config.keys import ACTIONS
 from tui_trainer.config.preferences import THEMES, Preferences
 from tui_trainer.runs.commands import Stop
 from tui_trainer.runs.events import CheckpointSaved, RunEnded, RunStarted, StateChanged
 from tui_trainer.runs.lock import RunLock
+from tui_trainer.text.errors import BadInput
 from tui_trainer.ui.app import TrainerApp
 from tui_trainer.ui.running import Live
 from tui_trainer.ui.screens.compose import ComposeScreen

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from tui_trainer import __version__
-from tui_trainer.config.text import clean, harmless, suggest
+from tui_trainer.text.clean import clean, harmless, suggest
 
 RUN_HELP = "a run's name, its beginning, last, or a path"
 

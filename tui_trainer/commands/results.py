@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 
 from tui_trainer.commands import given
-from tui_trainer.config.errors import BadInput
+from tui_trainer.text.errors import BadInput
 
 
 def logs(arguments: argparse.Namespace) -> int:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import argparse
 
 from tui_trainer.commands import given
-from tui_trainer.config.console import print_block, print_json
-from tui_trainer.config.errors import ExitCode
+from tui_trainer.text.console import print_block, print_json
+from tui_trainer.text.errors import ExitCode
 
 
 def list_presets(arguments: argparse.Namespace) -> int:

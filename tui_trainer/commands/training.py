@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_trainer.commands import given
-from tui_trainer.config.console import print_error
-from tui_trainer.config.errors import BadInput
+from tui_trainer.text.console import print_error
+from tui_trainer.text.errors import BadInput
 
 if TYPE_CHECKING:
     from tui_trainer.config.presets import PresetLibrary

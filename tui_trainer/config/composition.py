@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from tui_trainer.config.entries import argument_text, entry_text, read_entry
-from tui_trainer.config.errors import BadInput, ConfigError, Problem
 from tui_trainer.config.experiment import (
     COMMAND_LINE,
     PLAIN,
@@ -29,6 +28,7 @@ from tui_trainer.config.overrides import Override
 from tui_trainer.config.presets import PresetLibrary, assemble, compose, experiment_path
 from tui_trainer.config.reading import Document, parse_value
 from tui_trainer.config.section import Section
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
 WHOLE = "experiment"
 """The key of a problem of the experiment's file as a whole."""

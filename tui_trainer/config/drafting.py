@@ -13,11 +13,11 @@ from typing import Any
 
 from tui_trainer.config.draft import CHOSEN_KINDS, Draft
 from tui_trainer.config.entries import argument_text, entry_text
-from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.experiment import REGISTRIES, SECTIONS, Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.presets import DEFAULT_EXPERIMENT, PresetLibrary
 from tui_trainer.config.section import Section
+from tui_trainer.text.errors import TrainerError
 
 
 def draft_with(

@@ -10,10 +10,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tui_trainer.config.errors import BadInput
 from tui_trainer.config.fields import Field
 from tui_trainer.config.reading import parse_value
 from tui_trainer.config.writing import to_flow
+from tui_trainer.text.errors import BadInput
 
 
 def read_entry(field: Field | None, text: str) -> Any:

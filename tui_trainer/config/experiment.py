@@ -17,7 +17,6 @@ from pydantic_core import ErrorDetails
 
 from tui_trainer.config.composing import shown_key
 from tui_trainer.config.datasets import DATASETS, NO_FILES, DatasetSection
-from tui_trainer.config.errors import ConfigError, Problem
 from tui_trainer.config.losses import LOSSES
 from tui_trainer.config.models import MODELS
 from tui_trainer.config.optimizers import OPTIMIZERS, OptimizerSection
@@ -31,8 +30,9 @@ from tui_trainer.config.settings import (
     LoggingSection,
     TrainingSection,
 )
-from tui_trainer.config.text import clean, suggest
-from tui_trainer.config.wording import worded
+from tui_trainer.text.clean import clean, suggest
+from tui_trainer.text.errors import ConfigError, Problem
+from tui_trainer.text.wording import worded
 
 REGISTRIES: dict[str, Registry] = {
     "dataset": DATASETS,

@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 
 from tui_trainer.config.keys import ACTIONS
-from tui_trainer.config.text import clean, suggest
+from tui_trainer.text.clean import clean, suggest
 
 SCREENS: tuple[frozenset[str], ...] = (
     frozenset({"app", "compose", "list"}),

@@ -11,11 +11,11 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tui_trainer.config.errors import BadInput
 from tui_trainer.config.experiment import SECTIONS, Experiment, contradictions
 from tui_trainer.config.section import extra_of
-from tui_trainer.config.text import clean, suggest
-from tui_trainer.config.wording import worded
+from tui_trainer.text.clean import clean, suggest
+from tui_trainer.text.errors import BadInput
+from tui_trainer.text.wording import worded
 
 
 def live_keys(experiment: Experiment) -> list[str]:

@@ -10,10 +10,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tui_trainer.config.errors import BadInput, ConfigError, Problem
 from tui_trainer.config.experiment import COMMAND_LINE, SECTIONS
 from tui_trainer.config.reading import parse_value
-from tui_trainer.config.text import clean, suggest
+from tui_trainer.text.clean import clean, suggest
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,8 +19,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from tui_trainer.config.errors import BadInput, TrainerError
-from tui_trainer.config.text import clean
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput, TrainerError
 
 ENTRY_POINTS = "tui_trainer.plugins"
 

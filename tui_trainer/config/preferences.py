@@ -15,12 +15,12 @@ import platformdirs
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from tui_trainer.config.errors import BadInput, ConfigError, Problem
 from tui_trainer.config.keymap import keymap_problems
 from tui_trainer.config.reading import Document, read_document
 from tui_trainer.config.section import Section, setting
-from tui_trainer.config.text import clean, suggest
-from tui_trainer.config.wording import worded
+from tui_trainer.text.clean import clean, suggest
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
+from tui_trainer.text.wording import worded
 
 THEMES: tuple[str, ...] = (
     *("textual-dark", "textual-light", "nord", "gruvbox", "catppuccin-mocha", "dracula"),

@@ -13,12 +13,12 @@ from typing import Any
 
 from tui_trainer.config.composition import Composition
 from tui_trainer.config.datasets import NO_FILES
-from tui_trainer.config.errors import BadInput, CannotWrite
 from tui_trainer.config.experiment import REGISTRIES, SECTIONS, Experiment
 from tui_trainer.config.presets import KINDS
 from tui_trainer.config.section import extra_of
-from tui_trainer.config.text import clean, is_safe_name
 from tui_trainer.config.writing import to_yaml
+from tui_trainer.text.clean import clean, is_safe_name
+from tui_trainer.text.errors import BadInput, CannotWrite
 
 
 def write_preset(composition: Composition, name: str, folder: Path, *, replace: bool) -> Path:

@@ -15,7 +15,6 @@ from typing import Any
 
 import platformdirs
 
-from tui_trainer.config.errors import BadInput, ConfigError, Problem
 from tui_trainer.config.experiment import (
     COMMAND_LINE,
     PLAIN,
@@ -29,7 +28,8 @@ from tui_trainer.config.experiment import (
 )
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.reading import Document, read_document
-from tui_trainer.config.text import clean, is_safe_name, suggest
+from tui_trainer.text.clean import clean, is_safe_name, suggest
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
 KINDS: tuple[str, ...] = ("experiment", "dataset", "model", "optimizer")
 DEFAULT_EXPERIMENT = "digits-cnn"

@@ -22,9 +22,9 @@ from tui_trainer.config.composing import (
     shown_key,
     unreadable_text,
 )
-from tui_trainer.config.errors import BadInput, ConfigError, Problem
 from tui_trainer.config.scalars import read_plain
-from tui_trainer.config.text import clean
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
 _BEGINNINGS_OF_YAML = ("[", "{", '"', "'", "!", "&", "*")
 _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tui_trainer.config.section import TypedSection
-from tui_trainer.config.text import clean, suggest
+from tui_trainer.text.clean import clean, suggest
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,11 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.config.errors import BadInput
-from tui_trainer.config.text import clean
 from tui_trainer.data.files import DataFile
 from tui_trainer.data.records import Chunk, read_chunks
 from tui_trainer.data.values import is_missing, to_numbers
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
 
 Kind = Literal["number", "category"]
 Wanted = Kind | Literal["auto"]

@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.config.errors import BadInput
-from tui_trainer.config.text import clean
 from tui_trainer.data.columns import Column, Numbers, Texts
 from tui_trainer.data.values import order_classes
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
 
 MOST_CATEGORIES = 1000
 """A column of more different texts is a name or a text, and no category."""

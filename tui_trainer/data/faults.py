@@ -6,7 +6,7 @@ can still be saved.
 
 from __future__ import annotations
 
-from tui_trainer.config.errors import TrainerError
+from tui_trainer.text.errors import TrainerError
 
 
 class BatchLost(TrainerError):

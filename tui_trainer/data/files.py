@@ -19,8 +19,8 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from tui_trainer.config.datasets import BUILTIN
-from tui_trainer.config.errors import BadInput
-from tui_trainer.config.text import clean, suggest
+from tui_trainer.text.clean import clean, suggest
+from tui_trainer.text.errors import BadInput
 
 SUMS = "sums.json"
 MAX_BYTES = 4 * 1024**3

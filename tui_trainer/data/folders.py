@@ -16,10 +16,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tui_trainer.config.datasets import STDLIB
-from tui_trainer.config.errors import BadInput
-from tui_trainer.config.text import clean
 from tui_trainer.data.files import reason_of
 from tui_trainer.data.omissions import Omissions
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
 
 MOST_FILES = 1_000_000
 

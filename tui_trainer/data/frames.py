@@ -13,13 +13,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.config.datasets import SequencesSection
-from tui_trainer.config.errors import BadInput, ConfigError, Problem
-from tui_trainer.config.text import clean
 from tui_trainer.data.columns import Column, Numbers, Table, Texts, Wanted, read_table
 from tui_trainer.data.files import DataFile, open_file
 from tui_trainer.data.header import check_header, no_column
 from tui_trainer.data.records import check_text, read_header
 from tui_trainer.data.sources import Division
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
 Ints = NDArray[np.int64]
 

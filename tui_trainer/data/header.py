@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui_trainer.config.errors import BadInput
-from tui_trainer.config.text import clean, suggest
 from tui_trainer.data.files import DataFile
 from tui_trainer.data.values import to_number
+from tui_trainer.text.clean import clean, suggest
+from tui_trainer.text.errors import BadInput
 
 
 def check_header(file: DataFile, header: Sequence[str]) -> None:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from tui_trainer.config.errors import CheckpointUnusable
 from tui_trainer.config.metrics import Task
-from tui_trainer.config.text import clean
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import CheckpointUnusable
 
 _MOST_SHOWN = 5
 

@@ -19,14 +19,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tui_trainer.config.errors import BadInput
-from tui_trainer.config.text import clean
 from tui_trainer.data.batch import Batch, Order
 from tui_trainer.data.faults import BatchLost
 from tui_trainer.data.form import Form, Misfit
 from tui_trainer.data.randomness import derive_seed
 from tui_trainer.data.samples import as_sample, collate, seed_all
 from tui_trainer.data.tensors import share
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
 
 MEASURED = -1
 """The epoch of samples that are measured on."""

@@ -14,7 +14,6 @@ import numpy as np
 import torch
 
 from tui_trainer.config.datasets import BUILTIN, STDLIB, TextSection
-from tui_trainer.config.errors import BadInput
 from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.fingerprint import fingerprint_of
 from tui_trainer.data.folders import open_folder
@@ -24,6 +23,7 @@ from tui_trainer.data.signature import Signature
 from tui_trainer.data.splits import Parts, divide, quantile_bins
 from tui_trainer.data.streams import TextSplit
 from tui_trainer.data.texts import Text, Texts, in_bytes, read_file, read_folder
+from tui_trainer.text.errors import BadInput
 
 VOCABULARY = 256
 """Tokens are bytes."""

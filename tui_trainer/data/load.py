@@ -9,8 +9,6 @@ from collections.abc import Callable
 from typing import Any
 
 from tui_trainer.config.datasets import DatasetSection
-from tui_trainer.config.errors import CheckpointUnusable
-from tui_trainer.config.text import clean
 from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.language import load_text
 from tui_trainer.data.passages import read_passages
@@ -20,6 +18,8 @@ from tui_trainer.data.rows import load_rows
 from tui_trainer.data.sequences import read_sequences
 from tui_trainer.data.sources import Source
 from tui_trainer.data.table import read_rows
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import CheckpointUnusable
 
 Loader = Callable[[Any, dict[str, Any] | None], Dataset]
 

@@ -5,7 +5,7 @@ Layer: data.
 
 from __future__ import annotations
 
-from tui_trainer.config.text import clean
+from tui_trainer.text.clean import clean
 
 
 class Omissions:

@@ -17,8 +17,6 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tui_trainer.config.datasets import TextFoldersSection
-from tui_trainer.config.errors import BadInput
-from tui_trainer.config.text import clean
 from tui_trainer.data.files import open_file
 from tui_trainer.data.folders import open_folder
 from tui_trainer.data.language import VOCABULARY
@@ -26,6 +24,8 @@ from tui_trainer.data.randomness import seeded
 from tui_trainer.data.signature import Kind
 from tui_trainer.data.sources import Division, Encoded, Target
 from tui_trainer.data.texts import Text, Texts, read_folder
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
 
 Ints = NDArray[np.int64]
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.config.errors import BadInput
-from tui_trainer.config.text import clean
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm"})
 MOST_PIXELS = 64_000_000

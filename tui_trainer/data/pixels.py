@@ -15,8 +15,6 @@ import torch
 from numpy.typing import NDArray
 
 from tui_trainer.config.datasets import PixelsSection
-from tui_trainer.config.errors import BadInput, ConfigError, Problem
-from tui_trainer.config.text import clean
 from tui_trainer.data.augment import InputsChanged, in_turn, mixing
 from tui_trainer.data.delivery import Augment
 from tui_trainer.data.files import DataFile, open_file
@@ -25,6 +23,8 @@ from tui_trainer.data.records import CHUNK_ROWS, Chunk, check_text, read_chunks,
 from tui_trainer.data.signature import Kind
 from tui_trainer.data.sources import Division, Encoded, Target
 from tui_trainer.data.values import is_missing, order_classes, to_number, to_numbers
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
 _LEAST_STD = 1e-7
 """Below it all pixels are equal, and the rest is rounding."""

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
 from tui_trainer.config.datasets import DatasetSection, RowsSection
-from tui_trainer.config.errors import BadInput, CheckpointUnusable
 from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED, explained
 from tui_trainer.data.batch import Batch
 from tui_trainer.data.dataset import Dataset
@@ -27,6 +26,7 @@ from tui_trainer.data.samples import Failure, SampleMaker, undisturbed
 from tui_trainer.data.signature import Kind, Signature
 from tui_trainer.data.splits import divide
 from tui_trainer.plugins import Data
+from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 _KINDS: dict[int, Kind] = {1: "features", 2: "sequence", 3: "image"}
 

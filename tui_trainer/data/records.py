@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
 
-from tui_trainer.config.errors import BadInput
-from tui_trainer.config.text import clean
 from tui_trainer.data.files import DataFile
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
 
 CHUNK_ROWS = 4096
 

@@ -20,8 +20,6 @@ from tui_trainer.config.datasets import (
     SequencesSection,
     TableSection,
 )
-from tui_trainer.config.errors import BadInput
-from tui_trainer.config.text import clean
 from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.encoding import moments, standardised
 from tui_trainer.data.fingerprint import fingerprint_of
@@ -30,6 +28,8 @@ from tui_trainer.data.signature import Signature
 from tui_trainer.data.sources import Source, Target
 from tui_trainer.data.splits import Parts, divide, quantile_bins
 from tui_trainer.data.tensors import TensorSplit
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
 
 _FEW_NUMBERS = 20
 """So many different whole numbers may be meant as classes."""

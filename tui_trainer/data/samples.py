@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tui_trainer.config.text import clean
 from tui_trainer.data.batch import IGNORED, Batch
 from tui_trainer.data.form import Form, Misfit, described
 from tui_trainer.data.randomness import derive_seed
+from tui_trainer.text.clean import clean
 
 
 @dataclass(frozen=True, slots=True)

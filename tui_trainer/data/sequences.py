@@ -14,8 +14,6 @@ import torch
 from numpy.typing import NDArray
 
 from tui_trainer.config.datasets import SequencesSection
-from tui_trainer.config.errors import BadInput
-from tui_trainer.config.text import clean
 from tui_trainer.data.augment import Noise
 from tui_trainer.data.columns import Numbers, Texts
 from tui_trainer.data.encoding import fit_column
@@ -23,6 +21,8 @@ from tui_trainer.data.frames import Frames, NewFrames, read_frames
 from tui_trainer.data.signature import Kind
 from tui_trainer.data.sources import Division, Encoded, Target
 from tui_trainer.data.values import order_classes
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
 
 Ints = NDArray[np.int64]
 

@@ -13,11 +13,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tui_trainer.config.errors import BadInput
 from tui_trainer.data.batch import IGNORED, Batch, Batches, Order
 from tui_trainer.data.lanes import windows
 from tui_trainer.data.randomness import permutation, seeded
 from tui_trainer.data.tensors import share
+from tui_trainer.text.errors import BadInput
 
 PIECE_BYTES = 1 << 15
 """A text is measured in pieces of this length, each as if it stood alone: one endless text would

@@ -15,8 +15,6 @@ import torch
 from numpy.typing import NDArray
 
 from tui_trainer.config.datasets import TableSection
-from tui_trainer.config.errors import BadInput, ConfigError, Problem
-from tui_trainer.config.text import clean
 from tui_trainer.data.augment import in_turn, mixing
 from tui_trainer.data.columns import Column, Numbers, Table, Texts, Wanted, read_table
 from tui_trainer.data.delivery import Augment
@@ -27,6 +25,8 @@ from tui_trainer.data.records import check_text, read_header
 from tui_trainer.data.signature import Kind
 from tui_trainer.data.sources import Division, Encoded, Target
 from tui_trainer.data.values import order_classes
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
 Rows = NDArray[np.int64]
 

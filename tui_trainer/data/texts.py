@@ -15,12 +15,12 @@ from dataclasses import dataclass, field
 import torch
 
 from tui_trainer.config.datasets import STDLIB
-from tui_trainer.config.errors import BadInput
 from tui_trainer.data.files import open_file, reason_of
 from tui_trainer.data.folders import Folder, Found, list_files
 from tui_trainer.data.omissions import Omissions
 from tui_trainer.data.randomness import seeded
 from tui_trainer.data.records import line_at
+from tui_trainer.text.errors import BadInput
 
 
 @dataclass(frozen=True, slots=True)

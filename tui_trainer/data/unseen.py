@@ -20,8 +20,6 @@ from tui_trainer.config.datasets import (
     TableSection,
     TextFoldersSection,
 )
-from tui_trainer.config.errors import BadInput
-from tui_trainer.config.text import clean, suggest
 from tui_trainer.data.columns import Wanted, read_table
 from tui_trainer.data.encoding import encode_column
 from tui_trainer.data.files import open_file
@@ -33,6 +31,8 @@ from tui_trainer.data.pixels import read_unlabelled, scaled
 from tui_trainer.data.records import check_text, read_header
 from tui_trainer.data.sequences import encode_frames
 from tui_trainer.data.tensors import TensorSplit
+from tui_trainer.text.clean import clean, suggest
+from tui_trainer.text.errors import BadInput
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,10 +29,10 @@ from torch.utils.data import DataLoader, Dataset
 from tui_trainer.config.plugins import LOADED
 from tui_trainer.config.processes import start_resource_tracker, worker_context
 from tui_trainer.config.settings import LoaderSection
-from tui_trainer.config.text import clean
 from tui_trainer.data.batch import Batch
 from tui_trainer.data.faults import BatchLost
 from tui_trainer.data.samples import Failure
+from tui_trainer.text.clean import clean
 
 LOOK_S = 0.5
 """How long a wait for a batch lasts before it is looked whether the workers live."""

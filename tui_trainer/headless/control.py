@@ -8,10 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from tui_trainer.config.console import print_error, print_json, print_line
-from tui_trainer.config.errors import BadInput, ExitCode
 from tui_trainer.config.reading import parse_value
-from tui_trainer.config.text import clean, suggest
 from tui_trainer.runs.commands import COMMANDS, Command, Pause, Set, Stop, name_of
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import ENDED_STATES, CommandAccepted, CommandApplied
@@ -19,6 +16,9 @@ from tui_trainer.runs.folder import size_of
 from tui_trainer.runs.mailbox import send, wait_for
 from tui_trainer.runs.origin import origin_of
 from tui_trainer.runs.status import conclude, read_status
+from tui_trainer.text.clean import clean, suggest
+from tui_trainer.text.console import print_error, print_json, print_line
+from tui_trainer.text.errors import BadInput, ExitCode
 
 ACCEPTED_S = 5.0
 ASK_S = 0.5

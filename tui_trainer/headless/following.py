@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui_trainer.config.console import output_stream
-from tui_trainer.config.errors import ExitCode
 from tui_trainer.headless.leaving import Leaving
 from tui_trainer.headless.printer import Printer, left_line
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, RunStarted
 from tui_trainer.sessions.attached import AttachedSession
+from tui_trainer.text.console import output_stream
+from tui_trainer.text.errors import ExitCode
 
 LOOK_S = 0.2
 SHOWN_BEFORE = 10

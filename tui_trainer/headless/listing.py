@@ -13,14 +13,14 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from tui_trainer.config.console import output_stream, print_json, print_line
-from tui_trainer.config.errors import BadInput, ExitCode
-from tui_trainer.config.figures import metric_text
-from tui_trainer.config.text import clean, suggest
 from tui_trainer.runs.configured import settings_of
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.filtering import parse_filter, select
 from tui_trainer.runs.index import STATES, RunSummary, list_runs
+from tui_trainer.text.clean import clean, suggest
+from tui_trainer.text.console import output_stream, print_json, print_line
+from tui_trainer.text.errors import BadInput, ExitCode
+from tui_trainer.text.figures import metric_text
 
 GAP = "  "
 COLUMNS = (

@@ -12,9 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from tui_trainer.config.console import Stream, output_stream
-from tui_trainer.config.errors import ExitCode
-from tui_trainer.config.text import clean
 from tui_trainer.headless.leaving import Leaving
 from tui_trainer.headless.printer import describe
 from tui_trainer.runs.directory import RunDirectory
@@ -23,6 +20,9 @@ from tui_trainer.runs.folder import is_folder
 from tui_trainer.runs.following import is_another, records_from, whole_lines
 from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import CRASHED_AFTER_S, conclude, read_status
+from tui_trainer.text.clean import clean
+from tui_trainer.text.console import Stream, output_stream
+from tui_trainer.text.errors import ExitCode
 
 LOOK_S = 0.25
 ASK_S = 1.0

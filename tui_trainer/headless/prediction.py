@@ -8,11 +8,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from tui_trainer.config.console import print_block, print_error, print_json, print_line
-from tui_trainer.config.errors import BadInput, ExitCode
-from tui_trainer.config.text import clean
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.sessions.workbench import Generation, generate_text, open_predictor
+from tui_trainer.text.clean import clean
+from tui_trainer.text.console import print_block, print_error, print_json, print_line
+from tui_trainer.text.errors import BadInput, ExitCode
 
 if TYPE_CHECKING:
     from tui_trainer.training.prediction import Predicted

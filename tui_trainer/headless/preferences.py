@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tui_trainer.config.console import print_json, print_line
-from tui_trainer.config.errors import BadInput, CannotWrite, ExitCode
 from tui_trainer.config.keymap import keys_in_force
 from tui_trainer.config.keys import ACTIONS
 from tui_trainer.config.preferences import Preferences, load_preferences
-from tui_trainer.config.text import clean
+from tui_trainer.text.clean import clean
+from tui_trainer.text.console import print_json, print_line
+from tui_trainer.text.errors import BadInput, CannotWrite, ExitCode
 
 
 def print_preferences(path: Path, *, as_json: bool = False) -> int:

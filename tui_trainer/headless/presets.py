@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tui_trainer.config.console import print_block, print_error, print_json, print_line
-from tui_trainer.config.errors import BadInput, ExitCode, TrainerError
 from tui_trainer.config.presets import KINDS, Preset, PresetLibrary, why_misnamed
 from tui_trainer.config.reading import read_document
 from tui_trainer.config.schema import json_schema
-from tui_trainer.config.text import clean, suggest
 from tui_trainer.config.writing import to_yaml
+from tui_trainer.text.clean import clean, suggest
+from tui_trainer.text.console import print_block, print_error, print_json, print_line
+from tui_trainer.text.errors import BadInput, ExitCode, TrainerError
 
 
 def list_presets(library: PresetLibrary, kind: str | None, *, as_json: bool = False) -> int:

@@ -5,12 +5,12 @@ Layer: headless.
 
 from __future__ import annotations
 
-from tui_trainer.config.console import print_block, print_json, print_line
-from tui_trainer.config.errors import ExitCode
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.text import clean
 from tui_trainer.config.writing import to_yaml
 from tui_trainer.sessions.workbench import preview
+from tui_trainer.text.clean import clean
+from tui_trainer.text.console import print_block, print_json, print_line
+from tui_trainer.text.errors import ExitCode
 
 
 def print_preview(experiment: Experiment, *, as_json: bool = False) -> int:

@@ -9,11 +9,7 @@ from __future__ import annotations
 import math
 from typing import IO, Any, Protocol
 
-from tui_trainer.config.amounts import size_text
-from tui_trainer.config.console import Stream, output_stream
 from tui_trainer.config.entries import argument_text
-from tui_trainer.config.figures import measured, metrics_text, rate_text, speed_text
-from tui_trainer.config.text import clean
 from tui_trainer.runs.bounds import LATEST_S
 from tui_trainer.runs.events import (
     CheckpointSaved,
@@ -32,6 +28,10 @@ from tui_trainer.runs.events import (
     to_dict,
 )
 from tui_trainer.sessions.session import Latest, fold
+from tui_trainer.text.clean import clean
+from tui_trainer.text.console import Stream, output_stream
+from tui_trainer.text.figures import measured, metrics_text, rate_text, speed_text
+from tui_trainer.text.format import size_text
 
 
 class Printer(Protocol):

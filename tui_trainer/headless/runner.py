@@ -8,12 +8,12 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
-from tui_trainer.config.console import error_stream
-from tui_trainer.config.text import clean
 from tui_trainer.headless.printer import JsonPrinter, LinePrinter, Printer
 from tui_trainer.runs.events import Event, RunEnded
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.signals import SignalDesk, leave_at_once
+from tui_trainer.text.clean import clean
+from tui_trainer.text.console import error_stream
 
 LOOK_S = 0.1
 

@@ -20,7 +20,6 @@ from typing import Any
 
 from torch import nn
 
-from tui_trainer.config.errors import BadInput
 from tui_trainer.config.plugins import MODEL_FACTORIES, explained
 from tui_trainer.config.section import TypedSection
 from tui_trainer.data.signature import Signature
@@ -31,6 +30,7 @@ from tui_trainer.models.mlp import Mlp
 from tui_trainer.models.resnet import ResNet
 from tui_trainer.models.rnn import build_rnn
 from tui_trainer.models.transformer import Transformer
+from tui_trainer.text.errors import BadInput
 
 Builder = Callable[[Any, Signature], nn.Module]
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from tui_trainer.config.errors import ConfigError, Problem
 from tui_trainer.config.models import CnnSection
 from tui_trainer.data.signature import Signature
 from tui_trainer.models.activations import ACTIVATIONS
 from tui_trainer.models.fit import check_images
 from tui_trainer.models.initialisation import initialise
 from tui_trainer.models.norms import channel_norm
+from tui_trainer.text.errors import ConfigError, Problem
 
 
 class Cnn(nn.Module):

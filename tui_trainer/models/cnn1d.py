@@ -12,7 +12,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tui_trainer.config.errors import ConfigError, Problem
 from tui_trainer.config.models import Cnn1dSection
 from tui_trainer.data.signature import Signature
 from tui_trainer.models.activations import ACTIVATIONS
@@ -25,6 +24,7 @@ from tui_trainer.models.padding import (
     real_lengths,
     without_padding,
 )
+from tui_trainer.text.errors import ConfigError, Problem
 
 
 class Cnn1d(nn.Module):

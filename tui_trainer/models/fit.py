@@ -5,8 +5,8 @@ Layer: models. Asked before anything is built, so that the message names the mod
 
 from __future__ import annotations
 
-from tui_trainer.config.errors import ConfigError, Problem
 from tui_trainer.data.signature import Kind, Signature
+from tui_trainer.text.errors import ConfigError, Problem
 
 _KINDS: dict[Kind, str] = {
     "features": "rows of {0} numbers",

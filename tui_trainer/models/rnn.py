@@ -15,7 +15,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from tui_trainer.config.errors import ConfigError, Problem
 from tui_trainer.config.models import RnnSection
 from tui_trainer.data.signature import Signature
 from tui_trainer.models.fit import check_sequences, check_tied
@@ -26,6 +25,7 @@ from tui_trainer.models.padding import (
     real_lengths,
     without_padding,
 )
+from tui_trainer.text.errors import ConfigError, Problem
 
 Carry = tuple[Tensor, ...]
 """What a layer remembers, for every layer in turn: (B, H), twice for an LSTM (hidden, cell)."""

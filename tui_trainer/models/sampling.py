@@ -13,9 +13,9 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from tui_trainer.config.errors import BadInput
 from tui_trainer.data.signature import Signature
 from tui_trainer.models.modes import evaluating
+from tui_trainer.text.errors import BadInput
 
 Advance = Callable[[Tensor, tuple[Tensor, ...] | None], tuple[Tensor, tuple[Tensor, ...]]]
 

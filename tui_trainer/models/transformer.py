@@ -12,7 +12,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tui_trainer.config.errors import BadInput
 from tui_trainer.config.models import TransformerSection
 from tui_trainer.data.signature import Signature
 from tui_trainer.models.activations import ACTIVATIONS
@@ -25,6 +24,7 @@ from tui_trainer.models.positions import (
     rotated,
     rotation_table,
 )
+from tui_trainer.text.errors import BadInput
 
 
 class Transformer(nn.Module):

@@ -15,9 +15,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
 
-from tui_trainer.config.amounts import size_text
-from tui_trainer.config.errors import CannotWrite
 from tui_trainer.runs.folder import UnsafeFile, open_folder
+from tui_trainer.text.errors import CannotWrite
+from tui_trainer.text.format import size_text
 
 PREFIX = ".tui-trainer-tmp-"
 """Begins the names of our temporary files; what is left of them is swept under the run's lock."""

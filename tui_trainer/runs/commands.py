@@ -9,10 +9,10 @@ import secrets
 from dataclasses import dataclass, field
 from typing import Any
 
-from tui_trainer.config.errors import BadInput
-from tui_trainer.config.text import suggest
 from tui_trainer.runs.bounds import is_whole
 from tui_trainer.runs.origin import HERE
+from tui_trainer.text.clean import suggest
+from tui_trainer.text.errors import BadInput
 
 Scalar = int | float | str | bool | None
 

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from tui_trainer.config.composing import MOST_BYTES
-from tui_trainer.config.errors import BadInput, TrainerError
 from tui_trainer.config.reading import Document, data_of, document_of
-from tui_trainer.config.text import clean
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.edits import read_edits
 from tui_trainer.runs.folder import read_file
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput, TrainerError
 
 
 def read_config_file(run: RunDirectory) -> Document:

@@ -17,8 +17,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from tui_trainer.config.errors import BadInput, CannotWrite
-from tui_trainer.config.text import clean, is_safe_name, slug, suggest
 from tui_trainer.runs.atomic import Files, cannot_write, publish
 from tui_trainer.runs.folder import (
     Folder,
@@ -30,6 +28,8 @@ from tui_trainer.runs.folder import (
     open_folder,
     size_of,
 )
+from tui_trainer.text.clean import clean, is_safe_name, slug, suggest
+from tui_trainer.text.errors import BadInput, CannotWrite
 
 REJECTED = "rejected"
 """The folder in the mailbox for what must not be obeyed."""

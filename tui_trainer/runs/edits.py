@@ -11,14 +11,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from tui_trainer.config.errors import BadInput
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.live import edited
-from tui_trainer.config.text import clean
 from tui_trainer.runs.atomic import cannot_write, write_atomically
 from tui_trainer.runs.bounds import is_count, is_plain, is_text
 from tui_trainer.runs.commands import Scalar
 from tui_trainer.runs.journal import append_durably, encode, read_records
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
 
 
 @dataclass(frozen=True, slots=True)

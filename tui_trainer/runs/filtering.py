@@ -12,9 +12,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tui_trainer.config.errors import BadInput
-from tui_trainer.config.text import clean, suggest
 from tui_trainer.runs.index import STATES, RunSummary
+from tui_trainer.text.clean import clean, suggest
+from tui_trainer.text.errors import BadInput
 
 Settings = Callable[[RunSummary], Mapping[str, Any]]
 

@@ -16,12 +16,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from tui_trainer.config.errors import BadInput
-from tui_trainer.config.text import clean
 from tui_trainer.runs.directory import RunDirectory, check_run, run_names
 from tui_trainer.runs.events import ENDED_STATES, FINAL_STATES
 from tui_trainer.runs.folder import facts_of, open_folder
 from tui_trainer.runs.status import Status, conclude, status_in
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
 
 STATES = (
     *("starting", "running", "pausing", "paused", "stopping", "suspended", "lost?"),

@@ -13,9 +13,9 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tui_trainer.config.strict_json import strict_json
 from tui_trainer.runs.atomic import Files
 from tui_trainer.runs.folder import open_file
+from tui_trainer.text.strict_json import strict_json
 
 MOST_PENDING_BYTES = 64 * 2**20
 _MOST_UNSYNCED_BYTES = 4 * 2**20

@@ -18,10 +18,10 @@ from pathlib import Path
 
 import psutil
 
-from tui_trainer.config.errors import BadInput
-from tui_trainer.config.text import clean
 from tui_trainer.runs.atomic import cannot_write
 from tui_trainer.runs.folder import exists, is_folder, open_file, open_folder, read_file
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
 
 _TAKEN = (errno.EAGAIN, errno.EACCES)
 """Network file systems emulate flock by fcntl, which may answer with the second."""

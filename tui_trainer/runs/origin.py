@@ -9,7 +9,7 @@ import getpass
 import os
 import socket
 
-from tui_trainer.config.text import clean
+from tui_trainer.text.clean import clean
 
 HERE = "you"
 """The origin of a command for whoever sent it, as long as it stays in that process."""

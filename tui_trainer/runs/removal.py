@@ -9,14 +9,14 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from tui_trainer.config.errors import BadInput, CannotWrite
-from tui_trainer.config.text import clean
 from tui_trainer.runs.atomic import Files, cannot_write
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import ENDED_STATES
 from tui_trainer.runs.folder import NotOurs, UnsafeFile, is_folder, remove_tree
 from tui_trainer.runs.index import RunSummary
 from tui_trainer.runs.lock import RunLock
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput, CannotWrite
 
 PREFIX = ".deleted-"
 

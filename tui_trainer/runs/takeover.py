@@ -12,14 +12,14 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from tui_trainer.config.errors import BadInput
-from tui_trainer.config.text import clean
 from tui_trainer.runs.atomic import Files, publish
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import FINAL_STATES
 from tui_trainer.runs.folder import exists, open_file
 from tui_trainer.runs.index import unheard_s
 from tui_trainer.runs.status import CRASHED_AFTER_S, LOST_AFTER_S, read_status
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
 
 
 def gone_host(run: RunDirectory, *, force: bool = False) -> str:

@@ -14,9 +14,7 @@ from contextlib import suppress
 from dataclasses import replace
 from itertools import islice
 
-from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.text import clean
 from tui_trainer.runs.commands import Command, name_of
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import (
@@ -36,6 +34,8 @@ from tui_trainer.sessions.opening import fold_steps, take_status
 from tui_trainer.sessions.reading import Look, RunReader
 from tui_trainer.sessions.session import Latest, Picture
 from tui_trainer.sessions.usage import Usage, usage_of
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import TrainerError
 
 LOOK_S = 0.25
 HURRY_S = 0.05

@@ -15,9 +15,9 @@ from pathlib import Path, PurePosixPath
 
 import psutil
 
-from tui_trainer.config.errors import BadInput
-from tui_trainer.config.text import clean
 from tui_trainer.sessions.gpus import CudaDevice, CudaFacts, GpuInfo, cuda_facts, nvml_gpus
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
 
 GB = 2**30
 ROOT = Path("/")

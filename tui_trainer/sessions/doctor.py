@@ -21,7 +21,6 @@ from typing import Any
 import psutil
 
 from tui_trainer import __version__
-from tui_trainer.config.text import clean
 from tui_trainer.sessions.devices import (
     GB,
     ROOT,
@@ -34,6 +33,7 @@ from tui_trainer.sessions.devices import (
     usable_cpus,
 )
 from tui_trainer.sessions.gpus import CudaFacts, GpuInfo, cuda_facts, nvml_gpus
+from tui_trainer.text.clean import clean
 
 PACKAGES = (
     "torch",

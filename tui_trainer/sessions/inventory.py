@@ -12,9 +12,9 @@ from dataclasses import dataclass
 
 import psutil
 
-from tui_trainer.config.text import clean
 from tui_trainer.sessions.devices import cpu_count, free_memory_bytes
 from tui_trainer.sessions.gpus import CudaDevice, CudaFacts, GpuInfo, cuda_facts, nvml_gpus
+from tui_trainer.text.clean import clean
 
 GB = 2**30
 

@@ -12,13 +12,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tui_trainer.config.errors import BadInput, CheckpointUnusable, ConfigError
 from tui_trainer.config.experiment import Experiment, Tree, places_of, resolve
 from tui_trainer.config.live import edited, with_value
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.plugins import missing_plugins, plugin_facts
 from tui_trainer.config.settings import LoaderSection
-from tui_trainer.config.text import clean
 from tui_trainer.config.writing import to_yaml
 from tui_trainer.runs.atomic import Files, sweep_temporaries, write_atomically
 from tui_trainer.runs.commands import new_id
@@ -44,6 +42,8 @@ from tui_trainer.runs.provenance import collect, read_provenance, write_provenan
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.takeover import fence, gone_host
 from tui_trainer.sessions.devices import DeviceChoice, choose_device, default_threads
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput, CheckpointUnusable, ConfigError
 
 if TYPE_CHECKING:
     from tui_trainer.training.checkpoints import Checkpoint

@@ -14,8 +14,8 @@ import sys
 import termios
 from typing import Any
 
-from tui_trainer.config.console import error_stream, output_stream
-from tui_trainer.config.text import clean
+from tui_trainer.text.clean import clean
+from tui_trainer.text.console import error_stream, output_stream
 
 FORWARDED = (
     *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP),

@@ -21,9 +21,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tui_trainer.config.console import error_stream
-from tui_trainer.config.errors import TrainerError
-from tui_trainer.config.text import clean
+from tui_trainer.text.clean import clean
+from tui_trainer.text.console import error_stream
+from tui_trainer.text.errors import TrainerError
 
 MOMENT_S = 0.04
 LONGEST_PAINT_S = 2.0

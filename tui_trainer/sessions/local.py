@@ -15,8 +15,6 @@ from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING
 
-from tui_trainer.config.errors import ExitCode, TrainerError
-from tui_trainer.config.text import clean
 from tui_trainer.runs.commands import Command, name_of
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.events import (
@@ -35,6 +33,8 @@ from tui_trainer.sessions.beginning import latest_of, picture_of, progress_of
 from tui_trainer.sessions.session import Latest, Picture
 from tui_trainer.sessions.usage import Usage, UsageMeter
 from tui_trainer.sessions.watcher import Watcher
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import ExitCode, TrainerError
 
 if TYPE_CHECKING:
     from tui_trainer.config.experiment import Experiment

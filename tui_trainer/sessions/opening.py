@@ -10,7 +10,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.runs.bounds import is_count, number_or_nan
 from tui_trainer.runs.directory import RunDirectory
@@ -23,6 +22,7 @@ from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import Status, read_status
 from tui_trainer.sessions.launch import read_config
 from tui_trainer.sessions.session import Latest, Picture
+from tui_trainer.text.errors import TrainerError
 
 EVENT_TAIL_BYTES = 256 * 1024
 METRICS_TAIL_BYTES = 64 * 1024

@@ -13,8 +13,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal, cast
 
-from tui_trainer.config.errors import ExitCode
-from tui_trainer.config.text import clean
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import (
     FINAL_STATES,
@@ -31,6 +29,8 @@ from tui_trainer.runs.status import Status, conclude, read_status
 from tui_trainer.sessions.opening import EVENT_TAIL_BYTES, Opened, events_of, open_run, steps_taken
 from tui_trainer.sessions.session import fold
 from tui_trainer.sessions.silence import Silence
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import ExitCode
 
 MOST_LINES = 2000
 """Lines of metrics that are brought into the curves at once; of more, every n-th."""

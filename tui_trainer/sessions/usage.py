@@ -14,9 +14,9 @@ from typing import Any
 
 import psutil
 
-from tui_trainer.config.text import clean
 from tui_trainer.runs.bounds import is_count, is_number
 from tui_trainer.sessions.devices import free_memory_bytes
+from tui_trainer.text.clean import clean
 
 
 @dataclass(frozen=True, slots=True)

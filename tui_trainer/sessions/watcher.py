@@ -15,9 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
-from tui_trainer.config.amounts import size_text
-from tui_trainer.config.errors import TrainerError
-from tui_trainer.config.text import clean
 from tui_trainer.runs.commands import Stop
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, Notice, RunEnded, StateChanged, StepsTaken, to_dict
@@ -30,6 +27,9 @@ from tui_trainer.runs.status import Status, write_status
 from tui_trainer.sessions.keeping import CurveKeeper
 from tui_trainer.sessions.session import Latest, fold
 from tui_trainer.sessions.usage import UsageMeter
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import TrainerError
+from tui_trainer.text.format import size_text
 
 if TYPE_CHECKING:
     from tui_trainer.sessions.local import LocalSession

@@ -20,8 +20,6 @@ from typing import Any, BinaryIO, cast
 import torch
 from torch import Tensor
 
-from tui_trainer.config.errors import CannotWrite, CheckpointUnusable
-from tui_trainer.config.text import clean
 from tui_trainer.runs.atomic import Files, publish, write_atomically
 from tui_trainer.runs.folder import open_file
 from tui_trainer.runs.manifests import (
@@ -34,6 +32,8 @@ from tui_trainer.runs.manifests import (
     select,
     step_of,
 )
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import CannotWrite, CheckpointUnusable
 from tui_trainer.training.archives import ArchiveRefused, load_archive
 from tui_trainer.training.progress import Progress
 

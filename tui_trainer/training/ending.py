@@ -11,7 +11,6 @@ import signal
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from tui_trainer.config.errors import BadInput, CannotWrite, ExitCode, TrainerError
 from tui_trainer.config.live import edited
 from tui_trainer.runs.atomic import write_atomically
 from tui_trainer.runs.commands import Pause, Set, Stop, name_of
@@ -19,6 +18,7 @@ from tui_trainer.runs.commands import Resume as GoOn
 from tui_trainer.runs.edits import Edit, in_force, rewrite_edits
 from tui_trainer.runs.events import CommandApplied, NonFinite, RunState
 from tui_trainer.runs.manifests import manifest_path, read_manifests
+from tui_trainer.text.errors import BadInput, CannotWrite, ExitCode, TrainerError
 from tui_trainer.training.baselines import baselines, left_out
 from tui_trainer.training.checkpoints import choose_checkpoint
 from tui_trainer.training.context import Context, Resume

@@ -17,8 +17,8 @@ import torch
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from tui_trainer.config.errors import BadInput, ConfigError, Problem
-from tui_trainer.config.text import clean, suggest
+from tui_trainer.text.clean import clean, suggest
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
 _MOST_NAMED = 8
 

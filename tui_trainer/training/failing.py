@@ -11,9 +11,9 @@ from dataclasses import dataclass
 
 import torch
 
-from tui_trainer.config.errors import CannotWrite, ExitCode, TrainerError
-from tui_trainer.config.text import clean
 from tui_trainer.runs.manifests import read_manifests
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import CannotWrite, ExitCode, TrainerError
 from tui_trainer.training.context import Context
 from tui_trainer.training.ending import Outcome, outcome
 from tui_trainer.training.reporting import Diverged

@@ -11,14 +11,14 @@ from contextlib import closing
 from functools import partial
 from typing import NamedTuple
 
-from tui_trainer.config.amounts import counted
-from tui_trainer.config.errors import BadInput
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.data.faults import BatchLost
 from tui_trainer.runs.atomic import Files
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.journal import Journal
+from tui_trainer.text.errors import BadInput
+from tui_trainer.text.format import counted
 from tui_trainer.training.checkpoints import Checkpoint
 from tui_trainer.training.context import Clock, Context, Emit, Start
 from tui_trainer.training.ending import Outcome, broken_off, diverged, finish, stopped, wait_out

@@ -16,7 +16,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tui_trainer.config.errors import ConfigError, Problem
 from tui_trainer.config.losses import (
     AutoLossSection,
     BinaryCrossEntropySection,
@@ -28,9 +27,10 @@ from tui_trainer.config.losses import (
     WeightedSection,
 )
 from tui_trainer.config.section import TypedSection
-from tui_trainer.config.text import clean
 from tui_trainer.data.batch import IGNORED
 from tui_trainer.data.dataset import Dataset
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import ConfigError, Problem
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 

@@ -9,8 +9,6 @@ from __future__ import annotations
 import math
 import time
 
-from tui_trainer.config.amounts import size_text
-from tui_trainer.config.errors import BadInput, CannotWrite, TrainerError
 from tui_trainer.config.live import edited
 from tui_trainer.config.schedules import needs_horizon
 from tui_trainer.data.faults import BatchLost
@@ -26,6 +24,8 @@ from tui_trainer.runs.commands import (
 )
 from tui_trainer.runs.edits import Edit, in_force, record_edit
 from tui_trainer.runs.events import CommandApplied, Edited
+from tui_trainer.text.errors import BadInput, CannotWrite, TrainerError
+from tui_trainer.text.format import size_text
 from tui_trainer.training.context import Context
 from tui_trainer.training.optimizers import retune
 from tui_trainer.training.reporting import Diverged

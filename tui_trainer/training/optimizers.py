@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import nn, optim
 
-from tui_trainer.config.errors import ConfigError, Problem
 from tui_trainer.config.optimizers import MuonSection, OptimizerSection
+from tui_trainer.text.errors import ConfigError, Problem
 from tui_trainer.training.muon import Muon
 
 Group = dict[str, Any]

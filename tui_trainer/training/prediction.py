@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from tui_trainer.config.datasets import DatasetSection
-from tui_trainer.config.errors import BadInput, CheckpointUnusable
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.data.dataset import Outline
 from tui_trainer.data.load import load
@@ -20,6 +19,7 @@ from tui_trainer.data.unseen import read_unseen
 from tui_trainer.models.build import build_model
 from tui_trainer.models.sampling import generate
 from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.text.errors import BadInput, CheckpointUnusable
 from tui_trainer.training.checkpoints import Checkpoint, choose_checkpoint
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.state import check_fits, measured_weights

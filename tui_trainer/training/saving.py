@@ -11,9 +11,9 @@ from typing import Any
 
 import torch
 
-from tui_trainer.config.errors import CannotWrite
-from tui_trainer.config.text import clean
 from tui_trainer.runs.events import CheckpointSaved, SaveFailed, StateChanged
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import CannotWrite
 from tui_trainer.training.context import Context
 from tui_trainer.training.reporting import Diverged, release_line, report
 from tui_trainer.training.state import measured_weights

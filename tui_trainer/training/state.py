@@ -14,8 +14,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn, optim
 
-from tui_trainer.config.errors import CheckpointUnusable
-from tui_trainer.config.text import clean
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import CheckpointUnusable
 from tui_trainer.training.average import Average
 
 

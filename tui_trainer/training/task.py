@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import nn, optim
 
-from tui_trainer.config.errors import BadInput, ConfigError, Problem
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.metrics import extras_of, why_no_metric
 from tui_trainer.data.batch import Batches, Order
@@ -23,6 +22,7 @@ from tui_trainer.data.loading import Loading
 from tui_trainer.data.randomness import derive_seed
 from tui_trainer.data.streams import TextSplit
 from tui_trainer.models.build import build_model
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.training.equipment import freeze, recompute_blocks, take_weights
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.losses import Criterion, build_criterion

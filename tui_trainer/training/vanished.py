@@ -6,12 +6,12 @@ written into the new directory is a checkpoint.
 
 from __future__ import annotations
 
-from tui_trainer.config.errors import CannotWrite
 from tui_trainer.runs.atomic import write_atomically
 from tui_trainer.runs.commands import Resume, Stop, name_of
 from tui_trainer.runs.directory import make_skeleton
 from tui_trainer.runs.events import CommandApplied
 from tui_trainer.runs.folder import exists, is_folder
+from tui_trainer.text.errors import CannotWrite
 from tui_trainer.training.context import Context
 from tui_trainer.training.saving import change_state, save_and_wait
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 from torch import Tensor
 
-from tui_trainer.config.errors import BadInput, CheckpointUnusable
-from tui_trainer.config.text import clean
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.manifests import read_manifests
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput, CheckpointUnusable
 from tui_trainer.training.archives import ArchiveRefused, load_archive
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
 from tui_trainer.training.state import measured_weights

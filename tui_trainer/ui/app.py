@@ -18,9 +18,9 @@ from textual import events
 from textual.app import App, SystemCommand
 from textual.screen import ModalScreen, Screen, SystemModalScreen
 
-from tui_trainer.config.errors import ExitCode, TrainerError
 from tui_trainer.config.keys import ACTIONS
-from tui_trainer.config.text import clean, harmless_block
+from tui_trainer.text.clean import clean, harmless_block
+from tui_trainer.text.errors import ExitCode, TrainerError
 from tui_trainer.ui.bindings import KeyTable, bindings_of
 from tui_trainer.ui.painting import harmless_update
 from tui_trainer.ui.running import Live

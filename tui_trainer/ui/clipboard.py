@@ -13,7 +13,7 @@ from typing import Any
 from textual.app import App
 
 from tui_trainer.config.processes import feed
-from tui_trainer.config.text import harmless_block
+from tui_trainer.text.clean import harmless_block
 
 PATIENCE_S = 2.0
 ASKED = "where the terminal lets programs copy; if it does not paste, select it in the details"

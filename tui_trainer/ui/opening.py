@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from tui_trainer.config.console import error_stream, output_stream
-from tui_trainer.config.text import clean
 from tui_trainer.sessions.loader import Loader
+from tui_trainer.text.clean import clean
+from tui_trainer.text.console import error_stream, output_stream
 from tui_trainer.ui.running import Live, run_app
 from tui_trainer.ui.terminal import Terminal
 

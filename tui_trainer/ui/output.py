@@ -17,9 +17,9 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from tui_trainer.config.text import clean
 from tui_trainer.runs.folder import open_folder
 from tui_trainer.runs.printed import CUT, FILE_LIMIT
+from tui_trainer.text.clean import clean
 
 KEPT_LINES = 1_000
 SHOWN_AT_ONCE = 200

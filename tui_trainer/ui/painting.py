@@ -15,7 +15,7 @@ from rich.segment import Segment, Segments
 from textual._compositor import ChopsUpdate, InlineUpdate, LayoutUpdate
 from textual.strip import Strip
 
-from tui_trainer.config.text import masked
+from tui_trainer.text.clean import masked
 
 
 def harmless_update(renderable: RenderableType | None, console: Console) -> RenderableType | None:

@@ -15,11 +15,11 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from tui_trainer.config.console import print_error
-from tui_trainer.config.errors import ExitCode
-from tui_trainer.config.text import clean
 from tui_trainer.runs.commands import Command, Stop
 from tui_trainer.sessions.signals import SignalDesk, leave_at_once
+from tui_trainer.text.clean import clean
+from tui_trainer.text.console import print_error
+from tui_trainer.text.errors import ExitCode
 from tui_trainer.ui.terminal import Terminal
 
 if TYPE_CHECKING:

@@ -11,15 +11,15 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from tui_trainer.config.draft import Draft
-from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import PresetLibrary
-from tui_trainer.config.text import clean
 from tui_trainer.sessions.inventory import DeviceState
 from tui_trainer.sessions.session import Session
 from tui_trainer.sessions.workbench import Preview
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import TrainerError
 
 
 class Workbench(Protocol):

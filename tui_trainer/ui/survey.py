@@ -11,11 +11,11 @@ from collections.abc import Callable, Sequence
 from textual.timer import Timer
 from textual.widget import Widget
 
-from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.text import clean
 from tui_trainer.sessions.inventory import DeviceState
 from tui_trainer.sessions.workbench import Preview
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.services import Services
 from tui_trainer.ui.widgets.facts import pick_device
 

@@ -17,7 +17,7 @@ from collections.abc import Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, TextIO
 
-from tui_trainer.config.text import harmless_block
+from tui_trainer.text.clean import harmless_block
 from tui_trainer.ui.letters import PLAIN_LETTERS, encoding_of
 from tui_trainer.ui.output import Output
 

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from tui_trainer.headless.cells import cut_middle
 from tui_trainer.runs.history import History
+from tui_trainer.text.cells import cut_middle
 from tui_trainer.ui.plotting.drawing import OTHER, TRAIN, VAL
 from tui_trainer.ui.plotting.panels import PanelSpec, Series
 

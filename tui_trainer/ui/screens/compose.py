@@ -21,7 +21,7 @@ from textual.widget import Widget
 
 from tui_trainer.config.draft import Draft
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.text import clean
+from tui_trainer.text.clean import clean
 from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.clipboard import copy
 from tui_trainer.ui.panes import enter, enter_next

@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Static
 
-from tui_trainer.config.text import clean
+from tui_trainer.text.clean import clean
 
 
 class DetailsScreen(ModalScreen[None]):

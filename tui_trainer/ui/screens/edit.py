@@ -17,16 +17,16 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.live import edited, live_keys
 from tui_trainer.config.overrides import Override, parse_overrides
 from tui_trainer.config.reading import parse_value
 from tui_trainer.config.section import extra_of
-from tui_trainer.config.text import clean
 from tui_trainer.headless.printer import value_text
 from tui_trainer.runs.commands import Set
 from tui_trainer.sessions.session import Latest
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.widgets.text_input import TextInput
 
 _FIRST = (

@@ -17,7 +17,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 
 from tui_trainer.config.keys import ACTIONS
-from tui_trainer.headless.cells import padded
+from tui_trainer.text.cells import padded
 from tui_trainer.ui.bindings import shown_key
 from tui_trainer.ui.widgets.hanging import Hanging, Line
 

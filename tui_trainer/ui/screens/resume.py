@@ -17,12 +17,12 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
-from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.horizon import horizon
 from tui_trainer.config.overrides import Override
-from tui_trainer.config.text import clean
 from tui_trainer.sessions.session import Latest
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.screens.edit import checked, field_text, typed_changes
 from tui_trainer.ui.widgets.text_input import TextInput
 

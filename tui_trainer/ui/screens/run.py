@@ -18,9 +18,9 @@ from textual.message import Message
 from textual.screen import Screen
 
 from tui_trainer.config.keys import actions_of
-from tui_trainer.config.text import clean
 from tui_trainer.runs.events import CommandApplied, Event, RunEnded
 from tui_trainer.sessions.session import Session
+from tui_trainer.text.clean import clean
 from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.hindrance import reason_against
 from tui_trainer.ui.looking import Looking

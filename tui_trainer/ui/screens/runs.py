@@ -19,8 +19,8 @@ from textual.screen import Screen
 from textual.widgets import OptionList, Static
 
 from tui_trainer.config.overrides import Override
-from tui_trainer.config.text import clean
 from tui_trainer.runs.index import RunSummary
+from tui_trainer.text.clean import clean
 from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.errands import RunErrands
 from tui_trainer.ui.run_pages import Page, RunPages, page_of

@@ -17,8 +17,8 @@ from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
 from tui_trainer.config.draft import Draft
-from tui_trainer.config.errors import TrainerError
-from tui_trainer.config.text import clean, is_safe_name, slug
+from tui_trainer.text.clean import clean, is_safe_name, slug
+from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.widgets.text_input import TextInput
 
 NAME_RULE = "letters, digits, - _ and . and no - or . at its beginning"

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 from textual.widget import Widget
 
-from tui_trainer.config.text import clean
+from tui_trainer.text.clean import clean
 from tui_trainer.ui.widgets.form import Form
 from tui_trainer.ui.widgets.search import SearchBar
 from tui_trainer.ui.widgets.shelf import PresetShelf

@@ -9,7 +9,7 @@ from textual.content import Content
 
 from tui_trainer.config.draft import Draft
 from tui_trainer.config.fields import Field, FieldGroup
-from tui_trainer.config.text import clean
+from tui_trainer.text.clean import clean
 from tui_trainer.ui.widgets.group import blame_of
 
 

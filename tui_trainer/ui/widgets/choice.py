@@ -17,8 +17,8 @@ from textual.widget import Widget
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from tui_trainer.config.text import clean
-from tui_trainer.headless.cells import cut_end, padded
+from tui_trainer.text.cells import cut_end, padded
+from tui_trainer.text.clean import clean
 from tui_trainer.ui.bindings import bindings_of
 
 SWITCH = ("false", "true")

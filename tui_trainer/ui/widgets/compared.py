@@ -17,14 +17,14 @@ from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from tui_trainer.config.figures import metric_text
 from tui_trainer.config.preferences import Preferences
-from tui_trainer.config.text import clean
-from tui_trainer.headless.cells import cut_end, cut_middle, padded
 from tui_trainer.headless.printer import value_text
 from tui_trainer.runs.comparison import differences, results
 from tui_trainer.runs.history import History
 from tui_trainer.runs.index import RunSummary
+from tui_trainer.text.cells import cut_end, cut_middle, padded
+from tui_trainer.text.clean import clean
+from tui_trainer.text.figures import metric_text
 from tui_trainer.ui.plotting.drawing import OTHER, TRAIN, VAL, Markers, markers_for
 from tui_trainer.ui.plotting.frame import line_sample
 from tui_trainer.ui.plotting.overlay import LABEL_CELLS, LOOKS, overlay

@@ -17,8 +17,8 @@ from tui_trainer.config.draft import Change, Draft
 from tui_trainer.config.experiment import REGISTRIES
 from tui_trainer.config.registry import Spec
 from tui_trainer.config.section import extra_of
-from tui_trainer.config.text import clean
 from tui_trainer.config.writing import to_flow
+from tui_trainer.text.clean import clean
 from tui_trainer.ui.widgets.presets import Entry
 
 NAME_WIDTH = 18

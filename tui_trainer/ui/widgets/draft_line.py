@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tui_trainer.config.draft import Draft
-from tui_trainer.config.text import clean
+from tui_trainer.text.clean import clean
 from tui_trainer.ui.widgets.details import changes_line
 
 

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui_trainer.config.text import clean
-from tui_trainer.headless.cells import cut_end, padded
 from tui_trainer.sessions.inventory import DeviceState
 from tui_trainer.sessions.workbench import Preview
+from tui_trainer.text.cells import cut_end, padded
+from tui_trainer.text.clean import clean
 
 MB, GB = 2**20, 2**30
 

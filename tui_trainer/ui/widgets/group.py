@@ -18,7 +18,7 @@ from textual.widget import Widget
 
 from tui_trainer.config.draft import Draft
 from tui_trainer.config.fields import Field, FieldGroup, matches
-from tui_trainer.config.text import clean
+from tui_trainer.text.clean import clean
 from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.widgets.field import FieldRow, FieldState
 

@@ -10,8 +10,8 @@ from rich.cells import cell_len
 from textual.content import Content
 from textual.widget import Widget
 
-from tui_trainer.config.text import clean
-from tui_trainer.headless.cells import cut_end, cut_middle
+from tui_trainer.text.cells import cut_end, cut_middle
+from tui_trainer.text.clean import clean
 
 FEWEST_ON_THE_LEFT = 20
 

@@ -18,7 +18,7 @@ from textual.strip import Strip
 from textual.visual import RenderOptions
 from textual.widget import Widget
 
-from tui_trainer.config.text import clean
+from tui_trainer.text.clean import clean
 from tui_trainer.ui.widgets.log_entries import Entry, Level
 
 MOST_ENTRIES = 2000

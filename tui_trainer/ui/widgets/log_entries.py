@@ -9,9 +9,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tui_trainer.config.amounts import size_text
-from tui_trainer.config.figures import metrics_text
-from tui_trainer.config.text import clean
 from tui_trainer.headless.printer import describe, value_text
 from tui_trainer.runs.events import (
     CheckpointSaved,
@@ -27,6 +24,9 @@ from tui_trainer.runs.events import (
     StateChanged,
     ValidationEnded,
 )
+from tui_trainer.text.clean import clean
+from tui_trainer.text.figures import metrics_text
+from tui_trainer.text.format import size_text
 
 Level = Literal["note", "warning", "error"]
 

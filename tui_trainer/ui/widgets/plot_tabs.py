@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Static
 
-from tui_trainer.headless.cells import cut_end
+from tui_trainer.text.cells import cut_end
 
 GAP = "  "
 LEAST_CELLS = 4

@@ -15,9 +15,9 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from tui_trainer.config.errors import TrainerError
 from tui_trainer.config.presets import Preset, PresetLibrary, is_named, stamp_of, why_misnamed
-from tui_trainer.config.text import clean
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.bindings import bindings_of
 
 CHOSEN, BROKEN, CHANGED = "●", "!", "*"

@@ -10,9 +10,9 @@ from datetime import datetime
 
 from rich.cells import cell_len
 
-from tui_trainer.headless.cells import cut_middle, padded
 from tui_trainer.headless.listing import COLUMNS, GAP, LEFT, cells_of
 from tui_trainer.runs.index import RunSummary
+from tui_trainer.text.cells import cut_middle, padded
 
 DISPENSABLE = ("pid", "step", "epoch", "device", "progress", "accuracy")
 """Columns that are left out where there is no room, the first ones first."""

@@ -16,9 +16,9 @@ from rich.text import Text
 from textual.widgets import Static
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.figures import rate_text
 from tui_trainer.config.horizon import horizon
 from tui_trainer.config.schedules import factor, follows_validation, needs_epochs
+from tui_trainer.text.figures import rate_text
 from tui_trainer.ui.plotting.drawing import Markers, markers_for
 
 MOST_STEPS = 200

@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widgets import Input, Static
 
-from tui_trainer.config.text import clean
+from tui_trainer.text.clean import clean
 from tui_trainer.ui.widgets.text_input import TextInput
 
 

@@ -17,7 +17,7 @@ from textual.widgets import Static
 
 from tui_trainer.config.draft import Draft
 from tui_trainer.config.presets import KINDS, PresetLibrary
-from tui_trainer.config.text import clean
+from tui_trainer.text.clean import clean
 from tui_trainer.ui.widgets.details import Details, beside_text, changes_line
 from tui_trainer.ui.widgets.presets import Catalogue, Entry, PresetPane
 

@@ -14,7 +14,7 @@ from textual.binding import Binding
 from textual.geometry import Region
 from textual.widgets import Input
 
-from tui_trainer.config.text import masked, typed
+from tui_trainer.text.clean import masked, typed
 
 EDITS = {it.action for it in Input.BINDINGS if isinstance(it, Binding)}
 """What a line of text does by its keys; scrolling, which its kind inherits, is the form's."""

@@ -7,7 +7,7 @@ import unicodedata
 import pytest
 from rich.cells import cell_len
 
-from tui_trainer.headless.cells import cut_end, cut_middle, padded
+from tui_trainer.text.cells import cut_end, cut_middle, padded
 
 SIGNS = {
     "family": "\U0001f469\u200d\U0001f469\u200d\U0001f467",

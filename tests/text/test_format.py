@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from tui_trainer.config.amounts import counted, size_text
+from tui_trainer.text.format import counted, size_text
 
 
 @pytest.mark.parametrize(

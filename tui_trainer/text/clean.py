@@ -1,6 +1,6 @@
 """Foreign text made harmless for a terminal, names made safe for a file system, and near misses.
 
-Layer: config. Every string that we did not write ourselves (labels, file names, exception texts,
+Layer: text. Every string that we did not write ourselves (labels, file names, exception texts,
 run names) passes `clean` where it is put into words, and is never read as markup. What is printed
 passes `harmless`, and what the app paints passes `masked`, whether it was cleaned before or not.
 What they return is for eyes: it is not the name of a file, and it cannot be turned back.

@@ -1,6 +1,6 @@
 """`worded`: what is wrong with a value, in the words of every message, field and dialog.
 
-Layer: config. pydantic speaks of integers, tuples and strings; who edits a preset or types into a
+Layer: text. pydantic speaks of integers, tuples and strings; who edits a preset or types into a
 field is told of whole numbers, lists and texts.
 """
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_trainer.config.console import (
+from tui_trainer.text.console import (
     Stream,
     error_stream,
     output_stream,
@@ -19,7 +19,7 @@ from tui_trainer.config.console import (
     print_json,
     print_line,
 )
-from tui_trainer.config.strict_json import strict_json
+from tui_trainer.text.strict_json import strict_json
 
 BAD = "\x1b]52;c;eA==\x1b\\\x1b[31m\u202e\x9b\x07\x7f\r\u2028"
 SHOWN = r"\x1b]52;c;eA==\x1b\\x1b[31m\u202e\x9b\x07\x7f\r\u2028"

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_trainer.config.text import (
+from tui_trainer.text.clean import (
     clean,
     harmless,
     harmless_block,

@@ -1,6 +1,6 @@
 """Texts cut and padded by the cells they take in a terminal, never inside what is one sign.
 
-Layer: headless, as lists on stdout and the app both have columns. A character is not a cell: a
+Layer: text, as lists on stdout and the app both have columns. A character is not a cell: a
 wide one takes two, an accent none, and an emoji joined of several takes two in all.
 """
 

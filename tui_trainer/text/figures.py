@@ -1,6 +1,6 @@
 """Metrics and rates as people read them, the same in the log, the panels and every table.
 
-Layer: config, as the command line and the app both say them. They are rounded: a setting is shown
+Layer: text, as the command line and the app both say them. They are rounded: a setting is shown
 as it was typed, by `argument_text`.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from tui_trainer.config.text import clean
+from tui_trainer.text.clean import clean
 
 _SHARES = frozenset({"accuracy", "balanced_accuracy", "top3_accuracy", "top5_accuracy"})
 """Shares of samples, which people read as percent."""

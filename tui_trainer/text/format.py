@@ -1,6 +1,6 @@
 """Counts and sizes as people read them, the same in every message.
 
-Layer: config, as the trainer, the command line and the app all say them. Sizes are decimal: a
+Layer: text, as the trainer, the command line and the app all say them. Sizes are decimal: a
 kilobyte is 1000 bytes, as disks are sold.
 """
 

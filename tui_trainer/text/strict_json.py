@@ -1,6 +1,6 @@
 """JSON in one line that every parser takes and every terminal may be shown.
 
-Layer: config. A number that is not finite is null, as JSON has none, and whatever is not printable
+Layer: text. A number that is not finite is null, as JSON has none, and whatever is not printable
 ASCII is escaped; of that Python's own writer leaves DEL as it is.
 """
 

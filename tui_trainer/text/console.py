@@ -1,6 +1,6 @@
 """The one door through which lines leave the program, as text or as JSON.
 
-Layer: config, below everything that prints. Whatever a caller forgot to clean is cleaned here: no
+Layer: text, below everything that prints. Whatever a caller forgot to clean is cleaned here: no
 field of a file that somebody else wrote, neither a value nor a name, can steer the terminal.
 Nothing is cut. `tests/test_ways_out.py` reads the source, and finds whoever prints elsewhere.
 """
@@ -10,8 +10,8 @@ from __future__ import annotations
 import sys
 from typing import IO
 
-from tui_trainer.config.strict_json import strict_json
-from tui_trainer.config.text import harmless, harmless_block
+from tui_trainer.text.clean import harmless, harmless_block
+from tui_trainer.text.strict_json import strict_json
 
 
 def print_line(text: str = "") -> None:

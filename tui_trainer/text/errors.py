@@ -1,6 +1,6 @@
 """The errors a user can cause or meet, and the exit code each one ends in.
 
-Layer: config. Everything that is raised on purpose derives from `TrainerError`; the command
+Layer: text. Everything that is raised on purpose derives from `TrainerError`; the command
 line prints it as one line and no traceback. Any other exception is a bug of ours.
 """
 
