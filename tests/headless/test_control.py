@@ -14,12 +14,12 @@ from typing import NoReturn
 import pytest
 
 from tui_trainer.headless.control import control
+from tui_trainer.machine.usage import UsageMeter
 from tui_trainer.runs.directory import RunDirectory, create_run
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.status import Status, write_status
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.session import Latest
-from tui_trainer.sessions.usage import UsageMeter
 from tui_trainer.sessions.watcher import Watcher
 from tui_trainer.text.errors import BadInput
 

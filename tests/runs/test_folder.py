@@ -361,8 +361,8 @@ ELSEWHERE: dict[str, tuple[set[str], str]] = {
         {"open", "stat", "lstat", "lexists"},
         "the files of the user's own repository",
     ),
-    "sessions/devices": ({"exists", "read_text"}, "/proc and /sys"),
-    "sessions/doctor": ({"disk_usage", "isdir", "lexists"}, "the folders that it tells of"),
+    "machine/devices": ({"exists", "read_text"}, "/proc and /sys"),
+    "machine/doctor": ({"disk_usage", "isdir", "lexists"}, "the folders that it tells of"),
     "sessions/launch": ({"exists"}, "a file that the user named in training.init_from"),
     "sessions/reading": ({"isdir"}, "whether the folder that holds the runs is there"),
     "training/weights": (

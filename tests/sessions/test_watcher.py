@@ -13,6 +13,7 @@ from typing import NoReturn
 import pytest
 
 from tests.runs.test_history_file import append, make_run, metrics_line
+from tui_trainer.machine.usage import GpuUsage, Usage, UsageMeter, usage_of
 from tui_trainer.runs.commands import Save
 from tui_trainer.runs.directory import create_run, make_skeleton
 from tui_trainer.runs.events import Notice, StateChanged
@@ -23,7 +24,6 @@ from tui_trainer.runs.status import read_status
 from tui_trainer.sessions.keeping import CurveKeeper
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.session import Latest
-from tui_trainer.sessions.usage import GpuUsage, Usage, UsageMeter, usage_of
 from tui_trainer.sessions.watcher import Watcher
 
 

@@ -11,12 +11,12 @@ from tui_trainer.config.overrides import Override
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.settings import TrainingSection
+from tui_trainer.machine.inventory import DeviceState
+from tui_trainer.machine.usage import Usage
 from tui_trainer.runs.commands import Command
 from tui_trainer.runs.events import Event, RunEnded
 from tui_trainer.runs.history import History
-from tui_trainer.sessions.inventory import DeviceState
 from tui_trainer.sessions.session import Latest, Picture
-from tui_trainer.sessions.usage import Usage
 from tui_trainer.sessions.workbench import Layer, Preview
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.services import Services

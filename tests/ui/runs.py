@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.live import edited
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.machine.usage import GpuUsage, Usage
 from tui_trainer.runs.events import (
     CheckpointSaved,
     Edited,
@@ -20,7 +21,6 @@ from tui_trainer.runs.events import (
     ValidationEnded,
     ValidationStarted,
 )
-from tui_trainer.sessions.usage import GpuUsage, Usage
 
 PER_EPOCH, TOTAL = 23, 460
 USAGE = Usage(

@@ -9,6 +9,7 @@ from rich.cells import cell_len
 
 from tests.ui.runs import USAGE, an_experiment, some_events
 from tui_trainer.config.preferences import Preferences
+from tui_trainer.machine.usage import GpuUsage, Usage
 from tui_trainer.runs.events import (
     CheckpointSaved,
     CommandApplied,
@@ -22,7 +23,6 @@ from tui_trainer.runs.events import (
     ValidationStarted,
 )
 from tui_trainer.sessions.session import Latest, fold
-from tui_trainer.sessions.usage import GpuUsage, Usage
 from tui_trainer.ui.widgets.numbers import (
     Safety,
     column,

@@ -61,7 +61,7 @@ def config(arguments: argparse.Namespace) -> int:
 def doctor(arguments: argparse.Namespace) -> int:
     """Say what is there: packages, devices, folders."""
     from tui_trainer.config.presets import search_dirs
-    from tui_trainer.sessions.doctor import examine
+    from tui_trainer.machine.doctor import examine
 
     report = examine(search_dirs(arguments.preset_dir), given.runs_dir(arguments))
     if arguments.json:

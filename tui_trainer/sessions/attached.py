@@ -15,6 +15,7 @@ from dataclasses import replace
 from itertools import islice
 
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.machine.usage import Usage, usage_of
 from tui_trainer.runs.commands import Command, name_of
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import (
@@ -33,7 +34,6 @@ from tui_trainer.runs.recorded import Recording
 from tui_trainer.sessions.opening import fold_steps, take_status
 from tui_trainer.sessions.reading import Look, RunReader
 from tui_trainer.sessions.session import Latest, Picture
-from tui_trainer.sessions.usage import Usage, usage_of
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 

@@ -18,6 +18,7 @@ from tui_trainer.config.overrides import Override
 from tui_trainer.config.plugins import missing_plugins, plugin_facts
 from tui_trainer.config.settings import LoaderSection
 from tui_trainer.config.writing import to_yaml
+from tui_trainer.machine.devices import DeviceChoice, choose_device, default_threads
 from tui_trainer.runs.atomic import Files, sweep_temporaries, write_atomically
 from tui_trainer.runs.commands import new_id
 from tui_trainer.runs.configured import read_config_file
@@ -41,7 +42,6 @@ from tui_trainer.runs.manifests import (
 from tui_trainer.runs.provenance import collect, read_provenance, write_provenance
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.takeover import fence, gone_host
-from tui_trainer.sessions.devices import DeviceChoice, choose_device, default_threads
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, ConfigError
 

@@ -15,6 +15,7 @@ from contextlib import AbstractContextManager, nullcontext
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from tui_trainer.machine.usage import Usage, UsageMeter
 from tui_trainer.runs.commands import Command, name_of
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.events import (
@@ -31,7 +32,6 @@ from tui_trainer.runs.history import History
 from tui_trainer.runs.status import read_status
 from tui_trainer.sessions.beginning import latest_of, picture_of, progress_of
 from tui_trainer.sessions.session import Latest, Picture
-from tui_trainer.sessions.usage import Usage, UsageMeter
 from tui_trainer.sessions.watcher import Watcher
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import ExitCode, TrainerError

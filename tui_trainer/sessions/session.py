@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.settings import TrainingSection
+from tui_trainer.machine.usage import Usage
 from tui_trainer.runs.commands import Command
 from tui_trainer.runs.events import (
     ENDED_STATES,
@@ -26,7 +27,6 @@ from tui_trainer.runs.events import (
     ValidationEnded,
 )
 from tui_trainer.runs.history import History
-from tui_trainer.sessions.usage import Usage
 
 if TYPE_CHECKING:
     from tui_trainer.config.experiment import Experiment

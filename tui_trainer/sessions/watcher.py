@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import psutil
 
+from tui_trainer.machine.usage import UsageMeter
 from tui_trainer.runs.commands import Stop
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, Notice, RunEnded, StateChanged, StepsTaken, to_dict
@@ -26,7 +27,6 @@ from tui_trainer.runs.origin import HERE, origin_of
 from tui_trainer.runs.status import Status, write_status
 from tui_trainer.sessions.keeping import CurveKeeper
 from tui_trainer.sessions.session import Latest, fold
-from tui_trainer.sessions.usage import UsageMeter
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.text.format import size_text

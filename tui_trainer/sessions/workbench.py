@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.horizon import horizon
+from tui_trainer.machine.devices import choose_device
 from tui_trainer.runs.directory import RunDirectory, default_runs_dir
 from tui_trainer.runs.manifests import read_manifests
-from tui_trainer.sessions.devices import choose_device
 from tui_trainer.sessions.launch import located, read_config
 
 if TYPE_CHECKING:

@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 
 from textual.message_pump import MessagePump
 
+from tui_trainer.machine.usage import Usage
 from tui_trainer.runs.events import CommandApplied, Event, RunEnded, StateChanged
 from tui_trainer.sessions.session import Session
-from tui_trainer.sessions.usage import Usage
 from tui_trainer.ui.pace import Pace
 
 GLANCE_S = 0.1

@@ -1,6 +1,6 @@
 """GPUs: what NVML shows of the machine, and what torch can use of it.
 
-Layer: sessions; torch only inside functions. NVML counts every GPU of the machine while torch
+Layer: machine; torch only inside functions. NVML counts every GPU of the machine while torch
 counts the visible ones, so the two are matched by UUID and never by number.
 """
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from tui_trainer.sessions.usage import UsageMeter, usage_of
+from tui_trainer.machine.usage import UsageMeter, usage_of
 
 
 class FakeNvml:

@@ -1,6 +1,6 @@
 """The devices of this machine as they are now: free memory, load, and who else is on them.
 
-Layer: sessions; torch only inside functions. GPUs are listed as torch counts them, so that a name
+Layer: machine; torch only inside functions. GPUs are listed as torch counts them, so that a name
 from here is one that `--device` takes.
 """
 
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import psutil
 
-from tui_trainer.sessions.devices import cpu_count, free_memory_bytes
-from tui_trainer.sessions.gpus import CudaDevice, CudaFacts, GpuInfo, cuda_facts, nvml_gpus
+from tui_trainer.machine.devices import cpu_count, free_memory_bytes
+from tui_trainer.machine.gpus import CudaDevice, CudaFacts, GpuInfo, cuda_facts, nvml_gpus
 from tui_trainer.text.clean import clean
 
 GB = 2**30

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from tui_trainer.sessions.devices import (
+from tui_trainer.machine.devices import (
     GB,
     cgroup_cpus,
     choose_device,
@@ -17,7 +17,7 @@ from tui_trainer.sessions.devices import (
     free_memory_bytes,
     unusable,
 )
-from tui_trainer.sessions.gpus import (
+from tui_trainer.machine.gpus import (
     CudaDevice,
     CudaFacts,
     GpuInfo,

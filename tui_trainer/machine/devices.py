@@ -1,6 +1,6 @@
 """Devices: which one a run takes, and the CPUs and the memory that this process may use.
 
-Layer: sessions; torch only inside functions. A control group or an affinity often leaves a process
+Layer: machine; torch only inside functions. A control group or an affinity often leaves a process
 less than the machine has, so nothing here is planned by what the machine has.
 """
 
@@ -15,7 +15,7 @@ from pathlib import Path, PurePosixPath
 
 import psutil
 
-from tui_trainer.sessions.gpus import CudaDevice, CudaFacts, GpuInfo, cuda_facts, nvml_gpus
+from tui_trainer.machine.gpus import CudaDevice, CudaFacts, GpuInfo, cuda_facts, nvml_gpus
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 

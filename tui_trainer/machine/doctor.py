@@ -1,6 +1,6 @@
 """`tui-trainer doctor`: what this machine has, and what is wrong with it.
 
-Layer: sessions. A reading that fails becomes "not known: why", never an exception; that holds for
+Layer: machine. A reading that fails becomes "not known: why", never an exception; that holds for
 torch too, which may be missing or broken, and then the rest is still told.
 """
 
@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 
 from tui_trainer import __version__
-from tui_trainer.sessions.devices import (
+from tui_trainer.machine.devices import (
     GB,
     ROOT,
     cgroup_cpus,
@@ -32,7 +32,7 @@ from tui_trainer.sessions.devices import (
     unusable,
     usable_cpus,
 )
-from tui_trainer.sessions.gpus import CudaFacts, GpuInfo, cuda_facts, nvml_gpus
+from tui_trainer.machine.gpus import CudaFacts, GpuInfo, cuda_facts, nvml_gpus
 from tui_trainer.text.clean import clean
 
 PACKAGES = (

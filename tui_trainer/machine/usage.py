@@ -1,6 +1,6 @@
 """Memory and load: of this process, of the machine, of the GPU that a run is on.
 
-Layer: sessions. Read by the watcher about once a second, in its own thread; without a driver the
+Layer: machine. Read by the watcher about once a second, in its own thread; without a driver the
 part about the GPU is None, for good.
 """
 
@@ -14,8 +14,8 @@ from typing import Any
 
 import psutil
 
+from tui_trainer.machine.devices import free_memory_bytes
 from tui_trainer.runs.bounds import is_count, is_number
-from tui_trainer.sessions.devices import free_memory_bytes
 from tui_trainer.text.clean import clean
 
 
