@@ -81,6 +81,17 @@ def test_heavy_packages_are_imported_only_where_they_belong(path: Path) -> None:
         assert not below & TORCH, f"{module_name(path)} imports torch through {below & TORCH}"
 
 
+def test_the_app_is_no_user_of_the_other_front_end() -> None:
+    used = {
+        (module_name(path), name)
+        for path in MODULES
+        if layer_of(module_name(path)) == "ui"
+        for name in imports(path, inside_functions=True)
+        if layer_of(name) == "headless" or layer_of(name) == "commands"
+    }
+    assert not used
+
+
 def test_there_are_no_import_cycles() -> None:
     names = {module_name(path): path for path in MODULES}
     graph = {

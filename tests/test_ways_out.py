@@ -18,7 +18,6 @@ STREAM_USERS = {
     "tui_trainer.headless.detached": "flushes them before their descriptors lead elsewhere",
     "tui_trainer.sessions.launcher": "flushes them before it forks",
     "tui_trainer.ui.driver": "gives them to Textual in the place of its own capture",
-    "tui_trainer.ui.running": "hands stdout to a LinePrinter, which writes by the door",
     "tui_trainer.ui.terminal": "flushes them before their descriptors lead elsewhere",
 }
 WRITERS = {

@@ -16,8 +16,6 @@ from tests.ui.runs import an_ending, some_events
 from tui_trainer.cli import main
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.writing import to_yaml
-from tui_trainer.headless.listing import ORDERS
-from tui_trainer.headless.printer import duration
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.events import (
     CommandAccepted,
@@ -30,6 +28,8 @@ from tui_trainer.runs.events import (
     to_dict,
 )
 from tui_trainer.runs.status import Status, write_status
+from tui_trainer.runs.table import ORDERS
+from tui_trainer.text.format import duration
 
 HUGE = 10**400
 NESTED = json.loads("[" * 300 + "]" * 300)

@@ -20,6 +20,7 @@ from textual.app import App, ComposeResult
 from textual.widgets import Static
 
 from tests.ui.fakes import FakeSession
+from tui_trainer.headless.printer import LinePrinter
 from tui_trainer.runs.commands import Command, Stop
 from tui_trainer.runs.events import RunEnded, StateChanged
 from tui_trainer.ui.driver import TerminalDriver
@@ -158,7 +159,7 @@ def main() -> None:
         facts["app"] = app
         return app
 
-    status = run_app(make)
+    status = run_app(make, lambda: LinePrinter(sys.__stdout__))
     app = facts["app"]
     told = {
         "status": status,

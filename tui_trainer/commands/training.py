@@ -19,6 +19,7 @@ from tui_trainer.text.errors import BadInput
 
 if TYPE_CHECKING:
     from tui_trainer.config.presets import PresetLibrary
+    from tui_trainer.headless.printer import LinePrinter
     from tui_trainer.sessions.requests import RunRequest
     from tui_trainer.ui.assembly import Asked, Composing, WatchedRun
 
@@ -158,7 +159,14 @@ def _open(
 ) -> int:
     from tui_trainer.ui.opening import open_app
 
-    return open_app(ask, tether=arguments.tether, debug=arguments.debug)
+    return open_app(ask, _make_printer, tether=arguments.tether, debug=arguments.debug)
+
+
+def _make_printer() -> LinePrinter:
+    """What goes on in the run's output.log where the app has left off."""
+    from tui_trainer.headless.printer import LinePrinter
+
+    return LinePrinter(sys.__stdout__)
 
 
 def _run(arguments: argparse.Namespace, runs_dir: Path, request: Callable[[], RunRequest]) -> int:

@@ -11,11 +11,12 @@ import contextlib
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from tui_trainer.headless.printer import describe, duration
+from tui_trainer.runs.describe import describe
 from tui_trainer.runs.events import Event, RunEnded, RunStarted, StepsTaken, ValidationEnded
 from tui_trainer.sessions.session import Latest, fold
 from tui_trainer.text.clean import harmless
 from tui_trainer.text.figures import measured, speed_text
+from tui_trainer.text.format import duration
 
 
 class BarPrinter:

@@ -5,7 +5,6 @@ Layer: headless.
 
 from __future__ import annotations
 
-import math
 import shutil
 import sys
 from collections.abc import Callable, Sequence
@@ -17,17 +16,11 @@ from tui_trainer.runs.configured import settings_of
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.filtering import parse_filter, select
 from tui_trainer.runs.index import STATES, RunSummary, list_runs
+from tui_trainer.runs.table import COLUMNS, GAP, LEFT, ORDERS, cells_of
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.console import output_stream, print_json, print_line
 from tui_trainer.text.errors import BadInput, ExitCode
-from tui_trainer.text.figures import metric_text
 
-GAP = "  "
-COLUMNS = (
-    *("name", "state", "progress", "epoch", "step", "val loss", "accuracy"),
-    *("age", "device", "pid"),
-)
-LEFT = frozenset({"name", "state", "device"})
 GROUPS: dict[str, Callable[[RunSummary], bool]] = {
     "live": lambda run: run.is_live,
     "ended": lambda run: not run.is_live,
@@ -80,37 +73,11 @@ def _wanted(states: str) -> Callable[[RunSummary], bool]:
     return lambda run: not words or run.state in names or any(group(run) for group in groups)
 
 
-ORDERS: dict[str, Callable[[RunSummary], Any]] = {
-    "name": lambda run: run.name,
-    "state": lambda run: STATES.index(run.state) if run.state in STATES else len(STATES),
-    "progress": lambda run: -(run.progress or 0.0),
-    "step": lambda run: -(run.status.step if run.status else 0),
-    "best": lambda run: _least(_metrics(run).get("loss")),
-    "age": lambda run: "" if run.status is None else _latest_first(run.status.updated_at),
-    "device": lambda run: run.status.device if run.status else "",
-    "pid": lambda run: run.status.pid if run.status else 0,
-}
-
-
 def _order(word: str) -> Callable[[RunSummary], Any] | None:
     if word and word not in ORDERS:
         hint = suggest(word, ORDERS)
         raise BadInput(f"no order {clean(word, 40)!r}{hint}; there are: {', '.join(ORDERS)}")
     return ORDERS[word] if word else None
-
-
-def _least(value: float | None) -> float:
-    return float("inf") if value is None or math.isnan(value) else value
-
-
-def _latest_first(updated_at: str) -> str:
-    """A text that sorts the other way round."""
-    return "".join(chr(0x10FFFF - ord(char)) for char in updated_at[:40])
-
-
-def _metrics(run: RunSummary) -> dict[str, float]:
-    """Of the best validation, or of the last one where none was the best."""
-    return (run.status.best or run.status.validation) if run.status is not None else {}
 
 
 def _width() -> int | None:
@@ -134,36 +101,3 @@ def _table(rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
         ]
         lines.append(GAP.join(cells)[:width].rstrip())
     return lines
-
-
-def cells_of(run: RunSummary, now: datetime) -> list[str]:
-    """What `COLUMNS` are of a run."""
-    status = run.status
-    if status is None:
-        return [clean(run.name), run.state, *("" for _ in COLUMNS[2:])]
-    metrics = _metrics(run)
-    progress = run.progress
-    return [
-        clean(run.name),
-        clean(run.state, 20),
-        "-" if progress is None else f"{progress * 100:.0f} %",
-        str(status.epoch),
-        f"{status.step:,}",
-        metric_text("loss", metrics.get("loss")),
-        metric_text("accuracy", metrics.get("accuracy")),
-        _age(status.updated_at, now),
-        clean(status.device.replace(",", "").split(" ")[0], 24),
-        str(status.pid) if run.is_live else "-",
-    ]
-
-
-def _age(updated_at: str, now: datetime) -> str:
-    """How long ago, in the largest unit: 11s, 35m, 2h, 1d."""
-    try:
-        seconds = (now - datetime.fromisoformat(updated_at)).total_seconds()
-    except (ValueError, TypeError):
-        return "-"
-    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
-        if seconds >= size:
-            return f"{int(seconds // size)}{unit}"
-    return f"{int(max(seconds, 0))}s"

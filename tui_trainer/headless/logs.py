@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from tui_trainer.headless.leaving import Leaving
-from tui_trainer.headless.printer import describe
+from tui_trainer.runs.describe import describe
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import ENDED_STATES, CommandApplied
 from tui_trainer.runs.folder import is_folder

@@ -15,9 +15,6 @@ from operator import lt
 
 MOST_WHOLE = 2**62
 """Integers are smaller, of either sign: a float and a column of history.bin take them."""
-LATEST_S = 2.0**34
-"""In the year 2514: no run is from later or trains longer, and no clock's arithmetic fails before.
-"""
 MOST_LETTERS = 2**16
 MOST_ITEMS = 2**17
 """Of a list."""

@@ -13,7 +13,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tui_trainer.runs.bounds import LATEST_S
 from tui_trainer.runs.events import (
     CheckpointSaved,
     Edited,
@@ -26,6 +25,7 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.runs.series import Points, Series, smoothed
 from tui_trainer.runs.times import Times
+from tui_trainer.text.format import LATEST_S
 
 XAxis = Literal["step", "epoch", "time"]
 Window = Literal["all", "recent"]

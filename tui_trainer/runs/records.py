@@ -14,7 +14,6 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from tui_trainer.runs import events
 from tui_trainer.runs.bounds import (
-    LATEST_S,
     is_count,
     is_list,
     is_mapping,
@@ -24,6 +23,7 @@ from tui_trainer.runs.bounds import (
     number_or_nan,
 )
 from tui_trainer.runs.events import Event, name_of_kind
+from tui_trainer.text.format import LATEST_S
 
 _KINDS: dict[str, type[Event]] = {
     name_of_kind(kind): kind

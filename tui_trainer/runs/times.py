@@ -11,7 +11,8 @@ from collections.abc import Sequence
 from itertools import islice
 from operator import le
 
-from tui_trainer.runs.bounds import LATEST_S, are_growing, is_count
+from tui_trainer.runs.bounds import are_growing, is_count
+from tui_trainer.text.format import LATEST_S
 
 MOST_TIMES = 2048
 

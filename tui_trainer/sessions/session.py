@@ -27,6 +27,7 @@ from tui_trainer.runs.events import (
     ValidationEnded,
 )
 from tui_trainer.runs.history import History
+from tui_trainer.text.clean import clean
 
 if TYPE_CHECKING:
     from tui_trainer.config.experiment import Experiment
@@ -258,3 +259,11 @@ class Picture:
                 self._before.append((event.step, experiment))
                 return edited(experiment, event.key, event.new)
         return experiment
+
+
+def left_line(latest: Latest) -> str:
+    """What becomes of a run that another process holds, for who stops looking at it."""
+    name = clean(latest.run)
+    goes_on = " and goes on without you" if latest.state in ("starting", "running") else ""
+    again = f"tui-trainer attach {name} comes back to it"
+    return f"{name}: {clean(latest.state, 20)} at step {latest.step:,}{goes_on}; {again}"

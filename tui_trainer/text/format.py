@@ -1,4 +1,4 @@
-"""Counts and sizes as people read them, the same in every message.
+"""Counts, sizes and durations as people read them, the same in every message.
 
 Layer: text, as the trainer, the command line and the app all say them. Sizes are decimal: a
 kilobyte is 1000 bytes, as disks are sold.
@@ -8,6 +8,9 @@ from __future__ import annotations
 
 _UNITS = (("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12))
 _MOST_BYTES = 2**63
+LATEST_S = 2.0**34
+"""In the year 2514: no run is from later or trains longer, and no clock's arithmetic fails before.
+"""
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:
@@ -28,3 +31,14 @@ def size_text(size_bytes: float) -> str:
     decimals = 1 if name != "kB" and amount < 9.95 else 0
     # Something is never shown as nothing.
     return f"{max(amount, 1) if 0 < amount < 1 and name == 'kB' else amount:.{decimals}f} {name}"
+
+
+def duration(seconds: float) -> str:
+    """`3.2 s`, `4:05`, `1:02:03`; `-` of what is no duration, or is longer than any run."""
+    if not 0 <= seconds < LATEST_S:
+        return "-"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import error_stream, output_stream
-from tui_trainer.ui.running import Live, run_app
+from tui_trainer.ui.running import EventPrinter, Live, run_app
 from tui_trainer.ui.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -26,13 +26,15 @@ if TYPE_CHECKING:
 
 def open_app(
     ask: Callable[[], tuple[Asked, Composing | RunRequest | WatchedRun]],
+    make_printer: Callable[[], EventPrinter],
     *,
     tether: Tether | None = None,
     debug: bool = False,
 ) -> int:
     """Open the app and stay until it is left; returns the exit status.
 
-    `ask` is called in another thread, once the first screen is painted. Without a launcher, whose
+    `ask` is called in another thread, once the first screen is painted. `make_printer` makes what
+    tells of a run that goes on when the terminal is gone. Without a launcher, whose
     `tether` is given, a run cannot be left to itself.
 
     Raises:
@@ -54,7 +56,7 @@ def open_app(
         return apps[0]
 
     try:
-        status = run_app(make_app, tether=tether, debug=debug)
+        status = run_app(make_app, make_printer, tether=tether, debug=debug)
     finally:
         loader.close()
     for app in apps:
@@ -74,8 +76,9 @@ def _preload_run_screen() -> None:
 
 def _tell_what_is_left(session: LocalSession | AttachedSession) -> None:
     """On the shell's screen: how a run ended and where it is, or that it goes on."""
-    from tui_trainer.headless.printer import describe, left_line
+    from tui_trainer.runs.describe import describe
     from tui_trainer.sessions.attached import AttachedSession
+    from tui_trainer.sessions.session import left_line
 
     if isinstance(session, AttachedSession):
         session.close()

@@ -13,7 +13,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tui_trainer.runs.commands import Command, Stop
 from tui_trainer.sessions.signals import SignalDesk, leave_at_once
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from textual.app import App
 
     from tui_trainer.config.settings import TrainingSection
+    from tui_trainer.runs.events import Event
     from tui_trainer.sessions.launcher import Tether
     from tui_trainer.sessions.session import OwnSession
 
@@ -151,8 +152,15 @@ class Steward(threading.Thread):
             leave_at_once(code)
 
 
+class EventPrinter(Protocol):
+    """Tells of a run that goes on when the terminal is gone."""
+
+    def show(self, event: Event) -> None: ...
+
+
 def run_app(
     make_app: Callable[[Terminal, Live], App[int]],
+    make_printer: Callable[[], EventPrinter],
     *,
     tether: Tether | None = None,
     debug: bool = False,
@@ -177,7 +185,7 @@ def run_app(
         with terminal:
             steward.start()
             try:
-                status = _run(make_app, terminal, live, steward, debug=debug)
+                status = _run(make_app, make_printer, terminal, live, steward, debug=debug)
             finally:
                 steward.finish()
         if terminal.unkept and not terminal.gone.is_set():
@@ -187,6 +195,7 @@ def run_app(
 
 def _run(
     make_app: Callable[[Terminal, Live], App[int]],
+    make_printer: Callable[[], EventPrinter],
     terminal: Terminal,
     live: Live,
     steward: Steward,
@@ -217,7 +226,7 @@ def _run(
         live.send(Stop(origin="the end of the app"))
     if live.session is not None and live.alive:
         result, hung_up = None, False
-        _see_out(live.session, tell=terminal.gone.is_set())
+        _see_out(live.session, make_printer() if terminal.gone.is_set() else None)
     return _status(live, result, failed=error is not None, hung_up=hung_up)
 
 
@@ -239,21 +248,19 @@ def _let_go(terminal: Terminal, live: Live) -> None:
         terminal.tether.let_go()
 
 
-def _see_out(run: OwnSession, *, tell: bool) -> None:
+def _see_out(run: OwnSession, printer: EventPrinter | None) -> None:
     """Wait for the end of a run in short pieces, so that signals get their turn.
 
-    With `tell` it is as without the app: lines are printed, which go into the run's output.log.
+    With a printer it is as without the app: lines are printed, which go into the run's output.log.
     """
-    from tui_trainer.headless.printer import LinePrinter
-
-    printer = LinePrinter(sys.__stdout__)
     _, cursor = run.events(sys.maxsize)
     over = False
     while not over:
         over = run.ended
         events, cursor = run.events(cursor)
-        for event in events if tell else ():
-            printer.show(event)
+        if printer is not None:
+            for event in events:
+                printer.show(event)
         if not over:
             run.wait(LOOK_S)
     run.join()

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tui_trainer.headless.printer import value_text
 from tui_trainer.runs.commands import Command, Pause, Resume, Save, Set, Stop, Validate
+from tui_trainer.runs.describe import value_text
 from tui_trainer.runs.events import CommandApplied, Event
 from tui_trainer.sessions.session import Session
 from tui_trainer.ui.screens.stop import Answer

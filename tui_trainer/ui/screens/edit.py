@@ -22,8 +22,8 @@ from tui_trainer.config.live import edited, live_keys
 from tui_trainer.config.overrides import Override, parse_overrides
 from tui_trainer.config.reading import parse_value
 from tui_trainer.config.section import extra_of
-from tui_trainer.headless.printer import value_text
 from tui_trainer.runs.commands import Set
+from tui_trainer.runs.describe import value_text
 from tui_trainer.sessions.session import Latest
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError

@@ -17,10 +17,9 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.headless.printer import duration
 from tui_trainer.sessions.session import Latest
 from tui_trainer.text.clean import clean
-from tui_trainer.text.format import counted
+from tui_trainer.text.format import counted, duration
 from tui_trainer.ui.widgets.hanging import hanging
 from tui_trainer.ui.widgets.numbers import Safety
 

@@ -18,8 +18,8 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tui_trainer.config.preferences import Preferences
-from tui_trainer.headless.printer import value_text
 from tui_trainer.runs.comparison import differences, results
+from tui_trainer.runs.describe import value_text
 from tui_trainer.runs.history import History
 from tui_trainer.runs.index import RunSummary
 from tui_trainer.text.cells import cut_end, cut_middle, padded

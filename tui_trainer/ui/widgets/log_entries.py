@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from tui_trainer.headless.printer import describe, value_text
+from tui_trainer.runs.describe import describe, value_text
 from tui_trainer.runs.events import (
     CheckpointSaved,
     CommandAccepted,

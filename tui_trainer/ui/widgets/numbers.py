@@ -12,13 +12,12 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.headless.printer import duration
 from tui_trainer.machine.usage import Usage
 from tui_trainer.runs.events import CheckpointSaved, Event, RunStarted, SaveFailed, StepsTaken
 from tui_trainer.sessions.session import Latest
 from tui_trainer.text.clean import clean
 from tui_trainer.text.figures import measured, metric_text, rate_text, speed_text
-from tui_trainer.text.format import counted, size_text
+from tui_trainer.text.format import counted, duration, size_text
 
 
 @dataclass(slots=True)

@@ -8,8 +8,8 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widgets import Static
 
-from tui_trainer.headless.printer import duration
 from tui_trainer.sessions.session import Latest
+from tui_trainer.text.format import duration
 
 
 def bar(share: float, width: int, *, plain: bool = False) -> tuple[str, str]:

@@ -14,7 +14,6 @@ from rich.cells import cell_len
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.preferences import Preferences
-from tui_trainer.headless.printer import duration
 from tui_trainer.runs.events import (
     ENDED_STATES,
     CommandApplied,
@@ -27,6 +26,7 @@ from tui_trainer.runs.events import (
 from tui_trainer.sessions.session import Latest
 from tui_trainer.text.cells import cut_middle
 from tui_trainer.text.clean import clean
+from tui_trainer.text.format import duration
 from tui_trainer.ui.plotting.drawing import markers_for
 
 NARROW = 70

@@ -1,0 +1,92 @@
+"""The events of a run in words, the same for every front end.
+
+Layer: runs.
+"""
+
+from __future__ import annotations
+
+from tui_trainer.config.entries import argument_text
+from tui_trainer.runs.events import (
+    CheckpointSaved,
+    CommandAccepted,
+    CommandApplied,
+    Edited,
+    Event,
+    NonFinite,
+    Notice,
+    RunEnded,
+    RunStarted,
+    SaveFailed,
+    StateChanged,
+    ValidationEnded,
+)
+from tui_trainer.text.clean import clean
+from tui_trainer.text.figures import metrics_text
+from tui_trainer.text.format import duration, size_text
+
+
+def describe(event: Event) -> list[str]:
+    """What happened, in lines for a person; nothing for what is shown elsewhere."""
+    match event:
+        case RunStarted():
+            until = f" of {event.total_steps:,}" if event.total_steps else ""
+            begin = f" from step {event.step:,}{until}" if event.step else ""
+            device = clean(event.device, 80)
+            lines = [
+                f"{clean(event.run)}: {event.parameters:,} parameters on {device}, "
+                f"{event.samples:,} samples, {event.steps_per_epoch:,} steps an epoch{begin}"
+            ]
+            return lines + [f"  {clean(note)}" for note in event.notes]
+        case StateChanged():
+            return [] if event.state == "running" and not event.reason else [_state(event)]
+        case ValidationEnded():
+            marks = ", best so far" if event.improved else ""
+            marks += ", on demand" if event.on_demand else ""
+            return [f"step {event.step:,}: validation {metrics_text(event.metrics)}{marks}"]
+        case CheckpointSaved():
+            size = size_text(event.size_bytes)
+            return [f"step {event.step:,}: checkpoint saved ({size}, {clean(event.file)})"]
+        case SaveFailed():
+            return [f"step {event.step:,}: NOT saved: {clean(event.reason)}"]
+        case Edited():
+            change = f"{clean(event.key, 80)} {value_text(event.old)} -> {value_text(event.new)}"
+            return [f"step {event.step:,}: {change} by {clean(event.origin)}"]
+        case NonFinite():
+            rows = ", ".join(map(str, event.rows[:8])) + (" ..." if len(event.rows) > 8 else "")
+            batch = f"; the batch had rows {rows}" if rows else ""
+            return [f"step {event.step:,}: {clean(event.what)}{batch}"]
+        case CommandAccepted():
+            return [f"{clean(event.command, 40)}: asked for by {clean(event.origin)}"]
+        case CommandApplied() if event.refused:
+            return [f"{clean(event.command, 40)}: refused: {clean(event.refused)}"]
+        case Notice():
+            return [f"{event.level}: {clean(event.text)}"]
+        case RunEnded():
+            return _summary(event)
+        case _:
+            return []
+
+
+def _state(event: StateChanged) -> str:
+    return f"{event.state}{': ' + clean(event.reason) if event.reason else ''}"
+
+
+def _summary(event: RunEnded) -> list[str]:
+    reason = f": {clean(event.reason, 1000)}" if event.reason else ""
+    lines = [f"{event.state} after {duration(event.elapsed_s)}{reason}"]
+    if event.best:
+        best = event.best
+        value = metrics_text({best["metric"]: best["value"]})
+        lines.append(f"best: {value} at step {best['step']:,} (epoch {best['epoch']})")
+    if event.test:
+        lines.append(f"test: {metrics_text(event.test)}")
+    for name, metrics in (event.baseline or {}).items():
+        lines.append(f"  baseline {clean(name, 40).replace('_', ' ')}: {metrics_text(metrics)}")
+    if event.run_dir:
+        lines.append(f"run: {clean(event.run_dir)}")
+    return lines
+
+
+def value_text(value: object) -> str:
+    """A setting's value as a person writes it; `none` for a limit that is not set."""
+    return "none" if value is None else clean(argument_text(value), 60)
