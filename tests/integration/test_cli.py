@@ -75,6 +75,7 @@ def test_fault_11_a_finished_run_goes_on_with_a_larger_limit(tmp_path: Path) -> 
     assert (edit["key"], edit["old"], edit["new"]) == ("training.epochs", 3, 5)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("number", STOPS, ids=lambda number: number.name)
 def test_fault_23_a_signal_saves_and_ends_with_its_exit_code(tmp_path: Path, number: int) -> None:
     with started(tmp_path, "train", "penguins-mlp", *ENDLESS) as process:
@@ -136,6 +137,7 @@ def test_fault_24_a_hang_up_does_not_end_a_headless_run(tmp_path: Path) -> None:
         assert process.wait() == 143
 
 
+@pytest.mark.processes
 def test_fault_30_a_second_writer_is_refused_by_name(tmp_path: Path) -> None:
     with started(tmp_path, "train", "penguins-mlp", *ENDLESS) as process:
         process.until_step(20)
@@ -214,6 +216,7 @@ def test_bad_input_gets_one_line_and_an_exit_code(
     assert not list((tmp_path / "runs").glob("*"))
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     "words",
     [
@@ -305,6 +308,7 @@ def test_a_reader_that_goes_away_does_not_end_the_run(tmp_path: Path) -> None:
     assert json.loads(call(tmp_path, "runs", "--json").stdout)[0]["state"] == "finished"
 
 
+@pytest.mark.processes
 def test_fault_58_a_run_begins_with_the_preset_that_it_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
