@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
 from textual import events
 from textual.app import App
 from textual.screen import Screen
@@ -47,6 +48,7 @@ def test_keys_that_come_too_early_are_shown_at_once_and_typed_again_in_time() ->
     asyncio.run(play())
 
 
+@pytest.mark.full
 def test_a_key_that_is_held_down_is_kept_so_many_times_and_no_more() -> None:
     async def play() -> None:
         app: App[None] = App()

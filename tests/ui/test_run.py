@@ -54,7 +54,9 @@ def test_one_glance_tells_state_progress_numbers_and_events() -> None:
     drive(play, *some_events())
 
 
-@pytest.mark.parametrize("size", [(1, 1), (20, 5), (60, 20), (500, 200)])
+@pytest.mark.parametrize(
+    "size", [(1, 1), (20, 5), (60, 20), pytest.param((500, 200), marks=pytest.mark.full)]
+)
 def test_every_size_of_the_terminal_is_borne(size: tuple[int, int]) -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         assert len(host.text.splitlines()) == size[1]
