@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import tui_trainer
 from tui_trainer.runs.bounds import (
     MOST_ITEMS,
     MOST_LETTERS,
@@ -103,3 +105,26 @@ def test_counts_are_none_of_them_negative_or_huge() -> None:
 def test_no_value_is_an_error(value: object) -> None:
     for check in (is_whole, is_count, is_number, is_text, is_list, are_metrics, is_plain):
         assert check(value) in (True, False)
+
+
+READERS = {
+    "runs/status": "bounds of each field",
+    "runs/following": "a step, and a number of each curve or NaN; events by runs/records",
+    "runs/journal": "the records of edits and events, which from_record and event_of bound",
+    "runs/manifests": "bounds of each field",
+    "runs/history_file": "the header, its series and its times",
+    "runs/mailbox": "commands, by from_dict",
+    "runs/provenance": "what is kept of earlier starts",
+    "runs/lock": "a process id below 2^31 and a text",
+}
+"""Who reads JSON of a run, and what is bounded there."""
+
+
+def test_fault_56_who_reads_json_of_a_run_is_known() -> None:
+    root = Path(tui_trainer.__file__).parent
+    found = {
+        path.relative_to(root).with_suffix("").as_posix()
+        for path in root.rglob("*.py")
+        if "json.load" in path.read_text(encoding="utf-8")
+    }
+    assert {name for name in found if name.split("/")[0] not in ("data", "config")} == set(READERS)

@@ -13,7 +13,7 @@ from tests.runs.test_index import make_run
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.journal import Journal
 from tui_trainer.runs.takeover import fence, gone_host
-from tui_trainer.text.errors import BadInput
+from tui_trainer.text.errors import BadInput, CannotWrite
 
 
 def silent(folder: Path, age_s: float, state: str = "running", host: str = "there") -> RunDirectory:
@@ -69,3 +69,17 @@ def test_what_the_process_before_writes_late_gets_to_nobody(tmp_path: Path) -> N
         assert path.read_text().splitlines()[-1] == '{"step": 1}'
     assert not run.edits.exists()
     assert [path.name for path in run.path.iterdir() if path.name.startswith(".")] == []
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "events.jsonl", "edits.jsonl"])
+def test_fault_53_what_a_link_leads_to_is_not_copied_into_a_run(tmp_path: Path, name: str) -> None:
+    run = silent(tmp_path / "runs", 400)
+    secret = tmp_path / "secret"
+    secret.write_text("SECRET\n" * 300)
+    (run.path / name).unlink(missing_ok=True)
+    (run.path / name).symlink_to(secret)
+
+    with pytest.raises(CannotWrite, match=f"{name} is a symbolic link"):
+        fence(run)
+    assert (run.path / name).is_symlink()
+    assert secret.read_text() == "SECRET\n" * 300
