@@ -237,7 +237,9 @@ def test_a_resume_from_an_earlier_step_reloads_what_is_attached(tmp_path: Path) 
                 curve = viewer.session.history.curve(
                     "train/loss", x="step", window="all", columns=9999, smoothing=0
                 )
-                assert curve.xs == tuple(steps(run))[: len(curve.xs)]
+                # A run of more than a thousand steps by now has two or more in a bucket.
+                every = [tuple(steps(run))[::width] for width in (1, 2, 4, 8)]
+                assert curve.xs in [xs[: len(curve.xs)] for xs in every]
                 assert len(curve.xs) >= first
 
 
