@@ -346,7 +346,7 @@ ELSEWHERE: dict[str, tuple[set[str], str]] = {
     "runs/folder": (
         {
             *("open", "mkdir", "replace", "link", "unlink", "utime", "listdir", "rmtree"),
-            *("stat", "lstat", "lexists"),
+            *("stat", "lstat"),
         },
         "the door itself",
     ),

@@ -139,8 +139,7 @@ def make_skeleton(run: RunDirectory) -> None:
                     folder.make(path.name, mode)
                 folder.sub(path.name, writing=True).close()
             with folder.sub(run.control.name) as control:
-                if control.own_facts().st_mode & 0o077:
-                    control.restrict()
+                control.restrict()
     except OSError as error:
         raise cannot_write(run.path, error) from error
 
@@ -163,8 +162,7 @@ def check_run(run: RunDirectory, *, writing: bool = False) -> None:
     try:
         with open_folder(run.path, writing=writing) as folder:
             for path in folders:
-                if folder.facts(path.name) is not None:
-                    folder.sub(path.name, writing=writing).close()
+                _check_folder(folder, path.name, writing=writing)
             for path in files:
                 _check_file(folder, path.name)
             if writing and folder.facts(run.control.name) is not None:

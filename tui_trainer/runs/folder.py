@@ -85,6 +85,10 @@ class Folder:
     def descriptor(self) -> int:
         return self._descriptor
 
+    @property
+    def path(self) -> str:
+        return self._path
+
     def own_facts(self) -> os.stat_result:
         """The state of the directory itself."""
         return os.fstat(self._descriptor)
@@ -114,14 +118,7 @@ class Folder:
             descriptor = os.open(name, _FOLDER, dir_fd=self._descriptor)
         except OSError as error:
             raise self._explained(name, error, "a folder") from error
-        folder = Folder(descriptor, self._at(name))
-        if writing:
-            try:
-                check_ours(folder.own_facts(), self._at(name))
-            except BaseException:
-                folder.close()
-                raise
-        return folder
+        return _checked(Folder(descriptor, self._at(name)), writing=writing)
 
     def reader(self, name: str) -> BufferedReader:
         """A regular file, open for reading."""
@@ -219,7 +216,9 @@ class Folder:
         os.unlink(name, dir_fd=self._descriptor)
 
     def restrict(self) -> None:
-        """Take the rights of everybody but the owner away."""
+        """Take the rights of everybody but the owner away, if anybody has any."""
+        if not self.own_facts().st_mode & 0o077:
+            return
         descriptor = self._open_to_list()
         try:
             os.fchmod(descriptor, 0o700)
@@ -256,9 +255,26 @@ class Folder:
         if error.errno in _ODD:
             with contextlib.suppress(OSError):
                 facts = self.facts(name)
-                if facts is not None and kind_of(facts) != expected:
-                    return UnsafeFile(self._at(name), f"is {kind_of(facts)}, not {expected}")
+                if facts is not None:
+                    return _unexpected(facts, self._at(name), error, expected)
         return error
+
+
+def _unexpected(facts: os.stat_result, path: str, error: OSError, expected: str) -> OSError:
+    """What an entry is in the place of what was expected; the error where it is just that."""
+    kind = kind_of(facts)
+    return error if kind == expected else UnsafeFile(path, f"is {kind}, not {expected}")
+
+
+def _checked(folder: Folder, *, writing: bool) -> Folder:
+    """The folder, which has to be ours for `writing`; otherwise it is closed."""
+    if writing:
+        try:
+            check_ours(folder.own_facts(), folder.path)
+        except BaseException:
+            folder.close()
+            raise
+    return folder
 
 
 def open_folder(path: Path, *, writing: bool = False) -> Folder:
@@ -277,23 +293,16 @@ def _open_folder(path: str, *, writing: bool = False) -> Folder:
         with _open_folder(around) as above:
             return above.sub(name, writing=writing)
     try:
-        folder = Folder(os.open(path or ".", _FOLDER), path)
+        descriptor = os.open(path or ".", _FOLDER)
     except OSError as error:
-        if error.errno in _ODD and os.path.lexists(path) and not _is_real_folder(path):
-            what = kind_of(os.lstat(path))
-            raise UnsafeFile(path, f"is {what}, not a folder") from error
-        raise
-    if writing:
-        try:
-            check_ours(folder.own_facts(), path)
-        except BaseException:
-            folder.close()
+        facts = None
+        if error.errno in _ODD:
+            with contextlib.suppress(OSError):
+                facts = os.lstat(path)
+        if facts is None:
             raise
-    return folder
-
-
-def _is_real_folder(path: str) -> bool:
-    return stat.S_ISDIR(os.lstat(path).st_mode)
+        raise _unexpected(facts, path, error, "a folder") from error
+    return _checked(Folder(descriptor, path), writing=writing)
 
 
 def open_file(path: Path) -> BufferedReader:

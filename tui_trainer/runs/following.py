@@ -55,11 +55,11 @@ class Follower:
 
     def read(self, most_lines: int = MOST_LINES) -> Batch:
         """What is new; nothing of a file that cannot be read."""
-        size, metrics_size = self._sizes()
+        events_size, metrics_size = self._sizes()
         events: list[Record] = []
-        if size < self.events_bytes:
+        if events_size < self.events_bytes:
             self.events_bytes = 0  # another file, made because the one before was deleted
-        if size > self.events_bytes:
+        if events_size > self.events_bytes:
             lines, self.events_bytes = whole_lines(self._run.events, self.events_bytes)
             events = _with_step(lines)
         for record in events:
@@ -71,11 +71,10 @@ class Follower:
         if events:
             # A run that started has cut off what was set aside.
             metrics_size = size_of(self._run.metrics)
-        size = metrics_size
-        if size < self.metrics_bytes:
+        if metrics_size < self.metrics_bytes:
             self.metrics_bytes = offset_after(self._run.metrics, self._newest)
         lines = []
-        if size > self.metrics_bytes:
+        if metrics_size > self.metrics_bytes:
             start = self.metrics_bytes
             lines, self.metrics_bytes = whole_lines(self._run.metrics, start, most_lines)
         metrics = _with_step(lines)

@@ -12,7 +12,7 @@ import os
 import re
 import stat
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -86,9 +86,10 @@ class Mailbox:
         """
         mail = Mail()
         with self._opened(mail) as box:
-            names = [] if box is None else _sorted(box.names())
+            if box is None:
+                return mail.rejected
+            names = _names(box)
             for name in names:
-                assert box is not None
                 if len(mail.rejected) < MOST_A_LOOK:
                     self._reject(box, name, "sent to an earlier life of the run", mail)
                 elif _NAME.fullmatch(name):
@@ -97,8 +98,7 @@ class Mailbox:
             if len(names) > MOST_A_LOOK:
                 left = len(names) - MOST_A_LOOK
                 mail.rejected.append(f"control/: {left:,} more of an earlier life of the run")
-            if box is not None:
-                self._keep_newest(box, mail)
+            self._keep_newest(box, mail)
         return mail.rejected
 
     @contextlib.contextmanager
@@ -123,10 +123,7 @@ class Mailbox:
 
     def _names(self, box: Folder, mail: Mail) -> list[str]:
         """What lies in the box, in the order of sending, without what is still being written."""
-        try:
-            names = _sorted(box.names())
-        except OSError:
-            return []
+        names = _names(box)
         if len(names) > MOST_A_LOOK:
             self._tell("", f"many files wait; {MOST_A_LOOK:,} are taken at each look", mail)
         return names[:MOST_A_LOOK]
@@ -189,16 +186,19 @@ def open_mailbox(path: Path) -> Folder:
     """
     box = open_folder(path, writing=True)
     try:
-        if box.own_facts().st_mode & 0o077:
-            box.restrict()
+        box.restrict()
     except BaseException:
         box.close()
         raise
     return box
 
 
-def _sorted(names: Iterable[str]) -> list[str]:
-    """Without what is still being written, in the order of sending."""
+def _names(box: Folder) -> list[str]:
+    """The names in the box without what is still being written, in the order of sending."""
+    try:
+        names = box.names()
+    except OSError:
+        return []
     ours = [name for name in names if not name.startswith(".") and name != REJECTED]
     return sorted(ours, key=lambda name: (len(name.partition("-")[0]), name))
 

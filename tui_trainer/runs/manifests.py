@@ -89,10 +89,7 @@ def read_manifests(directory: Path) -> list[Manifest]:
 
 def checkpoint_files(directory: Path) -> list[str]:
     """The names of the checkpoint files that have a manifest, readable or not; sorted."""
-    names = set(names_in(directory))
-    return sorted(
-        n for n in names if _FILE.fullmatch(n) and manifest_path(directory, n).name in names
-    )
+    return sorted(_files_in(directory)[0])
 
 
 def manifest_files(directory: Path) -> list[str]:
@@ -102,9 +99,15 @@ def manifest_files(directory: Path) -> list[str]:
 
 def unpublished_files(directory: Path) -> list[str]:
     """The names of the checkpoint files without a manifest; sorted."""
+    return sorted(_files_in(directory)[1])
+
+
+def _files_in(directory: Path) -> tuple[list[str], list[str]]:
+    """The names of the checkpoint files with a manifest, and of those without."""
     names = set(names_in(directory))
-    published = set(checkpoint_files(directory))
-    return sorted(name for name in names if _FILE.fullmatch(name) and name not in published)
+    files = [name for name in names if _FILE.fullmatch(name)]
+    with_one = [name for name in files if manifest_path(directory, name).name in names]
+    return with_one, [name for name in files if name not in with_one]
 
 
 def step_of(file: str) -> int:
