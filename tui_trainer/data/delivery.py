@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tui_trainer.data.batch import Batch, Batches
-from tui_trainer.data.randomness import seeded
+from tui_trainer.data.random import seeded
 
 Augment = Callable[[Batch, torch.Generator], Batch]
 """Random changes of a batch on its device; draws from the generator alone, on the same device."""

@@ -22,7 +22,7 @@ from torch import Tensor
 from tui_trainer.data.batch import Batch, Order
 from tui_trainer.data.faults import BatchLost
 from tui_trainer.data.form import Form, Misfit
-from tui_trainer.data.randomness import derive_seed
+from tui_trainer.data.random import derive_seed
 from tui_trainer.data.samples import as_sample, collate, seed_all
 from tui_trainer.data.tensors import share
 from tui_trainer.text.clean import clean

@@ -18,7 +18,7 @@ from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.fingerprint import fingerprint_of
 from tui_trainer.data.folders import open_folder
 from tui_trainer.data.identity import check_same, identity
-from tui_trainer.data.randomness import seeded
+from tui_trainer.data.random import seeded
 from tui_trainer.data.signature import Signature
 from tui_trainer.data.splits import Parts, divide, quantile_bins
 from tui_trainer.data.streams import TextSplit

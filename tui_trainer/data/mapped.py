@@ -16,7 +16,7 @@ from torch import Tensor
 from tui_trainer.config.settings import LoaderSection
 from tui_trainer.data.batch import Batch, Order
 from tui_trainer.data.form import Form
-from tui_trainer.data.randomness import permutation
+from tui_trainer.data.random import permutation
 from tui_trainer.data.samples import SampleMaker
 from tui_trainer.data.tensors import share
 from tui_trainer.data.workers import Key, WorkerPool

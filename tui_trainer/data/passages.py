@@ -20,7 +20,7 @@ from tui_trainer.config.datasets import TextFoldersSection
 from tui_trainer.data.files import open_file
 from tui_trainer.data.folders import open_folder
 from tui_trainer.data.language import VOCABULARY
-from tui_trainer.data.randomness import seeded
+from tui_trainer.data.random import seeded
 from tui_trainer.data.signature import Kind
 from tui_trainer.data.sources import Division, Encoded, Target
 from tui_trainer.data.texts import Text, Texts, read_folder

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tui_trainer.data.batch import IGNORED, Batch
 from tui_trainer.data.form import Form, Misfit, described
-from tui_trainer.data.randomness import derive_seed
+from tui_trainer.data.random import derive_seed
 from tui_trainer.text.clean import clean
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tui_trainer.data.randomness import seeded
+from tui_trainer.data.random import seeded
 
 Ints = NDArray[np.int64]
 

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tui_trainer.data.batch import IGNORED, Batch, Batches, Order
 from tui_trainer.data.lanes import windows
-from tui_trainer.data.randomness import permutation, seeded
+from tui_trainer.data.random import permutation, seeded
 from tui_trainer.data.tensors import share
 from tui_trainer.text.errors import BadInput
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tui_trainer.data.batch import Batch, Order
-from tui_trainer.data.randomness import permutation
+from tui_trainer.data.random import permutation
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,7 +18,7 @@ from tui_trainer.config.datasets import STDLIB
 from tui_trainer.data.files import open_file, reason_of
 from tui_trainer.data.folders import Folder, Found, list_files
 from tui_trainer.data.omissions import Omissions
-from tui_trainer.data.randomness import seeded
+from tui_trainer.data.random import seeded
 from tui_trainer.data.records import line_at
 from tui_trainer.text.errors import BadInput
 

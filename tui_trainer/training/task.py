@@ -19,7 +19,7 @@ from tui_trainer.data.dataset import Dataset
 from tui_trainer.data.delivery import Delivery
 from tui_trainer.data.load import load
 from tui_trainer.data.loading import Loading
-from tui_trainer.data.randomness import derive_seed
+from tui_trainer.data.random import derive_seed
 from tui_trainer.data.streams import TextSplit
 from tui_trainer.models.build import build_model
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
