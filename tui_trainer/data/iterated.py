@@ -7,23 +7,25 @@ start of the epoch. It is read in this process, ahead of the training by a batch
 
 from __future__ import annotations
 
-import random
 import traceback
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from tui_trainer.data.batch import Batch, Order
 from tui_trainer.data.faults import BatchLost
 from tui_trainer.data.form import Form, Misfit
-from tui_trainer.data.random import derive_seed
-from tui_trainer.data.samples import as_sample, collate, seed_all
+from tui_trainer.data.random import (
+    GeneratorStates,
+    derive_seed,
+    preserved_generators,
+    seed_all,
+)
+from tui_trainer.data.samples import as_sample, collate
 from tui_trainer.data.tensors import share
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -117,7 +119,7 @@ class IteratedBatches:
             self._split.dataset.set_epoch(epoch)
         draws = _Draws(derive_seed(self._order.seed, "stream", epoch))
         if restored is not None and begin > 0:
-            draws.state = _from_plain(restored["rng"])
+            draws.states = GeneratorStates.from_dict(restored["rng"])
         reader = _Reader(self._split, draws)
         for index in range(begin, self.per_epoch):
             samples = [reader.sample() for _ in range(self.size(index))]
@@ -142,7 +144,7 @@ class IteratedBatches:
             return
         state = dataset.state_dict()
         _check_plain(state)
-        kept = {"epoch": epoch, "index": index, "dataset": state, "rng": _plain(draws.state)}
+        kept = {"epoch": epoch, "index": index, "dataset": state, "rng": draws.states.to_dict()}
         self._states.append(kept)
 
 
@@ -179,66 +181,27 @@ class _Reader:
         return found
 
 
-States = tuple[Tensor, Any, Any]
-
-
 class _Draws:
     """The global generators as an iterable sees them; outside they are as they were."""
 
     def __init__(self, seed: int) -> None:
-        with _as_they_were():
+        with preserved_generators():
             seed_all(seed)
-            self.state = _generators()
-        self._outside = self.state
+            self.states = GeneratorStates.capture()
+        self._outside = self.states
 
     def __enter__(self) -> None:
-        self._outside = _generators()
-        _set_generators(self.state)
+        self._outside = GeneratorStates.capture()
+        self.states.restore()
 
     def __exit__(self, *_: object) -> None:
-        self.state = _generators()
-        _set_generators(self._outside)
+        self.states = GeneratorStates.capture()
+        self._outside.restore()
 
 
 def keeps_state(dataset: Any) -> bool:
     """Whether an iterable can say where it is, and go there."""
     return hasattr(dataset, "state_dict") and hasattr(dataset, "load_state_dict")
-
-
-def _generators() -> States:
-    return torch.default_generator.get_state(), np.random.get_state(), random.getstate()
-
-
-def _set_generators(states: States) -> None:
-    torch.default_generator.set_state(states[0])
-    np.random.set_state(states[1])
-    random.setstate(states[2])
-
-
-@contextmanager
-def _as_they_were() -> Iterator[None]:
-    states = _generators()
-    try:
-        yield
-    finally:
-        _set_generators(states)
-
-
-def _plain(states: States) -> dict[str, Any]:
-    """As a checkpoint takes it: numpy's key as numbers."""
-    name, key, position, has_gauss, gauss = states[1]
-    numbers = [int(number) for number in key]
-    return {
-        "torch": states[0],
-        "numpy": [name, numbers, position, has_gauss, gauss],
-        "python": states[2],
-    }
-
-
-def _from_plain(plain: dict[str, Any]) -> States:
-    name, key, position, has_gauss, gauss = plain["numpy"]
-    numpy = (name, np.array(key, dtype=np.uint32), position, has_gauss, gauss)
-    return plain["torch"], numpy, plain["python"]
 
 
 def _check_plain(value: Any, where: str = "state_dict()") -> None:

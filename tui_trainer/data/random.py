@@ -1,13 +1,21 @@
-"""Seeds for every draw outside the model, by what is drawn and not by what came before.
+"""Random numbers: seeds for what is drawn, and the states of the global generators.
 
-Layer: data. This is what makes a run cut at any step equal to the uncut one: the order of
-epoch 7 can be drawn without having drawn the six before it.
+Layer: data. A draw outside the model has a seed of its own, made of what is drawn and not of what
+was drawn before, so the order of epoch 7 needs no draws of the six epochs before it. What a model
+draws comes from the global generators, whose states go into every checkpoint. Together they make
+a run that was cut at any step equal to the uncut one.
 """
 
 from __future__ import annotations
 
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from hashlib import blake2b
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -26,3 +34,69 @@ def seeded(device: torch.device | str, seed: int, purpose: str, *numbers: int) -
 def permutation(count: int, seed: int, epoch: int) -> Tensor:
     """The order of the samples in an epoch: int64, shape (count,), on the CPU."""
     return torch.randperm(count, generator=seeded("cpu", seed, "order", epoch))
+
+
+def seed_all(seed: int) -> None:
+    """Seed the global generators of torch on the CPU, numpy and python."""
+    torch.default_generator.manual_seed(seed)
+    np.random.seed(seed % 2**32)
+    random.seed(seed)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GeneratorStates:
+    """The states of the global generators: torch on the CPU and perhaps a GPU, numpy, python."""
+
+    cpu: Tensor
+    numpy: Any
+    python: tuple[Any, ...]
+    cuda: Tensor | None = None
+
+    @staticmethod
+    def capture(device: torch.device | None = None) -> GeneratorStates:
+        """Return the states as they are now; with those of `device` where it is a GPU."""
+        cuda = None
+        if device is not None and device.type == "cuda":
+            cuda = torch.cuda.get_rng_state(device)
+        return GeneratorStates(
+            cpu=torch.default_generator.get_state(),
+            numpy=np.random.get_state(legacy=True),
+            python=random.getstate(),
+            cuda=cuda,
+        )
+
+    def restore(self, device: torch.device | None = None) -> None:
+        """Set the generators to these states; that of a GPU only where `device` is one."""
+        torch.default_generator.set_state(self.cpu)
+        if self.cuda is not None and device is not None and device.type == "cuda":
+            torch.cuda.set_rng_state(self.cuda, device)
+        np.random.set_state(self.numpy)
+        random.setstate(self.python)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data and tensors, as a safe load of a checkpoint accepts them."""
+        name, key, position, has_gauss, gauss = self.numpy
+        return {
+            "torch": self.cpu,
+            "cuda": self.cuda,
+            # numpy's own form of the key is an array, which a safe load refuses.
+            "numpy": [name, [int(number) for number in key], position, has_gauss, gauss],
+            "python": self.python,
+        }
+
+    @staticmethod
+    def from_dict(saved: Mapping[str, Any]) -> GeneratorStates:
+        """Return the states that `to_dict` gave; any error is of data that it did not give."""
+        name, key, position, has_gauss, gauss = saved["numpy"]
+        numpy = (name, np.array(key, dtype=np.uint32), position, has_gauss, gauss)
+        return GeneratorStates(saved["torch"], numpy, saved["python"], saved.get("cuda"))
+
+
+@contextmanager
+def preserved_generators() -> Iterator[None]:
+    """Leave the global generators as they are, whatever is drawn from them inside."""
+    states = GeneratorStates.capture()
+    try:
+        yield
+    finally:
+        states.restore()

@@ -6,7 +6,6 @@ random transforms give the same whoever reads it; afterwards they are as they we
 
 from __future__ import annotations
 
-import random
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -19,7 +18,7 @@ from torch import Tensor
 
 from tui_trainer.data.batch import IGNORED, Batch
 from tui_trainer.data.form import Form, Misfit, described
-from tui_trainer.data.random import derive_seed
+from tui_trainer.data.random import derive_seed, preserved_generators, seed_all
 from tui_trainer.text.clean import clean
 
 
@@ -80,13 +79,6 @@ class SampleMaker:
             return ""
 
 
-def seed_all(seed: int) -> None:
-    """Seed torch on the CPU, numpy and python."""
-    torch.default_generator.manual_seed(seed)
-    np.random.seed(seed % 2**32)
-    random.seed(seed)
-
-
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Leave the global generators as they are, and compute with one thread, as a worker does.
@@ -94,15 +86,12 @@ def undisturbed() -> Iterator[None]:
     A sum over many numbers has other bits with other threads.
     """
     threads = torch.get_num_threads()
-    states = torch.default_generator.get_state(), np.random.get_state(), random.getstate()
     torch.set_num_threads(1)
     try:
-        yield
+        with preserved_generators():
+            yield
     finally:
         torch.set_num_threads(threads)
-        torch.default_generator.set_state(states[0])
-        np.random.set_state(states[1])
-        random.setstate(states[2])
 
 
 def collate(samples: Sequence[tuple[Tensor, Tensor]]) -> Batch:

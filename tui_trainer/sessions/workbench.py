@@ -61,17 +61,15 @@ def preview(experiment: Experiment) -> Preview:
     """
     import torch
 
+    from tui_trainer.data.random import preserved_generators
     from tui_trainer.models.summary import count_parameters, summarize
     from tui_trainer.training.ranks import SingleRank
     from tui_trainer.training.task import build
 
     device = choose_device(experiment.training.device)
-    state = torch.get_rng_state()
-    try:
+    with preserved_generators():
         placed = located(experiment, default_runs_dir())
         task = build(placed, SingleRank(), torch.device("cpu"))
-    finally:
-        torch.set_rng_state(state)
     batch = experiment.training.batch_size
     layers = tuple(
         Layer(layer.name, layer.kind, tuple(layer.output_shape), layer.parameters)

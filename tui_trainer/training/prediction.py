@@ -15,6 +15,7 @@ from tui_trainer.config.datasets import DatasetSection
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.data.dataset import Outline
 from tui_trainer.data.load import load
+from tui_trainer.data.random import preserved_generators
 from tui_trainer.data.unseen import read_unseen
 from tui_trainer.models.build import build_model
 from tui_trainer.models.sampling import generate
@@ -64,9 +65,8 @@ class Predictor:
         self._preprocessing: dict[str, Any] = content["preprocessing"]
         self._device = device
         self._batch_size = experiment.training.eval_batch_size or 256
-        state = torch.get_rng_state()
-        self.model = build_model(experiment.model, self.outline.signature).to(device).eval()
-        torch.set_rng_state(state)
+        with preserved_generators():
+            self.model = build_model(experiment.model, self.outline.signature).to(device).eval()
         check_fits(self.model, content["model"])
         self.model.load_state_dict(measured_weights(content))
         self._forward = Forward(self.model, precision=experiment.training.precision)

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn, optim
 
+from tui_trainer.data.random import GeneratorStates
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CheckpointUnusable
 from tui_trainer.training.average import Average
@@ -109,7 +110,7 @@ class State:
             "ema": None if self._average is None else _weights(self._average.model),
             "scaler": None if self._scaler is None else self._scaler.state_dict(),
             "optimizer": _to_host(self._named_optimizer_state()),
-            "rng": random_state(self.device),
+            "rng": GeneratorStates.capture(self.device).to_dict(),
         }
 
     def model_snapshot(self) -> dict[str, Tensor]:
@@ -149,7 +150,7 @@ class State:
             with _loading("the state of the scaler"):
                 self._scaler.load_state_dict(saved["scaler"])
         with _loading("the state of the random generators"):
-            restore_random_state(saved["rng"], self.device)
+            GeneratorStates.from_dict(saved["rng"]).restore(self.device)
 
     def load_model(self, weights: dict[str, Tensor]) -> None:
         """Take over parameters and buffers alone."""
@@ -273,36 +274,6 @@ def check_fits(model: nn.Module, weights: dict[str, Tensor], most: int = 5) -> N
         raise CheckpointUnusable(
             "the checkpoint is of another model: " + "; ".join(differences[:most]) + more
         )
-
-
-def random_state(device: torch.device) -> dict[str, Any]:
-    """The states of the generators that a model may draw from, as `weights_only` accepts them."""
-    import random
-
-    import numpy as np
-
-    name, keys, position, has_gauss, gauss = np.random.get_state(legacy=True)
-    return {
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state(device) if device.type == "cuda" else None,
-        # numpy's own form of the key is an array, which a safe load refuses.
-        "numpy": [name, [int(key) for key in keys], position, has_gauss, gauss],
-        "python": random.getstate(),
-    }
-
-
-def restore_random_state(saved: dict[str, Any], device: torch.device) -> None:
-    """Set the generators to a saved state; a CUDA state is skipped on a CPU."""
-    import random
-
-    import numpy as np
-
-    torch.set_rng_state(saved["torch"])
-    if saved["cuda"] is not None and device.type == "cuda":
-        torch.cuda.set_rng_state(saved["cuda"], device)
-    name, keys, position, has_gauss, gauss = saved["numpy"]
-    np.random.set_state((name, np.array(keys, dtype=np.uint32), position, has_gauss, gauss))
-    random.setstate(saved["python"])
 
 
 def _weights(model: nn.Module) -> dict[str, Tensor]:
