@@ -83,7 +83,7 @@ class Run:
     def resume(self, device: torch.device, react: React = lambda event: ()) -> Outcome:
         """Go on from the newest checkpoint."""
         checkpoint, _ = choose_checkpoint(self.directory.checkpoints, "last", "run")
-        task = self.task(device, checkpoint.content["preprocessing"])
+        task = self.task(device, checkpoint.data.preprocessing)
         return self.train(task, Resume(checkpoint, tuple(read_edits(self.directory.edits))), react)
 
     def task(self, device: torch.device, fitted: dict[str, Any] | None = None) -> Task:
@@ -114,7 +114,7 @@ class Run:
     def final(self) -> dict[str, Any]:
         """The newest checkpoint's content, without times and places in files."""
         newest = read_manifests(self.directory.checkpoints)[-1]
-        content = read_checkpoint(self.directory.checkpoints, newest).content
+        content = read_checkpoint(self.directory.checkpoints, newest).data.to_dict()
         dropped = ("elapsed_s", "metrics_bytes", "held_line")
         progress = {k: v for k, v in content["progress"].items() if k not in dropped}
         return {**content, "progress": progress}

@@ -12,7 +12,8 @@ import pytest
 import torch
 
 from tui_trainer.runs.atomic import Files, sweep_temporaries
-from tui_trainer.runs.manifests import read_manifests, surplus
+from tui_trainer.runs.manifests import FORMAT, read_manifests, surplus
+from tui_trainer.training.checkpoint_data import CheckpointData
 from tui_trainer.training.checkpoints import (
     choose_checkpoint,
     remove_checkpoint,
@@ -25,12 +26,14 @@ KILLS = 200
 def content(step: int) -> dict[str, object]:
     """A state in which every number tells the step."""
     weights = {"weight": torch.full((64, 256), float(step)), "bias": torch.full((9,), -float(step))}
+    best = {"metric": "loss", "value": 0.5, "step": step - step % 5, "epoch": 1, "metrics": {}}
     return {
+        "format": FORMAT,
         "model": weights,
         "optimizer": {"state": {}, "param_groups": []},
         "rng": {},
-        "progress": {"step": step, "metrics_bytes": 0, "best": None},
-        "best": None,
+        "progress": {"step": step, "metrics_bytes": 0, "best": best},
+        "best": weights,
         "preprocessing": {},
         "origin": {"device": "cpu", "torch": "2", "threads": 1, "world": 1, "fingerprint": ""},
     }
@@ -41,16 +44,8 @@ def save_for_ever(folder: Path, first: int, told: int) -> None:
     files = Files()
     step = first
     while True:
-        write_checkpoint(
-            folder,
-            content(step),
-            step=step,
-            epoch=1,
-            best_step=step - step % 5,
-            metrics={},
-            saved_at="",
-            files=files,
-        )
+        data = CheckpointData.from_dict(content(step))
+        write_checkpoint(folder, data, saved_at="", files=files)
         os.write(told, step.to_bytes(8, "big"))
         for old in surplus(read_manifests(folder), 2, {1}):
             remove_checkpoint(folder, old, files)
@@ -87,9 +82,9 @@ def test_fault_03_04_kill_at_random_while_saving_loses_nothing(tmp_path: Path) -
             continue
         checkpoint, notes = choose_checkpoint(tmp_path, "last", "killed")
         assert notes == [], "no published checkpoint is ever damaged"
-        step = checkpoint.content["progress"]["step"]
+        step = checkpoint.data.progress.step
         assert step >= newest, "what was told as published is there"
-        assert checkpoint.content["model"]["weight"].eq(step).all()
+        assert checkpoint.data.state.model["weight"].eq(step).all()
         newest = step
     assert newest > 20
     assert torn > 0, "some kills fell into the middle of a save"

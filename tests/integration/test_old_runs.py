@@ -46,10 +46,7 @@ def events(run: Path) -> list[dict[str, Any]]:
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
     folder = run / "checkpoints"
-    found: dict[str, torch.Tensor] = read_checkpoint(folder, read_manifests(folder)[-1]).content[
-        "model"
-    ]
-    return found
+    return read_checkpoint(folder, read_manifests(folder)[-1]).data.state.model
 
 
 def is_cpu_of_the_fixture() -> bool:

@@ -24,8 +24,8 @@ from tests.runs.failing import DEATH, FAULTS, FailingFiles, error_of, failures
 from tui_trainer.runs.atomic import Files, sweep_temporaries
 from tui_trainer.runs.manifests import FORMAT, Manifest, manifest_path, read_manifests
 from tui_trainer.text.errors import CannotWrite, CheckpointUnusable, ExitCode
+from tui_trainer.training.checkpoint_data import REQUIRED, CheckpointData
 from tui_trainer.training.checkpoints import (
-    REQUIRED,
     choose_checkpoint,
     read_checkpoint,
     remove_checkpoint,
@@ -48,21 +48,13 @@ def content(step: int) -> dict[str, Any]:
 
 
 def save(folder: Path, step: int, files: Files | None = None) -> Manifest:
-    return write_checkpoint(
-        folder,
-        content(step),
-        step=step,
-        epoch=0,
-        best_step=None,
-        metrics={"loss": 0.5},
-        saved_at="now",
-        files=files or Files(),
-    )
+    data = CheckpointData.from_dict({"format": FORMAT, **content(step)})
+    return write_checkpoint(folder, data, saved_at="now", files=files or Files())
 
 
 def step_of(folder: Path, manifest: Manifest) -> float:
     """The step that is in the weights themselves."""
-    return float(read_checkpoint(folder, manifest).content["model"]["weight"][0, 0])
+    return float(read_checkpoint(folder, manifest).data.state.model["weight"][0, 0])
 
 
 def refusal(folder: Path, manifest: Manifest) -> str:

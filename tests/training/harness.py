@@ -108,7 +108,7 @@ class Run:
         ]
         scramble()
         start = Resume(checkpoint, tuple(edits), 1)
-        return self._train(start, react, checkpoint.content["preprocessing"])
+        return self._train(start, react, checkpoint.data.preprocessing)
 
     def _train(
         self, start: Start, react: React, fitted: dict[str, Any] | None, **options: Any
@@ -134,7 +134,7 @@ class Run:
     def final(self) -> dict[str, Any]:
         """The newest checkpoint's content, without times and places in files."""
         newest = read_manifests(self.directory.checkpoints)[-1]
-        content = read_checkpoint(self.directory.checkpoints, newest).content
+        content = read_checkpoint(self.directory.checkpoints, newest).data.to_dict()
         progress = {
             key: value
             for key, value in content["progress"].items()

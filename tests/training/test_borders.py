@@ -86,7 +86,7 @@ def test_fault_15_weights_that_the_last_update_blew_up_are_not_saved(
     outcome = run.start(at_step(6, Set(key="optimizer.lr", value=1e4)))
     assert (outcome.state, outcome.exit_code) == ("failed", 1)
     for manifest in read_manifests(run.directory.checkpoints):
-        weights = read_checkpoint(run.directory.checkpoints, manifest).content["model"]
+        weights = read_checkpoint(run.directory.checkpoints, manifest).data.state.model
         assert all(tensor.isfinite().all() for tensor in weights.values()), manifest.file
 
 

@@ -136,7 +136,7 @@ def test_fault_07_a_checkpoint_of_another_model_is_refused_with_the_first_differ
     other = Run(small_experiment(data, model={"type": "mlp", "layers": [9]}), run.directory, [])
     checkpoint, _ = choose_checkpoint(run.directory.checkpoints, "last", "small")
     with pytest.raises(CheckpointUnusable, match=r"another model: .*\(8, 16\).*\(9, 16\)"):
-        check_fits(other.task().model, checkpoint.content["model"])
+        check_fits(other.task().model, checkpoint.data.state.model)
     assert sorted(run.directory.path.rglob("*")) == before
 
 
@@ -193,7 +193,7 @@ def test_fault_15_numbers_that_are_not_finite_stop_and_keep_the_last_good_state(
     newest = read_manifests(run.directory.checkpoints)[-1]
     assert newest.step < fault.step
     for manifest in read_manifests(run.directory.checkpoints):
-        weights = read_checkpoint(run.directory.checkpoints, manifest).content["model"]
+        weights = read_checkpoint(run.directory.checkpoints, manifest).data.state.model
         assert all(tensor.isfinite().all() for tensor in weights.values())
     bad = next(line for line in run.lines() if line["step"] == fault.step)
     assert bad["train/loss"] is None or bad["grad_norm"] is None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from tests.training.harness import Run, small_experiment
 from tui_trainer.runs.atomic import Files
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.errors import TrainerError
+from tui_trainer.training.checkpoint_data import CheckpointData, Origin, Snapshot
 from tui_trainer.training.checkpoints import (
     choose_checkpoint,
     read_checkpoint,
@@ -22,6 +24,7 @@ from tui_trainer.training.checkpoints import (
 )
 from tui_trainer.training.evaluation import evaluate
 from tui_trainer.training.prediction import Predictor
+from tui_trainer.training.progress import Progress
 
 CPU = torch.device("cpu")
 ODD: tuple[Any, ...] = (
@@ -77,9 +80,22 @@ def replace_content(run: Run, content: dict[str, Any]) -> None:
     folder = run.directory.checkpoints
     for manifest in read_manifests(folder):
         remove_checkpoint(folder, manifest, Files())
-    whole = {key: value for key, value in content.items() if key != "format"}
-    write_checkpoint(
-        folder, whole, step=3, epoch=1, best_step=None, metrics={}, saved_at="", files=Files()
+    write_checkpoint(folder, odd_data(content), saved_at="", files=Files())
+
+
+def odd_data(content: dict[str, Any]) -> CheckpointData:
+    """What is written as this content, whatever that is."""
+
+    @dataclass(frozen=True, kw_only=True, eq=False)
+    class Odd(CheckpointData):
+        def to_dict(self) -> dict[str, Any]:
+            return content
+
+    return Odd(
+        state=Snapshot(model={}, optimizer={}, rng={}),
+        progress=Progress(step=3),
+        preprocessing={},
+        origin=Origin("cpu", "2", 1, 1, ""),
     )
 
 
@@ -98,7 +114,7 @@ def trials(run: Run) -> dict[str, Callable[[], object]]:
 @pytest.mark.full
 def test_fault_56_whatever_is_in_a_checkpoint_it_is_used_or_refused(saved: Run) -> None:
     folder = saved.directory.checkpoints
-    content = read_checkpoint(folder, read_manifests(folder)[-1]).content
+    content = read_checkpoint(folder, read_manifests(folder)[-1]).data.to_dict()
     defects = []
     for path in places(content):
         values = ODD if len(path) <= 2 else (None, 3, "x", [], {})

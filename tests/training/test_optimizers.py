@@ -222,7 +222,7 @@ def test_frozen_parameters_are_left_out_and_the_rest_keeps_its_names() -> None:
         if parameter.grad is not None:
             parameter.grad.fill_(1.0)
     state.optimizer.step()
-    saved = state.snapshot()["optimizer"]["state"]
+    saved = state.snapshot().optimizer["state"]
     assert set(saved) == {name for name, _ in model.named_parameters()} - {"embedding.weight"}
     assert all(
         entry["exp_avg"].shape == dict(model.named_parameters())[name].shape
@@ -244,8 +244,8 @@ def test_a_loaded_state_goes_on_with_the_same_bits(settings: dict[str, Any]) -> 
     train(uncut, whole.optimizer, state=whole)
     train(other, resumed.optimizer, state=resumed)
     assert all(a.equal(b) for a, b in zip(uncut.parameters(), other.parameters(), strict=True))
-    again = resumed.snapshot()["optimizer"]
-    assert again["param_groups"] == whole.snapshot()["optimizer"]["param_groups"]
+    again = resumed.snapshot().optimizer
+    assert again["param_groups"] == whole.snapshot().optimizer["param_groups"]
 
 
 @pytest.mark.parametrize("kind", ["adam", "adamw"])
@@ -254,14 +254,14 @@ def test_a_checkpoint_with_one_group_of_everything_is_loaded_by_name(kind: str) 
     together = State(theirs, build_optimizer(AdamSection(type="adam"), theirs), CPU)
     train(theirs, together.optimizer, state=together)
     saved = together.snapshot()
-    assert len(saved["optimizer"]["param_groups"]) == 1
+    assert len(saved.optimizer["param_groups"]) == 1
     section = section_of({"type": kind, "decay": "matrices", "weight_decay": 0.2})
     state = State(ours, build_optimizer(section, ours), CPU)
     state.load(saved)
     assert [group["weight_decay"] for group in state.optimizer.param_groups] == [0.2, 0.0]
-    loaded = state.snapshot()["optimizer"]["state"]
-    assert sorted(loaded) == sorted(saved["optimizer"]["state"])
-    for name, entry in saved["optimizer"]["state"].items():
+    loaded = state.snapshot().optimizer["state"]
+    assert sorted(loaded) == sorted(saved.optimizer["state"])
+    for name, entry in saved.optimizer["state"].items():
         assert all(loaded[name][key].equal(value) for key, value in entry.items())
 
 

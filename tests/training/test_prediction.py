@@ -66,7 +66,7 @@ def test_classes_come_with_their_shares_and_are_those_of_the_model(tmp_path: Pat
     assert len(found.samples) == 72
     task = run.task()
     checkpoint, _ = choose_checkpoint(run.directory.checkpoints, "last", "run")
-    task.model.load_state_dict(checkpoint.content["model"])
+    task.model.load_state_dict(checkpoint.data.state.model)
     test = tensors(task.dataset.test)
     with torch.inference_mode():
         expected = task.model.eval()(test.inputs).softmax(1)

@@ -5,7 +5,7 @@ Layer: sessions. Without it a resumed run would have no best value until there i
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tui_trainer.runs.history_file import read_recording
 from tui_trainer.runs.recorded import read_history
@@ -13,6 +13,7 @@ from tui_trainer.sessions.session import Latest, Picture
 
 if TYPE_CHECKING:
     from tui_trainer.sessions.launch import Prepared
+    from tui_trainer.training.progress import Progress
 
 
 def latest_of(prepared: Prepared) -> Latest:
@@ -28,11 +29,11 @@ def latest_of(prepared: Prepared) -> Latest:
     progress = progress_of(prepared)
     if progress is not None:
         latest.saved_step = prepared.step
-        latest.elapsed_s, latest.stale = progress["elapsed_s"], progress["stale"]
-        latest.validation = dict(progress["last_metrics"])
-        if progress["best"] is not None:
-            latest.best = dict(progress["best"]["metrics"])
-            latest.best_step = progress["best"]["step"]
+        latest.elapsed_s, latest.stale = progress.elapsed_s, progress.stale
+        latest.validation = dict(progress.last_metrics)
+        if progress.best is not None:
+            latest.best = dict(progress.best.metrics)
+            latest.best_step = progress.best.step
     return latest
 
 
@@ -46,12 +47,9 @@ def picture_of(prepared: Prepared) -> Picture:
     return picture
 
 
-def progress_of(prepared: Prepared) -> dict[str, Any] | None:
+def progress_of(prepared: Prepared) -> Progress | None:
     """The counters of the checkpoint that the run starts from; None of a fresh start."""
     from tui_trainer.training.context import Resume
 
     start = prepared.start
-    if not isinstance(start, Resume):
-        return None
-    progress: dict[str, Any] = start.checkpoint.content["progress"]
-    return progress
+    return start.checkpoint.data.progress if isinstance(start, Resume) else None

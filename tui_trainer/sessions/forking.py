@@ -53,7 +53,7 @@ def prepare_fork(
     run = create_run(runs_dir, name or experiment.name)
     try:
         _copy_checkpoints(origin, run, checkpoint.manifest)
-        _copy_beginning(origin, run, int(checkpoint.content["progress"]["metrics_bytes"]))
+        _copy_beginning(origin, run, checkpoint.data.progress.metrics_bytes)
         if edits:
             rewrite_edits(run.edits, edits)
         _copy(origin.config, run.config, origin)

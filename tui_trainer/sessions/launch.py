@@ -195,9 +195,9 @@ def _resumed(
     else:
         notes = ["no checkpoint was ever published; the run starts again from step 0"]
     step = checkpoint.manifest.step if checkpoint else 0
-    task, device = _build(experiment, checkpoint.content["preprocessing"] if checkpoint else None)
+    task, device = _build(experiment, checkpoint.data.preprocessing if checkpoint else None)
     if checkpoint is not None:
-        check_fits(task.model, checkpoint.content["model"])
+        check_fits(task.model, checkpoint.data.state.model)
     kept = [edit for edit in read_edits(run.edits) if not drop_edits or edit.apply_at_step <= step]
     new = _as_edits(experiment, kept, overrides, step)
     kept, superseded = _superseded(kept, new, step)

@@ -12,6 +12,7 @@ import traceback
 from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -212,10 +213,16 @@ class LocalSession:
 
         if prepared.nothing_to_do:
             reason = f"nothing to do: {prepared.nothing_to_do}"
-            status, known = read_status(prepared.run.status), progress_of(prepared) or {}
+            status, known = read_status(prepared.run.status), progress_of(prepared)
             return Outcome(
-                *("finished", reason, ExitCode.OK, prepared.step, prepared.epoch),
-                *(known.get("elapsed_s", 0.0), known.get("best"), status.test if status else None),
+                state="finished",
+                reason=reason,
+                exit_code=ExitCode.OK,
+                step=prepared.step,
+                epoch=prepared.epoch,
+                elapsed_s=known.elapsed_s if known else 0.0,
+                best=asdict(known.best) if known and known.best else None,
+                test=status.test if status else None,
             )
         return train(
             *(prepared.task, prepared.start, self.control, self.emit, prepared.run, self._clock),

@@ -11,14 +11,12 @@ import hashlib
 import io
 import os
 import re
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import torch
-from torch import Tensor
 
 from tui_trainer.runs.atomic import Files, publish, write_atomically
 from tui_trainer.runs.folder import open_file
@@ -35,17 +33,15 @@ from tui_trainer.runs.manifests import (
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CannotWrite, CheckpointUnusable
 from tui_trainer.training.archives import ArchiveRefused, load_archive
-from tui_trainer.training.progress import Progress
-
-REQUIRED = ("model", "optimizer", "rng", "progress", "best", "preprocessing", "origin")
+from tui_trainer.training.checkpoint_data import CheckpointData, newer_format
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A checkpoint that was read: its manifest and its content."""
+    """A checkpoint that was read: its manifest and what it holds."""
 
     manifest: Manifest
-    content: dict[str, Any]
+    data: CheckpointData
 
 
 class _Summed(io.RawIOBase):
@@ -71,29 +67,22 @@ class _Summed(io.RawIOBase):
 
 
 def write_checkpoint(
-    directory: Path,
-    content: dict[str, Any],
-    *,
-    step: int,
-    epoch: int,
-    best_step: int | None,
-    metrics: dict[str, float],
-    saved_at: str,
-    files: Files,
+    directory: Path, data: CheckpointData, *, saved_at: str, files: Files
 ) -> Manifest:
     """Publish a checkpoint and then its manifest; what was there before is untouched.
 
     Raises:
         CannotWrite: nothing was published.
     """
-    name = free_name(directory, step)
+    progress = data.progress
+    name = free_name(directory, progress.step)
     summed: list[_Summed] = []
 
     def write(file: BinaryIO) -> None:
         target = _Summed(file)
         summed.append(target)
         try:
-            torch.save({"format": FORMAT, **content}, cast(BinaryIO, target))
+            torch.save(data.to_dict(), cast(BinaryIO, target))
         except RuntimeError as error:
             # torch reports a full disk as a RuntimeError about its zip writer.
             raise target.error or error from None
@@ -104,8 +93,16 @@ def write_checkpoint(
 
     try:
         size = publish(files, directory / name, write, verify)
-        total = summed[-1].sum.hexdigest()
-        manifest = Manifest(name, total, size, step, epoch, best_step, metrics, saved_at)
+        manifest = Manifest(
+            file=name,
+            sha256=summed[-1].sum.hexdigest(),
+            size_bytes=size,
+            step=progress.step,
+            epoch=progress.shown_epoch,
+            best_step=data.best_step,
+            metrics=dict(progress.last_metrics),
+            saved_at=saved_at,
+        )
         write_atomically(manifest_path(directory, name), manifest.to_json(), files)
     except CannotWrite:
         # Half of the two, or both with a name that may be lost, would only take room.
@@ -130,10 +127,7 @@ def read_checkpoint(directory: Path, manifest: Manifest) -> Checkpoint:
     """Verify and read one checkpoint; CheckpointUnusable says what is wrong with it."""
     path = directory / manifest.file
     if manifest.format > FORMAT:
-        raise CheckpointUnusable(
-            f"{path}: format {manifest.format} is newer than this program reads ({FORMAT}); "
-            "update tui-trainer"
-        )
+        raise CheckpointUnusable(f"{path}: {newer_format(manifest.format)}")
     try:
         with open_file(path) as file:
             # The file that is read is the one that was verified, whatever has its name by now.
@@ -151,7 +145,10 @@ def read_checkpoint(directory: Path, manifest: Manifest) -> Checkpoint:
             f"{path}: refused: it holds something other than tensors and plain data"
             f"{_culprit(str(error))}"
         ) from error
-    return Checkpoint(manifest, _checked(path, content))
+    try:
+        return Checkpoint(manifest, CheckpointData.from_dict(content))
+    except CheckpointUnusable as error:
+        raise CheckpointUnusable(f"{path}: {error}") from error
 
 
 def _verify(path: Path, file: BufferedReader, manifest: Manifest) -> None:
@@ -167,96 +164,6 @@ def _culprit(message: str) -> str:
     """What torch names as not allowed, out of its page of advice."""
     found = re.search(r"GLOBAL (\S+)", message)
     return f" ({clean(found[1], 80)})" if found else ""
-
-
-def _checked(path: Path, content: object) -> dict[str, Any]:
-    """The content, when it has the parts of a checkpoint."""
-    if not isinstance(content, dict) or not isinstance(content.get("format"), int):
-        raise CheckpointUnusable(f"{path}: not a checkpoint of tui-trainer")
-    if content["format"] > FORMAT:
-        raise CheckpointUnusable(
-            f"{path}: format {content['format']} is newer than this program reads ({FORMAT}); "
-            "update tui-trainer"
-        )
-    missing = [key for key in REQUIRED if key not in content]
-    if missing:
-        raise CheckpointUnusable(f"{path}: not whole: {', '.join(missing)} missing")
-    if odd := [name for name, fits in _PARTS.items() if not fits(content, content.get(name))]:
-        raise CheckpointUnusable(f"{path}: no run saves it so: {', '.join(odd)}")
-    try:
-        Progress.from_dict(content["progress"])
-    except CheckpointUnusable as error:
-        raise CheckpointUnusable(f"{path}: {error}") from error
-    return content
-
-
-def _is_mapping_of(value: object, kind: type) -> bool:
-    return isinstance(value, dict) and all(
-        isinstance(name, str) and isinstance(item, kind) for name, item in value.items()
-    )
-
-
-def _are_weights(content: Mapping[str, Any], value: object) -> bool:
-    """Whether these are weights by name, of the names and shapes of the model's."""
-    model = content["model"]
-    if not _is_mapping_of(value, Tensor) or not _is_mapping_of(model, Tensor):
-        return False
-    assert isinstance(value, dict)
-    return {name: tensor.shape for name, tensor in value.items()} == {
-        name: tensor.shape for name, tensor in model.items()
-    }
-
-
-def _is_optimizer(_: Mapping[str, Any], value: object) -> bool:
-    return isinstance(value, dict) and _is_mapping_of(value.get("state"), dict)
-
-
-def _is_origin(content: Mapping[str, Any], value: object) -> bool:
-    known = {"device", "torch", "threads", "world", "fingerprint"}
-    return _are_facts(content, value) and isinstance(value, dict) and known <= value.keys()
-
-
-def _are_facts(_: Mapping[str, Any], value: object) -> bool:
-    """Whether it is a mapping of plain data alone."""
-    return isinstance(value, dict) and _is_plain(value)
-
-
-def _is_plain(value: object) -> bool:
-    if isinstance(value, dict):
-        return all(isinstance(name, str) and _is_plain(item) for name, item in value.items())
-    if isinstance(value, list | tuple):
-        return all(map(_is_plain, value))
-    return value is None or isinstance(value, bool | int | float | str)
-
-
-def _is_named(_: Mapping[str, Any], value: object) -> bool:
-    return isinstance(value, dict) and all(isinstance(name, str) for name in value)
-
-
-def _or_none(fits: Callable[[Mapping[str, Any], object], bool]) -> Any:
-    return lambda content, value: value is None or fits(content, value)
-
-
-def _are_tensors(_: Mapping[str, Any], value: object) -> bool:
-    return isinstance(value, list | tuple) and all(isinstance(item, Tensor) for item in value)
-
-
-_PARTS: dict[str, Callable[[Mapping[str, Any], object], bool]] = {
-    "model": _are_weights,
-    "ema": _or_none(_are_weights),
-    "best": _or_none(_are_weights),
-    "optimizer": _is_optimizer,
-    "scaler": _or_none(_is_named),
-    "rng": _is_named,
-    "progress": _are_facts,
-    "preprocessing": _are_facts,
-    "origin": _is_origin,
-    "carry": _or_none(_are_tensors),
-    # A data set of the user's own may put whatever torch can save into its state.
-    "stream": _or_none(_is_named),
-    "data": _or_none(_are_facts),
-}
-"""What the parts of a checkpoint have to be for the code that reads them."""
 
 
 def choose_checkpoint(directory: Path, which: str, run_name: str) -> tuple[Checkpoint, list[str]]:

@@ -18,7 +18,7 @@ from tui_trainer.training.checkpoints import choose_checkpoint
 from tui_trainer.training.measures import measure
 from tui_trainer.training.ranks import SingleRank
 from tui_trainer.training.starting import bitwise_notes
-from tui_trainer.training.state import check_fits, measured_weights
+from tui_trainer.training.state import check_fits
 from tui_trainer.training.task import build
 
 
@@ -51,10 +51,10 @@ def evaluate(
         BadInput: there is no such step, or the data cannot be read.
     """
     checkpoint, notes = choose_checkpoint(run.checkpoints, which, run.path.name)
-    content = checkpoint.content
-    task = build(experiment, SingleRank(), device, content["preprocessing"])
-    check_fits(task.model, content["model"])
-    task.model.load_state_dict(measured_weights(content))
+    data = checkpoint.data
+    task = build(experiment, SingleRank(), device, data.preprocessing)
+    check_fits(task.model, data.state.model)
+    task.model.load_state_dict(data.state.measured)
     chosen = {"train": task.dataset.train, "val": task.dataset.val, "test": task.dataset.test}[
         split
     ]
@@ -63,7 +63,7 @@ def evaluate(
             task.forward, chosen, task.dataset, task.criterion.measure, task.eval_batch_size
         )
     assert metrics is not None, "nobody can interrupt this one"
-    changed = [note for note in bitwise_notes(task, content) if "data changed" in note]
+    changed = [note for note in bitwise_notes(task, data.origin) if "data changed" in note]
     return Evaluation(
         checkpoint.manifest.step,
         split,

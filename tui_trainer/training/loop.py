@@ -131,7 +131,7 @@ class Limit(NamedTuple):
 
 def limit_at(checkpoint: Checkpoint, experiment: Experiment) -> Limit | None:
     """The limit by which a run would end at once if it went on from a checkpoint."""
-    progress = Progress.from_dict(checkpoint.content["progress"])
+    progress = checkpoint.data.progress
     return limit_reached(experiment, progress, progress.elapsed_s)
 
 

@@ -20,10 +20,11 @@ from tui_trainer.data.unseen import read_unseen
 from tui_trainer.models.build import build_model
 from tui_trainer.models.sampling import generate
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.text.errors import BadInput, CheckpointUnusable
+from tui_trainer.text.errors import BadInput
+from tui_trainer.training.checkpoint_data import CheckpointData
 from tui_trainer.training.checkpoints import Checkpoint, choose_checkpoint
 from tui_trainer.training.forward import Forward
-from tui_trainer.training.state import check_fits, measured_weights
+from tui_trainer.training.state import check_fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,17 +59,17 @@ class Predictor:
         Raises:
             CheckpointUnusable: they are of another model.
         """
-        content = checkpoint.content
+        data = checkpoint.data
         self.step = checkpoint.manifest.step
-        self.outline = _outline(content, experiment.dataset)
+        self.outline = data.outline() or _outline_of_files(data, experiment.dataset)
         self._dataset = experiment.dataset
-        self._preprocessing: dict[str, Any] = content["preprocessing"]
+        self._preprocessing = data.preprocessing
         self._device = device
         self._batch_size = experiment.training.eval_batch_size or 256
         with preserved_generators():
             self.model = build_model(experiment.model, self.outline.signature).to(device).eval()
-        check_fits(self.model, content["model"])
-        self.model.load_state_dict(measured_weights(content))
+        check_fits(self.model, data.state.model)
+        self.model.load_state_dict(data.state.measured)
         self._forward = Forward(self.model, precision=experiment.training.precision)
 
     def file(self, path: str) -> Predictions:
@@ -140,12 +141,6 @@ def load_predictor(
     return Predictor(checkpoint, experiment, device), notes
 
 
-def _outline(content: dict[str, Any], section: DatasetSection) -> Outline:
-    plain = content.get("data")
-    if plain is None:
-        # A checkpoint from before they kept it: the data themselves tell.
-        return load(section, content["preprocessing"]).outline()
-    try:
-        return Outline.from_dict(plain)
-    except (KeyError, TypeError) as error:
-        raise CheckpointUnusable(f"what the checkpoint says of its data: {error}") from error
+def _outline_of_files(data: CheckpointData, section: DatasetSection) -> Outline:
+    """Read the data: a checkpoint from before outlines were kept does not describe them."""
+    return load(section, data.preprocessing).outline()

@@ -7,6 +7,7 @@ rest. Only a pause, a stop and the end wait until the file is published.
 from __future__ import annotations
 
 import math
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -14,9 +15,10 @@ import torch
 from tui_trainer.runs.events import CheckpointSaved, SaveFailed, StateChanged
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CannotWrite
+from tui_trainer.training.checkpoint_data import CheckpointData, Origin
 from tui_trainer.training.context import Context
 from tui_trainer.training.reporting import Diverged, release_line, report
-from tui_trainer.training.state import measured_weights
+from tui_trainer.training.task import Task
 from tui_trainer.training.writer import SaveJob, SaveResult
 
 
@@ -46,8 +48,7 @@ def save(t: Context) -> None:
         settle(t, t.writer.drain())
     progress = t.progress
     progress.elapsed_s = t.watch.elapsed_s()
-    best_step = progress.best.step if progress.best else None
-    current = job(t, best_step)
+    current = job(t)
     if t.best_job is not None and t.best_job.step != progress.step:
         t.writer.save(t.best_job)
     t.writer.save(current)
@@ -84,13 +85,13 @@ def settle(t: Context, results: list[SaveResult]) -> None:
                     file=result.manifest.file,
                     size_bytes=result.manifest.size_bytes,
                     duration_s=result.duration_s,
-                    best=result.job.step == result.job.best_step,
+                    best=result.job.is_best,
                 )
             )
             continue
         t.failure = result.error
         t.saved = None
-        if result.job.step == result.job.best_step:
+        if result.job.is_best:
             t.best_job = t.best_job or result.job
         if t.failing_since_s is None:
             t.failing_since_s = t.clock()
@@ -100,55 +101,48 @@ def settle(t: Context, results: list[SaveResult]) -> None:
         raise CannotWrite(f"no checkpoint could be written for {give_up_s:g} s: {t.failure}")
 
 
-def job(t: Context, best_step: int | None) -> SaveJob:
+def job(t: Context) -> SaveJob:
     """A checkpoint of the state as it is now; raises Diverged when it is not worth keeping."""
     progress = t.progress
     state = t.state.snapshot()
     # Loss and gradient of the last step are those of the weights before it.
-    if name := t.state.not_finite(state["model"]):
+    if name := t.state.not_finite(state.model):
         release_line(t)
         raise Diverged(progress.step, progress.shown_epoch, f"{name} is not finite", ())
     if t.best_weights is None and t.best_job is not None:
-        t.best_weights = measured_weights(t.best_job.content)
-    content: dict[str, Any] = {
-        **state,
-        "carry": None if t.carry is None else [part.to("cpu", copy=True) for part in t.carry],
-        "stream": t.task.batches.state(progress.epoch, progress.batch),
-        "progress": progress.to_dict(),
-        "best": None if best_step in (None, progress.step) else t.best_weights,
-        "preprocessing": t.task.dataset.preprocessing,
-        "data": t.task.dataset.outline().to_dict(),
-        "origin": origin(t),
-    }
-    return SaveJob(
-        content=content,
-        step=progress.step,
-        epoch=progress.shown_epoch,
-        best_step=best_step,
-        metrics=dict(progress.last_metrics),
-        keep_last=t.experiment.checkpoint.keep_last,
-        protected=t.protected,
+        t.best_weights = t.best_job.data.state.measured
+    is_best = progress.best is None or progress.best.step == progress.step
+    data = CheckpointData(
+        state=state,
+        carry=None if t.carry is None else tuple(p.to("cpu", copy=True) for p in t.carry),
+        stream=t.task.batches.state(progress.epoch, progress.batch),
+        progress=deepcopy(progress),
+        best=None if is_best else t.best_weights,
+        preprocessing=t.task.dataset.preprocessing,
+        dataset=t.task.dataset.outline().to_dict(),
+        origin=origin_of(t.task, broken=t.broken),
     )
+    return SaveJob(data, t.experiment.checkpoint.keep_last, t.protected)
 
 
 def best_job(t: Context) -> SaveJob:
     """The state at the best validation, held until the next save publishes it."""
     t.progress.elapsed_s = t.watch.elapsed_s()
-    made = job(t, t.progress.step)
-    t.best_weights = measured_weights(made.content)
+    made = job(t)
+    t.best_weights = made.data.state.measured
     return made
 
 
-def origin(t: Context) -> dict[str, Any]:
-    """What has to be alike for a resume to be bit for bit the same."""
-    return {
-        "device": t.task.device.type,
-        "torch": str(torch.__version__),
-        "threads": torch.get_num_threads(),
-        "world": t.task.ranks.world,
-        "fingerprint": t.task.dataset.fingerprint.value,
-        "broken": t.broken,
-    }
+def origin_of(task: Task, *, broken: bool = False) -> Origin:
+    """Where a task is trained now."""
+    return Origin(
+        device=task.device.type,
+        torch=str(torch.__version__),
+        threads=torch.get_num_threads(),
+        world=task.ranks.world,
+        fingerprint=task.dataset.fingerprint.value,
+        broken=broken,
+    )
 
 
 def change_state(t: Context, state: Any, reason: str = "", *, freed_bytes: int = 0) -> None:

@@ -6,7 +6,7 @@ refused resume leaves the run as it was.
 
 from __future__ import annotations
 
-from typing import Any
+from copy import deepcopy
 
 import torch
 
@@ -20,13 +20,14 @@ from tui_trainer.runs.events import RunStarted
 from tui_trainer.runs.folder import exists
 from tui_trainer.runs.manifests import manifest_path, read_manifests
 from tui_trainer.training.average import Average
-from tui_trainer.training.checkpoints import Checkpoint
+from tui_trainer.training.checkpoint_data import CheckpointData, Origin
 from tui_trainer.training.context import Clock, Context, Emit, Resume, Start
 from tui_trainer.training.forward import Carry
 from tui_trainer.training.numbers import Numbers
 from tui_trainer.training.optimizers import retune
 from tui_trainer.training.progress import Progress, Stopwatch
-from tui_trainer.training.state import State, measured_weights
+from tui_trainer.training.saving import origin_of
+from tui_trainer.training.state import State
 from tui_trainer.training.task import Task
 from tui_trainer.training.writer import Writer
 
@@ -38,7 +39,7 @@ def set_aside_later(run: RunDirectory, start: Start, files: Files) -> None:
     if isinstance(start, Resume):
         chosen = start.checkpoint.manifest
         later = [m for m in later if (m.step, m.attempt) > (chosen.step, chosen.attempt)]
-        length = int(start.checkpoint.content["progress"]["metrics_bytes"])
+        length = start.checkpoint.data.progress.metrics_bytes
     elif not exists(run.metrics):
         return
     paths = [
@@ -67,18 +68,19 @@ def begin(
     progress, notes = Progress(), task.dataset.notes
     resumed = isinstance(start, Resume)
     if isinstance(start, Resume):
-        progress = Progress.from_dict(start.checkpoint.content["progress"])
-        state.load(start.checkpoint.content)
-        if stream := start.checkpoint.content.get("stream"):
-            task.batches.restore(stream)
-        notes += bitwise_notes(task, start.checkpoint.content)
+        saved = start.checkpoint.data
+        progress = deepcopy(saved.progress)
+        state.load(saved.state)
+        if saved.stream:
+            task.batches.restore(saved.stream)
+        notes += bitwise_notes(task, saved.origin)
     # Edits at this very step come after a validation that is still due at it, so they are replayed.
     early = [edit for edit in start.edits if edit.apply_at_step < progress.step]
     t = Context(
         task=task,
         state=state,
         measuring=task.forward.of(state.measured),
-        carry=carry_of(start.checkpoint, task.device) if isinstance(start, Resume) else None,
+        carry=carry_of(start.checkpoint.data, task.device) if isinstance(start, Resume) else None,
         progress=progress,
         experiment=in_force(task.experiment, early),
         control=control,
@@ -90,7 +92,7 @@ def begin(
         generation=start.generation,
         replay=[edit for edit in start.edits if edit.apply_at_step >= progress.step],
         edits=early,
-        best_weights=weights_of_best(start.checkpoint) if isinstance(start, Resume) else None,
+        best_weights=start.checkpoint.data.best_weights if isinstance(start, Resume) else None,
         saved=(progress.step, progress.validated_step) if resumed else None,
         saved_at_s=progress.elapsed_s,
         saved_epoch=progress.epoch,
@@ -116,10 +118,9 @@ def state_of(task: Task) -> State:
     return State(task.model, task.optimizer, task.device, average=average, scaler=scaler)
 
 
-def carry_of(checkpoint: Checkpoint, device: torch.device) -> Carry:
+def carry_of(saved: CheckpointData, device: torch.device) -> Carry:
     """What a recurrent model had carried over at a checkpoint in the middle of an epoch."""
-    saved = checkpoint.content.get("carry")
-    return None if saved is None else tuple(part.to(device) for part in saved)
+    return None if saved.carry is None else tuple(part.to(device) for part in saved.carry)
 
 
 def _started(t: Context, notes: tuple[str, ...]) -> RunStarted:
@@ -137,35 +138,14 @@ def _started(t: Context, notes: tuple[str, ...]) -> RunStarted:
     )
 
 
-def weights_of_best(checkpoint: Checkpoint) -> dict[str, Any] | None:
-    """The weights of the best validation up to a checkpoint; None before the first one."""
-    content = checkpoint.content
-    best = content["progress"]["best"]
-    if best is None:
-        return None
-    here = best["step"] == content["progress"]["step"]
-    weights = measured_weights(content) if here else content["best"]
-    return dict(weights)
-
-
-def bitwise_notes(task: Task, content: dict[str, Any]) -> tuple[str, ...]:
+def bitwise_notes(task: Task, origin: Origin) -> tuple[str, ...]:
     """Why this resume will not be bit for bit what an uncut run would be; empty when it will."""
-    then = content["origin"]
-    now = {
-        "device": task.device.type,
-        "torch": str(torch.__version__),
-        "threads": torch.get_num_threads(),
-        "world": task.ranks.world,
-    }
-    differing = [
-        f"{key} was {then[key]}, is {value}" for key, value in now.items() if then[key] != value
-    ]
     notes = []
-    if differing:
+    if differing := origin.differences(origin_of(task)):
         notes.append(f"not bitwise: {'; '.join(differing)}")
-    if not task.dataset.fingerprint.is_same(then["fingerprint"]):
+    if not task.dataset.fingerprint.is_same(origin.fingerprint):
         notes.append("not bitwise: the data changed since the checkpoint was written")
-    if then.get("broken"):
+    if origin.broken:
         notes.append("not bitwise: the step after this one failed when it had begun")
     if task.device.type == "cuda" and not task.experiment.training.deterministic:
         notes.append("not bitwise on CUDA without training.deterministic=true")

@@ -18,6 +18,7 @@ from tui_trainer.data.random import GeneratorStates
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CheckpointUnusable
 from tui_trainer.training.average import Average
+from tui_trainer.training.checkpoint_data import Snapshot
 
 
 class State:
@@ -100,18 +101,15 @@ class State:
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group.get("lr_factor", 1.0)
 
-    def snapshot(self) -> dict[str, Any]:
-        """Copies on the host of all there is: `model`, `ema`, `optimizer`, `scaler`, `rng`.
-
-        The copies share nothing with the training and can be written by another thread.
-        """
-        return {
-            "model": self.model_snapshot(),
-            "ema": None if self._average is None else _weights(self._average.model),
-            "scaler": None if self._scaler is None else self._scaler.state_dict(),
-            "optimizer": _to_host(self._named_optimizer_state()),
-            "rng": GeneratorStates.capture(self.device).to_dict(),
-        }
+    def snapshot(self) -> Snapshot:
+        """Copies on the host of all there is, which another thread can write."""
+        return Snapshot(
+            model=self.model_snapshot(),
+            ema=None if self._average is None else _weights(self._average.model),
+            scaler=None if self._scaler is None else self._scaler.state_dict(),
+            optimizer=_to_host(self._named_optimizer_state()),
+            rng=GeneratorStates.capture(self.device).to_dict(),
+        )
 
     def model_snapshot(self) -> dict[str, Tensor]:
         """Copies on the host of parameters and buffers, by name."""
@@ -127,30 +125,30 @@ class State:
                 return name
         return ""
 
-    def load(self, saved: dict[str, Any]) -> None:
+    def load(self, saved: Snapshot) -> None:
         """Take over what `snapshot` returned, on any device; raises CheckpointUnusable.
 
         Nothing is changed when the names or shapes differ. The groups and their settings stay
         those of the section in force: how parameters are grouped is no part of a checkpoint.
         """
-        check_fits(self.model, saved["model"])
+        check_fits(self.model, saved.model)
         names = self._optimized()
-        state = saved["optimizer"]["state"]
+        state = saved.optimizer["state"]
         numbered = {number: state[name] for number, name in enumerate(names) if name in state}
         groups = self.optimizer.state_dict()["param_groups"]
-        self.load_model(saved["model"])
+        self.load_model(saved.model)
         # The optimizer may keep the very tensors it is given, and the saved ones are not ours.
         with _loading("the state of the optimizer"):
             self.optimizer.load_state_dict({"state": _to_host(numbered), "param_groups": groups})
             self._lay_out_like_parameters()
         if self._average is not None:
             # A checkpoint from before there was a mean starts one.
-            self._average.model.load_state_dict(saved.get("ema") or saved["model"])
-        if self._scaler is not None and saved.get("scaler"):
+            self._average.model.load_state_dict(saved.measured)
+        if self._scaler is not None and saved.scaler:
             with _loading("the state of the scaler"):
-                self._scaler.load_state_dict(saved["scaler"])
+                self._scaler.load_state_dict(saved.scaler)
         with _loading("the state of the random generators"):
-            GeneratorStates.from_dict(saved["rng"]).restore(self.device)
+            GeneratorStates.from_dict(saved.rng).restore(self.device)
 
     def load_model(self, weights: dict[str, Tensor]) -> None:
         """Take over parameters and buffers alone."""
@@ -251,12 +249,6 @@ def _loading(what: str) -> Iterator[None]:
         raise CheckpointUnusable(
             f"{what} in the checkpoint cannot be loaded: {clean(str(error), 200)}"
         ) from error
-
-
-def measured_weights(content: dict[str, Any]) -> dict[str, Tensor]:
-    """The weights of a checkpoint that its metrics are of."""
-    weights: dict[str, Tensor] = content.get("ema") or content["model"]
-    return weights
 
 
 def check_fits(model: nn.Module, weights: dict[str, Tensor], most: int = 5) -> None:

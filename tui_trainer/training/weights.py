@@ -17,7 +17,6 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 from tui_trainer.training.archives import ArchiveRefused, load_archive
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
-from tui_trainer.training.state import measured_weights
 
 _KEY = "training.init_from"
 _ALONE = "save the weights alone: torch.save(model.state_dict(), FILE)"
@@ -45,7 +44,7 @@ def read_weights(path: str) -> tuple[dict[str, Tensor], str]:
     folder = Path(os.path.realpath(place.parent))
     for manifest in read_manifests(folder):
         if manifest.file == place.name:
-            return measured_weights(read_checkpoint(folder, manifest).content), place.name
+            return read_checkpoint(folder, manifest).data.state.measured, place.name
     return _of_file(place), clean(place.name, 80)
 
 
@@ -61,7 +60,7 @@ def _of_run(run: RunDirectory) -> tuple[dict[str, Tensor], str]:
     except CheckpointUnusable as error:
         raise CheckpointUnusable(f"{_KEY}: {error}") from error
     name = clean(run.path.name, 80)
-    return measured_weights(checkpoint.content), f"step {checkpoint.manifest.step} of {name}"
+    return checkpoint.data.state.measured, f"step {checkpoint.manifest.step} of {name}"
 
 
 def _of_file(path: Path) -> dict[str, Tensor]:

@@ -14,25 +14,31 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from tui_trainer.runs.atomic import Files
 from tui_trainer.runs.journal import Journal
 from tui_trainer.runs.manifests import Manifest, read_manifests, surplus
+from tui_trainer.training.checkpoint_data import CheckpointData
 from tui_trainer.training.checkpoints import remove_checkpoint, write_checkpoint
 
 
 @dataclass(frozen=True, slots=True)
 class SaveJob:
-    """One checkpoint to be written; the content shares nothing with the training."""
+    """One checkpoint to be written, and what to keep of the others."""
 
-    content: dict[str, Any]
-    step: int
-    epoch: int
-    best_step: int | None
-    metrics: dict[str, float]
+    data: CheckpointData
     keep_last: int
     protected: frozenset[int]
+    """Steps whose checkpoints are never removed."""
+
+    @property
+    def step(self) -> int:
+        return self.data.progress.step
+
+    @property
+    def is_best(self) -> bool:
+        """Whether it is the checkpoint of the best validation so far."""
+        return self.data.best_step == self.step
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,15 +133,9 @@ class Writer:
                 Files().mkdir(self._directory)
             # A checkpoint records the journal's length, so the lines must be on the disk first.
             self._journal.sync()
+            saved_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
             manifest = write_checkpoint(
-                self._directory,
-                job.content,
-                step=job.step,
-                epoch=job.epoch,
-                best_step=job.best_step,
-                metrics=job.metrics,
-                saved_at=datetime.now(timezone.utc).isoformat(timespec="seconds"),
-                files=self._files,
+                self._directory, job.data, saved_at=saved_at, files=self._files
             )
             for old in surplus(read_manifests(self._directory), job.keep_last, set(job.protected)):
                 remove_checkpoint(self._directory, old, self._files)

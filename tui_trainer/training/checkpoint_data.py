@@ -1,0 +1,260 @@
+"""`CheckpointData`: all that a checkpoint holds, checked before anything is done with it.
+
+Layer: training. In the file it is one mapping of tensors and plain data. Parts that were added
+later are optional; their defaults are what a checkpoint from before them means.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor
+
+from tui_trainer.data.dataset import Outline
+from tui_trainer.runs.bounds import is_count, is_text
+from tui_trainer.runs.manifests import FORMAT
+from tui_trainer.text.errors import CheckpointUnusable
+from tui_trainer.training.progress import Progress
+
+Weights = dict[str, Tensor]
+"""Parameters and buffers by name, on the host."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Snapshot:
+    """Copies on the host of the tensors of a training; they share nothing with it."""
+
+    model: Weights
+    ema: Weights | None = None
+    """The running mean of the weights, where there is one."""
+    scaler: dict[str, Any] | None = None
+    """The state of the loss scaler of fp16."""
+    optimizer: dict[str, Any]
+    """As torch's state_dict, with the names of parameters in place of their numbers."""
+    rng: dict[str, Any]
+    """`GeneratorStates.to_dict`."""
+
+    @property
+    def measured(self) -> Weights:
+        """The weights that metrics are of: the running mean where there is one."""
+        return self.ema or self.model
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a checkpoint was made: what must be alike for a resume to be bit for bit the same."""
+
+    device: str
+    """The type of device: cpu or cuda."""
+    torch: str
+    threads: int
+    world: int
+    """The number of processes that train together."""
+    fingerprint: str
+    """Of the data; `data.fingerprint` compares it."""
+    broken: bool = False
+    """Whether the next step failed after it may have drawn random numbers."""
+
+    def differences(self, now: Origin) -> list[str]:
+        """Say in words what of the machine is not as it was; the data are not compared."""
+        return [
+            f"{name} was {getattr(self, name)}, is {getattr(now, name)}"
+            for name in ("device", "torch", "threads", "world")
+            if getattr(self, name) != getattr(now, name)
+        ]
+
+    def to_dict(self) -> dict[str, Any]:
+        return {name: getattr(self, name) for name in self.__dataclass_fields__}
+
+    @staticmethod
+    def from_dict(saved: Mapping[str, Any]) -> Origin:
+        """The origin that `to_dict` gave, without what a later version added."""
+        known = Origin.__dataclass_fields__
+        return Origin(**{name: value for name, value in saved.items() if name in known})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class CheckpointData:
+    """The content of a checkpoint; nothing in it is shared with the training that made it."""
+
+    state: Snapshot
+    carry: tuple[Tensor, ...] | None = None
+    """What a recurrent model carries over in the middle of an epoch."""
+    stream: dict[str, Any] | None = None
+    """Where an iterable data set stands."""
+    progress: Progress
+    best: Weights | None = None
+    """The weights of the best validation, unless they are those of `state`."""
+    preprocessing: dict[str, Any]
+    """What was learned from the training split; goes back into `load`."""
+    dataset: dict[str, Any] | None = None
+    """`Outline.to_dict`; None in a checkpoint from before outlines were kept."""
+    origin: Origin
+    format: int = FORMAT
+    """The format of the file that it came from."""
+
+    @property
+    def best_step(self) -> int | None:
+        """The step of the best validation so far."""
+        return None if self.progress.best is None else self.progress.best.step
+
+    @property
+    def best_weights(self) -> Weights | None:
+        """The weights of the best validation so far; None before the first one."""
+        if self.best_step is None:
+            return None
+        return self.state.measured if self.best_step == self.progress.step else self.best
+
+    def outline(self) -> Outline | None:
+        """What there is to know of the data set without its samples; None where it was not kept.
+
+        Raises:
+            CheckpointUnusable: it is something else.
+        """
+        if self.dataset is None:
+            return None
+        try:
+            return Outline.from_dict(self.dataset)
+        except (KeyError, TypeError) as error:
+            raise CheckpointUnusable(f"what the checkpoint says of its data: {error}") from error
+
+    def to_dict(self) -> dict[str, Any]:
+        """The content of the file: tensors and plain data."""
+        state = self.state
+        return {
+            "format": FORMAT,
+            "model": state.model,
+            "ema": state.ema,
+            "scaler": state.scaler,
+            "optimizer": state.optimizer,
+            "rng": state.rng,
+            "carry": None if self.carry is None else list(self.carry),
+            "stream": self.stream,
+            "progress": self.progress.to_dict(),
+            "best": self.best,
+            "preprocessing": self.preprocessing,
+            "data": self.dataset,
+            "origin": self.origin.to_dict(),
+        }
+
+    @staticmethod
+    def from_dict(content: object) -> CheckpointData:
+        """What `to_dict` gave, of this format or an older one.
+
+        Raises:
+            CheckpointUnusable: it is of a newer format, incomplete, or no run saves such data.
+        """
+        if not isinstance(content, dict) or not isinstance(content.get("format"), int):
+            raise CheckpointUnusable("not a checkpoint of tui-trainer")
+        if content["format"] > FORMAT:
+            raise newer_format(content["format"])
+        if missing := [name for name in REQUIRED if name not in content]:
+            raise CheckpointUnusable(f"not whole: {', '.join(missing)} missing")
+        if odd := [name for name, fits in _PARTS.items() if not fits(content, content.get(name))]:
+            raise CheckpointUnusable(f"no run saves it so: {', '.join(odd)}")
+        carry = content.get("carry")
+        data = CheckpointData(
+            state=Snapshot(
+                model=content["model"],
+                ema=content.get("ema"),
+                scaler=content.get("scaler"),
+                optimizer=content["optimizer"],
+                rng=content["rng"],
+            ),
+            carry=None if carry is None else tuple(carry),
+            stream=content.get("stream"),
+            progress=Progress.from_dict(content["progress"]),
+            best=content["best"],
+            preprocessing=content["preprocessing"],
+            dataset=content.get("data"),
+            origin=Origin.from_dict(content["origin"]),
+            format=content["format"],
+        )
+        if data.best_step is not None and data.best_weights is None:
+            raise CheckpointUnusable("not whole: the weights of the best validation are missing")
+        return data
+
+
+def newer_format(number: int) -> CheckpointUnusable:
+    """The error of a checkpoint that a later version wrote."""
+    return CheckpointUnusable(
+        f"format {number} is newer than this program reads ({FORMAT}); update tui-trainer"
+    )
+
+
+REQUIRED = ("model", "optimizer", "rng", "progress", "best", "preprocessing", "origin")
+
+
+def _is_mapping_of(value: object, kind: type) -> bool:
+    return isinstance(value, dict) and all(
+        isinstance(name, str) and isinstance(item, kind) for name, item in value.items()
+    )
+
+
+def _are_weights(content: Mapping[str, Any], value: object) -> bool:
+    """Whether these are weights by name, of the names and shapes of the model's."""
+    model = content["model"]
+    if not _is_mapping_of(value, Tensor) or not _is_mapping_of(model, Tensor):
+        return False
+    assert isinstance(value, dict)
+    return {name: tensor.shape for name, tensor in value.items()} == {
+        name: tensor.shape for name, tensor in model.items()
+    }
+
+
+def _is_optimizer(_: Mapping[str, Any], value: object) -> bool:
+    return isinstance(value, dict) and _is_mapping_of(value.get("state"), dict)
+
+
+def _is_origin(_: Mapping[str, Any], value: object) -> bool:
+    return (
+        isinstance(value, dict)
+        and all(is_text(value.get(name)) for name in ("device", "torch", "fingerprint"))
+        and all(is_count(value.get(name)) for name in ("threads", "world"))
+        and isinstance(value.get("broken", False), bool)
+    )
+
+
+def _are_facts(_: Mapping[str, Any], value: object) -> bool:
+    """Whether it is a mapping of plain data alone."""
+    return isinstance(value, dict) and _is_plain(value)
+
+
+def _is_plain(value: object) -> bool:
+    if isinstance(value, dict):
+        return all(isinstance(name, str) and _is_plain(item) for name, item in value.items())
+    if isinstance(value, list | tuple):
+        return all(map(_is_plain, value))
+    return value is None or isinstance(value, bool | int | float | str)
+
+
+def _is_named(_: Mapping[str, Any], value: object) -> bool:
+    return isinstance(value, dict) and all(isinstance(name, str) for name in value)
+
+
+def _or_none(fits: Callable[[Mapping[str, Any], object], bool]) -> Any:
+    return lambda content, value: value is None or fits(content, value)
+
+
+def _are_tensors(_: Mapping[str, Any], value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, Tensor) for item in value)
+
+
+_PARTS: dict[str, Callable[[Mapping[str, Any], object], bool]] = {
+    "model": _are_weights,
+    "ema": _or_none(_are_weights),
+    "best": _or_none(_are_weights),
+    "optimizer": _is_optimizer,
+    "scaler": _or_none(_is_named),
+    "rng": _is_named,
+    "progress": _are_facts,
+    "preprocessing": _are_facts,
+    "origin": _is_origin,
+    "carry": _or_none(_are_tensors),
+    # A data set of the user's own may put whatever torch can save into its state.
+    "stream": _or_none(_is_named),
+    "data": _or_none(_are_facts),
+}
+"""What the parts have to be for the code that uses them: a right sum says nothing of the author."""
