@@ -25,9 +25,9 @@ from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.training.context import Fresh
-from tui_trainer.training.ending import Outcome
 from tui_trainer.training.loop import train
 from tui_trainer.training.ranks import SingleRank
+from tui_trainer.training.run_end import Outcome
 from tui_trainer.training.task import build, warm_up
 
 SHOWN = ("bits_per_byte", "rmse", "accuracy")

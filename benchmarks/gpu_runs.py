@@ -27,9 +27,9 @@ from tui_trainer.runs.events import Event, StepsTaken
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
 from tui_trainer.training.context import Fresh, Resume, Start
-from tui_trainer.training.ending import Outcome
 from tui_trainer.training.loop import train
 from tui_trainer.training.ranks import SingleRank
+from tui_trainer.training.run_end import Outcome
 from tui_trainer.training.task import Task, build
 
 React = Callable[[Event], Sequence[Command]]

@@ -34,9 +34,9 @@ from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.errors import BadInput, CannotWrite, CheckpointUnusable, ExitCode
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
 from tui_trainer.training.context import Fresh
-from tui_trainer.training.ending import Outcome
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.loop import train
+from tui_trainer.training.run_end import Outcome
 from tui_trainer.training.state import check_fits
 
 

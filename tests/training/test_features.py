@@ -18,9 +18,9 @@ from tui_trainer.runs.commands import Resume as GoOn
 from tui_trainer.runs.events import Event, Notice, RunStarted, StateChanged, StepsTaken
 from tui_trainer.text.errors import BadInput, ConfigError
 from tui_trainer.training.average import Average
-from tui_trainer.training.equipment import freeze, names_matching, recompute_blocks, take_weights
 from tui_trainer.training.forward import Forward
-from tui_trainer.training.starting import state_of
+from tui_trainer.training.preparation import freeze, names_matching, recompute_blocks, take_weights
+from tui_trainer.training.start import state_of
 
 STEPS = 12
 CNN = {"type": "cnn", "channels": [4, 4], "dropout": 0.2}
@@ -198,9 +198,6 @@ def test_a_loss_scale_that_overflows_is_halved_and_its_step_left_out(
     checkpoint = run.final()
     assert checkpoint["scaler"]["scale"] == 65536.0
 
-    from tui_trainer.training import starting
-
-    assert starting is not None
     huge = small_experiment(
         data, model=CNN, training={"precision": "fp16"}, optimizer={"type": "sgd", "lr": 0.01}
     )

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from tui_trainer.config.experiment import Experiment
     from tui_trainer.config.settings import TrainingSection
     from tui_trainer.sessions.launch import Prepared
-    from tui_trainer.training.ending import Outcome
+    from tui_trainer.training.run_end import Outcome
 
 KEPT_EVENTS = 20_000
 KEPT_STEPS = 200_000
@@ -208,8 +208,8 @@ class LocalSession:
                 self._news.set()
 
     def _train(self, prepared: Prepared) -> Outcome:
-        from tui_trainer.training.ending import Outcome
         from tui_trainer.training.loop import train
+        from tui_trainer.training.run_end import Outcome
 
         if prepared.nothing_to_do:
             reason = f"nothing to do: {prepared.nothing_to_do}"

@@ -21,9 +21,9 @@ from tui_trainer.runs.edits import Edit
 from tui_trainer.runs.events import Event, Notice
 from tui_trainer.training.checkpoints import Checkpoint
 from tui_trainer.training.forward import Carry, Forward
-from tui_trainer.training.numbers import Numbers
 from tui_trainer.training.progress import Progress, Stopwatch
 from tui_trainer.training.state import State
+from tui_trainer.training.step_buffer import Numbers
 from tui_trainer.training.task import Task
 from tui_trainer.training.writer import SaveJob, Writer
 

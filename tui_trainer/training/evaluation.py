@@ -17,7 +17,7 @@ from tui_trainer.training.baselines import baselines, left_out
 from tui_trainer.training.checkpoints import choose_checkpoint
 from tui_trainer.training.measures import measure
 from tui_trainer.training.ranks import SingleRank
-from tui_trainer.training.starting import bitwise_notes
+from tui_trainer.training.start import bitwise_notes
 from tui_trainer.training.state import check_fits
 from tui_trainer.training.task import build
 

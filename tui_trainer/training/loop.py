@@ -20,20 +20,20 @@ from tui_trainer.runs.journal import Journal
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import counted
 from tui_trainer.training.checkpoints import Checkpoint
-from tui_trainer.training.context import Clock, Context, Emit, Start
-from tui_trainer.training.ending import Outcome, broken_off, diverged, finish, stopped, wait_out
-from tui_trainer.training.failing import failed
-from tui_trainer.training.obedience import (
+from tui_trainer.training.command_handler import (
     await_stop,
     obey,
     obey_while_validating,
     replay,
 )
+from tui_trainer.training.context import Clock, Context, Emit, Start
+from tui_trainer.training.failures import failed
 from tui_trainer.training.progress import Progress
-from tui_trainer.training.reporting import Diverged, report, report_due
-from tui_trainer.training.saving import change_state, save, save_due, settle
+from tui_trainer.training.recorder import Diverged, report, report_due
+from tui_trainer.training.run_end import Outcome, broken_off, diverged, finish, stopped, wait_out
+from tui_trainer.training.saver import change_state, save, save_due, settle
 from tui_trainer.training.settings import process_settings
-from tui_trainer.training.starting import begin, set_aside_later
+from tui_trainer.training.start import begin, set_aside_later
 from tui_trainer.training.step import take_step
 from tui_trainer.training.task import Task
 from tui_trainer.training.validation import better, validate, validation_due

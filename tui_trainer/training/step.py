@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 
 from tui_trainer.training.context import Context
-from tui_trainer.training.numbers import Mark
+from tui_trainer.training.step_buffer import Mark
 
 
 def take_step(t: Context) -> None:

@@ -23,11 +23,11 @@ from tui_trainer.data.random import derive_seed
 from tui_trainer.data.streams import TextSplit
 from tui_trainer.models.build import build_model
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
-from tui_trainer.training.equipment import freeze, recompute_blocks, take_weights
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.losses import Criterion, build_criterion
 from tui_trainer.training.metrics import ExtraMetrics
 from tui_trainer.training.optimizers import build_optimizer
+from tui_trainer.training.preparation import freeze, recompute_blocks, take_weights
 from tui_trainer.training.ranks import Ranks
 from tui_trainer.training.weights import read_weights
 

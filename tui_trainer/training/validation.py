@@ -16,8 +16,8 @@ from tui_trainer.runs.events import ValidationEnded, ValidationStarted
 from tui_trainer.training.context import Context
 from tui_trainer.training.measures import measure
 from tui_trainer.training.progress import Best
-from tui_trainer.training.reporting import release_line, report
-from tui_trainer.training.saving import best_job
+from tui_trainer.training.recorder import release_line, report
+from tui_trainer.training.saver import best_job
 
 
 def validation_due(t: Context) -> bool:

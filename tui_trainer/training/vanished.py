@@ -13,7 +13,7 @@ from tui_trainer.runs.events import CommandApplied
 from tui_trainer.runs.folder import exists, is_folder
 from tui_trainer.text.errors import CannotWrite
 from tui_trainer.training.context import Context
-from tui_trainer.training.saving import change_state, save_and_wait
+from tui_trainer.training.saver import change_state, save_and_wait
 
 _LOOK_S = 0.5
 

@@ -23,11 +23,11 @@ from tui_trainer.training.average import Average
 from tui_trainer.training.checkpoint_data import CheckpointData, Origin
 from tui_trainer.training.context import Clock, Context, Emit, Resume, Start
 from tui_trainer.training.forward import Carry
-from tui_trainer.training.numbers import Numbers
 from tui_trainer.training.optimizers import retune
 from tui_trainer.training.progress import Progress, Stopwatch
-from tui_trainer.training.saving import origin_of
+from tui_trainer.training.saver import origin_of
 from tui_trainer.training.state import State
+from tui_trainer.training.step_buffer import Numbers
 from tui_trainer.training.task import Task
 from tui_trainer.training.writer import Writer
 

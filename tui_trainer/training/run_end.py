@@ -24,8 +24,8 @@ from tui_trainer.training.checkpoints import choose_checkpoint
 from tui_trainer.training.context import Context, Resume
 from tui_trainer.training.measures import Confusion, measure_and_count
 from tui_trainer.training.progress import Best
-from tui_trainer.training.reporting import Diverged, release_line, report
-from tui_trainer.training.saving import change_state, publish_best, save_and_wait, settle
+from tui_trainer.training.recorder import Diverged, release_line, report
+from tui_trainer.training.saver import change_state, publish_best, save_and_wait, settle
 from tui_trainer.training.validation import better, measured, tell
 
 _LOOK_S = 0.5

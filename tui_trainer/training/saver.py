@@ -17,7 +17,7 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CannotWrite
 from tui_trainer.training.checkpoint_data import CheckpointData, Origin
 from tui_trainer.training.context import Context
-from tui_trainer.training.reporting import Diverged, release_line, report
+from tui_trainer.training.recorder import Diverged, release_line, report
 from tui_trainer.training.task import Task
 from tui_trainer.training.writer import SaveJob, SaveResult
 

@@ -15,9 +15,9 @@ from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CannotWrite, ExitCode, TrainerError
 from tui_trainer.training.context import Context
-from tui_trainer.training.ending import Outcome, outcome
-from tui_trainer.training.reporting import Diverged
-from tui_trainer.training.saving import publish_best, save_and_wait
+from tui_trainer.training.recorder import Diverged
+from tui_trainer.training.run_end import Outcome, outcome
+from tui_trainer.training.saver import publish_best, save_and_wait
 
 _NO_MEMORY = (
     *("DefaultCPUAllocator", "not enough memory", "can't allocate memory"),

@@ -28,8 +28,8 @@ from tui_trainer.text.errors import BadInput, CannotWrite, TrainerError
 from tui_trainer.text.format import size_text
 from tui_trainer.training.context import Context
 from tui_trainer.training.optimizers import retune
-from tui_trainer.training.reporting import Diverged
-from tui_trainer.training.saving import change_state, save_and_wait
+from tui_trainer.training.recorder import Diverged
+from tui_trainer.training.saver import change_state, save_and_wait
 from tui_trainer.training.validation import validate
 
 _LOOK_S = 0.5

@@ -13,7 +13,7 @@ from typing import Any
 from tui_trainer.runs.events import StepsTaken
 from tui_trainer.runs.journal import encode
 from tui_trainer.training.context import Context
-from tui_trainer.training.numbers import StepNumbers
+from tui_trainer.training.step_buffer import StepNumbers
 
 FULL_RESOLUTION = 4096
 MOST_OVERFLOWS = 50
