@@ -24,24 +24,24 @@ from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
-from tui_trainer.training.context import Fresh
+from tui_trainer.runs.events import RunEnded
 from tui_trainer.training.loop import train
 from tui_trainer.training.ranks import SingleRank
-from tui_trainer.training.run_end import Outcome
+from tui_trainer.training.start_point import FromScratch
 from tui_trainer.training.task import build, warm_up
 
 SHOWN = ("bits_per_byte", "rmse", "accuracy")
 """The one metric that the table shows of an experiment: the first of these that it has."""
 
 
-def run(library: PresetLibrary, name: str, words: list[str]) -> Outcome:
+def run(library: PresetLibrary, name: str, words: list[str]) -> RunEnded:
     """Train one experiment with overrides, in a folder that is thrown away."""
     experiment = library.experiment(name, parse_overrides(words))
     task = build(experiment, SingleRank(), torch.device("cpu"))
     with tempfile.TemporaryDirectory() as folder:
         directory = RunDirectory(Path(folder) / "run")
         make_skeleton(directory)
-        return train(task, Fresh(), Control(), lambda event: None, directory)
+        return train(task, FromScratch(), Control(), lambda event: None, directory)
 
 
 def main() -> None:
@@ -68,12 +68,12 @@ def main() -> None:
     print("\n".join(rows))
 
 
-def _line(outcome: Outcome) -> str:
+def _line(outcome: RunEnded) -> str:
     test = "  ".join(f"{name} {value:.4f}" for name, value in (outcome.test or {}).items())
     return f"{outcome.elapsed_s:.1f} s  {test}"
 
 
-def table(name: str, outcomes: Sequence[Outcome]) -> list[str]:
+def table(name: str, outcomes: Sequence[RunEnded]) -> list[str]:
     """The lines of an experiment: its test, then every baseline that knows the same metric."""
     tests = [outcome.test or {} for outcome in outcomes]
     metric = next(metric for metric in SHOWN if metric in tests[0])

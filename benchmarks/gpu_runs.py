@@ -23,13 +23,12 @@ from tui_trainer.runs.commands import Command, Stop
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.edits import read_edits
-from tui_trainer.runs.events import Event, StepsTaken
+from tui_trainer.runs.events import Event, RunEnded, StepsTaken
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
-from tui_trainer.training.context import Fresh, Resume, Start
 from tui_trainer.training.loop import train
 from tui_trainer.training.ranks import SingleRank
-from tui_trainer.training.run_end import Outcome
+from tui_trainer.training.start_point import FromCheckpoint, FromScratch, StartPoint
 from tui_trainer.training.task import Task, build
 
 React = Callable[[Event], Sequence[Command]]
@@ -76,20 +75,22 @@ class Run:
         run.config.write_text(to_yaml(wanted.to_dict()))
         return Run(wanted, run)
 
-    def start(self, device: torch.device, react: React = lambda event: ()) -> Outcome:
+    def start(self, device: torch.device, react: React = lambda event: ()) -> RunEnded:
         """Train from step 0; `react` answers each event with commands."""
-        return self.train(self.task(device), Fresh(), react)
+        return self.train(self.task(device), FromScratch(), react)
 
-    def resume(self, device: torch.device, react: React = lambda event: ()) -> Outcome:
+    def resume(self, device: torch.device, react: React = lambda event: ()) -> RunEnded:
         """Go on from the newest checkpoint."""
         checkpoint, _ = choose_checkpoint(self.directory.checkpoints, "last", "run")
         task = self.task(device, checkpoint.data.preprocessing)
-        return self.train(task, Resume(checkpoint, tuple(read_edits(self.directory.edits))), react)
+        return self.train(
+            task, FromCheckpoint(checkpoint, tuple(read_edits(self.directory.edits))), react
+        )
 
     def task(self, device: torch.device, fitted: dict[str, Any] | None = None) -> Task:
         return build(self.experiment, SingleRank(), device, fitted)
 
-    def train(self, task: Task, start: Start, react: React = lambda event: ()) -> Outcome:
+    def train(self, task: Task, start: StartPoint, react: React = lambda event: ()) -> RunEnded:
         control = Control()
 
         def emit(event: Event) -> None:

@@ -35,9 +35,9 @@ from torch.profiler import ProfilerActivity, profile
 
 from tui_trainer.runs.commands import Command, Stop
 from tui_trainer.runs.events import Event, StepsTaken
-from tui_trainer.training.context import Fresh
 from tui_trainer.training.forward import MIXED
 from tui_trainer.training.settings import process_settings
+from tui_trainer.training.start_point import FromScratch
 from tui_trainer.training.task import Task
 
 ENDLESS = (
@@ -168,7 +168,7 @@ def _time_ours(run: Run, task: Task, seconds: float) -> float:
         is_enough = len(seen) > 2 and seen[-1][0] - seen[1][0] >= seconds
         return (Stop(save=False),) if is_enough else ()
 
-    run.train(task, Fresh(), react)
+    run.train(task, FromScratch(), react)
     # A command is obeyed after the report that it answers, and another report may follow.
     begin, end = seen[1], next(one for one in seen[2:] if one[0] - seen[1][0] >= seconds)
     return (end[0] - begin[0]) / (end[1] - begin[1]) * 1e6
@@ -198,7 +198,7 @@ def _busy_of_ours(run: Run, task: Task, count: int) -> float:
             return (Stop(save=False),)
         return ()
 
-    run.train(task, Fresh(), react)
+    run.train(task, FromScratch(), react)
     return recorder.busy_us() / (ended[0] - begun[0])
 
 

@@ -24,9 +24,9 @@ from torch.utils.data import DataLoader, TensorDataset
 from tui_trainer.config.experiment import Place, Tree, resolve
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
-from tui_trainer.training.context import Fresh
 from tui_trainer.training.loop import train
 from tui_trainer.training.ranks import SingleRank
+from tui_trainer.training.start_point import FromScratch
 from tui_trainer.training.task import build
 
 BATCH = 64
@@ -83,7 +83,7 @@ def ours(steps: int, folder: Path) -> Callable[[], None]:
     run = RunDirectory(folder)
     make_skeleton(run)
     task = build(experiment, SingleRank(), torch.device("cpu"))
-    return lambda: _ignore(train(task, Fresh(), Control(), _ignore, run))
+    return lambda: _ignore(train(task, FromScratch(), Control(), _ignore, run))
 
 
 def _ignore(_: object) -> None:

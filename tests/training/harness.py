@@ -18,13 +18,12 @@ from tui_trainer.runs.commands import Command, Set
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.edits import read_edits
-from tui_trainer.runs.events import Event
+from tui_trainer.runs.events import Event, RunEnded
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
-from tui_trainer.training.context import Fresh, Resume, Start
 from tui_trainer.training.loop import train
 from tui_trainer.training.ranks import SingleRank
-from tui_trainer.training.run_end import Outcome
+from tui_trainer.training.start_point import FromCheckpoint, FromScratch, StartPoint
 from tui_trainer.training.task import Task, build
 
 TIMES = ("elapsed_s", "samples_per_s")
@@ -93,13 +92,13 @@ class Run:
         directory.config.write_text(to_yaml(experiment.to_dict()))
         return Run(experiment, directory, [])
 
-    def start(self, react: React = lambda event: (), **options: Any) -> Outcome:
+    def start(self, react: React = lambda event: (), **options: Any) -> RunEnded:
         """Train from step 0; `react` answers each event with commands."""
-        return self._train(Fresh(), react, None, **options)
+        return self._train(FromScratch(), react, None, **options)
 
     def resume(
         self, react: React = lambda event: (), which: str = "last", *, drop_edits: bool = False
-    ) -> Outcome:
+    ) -> RunEnded:
         """Go on from a checkpoint, as a new process would."""
         checkpoint, _ = choose_checkpoint(self.directory.checkpoints, which, "small")
         step = checkpoint.manifest.step
@@ -107,12 +106,12 @@ class Run:
             e for e in read_edits(self.directory.edits) if not drop_edits or e.apply_at_step <= step
         ]
         scramble()
-        start = Resume(checkpoint, tuple(edits), 1)
+        start = FromCheckpoint(checkpoint, tuple(edits), 1)
         return self._train(start, react, checkpoint.data.preprocessing)
 
     def _train(
-        self, start: Start, react: React, fitted: dict[str, Any] | None, **options: Any
-    ) -> Outcome:
+        self, start: StartPoint, react: React, fitted: dict[str, Any] | None, **options: Any
+    ) -> RunEnded:
         control = Control()
 
         def emit(event: Event) -> None:

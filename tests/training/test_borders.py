@@ -24,9 +24,9 @@ from tui_trainer.runs.events import (
 from tui_trainer.runs.manifests import manifest_path, read_manifests
 from tui_trainer.sessions.session import Latest, fold
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
-from tui_trainer.training.context import Fresh
 from tui_trainer.training.loop import train
 from tui_trainer.training.losses import Criterion
+from tui_trainer.training.start_point import FromScratch
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +118,7 @@ def test_fault_15_a_closing_validation_that_is_nan_is_not_the_best(
     task = run.task()
     blind = Criterion(task.criterion.train, lambda outputs, _: outputs.sum() * float("nan"))
     outcome = train(
-        replace(task, criterion=blind), Fresh(), Control(), run.events.append, run.directory
+        replace(task, criterion=blind), FromScratch(), Control(), run.events.append, run.directory
     )
     assert (outcome.state, outcome.best) == ("finished", None)
     assert read_manifests(run.directory.checkpoints)[-1].best_step is None
@@ -176,7 +176,7 @@ def test_a_save_that_meets_numbers_that_are_not_finite_is_answered(
             control.send(Set(key="optimizer.lr", value=1e4))
             control.send(Set(key="training.validate_every_steps", value=1000))
 
-    outcome = train(run.task(), Fresh(), control, emit, run.directory, clock)
+    outcome = train(run.task(), FromScratch(), control, emit, run.directory, clock)
     assert outcome.exit_code == 1
     answers = [e for e in run.events if isinstance(e, CommandApplied) and e.command == "save"]
     assert len(answers) == 1

@@ -25,6 +25,7 @@ from tui_trainer.runs.events import (
     Event,
     NonFinite,
     Notice,
+    RunEnded,
     RunStarted,
     SaveFailed,
     StateChanged,
@@ -33,10 +34,9 @@ from tui_trainer.runs.events import (
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.errors import BadInput, CannotWrite, CheckpointUnusable, ExitCode
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
-from tui_trainer.training.context import Fresh
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.loop import train
-from tui_trainer.training.run_end import Outcome
+from tui_trainer.training.start_point import FromScratch
 from tui_trainer.training.state import check_fits
 
 
@@ -226,7 +226,7 @@ def test_fault_15_a_pause_that_cannot_be_says_why_and_what_to_do(
     task = run.task()
     parameter = next(task.model.parameters())
     parameter.register_hook(lambda grad: grad * float("nan"))  # type: ignore[no-untyped-call]
-    outcome = train(task, Fresh(), Control(), run.events.append, run.directory)
+    outcome = train(task, FromScratch(), Control(), run.events.append, run.directory)
     assert (outcome.state, outcome.exit_code) == ("failed", 1)
     assert "no checkpoint yet" in outcome.reason
     assert "could not pause, as training.on_nonfinite asks" in outcome.reason
@@ -270,7 +270,7 @@ def test_fault_16_a_gradient_that_is_not_finite_counts_like_a_loss(
         return grad * float("nan") if hook_calls == 5 else grad
 
     next(task.model.parameters()).register_hook(poison)  # type: ignore[no-untyped-call]
-    outcome = train(task, Fresh(), Control(), run.events.append, run.directory)
+    outcome = train(task, FromScratch(), Control(), run.events.append, run.directory)
     assert outcome.exit_code == 1
     # Two micro-batches a step, the third step being of one alone: the fifth call is in step 3.
     assert of(NonFinite, run)[0].step == 3
@@ -446,11 +446,11 @@ class Failing(nn.Module):
         return outputs
 
 
-def broken_off(run: Run, error: Exception, at: int = 8) -> Outcome:
+def broken_off(run: Run, error: Exception, at: int = 8) -> RunEnded:
     """Train with a model that fails in its n-th micro-batch; two of them are a step."""
     task = run.task()
     task = replace(task, forward=Forward(Failing(task.model, at, error)))
-    return train(task, Fresh(), Control(), run.events.append, run.directory)
+    return train(task, FromScratch(), Control(), run.events.append, run.directory)
 
 
 @pytest.mark.parametrize(
@@ -523,5 +523,5 @@ def test_an_error_in_the_middle_of_an_update_saves_no_half_changed_weights(
             raise torch.OutOfMemoryError("CUDA out of memory")
 
     task.optimizer.step = step  # type: ignore[assignment,method-assign]
-    outcome = train(task, Fresh(), Control(), run.events.append, run.directory)
+    outcome = train(task, FromScratch(), Control(), run.events.append, run.directory)
     assert "the last checkpoint is of step 4" in outcome.reason

@@ -6,7 +6,8 @@ workers; only the time it takes is another.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 import torch
@@ -73,9 +74,14 @@ class Loading:
         self.pool.add("train", TensorMaker(split))
         return LoadedBatches(self.pool, "train", split.rows, order, by_row=False)
 
-    def close(self) -> None:
-        """End the workers."""
-        self.pool.close()
+    @contextmanager
+    def workers(self, interrupted: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Let workers read inside, and end them afterwards; `interrupted` ends a wait for one."""
+        self.pool.interrupted = interrupted
+        try:
+            yield
+        finally:
+            self.pool.close()
 
     def _is_resident(self, data: Dataset) -> bool:
         if self._device.type != "cuda":

@@ -9,7 +9,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from tui_trainer.runs.commands import Command, Stop
+from tui_trainer.runs.commands import Command, Stop, name_of
+from tui_trainer.runs.events import CommandApplied
 
 
 class Control:
@@ -46,3 +47,8 @@ class Control:
     def wait(self, timeout_s: float) -> bool:
         """Wait until there is a command; False when the time is over."""
         return self._bell.wait(timeout_s)
+
+
+def applied(command: Command, step: int, refused: str = "") -> CommandApplied:
+    """The event that answers a command: it took effect at a step, or why it was refused."""
+    return CommandApplied(step, command.id, name_of(command), command.origin, refused)

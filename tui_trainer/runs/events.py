@@ -180,6 +180,12 @@ class RunEnded(Event):
     confusion: tuple[tuple[int, ...], ...] | None = None
     """Of the test split: samples by true class (rows) and predicted class (columns)."""
     classes: tuple[str, ...] = ()
+    details: str = field(default="", compare=False, repr=False)
+    """A traceback, for --debug."""
+
+
+UNWRITTEN = ("at_s", "details")
+"""Fields that files do not have: the time is written in another form, a traceback not at all."""
 
 
 def name_of(event: Event) -> str:
@@ -195,8 +201,9 @@ def name_of_kind(kind: type[Event]) -> str:
 
 def to_dict(event: Event) -> dict[str, Any]:
     """Plain data for a line of events.jsonl or of --log-format json."""
-    record = {"event": name_of(event), **asdict(event)}
-    if at_s := record.pop("at_s"):
-        at = datetime.fromtimestamp(at_s, timezone.utc)
+    facts = {name: value for name, value in asdict(event).items() if name not in UNWRITTEN}
+    record = {"event": name_of(event), **facts}
+    if event.at_s:
+        at = datetime.fromtimestamp(event.at_s, timezone.utc)
         record["time"] = at.isoformat(timespec="milliseconds")
     return record

@@ -22,7 +22,7 @@ from tui_trainer.runs.bounds import (
     is_text,
     number_or_nan,
 )
-from tui_trainer.runs.events import Event, name_of_kind
+from tui_trainer.runs.events import UNWRITTEN, Event, name_of_kind
 from tui_trainer.text.format import LATEST_S
 
 _KINDS: dict[str, type[Event]] = {
@@ -71,7 +71,7 @@ def _shape(word: str) -> tuple[tuple[str, Any, bool], ...]:
     hints = get_type_hints(kind)
     found = []
     for field in fields(kind):
-        if field.name == "at_s":
+        if field.name in UNWRITTEN:
             continue
         needed = field.default is MISSING and field.default_factory is MISSING
         found.append((field.name, hints[field.name], needed))

@@ -49,7 +49,7 @@ def picture_of(prepared: Prepared) -> Picture:
 
 def progress_of(prepared: Prepared) -> Progress | None:
     """The counters of the checkpoint that the run starts from; None of a fresh start."""
-    from tui_trainer.training.context import Resume
+    from tui_trainer.training.start_point import FromCheckpoint
 
     start = prepared.start
-    return start.checkpoint.data.progress if isinstance(start, Resume) else None
+    return start.checkpoint.data.progress if isinstance(start, FromCheckpoint) else None

@@ -47,7 +47,7 @@ from tui_trainer.text.errors import BadInput, CheckpointUnusable, ConfigError
 
 if TYPE_CHECKING:
     from tui_trainer.training.checkpoints import Checkpoint
-    from tui_trainer.training.context import Start
+    from tui_trainer.training.start_point import StartPoint
     from tui_trainer.training.task import Task
 
 RUNTIME = (
@@ -67,7 +67,7 @@ class Prepared:
     asked: Experiment
     """The configuration as it was asked for; the task's says besides how many threads it takes."""
     task: Task
-    start: Start
+    start: StartPoint
     device: DeviceChoice
     warnings: tuple[str, ...] = ()
     nothing_to_do: str = ""
@@ -117,9 +117,9 @@ def prepare_new(experiment: Experiment, runs_dir: Path, name: str, argv: Sequenc
         with contextlib.suppress(OSError):
             remove_tree(run.path)
         raise
-    from tui_trainer.training.context import Fresh
+    from tui_trainer.training.start_point import FromScratch
 
-    return Prepared(run, lock, experiment, task, Fresh(), device, _warnings(device, lock))
+    return Prepared(run, lock, experiment, task, FromScratch(), device, _warnings(device, lock))
 
 
 def located(experiment: Experiment, runs_dir: Path) -> Experiment:
@@ -184,8 +184,8 @@ def _resumed(
     drop_edits: bool,
 ) -> Prepared:
     from tui_trainer.training.checkpoints import choose_checkpoint
-    from tui_trainer.training.context import Fresh, Resume
     from tui_trainer.training.loop import limit_at
+    from tui_trainer.training.start_point import FromCheckpoint, FromScratch
     from tui_trainer.training.state import check_fits
 
     notes: list[str] = []
@@ -212,7 +212,9 @@ def _resumed(
         raise BadInput(f"an edit of this run no longer fits: {error}; {hint}") from error
     status = read_status(run.status)
     generation = (status.generation if status else 0) + 1
-    start: Start = Resume(checkpoint, edits, generation) if checkpoint else Fresh(edits, generation)
+    start: StartPoint = FromScratch(edits, generation)
+    if checkpoint is not None:
+        start = FromCheckpoint(checkpoint, edits, generation)
     epoch = checkpoint.manifest.epoch if checkpoint else 0
     warnings = (*notes, *_warnings(device, lock))
     prepared = Prepared(run, lock, experiment, task, start, device, warnings, "", step, epoch)

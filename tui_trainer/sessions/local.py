@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING
 
 from tui_trainer.machine.usage import Usage, UsageMeter
 from tui_trainer.runs.commands import Command, name_of
-from tui_trainer.runs.control import Control
+from tui_trainer.runs.control import Control, applied
 from tui_trainer.runs.events import (
     CommandAccepted,
-    CommandApplied,
     Event,
     Notice,
     RunEnded,
@@ -41,7 +40,6 @@ if TYPE_CHECKING:
     from tui_trainer.config.experiment import Experiment
     from tui_trainer.config.settings import TrainingSection
     from tui_trainer.sessions.launch import Prepared
-    from tui_trainer.training.run_end import Outcome
 
 KEPT_EVENTS = 20_000
 KEPT_STEPS = 200_000
@@ -182,7 +180,8 @@ class LocalSession:
                 watcher.start()
             for text in prepared.warnings:
                 self.emit(Notice(0, text, "warning"))
-            ended = self._ended(prepared, self._train(prepared))
+            ended = self._train(prepared)
+            self.details = ended.details
         except TrainerError as error:
             ended = self._failed(prepared, str(error), int(error.exit_code))
         except OSError as error:
@@ -207,43 +206,31 @@ class LocalSession:
                     prepared.lock.release()
                 self._news.set()
 
-    def _train(self, prepared: Prepared) -> Outcome:
+    def _train(self, prepared: Prepared) -> RunEnded:
         from tui_trainer.training.loop import train
-        from tui_trainer.training.run_end import Outcome
 
         if prepared.nothing_to_do:
             reason = f"nothing to do: {prepared.nothing_to_do}"
             status, known = read_status(prepared.run.status), progress_of(prepared)
-            return Outcome(
+            return RunEnded(
+                step=prepared.step,
                 state="finished",
                 reason=reason,
-                exit_code=ExitCode.OK,
-                step=prepared.step,
                 epoch=prepared.epoch,
+                run_dir=str(prepared.run.path),
                 elapsed_s=known.elapsed_s if known else 0.0,
+                exit_code=ExitCode.OK,
                 best=asdict(known.best) if known and known.best else None,
                 test=status.test if status else None,
             )
         return train(
-            *(prepared.task, prepared.start, self.control, self.emit, prepared.run, self._clock),
-            GuardedFiles(prepared.lock),
-        )
-
-    def _ended(self, prepared: Prepared, outcome: Outcome) -> RunEnded:
-        self.details = outcome.details
-        return RunEnded(
-            step=outcome.step,
-            state=outcome.state,
-            reason=outcome.reason,
-            epoch=outcome.epoch,
-            run_dir=str(prepared.run.path),
-            elapsed_s=outcome.elapsed_s,
-            exit_code=outcome.exit_code,
-            best=outcome.best,
-            test=outcome.test,
-            baseline=outcome.baseline,
-            confusion=outcome.confusion,
-            classes=outcome.classes,
+            prepared.task,
+            prepared.start,
+            self.control,
+            self.emit,
+            prepared.run,
+            clock=self._clock,
+            files=GuardedFiles(prepared.lock),
         )
 
     def _failed(self, prepared: Prepared | None, reason: str, code: int) -> RunEnded:
@@ -265,11 +252,7 @@ class LocalSession:
     def _refuse_the_rest(self) -> None:
         """Answer the commands that nobody will carry out any more."""
         while (command := self.control.take()) is not None:
-            self.emit(
-                CommandApplied(
-                    self._step, command.id, name_of(command), command.origin, "the run has ended"
-                )
-            )
+            self.emit(applied(command, self._step, "the run has ended"))
 
 
 def _steps_in(event: Event) -> int:

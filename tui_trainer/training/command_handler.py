@@ -1,186 +1,253 @@
-"""Carrying out commands, at step borders and in the middle of a validation.
+"""`CommandHandler`: executes the commands that a run receives.
 
-Layer: training. Each command is answered once, by an event, with the step at which it took effect
-or the reason why it did not.
+Layer: training. Commands are executed between two steps and between two batches of a validation.
+Each is answered once, by an event, with the step at which it took effect or the reason why it was
+refused.
 """
 
 from __future__ import annotations
 
 import math
 import time
+from collections.abc import Callable
+from pathlib import Path
 
 from tui_trainer.config.live import edited
 from tui_trainer.config.schedules import needs_horizon
 from tui_trainer.data.faults import BatchLost
-from tui_trainer.runs.commands import (
-    Command,
-    Pause,
-    Resume,
-    Save,
-    Set,
-    Stop,
-    Validate,
-    name_of,
-)
+from tui_trainer.runs.commands import Command, Pause, Resume, Save, Set, Stop, Validate
+from tui_trainer.runs.control import Control, applied
 from tui_trainer.runs.edits import Edit, in_force, record_edit
-from tui_trainer.runs.events import CommandApplied, Edited
+from tui_trainer.runs.events import Edited
 from tui_trainer.text.errors import BadInput, CannotWrite, TrainerError
 from tui_trainer.text.format import size_text
-from tui_trainer.training.context import Context
 from tui_trainer.training.optimizers import retune
+from tui_trainer.training.part import Part, Shared
 from tui_trainer.training.recorder import Diverged
-from tui_trainer.training.saver import change_state, save_and_wait
-from tui_trainer.training.validation import validate
+from tui_trainer.training.saver import Saver
+from tui_trainer.training.state import State
+from tui_trainer.training.validation import Validator
 
-_LOOK_S = 0.5
-_BRIEFLY_S = 0.05
+LOOK_S = 0.5
+"""How often a training that waits looks whether the wait is over."""
 STOP_S = 1.0
-"""How much later than the death of a worker the command to stop may be."""
+"""How much later than the death of a worker the command to stop may arrive."""
+_BRIEFLY_S = 0.05
+
+Execute = Callable[[Command], str]
+"""Executes a command; returns why it was refused, or an empty string."""
 
 
-def obey(t: Context) -> None:
-    """Carry out the commands that are waiting; a pause is waited out in here."""
-    while t.stop is None and (command := t.control.take()) is not None:
-        _carry_out(t, command)
+class CommandHandler(Part):
+    """Executes the commands of one training, and replays its edits at their steps."""
 
+    def __init__(
+        self,
+        shared: Shared,
+        control: Control,
+        edits_file: Path,
+        state: State,
+        saver: Saver,
+        validator: Validator,
+        *,
+        edits: list[Edit],
+        replay: list[Edit],
+    ) -> None:
+        """`edits` are in force, `replay` are to come at their steps."""
+        super().__init__(shared)
+        self._control = control
+        self._edits_file = edits_file
+        self._state = state
+        self._saver = saver
+        self._validator = validator
+        self.edits = edits
+        self.replay = replay
+        """Edits to come: of an earlier life of the run, or made in a validation at this step."""
+        self.stop: Stop | None = None
+        """The command that ends the run at this step."""
 
-def obey_while_validating(t: Context) -> bool:
-    """Obey between two batches of a validation; True when it is to be broken off for a stop."""
-    if not t.control.pending:
-        return False
-    while t.stop is None and (command := t.control.take()) is not None:
-        _carry_out(t, command, validating=True)
-    return t.stop is not None
+    @property
+    def is_pending(self) -> bool:
+        """Whether there is a command to execute, or the run is to end."""
+        return self._control.pending or self.stop is not None
 
+    def stop_asked(self) -> bool:
+        """Whether a stop is among the commands that wait."""
+        return self._control.stop_asked
 
-def await_stop(t: Context, fault: TrainerError) -> None:
-    """Look whether the workers were lost to a signal that asked for a stop as well.
+    def execute_pending(self) -> None:
+        """Execute the commands that wait; a pause is waited out in here."""
+        while self.stop is None and (command := self._control.take()) is not None:
+            self._handle(command)
 
-    It comes by way of the main thread, and may be a little later than their death.
-    """
-    if isinstance(fault, BatchLost):
-        until_s = time.monotonic() + STOP_S
-        while not t.control.stop_asked and (left_s := until_s - time.monotonic()) > 0:
-            t.control.wait(min(left_s, _BRIEFLY_S))
-    if t.stop is None and t.control.stop_asked:
-        obey(t)
+    def execute_while_validating(self) -> bool:
+        """Execute commands between two batches of a validation; True when a stop interrupts it."""
+        if not self._control.pending:
+            return False
+        while self.stop is None and (command := self._control.take()) is not None:
+            self._handle(command, validating=True)
+        return self.stop is not None
 
+    def await_stop(self, fault: TrainerError) -> None:
+        """Execute a stop that came together with `fault`.
 
-def replay(t: Context) -> None:
-    """Bring the edits of this step into force, those of an earlier life of the run included."""
-    while t.replay and t.replay[0].apply_at_step <= t.progress.step:
-        edit = t.replay.pop(0)
-        t.edits.append(edit)
-        _enforce(t, edit)
+        A signal may kill the workers before the command to stop, which comes by way of the main
+        thread, reaches the loop; so a lost batch is a reason to wait for it briefly.
+        """
+        if isinstance(fault, BatchLost):
+            until_s = time.monotonic() + STOP_S
+            while not self.stop_asked() and (left_s := until_s - time.monotonic()) > 0:
+                self._control.wait(min(left_s, _BRIEFLY_S))
+        if self.stop is None and self.stop_asked():
+            self.execute_pending()
 
+    def wait(
+        self,
+        execute: Execute,
+        *,
+        is_over: Callable[[], bool] = lambda: False,
+        check_time: Callable[[], None] = lambda: None,
+    ) -> Resume | Stop | None:
+        """Wait for `resume` or `stop`, and let `execute` answer all other commands meanwhile.
 
-def _carry_out(t: Context, command: Command, *, validating: bool = False) -> None:
-    if isinstance(command, Pause):
-        _answer(t, command, "")
-        _pause(t, command, validating=validating)
-        return
-    try:
-        refused = _refusal(t, command, validating=validating)
-    except (Diverged, CannotWrite, BatchLost) as error:
-        _answer(t, command, str(error))
-        raise
-    _answer(t, command, refused)
+        The only place where a training waits for a command. Returns None once `is_over` says that
+        the reason for the wait is gone; `check_time`, called while no command comes, may raise.
+        """
+        while not is_over():
+            command = self._control.take()
+            if command is None:
+                self._control.wait(LOOK_S)
+                check_time()
+            elif isinstance(command, Resume | Stop):
+                if isinstance(command, Stop):
+                    self.stop = command
+                self.answer(command)
+                return command
+            else:
+                self._answer_with(execute, command)
+        return None
 
+    def refuse_until_stop(self, reason: str) -> Stop | None:
+        """Refuse the commands that wait, up to a stop; returns it, or None when there is none."""
+        while (command := self._control.take()) is not None:
+            if isinstance(command, Stop):
+                self.answer(command)
+                return command
+            self.answer(command, reason)
+        return None
 
-def _refusal(t: Context, command: Command, *, validating: bool) -> str:
-    """Do what a command says; the reason why it was not done, or nothing."""
-    match command:
-        case Stop():
-            t.stop = command
-        case Save():
-            return "" if save_and_wait(t) else f"not saved: {t.failure}"
-        case Validate() if validating:
-            return "a validation is under way"
-        case Validate():
-            done = validate(t, lambda: t.control.stop_asked, on_demand=True)
-            return "" if done else "the run was stopped before it was done"
-        case Set():
-            return _edit(t, command, validating=validating)
-        case _:
-            return "the run is not paused"
-    return ""
+    def answer(self, command: Command, refused: str = "") -> None:
+        """Tell what became of a command: it took effect at this step, or why it was refused."""
+        self._events.emit(applied(command, self._progress.step, refused))
 
+    def replay_edits(self) -> None:
+        """Bring the edits of this step into force, those of an earlier life of the run included."""
+        while self.replay and self.replay[0].apply_at_step <= self._progress.step:
+            edit = self.replay.pop(0)
+            self.edits.append(edit)
+            self._enforce(edit)
 
-def _answer(t: Context, command: Command, refused: str) -> None:
-    t.emit(CommandApplied(t.progress.step, command.id, name_of(command), command.origin, refused))
-
-
-def _edit(t: Context, command: Set, *, validating: bool) -> str:
-    """Edit a setting; on the disk before it is in force. Returns why not, or nothing.
-
-    An edit of a step comes after the validation of that step, live as in a replay.
-    """
-    step = t.progress.step
-    due = [edit for edit in t.replay if edit.apply_at_step <= step]
-    try:
-        current = in_force(t.experiment, due)
-        changed = edited(current, command.key, command.value)
-        # What is still to be replayed must fit it, or the run would fail there.
-        in_force(changed, t.replay[len(due) :])
-    except BadInput as error:
-        return str(error)
-    old, new = current.get(command.key), changed.get(command.key)
-    edit = Edit(command.id, step, command.key, old, new, command.origin)
-    try:
-        record_edit(t.run.edits, edit)
-    except CannotWrite as error:
-        return f"the edit is not made: {error}"
-    t.replay.insert(len(due), edit)
-    if not validating:
-        replay(t)
-    return ""
-
-
-def _enforce(t: Context, edit: Edit) -> None:
-    before = t.lr()
-    t.experiment = edited(t.experiment, edit.key, edit.new)
-    retune(t.state.optimizer, t.experiment.optimizer)
-    t.emit(Edited(t.progress.step, edit.key, edit.old, edit.new, edit.origin, t.horizon))
-    horizon_changed = edit.key in ("training.epochs", "training.max_steps")
-    if horizon_changed and needs_horizon(t.experiment.schedule):
-        after = t.lr()
-        if not math.isclose(before, after):
-            t.note(
-                f"the schedule now ends at step {t.horizon:,}: the next learning rate is "
-                f"{after:.4g} in the place of {before:.4g}"
-            )
-
-
-def _pause(t: Context, command: Pause, *, validating: bool) -> None:
-    """Save, wait for `resume` or `stop`, and obey everything else meanwhile."""
-    change_state(t, "pausing")
-    saved = save_and_wait(t)
-    t.watch.pause()
-    freed = t.state.offload() if command.offload else 0
-    told = f"saved at step {t.progress.step:,}" if saved else f"NOT saved: {t.failure}"
-    if command.offload:
-        told += (
-            f"; gave back {size_text(freed)} of GPU memory"
-            if freed
-            else "; no memory of a GPU to give back"
-        )
-    change_state(t, "paused", told, freed_bytes=freed)
-    while t.stop is None:
-        waiting = t.control.take()
-        if waiting is None:
-            t.control.wait(_LOOK_S)
-        elif isinstance(waiting, Resume):
-            _answer(t, waiting, "")
-            break
-        elif isinstance(waiting, Pause):
-            _answer(t, waiting, "the run is paused already")
-        elif isinstance(waiting, Save | Validate) and command.offload:
-            _answer(t, waiting, "the model is off the device; resume first")
+    def _handle(self, command: Command, *, validating: bool = False) -> None:
+        if isinstance(command, Pause):
+            self.answer(command)
+            self._pause(command, validating=validating)
         else:
-            _carry_out(t, waiting, validating=validating)
-    if command.offload and t.stop is None:
-        # Before a stop there is nothing to compute, and the memory may be another's by now.
-        t.state.restore()
-    t.watch.resume()
-    if t.stop is None:
-        change_state(t, "running")
+            self._answer_with(lambda one: self._execute(one, validating=validating), command)
+
+    def _answer_with(self, execute: Execute, command: Command) -> None:
+        try:
+            refused = execute(command)
+        except (Diverged, CannotWrite, BatchLost) as error:
+            self.answer(command, str(error))
+            raise
+        self.answer(command, refused)
+
+    def _execute(self, command: Command, *, validating: bool) -> str:
+        """Do what a command says; why it was refused, or an empty string."""
+        match command:
+            case Stop():
+                self.stop = command
+            case Save():
+                return "" if self._saver.save_and_wait() else f"not saved: {self._saver.failure}"
+            case Validate() if validating:
+                return "a validation is under way"
+            case Validate():
+                done = self._validator.validate(self.stop_asked, on_demand=True)
+                return "" if done else "the run was stopped before it was done"
+            case Set():
+                return self._edit(command, validating=validating)
+            case _:
+                return "the run is not paused"
+        return ""
+
+    def _pause(self, command: Pause, *, validating: bool) -> None:
+        """Save, wait for `resume` or `stop`, and execute all other commands meanwhile."""
+        self._events.enter("pausing")
+        saved = self._saver.save_and_wait()
+        self._watch.pause()
+        freed = self._state.offload() if command.offload else 0
+        self._events.enter("paused", self._paused_text(command, saved, freed), freed_bytes=freed)
+
+        def execute(other: Command) -> str:
+            if isinstance(other, Pause):
+                return "the run is paused already"
+            if isinstance(other, Save | Validate) and command.offload:
+                return "the model is off the device; resume first"
+            return self._execute(other, validating=validating)
+
+        self.wait(execute)
+        if command.offload and self.stop is None:
+            # Before a stop there is nothing to compute, and the memory may be another's by now.
+            self._state.restore()
+        self._watch.resume()
+        if self.stop is None:
+            self._events.enter("running")
+
+    def _paused_text(self, command: Pause, saved: bool, freed: int) -> str:
+        step = f"{self._progress.step:,}"
+        text = f"saved at step {step}" if saved else f"NOT saved: {self._saver.failure}"
+        if not command.offload:
+            return text
+        if freed:
+            return f"{text}; gave back {size_text(freed)} of GPU memory"
+        return f"{text}; no memory of a GPU to give back"
+
+    def _edit(self, command: Set, *, validating: bool) -> str:
+        """Edit a setting; on the disk before it is in force. Returns why not, or nothing.
+
+        An edit of a step comes after the validation of that step, live as in a replay.
+        """
+        step = self._progress.step
+        due = [edit for edit in self.replay if edit.apply_at_step <= step]
+        try:
+            current = in_force(self._settings.experiment, due)
+            changed = edited(current, command.key, command.value)
+            # What is still to be replayed must fit it, or the run would fail there.
+            in_force(changed, self.replay[len(due) :])
+        except BadInput as error:
+            return str(error)
+        old, new = current.get(command.key), changed.get(command.key)
+        edit = Edit(command.id, step, command.key, old, new, command.origin)
+        try:
+            record_edit(self._edits_file, edit)
+        except CannotWrite as error:
+            return f"the edit is not made: {error}"
+        self.replay.insert(len(due), edit)
+        if not validating:
+            self.replay_edits()
+        return ""
+
+    def _enforce(self, edit: Edit) -> None:
+        settings, step = self._settings, self._progress.step
+        before = settings.lr()
+        settings.experiment = edited(settings.experiment, edit.key, edit.new)
+        retune(self._state.optimizer, settings.experiment.optimizer)
+        self._events.emit(Edited(step, edit.key, edit.old, edit.new, edit.origin, settings.horizon))
+        horizon_changed = edit.key in ("training.epochs", "training.max_steps")
+        if horizon_changed and needs_horizon(settings.experiment.schedule):
+            after = settings.lr()
+            if not math.isclose(before, after):
+                self._events.note(
+                    f"the schedule now ends at step {settings.horizon:,}: the next learning rate "
+                    f"is {after:.4g} in the place of {before:.4g}"
+                )

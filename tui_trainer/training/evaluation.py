@@ -5,7 +5,6 @@ Layer: training. The data is prepared as the checkpoint recorded it, not fitted 
 
 from __future__ import annotations
 
-from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,7 +57,7 @@ def evaluate(
     chosen = {"train": task.dataset.train, "val": task.dataset.val, "test": task.dataset.test}[
         split
     ]
-    with closing(task.loading):
+    with task.loading.workers():
         metrics = measure(
             task.forward, chosen, task.dataset, task.criterion.measure, task.eval_batch_size
         )

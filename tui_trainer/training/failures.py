@@ -11,13 +11,13 @@ from dataclasses import dataclass
 
 import torch
 
+from tui_trainer.runs.events import RunEnded
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CannotWrite, ExitCode, TrainerError
-from tui_trainer.training.context import Context
 from tui_trainer.training.recorder import Diverged
-from tui_trainer.training.run_end import Outcome, outcome
-from tui_trainer.training.saver import publish_best, save_and_wait
+from tui_trainer.training.run_end import ended
+from tui_trainer.training.training import Training
 
 _NO_MEMORY = (
     *("DefaultCPUAllocator", "not enough memory", "can't allocate memory"),
@@ -60,7 +60,7 @@ def known(error: Exception) -> Fault | None:
     return None
 
 
-def failed(t: Context, error: Exception) -> Outcome:
+def failed(training: Training, error: Exception) -> RunEnded:
     """Save what is whole, and end; raises the error again when it is not a known one.
 
     Raises:
@@ -69,30 +69,31 @@ def failed(t: Context, error: Exception) -> Outcome:
     fault = known(error)
     # The frames hold the activations: without them there is memory to save with.
     traceback.clear_frames(error.__traceback__)
-    told = "" if isinstance(error, CannotWrite) else _rescued(t, fault)
+    told = "" if isinstance(error, CannotWrite) else _rescued(training, fault)
     if fault is None:
         if told and not isinstance(error, TrainerError):
-            t.note(told)
+            training.events.note(told)
         raise error
-    step = t.progress.step
+    step = training.progress.step
     reason = f"{fault.what} in step {step + 1}; {told}; {fault.advice}"
-    return outcome(t, "failed", reason, ExitCode.FAILED)
+    return ended(training, "failed", reason, ExitCode.FAILED)
 
 
-def _rescued(t: Context, fault: Fault | None) -> str:
+def _rescued(training: Training, fault: Fault | None) -> str:
     """Save the last finished step where it is whole; returns what there is to go on from."""
-    step = t.progress.step
+    step, saver = training.progress.step, training.saver
     lost = fault is not None and fault.device_is_lost
     try:
-        if lost or t.updating:
-            publish_best(t)
+        if lost or training.stepper.is_updating:
+            saver.publish_best()
         else:
-            if t.task.device.type == "cuda":
+            if training.task.device.type == "cuda":
                 torch.cuda.empty_cache()
-            t.broken = True
-            if save_and_wait(t):
+            saver.step_failed = True
+            if saver.save_and_wait():
                 return f"saved at step {step}"
     except (Diverged, CannotWrite, RuntimeError, MemoryError) as second:
-        t.note(f"step {step} could not be saved: {clean(str(second), 200)}", "warning")
-    good = read_manifests(t.run.checkpoints)
+        text = f"step {step} could not be saved: {clean(str(second), 200)}"
+        training.events.note(text, "warning")
+    good = read_manifests(training.run.checkpoints)
     return f"the last checkpoint is of step {good[-1].step}" if good else "no checkpoint yet"

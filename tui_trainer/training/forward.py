@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from tui_trainer.config.processes import protect_environment
 from tui_trainer.data.batch import Batch
 
-Carry = tuple[Tensor, ...] | None
+RecurrentState = tuple[Tensor, ...] | None
 """What a recurrent model hands on from batch to batch, the batch in dimension 0; None: a start."""
 
 MIXED = {"bf16": torch.bfloat16, "fp16": torch.float16}
@@ -62,7 +62,7 @@ class Forward:
         first = next(self.model.parameters(), None)
         return torch.device("cpu") if first is None else first.device
 
-    def __call__(self, batch: Batch, carry: Carry = None) -> tuple[Tensor, Carry]:
+    def __call__(self, batch: Batch, carry: RecurrentState = None) -> tuple[Tensor, RecurrentState]:
         """Outputs (B, K) or (B, T, K), and the carry of the next batch, without its gradients."""
         if self._channels_last and batch.inputs.dim() == 4:
             batch = batch._replace(
@@ -74,7 +74,7 @@ class Forward:
             outputs, left = self._outputs(batch, carry)
         return outputs.float(), left
 
-    def _outputs(self, batch: Batch, carry: Carry) -> tuple[Tensor, Carry]:
+    def _outputs(self, batch: Batch, carry: RecurrentState) -> tuple[Tensor, RecurrentState]:
         if self.stateful:
             outputs, left = self._run(batch.inputs, _kept(carry, batch.fresh))
             return outputs, tuple(part.detach() for part in left)
@@ -85,7 +85,7 @@ class Forward:
         return self.model(batch.inputs, batch.lengths), None
 
 
-def _kept(carry: Carry, fresh: Tensor | None) -> Carry:
+def _kept(carry: RecurrentState, fresh: Tensor | None) -> RecurrentState:
     """The carry with zeros in the rows that begin anew."""
     if carry is None or fresh is None or not fresh.any():
         return carry

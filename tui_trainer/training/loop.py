@@ -7,8 +7,6 @@ the same order, which is what makes a resumed run equal to an uncut one.
 from __future__ import annotations
 
 import time
-from contextlib import closing
-from functools import partial
 from typing import NamedTuple
 
 from tui_trainer.config.experiment import Experiment
@@ -16,44 +14,39 @@ from tui_trainer.data.faults import BatchLost
 from tui_trainer.runs.atomic import Files
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.events import RunEnded
 from tui_trainer.runs.journal import Journal
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import counted
 from tui_trainer.training.checkpoints import Checkpoint
-from tui_trainer.training.command_handler import (
-    await_stop,
-    obey,
-    obey_while_validating,
-    replay,
-)
-from tui_trainer.training.context import Clock, Context, Emit, Start
 from tui_trainer.training.failures import failed
+from tui_trainer.training.part import Clock
 from tui_trainer.training.progress import Progress
-from tui_trainer.training.recorder import Diverged, report, report_due
-from tui_trainer.training.run_end import Outcome, broken_off, diverged, finish, stopped, wait_out
-from tui_trainer.training.saver import change_state, save, save_due, settle
+from tui_trainer.training.recorder import Diverged
+from tui_trainer.training.run_end import broken_off, diverged, finish, stopped, wait_out
+from tui_trainer.training.run_events import Emit
 from tui_trainer.training.settings import process_settings
-from tui_trainer.training.start import begin, set_aside_later
-from tui_trainer.training.step import take_step
+from tui_trainer.training.start import begin, discard_after
+from tui_trainer.training.start_point import StartPoint
 from tui_trainer.training.task import Task
-from tui_trainer.training.validation import better, validate, validation_due
-from tui_trainer.training.vanished import is_gone, wait_for_directory
+from tui_trainer.training.training import Training
+from tui_trainer.training.validation import better
 from tui_trainer.training.writer import Writer
 
 
 def train(
     task: Task,
-    start: Start,
+    start: StartPoint,
     control: Control,
     emit: Emit,
     run: RunDirectory,
     clock: Clock = time.monotonic,
     files: Files | None = None,
-) -> Outcome:
+) -> RunEnded:
     """Train until a limit, early stopping or a command ends it; returns how it ended.
 
     Runs in the calling thread, and writes into the run directory: metrics, edits, checkpoints.
-    `emit` is called in this thread and must return at once.
+    `emit` is called in this thread and must return at once; the end is returned, not emitted.
 
     Raises:
         CheckpointUnusable: the checkpoint to start from is of another model.
@@ -61,65 +54,78 @@ def train(
         Exception: what a step raised, after the last finished one was saved.
     """
     files = files or Files()
-    task.loading.pool.interrupted = lambda: control.stop_asked
-    with process_settings(task.experiment.training), closing(task.loading):
+    with (
+        process_settings(task.experiment.training),
+        task.loading.workers(interrupted=lambda: control.stop_asked),
+    ):
         while True:
-            set_aside_later(run, start, files)
+            discard_after(run, start, files)
             journal = Journal(run.metrics, files)
             with Writer(run.checkpoints, journal, files) as writer:
-                t = begin(task, start, control, emit, run, writer, clock)
+                training = begin(task, start, control, emit, run, writer, clock)
                 # What the checkpoint says, unless somebody took lines away.
-                t.progress.metrics_bytes = journal.length
+                training.progress.metrics_bytes = journal.length
                 try:
-                    return _unless_lost(t)
+                    return _unless_lost(training)
                 except Diverged as fault:
-                    outcome = diverged(t, fault)
-                    if outcome is not None:
-                        return outcome
-                    again = wait_out(t)
+                    ending = diverged(training, fault)
+                    if ending is not None:
+                        return ending
+                    again = wait_out(training)
                 except Exception as error:
-                    return failed(t, error)
-            if isinstance(again, Outcome):
+                    return failed(training, error)
+            if isinstance(again, RunEnded):
                 return again
             start = again
 
 
-def _unless_lost(t: Context) -> Outcome:
+def _unless_lost(training: Training) -> RunEnded:
     """The loop; a batch that cannot be made ends it, with all that was trained."""
     try:
-        return _loop(t)
+        return _loop(training)
     except (BatchLost, BadInput) as fault:
-        await_stop(t, fault)
-        return stopped(t, t.stop) if t.stop else broken_off(t, fault)
+        training.commands.await_stop(fault)
+        stop = training.commands.stop
+        return stopped(training, stop) if stop else broken_off(training, fault)
 
 
-def _loop(t: Context) -> Outcome:
+def _loop(training: Training) -> RunEnded:
     """Steps, and what happens at the border between two of them."""
-    interrupted = partial(obey_while_validating, t)
-    change_state(t, "running")
+    recorder, saver, validator = training.recorder, training.saver, training.validator
+    commands, directory, stepper = training.commands, training.directory, training.stepper
+    progress, watch = training.progress, training.shared.watch
+    training.events.enter("running")
     while True:
-        if report_due(t):
-            report(t)
-        if t.looked_at_s != t.reported_at_s:
-            # Validations and saves report as well: often ones leave nothing that is due.
-            t.looked_at_s = t.reported_at_s
-            if is_gone(t):
-                wait_for_directory(t)
-        if t.writer.busy:
-            settle(t, t.writer.results())
-        if validation_due(t):
-            validate(t, interrupted)
-        if t.replay:
-            replay(t)
-        if t.control.pending or t.stop:
-            obey(t)
-            if t.stop is not None:
-                return stopped(t, t.stop)
-        if limit := limit_reached(t.experiment, t.progress, t.watch.elapsed_s()):
-            return finish(t, limit.reason)
-        if save_due(t):
-            save(t)
-        take_step(t)
+        # A few times per second: read losses and norms from the device. It is the only wait for
+        # it, and comes first, so that nothing below works with numbers that are not finite.
+        if recorder.is_due:
+            recorder.report()
+        # After each report: without a directory to save into there is no point in going on.
+        if directory.is_due:
+            directory.check()
+        # When the writer has finished a checkpoint: say so, or give up after too many failures.
+        if saver.is_busy:
+            saver.handle_results()
+        # At the end of an epoch, or every N steps. It decides the best and the patience, so it
+        # comes before edits of this step: a resume of this step would validate first as well.
+        if validator.is_due:
+            validator.validate(commands.execute_while_validating)
+        # At the steps of recorded edits, those made in the validation just now included.
+        if commands.replay:
+            commands.replay_edits()
+        # When somebody asked for something. A pause is waited out in here.
+        if commands.is_pending:
+            commands.execute_pending()
+            if commands.stop is not None:
+                return stopped(training, commands.stop)
+        # After edits and commands, which may have moved a limit.
+        if limit := limit_reached(training.experiment, progress, watch.elapsed_s()):
+            return finish(training, limit.reason)
+        # By steps, epochs or seconds: the state after everything that belongs to this step.
+        if saver.is_due:
+            saver.save()
+        # The border ends here; what follows is the next step.
+        stepper.take()
 
 
 class Limit(NamedTuple):

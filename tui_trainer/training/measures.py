@@ -15,7 +15,7 @@ from torch import Tensor
 
 from tui_trainer.data.batch import IGNORED, Split
 from tui_trainer.data.dataset import Dataset
-from tui_trainer.training.forward import Carry, Forward
+from tui_trainer.training.forward import Forward, RecurrentState
 from tui_trainer.training.losses import Loss
 from tui_trainer.training.metrics import ExtraMetrics
 
@@ -72,7 +72,7 @@ def _measure(
     counts: Tensor | None = None
     more = ExtraMetrics(extras, dataset.outputs, forward.device) if extras else None
     model = forward.model
-    carry: Carry = None
+    carry: RecurrentState = None
     was_training = model.training
     model.eval()
     try:

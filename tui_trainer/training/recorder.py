@@ -1,6 +1,6 @@
-"""Reading the numbers of the steps taken, and turning them into lines and events.
+"""`Recorder`: the numbers of the steps, from the device into lines and events.
 
-Layer: training. The only place on the hot path that waits for the device; it comes before every
+Layer: training. The only place on the hot path that waits for the device. It is read before every
 validation and every save, so that nothing bad is ever saved or called the best.
 """
 
@@ -10,14 +10,18 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
+from torch import Tensor
+
+from tui_trainer.data.batch import Batches
 from tui_trainer.runs.events import StepsTaken
 from tui_trainer.runs.journal import encode
-from tui_trainer.training.context import Context
-from tui_trainer.training.step_buffer import StepNumbers
+from tui_trainer.training.part import Part, Shared
+from tui_trainer.training.step_buffer import MeasuredStep, StepBuffer, StepRecord
+from tui_trainer.training.writer import Writer
 
 FULL_RESOLUTION = 4096
 MOST_OVERFLOWS = 50
-"""Steps in a row that a loss scaler may leave out; it halves the scale each time."""
+"""Steps in a row that a loss scaler may skip; it halves the scale each time."""
 
 
 class Diverged(Exception):
@@ -42,121 +46,152 @@ def is_logged(step: int, every: int | None) -> bool:
     return step % (1 << max(0, (step - 1).bit_length() - FULL_RESOLUTION.bit_length() + 1)) == 0
 
 
-def report_due(t: Context) -> bool:
-    """Whether it is time to read the numbers."""
-    due_s = t.reported_at_s + t.experiment.logging.every_seconds
-    return t.numbers.full or t.watch.elapsed_s() >= due_s
+class Recorder(Part):
+    """Collects the numbers of the steps, and reports them a few times per second."""
 
+    def __init__(
+        self,
+        shared: Shared,
+        buffer: StepBuffer,
+        batches: Batches,
+        writer: Writer,
+        *,
+        may_overflow: bool,
+    ) -> None:
+        """`may_overflow`: whether a loss scaler skips steps whose gradients are not finite."""
+        super().__init__(shared)
+        self._buffer = buffer
+        self._batches = batches
+        self._writer = writer
+        self._may_overflow = may_overflow
+        self._overflows = 0
+        """Steps in a row that a loss scaler skipped."""
+        self._samples = 0
+        self._waiting_s = 0.0
+        self.reported_at_s = shared.progress.elapsed_s
 
-def report(t: Context) -> None:
-    """Read the numbers, write their lines, emit them; raises Diverged at the first bad step.
+    def record(
+        self, step: StepRecord, loss: Tensor, grad_norm: Tensor, samples: int, waiting_s: float
+    ) -> None:
+        """Keep the numbers of a step; loss and norm are scalars that stay on the device.
 
-    The line of the newest step is held back, since a validation may still join it.
-    """
-    now_s = t.watch.elapsed_s()
-    steps = t.numbers.read()
-    if not steps:
-        return
-    span_s = max(now_s - t.reported_at_s, 1e-9)
-    rate = t.samples / span_s
-    lines = [_line(entry, rate) for entry in steps if _wanted(t, entry)]
-    bad = _first_bad(t, steps)
-    t.emit(
-        StepsTaken(
-            step=steps[-1].mark.step,
-            epoch=steps[-1].mark.epoch,
-            elapsed_s=now_s,
-            losses=tuple(entry.loss for entry in steps),
-            grad_norms=tuple(entry.grad_norm for entry in steps),
-            lrs=tuple(entry.mark.lr for entry in steps),
-            samples_per_s=rate,
-            waiting_share=min(t.waiting_s / span_s, 1.0),
-            logged=tuple(lines),
+        `waiting_s` is how long the step waited for its `samples`.
+        """
+        self._samples += samples
+        self._waiting_s += waiting_s
+        self._buffer.record(step, loss, grad_norm)
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is time to read the numbers."""
+        due_s = self.reported_at_s + self._settings.experiment.logging.every_seconds
+        return self._buffer.full or self._watch.elapsed_s() >= due_s
+
+    def report(self) -> None:
+        """Read the numbers from the device, write their lines, emit them.
+
+        The line of the newest step is held back, since a validation of this step may add to it.
+
+        Raises:
+            Diverged: a number is not finite; all steps up to it are reported.
+        """
+        now_s = self._watch.elapsed_s()
+        steps = self._buffer.read()
+        if not steps:
+            return
+        span_s = max(now_s - self.reported_at_s, 1e-9)
+        rate = self._samples / span_s
+        every = self._settings.experiment.logging.every_steps
+        lines = [_line(entry, rate) for entry in steps if is_logged(entry.record.step, every)]
+        bad = self._first_bad(steps)
+        self._events.emit(
+            StepsTaken(
+                step=steps[-1].record.step,
+                epoch=steps[-1].record.epoch,
+                elapsed_s=now_s,
+                losses=tuple(entry.loss for entry in steps),
+                grad_norms=tuple(entry.grad_norm for entry in steps),
+                lrs=tuple(entry.record.lr for entry in steps),
+                samples_per_s=rate,
+                waiting_share=min(self._waiting_s / span_s, 1.0),
+                logged=tuple(lines),
+            )
         )
-    )
-    t.reported_at_s, t.samples, t.waiting_s = now_s, 0, 0.0
-    newest = lines.pop() if lines and lines[-1]["step"] == t.progress.step else None
-    release_line(t)
-    write_lines(t, lines)
-    t.progress.held_line = newest
-    if bad is not None:
-        release_line(t)
-        raise _diverged(t, bad)
+        self.reported_at_s, self._samples, self._waiting_s = now_s, 0, 0.0
+        newest = lines.pop() if lines and lines[-1]["step"] == self._progress.step else None
+        self.write_held_line()
+        self._write(lines)
+        self._progress.held_line = newest
+        if bad is not None:
+            self.write_held_line()
+            raise self._diverged(bad)
+
+    def write_held_line(self, more: Mapping[str, Any] | None = None) -> None:
+        """Write the line that was held back, with the metrics of a validation if there are any."""
+        line = self._progress.held_line
+        self._progress.held_line = None
+        if line is None and more:
+            line = {
+                "step": self._progress.step,
+                "epoch": self._progress.shown_epoch,
+                "elapsed_s": round(self._watch.elapsed_s(), 4),
+            }
+        if line is not None:
+            self._write([{**line, **(more or {})}])
+
+    def _write(self, lines: list[dict[str, Any]]) -> None:
+        """Hand lines to the writer, and count their bytes for the next checkpoint."""
+        if lines:
+            data = encode(lines)
+            self._progress.metrics_bytes += len(data)
+            self._writer.lines(data)
+
+    def _first_bad(self, steps: list[MeasuredStep]) -> MeasuredStep | None:
+        """The first step that the training cannot go on from.
+
+        Under a loss scaler a gradient that overflows is expected: the step was skipped and the
+        scale halved. Only when that goes on and on is it a fault.
+        """
+        if not self._may_overflow:
+            return next((entry for entry in steps if entry.fault), None)
+        skipped = []
+        for entry in steps:
+            if not math.isfinite(entry.loss):
+                return entry
+            if math.isfinite(entry.grad_norm):
+                self._overflows = 0
+                continue
+            self._overflows += 1
+            skipped.append(entry.record.step)
+            if self._overflows >= MOST_OVERFLOWS:
+                return entry
+        if skipped:
+            self._events.note(
+                f"fp16: the gradients of {_listed(skipped)} overflowed; not used, and the scale "
+                "of the loss is halved"
+            )
+        return None
+
+    def _diverged(self, bad: MeasuredStep) -> Diverged:
+        """The fault with the rows of the data file that the step was taken on."""
+        record = bad.record
+        size = self._settings.experiment.training.grad_accumulation
+        group = range(record.batch, min(record.batch + size, self._batches.per_epoch))
+        rows = [row for index in group for row in self._batches.rows(record.epoch - 1, index)]
+        return Diverged(record.step, record.epoch, bad.fault, tuple(rows))
 
 
-def _first_bad(t: Context, steps: list[StepNumbers]) -> StepNumbers | None:
-    """The first step that cannot be gone on from.
-
-    Under a loss scaler a gradient that overflows is expected: the step was left out and the scale
-    halved. Only when that goes on and on is it a fault.
-    """
-    if not t.state.scaled:
-        return next((entry for entry in steps if entry.fault), None)
-    left_out = []
-    for entry in steps:
-        if not math.isfinite(entry.loss):
-            return entry
-        if math.isfinite(entry.grad_norm):
-            t.overflows = 0
-            continue
-        t.overflows += 1
-        left_out.append(entry.mark.step)
-        if t.overflows >= MOST_OVERFLOWS:
-            return entry
-    if left_out:
-        t.note(
-            f"fp16: the gradients of {_counted(left_out)} overflowed; not used, and the scale of "
-            "the loss is halved"
-        )
-    return None
-
-
-def _counted(steps: list[int]) -> str:
+def _listed(steps: list[int]) -> str:
     return f"step {steps[0]}" if len(steps) == 1 else f"{len(steps)} steps from {steps[0]} on"
 
 
-def release_line(t: Context, more: Mapping[str, Any] | None = None) -> None:
-    """Write the line that was held back, joined by the metrics of a validation if there are any."""
-    line = t.progress.held_line
-    t.progress.held_line = None
-    if line is None and more:
-        line = {
-            "step": t.progress.step,
-            "epoch": t.progress.shown_epoch,
-            "elapsed_s": round(t.watch.elapsed_s(), 4),
-        }
-    if line is not None:
-        write_lines(t, [{**line, **(more or {})}])
-
-
-def write_lines(t: Context, lines: list[dict[str, Any]]) -> None:
-    """Hand lines to the writer, and count their bytes for the next checkpoint."""
-    if lines:
-        data = encode(lines)
-        t.progress.metrics_bytes += len(data)
-        t.writer.lines(data)
-
-
-def _wanted(t: Context, entry: StepNumbers) -> bool:
-    return is_logged(entry.mark.step, t.experiment.logging.every_steps)
-
-
-def _line(entry: StepNumbers, samples_per_s: float) -> dict[str, Any]:
+def _line(entry: MeasuredStep, samples_per_s: float) -> dict[str, Any]:
     return {
-        "step": entry.mark.step,
-        "epoch": entry.mark.epoch,
-        "elapsed_s": round(entry.mark.elapsed_s, 4),
+        "step": entry.record.step,
+        "epoch": entry.record.epoch,
+        "elapsed_s": round(entry.record.elapsed_s, 4),
         "train/loss": entry.loss,
-        "lr": entry.mark.lr,
+        "lr": entry.record.lr,
         "grad_norm": entry.grad_norm,
         "samples_per_s": round(samples_per_s, 1) if math.isfinite(samples_per_s) else None,
     }
-
-
-def _diverged(t: Context, bad: StepNumbers) -> Diverged:
-    """The fault with the rows of the data file that the step was taken on."""
-    mark = bad.mark
-    size = t.experiment.training.grad_accumulation
-    group = range(mark.batch, min(mark.batch + size, t.task.batches.per_epoch))
-    rows = [row for index in group for row in t.task.batches.rows(mark.epoch - 1, index)]
-    return Diverged(mark.step, mark.epoch, bad.fault, tuple(rows))

@@ -1,18 +1,18 @@
-"""What comes before the first step: setting aside, loading, and the context of the loop.
+"""What comes before the first step: clearing what lies after the start, loading, the parts.
 
-Layer: training. Setting aside comes after everything that can refuse the checkpoint, so that a
+Layer: training. The clearing comes after everything that can refuse the checkpoint, so that a
 refused resume leaves the run as it was.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import deepcopy
 
 import torch
 
 from tui_trainer.models.summary import count_parameters
 from tui_trainer.runs.atomic import Files
-from tui_trainer.runs.configured import config_bytes
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, set_aside
 from tui_trainer.runs.edits import in_force
@@ -21,22 +21,31 @@ from tui_trainer.runs.folder import exists
 from tui_trainer.runs.manifests import manifest_path, read_manifests
 from tui_trainer.training.average import Average
 from tui_trainer.training.checkpoint_data import CheckpointData, Origin
-from tui_trainer.training.context import Clock, Context, Emit, Resume, Start
-from tui_trainer.training.forward import Carry
+from tui_trainer.training.command_handler import CommandHandler
+from tui_trainer.training.directory_watch import DirectoryWatch
+from tui_trainer.training.forward import RecurrentState
+from tui_trainer.training.live_settings import LiveSettings
 from tui_trainer.training.optimizers import retune
+from tui_trainer.training.part import Shared
 from tui_trainer.training.progress import Progress, Stopwatch
-from tui_trainer.training.saver import origin_of
+from tui_trainer.training.recorder import Recorder
+from tui_trainer.training.run_events import Emit, RunEvents
+from tui_trainer.training.saver import Saver, origin_of
+from tui_trainer.training.start_point import FromCheckpoint, StartPoint
 from tui_trainer.training.state import State
-from tui_trainer.training.step_buffer import Numbers
+from tui_trainer.training.step import Stepper
+from tui_trainer.training.step_buffer import StepBuffer
 from tui_trainer.training.task import Task
+from tui_trainer.training.training import Training
+from tui_trainer.training.validation import Validator
 from tui_trainer.training.writer import Writer
 
 
-def set_aside_later(run: RunDirectory, start: Start, files: Files) -> None:
+def discard_after(run: RunDirectory, start: StartPoint, files: Files) -> None:
     """Move into discarded/ what lies after the start: newer checkpoints, later lines."""
     later = read_manifests(run.checkpoints)
     length = 0
-    if isinstance(start, Resume):
+    if isinstance(start, FromCheckpoint):
         chosen = start.checkpoint.manifest
         later = [m for m in later if (m.step, m.attempt) > (chosen.step, chosen.attempt)]
         length = start.checkpoint.data.progress.metrics_bytes
@@ -52,59 +61,61 @@ def set_aside_later(run: RunDirectory, start: Start, files: Files) -> None:
 
 def begin(
     task: Task,
-    start: Start,
+    start: StartPoint,
     control: Control,
     emit: Emit,
     run: RunDirectory,
     writer: Writer,
-    clock: Clock,
-) -> Context:
-    """The context at the start, with the state of the checkpoint if there is one; tells of it.
+    clock: Callable[[], float],
+) -> Training:
+    """The training at its start, with the state of the checkpoint if there is one; tells of it.
 
     Raises:
         CheckpointUnusable: the checkpoint is of another model.
     """
-    state = state_of(task)
-    progress, notes = Progress(), task.dataset.notes
-    resumed = isinstance(start, Resume)
-    if isinstance(start, Resume):
-        saved = start.checkpoint.data
-        progress = deepcopy(saved.progress)
+    saved = start.checkpoint.data if isinstance(start, FromCheckpoint) else None
+    state, notes = state_of(task), task.dataset.notes
+    progress = Progress() if saved is None else deepcopy(saved.progress)
+    if saved is not None:
         state.load(saved.state)
         if saved.stream:
             task.batches.restore(saved.stream)
         notes += bitwise_notes(task, saved.origin)
-    # Edits at this very step come after a validation that is still due at it, so they are replayed.
+    # Edits at this very step come after a validation that is still due, so they are replayed.
     early = [edit for edit in start.edits if edit.apply_at_step < progress.step]
-    t = Context(
-        task=task,
-        state=state,
-        measuring=task.forward.of(state.measured),
-        carry=carry_of(start.checkpoint.data, task.device) if isinstance(start, Resume) else None,
+    replay = [edit for edit in start.edits if edit.apply_at_step >= progress.step]
+    shared = Shared(
         progress=progress,
-        experiment=in_force(task.experiment, early),
-        control=control,
-        emit=emit,
-        run=run,
-        writer=writer,
+        settings=LiveSettings(in_force(task.experiment, early), task.steps_per_epoch, progress),
         watch=Stopwatch(clock, progress.elapsed_s),
-        numbers=Numbers(task.device),
-        generation=start.generation,
-        replay=[edit for edit in start.edits if edit.apply_at_step >= progress.step],
-        edits=early,
-        best_weights=start.checkpoint.data.best_weights if isinstance(start, Resume) else None,
-        saved=(progress.step, progress.validated_step) if resumed else None,
-        saved_at_s=progress.elapsed_s,
-        saved_epoch=progress.epoch,
-        reported_at_s=progress.elapsed_s,
-        protected=frozenset({progress.step} if resumed else ()),
         clock=clock,
-        config=config_bytes(run),
+        events=RunEvents(emit, progress),
     )
-    retune(state.optimizer, t.experiment.optimizer)
+    buffer, measured = StepBuffer(task.device), task.forward.of(state.measured)
+    recorder = Recorder(shared, buffer, task.batches, writer, may_overflow=state.scaled)
+    stepper = Stepper(shared, task, state, recorder, _carry_of(saved, task.device))
+    saver = Saver(shared, task, state, writer, recorder, stepper, saved)
+    validator = Validator(shared, task, measured, recorder, saver)
+    commands = CommandHandler(
+        shared, control, run.edits, state, saver, validator, edits=early, replay=replay
+    )
+    training = Training(
+        task=task,
+        run=run,
+        generation=start.generation,
+        shared=shared,
+        state=state,
+        recorder=recorder,
+        stepper=stepper,
+        saver=saver,
+        validator=validator,
+        commands=commands,
+        directory=DirectoryWatch(shared, run, recorder, saver, commands),
+    )
+    retune(state.optimizer, training.experiment.optimizer)
     task.model.train()
-    emit(_started(t, notes))
-    return t
+    training.events.emit(_started(training, notes))
+    return training
 
 
 def state_of(task: Task) -> State:
@@ -118,22 +129,25 @@ def state_of(task: Task) -> State:
     return State(task.model, task.optimizer, task.device, average=average, scaler=scaler)
 
 
-def carry_of(saved: CheckpointData, device: torch.device) -> Carry:
+def _carry_of(saved: CheckpointData | None, device: torch.device) -> RecurrentState:
     """What a recurrent model had carried over at a checkpoint in the middle of an epoch."""
-    return None if saved.carry is None else tuple(part.to(device) for part in saved.carry)
+    if saved is None or saved.carry is None:
+        return None
+    return tuple(part.to(device) for part in saved.carry)
 
 
-def _started(t: Context, notes: tuple[str, ...]) -> RunStarted:
+def _started(training: Training, notes: tuple[str, ...]) -> RunStarted:
+    task, progress = training.task, training.progress
     return RunStarted(
-        step=t.progress.step,
-        epoch=t.progress.shown_epoch,
-        run=t.run.path.name,
-        device=str(t.task.device),
-        parameters=count_parameters(t.task.model),
-        samples=len(t.task.dataset.train),
-        steps_per_epoch=t.task.steps_per_epoch,
-        total_steps=t.horizon,
-        generation=t.generation,
+        step=progress.step,
+        epoch=progress.shown_epoch,
+        run=training.run.path.name,
+        device=str(task.device),
+        parameters=count_parameters(task.model),
+        samples=len(task.dataset.train),
+        steps_per_epoch=task.steps_per_epoch,
+        total_steps=training.shared.settings.horizon,
+        generation=training.generation,
         notes=notes,
     )
 

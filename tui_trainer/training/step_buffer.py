@@ -1,4 +1,4 @@
-"""`Numbers`: losses and gradient norms of the steps, kept on the device until they are asked for.
+"""`StepBuffer`: losses and gradient norms of the steps, kept on the device until they are read.
 
 Layer: training. Recording never waits for the device; `read` does, once for all steps since the
 last one. What is known on the host (step, rate, time) is kept beside it in a list.
@@ -13,26 +13,27 @@ import torch
 from torch import Tensor
 
 
-class Mark(NamedTuple):
-    """What the host knows of a step when it is taken."""
+class StepRecord(NamedTuple):
+    """What the host knows about a step when it is taken."""
 
     step: int
     epoch: int
     batch: int
+    """The first micro-batch of the step."""
     lr: float
     elapsed_s: float
 
 
-class StepNumbers(NamedTuple):
-    """A step with what the device found."""
+class MeasuredStep(NamedTuple):
+    """A step with the numbers that the device computed."""
 
-    mark: Mark
+    record: StepRecord
     loss: float
     grad_norm: float
 
     @property
     def fault(self) -> str:
-        """What is not finite, or nothing."""
+        """Which number is not finite, or an empty string."""
         if not math.isfinite(self.loss):
             return f"loss is {self.loss}"
         if not math.isfinite(self.grad_norm):
@@ -40,33 +41,33 @@ class StepNumbers(NamedTuple):
         return ""
 
 
-class Numbers:
-    """A buffer for `capacity` steps; `full` says that it must be read before the next."""
+class StepBuffer:
+    """A buffer for `capacity` steps; once `full` it must be read before the next one."""
 
     def __init__(self, device: torch.device, capacity: int = 4096) -> None:
         self._losses = torch.zeros(capacity, device=device)
         self._norms = torch.zeros(capacity, device=device)
         self._capacity = capacity
-        self._marks: list[Mark] = []
+        self._records: list[StepRecord] = []
 
-    def record(self, mark: Mark, loss: Tensor, grad_norm: Tensor) -> None:
+    def record(self, step: StepRecord, loss: Tensor, grad_norm: Tensor) -> None:
         """Keep the numbers of a step; `loss` and `grad_norm` are scalars on the device."""
-        at = len(self._marks)
+        at = len(self._records)
         self._losses[at] = loss
         self._norms[at] = grad_norm
-        self._marks.append(mark)
+        self._records.append(step)
 
     @property
     def full(self) -> bool:
-        return len(self._marks) == self._capacity
+        return len(self._records) == self._capacity
 
-    def read(self) -> list[StepNumbers]:
+    def read(self) -> list[MeasuredStep]:
         """The steps since the last reading. The one place where the loop waits for the device."""
-        count = len(self._marks)
+        count = len(self._records)
         if count == 0:
             return []
         losses = self._losses[:count].tolist()
         norms = self._norms[:count].tolist()
-        steps = [StepNumbers(*row) for row in zip(self._marks, losses, norms, strict=True)]
-        self._marks.clear()
+        steps = [MeasuredStep(*row) for row in zip(self._records, losses, norms, strict=True)]
+        self._records.clear()
         return steps

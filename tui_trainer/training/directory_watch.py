@@ -1,0 +1,112 @@
+"""`DirectoryWatch`: pauses a training whose run directory was deleted, and makes it anew.
+
+Layer: training. What was on the disk is gone, the state in memory is not: the first thing that is
+written into the new directory is a checkpoint.
+"""
+
+from __future__ import annotations
+
+from tui_trainer.runs.atomic import write_atomically
+from tui_trainer.runs.commands import Command
+from tui_trainer.runs.configured import config_bytes
+from tui_trainer.runs.directory import RunDirectory, make_skeleton
+from tui_trainer.runs.folder import exists, is_folder
+from tui_trainer.text.errors import CannotWrite
+from tui_trainer.training.command_handler import CommandHandler
+from tui_trainer.training.part import Part, Shared
+from tui_trainer.training.recorder import Recorder
+from tui_trainer.training.saver import Saver
+
+
+class DirectoryWatch(Part):
+    """Looks after each report whether the run directory is still there."""
+
+    def __init__(
+        self,
+        shared: Shared,
+        run: RunDirectory,
+        recorder: Recorder,
+        saver: Saver,
+        commands: CommandHandler,
+    ) -> None:
+        super().__init__(shared)
+        self._run = run
+        self._recorder = recorder
+        self._saver = saver
+        self._commands = commands
+        self._config = config_bytes(run)
+        """config.yaml as it was at the start."""
+        self._looked_at_s = 0.0
+        """The newest report after which the directory was looked at."""
+
+    @property
+    def is_due(self) -> bool:
+        """Whether something was reported since the last look; validations and saves report too."""
+        return self._looked_at_s != self._recorder.reported_at_s
+
+    def check(self) -> None:
+        """Wait while the directory is gone; raises what `_wait` does."""
+        self._looked_at_s = self._recorder.reported_at_s
+        if self._is_gone():
+            self._wait()
+
+    def _is_gone(self) -> bool:
+        """Whether the run directory is not there any more, or what was in it.
+
+        `rm -rf` gives up on a folder in which a file was made meanwhile, as the heartbeat is: what
+        it leaves is no run that could be resumed, and lines would go into a file without a name.
+        """
+        return not exists(self._run.metrics)
+
+    def _wait(self) -> None:
+        """Pause until the directory is back, or `resume` or `stop` makes it anew, and save there.
+
+        Raises:
+            CannotWrite: none of it happened for `checkpoint.give_up_s`, or it cannot be made.
+        """
+        give_up_s = self._settings.experiment.checkpoint.give_up_s
+        until_s = self._clock() + give_up_s
+        path = self._run.path
+        self._watch.pause()
+        is_emptied = is_folder(path)
+        what = (
+            f"what was in {path} is gone: deleted? Resume makes it "
+            if is_emptied
+            else f"{path} is gone: deleted or unmounted? Bring it back to go on; resume makes it "
+        )
+        self._events.enter(
+            "paused",
+            f"{what}anew, stop makes it anew to save in; without either the run ends in "
+            f"{give_up_s:g} s",
+        )
+
+        def is_over() -> bool:
+            # An empty directory in the place of one that was gone is a place to go on in; what is
+            # left of one that is being deleted is not.
+            nonlocal is_emptied
+            is_there = is_folder(path)
+            if not self._is_gone() or (is_there and not is_emptied):
+                return True
+            is_emptied = is_there
+            return False
+
+        def check_time() -> None:
+            if self._clock() > until_s:
+                raise CannotWrite(f"{path} was gone for {give_up_s:g} s")
+
+        def refuse(_: Command) -> str:
+            return "the run directory is gone; resume makes it anew"
+
+        self._commands.wait(refuse, is_over=is_over, check_time=check_time)
+        self._make_anew()
+        self._watch.resume()
+        if self._commands.stop is None:
+            self._events.enter("running", "the run directory is there again")
+
+    def _make_anew(self) -> None:
+        make_skeleton(self._run)
+        if self._config and not exists(self._run.config):
+            write_atomically(self._run.config, self._config)
+        self._saver.start_over()
+        if self._commands.stop is None or self._commands.stop.save:
+            self._saver.save_and_wait()

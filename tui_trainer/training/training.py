@@ -1,0 +1,55 @@
+"""`Training`: the parts of a training in hand, from its start to its end.
+
+Layer: training. It belongs to the trainer thread; others see events, never this. Only the loop,
+and what starts and ends it, take the whole. Each part changes its own fields alone; what
+all of them use is in `Shared`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.training.command_handler import CommandHandler
+from tui_trainer.training.directory_watch import DirectoryWatch
+from tui_trainer.training.part import Shared
+from tui_trainer.training.progress import Progress
+from tui_trainer.training.recorder import Recorder
+from tui_trainer.training.run_events import RunEvents
+from tui_trainer.training.saver import Saver
+from tui_trainer.training.state import State
+from tui_trainer.training.step import Stepper
+from tui_trainer.training.task import Task
+from tui_trainer.training.validation import Validator
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """The parts of one training."""
+
+    task: Task
+    run: RunDirectory
+    generation: int
+    """How often the run was resumed."""
+    shared: Shared
+    state: State
+    recorder: Recorder
+    stepper: Stepper
+    saver: Saver
+    validator: Validator
+    commands: CommandHandler
+    directory: DirectoryWatch
+
+    @property
+    def progress(self) -> Progress:
+        return self.shared.progress
+
+    @property
+    def events(self) -> RunEvents:
+        return self.shared.events
+
+    @property
+    def experiment(self) -> Experiment:
+        """The configuration in force, edits included."""
+        return self.shared.settings.experiment
