@@ -19,8 +19,9 @@ from tui_trainer.runs.history import Curve
 from tui_trainer.runs.journal import read_records
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.sessions.beginning import latest_of
-from tui_trainer.sessions.launch import prepare_new, prepare_resume
+from tui_trainer.sessions.launch import prepare_new
 from tui_trainer.sessions.local import KEPT_STEPS, LocalSession
+from tui_trainer.sessions.resume import prepare_resume
 from tui_trainer.text.errors import BadInput
 
 

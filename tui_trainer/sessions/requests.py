@@ -54,7 +54,8 @@ RunRequest = NewRun | OldRun | ForkedRun
 def prepare(request: RunRequest, runs_dir: Path, argv: Sequence[str]) -> Prepared:
     """The run, locked and ready to train; errors are those of `prepare_new` and its like."""
     from tui_trainer.sessions.forking import prepare_fork
-    from tui_trainer.sessions.launch import prepare_new, prepare_resume
+    from tui_trainer.sessions.launch import prepare_new
+    from tui_trainer.sessions.resume import prepare_resume
 
     if isinstance(request, NewRun):
         return prepare_new(request.experiment, runs_dir, request.name, argv)

@@ -1,0 +1,268 @@
+"""Going on with a run: its checkpoint, its edits, and what a resume changes of them.
+
+Layer: sessions. All of it is decided before anything is written, so that a resume that is refused
+leaves the run as it was.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.live import edited, with_value
+from tui_trainer.config.overrides import Override
+from tui_trainer.config.settings import LoaderSection
+from tui_trainer.runs.atomic import Files, sweep_temporaries
+from tui_trainer.runs.commands import new_id
+from tui_trainer.runs.directory import RunDirectory, check_run, check_writable
+from tui_trainer.runs.edits import Edit, in_force, read_edits, record_edit, rewrite_edits
+from tui_trainer.runs.lock import RunLock
+from tui_trainer.runs.mailbox import Mailbox
+from tui_trainer.runs.manifests import (
+    checkpoint_files,
+    manifest_files,
+    read_manifests,
+    unpublished_files,
+)
+from tui_trainer.runs.status import read_status
+from tui_trainer.runs.takeover import fence, gone_host
+from tui_trainer.sessions.launch import (
+    Prepared,
+    build_task,
+    read_config,
+    record_provenance,
+    warnings_of,
+)
+from tui_trainer.text.errors import BadInput, CheckpointUnusable
+
+if TYPE_CHECKING:
+    from tui_trainer.training.checkpoints import Checkpoint
+
+RUNTIME = (
+    *("training.device", "training.threads", "training.on_hangup"),
+    *("training.preempt_signals", "training.preempt_exit_code"),
+    *(f"loader.{name}" for name in LoaderSection.model_fields),
+)
+"""Settings of where and how a run runs: they can be others at a resume, and are no edits."""
+
+
+def prepare_resume(
+    run: RunDirectory,
+    overrides: Sequence[Override],
+    argv: Sequence[str],
+    *,
+    which: str = "last",
+    drop_edits: bool = False,
+    force: bool = False,
+) -> Prepared:
+    """Read the checkpoint, build the task, and take the overrides as edits at its step.
+
+    They hold until somebody edits anew: later edits of the same settings are not repeated.
+    `force` takes a run over from another host that has not been heard of for a while.
+
+    Raises:
+        BadInput: another process holds the run, or an override is of a setting that is not live.
+        CheckpointUnusable: there are checkpoints and none can be used, or it is of another model.
+    """
+    check_run(run, writing=True)
+    check_writable(run.path)
+    experiment = _with_runtime(read_config(run), overrides)
+    gone = gone_host(run, force=force)
+    lock = RunLock.acquire(run.lock, gone=gone)
+    try:
+        if gone or lock.note:
+            # Nothing but silence says that the process before this one is dead.
+            fence(run)
+        _check_not_lost(run)
+        _tidy(run)
+        return _resumed(run, lock, experiment, overrides, argv, which, drop_edits)
+    except BaseException:
+        lock.release()
+        raise
+
+
+def _resumed(
+    run: RunDirectory,
+    lock: RunLock,
+    experiment: Experiment,
+    overrides: Sequence[Override],
+    argv: Sequence[str],
+    which: str,
+    drop_edits: bool,
+) -> Prepared:
+    from tui_trainer.training.start_point import FromCheckpoint, FromScratch
+    from tui_trainer.training.state import check_fits
+
+    checkpoint, notes = _choose(run, which)
+    step = checkpoint.manifest.step if checkpoint else 0
+    task, device = build_task(experiment, checkpoint.data.preprocessing if checkpoint else None)
+    if checkpoint is not None:
+        check_fits(task.model, checkpoint.data.state.model)
+    plan = plan_edits(experiment, read_edits(run.edits), overrides, step, drop_later=drop_edits)
+    status = read_status(run.status)
+    generation = (status.generation if status else 0) + 1
+    prepared = Prepared(
+        run=run,
+        lock=lock,
+        asked=experiment,
+        task=task,
+        start=(
+            FromCheckpoint(checkpoint, plan.edits, generation)
+            if checkpoint
+            else FromScratch(plan.edits, generation)
+        ),
+        device=device,
+        warnings=(*notes, *plan.notes, *warnings_of(device, lock)),
+        step=step,
+        epoch=checkpoint.manifest.epoch if checkpoint else 0,
+    )
+    if checkpoint is not None and status is not None and status.state == "finished":
+        hint = _nothing_to_do(run, checkpoint, in_force(experiment, plan.edits))
+        if hint:
+            return replace(prepared, nothing_to_do=hint)
+    plan.write(run)
+    record_provenance(run, argv, task, device)
+    return prepared
+
+
+def _choose(run: RunDirectory, which: str) -> tuple[Checkpoint | None, list[str]]:
+    """The checkpoint to go on from, with notes; None when the run never published one."""
+    from tui_trainer.training.checkpoints import choose_checkpoint
+
+    # A file with a manifest that cannot be read is no reason to begin at step 0.
+    if read_manifests(run.checkpoints) or which != "last" or checkpoint_files(run.checkpoints):
+        return choose_checkpoint(run.checkpoints, which, run.path.name)
+    return None, ["no checkpoint was ever published; the run starts again from step 0"]
+
+
+def _nothing_to_do(run: RunDirectory, checkpoint: Checkpoint, experiment: Experiment) -> str:
+    """Which limit would end a finished run at once, and how to go on; empty when none would."""
+    from tui_trainer.training.loop import limit_at
+
+    limit = limit_at(checkpoint, experiment)
+    if limit is None or checkpoint.manifest.step != read_manifests(run.checkpoints)[-1].step:
+        return ""
+    return f"{limit.reason}; change the limit to go on, as in {limit.setting}=N"
+
+
+@dataclass(frozen=True, slots=True)
+class EditPlan:
+    """The edits that a resumed run has, and how its file of edits comes to say so."""
+
+    kept: tuple[Edit, ...]
+    """Those of the run so far that stay."""
+    new: tuple[Edit, ...]
+    """The settings that the resume itself gives."""
+    superseded: tuple[Edit, ...]
+    """Later edits of the settings that the resume gives, which are not repeated."""
+    step: int
+    drops_later: bool
+
+    @property
+    def edits(self) -> tuple[Edit, ...]:
+        """All edits in the order of their steps; at one step the new ones come last."""
+        early = (edit for edit in self.kept if edit.apply_at_step <= self.step)
+        later = (edit for edit in self.kept if edit.apply_at_step > self.step)
+        return (*early, *self.new, *later)
+
+    @property
+    def notes(self) -> list[str]:
+        """What a person should be told."""
+        return [
+            f"{edit.key} is given by this resume: its edit to {edit.new} at step "
+            f"{edit.apply_at_step:,} is not repeated"
+            for edit in self.superseded
+        ]
+
+    def write(self, run: RunDirectory) -> None:
+        """Bring the run's file of edits up to date."""
+        if self.drops_later or self.superseded:
+            # Dropped for good: the next resume must not bring them back.
+            rewrite_edits(run.edits, (*self.kept, *self.new))
+        else:
+            for edit in self.new:
+                record_edit(run.edits, edit)
+
+
+def plan_edits(
+    experiment: Experiment,
+    recorded: Sequence[Edit],
+    overrides: Sequence[Override],
+    step: int,
+    *,
+    drop_later: bool,
+) -> EditPlan:
+    """Make edits at `step` of a resume's overrides, beside those that are recorded.
+
+    `drop_later` leaves out the edits that were made after `step`.
+
+    Raises:
+        BadInput: an override is of a setting that is not live, or an edit no longer fits.
+    """
+    kept = [edit for edit in recorded if not drop_later or edit.apply_at_step <= step]
+    new = _as_edits(experiment, kept, overrides, step)
+    given = {edit.key for edit in new}
+    superseded = [edit for edit in kept if edit.apply_at_step > step and edit.key in given]
+    plan = EditPlan(
+        kept=tuple(edit for edit in kept if edit not in superseded),
+        new=tuple(new),
+        superseded=tuple(superseded),
+        step=step,
+        drops_later=drop_later,
+    )
+    try:
+        in_force(experiment, plan.edits)
+    except BadInput as error:
+        # Better said now than when the training comes to its step.
+        hint = "--drop-edits leaves out the edits that come later"
+        raise BadInput(f"an edit of this run no longer fits: {error}; {hint}") from error
+    return plan
+
+
+def _check_not_lost(run: RunDirectory) -> None:
+    """Refuse a run whose checkpoints were saved and are gone: step 0 would overwrite the rest."""
+    status = read_status(run.status)
+    saved = status.saved_step if status else None
+    if saved is not None and not manifest_files(run.checkpoints):
+        raise CheckpointUnusable(
+            f"{run.checkpoints}: step {saved} was saved, and no manifest of a checkpoint is there "
+            f"now; put the folder back, or begin anew: tui-trainer train {run.config}"
+        )
+
+
+def _tidy(run: RunDirectory) -> None:
+    """Under the lock: remove what a killed process left half written, and its unread mail."""
+    for folder in (run.path, run.checkpoints):
+        sweep_temporaries(folder)
+    for name in unpublished_files(run.checkpoints):
+        # Killed between the file and its manifest: it was never published.
+        with contextlib.suppress(OSError):
+            Files().unlink(run.checkpoints / name)
+    Mailbox(run.control).clear()
+
+
+def _with_runtime(experiment: Experiment, overrides: Sequence[Override]) -> Experiment:
+    """The experiment with the overrides that say where it runs."""
+    for override in overrides:
+        if override.key in RUNTIME:
+            experiment = with_value(experiment, override.key, override.value)
+    return experiment
+
+
+def _as_edits(
+    experiment: Experiment, edits: Sequence[Edit], overrides: Sequence[Override], step: int
+) -> list[Edit]:
+    """Overrides of a resume as edits at the step of its checkpoint."""
+    now = in_force(experiment, [edit for edit in edits if edit.apply_at_step <= step])
+    made = []
+    for override in overrides:
+        if override.key in RUNTIME:
+            continue
+        changed = edited(now, override.key, override.value)
+        old, new = now.get(override.key), changed.get(override.key)
+        made.append(Edit(new_id(), step, override.key, old, new, "resume"))
+        now = changed
+    return made
