@@ -12,11 +12,9 @@ from dataclasses import dataclass
 
 import psutil
 
-from tui_trainer.machine.devices import cpu_count, free_memory_bytes
+from tui_trainer.machine.devices import GB, cpu_count, free_memory_bytes
 from tui_trainer.machine.gpus import CudaDevice, CudaFacts, GpuInfo, cuda_facts, nvml_gpus
 from tui_trainer.text.clean import clean
-
-GB = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ def device_states(
         for number, device in enumerate(cuda.devices)
         if device.supported
     ]
-    return (*states, _cpu())
+    return (*states, _cpu_state())
 
 
 def _gpu(number: int, device: CudaDevice, gpu: GpuInfo | None) -> DeviceState:
@@ -68,7 +66,7 @@ def _who(pid: int, used_bytes: int) -> str:
     return f"{owner} (pid {pid}{size})"
 
 
-def _cpu() -> DeviceState:
+def _cpu_state() -> DeviceState:
     cores = cpu_count()
     return DeviceState(
         "cpu",
