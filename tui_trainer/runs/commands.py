@@ -6,8 +6,8 @@ Layer: runs. A command is data with an id; who carries it out, and when, is the 
 from __future__ import annotations
 
 import secrets
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import Field, dataclass, field, fields
+from typing import Any, get_args, get_type_hints
 
 from tui_trainer.runs.bounds import is_whole
 from tui_trainer.runs.origin import HERE
@@ -15,6 +15,10 @@ from tui_trainer.text.clean import suggest
 from tui_trainer.text.errors import BadInput
 
 Scalar = int | float | str | bool | None
+
+_SHORT = 200
+"""How long a text may be in a command that is read from a file."""
+_SIGNALS = range(1, 65)
 
 
 def new_id() -> str:
@@ -50,7 +54,7 @@ class Stop(Command):
     """
 
     save: bool = True
-    signal: int | None = None
+    signal: int | None = field(default=None, metadata={"range": _SIGNALS})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,32 +87,28 @@ COMMANDS: dict[str, type[Command]] = {
 _NAMES = {kind: name for name, kind in COMMANDS.items()}
 
 
+def _types_of(kind: type[Command]) -> dict[str, tuple[type, ...]]:
+    """Return the types that each field of a command may have, as its annotation lists them."""
+    hints = get_type_hints(kind)
+    return {item.name: get_args(hints[item.name]) or (hints[item.name],) for item in fields(kind)}
+
+
+_TYPES = {kind: _types_of(kind) for kind in COMMANDS.values()}
+
+
 def name_of(command: Command) -> str:
     """The word for a command in files and on the command line."""
     return _NAMES[type(command)]
 
 
 def to_dict(command: Command) -> dict[str, Any]:
-    """Plain data for a file: `command` and the command's fields."""
-    fields = {key: getattr(command, key) for key in command.__dataclass_fields__}
-    return {"command": name_of(command), **fields}
-
-
-_SHORT = 200
-_MOST_SIGNAL = 64
-_TYPES: dict[str, tuple[type, ...]] = {
-    "origin": (str,),
-    "id": (str,),
-    "offload": (bool,),
-    "save": (bool,),
-    "signal": (int, type(None)),
-    "key": (str,),
-    "value": (int, float, str, bool, type(None)),
-}
+    """Return plain data for a file: `command` and the command's fields."""
+    values = {item.name: getattr(command, item.name) for item in fields(command)}
+    return {"command": name_of(command), **values}
 
 
 def from_dict(data: object) -> Command:
-    """A command from a file that anybody may have written; BadInput says what is wrong with it."""
+    """Return the command in a file that anybody may have written; BadInput says what is wrong."""
     if not isinstance(data, dict):
         raise BadInput("a command is a mapping with the key 'command'")
     name = data.get("command")
@@ -117,25 +117,26 @@ def from_dict(data: object) -> Command:
         hint = suggest(name, COMMANDS) if isinstance(name, str) else ""
         raise BadInput(f"no command {name!r:.{_SHORT}}{hint}; there are: {known}")
     kind = COMMANDS[name]
-    fields = {key: value for key, value in data.items() if key != "command"}
-    for key, value in fields.items():
-        if key not in kind.__dataclass_fields__:
+    known_fields = {item.name: item for item in fields(kind)}
+    values = {key: value for key, value in data.items() if key != "command"}
+    for key, value in values.items():
+        if key not in known_fields:
             raise BadInput(f"command {name}: unknown key {key!r:.{_SHORT}}")
-        if not _fits(key, value):
+        if not _fits(known_fields[key], _TYPES[kind][key], value):
             raise BadInput(f"command {name}: {key} cannot be {value!r:.{_SHORT}}")
     try:
-        return kind(**fields)
+        return kind(**values)
     except TypeError as error:
         raise BadInput(f"command {name}: {error}") from error
 
 
-def _fits(key: str, value: object) -> bool:
-    """Whether a field may have this value; True is no number, and a signal is one that exists."""
-    kinds = _TYPES[key]
+def _fits(item: Field[Any], types: tuple[type, ...], value: object) -> bool:
+    """Whether a field may have this value: of its types, in its range, and not too large."""
+    # A bool is an int to Python, but no number to us.
     if isinstance(value, bool):
-        return bool in kinds
-    if key == "signal" and isinstance(value, int):
-        return 0 < value <= _MOST_SIGNAL
-    if isinstance(value, int) and not is_whole(value):
+        return bool in types
+    if not isinstance(value, types):
         return False
-    return isinstance(value, kinds) and not (isinstance(value, str) and len(value) > _SHORT)
+    if isinstance(value, int):
+        return is_whole(value) and value in item.metadata.get("range", (value,))
+    return not (isinstance(value, str) and len(value) > _SHORT)
