@@ -9,12 +9,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import pytest
 
+from tui_trainer.commands.arguments import parse
 from tui_trainer.headless.control import control
 from tui_trainer.machine.usage import UsageMeter
+from tui_trainer.runs.commands import to_dict
 from tui_trainer.runs.directory import RunDirectory, create_run
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.status import Status, write_status
@@ -36,11 +38,11 @@ def tell(run: RunDirectory, state: str) -> None:
 
 
 @contextmanager
-def living(folder: Path) -> Iterator[RunDirectory]:
+def living(folder: Path, session: LocalSession | None = None) -> Iterator[RunDirectory]:
     """A run whose watcher takes the mail, and whose trainer carries nothing out."""
     run = create_run(folder, "run")
     lock = RunLock.acquire(run.lock)
-    watcher = Watcher(LocalSession(never), run, lock, Latest(), UsageMeter())
+    watcher = Watcher(session or LocalSession(never), run, lock, Latest(), UsageMeter())
     watcher.start()
     try:
         yield run
@@ -69,8 +71,8 @@ def test_each_setting_is_answered_by_its_name(
 @pytest.mark.parametrize(
     ("word", "settings", "choices", "told"),
     [
-        ("stop", [], {"offload": True}, "--offload belongs to pause"),
-        ("pause", [], {"discard": True}, "--discard belongs to stop"),
+        ("stop", [], {"flags": ["offload"]}, "--offload belongs to pause"),
+        ("pause", [], {"flags": ["discard"]}, "--discard belongs to stop"),
         ("save", [], {"timeout_s": -3.0}, "--timeout: should be at least 0 seconds"),
         ("save", [], {"timeout_s": float("nan")}, "--timeout: should be at least 0 seconds"),
         ("set", [f"optimizer.{'x' * 300}=1"], {}, "command set: key cannot be"),
@@ -78,13 +80,35 @@ def test_each_setting_is_answered_by_its_name(
     ],
 )
 def test_what_would_not_be_obeyed_is_refused_and_not_sent(
-    tmp_path: Path, word: str, settings: list[str], choices: dict[str, float], told: str
+    tmp_path: Path, word: str, settings: list[str], choices: dict[str, Any], told: str
 ) -> None:
     with living(tmp_path) as run:
         with pytest.raises(BadInput, match=told):
-            control(run, word, settings, **choices)  # type: ignore[arg-type]
+            control(run, word, settings, **choices)
         events = run.events.read_text() if run.events.exists() else ""
     assert events == ""
+
+
+@pytest.mark.parametrize(
+    ("words", "sent"),
+    [
+        (["pause"], {"command": "pause", "offload": False}),
+        (["pause", "--offload"], {"command": "pause", "offload": True}),
+        (["stop"], {"command": "stop", "save": True}),
+        (["--discard", "stop"], {"command": "stop", "save": False}),
+        (["validate"], {"command": "validate"}),
+    ],
+)
+def test_a_command_is_sent_as_its_flags_say(
+    tmp_path: Path, words: list[str], sent: dict[str, Any]
+) -> None:
+    arguments = parse(["ctl", "last", *words])
+    session = LocalSession(never)
+    with living(tmp_path, session) as run:
+        control(run, arguments.command, [], flags=arguments.flags, timeout_s=0)
+        command = session.control.take()
+    assert command is not None
+    assert to_dict(command).items() >= sent.items()
 
 
 def test_a_run_that_ends_before_it_sees_a_command_is_told_of_by_its_state(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from tui_trainer import __version__
+from tui_trainer.runs.commands import COMMANDS
 from tui_trainer.text.clean import clean, harmless, suggest
 
 RUN_HELP = "a run's name, its beginning, last, or a path"
@@ -218,10 +219,19 @@ def _add_watching(commands: Commands) -> None:
 def _add_runs(commands: Commands) -> None:
     control = _command(commands, "ctl", "steer a live run")
     _add_run_name(control)
-    control.add_argument("command", help="pause, resume, stop, save, validate or set")
+    *words, last = COMMANDS
+    control.add_argument("command", help=f"{', '.join(words)} or {last}")
     control.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for set")
-    control.add_argument("--offload", action="store_true", help="pause: give GPU memory back")
-    control.add_argument("--discard", action="store_true", help="stop: without saving")
+    control.set_defaults(flags=[])
+    for kind in COMMANDS.values():
+        for flag in kind.flags:
+            control.add_argument(
+                f"--{flag.name}",
+                dest="flags",
+                action="append_const",
+                const=flag.name,
+                help=f"{kind.word}: {flag.help}",
+            )
     control.add_argument(
         "--timeout", type=float, default=30.0, metavar="S", help="how long to wait for the effect"
     )

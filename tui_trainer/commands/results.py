@@ -30,8 +30,7 @@ def control(arguments: argparse.Namespace) -> int:
         run,
         arguments.command,
         arguments.overrides,
-        offload=arguments.offload,
-        discard=arguments.discard,
+        flags=arguments.flags,
         timeout_s=arguments.timeout,
         as_json=arguments.json,
     )

@@ -6,10 +6,11 @@ Layer: headless. Accepted means that the run has seen it; applied, that it took 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from typing import Any
 
 from tui_trainer.config.reading import parse_value
-from tui_trainer.runs.commands import COMMANDS, Command, Pause, Set, Stop, name_of
+from tui_trainer.runs.commands import COMMANDS, Command, Set, name_of
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import ENDED_STATES, CommandAccepted, CommandApplied
 from tui_trainer.runs.folder import size_of
@@ -29,15 +30,17 @@ def control(
     word: str,
     settings: Sequence[str],
     *,
-    offload: bool = False,
-    discard: bool = False,
+    flags: Collection[str] = (),
     timeout_s: float = 30.0,
     as_json: bool = False,
 ) -> int:
-    """Send one command, or one `set` a setting, and wait for the answers."""
+    """Send one command, or one `set` per setting, and wait for the answers.
+
+    `flags` are the names of those that were given, without their dashes.
+    """
     if not timeout_s >= 0:
         raise BadInput(f"--timeout: should be at least 0 seconds (got {timeout_s:g})")
-    commands = _commands(word, settings, offload=offload, discard=discard)
+    commands = _commands(word, settings, flags)
     _check_alive(run)
     code = ExitCode.OK
     for command in commands:
@@ -100,30 +103,26 @@ def _tell(
     return ExitCode.OK
 
 
-def _commands(word: str, settings: Sequence[str], *, offload: bool, discard: bool) -> list[Command]:
+def _commands(word: str, settings: Sequence[str], flags: Collection[str]) -> list[Command]:
     if word not in COMMANDS:
         raise BadInput(
             f"no command {clean(word, 40)!r}{suggest(word, COMMANDS)}; there are: "
             f"{', '.join(COMMANDS)}"
         )
-    for flag, is_given, meant in (
-        ("--offload", offload, "pause"),
-        ("--discard", discard, "stop"),
-    ):
-        if is_given and word != meant:
-            raise BadInput(f"{flag} belongs to {meant}; {word} has no such choice")
+    kind = COMMANDS[word]
+    for other in COMMANDS.values():
+        for flag in other.flags:
+            if flag.name in flags and other is not kind:
+                raise BadInput(f"--{flag.name} belongs to {other.word}; {word} has no such choice")
     origin = origin_of("ctl")
-    if word == "set":
+    if kind is Set:
         if not settings:
             raise BadInput("set: expected KEY=VALUE, as in: ctl RUN set optimizer.lr=3e-4")
         return [_setting(setting, origin) for setting in settings]
     if settings:
         raise BadInput(f"{word} takes no settings")
-    if word == "pause":
-        return [Pause(origin=origin, offload=offload)]
-    if word == "stop":
-        return [Stop(origin=origin, save=not discard)]
-    return [COMMANDS[word](origin=origin)]
+    values: dict[str, Any] = {flag.field: flag.value for flag in kind.flags if flag.name in flags}
+    return [kind(origin=origin, **values)]
 
 
 def _setting(setting: str, origin: str) -> Set:

@@ -1,13 +1,14 @@
 """The commands a run obeys: the one vocabulary of keys, signals, `ctl` and files.
 
 Layer: runs. A command is data with an id; who carries it out, and when, is the loop's business.
+`tui-trainer ctl` is built from the classes here.
 """
 
 from __future__ import annotations
 
 import secrets
 from dataclasses import Field, dataclass, field, fields
-from typing import Any, get_args, get_type_hints
+from typing import Any, ClassVar, get_args, get_type_hints
 
 from tui_trainer.runs.bounds import is_whole
 from tui_trainer.runs.origin import HERE
@@ -26,9 +27,26 @@ def new_id() -> str:
     return secrets.token_hex(8)
 
 
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """An option of `tui-trainer ctl`, `--NAME`, that gives one field of a command a value."""
+
+    name: str
+    help: str
+    field: str
+    value: bool
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What every command has: who sent it, and an id to acknowledge."""
+    """What every command has: who sent it, and an id to acknowledge.
+
+    The fields of a command are scalars; `from_dict` checks them by their annotations.
+    """
+
+    word: ClassVar[str]
+    """Its name in files, on the command line, and as the action of a key (`run.WORD`)."""
+    flags: ClassVar[tuple[Flag, ...]] = ()
 
     origin: str = HERE
     id: str = field(default_factory=new_id)
@@ -38,12 +56,17 @@ class Command:
 class Pause(Command):
     """Save at the next step border and wait; `offload` gives the device's memory back meanwhile."""
 
+    word = "pause"
+    flags = (Flag("offload", "give GPU memory back", "offload", True),)
+
     offload: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resume(Command):
     """Go on after a pause."""
+
+    word = "resume"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +76,9 @@ class Stop(Command):
     `signal` is the number of the signal that asked for it, which decides the exit status.
     """
 
+    word = "stop"
+    flags = (Flag("discard", "without saving", "save", False),)
+
     save: bool = True
     signal: int | None = field(default=None, metadata={"range": _SIGNALS})
 
@@ -61,30 +87,40 @@ class Stop(Command):
 class Save(Command):
     """Write a checkpoint at the next step border."""
 
+    word = "save"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validate(Command):
     """Validate now; feeds neither early stopping nor the best."""
+
+    word = "validate"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Set(Command):
     """Edit one live setting, from the next step on."""
 
+    word = "set"
+
     key: str
     value: Scalar
 
 
 COMMANDS: dict[str, type[Command]] = {
-    "pause": Pause,
-    "resume": Resume,
-    "stop": Stop,
-    "save": Save,
-    "validate": Validate,
-    "set": Set,
+    kind.word: kind for kind in (Pause, Resume, Stop, Save, Validate, Set)
 }
 
-_NAMES = {kind: name for name, kind in COMMANDS.items()}
+
+def name_of(command: Command) -> str:
+    """Return the word for a command in files and on the command line."""
+    return command.word
+
+
+def to_dict(command: Command) -> dict[str, Any]:
+    """Return plain data for a file: `command` and the command's fields."""
+    values = {item.name: getattr(command, item.name) for item in fields(command)}
+    return {"command": name_of(command), **values}
 
 
 def _types_of(kind: type[Command]) -> dict[str, tuple[type, ...]]:
@@ -94,17 +130,6 @@ def _types_of(kind: type[Command]) -> dict[str, tuple[type, ...]]:
 
 
 _TYPES = {kind: _types_of(kind) for kind in COMMANDS.values()}
-
-
-def name_of(command: Command) -> str:
-    """The word for a command in files and on the command line."""
-    return _NAMES[type(command)]
-
-
-def to_dict(command: Command) -> dict[str, Any]:
-    """Return plain data for a file: `command` and the command's fields."""
-    values = {item.name: getattr(command, item.name) for item in fields(command)}
-    return {"command": name_of(command), **values}
 
 
 def from_dict(data: object) -> Command:
