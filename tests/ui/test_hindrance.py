@@ -42,3 +42,7 @@ def test_a_live_run_takes_every_other_command(action: str) -> None:
 
 def test_only_actions_that_there_are_can_be_refused() -> None:
     assert {action.name for action in actions_of("run")} >= OF_A_LIVE_RUN
+
+
+def test_every_action_that_sends_a_command_can_be_refused() -> None:
+    assert {"pause", "offload", "stop", "save", "validate", "edit", "detach"} <= OF_A_LIVE_RUN

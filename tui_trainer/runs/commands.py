@@ -1,7 +1,7 @@
 """The commands a run obeys: the one vocabulary of keys, signals, `ctl` and files.
 
 Layer: runs. A command is data with an id; who carries it out, and when, is the loop's business.
-`tui-trainer ctl` is built from the classes here.
+`tui-trainer ctl`, and what the app's keys send and say, are built from the classes here.
 """
 
 from __future__ import annotations
@@ -45,11 +45,16 @@ class Command:
     """
 
     word: ClassVar[str]
-    """Its name in files, on the command line, and as the action of a key (`run.WORD`)."""
+    """Its name in files, on the command line, and in the action that a key takes, `run.WORD`."""
     flags: ClassVar[tuple[Flag, ...]] = ()
 
     origin: str = HERE
     id: str = field(default_factory=new_id)
+
+    @property
+    def request(self) -> str:
+        """What the app's log says was asked for."""
+        return self.word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +65,10 @@ class Pause(Command):
     flags = (Flag("offload", "give GPU memory back", "offload", True),)
 
     offload: bool = False
+
+    @property
+    def request(self) -> str:
+        return "pause, giving the device's memory back" if self.offload else "pause"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +91,20 @@ class Stop(Command):
     save: bool = True
     signal: int | None = field(default=None, metadata={"range": _SIGNALS})
 
+    @property
+    def request(self) -> str:
+        return "stop, saving" if self.save else "stop without saving"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Save(Command):
     """Write a checkpoint at the next step border."""
 
     word = "save"
+
+    @property
+    def request(self) -> str:
+        return "checkpoint"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +122,13 @@ class Set(Command):
 
     key: str
     value: Scalar
+
+    @property
+    def request(self) -> str:
+        # Inside, because it loads pydantic, and commands are loaded before the first paint.
+        from tui_trainer.runs.describe import value_text
+
+        return f"{self.key} = {value_text(self.value)}"
 
 
 COMMANDS: dict[str, type[Command]] = {

@@ -12,12 +12,15 @@ from textual.binding import Binding, BindingType
 from tui_trainer.config.keys import ACTIONS, actions_of
 
 
-def bindings_of(place: str) -> list[BindingType]:
-    """The bindings of a place; a screen or widget sets BINDINGS to them."""
+def bindings_of(place: str, calls: Mapping[str, str] | None = None) -> list[BindingType]:
+    """Return the bindings of a place; a screen or widget sets BINDINGS to them.
+
+    `calls` names what is called for an action that has no method of its own.
+    """
     return [
         Binding(
             action.keys,
-            action.name,
+            (calls or {}).get(action.name, action.name),
             action.label,
             tooltip=action.text,
             show=action.in_footer,

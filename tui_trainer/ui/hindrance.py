@@ -6,10 +6,14 @@ is pressed all the same.
 
 from __future__ import annotations
 
+from tui_trainer.config.keys import actions_of
+from tui_trainer.runs.commands import COMMANDS
 from tui_trainer.sessions.session import Latest
 
-OF_A_LIVE_RUN = frozenset({"pause", "offload", "stop", "save", "validate", "edit", "detach"})
-"""Names of actions that mean nothing to a run that has ended."""
+_FLAGS = {flag.name for kind in COMMANDS.values() for flag in kind.flags}
+_SENDING = {it.name for it in actions_of("run") if it.name in {*COMMANDS, *_FLAGS}}
+OF_A_LIVE_RUN = frozenset({*_SENDING, "edit", "detach"})
+"""Names of actions that mean nothing to a run that has ended: no command does."""
 
 
 def reason_against(action: str, latest: Latest, *, is_over: bool) -> str:

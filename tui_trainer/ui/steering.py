@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from tui_trainer.runs.commands import Command, Pause, Resume, Save, Set, Stop, Validate
-from tui_trainer.runs.describe import value_text
+from tui_trainer.runs.commands import COMMANDS, Command, Pause, Resume, Stop
 from tui_trainer.runs.events import CommandApplied, Event
 from tui_trainer.sessions.session import Session
 from tui_trainer.ui.screens.stop import Answer
@@ -53,35 +52,30 @@ class Steering:
         """Pause, or take a pause back."""
         if self.is_pausing:
             self._standing.wish = "resuming"
-            self._send(Resume(), "resume")
+            self.send(Resume())
         else:
             self._standing.wish = "pausing"
-            self._send(Pause(), "pause")
+            self.send(Pause())
 
     def offload(self) -> None:
         """Pause, and give the device's memory back meanwhile; refused in a pause."""
         if not self.is_pausing:
             self._standing.wish = "pausing"
-        self._send(Pause(offload=True), "pause, giving the device's memory back")
-
-    def save(self) -> None:
-        self._send(Save(), "checkpoint")
-
-    def validate(self) -> None:
-        self._send(Validate(), "validate")
-
-    def set(self, command: Set) -> None:
-        self._send(command, f"{command.key} = {value_text(command.value)}")
+        self.send(Pause(offload=True))
 
     def stop(self, answer: Answer) -> None:
         """Stop as the dialog was answered; nothing to do for `keep`."""
         if answer == "keep":
             return
         self._standing.wish = "stopping"
-        said = "stop, saving" if answer == "save" else "stop without saving"
-        self._send(Stop(save=answer == "save"), said)
+        self.send(Stop(save=answer == "save"))
 
-    def _send(self, command: Command, said: str) -> None:
+    def send_word(self, word: str) -> None:
+        """Send a command that needs nothing but its word."""
+        self.send(COMMANDS[word]())
+
+    def send(self, command: Command) -> None:
+        """Send a command, and say at once that it was asked for."""
         self._unanswered.add(command.id)
         self._session.send(command)
-        self._asked(said)
+        self._asked(command.request)

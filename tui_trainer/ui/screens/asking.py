@@ -67,7 +67,7 @@ class Asking:
         if (experiment := self._session.experiment) is None:
             self._tell("the run has not started yet")
         else:
-            dialog = EditDialog(experiment, self._steering.set)
+            dialog = EditDialog(experiment, self._steering.send)
             self._screen.app.push_screen(dialog)
             self._opened.append(dialog)
 

@@ -18,6 +18,7 @@ from textual.message import Message
 from textual.screen import Screen
 
 from tui_trainer.config.keys import actions_of
+from tui_trainer.runs.commands import COMMANDS
 from tui_trainer.runs.events import CommandApplied, Event, RunEnded
 from tui_trainer.sessions.session import Session
 from tui_trainer.text.clean import clean
@@ -42,6 +43,8 @@ from tui_trainer.ui.widgets.standing import Standing, plain_terminal
 
 WIDTHS = [(0, "-narrow"), (72, "-usual"), (110, "-wide")]
 HEIGHTS = [(0, "-flat"), (9, "-low"), (16, "-medium"), (30, "-tall"), (44, "-taller")]
+_SENT = {word: f"send('{word}')" for word in COMMANDS if word not in ("pause", "stop")}
+"""What the keys of commands call, but for those that do more than send the command."""
 _PLOT_KEYS = [
     Binding(it.keys, f"plot('{it.name}')", it.label, show=False, tooltip=it.text, id=it.id)
     for it in actions_of("plot")
@@ -57,7 +60,7 @@ class RunScreen(Screen[None]):
     )
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
-    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("run"), *_PLOT_KEYS]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("run", _SENT), *_PLOT_KEYS]
     PARTS: ClassVar[tuple[str, ...]] = ("panel",)
     CSS_PATH = "run.tcss"
     # One glance at the heading is wanted beside a plot on the whole screen too.
@@ -212,7 +215,8 @@ class RunScreen(Screen[None]):
             # From the results it is for them to say what escape does.
             is_at_plots = self._over and not self._parts.has_result
             return is_at_plots or self._parts.has_whole_log
-        return not self._reason_against(action)
+        name = str(parameters[0]) if action == "send" else action
+        return not self._reason_against(name)
 
     def _reason_against(self, action: str) -> str:
         return reason_against(action, self.session.latest, is_over=self._over)
@@ -220,7 +224,8 @@ class RunScreen(Screen[None]):
     def on_key(self, event: events.Key) -> None:
         """Say why a key does nothing for this run."""
         bound = self._bindings.key_to_bindings.get(event.key, [])
-        if reason := next(filter(None, (self._reason_against(it.action) for it in bound)), ""):
+        names = [(it.id or "").removeprefix("run.") for it in bound]
+        if reason := next(filter(None, map(self._reason_against, names)), ""):
             event.stop()
             self._tell(reason)
 
@@ -236,11 +241,9 @@ class RunScreen(Screen[None]):
     def action_offload(self) -> None:
         self._steering.offload()
 
-    def action_save(self) -> None:
-        self._steering.save()
-
-    def action_validate(self) -> None:
-        self._steering.validate()
+    def action_send(self, word: str) -> None:
+        """Send a command whose key does nothing else."""
+        self._steering.send_word(word)
 
     def action_edit(self) -> None:
         self._asking.edit()
