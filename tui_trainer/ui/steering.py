@@ -1,6 +1,6 @@
-"""`Steering`: from a key to the command, and to what is said about it at once.
+"""`RunCommands`: sends the run screen's commands, and says at once what was asked for.
 
-Layer: ui. What the run makes of a command is told by its events; here is only what was asked.
+Layer: ui. What the run makes of a command is told by its events.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from tui_trainer.ui.screens.stop import Answer
 from tui_trainer.ui.widgets.standing import Standing
 
 
-class Steering:
-    """Sends the commands of a screen; `asked` is told what was asked for, in a few words."""
+class RunCommands:
+    """Sends the commands of a screen, and calls `asked` with a few words on each."""
 
     def __init__(self, session: Session, standing: Standing, asked: Callable[[str], None]) -> None:
         self._session = session

@@ -15,7 +15,7 @@ from tui_trainer.runs.events import CommandApplied
 from tui_trainer.sessions.session import Session
 from tui_trainer.ui.screens.edit import EditDialog
 from tui_trainer.ui.screens.stop import Answer, StopDialog
-from tui_trainer.ui.steering import Steering
+from tui_trainer.ui.steering import RunCommands
 from tui_trainer.ui.widgets.numbers import Safety
 
 
@@ -29,14 +29,14 @@ class Asking:
         self,
         screen: Screen[Any],
         session: Session,
-        steering: Steering,
+        commands: RunCommands,
         safety: Safety,
         tell: Callable[[str], None],
         detach: Callable[[], None] | None = None,
     ) -> None:
         self._screen = screen
         self._session = session
-        self._steering = steering
+        self._commands = commands
         self._safety = safety
         self._tell = tell
         self._detach = detach
@@ -67,17 +67,17 @@ class Asking:
         if (experiment := self._session.experiment) is None:
             self._tell("the run has not started yet")
         else:
-            dialog = EditDialog(experiment, self._steering.send)
+            dialog = EditDialog(experiment, self._commands.send)
             self._screen.app.push_screen(dialog)
             self._opened.append(dialog)
 
     def stop(self, *, then_leave: bool) -> None:
         """Ask how a run that lives is to be stopped."""
-        if self._steering.is_stopping:
+        if self._commands.is_stopping:
             self.leaving |= then_leave
             self._tell("it is stopping already" + (", and leaves then" if then_leave else ""))
         elif not any(isinstance(dialog, StopDialog) for dialog in self.dialogs):
-            goes_on = self._steering.is_resuming
+            goes_on = self._commands.is_resuming
             latest = self._session.latest
             dialog = StopDialog(
                 latest,
@@ -94,4 +94,4 @@ class Asking:
             self._detach()
         elif answer in ("save", "discard") and not self._session.latest.ended:
             self.leaving = then_leave
-            self._steering.stop(answer)
+            self._commands.stop(answer)

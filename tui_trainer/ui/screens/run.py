@@ -23,14 +23,14 @@ from tui_trainer.runs.events import CommandApplied, Event, RunEnded
 from tui_trainer.sessions.session import Session
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.bindings import bindings_of
-from tui_trainer.ui.hindrance import reason_against
+from tui_trainer.ui.hindrance import unavailable_reason
 from tui_trainer.ui.looking import Looking
 from tui_trainer.ui.pace import Pace
 from tui_trainer.ui.screens.asking import Asking
 from tui_trainer.ui.screens.ending import Ending
 from tui_trainer.ui.screens.run_parts import RunParts
 from tui_trainer.ui.services import Services
-from tui_trainer.ui.steering import Steering
+from tui_trainer.ui.steering import RunCommands
 from tui_trainer.ui.toasts import Toasts
 from tui_trainer.ui.widgets.heading import Heading
 from tui_trainer.ui.widgets.key_line import KeyLine
@@ -99,17 +99,17 @@ class RunScreen(Screen[None]):
         self._safety = Safety()
         self._standing = Standing(plain=plain_terminal(services.preferences))
         self._parts = RunParts(self, session, self._standing, self._safety)
-        self._steering = Steering(session, self._standing, self._asked)
+        self._commands = RunCommands(session, self._standing, self._asked)
         self._tell = Toasts(self).tell
         detach = self.action_detach if self._can_leave_it else None
-        self._asking = Asking(self, session, self._steering, self._safety, self._tell, detach)
+        self._asking = Asking(self, session, self._commands, self._safety, self._tell, detach)
         self._over = False
         self._labels = self.labels
 
     @property
     def labels(self) -> Mapping[str, str]:
         """The key of a pause takes it back while there is one."""
-        return {"run.pause": "Go on"} if self._steering.is_pausing else {}
+        return {"run.pause": "Go on"} if self._commands.is_pausing else {}
 
     def compose(self) -> ComposeResult:
         plain = self._standing.plain
@@ -145,12 +145,12 @@ class RunScreen(Screen[None]):
             self._live_again()
 
     def _awaits_answer(self) -> bool:
-        return self._steering.awaits_answer or bool(self._asking.dialogs)
+        return self._commands.awaits_answer or bool(self._asking.dialogs)
 
     def _take(self, event: Event) -> None:
         self._safety.add(event)
         self._standing.add(event)
-        self._steering.add(event)
+        self._commands.add(event)
         if isinstance(event, CommandApplied) and event.refused and event.origin == "you":
             self._tell(f"{event.command}: {clean(event.refused)}", warn=True)
             self._asking.refuse(event)
@@ -216,16 +216,16 @@ class RunScreen(Screen[None]):
             is_at_plots = self._over and not self._parts.has_result
             return is_at_plots or self._parts.has_whole_log
         name = str(parameters[0]) if action == "send" else action
-        return not self._reason_against(name)
+        return not self._unavailable_reason(name)
 
-    def _reason_against(self, action: str) -> str:
-        return reason_against(action, self.session.latest, is_over=self._over)
+    def _unavailable_reason(self, action: str) -> str:
+        return unavailable_reason(action, self.session.latest, is_over=self._over)
 
     def on_key(self, event: events.Key) -> None:
         """Say why a key does nothing for this run."""
         bound = self._bindings.key_to_bindings.get(event.key, [])
         names = [(it.id or "").removeprefix("run.") for it in bound]
-        if reason := next(filter(None, map(self._reason_against, names)), ""):
+        if reason := next(filter(None, map(self._unavailable_reason, names)), ""):
             event.stop()
             self._tell(reason)
 
@@ -236,14 +236,14 @@ class RunScreen(Screen[None]):
         self._looking.hurry()
 
     def action_pause(self) -> None:
-        self._steering.pause_or_resume()
+        self._commands.pause_or_resume()
 
     def action_offload(self) -> None:
-        self._steering.offload()
+        self._commands.offload()
 
     def action_send(self, word: str) -> None:
         """Send a command whose key does nothing else."""
-        self._steering.send_word(word)
+        self._commands.send_word(word)
 
     def action_edit(self) -> None:
         self._asking.edit()
