@@ -219,6 +219,10 @@ def _add_watching(commands: Commands) -> None:
 def _add_runs(commands: Commands) -> None:
     control = _command(commands, "ctl", "steer a live run")
     _add_run_name(control)
+    control.formatter_class = argparse.RawDescriptionHelpFormatter
+    control.epilog = "\n".join(
+        ["commands:", *(f"  {kind.word:<19}  {kind.help}" for kind in COMMANDS.values())]
+    )
     *words, last = COMMANDS
     control.add_argument("command", help=f"{', '.join(words)} or {last}")
     control.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for set")

@@ -46,6 +46,8 @@ class Command:
 
     word: ClassVar[str]
     """Its name in files, on the command line, and in the action that a key takes, `run.WORD`."""
+    help: ClassVar[str]
+    """What it does, in one line of `tui-trainer ctl --help`."""
     flags: ClassVar[tuple[Flag, ...]] = ()
 
     origin: str = HERE
@@ -62,6 +64,7 @@ class Pause(Command):
     """Save at the next step border and wait; `offload` gives the device's memory back meanwhile."""
 
     word = "pause"
+    help = "save, and wait"
     flags = (Flag("offload", "give GPU memory back", "offload", True),)
 
     offload: bool = False
@@ -76,6 +79,7 @@ class Resume(Command):
     """Go on after a pause."""
 
     word = "resume"
+    help = "go on after a pause"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,6 +90,7 @@ class Stop(Command):
     """
 
     word = "stop"
+    help = "save, and end"
     flags = (Flag("discard", "without saving", "save", False),)
 
     save: bool = True
@@ -101,6 +106,7 @@ class Save(Command):
     """Write a checkpoint at the next step border."""
 
     word = "save"
+    help = "write a checkpoint now"
 
     @property
     def request(self) -> str:
@@ -112,6 +118,7 @@ class Validate(Command):
     """Validate now; feeds neither early stopping nor the best."""
 
     word = "validate"
+    help = "validate now; decides nothing"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -119,6 +126,7 @@ class Set(Command):
     """Edit one live setting, from the next step on."""
 
     word = "set"
+    help = "change live settings, as in: set optimizer.lr=3e-4"
 
     key: str
     value: Scalar
