@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from tui_trainer.text.format import counted, size_text
+from tui_trainer.text.format import any_of, counted, size_text
 
 
 @pytest.mark.parametrize(
@@ -39,3 +39,9 @@ def test_one_is_not_many() -> None:
 @pytest.mark.parametrize("size_bytes", [math.nan, math.inf, -1, 10**400, 1e300])
 def test_what_is_no_size_is_a_dash(size_bytes: float) -> None:
     assert size_text(size_bytes) == "-"
+
+
+def test_a_choice_is_named_in_words() -> None:
+    assert any_of(["mlp"]) == "mlp"
+    assert any_of(["cnn", "resnet"]) == "cnn or resnet"
+    assert any_of(["rnn", "transformer", "cnn1d"]) == "rnn, transformer or cnn1d"

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NoReturn
 from tui_trainer import __version__
 from tui_trainer.runs.commands import COMMANDS
 from tui_trainer.text.clean import clean, harmless, suggest
+from tui_trainer.text.format import any_of
 
 RUN_HELP = "a run's name, its beginning, last, or a path"
 
@@ -223,8 +224,7 @@ def _add_runs(commands: Commands) -> None:
     control.epilog = "\n".join(
         ["commands:", *(f"  {kind.word:<19}  {kind.help}" for kind in COMMANDS.values())]
     )
-    *words, last = COMMANDS
-    control.add_argument("command", help=f"{', '.join(words)} or {last}")
+    control.add_argument("command", help=any_of(list(COMMANDS)))
     control.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for set")
     control.set_defaults(flags=[])
     for kind in COMMANDS.values():

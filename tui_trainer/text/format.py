@@ -6,6 +6,8 @@ kilobyte is 1000 bytes, as disks are sold.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 _UNITS = (("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12))
 _MOST_BYTES = 2**63
 LATEST_S = 2.0**34
@@ -16,6 +18,12 @@ LATEST_S = 2.0**34
 def counted(count: int, noun: str, plural: str = "") -> str:
     """`1 step`, `4,277 steps`."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
+
+
+def any_of(words: Sequence[str]) -> str:
+    """Return the words as a choice: `rnn, transformer or cnn1d`."""
+    *others, last = words
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def size_text(size_bytes: float) -> str:
