@@ -260,9 +260,32 @@ class TransformerSection(TypedSection):
 
 
 MODELS.add(Spec("linear", "one affine map: logistic or linear regression", LinearSection))
-MODELS.add(Spec("mlp", "fully connected layers", MlpSection))
-MODELS.add(Spec("cnn", "convolutions with pooling, for images", CnnSection))
-MODELS.add(Spec("cnn1d", "convolutions over the steps of sequences and texts", Cnn1dSection))
-MODELS.add(Spec("resnet", "residual blocks of convolutions, for images", ResNetSection))
-MODELS.add(Spec("rnn", "recurrent layers (RNN, GRU, LSTM), for sequences and texts", RnnSection))
-MODELS.add(Spec("transformer", "layers of attention, for sequences and texts", TransformerSection))
+MODELS.add(Spec("mlp", "fully connected layers", MlpSection, suits=("features",)))
+MODELS.add(Spec("cnn", "convolutions with pooling, for images", CnnSection, suits=("image",)))
+MODELS.add(
+    Spec(
+        "cnn1d",
+        "convolutions over the steps of sequences and texts",
+        Cnn1dSection,
+        suits=("sequence", "tokens"),
+    )
+)
+MODELS.add(
+    Spec("resnet", "residual blocks of convolutions, for images", ResNetSection, suits=("image",))
+)
+MODELS.add(
+    Spec(
+        "rnn",
+        "recurrent layers (RNN, GRU, LSTM), for sequences and texts",
+        RnnSection,
+        suits=("sequence", "tokens", "per_step"),
+    )
+)
+MODELS.add(
+    Spec(
+        "transformer",
+        "layers of attention, for sequences and texts",
+        TransformerSection,
+        suits=("sequence", "tokens", "per_step"),
+    )
+)

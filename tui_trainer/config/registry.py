@@ -23,6 +23,9 @@ class Spec:
     name: str
     description: str
     params: type[TypedSection]
+    suits: tuple[str, ...] = ()
+    """Of a model: the kinds of data for which a message proposes it, and `per_step` if it can
+    predict something at each step."""
 
 
 class Registry:

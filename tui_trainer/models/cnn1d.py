@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from tui_trainer.config.models import Cnn1dSection
 from tui_trainer.data.signature import Signature
 from tui_trainer.models.activations import ACTIVATIONS
-from tui_trainer.models.fit import check_sequences
+from tui_trainer.models.fit import check_sequences, suitable
 from tui_trainer.models.initialisation import initialise
 from tui_trainer.models.padding import (
     mask_of,
@@ -98,7 +98,7 @@ def _check(section: Cnn1dSection, signature: Signature) -> None:
     if signature.per_step:
         message = (
             "a prediction at each step must not know what comes next, and these convolutions see "
-            "it; use rnn or transformer"
+            f"it; use {suitable(signature)}"
         )
         raise ConfigError([Problem(message, "model.type")])
 

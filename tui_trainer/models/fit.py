@@ -5,8 +5,10 @@ Layer: models. Asked before anything is built, so that the message names the mod
 
 from __future__ import annotations
 
+from tui_trainer.config.models import MODELS
 from tui_trainer.data.signature import Kind, Signature
 from tui_trainer.text.errors import ConfigError, Problem
+from tui_trainer.text.format import any_of
 
 _KINDS: dict[Kind, str] = {
     "features": "rows of {0} numbers",
@@ -24,21 +26,19 @@ def described(signature: Signature) -> str:
 def check_fixed(model: str, signature: Signature) -> None:
     """Raise ConfigError unless every sample has the same size."""
     if signature.kind in ("sequence", "tokens"):
-        raise _misfit(model, signature, "inputs of one size", _of_steps(signature))
+        raise _misfit(model, signature, "inputs of one size")
 
 
 def check_images(model: str, signature: Signature) -> None:
     """Raise ConfigError unless the samples are images."""
     if signature.kind != "image":
-        other = "mlp" if signature.kind == "features" else _of_steps(signature)
-        raise _misfit(model, signature, "images", other)
+        raise _misfit(model, signature, "images")
 
 
 def check_sequences(model: str, signature: Signature) -> None:
     """Raise ConfigError unless the samples are sequences or texts."""
     if signature.kind not in ("sequence", "tokens"):
-        other = "mlp" if signature.kind == "features" else "cnn or resnet"
-        raise _misfit(model, signature, "sequences or texts", other)
+        raise _misfit(model, signature, "sequences or texts")
 
 
 def check_tied(signature: Signature) -> None:
@@ -49,11 +49,14 @@ def check_tied(signature: Signature) -> None:
         raise ConfigError([Problem(message, "model.tie_embedding")])
 
 
-def _of_steps(signature: Signature) -> str:
-    """The models for sequences and texts."""
-    return "rnn or transformer" if signature.per_step else "rnn, transformer or cnn1d"
+def suitable(signature: Signature) -> str:
+    """Return which models to use for such data, in words; those that can do most come first."""
+    purpose = "per_step" if signature.per_step else signature.kind
+    ordered = sorted(MODELS, key=lambda spec: "per_step" not in spec.suits)
+    return any_of([spec.name for spec in ordered if purpose in spec.suits])
 
 
-def _misfit(model: str, signature: Signature, wanted: str, other: str) -> ConfigError:
-    message = f"{model} takes {wanted}, and the data are {described(signature)}; use {other}"
+def _misfit(model: str, signature: Signature, wanted: str) -> ConfigError:
+    data, others = described(signature), suitable(signature)
+    message = f"{model} takes {wanted}, and the data are {data}; use {others}"
     return ConfigError([Problem(message, "model.type")])
