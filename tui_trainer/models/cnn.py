@@ -14,6 +14,7 @@ from tui_trainer.config.models import CnnSection
 from tui_trainer.data.signature import Signature
 from tui_trainer.models.activations import ACTIVATIONS
 from tui_trainer.models.fit import check_images
+from tui_trainer.models.head import build_head
 from tui_trainer.models.initialisation import initialise
 from tui_trainer.models.norms import channel_norm
 from tui_trainer.text.errors import ConfigError, Problem
@@ -36,7 +37,7 @@ class Cnn(nn.Module):
         self.flatten = nn.Flatten()
         height, width = _sizes(section, signature)[-1]
         places = 1 if averages else height * width
-        self.head = _head(section, channels * places, signature.outputs)
+        self.head = build_head(section, channels * places, signature.outputs)
         initialise(self, section.init, section.activation)
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
@@ -94,15 +95,3 @@ def _block(section: CnnSection, channels: int, wider: int) -> nn.Sequential:
     if section.pooling != "none":
         block.add_module("pool", nn.MaxPool2d(2) if section.pooling == "max" else nn.AvgPool2d(2))
     return block
-
-
-def _head(section: CnnSection, width: int, outputs: int) -> nn.Sequential:
-    head = nn.Sequential()
-    if section.hidden > 0:
-        head.add_module("hidden", nn.Linear(width, section.hidden))
-        head.add_module("activation", ACTIVATIONS[section.activation]())
-        width = section.hidden
-    if section.dropout > 0:
-        head.add_module("dropout", nn.Dropout(section.dropout))
-    head.add_module("output", nn.Linear(width, outputs))
-    return head

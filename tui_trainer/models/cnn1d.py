@@ -16,6 +16,7 @@ from tui_trainer.config.models import Cnn1dSection
 from tui_trainer.data.signature import Signature
 from tui_trainer.models.activations import ACTIVATIONS
 from tui_trainer.models.fit import check_sequences, suitable
+from tui_trainer.models.head import build_head
 from tui_trainer.models.initialisation import initialise
 from tui_trainer.models.padding import (
     mask_of,
@@ -44,7 +45,7 @@ class Cnn1d(nn.Module):
             channels = wider
         self._halves = section.pooling == "max"
         self._readout = max_over_steps if section.readout == "max" else mean_over_steps
-        self.head = _head(section, channels, signature.outputs)
+        self.head = build_head(section, channels, signature.outputs)
         initialise(self, section.init, section.activation)
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
@@ -101,15 +102,3 @@ def _check(section: Cnn1dSection, signature: Signature) -> None:
             f"it; use {suitable(signature)}"
         )
         raise ConfigError([Problem(message, "model.type")])
-
-
-def _head(section: Cnn1dSection, width: int, outputs: int) -> nn.Sequential:
-    head = nn.Sequential()
-    if section.hidden > 0:
-        head.add_module("hidden", nn.Linear(width, section.hidden))
-        head.add_module("activation", ACTIVATIONS[section.activation]())
-        width = section.hidden
-    if section.dropout > 0:
-        head.add_module("dropout", nn.Dropout(section.dropout))
-    head.add_module("output", nn.Linear(width, outputs))
-    return head
