@@ -10,13 +10,12 @@ import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any
 
 from tui_trainer.runs.configured import settings_of
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.filtering import parse_filter, select
 from tui_trainer.runs.index import STATES, RunSummary, list_runs
-from tui_trainer.runs.table import COLUMNS, GAP, LEFT, ORDERS, cells_of
+from tui_trainer.runs.table import COLUMNS, GAP, LEFT, ORDERS, cells_of, sort_runs
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.console import output_stream, print_json, print_line
 from tui_trainer.text.errors import BadInput, ExitCode
@@ -40,11 +39,13 @@ def print_runs(
     Raises:
         BadInput: there is no such state or no such order, or a condition cannot be read.
     """
-    wanted, key, terms = _wanted(states), _order(order), parse_filter(conditions)
+    wanted = _wanted(states)
+    _check_order(order)
+    terms = parse_filter(conditions)
     runs = [run for run in list_runs(runs_dir) if wanted(run)]
     runs = select(runs, terms, lambda run: settings_of(RunDirectory(run.path)))
-    if key is not None:
-        runs.sort(key=key)
+    if order:
+        runs = sort_runs(runs, order)
     if as_json:
         print_json([run.to_dict() for run in runs])
         return ExitCode.OK
@@ -73,11 +74,11 @@ def _wanted(states: str) -> Callable[[RunSummary], bool]:
     return lambda run: not words or run.state in names or any(group(run) for group in groups)
 
 
-def _order(word: str) -> Callable[[RunSummary], Any] | None:
+def _check_order(word: str) -> None:
+    """Raise BadInput for an order that there is not; an empty one is none."""
     if word and word not in ORDERS:
         hint = suggest(word, ORDERS)
         raise BadInput(f"no order {clean(word, 40)!r}{hint}; there are: {', '.join(ORDERS)}")
-    return ORDERS[word] if word else None
 
 
 def _width() -> int | None:

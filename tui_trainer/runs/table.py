@@ -6,7 +6,7 @@ Layer: runs.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
@@ -21,16 +21,30 @@ COLUMNS = (
 )
 LEFT = frozenset({"name", "state", "device"})
 
+
+def _updated_at(run: RunSummary) -> tuple[bool, str]:
+    """When the run was last heard of; a run that does not say so counts as later than all."""
+    time = run.status.updated_at if run.status else ""
+    return not time, time
+
+
 ORDERS: dict[str, Callable[[RunSummary], Any]] = {
     "name": lambda run: run.name,
     "state": lambda run: STATES.index(run.state) if run.state in STATES else len(STATES),
     "progress": lambda run: -(run.progress or 0.0),
     "step": lambda run: -(run.status.step if run.status else 0),
     "best": lambda run: _least(_metrics(run).get("loss")),
-    "age": lambda run: "" if run.status is None else _latest_first(run.status.updated_at),
+    "age": _updated_at,
     "device": lambda run: run.status.device if run.status else "",
     "pid": lambda run: run.status.pid if run.status else 0,
 }
+"""What runs are sorted by, in each order."""
+_DESCENDING = frozenset({"age"})
+
+
+def sort_runs(runs: Iterable[RunSummary], order: str) -> list[RunSummary]:
+    """Return the runs in one of `ORDERS`; runs that are equal in it stay as they are."""
+    return sorted(runs, key=ORDERS[order], reverse=order in _DESCENDING)
 
 
 def cells_of(run: RunSummary, now: datetime) -> list[str]:
@@ -68,11 +82,6 @@ def _age(updated_at: str, now: datetime) -> str:
 
 def _least(value: float | None) -> float:
     return float("inf") if value is None or math.isnan(value) else value
-
-
-def _latest_first(updated_at: str) -> str:
-    """A text that sorts the other way round."""
-    return "".join(chr(0x10FFFF - ord(char)) for char in updated_at[:40])
 
 
 def _metrics(run: RunSummary) -> dict[str, float]:

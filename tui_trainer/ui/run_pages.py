@@ -18,7 +18,7 @@ from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.filtering import Term, select
 from tui_trainer.runs.history_file import open_recording
 from tui_trainer.runs.index import RunSummary, list_runs
-from tui_trainer.runs.table import ORDERS
+from tui_trainer.runs.table import sort_runs
 from tui_trainer.text.errors import BadInput
 from tui_trainer.ui.widgets.compared import Portrait
 from tui_trainer.ui.widgets.run_lines import run_lines
@@ -79,7 +79,7 @@ class RunPages:
         except BadInput as error:
             return page_of(runs, runs, width, str(error))
         if order:
-            kept = sorted(kept, key=ORDERS[order])
+            kept = sort_runs(kept, order)
         page = page_of(runs, kept, width)
         return None if self._is_outdated.is_set() else page
 
