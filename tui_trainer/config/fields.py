@@ -7,7 +7,7 @@ added needs nothing here; only the order, and what counts as rarely changed, is 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from pydantic.fields import FieldInfo
@@ -124,7 +124,7 @@ def _group(plan: _Plan, kinds: Mapping[str, type[Section]]) -> FieldGroup:
             label = field.label if field.label not in labels else f"{_words(section)} {field.label}"
             labels.add(label)
             advanced = field.key in _RARE or _rank(plan, field.key) == len(plan.shown)
-            found[field.key] = _with(field, label, advanced)
+            found[field.key] = replace(field, label=label, advanced=advanced)
     # Stable: within one rank the fields stay in the order of their section.
     ordered = sorted(found.values(), key=lambda field: (field.advanced, _rank(plan, field.key)))
     return FieldGroup(plan.title, plan.sections, tuple(ordered))
@@ -137,12 +137,6 @@ def _rank(plan: _Plan, key: str) -> int:
         if pattern in (key, f"{section}.*"):
             return rank
     return len(plan.shown)
-
-
-def _with(field: Field, label: str, advanced: bool) -> Field:
-    names = (name for name in Field.__dataclass_fields__ if name not in ("label", "advanced"))
-    values = {name: getattr(field, name) for name in names}
-    return Field(label=label, advanced=advanced, **values)
 
 
 def fields_of(section: str, kind: type[Section] | None) -> list[Field]:
