@@ -66,23 +66,28 @@ def dataset(
     name: str, *, description: str = "", params: type[DatasetParams] = DatasetParams
 ) -> Callable[[Made], Made]:
     """Make a function `(params) -> Data` the data set `type: NAME`."""
-
-    def register(make: Made) -> Made:
-        _add(DATASETS, name, description or _first_line(make), params)
-        DATASET_FACTORIES[name] = make
-        return make
-
-    return register
+    return _registering(DATASETS, DATASET_FACTORIES, name, description, params)
 
 
 def model(
     name: str, *, description: str = "", params: type[ModelParams] = ModelParams
 ) -> Callable[[Made], Made]:
     """Make a function `(params, signature) -> torch.nn.Module` the model `type: NAME`."""
+    return _registering(MODELS, MODEL_FACTORIES, name, description, params)
+
+
+def _registering(
+    registry: Registry,
+    factories: dict[str, Callable[..., Any]],
+    name: str,
+    description: str,
+    params: type[TypedSection],
+) -> Callable[[Made], Made]:
+    """Return a decorator that adds a function to a registry and to the functions by type."""
 
     def register(make: Made) -> Made:
-        _add(MODELS, name, description or _first_line(make), params)
-        MODEL_FACTORIES[name] = make
+        _add(registry, name, description or _first_line(make), params)
+        factories[name] = make
         return make
 
     return register
