@@ -63,6 +63,7 @@ def test_a_row_has_state_progress_best_age_device_and_pid(
         ("step", ["gru", "mlp", "cnn", "torn"]),
         ("name", ["cnn", "gru", "mlp", "torn"]),
         ("progress", ["gru", "mlp", "cnn", "torn"]),
+        ("age", ["torn", "cnn", "mlp", "gru"]),
     ],
 )
 def test_the_order_can_be_chosen(
