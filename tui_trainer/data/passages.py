@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -36,6 +36,9 @@ _MOST_NAMED = 12
 class PassageSource:
     """The passages of a folder; implements `Source`."""
 
+    kind: ClassVar[Kind] = "tokens"
+    vocabulary: ClassVar[int] = VOCABULARY
+
     name: str
     sha256: str
     passages: Tensor
@@ -45,14 +48,6 @@ class PassageSource:
     target: Target
     division: Division
     notes: tuple[str, ...]
-
-    @property
-    def kind(self) -> Kind:
-        return "tokens"
-
-    @property
-    def vocabulary(self) -> int:
-        return VOCABULARY
 
     @property
     def rows(self) -> Ints:

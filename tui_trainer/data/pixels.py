@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -34,6 +34,10 @@ _LEAST_STD = 1e-7
 class PixelSource:
     """The images of a file; implements `Source`."""
 
+    kind: ClassVar[Kind] = "image"
+    vocabulary: ClassVar[int] = 0
+    division: ClassVar[Division] = Division()
+
     section: PixelsSection
     name: str
     sha256: str
@@ -42,18 +46,6 @@ class PixelSource:
     target: Target
     rows: NDArray[np.int64]
     notes: tuple[str, ...]
-
-    @property
-    def kind(self) -> Kind:
-        return "image"
-
-    @property
-    def vocabulary(self) -> int:
-        return 0
-
-    @property
-    def division(self) -> Division:
-        return Division()
 
     @property
     def layout(self) -> dict[str, str]:

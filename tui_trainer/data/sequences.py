@@ -7,7 +7,7 @@ each split from 0. Means and deviations of channels come from the frames of trai
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -34,6 +34,9 @@ MOST_BYTES = 8 * 1024**3
 class SequenceSource:
     """The sequences of a file; implements `Source`."""
 
+    kind: ClassVar[Kind] = "sequence"
+    vocabulary: ClassVar[int] = 0
+
     section: SequencesSection
     frames: Frames
     target: Target
@@ -46,14 +49,6 @@ class SequenceSource:
     @property
     def sha256(self) -> str:
         return self.frames.sha256
-
-    @property
-    def kind(self) -> Kind:
-        return "sequence"
-
-    @property
-    def vocabulary(self) -> int:
-        return 0
 
     @property
     def division(self) -> Division:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -35,6 +35,10 @@ Rows = NDArray[np.int64]
 class TableSource:
     """The rows of a table that are not left out; implements `Source`."""
 
+    kind: ClassVar[Kind] = "features"
+    vocabulary: ClassVar[int] = 0
+    division: ClassVar[Division] = Division()
+
     section: TableSection
     name: str
     sha256: str
@@ -42,18 +46,6 @@ class TableSource:
     target: Target
     rows: Rows
     notes: tuple[str, ...]
-
-    @property
-    def kind(self) -> Kind:
-        return "features"
-
-    @property
-    def vocabulary(self) -> int:
-        return 0
-
-    @property
-    def division(self) -> Division:
-        return Division()
 
     @property
     def layout(self) -> dict[str, str]:
