@@ -48,11 +48,15 @@ def device_states(
 def _gpu(number: int, device: CudaDevice, gpu: GpuInfo | None) -> DeviceState:
     name, label = f"cuda:{number}", clean(device.name, 60)
     if gpu is None:
-        return DeviceState(name, label, 0, 0, None)
+        return DeviceState(name, label, free_bytes=0, total_bytes=0, load_percent=None)
     others = tuple(_who(pid, used) for pid, used in gpu.processes if pid != os.getpid())
     return DeviceState(
-        *(name, label, gpu.memory_free_bytes, gpu.memory_total_bytes),
-        *(gpu.utilization_percent, others),
+        name,
+        label,
+        free_bytes=gpu.memory_free_bytes,
+        total_bytes=gpu.memory_total_bytes,
+        load_percent=gpu.utilization_percent,
+        others=others,
     )
 
 

@@ -92,9 +92,12 @@ class RunScreen(Screen[None]):
         self._preferences = services.preferences
         self._trains_here = services.trains_here
         self._can_leave_it = services.can_detach or session.is_elsewhere
-        pace = Pace(services.preferences.fps)
         self._looking = Looking(
-            *(session, pace, self._show_news, self._awaits_answer, services.is_unseen)
+            session,
+            Pace(services.preferences.fps),
+            show=self._show_news,
+            awaits_answer=self._awaits_answer,
+            is_unseen=services.is_unseen,
         )
         self._safety = Safety()
         self._standing = Standing(plain=plain_terminal(services.preferences))
