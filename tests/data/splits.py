@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tui_trainer.data.batch import Split
-from tui_trainer.data.tensors import TensorSplit
+from tui_trainer.data.base.batch import Split
+from tui_trainer.data.batches.tensors import TensorSplit
 
 
 def tensors(split: Split) -> TensorSplit:

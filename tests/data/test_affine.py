@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tui_trainer.data.affine import RandomAffine, move
+from tui_trainer.data.base.augment import RandomAffine, move
 
 BACKGROUND = -0.75
 

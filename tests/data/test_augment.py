@@ -8,10 +8,9 @@ import torch
 import torch.nn.functional as F
 
 from tui_trainer.config.datasets import PixelsSection, TableSection
-from tui_trainer.data.augment import Mixup, Noise, in_turn
-from tui_trainer.data.batch import Batch, Order
-from tui_trainer.data.delivery import Augment, Delivery
-from tui_trainer.data.images import Cutout, RandomCrop, RandomFlip
+from tui_trainer.data.base.augment import Cutout, Mixup, Noise, RandomCrop, RandomFlip, in_turn
+from tui_trainer.data.base.batch import Batch, Order
+from tui_trainer.data.base.to_device import Augment, Delivery
 from tui_trainer.data.load import load
 from tui_trainer.text.errors import BadInput
 

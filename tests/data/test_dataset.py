@@ -9,8 +9,8 @@ import torch
 
 from tests.data.splits import tensors
 from tui_trainer.config.datasets import DATASETS, DatasetSection, PixelsSection, TableSection
-from tui_trainer.data.batch import Split
-from tui_trainer.data.dataset import Dataset
+from tui_trainer.data.base.batch import Split
+from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.load import LOADERS, load
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, ExitCode
 

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 
 from tui_trainer.config.datasets import BUILTIN
-from tui_trainer.data.files import SUMS, builtin_bytes, open_file
+from tui_trainer.data.files.disk import SUMS, builtin_bytes, open_file
 from tui_trainer.text.errors import BadInput, ExitCode
 
-BUILTIN_FOLDER = Path(str(files("tui_trainer.data"))) / "files"
+BUILTIN_FOLDER = Path(str(files("tui_trainer.data"))) / "builtin"
 
 
 @pytest.fixture

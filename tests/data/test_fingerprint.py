@@ -18,7 +18,7 @@ from tui_trainer.config.datasets import (
     TextSection,
 )
 from tui_trainer.config.section import setting
-from tui_trainer.data.fingerprint import fingerprint_of
+from tui_trainer.data.base.fingerprint import fingerprint_of
 
 SUM = "ab" * 32
 

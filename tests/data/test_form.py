@@ -8,10 +8,9 @@ import pytest
 import torch
 
 from tui_trainer.config.metrics import Task
-from tui_trainer.data.batch import IGNORED
-from tui_trainer.data.form import Form, Misfit
-from tui_trainer.data.samples import Failure, SampleMaker, as_sample
-from tui_trainer.data.signature import Kind, Signature
+from tui_trainer.data.base.batch import IGNORED
+from tui_trainer.data.base.signature import Kind, Signature
+from tui_trainer.data.batches.samples import Failure, Form, Misfit, SampleMaker, as_sample
 
 SHAPES: dict[Kind, tuple[int, ...]] = {
     "features": (4,),

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from tui_trainer.config.datasets import TextSection
-from tui_trainer.data.dataset import Dataset
+from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.load import load
-from tui_trainer.data.streams import TextSplit
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 

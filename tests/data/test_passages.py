@@ -9,7 +9,7 @@ import torch
 
 from tests.data.splits import tensors
 from tui_trainer.config.datasets import TextFoldersSection
-from tui_trainer.data.dataset import Dataset
+from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.load import load
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 

@@ -9,9 +9,8 @@ import torch
 
 from tests.data.splits import tensors
 from tui_trainer.config.datasets import PixelsSection
-from tui_trainer.data.affine import RandomAffine
-from tui_trainer.data.augment import InputsChanged
-from tui_trainer.data.dataset import Dataset
+from tui_trainer.data.base.augment import InputsChanged, RandomAffine
+from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.load import load
 from tui_trainer.text.errors import BadInput
 

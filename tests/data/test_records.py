@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_trainer.data.files import DataFile
-from tui_trainer.data.records import check_text, read_chunks, read_header
+from tui_trainer.data.files.csv import check_text, read_chunks, read_header
+from tui_trainer.data.files.disk import DataFile
 from tui_trainer.text.errors import BadInput
 
 

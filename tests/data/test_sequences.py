@@ -10,9 +10,9 @@ import torch
 
 from tests.data.splits import tensors
 from tui_trainer.config.datasets import SequencesSection
-from tui_trainer.data.dataset import Dataset
+from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.base.split import divide
 from tui_trainer.data.load import load
-from tui_trainer.data.splits import divide
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 VOWELS = SequencesSection(

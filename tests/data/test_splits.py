@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.data.splits import tensors
 from tui_trainer.config.datasets import PixelsSection
+from tui_trainer.data.base.split import Ints, Parts, allocate, quantile_bins, split_rows
 from tui_trainer.data.load import load
-from tui_trainer.data.splits import Ints, Parts, allocate, quantile_bins, split_rows
 
 PINNED_TEST = [4, 19, 21, 24, 35, 38, 43, 49]
 PINNED_VAL = [2, 8, 22, 26, 59, 65, 66, 88]

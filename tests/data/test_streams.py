@@ -8,9 +8,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui_trainer.data.batch import IGNORED, Batch, Order
-from tui_trainer.data.lanes import pack
-from tui_trainer.data.streams import PIECE_BYTES, LaneBatches, TextSplit
+from tui_trainer.data.base.batch import IGNORED, Batch, Order
+from tui_trainer.data.batches.text_rows import PIECE_BYTES, LaneBatches, TextSplit, pack
 from tui_trainer.text.errors import BadInput
 
 

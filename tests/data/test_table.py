@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.data.splits import tensors
 from tui_trainer.config.datasets import TableSection
-from tui_trainer.data.dataset import Dataset
+from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.load import load
 from tui_trainer.text.errors import BadInput, ConfigError, ExitCode
 

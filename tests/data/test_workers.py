@@ -17,13 +17,12 @@ import torch
 
 from tests.data.mapped_samples import Broken, Growing, Noisy, Staged
 from tui_trainer.config.settings import LoaderSection
-from tui_trainer.data.batch import IGNORED, Batch, Order
-from tui_trainer.data.faults import BatchLost
-from tui_trainer.data.loading import TensorMaker
-from tui_trainer.data.mapped import LoadedBatches, MapSplit
-from tui_trainer.data.samples import collate
-from tui_trainer.data.tensors import TensorSplit
-from tui_trainer.data.workers import WorkerPool
+from tui_trainer.data.base.batch import IGNORED, Batch, BatchLost, Order
+from tui_trainer.data.batches.mapped import LoadedBatches, MapSplit
+from tui_trainer.data.batches.samples import collate
+from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.data.batches.workers import WorkerPool
+from tui_trainer.data.feed import TensorMaker
 
 ORDER = Order(batch_size=8, seed=3)
 MANY = [0, 2, pytest.param(4, marks=pytest.mark.full)]

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from tui_trainer.config.models import MODELS as SPECS
 from tui_trainer.config.section import TypedSection
-from tui_trainer.data.signature import Signature
+from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.build import build_model
 
 VOCABULARY = 11

@@ -9,7 +9,7 @@ from torch import nn
 from tui_trainer.config.models import MODELS as SPECS
 from tui_trainer.config.models import Activation
 from tui_trainer.config.section import TypedSection
-from tui_trainer.data.signature import Signature
+from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.activations import ACTIVATIONS
 from tui_trainer.models.build import MODELS, build_model
 from tui_trainer.models.summary import count_parameters

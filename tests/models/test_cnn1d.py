@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from tui_trainer.config.models import Cnn1dSection
-from tui_trainer.data.signature import Signature
+from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.build import build_model
 from tui_trainer.models.summary import count_parameters
 from tui_trainer.text.errors import BadInput

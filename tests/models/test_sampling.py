@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.models.specimens import LANGUAGE, STEPS, TEXTS, losses_of_training, model_of
-from tui_trainer.data.signature import Signature
+from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.sampling import generate
 from tui_trainer.text.errors import BadInput
 

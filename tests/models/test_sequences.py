@@ -25,7 +25,7 @@ from tests.models.specimens import (
     samples,
     section,
 )
-from tui_trainer.data.signature import Signature
+from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.build import build_model
 from tui_trainer.models.summary import count_parameters, summarize
 from tui_trainer.text.errors import BadInput

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor, nn
 
 from tui_trainer.config.models import CnnSection, LinearSection, MlpSection
-from tui_trainer.data.signature import Signature
+from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.build import build_model
 from tui_trainer.models.summary import LayerSummary, count_parameters, summarize
 

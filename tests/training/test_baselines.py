@@ -17,11 +17,11 @@ from tui_trainer.config.datasets import (
     TextFoldersSection,
     TextSection,
 )
-from tui_trainer.data.dataset import Dataset
+from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.base.signature import Kind, Signature
+from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.load import load
-from tui_trainer.data.signature import Kind, Signature
-from tui_trainer.data.streams import TextSplit
-from tui_trainer.data.tensors import TensorSplit
 from tui_trainer.training import baselines as module
 from tui_trainer.training.baselines import baselines, left_out
 from tui_trainer.training.logistic import fit_logistic

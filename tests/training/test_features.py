@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from tests.training.harness import Run, at_step, same, small_experiment, write_images
-from tui_trainer.data.batch import Batch
+from tui_trainer.data.base.batch import Batch
 from tui_trainer.runs.commands import Pause, Stop
 from tui_trainer.runs.commands import Resume as GoOn
 from tui_trainer.runs.events import Event, Notice, RunStarted, StateChanged, StepsTaken

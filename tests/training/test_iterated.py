@@ -16,9 +16,8 @@ from torch.utils.data import Dataset, IterableDataset
 from tests.training.harness import Run, at_step, same
 from tui_trainer.config.experiment import Experiment, Place, Tree, resolve
 from tui_trainer.config.plugins import DATASET_FACTORIES
-from tui_trainer.data.batch import Order
-from tui_trainer.data.faults import BatchLost
-from tui_trainer.data.iterated import IteratedBatches, IteratedSplit
+from tui_trainer.data.base.batch import BatchLost, Order
+from tui_trainer.data.batches.iterated import IteratedBatches, IteratedSplit
 from tui_trainer.plugins import Data, DatasetParams, dataset, setting
 from tui_trainer.runs.commands import Stop, Validate
 from tui_trainer.runs.events import RunStarted

@@ -14,10 +14,10 @@ from torch import nn
 from tests.data.splits import tensors
 from tests.training.harness import Run, at_step, small_experiment, write_images
 from tui_trainer.config.losses import CrossEntropySection, FocalSection
-from tui_trainer.data.dataset import Dataset
-from tui_trainer.data.fingerprint import Fingerprint
-from tui_trainer.data.signature import Signature
-from tui_trainer.data.tensors import TensorSplit
+from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.base.fingerprint import Fingerprint
+from tui_trainer.data.base.signature import Signature
+from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.runs.commands import Set
 from tui_trainer.runs.events import ValidationEnded
 from tui_trainer.text.errors import ConfigError

@@ -9,15 +9,15 @@ from collections.abc import Callable
 from typing import Any
 
 from tui_trainer.config.datasets import DatasetSection
-from tui_trainer.data.dataset import Dataset
-from tui_trainer.data.language import load_text
-from tui_trainer.data.passages import read_passages
-from tui_trainer.data.pixels import read_pixels
-from tui_trainer.data.plugged import load_plugged
+from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.rows import load_rows
-from tui_trainer.data.sequences import read_sequences
-from tui_trainer.data.sources import Source
-from tui_trainer.data.table import read_rows
+from tui_trainer.data.sources.pixels import read_pixels
+from tui_trainer.data.sources.plugin import load_plugged
+from tui_trainer.data.sources.sequences import read_sequences
+from tui_trainer.data.sources.source import Source
+from tui_trainer.data.sources.table import read_rows
+from tui_trainer.data.sources.text import load_text
+from tui_trainer.data.sources.text_folders import read_passages
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CheckpointUnusable
 

@@ -20,14 +20,13 @@ from tui_trainer.config.datasets import (
     SequencesSection,
     TableSection,
 )
-from tui_trainer.data.dataset import Dataset
-from tui_trainer.data.encoding import moments, standardised
-from tui_trainer.data.fingerprint import fingerprint_of
-from tui_trainer.data.identity import check_same, identity
-from tui_trainer.data.signature import Signature
-from tui_trainer.data.sources import Source, Target
-from tui_trainer.data.splits import Parts, divide, quantile_bins
-from tui_trainer.data.tensors import TensorSplit
+from tui_trainer.data.base.dataset import Dataset, check_same, identity
+from tui_trainer.data.base.fingerprint import fingerprint_of
+from tui_trainer.data.base.signature import Signature
+from tui_trainer.data.base.split import Parts, divide, quantile_bins
+from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.data.sources.encoding import moments, standardised
+from tui_trainer.data.sources.source import Source, Target
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 

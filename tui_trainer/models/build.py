@@ -22,7 +22,7 @@ from torch import nn
 
 from tui_trainer.config.plugins import MODEL_FACTORIES, explained
 from tui_trainer.config.section import TypedSection
-from tui_trainer.data.signature import Signature
+from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.cnn import Cnn
 from tui_trainer.models.cnn1d import Cnn1d
 from tui_trainer.models.linear import Linear

@@ -11,7 +11,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from tui_trainer.config.models import CnnSection
-from tui_trainer.data.signature import Signature
+from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.activations import ACTIVATIONS
 from tui_trainer.models.fit import check_images
 from tui_trainer.models.head import build_head

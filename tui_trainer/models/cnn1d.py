@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tui_trainer.config.models import Cnn1dSection
-from tui_trainer.data.signature import Signature
+from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.activations import ACTIVATIONS
 from tui_trainer.models.fit import check_sequences, suitable
 from tui_trainer.models.head import build_head

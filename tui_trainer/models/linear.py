@@ -12,7 +12,7 @@ import math
 from torch import Tensor, nn
 
 from tui_trainer.config.models import LinearSection
-from tui_trainer.data.signature import Signature
+from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.fit import check_fixed
 
 

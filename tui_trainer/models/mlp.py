@@ -13,7 +13,7 @@ import math
 from torch import Tensor, nn
 
 from tui_trainer.config.models import MlpSection
-from tui_trainer.data.signature import Signature
+from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.activations import ACTIVATIONS
 from tui_trainer.models.fit import check_fixed
 from tui_trainer.models.initialisation import initialise

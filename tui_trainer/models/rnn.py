@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from tui_trainer.config.models import RnnSection
-from tui_trainer.data.signature import Signature
+from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.fit import check_sequences, check_tied
 from tui_trainer.models.padding import (
     last_step,

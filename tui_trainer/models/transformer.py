@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tui_trainer.config.models import TransformerSection
-from tui_trainer.data.signature import Signature
+from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.activations import ACTIVATIONS
 from tui_trainer.models.fit import check_sequences, check_tied
 from tui_trainer.models.norms import vector_norm

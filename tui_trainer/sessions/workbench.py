@@ -61,7 +61,7 @@ def preview(experiment: Experiment) -> Preview:
     """
     import torch
 
-    from tui_trainer.data.random import preserved_generators
+    from tui_trainer.data.base.random import preserved_generators
     from tui_trainer.models.summary import count_parameters, summarize
     from tui_trainer.training.ranks import SingleRank
     from tui_trainer.training.task import build

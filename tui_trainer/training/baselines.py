@@ -14,11 +14,11 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tui_trainer.data.batch import Split
-from tui_trainer.data.dataset import Dataset
-from tui_trainer.data.signature import Kind
-from tui_trainer.data.streams import TextSplit
-from tui_trainer.data.tensors import TensorSplit
+from tui_trainer.data.base.batch import Split
+from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.base.signature import Kind
+from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.training.logistic import fit_logistic
 
 MOST_DISTANCES = 2_000_000_000

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from tui_trainer.config.live import edited
 from tui_trainer.config.schedules import needs_horizon
-from tui_trainer.data.faults import BatchLost
+from tui_trainer.data.base.batch import BatchLost
 from tui_trainer.runs.commands import Command, Pause, Resume, Save, Set, Stop, Validate
 from tui_trainer.runs.control import Control, applied
 from tui_trainer.runs.edits import Edit, in_force, record_edit

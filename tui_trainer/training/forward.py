@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tui_trainer.config.processes import protect_environment
-from tui_trainer.data.batch import Batch
+from tui_trainer.data.base.batch import Batch
 
 RecurrentState = tuple[Tensor, ...] | None
 """What a recurrent model hands on from batch to batch, the batch in dimension 0; None: a start."""

@@ -10,7 +10,7 @@ import time
 from typing import NamedTuple
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.data.faults import BatchLost
+from tui_trainer.data.base.batch import BatchLost
 from tui_trainer.runs.atomic import Files
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory

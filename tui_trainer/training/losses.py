@@ -27,8 +27,8 @@ from tui_trainer.config.losses import (
     WeightedSection,
 )
 from tui_trainer.config.section import TypedSection
-from tui_trainer.data.batch import IGNORED
-from tui_trainer.data.dataset import Dataset
+from tui_trainer.data.base.batch import IGNORED
+from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import ConfigError, Problem
 

@@ -13,8 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tui_trainer.data.batch import IGNORED, Split
-from tui_trainer.data.dataset import Dataset
+from tui_trainer.data.base.batch import IGNORED, Split
+from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.training.forward import Forward, RecurrentState
 from tui_trainer.training.losses import Loss
 from tui_trainer.training.metrics import ExtraMetrics

@@ -13,10 +13,10 @@ from torch import Tensor
 
 from tui_trainer.config.datasets import DatasetSection
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.data.dataset import Outline
+from tui_trainer.data.base.dataset import Outline
+from tui_trainer.data.base.random import preserved_generators
 from tui_trainer.data.load import load
-from tui_trainer.data.random import preserved_generators
-from tui_trainer.data.unseen import read_unseen
+from tui_trainer.data.sources.new_samples import read_unseen
 from tui_trainer.models.build import build_model
 from tui_trainer.models.sampling import generate
 from tui_trainer.runs.directory import RunDirectory

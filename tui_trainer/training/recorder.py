@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from tui_trainer.data.batch import Batches
+from tui_trainer.data.base.batch import Batches
 from tui_trainer.runs.events import StepsTaken
 from tui_trainer.runs.journal import encode
 from tui_trainer.training.part import Part, Shared

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn, optim
 
-from tui_trainer.data.random import GeneratorStates
+from tui_trainer.data.base.random import GeneratorStates
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CheckpointUnusable
 from tui_trainer.training.average import Average

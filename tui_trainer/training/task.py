@@ -14,13 +14,13 @@ from torch import nn, optim
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.metrics import extras_of, why_no_metric
-from tui_trainer.data.batch import Batches, Order
-from tui_trainer.data.dataset import Dataset
-from tui_trainer.data.delivery import Delivery
+from tui_trainer.data.base.batch import Batches, Order
+from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.base.random import derive_seed
+from tui_trainer.data.base.to_device import Delivery
+from tui_trainer.data.batches.text_rows import TextSplit
+from tui_trainer.data.feed import Loading
 from tui_trainer.data.load import load
-from tui_trainer.data.loading import Loading
-from tui_trainer.data.random import derive_seed
-from tui_trainer.data.streams import TextSplit
 from tui_trainer.models.build import build_model
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.training.forward import Forward

@@ -1,0 +1,249 @@
+"""Random changes of training batches, of whatever kind.
+
+Layer: data. Each draws from the generator it is given and from nothing else.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tui_trainer.config.datasets import ImagesSection, NumbersSection
+from tui_trainer.data.base.batch import Batch
+from tui_trainer.data.base.to_device import Augment
+
+Change = Callable[[Tensor, torch.Generator], Tensor]
+"""Inputs (B, ...) to inputs of the same shape."""
+
+
+@dataclass(frozen=True, slots=True)
+class InputsChanged:
+    """Changes of the inputs alone, one after the other."""
+
+    changes: tuple[Change, ...]
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        inputs = batch.inputs
+        for change in self.changes:
+            inputs = change(inputs, generator)
+        return batch._replace(inputs=inputs)
+
+
+@dataclass(frozen=True, slots=True)
+class InTurn:
+    """Several changes of a batch, one after the other."""
+
+    augments: tuple[Augment, ...]
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        for augment in self.augments:
+            batch = augment(batch, generator)
+        return batch
+
+
+def in_turn(augments: Sequence[Augment]) -> Augment | None:
+    """All of them as one; None where there are none."""
+    if len(augments) < 2:
+        return augments[0] if augments else None
+    return InTurn(tuple(augments))
+
+
+def mixing(
+    section: NumbersSection, features: tuple[bool, ...] | None, classes: int
+) -> list[Augment]:
+    """What a section asks for that suits numbers of any kind: noise, then mixup.
+
+    `features` as in `Noise`, `classes` as in `Mixup`.
+    """
+    found: list[Augment] = []
+    if section.noise > 0:
+        found.append(Noise(section.noise, features))
+    if section.mixup is not None:
+        found.append(Mixup(section.mixup, classes))
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Noise:
+    """Normal noise on numbers, but not on padding; an `Augment`."""
+
+    std: float
+    """In units of the inputs, which are standardised."""
+    features: tuple[bool, ...] | None = None
+    """Which of the features (the last dimension) have noise; None: all."""
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        inputs = batch.inputs
+        drawn = torch.randn(
+            inputs.shape, generator=generator, device=inputs.device, dtype=inputs.dtype
+        )
+        noise = drawn * self.std
+        if self.features is not None:
+            noise = noise * torch.tensor(self.features).to(inputs.device, non_blocking=True)
+        if batch.lengths is not None:
+            lengths = batch.lengths.to(inputs.device, non_blocking=True)
+            places = torch.arange(inputs.shape[1], device=inputs.device)
+            noise = noise * (places < lengths[:, None])[..., None]
+        return batch._replace(inputs=inputs + noise)
+
+
+@dataclass(frozen=True, slots=True)
+class Mixup:
+    """Mix each sample with another of the batch, and their targets in the same shares (H. Zhang
+    and others, mixup: Beyond Empirical Risk Minimization, 2018); an `Augment`.
+
+    The share is drawn for each sample. Classes become shares of classes, (B, classes) float32.
+    """
+
+    alpha: float
+    classes: int
+    """0 where the targets are numbers."""
+
+    def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
+        inputs, targets = batch.inputs, batch.targets
+        if self.classes:
+            targets = F.one_hot(targets, self.classes).to(inputs.dtype)
+        other = torch.randperm(len(inputs), generator=generator, device=inputs.device)
+        share = _beta(self.alpha, len(inputs), generator, inputs.device)
+        # The larger share is the sample's own, so that none is another's double.
+        share = torch.maximum(share, 1 - share)
+        return batch._replace(
+            inputs=inputs + _wide(1 - share, inputs) * (inputs[other] - inputs),
+            targets=targets + _wide(1 - share, targets) * (targets[other] - targets),
+        )
+
+
+def _wide(share: Tensor, like: Tensor) -> Tensor:
+    """(B,) as (B, 1, ...), to be multiplied with `like`."""
+    return share.to(like.dtype).view(-1, *(1,) * (like.dim() - 1))
+
+
+def _beta(alpha: float, count: int, generator: torch.Generator, device: torch.device) -> Tensor:
+    """Numbers of Beta(alpha, alpha), float32 (count,)."""
+    shape = torch.full((2, count), alpha, dtype=torch.float64, device=device)
+    # A gamma variable of a small shape may be too small for a float.
+    drawn = torch._standard_gamma(shape, generator=generator).clamp(min=1e-300)
+    return (drawn[0] / drawn.sum(dim=0)).float()
+
+
+# Random changes of a batch of images: mirrored, cropped, a part blanked out, moved.
+#
+# All of a batch is changed by a few operations on its device; what comes in from outside the
+# frame, or is blanked out, is the background: a black pixel after normalisation.
+
+
+def image_changes(section: ImagesSection, background: float) -> tuple[Change, ...]:
+    """The changes that a section asks for, in the order they are made."""
+    changes: list[Change] = []
+    if section.flip_horizontal:
+        changes.append(RandomFlip(-1))
+    if section.flip_vertical:
+        changes.append(RandomFlip(-2))
+    if section.shift_pixels > 0 or section.rotate_degrees > 0:
+        changes.append(RandomAffine(section.shift_pixels, section.rotate_degrees, background))
+    if section.crop_padding > 0:
+        changes.append(RandomCrop(section.crop_padding, background))
+    if section.cutout_pixels > 0:
+        changes.append(Cutout(section.cutout_pixels, background))
+    return tuple(changes)
+
+
+@dataclass(frozen=True, slots=True)
+class RandomFlip:
+    """Mirror each image (B, C, H, W) along a dimension, or not, as a coin falls."""
+
+    dimension: int
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        drawn = torch.rand(len(images), generator=generator, device=images.device)
+        return torch.where((drawn < 0.5)[:, None, None, None], images.flip(self.dimension), images)
+
+
+@dataclass(frozen=True, slots=True)
+class RandomCrop:
+    """Pad images by the background on all sides, and crop each somewhere to its old size."""
+
+    padding: int
+    background: float
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        count, _, height, width = images.shape
+        padded = F.pad(images, [self.padding] * 4, value=self.background)
+        corners = torch.randint(
+            2 * self.padding + 1, (2, count, 1), generator=generator, device=images.device
+        )
+        rows = corners[0] + torch.arange(height, device=images.device)
+        columns = corners[1] + torch.arange(width, device=images.device)
+        which = torch.arange(count, device=images.device)[:, None, None]
+        # The channels come last where they lie between index tensors.
+        cropped = padded[which, :, rows[:, :, None], columns[:, None, :]]
+        return cropped.permute(0, 3, 1, 2).contiguous()
+
+
+@dataclass(frozen=True, slots=True)
+class Cutout:
+    """Blank out a square of each image, whose centre may be anywhere in it (T. DeVries, G. Taylor,
+    Improved Regularization of Convolutional Neural Networks with Cutout, 2017).
+    """
+
+    side: int
+    background: float
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        count, _, height, width = images.shape
+        drawn = torch.rand(2, count, 1, generator=generator, device=images.device)
+        inside = [
+            _covered((where * size).floor() - self.side // 2, self.side, size)
+            for where, size in zip(drawn, (height, width), strict=True)
+        ]
+        blank = inside[0][:, None, :, None] & inside[1][:, None, None, :]
+        return images.masked_fill(blank, self.background)
+
+
+def _covered(first: Tensor, side: int, size: int) -> Tensor:
+    """(B, size) which places lie in `side` places from the first (B, 1)."""
+    places = torch.arange(size, device=first.device)
+    return (places >= first) & (places < first + side)
+
+
+# Random shifts and turns of a batch of images, as one operation on their device.
+#
+# What comes in from outside the frame is the background, a black pixel after normalisation, and
+# not the zero that `grid_sample` would put there.
+
+
+@dataclass(frozen=True, slots=True)
+class RandomAffine:
+    """Shift and turn each image of a batch by its own random amounts.
+
+    Call it with images (B, C, H, W) and a generator on the same device, from which alone it draws.
+    """
+
+    shift_pixels: float
+    rotate_degrees: float
+    background: float
+
+    def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
+        drawn = torch.rand(len(images), 3, generator=generator, device=images.device) * 2 - 1
+        angles = drawn[:, 0] * math.radians(self.rotate_degrees)
+        return move(images, angles, drawn[:, 1:] * self.shift_pixels, self.background)
+
+
+def move(images: Tensor, angles: Tensor, shifts: Tensor, background: float) -> Tensor:
+    """Turn images (B, C, H, W) counter-clockwise by `angles` (B,) in radians about the centre,
+    after a shift by `shifts` (B, 2) pixels to the right and down; bilinear.
+    """
+    height, width = images.shape[-2:]
+    cos, sin = angles.cos(), angles.sin()
+    across, down = shifts.unbind(1)
+    # Rows map output to input places in units of half the width and half the height.
+    first = [cos, -sin * (height / width), -2 * across / width]
+    second = [sin * (width / height), cos, -2 * down / height]
+    theta = torch.stack([*first, *second], dim=1).view(-1, 2, 3)
+    grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    return F.grid_sample(images - background, grid, align_corners=False) + background

@@ -1,0 +1,124 @@
+"""Which rows train, which validate, which test: a function of the split's seed and the rows alone.
+
+Layer: data. The test rows are drawn first and the validation rows from the rest, so changing
+`val_fraction` never moves a row into or out of the test split.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tui_trainer.data.base.random import seeded
+
+Ints = NDArray[np.int64]
+
+_LEAST_FOR_ALL = 3
+"""A stratum of this many rows has one in each split."""
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """Indices of the rows of each split, ascending; disjoint, and together all rows."""
+
+    train: Ints
+    val: Ints
+    test: Ints
+
+
+def divide(
+    strata: Ints,
+    seed: int,
+    test_fraction: float,
+    val_fraction: float,
+    *,
+    test: NDArray[np.bool_] | None = None,
+    val: NDArray[np.bool_] | None = None,
+    groups: Ints | None = None,
+) -> Parts:
+    """`split_rows`, where rows of a group (N,) stay together and `test` (N,) may be given.
+
+    A group is of the stratum of its first row. With a given test split, the others are divided
+    into training and validation, and `test_fraction` is not used; with `val` (N,) given too,
+    nothing is drawn.
+    """
+    if test is not None and val is not None:
+        return Parts(np.flatnonzero(~test & ~val), np.flatnonzero(val), np.flatnonzero(test))
+    if groups is None:
+        groups = np.arange(len(strata))
+    _, firsts, members = np.unique(groups, return_index=True, return_inverse=True)
+    if test is None:
+        parts = split_rows(strata[firsts], seed, test_fraction, val_fraction)
+    else:
+        open_ = np.flatnonzero(~test[firsts])
+        inner = split_rows(strata[firsts[open_]], seed, 0.0, val_fraction)
+        parts = Parts(open_[inner.train], open_[inner.val], np.flatnonzero(test[firsts]))
+    where = np.empty(len(firsts), dtype=np.int64)
+    for number, part in enumerate((parts.train, parts.val, parts.test)):
+        where[part] = number
+    return Parts(*(np.flatnonzero(where[members] == number) for number in range(3)))
+
+
+def split_rows(strata: Ints, seed: int, test_fraction: float, val_fraction: float) -> Parts:
+    """Split rows by their stratum (0, 1, ...), keeping the share of each alike in every split.
+
+    The test split has `ceil(rows * test_fraction)` rows and validation `val_fraction` of the
+    others, at least one, unless strata are too small: a stratum keeps a row for training, and
+    one of three rows has one in each split where there is room for all.
+    """
+    count = len(strata)
+    generator = seeded("cpu", seed, "split")
+    order = torch.randperm(count, generator=generator).numpy()
+    by_stratum = order[np.argsort(strata[order], kind="stable")]
+    sizes = np.bincount(strata)
+    starts = np.cumsum(sizes) - sizes
+    each = (sizes >= _LEAST_FOR_ALL).astype(np.int64)
+
+    # The small number undoes the error of a product such as 0.35 * 20.
+    test_total = math.ceil(count * test_fraction - 1e-9)
+    tests = allocate(test_total, sizes, each, np.maximum(sizes - 1 - each, 0))
+    val_total = max(1, round((count - tests.sum()) * val_fraction))
+    rest = sizes - tests
+    spare = np.maximum(rest - 1, 0)
+    vals = allocate(val_total, rest, np.minimum(each, spare), spare)
+
+    place = np.arange(count) - np.repeat(starts, sizes)
+    in_test = place < np.repeat(tests, sizes)
+    in_val = ~in_test & (place < np.repeat(tests + vals, sizes))
+    return Parts(
+        train=np.sort(by_stratum[~in_test & ~in_val]),
+        val=np.sort(by_stratum[in_val]),
+        test=np.sort(by_stratum[in_test]),
+    )
+
+
+def allocate(total: int, sizes: Ints, least: Ints, most: Ints) -> Ints:
+    """Share out `total` in proportion to `sizes`, within bounds, by largest remainder.
+
+    The lower bounds give way when they add up to more than `total`, and `total` to the upper ones.
+    """
+    quotas = total * sizes / max(int(sizes.sum()), 1)
+    if least.sum() > total:
+        least = np.zeros_like(least)
+    counts = np.clip(np.floor(quotas).astype(np.int64), least, most)
+    while (gap := total - int(counts.sum())) != 0:
+        step = 1 if gap > 0 else -1
+        movable = np.flatnonzero(counts < most if gap > 0 else counts > least)
+        if not len(movable):
+            break
+        surplus = step * (counts - quotas)[movable]
+        chosen = movable[np.argsort(surplus, kind="stable")][: abs(gap)]
+        counts[chosen] += step
+    return counts
+
+
+def quantile_bins(values: NDArray[np.float64], most: int = 10) -> Ints:
+    """Strata for numbers: bins of about equal size, equal numbers in the same one."""
+    bins = max(1, min(most, len(values) // 5))
+    edges = np.unique(np.quantile(values, np.arange(1, bins) / bins))
+    _, strata = np.unique(np.searchsorted(edges, values, side="right"), return_inverse=True)
+    return strata.astype(np.int64)

@@ -1,0 +1,112 @@
+"""`Delivery`: training batches on their way to the device: copied ahead, then changed at random.
+
+Layer: data. Changes draw from a generator of their own for each batch, on the device, so that it
+does not matter who read the samples, in which process, or how far ahead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tui_trainer.data.base.batch import Batch, Batches
+from tui_trainer.data.base.random import seeded
+
+Augment = Callable[[Batch, torch.Generator], Batch]
+"""Random changes of a batch on its device; draws from the generator alone, on the same device."""
+
+
+class Delivery:
+    """Batches of another source on a device, augmented; implements `Batches`."""
+
+    def __init__(
+        self,
+        source: Batches,
+        device: torch.device,
+        augment: Augment | None,
+        *,
+        seed: int,
+        rank: int = 0,
+    ) -> None:
+        self._source = source
+        self._device = device
+        self._augment = augment
+        self._seed = seed
+        self._rank = rank
+        self.samples = source.samples
+        self.per_epoch = source.per_epoch
+
+    def size(self, index: int) -> int:
+        return self._source.size(index)
+
+    def rows(self, epoch: int, index: int) -> tuple[int, ...]:
+        return self._source.rows(epoch, index)
+
+    def state(self, epoch: int, index: int) -> dict[str, Any] | None:
+        """Where the source stands before a batch, when it can only be read in order."""
+        known = getattr(self._source, "state", None)
+        return known(epoch, index) if known is not None else None
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Let the source go on where `state` was taken."""
+        if hasattr(self._source, "restore"):
+            self._source.restore(state)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        batches = self._source.epoch(epoch, start)
+        if self._device.type == "cuda":
+            batches = _ahead(batches, self._device)
+        if self._augment is None:
+            return batches
+        return self._augmented(batches, self._augment, epoch, start)
+
+    def _augmented(
+        self, batches: Iterator[Batch], augment: Augment, epoch: int, start: int
+    ) -> Iterator[Batch]:
+        for index, batch in enumerate(batches, start):
+            numbers = (epoch, index, self._rank)
+            yield augment(batch, seeded(self._device, self._seed, "augment", *numbers))
+
+
+def _ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
+    """Batches on a CUDA device, each copied on a stream of its own while the one before is used.
+
+    What is on the device already is handed on as it is.
+    """
+    stream: torch.cuda.Stream | None = None
+    waiting: tuple[Batch, torch.cuda.Event] | None = None
+    for batch in batches:
+        # Not compared with the device: `cuda` and `cuda:0` are two names of one place.
+        if batch.inputs.is_cuda:
+            yield batch
+            continue
+        stream = stream or torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
+        with torch.cuda.stream(stream):
+            # From pinned memory, or the copy would wait for everything before it.
+            moved = batch._replace(
+                inputs=_moved(batch.inputs, device), targets=_moved(batch.targets, device)
+            )
+            copied = stream.record_event()
+        if waiting is not None:
+            yield _arrived(*waiting, device)
+        waiting = moved, copied
+    if waiting is not None:
+        yield _arrived(*waiting, device)
+
+
+def _moved(tensor: Tensor, device: torch.device) -> Tensor:
+    pinned = tensor if tensor.is_pinned() else tensor.pin_memory()
+    return pinned.to(device, non_blocking=True)
+
+
+def _arrived(batch: Batch, copied: torch.cuda.Event, device: torch.device) -> Batch:
+    """The batch, fit for use on the current stream."""
+    current = torch.cuda.current_stream(device)
+    current.wait_event(copied)
+    for tensor in (batch.inputs, batch.targets):
+        # The allocator must not give the memory away while this stream still reads it.
+        tensor.record_stream(current)
+    return batch

@@ -1,0 +1,218 @@
+"""`IteratedSplit`: samples that can only be read one after the other, and their batches.
+
+Layer: data. The order is that of the iterable. One that keeps a state (`state_dict` and
+`load_state_dict`) goes on exactly where a checkpoint was made; any other is read again from the
+start of the epoch. It is read in this process, ahead of the training by a batch at most.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tui_trainer.data.base.batch import Batch, BatchLost, Order
+from tui_trainer.data.base.random import (
+    GeneratorStates,
+    derive_seed,
+    preserved_generators,
+    seed_all,
+)
+from tui_trainer.data.batches.samples import Form, Misfit, as_sample, collate
+from tui_trainer.data.batches.tensors import share
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
+
+MEASURED = -1
+"""The epoch of samples that are measured on."""
+
+_KEPT = 4
+"""States of so many batches are kept: the training is never further behind what was read."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class IteratedSplit:
+    """The samples of an iterable; implements `Split`."""
+
+    dataset: Any
+    """`iter(dataset)` gives pairs (input, target)."""
+    samples: int
+    """How many of them make an epoch."""
+    seed: int = 0
+    form: Form | None = None
+    """What its samples have to be; None: whatever goes together in a batch."""
+
+    def __len__(self) -> int:
+        return self.samples
+
+    @property
+    def nbytes(self) -> int:
+        return 0
+
+    def to(self, device: torch.device | str) -> IteratedSplit:
+        return self
+
+    def in_order(self, batch_size: int) -> Iterator[Batch]:
+        order = Order(batch_size, self.seed)
+        return IteratedBatches(self, order).epoch(MEASURED)
+
+    def count(self, batch_size: int) -> int:
+        return -(-self.samples // batch_size)
+
+    def shuffled(self, order: Order) -> IteratedBatches:
+        return IteratedBatches(self, order)
+
+
+class IteratedBatches:
+    """Batches in the order of an iterable; implements `Batches`, and keeps where it stands."""
+
+    def __init__(self, split: IteratedSplit, order: Order) -> None:
+        self._split = split
+        self._order = order
+        count, size = len(split), order.batch_size
+        self.per_epoch = count // size if order.drop_last else -(-count // size)
+        self.samples = min(count, self.per_epoch * size)
+        self._states: deque[dict[str, Any]] = deque(maxlen=_KEPT + order.batch_size)
+        self._restored: dict[str, Any] | None = None
+
+    def size(self, index: int) -> int:
+        return min(self._order.batch_size, self.samples - index * self._order.batch_size)
+
+    def rows(self, epoch: int, index: int) -> tuple[int, ...]:
+        """Numbers of samples in the order they are read in, from 0."""
+        first = index * self._order.batch_size
+        return tuple(range(first, first + self.size(index)))
+
+    def state(self, epoch: int, index: int) -> dict[str, Any] | None:
+        """What `restore` takes to begin with batch `index` of an epoch; None where nothing is kept.
+
+        Raises:
+            BadInput: the state is not of plain values.
+        """
+        if index == 0:
+            # The end of an epoch, from which the next one starts.
+            epoch, index = epoch - 1, self.per_epoch
+        for state in self._states:
+            if (state["epoch"], state["index"]) == (epoch, index):
+                return state
+        return None
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Begin where `state` was taken, with the next call of `epoch`."""
+        self._restored = state
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        restored, self._restored = self._restored, None
+        begin = 0
+        if restored is not None:
+            self._split.dataset.load_state_dict(restored["dataset"])
+            if (restored["epoch"], restored["index"]) == (epoch, start):
+                begin = start
+        if begin == 0 and hasattr(self._split.dataset, "set_epoch"):
+            self._split.dataset.set_epoch(epoch)
+        draws = _Draws(derive_seed(self._order.seed, "stream", epoch))
+        if restored is not None and begin > 0:
+            draws.states = GeneratorStates.from_dict(restored["rng"])
+        reader = _Reader(self._split, draws)
+        for index in range(begin, self.per_epoch):
+            samples = [reader.sample() for _ in range(self.size(index))]
+            self._keep(epoch, index + 1, draws)
+            if index < start:
+                # Read before a cut, and trained on then.
+                continue
+            yield self._batch(samples, index)
+
+    def _batch(self, samples: list[tuple[Tensor, Tensor]], index: int) -> Batch:
+        if self._order.world > 1:
+            part = share(slice(0, len(samples)), len(samples), self._order.rank, self._order.world)
+            samples = samples[part]
+        try:
+            return collate(samples)
+        except ValueError as error:
+            raise BatchLost(f"batch {index} of the iterable: {error}") from error
+
+    def _keep(self, epoch: int, index: int, draws: _Draws) -> None:
+        dataset = self._split.dataset
+        if not keeps_state(dataset):
+            return
+        state = dataset.state_dict()
+        _check_plain(state)
+        kept = {"epoch": epoch, "index": index, "dataset": state, "rng": draws.states.to_dict()}
+        self._states.append(kept)
+
+
+class _Reader:
+    """One pass over an iterable."""
+
+    def __init__(self, split: IteratedSplit, draws: _Draws) -> None:
+        self._split = split
+        self._draws = draws
+        self._read = 0
+        with draws:
+            self._iterator = iter(split.dataset)
+
+    def sample(self) -> tuple[Tensor, Tensor]:
+        """The next sample; BatchLost when there is none, or it cannot be read."""
+        with self._draws:
+            try:
+                found = as_sample(next(self._iterator))
+                if self._split.form is not None:
+                    found = self._split.form.fitted(found)
+            except Misfit as error:
+                raise BatchLost(f"sample {self._read} of the iterable: {error}") from error
+            except StopIteration:
+                raise BatchLost(
+                    f"the iterable ended after {self._read:,} samples, and an epoch has "
+                    f"{len(self._split):,}; give the right samples_per_epoch"
+                ) from None
+            except Exception as error:
+                text = clean(str(error), 300)
+                message = f"sample {self._read} of the iterable cannot be read: "
+                message += type(error).__name__ + (f": {text}" if text else "")
+                raise BatchLost(message, traceback.format_exc()) from error
+        self._read += 1
+        return found
+
+
+class _Draws:
+    """The global generators as an iterable sees them; outside they are as they were."""
+
+    def __init__(self, seed: int) -> None:
+        with preserved_generators():
+            seed_all(seed)
+            self.states = GeneratorStates.capture()
+        self._outside = self.states
+
+    def __enter__(self) -> None:
+        self._outside = GeneratorStates.capture()
+        self.states.restore()
+
+    def __exit__(self, *_: object) -> None:
+        self.states = GeneratorStates.capture()
+        self._outside.restore()
+
+
+def keeps_state(dataset: Any) -> bool:
+    """Whether an iterable can say where it is, and go there."""
+    return hasattr(dataset, "state_dict") and hasattr(dataset, "load_state_dict")
+
+
+def _check_plain(value: Any, where: str = "state_dict()") -> None:
+    """Raise BadInput for what a checkpoint would not be read back with."""
+    if isinstance(value, dict):
+        for key, item in value.items():
+            _check_plain(key, f"a key of {where}")
+            _check_plain(item, f"{where}[{clean(repr(key), 40)}]")
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _check_plain(item, where)
+    elif not (value is None or type(value) in (bool, int, float, str) or isinstance(value, Tensor)):
+        raise BadInput(
+            f"the iterable's {where} is of type {type(value).__name__}; a checkpoint takes "
+            "tensors, numbers, texts, lists and dicts"
+        )

@@ -1,0 +1,120 @@
+"""`MapSplit`: samples of a map-style data set, read when they are needed; and their batches.
+
+Layer: data. Which samples are in a batch is decided here, by the permutation of the epoch, so that
+a batch in the middle of an epoch can be asked for without those before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tui_trainer.config.settings import LoaderSection
+from tui_trainer.data.base.batch import Batch, Order
+from tui_trainer.data.base.random import permutation
+from tui_trainer.data.batches.samples import Form, SampleMaker
+from tui_trainer.data.batches.tensors import share
+from tui_trainer.data.batches.workers import Key, WorkerPool
+
+MEASURED = -1
+"""The epoch of samples that are measured on: every time the same."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MapSplit:
+    """Samples of a data set; implements `Split`."""
+
+    dataset: Any
+    """`dataset[index]` is a pair (input, target)."""
+    rows: Tensor
+    """(N,) int64, on the CPU: indices of its samples in the data set."""
+    pool: WorkerPool | None = None
+    """Who reads them; None: this process."""
+    part: str = ""
+    seed: int = 0
+    form: Form | None = None
+    """What its samples have to be; None: whatever goes together in a batch."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def nbytes(self) -> int:
+        return 0
+
+    def to(self, device: torch.device | str) -> MapSplit:
+        return self
+
+    def through(self, pool: WorkerPool, part: str, seed: int) -> MapSplit:
+        """The same, read by a pool; the seed is that of the samples' own random numbers."""
+        pool.add(part, SampleMaker(self.dataset, seed, part, self.form))
+        return replace(self, pool=pool, part=part, seed=seed)
+
+    def in_order(self, batch_size: int) -> Iterator[Batch]:
+        split = self._readable()
+        assert split.pool is not None, "a readable split has a pool"
+        return split.pool.draw(
+            Key(split.part, MEASURED, part.tolist()) for part in torch.split(self.rows, batch_size)
+        )
+
+    def count(self, batch_size: int) -> int:
+        return -(-len(self) // batch_size)
+
+    def shuffled(self, order: Order) -> LoadedBatches:
+        split = self._readable()
+        assert split.pool is not None, "a readable split has a pool"
+        return LoadedBatches(split.pool, split.part, self.rows, order)
+
+    def _readable(self) -> MapSplit:
+        if self.pool is not None:
+            return self
+        return self.through(WorkerPool(LoaderSection()), "samples", self.seed)
+
+
+class LoadedBatches:
+    """Batches that a pool makes, by a permutation of each epoch; implements `Batches`."""
+
+    def __init__(
+        self, pool: WorkerPool, part: str, rows: Tensor, order: Order, *, by_row: bool = True
+    ) -> None:
+        self._pool = pool
+        self._part = part
+        self._rows = rows
+        self._order = order
+        self._by_row = by_row
+        count, size = len(rows), order.batch_size
+        self.per_epoch = count // size if order.drop_last else -(-count // size)
+        self.samples = min(count, self.per_epoch * size)
+
+    def size(self, index: int) -> int:
+        return min(self._order.batch_size, self.samples - index * self._order.batch_size)
+
+    def rows(self, epoch: int, index: int) -> tuple[int, ...]:
+        order = permutation(len(self._rows), self._order.seed, epoch)
+        first = index * self._order.batch_size
+        return tuple(self._rows[order[first : first + self.size(index)]].tolist())
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        index = start
+        while index < self.per_epoch:
+            drawing = self._pool.draw(self._keys(epoch, index))
+            for batch in drawing:
+                index += 1
+                yield batch
+                # A validation needed the workers: what they had read ahead is read again.
+                if not drawing.is_current:
+                    break
+
+    def _keys(self, epoch: int, start: int) -> Iterator[Key]:
+        size, world = self._order.batch_size, self._order.world
+        order = permutation(len(self._rows), self._order.seed, epoch)
+        for index in range(start, self.per_epoch):
+            part = slice(index * size, index * size + self.size(index))
+            if world > 1:
+                part = share(part, self.size(index), self._order.rank, world)
+            chosen = order[part]
+            yield Key(self._part, epoch, (self._rows[chosen] if self._by_row else chosen).tolist())

@@ -1,0 +1,265 @@
+"""`SampleMaker`: batches out of a map-style data set of (input, target), in whichever process.
+
+Layer: data. Before each sample torch, numpy and python are seeded by (seed, epoch, index), so that
+random transforms give the same whoever reads it; afterwards they are as they were.
+"""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from tui_trainer.config.metrics import Task
+from tui_trainer.data.base.batch import IGNORED, Batch
+from tui_trainer.data.base.random import derive_seed, preserved_generators, seed_all
+from tui_trainer.data.base.signature import Kind, Signature
+from tui_trainer.text.clean import clean
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """What comes in the place of a batch that cannot be made; travels between processes."""
+
+    message: str
+    details: str = ""
+    """The traceback."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SampleMaker:
+    """Reads samples of a data set and puts them together."""
+
+    dataset: Any
+    """Has `__getitem__(index)`, and perhaps `path(index)`, the file of a sample, for messages."""
+    seed: int
+    purpose: str
+    """Apart from it, samples of two splits would draw the same."""
+    form: Form | None = None
+    """What samples have to be; None: whatever goes together in a batch."""
+
+    def make(self, epoch: int, indices: Sequence[int]) -> Batch | Failure:
+        """The batch of these samples in this epoch, or what is wrong with one of them."""
+        with undisturbed():
+            samples = []
+            for index in indices:
+                try:
+                    seed_all(derive_seed(self.seed, self.purpose, epoch, index))
+                    sample = as_sample(self.dataset[index])
+                    samples.append(sample if self.form is None else self.form.fitted(sample))
+                except Misfit as error:
+                    place = f"sample {index} of the data set{self._place(index)}"
+                    return Failure(f"{place}: {error}")
+                except Exception as error:
+                    return self._failure(index, error)
+            try:
+                return collate(samples)
+            except ValueError as error:
+                return Failure(f"samples {_listed(indices)} of the data set: {error}")
+
+    def _failure(self, index: int, error: Exception) -> Failure:
+        text = clean(str(error), 300)
+        message = f"sample {index} of the data set{self._place(index)} cannot be read: "
+        message += type(error).__name__ + (f": {text}" if text else "")
+        return Failure(message, traceback.format_exc())
+
+    def _place(self, index: int) -> str:
+        known = getattr(self.dataset, "path", None)
+        if not callable(known):
+            return ""
+        try:
+            return f" ({clean(str(known(index)), 200)})"
+        except Exception:
+            # It serves a message about something else, which must not be lost.
+            return ""
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Leave the global generators as they are, and compute with one thread, as a worker does.
+
+    A sum over many numbers has other bits with other threads.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with preserved_generators():
+            yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def collate(samples: Sequence[tuple[Tensor, Tensor]]) -> Batch:
+    """A batch of samples that `as_sample` gave.
+
+    Where only the first dimension of the inputs differs they are padded with zeros, and targets
+    that have a place for each with IGNORED.
+
+    Raises:
+        ValueError: their shapes or kinds of numbers do not go together.
+    """
+    inputs, targets = [one for one, _ in samples], [target for _, target in samples]
+    _check_alike(inputs, "inputs")
+    _check_alike(targets, "targets")
+    if targets[0].is_floating_point() and len({target.shape for target in targets}) > 1:
+        raise ValueError("targets of numbers are of different lengths")
+    lengths = torch.tensor([len(one) if one.dim() else 1 for one in inputs])
+    if inputs[0].dim() == 0 or bool((lengths == lengths[0]).all()):
+        return Batch(torch.stack(inputs), _stacked(targets, IGNORED))
+    return Batch(_stacked(inputs, 0), _stacked(targets, IGNORED), lengths)
+
+
+def _stacked(tensors: Sequence[Tensor], filling: int) -> Tensor:
+    if len({tensor.shape for tensor in tensors}) == 1:
+        return torch.stack(list(tensors))
+    longest = max(map(len, tensors))
+    stacked = tensors[0].new_full((len(tensors), longest, *tensors[0].shape[1:]), filling)
+    for row, tensor in zip(stacked, tensors, strict=True):
+        row[: len(tensor)] = tensor
+    return stacked
+
+
+def _check_alike(tensors: Sequence[Tensor], name: str) -> None:
+    first = tensors[0]
+    for other in tensors[1:]:
+        if other.dtype != first.dtype or other.dim() != first.dim():
+            raise ValueError(f"{name} are {described(first)} and {described(other)}")
+        if other.shape[1:] != first.shape[1:]:
+            raise ValueError(
+                f"{name} are {described(first)} and {described(other)}; "
+                "only the first dimension may differ"
+            )
+
+
+def as_sample(sample: Any) -> tuple[Tensor, Tensor]:
+    """Input and target as a batch has them: float32, or int64 for tokens and classes."""
+    try:
+        given, target = sample
+    except (TypeError, ValueError):
+        raise TypeError(
+            f"a sample is a pair (input, target), not {type(sample).__name__}"
+        ) from None
+    inputs, wanted = _as_tensor(given, "input"), _as_tensor(target, "target")
+    are_tokens = inputs.dim() == 1 and not inputs.is_floating_point()
+    inputs = inputs.long() if are_tokens else inputs.float()
+    if wanted.is_floating_point():
+        wanted = wanted.float().reshape(wanted.shape or (1,))
+    else:
+        wanted = wanted.long()
+    return inputs, wanted
+
+
+def _as_tensor(value: Any, name: str) -> Tensor:
+    if isinstance(value, Tensor):
+        return value.detach()
+    if isinstance(value, np.ndarray | np.generic | bool | int | float | list | tuple):
+        try:
+            return torch.as_tensor(value)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"the {name} is no array of numbers: {error}") from None
+    raise TypeError(f"the {name} is of type {type(value).__name__}, not numbers; make it a tensor")
+
+
+def _listed(indices: Sequence[int]) -> str:
+    shown = ", ".join(map(str, indices[:8]))
+    return shown if len(indices) <= 8 else f"{shown} and {len(indices) - 8} more"
+
+
+# `Form`: what every sample of a user's data set has to be, so that model and loss can take it.
+#
+# The first sample says it; torch itself would pad, broadcast or leave out one that is otherwise,
+# and train on something that nobody meant.
+
+
+_DIMENSIONS: dict[Kind, int] = {"features": 1, "image": 3, "sequence": 2, "tokens": 1}
+
+Sample = tuple[Tensor, Tensor]
+
+
+class Misfit(ValueError):
+    """A sample that is not as the others; the message says in what."""
+
+
+@dataclass(frozen=True, slots=True)
+class Form:
+    """The inputs of a signature and the targets of a task; travels to workers."""
+
+    signature: Signature
+    task: Task
+
+    def fitted(self, sample: Sample) -> Sample:
+        """The sample with its target as the loss takes it; Misfit when it is another thing."""
+        inputs, target = sample
+        self._check_input(inputs)
+        if self.task == "regression":
+            return inputs, _number(target)
+        if target.is_floating_point():
+            raise Misfit(f"the target is {described(target)}; classes are ints, from 0")
+        if self.task == "classification":
+            return inputs, self._class(target)
+        self._check_tokens(inputs, target)
+        return sample
+
+    def _check_input(self, inputs: Tensor) -> None:
+        kind, shape = self.signature.kind, self.signature.input_shape
+        found = tuple(inputs.shape)
+        has_length = kind in ("sequence", "tokens")
+        fits = inputs.dim() == _DIMENSIONS[kind] and found[has_length:] == shape[has_length:]
+        if not fits or inputs.is_floating_point() == (kind == "tokens"):
+            first = "x".join(map(str, (["T"] if has_length else []) + list(shape[has_length:])))
+            numbers = "ints" if kind == "tokens" else "floats"
+            raise Misfit(
+                f"the input is {described(inputs)}, and that of the first sample was {first} "
+                f"{numbers}; all must be alike"
+            )
+        if has_length and not len(inputs):
+            raise Misfit("the input has no steps")
+        if kind == "tokens":
+            _check_range(inputs, self.signature.vocabulary, "a token", "tokens")
+
+    def _class(self, target: Tensor) -> Tensor:
+        if target.numel() != 1:
+            raise Misfit(f"the target is {described(target)}; it should be one class, as an int")
+        one = target.reshape(())
+        _check_range(one, self.signature.outputs, "the target", "classes")
+        return one
+
+    def _check_tokens(self, inputs: Tensor, target: Tensor) -> None:
+        if target.shape != inputs.shape[:1]:
+            raise Misfit(
+                f"the target is {described(target)} for an input of {len(inputs)} steps; it needs "
+                "a token for each"
+            )
+        _check_range(target[target != IGNORED], self.signature.outputs, "a target", "tokens")
+
+
+def described(tensor: Tensor) -> str:
+    """Shape and numbers of a tensor in words."""
+    kind = str(tensor.dtype).removeprefix("torch.")
+    return f"{'x'.join(map(str, tensor.shape)) or 'a number'} of {kind}"
+
+
+def _number(target: Tensor) -> Tensor:
+    """One number as (1,) float32; an int is one, which PyTorch would spread over the batch."""
+    if target.numel() != 1:
+        raise Misfit(f"the target is {described(target)}; it should be one number to predict")
+    return target.float().reshape(1)
+
+
+def _check_range(numbers: Tensor, count: int, name: str, noun: str) -> None:
+    if not numbers.numel():
+        return
+    if numbers.dim() == 0:
+        # Most samples have one class; comparing tensors would take longer than reading some.
+        low = high = int(numbers)
+    else:
+        low, high = (int(number) for number in numbers.aminmax())
+    if low < 0 or high >= count:
+        wrong = low if low < 0 else high
+        raise Misfit(f"{name} is {wrong}, and {noun} go from 0 to {count - 1}")

@@ -1,0 +1,107 @@
+"""`TensorSplit`: samples held in memory as tensors, gathered by index on their device.
+
+Layer: data. A batch is a function of (seed, epoch, index): `epoch(7, start=3)` gives the same
+batches as the whole of epoch 7 from its fourth on, without drawing what came before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from tui_trainer.data.base.batch import Batch, Order
+from tui_trainer.data.base.random import permutation
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TensorSplit:
+    """Rows of a data set as tensors; implements `Split`."""
+
+    inputs: Tensor
+    """(N, *input_shape) float32, or (N, T) uint8 tokens."""
+    targets: Tensor
+    """(N,) int64 classes, or (N, 1) float32 numbers, standardised."""
+    rows: Tensor
+    """(N,) int64, always on the CPU: which row of the file it is, from 0, for messages."""
+    lengths: Tensor | None = None
+    """(N,) int64, always on the CPU; what lies behind is padding. None: no sequences."""
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @property
+    def nbytes(self) -> int:
+        return self.inputs.nbytes + self.targets.nbytes
+
+    def to(self, device: torch.device | str) -> TensorSplit:
+        inputs, targets = self.inputs.to(device), self.targets.to(device)
+        return TensorSplit(inputs, targets, self.rows, self.lengths)
+
+    def in_order(self, batch_size: int) -> Iterator[Batch]:
+        for first in range(0, len(self), batch_size):
+            part = slice(first, first + batch_size)
+            lengths = None if self.lengths is None else self.lengths[part]
+            yield batch_of(self.inputs[part], self.targets[part], lengths)
+
+    def count(self, batch_size: int) -> int:
+        return -(-len(self) // batch_size)
+
+    def shuffled(self, order: Order) -> TensorBatches:
+        return TensorBatches(self, order)
+
+
+class TensorBatches:
+    """Batches by a permutation of each epoch; rank r takes its slice of each batch."""
+
+    def __init__(self, split: TensorSplit, order: Order) -> None:
+        self._split = split
+        self._order = order
+        count, size = len(split), order.batch_size
+        self.per_epoch = count // size if order.drop_last else -(-count // size)
+        self.samples = min(count, self.per_epoch * size)
+
+    def size(self, index: int) -> int:
+        return min(self._order.batch_size, self.samples - index * self._order.batch_size)
+
+    def rows(self, epoch: int, index: int) -> tuple[int, ...]:
+        order = permutation(len(self._split), self._order.seed, epoch)
+        chosen = order[index * self._order.batch_size :][: self.size(index)]
+        return tuple(self._split.rows[chosen].tolist())
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        inputs, targets, lengths = self._split.inputs, self._split.targets, self._split.lengths
+        size, world = self._order.batch_size, self._order.world
+        on_host = permutation(len(self._split), self._order.seed, epoch)
+        # Not waited for: a copy that waits would empty the device's queue at every epoch's start.
+        on_device = on_host.to(inputs.device, non_blocking=True)
+        for index in range(start, self.per_epoch):
+            part = slice(index * size, (index + 1) * size)
+            if world > 1:
+                part = share(part, self.size(index), self._order.rank, world)
+            chosen = on_device[part]
+            picked = inputs.index_select(0, chosen)
+            wanted = targets.index_select(0, chosen)
+            if lengths is None:
+                yield Batch(picked, wanted)
+            else:
+                yield batch_of(picked, wanted, lengths[on_host[part]])
+
+
+def share(part: slice, size: int, rank: int, world: int) -> slice:
+    """The slice of a rank, as tensor_split would give it: the first ones are one longer."""
+    each, more = divmod(size, world)
+    first = part.start + rank * each + min(rank, more)
+    return slice(first, first + each + (rank < more))
+
+
+def batch_of(inputs: Tensor, targets: Tensor, lengths: Tensor | None) -> Batch:
+    """A batch no longer than its longest sequence; tokens as the numbers that models take."""
+    if lengths is not None:
+        # The lengths are on the host, so that this waits for no device.
+        inputs = inputs[:, : int(lengths.max())]
+    if inputs.dtype == torch.uint8:
+        inputs = inputs.long()
+    return Batch(inputs, targets, lengths)

@@ -1,0 +1,272 @@
+"""`TextSplit`: texts to be predicted byte by byte, held as one tensor and cut into rows on its
+device.
+
+Layer: data. Each text stands behind a NUL byte, which is what its first byte is predicted from.
+For training the texts are one long stream; for measuring each is read alone.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tui_trainer.data.base.batch import IGNORED, Batch, Batches, Order
+from tui_trainer.data.base.random import permutation, seeded
+from tui_trainer.data.batches.tensors import share
+from tui_trainer.text.errors import BadInput
+
+PIECE_BYTES = 1 << 15
+"""A text is measured in pieces of this length, each as if it stood alone: one endless text would
+leave every other row of a batch empty. It is as far as gzip looks back."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TextSplit:
+    """Some texts of a data set; implements `Split`."""
+
+    data: Tensor
+    """(bytes + texts,) uint8: a NUL byte and a text, and so on."""
+    borders: tuple[int, ...]
+    """Where each NUL byte stands, and the end."""
+    rows: tuple[int, ...]
+    """The number of each text in the data set, from 0, for messages."""
+    sequence_length: int
+
+    @staticmethod
+    def of(texts: Sequence[bytes], rows: Sequence[int], sequence_length: int) -> TextSplit:
+        """A split of texts, none of which is empty."""
+        borders = [0]
+        for text in texts:
+            borders.append(borders[-1] + 1 + len(text))
+        joined = bytearray(b"".join(b"\0" + text for text in texts))
+        data = torch.frombuffer(joined, dtype=torch.uint8)
+        return TextSplit(data, tuple(borders), tuple(rows), sequence_length)
+
+    def __len__(self) -> int:
+        """How many rows of `sequence_length` there are, whatever place the first begins at."""
+        return max(1, (len(self.data) - self.sequence_length + 1) // self.sequence_length)
+
+    @property
+    def nbytes(self) -> int:
+        return self.data.nbytes
+
+    def texts(self) -> Iterator[bytes]:
+        """Each text by itself."""
+        whole = self.data.cpu().numpy().tobytes()
+        for first, end in zip(self.borders[:-1], self.borders[1:], strict=True):
+            yield whole[first + 1 : end]
+
+    def to(self, device: torch.device | str) -> TextSplit:
+        return TextSplit(self.data.to(device), self.borders, self.rows, self.sequence_length)
+
+    def in_order(self, batch_size: int) -> Iterator[Batch]:
+        """Every byte of every text predicted once; padding has the target `IGNORED`."""
+        device, width = self.data.device, self.sequence_length
+        starts, known, fresh = windows(*self._pieces(), width, batch_size)
+        firsts = torch.from_numpy(starts).to(device, non_blocking=True)
+        counts = torch.from_numpy(known).to(device, non_blocking=True)
+        places = torch.arange(width, device=device)
+        last = len(self.data) - 1
+        for index in range(len(starts)):
+            inside = places < counts[index, :, None]
+            at = firsts[index, :, None] + places
+            inputs = self.data[at.clamp(max=last)].long()
+            targets = self.data[(at + 1).clamp(max=last)].long()
+            yield Batch(
+                inputs.masked_fill_(~inside, 0),
+                targets.masked_fill_(~inside, IGNORED),
+                fresh=torch.from_numpy(fresh[index]),
+            )
+
+    def count(self, batch_size: int) -> int:
+        return len(windows(*self._pieces(), self.sequence_length, batch_size)[0])
+
+    def _pieces(self) -> tuple[list[int], list[int]]:
+        """Where the pieces of the texts begin, and how many bytes each has."""
+        width = self.sequence_length
+        longest = max(PIECE_BYTES // width, 1) * width
+        firsts: list[int] = []
+        sizes: list[int] = []
+        for first, end in zip(self.borders[:-1], self.borders[1:], strict=True):
+            for place in range(first, end - 1, longest):
+                firsts.append(place)
+                sizes.append(min(longest, end - 1 - place))
+        return firsts, sizes
+
+    def shuffled(self, order: Order) -> Batches:
+        """Batches of rows; for a stateful model rows that go on from batch to batch.
+
+        Raises:
+            BadInput: the text is too short for such rows.
+        """
+        return LaneBatches(self, order) if order.stateful else WindowBatches(self, order)
+
+
+class LaneBatches:
+    """Rows that each read a share of all texts, from batch to batch; implements `Batches`.
+
+    The texts are in another order in each epoch. What is left of a share at its end, less than a
+    row, is left out.
+    """
+
+    def __init__(self, split: TextSplit, order: Order) -> None:
+        self._split = split
+        self._order = order
+        self._share = len(split.data) // order.batch_size
+        self.per_epoch = self._share // split.sequence_length
+        if self.per_epoch == 0:
+            raise BadInput(
+                f"the {len(split.data):,} bytes to train on are too few for training.batch_size "
+                f"{order.batch_size} rows of dataset.sequence_length {split.sequence_length}; "
+                "make one of the two smaller"
+            )
+        self.samples = self.per_epoch * order.batch_size
+
+    def size(self, index: int) -> int:
+        return self._order.batch_size
+
+    def rows(self, epoch: int, index: int) -> tuple[int, ...]:
+        """Which texts are in a batch."""
+        borders, width = self._split.borders, self._split.sequence_length
+        texts = self._texts(epoch)
+        ends = torch.tensor([borders[text + 1] - borders[text] for text in texts]).cumsum(0)
+        firsts = torch.arange(self._order.batch_size) * self._share + index * width
+        low = torch.searchsorted(ends, firsts, right=True).tolist()
+        high = torch.searchsorted(ends, firsts + width - 1, right=True).tolist()
+        among = {place for a, b in zip(low, high, strict=True) for place in range(a, b + 1)}
+        return tuple(sorted(self._split.rows[texts[place]] for place in among))
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        width = self._split.sequence_length
+        mine = slice(0, self._order.batch_size)
+        if self._order.world > 1:
+            mine = share(mine, self._order.batch_size, self._order.rank, self._order.world)
+        stream = self._stream(epoch)
+        used = self._order.batch_size * self._share
+        inputs = stream[:used].view(-1, self._share)[mine]
+        targets = stream[1 : used + 1].view(-1, self._share)[mine]
+        for index in range(start, self.per_epoch):
+            part = slice(index * width, (index + 1) * width)
+            yield Batch(inputs[:, part].long(), targets[:, part].long())
+
+    def _texts(self, epoch: int) -> list[int]:
+        order: list[int] = permutation(len(self._split.rows), self._order.seed, epoch).tolist()
+        return order
+
+    def _stream(self, epoch: int) -> Tensor:
+        """All texts of the split, each behind a NUL byte, and one at the end."""
+        data, borders = self._split.data, self._split.borders
+        parts = [data[borders[text] : borders[text + 1]] for text in self._texts(epoch)]
+        return torch.cat([*parts, data.new_zeros(1)])
+
+
+class WindowBatches:
+    """Rows from anywhere in the texts, at places that move with each epoch; implements `Batches`.
+
+    The texts follow each other, so a row may hold the end of one and the beginning of the next.
+    """
+
+    def __init__(self, split: TextSplit, order: Order) -> None:
+        self._split = split
+        self._order = order
+        width, size = split.sequence_length, order.batch_size
+        if len(split.data) < width:
+            raise BadInput(
+                f"the {len(split.data):,} bytes to train on are too few for a row of "
+                f"dataset.sequence_length {width}; make it smaller"
+            )
+        self._windows = len(split)
+        self._offsets = min(width, len(split.data) - self._windows * width + 1)
+        self.per_epoch = self._windows // size if order.drop_last else -(-self._windows // size)
+        self.samples = min(self._windows, self.per_epoch * size)
+
+    def size(self, index: int) -> int:
+        return min(self._order.batch_size, self.samples - index * self._order.batch_size)
+
+    def rows(self, epoch: int, index: int) -> tuple[int, ...]:
+        """Which texts are in a batch."""
+        width = self._split.sequence_length
+        firsts = self._firsts(epoch)[index * self._order.batch_size :][: self.size(index)]
+        ends = torch.tensor(self._split.borders[1:])
+        low = torch.searchsorted(ends, firsts, right=True).tolist()
+        high = torch.searchsorted(ends, firsts + width - 1, right=True).tolist()
+        among = {text for a, b in zip(low, high, strict=True) for text in range(a, b + 1)}
+        return tuple(sorted(self._split.rows[text] for text in among))
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        data, size = self._split.data, self._order.batch_size
+        # One more, so that the last byte of the last text has the end of it to predict.
+        data = torch.cat([data, data.new_zeros(1)])
+        places = torch.arange(self._split.sequence_length + 1, device=data.device)
+        firsts = self._firsts(epoch).to(data.device, non_blocking=True)
+        for index in range(start, self.per_epoch):
+            part = slice(index * size, (index + 1) * size)
+            if self._order.world > 1:
+                part = share(part, self.size(index), self._order.rank, self._order.world)
+            rows = data[firsts[part, None] + places].long()
+            yield Batch(rows[:, :-1], rows[:, 1:])
+
+    def _firsts(self, epoch: int) -> Tensor:
+        """Where the rows of an epoch begin, in their order: int64, on the CPU."""
+        generator = seeded("cpu", self._order.seed, "offset", epoch)
+        offset = int(torch.randint(self._offsets, (1,), generator=generator))
+        order = permutation(self._windows, self._order.seed, epoch)
+        return order * self._split.sequence_length + offset
+
+
+# Texts packed side by side into the rows of batches, so that little of a batch is padding.
+#
+# The packing depends on the texts and the batch size alone.
+
+
+Table = NDArray[np.int64]
+"""(batches, rows): one entry for each row of each batch."""
+
+
+def pack(lengths: Sequence[int], most: int) -> list[list[int]]:
+    """Lanes of items that are read one after the other, at most `most`; items by their index.
+
+    Each item goes onto the lane that is free first, the longest first (R. L. Graham, Bounds on
+    Multiprocessing Timing Anomalies, 1969). There are no more lanes than keep all of them full
+    while the longest item is read.
+    """
+    count = min(most, -(-sum(lengths) // max(lengths)))
+    lanes: list[list[int]] = [[] for _ in range(count)]
+    ends = [(0, lane) for lane in range(count)]
+    for item in sorted(range(len(lengths)), key=lambda index: (-lengths[index], index)):
+        end, lane = heapq.heappop(ends)
+        lanes[lane].append(item)
+        heapq.heappush(ends, (end + lengths[item], lane))
+    return lanes
+
+
+def windows(
+    firsts: Sequence[int], sizes: Sequence[int], width: int, most: int
+) -> tuple[Table, Table, NDArray[np.bool_]]:
+    """How pieces of text are read in batches of `most` rows of `width` places.
+
+    Piece i begins at `firsts[i]` and has `sizes[i]` places. Returned are, for each row of each
+    batch, the place it begins at, how many places it has (0: none), and whether it begins a piece.
+    """
+    counts = [-(-size // width) for size in sizes]
+    lanes = pack(counts, most)
+    batches = max(sum(counts[piece] for piece in lane) for lane in lanes)
+    starts = np.zeros((batches, len(lanes)), dtype=np.int64)
+    known = np.zeros_like(starts)
+    fresh = np.ones(starts.shape, dtype=np.bool_)
+    for row, lane in enumerate(lanes):
+        at = 0
+        for piece in lane:
+            offsets = np.arange(counts[piece]) * width
+            part = slice(at, at + counts[piece])
+            starts[part, row] = firsts[piece] + offsets
+            known[part, row] = np.minimum(sizes[piece] - offsets, width)
+            fresh[part, row] = offsets == 0
+            at = part.stop
+    return starts, known, fresh

@@ -1,0 +1,418 @@
+"""`WorkerPool`: the processes that make batches, through torch's DataLoader, and their supervision.
+
+Layer: data. A signal to the process group must not take the workers with it, and the trainer is
+not the main thread, which alone would be told by torch that one of them died: so they inherit
+blocked signals, and every wait for a batch is cut into short ones that look after them.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+import time
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from multiprocessing import connection
+from multiprocessing.process import BaseProcess
+from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
+from typing import Any, NamedTuple, NoReturn, Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from tui_trainer.config.plugins import LOADED
+from tui_trainer.config.processes import start_resource_tracker, worker_context
+from tui_trainer.config.settings import LoaderSection
+from tui_trainer.data.base.batch import Batch, BatchLost
+from tui_trainer.data.batches.samples import Failure
+from tui_trainer.text.clean import clean
+
+LOOK_S = 0.5
+"""How long a wait for a batch lasts before it is looked whether the workers live."""
+START_S = 60.0
+"""How long workers may take, beside loader.timeout_s, to start and to import what they need."""
+BLOCKED = frozenset({signal.SIGINT, signal.SIGHUP, signal.SIGTSTP, signal.SIGUSR1, signal.SIGUSR2})
+"""What workers do not see. SIGTERM is none of them: it is how a worker is ended from outside."""
+SHARED_MEMORY = Path("/dev/shm")
+WAY_OUT = "loader.num_workers=0 goes without workers"
+
+
+class Key(NamedTuple):
+    """Which batch: of which part of the data, in which epoch, of which samples."""
+
+    part: str
+    epoch: int
+    indices: Sequence[int]
+
+
+class Maker(Protocol):
+    """Makes the batches of one part; is sent to every worker."""
+
+    def make(self, epoch: int, indices: Sequence[int]) -> Batch | Failure: ...
+
+
+class WorkerPool:
+    """Makes batches in `loader.num_workers` processes, or here when there are none.
+
+    One sequence of batches is under way at a time: beginning another ends the one before, whose
+    owner sees that `Drawing.is_current` is false and begins again where it was.
+    """
+
+    def __init__(self, settings: LoaderSection, *, pin: bool = False) -> None:
+        self.settings = settings
+        self.interrupted: Callable[[], bool] = lambda: False
+        """Whether a wait for a batch is to be broken off."""
+        self._makers: dict[str, Maker] = {}
+        self._pin = pin
+        self._plan = _Plan()
+        self._loader: DataLoader[Any] | None = None
+        self._iterator: Iterator[Any] | None = None
+        self._workers: list[BaseProcess] = []
+        self._current: Drawing | None = None
+        self._start_s = 0.0
+        """How much longer than later ones the first batch of new workers may take."""
+
+    def add(self, part: str, maker: Maker) -> None:
+        """Name a part of the data, before any batch is drawn."""
+        self._makers[part] = maker
+
+    @property
+    def pids(self) -> list[int]:
+        """The workers that live."""
+        return [worker.pid for worker in self._workers if worker.pid and worker.is_alive()]
+
+    def draw(self, keys: Iterator[Key]) -> Drawing:
+        """Batches in this order."""
+        if self.settings.num_workers > 0:
+            self._finish_current()
+            self._plan.keys = keys
+            self._current = None
+            self._begin()
+        self._current = Drawing(self, keys)
+        return self._current
+
+    def is_current(self, drawing: Drawing) -> bool:
+        return self._current is drawing
+
+    def make(self, keys: Iterator[Key]) -> Batch:
+        """The next batch, made in this process."""
+        key = next(keys)
+        return _opened(self._makers[key.part].make(key.epoch, key.indices))
+
+    def receive(self) -> Batch:
+        """The next batch of the workers; StopIteration at the end.
+
+        Raises:
+            BatchLost: a worker died, none answers, or a stop was asked for in the meantime.
+        """
+        assert self._iterator is not None
+        waited_s = 0.0
+        while True:
+            asked_s = time.monotonic()
+            try:
+                made = next(self._iterator)
+                self._start_s = 0.0
+                return _opened(made)
+            except (StopIteration, BatchLost):
+                raise
+            except Exception as error:
+                # A process that was suspended has not waited meanwhile.
+                waited_s += min(time.monotonic() - asked_s, 2 * LOOK_S)
+                self._look(error, waited_s)
+
+    def close(self) -> None:
+        """End the workers; they start anew when another batch is drawn."""
+        self._current = self._iterator = self._loader = None
+        for worker in self._workers:
+            # Without its iterator torch has ended it already, unless something still refers to it.
+            worker.join(LOOK_S)
+        self._kill()
+
+    def _begin(self) -> None:
+        if self._loader is None or not self.settings.persistent_workers:
+            self.close()
+            self._loader = self._make_loader()
+        try:
+            self._iterator = self._started(self._loader)
+        except _TooLate:
+            # Idle workers answered too late, as after a suspension: what they send is of no use.
+            self._kill()
+            self.close()
+            self._loader = self._make_loader()
+            self._iterator = self._started(self._loader)
+
+    def _make_loader(self) -> DataLoader[Any]:
+        settings = self.settings
+        with _quietly():
+            return DataLoader(
+                _Making(self._makers),
+                batch_size=None,
+                sampler=self._plan,
+                num_workers=settings.num_workers,
+                collate_fn=_as_it_is,
+                pin_memory=self._pin,
+                timeout=LOOK_S,
+                worker_init_fn=_end_with_parent,
+                multiprocessing_context=worker_context(settings.start_method, preload=__name__),
+                # Otherwise each iterator would draw from the global generator.
+                generator=torch.Generator().manual_seed(0),
+                prefetch_factor=settings.prefetch_factor,
+                persistent_workers=settings.persistent_workers,
+            )
+
+    def _started(self, loader: DataLoader[Any]) -> Iterator[Any]:
+        """An iterator over the plan; the workers start with the first one.
+
+        In a thread of its own, whose signal mask the workers inherit, and where torch installs no
+        handler that would raise in the middle of other work.
+        """
+        found: list[Iterator[Any] | Exception] = []
+
+        def start() -> None:
+            block_signals()
+            try:
+                with _quietly():
+                    found.append(iter(loader))
+            except Exception as error:
+                found.append(error)
+
+        if not self._workers:
+            self._start_s = START_S
+        before = set(multiprocessing.active_children())
+        thread = threading.Thread(target=start, name="start of workers", daemon=True)
+        thread.start()
+        longest_s = self.settings.timeout_s + START_S
+        thread.join(longest_s)
+        self._workers += [one for one in multiprocessing.active_children() if one not in before]
+        if not found:
+            self._fail(f"the workers did not start within {longest_s:g} s; {WAY_OUT}")
+        result = found[0]
+        if isinstance(result, Exception):
+            if _is_timeout(result) and all(worker.is_alive() for worker in self._workers):
+                raise _TooLate
+            self._fail_to_start(result)
+        return result
+
+    def _finish_current(self) -> None:
+        """Take what the workers still make for the sequence before, and forget it.
+
+        Afterwards they are idle, and begin anew at once.
+        """
+        if self._iterator is None:
+            return
+        self._plan.keys = iter(())
+        while True:
+            try:
+                self.receive()
+            except StopIteration:
+                return
+            except BatchLost:
+                # Who needs that batch asks for it again; but there must be somebody to ask.
+                if self._iterator is None:
+                    raise
+
+    def _look(self, error: Exception, waited_s: float) -> None:
+        """Return where waiting goes on; otherwise end the workers and raise."""
+        dead = [worker for worker in self._workers if not worker.is_alive()]
+        if dead:
+            self._fail(_death(dead[0]))
+        if not _is_timeout(error):
+            # Its end of a connection is closed before a worker is seen to have ended.
+            ended = connection.wait([worker.sentinel for worker in self._workers], LOOK_S)
+            dead = [worker for worker in self._workers if worker.sentinel in ended]
+            if dead:
+                dead[0].join(LOOK_S)
+                self._fail(_death(dead[0]))
+            self._fail(f"a batch cannot be received: {clean(str(error), 300)}; {WAY_OUT}")
+        if self.interrupted():
+            self._fail("stopped while waiting for a batch")
+        if waited_s >= self.settings.timeout_s + self._start_s:
+            self._fail(
+                f"no batch came from {self.settings.num_workers} workers for "
+                f"{self.settings.timeout_s:g} s: the data set hangs, or is slow; "
+                f"loader.timeout_s= sets a longer wait, {WAY_OUT}"
+            )
+
+    def _fail_to_start(self, error: Exception) -> NoReturn:
+        dead = [worker for worker in self._workers if not worker.is_alive()]
+        if dead:
+            self._fail(_death(dead[0]))
+        text = clean(f"{type(error).__name__}: {error}", 300)
+        self._fail(f"the workers cannot start: {text}; {WAY_OUT}")
+
+    def _fail(self, message: str) -> NoReturn:
+        self._kill()
+        self.close()
+        raise BatchLost(message) from None
+
+    def _kill(self) -> None:
+        for worker in self._workers:
+            if worker.is_alive():
+                worker.kill()
+        for worker in self._workers:
+            worker.join(LOOK_S)
+        self._workers.clear()
+
+
+class Drawing:
+    """A sequence of batches under way."""
+
+    def __init__(self, pool: WorkerPool, keys: Iterator[Key]) -> None:
+        self._pool = pool
+        self._keys = keys
+
+    @property
+    def is_current(self) -> bool:
+        """Whether the workers are still at this one."""
+        return self._pool.is_current(self)
+
+    def __iter__(self) -> Iterator[Batch]:
+        return self
+
+    def __next__(self) -> Batch:
+        if self._pool.settings.num_workers == 0:
+            return self._pool.make(self._keys)
+        return self._pool.receive()
+
+
+class _TooLate(Exception):
+    """Idle workers did not answer at once."""
+
+
+class _Plan:
+    """The sampler of the one DataLoader: which batches come next is told before each iteration."""
+
+    def __init__(self) -> None:
+        self.keys: Iterator[Key] = iter(())
+
+    def __iter__(self) -> Iterator[Key]:
+        # Looked up at each batch, so that what is not sent yet can be called off.
+        while True:
+            try:
+                yield next(self.keys)
+            except StopIteration:
+                return
+
+
+class _Making(Dataset[Any]):
+    """What workers are sent: the makers; `self[key]` is a batch, or what is wrong with it."""
+
+    def __init__(self, makers: Mapping[str, Maker]) -> None:
+        self._makers = dict(makers)
+        self._packed: Tensor | None = None
+
+    def __getitem__(self, key: Key) -> Batch | Failure:
+        made = self._makers[key.part].make(key.epoch, key.indices)
+        if not isinstance(made, Batch):
+            return made
+        try:
+            # It is sent by a thread of torch's, which would lose it without a word.
+            for tensor in made:
+                if tensor is not None:
+                    tensor.share_memory_()  # type: ignore[no-untyped-call]
+        except RuntimeError as error:
+            return Failure(f"no shared memory for a batch: {_shared_memory()} ({error}); {WAY_OUT}")
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Started by spawn, a worker reads this from a pipe whose other end its parent holds too: if
+        # it died before a large data set is through, the parent would wait for ever. So the pipe
+        # gets a handle, and the bytes go through shared memory.
+        # The plugins first: classes of the makers may be theirs.
+        data = bytearray(ForkingPickler.dumps((list(LOADED.values()), self._makers)))
+        self._packed = torch.frombuffer(data, dtype=torch.uint8).clone()
+        self._packed.share_memory_()  # type: ignore[no-untyped-call]
+        return _unpack, (self._packed,)
+
+
+def _unpack(packed: Tensor) -> _Making:
+    _, makers = ForkingPickler.loads(packed.numpy().tobytes())
+    return _Making(makers)
+
+
+def block_signals() -> None:
+    """Block, in this thread and in the processes it starts, what must not reach workers."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
+    # Starting it takes the block off SIGINT again, so it is started first and blocked anew.
+    start_resource_tracker()
+    signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
+
+
+def _end_with_parent(worker: int) -> None:
+    """Have a thread end this worker at once when the trainer is killed.
+
+    torch watches the parent process, which is the fork server; and that lives until its last
+    worker has ended.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        watch = threading.Thread(target=_wait_and_end, args=(parent.sentinel,), daemon=True)
+        watch.start()
+
+
+def _wait_and_end(sentinel: int) -> None:
+    connection.wait([sentinel])
+    os._exit(1)
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Without the warning that there are more workers than cores: that is the person's choice."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="This DataLoader will create")
+        yield
+
+
+def _as_it_is(made: Any) -> Any:
+    return made
+
+
+def _opened(made: Batch | Failure) -> Batch:
+    if isinstance(made, Failure):
+        raise BatchLost(made.message, made.details)
+    return made
+
+
+def _is_timeout(error: Exception) -> bool:
+    return isinstance(error, RuntimeError) and "timed out" in str(error)
+
+
+def _death(worker: BaseProcess) -> str:
+    """What is known of a worker that ended by itself, and what helps."""
+    code = worker.exitcode
+    name = f"worker {worker.pid} of the data loader"
+    if code == -signal.SIGBUS:
+        return f"{name} was killed by SIGBUS: {_shared_memory()}; {WAY_OUT}"
+    if code == -signal.SIGKILL:
+        return (
+            f"{name} was killed by SIGKILL: out of memory? Fewer workers need less "
+            f"(loader.num_workers=), {WAY_OUT}"
+        )
+    if code is not None and code < 0:
+        return f"{name} was killed by {_signal_name(-code)}; {WAY_OUT}"
+    return f"{name} ended with status {code}; {WAY_OUT}"
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
+
+
+def _shared_memory() -> str:
+    """Whether shared memory may be what is missing, with numbers."""
+    try:
+        usage = shutil.disk_usage(SHARED_MEMORY)
+    except OSError:
+        return "shared memory may be too small"
+    return (
+        f"{SHARED_MEMORY} has {usage.free / 2**20:,.0f} of {usage.total / 2**20:,.0f} MB free and "
+        "may be too small (docker: --shm-size)"
+    )

@@ -1,0 +1,111 @@
+"""`Loading`: where the batches of a training come from, as the section `loader` says.
+
+Layer: data. A batch is the same whether it is made here or by a worker, and whatever the number of
+workers; only the time it takes is another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+
+import torch
+
+from tui_trainer.config.settings import LoaderSection
+from tui_trainer.data.base.batch import Batch, Batches, Order, Split
+from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.batches.iterated import IteratedSplit
+from tui_trainer.data.batches.mapped import LoadedBatches, MapSplit
+from tui_trainer.data.batches.tensors import TensorSplit, batch_of
+from tui_trainer.data.batches.text_rows import TextSplit
+from tui_trainer.data.batches.workers import WorkerPool
+
+SHARE_OF_MEMORY = 0.5
+"""How much of a GPU's free memory the data may take; the rest is for the training."""
+
+
+class Loading:
+    """The workers of one training, and which split goes through them."""
+
+    def __init__(self, settings: LoaderSection, device: torch.device, seed: int) -> None:
+        on_cuda = device.type == "cuda"
+        pin = settings.pin_memory == "always" or (settings.pin_memory == "auto" and on_cuda)
+        self.pool = WorkerPool(settings, pin=pin and on_cuda)
+        self._settings = settings
+        self._device = device
+        self._seed = seed
+
+    def placed(self, data: Dataset) -> Dataset:
+        """The data with its tensors on the device where they are to live there, and its samples
+        read through the workers.
+        """
+        parts: dict[str, Split] = {"train": data.train, "val": data.val, "test": data.test}
+        resident = self._is_resident(data)
+        for name, split in parts.items():
+            if isinstance(split, MapSplit):
+                parts[name] = split.through(self.pool, name, self._seed)
+            elif resident:
+                parts[name] = split.to(self._device)
+        return replace(
+            data,
+            train=parts["train"],
+            val=parts["val"],
+            test=parts["test"],
+            notes=(*data.notes, *self._notes(data.train)),
+        )
+
+    def _notes(self, train: Split) -> list[str]:
+        """Why the workers that were asked for have nothing to do."""
+        workers = self._settings.num_workers
+        reason = ""
+        if isinstance(train, TextSplit):
+            reason = "cutting a batch out of a text in memory is quicker than sending it"
+        if isinstance(train, IteratedSplit):
+            reason = "an iterable is read in its order, by the training itself"
+        if not workers or not reason:
+            return []
+        return [f"loader.num_workers={workers} is not used for the training data: {reason}"]
+
+    def batches(self, split: Split, order: Order) -> Batches:
+        """The batches to train on."""
+        if self._settings.num_workers == 0 or not isinstance(split, TensorSplit):
+            return split.shuffled(order)
+        self.pool.add("train", TensorMaker(split))
+        return LoadedBatches(self.pool, "train", split.rows, order, by_row=False)
+
+    @contextmanager
+    def workers(self, interrupted: Callable[[], bool] = lambda: False) -> Iterator[None]:
+        """Let workers read inside, and end them afterwards; `interrupted` ends a wait for one."""
+        self.pool.interrupted = interrupted
+        try:
+            yield
+        finally:
+            self.pool.close()
+
+    def _is_resident(self, data: Dataset) -> bool:
+        if self._device.type != "cuda":
+            return True
+        through_workers = self._settings.num_workers > 0 and isinstance(data.train, TensorSplit)
+        if through_workers or self._settings.device_resident == "never":
+            return False
+        if self._settings.device_resident == "always":
+            return True
+        needed = sum(split.nbytes for split in (data.train, data.val, data.test))
+        free, _ = torch.cuda.mem_get_info(self._device)
+        return needed <= SHARE_OF_MEMORY * free
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class TensorMaker:
+    """Batches of tensors in memory, the same bits as `TensorBatches` gives."""
+
+    split: TensorSplit
+
+    def make(self, epoch: int, indices: Sequence[int]) -> Batch:
+        chosen = torch.as_tensor(indices)
+        split = self.split
+        inputs, targets = split.inputs[chosen], split.targets[chosen]
+        if split.lengths is None:
+            return Batch(inputs, targets)
+        return batch_of(inputs, targets, split.lengths[chosen])

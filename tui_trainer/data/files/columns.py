@@ -1,0 +1,186 @@
+"""The columns of a CSV table with a header, each as numbers or as codes of texts.
+
+Layer: data. The file is gone through twice: what a column is can be told only by its last row,
+and keeping a million rows as Python strings until then would take ten times the memory.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_trainer.data.files.csv import Chunk, is_missing, read_chunks, to_numbers
+from tui_trainer.data.files.disk import DataFile
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
+
+Kind = Literal["number", "category"]
+Wanted = Kind | Literal["auto"]
+
+MOSTLY = 0.9
+"""A column with this share of numbers is one of numbers, and a text in it a mistake."""
+
+
+@dataclass(frozen=True, slots=True)
+class Numbers:
+    """A column of finite numbers; NaN where a value is missing."""
+
+    values: NDArray[np.float64]
+
+    @property
+    def kind(self) -> Kind:
+        return "number"
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        return np.isnan(self.values)
+
+    def take(self, rows: NDArray[np.int64]) -> Numbers:
+        return Numbers(self.values[rows])
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """A column of texts: positions in `texts`, -1 where a value is missing."""
+
+    codes: NDArray[np.int64]
+    texts: tuple[str, ...]
+
+    @property
+    def kind(self) -> Kind:
+        return "category"
+
+    @property
+    def missing(self) -> NDArray[np.bool_]:
+        return self.codes < 0
+
+    def take(self, rows: NDArray[np.int64]) -> Texts:
+        """Some rows, and only the texts that occur in them."""
+        used, codes = np.unique(self.codes[rows], return_inverse=True)
+        first = int(len(used) > 0 and used[0] < 0)
+        texts = tuple(self.texts[code] for code in used[first:])
+        return Texts(codes.astype(np.int64) - first, texts)
+
+
+Column = Numbers | Texts
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The columns that were asked for, and the line each row begins in."""
+
+    columns: dict[str, Column]
+    lines: NDArray[np.int64]
+    notes: tuple[str, ...]
+
+
+def read_table(file: DataFile, header: Sequence[str], wanted: Mapping[str, Wanted]) -> Table:
+    """Read the columns of `wanted`; `auto` is numbers where every value is one.
+
+    Raises BadInput, with the line, for a text among numbers, infinity, and a column without values.
+    """
+    surveys = {name: _Survey() for name, kind in wanted.items() if kind == "auto"}
+    lines: list[int] = []
+    for chunk, texts in _chunks(file, header):
+        lines += chunk.lines
+        for name, survey in surveys.items():
+            survey.add(texts[name], chunk.lines)
+    if not lines:
+        raise BadInput(f"{file.name}: a header and no rows")
+    kinds: dict[str, Kind] = {
+        name: surveys[name].decide(file, name) if kind == "auto" else kind
+        for name, kind in wanted.items()
+    }
+    notes = tuple(
+        f"{clean(name, 80)}: read as categories, because line {survey.line} has "
+        f"{clean(survey.text, 40)!r}; {survey.numbers} of its values are numbers"
+        for name, survey in surveys.items()
+        if kinds[name] == "category" and survey.numbers
+    )
+    return Table(_collect(file, header, kinds), np.array(lines, dtype=np.int64), notes)
+
+
+def _chunks(
+    file: DataFile, header: Sequence[str]
+) -> Iterator[tuple[Chunk, dict[str, tuple[str, ...]]]]:
+    """The chunks of a file, each also as columns."""
+    expectation = f"and the header has {len(header)}"
+    for chunk in read_chunks(file, len(header), expectation, header=True):
+        columns = zip(*chunk.records, strict=True)
+        yield chunk, dict(zip(header, columns, strict=True))
+
+
+@dataclass(slots=True)
+class _Survey:
+    """What a column holds, counted over all rows."""
+
+    numbers: int = 0
+    texts: int = 0
+    line: int = 0
+    text: str = field(default="")
+
+    def add(self, texts: Sequence[str], lines: Sequence[int]) -> None:
+        numbers, foreign = to_numbers(texts)
+        self.numbers += int(np.count_nonzero(~np.isnan(numbers)))
+        self.texts += len(foreign)
+        if foreign and not self.line:
+            self.line, self.text = lines[foreign[0]], texts[foreign[0]]
+
+    def decide(self, file: DataFile, name: str) -> Kind:
+        shown = clean(name, 80)
+        if self.numbers + self.texts == 0:
+            raise BadInput(
+                f"{file.name}: column '{shown}' has no values at all; add it to dataset.drop"
+            )
+        if self.texts == 0:
+            return "number"
+        if self.numbers >= MOSTLY * (self.numbers + self.texts):
+            raise BadInput(
+                f"{file.name}:{self.line}: column '{shown}' has {clean(self.text, 40)!r} among "
+                "numbers; correct it, leave it empty, or name the column in dataset.categorical"
+            )
+        return "category"
+
+
+def _collect(file: DataFile, header: Sequence[str], kinds: Mapping[str, Kind]) -> dict[str, Column]:
+    parts: dict[str, list[NDArray[np.float64]]] = {n: [] for n, k in kinds.items() if k == "number"}
+    codes: dict[str, list[int]] = {n: [] for n, k in kinds.items() if k == "category"}
+    books: dict[str, dict[str, int]] = {name: {} for name in codes}
+    for chunk, texts in _chunks(file, header):
+        for name, blocks in parts.items():
+            blocks.append(_finite(file, name, chunk, texts[name]))
+        for name, book in books.items():
+            values = [text.strip() for text in texts[name]]
+            codes[name] += [book.setdefault(value, len(book)) for value in values]
+    columns: dict[str, Column] = {}
+    for name, kind in kinds.items():
+        if kind == "number":
+            columns[name] = Numbers(np.concatenate(parts[name]))
+        else:
+            columns[name] = _texts(codes[name], books[name])
+    return columns
+
+
+def _finite(file: DataFile, name: str, chunk: Chunk, texts: Sequence[str]) -> NDArray[np.float64]:
+    numbers, foreign = to_numbers(texts)
+    wrong = [*foreign[:1], *np.flatnonzero(np.isinf(numbers))[:1].tolist()]
+    if wrong:
+        position = min(wrong)
+        raise BadInput(
+            f"{file.name}:{chunk.lines[position]}: column '{clean(name, 80)}' has "
+            f"{clean(texts[position], 40)!r}, which is no finite number"
+        )
+    return numbers
+
+
+def _texts(codes: list[int], book: Mapping[str, int]) -> Texts:
+    """Codes without those of missing values."""
+    renumbered = np.full(len(book), -1, dtype=np.int64)
+    present = [text for text in book if not is_missing(text)]
+    for position, text in enumerate(present):
+        renumbered[book[text]] = position
+    return Texts(renumbered[np.array(codes, dtype=np.int64)], tuple(present))

@@ -1,0 +1,224 @@
+"""CSV text as records with line numbers; whatever is not clean CSV in UTF-8 is refused by line.
+
+Layer: data. A record is named by the line it begins in: a quoted field may hold line breaks, so
+records and lines are counted apart.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import islice
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_trainer.data.files.disk import DataFile
+from tui_trainer.text.clean import clean, suggest
+from tui_trainer.text.errors import BadInput
+
+CHUNK_ROWS = 4096
+
+_UTF8_BOM = b"\xef\xbb\xbf"
+_UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Consecutive records, all of the same width, and the lines they begin in (from 1)."""
+
+    lines: list[int]
+    records: list[list[str]]
+
+
+def check_text(file: DataFile) -> None:
+    """Raise BadInput unless the content is UTF-8 text without NUL that is not empty."""
+    content = file.content
+    if content.startswith(_UTF16_BOMS):
+        raise BadInput(f"{file.name}: is UTF-16; save it as UTF-8")
+    text = content.removeprefix(_UTF8_BOM)
+    if not text or text.isspace():
+        raise BadInput(f"{file.name}: the file is empty")
+    zero = content.find(b"\0")
+    if zero >= 0:
+        line = line_at(content, zero)
+        raise BadInput(f"{file.name}:{line}: a NUL character; is this a CSV file?")
+    if content.isascii():
+        return
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = line_at(content, error.start)
+        guess = content[error.start : error.start + 1].decode("latin-1")
+        raise BadInput(
+            f"{file.name}:{line}: byte 0x{content[error.start]:02x} is not UTF-8 (in Latin-1 it "
+            f"is {clean(guess)!r}); convert the file: iconv -f LATIN1 -t UTF-8"
+        ) from error
+
+
+def read_header(file: DataFile) -> list[str]:
+    """The fields of the first record, without spaces around them."""
+    for _, record in _records(file):
+        return [field.strip() for field in record]
+    raise BadInput(f"{file.name}: the file is empty")
+
+
+def read_chunks(file: DataFile, width: int, expectation: str, *, header: bool) -> Iterator[Chunk]:
+    """The records after the header, if there is one, a few thousand at a time.
+
+    `expectation` says why each should have `width` fields. Empty lines are allowed at the end of
+    the file only. Raises BadInput with the line of the first record that differs.
+    """
+    records = islice(_records(file), 1 if header else 0, None)
+    blank_line = 0
+    while taken := list(islice(records, CHUNK_ROWS)):
+        chunk = Chunk([], [])
+        for line, record in taken:
+            if not record:
+                blank_line = blank_line or line
+                continue
+            if blank_line:
+                raise BadInput(f"{file.name}:{blank_line}: an empty line; remove it")
+            if len(record) != width:
+                raise BadInput(
+                    f"{file.name}:{line}: {_counted(len(record), 'field')}, {expectation}"
+                )
+            chunk.lines.append(line)
+            chunk.records.append(record)
+        if chunk.records:
+            yield chunk
+
+
+def _records(file: DataFile) -> Iterator[tuple[int, list[str]]]:
+    reader = csv.reader(_lines(file), strict=True)
+    line = 1
+    try:
+        for record in reader:
+            yield line, record
+            line = reader.line_num + 1
+    except csv.Error as error:
+        raise _broken(file, line, reader.line_num, str(error)) from error
+
+
+def _lines(file: DataFile) -> Iterator[str]:
+    """Lines with their ends, decoded as they are asked for: never the whole text at once."""
+    return io.TextIOWrapper(io.BytesIO(file.content), encoding="utf-8-sig", newline="")
+
+
+def _broken(file: DataFile, first_line: int, last_line: int, reason: str) -> BadInput:
+    if reason == "unexpected end of data":
+        line = _open_quote_line(file, first_line)
+        return BadInput(f"{file.name}:{line}: a quote opens here and never closes")
+    if reason.startswith("field larger than"):
+        return BadInput(
+            f"{file.name}:{first_line}: a field of more than {csv.field_size_limit() // 1024} kB; "
+            "does a quote open there that never closes?"
+        )
+    return BadInput(f"{file.name}:{last_line}: no valid CSV: {clean(reason, 200)}")
+
+
+def _open_quote_line(file: DataFile, first_line: int) -> int:
+    """Where the last field of the file opens, given the line its record begins in."""
+    lines = list(islice(_lines(file), first_line - 1, None))
+    # Without `strict`, the end of the text closes the field, and its line breaks tell its length.
+    field = next(csv.reader(lines))[-1]
+    breaks = field.replace("\r\n", "\n").replace("\r", "\n").count("\n")
+    ended = lines[-1].endswith(("\n", "\r"))
+    return first_line + len(lines) - 1 - breaks + int(ended)
+
+
+def line_at(content: bytes, position: int) -> int:
+    """The line, from 1, that a byte stands in."""
+    before = content[:position].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return before.count(b"\n") + 1
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+# The header of a CSV table: names of columns, all different.
+
+
+def check_header(file: DataFile, header: Sequence[str]) -> None:
+    """Raise BadInput unless every column has a name of its own."""
+    if all(to_number(name) is not None for name in header):
+        raise BadInput(f"{file.name}:1: a table needs a header with the names of its columns")
+    seen: set[str] = set()
+    for position, name in enumerate(header, 1):
+        if not name:
+            raise BadInput(
+                f"{file.name}:1: column {position} has no name; give it one, and add it to "
+                "dataset.drop if it only counts the rows"
+            )
+        if name in seen:
+            raise BadInput(f"{file.name}:1: two columns are named '{clean(name, 80)}'; rename one")
+        seen.add(name)
+
+
+def no_column(name: str, file: DataFile, header: Sequence[str]) -> str:
+    """What to say of a setting that names a column which is not there."""
+    there = clean(", ".join(header[:20]), 400)
+    message = f"no column '{clean(name, 80)}' in {file.name}"
+    if other := other_separator(header):
+        return f"{message}; {other}"
+    return f"{message}{clean(suggest(name, header))}; there are: {there}"
+
+
+def other_separator(header: Sequence[str]) -> str:
+    """What to say of a header whose fields are separated by something else, or nothing."""
+    if len(header) != 1 or not any(separator in header[0] for separator in ";\t|"):
+        return ""
+    return f"the header is one field, '{clean(header[0], 400)}': the separator should be a comma"
+
+
+# What a field of a CSV file means: a number, a class, or nothing.
+#
+# Python would read `1_000` and digits of other scripts as numbers; here they are text, so that
+# nothing is taken for a number by accident.
+
+
+MISSING = frozenset({"", "na", "nan", "?", "null"})
+"""Lower-cased texts that stand for a missing value."""
+
+_INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
+
+
+def is_missing(text: str) -> bool:
+    """Whether a field has no value."""
+    return text.strip().lower() in MISSING
+
+
+def to_number(text: str) -> float | None:
+    """The number, NaN for a missing value, None for a text; infinity is a number here."""
+    if is_missing(text):
+        return float("nan")
+    if "_" in text or not text.isascii():
+        return None
+    try:
+        return float(text)
+    except ValueError:
+        return None
+
+
+def to_numbers(texts: Sequence[str]) -> tuple[NDArray[np.float64], list[int]]:
+    """The numbers, NaN for missing values; and the positions of those that are texts."""
+    joined = "".join(texts)
+    if "_" not in joined and joined.isascii():
+        try:
+            return np.array(texts, dtype=np.float64), []
+        except ValueError:
+            pass
+    values = [to_number(text) for text in texts]
+    foreign = [position for position, value in enumerate(values) if value is None]
+    return np.array([np.nan if value is None else value for value in values]), foreign
+
+
+def order_classes(texts: Collection[str]) -> tuple[str, ...]:
+    """The distinct texts, by number when all are integers, else by alphabet."""
+    if all(_INTEGER.fullmatch(text) for text in texts):
+        return tuple(sorted(set(texts), key=lambda text: (int(text), text)))
+    return tuple(sorted(set(texts)))

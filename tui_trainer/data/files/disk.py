@@ -1,0 +1,151 @@
+"""Data files as bytes: one on the disk, or one that ships with the package (`builtin:NAME`).
+
+Layer: data. A builtin file is looked up by its name in `sums.json`, never by a path, and is
+refused when its sha256 is not the one recorded there.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import os
+import stat
+import zlib
+from dataclasses import dataclass, field
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from tui_trainer.config.datasets import BUILTIN
+from tui_trainer.text.clean import clean, suggest
+from tui_trainer.text.errors import BadInput
+
+SUMS = "sums.json"
+MAX_BYTES = 4 * 1024**3
+"""A file may have this many bytes, before and after unpacking."""
+
+_GZIP_MAGIC = b"\x1f\x8b"
+_PIECE_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class DataFile:
+    """A file that was read whole; `name` is harmless in a message."""
+
+    name: str
+    content: bytes = field(repr=False)
+    """Unpacked, when it was compressed."""
+    sha256: str
+    """Of the bytes as they lie on the disk."""
+
+
+def open_file(
+    path: str, builtin_folder: Traversable | None = None, max_bytes: int = MAX_BYTES
+) -> DataFile:
+    """Read a file, unpacking gzip.
+
+    Raises:
+        BadInput: there is no such file, it cannot be read or unpacked, it is too big, or it is
+            a builtin one that was altered.
+    """
+    if path.startswith(BUILTIN):
+        folder = builtin_folder or files("tui_trainer.data").joinpath("builtin")
+        raw = builtin_bytes(path.removeprefix(BUILTIN), folder)
+    else:
+        raw = _bytes_on_disk(path, max_bytes)
+    name = clean(path, 200)
+    return DataFile(name, _unpacked(raw, path, name, max_bytes), hashlib.sha256(raw).hexdigest())
+
+
+def builtin_bytes(name: str, folder: Traversable) -> bytes:
+    """The bytes of a file that ships with the package, checked; BadInput when they differ."""
+    sums = _sums(folder)
+    if name not in sums:
+        there = ", ".join(f"{BUILTIN}{known}" for known in sums)
+        raise BadInput(
+            f"dataset.path: no file {BUILTIN}{clean(name, 80)}{suggest(name, sums)}; "
+            f"there are: {there}"
+        )
+    try:
+        content = folder.joinpath(name).read_bytes()
+    except OSError as error:
+        raise BadInput(f"{BUILTIN}{name}: {reason_of(error)}; install the program again") from error
+    if hashlib.sha256(content).hexdigest() != sums[name]:
+        raise BadInput(
+            f"{BUILTIN}{name} was altered: its sha256 is not the one in {SUMS}; install the "
+            "program again, or name a copy of your own in dataset.path"
+        )
+    return content
+
+
+def _sums(folder: Traversable) -> dict[str, str]:
+    try:
+        sums = json.loads(folder.joinpath(SUMS).read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{SUMS} of the builtin data cannot be read; install it again") from error
+    if not isinstance(sums, dict):
+        raise BadInput(f"{SUMS} of the builtin data is damaged; install the program again")
+    return {str(name): str(digest) for name, digest in sums.items()}
+
+
+def _bytes_on_disk(path: str, max_bytes: int) -> bytes:
+    name = clean(path, 200)
+    try:
+        status = os.stat(path)
+        if not stat.S_ISREG(status.st_mode):
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
+            raise BadInput(f"{name}: is {kind}; name a file")
+        if status.st_size > max_bytes:
+            raise _too_big(name, max_bytes)
+        return Path(path).read_bytes()
+    except FileNotFoundError as error:
+        raise BadInput(f"{name}: no such file{_near(path)}") from error
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{name}: cannot be read: {reason_of(error)}") from error
+
+
+def _near(path: str) -> str:
+    """A hint at a file of nearly that name in the same folder."""
+    try:
+        beside = [entry.name for entry in os.scandir(Path(path).parent)][:1000]
+    except (OSError, ValueError):
+        return f" (there is no folder {clean(str(Path(path).parent), 200)} either)"
+    return clean(suggest(Path(path).name, beside))
+
+
+def reason_of(error: Exception) -> str:
+    """Why something could not be read, fit to be shown."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return os.strerror(error.errno)
+    return clean(str(error), 200)
+
+
+def _unpacked(raw: bytes, path: str, name: str, max_bytes: int) -> bytes:
+    if not raw.startswith(_GZIP_MAGIC):
+        if path.endswith(".gz") and raw:
+            raise BadInput(f"{name}: is no gzip file, although its name ends in .gz; rename it")
+        return raw
+    try:
+        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as packed:
+            content = _read_capped(packed, name, max_bytes)
+    except (OSError, EOFError, zlib.error) as error:
+        reason = clean(str(error), 200)
+        raise BadInput(f"{name}: is damaged or cut short ({reason}); copy it again") from error
+    return content
+
+
+def _read_capped(packed: gzip.GzipFile, name: str, max_bytes: int) -> bytes:
+    """Everything, a piece at a time: a bomb is refused before it fills the memory."""
+    pieces = io.BytesIO()
+    while piece := packed.read(_PIECE_BYTES):
+        pieces.write(piece)
+        if pieces.tell() > max_bytes:
+            raise _too_big(name, max_bytes)
+    return pieces.getvalue()
+
+
+def _too_big(name: str, max_bytes: int) -> BadInput:
+    limit = f"{max_bytes / 1024**3:.3g} GiB"
+    return BadInput(f"{name}: more than {limit}, too much to hold in memory")

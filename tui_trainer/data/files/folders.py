@@ -1,0 +1,223 @@
+"""Which files lie in a folder and below it, by patterns; what cannot be reached is counted.
+
+Layer: data. Links are followed, and each real folder and file is taken once, so that a loop of
+links ends. The order is that of the names, and the same on every machine.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import sysconfig
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+from tui_trainer.config.datasets import STDLIB
+from tui_trainer.data.files.disk import reason_of
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
+
+# `Omissions`: what was left out of a data set and why, counted, as notes of one line each.
+
+
+class Omissions:
+    """Things left out by reason, each reason with the first of them."""
+
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._firsts: dict[str, str] = {}
+
+    def __len__(self) -> int:
+        return sum(self._counts.values())
+
+    def add(self, reason: str, name: str) -> None:
+        """Count a thing; the reason begins with its noun, as `file that is empty`."""
+        self._counts[reason] = self._counts.get(reason, 0) + 1
+        self._firsts.setdefault(reason, clean(name, 80))
+
+    def update(self, other: Omissions) -> None:
+        """Add what another one counted."""
+        for reason, count in other._counts.items():
+            self._counts[reason] = self._counts.get(reason, 0) + count
+            self._firsts.setdefault(reason, other._firsts[reason])
+
+    def notes(self) -> list[str]:
+        """A line for each reason, as `2 left out: file that is empty (a.txt and others)`."""
+        return [
+            f"{count} left out: {reason} "
+            f"({self._firsts[reason]}{' and others' if count > 1 else ''})"
+            for reason, count in self._counts.items()
+        ]
+
+
+MOST_FILES = 1_000_000
+
+_AGAIN = "link to a folder above, or to what was read already"
+_NOT_OF_THE_LIBRARY = frozenset(
+    {"__pycache__", "dist-packages", "idle_test", "site-packages", "test", "tests"}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Folder:
+    """A folder to be read; `name` is harmless in a message."""
+
+    path: Path
+    name: str
+    skipped: frozenset[str] = frozenset()
+    """Folders of these names are passed over."""
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A file that fits."""
+
+    name: str
+    """Relative to the folder, with `/` between its parts."""
+    size: int
+    """In bytes."""
+
+
+@dataclass(slots=True)
+class Listing:
+    """What a walk found."""
+
+    files: list[Found] = field(default_factory=list)
+    omissions: Omissions = field(default_factory=Omissions)
+    others: Counter[str] = field(default_factory=Counter)
+    """Endings of the files that fit no pattern, and how many there are of each."""
+
+
+def open_folder(path: str) -> Folder:
+    """The folder of a path, or of `stdlib:`; BadInput when it cannot be one."""
+    if path.startswith(STDLIB):
+        return _library(path)
+    name = clean(path, 200)
+    try:
+        status = os.stat(path)
+    except FileNotFoundError as error:
+        raise BadInput(f"{name}: no such file or folder; check dataset.path") from error
+    except (OSError, ValueError) as error:
+        raise BadInput(f"{name}: cannot be read: {reason_of(error)}") from error
+    if not stat.S_ISDIR(status.st_mode):
+        raise BadInput(f"{name}: is no folder; check dataset.path")
+    return Folder(Path(path), name)
+
+
+def _library(path: str) -> Folder:
+    """Python's own library without its tests, which are more than half of it and much alike."""
+    if path != STDLIB:
+        raise BadInput(f"dataset.path: nothing may follow {STDLIB}, got {clean(path, 80)!r}")
+    place = Path(sysconfig.get_path("stdlib"))
+    if not (place / "os.py").is_file():
+        raise BadInput(
+            f"{STDLIB} the source of Python's standard library is not in {clean(str(place), 200)}; "
+            "name a folder of your own in dataset.path"
+        )
+    return Folder(place, STDLIB, _NOT_OF_THE_LIBRARY)
+
+
+def list_files(folder: Folder, patterns: Sequence[str]) -> Listing:
+    """The files in a folder and below that fit a pattern; hidden ones are passed over.
+
+    A pattern with a `/` is held against the name relative to the folder, any other against the
+    last part of it.
+
+    Raises:
+        BadInput: the folder cannot be read, or no file fits.
+    """
+    listing = Listing()
+    _Walk(folder, patterns, listing).run()
+    if not listing.files:
+        raise BadInput(
+            f"{folder.name}: no file fits dataset.patterns {clean(', '.join(patterns), 120)}"
+            f"{_there(listing)}"
+        )
+    return listing
+
+
+def _there(listing: Listing) -> str:
+    left_out = "".join(f"; {note}" for note in listing.omissions.notes())
+    if not listing.others:
+        return left_out or "; the folder has no files"
+    shown = ", ".join(f"{count} {ending}" for ending, count in listing.others.most_common(5))
+    return f"; there are: {clean(shown, 200)}{left_out}"
+
+
+class _Walk:
+    """One walk through a folder."""
+
+    def __init__(self, folder: Folder, patterns: Sequence[str], listing: Listing) -> None:
+        self._folder = folder
+        self._patterns = patterns
+        self._listing = listing
+        # A link to a folder above would bring in what lies beside the folder.
+        self._seen = {_key(os.stat(place)) for place in Path(os.path.realpath(folder.path)).parents}
+
+    def run(self) -> None:
+        waiting = [""]
+        while waiting:
+            below = waiting.pop()
+            folders = [one for one in self._entries(below) if self._take(one, below)]
+            # The last one waiting is the next: so the order is that of the names.
+            waiting += [f"{below}{one.name}/" for one in reversed(folders)]
+
+    def _entries(self, below: str) -> list[os.DirEntry[str]]:
+        """What is in a folder, by name; nothing if it was there before."""
+        place = self._folder.path / below
+        try:
+            status = os.stat(place)
+            if not self._is_new(status):
+                self._listing.omissions.add(_AGAIN, below)
+                return []
+            with os.scandir(place) as entries:
+                return sorted(entries, key=lambda entry: entry.name)
+        except OSError as error:
+            if not below:
+                raise BadInput(f"{self._folder.name}: {reason_of(error)}") from error
+            self._listing.omissions.add("folder that cannot be read", below)
+            return []
+
+    def _is_new(self, status: os.stat_result) -> bool:
+        is_new = _key(status) not in self._seen
+        self._seen.add(_key(status))
+        return is_new
+
+    def _take(self, entry: os.DirEntry[str], below: str) -> bool:
+        """Add a file that fits; True for a folder that is to be walked."""
+        listing, name = self._listing, below + entry.name
+        if entry.name.startswith("."):
+            return False
+        try:
+            if entry.is_dir():
+                return entry.name not in self._folder.skipped
+            status = entry.stat()
+        except OSError:
+            # A link to nothing, or to itself.
+            if self._fits(name):
+                listing.omissions.add("link that leads nowhere", name)
+            return False
+        if not self._fits(name):
+            listing.others["*" + (os.path.splitext(name)[1] or " (no ending)")] += 1
+        elif not stat.S_ISREG(status.st_mode):
+            listing.omissions.add("thing that is no regular file", name)
+        elif not self._is_new(status):
+            listing.omissions.add(_AGAIN, name)
+        else:
+            listing.files.append(Found(name, status.st_size))
+            if len(listing.files) > MOST_FILES:
+                raise BadInput(f"{self._folder.name}: more than {MOST_FILES:,} files")
+        return False
+
+    def _fits(self, name: str) -> bool:
+        last = name.rpartition("/")[2]
+        return any(
+            fnmatchcase(name if "/" in pattern else last, pattern) for pattern in self._patterns
+        )
+
+
+def _key(status: os.stat_result) -> tuple[int, int]:
+    return status.st_dev, status.st_ino

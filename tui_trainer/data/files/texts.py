@@ -1,0 +1,177 @@
+"""Text files as bytes, read and checked: those of a folder, or a single one.
+
+Layer: data. A text has no NUL byte, so that NUL can stand between two files; and no text is there
+twice, or a copy of what is trained on could be in the test split.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import torch
+
+from tui_trainer.config.datasets import STDLIB
+from tui_trainer.data.base.random import seeded
+from tui_trainer.data.files.csv import line_at
+from tui_trainer.data.files.disk import open_file, reason_of
+from tui_trainer.data.files.folders import Folder, Found, Omissions, list_files
+from tui_trainer.text.errors import BadInput
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A text that is not empty."""
+
+    name: str
+    """Relative to the folder; foreign, so `clean` it before it is shown."""
+    content: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Texts in the order of their names."""
+
+    name: str
+    """Of the file or the folder, harmless in a message."""
+    texts: tuple[Text, ...]
+    sha256: str
+    """Over the names and contents of all."""
+    notes: tuple[str, ...]
+
+
+def read_file(path: str, max_bytes: int) -> Texts:
+    """A single file, unpacked; its first `max_bytes` only, with a note when there is more.
+
+    Raises:
+        BadInput: it cannot be read, is empty, or has a NUL byte.
+    """
+    file = open_file(path)
+    content = file.content[:max_bytes]
+    notes = []
+    if not content:
+        raise BadInput(f"{file.name}: the file is empty")
+    if len(content) < len(file.content):
+        left = len(file.content) - len(content)
+        notes.append(f"the last {in_bytes(left)} are left out (dataset.max_bytes)")
+    zero = content.find(b"\0")
+    if zero >= 0:
+        raise BadInput(
+            f"{file.name}:{line_at(content, zero)}: a NUL byte; is this a text? "
+            "Save it as UTF-8 without NUL"
+        )
+    if not _is_utf8(content):
+        notes.append(f"{file.name} is not UTF-8; its bytes are taken as they are")
+    return Texts(file.name, (Text(file.name, content),), file.sha256, tuple(notes))
+
+
+def read_folder(
+    folder: Folder,
+    patterns: Sequence[str],
+    max_file_bytes: int,
+    max_bytes: int | None = None,
+    seed: int = 0,
+) -> Texts:
+    """The texts of a folder; what is no text, too large, or there twice is left out with a note.
+
+    Of more than `max_bytes` in all some files are left out, drawn by the seed.
+
+    Raises:
+        BadInput: the folder cannot be read, or no text is left.
+    """
+    listing = list_files(folder, patterns)
+    omissions = listing.omissions
+    found = _of_right_size(listing.files, max_file_bytes, omissions)
+    if max_bytes is not None:
+        found = _some(found, max_bytes, seed, omissions)
+    texts: list[Text] = []
+    known: set[bytes] = set()
+    whole = hashlib.sha256()
+    strange = Omissions()
+    for one in found:
+        content = _content(folder, one, max_file_bytes, omissions)
+        digest = hashlib.sha256(content).digest()
+        if digest in known:
+            omissions.add("copy of another file", one.name)
+        elif content:
+            known.add(digest)
+            texts.append(Text(one.name, content))
+            whole.update(os.fsencode(one.name) + b"\0" + digest)
+            if not _is_utf8(content):
+                strange.add("file is not UTF-8, its bytes are taken as they are", one.name)
+    notes = [*_library_note(folder), *omissions.notes()]
+    notes += [note.replace(" left out: ", " kept: ") for note in strange.notes()]
+    if not texts:
+        raise BadInput(f"{folder.name}: no text is left; " + "; ".join(notes))
+    return Texts(folder.name, tuple(texts), whole.hexdigest(), tuple(notes))
+
+
+def in_bytes(count: int) -> str:
+    """A number of bytes for eyes, as `1.5 MB`."""
+    if count < 1000:
+        return f"{count} bytes"
+    if count < 1_000_000:
+        return f"{count / 1000:.3g} kB"
+    return f"{count / 1_000_000:.3g} MB" if count < 1e9 else f"{count / 1e9:.3g} GB"
+
+
+def _library_note(folder: Folder) -> list[str]:
+    if folder.name != STDLIB:
+        return []
+    return [f"the standard library of Python {platform.python_version()}, without its tests"]
+
+
+def _of_right_size(files: Sequence[Found], most: int, omissions: Omissions) -> list[Found]:
+    kept = []
+    for one in files:
+        if one.size == 0:
+            omissions.add("file that is empty", one.name)
+        elif one.size > most:
+            omissions.add("file larger than dataset.max_file_bytes", one.name)
+        else:
+            kept.append(one)
+    return kept
+
+
+def _some(files: list[Found], most: int, seed: int, omissions: Omissions) -> list[Found]:
+    """Files of at most so many bytes in all, drawn by the seed; in their order."""
+    if sum(one.size for one in files) <= most:
+        return files
+    order = torch.randperm(len(files), generator=seeded("cpu", seed, "max_bytes")).tolist()
+    kept = set()
+    total = 0
+    for index in order:
+        if total + files[index].size <= most:
+            total += files[index].size
+            kept.add(index)
+        else:
+            omissions.add("file beyond dataset.max_bytes", files[index].name)
+    return [one for index, one in enumerate(files) if index in kept]
+
+
+def _content(folder: Folder, found: Found, most: int, omissions: Omissions) -> bytes:
+    """The bytes of a file; none, and counted, when it cannot be used."""
+    try:
+        with open(folder.path / found.name, "rb") as file:
+            content = file.read(most + 1)
+    except OSError as error:
+        omissions.add(f"file that cannot be read ({reason_of(error)})", found.name)
+        return b""
+    if len(content) > most:
+        omissions.add("file that grew while it was read", found.name)
+        return b""
+    if b"\0" in content:
+        omissions.add("file with NUL bytes, which is no text in UTF-8", found.name)
+        return b""
+    return content
+
+
+def _is_utf8(content: bytes) -> bool:
+    try:
+        content.decode("utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True

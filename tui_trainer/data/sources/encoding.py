@@ -1,0 +1,142 @@
+"""How one column of a table becomes inputs: what is learned from training rows, and its use.
+
+Layer: data. What is learned is plain numbers and strings, because a checkpoint keeps it.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_trainer.data.files.columns import Column, Numbers, Texts
+from tui_trainer.data.files.csv import order_classes
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
+
+MOST_CATEGORIES = 1000
+"""A column of more different texts is a name or a text, and no category."""
+
+Block = NDArray[np.float32]
+
+
+def fit_column(name: str, train: Column, file_name: str) -> dict[str, Any]:
+    """Learn from the training rows of a column; BadInput when there is nothing to learn from."""
+    match train:
+        case Numbers():
+            return {"kind": "number", **_fit_numbers(name, train, file_name)}
+        case Texts():
+            return {"kind": "category", **_fit_texts(name, train, file_name)}
+
+
+def moments(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Mean and deviation (of the population) of numbers; the deviation is 0 if all are equal."""
+    # The deviation of equal numbers is not always 0 when computed.
+    if values.min() == values.max():
+        return float(values[0]), 0.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(values.mean()), float(values.std())
+
+
+def standardised(values: NDArray[np.float64], mean: float, std: float) -> Block:
+    """The numbers by the training split's mean and deviation, in their own shape.
+
+    One of another split that is beyond all that the training split has may come out as infinite.
+    """
+    with np.errstate(over="ignore"):
+        return ((values - mean) / std).astype(np.float32)
+
+
+def _fit_numbers(name: str, train: Numbers, file_name: str) -> dict[str, Any]:
+    present = train.values[~train.missing]
+    where = f"{file_name}: column '{clean(name, 80)}'"
+    if not len(present):
+        raise BadInput(f"{where} has no value in the training split; add it to dataset.drop")
+    mean, std = moments(present)
+    if not (math.isfinite(mean) and math.isfinite(std)):
+        raise BadInput(f"{where} has numbers too large to compute with; rescale or drop it")
+    return {"mean": mean, "std": std or 1.0, "constant": std == 0}
+
+
+def _fit_texts(name: str, train: Texts, file_name: str) -> dict[str, Any]:
+    if len(train.texts) > MOST_CATEGORIES:
+        raise BadInput(
+            f"{file_name}: column '{clean(name, 80)}' has {len(train.texts)} different texts, "
+            f"more than {MOST_CATEGORIES} categories; add it to dataset.drop"
+        )
+    return {"categories": list(order_classes(train.texts)), "missing": bool(train.missing.any())}
+
+
+def encode_column(name: str, column: Column, fitted: dict[str, Any]) -> tuple[Block, list[str]]:
+    """Inputs of all rows, (N, 1) or (N, categories), and what should be said about them."""
+    match column:
+        case Numbers():
+            return _encode_numbers(clean(name, 80), column, fitted)
+        case Texts():
+            return _encode_texts(clean(name, 80), column, fitted)
+
+
+def doubts(name: str, column: Column, fitted: dict[str, Any]) -> list[str]:
+    """What is odd about a column in a data set to train on."""
+    if isinstance(column, Texts) and 2 * len(fitted["categories"]) > len(column.codes):
+        known, rows = len(fitted["categories"]), len(column.codes)
+        return [f"{clean(name, 80)}: {known} categories in {rows} rows; is it a name?"]
+    if (
+        isinstance(column, Numbers)
+        and len(column.values) > 2
+        and (np.diff(column.values) == 1).all()
+    ):
+        return [f"{clean(name, 80)}: counts the rows; dataset.drop leaves it out"]
+    return []
+
+
+def _encode_numbers(shown: str, column: Numbers, fitted: dict[str, Any]) -> tuple[Block, list[str]]:
+    missing = column.missing
+    scaled = standardised(column.values, fitted["mean"], fitted["std"])
+    scaled[missing] = 0.0
+    if not np.isfinite(scaled).all():
+        raise BadInput(
+            f"column '{shown}' has numbers too far apart to compute with; rescale or drop it"
+        )
+    notes = []
+    if missing.any():
+        values = _counted(int(missing.sum()), "missing value")
+        notes.append(f"{shown}: {values} filled with the training mean {fitted['mean']:.4g}")
+    if fitted["constant"]:
+        notes.append(f"{shown}: always {fitted['mean']:.4g} in the training split; no information")
+    return scaled[:, None], notes
+
+
+def _encode_texts(shown: str, column: Texts, fitted: dict[str, Any]) -> tuple[Block, list[str]]:
+    known = {text: position for position, text in enumerate(fitted["categories"])}
+    # The last place of the lookup is for the code of a missing value, which is -1.
+    lookup = np.array([known.get(text, -1) for text in column.texts] + [-1], dtype=np.int64)
+    if fitted["missing"]:
+        lookup[-1] = len(known)
+    places = lookup[column.codes]
+    block = np.zeros((len(places), len(known) + int(fitted["missing"])), dtype=np.float32)
+    rows = np.flatnonzero(places >= 0)
+    block[rows, places[rows]] = 1.0
+    notes = []
+    missing = int(column.missing.sum())
+    if missing and fitted["missing"]:
+        values = _counted(missing, "missing value")
+        notes.append(f"{shown}: {values} read as a category of their own")
+    unseen = np.flatnonzero(places < 0)
+    if len(unseen):
+        notes.append(_unseen_note(shown, column, column.codes[unseen]))
+    return block, notes
+
+
+def _unseen_note(shown: str, column: Texts, codes: NDArray[np.int64]) -> str:
+    texts = ["a missing value" if c < 0 else repr(column.texts[c]) for c in np.unique(codes)[:3]]
+    return (
+        f"{shown}: {_counted(len(codes), 'row')} with what no training row has "
+        f"({clean(', '.join(texts), 120)}) encoded as zeros"
+    )
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

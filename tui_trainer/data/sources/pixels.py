@@ -1,0 +1,201 @@
+"""The `pixels` source: images as rows of a CSV file, pixels first, label last, no header.
+
+Layer: data. Inputs are divided by `max_value` and then normalised by one mean and one deviation
+over all pixels of the training split; there is none per pixel.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tui_trainer.config.datasets import PixelsSection
+from tui_trainer.data.base.augment import InputsChanged, image_changes, in_turn, mixing
+from tui_trainer.data.base.signature import Kind
+from tui_trainer.data.base.to_device import Augment
+from tui_trainer.data.files.csv import (
+    CHUNK_ROWS,
+    Chunk,
+    check_text,
+    is_missing,
+    order_classes,
+    read_chunks,
+    read_header,
+    to_number,
+    to_numbers,
+)
+from tui_trainer.data.files.disk import DataFile, open_file
+from tui_trainer.data.sources.source import Division, Encoded, Target
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
+
+_LEAST_STD = 1e-7
+"""Below it all pixels are equal, and the rest is rounding."""
+
+
+@dataclass(frozen=True, slots=True)
+class PixelSource:
+    """The images of a file; implements `Source`."""
+
+    kind: ClassVar[Kind] = "image"
+    vocabulary: ClassVar[int] = 0
+    division: ClassVar[Division] = Division()
+
+    section: PixelsSection
+    name: str
+    sha256: str
+    pixels: NDArray[np.float32]
+    """(N, pixels), 0 to `max_value`."""
+    target: Target
+    rows: NDArray[np.int64]
+    notes: tuple[str, ...]
+
+    @property
+    def layout(self) -> dict[str, str]:
+        shape = "x".join(map(str, self.section.shape))
+        return {"shape": shape, "max_value": f"{self.section.max_value:g}"}
+
+    def fit(self, train: NDArray[np.int64]) -> dict[str, Any]:
+        mean, std = _moments(self.pixels, train, self.section.max_value)
+        return {"mean": mean, "std": std}
+
+    def encode(self, fitted: dict[str, Any]) -> Encoded:
+        return Encoded(scaled(self.pixels, self.section, fitted))
+
+    def augment(self, fitted: dict[str, Any]) -> Augment | None:
+        background = -fitted["mean"] / fitted["std"]
+        changes = image_changes(self.section, background)
+        moved = [InputsChanged(changes)] if changes else []
+        return in_turn([*moved, *mixing(self.section, None, len(self.target.classes))])
+
+
+def read_pixels(section: PixelsSection) -> PixelSource:
+    """Read the file of a section; BadInput names the line of what is wrong."""
+    _check_changes(section)
+    file = open_file(section.path)
+    check_text(file)
+    count = math.prod(section.shape)
+    shape = ", ".join(map(str, section.shape))
+    expectation = (
+        f"and dataset.shape [{shape}] takes {count + 1}: {count} pixels and the label at the end"
+    )
+    blocks: list[NDArray[np.float32]] = []
+    labels: list[str] = []
+    known: dict[str, str] = {}
+    for chunk in read_chunks(file, count + 1, expectation, header=False):
+        blocks.append(_pixels(file, chunk, section.max_value))
+        for line, record in zip(chunk.lines, chunk.records, strict=True):
+            label = record[-1].strip()
+            if is_missing(label):
+                raise BadInput(f"{file.name}:{line}: the label at the end of the row is missing")
+            # One string object a class: a million rows would hold a million.
+            labels.append(known.setdefault(label, label))
+    classes = order_classes(known)
+    index = {label: position for position, label in enumerate(classes)}
+    targets = np.array([index[label] for label in labels], dtype=np.int64)
+    pixels = np.concatenate(blocks)
+    return PixelSource(
+        section,
+        file.name,
+        file.sha256,
+        pixels,
+        Target(classes, targets),
+        np.arange(len(targets)),
+        _range_note(float(pixels.max()), section.max_value),
+    )
+
+
+def scaled(
+    pixels: NDArray[np.float32], section: PixelsSection, fitted: dict[str, Any]
+) -> torch.Tensor:
+    """Pixels (N, pixels) as inputs (N, *shape), by what `fit` returned."""
+    inputs = torch.from_numpy(pixels) / section.max_value
+    inputs.sub_(fitted["mean"]).div_(fitted["std"])
+    return inputs.view(-1, *section.shape)
+
+
+def read_unlabelled(path: str, section: PixelsSection) -> tuple[NDArray[np.float32], list[int]]:
+    """Pixels (N, pixels) and lines of a file of images, whose rows may end in a label or not."""
+    file = open_file(path)
+    check_text(file)
+    count = math.prod(section.shape)
+    width = len(read_header(file))
+    shape = ", ".join(map(str, section.shape))
+    if width not in (count, count + 1):
+        raise BadInput(
+            f"{file.name}:1: {width} fields, and images of [{shape}] have {count}, or one more "
+            "with the label at the end"
+        )
+    blocks, lines = [], []
+    for chunk in read_chunks(file, width, f"and the first row has {width}", header=False):
+        unlabelled = Chunk(chunk.lines, [[*record[:count], ""] for record in chunk.records])
+        blocks.append(_pixels(file, unlabelled, section.max_value))
+        lines += chunk.lines
+    return np.concatenate(blocks), lines
+
+
+def _check_changes(section: PixelsSection) -> None:
+    """Raise ConfigError for a change that would leave nothing of an image."""
+    smaller = min(section.shape[1:])
+    for key in ("crop_padding", "cutout_pixels"):
+        if getattr(section, key) >= smaller:
+            shape = ", ".join(map(str, section.shape))
+            message = f"should be below {smaller}, the smaller side of dataset.shape [{shape}]"
+            raise ConfigError([Problem(message, f"dataset.{key}")])
+
+
+def _pixels(file: DataFile, chunk: Chunk, max_value: float) -> NDArray[np.float32]:
+    """The pixels of a chunk, checked: (rows, pixels)."""
+    flat = [text for record in chunk.records for text in record[:-1]]
+    numbers, foreign = to_numbers(flat)
+    # NaN fails both comparisons, so missing values and infinity are found here too.
+    right = (numbers >= 0) & (numbers <= max_value)
+    if foreign or not right.all():
+        worst = min([*foreign[:1], *np.flatnonzero(~right)[:1].tolist()])
+        raise _bad_pixel(file, chunk, worst, flat[worst], max_value)
+    return numbers.astype(np.float32).reshape(len(chunk.records), -1)
+
+
+def _bad_pixel(
+    file: DataFile, chunk: Chunk, position: int, text: str, max_value: float
+) -> BadInput:
+    row, column = divmod(position, len(chunk.records[0]) - 1)
+    line = chunk.lines[row]
+    number = to_number(text)
+    if number is None:
+        reason = f"is {clean(text, 40)!r}, not a number"
+        if line == 1:
+            reason += "; a file of pixels has no header"
+    elif math.isnan(number):
+        reason = "is missing"
+    elif number < 0:
+        reason = f"is {number:g}, below 0"
+    else:
+        reason = f"is {number:g}, above dataset.max_value {max_value:g}"
+    return BadInput(f"{file.name}:{line}: pixel {column + 1} {reason}")
+
+
+def _range_note(largest: float, max_value: float) -> tuple[str, ...]:
+    if 0 < largest < max_value / 4:
+        return (f"the largest pixel is {largest:g}, far below dataset.max_value {max_value:g}",)
+    return ()
+
+
+def _moments(
+    pixels: NDArray[np.float32], train: NDArray[np.int64], max_value: float
+) -> tuple[float, float]:
+    """Mean and deviation of the scaled pixels of some rows; the deviation is 1 if all are equal."""
+    total = squares = 0.0
+    for first in range(0, len(train), CHUNK_ROWS):
+        block = pixels[train[first : first + CHUNK_ROWS]].astype(np.float64) / max_value
+        total += float(block.sum())
+        squares += float(np.square(block).sum())
+    count = len(train) * pixels.shape[1]
+    mean = total / count
+    std = math.sqrt(max(squares / count - mean * mean, 0.0))
+    return mean, std if std > _LEAST_STD else 1.0

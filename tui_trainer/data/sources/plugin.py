@@ -1,0 +1,202 @@
+"""`load_plugged`: the data set that a plugin's function returned, split and described.
+
+Layer: data. Samples stay where the plugin has them; the first one is read to see its shape.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import IterableDataset
+
+from tui_trainer.config.datasets import DatasetSection, RowsSection
+from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED, explained
+from tui_trainer.data.base.batch import Batch
+from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.base.fingerprint import fingerprint_of
+from tui_trainer.data.base.signature import Kind, Signature
+from tui_trainer.data.base.split import divide
+from tui_trainer.data.batches.iterated import IteratedSplit, keeps_state
+from tui_trainer.data.batches.mapped import MapSplit
+from tui_trainer.data.batches.samples import Failure, Form, SampleMaker, undisturbed
+from tui_trainer.plugins import Data
+from tui_trainer.text.errors import BadInput, CheckpointUnusable
+
+_KINDS: dict[int, Kind] = {1: "features", 2: "sequence", 3: "image"}
+
+
+def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Dataset:
+    """Ask the plugin for its data; errors are those of `load`."""
+    assert isinstance(section, RowsSection), "plugins give samples with a target each"
+    name = f"dataset {section.type}"
+    try:
+        with undisturbed():
+            data = DATASET_FACTORIES[section.type](section)
+    except Exception as error:
+        raise BadInput(f"{name}: {explained(error)}") from error
+    if not isinstance(data, Data):
+        raise BadInput(f"{name}: its function returned {type(data).__name__}, not plugins.Data")
+    if (data.task == "classification") != (len(data.classes) > 1):
+        raise BadInput(f"{name}: two classes at least for a classification, and none otherwise")
+    identity = {"source": section.type, "task": data.task, "classes": list(data.classes)}
+    if fitted is not None and {key: fitted.get(key) for key in identity} != identity:
+        raise CheckpointUnusable(f"the checkpoint is of other data than {name}: task or classes")
+    train, val, test = _splits(section, data, name)
+    # Of an iterable no sample is read before the training.
+    seen = train if isinstance(train, MapSplit) else val
+    signature = _signature(seen, data, name)
+    form = Form(signature, data.task)
+    train = replace(train, form=form)
+    val, test = replace(val, form=form), replace(test, form=form)
+    for split in (train, val, test):
+        if isinstance(split, MapSplit):
+            _first(split, name)
+    return Dataset(
+        train=train,
+        val=val,
+        test=test,
+        task=data.task,
+        classes=tuple(data.classes),
+        signature=signature,
+        preprocessing=identity,
+        augment=None,
+        fingerprint=fingerprint_of(section, _sum_of(data)),
+        notes=_notes(train),
+        class_counts=_class_counts(train, data),
+    )
+
+
+def _notes(train: MapSplit | IteratedSplit) -> tuple[str, ...]:
+    """How an iterable goes on after a cut."""
+    if isinstance(train, MapSplit):
+        return ()
+    if keeps_state(train.dataset):
+        return ("the training data are read in their own order, and keep their state",)
+    return (
+        "the training data are read in their own order, and have no state_dict: a resume reads "
+        "again from the start of the epoch",
+    )
+
+
+def _splits(
+    section: RowsSection, data: Data, name: str
+) -> tuple[MapSplit | IteratedSplit, MapSplit, MapSplit]:
+    given = (data.train, data.val, data.test)
+    if (data.val is None) != (data.test is None):
+        raise BadInput(f"{name}: give val and test, or neither of them")
+    if _is_iterable(data.train):
+        return _iterated(data, name), *_measured(data, name)
+    for one in given:
+        _check_mapped(one, name)
+    if data.val is not None:
+        splits = [MapSplit(one, torch.arange(len(one))) for one in given]
+    else:
+        classes = _targets(data.train) if section.stratify and data.classes else None
+        strata = np.zeros(len(data.train), dtype=np.int64) if classes is None else classes
+        parts = divide(strata, section.split_seed, section.test_fraction, section.val_fraction)
+        splits = [
+            MapSplit(data.train, torch.from_numpy(part))
+            for part in (parts.train, parts.val, parts.test)
+        ]
+    train, val, test = splits
+    for part, split in (("training", train), ("validation", val), ("test", test)):
+        if len(split) == 0:
+            raise BadInput(f"{name}: the {part} split is empty")
+    return train, val, test
+
+
+def _is_iterable(one: Any) -> bool:
+    """Whether samples come in one order only; torch's class has a `__getitem__` that raises."""
+    if isinstance(one, IterableDataset):
+        return True
+    return hasattr(one, "__iter__") and not hasattr(one, "__getitem__")
+
+
+def _check_mapped(one: Any, name: str) -> None:
+    if one is not None and not (hasattr(one, "__len__") and hasattr(one, "__getitem__")):
+        raise BadInput(f"{name}: {type(one).__name__} has no __len__ and __getitem__")
+
+
+def _iterated(data: Data, name: str) -> IteratedSplit:
+    samples = data.samples_per_epoch
+    if not samples and hasattr(data.train, "__len__"):
+        samples = len(data.train)
+    if samples < 1:
+        raise BadInput(
+            f"{name}: {type(data.train).__name__} has no length; say how many samples make an "
+            "epoch: Data(..., samples_per_epoch=N)"
+        )
+    return IteratedSplit(data.train, samples)
+
+
+def _measured(data: Data, name: str) -> tuple[MapSplit, MapSplit]:
+    """Validation and test beside an iterable, which itself cannot be divided."""
+    for one in (data.val, data.test):
+        if one is None:
+            raise BadInput(f"{name}: an iterable cannot be divided; give val and test as well")
+        _check_mapped(one, name)
+        if len(one) == 0:
+            raise BadInput(f"{name}: a split is empty")
+    return tuple(MapSplit(one, torch.arange(len(one))) for one in (data.val, data.test))  # type: ignore[return-value]
+
+
+def _first(split: MapSplit, name: str) -> Batch:
+    made = SampleMaker(split.dataset, 0, "first", split.form).make(0, split.rows[:1].tolist())
+    if isinstance(made, Failure):
+        raise BadInput(f"{name}: {made.message}")
+    return made
+
+
+def _signature(train: MapSplit, data: Data, name: str) -> Signature:
+    batch = _first(train, name)
+    kind = _kind(batch, name)
+    if kind == "tokens" and data.vocabulary < 1:
+        raise BadInput(
+            f"{name}: an input of ints is a text of tokens, and Data has no vocabulary; say how "
+            "many tokens there are, or return floats"
+        )
+    return Signature(
+        kind,
+        data.input_shape or tuple(batch.inputs.shape[1:]),
+        outputs=len(data.classes) or data.vocabulary or 1,
+        vocabulary=data.vocabulary,
+        per_step=data.task == "language_modelling",
+    )
+
+
+def _kind(batch: Batch, name: str) -> Kind:
+    if not batch.inputs.is_floating_point():
+        return "tokens"
+    dimensions = batch.inputs.dim() - 1
+    if dimensions not in _KINDS:
+        raise BadInput(f"{name}: inputs of {dimensions} dimensions; there are models for 1 to 3")
+    return _KINDS[dimensions]
+
+
+def _targets(dataset: Any) -> NDArray[np.int64] | None:
+    """The classes of all samples where the data set has them at hand, as those of torchvision."""
+    try:
+        found = np.asarray(dataset.targets)
+    except Exception:
+        return None
+    fits = found.ndim == 1 and len(found) == len(dataset) and found.dtype.kind in "iu"
+    return found.astype(np.int64) if fits else None
+
+
+def _class_counts(train: MapSplit | IteratedSplit, data: Data) -> tuple[int, ...]:
+    targets = _targets(train.dataset) if data.classes else None
+    if targets is None or isinstance(train, IteratedSplit):
+        return ()
+    chosen = targets[train.rows.numpy()]
+    return tuple(np.bincount(chosen, minlength=len(data.classes)).tolist())
+
+
+def _sum_of(data: Data) -> str:
+    """sha256 over the plugins and what this one says of the version of its data."""
+    parts = [data.version, *(plugin.sha256 for plugin in LOADED.values())]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()

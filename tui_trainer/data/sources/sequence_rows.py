@@ -1,0 +1,334 @@
+"""`Frames`: the rows of a CSV file of sequences, sorted into sequences and checked.
+
+Layer: data. Rows of different sequences may be mixed; they stay where they are in the file, and
+each knows its sequence and its place in it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_trainer.config.datasets import SequencesSection
+from tui_trainer.data.files.columns import Column, Numbers, Table, Texts, Wanted, read_table
+from tui_trainer.data.files.csv import check_header, check_text, no_column, read_header
+from tui_trainer.data.files.disk import DataFile, open_file
+from tui_trainer.data.sources.source import Division
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
+
+Ints = NDArray[np.int64]
+
+_WORDS = {
+    **dict.fromkeys(("train", "training"), 0),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), 1),
+    **dict.fromkeys(("test", "testing"), 2),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frames:
+    """F rows of a file that belong to N sequences."""
+
+    name: str
+    sha256: str
+    channels: dict[str, NDArray[np.float64]] = field(repr=False)
+    """(F,) numbers by the name of their column; NaN where one is missing."""
+    target: Column
+    """(F,), without missing values."""
+    members: Ints
+    """(F,) the sequence of each row; sequences are in the order of their first rows."""
+    places: Ints
+    """(F,) the place of each row in its sequence, from 0."""
+    lengths: Ints
+    """(N,) rows of each sequence."""
+    firsts: Ints
+    """(N,) the first row of each sequence, among these."""
+    rows: Ints
+    """(N,) the number of that row among the rows of the file, from 0."""
+    lines: Ints
+    """(F,) the line of the file that each row begins in."""
+    division: Division
+    notes: tuple[str, ...]
+
+
+def read_frames(section: SequencesSection) -> Frames:
+    """Read the file of a section; BadInput names the line, column or setting that is wrong."""
+    file = open_file(section.path)
+    check_text(file)
+    header = read_header(file)
+    check_header(file, header)
+    channels = _check_settings(section, file, header)
+    table = read_table(file, header, _wanted(section, channels))
+    _check_channels(file, table, channels)
+    parts = _split_words(section, file, table)
+    members = _members(section, file, table, parts)
+    kept, notes = _complete(section, file, table, channels, members)
+    members, firsts, lengths = _renumbered(members[kept])
+    lines = table.lines[kept]
+    order, said = _order(section, file, table, kept, members, lines)
+    places = np.empty(len(kept), dtype=np.int64)
+    places[order] = np.arange(len(kept)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    of_each = parts[kept][firsts]
+    return Frames(
+        name=file.name,
+        sha256=file.sha256,
+        channels={name: _numbers(table, name)[kept] for name in channels},
+        target=table.columns[section.target].take(kept),
+        members=members,
+        places=places,
+        lengths=lengths,
+        firsts=firsts,
+        rows=kept[firsts],
+        lines=lines,
+        division=_division(section, file, of_each),
+        notes=(*table.notes, *notes, *said),
+    )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewFrames:
+    """Rows of sequences whose target nobody has to know; the fields are those of `Frames`."""
+
+    name: str
+    channels: dict[str, NDArray[np.float64]] = field(repr=False)
+    members: Ints
+    places: Ints
+    lengths: Ints
+    lines: Ints
+    ids: tuple[str, ...]
+    """(N,) of each sequence, as in the file."""
+    notes: tuple[str, ...]
+
+
+def read_new_frames(section: SequencesSection, channels: Sequence[str], path: str) -> NewFrames:
+    """Read a file with these channels; without a column of ids it is one sequence.
+
+    Raises:
+        BadInput: names the line or column that is wrong.
+    """
+    file = open_file(path)
+    check_text(file)
+    header = read_header(file)
+    check_header(file, header)
+    absent = [name for name in channels if name not in header]
+    if absent:
+        trained = f"the model was trained on: {clean(', '.join(channels), 300)}"
+        raise BadInput(f"{no_column(absent[0], file, header)}; {trained}")
+    there = {key: getattr(section, key) in header for key in ("sequence", "step", "split")}
+    read = section.model_copy(update={key: None for key in ("step", "split") if not there[key]})
+    wanted: dict[str, Wanted] = dict.fromkeys(channels, "number")
+    for key, kind in (("sequence", "category"), ("step", "number"), ("split", "category")):
+        if there[key]:
+            wanted[getattr(section, key)] = kind  # type: ignore[assignment]
+    table = read_table(file, header, wanted)
+    if section.missing != "mean":
+        missing = {name: table.columns[name].missing for name in channels}
+        _refuse(file, table, missing, "mean when training")
+    every = np.arange(len(table.lines))
+    found = np.zeros(len(every), dtype=np.int64)
+    ids: tuple[str, ...] = ("",)
+    if there["sequence"]:
+        found = _members(read, file, table, _split_words(read, file, table))
+    members, firsts, lengths = _renumbered(found)
+    if there["sequence"]:
+        column = table.columns[section.sequence]
+        assert isinstance(column, Texts)
+        ids = tuple(column.texts[code] for code in column.codes[firsts])
+    order, said = _order(read, file, table, every, members, table.lines)
+    places = np.empty(len(every), dtype=np.int64)
+    places[order] = every - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    numbers = {name: _numbers(table, name) for name in channels}
+    notes = (*table.notes, *said)
+    return NewFrames(file.name, numbers, members, places, lengths, table.lines, ids, notes)
+
+
+def _check_settings(
+    section: SequencesSection, file: DataFile, header: Sequence[str]
+) -> tuple[str, ...]:
+    """The names of the channels; ConfigError with every setting that names no column."""
+    keys = {key: getattr(section, key) for key in ("sequence", "step", "target", "split")}
+    named = [(key, name) for key, name in keys.items() if name is not None]
+    problems = [
+        Problem(no_column(name, file, header), f"dataset.{key}")
+        for key, name in [*named, *(("drop", name) for name in section.drop)]
+        if name not in header
+    ]
+    used: dict[str, str] = {}
+    for key, name in named:
+        if name in used:
+            message = f"column '{clean(name, 80)}' is dataset.{used[name]} already"
+            problems.append(Problem(message, f"dataset.{key}"))
+        elif name in section.drop:
+            problems.append(Problem(f"'{clean(name, 80)}' is dataset.{key}", "dataset.drop"))
+        used.setdefault(name, key)
+    channels = tuple(name for name in header if name not in {*used, *section.drop})
+    if not problems and not channels:
+        problems.append(Problem(f"{file.name} has no column left for a channel", "dataset.drop"))
+    if problems:
+        raise ConfigError(problems)
+    return channels
+
+
+def _wanted(section: SequencesSection, channels: Sequence[str]) -> dict[str, Wanted]:
+    wanted: dict[str, Wanted] = {section.sequence: "category", section.target: "auto"}
+    if section.task != "auto":
+        wanted[section.target] = "category" if section.task == "classification" else "number"
+    if section.step is not None:
+        wanted[section.step] = "number"
+    if section.split is not None:
+        wanted[section.split] = "category"
+    return wanted | dict.fromkeys(channels, "auto")
+
+
+def _check_channels(file: DataFile, table: Table, channels: Sequence[str]) -> None:
+    for name in channels:
+        column = table.columns[name]
+        if isinstance(column, Texts):
+            row = int((column.codes >= 0).argmax())
+            text = clean(column.texts[column.codes[row]], 40)
+            raise BadInput(
+                f"{file.name}:{table.lines[row]}: column '{clean(name, 80)}' has {text!r}, and a "
+                "channel is numbers; add the column to dataset.drop"
+            )
+
+
+def _numbers(table: Table, name: str) -> NDArray[np.float64]:
+    column = table.columns[name]
+    assert isinstance(column, Numbers)
+    return column.values
+
+
+def _split_words(section: SequencesSection, file: DataFile, table: Table) -> Ints:
+    """0 for rows to train on, 1 to validate, 2 to test; all 0 without a column of splits."""
+    if section.split is None:
+        return np.zeros(len(table.lines), dtype=np.int64)
+    column = table.columns[section.split]
+    assert isinstance(column, Texts)
+    known = [_WORDS.get(text.strip().lower(), -1) for text in column.texts]
+    parts = np.array([*known, -1], dtype=np.int64)[column.codes]
+    if (parts < 0).any():
+        row = int((parts < 0).argmax())
+        code = column.codes[row]
+        given = repr(clean(column.texts[code], 40)) if code >= 0 else "nothing"
+        raise BadInput(
+            f"{file.name}:{table.lines[row]}: column '{clean(section.split, 80)}' has {given}, "
+            "and should say train, val or test"
+        )
+    return parts
+
+
+def _division(section: SequencesSection, file: DataFile, parts: Ints) -> Division:
+    if section.split is None:
+        return Division()
+    for number, word in ((0, "train"), (2, "test")):
+        if not (parts == number).any():
+            raise BadInput(
+                f"{file.name}: no row has '{word}' in column '{clean(section.split, 80)}'; leave "
+                "dataset.split empty to draw the split"
+            )
+    return Division(test=parts == 2, val=parts == 1 if (parts == 1).any() else None)
+
+
+def _members(section: SequencesSection, file: DataFile, table: Table, parts: Ints) -> Ints:
+    """(rows,) a number for each pair of id and split."""
+    column = table.columns[section.sequence]
+    assert isinstance(column, Texts)
+    if column.missing.any():
+        line = table.lines[int(column.missing.argmax())]
+        raise BadInput(
+            f"{file.name}:{line}: column '{clean(section.sequence, 80)}' is empty; every row "
+            "needs the id of its sequence"
+        )
+    return column.codes * 3 + parts
+
+
+def _complete(
+    section: SequencesSection,
+    file: DataFile,
+    table: Table,
+    channels: Sequence[str],
+    members: Ints,
+) -> tuple[Ints, list[str]]:
+    """The rows that stay, by `missing`, and what is to be said."""
+    missing = {name: table.columns[name].missing for name in (*channels, section.target)}
+    if section.missing == "mean":
+        # The mean of a target would be no target.
+        _refuse(file, table, {section.target: missing[section.target]}, "drop")
+        return np.arange(len(members)), []
+    if section.missing == "error":
+        _refuse(file, table, missing, "mean or dataset.missing=drop")
+        return np.arange(len(members)), []
+    some = np.any(list(missing.values()), axis=0)
+    left_out = np.unique(members[some])
+    kept = np.flatnonzero(~np.isin(members, left_out))
+    if not len(kept):
+        raise BadInput(f"{file.name}: no sequence is left, because each has a missing value")
+    count = len(left_out)
+    noun = "sequence" if count == 1 else "sequences"
+    return kept, [f"{count} {noun} with missing values left out"] if count else []
+
+
+def _refuse(file: DataFile, table: Table, missing: dict[str, NDArray[np.bool_]], ways: str) -> None:
+    some = np.any(list(missing.values()), axis=0)
+    if some.any():
+        row = int(some.argmax())
+        name = next(name for name, where in missing.items() if where[row])
+        count = int(some.sum())
+        others = f" (and {count - 1} more rows have missing values)" if count > 1 else ""
+        raise BadInput(
+            f"{file.name}:{table.lines[row]}: column '{clean(name, 80)}' has no value{others}; "
+            f"set dataset.missing={ways}"
+        )
+
+
+def _renumbered(members: Ints) -> tuple[Ints, Ints, Ints]:
+    """Members numbered in the order of their first rows, with those rows, and how many of each."""
+    _, firsts, inverse, counts = np.unique(
+        members, return_index=True, return_inverse=True, return_counts=True
+    )
+    order = np.argsort(firsts)
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    return rank[inverse], firsts[order], counts[order]
+
+
+def _order(
+    section: SequencesSection,
+    file: DataFile,
+    table: Table,
+    kept: Ints,
+    members: Ints,
+    lines: Ints,
+) -> tuple[Ints, list[str]]:
+    """The rows by sequence and step; BadInput for a step that is missing or there twice."""
+    if section.step is None:
+        return np.argsort(members, kind="stable"), []
+    steps = _numbers(table, section.step)[kept]
+    shown = clean(section.step, 80)
+    if np.isnan(steps).any():
+        line = lines[int(np.isnan(steps).argmax())]
+        raise BadInput(f"{file.name}:{line}: column '{shown}' is empty; every row needs its step")
+    order = np.lexsort((steps, members))
+    apart = np.diff(steps[order])
+    inside = np.diff(members[order]) == 0
+    twice = np.flatnonzero(inside & (apart == 0))
+    if len(twice):
+        # Equal steps stay in the order of the file.
+        at = twice[np.argmin(lines[order[twice + 1]])]
+        raise BadInput(
+            f"{file.name}:{lines[order[at + 1]]}: {shown} {steps[order[at]]:g} is there already, "
+            f"in line {lines[order[at]]} of the same sequence; remove one, or give the "
+            "sequences ids of their own"
+        )
+    gaps = inside & (apart > 1)
+    if not gaps.any() or not np.equal(np.mod(steps, 1), 0).all():
+        return order, []
+    after = order[int(gaps.argmax()) + 1]
+    count = len(np.unique(members[order[1:][gaps]]))
+    noun = "sequence has" if count == 1 else "sequences have"
+    note = f"{count} {noun} gaps in {shown}, the first before line {lines[after]}; read as if none"
+    return order, [note]

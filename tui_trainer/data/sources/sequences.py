@@ -1,0 +1,149 @@
+"""The `sequences` source: a CSV table with a header, one row a step of one sequence.
+
+Layer: data. A sequence is told by its id and its split together: files number the sequences of
+each split from 0. Means and deviations of channels come from the frames of training sequences.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tui_trainer.config.datasets import SequencesSection
+from tui_trainer.data.base.augment import Noise
+from tui_trainer.data.base.signature import Kind
+from tui_trainer.data.files.columns import Numbers, Texts
+from tui_trainer.data.files.csv import order_classes
+from tui_trainer.data.sources.encoding import fit_column
+from tui_trainer.data.sources.sequence_rows import Frames, NewFrames, read_frames
+from tui_trainer.data.sources.source import Division, Encoded, Target
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
+
+Ints = NDArray[np.int64]
+
+MOST_BYTES = 8 * 1024**3
+"""Sequences padded to the longest may take this much memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class SequenceSource:
+    """The sequences of a file; implements `Source`."""
+
+    kind: ClassVar[Kind] = "sequence"
+    vocabulary: ClassVar[int] = 0
+
+    section: SequencesSection
+    frames: Frames
+    target: Target
+    notes: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        return self.frames.name
+
+    @property
+    def sha256(self) -> str:
+        return self.frames.sha256
+
+    @property
+    def division(self) -> Division:
+        return self.frames.division
+
+    @property
+    def rows(self) -> Ints:
+        return self.frames.rows
+
+    @property
+    def layout(self) -> dict[str, str]:
+        channels = {f"channel {name}": "number" for name in self.frames.channels}
+        return {"target": self.section.target, **channels}
+
+    def fit(self, train: Ints) -> dict[str, Any]:
+        chosen = np.flatnonzero(np.isin(self.frames.members, train))
+        return {
+            name: fit_column(name, Numbers(values[chosen]), self.name)
+            for name, values in self.frames.channels.items()
+        }
+
+    def encode(self, fitted: dict[str, Any]) -> Encoded:
+        return encode_frames(self.frames, fitted)
+
+    def augment(self, fitted: dict[str, Any]) -> Noise | None:
+        return Noise(self.section.noise) if self.section.noise > 0 else None
+
+
+def encode_frames(frames: Frames | NewFrames, fitted: dict[str, Any]) -> Encoded:
+    """Sequences padded with zeros to the longest, by what `fit` returned."""
+    shape = (len(frames.lengths), int(frames.lengths.max()), len(fitted))
+    inputs = np.zeros(shape, dtype=np.float32)
+    notes = []
+    for channel, (name, settings) in enumerate(fitted.items()):
+        scaled = (frames.channels[name] - settings["mean"]) / settings["std"]
+        missing = np.isnan(scaled)
+        if missing.any():
+            filled = f"{int(missing.sum())} missing filled with the training mean"
+            notes.append(f"{clean(name, 80)}: {filled} {settings['mean']:.4g}")
+            scaled[missing] = 0.0
+        if settings["constant"]:
+            notes.append(f"{clean(name, 80)}: always the same in training; no information")
+        inputs[frames.members, frames.places, channel] = scaled
+    return Encoded(torch.from_numpy(inputs), notes, torch.from_numpy(frames.lengths))
+
+
+def read_sequences(section: SequencesSection) -> SequenceSource:
+    """Read the file of a section; BadInput names the line, column or setting that is wrong."""
+    frames = read_frames(section)
+    shape = (len(frames.lengths), int(frames.lengths.max()), len(frames.channels))
+    size = 4 * shape[0] * shape[1] * shape[2]
+    if size > MOST_BYTES:
+        longest = int(frames.lengths.argmax())
+        raise BadInput(
+            f"{frames.name}: {shape[0]:,} sequences padded to the longest, of {shape[1]:,} steps "
+            f"(it begins in line {frames.lines[frames.firsts[longest]]}), take "
+            f"{size / 1024**3:.3g} GiB; cut the long ones into several"
+        )
+    target = _target(section, frames)
+    return SequenceSource(section, frames, target, (*frames.notes, _lengths_note(frames.lengths)))
+
+
+def _lengths_note(lengths: Ints) -> str:
+    return (
+        f"{len(lengths):,} sequences of {lengths.min():,} to {lengths.max():,} steps, "
+        f"{round(lengths.mean()):,} on average"
+    )
+
+
+def _target(section: SequencesSection, frames: Frames) -> Target:
+    """What is to be predicted of each sequence; it must be the same in all rows of one."""
+    column, firsts = frames.target, frames.firsts
+    codes: NDArray[Any] = column.values if isinstance(column, Numbers) else column.codes
+    differs = codes != codes[firsts][frames.members]
+    if differs.any():
+        row = int(differs.argmax())
+        first = firsts[frames.members[row]]
+        raise BadInput(
+            f"{frames.name}:{frames.lines[row]}: {clean(section.target, 80)} is "
+            f"{_shown(column, row)}, and {_shown(column, int(first))} in line "
+            f"{frames.lines[first]} of the same sequence; a sequence has one target"
+        )
+    if isinstance(column, Numbers):
+        return Target((), column.values[firsts])
+    return _classes(column.take(firsts))
+
+
+def _shown(column: Numbers | Texts, row: int) -> str:
+    if isinstance(column, Numbers):
+        return f"{column.values[row]:g}"
+    return repr(clean(column.texts[column.codes[row]], 40))
+
+
+def _classes(column: Texts) -> Target:
+    classes = order_classes(column.texts)
+    position = {text: index for index, text in enumerate(classes)}
+    renumbered = np.array([position[text] for text in column.texts], dtype=np.int64)
+    return Target(classes, renumbered[column.codes])

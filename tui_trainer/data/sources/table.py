@@ -1,0 +1,185 @@
+"""The `table` source: a CSV table with a header; numbers standardised, categories one-hot.
+
+Layer: data. Means, deviations and categories come from the training rows alone; a category that
+only other rows have becomes all zeros, and is counted in the notes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tui_trainer.config.datasets import TableSection
+from tui_trainer.data.base.augment import in_turn, mixing
+from tui_trainer.data.base.signature import Kind
+from tui_trainer.data.base.to_device import Augment
+from tui_trainer.data.files.columns import Column, Numbers, Table, Texts, Wanted, read_table
+from tui_trainer.data.files.csv import (
+    check_header,
+    check_text,
+    no_column,
+    order_classes,
+    read_header,
+)
+from tui_trainer.data.files.disk import DataFile, open_file
+from tui_trainer.data.sources.encoding import doubts, encode_column, fit_column
+from tui_trainer.data.sources.source import Division, Encoded, Target
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True, slots=True)
+class TableSource:
+    """The rows of a table that are not left out; implements `Source`."""
+
+    kind: ClassVar[Kind] = "features"
+    vocabulary: ClassVar[int] = 0
+    division: ClassVar[Division] = Division()
+
+    section: TableSection
+    name: str
+    sha256: str
+    columns: dict[str, Column]
+    target: Target
+    rows: Rows
+    notes: tuple[str, ...]
+
+    @property
+    def layout(self) -> dict[str, str]:
+        kinds = {f"column {name}": column.kind for name, column in self.columns.items()}
+        return {"target": self.section.target, **kinds}
+
+    def fit(self, train: Rows) -> dict[str, Any]:
+        return {
+            name: fit_column(name, column.take(train), self.name)
+            for name, column in self.columns.items()
+        }
+
+    def encode(self, fitted: dict[str, Any]) -> Encoded:
+        blocks: list[NDArray[np.float32]] = []
+        notes: list[str] = []
+        for name, settings in fitted.items():
+            block, said = encode_column(name, self.columns[name], settings)
+            blocks.append(block)
+            notes += said + doubts(name, self.columns[name], settings)
+        return Encoded(torch.from_numpy(np.concatenate(blocks, axis=1)), notes)
+
+    def augment(self, fitted: dict[str, Any]) -> Augment | None:
+        return in_turn(mixing(self.section, self._numbers(fitted), len(self.target.classes)))
+
+    def _numbers(self, fitted: dict[str, Any]) -> tuple[bool, ...]:
+        """Which of the inputs are numbers, and no part of a category."""
+        found: list[bool] = []
+        for settings in fitted.values():
+            if settings["kind"] == "number":
+                found.append(True)
+            else:
+                found += [False] * (len(settings["categories"]) + int(settings["missing"]))
+        return tuple(found)
+
+
+def read_rows(section: TableSection) -> TableSource:
+    """Read the file of a section; BadInput names the line, column or setting that is wrong."""
+    file = open_file(section.path)
+    check_text(file)
+    header = read_header(file)
+    check_header(file, header)
+    _check_settings(section, file, header)
+    table = read_table(file, header, _wanted(section, header))
+    kept, notes = _kept(section, file, table)
+    target = _target(section.target, table.columns[section.target].take(kept))
+    columns = {
+        name: column.take(kept) for name, column in table.columns.items() if name != section.target
+    }
+    return TableSource(
+        section, file.name, file.sha256, columns, target, kept, (*table.notes, *notes)
+    )
+
+
+def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]) -> None:
+    """Raise ConfigError with every setting that names a column which is not there."""
+    named = [("target", section.target)]
+    named += [("categorical", name) for name in section.categorical]
+    named += [("drop", name) for name in section.drop]
+    problems = [
+        Problem(no_column(name, file, header), f"dataset.{key}")
+        for key, name in named
+        if name not in header
+    ]
+    if section.target in section.drop:
+        problems.append(Problem("the target cannot be dropped", "dataset.drop"))
+    if not problems and not set(header) - {section.target, *section.drop}:
+        problems.append(Problem(f"{file.name} has no column left to predict from", "dataset.drop"))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _wanted(section: TableSection, header: Sequence[str]) -> dict[str, Wanted]:
+    wanted: dict[str, Wanted] = {
+        name: "category" if name in section.categorical else "auto"
+        for name in header
+        if name not in section.drop
+    }
+    if section.task == "classification":
+        wanted[section.target] = "category"
+    elif section.task == "regression":
+        wanted[section.target] = "number"
+    return wanted
+
+
+def _kept(section: TableSection, file: DataFile, table: Table) -> tuple[Rows, list[str]]:
+    """Which rows stay, by `missing`, and how many do not."""
+    incomplete = {name: column.missing for name, column in table.columns.items()}
+    if section.missing == "error":
+        _refuse_missing(file, table, incomplete)
+        return np.arange(len(table.lines)), []
+    left_out = incomplete[section.target]
+    notes = _left_out_note(left_out, f"without a value of {section.target}")
+    if section.missing == "drop":
+        some = np.any(list(incomplete.values()), axis=0) & ~left_out
+        notes += _left_out_note(some, "with missing values")
+        left_out = left_out | some
+    if left_out.all():
+        raise BadInput(
+            f"{file.name}: no row is left, because each has a missing value in the target, or "
+            "in some column under dataset.missing=drop; name such columns in dataset.drop"
+        )
+    return np.flatnonzero(~left_out), notes
+
+
+def _refuse_missing(file: DataFile, table: Table, incomplete: dict[str, NDArray[np.bool_]]) -> None:
+    some = np.any(list(incomplete.values()), axis=0)
+    if not some.any():
+        return
+    row = int(some.argmax())
+    name = next(name for name, missing in incomplete.items() if missing[row])
+    count = int(some.sum())
+    others = f" (and {count - 1} more rows have missing values)" if count > 1 else ""
+    raise BadInput(
+        f"{file.name}:{table.lines[row]}: column '{clean(name, 80)}' has no value{others}; "
+        "set dataset.missing=mean or dataset.missing=drop"
+    )
+
+
+def _left_out_note(rows: NDArray[np.bool_], reason: str) -> list[str]:
+    count = int(rows.sum())
+    noun = "row" if count == 1 else "rows"
+    return [f"{count} {noun} {clean(reason, 120)} left out"] if count else []
+
+
+def _target(name: str, column: Column) -> Target:
+    match column:
+        case Numbers(values):
+            return Target((), values)
+        case Texts(codes, texts):
+            classes = order_classes(texts)
+            position = {text: index for index, text in enumerate(classes)}
+            renumbered = np.array([position[text] for text in texts], dtype=np.int64)
+            return Target(classes, renumbered[codes])

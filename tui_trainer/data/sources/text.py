@@ -1,0 +1,174 @@
+"""The `text` data set: files predicted byte by byte, split by file, or one file cut in three.
+
+Layer: data. Nothing is learned from the texts: the tokens are their bytes.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+
+from tui_trainer.config.datasets import BUILTIN, STDLIB, TextSection
+from tui_trainer.data.base.dataset import Dataset, check_same, identity
+from tui_trainer.data.base.fingerprint import fingerprint_of
+from tui_trainer.data.base.random import seeded
+from tui_trainer.data.base.signature import Signature
+from tui_trainer.data.base.split import Parts, divide, quantile_bins
+from tui_trainer.data.batches.text_rows import TextSplit
+from tui_trainer.data.files.folders import open_folder
+from tui_trainer.data.files.texts import Text, Texts, in_bytes, read_file, read_folder
+from tui_trainer.text.errors import BadInput
+
+VOCABULARY = 256
+"""Tokens are bytes."""
+
+_LEAST_FILES = 3
+_NEAR_BYTES = 1000
+"""A file is cut at the end of a line, when there is one so near."""
+
+
+def load_text(section: TextSection, fitted: dict[str, Any] | None) -> Dataset:
+    """Read and split the texts of a section; errors are those of `load`."""
+    texts = _read(section)
+    own = identity(section.type, "language_modelling", (), {})
+    if fitted is not None:
+        check_same(own, fitted, texts.name)
+    if len(texts.texts) == 1:
+        texts, parts = _cut(section, texts)
+    else:
+        parts = _divided(section, texts)
+    notes = [*texts.notes, _sizes_note(texts, parts)]
+    train, val, test = (
+        _texts_of(texts, part.tolist()) for part in (parts.train, parts.val, parts.test)
+    )
+    val, said = _bounded(section, val)
+    _check_length(section, texts.name, train)
+    return Dataset(
+        train=_split(section, train),
+        val=_split(section, val),
+        test=_split(section, test),
+        task="language_modelling",
+        classes=(),
+        signature=Signature(
+            "tokens",
+            (section.sequence_length,),
+            outputs=VOCABULARY,
+            vocabulary=VOCABULARY,
+            per_step=True,
+        ),
+        preprocessing=own if fitted is None else fitted,
+        augment=None,
+        fingerprint=fingerprint_of(section, texts.sha256),
+        notes=(*notes, *said),
+    )
+
+
+def _read(section: TextSection) -> Texts:
+    is_file = section.path.startswith(BUILTIN) or os.path.isfile(section.path)
+    if is_file and not section.path.startswith(STDLIB):
+        return read_file(section.path, section.max_bytes)
+    return read_folder(
+        open_folder(section.path),
+        section.patterns,
+        section.max_file_bytes,
+        section.max_bytes,
+        section.split_seed,
+    )
+
+
+def _divided(section: TextSection, texts: Texts) -> Parts:
+    """Files by their splits; files of like sizes are shared out alike."""
+    count = len(texts.texts)
+    if count < _LEAST_FILES:
+        raise BadInput(
+            f"{texts.name}: {count} files cannot be split into three; add files, or join them "
+            "into one, which is cut into three shares"
+        )
+    sizes = np.array([len(text.content) for text in texts.texts], dtype=np.float64)
+    return divide(
+        quantile_bins(sizes), section.split_seed, section.test_fraction, section.val_fraction
+    )
+
+
+def _cut(section: TextSection, texts: Texts) -> tuple[Texts, Parts]:
+    """One file as three texts, the test at its end; cut at the ends of lines where there are."""
+    content = texts.texts[0].content
+    test = math.ceil(len(content) * section.test_fraction)
+    val = round((len(content) - test) * section.val_fraction)
+    first = _line_end(content, len(content) - test - val)
+    second = _line_end(content, max(len(content) - test, first))
+    shares = (content[:first], content[first:second], content[second:])
+    if not all(shares):
+        raise BadInput(
+            f"{texts.name}: {len(content)} bytes are too few to be cut into a training, a "
+            "validation and a test share"
+        )
+    three = tuple(Text(texts.texts[0].name, share) for share in shares)
+    note = f"{texts.name} is one file: its first part trains, its last is the test"
+    cut = Texts(texts.name, three, texts.sha256, (*texts.notes, note))
+    return cut, Parts(np.array([0]), np.array([1]), np.array([2]))
+
+
+def _line_end(content: bytes, place: int) -> int:
+    """The next end of a line that is near and leaves something behind it, or the place itself."""
+    found = content.find(b"\n", place, place + _NEAR_BYTES) + 1
+    return found if 0 < found < len(content) else place
+
+
+def _texts_of(texts: Texts, part: Sequence[int]) -> list[tuple[int, bytes]]:
+    """The texts of a split with their numbers."""
+    return [(index, texts.texts[index].content) for index in part]
+
+
+def _bounded(
+    section: TextSection, val: list[tuple[int, bytes]]
+) -> tuple[list[tuple[int, bytes]], list[str]]:
+    """Validation texts of no more than `val_bytes`, drawn by the split's seed; the last is cut."""
+    total = sum(len(content) for _, content in val)
+    if section.val_bytes is None or total <= section.val_bytes:
+        return val, []
+    order = torch.randperm(len(val), generator=seeded("cpu", section.split_seed, "val_bytes"))
+    left = section.val_bytes
+    kept = []
+    for index in order.tolist():
+        number, content = val[index]
+        if left > 0:
+            kept.append((number, content[:left]))
+            left -= len(content)
+    note = (
+        f"validation reads {in_bytes(section.val_bytes)} of {in_bytes(total)} held out for it "
+        "(dataset.val_bytes); the test reads all of its own"
+    )
+    return sorted(kept), [note]
+
+
+def _check_length(section: TextSection, name: str, train: Sequence[tuple[int, bytes]]) -> None:
+    size = sum(len(content) for _, content in train)
+    if size < section.sequence_length:
+        raise BadInput(
+            f"{name}: the training split has {size} bytes, less than one row of "
+            f"dataset.sequence_length {section.sequence_length}; make it smaller, or add text"
+        )
+
+
+def _split(section: TextSection, texts: Sequence[tuple[int, bytes]]) -> TextSplit:
+    contents = [content for _, content in texts]
+    return TextSplit.of(contents, [number for number, _ in texts], section.sequence_length)
+
+
+def _sizes_note(texts: Texts, parts: Parts) -> str:
+    shares = []
+    for name, part in (
+        ("to train on", parts.train),
+        ("to validate", parts.val),
+        ("to test", parts.test),
+    ):
+        size = sum(len(texts.texts[index].content) for index in part)
+        files = f" in {len(part)} files" if len(texts.texts) > 3 or len(part) > 1 else ""
+        shares.append(f"{in_bytes(size)}{files} {name}")
+    return ", ".join(shares)

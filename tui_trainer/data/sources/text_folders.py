@@ -1,0 +1,231 @@
+"""The `text_folders` source: passages of text files as bytes, with their folder as class.
+
+Layer: data. Passages of one file are always in one split, or the test would be of texts that were
+trained on in part.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from tui_trainer.config.datasets import TextFoldersSection
+from tui_trainer.data.base.random import seeded
+from tui_trainer.data.base.signature import Kind
+from tui_trainer.data.files.disk import open_file
+from tui_trainer.data.files.folders import open_folder
+from tui_trainer.data.files.texts import Text, Texts, read_folder
+from tui_trainer.data.sources.source import Division, Encoded, Target
+from tui_trainer.data.sources.text import VOCABULARY
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
+
+Ints = NDArray[np.int64]
+
+_MOST_NAMED = 12
+
+
+@dataclass(frozen=True, slots=True)
+class PassageSource:
+    """The passages of a folder; implements `Source`."""
+
+    kind: ClassVar[Kind] = "tokens"
+    vocabulary: ClassVar[int] = VOCABULARY
+
+    name: str
+    sha256: str
+    passages: Tensor
+    """(N, T) uint8, zeros behind the end of a passage."""
+    lengths: Tensor
+    """(N,) int64."""
+    target: Target
+    division: Division
+    notes: tuple[str, ...]
+
+    @property
+    def rows(self) -> Ints:
+        return np.arange(len(self.passages))
+
+    @property
+    def layout(self) -> dict[str, str]:
+        return {}
+
+    def fit(self, train: Ints) -> dict[str, Any]:
+        return {}
+
+    def encode(self, fitted: dict[str, Any]) -> Encoded:
+        return Encoded(self.passages, (), self.lengths)
+
+    def augment(self, fitted: dict[str, Any]) -> None:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Passage:
+    content: bytes
+    label: int
+    file: int
+
+
+def read_passages(section: TextFoldersSection) -> PassageSource:
+    """Read the folder of a section.
+
+    Raises:
+        BadInput: it cannot be read, or has fewer than two classes of enough files.
+    """
+    folder = open_folder(section.path)
+    texts = read_folder(folder, section.patterns, section.max_file_bytes)
+    classes, notes = _classes(section, texts)
+    passages, said = _passages(section, texts.texts, classes)
+    notes += [*said, _counts_note(passages, classes)]
+    padded, lengths = _padded([passage.content for passage in passages])
+    return PassageSource(
+        texts.name,
+        texts.sha256,
+        padded,
+        lengths,
+        Target(classes, np.array([passage.label for passage in passages], dtype=np.int64)),
+        Division(groups=np.array([passage.file for passage in passages], dtype=np.int64)),
+        (*texts.notes, *notes),
+    )
+
+
+def _classes(section: TextFoldersSection, texts: Texts) -> tuple[tuple[str, ...], list[str]]:
+    """The folders with enough files, by name, and what is to be said of the others."""
+    counts = Counter(text.name.partition("/")[0] for text in texts.texts if "/" in text.name)
+    classes = tuple(sorted(name for name, count in counts.items() if count >= section.min_files))
+    few = sorted(name for name in counts if name not in classes)
+    beside = len(texts.texts) - sum(counts.values())
+    notes = []
+    if few:
+        named = clean(", ".join(few[:_MOST_NAMED]), 200)
+        more = f" and {len(few) - _MOST_NAMED} more" if len(few) > _MOST_NAMED else ""
+        notes.append(
+            f"{len(few)} folders of fewer than {section.min_files} files left out: {named}{more}"
+        )
+    if beside:
+        notes.append(f"{beside} files beside the folders left out")
+    if not counts:
+        raise BadInput(
+            f"{texts.name}: there are texts and no folders; put those of each class into a folder "
+            "of its own"
+        )
+    if len(classes) < 2:
+        raise BadInput(
+            f"{texts.name}: {len(classes)} of {len(counts)} folders have {section.min_files} "
+            "texts or more, and there must be two classes to tell apart; lower "
+            "dataset.min_files, or see dataset.patterns and dataset.path"
+        )
+    return classes, notes
+
+
+def _passages(
+    section: TextFoldersSection, texts: Sequence[Text], classes: Sequence[str]
+) -> tuple[list[_Passage], list[str]]:
+    """Passages of all classes, none there twice, and what is to be said of them."""
+    by_class: list[list[_Passage]] = [[] for _ in classes]
+    position = {name: index for index, name in enumerate(classes)}
+    known: set[bytes] = set()
+    copies = 0
+    for file, text in enumerate(texts):
+        folder, between, _ = text.name.partition("/")
+        if not between or folder not in position:
+            continue
+        label = position[folder]
+        for content in _some(_split(text.content, section.passage_lines), section):
+            if content in known:
+                copies += 1
+                continue
+            known.add(content)
+            by_class[label].append(_Passage(content, label, file))
+    chosen = []
+    for name, passages in zip(classes, by_class, strict=True):
+        if not passages:
+            raise BadInput(
+                f"the class '{clean(name, 80)}' has no text that is neither blank nor in another "
+                "class too; remove it"
+            )
+        chosen += _thinned(section, position[name], passages)
+    most = section.max_passage_bytes
+    cut = sum(len(passage.content) > most for passage in chosen)
+    notes = [f"{copies:,} passages that another file has too left out"] if copies else []
+    if cut:
+        behind = f"behind dataset.max_passage_bytes {most:,}"
+        notes.append(f"{cut:,} of {len(chosen):,} passages cut off {behind}")
+    return [replace(passage, content=passage.content[:most]) for passage in chosen], notes
+
+
+def read_new_passages(section: TextFoldersSection, path: str) -> tuple[Tensor, Tensor, list[str]]:
+    """Passages of a text file as those trained on: tokens, lengths, and where each is.
+
+    Raises:
+        BadInput: it cannot be read, or is blank.
+    """
+    file = open_file(path)
+    lines = section.passage_lines
+    every = file.content.splitlines(keepends=True)
+    contents, places = [], []
+    for first in range(0, len(every), lines):
+        content = b"".join(every[first : first + lines])
+        if not content.isspace():
+            contents.append(content[: section.max_passage_bytes])
+            places.append(f"lines {first + 1}-{min(first + lines, len(every))}")
+    if not contents:
+        raise BadInput(f"{file.name}: there is no text in it")
+    padded, lengths = _padded(contents)
+    return padded, lengths, places
+
+
+def _split(content: bytes, lines: int) -> list[bytes]:
+    """Passages of that many lines; a shorter one only where a file has no other. No blank ones."""
+    every = content.splitlines(keepends=True)
+    whole = len(every) // lines * lines or len(every)
+    passages = [b"".join(every[first : first + lines]) for first in range(0, whole, lines)]
+    return [passage for passage in passages if not passage.isspace()]
+
+
+def _some(passages: list[bytes], section: TextFoldersSection) -> list[bytes]:
+    """At most `max_passages_file`, from everywhere in the file."""
+    count, most = len(passages), section.max_passages_file
+    if count <= most:
+        return passages
+    return [passages[index * count // most] for index in range(most)]
+
+
+def _thinned(section: TextFoldersSection, label: int, passages: list[_Passage]) -> list[_Passage]:
+    """At most `max_passages_class`, in turn from each file, so that small ones keep theirs."""
+    if len(passages) <= section.max_passages_class:
+        return passages
+    generator = seeded("cpu", section.split_seed, "passages", label)
+    order = torch.randperm(len(passages), generator=generator).tolist()
+    turns: Counter[int] = Counter()
+    ranked = []
+    for place, index in enumerate(order):
+        file = passages[index].file
+        ranked.append((turns[file], place, index))
+        turns[file] += 1
+    kept = sorted(index for _, _, index in sorted(ranked)[: section.max_passages_class])
+    return [passages[index] for index in kept]
+
+
+def _counts_note(passages: Sequence[_Passage], classes: Sequence[str]) -> str:
+    counts = Counter(passage.label for passage in passages)
+    files = len({passage.file for passage in passages})
+    return (
+        f"{len(passages):,} passages of {files:,} files in {len(classes)} classes, "
+        f"{min(counts.values()):,} to {max(counts.values()):,} a class"
+    )
+
+
+def _padded(contents: Sequence[bytes]) -> tuple[Tensor, Tensor]:
+    longest = max(map(len, contents))
+    joined = bytearray(b"".join(content.ljust(longest, b"\0") for content in contents))
+    lengths = torch.tensor([len(content) for content in contents])
+    return torch.frombuffer(joined, dtype=torch.uint8).view(-1, longest), lengths
