@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import os
 
-from tui_trainer.machine.devices import GB
+from tui_trainer.machine.devices import GB, device_states
 from tui_trainer.machine.gpus import CudaDevice, CudaFacts, GpuInfo
-from tui_trainer.machine.inventory import device_states
 
 
 def gpu(index: int, uuid: str, processes: tuple[tuple[int, int], ...] = ()) -> GpuInfo:

@@ -10,8 +10,8 @@ from tui_trainer.config.models import MODELS as SPECS
 from tui_trainer.config.models import Activation
 from tui_trainer.config.section import TypedSection
 from tui_trainer.data.base.signature import Signature
-from tui_trainer.models.activations import ACTIVATIONS
 from tui_trainer.models.build import MODELS, build_model
+from tui_trainer.models.layers import ACTIVATIONS
 from tui_trainer.models.summary import count_parameters
 from tui_trainer.text.errors import BadInput
 

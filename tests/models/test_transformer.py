@@ -15,8 +15,8 @@ from tests.models.specimens import (
     model_of,
     samples,
 )
-from tui_trainer.models.norms import RmsNorm
-from tui_trainer.models.positions import SinusoidalPositions, rotated, rotation_table
+from tui_trainer.models.layers import RmsNorm
+from tui_trainer.models.steps import SinusoidalPositions, rotated, rotation_table
 from tui_trainer.models.summary import count_parameters
 from tui_trainer.text.errors import BadInput
 

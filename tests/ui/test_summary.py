@@ -10,7 +10,7 @@ from textual.pilot import Pilot
 from tests.ui.composing import Host, WaitingLoader, drive, press, shown, until
 from tests.ui.fakes import GB, FakeServices, FakeWorkbench
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.machine.inventory import DeviceState
+from tui_trainer.machine.devices import DeviceState
 from tui_trainer.text.errors import BadInput
 from tui_trainer.ui.widgets.facts import (
     device_text,

@@ -25,8 +25,7 @@ from tui_trainer.config.section import TypedSection
 from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.cnn import Cnn
 from tui_trainer.models.cnn1d import Cnn1d
-from tui_trainer.models.linear import Linear
-from tui_trainer.models.mlp import Mlp
+from tui_trainer.models.mlp import Linear, Mlp
 from tui_trainer.models.resnet import ResNet
 from tui_trainer.models.rnn import build_rnn
 from tui_trainer.models.transformer import Transformer

@@ -12,11 +12,8 @@ from torch import Tensor, nn
 
 from tui_trainer.config.models import CnnSection
 from tui_trainer.data.base.signature import Signature
-from tui_trainer.models.activations import ACTIVATIONS
-from tui_trainer.models.fit import check_images
-from tui_trainer.models.head import build_head
-from tui_trainer.models.initialisation import initialise
-from tui_trainer.models.norms import channel_norm
+from tui_trainer.models.compatibility import check_images
+from tui_trainer.models.layers import ACTIVATIONS, build_head, channel_norm, initialise
 from tui_trainer.text.errors import ConfigError, Problem
 
 

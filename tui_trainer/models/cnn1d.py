@@ -14,11 +14,9 @@ from torch import Tensor, nn
 
 from tui_trainer.config.models import Cnn1dSection
 from tui_trainer.data.base.signature import Signature
-from tui_trainer.models.activations import ACTIVATIONS
-from tui_trainer.models.fit import check_sequences, suitable
-from tui_trainer.models.head import build_head
-from tui_trainer.models.initialisation import initialise
-from tui_trainer.models.padding import (
+from tui_trainer.models.compatibility import check_sequences, suitable
+from tui_trainer.models.layers import ACTIVATIONS, build_head, initialise
+from tui_trainer.models.steps import (
     mask_of,
     max_over_steps,
     mean_over_steps,

@@ -12,12 +12,10 @@ import math
 
 from torch import Tensor, nn
 
-from tui_trainer.config.models import MlpSection
+from tui_trainer.config.models import LinearSection, MlpSection
 from tui_trainer.data.base.signature import Signature
-from tui_trainer.models.activations import ACTIVATIONS
-from tui_trainer.models.fit import check_fixed
-from tui_trainer.models.initialisation import initialise
-from tui_trainer.models.norms import vector_norm
+from tui_trainer.models.compatibility import check_fixed
+from tui_trainer.models.layers import ACTIVATIONS, initialise, vector_norm
 
 
 class Mlp(nn.Module):
@@ -54,3 +52,34 @@ def _hidden_layer(section: MlpSection, width: int, units: int) -> nn.Sequential:
     if section.dropout > 0:
         layer.add_module("dropout", nn.Dropout(section.dropout))
     return layer
+
+
+# `Linear`: one affine map of the flattened input; logistic or linear regression.
+#
+# It returns logits, or one number a sample, and no probabilities: the loss does that.
+#
+# Shapes: B batch, ... any input shape, D features, K outputs.
+
+
+class Linear(nn.Module):
+    """Inputs of any shape to `outputs` numbers a sample."""
+
+    def __init__(self, section: LinearSection, signature: Signature) -> None:
+        check_fixed(section.type, signature)
+        super().__init__()
+        self.flatten = nn.Flatten()
+        self.dropout = nn.Dropout(section.dropout) if section.dropout > 0 else None
+        self.head = nn.Linear(
+            math.prod(signature.input_shape), signature.outputs, bias=section.bias
+        )
+        if section.init == "zeros":
+            for parameter in self.head.parameters():
+                nn.init.zeros_(parameter)
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        """(B, ...) to (B, K)."""
+        features_BD = self.flatten(inputs)
+        if self.dropout is not None:
+            features_BD = self.dropout(features_BD)
+        logits_BK: Tensor = self.head(features_BD)
+        return logits_BK

@@ -13,9 +13,8 @@ from torch import Tensor, nn
 
 from tui_trainer.config.models import ResNetSection
 from tui_trainer.data.base.signature import Signature
-from tui_trainer.models.activations import ACTIVATIONS
-from tui_trainer.models.fit import check_images
-from tui_trainer.models.norms import channel_norm
+from tui_trainer.models.compatibility import check_images
+from tui_trainer.models.layers import ACTIVATIONS, channel_norm
 from tui_trainer.text.errors import ConfigError, Problem
 
 

@@ -17,8 +17,8 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from tui_trainer.config.models import RnnSection
 from tui_trainer.data.base.signature import Signature
-from tui_trainer.models.fit import check_sequences, check_tied
-from tui_trainer.models.padding import (
+from tui_trainer.models.compatibility import check_sequences, check_tied
+from tui_trainer.models.steps import (
     last_step,
     max_over_steps,
     mean_over_steps,

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from tui_trainer.data.base.signature import Signature
-from tui_trainer.models.modes import evaluating
+from tui_trainer.models.layers import evaluating
 from tui_trainer.text.errors import BadInput
 
 Advance = Callable[[Tensor, tuple[Tensor, ...] | None], tuple[Tensor, tuple[Tensor, ...]]]

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from tui_trainer.data.base.signature import Signature
-from tui_trainer.models.modes import evaluating
+from tui_trainer.models.layers import evaluating
 
 
 @dataclass(frozen=True, slots=True)

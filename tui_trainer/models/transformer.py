@@ -14,15 +14,17 @@ from torch import Tensor, nn
 
 from tui_trainer.config.models import TransformerSection
 from tui_trainer.data.base.signature import Signature
-from tui_trainer.models.activations import ACTIVATIONS
-from tui_trainer.models.fit import check_sequences, check_tied
-from tui_trainer.models.norms import vector_norm
-from tui_trainer.models.padding import mask_of, mean_over_steps, real_lengths, without_padding
-from tui_trainer.models.positions import (
+from tui_trainer.models.compatibility import check_sequences, check_tied
+from tui_trainer.models.layers import ACTIVATIONS, vector_norm
+from tui_trainer.models.steps import (
     LearnedPositions,
     SinusoidalPositions,
+    mask_of,
+    mean_over_steps,
+    real_lengths,
     rotated,
     rotation_table,
+    without_padding,
 )
 from tui_trainer.text.errors import BadInput
 

@@ -28,7 +28,7 @@ from tui_trainer.ui.services import Opening, Services
 from tui_trainer.ui.terminal import Terminal
 
 if TYPE_CHECKING:
-    from tui_trainer.machine.inventory import DeviceState
+    from tui_trainer.machine.devices import DeviceState
     from tui_trainer.sessions.attached import AttachedSession
     from tui_trainer.sessions.launch import Prepared
     from tui_trainer.sessions.session import Session
@@ -146,7 +146,7 @@ class Bench:
         return preview(experiment)
 
     def devices(self) -> Sequence[DeviceState]:
-        from tui_trainer.machine.inventory import device_states
+        from tui_trainer.machine.devices import device_states
 
         return device_states()
 

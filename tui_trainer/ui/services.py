@@ -15,7 +15,7 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import PresetLibrary
-from tui_trainer.machine.inventory import DeviceState
+from tui_trainer.machine.devices import DeviceState
 from tui_trainer.sessions.session import Session
 from tui_trainer.sessions.workbench import Preview
 from tui_trainer.text.clean import clean

@@ -12,7 +12,7 @@ from textual.timer import Timer
 from textual.widget import Widget
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.machine.inventory import DeviceState
+from tui_trainer.machine.devices import DeviceState
 from tui_trainer.sessions.workbench import Preview
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError

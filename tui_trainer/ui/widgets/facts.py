@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui_trainer.machine.inventory import DeviceState
+from tui_trainer.machine.devices import DeviceState
 from tui_trainer.sessions.workbench import Preview
 from tui_trainer.text.cells import cut_end, padded
 from tui_trainer.text.clean import clean

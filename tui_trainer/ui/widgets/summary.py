@@ -11,7 +11,7 @@ from textual.content import Content
 from textual.message import Message
 from textual.widget import Widget
 
-from tui_trainer.machine.inventory import DeviceState
+from tui_trainer.machine.devices import DeviceState
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.services import Services
 from tui_trainer.ui.survey import Survey
