@@ -20,7 +20,7 @@ from tui_trainer.runs.journal import read_records
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.sessions.beginning import latest_of
 from tui_trainer.sessions.launch import prepare_new
-from tui_trainer.sessions.local import KEPT_STEPS, LocalSession
+from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.resume import prepare_resume
 from tui_trainer.text.errors import BadInput
 
@@ -65,26 +65,6 @@ def test_a_failed_run_ends_with_the_time_and_epoch_it_had() -> None:
     ended = session.events(0)[0][-1]
     assert isinstance(ended, RunEnded)
     assert (ended.step, ended.epoch, ended.elapsed_s) == (40, 7, 90.0)
-
-
-def test_numbers_of_a_long_run_are_not_all_kept() -> None:
-    session = LocalSession(full_disk)
-    for report in range(300):
-        session.emit(steps_taken(report, 1000))
-    events, cursor = session.events(0)
-    assert cursor == 300
-    assert sum(len(e.losses) for e in events if isinstance(e, StepsTaken)) == KEPT_STEPS
-    assert session.events(299)[0] == events[-1:]
-
-
-def test_events_come_from_the_cursor_on_and_all_that_are_kept_from_zero() -> None:
-    session = LocalSession(full_disk)
-    for step in range(5):
-        session.emit(Notice(step, "x"))
-    assert [event.step for event in session.events(0)[0]] == [0, 1, 2, 3, 4]
-    found, cursor = session.events(3)
-    assert ([event.step for event in found], cursor) == ([3, 4], 5)
-    assert session.events(cursor) == ([], 5)
 
 
 def test_a_refresh_is_what_brings_the_picture_up_to_date() -> None:

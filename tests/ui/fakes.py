@@ -16,6 +16,7 @@ from tui_trainer.machine.usage import Usage
 from tui_trainer.runs.commands import Command
 from tui_trainer.runs.events import Event, RunEnded
 from tui_trainer.runs.history import History
+from tui_trainer.sessions.event_log import EventLog
 from tui_trainer.sessions.session import Latest, Picture
 from tui_trainer.sessions.workbench import Layer, Preview
 from tui_trainer.text.errors import TrainerError
@@ -31,13 +32,15 @@ class FakeSession:
         self.sent: list[Command] = []
         self.usage: Usage | None = None
         self.settings: TrainingSection | None = TrainingSection()
-        self._all: list[Event] = []
+        self._log = EventLog()
+        self._has_ended = False
         self._seen = 0
         self._picture = Picture(experiment)
 
     def push(self, *events: Event) -> None:
         """Let these events have happened."""
-        self._all += events
+        self._log.append(*events)
+        self._has_ended |= any(isinstance(event, RunEnded) for event in events)
 
     @property
     def latest(self) -> Latest:
@@ -52,13 +55,12 @@ class FakeSession:
         return self._picture.experiment
 
     def refresh(self) -> bool:
-        new = self._all[self._seen :]
-        self._seen = len(self._all)
+        new, self._seen = self._log.since(self._seen)
         self._picture.add(new)
         return bool(new)
 
     def events(self, cursor: int) -> tuple[list[Event], int]:
-        return self._all[cursor:], len(self._all)
+        return self._log.since(cursor)
 
     def send(self, command: Command) -> None:
         self.sent.append(command)
@@ -68,7 +70,7 @@ class FakeSession:
 
     @property
     def ended(self) -> bool:
-        return any(isinstance(event, RunEnded) for event in self._all)
+        return self._has_ended
 
     @property
     def is_elsewhere(self) -> bool:

@@ -12,7 +12,6 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import replace
-from itertools import islice
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.machine.usage import Usage, usage_of
@@ -31,6 +30,7 @@ from tui_trainer.runs.history import History
 from tui_trainer.runs.mailbox import send
 from tui_trainer.runs.origin import HERE, origin_of
 from tui_trainer.runs.recorded import Recording
+from tui_trainer.sessions.event_log import EventLog
 from tui_trainer.sessions.opening import fold_steps, take_status
 from tui_trainer.sessions.reading import Look, RunReader
 from tui_trainer.sessions.session import Latest, Picture
@@ -42,7 +42,6 @@ HURRY_S = 0.05
 """Between looks while a command of ours waits for its answer."""
 SILENT_S = 5.0
 """After which it is said that a command was not answered."""
-KEPT_EVENTS = 20_000
 
 
 class AttachedSession:
@@ -53,11 +52,8 @@ class AttachedSession:
         self._clock = clock
         self._reader = RunReader(run, clock)
         self._origin = origin_of("attached")
-        self._lock = threading.Lock()
-        self._events: deque[Event] = deque(maxlen=KEPT_EVENTS)
-        self._emitted = 0
+        self._log = EventLog()
         self._looks: deque[Look] = deque()
-        self._news = threading.Event()
         self._outbox: deque[Command] = deque()
         self._unanswered: dict[str, tuple[Command, float]] = {}
         self._wake = threading.Event()
@@ -115,19 +111,14 @@ class AttachedSession:
         return fresh
 
     def events(self, cursor: int) -> tuple[list[Event], int]:
-        with self._lock:
-            self._news.clear()
-            first = self._emitted - len(self._events)
-            new = self._emitted - max(cursor, first)
-            found = list(islice(reversed(self._events), new))[::-1] if new > 0 else []
-            return found, self._emitted
+        return self._log.since(cursor)
 
     def send(self, command: Command) -> None:
         self._outbox.append(command)
         self._wake.set()
 
     def wait(self, timeout_s: float) -> bool:
-        return self._news.wait(timeout_s)
+        return self._log.wait(timeout_s)
 
     def _take(self, look: Look) -> None:
         """In the front end's thread: bring a look into the picture."""
@@ -168,7 +159,7 @@ class AttachedSession:
             except Exception as error:
                 # Whatever is wrong with somebody's files, the next look may find them right.
                 text = clean(f"reading the run: {type(error).__name__}: {error}", 400)
-                self._emit([Notice(self._reader.step, text, "error")])
+                self._log.append(Notice(self._reader.step, text, "error"))
                 self._over.wait(SILENT_S)
             if over:
                 return
@@ -188,7 +179,7 @@ class AttachedSession:
             self._has_ended |= any(isinstance(event, RunEnded) for event in look.events)
         self._ended = self._has_ended or self._reader.state in ("crashed", "deleted")
         if told or look:
-            self._emit(told)
+            self._log.append(*told)
 
     def _seen_from_here(self, event: Event) -> Event:
         """The event, with what we asked for as asked for here."""
@@ -200,24 +191,17 @@ class AttachedSession:
                 return replace(event, origin="app")
         return event
 
-    def _emit(self, events: Iterable[Event]) -> None:
-        with self._lock:
-            for event in events:
-                self._events.append(event)
-                self._emitted += 1
-        self._news.set()
-
     def _post(self) -> None:
         """Put what was sent into the mailbox."""
         while self._outbox:
             command = self._outbox.popleft()
             if self._ended:
-                self._emit([self._refusal(command, "the run has ended")])
+                self._log.append(self._refusal(command, "the run has ended"))
                 continue
             try:
                 send(self._run.control, replace(command, origin=self._origin))
             except (TrainerError, OSError) as error:
-                self._emit([self._refusal(command, clean(str(error), 400))])
+                self._log.append(self._refusal(command, clean(str(error), 400)))
                 continue
             self._unanswered[command.id] = command, self._clock() + SILENT_S
 

@@ -9,11 +9,9 @@ from __future__ import annotations
 import threading
 import time
 import traceback
-from collections import deque
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from tui_trainer.machine.usage import Usage, UsageMeter
@@ -25,12 +23,12 @@ from tui_trainer.runs.events import (
     Notice,
     RunEnded,
     RunStarted,
-    StepsTaken,
 )
 from tui_trainer.runs.guard import GuardedFiles
 from tui_trainer.runs.history import History
 from tui_trainer.runs.status import read_status
 from tui_trainer.sessions.beginning import latest_of, picture_of, progress_of
+from tui_trainer.sessions.event_log import EventLog
 from tui_trainer.sessions.session import Latest, Picture
 from tui_trainer.sessions.watcher import Watcher
 from tui_trainer.text.clean import clean
@@ -40,10 +38,6 @@ if TYPE_CHECKING:
     from tui_trainer.config.experiment import Experiment
     from tui_trainer.config.settings import TrainingSection
     from tui_trainer.sessions.launch import Prepared
-
-KEPT_EVENTS = 20_000
-KEPT_STEPS = 200_000
-"""Steps whose numbers are kept with them: some 50 MB, however long the run."""
 
 
 class LocalSession:
@@ -63,13 +57,10 @@ class LocalSession:
         self._started = started
         self._clock = clock
         self.control = Control()
-        self._events: deque[Event] = deque()
-        self._emitted = 0
-        self._kept_steps = 0
+        self._log = EventLog()
         self._over = False
         self._sending = threading.Lock()
         self._lock = threading.Lock()
-        self._news = threading.Event()
         self._step = 0
         self._picture = Picture()
         self._seen = 0
@@ -109,13 +100,7 @@ class LocalSession:
                 self.control.send(command)
 
     def events(self, cursor: int) -> tuple[list[Event], int]:
-        with self._lock:
-            self._news.clear()
-            first = self._emitted - len(self._events)
-            new = self._emitted - max(cursor, first)
-            # From the newest end: what was seen before costs nothing.
-            found = list(islice(reversed(self._events), new))[::-1] if new > 0 else []
-            return found, self._emitted
+        return self._log.since(cursor)
 
     @property
     def latest(self) -> Latest:
@@ -138,7 +123,7 @@ class LocalSession:
         return bool(events)
 
     def wait(self, timeout_s: float) -> bool:
-        return self._news.wait(timeout_s)
+        return self._log.wait(timeout_s)
 
     def emit(self, event: Event) -> None:
         """Take an event from whichever thread; costs a lock and an append."""
@@ -149,17 +134,7 @@ class LocalSession:
             if self._over:
                 return
             self._over = isinstance(event, RunEnded)
-            if len(self._events) == KEPT_EVENTS:
-                self._forget_oldest()
-            self._events.append(event)
-            self._emitted += 1
-            self._kept_steps += _steps_in(event)
-            while self._kept_steps > KEPT_STEPS and len(self._events) > 1:
-                self._forget_oldest()
-        self._news.set()
-
-    def _forget_oldest(self) -> None:
-        self._kept_steps -= _steps_in(self._events.popleft())
+            self._log.append(event)
 
     def _work(self) -> None:
         with self._within():
@@ -204,7 +179,8 @@ class LocalSession:
             finally:
                 if prepared is not None:
                     prepared.lock.release()
-                self._news.set()
+                # `ended` becomes true without another event.
+                self._log.append()
 
     def _train(self, prepared: Prepared) -> RunEnded:
         from tui_trainer.training.loop import train
@@ -235,9 +211,8 @@ class LocalSession:
 
     def _failed(self, prepared: Prepared | None, reason: str, code: int) -> RunEnded:
         run_dir = str(prepared.run.path) if prepared else ""
-        with self._lock:
-            taken = [event for event in self._events if isinstance(event, StepsTaken)]
-        epoch, elapsed_s = (taken[-1].epoch, taken[-1].elapsed_s) if taken else (0, 0.0)
+        newest = self._log.newest_steps()
+        epoch, elapsed_s = (newest.epoch, newest.elapsed_s) if newest else (0, 0.0)
         return RunEnded(self._step, "failed", reason, epoch, run_dir, elapsed_s, code)
 
     def _lost(self, prepared: Prepared, by: str) -> RunEnded:
@@ -253,7 +228,3 @@ class LocalSession:
         """Answer the commands that nobody will carry out any more."""
         while (command := self.control.take()) is not None:
             self.emit(applied(command, self._step, "the run has ended"))
-
-
-def _steps_in(event: Event) -> int:
-    return len(event.losses) if isinstance(event, StepsTaken) else 0
