@@ -162,7 +162,7 @@ async def opened(
 def watched_step(app: TrainerApp) -> int:
     """The step that another process has reached."""
     screen = app.screen
-    return screen.session.latest.step if isinstance(screen, RunScreen) else 0
+    return screen.session.view.step if isinstance(screen, RunScreen) else 0
 
 
 def text_of(app: TrainerApp) -> str:
@@ -174,13 +174,13 @@ def text_of(app: TrainerApp) -> str:
 def step_of(app: TrainerApp) -> int:
     """The step that the app has seen."""
     session = app.live.session
-    return session.latest.step if session is not None else 0
+    return session.view.step if session is not None else 0
 
 
 def state_of(app: TrainerApp) -> str:
     """The state that the app has seen."""
     session = app.live.session
-    return session.latest.state if session is not None else ""
+    return session.view.state if session is not None else ""
 
 
 def main() -> None:

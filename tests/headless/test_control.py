@@ -20,8 +20,8 @@ from tui_trainer.runs.commands import to_dict
 from tui_trainer.runs.directory import RunDirectory, create_run
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.status import Status, write_status
+from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.local import LocalSession
-from tui_trainer.sessions.session import Latest
 from tui_trainer.sessions.watcher import Watcher
 from tui_trainer.text.errors import BadInput
 
@@ -42,7 +42,7 @@ def living(folder: Path, session: LocalSession | None = None) -> Iterator[RunDir
     """A run whose watcher takes the mail, and whose trainer carries nothing out."""
     run = create_run(folder, "run")
     lock = RunLock.acquire(run.lock)
-    watcher = Watcher(session or LocalSession(never), run, lock, Latest(), UsageMeter())
+    watcher = Watcher(session or LocalSession(never), run, lock, RunView(), UsageMeter())
     watcher.start()
     try:
         yield run

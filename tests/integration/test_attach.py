@@ -49,15 +49,15 @@ class Viewer:
         """Wait until something holds of what is seen."""
         until_s = time.monotonic() + LIMIT_S
         while not wanted():
-            assert time.monotonic() < until_s, f"waited in vain: {self.session.latest}"
+            assert time.monotonic() < until_s, f"waited in vain: {self.session.view}"
             self.session.wait(LOOK_S)
             self.look()
 
     def until_state(self, state: str) -> None:
-        self.until(lambda: self.session.latest.state == state)
+        self.until(lambda: self.session.view.state == state)
 
     def until_step(self, step: int) -> None:
-        self.until(lambda: self.session.latest.step >= step)
+        self.until(lambda: self.session.view.step >= step)
 
     def has_lr(self, value: float) -> bool:
         experiment = self.session.experiment
@@ -104,7 +104,7 @@ def test_every_control_by_one_of_two_viewers(tmp_path: Path) -> None:
         run = process.run
         with viewing(run) as first, viewing(run) as second:
             first.until_step(50)
-            assert first.session.latest.device == "cpu"
+            assert first.session.view.device == "cpu"
             first.until(lambda: first.session.usage)
             paused = first.ask(Pause())
             first.until_state("paused")
@@ -123,8 +123,8 @@ def test_every_control_by_one_of_two_viewers(tmp_path: Path) -> None:
             for viewer in (first, second):
                 viewer.until_state("stopped")
                 assert viewer.session.ended
-                assert viewer.session.latest.ending is not None
-            assert first.session.latest.step == second.session.latest.step
+                assert viewer.session.view.ending is not None
+            assert first.session.view.step == second.session.view.step
         assert process.wait() == 0
     asked = [line for line in recorded(run) if line["event"] == "command_accepted"]
     assert [line["command"] for line in asked] == [
@@ -141,7 +141,7 @@ def test_leaving_leaves_the_run_alone(tmp_path: Path) -> None:
         step = process.until_step(20)["step"]
         with viewing(process.run) as viewer:
             viewer.until_step(step)
-        process.until_step(viewer.session.latest.step + 100)
+        process.until_step(viewer.session.view.step + 100)
 
 
 def _acceptance_s(viewer: Viewer) -> float:
@@ -180,7 +180,7 @@ def test_fault_03_killed_is_crashed_everywhere_and_resumes_exactly(tmp_path: Pat
             assert process.wait() == 137
             viewer.until_state("crashed")
             assert viewer.session.ended
-            assert f"process {process.pid}" in viewer.session.latest.reason
+            assert f"process {process.pid}" in viewer.session.view.reason
             listed = json.loads(call(tmp_path, "runs", "--state", "crashed", "--json").stdout)
             assert [one["name"] for one in listed] == [killed.name]
             with started(tmp_path, "resume", killed.name, "training.max_steps=100000001") as again:
@@ -233,7 +233,7 @@ def test_a_resume_from_an_earlier_step_reloads_what_is_attached(tmp_path: Path) 
                 viewer.until_state("paused")
                 starts = [event for event in viewer.events if isinstance(event, RunStarted)]
                 assert [start.generation for start in starts] == [0, 1]
-                assert viewer.session.latest.generation == status(run)["generation"] == 1
+                assert viewer.session.view.generation == status(run)["generation"] == 1
                 curve = viewer.session.history.curve(
                     "train/loss", x="step", window="all", columns=9999, smoothing=0
                 )
@@ -249,7 +249,7 @@ def test_a_deleted_directory_is_told(tmp_path: Path) -> None:
         assert process.wait() == 0
         run = process.run
     with viewing(run) as viewer:
-        viewer.until(lambda: viewer.session.latest.ending)
+        viewer.until(lambda: viewer.session.view.ending)
         run.rename(tmp_path / "aside")
         viewer.until_state("deleted")
 

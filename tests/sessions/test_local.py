@@ -18,7 +18,7 @@ from tui_trainer.runs.events import Notice, RunEnded, StepsTaken
 from tui_trainer.runs.history import Curve
 from tui_trainer.runs.journal import read_records
 from tui_trainer.runs.manifests import read_manifests
-from tui_trainer.sessions.beginning import latest_of
+from tui_trainer.sessions.beginning import view_of
 from tui_trainer.sessions.launch import prepare_new
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.resume import prepare_resume
@@ -70,9 +70,9 @@ def test_a_failed_run_ends_with_the_time_and_epoch_it_had() -> None:
 def test_a_refresh_is_what_brings_the_picture_up_to_date() -> None:
     session = LocalSession(full_disk)
     session.emit(steps_taken(40, 3))
-    assert session.latest.step == 0
+    assert session.view.step == 0
     assert session.refresh()
-    assert session.latest.step == 40
+    assert session.view.step == 40
     assert "train/loss" in session.history.names
     assert not session.refresh()
 
@@ -85,11 +85,11 @@ def test_a_resumed_run_shows_what_it_was_before(tmp_path: Path) -> None:
     whole.join()
     whole.refresh()
     (path,) = tmp_path.iterdir()
-    assert whole.latest.run_dir == str(path)
+    assert whole.view.run_dir == str(path)
 
     prepared = prepare_resume(RunDirectory(path), [], ["test"])
     prepared.lock.release()
-    known, before = latest_of(prepared), whole.latest
+    known, before = view_of(prepared), whole.view
     assert (known.best, known.best_step) == (before.best, before.best_step)
     assert known.stale == before.stale
     assert (known.saved_step, known.step, known.epoch) == (before.step, before.step, 3)
@@ -104,16 +104,16 @@ def test_a_resumed_run_shows_what_it_was_before(tmp_path: Path) -> None:
     resumed.refresh()
     curve = curve_of(resumed)
     assert curve.xs[0] == 1
-    assert curve.xs[-1] == resumed.latest.step > whole.latest.step
+    assert curve.xs[-1] == resumed.view.step > whole.view.step
     earlier = curve_of(whole)
     assert curve.means[: len(earlier.means)] == pytest.approx(earlier.means)
     assert len(curve_of(resumed, "val/loss").xs) == 4
-    assert resumed.latest.best is not None
+    assert resumed.view.best is not None
     assert resumed.experiment is not None
     assert resumed.experiment.training.epochs == 4
     edits = [m for m in resumed.history.marks(x="step", window="all") if m.kind == "edit"]
     assert [(mark.step, mark.text) for mark in edits] == [
-        (whole.latest.step, "training.epochs 3 -> 4")
+        (whole.view.step, "training.epochs 3 -> 4")
     ]
 
 

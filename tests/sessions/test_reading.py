@@ -82,7 +82,7 @@ class Watched:
 
     @property
     def state(self) -> str:
-        return self.session.latest.state
+        return self.session.view.state
 
 
 @pytest.fixture
@@ -116,18 +116,18 @@ def test_a_run_that_lives_and_writes_nothing_is_told_of_once_and_heard_again(
 
 def test_the_first_look_has_the_whole_picture(watched: Watched) -> None:
     told = watched.look()
-    latest = watched.session.latest
+    view = watched.session.view
     assert isinstance(told[1], RunStarted)
-    assert (latest.run, latest.state, latest.step, latest.epoch) == (NAME, "running", 300, 14)
-    assert (latest.parameters, latest.steps_per_epoch, latest.total_steps) == (48906, 23, 460)
-    assert (latest.loss, latest.grad_norm, latest.waiting_share) == (1 / 300, 0.5, 0.1)
-    assert (latest.best_step, latest.saved_step) == (299, 299)
+    assert (view.run, view.state, view.step, view.epoch) == (NAME, "running", 300, 14)
+    assert (view.parameters, view.steps_per_epoch, view.total_steps) == (48906, 23, 460)
+    assert (view.loss, view.grad_norm, view.waiting_share) == (1 / 300, 0.5, 0.1)
+    assert (view.best_step, view.saved_step) == (299, 299)
     assert watched.session.usage == USAGE
     assert watched.session.history.newest == 300
     assert [mark.kind for mark in watched.session.history.marks(x="step", window="all")].count(
         "pause"
     ) == 1
-    assert latest.speed.step_s == pytest.approx(0.01)
+    assert view.speed.step_s == pytest.approx(0.01)
     assert watched.session.experiment is not None
 
 
@@ -140,8 +140,8 @@ def test_what_is_new_is_told_and_drawn_once(watched: Watched) -> None:
     told = watched.look()
     assert of_kind(told, Edited) == [edit]
     assert sum(len(event.losses) for event in told if isinstance(event, StepsTaken)) == 10
-    assert watched.session.history.newest == watched.session.latest.step == 310
-    assert watched.session.latest.total_steps == 500
+    assert watched.session.history.newest == watched.session.view.step == 310
+    assert watched.session.view.total_steps == 500
     assert watched.session.experiment is not None
     assert watched.session.experiment.get("optimizer.lr") == 1e-4
 
@@ -161,9 +161,9 @@ def test_a_start_from_an_earlier_step_reloads_the_picture(watched: Watched) -> N
     append(watched.run.metrics, metrics_line(201))
     told = watched.look()
     assert of_kind(told, RunStarted) == [start]
-    latest = watched.session.latest
-    assert (latest.state, latest.step, latest.generation) == ("running", 201, 2)
-    assert (latest.ending, watched.session.ended) == (None, False)
+    view = watched.session.view
+    assert (view.state, view.step, view.generation) == ("running", 201, 2)
+    assert (view.ending, watched.session.ended) == (None, False)
     assert watched.session.history.newest == 201
     assert all(m.step <= 200 for m in watched.session.history.marks(x="step", window="all"))
 
@@ -181,7 +181,7 @@ def test_a_run_that_has_ended_opens_with_its_results(watched: Watched) -> None:
     watched.lock.release()
     watched.look()
     assert watched.session.ended
-    assert watched.session.latest.ending == an_ending()
+    assert watched.session.view.ending == an_ending()
 
 
 def test_an_end_that_no_event_tells_is_told_by_the_status(watched: Watched) -> None:
@@ -201,7 +201,7 @@ def test_a_process_that_is_gone_is_a_crash_until_another_goes_on(watched: Watche
     told = watched.look(3.0)
     assert watched.state == "crashed"
     assert watched.session.ended
-    reason = watched.session.latest.reason
+    reason = watched.session.view.reason
     assert "process 4711" in reason
     assert f"tui-trainer resume {NAME}" in reason
     assert len(of_kind(told, RunEnded)) == 1
@@ -262,8 +262,8 @@ def test_a_directory_with_nothing_to_be_read_is_no_error(tmp_path: Path) -> None
         path.write_bytes(b'\0{"step": "x", \xff\n')
     look = RunReader(run).look()
     assert look.opened is not None
-    assert look.opened.picture.latest.state == "starting"
-    assert look.opened.picture.experiment is None
+    assert look.opened.tracked.view.state == "starting"
+    assert look.opened.tracked.experiment is None
 
 
 def test_a_command_goes_by_the_mailbox_and_comes_back_as_ours(watched: Watched) -> None:

@@ -8,7 +8,8 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.live import edited
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.runs.events import Edited, RunStarted, StepsTaken, ValidationEnded
-from tui_trainer.sessions.session import Latest, Picture, fold
+from tui_trainer.runs.view import RunView
+from tui_trainer.sessions.session import TrackedRun
 
 
 def an_experiment() -> Experiment:
@@ -24,56 +25,56 @@ def taken(step: int, elapsed_s: float) -> StepsTaken:
 
 
 def test_the_time_left_is_known_from_the_second_report_on() -> None:
-    latest = Latest()
-    fold(latest, started())
-    fold(latest, taken(10, 5.0))
-    assert latest.eta_s is None
-    fold(latest, taken(110, 6.0))
-    assert latest.eta_s == pytest.approx(8.9)
+    view = RunView()
+    view.apply(started())
+    view.apply(taken(10, 5.0))
+    assert view.eta_s is None
+    view.apply(taken(110, 6.0))
+    assert view.eta_s == pytest.approx(8.9)
 
 
 def test_the_time_left_of_a_resumed_run_is_by_its_speed_now() -> None:
-    latest = Latest(step=500, elapsed_s=5000.0)
-    fold(latest, started(500))
+    view = RunView(step=500, elapsed_s=5000.0)
+    view.apply(started(500))
     for step in range(510, 710, 10):
-        fold(latest, taken(step, 5000.0 + (step - 500) * 0.1))
-    assert latest.eta_s == pytest.approx(30.0)
+        view.apply(taken(step, 5000.0 + (step - 500) * 0.1))
+    assert view.eta_s == pytest.approx(30.0)
 
 
 def test_the_time_left_follows_a_run_that_became_slower() -> None:
-    latest = Latest()
-    fold(latest, started(total_steps=2000))
+    view = RunView()
+    view.apply(started(total_steps=2000))
     for step in range(1, 101):
-        fold(latest, taken(step, step * 0.1))
+        view.apply(taken(step, step * 0.1))
     for step in range(101, 201):
-        fold(latest, taken(step, 10 + (step - 100) * 1.0))
-    assert latest.eta_s == pytest.approx(1800.0, rel=0.05)
+        view.apply(taken(step, 10 + (step - 100) * 1.0))
+    assert view.eta_s == pytest.approx(1800.0, rel=0.05)
 
 
 def test_a_limit_of_time_may_be_the_nearer_one() -> None:
     experiment = edited(an_experiment(), "training.max_seconds", 60)
-    picture = Picture(experiment)
-    picture.add([started(), taken(10, 10.0), taken(20, 20.0)])
-    assert picture.latest.eta_s == pytest.approx(40.0)
-    picture.add([Edited(20, "training.max_seconds", 60.0, 15.0, "you", 1000)])
-    assert picture.latest.eta_s == 0.0
+    tracked = TrackedRun(experiment)
+    tracked.add([started(), taken(10, 10.0), taken(20, 20.0)])
+    assert tracked.view.eta_s == pytest.approx(40.0)
+    tracked.add([Edited(20, "training.max_seconds", 60.0, 15.0, "you", 1000)])
+    assert tracked.view.eta_s == 0.0
 
 
 def test_a_run_without_limits_has_no_time_left() -> None:
-    latest = Latest()
+    view = RunView()
     for event in (started(total_steps=None), taken(10, 10.0), taken(20, 20.0)):
-        fold(latest, event)
-    assert latest.eta_s is None
+        view.apply(event)
+    assert view.eta_s is None
 
 
 def test_going_back_forgets_a_later_best_and_takes_edits_back_until_their_step() -> None:
-    picture = Picture(an_experiment())
-    picture.add([started(), taken(10, 1.0)])
-    picture.add([Edited(10, "optimizer.lr", 0.1, 0.02, "you", 1000)])
-    picture.add([Edited(30, "optimizer.lr", 0.02, 0.03, "you", 1000)])
-    picture.add([ValidationEnded(30, 3, 3.0, {"loss": 0.5}, 0.1, True, 0)])
-    assert picture.experiment is not None
-    assert picture.experiment.optimizer.lr == 0.03
-    picture.add([started(20)])
-    assert picture.experiment.optimizer.lr == 0.02
-    assert (picture.latest.best, picture.latest.best_step, picture.latest.step) == (None, None, 20)
+    tracked = TrackedRun(an_experiment())
+    tracked.add([started(), taken(10, 1.0)])
+    tracked.add([Edited(10, "optimizer.lr", 0.1, 0.02, "you", 1000)])
+    tracked.add([Edited(30, "optimizer.lr", 0.02, 0.03, "you", 1000)])
+    tracked.add([ValidationEnded(30, 3, 3.0, {"loss": 0.5}, 0.1, True, 0)])
+    assert tracked.experiment is not None
+    assert tracked.experiment.optimizer.lr == 0.03
+    tracked.add([started(20)])
+    assert tracked.experiment.optimizer.lr == 0.02
+    assert (tracked.view.best, tracked.view.best_step, tracked.view.step) == (None, None, 20)

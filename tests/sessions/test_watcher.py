@@ -21,9 +21,9 @@ from tui_trainer.runs.history_file import read_recording
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import send
 from tui_trainer.runs.status import read_status
+from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.keeping import CurveKeeper
 from tui_trainer.sessions.local import LocalSession
-from tui_trainer.sessions.session import Latest
 from tui_trainer.sessions.watcher import Watcher
 
 
@@ -47,7 +47,7 @@ def test_the_files_say_who_asked_when_and_what_is_used(tmp_path: Path) -> None:
     lock = RunLock.acquire(run.lock)
     session = LocalSession(never)
     session.usage = FakeMeter(None).read()
-    watcher = Watcher(session, run, lock, Latest(), FakeMeter(None))
+    watcher = Watcher(session, run, lock, RunView(), FakeMeter(None))
     watcher.start()
     session.send(Save())
     session.send(Save(origin="SIGUSR1"))
@@ -75,7 +75,7 @@ def test_a_file_that_is_no_command_is_told_of_and_put_aside(tmp_path: Path) -> N
     session = LocalSession(never)
     (run.control / "00000001-ab.json").write_text('{"command": "format-disk"}')
     (run.control / "00000002-ab.json").write_text(" " * 70_000)
-    watcher = Watcher(session, run, lock, Latest(), FakeMeter(None))
+    watcher = Watcher(session, run, lock, RunView(), FakeMeter(None))
     watcher.start()
     until_s = time.monotonic() + 10
     while not session.events(0)[0] and time.monotonic() < until_s:
@@ -98,7 +98,7 @@ def test_a_look_that_fails_is_told_once_and_mail_is_taken_all_the_same(tmp_path:
     run = create_run(tmp_path, "run")
     lock = RunLock.acquire(run.lock)
     session = LocalSession(never)
-    watcher = Watcher(session, run, lock, Latest(), Broken(None))
+    watcher = Watcher(session, run, lock, RunView(), Broken(None))
     watcher.start()
     asked: list[object] = []
     until_s = time.monotonic() + 30
@@ -123,7 +123,7 @@ def test_names_in_the_mailbox_are_asked_for_anew_where_a_file_system_keeps_them(
 ) -> None:
     run = create_run(tmp_path, "run")
     lock = RunLock.acquire(run.lock)
-    watcher = Watcher(LocalSession(never), run, lock, Latest(), FakeMeter(None))
+    watcher = Watcher(LocalSession(never), run, lock, RunView(), FakeMeter(None))
     changed_s = []
     watcher.start()
     for _ in range(2):
@@ -161,7 +161,7 @@ def told(tmp_path: Path, gpu: GpuUsage | None, freed_bytes: int) -> list[str]:
     run = create_run(tmp_path, "run")
     lock = RunLock.acquire(run.lock)
     session = LocalSession(never)
-    watcher = Watcher(session, run, lock, Latest(), FakeMeter(gpu))
+    watcher = Watcher(session, run, lock, RunView(), FakeMeter(gpu))
     watcher.start()
     session.emit(StateChanged(300, "paused", "saved at step 300", freed_bytes))
     watcher.finish()

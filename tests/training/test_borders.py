@@ -22,7 +22,7 @@ from tui_trainer.runs.events import (
     ValidationStarted,
 )
 from tui_trainer.runs.manifests import manifest_path, read_manifests
-from tui_trainer.sessions.session import Latest, fold
+from tui_trainer.runs.view import RunView
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
 from tui_trainer.training.loop import train
 from tui_trainer.training.losses import Criterion
@@ -227,7 +227,7 @@ def test_fault_14_no_step_is_doubled_after_lines_were_taken_away(
 def test_a_change_of_the_horizon_reaches_whoever_watches(tmp_path: Path, data: Path) -> None:
     run = Run.new(tmp_path / "run", small_experiment(data))
     assert run.start(at_step(6, Set(key="training.epochs", value=6))).step == 18
-    latest = Latest()
+    view = RunView()
     for event in run.events:
-        fold(latest, event)
-    assert latest.total_steps == 18
+        view.apply(event)
+    assert view.total_steps == 18

@@ -16,8 +16,9 @@ from tui_trainer.machine.usage import Usage
 from tui_trainer.runs.commands import Command
 from tui_trainer.runs.events import Event, RunEnded
 from tui_trainer.runs.history import History
+from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.event_log import EventLog
-from tui_trainer.sessions.session import Latest, Picture
+from tui_trainer.sessions.session import TrackedRun
 from tui_trainer.sessions.workbench import Layer, Preview
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.services import Services
@@ -35,7 +36,7 @@ class FakeSession:
         self._log = EventLog()
         self._has_ended = False
         self._seen = 0
-        self._picture = Picture(experiment)
+        self._tracked = TrackedRun(experiment)
 
     def push(self, *events: Event) -> None:
         """Let these events have happened."""
@@ -43,20 +44,20 @@ class FakeSession:
         self._has_ended |= any(isinstance(event, RunEnded) for event in events)
 
     @property
-    def latest(self) -> Latest:
-        return self._picture.latest
+    def view(self) -> RunView:
+        return self._tracked.view
 
     @property
     def history(self) -> History:
-        return self._picture.history
+        return self._tracked.history
 
     @property
     def experiment(self) -> Experiment | None:
-        return self._picture.experiment
+        return self._tracked.experiment
 
     def refresh(self) -> bool:
         new, self._seen = self._log.since(self._seen)
-        self._picture.add(new)
+        self._tracked.add(new)
         return bool(new)
 
     def events(self, cursor: int) -> tuple[list[Event], int]:

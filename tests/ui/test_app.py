@@ -103,7 +103,7 @@ async def running(app: TrainerApp, pilot: Pilot[int], session: FakeSession) -> N
     """Start, and wait until the screen has seen it."""
     await pilot.press("f5")
     session.push(*started())
-    await until(pilot, lambda: session.latest.state == "running")
+    await until(pilot, lambda: session.view.state == "running")
     await until(pilot, lambda: isinstance(app.screen, RunScreen))
 
 
@@ -547,7 +547,7 @@ class Shown:
         experiment = Draft(FakeServices(folder).library).experiment
         self.own = LiveSession(experiment)
         self.other = ElsewhereSession(experiment)
-        self.own.latest.run_dir = str(folder / "digits-1")
+        self.own.view.run_dir = str(folder / "digits-1")
         self.other.push(RunStarted(0, 1, "other", "cpu", 20778, 1221, 20, 800, 0))
         self.services = FakeServices(folder, self.own)
         self.services.runs_dir = folder

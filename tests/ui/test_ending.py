@@ -14,7 +14,7 @@ from tests.ui.runs import an_ending, an_experiment, some_events
 from tui_trainer.config.live import edited
 from tui_trainer.config.overrides import Override
 from tui_trainer.runs.events import CheckpointSaved, RunEnded, SaveFailed, StepsTaken
-from tui_trainer.sessions.session import Latest
+from tui_trainer.runs.view import RunView
 from tui_trainer.ui.screens.ending import Ending
 from tui_trainer.ui.screens.results import aligned, confusion_lines, results_table, verdict
 from tui_trainer.ui.screens.resume import ResumeDialog, limit_of, so_far
@@ -352,12 +352,12 @@ def test_a_whole_number_may_be_typed_as_a_power_of_ten(typed: str, epochs: int) 
 
 def test_the_limit_is_told_beside_what_of_it_is_used_up() -> None:
     experiment = edited(an_experiment(), "training.max_steps", 6000)
-    latest = Latest(step=2281, epoch=14, elapsed_s=61.25, stale=1)
-    assert so_far("training.max_steps", experiment, latest) == "limit now 6,000, 2,281 done"
-    assert so_far("training.epochs", experiment, latest) == "limit now 20, epoch 14 reached"
-    assert so_far("early_stopping.patience", experiment, latest) == "limit now 5, 1 in a row"
+    view = RunView(step=2281, epoch=14, elapsed_s=61.25, stale=1)
+    assert so_far("training.max_steps", experiment, view) == "limit now 6,000, 2,281 done"
+    assert so_far("training.epochs", experiment, view) == "limit now 20, epoch 14 reached"
+    assert so_far("early_stopping.patience", experiment, view) == "limit now 5, 1 in a row"
     timed = edited(experiment, "training.max_seconds", 90.5)
-    assert so_far("training.max_seconds", timed, latest) == "limit now 90.5, 61.2 s done"
+    assert so_far("training.max_seconds", timed, view) == "limit now 90.5, 61.2 s done"
 
 
 def test_a_stopped_run_goes_on_to_its_end_without_an_override() -> None:
@@ -375,17 +375,15 @@ def test_a_stopped_run_goes_on_to_its_end_without_an_override() -> None:
 
 def test_the_limit_asked_for_is_the_one_that_ended_the_run() -> None:
     experiment = an_experiment()
-    latest = Latest(steps_per_epoch=23, elapsed_s=9.0)
-    assert limit_of(experiment, latest) == "training.epochs"
-    assert limit_of(edited(experiment, "training.max_steps", 100), latest) == "training.max_steps"
-    assert limit_of(edited(experiment, "training.max_steps", 9999), latest) == "training.epochs"
-    assert (
-        limit_of(edited(experiment, "training.max_seconds", 9.0), latest) == "training.max_seconds"
-    )
-    assert limit_of(edited(experiment, "training.max_seconds", 99.0), latest) == "training.epochs"
+    view = RunView(steps_per_epoch=23, elapsed_s=9.0)
+    assert limit_of(experiment, view) == "training.epochs"
+    assert limit_of(edited(experiment, "training.max_steps", 100), view) == "training.max_steps"
+    assert limit_of(edited(experiment, "training.max_steps", 9999), view) == "training.epochs"
+    assert limit_of(edited(experiment, "training.max_seconds", 9.0), view) == "training.max_seconds"
+    assert limit_of(edited(experiment, "training.max_seconds", 99.0), view) == "training.epochs"
     patient = edited(experiment, "early_stopping.patience", 3)
-    assert limit_of(patient, Latest(stale=3)) == "early_stopping.patience"
-    assert limit_of(patient, Latest(stale=2)) == "training.epochs"
+    assert limit_of(patient, RunView(stale=3)) == "early_stopping.patience"
+    assert limit_of(patient, RunView(stale=2)) == "training.epochs"
 
 
 def test_a_large_confusion_can_be_scrolled_to_its_last_row() -> None:

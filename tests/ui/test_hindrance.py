@@ -6,15 +6,15 @@ import pytest
 
 from tests.ui.runs import an_ending, some_events
 from tui_trainer.config.keys import actions_of
-from tui_trainer.sessions.session import Latest, fold
+from tui_trainer.runs.view import RunView
 from tui_trainer.ui.hindrance import LIVE_ONLY, unavailable_reason
 
 
-def a_run(*, ended: bool = False) -> Latest:
-    latest = Latest()
+def a_run(*, ended: bool = False) -> RunView:
+    view = RunView()
     for event in [*some_events(), *([an_ending()] if ended else [])]:
-        fold(latest, event)
-    return latest
+        view.apply(event)
+    return view
 
 
 @pytest.mark.parametrize("action", sorted(LIVE_ONLY))

@@ -22,7 +22,7 @@ from tui_trainer.runs.events import (
     ValidationEnded,
     ValidationStarted,
 )
-from tui_trainer.sessions.session import Latest, fold
+from tui_trainer.runs.view import RunView
 from tui_trainer.ui.widgets.numbers import (
     Safety,
     column,
@@ -37,13 +37,13 @@ from tui_trainer.ui.widgets.progress import bar, epoch_share, run_share
 from tui_trainer.ui.widgets.standing import Standing, plain_terminal
 
 
-def after(*events: Event) -> tuple[Latest, Safety]:
+def after(*events: Event) -> tuple[RunView, Safety]:
     """What is known after some events."""
-    latest, safety = Latest(), Safety()
+    view, safety = RunView(), Safety()
     for event in events:
-        fold(latest, event)
+        view.apply(event)
         safety.add(event)
-    return latest, safety
+    return view, safety
 
 
 def steps(step: int, elapsed_s: float, count: int = 1) -> StepsTaken:
@@ -86,14 +86,14 @@ def test_sizes_keep_their_width() -> None:
 
 
 def test_what_is_lost_by_a_stop_is_counted_from_the_newest_checkpoint() -> None:
-    latest, safety = after(started(), steps(20, 2.0), saved(20), steps(43, 5.5))
-    assert (safety.step, safety.steps_beyond(latest.step), safety.age_s) == (20, 23, 3.5)
-    assert safe_text(safety, latest) == "saved 20, 23 steps ago"
+    view, safety = after(started(), steps(20, 2.0), saved(20), steps(43, 5.5))
+    assert (safety.step, safety.steps_beyond(view.step), safety.age_s) == (20, 23, 3.5)
+    assert safe_text(safety, view) == "saved 20, 23 steps ago"
 
 
 def test_a_resumed_run_is_as_safe_as_the_checkpoint_it_came_from() -> None:
     safety = Safety()
-    safety.begin(Latest(saved_step=50, elapsed_s=10.0))
+    safety.begin(RunView(saved_step=50, elapsed_s=10.0))
     for event in (started(50), steps(60, 12.0, count=10)):
         safety.add(event)
     assert safety.steps_beyond(60) == 10
@@ -101,30 +101,30 @@ def test_a_resumed_run_is_as_safe_as_the_checkpoint_it_came_from() -> None:
 
 
 def test_a_run_without_a_checkpoint_says_so() -> None:
-    latest, safety = after(started(), steps(5, 1.0))
-    assert safe_text(safety, latest) == "no checkpoint yet"
+    view, safety = after(started(), steps(5, 1.0))
+    assert safe_text(safety, view) == "no checkpoint yet"
     assert (safety.steps_beyond(5), safety.age_s) == (5, 1.0)
 
 
 def test_a_failed_save_is_said_until_one_succeeds() -> None:
-    latest, safety = after(started(), steps(5, 1.0), saved(5), steps(9, 2.0), SaveFailed(9, "full"))
-    assert safe_text(safety, latest) == "NOT SAVED for 4 steps"
+    view, safety = after(started(), steps(5, 1.0), saved(5), steps(9, 2.0), SaveFailed(9, "full"))
+    assert safe_text(safety, view) == "NOT SAVED for 4 steps"
     safety.add(saved(9))
-    assert safe_text(safety, latest) == "saved 9, 0 steps ago"
+    assert safe_text(safety, view) == "saved 9, 0 steps ago"
 
 
 @pytest.mark.parametrize("width", [0, 1, 20, 58, 78, 118, 198])
 def test_the_two_lines_fit_the_width_they_are_given(width: int) -> None:
-    latest, safety = after(*some_events())
-    lines = two_lines(latest, USAGE, an_experiment(), safety, width)
+    view, safety = after(*some_events())
+    lines = two_lines(view, USAGE, an_experiment(), safety, width)
     assert len(lines) == 2
     longest = max(cell_len(line.rstrip()) for line in lines)
     assert longest <= max(width, 26)
 
 
 def test_80_columns_tell_whether_it_learns_and_is_safe_and_where_it_runs() -> None:
-    latest, safety = after(*some_events())
-    text = "\n".join(two_lines(latest, USAGE, an_experiment(), safety, 78))
+    view, safety = after(*some_events())
+    text = "\n".join(two_lines(view, USAGE, an_experiment(), safety, 78))
     for part in (
         "train 0.",
         "val 0.",
@@ -139,8 +139,8 @@ def test_80_columns_tell_whether_it_learns_and_is_safe_and_where_it_runs() -> No
 
 
 def test_the_column_has_every_number() -> None:
-    latest, safety = after(*some_events())
-    rows = dict(column(latest, USAGE, an_experiment(), safety))
+    view, safety = after(*some_events())
+    rows = dict(column(view, USAGE, an_experiment(), safety))
     assert rows["patience"] == "0/5"
     assert rows["best loss"].strip() == rows["val loss"].strip()
     assert rows["  at step"] == "299, epoch 13"
@@ -151,21 +151,21 @@ def test_the_column_has_every_number() -> None:
 
 
 def test_where_the_best_was_found_fits_beside_its_label_in_a_long_run() -> None:
-    latest = Latest(best_step=123_456, steps_per_epoch=124)
-    assert dict(column(latest, None, None, Safety()))["  at step"] == "123,456, epoch 996"
+    view = RunView(best_step=123_456, steps_per_epoch=124)
+    assert dict(column(view, None, None, Safety()))["  at step"] == "123,456, epoch 996"
 
 
 def test_nothing_is_known_before_the_start_and_nothing_fails() -> None:
-    assert two_lines(Latest(), None, None, Safety(), 78)[0].startswith("train -")
-    assert dict(column(Latest(), None, None, Safety()))["checkpoint"] == "none yet"
+    assert two_lines(RunView(), None, None, Safety(), 78)[0].startswith("train -")
+    assert dict(column(RunView(), None, None, Safety()))["checkpoint"] == "none yet"
 
 
 def test_a_run_on_the_cpu_shows_its_process_and_not_a_gpu_of_others() -> None:
-    latest = Latest(device="cpu")
-    assert device_text(latest, USAGE) == "cpu  97 % 812 MB"
-    assert device_text(latest, None) == "cpu"
+    view = RunView(device="cpu")
+    assert device_text(view, USAGE) == "cpu  97 % 812 MB"
+    assert device_text(view, None) == "cpu"
     without_load = Usage(1, 0.0, 0.0, 1, None)
-    assert device_text(Latest(device="cuda:0"), without_load).endswith(" 1 kB")
+    assert device_text(RunView(device="cuda:0"), without_load).endswith(" 1 kB")
 
 
 @given(st.floats(-1, 2), st.integers(0, 300))
@@ -175,30 +175,30 @@ def test_a_bar_is_as_wide_as_it_was_asked_to_be(share: float, width: int) -> Non
 
 
 def test_the_last_step_of_an_epoch_fills_its_bar() -> None:
-    latest = Latest(steps_per_epoch=10, total_steps=40, step=10)
-    assert epoch_share(latest) == 1.0
-    assert run_share(latest) == 0.25
-    latest.step = 11
-    assert epoch_share(latest) == 0.1
-    assert run_share(Latest(step=5)) is None
+    view = RunView(steps_per_epoch=10, total_steps=40, step=10)
+    assert epoch_share(view) == 1.0
+    assert run_share(view) == 0.25
+    view.step = 11
+    assert epoch_share(view) == 0.1
+    assert run_share(RunView(step=5)) is None
 
 
 def test_the_heading_says_what_was_asked_for_until_the_run_has_done_it() -> None:
     standing = Standing()
-    latest = Latest(run="r", state="running")
+    view = RunView(run="r", state="running")
     standing.wish = "pausing"
-    assert standing.words(latest) == "pausing"
-    assert standing.is_pausing(latest)
+    assert standing.words(view) == "pausing"
+    assert standing.is_pausing(view)
     for state, reason in (
         ("pausing", ""),
         ("paused", "saved at step 7; gave back 5 MB of GPU memory"),
     ):
         event = StateChanged(7, state, reason)  # type: ignore[arg-type]
-        fold(latest, event)
+        view.apply(event)
         standing.add(event)
-    assert standing.words(latest) == "paused, saved at step 7; p goes on"
+    assert standing.words(view) == "paused, saved at step 7; p goes on"
     standing.wish = "resuming"
-    assert not standing.is_pausing(latest)
+    assert not standing.is_pausing(view)
 
 
 def test_a_refused_command_is_a_wish_no_more() -> None:
@@ -216,11 +216,11 @@ def test_the_end_of_a_run_ends_every_wish() -> None:
 
 
 def test_a_validation_is_said_while_it_lasts() -> None:
-    standing, latest = Standing(), Latest(state="running")
+    standing, view = Standing(), RunView(state="running")
     standing.add(ValidationStarted(1, 3))
-    assert standing.words(latest) == "validating"
+    assert standing.words(view) == "validating"
     standing.add(ValidationEnded(1, 1, 1.0, {}, 0.1, False, 0))
-    assert standing.words(latest) == "running"
+    assert standing.words(view) == "running"
 
 
 @pytest.mark.parametrize("plain", [False, True])
@@ -228,7 +228,7 @@ def test_every_state_has_a_sign_and_a_word(plain: bool) -> None:
     standing = Standing(plain=plain)
     firsts = {}
     for state in ("starting", "running", "paused", "finished", "stopped", "failed"):
-        left, _ = standing.texts(Latest(run="name", state=state), None, 78)
+        left, _ = standing.texts(RunView(run="name", state=state), None, 78)
         assert state in left
         firsts[state] = left[0]
         assert left.isascii() or not plain
@@ -236,25 +236,25 @@ def test_every_state_has_a_sign_and_a_word(plain: bool) -> None:
 
 
 def test_what_is_left_is_shown_where_there_is_room_and_the_run_goes_on() -> None:
-    latest, _ = after(*some_events())
+    view, _ = after(*some_events())
     standing, experiment = Standing(), an_experiment()
-    assert standing.texts(latest, experiment, 78)[1] == "epoch 14/20 · step 300/460 · ETA 3.2 s"
-    assert standing.texts(latest, experiment, 58)[1] == "epoch 14/20 · ETA 3.2 s"
-    latest.state = "paused"
-    assert "ETA" not in standing.texts(latest, experiment, 78)[1]
+    assert standing.texts(view, experiment, 78)[1] == "epoch 14/20 · step 300/460 · ETA 3.2 s"
+    assert standing.texts(view, experiment, 58)[1] == "epoch 14/20 · ETA 3.2 s"
+    view.state = "paused"
+    assert "ETA" not in standing.texts(view, experiment, 78)[1]
 
 
 def test_a_paused_heading_cuts_the_name_only_where_there_is_no_room() -> None:
-    latest, standing = Latest(run="digits-cnn-1122-2315", state="paused"), Standing()
-    latest.reason, latest.epoch = "saved at step 12,345", 14
-    for width, name in ((118, latest.run), (78, latest.run), (74, "digits-c…122-2315")):
-        left, right = standing.texts(latest, an_experiment(), width)
+    view, standing = RunView(run="digits-cnn-1122-2315", state="paused"), Standing()
+    view.reason, view.epoch = "saved at step 12,345", 14
+    for width, name in ((118, view.run), (78, view.run), (74, "digits-c…122-2315")):
+        left, right = standing.texts(view, an_experiment(), width)
         assert f"‖ {name} · paused, saved at step 12,345; p goes on" == left
         assert cell_len(left) + 2 + cell_len(right) <= width
-    latest.run = "x" * 80
-    left, right = standing.texts(latest, an_experiment(), 78)
+    view.run = "x" * 80
+    left, right = standing.texts(view, an_experiment(), 78)
     assert cell_len(left) + 2 + cell_len(right) == 78
-    assert standing.texts(latest, an_experiment(), 58)[0].startswith("‖ paused, saved")
+    assert standing.texts(view, an_experiment(), 58)[0].startswith("‖ paused, saved")
 
 
 def test_ascii_is_enough_when_it_is_asked_for() -> None:
@@ -265,6 +265,6 @@ def test_ascii_is_enough_when_it_is_asked_for() -> None:
 def test_what_this_run_holds_of_the_gpu_is_told_apart_from_what_is_used() -> None:
     gpu = GpuUsage("H100", 0, 9_000_000_000, 80_000_000_000, own_bytes=410_000_000)
     usage = Usage(10**9, 3.0, 4.0, 10**9, gpu)
-    rows = dict(column(Latest(device="cuda:0 H100"), usage, None, Safety()))
+    rows = dict(column(RunView(device="cuda:0 H100"), usage, None, Safety()))
     assert rows["GPU memory"].startswith("9.0 GB of 80 GB")
     assert rows["  by this run"].strip() == "410 MB"

@@ -16,7 +16,7 @@ from tui_trainer.runs.events import (
     StateChanged,
     StepsTaken,
 )
-from tui_trainer.sessions.session import Latest
+from tui_trainer.runs.view import RunView
 from tui_trainer.ui.screens.run import RunScreen
 from tui_trainer.ui.screens.stop import StopDialog, costs
 from tui_trainer.ui.widgets.numbers import Safety
@@ -158,20 +158,20 @@ def test_a_paused_run_has_nothing_to_lose() -> None:
 
 
 def test_costs_are_honest_without_a_checkpoint_and_after_a_failed_save() -> None:
-    latest, safety = Latest(step=5), Safety(now_s=1.5)
-    assert costs(latest, safety)["discard"] == "no checkpoint yet: all is lost (5 steps, 1.5 s)"
+    view, safety = RunView(step=5), Safety(now_s=1.5)
+    assert costs(view, safety)["discard"] == "no checkpoint yet: all is lost (5 steps, 1.5 s)"
     safety.add(SaveFailed(5, "disk full"))
-    assert "the last save FAILED" in costs(latest, safety)["save"]
-    assert costs(Latest(), Safety())["discard"] == "nothing is lost"
+    assert "the last save FAILED" in costs(view, safety)["save"]
+    assert costs(RunView(), Safety())["discard"] == "nothing is lost"
 
 
 def test_that_nothing_is_lost_is_never_said_of_a_run_that_may_have_gone_on() -> None:
     safety = Safety(step=300, taken_s=6.0, now_s=6.0)
-    paused, running = Latest(step=300, state="paused"), Latest(step=300, state="running")
+    paused, running = RunView(step=300, state="paused"), RunView(step=300, state="running")
     assert costs(paused, safety)["discard"] == "nothing is lost: step 300 is saved"
     assert "nothing" not in costs(paused, safety, goes_on=True)["discard"]
     assert "nothing" not in costs(running, safety)["discard"]
-    begun = Latest(step=0, state="running")
+    begun = RunView(step=0, state="running")
     assert costs(begun, Safety())["discard"] == "no checkpoint yet: all is lost"
 
 

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
 from tui_trainer.runs.describe import describe
 from tui_trainer.runs.events import Event, RunEnded, RunStarted, StepsTaken, ValidationEnded
-from tui_trainer.sessions.session import Latest, fold
+from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import harmless
 from tui_trainer.text.figures import measured, speed_text
 from tui_trainer.text.format import duration
@@ -36,7 +36,7 @@ class BarPrinter:
             transient=True,
         )
         self._bar = self._progress.add_task("", total=None, epoch="starting", numbers="")
-        self._latest = Latest()
+        self._view = RunView()
         self._gone = False
         """Whether the terminal is: then the run goes on without it."""
         self._progress.start()
@@ -50,8 +50,8 @@ class BarPrinter:
             self._gone = True
 
     def _show(self, event: Event) -> None:
-        fold(self._latest, event)
-        latest = self._latest
+        self._view.apply(event)
+        view = self._view
         if isinstance(event, RunEnded):
             self.close()
         # A run has more validations than a screen has lines; the bar moves for the others.
@@ -59,15 +59,15 @@ class BarPrinter:
         for line in () if quiet else describe(event):
             self._console.print(harmless(line), markup=False, soft_wrap=True)
         if isinstance(event, StepsTaken | RunStarted):
-            left = "" if latest.eta_s is None else f"  ETA {duration(latest.eta_s)}"
-            total = f"/{latest.total_steps:,}" if latest.total_steps else ""
+            left = "" if view.eta_s is None else f"  ETA {duration(view.eta_s)}"
+            total = f"/{view.total_steps:,}" if view.total_steps else ""
             self._progress.update(
                 self._bar,
-                completed=latest.step,
-                total=latest.total_steps,
-                epoch=f"epoch {latest.epoch}",
-                numbers=f"step {latest.step:,}{total}  loss {measured(latest.loss)}  "
-                f"{speed_text(latest.samples_per_s)} samples/s{left}",
+                completed=view.step,
+                total=view.total_steps,
+                epoch=f"epoch {view.epoch}",
+                numbers=f"step {view.step:,}{total}  loss {measured(view.loss)}  "
+                f"{speed_text(view.samples_per_s)} samples/s{left}",
                 refresh=True,
             )
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from tui_trainer.headless.leaving import Leaving
 from tui_trainer.headless.printer import Printer
+from tui_trainer.runs.describe import left_line
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, RunStarted
 from tui_trainer.sessions.attached import AttachedSession
-from tui_trainer.sessions.session import left_line
 from tui_trainer.text.console import output_stream
 from tui_trainer.text.errors import ExitCode
 
@@ -29,7 +29,7 @@ def follow(run: RunDirectory, printer: Printer) -> int:
         _print(session, printer, leaving)
     if leaving.is_asked and not printer.is_record:
         # The run is another process's, and goes on.
-        output_stream().line(left_line(session.latest))
+        output_stream().line(left_line(session.view))
     printer.close()
     session.close()
     return ExitCode.OK

@@ -15,7 +15,7 @@ from tui_trainer.runs.events import (
     StepsTaken,
     to_dict,
 )
-from tui_trainer.sessions.session import Latest, fold
+from tui_trainer.runs.view import RunView
 from tui_trainer.text.console import Stream, output_stream
 from tui_trainer.text.figures import measured, rate_text, speed_text
 from tui_trainer.text.format import duration
@@ -74,15 +74,15 @@ class LinePrinter:
         self._out = Stream(out) if out is not None else output_stream()
         self._every_s = every_s
         self._shown_at_s = -math.inf
-        self.latest = Latest()
+        self.view = RunView()
 
     def show(self, event: Event) -> None:
-        fold(self.latest, event)
+        self.view.apply(event)
         if isinstance(event, StepsTaken):
             # By the training's own clock: lines say how the run goes, not how the reader does.
             if event.elapsed_s - self._shown_at_s >= self._every_s:
                 self._shown_at_s = event.elapsed_s
-                self._out.line(progress_line(self.latest))
+                self._out.line(progress_line(self.view))
             return
         for line in describe(event):
             self._out.line(line)
@@ -91,15 +91,15 @@ class LinePrinter:
         return
 
 
-def progress_line(latest: Latest) -> str:
+def progress_line(view: RunView) -> str:
     """Epoch, step, loss, rate and the time that is left."""
     parts = [
-        f"epoch {latest.epoch}",
-        f"step {latest.step:,}" + (f"/{latest.total_steps:,}" if latest.total_steps else ""),
-        f"loss {measured(latest.loss)}",
-        f"lr {rate_text(latest.lr)}",
-        f"{speed_text(latest.samples_per_s)} samples/s",
+        f"epoch {view.epoch}",
+        f"step {view.step:,}" + (f"/{view.total_steps:,}" if view.total_steps else ""),
+        f"loss {measured(view.loss)}",
+        f"lr {rate_text(view.lr)}",
+        f"{speed_text(view.samples_per_s)} samples/s",
     ]
-    if latest.eta_s is not None:
-        parts.append(f"ETA {duration(latest.eta_s)}")
+    if view.eta_s is not None:
+        parts.append(f"ETA {duration(view.eta_s)}")
     return "  ".join(parts)

@@ -20,6 +20,7 @@ from tui_trainer.runs.events import (
     StateChanged,
     ValidationEnded,
 )
+from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
 from tui_trainer.text.figures import metrics_text
 from tui_trainer.text.format import duration, size_text
@@ -90,3 +91,11 @@ def _summary(event: RunEnded) -> list[str]:
 def value_text(value: object) -> str:
     """A setting's value as a person writes it; `none` for a limit that is not set."""
     return "none" if value is None else clean(argument_text(value), 60)
+
+
+def left_line(view: RunView) -> str:
+    """What becomes of a run that another process holds, for who stops looking at it."""
+    name = clean(view.run)
+    goes_on = " and goes on without you" if view.state in ("starting", "running") else ""
+    again = f"tui-trainer attach {name} comes back to it"
+    return f"{name}: {clean(view.state, 20)} at step {view.step:,}{goes_on}; {again}"

@@ -30,10 +30,11 @@ from tui_trainer.runs.history import History
 from tui_trainer.runs.mailbox import send
 from tui_trainer.runs.origin import HERE, origin_of
 from tui_trainer.runs.recorded import Recording
+from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.event_log import EventLog
 from tui_trainer.sessions.opening import fold_steps, take_status
 from tui_trainer.sessions.reading import Look, RunReader
-from tui_trainer.sessions.session import Latest, Picture
+from tui_trainer.sessions.session import TrackedRun
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 
@@ -62,8 +63,8 @@ class AttachedSession:
         """By its last event, and not only by what is to be believed now."""
         self._ended = False
         self.usage: Usage | None = None
-        self._picture = Picture()
-        self._picture.latest = Latest(run=run.path.name, run_dir=str(run.path))
+        self._tracked = TrackedRun()
+        self._tracked.view = RunView(run=run.path.name, run_dir=str(run.path))
         self._recording = Recording()
         self._said = "starting"
         """The state by the run's own word."""
@@ -83,16 +84,16 @@ class AttachedSession:
             self._thread.join(patience_s)
 
     @property
-    def latest(self) -> Latest:
-        return self._picture.latest
+    def view(self) -> RunView:
+        return self._tracked.view
 
     @property
     def history(self) -> History:
-        return self._picture.history
+        return self._tracked.history
 
     @property
     def experiment(self) -> Experiment | None:
-        return self._picture.experiment
+        return self._tracked.experiment
 
     @property
     def ended(self) -> bool:
@@ -122,31 +123,31 @@ class AttachedSession:
 
     def _take(self, look: Look) -> None:
         """In the front end's thread: bring a look into the picture."""
-        picture = self._picture
+        tracked = self._tracked
         if look.opened is not None:
-            picture = self._picture = look.opened.picture
+            tracked = self._tracked = look.opened.tracked
             self._recording = look.opened.recording
             for event in look.events:
                 if isinstance(event, RunEnded) and event.state == "crashed":
-                    picture.tell(event)
+                    tracked.apply(event)
         else:
-            picture.latest.state = self._said
+            tracked.view.state = self._said
             if look.batch is not None:
                 self._recording.take(look.batch)
             for event in look.events:
                 if isinstance(event, StepsTaken):
-                    fold_steps(picture.latest, event)
-                    picture.latest.epoch = max(event.epoch, picture.latest.epoch)
+                    fold_steps(tracked.view, event)
+                    tracked.view.epoch = max(event.epoch, tracked.view.epoch)
                 else:
                     with suppress(TrainerError):  # an edit that somebody wrote into the file
-                        picture.tell(event)
+                        tracked.apply(event)
         if look.status is not None:
-            take_status(picture.latest, look.status)
-        self._said = picture.latest.state
+            take_status(tracked.view, look.status)
+        self._said = tracked.view.state
         if look.state is not None:
             self._believed = look.state
         if self._believed:
-            picture.latest.state = self._believed
+            tracked.view.state = self._believed
 
     def _work(self) -> None:
         while True:
@@ -174,7 +175,7 @@ class AttachedSession:
         if look:
             self._looks.append(look)
         if look.opened is not None:
-            self._has_ended = look.opened.picture.latest.ending is not None
+            self._has_ended = look.opened.tracked.view.ending is not None
         else:
             self._has_ended |= any(isinstance(event, RunEnded) for event in look.events)
         self._ended = self._has_ended or self._reader.state in ("crashed", "deleted")

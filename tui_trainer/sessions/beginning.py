@@ -9,16 +9,17 @@ from typing import TYPE_CHECKING
 
 from tui_trainer.runs.history_file import read_recording
 from tui_trainer.runs.recorded import read_history
-from tui_trainer.sessions.session import Latest, Picture
+from tui_trainer.runs.view import RunView
+from tui_trainer.sessions.session import TrackedRun
 
 if TYPE_CHECKING:
     from tui_trainer.sessions.launch import Prepared
     from tui_trainer.training.progress import Progress
 
 
-def latest_of(prepared: Prepared) -> Latest:
+def view_of(prepared: Prepared) -> RunView:
     """The state as of the checkpoint that the run starts from, or of a fresh start."""
-    latest = Latest(
+    view = RunView(
         run=prepared.run.path.name,
         run_dir=str(prepared.run.path),
         device=prepared.device.label,
@@ -28,23 +29,23 @@ def latest_of(prepared: Prepared) -> Latest:
     )
     progress = progress_of(prepared)
     if progress is not None:
-        latest.saved_step = prepared.step
-        latest.elapsed_s, latest.stale = progress.elapsed_s, progress.stale
-        latest.validation = dict(progress.last_metrics)
+        view.saved_step = prepared.step
+        view.elapsed_s, view.stale = progress.elapsed_s, progress.stale
+        view.validation = dict(progress.last_metrics)
         if progress.best is not None:
-            latest.best = dict(progress.best.metrics)
-            latest.best_step = progress.best.step
-    return latest
+            view.best = dict(progress.best.metrics)
+            view.best_step = progress.best.step
+    return view
 
 
-def picture_of(prepared: Prepared) -> Picture:
+def tracked_run_of(prepared: Prepared) -> TrackedRun:
     """What a front end begins with, the curves so far included; reads the files of the run."""
-    picture = Picture(prepared.in_force)
-    picture.latest = latest_of(prepared)
+    tracked = TrackedRun(prepared.in_force)
+    tracked.view = view_of(prepared)
     if prepared.step:
         known = read_recording(prepared.run)
-        picture.history = read_history(prepared.run, prepared.step, known)
-    return picture
+        tracked.history = read_history(prepared.run, prepared.step, known)
+    return tracked
 
 
 def progress_of(prepared: Prepared) -> Progress | None:

@@ -27,9 +27,10 @@ from tui_trainer.runs.events import (
 from tui_trainer.runs.guard import GuardedFiles
 from tui_trainer.runs.history import History
 from tui_trainer.runs.status import read_status
-from tui_trainer.sessions.beginning import latest_of, picture_of, progress_of
+from tui_trainer.runs.view import RunView
+from tui_trainer.sessions.beginning import progress_of, tracked_run_of, view_of
 from tui_trainer.sessions.event_log import EventLog
-from tui_trainer.sessions.session import Latest, Picture
+from tui_trainer.sessions.session import TrackedRun
 from tui_trainer.sessions.watcher import Watcher
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import ExitCode, TrainerError
@@ -62,9 +63,9 @@ class LocalSession:
         self._sending = threading.Lock()
         self._lock = threading.Lock()
         self._step = 0
-        self._picture = Picture()
+        self._tracked = TrackedRun()
         self._seen = 0
-        self._beginning: Picture | None = None
+        self._beginning: TrackedRun | None = None
         """Made by the trainer thread, which hands it over and does not touch it again."""
         self.usage: Usage | None = None
         self.settings: TrainingSection | None = None
@@ -103,23 +104,23 @@ class LocalSession:
         return self._log.since(cursor)
 
     @property
-    def latest(self) -> Latest:
-        return self._picture.latest
+    def view(self) -> RunView:
+        return self._tracked.view
 
     @property
     def history(self) -> History:
-        return self._picture.history
+        return self._tracked.history
 
     @property
     def experiment(self) -> Experiment | None:
-        return self._picture.experiment
+        return self._tracked.experiment
 
     def refresh(self) -> bool:
         # In this order: what was emitted after the beginning was made is not added before it.
         events, self._seen = self.events(self._seen)
         if self._beginning is not None:
-            self._picture, self._beginning = self._beginning, None
-        self._picture.add(events)
+            self._tracked, self._beginning = self._beginning, None
+        self._tracked.add(events)
         return bool(events)
 
     def wait(self, timeout_s: float) -> bool:
@@ -147,11 +148,11 @@ class LocalSession:
         try:
             prepared = self._prepare()
             self.settings = prepared.task.experiment.training
-            self._beginning = picture_of(prepared)
+            self._beginning = tracked_run_of(prepared)
             if not prepared.nothing_to_do:
                 # Otherwise its last status, with the results in it, stays as it is.
                 meter = UsageMeter(prepared.device.uuid)
-                watcher = Watcher(self, prepared.run, prepared.lock, latest_of(prepared), meter)
+                watcher = Watcher(self, prepared.run, prepared.lock, view_of(prepared), meter)
                 watcher.start()
             for text in prepared.warnings:
                 self.emit(Notice(0, text, "warning"))

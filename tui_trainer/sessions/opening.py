@@ -20,8 +20,9 @@ from tui_trainer.runs.history_file import open_recording
 from tui_trainer.runs.recorded import Recording
 from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import Status, read_status
+from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.launch import read_config
-from tui_trainer.sessions.session import Latest, Picture
+from tui_trainer.sessions.session import TrackedRun
 from tui_trainer.text.errors import TrainerError
 
 EVENT_TAIL_BYTES = 256 * 1024
@@ -32,7 +33,7 @@ METRICS_TAIL_BYTES = 64 * 1024
 class Opened:
     """A picture of all that there is."""
 
-    picture: Picture
+    tracked: TrackedRun
     recording: Recording
     status: Status | None
 
@@ -42,16 +43,16 @@ def open_run(run: RunDirectory) -> Opened:
     status = read_status(run.status)
     recording = open_recording(run, status.generation if status else None)
     records = records_before(run.events, recording.events_bytes, EVENT_TAIL_BYTES)
-    latest = _latest(run, status, recording, events_of(_of_this_life(records, recording)))
+    view = _view(run, status, recording, events_of(_of_this_life(records, recording)))
     for event in steps_taken(_newest_lines(run, recording)):
-        fold_steps(latest, event)
+        fold_steps(view, event)
     if status is not None:
-        take_status(latest, status)
-    picture = Picture(_in_force(run, latest.step))
-    picture.latest, picture.history = latest, recording.history
-    if picture.experiment is not None:
-        latest.max_seconds = picture.experiment.training.max_seconds
-    return Opened(picture, recording, status)
+        take_status(view, status)
+    tracked = TrackedRun(_in_force(run, view.step))
+    tracked.view, tracked.history = view, recording.history
+    if tracked.experiment is not None:
+        view.max_seconds = tracked.experiment.training.max_seconds
+    return Opened(tracked, recording, status)
 
 
 def events_of(records: Sequence[Record]) -> list[Event]:
@@ -59,29 +60,29 @@ def events_of(records: Sequence[Record]) -> list[Event]:
     return [event for record in records if (event := event_of(record)) is not None]
 
 
-def fold_steps(latest: Latest, event: StepsTaken) -> None:
+def fold_steps(view: RunView, event: StepsTaken) -> None:
     """Bring the numbers of steps into a picture that has the state already."""
-    latest.step = max(latest.step, event.step)
-    latest.loss, latest.lr = event.losses[-1], event.lrs[-1]
-    latest.grad_norm, latest.samples_per_s = event.grad_norms[-1], event.samples_per_s
-    latest.elapsed_s = max(latest.elapsed_s, event.elapsed_s)
-    latest.speed.add(event.step, event.elapsed_s)
+    view.step = max(view.step, event.step)
+    view.loss, view.lr = event.losses[-1], event.lrs[-1]
+    view.grad_norm, view.samples_per_s = event.grad_norms[-1], event.samples_per_s
+    view.elapsed_s = max(view.elapsed_s, event.elapsed_s)
+    view.speed.add(event.step, event.elapsed_s)
 
 
-def take_status(latest: Latest, status: Status) -> None:
+def take_status(view: RunView, status: Status) -> None:
     """Bring a status into the picture; one of another life of the run says nothing of this."""
-    if latest.generation != status.generation:
+    if view.generation != status.generation:
         return
-    if status.step >= latest.step:
-        latest.step, latest.epoch = status.step, max(status.epoch, latest.epoch)
-        latest.loss = latest.loss if status.loss is None else status.loss
-        if status.elapsed_s > latest.elapsed_s:
-            latest.elapsed_s = status.elapsed_s
-            latest.speed.add(status.step, status.elapsed_s)
+    if status.step >= view.step:
+        view.step, view.epoch = status.step, max(status.epoch, view.epoch)
+        view.loss = view.loss if status.loss is None else status.loss
+        if status.elapsed_s > view.elapsed_s:
+            view.elapsed_s = status.elapsed_s
+            view.speed.add(status.step, status.elapsed_s)
         if status.samples_per_s is not None:
-            latest.samples_per_s = status.samples_per_s
+            view.samples_per_s = status.samples_per_s
     if status.waiting_share is not None:
-        latest.waiting_share = status.waiting_share
+        view.waiting_share = status.waiting_share
 
 
 def steps_taken(lines: Sequence[Record]) -> list[StepsTaken]:
@@ -109,34 +110,34 @@ def _steps(lines: Sequence[Record]) -> StepsTaken:
     )
 
 
-def _latest(
+def _view(
     run: RunDirectory, status: Status | None, recording: Recording, events: Sequence[Event]
-) -> Latest:
+) -> RunView:
     """The state from the last status, on top of it what events have said since the start."""
-    latest = Latest(run=run.path.name, run_dir=str(run.path))
+    view = RunView(run=run.path.name, run_dir=str(run.path))
     started = event_of(recording.started)
     if status is not None:
-        latest.state, latest.device, latest.epoch = status.state, status.device, status.epoch
-        latest.validation, latest.best_step = dict(status.validation), status.best_step
-        latest.best = dict(status.best) if status.best is not None else None
-        latest.test, latest.saved_step = status.test, status.saved_step
-    picture = Picture()
-    picture.latest = latest
+        view.state, view.device, view.epoch = status.state, status.device, status.epoch
+        view.validation, view.best_step = dict(status.validation), status.best_step
+        view.best = dict(status.best) if status.best is not None else None
+        view.test, view.saved_step = status.test, status.saved_step
+    tracked = TrackedRun()
+    tracked.view = view
     if isinstance(started, RunStarted):
-        picture.tell(started)
-        latest.run = run.path.name
+        tracked.apply(started)
+        view.run = run.path.name
     for event in events:
-        picture.tell(event)
+        tracked.apply(event)
     if status is not None:
         if not recording.started:
-            latest.generation = status.generation
-        if latest.generation == status.generation and status.total_steps is not None:
-            latest.total_steps = status.total_steps
-        if status.generation > latest.generation and status.state not in FINAL_STATES:
+            view.generation = status.generation
+        if view.generation == status.generation and status.total_steps is not None:
+            view.total_steps = status.total_steps
+        if status.generation > view.generation and status.state not in FINAL_STATES:
             # Another life of the run is about to start; the end was that of the one before.
-            latest.ending, latest.state = None, status.state
-    latest.run_dir = str(run.path)
-    return latest
+            view.ending, view.state = None, status.state
+    view.run_dir = str(run.path)
+    return view
 
 
 def _of_this_life(records: Sequence[Record], recording: Recording) -> list[Record]:

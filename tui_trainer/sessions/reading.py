@@ -27,7 +27,6 @@ from tui_trainer.runs.folder import is_folder, opened_facts
 from tui_trainer.runs.following import Batch, Follower, records_before
 from tui_trainer.runs.status import Status, conclude, read_status
 from tui_trainer.sessions.opening import EVENT_TAIL_BYTES, Opened, events_of, open_run, steps_taken
-from tui_trainer.sessions.session import fold
 from tui_trainer.sessions.silence import Silence
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import ExitCode
@@ -113,10 +112,10 @@ class RunReader:
         self._follower = look.opened.recording.follower(self._run)
         look.events += self._told_before()
         look.batch = None
-        latest, status = look.opened.picture.latest, look.opened.status
-        if latest.ending is None and status is not None and status.state in FINAL_STATES:
+        view, status = look.opened.tracked.view, look.opened.status
+        if view.ending is None and status is not None and status.state in FINAL_STATES:
             ending = self._ending(status, status.state, status.message)
-            fold(latest, ending)
+            view.apply(ending)
             look.events.append(ending)
         if self._believed:
             self._believed = look.state = ""

@@ -25,8 +25,8 @@ from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import Mailbox
 from tui_trainer.runs.origin import HERE, origin_of
 from tui_trainer.runs.status import Status, write_status
+from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.keeping import CurveKeeper
-from tui_trainer.sessions.session import Latest, fold
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.text.format import size_text
@@ -47,13 +47,13 @@ class Watcher:
         session: LocalSession,
         run: RunDirectory,
         lock: RunLock,
-        latest: Latest,
+        view: RunView,
         meter: UsageMeter,
     ) -> None:
         self._session = session
         self._run = run
         self._lock = lock
-        self._latest = latest
+        self._view = view
         self._meter = meter
         self._mailbox = Mailbox(run.control)
         self._journal = Journal(run.events)
@@ -111,7 +111,7 @@ class Watcher:
         if fault != self._fault:
             self._fault = fault
             text = f"keeping the run's files: {fault}; this is a bug, training goes on"
-            self._session.emit(Notice(self._latest.step, text, "error"))
+            self._session.emit(Notice(self._view.step, text, "error"))
 
     def _is_lost(self) -> bool:
         """Whether the run is another process's by now, its mail and its files with it."""
@@ -123,13 +123,13 @@ class Watcher:
         if not last:
             mail = self._mailbox.take()
             for text in mail.rejected:
-                self._session.emit(Notice(self._latest.step, text, "warning"))
+                self._session.emit(Notice(self._view.step, text, "warning"))
             for command in mail.commands:
                 self._session.send(command)
         events, self._cursor = self._session.events(self._cursor)
         self._unwritten += [self._line(e) for e in events if not isinstance(e, StepsTaken)]
         for event in events:
-            fold(self._latest, event)
+            self._view.apply(event)
             if isinstance(event, StateChanged) and event.freed_bytes:
                 self._tell_what_stays(event.step)
         try:
@@ -164,30 +164,30 @@ class Watcher:
                 self._session.emit(Notice(step, text))
 
     def _write_status(self) -> None:
-        latest = self._latest
+        view = self._view
         self._heartbeat += 1
         usage = self._session.usage
         status = Status(
-            name=latest.run,
-            state=latest.state,
-            step=latest.step,
-            epoch=latest.epoch,
+            name=view.run,
+            state=view.state,
+            step=view.step,
+            epoch=view.epoch,
             pid=os.getpid(),
             host=socket.gethostname(),
             heartbeat=self._heartbeat,
-            generation=latest.generation,
-            device=latest.device,
-            total_steps=latest.total_steps,
-            elapsed_s=latest.elapsed_s,
-            validation=latest.validation,
-            best=latest.best,
-            best_step=latest.best_step,
-            test=latest.test,
-            saved_step=latest.saved_step,
-            message=latest.reason or latest.save_failure,
-            loss=latest.loss,
-            samples_per_s=latest.samples_per_s,
-            waiting_share=latest.waiting_share,
+            generation=view.generation,
+            device=view.device,
+            total_steps=view.total_steps,
+            elapsed_s=view.elapsed_s,
+            validation=view.validation,
+            best=view.best,
+            best_step=view.best_step,
+            test=view.test,
+            saved_step=view.saved_step,
+            message=view.reason or view.save_failure,
+            loss=view.loss,
+            samples_per_s=view.samples_per_s,
+            waiting_share=view.waiting_share,
             usage=asdict(usage) if usage is not None else None,
         )
         try:

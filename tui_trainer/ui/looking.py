@@ -65,7 +65,7 @@ class Looking:
         changed = fresh or bool(new) or self._session.usage != self._usage
         self._usage = self._session.usage
         self._show(new if changed else None)
-        self._over = self._session.latest.ending is not None
+        self._over = self._session.view.ending is not None
 
     def _glance(self) -> None:
         if not self._awaits_answer():
@@ -80,13 +80,13 @@ class Looking:
             return
         self._pace.begin()
         self.look()
-        if self._session.latest.ending is None or self._session.is_elsewhere:
+        if self._session.view.ending is None or self._session.is_elsewhere:
             self._pump.set_timer(self._pace.settle_s, self._rest)
 
     def _has_news_of_end(self) -> bool:
         """Whether the run has ended since the last look: then the app may have to leave."""
         self._missed = self._session.refresh() or self._missed
-        return self._session.latest.ending is not None and not self._over
+        return self._session.view.ending is not None and not self._over
 
     def _rest(self) -> None:
         self._pump.set_timer(self._pace.rest_s(), self._tick)

@@ -76,21 +76,20 @@ def _preload_run_screen() -> None:
 
 def _tell_what_is_left(session: LocalSession | AttachedSession) -> None:
     """On the shell's screen: how a run ended and where it is, or that it goes on."""
-    from tui_trainer.runs.describe import describe
+    from tui_trainer.runs.describe import describe, left_line
     from tui_trainer.sessions.attached import AttachedSession
-    from tui_trainer.sessions.session import left_line
 
     if isinstance(session, AttachedSession):
         session.close()
     session.refresh()
-    latest, out = session.latest, output_stream()
-    if latest.ending is None:
+    view, out = session.view, output_stream()
+    if view.ending is None:
         if session.is_elsewhere:
-            out.line(left_line(latest))
+            out.line(left_line(view))
         return
-    if not latest.run:
-        error_stream().block(f"tui-trainer: {clean(latest.reason, 2000, multiline=True)}")
+    if not view.run:
+        error_stream().block(f"tui-trainer: {clean(view.reason, 2000, multiline=True)}")
         return
-    out.line(f"{clean(latest.run)}:")
-    for line in describe(latest.ending):
+    out.line(f"{clean(view.run)}:")
+    for line in describe(view.ending):
         out.line(f"  {line}")

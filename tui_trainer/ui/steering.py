@@ -41,12 +41,12 @@ class RunCommands:
     @property
     def is_pausing(self) -> bool:
         """Whether the run is paused or about to be."""
-        return self._standing.is_pausing(self._session.latest)
+        return self._standing.is_pausing(self._session.view)
 
     @property
     def is_stopping(self) -> bool:
         """Whether the run was asked to stop."""
-        return self._standing.wish == "stopping" or self._session.latest.state == "stopping"
+        return self._standing.wish == "stopping" or self._session.view.state == "stopping"
 
     def pause_or_resume(self) -> None:
         """Pause, or take a pause back."""

@@ -54,7 +54,7 @@ class Asking:
     def look(self) -> None:
         """Bring what is open up to date."""
         for dialog in self.dialogs:
-            dialog.look(self._session.latest, self._session.experiment)
+            dialog.look(self._session.view, self._session.experiment)
 
     def refuse(self, event: CommandApplied) -> None:
         """Show beside its field why the run did not take a value."""
@@ -78,9 +78,9 @@ class Asking:
             self._tell("it is stopping already" + (", and leaves then" if then_leave else ""))
         elif not any(isinstance(dialog, StopDialog) for dialog in self.dialogs):
             goes_on = self._commands.is_resuming
-            latest = self._session.latest
+            view = self._session.view
             dialog = StopDialog(
-                latest,
+                view,
                 self._safety,
                 goes_on=goes_on,
                 then_leave=then_leave,
@@ -92,6 +92,6 @@ class Asking:
     def _stop(self, answer: Answer | None, *, then_leave: bool) -> None:
         if answer == "detach" and self._detach is not None:
             self._detach()
-        elif answer in ("save", "discard") and not self._session.latest.ended:
+        elif answer in ("save", "discard") and not self._session.view.ended:
             self.leaving = then_leave
             self._commands.stop(answer)

@@ -24,7 +24,7 @@ from tui_trainer.config.reading import parse_value
 from tui_trainer.config.section import extra_of
 from tui_trainer.runs.commands import Set
 from tui_trainer.runs.describe import value_text
-from tui_trainer.sessions.session import Latest
+from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.widgets.text_input import TextInput
@@ -204,11 +204,11 @@ class EditDialog(ModalScreen[None]):
     def on_mount(self) -> None:
         self.query(Input).first().focus()
 
-    def look(self, latest: Latest, experiment: Experiment | None) -> None:
+    def look(self, view: RunView, experiment: Experiment | None) -> None:
         """Show the configuration in force; goes away by itself when the run has ended."""
         if not self.is_attached:
             return
-        if latest.ended:
+        if view.ended:
             self.dismiss(None)
         elif experiment is not None and experiment is not self._experiment:
             self._experiment = experiment

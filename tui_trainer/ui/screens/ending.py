@@ -19,7 +19,7 @@ from textual.widgets import Static
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.runs.events import RunEnded
-from tui_trainer.sessions.session import Latest
+from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
 from tui_trainer.text.figures import metric_text
 from tui_trainer.text.format import duration
@@ -30,7 +30,7 @@ from tui_trainer.ui.services import beside
 from tui_trainer.ui.widgets.numbers import Safety
 
 
-def story(ending: RunEnded, latest: Latest, safety: Safety) -> list[Content]:
+def story(ending: RunEnded, view: RunView, safety: Safety) -> list[Content]:
     """State and reason, the best, what is saved, the directory."""
     style = {"failed": "bold $text-error", "finished": "bold $text-success"}
     state = Content.styled(ending.state, style.get(ending.state, "bold"))
@@ -45,7 +45,7 @@ def story(ending: RunEnded, latest: Latest, safety: Safety) -> list[Content]:
         found = f"step {ending.best['step']:,} (epoch {ending.best['epoch']:,})"
         value = metric_text(name, ending.best["value"])
         lines.append(_fact("best", f"val {clean(name, 20)} {value} at {found}"))
-    lines.append(_fact("saved", _saved(ending, latest, safety)))
+    lines.append(_fact("saved", _saved(ending, view, safety)))
     if ending.run_dir:
         lines.append(_fact("run", clean(ending.run_dir, 1000)))
     return lines
@@ -63,13 +63,13 @@ def _results(ending: RunEnded) -> list[Content]:
     return shown
 
 
-def _saved(ending: RunEnded, latest: Latest, safety: Safety) -> str:
+def _saved(ending: RunEnded, view: RunView, safety: Safety) -> str:
     if safety.step is None:
         return "no checkpoint: there is nothing to go on from"
     behind = safety.steps_beyond(ending.step)
     steps = "the step after it is" if behind == 1 else f"the {behind:,} steps after it are"
     lost = f"; {steps} lost" if behind else ""
-    failure = f"; the last save FAILED: {clean(latest.save_failure)}" if safety.failed else ""
+    failure = f"; the last save FAILED: {clean(view.save_failure)}" if safety.failed else ""
     return f"checkpoint of step {safety.step:,}{lost}{failure}"
 
 
@@ -158,7 +158,7 @@ class Ending(VerticalScroll, can_focus=True):
     def __init__(self, trains_here: Callable[[], str] = str) -> None:
         super().__init__()
         self._trains_here = trains_here
-        self._latest = Latest()
+        self._view = RunView()
         self._experiment: Experiment | None = None
         self._can_resume = False
         self._handed_over = False
@@ -169,19 +169,19 @@ class Ending(VerticalScroll, can_focus=True):
             yield Static("", markup=False, id=part)
 
     def tell(
-        self, ending: RunEnded, latest: Latest, safety: Safety, experiment: Experiment | None
+        self, ending: RunEnded, view: RunView, safety: Safety, experiment: Experiment | None
     ) -> None:
         """Show how the run ended, and take what can be gone on with."""
         if not self.query("#story"):
             # The run was over before this was put together.
-            self.call_after_refresh(self.tell, ending, latest, safety, experiment)
+            self.call_after_refresh(self.tell, ending, view, safety, experiment)
             return
-        self._latest, self._experiment = latest, experiment
-        self._can_resume = bool(experiment and latest.run_dir and safety.step is not None)
+        self._view, self._experiment = view, experiment
+        self._can_resume = bool(experiment and view.run_dir and safety.step is not None)
         table = ending.confusion or ()
         matrix = confusion_lines(table, ending.classes) if table else []
         for part, lines in (
-            ("story", story(ending, latest, safety)),
+            ("story", story(ending, view, safety)),
             ("results", _results(ending)),
             ("confusion", matrix),
         ):
@@ -215,14 +215,14 @@ class Ending(VerticalScroll, can_focus=True):
     def action_resume(self) -> None:
         """Ask how much longer it is to be trained."""
         if own := self._trains_here():
-            command = f"tui-trainer resume {self._latest.run} --detach"
+            command = f"tui-trainer resume {self._view.run} --detach"
             self.post_message(self.Refused(beside(own, command)))
         elif self._experiment is not None:
-            self.app.push_screen(ResumeDialog(self._experiment, self._latest), self._resume)
+            self.app.push_screen(ResumeDialog(self._experiment, self._view), self._resume)
 
     def _resume(self, overrides: tuple[Override, ...] | None) -> None:
         if overrides is not None:
-            self._hand_over(self.Resume(self._latest.run_dir, overrides))
+            self._hand_over(self.Resume(self._view.run_dir, overrides))
 
     def action_again(self) -> None:
         if self._experiment is not None:

@@ -20,7 +20,7 @@ from textual.widgets import Input, Static
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.horizon import horizon
 from tui_trainer.config.overrides import Override
-from tui_trainer.sessions.session import Latest
+from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.screens.edit import checked, field_text, typed_changes
@@ -34,34 +34,34 @@ _ASKS = {
 }
 
 
-def so_far(key: str, experiment: Experiment, latest: Latest) -> str:
+def so_far(key: str, experiment: Experiment, view: RunView) -> str:
     """The limit and how much of it is used up: `limit now 600, 281 done`."""
     now = experiment.get(key)
     match key:
         case "training.epochs":
-            done = f"epoch {latest.epoch:,} reached" if latest.epoch else "none begun"
+            done = f"epoch {view.epoch:,} reached" if view.epoch else "none begun"
         case "training.max_steps":
-            done = f"{latest.step:,} done"
+            done = f"{view.step:,} done"
         case "training.max_seconds":
-            done = f"{latest.elapsed_s:,.1f} s done"
+            done = f"{view.elapsed_s:,.1f} s done"
         case _:
-            done = f"{latest.stale:,} in a row"
+            done = f"{view.stale:,} in a row"
     limit = f"{now:,}" if isinstance(now, int) else f"{now:g}" if now is not None else "none"
     return f"limit now {limit}, {done}"
 
 
-def limit_of(experiment: Experiment, latest: Latest) -> str:
+def limit_of(experiment: Experiment, view: RunView) -> str:
     """The limit that ended this run, or ends it first: the key of its setting."""
     training, patience = experiment.training, experiment.early_stopping.patience
-    if patience is not None and latest.stale >= patience:
+    if patience is not None and view.stale >= patience:
         return "early_stopping.patience"
-    if training.max_seconds is not None and latest.elapsed_s >= training.max_seconds:
+    if training.max_seconds is not None and view.elapsed_s >= training.max_seconds:
         return "training.max_seconds"
     if training.epochs is None:
         return "training.max_seconds" if training.max_steps is None else "training.max_steps"
-    if training.max_steps is None or not latest.steps_per_epoch:
+    if training.max_steps is None or not view.steps_per_epoch:
         return "training.epochs"
-    first = horizon(experiment, latest.steps_per_epoch)
+    first = horizon(experiment, view.steps_per_epoch)
     return "training.max_steps" if training.max_steps == first else "training.epochs"
 
 
@@ -88,14 +88,14 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
     ResumeDialog #wrong { color: $text-error; }
     """
 
-    def __init__(self, experiment: Experiment, latest: Latest) -> None:
+    def __init__(self, experiment: Experiment, view: RunView) -> None:
         super().__init__()
         self._experiment = experiment
-        self._key = limit_of(experiment, latest)
+        self._key = limit_of(experiment, view)
         self._old = experiment.get(self._key)
-        self._so_far = so_far(self._key, experiment, latest)
-        self._reached = latest.state == "finished"
-        self._failed = latest.state == "failed"
+        self._so_far = so_far(self._key, experiment, view)
+        self._reached = view.state == "finished"
+        self._failed = view.state == "failed"
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False) as box:

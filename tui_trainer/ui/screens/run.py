@@ -133,15 +133,15 @@ class RunScreen(Screen[None]):
         self._looking.begin(self)
 
     def _show_news(self, new: Sequence[Event] | None) -> None:
-        self._safety.begin(self.session.latest)
+        self._safety.begin(self.session.view)
         if new is None:
             self._parts.catch_up()
             return
         for event in new:
             self._take(event)
-        self.query_one(Log).add(digest(new, self.session.latest.steps_per_epoch))
+        self.query_one(Log).add(digest(new, self.session.view.steps_per_epoch))
         self._show()
-        ending = self.session.latest.ending
+        ending = self.session.view.ending
         if ending is not None and not self._over:
             self._end(ending)
         elif ending is None and self._over:
@@ -167,14 +167,14 @@ class RunScreen(Screen[None]):
 
     def _end(self, ending: RunEnded) -> None:
         self._over = True
-        latest = self.session.latest
+        view = self.session.view
         if self._asking.leaving:
             self.post_message(self.Leave())
-        elif ending.state == "failed" and not latest.run:
+        elif ending.state == "failed" and not view.run:
             self.post_message(self.NeverStarted(ending.reason))
         elif not self.is_active:
-            self._tell(f"{clean(latest.run, 60)} {ending.state}: {clean(ending.reason, 400)}")
-        self.query_one(Ending).tell(ending, latest, self._safety, self.session.experiment)
+            self._tell(f"{clean(view.run, 60)} {ending.state}: {clean(ending.reason, 400)}")
+        self.query_one(Ending).tell(ending, view, self._safety, self.session.experiment)
         self._parts.show_result(True)
 
     def _live_again(self) -> None:
@@ -184,7 +184,7 @@ class RunScreen(Screen[None]):
 
     def shows(self, path: Path) -> bool:
         """Whether this is the run in a directory."""
-        run_dir = self.session.latest.run_dir
+        run_dir = self.session.view.run_dir
         return bool(run_dir) and Path(run_dir).absolute() == path
 
     def offer_again(self) -> None:
@@ -222,7 +222,7 @@ class RunScreen(Screen[None]):
         return not self._unavailable_reason(name)
 
     def _unavailable_reason(self, action: str) -> str:
-        return unavailable_reason(action, self.session.latest, is_over=self._over)
+        return unavailable_reason(action, self.session.view, is_over=self._over)
 
     def on_key(self, event: events.Key) -> None:
         """Say why a key does nothing for this run."""
@@ -269,7 +269,7 @@ class RunScreen(Screen[None]):
         if not self._over:
             # What is asked, and what it would cost, is to be of now.
             self._looking.look()
-        if not self.session.latest.ended:
+        if not self.session.view.ended:
             self._asking.stop(then_leave=then_leave)
             self._looking.hurry()
         elif then_leave:

@@ -33,23 +33,23 @@ class RunParts:
     def show(self) -> None:
         """Bring every part up to date; each paints only when it differs from what it shows."""
         session = self._session
-        latest, usage, experiment = session.latest, session.usage, session.experiment
+        view, usage, experiment = session.view, session.usage, session.experiment
         self.show_heading()
-        self._screen.query_one(Progress).look(latest)
+        self._screen.query_one(Progress).look(view)
         for numbers in self._screen.query(Numbers):
-            numbers.look(latest, usage, experiment, self._safety)
-        self._screen.query_one(Plots).look(session.history, whole=latest.ended)
+            numbers.look(view, usage, experiment, self._safety)
+        self._screen.query_one(Plots).look(session.history, whole=view.ended)
 
     def show_heading(self) -> None:
         """Bring the first line up to date, by the width that it has now."""
-        latest, key = self._session.latest, "p"
-        if latest.state == "paused":
+        view, key = self._session.view, "p"
+        if view.state == "paused":
             # A user's keymap may have moved it.
             bound = self._screen.active_bindings.items()
             key = next((it for it, active in bound if active.binding.id == "run.pause"), key)
         heading = self._screen.query_one(Heading)
         width = heading.content_size.width
-        texts = self._standing.texts(latest, self._session.experiment, width, pause_key=key)
+        texts = self._standing.texts(view, self._session.experiment, width, pause_key=key)
         heading.show(*texts)
 
     def catch_up(self) -> None:

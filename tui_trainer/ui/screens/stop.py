@@ -17,7 +17,7 @@ from textual.widgets import OptionList, Static
 from textual.widgets.option_list import Option
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.sessions.session import Latest
+from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted, duration
 from tui_trainer.ui.widgets.hanging import hanging
@@ -36,23 +36,23 @@ _LABELS: dict[Answer, str] = {
 DETACHED = "it trains on; tui-trainer attach comes back"
 
 
-def costs(latest: Latest, safety: Safety, *, goes_on: bool = False) -> dict[Answer, str]:
+def costs(view: RunView, safety: Safety, *, goes_on: bool = False) -> dict[Answer, str]:
     """What each answer that ends the run, or nothing, means for the work done so far.
 
     That nothing would be lost is said of a run that rests alone: one that trains has taken steps
     that are not told yet.
     """
-    beyond = safety.steps_beyond(latest.step)
+    beyond = safety.steps_beyond(view.step)
     lost = f"{counted(beyond, 'step')}, {duration(safety.age_s)}" if beyond else ""
-    if latest.state == "starting" and not latest.step and safety.step is None:
+    if view.state == "starting" and not view.step and safety.step is None:
         return {"save": "nothing is trained yet", "discard": "nothing is lost", "keep": ""}
     if safety.step is None:
         discard = f"no checkpoint yet: all is lost{f' ({lost})' if lost else ''}"
-    elif safety.has_all(latest) and not goes_on:
+    elif safety.has_all(view) and not goes_on:
         discard = f"nothing is lost: step {safety.step:,} is saved"
     else:
         discard = f"last checkpoint: step {safety.step:,}; {lost or 'the rest is'} lost"
-    save = f"resume later from step {latest.step:,}" if latest.step else "resume later"
+    save = f"resume later from step {view.step:,}" if view.step else "resume later"
     if safety.failed:
         save += "; the last save FAILED"
     return {"save": save, "discard": discard, "keep": ""}
@@ -91,7 +91,7 @@ class StopDialog(ModalScreen[Answer]):
 
     def __init__(
         self,
-        latest: Latest,
+        view: RunView,
         safety: Safety,
         *,
         goes_on: bool = False,
@@ -99,7 +99,7 @@ class StopDialog(ModalScreen[Answer]):
         can_detach: bool = False,
     ) -> None:
         super().__init__()
-        self._latest = latest
+        self._view = view
         self._safety = safety
         self._goes_on = goes_on
         self._then_leave = then_leave
@@ -108,7 +108,7 @@ class StopDialog(ModalScreen[Answer]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False) as box:
-            name = clean(self._latest.run, 60) or "the run"
+            name = clean(self._view.run, 60) or "the run"
             box.border_title = Content(f"Stop {name}?")
             if self._then_leave:
                 but = " and detaching does not" if self._can_detach else ""
@@ -119,12 +119,12 @@ class StopDialog(ModalScreen[Answer]):
                 markup=False,
             )
 
-    def look(self, latest: Latest, experiment: Experiment | None) -> None:
+    def look(self, view: RunView, experiment: Experiment | None) -> None:
         """Say what the answers cost by now; goes away by itself when the run has ended."""
-        self._latest = latest
+        self._view = view
         if not self.is_attached:
             return
-        if latest.ended:
+        if view.ended:
             self.dismiss("keep")
             return
         now = self._costs()
@@ -142,7 +142,7 @@ class StopDialog(ModalScreen[Answer]):
 
     def _costs(self) -> dict[Answer, str]:
         """What is offered, in the order of the lines."""
-        found = costs(self._latest, self._safety, goes_on=self._goes_on)
+        found = costs(self._view, self._safety, goes_on=self._goes_on)
         keep = found.pop("keep")
         return {**found, **({"detach": DETACHED} if self._can_detach else {}), "keep": keep}
 

@@ -14,7 +14,7 @@ from textual.widgets import Static
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.machine.usage import Usage
 from tui_trainer.runs.events import CheckpointSaved, Event, RunStarted, SaveFailed, StepsTaken
-from tui_trainer.sessions.session import Latest
+from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
 from tui_trainer.text.figures import measured, metric_text, rate_text, speed_text
 from tui_trainer.text.format import counted, duration, size_text
@@ -32,10 +32,10 @@ class Safety:
     now_s: float = 0.0
     failed: bool = False
 
-    def begin(self, latest: Latest) -> None:
+    def begin(self, view: RunView) -> None:
         """Take over the checkpoint that a run goes on from, which is told by no event."""
-        if self.step is None and latest.saved_step is not None:
-            self.step, self.taken_s = latest.saved_step, latest.elapsed_s
+        if self.step is None and view.saved_step is not None:
+            self.step, self.taken_s = view.saved_step, view.elapsed_s
             self.now_s = max(self.now_s, self.taken_s)
 
     def add(self, event: Event) -> None:
@@ -58,10 +58,10 @@ class Safety:
         """Seconds of training since the newest checkpoint, or since the start."""
         return max(self.now_s - self.taken_s, 0.0)
 
-    def has_all(self, latest: Latest) -> bool:
+    def has_all(self, view: RunView) -> bool:
         """Whether every step is on the disk; of a run that trains nobody here can know it."""
-        rests = latest.ended or latest.state == "paused"
-        return rests and self.step == latest.step and not self.failed
+        rests = view.ended or view.state == "paused"
+        return rests and self.step == view.step and not self.failed
 
     def steps_beyond(self, step: int) -> int:
         """Steps taken since the newest checkpoint, or since the start."""
@@ -88,28 +88,28 @@ def monitored(experiment: Experiment | None) -> str:
     return experiment.checkpoint.monitor if experiment is not None else "loss"
 
 
-def patience(latest: Latest, experiment: Experiment | None) -> str:
+def patience(view: RunView, experiment: Experiment | None) -> str:
     """`patience 1/5`; empty where early stopping is off."""
     limit = experiment.early_stopping.patience if experiment is not None else None
-    return f"patience {latest.stale}/{limit}" if limit is not None else ""
+    return f"patience {view.stale}/{limit}" if limit is not None else ""
 
 
-def safe_text(safety: Safety, latest: Latest) -> str:
+def safe_text(safety: Safety, view: RunView) -> str:
     """Whether the work is safe: `saved 138, 23 steps ago`."""
-    behind = counted(safety.steps_beyond(latest.step), "step")
+    behind = counted(safety.steps_beyond(view.step), "step")
     if safety.failed:
         return f"NOT SAVED for {behind}"
     if safety.step is None:
         return "no checkpoint yet"
-    return f"saved {safety.step:,}, {'up to date' if safety.has_all(latest) else f'{behind} ago'}"
+    return f"saved {safety.step:,}, {'up to date' if safety.has_all(view) else f'{behind} ago'}"
 
 
-def device_text(latest: Latest, usage: Usage | None) -> str:
+def device_text(view: RunView, usage: Usage | None) -> str:
     """`cuda:0 34 % 2.1 GB`, or of a run on the CPU the load and memory of its process."""
-    device = clean(latest.device, 20) or "-"
+    device = clean(view.device, 20) or "-"
     if usage is None:
         return device
-    if usage.gpu is not None and not latest.device.startswith("cpu"):
+    if usage.gpu is not None and not view.device.startswith("cpu"):
         load = "  - %" if usage.gpu.load_percent is None else f"{usage.gpu.load_percent:3.0f} %"
         own = usage.gpu.own_bytes
         return f"{device} {load} {size(usage.gpu.used_bytes if own is None else own)}"
@@ -117,32 +117,32 @@ def device_text(latest: Latest, usage: Usage | None) -> str:
 
 
 def two_lines(
-    latest: Latest, usage: Usage | None, experiment: Experiment | None, safety: Safety, width: int
+    view: RunView, usage: Usage | None, experiment: Experiment | None, safety: Safety, width: int
 ) -> list[str]:
     """The numbers where there is little room: the most wanted ones, as many as fit."""
     name = monitored(experiment)
-    best = f"best {metric(name, (latest.best or {}).get(name))}"
+    best = f"best {metric(name, (view.best or {}).get(name))}"
     others = [
         f"{clean(key, 12)} {metric(key, value)}"
-        for key, value in latest.validation.items()
+        for key, value in view.validation.items()
         if key != "loss"
     ]
     learning = [
-        f"train {steady(latest.loss)}",
-        f"val {steady(latest.validation.get('loss'))}",
-        f"{best} {_epoch_of(latest.best_step, latest.steps_per_epoch):<8}",
+        f"train {steady(view.loss)}",
+        f"val {steady(view.validation.get('loss'))}",
+        f"{best} {_epoch_of(view.best_step, view.steps_per_epoch):<8}",
         *others,
-        f"lr {rate_text(latest.lr).ljust(8)}",
-        f"grad {steady(latest.grad_norm)}",
+        f"lr {rate_text(view.lr).ljust(8)}",
+        f"grad {steady(view.grad_norm)}",
     ]
     # As wide as it can become in this run, so that what follows it stays where it is.
-    digits = len(f"{latest.total_steps or latest.step:,}")
+    digits = len(f"{view.total_steps or view.step:,}")
     working = [
-        safe_text(safety, latest).ljust(18 + 2 * digits),
-        f"{latest.samples_per_s or 0:>6,.0f} samples/s",
-        patience(latest, experiment),
-        device_text(latest, usage),
-        f"waiting for data {_share(latest.waiting_share)}",
+        safe_text(safety, view).ljust(18 + 2 * digits),
+        f"{view.samples_per_s or 0:>6,.0f} samples/s",
+        patience(view, experiment),
+        device_text(view, usage),
+        f"waiting for data {_share(view.waiting_share)}",
         f"free memory {size(usage.free_bytes)}" if usage is not None else "",
     ]
     return [_fit(learning, width), _fit(working, width)]
@@ -175,44 +175,44 @@ Row = tuple[str, str]
 
 
 def column(
-    latest: Latest, usage: Usage | None, experiment: Experiment | None, safety: Safety
+    view: RunView, usage: Usage | None, experiment: Experiment | None, safety: Safety
 ) -> list[Row]:
     """The numbers where there is room: groups of labelled rows."""
     name = monitored(experiment)
-    beyond = safety.steps_beyond(latest.step)
-    counter = patience(latest, experiment).removeprefix("patience ")
+    beyond = safety.steps_beyond(view.step)
+    counter = patience(view, experiment).removeprefix("patience ")
     rows: list[Row] = [
         ("learning", ""),
-        ("train loss", steady(latest.loss)),
-        *((f"val {clean(key, 18)}", metric(key, v)) for key, v in latest.validation.items()),
-        (f"best {name}", metric(name, (latest.best or {}).get(name))),
-        ("  at step", _found_at(latest)),
+        ("train loss", steady(view.loss)),
+        *((f"val {clean(key, 18)}", metric(key, v)) for key, v in view.validation.items()),
+        (f"best {name}", metric(name, (view.best or {}).get(name))),
+        ("  at step", _found_at(view)),
         ("patience", counter or "off"),
-        ("learning rate", rate_text(latest.lr).ljust(8)),
-        ("gradient norm", steady(latest.grad_norm)),
+        ("learning rate", rate_text(view.lr).ljust(8)),
+        ("gradient norm", steady(view.grad_norm)),
         ("speed", ""),
-        ("samples/s", speed_text(latest.samples_per_s).ljust(9)),
-        ("data wait", _share(latest.waiting_share).strip().ljust(9)),
-        ("parameters", f"{latest.parameters:,}"),
+        ("samples/s", speed_text(view.samples_per_s).ljust(9)),
+        ("data wait", _share(view.waiting_share).strip().ljust(9)),
+        ("parameters", f"{view.parameters:,}"),
         ("safety", ""),
         ("checkpoint", "none yet" if safety.step is None else f"step {safety.step:,}"),
         ("  behind by", f"{counted(beyond, 'step')}, {duration(safety.age_s)}"),
         *([("  last save", "FAILED")] if safety.failed else []),
     ]
-    return rows + _device_rows(latest, usage)
+    return rows + _device_rows(view, usage)
 
 
-def _found_at(latest: Latest) -> str:
-    if latest.best_step is None:
+def _found_at(view: RunView) -> str:
+    if view.best_step is None:
         return "-"
-    step = f"{latest.best_step:,}"
-    if not latest.steps_per_epoch:
+    step = f"{view.best_step:,}"
+    if not view.steps_per_epoch:
         return step
-    return f"{step}, {_epoch_of(latest.best_step, latest.steps_per_epoch)}"
+    return f"{step}, {_epoch_of(view.best_step, view.steps_per_epoch)}"
 
 
-def _device_rows(latest: Latest, usage: Usage | None) -> list[Row]:
-    rows: list[Row] = [("device", ""), ("runs on", clean(latest.device, 20) or "-")]
+def _device_rows(view: RunView, usage: Usage | None) -> list[Row]:
+    rows: list[Row] = [("device", ""), ("runs on", clean(view.device, 20) or "-")]
     if usage is None:
         return rows
     if usage.gpu is not None:
@@ -247,25 +247,25 @@ class Numbers(Static):
     def __init__(self, *, in_column: bool, id: str | None = None) -> None:
         super().__init__("", markup=False, id=id)
         self._in_column = in_column
-        self._known: tuple[Latest, Usage | None, Experiment | None, Safety] | None = None
+        self._known: tuple[RunView, Usage | None, Experiment | None, Safety] | None = None
         self._shown: Sequence[Row] | Sequence[str] = ()
 
     def look(
         self,
-        latest: Latest,
+        view: RunView,
         usage: Usage | None,
         experiment: Experiment | None,
         safety: Safety,
     ) -> bool:
         """Show what is known; whether anything changed."""
-        self._known = latest, usage, experiment, safety
+        self._known = view, usage, experiment, safety
         if not self.size:
             return False
         rows: Sequence[Row] | Sequence[str]
         if self._in_column:
-            rows = column(latest, usage, experiment, safety)
+            rows = column(view, usage, experiment, safety)
         else:
-            rows = two_lines(latest, usage, experiment, safety, self.content_size.width)
+            rows = two_lines(view, usage, experiment, safety, self.content_size.width)
         if rows == self._shown:
             return False
         self._shown = rows

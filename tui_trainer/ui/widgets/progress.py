@@ -8,7 +8,7 @@ from __future__ import annotations
 from textual.content import Content
 from textual.widgets import Static
 
-from tui_trainer.sessions.session import Latest
+from tui_trainer.runs.view import RunView
 from tui_trainer.text.format import duration
 
 
@@ -19,18 +19,18 @@ def bar(share: float, width: int, *, plain: bool = False) -> tuple[str, str]:
     return full * done, rest * (width - done)
 
 
-def run_share(latest: Latest) -> float | None:
+def run_share(view: RunView) -> float | None:
     """The share of the run that is done; None where no one knows how long it will be."""
-    if not latest.total_steps:
+    if not view.total_steps:
         return None
-    return min(latest.step / latest.total_steps, 1.0)
+    return min(view.step / view.total_steps, 1.0)
 
 
-def epoch_share(latest: Latest) -> float:
+def epoch_share(view: RunView) -> float:
     """The share of the epoch that is done; a whole one right after its last step."""
-    if not latest.steps_per_epoch or not latest.step:
+    if not view.steps_per_epoch or not view.step:
         return 0.0
-    return ((latest.step - 1) % latest.steps_per_epoch + 1) / latest.steps_per_epoch
+    return ((view.step - 1) % view.steps_per_epoch + 1) / view.steps_per_epoch
 
 
 class Progress(Static):
@@ -43,23 +43,23 @@ class Progress(Static):
     def __init__(self, *, plain: bool = False, id: str | None = None) -> None:
         super().__init__("", markup=False, id=id)
         self._plain = plain
-        self._latest = Latest()
+        self._view = RunView()
         self._shown: tuple[object, ...] = ()
 
-    def look(self, latest: Latest) -> bool:
+    def look(self, view: RunView) -> bool:
         """Show how far it is; whether anything changed."""
-        self._latest = latest
+        self._view = view
         width = self.content_size.width
-        share = run_share(latest)
+        share = run_share(view)
         percent = "      " if share is None else f"{share * 100:4.0f} %"
-        shown = (latest.step, latest.elapsed_s, percent, width)
+        shown = (view.step, view.elapsed_s, percent, width)
         if shown == self._shown:
             return False
         self._shown = shown
         epoch = min(20, max(width // 5, 4))
-        tail = f" {percent}  {duration(latest.elapsed_s):>8}"
+        tail = f" {percent}  {duration(view.elapsed_s):>8}"
         rest = max(width - epoch - len(tail) - len("epoch   run "), 4)
-        done, left = bar(epoch_share(latest), epoch, plain=self._plain)
+        done, left = bar(epoch_share(view), epoch, plain=self._plain)
         parts = [("epoch ", "$foreground-muted"), (done, "$accent"), (left, "$foreground-muted")]
         if share is not None:
             done, left = bar(share, rest, plain=self._plain)
@@ -74,4 +74,4 @@ class Progress(Static):
         return True
 
     def on_resize(self) -> None:
-        self.look(self._latest)
+        self.look(self._view)

@@ -23,7 +23,7 @@ from tui_trainer.runs.events import (
     ValidationEnded,
     ValidationStarted,
 )
-from tui_trainer.sessions.session import Latest
+from tui_trainer.runs.view import RunView
 from tui_trainer.text.cells import cut_middle
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import duration
@@ -96,15 +96,15 @@ class Standing:
             case _:
                 pass
 
-    def is_pausing(self, latest: Latest) -> bool:
+    def is_pausing(self, view: RunView) -> bool:
         """Whether it is paused, or about to be: what the key for a pause would undo."""
         return self.wish == "pausing" or (
-            self.wish != "resuming" and latest.state in ("pausing", "paused")
+            self.wish != "resuming" and view.state in ("pausing", "paused")
         )
 
     def texts(
         self,
-        latest: Latest,
+        view: RunView,
         experiment: Experiment | None,
         width: int,
         *,
@@ -114,12 +114,12 @@ class Standing:
 
         In a pause the words say what to do next, and the name is what can be missed.
         """
-        name = clean(latest.run, 80) or (clean(experiment.name, 80) if experiment else "run")
-        sign = (_PLAIN_SIGNS if self.plain else _SIGNS).get(latest.state, "?")
+        name = clean(view.run, 80) or (clean(experiment.name, 80) if experiment else "run")
+        sign = (_PLAIN_SIGNS if self.plain else _SIGNS).get(view.state, "?")
         dot = "-" if self.plain else "·"
-        words = self.words(latest, pause_key)
-        is_paused, narrow = latest.state == "paused", width < NARROW
-        right = f" {dot} ".join(self._counts(latest, experiment, narrow=narrow or is_paused))
+        words = self.words(view, pause_key)
+        is_paused, narrow = view.state == "paused", width < NARROW
+        right = f" {dot} ".join(self._counts(view, experiment, narrow=narrow or is_paused))
         if is_paused:
             room = width - cell_len(f"{sign}  {dot} {words}  {right}")
             name = cut_middle(name, max(room, LEAST_NAME))
@@ -127,25 +127,25 @@ class Standing:
             f"{sign} {words}" if narrow and is_paused else f"{sign} {name} {dot} {words}"
         ), right
 
-    def words(self, latest: Latest, pause_key: str = "p") -> str:
+    def words(self, view: RunView, pause_key: str = "p") -> str:
         """The state in words, and at a pause what the key does."""
-        state = latest.state
+        state = view.state
         if state == "paused" and not self.wish:
             # The whole reason is in the log.
-            saved = clean(latest.reason.partition(";")[0], 40)
+            saved = clean(view.reason.partition(";")[0], 40)
             return f"paused{', ' * bool(saved)}{saved}; {pause_key} goes on"
         if self.wish and state not in (*ENDED_STATES, *_UNHEARD, "stopping"):
             return self.wish
         return "validating" if state == "running" and self._validating else state
 
-    def _counts(self, latest: Latest, experiment: Experiment | None, *, narrow: bool) -> list[str]:
+    def _counts(self, view: RunView, experiment: Experiment | None, *, narrow: bool) -> list[str]:
         epochs = experiment.training.epochs if experiment is not None else None
-        epoch = f"{latest.epoch:,}/{epochs:,}" if epochs else f"{latest.epoch:,}"
-        total = f"{latest.total_steps:,}" if latest.total_steps else ""
-        step = f"{latest.step:>{len(total)},}/{total}" if total else f"{latest.step:,}"
+        epoch = f"{view.epoch:,}/{epochs:,}" if epochs else f"{view.epoch:,}"
+        total = f"{view.total_steps:,}" if view.total_steps else ""
+        step = f"{view.step:>{len(total)},}/{total}" if total else f"{view.step:,}"
         counts = [f"epoch {epoch}"] if narrow else [f"epoch {epoch}", f"step {step}"]
-        if latest.state == "paused":
+        if view.state == "paused":
             return counts[:1]
-        if not latest.ended and latest.eta_s is not None:
-            counts.append(f"ETA {duration(latest.eta_s)}")
+        if not view.ended and view.eta_s is not None:
+            counts.append(f"ETA {duration(view.eta_s)}")
         return counts
