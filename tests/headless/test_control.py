@@ -13,13 +13,14 @@ from typing import Any, NoReturn
 
 import pytest
 
+from tests.runs.views import a_view
 from tui_trainer.commands.arguments import parse
 from tui_trainer.headless.control import control
 from tui_trainer.machine.usage import UsageMeter
 from tui_trainer.runs.commands import to_dict
 from tui_trainer.runs.directory import RunDirectory, create_run
 from tui_trainer.runs.lock import RunLock
-from tui_trainer.runs.status import Status, write_status
+from tui_trainer.runs.status import write_status
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.watcher import Watcher
@@ -33,7 +34,7 @@ def never() -> NoReturn:
 def tell(run: RunDirectory, state: str) -> None:
     write_status(
         run.status,
-        Status(name="run", state=state, pid=os.getpid(), host=socket.gethostname(), heartbeat=1),
+        a_view(name="run", state=state, pid=os.getpid(), host=socket.gethostname(), heartbeat=1),
     )
 
 

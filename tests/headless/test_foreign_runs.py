@@ -6,12 +6,12 @@ import json
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.runs.views import a_view
 from tests.ui.runs import an_ending, some_events
 from tui_trainer.cli import main
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
@@ -27,8 +27,9 @@ from tui_trainer.runs.events import (
     name_of,
     to_dict,
 )
-from tui_trainer.runs.status import Status, write_status
+from tui_trainer.runs.status import write_status
 from tui_trainer.runs.table import ORDERS
+from tui_trainer.runs.view import RunView
 from tui_trainer.text.format import duration
 
 HUGE = 10**400
@@ -47,7 +48,9 @@ def make_run(folder: Path, name: str) -> RunDirectory:
     experiment = PresetLibrary([builtin_dir()]).experiment("digits-cnn")
     run.config.write_text(to_yaml(experiment.to_dict()))
     best = {"loss": 0.5, "accuracy": 0.9}
-    status = Status(name, "finished", 300, 14, 4711, "here", total_steps=460, best=best)
+    status = a_view(
+        *(name, "finished"), step=300, epoch=14, pid=4711, host="here", total_steps=460, best=best
+    )
     write_status(run.status, status)
     append(run, *map(to_dict, [*some_events(300, name), an_ending(run_dir=str(run.path))]))
     return run
@@ -75,7 +78,7 @@ def call(
     return run
 
 
-@pytest.mark.parametrize("key", asdict(Status("", "")))
+@pytest.mark.parametrize("key", RunView().to_dict())
 def test_fault_56_a_status_with_any_value_is_one_line_of_every_list(
     tmp_path: Path, call: Call, key: str
 ) -> None:

@@ -10,12 +10,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.runs.views import a_view
 from tui_trainer.headless.logs import print_logs
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.events import Notice, RunEnded, to_dict
 from tui_trainer.runs.journal import encode
 from tui_trainer.runs.lock import RunLock
-from tui_trainer.runs.status import Status, write_status
+from tui_trainer.runs.status import write_status
 from tui_trainer.text.errors import ExitCode
 
 
@@ -49,7 +50,7 @@ def end(run: RunDirectory) -> None:
 def beat(run: RunDirectory, state: str = "running") -> None:
     write_status(
         run.status,
-        Status(
+        a_view(
             name=run.path.name,
             state=state,
             step=1,

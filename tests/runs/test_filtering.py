@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.runs.views import a_view
 from tui_trainer.runs.filtering import parse_filter, select
 from tui_trainer.runs.index import RunSummary
-from tui_trainer.runs.status import Status
 from tui_trainer.text.errors import BadInput
 
 SETTINGS: dict[str, dict[str, Any]] = {
@@ -23,7 +23,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 def a_run(name: str, state: str, accuracy: float, step: int) -> RunSummary:
     best = {"loss": 1 - accuracy, "accuracy": accuracy}
     test = {"accuracy": accuracy - 0.01} if state == "finished" else None
-    status = Status(name, state, step, total_steps=100, device="cpu", best=best, test=test)
+    status = a_view(name, state, step=step, total_steps=100, device="cpu", best=best, test=test)
     return RunSummary(name, Path(name), state, status)
 
 

@@ -9,28 +9,30 @@ import socket
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import fields, replace
+from copy import deepcopy
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
 
 from tests.runs.children import HOLD, HOLD_WITHOUT_FLOCK, child, kill, stopped
+from tests.runs.views import a_view, changed
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
-from tui_trainer.runs.events import FINAL_STATES
+from tui_trainer.runs.events import FINAL_STATES, SaveFailed
 from tui_trainer.runs.lock import RunLock
+from tui_trainer.runs.numbers import StepNumbers
 from tui_trainer.runs.status import (
-    BOUNDS,
     CRASHED_AFTER_S,
     LOST_AFTER_S,
-    Status,
     conclude,
     read_status,
     write_status,
 )
+from tui_trainer.runs.view import Process, RunView, Saved, Scores
 from tui_trainer.text.errors import CannotWrite
 
-HERE = Status("digits", "running", step=7, host=socket.gethostname(), heartbeat=3)
-ELSEWHERE = replace(HERE, host="elsewhere")
+HERE = a_view("digits", "running", step=7, host=socket.gethostname(), heartbeat=3)
+ELSEWHERE = changed(HERE, host="elsewhere")
 LIVE_STATES = ["starting", "running", "pausing", "paused", "stopping"]
 
 
@@ -42,7 +44,7 @@ def run(tmp_path: Path) -> RunDirectory:
 
 
 def test_a_status_is_read_as_it_was_written(run: RunDirectory) -> None:
-    status = replace(
+    status = changed(
         HERE, validation={"loss": 0.5}, best={"accuracy": 1.0}, best_step=3, total_steps=9
     )
 
@@ -50,8 +52,8 @@ def test_a_status_is_read_as_it_was_written(run: RunDirectory) -> None:
 
     found = read_status(run.status)
     assert found is not None
-    assert found.updated_at.endswith("+00:00")
-    assert replace(found, updated_at="") == status
+    assert found.process.updated_at.endswith("+00:00")
+    assert changed(found, updated_at="") == status
     assert sorted(os.listdir(run.path)) == ["checkpoints", "control", "status.json"]
 
 
@@ -60,18 +62,20 @@ def test_the_file_keeps_its_length_for_readers_who_know_that_of_the_one_before(
 ) -> None:
     lengths = set()
     for step in (7, 10**9):
-        write_status(run.status, replace(HERE, step=step, elapsed_s=step / 7))
+        write_status(run.status, changed(HERE, step=step, elapsed_s=step / 7))
         lengths.add(run.status.stat().st_size)
         found = read_status(run.status)
         assert found is not None
         assert found.step == step
     assert len(lengths) == 1
-    write_status(run.status, replace(HERE, message="x" * 2_000))
+    write_status(run.status, changed(HERE, message="x" * 2_000))
     assert read_status(run.status) is not None
 
 
 def test_numbers_that_are_not_finite_are_null_in_the_file(run: RunDirectory) -> None:
-    write_status(run.status, replace(HERE, validation={"loss": math.nan}, elapsed_s=1.5))
+    view = deepcopy(HERE)
+    view.scores.validation, view.numbers.loss = {"loss": math.nan}, math.nan
+    write_status(run.status, view)
 
     assert b"NaN" not in run.status.read_bytes()
     assert json.loads(run.status.read_bytes())["validation"] == {"loss": None}
@@ -81,7 +85,7 @@ def test_numbers_that_are_not_finite_are_null_in_the_file(run: RunDirectory) -> 
 def test_keys_of_a_newer_version_are_passed_over(run: RunDirectory) -> None:
     run.status.write_text(json.dumps({"name": "x", "state": "running", "energy_kwh": [1]}))
 
-    assert read_status(run.status) == Status("x", "running")
+    assert read_status(run.status) == a_view("x", "running")
 
 
 @pytest.mark.parametrize(
@@ -146,9 +150,9 @@ def held(run: RunDirectory) -> Iterator[None]:
 
 @pytest.mark.parametrize("state", sorted(FINAL_STATES))
 def test_an_end_is_an_end_whoever_holds_the_lock(run: RunDirectory, state: str) -> None:
-    ended = replace(HERE, state=state)
+    ended = changed(HERE, state=state)
     assert conclude(run, ended) == state
-    assert conclude(run, replace(ended, host="elsewhere"), 10 * CRASHED_AFTER_S) == state
+    assert conclude(run, changed(ended, host="elsewhere"), 10 * CRASHED_AFTER_S) == state
 
     with held(run):
         assert conclude(run, ended) == state
@@ -158,7 +162,7 @@ def test_an_end_is_an_end_whoever_holds_the_lock(run: RunDirectory, state: str) 
 def test_a_live_run_here_is_what_it_says_as_long_as_the_lock_is_held(
     run: RunDirectory, state: str
 ) -> None:
-    status = replace(HERE, state=state)
+    status = changed(HERE, state=state)
 
     with held(run):
         assert conclude(run, status) == state
@@ -185,7 +189,7 @@ def test_fault_25_a_run_that_a_signal_has_stopped_is_suspended_and_not_crashed(
             assert conclude(run, HERE, 10 * CRASHED_AFTER_S) == "suspended"
 
         assert process.poll() is None
-        assert conclude(run, replace(HERE, state="stopped")) == "stopped"
+        assert conclude(run, changed(HERE, state="stopped")) == "stopped"
 
 
 def test_a_lock_that_was_never_made_is_a_crash(run: RunDirectory) -> None:
@@ -196,7 +200,7 @@ def test_a_lock_that_was_never_made_is_a_crash(run: RunDirectory) -> None:
 def test_fault_29_a_run_on_another_host_is_judged_by_the_readers_own_clock(
     run: RunDirectory, state: str
 ) -> None:
-    status = replace(ELSEWHERE, state=state)
+    status = changed(ELSEWHERE, state=state)
 
     assert conclude(run, status) == state
     assert conclude(run, status, LOST_AFTER_S - 0.1) == state
@@ -210,11 +214,11 @@ def test_fault_29_what_the_wall_clocks_say_changes_nothing(run: RunDirectory, to
     run.status.write_text(json.dumps({"name": "x", "state": "running", "host": "elsewhere"}))
     os.utime(run.status, (0, 0))
 
-    assert conclude(run, replace(ELSEWHERE, updated_at=told)) == "running"
-    assert conclude(run, replace(ELSEWHERE, updated_at=told), LOST_AFTER_S) == "lost?"
+    assert conclude(run, changed(ELSEWHERE, updated_at=told)) == "running"
+    assert conclude(run, changed(ELSEWHERE, updated_at=told), LOST_AFTER_S) == "lost?"
     with held(run):
         os.utime(run.lock, (0, 0))
-        assert conclude(run, replace(HERE, updated_at=told)) == "running"
+        assert conclude(run, changed(HERE, updated_at=told)) == "running"
 
 
 def test_fault_29_no_wall_clock_is_asked(
@@ -231,5 +235,40 @@ def test_fault_29_no_wall_clock_is_asked(
     assert conclude(run, ELSEWHERE, LOST_AFTER_S) == "lost?"
 
 
-def test_every_field_has_its_bounds() -> None:
-    assert {field.name for field in fields(Status)} == BOUNDS.keys()
+def test_no_part_of_a_view_is_a_heap_of_fields() -> None:
+    for part in (RunView, Scores, Saved, Process, StepNumbers):
+        assert len(fields(part)) <= 20
+
+
+DOCUMENTED = (
+    *("name", "state", "step", "epoch", "pid", "host", "heartbeat", "generation", "device"),
+    *("total_steps", "elapsed_s", "validation", "best", "best_step", "test", "saved_step"),
+    *("message", "loss", "samples_per_s", "waiting_share", "usage", "updated_at"),
+)
+"""The keys of version 0.1, which people read with jq."""
+
+
+def test_the_keys_of_the_first_version_stay_where_they_were() -> None:
+    assert set(DOCUMENTED) <= HERE.to_dict().keys()
+
+
+@pytest.mark.parametrize("name", ["finished", "stopped"])
+def test_a_status_of_the_first_version_is_read_with_all_its_values(name: str) -> None:
+    path = Path(__file__).parents[1] / "fixtures" / "run-0.1" / name / "status.json"
+    plain = json.loads(path.read_text())
+    found = read_status(path)
+    assert found is not None
+    assert {key: found.to_dict()[key] for key in DOCUMENTED} == plain
+    assert found.reason == plain["message"]
+
+
+def test_a_save_that_failed_is_the_message_of_a_run_without_another_reason(
+    run: RunDirectory,
+) -> None:
+    view = deepcopy(HERE)
+    view.apply(SaveFailed(9, "the disk is full"))
+    write_status(run.status, view)
+    assert json.loads(run.status.read_bytes())["message"] == "the disk is full"
+    found = read_status(run.status)
+    assert found is not None
+    assert (found.reason, found.saved.failure) == ("", "the disk is full")

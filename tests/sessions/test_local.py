@@ -90,10 +90,13 @@ def test_a_resumed_run_shows_what_it_was_before(tmp_path: Path) -> None:
     prepared = prepare_resume(RunDirectory(path), [], ["test"])
     prepared.lock.release()
     known, before = view_of(prepared), whole.view
-    assert (known.best, known.best_step) == (before.best, before.best_step)
-    assert known.stale == before.stale
-    assert (known.saved_step, known.step, known.epoch) == (before.step, before.step, 3)
-    assert known.validation == before.validation
+    assert (known.scores.best, known.scores.best_step) == (
+        before.scores.best,
+        before.scores.best_step,
+    )
+    assert known.scores.stale == before.scores.stale
+    assert (known.saved.step, known.step, known.epoch) == (before.step, before.step, 3)
+    assert known.scores.validation == before.scores.validation
     assert known.elapsed_s > 0
 
     more = parse_overrides(["training.epochs=4"])
@@ -108,7 +111,7 @@ def test_a_resumed_run_shows_what_it_was_before(tmp_path: Path) -> None:
     earlier = curve_of(whole)
     assert curve.means[: len(earlier.means)] == pytest.approx(earlier.means)
     assert len(curve_of(resumed, "val/loss").xs) == 4
-    assert resumed.view.best is not None
+    assert resumed.view.scores.best is not None
     assert resumed.experiment is not None
     assert resumed.experiment.training.epochs == 4
     edits = [m for m in resumed.history.marks(x="step", window="all") if m.kind == "edit"]

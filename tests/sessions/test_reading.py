@@ -5,12 +5,13 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from tests.runs.test_history_file import append, metrics_line
+from tests.runs.views import a_view, changed
 from tests.ui.runs import USAGE, an_ending, some_events
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.writing import to_yaml
@@ -29,7 +30,7 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import Mailbox
-from tui_trainer.runs.status import Status, write_status
+from tui_trainer.runs.status import write_status
 from tui_trainer.sessions.attached import AttachedSession
 from tui_trainer.sessions.reading import RunReader
 
@@ -55,7 +56,19 @@ class Watched:
         make_skeleton(self.run)
         experiment = PresetLibrary([builtin_dir()]).experiment("digits-cnn")
         self.run.config.write_text(to_yaml(experiment.to_dict()))
-        self.status = Status(NAME, "running", 300, 14, 4711, host, 1, 1, "cuda:0", 460, 3.0)
+        self.status = a_view(
+            NAME,
+            "running",
+            step=300,
+            epoch=14,
+            pid=4711,
+            host=host,
+            heartbeat=1,
+            generation=1,
+            device="cuda:0",
+            total_steps=460,
+            elapsed_s=3.0,
+        )
         self.lock = RunLock.acquire(self.run.lock)
         self.tell(*some_events(300))
         append(self.run.metrics, *(metrics_line(step) for step in range(1, 301)))
@@ -68,7 +81,8 @@ class Watched:
         append(self.run.events, *(to_dict(e) for e in events if not isinstance(e, StepsTaken)))
 
     def beat(self, **changes: object) -> None:
-        self.status = replace(self.status, heartbeat=self.status.heartbeat + 1, **changes)  # type: ignore[arg-type]
+        beats = self.status.process.heartbeat + 1
+        self.status = changed(self.status, heartbeat=beats, **changes)
         write_status(self.run.status, self.status)
 
     def look(self, after_s: float = 0.25) -> list[Event]:
@@ -118,10 +132,14 @@ def test_the_first_look_has_the_whole_picture(watched: Watched) -> None:
     told = watched.look()
     view = watched.session.view
     assert isinstance(told[1], RunStarted)
-    assert (view.run, view.state, view.step, view.epoch) == (NAME, "running", 300, 14)
+    assert (view.name, view.state, view.step, view.epoch) == (NAME, "running", 300, 14)
     assert (view.parameters, view.steps_per_epoch, view.total_steps) == (48906, 23, 460)
-    assert (view.loss, view.grad_norm, view.waiting_share) == (1 / 300, 0.5, 0.1)
-    assert (view.best_step, view.saved_step) == (299, 299)
+    assert (view.numbers.loss, view.numbers.grad_norm, view.numbers.waiting_share) == (
+        1 / 300,
+        0.5,
+        0.1,
+    )
+    assert (view.scores.best_step, view.saved.step) == (299, 299)
     assert watched.session.usage == USAGE
     assert watched.session.history.newest == 300
     assert [mark.kind for mark in watched.session.history.marks(x="step", window="all")].count(
@@ -186,7 +204,7 @@ def test_a_run_that_has_ended_opens_with_its_results(watched: Watched) -> None:
 
 def test_an_end_that_no_event_tells_is_told_by_the_status(watched: Watched) -> None:
     watched.run.events.unlink()
-    watched.beat(state="failed", message="the disk is full")
+    watched.beat(state="failed", reason="the disk is full")
     told = watched.look()
     assert watched.session.ended
     assert [(e.state, e.reason) for e in told if isinstance(e, RunEnded)] == [

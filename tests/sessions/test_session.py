@@ -77,4 +77,8 @@ def test_going_back_forgets_a_later_best_and_takes_edits_back_until_their_step()
     assert tracked.experiment.optimizer.lr == 0.03
     tracked.add([started(20)])
     assert tracked.experiment.optimizer.lr == 0.02
-    assert (tracked.view.best, tracked.view.best_step, tracked.view.step) == (None, None, 20)
+    assert (tracked.view.scores.best, tracked.view.scores.best_step, tracked.view.step) == (
+        None,
+        None,
+        20,
+    )

@@ -62,7 +62,7 @@ def test_the_files_say_who_asked_when_and_what_is_used(tmp_path: Path) -> None:
     assert all(datetime.fromisoformat(line["time"]).tzinfo for line in lines)
     status = read_status(run.status)
     assert status is not None
-    assert usage_of(status.usage) == session.usage
+    assert usage_of(status.process.usage) == session.usage
     assert read_recording(run) is not None
 
 

@@ -14,7 +14,7 @@ from tests.ui.runs import an_ending, an_experiment, some_events
 from tui_trainer.config.live import edited
 from tui_trainer.config.overrides import Override
 from tui_trainer.runs.events import CheckpointSaved, RunEnded, SaveFailed, StepsTaken
-from tui_trainer.runs.view import RunView
+from tui_trainer.runs.view import RunView, Scores
 from tui_trainer.ui.screens.ending import Ending
 from tui_trainer.ui.screens.results import aligned, confusion_lines, results_table, verdict
 from tui_trainer.ui.screens.resume import ResumeDialog, limit_of, so_far
@@ -352,7 +352,7 @@ def test_a_whole_number_may_be_typed_as_a_power_of_ten(typed: str, epochs: int) 
 
 def test_the_limit_is_told_beside_what_of_it_is_used_up() -> None:
     experiment = edited(an_experiment(), "training.max_steps", 6000)
-    view = RunView(step=2281, epoch=14, elapsed_s=61.25, stale=1)
+    view = RunView(step=2281, epoch=14, elapsed_s=61.25, scores=Scores(stale=1))
     assert so_far("training.max_steps", experiment, view) == "limit now 6,000, 2,281 done"
     assert so_far("training.epochs", experiment, view) == "limit now 20, epoch 14 reached"
     assert so_far("early_stopping.patience", experiment, view) == "limit now 5, 1 in a row"
@@ -382,8 +382,8 @@ def test_the_limit_asked_for_is_the_one_that_ended_the_run() -> None:
     assert limit_of(edited(experiment, "training.max_seconds", 9.0), view) == "training.max_seconds"
     assert limit_of(edited(experiment, "training.max_seconds", 99.0), view) == "training.epochs"
     patient = edited(experiment, "early_stopping.patience", 3)
-    assert limit_of(patient, RunView(stale=3)) == "early_stopping.patience"
-    assert limit_of(patient, RunView(stale=2)) == "training.epochs"
+    assert limit_of(patient, RunView(scores=Scores(stale=3))) == "early_stopping.patience"
+    assert limit_of(patient, RunView(scores=Scores(stale=2))) == "training.epochs"
 
 
 def test_a_large_confusion_can_be_scrolled_to_its_last_row() -> None:

@@ -22,7 +22,7 @@ from tui_trainer.runs.events import (
     ValidationEnded,
     ValidationStarted,
 )
-from tui_trainer.runs.view import RunView
+from tui_trainer.runs.view import RunView, Saved, Scores
 from tui_trainer.ui.widgets.numbers import (
     Safety,
     column,
@@ -93,7 +93,7 @@ def test_what_is_lost_by_a_stop_is_counted_from_the_newest_checkpoint() -> None:
 
 def test_a_resumed_run_is_as_safe_as_the_checkpoint_it_came_from() -> None:
     safety = Safety()
-    safety.begin(RunView(saved_step=50, elapsed_s=10.0))
+    safety.begin(RunView(saved=Saved(50), elapsed_s=10.0))
     for event in (started(50), steps(60, 12.0, count=10)):
         safety.add(event)
     assert safety.steps_beyond(60) == 10
@@ -151,7 +151,7 @@ def test_the_column_has_every_number() -> None:
 
 
 def test_where_the_best_was_found_fits_beside_its_label_in_a_long_run() -> None:
-    view = RunView(best_step=123_456, steps_per_epoch=124)
+    view = RunView(scores=Scores(best_step=123_456), steps_per_epoch=124)
     assert dict(column(view, None, None, Safety()))["  at step"] == "123,456, epoch 996"
 
 
@@ -185,7 +185,7 @@ def test_the_last_step_of_an_epoch_fills_its_bar() -> None:
 
 def test_the_heading_says_what_was_asked_for_until_the_run_has_done_it() -> None:
     standing = Standing()
-    view = RunView(run="r", state="running")
+    view = RunView(name="r", state="running")
     standing.wish = "pausing"
     assert standing.words(view) == "pausing"
     assert standing.is_pausing(view)
@@ -228,7 +228,7 @@ def test_every_state_has_a_sign_and_a_word(plain: bool) -> None:
     standing = Standing(plain=plain)
     firsts = {}
     for state in ("starting", "running", "paused", "finished", "stopped", "failed"):
-        left, _ = standing.texts(RunView(run="name", state=state), None, 78)
+        left, _ = standing.texts(RunView(name="name", state=state), None, 78)
         assert state in left
         firsts[state] = left[0]
         assert left.isascii() or not plain
@@ -245,13 +245,13 @@ def test_what_is_left_is_shown_where_there_is_room_and_the_run_goes_on() -> None
 
 
 def test_a_paused_heading_cuts_the_name_only_where_there_is_no_room() -> None:
-    view, standing = RunView(run="digits-cnn-1122-2315", state="paused"), Standing()
+    view, standing = RunView(name="digits-cnn-1122-2315", state="paused"), Standing()
     view.reason, view.epoch = "saved at step 12,345", 14
-    for width, name in ((118, view.run), (78, view.run), (74, "digits-c…122-2315")):
+    for width, name in ((118, view.name), (78, view.name), (74, "digits-c…122-2315")):
         left, right = standing.texts(view, an_experiment(), width)
         assert f"‖ {name} · paused, saved at step 12,345; p goes on" == left
         assert cell_len(left) + 2 + cell_len(right) <= width
-    view.run = "x" * 80
+    view.name = "x" * 80
     left, right = standing.texts(view, an_experiment(), 78)
     assert cell_len(left) + 2 + cell_len(right) == 78
     assert standing.texts(view, an_experiment(), 58)[0].startswith("‖ paused, saved")

@@ -57,7 +57,7 @@ def test_from_compose_over_pause_edit_and_save_to_the_test_result(tmp_path: Path
         await pilot.press("p")
         await until(lambda: state(app) == "paused")
         paused_at = app.live.session.view.step  # type: ignore[union-attr]
-        assert app.live.session.view.saved_step == paused_at  # type: ignore[union-attr]
+        assert app.live.session.view.saved.step == paused_at  # type: ignore[union-attr]
         await pilot.press("v")
         await pilot.press("p")
         await until(lambda: state(app) == "running")
@@ -65,7 +65,7 @@ def test_from_compose_over_pause_edit_and_save_to_the_test_result(tmp_path: Path
         await pilot.pause()
         await pilot.press("escape")
         await pilot.press("ctrl+s")
-        await until(lambda: app.live.session.view.saved_step > paused_at)  # type: ignore
+        await until(lambda: app.live.session.view.saved.step > paused_at)  # type: ignore
         await pilot.press("s")
         await pilot.pause()
         await pilot.press("s")

@@ -66,8 +66,8 @@ class BarPrinter:
                 completed=view.step,
                 total=view.total_steps,
                 epoch=f"epoch {view.epoch}",
-                numbers=f"step {view.step:,}{total}  loss {measured(view.loss)}  "
-                f"{speed_text(view.samples_per_s)} samples/s{left}",
+                numbers=f"step {view.step:,}{total}  loss {measured(view.numbers.loss)}  "
+                f"{speed_text(view.numbers.samples_per_s)} samples/s{left}",
                 refresh=True,
             )
 

@@ -138,8 +138,8 @@ def _check_alive(run: RunDirectory) -> None:
     state = conclude(run, status) if status else "not started"
     if state == "suspended" and status is not None:
         raise BadInput(
-            f"{run.path.name} is suspended: a signal has stopped process {status.pid}; "
-            f"kill -CONT {status.pid} lets it go on"
+            f"{run.path.name} is suspended: a signal has stopped process {status.process.pid}; "
+            f"kill -CONT {status.process.pid} lets it go on"
         )
     if status is None or state in ENDED_STATES:
         raise BadInput(

@@ -130,7 +130,7 @@ class _Ending:
         status = read_status(self._run.status)
         if status is None:
             return "crashed" if now_s - self._beat_at_s > CRASHED_AFTER_S else ""
-        beat = status.generation, status.heartbeat
+        beat = status.generation, status.process.heartbeat
         if beat != self._beat:
             self._beat, self._beat_at_s = beat, now_s
         return conclude(self._run, status, now_s - self._beat_at_s)

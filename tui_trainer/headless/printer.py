@@ -96,9 +96,9 @@ def progress_line(view: RunView) -> str:
     parts = [
         f"epoch {view.epoch}",
         f"step {view.step:,}" + (f"/{view.total_steps:,}" if view.total_steps else ""),
-        f"loss {measured(view.loss)}",
-        f"lr {rate_text(view.lr)}",
-        f"{speed_text(view.samples_per_s)} samples/s",
+        f"loss {measured(view.numbers.loss)}",
+        f"lr {rate_text(view.numbers.lr)}",
+        f"{speed_text(view.numbers.samples_per_s)} samples/s",
     ]
     if view.eta_s is not None:
         parts.append(f"ETA {duration(view.eta_s)}")

@@ -95,7 +95,7 @@ def value_text(value: object) -> str:
 
 def left_line(view: RunView) -> str:
     """What becomes of a run that another process holds, for who stops looking at it."""
-    name = clean(view.run)
+    name = clean(view.name)
     goes_on = " and goes on without you" if view.state in ("starting", "running") else ""
     again = f"tui-trainer attach {name} comes back to it"
     return f"{name}: {clean(view.state, 20)} at step {view.step:,}{goes_on}; {again}"

@@ -101,7 +101,7 @@ def _candidates(run: RunSummary, term: Term, read: Settings, seen: set[str]) -> 
     if key == "progress":
         return [run.progress]
     if key in _OWN:
-        return [getattr(run.status, key, None)]
+        return [run.to_dict().get(key)]
     metrics = metrics_of(run)
     settings = read(run)
     seen.update(metrics, (name.rpartition(".")[2] for name in settings))
@@ -119,12 +119,12 @@ def metrics_of(run: RunSummary) -> dict[str, float]:
 
     Each is there as `val.NAME` too.
     """
-    status = run.status
-    if status is None:
+    if run.status is None:
         return {}
-    validation = status.best or status.validation
+    scores = run.status.scores
+    validation = scores.best or scores.validation
     found = {**validation, **{f"val.{name}": value for name, value in validation.items()}}
-    return found | {f"test.{name}": value for name, value in (status.test or {}).items()}
+    return found | {f"test.{name}": value for name, value in (scores.test or {}).items()}
 
 
 def _holds(term: Term, candidates: Sequence[Any]) -> bool:

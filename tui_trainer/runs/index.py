@@ -10,8 +10,7 @@ import os
 import socket
 import tempfile
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,8 @@ from typing import Any
 from tui_trainer.runs.directory import RunDirectory, check_run, run_names
 from tui_trainer.runs.events import ENDED_STATES, FINAL_STATES
 from tui_trainer.runs.folder import facts_of, open_folder
-from tui_trainer.runs.status import Status, conclude, status_in
+from tui_trainer.runs.status import conclude, status_in
+from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
@@ -36,7 +36,7 @@ class RunSummary:
     name: str
     path: Path
     state: str
-    status: Status | None
+    status: RunView | None
 
     @property
     def is_live(self) -> bool:
@@ -50,9 +50,8 @@ class RunSummary:
         return min(self.status.step / self.status.total_steps, 1.0)
 
     def to_dict(self) -> dict[str, Any]:
-        plain: Mapping[str, Any] = asdict(self.status) if self.status else {}
         return {
-            **plain,
+            **(self.status.to_dict() if self.status is not None else {}),
             "name": self.name,
             "path": str(self.path),
             "state": self.state,
@@ -65,7 +64,7 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
     real, here = Path(os.path.realpath(runs_dir)), socket.gethostname()
     now_there = cache(lambda: _now_there(real))
     names = run_names(runs_dir)
-    statuses: dict[str, Status | None] = {}
+    statuses: dict[str, RunView | None] = {}
     found = []
     with contextlib.suppress(OSError), open_folder(real) as folder:
         statuses = {name: status_in(folder, name) for name in names}
@@ -74,7 +73,7 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
         status = statuses.get(name)
         state = status.state if status is not None else "unreadable"
         if status is not None and state not in FINAL_STATES:
-            elsewhere = status.host != here
+            elsewhere = status.process.host != here
             state = conclude(run, status, _age_s(run.status, now_there()) if elsewhere else 0.0)
         found.append(RunSummary(name, run.path, state, status))
     return sorted(found, key=lambda summary: not summary.is_live)

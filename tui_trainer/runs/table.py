@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any
 
 from tui_trainer.runs.index import STATES, RunSummary
+from tui_trainer.runs.view import Scores
 from tui_trainer.text.clean import clean
 from tui_trainer.text.figures import metric_text
 
@@ -24,7 +25,7 @@ LEFT = frozenset({"name", "state", "device"})
 
 def _updated_at(run: RunSummary) -> tuple[bool, str]:
     """When the run was last heard of; a run that does not say so counts as later than all."""
-    time = run.status.updated_at if run.status else ""
+    time = run.status.process.updated_at if run.status else ""
     return not time, time
 
 
@@ -36,7 +37,7 @@ ORDERS: dict[str, Callable[[RunSummary], Any]] = {
     "best": lambda run: _least(_metrics(run).get("loss")),
     "age": _updated_at,
     "device": lambda run: run.status.device if run.status else "",
-    "pid": lambda run: run.status.pid if run.status else 0,
+    "pid": lambda run: run.status.process.pid if run.status else 0,
 }
 """What runs are sorted by, in each order."""
 _DESCENDING = frozenset({"age"})
@@ -62,9 +63,9 @@ def cells_of(run: RunSummary, now: datetime) -> list[str]:
         f"{status.step:,}",
         metric_text("loss", metrics.get("loss")),
         metric_text("accuracy", metrics.get("accuracy")),
-        _age(status.updated_at, now),
+        _age(status.process.updated_at, now),
         clean(status.device.replace(",", "").split(" ")[0], 24),
-        str(status.pid) if run.is_live else "-",
+        str(status.process.pid) if run.is_live else "-",
     ]
 
 
@@ -86,4 +87,5 @@ def _least(value: float | None) -> float:
 
 def _metrics(run: RunSummary) -> dict[str, float]:
     """Of the best validation, or of the last one where none was the best."""
-    return (run.status.best or run.status.validation) if run.status is not None else {}
+    scores = run.status.scores if run.status is not None else Scores()
+    return scores.best or scores.validation

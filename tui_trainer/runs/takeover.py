@@ -29,10 +29,12 @@ def gone_host(run: RunDirectory, *, force: bool = False) -> str:
         BadInput: it lives there; or it may, and nobody who knows better said `force`.
     """
     status = read_status(run.status)
-    if status is None or status.state in FINAL_STATES or status.host == socket.gethostname():
+    if status is None or status.state in FINAL_STATES:
+        return ""
+    if status.process.host == socket.gethostname():
         return ""
     silent_s = unheard_s(run)
-    who = f"{run.path}: process {status.pid} on {clean(status.host, 80)}"
+    who = f"{run.path}: process {status.process.pid} on {clean(status.process.host, 80)}"
     name = run.path.name
     if silent_s < LOST_AFTER_S:
         raise BadInput(
@@ -44,7 +46,7 @@ def gone_host(run: RunDirectory, *, force: bool = False) -> str:
             f"{who} has said nothing for {silent_s:.0f} s, and may still live; if you know that it "
             f"is gone: tui-trainer resume {name} --force"
         )
-    return status.host
+    return status.process.host
 
 
 def fence(run: RunDirectory) -> None:

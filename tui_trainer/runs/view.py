@@ -1,19 +1,23 @@
-"""`RunView`: what is known of a run now, folded from its events.
+"""`RunView`: what is known of a run now. It is folded from events, and it is what status.json has.
 
-Layer: runs. Every front end and the file `status.json` are made from it.
+Layer: runs. `apply` is the one place where events become a state. Only what is small is kept in
+the file, which is replaced about once per second: the matrix of errors and the baselines are in
+`ending`, and stay in events.jsonl. Curves are in `History`.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
+from tui_trainer.runs.bounds import are_metrics, is_count, is_number, is_plain, is_text
 from tui_trainer.runs.events import (
     ENDED_STATES,
     CheckpointSaved,
     Edited,
     Event,
-    Notice,
     RunEnded,
     RunStarted,
     SaveFailed,
@@ -21,13 +25,16 @@ from tui_trainer.runs.events import (
     StepsTaken,
     ValidationEnded,
 )
+from tui_trainer.runs.numbers import NUMBERS, StepNumbers
+
+Check = Callable[[object], bool]
 
 
 class Speed:
-    """Seconds a step takes, of late: over the newer half of this start of the run, or some more.
+    """Average seconds per step over the newer half of this start of the run, or a little more.
 
-    So validations and saves count with their share, and an earlier life of the run on another
-    device does not; pauses are in no elapsed time.
+    Validations and saves count with their share, an earlier start on another device does not, and
+    pauses are in no elapsed time.
     """
 
     def __init__(self) -> None:
@@ -45,51 +52,97 @@ class Speed:
 
     @property
     def step_s(self) -> float | None:
-        """Seconds a step; None before two reports."""
+        """Seconds per step; None before two reports."""
         steps, seconds = self._now[0] - self._half[0], self._now[1] - self._half[1]
         return seconds / steps if steps > 0 else None
 
 
+def _is_usage(value: object) -> bool:
+    return isinstance(value, dict) and is_plain(value)
+
+
+# A field of one of these types is in status.json, and this is what a reader can use of it.
+Count = Annotated[int, is_count]
+Seconds = Annotated[float, is_number]
+Text = Annotated[str, is_text]
+Metrics = Annotated[dict[str, float], are_metrics]
+UsageRecord = Annotated[dict[str, Any], _is_usage]
+
+
+@dataclass(slots=True)
+class Scores:
+    """What validations and the test have found."""
+
+    validation: Metrics = field(default_factory=dict)
+    """The newest metrics of the validation split."""
+    best: Metrics | None = None
+    """The metrics of the best validation so far."""
+    best_step: Count | None = None
+    stale: Count = 0
+    """Validations since the best."""
+    test: Metrics | None = None
+
+
+@dataclass(slots=True)
+class Saved:
+    """What is on the disk."""
+
+    step: Count | None = None
+    """The step of the newest checkpoint."""
+    failure: Text = ""
+    """Why the newest save failed; empty after one that did not."""
+
+
+@dataclass(slots=True)
+class Process:
+    """The process that trains, as it describes itself in status.json."""
+
+    pid: Count = 0
+    host: Text = ""
+    heartbeat: Count = 0
+    """A counter: readers time it by their own clock, since those of two hosts need not agree."""
+    usage: UsageRecord | None = None
+    """The newest measurement of memory and load, see `machine.usage`."""
+    updated_at: Text = ""
+
+
 @dataclass(slots=True)
 class RunView:
-    """What is known of a run now, folded from its events."""
+    """The state of a run. What follows `process` is known only where the view was made."""
 
-    run: str = ""
-    state: str = "starting"
-    reason: str = ""
-    step: int = 0
-    epoch: int = 0
-    total_steps: int | None = None
-    steps_per_epoch: int = 0
-    elapsed_s: float = 0.0
-    device: str = ""
-    parameters: int = 0
-    generation: int = 0
-    loss: float | None = None
-    lr: float | None = None
-    grad_norm: float | None = None
-    samples_per_s: float | None = None
-    waiting_share: float | None = None
-    validation: dict[str, float] = field(default_factory=dict)
-    best: dict[str, Any] | None = None
-    best_step: int | None = None
-    stale: int = 0
-    saved_step: int | None = None
-    save_failure: str = ""
-    test: dict[str, float] | None = None
-    message: str = ""
-    max_seconds: float | None = None
+    name: Text = ""
+    state: Text = "starting"
+    reason: Text = ""
+    step: Count = 0
+    epoch: Count = 0
+    total_steps: Count | None = None
+    steps_per_epoch: Count = 0
+    elapsed_s: Seconds = 0.0
+    device: Text = ""
+    parameters: Count = 0
+    generation: Count = 0
+    """How often the run was resumed."""
+    numbers: StepNumbers = field(default_factory=StepNumbers)
+    scores: Scores = field(default_factory=Scores)
+    saved: Saved = field(default_factory=Saved)
+    process: Process = field(default_factory=Process)
     run_dir: str = ""
+    max_seconds: float | None = None
     ending: RunEnded | None = None
-    speed: Speed = field(default_factory=Speed)
+    speed: Speed = field(default_factory=Speed, compare=False)
 
     @property
     def ended(self) -> bool:
         return self.state in ENDED_STATES
 
     @property
+    def message(self) -> str:
+        """Why the run is in its state, or why it could not be saved."""
+        return self.reason or self.saved.failure
+
+    @property
     def eta_s(self) -> float | None:
-        """Seconds of training until the nearer limit, at the speed of late; None when not known."""
+        """Seconds of training until the nearer limit, at the present speed; None if not known."""
         limits = []
         if self.total_steps is not None and self.speed.step_s is not None:
             limits.append((self.total_steps - self.step) * self.speed.step_s)
@@ -98,43 +151,133 @@ class RunView:
         return max(min(limits), 0.0) if limits else None
 
     def apply(self, event: Event) -> None:
-        """Bring one event into the picture."""
+        """Bring the view up to an event."""
         self.step = max(event.step, self.step) if not isinstance(event, RunStarted) else event.step
+        scores = self.scores
         match event:
             case RunStarted():
-                self.run, self.device, self.epoch = event.run, event.device, event.epoch
-                self.parameters, self.generation = event.parameters, event.generation
-                self.total_steps, self.steps_per_epoch = event.total_steps, event.steps_per_epoch
-                self.speed = Speed()
-                if self.best_step is not None and self.best_step > event.step:
-                    # It went back to before the best, as after a loss that was not finite.
-                    self.best = self.best_step = None
+                self._start(event)
             case StateChanged():
                 self.state, self.reason = event.state, event.reason
             case Edited():
                 self.total_steps = event.total_steps
             case StepsTaken():
-                self.epoch, self.elapsed_s = event.epoch, event.elapsed_s
-                self.loss, self.lr = event.losses[-1], event.lrs[-1]
-                self.grad_norm, self.samples_per_s = event.grad_norms[-1], event.samples_per_s
-                self.waiting_share = event.waiting_share
-                self.speed.add(event.step, event.elapsed_s)
+                self._take_steps(event)
             case ValidationEnded():
-                self.epoch, self.validation = event.epoch, event.metrics
-                self.stale = event.stale
+                self.epoch, scores.validation = event.epoch, event.metrics
+                scores.stale = event.stale
                 if event.improved:
-                    self.best, self.best_step = event.metrics, event.step
+                    scores.best, scores.best_step = event.metrics, event.step
             case CheckpointSaved():
-                self.saved_step, self.save_failure = event.step, ""
+                self.saved.step, self.saved.failure = event.step, ""
             case SaveFailed():
-                self.save_failure = event.reason
-            case Notice():
-                self.message = event.text
+                self.saved.failure = event.reason
             case RunEnded():
                 self.state, self.reason = event.state, event.reason
-                self.elapsed_s, self.epoch, self.test = event.elapsed_s, event.epoch, event.test
+                self.elapsed_s, self.epoch, scores.test = event.elapsed_s, event.epoch, event.test
                 self.run_dir, self.ending = event.run_dir, event
                 if event.best:
-                    self.best, self.best_step = event.best["metrics"], event.best["step"]
-            case _:
-                pass
+                    scores.best, scores.best_step = event.best["metrics"], event.best["step"]
+
+    def _start(self, event: RunStarted) -> None:
+        self.name, self.device, self.epoch = event.run, event.device, event.epoch
+        self.parameters, self.generation = event.parameters, event.generation
+        self.total_steps, self.steps_per_epoch = event.total_steps, event.steps_per_epoch
+        self.speed = Speed()
+        if self.scores.best_step is not None and self.scores.best_step > event.step:
+            # It went back to before the best, as after a loss that was not finite.
+            self.scores.best = self.scores.best_step = None
+
+    def _take_steps(self, event: StepsTaken) -> None:
+        self.epoch = max(event.epoch, self.epoch)
+        self.numbers.apply(event)
+        if math.isfinite(event.elapsed_s):
+            # Lines of metrics may come after a status that is further than they are.
+            self.elapsed_s = event.elapsed_s if event.step >= self.step else self.elapsed_s
+            self.speed.add(event.step, event.elapsed_s)
+
+    def update(self, status: RunView) -> None:
+        """Take what the status.json of a running process knows beyond events and lines.
+
+        One of another start of the run says nothing of this.
+        """
+        if status.generation != self.generation:
+            return
+        self.process = status.process
+        if status.step >= self.step:
+            self.step, self.epoch = status.step, max(status.epoch, self.epoch)
+            if status.elapsed_s > self.elapsed_s:
+                self.elapsed_s = status.elapsed_s
+                self.speed.add(status.step, status.elapsed_s)
+            self.numbers.update(status.numbers)
+        elif status.numbers.waiting_share is not None:
+            # No line of metrics has it.
+            self.numbers.waiting_share = status.numbers.waiting_share
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return what status.json has, in one flat mapping."""
+        plain = {key: getattr(kept.owner(self), kept.name) for key, kept in _FIELDS.items()}
+        return {**plain, "message": self.message}
+
+    @staticmethod
+    def from_dict(plain: Mapping[str, Any]) -> RunView:
+        """Return the view that status.json has; keys that are not known are passed over.
+
+        Raises:
+            ValueError: a value is out of its bounds, or name or state are missing.
+        """
+        view = RunView()
+        if "name" not in plain or "state" not in plain:
+            raise ValueError("a status has a name and a state")
+        for key, value in plain.items():
+            if key in _FIELDS:
+                kept = _FIELDS[key]
+                if not kept.fits(value):
+                    raise ValueError(f"{key} is out of bounds")
+                setattr(kept.owner(view), kept.name, value)
+        message = plain.get("message", "")
+        if not is_text(message):
+            raise ValueError("message is out of bounds")
+        # Version 0.1 wrote the message alone.
+        view.reason = view.reason or ("" if "reason" in plain else message)
+        return view
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """Where a value of status.json is in a view."""
+
+    part: str
+    name: str
+    fits: Check
+
+    def owner(self, view: RunView) -> Any:
+        return getattr(view, self.part) if self.part else view
+
+
+def _or_none(fits: Check) -> Check:
+    return lambda value: value is None or fits(value)
+
+
+def _fields_of(part: str, kind: type, keys: Mapping[str, str] | None = None) -> dict[str, _Kept]:
+    """The fields of a part that are kept, by their keys; `keys` are those with other names."""
+    found = {}
+    for name, hint in get_type_hints(kind, include_extras=True).items():
+        kinds = [inner for inner in (hint, *get_args(hint)) if get_origin(inner) is Annotated]
+        if kinds:
+            fits = kinds[0].__metadata__[0]
+            is_optional = kinds[0] is not hint
+            key = (keys or {}).get(name, name)
+            found[key] = _Kept(part, name, _or_none(fits) if is_optional else fits)
+    return found
+
+
+_FIELDS: dict[str, _Kept] = {
+    **_fields_of("", RunView),
+    # Numbers that were not finite are null in a file.
+    **{own.name: _Kept("numbers", own.name, _or_none(is_number)) for own in NUMBERS},
+    **_fields_of("scores", Scores),
+    **_fields_of("saved", Saved, {"step": "saved_step", "failure": "save_failure"}),
+    **_fields_of("process", Process),
+}
+"""The keys of status.json."""

@@ -24,7 +24,6 @@ from tui_trainer.runs.events import (
     Event,
     Notice,
     RunEnded,
-    StepsTaken,
 )
 from tui_trainer.runs.history import History
 from tui_trainer.runs.mailbox import send
@@ -32,7 +31,6 @@ from tui_trainer.runs.origin import HERE, origin_of
 from tui_trainer.runs.recorded import Recording
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.event_log import EventLog
-from tui_trainer.sessions.opening import fold_steps, take_status
 from tui_trainer.sessions.reading import Look, RunReader
 from tui_trainer.sessions.session import TrackedRun
 from tui_trainer.text.clean import clean
@@ -64,7 +62,7 @@ class AttachedSession:
         self._ended = False
         self.usage: Usage | None = None
         self._tracked = TrackedRun()
-        self._tracked.view = RunView(run=run.path.name, run_dir=str(run.path))
+        self._tracked.view = RunView(name=run.path.name, run_dir=str(run.path))
         self._recording = Recording()
         self._said = "starting"
         """The state by the run's own word."""
@@ -135,14 +133,10 @@ class AttachedSession:
             if look.batch is not None:
                 self._recording.take(look.batch)
             for event in look.events:
-                if isinstance(event, StepsTaken):
-                    fold_steps(tracked.view, event)
-                    tracked.view.epoch = max(event.epoch, tracked.view.epoch)
-                else:
-                    with suppress(TrainerError):  # an edit that somebody wrote into the file
-                        tracked.apply(event)
+                with suppress(TrainerError):  # an edit that somebody wrote into the file
+                    tracked.apply(event)
         if look.status is not None:
-            take_status(tracked.view, look.status)
+            tracked.view.update(look.status)
         self._said = tracked.view.state
         if look.state is not None:
             self._believed = look.state
@@ -169,7 +163,7 @@ class AttachedSession:
     def _look(self) -> None:
         look = self._reader.look()
         if look.status is not None:
-            self.usage = usage_of(look.status.usage)
+            self.usage = usage_of(look.status.process.usage)
         look.events = [self._seen_from_here(event) for event in look.events]
         told = [*look.events, *self._answers(look.events)]
         if look:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 def view_of(prepared: Prepared) -> RunView:
     """The state as of the checkpoint that the run starts from, or of a fresh start."""
     view = RunView(
-        run=prepared.run.path.name,
+        name=prepared.run.path.name,
         run_dir=str(prepared.run.path),
         device=prepared.device.label,
         generation=prepared.generation,
@@ -29,12 +29,12 @@ def view_of(prepared: Prepared) -> RunView:
     )
     progress = progress_of(prepared)
     if progress is not None:
-        view.saved_step = prepared.step
-        view.elapsed_s, view.stale = progress.elapsed_s, progress.stale
-        view.validation = dict(progress.last_metrics)
+        scores = view.scores
+        view.saved.step, view.elapsed_s = prepared.step, progress.elapsed_s
+        scores.stale, scores.validation = progress.stale, dict(progress.last_metrics)
         if progress.best is not None:
-            view.best = dict(progress.best.metrics)
-            view.best_step = progress.best.step
+            scores.best = dict(progress.best.metrics)
+            scores.best_step = progress.best.step
     return view
 
 

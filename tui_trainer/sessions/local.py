@@ -198,7 +198,7 @@ class LocalSession:
                 elapsed_s=known.elapsed_s if known else 0.0,
                 exit_code=ExitCode.OK,
                 best=asdict(known.best) if known and known.best else None,
-                test=status.test if status else None,
+                test=status.scores.test if status is not None else None,
             )
         return train(
             prepared.task,

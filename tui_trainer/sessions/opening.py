@@ -6,6 +6,7 @@ the newest events; of metrics.jsonl and events.jsonl only the ends are read, how
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from tui_trainer.runs.following import Record, records_before
 from tui_trainer.runs.history_file import open_recording
 from tui_trainer.runs.recorded import Recording
 from tui_trainer.runs.records import event_of
-from tui_trainer.runs.status import Status, read_status
+from tui_trainer.runs.status import read_status
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.launch import read_config
 from tui_trainer.sessions.session import TrackedRun
@@ -31,23 +32,18 @@ METRICS_TAIL_BYTES = 64 * 1024
 
 @dataclass(slots=True)
 class Opened:
-    """A picture of all that there is."""
+    """All that there is."""
 
     tracked: TrackedRun
     recording: Recording
-    status: Status | None
+    status: RunView | None
 
 
 def open_run(run: RunDirectory) -> Opened:
     """Read what there is."""
     status = read_status(run.status)
     recording = open_recording(run, status.generation if status else None)
-    records = records_before(run.events, recording.events_bytes, EVENT_TAIL_BYTES)
-    view = _view(run, status, recording, events_of(_of_this_life(records, recording)))
-    for event in steps_taken(_newest_lines(run, recording)):
-        fold_steps(view, event)
-    if status is not None:
-        take_status(view, status)
+    view = _view_of(run, status, recording)
     tracked = TrackedRun(_in_force(run, view.step))
     tracked.view, tracked.history = view, recording.history
     if tracked.experiment is not None:
@@ -58,31 +54,6 @@ def open_run(run: RunDirectory) -> Opened:
 def events_of(records: Sequence[Record]) -> list[Event]:
     """The events that lines of events.jsonl tell; of a newer version's none."""
     return [event for record in records if (event := event_of(record)) is not None]
-
-
-def fold_steps(view: RunView, event: StepsTaken) -> None:
-    """Bring the numbers of steps into a picture that has the state already."""
-    view.step = max(view.step, event.step)
-    view.loss, view.lr = event.losses[-1], event.lrs[-1]
-    view.grad_norm, view.samples_per_s = event.grad_norms[-1], event.samples_per_s
-    view.elapsed_s = max(view.elapsed_s, event.elapsed_s)
-    view.speed.add(event.step, event.elapsed_s)
-
-
-def take_status(view: RunView, status: Status) -> None:
-    """Bring a status into the picture; one of another life of the run says nothing of this."""
-    if view.generation != status.generation:
-        return
-    if status.step >= view.step:
-        view.step, view.epoch = status.step, max(status.epoch, view.epoch)
-        view.loss = view.loss if status.loss is None else status.loss
-        if status.elapsed_s > view.elapsed_s:
-            view.elapsed_s = status.elapsed_s
-            view.speed.add(status.step, status.elapsed_s)
-        if status.samples_per_s is not None:
-            view.samples_per_s = status.samples_per_s
-    if status.waiting_share is not None:
-        view.waiting_share = status.waiting_share
 
 
 def steps_taken(lines: Sequence[Record]) -> list[StepsTaken]:
@@ -110,33 +81,25 @@ def _steps(lines: Sequence[Record]) -> StepsTaken:
     )
 
 
-def _view(
-    run: RunDirectory, status: Status | None, recording: Recording, events: Sequence[Event]
-) -> RunView:
-    """The state from the last status, on top of it what events have said since the start."""
-    view = RunView(run=run.path.name, run_dir=str(run.path))
+def _view_of(run: RunDirectory, status: RunView | None, recording: Recording) -> RunView:
+    """The last status, and on top of it what lines and events of this start of the run say."""
+    view = copy.deepcopy(status) if status is not None else RunView()
     started = event_of(recording.started)
-    if status is not None:
-        view.state, view.device, view.epoch = status.state, status.device, status.epoch
-        view.validation, view.best_step = dict(status.validation), status.best_step
-        view.best = dict(status.best) if status.best is not None else None
-        view.test, view.saved_step = status.test, status.saved_step
-    tracked = TrackedRun()
-    tracked.view = view
     if isinstance(started, RunStarted):
-        tracked.apply(started)
-        view.run = run.path.name
-    for event in events:
-        tracked.apply(event)
+        view.apply(started)
+    records = records_before(run.events, recording.events_bytes, EVENT_TAIL_BYTES)
+    # Events after the lines: the time of the end is later than that of the last line.
+    lines = steps_taken(_newest_lines(run, recording))
+    for event in (*lines, *events_of(_of_this_life(records, recording))):
+        view.apply(event)
     if status is not None:
-        if not recording.started:
-            view.generation = status.generation
         if view.generation == status.generation and status.total_steps is not None:
             view.total_steps = status.total_steps
         if status.generation > view.generation and status.state not in FINAL_STATES:
-            # Another life of the run is about to start; the end was that of the one before.
-            view.ending, view.state = None, status.state
-    view.run_dir = str(run.path)
+            # Another start of the run is about to begin; the end was that of the one before.
+            view.ending, view.state, view.reason = None, status.state, status.reason
+        view.update(status)
+    view.name, view.run_dir = run.path.name, str(run.path)
     return view
 
 

@@ -25,7 +25,8 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.runs.folder import is_folder, opened_facts
 from tui_trainer.runs.following import Batch, Follower, records_before
-from tui_trainer.runs.status import Status, conclude, read_status
+from tui_trainer.runs.status import conclude, read_status
+from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.opening import EVENT_TAIL_BYTES, Opened, events_of, open_run, steps_taken
 from tui_trainer.sessions.silence import Silence
 from tui_trainer.text.clean import clean
@@ -47,7 +48,7 @@ class Look:
     events: list[Event] = field(default_factory=list)
     batch: Batch | None = None
     opened: Opened | None = None
-    status: Status | None = None
+    status: RunView | None = None
     """The newest, where it has changed."""
     state: str | None = None
     """What is to be believed in the place of what the run says; "" for its own word."""
@@ -64,7 +65,7 @@ class RunReader:
         self._run = run
         self._clock = clock
         self._follower: Follower | None = None
-        self._status: Status | None = None
+        self._status: RunView | None = None
         self._stamp: tuple[int, int] | None = None
         self._beat_at_s = self._asked_at_s = clock()
         self._silence = Silence()
@@ -193,14 +194,14 @@ class RunReader:
     def _notice(self, text: str, level: str) -> Notice:
         return Notice(self.step, text, "error" if level == "error" else "note")
 
-    def _crash(self, status: Status) -> RunEnded:
-        host = clean(status.host, 80)
-        saved = status.saved_step
+    def _crash(self, status: RunView) -> RunEnded:
+        host = clean(status.process.host, 80)
+        saved = status.saved.step
         resume = f"tui-trainer resume {self._run.path.name} goes on from step {saved or 0:,}"
-        reason = f"process {status.pid} on {host} is gone without a word; {resume}"
+        reason = f"process {status.process.pid} on {host} is gone without a word; {resume}"
         return self._ending(status, "crashed", reason)
 
-    def _ending(self, status: Status, state: str, reason: str) -> RunEnded:
+    def _ending(self, status: RunView, state: str, reason: str) -> RunEnded:
         """An end that no event tells."""
         return RunEnded(
             step=status.step,
@@ -210,12 +211,12 @@ class RunReader:
             run_dir=str(self._run.path),
             elapsed_s=status.elapsed_s,
             exit_code=ExitCode.FAILED if state in ("crashed", "failed") else ExitCode.OK,
-            test=status.test,
+            test=status.scores.test,
         )
 
 
-def _beat(status: Status) -> tuple[int, int, str, int]:
-    return status.heartbeat, status.generation, status.state, status.pid
+def _beat(status: RunView) -> tuple[int, int, str, int]:
+    return status.process.heartbeat, status.generation, status.state, status.process.pid
 
 
 def _stamp(run: RunDirectory) -> tuple[int, int] | None:

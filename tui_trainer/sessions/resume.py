@@ -225,7 +225,7 @@ def plan_edits(
 def _check_not_lost(run: RunDirectory) -> None:
     """Refuse a run whose checkpoints were saved and are gone: step 0 would overwrite the rest."""
     status = read_status(run.status)
-    saved = status.saved_step if status else None
+    saved = status.saved.step if status else None
     if saved is not None and not manifest_files(run.checkpoints):
         raise CheckpointUnusable(
             f"{run.checkpoints}: step {saved} was saved, and no manifest of a checkpoint is there "

@@ -24,8 +24,8 @@ from tui_trainer.runs.journal import Journal
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import Mailbox
 from tui_trainer.runs.origin import HERE, origin_of
-from tui_trainer.runs.status import Status, write_status
-from tui_trainer.runs.view import RunView
+from tui_trainer.runs.status import write_status
+from tui_trainer.runs.view import Process, RunView
 from tui_trainer.sessions.keeping import CurveKeeper
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
@@ -54,6 +54,7 @@ class Watcher:
         self._run = run
         self._lock = lock
         self._view = view
+        view.process = Process(os.getpid(), socket.gethostname())
         self._meter = meter
         self._mailbox = Mailbox(run.control)
         self._journal = Journal(run.events)
@@ -61,7 +62,6 @@ class Watcher:
         self._origin = origin_of("app")
         self._cursor = 0
         self._unwritten: list[dict[str, Any]] = []
-        self._heartbeat = 0
         self._fault = ""
         self.taken_by = ""
         """Who has taken the run over; from then on nothing is read or written here."""
@@ -164,33 +164,8 @@ class Watcher:
                 self._session.emit(Notice(step, text))
 
     def _write_status(self) -> None:
-        view = self._view
-        self._heartbeat += 1
-        usage = self._session.usage
-        status = Status(
-            name=view.run,
-            state=view.state,
-            step=view.step,
-            epoch=view.epoch,
-            pid=os.getpid(),
-            host=socket.gethostname(),
-            heartbeat=self._heartbeat,
-            generation=view.generation,
-            device=view.device,
-            total_steps=view.total_steps,
-            elapsed_s=view.elapsed_s,
-            validation=view.validation,
-            best=view.best,
-            best_step=view.best_step,
-            test=view.test,
-            saved_step=view.saved_step,
-            message=view.reason or view.save_failure,
-            loss=view.loss,
-            samples_per_s=view.samples_per_s,
-            waiting_share=view.waiting_share,
-            usage=asdict(usage) if usage is not None else None,
-        )
-        try:
-            write_status(self._run.status, status)
-        except TrainerError:
-            return
+        process, usage = self._view.process, self._session.usage
+        process.heartbeat += 1
+        process.usage = asdict(usage) if usage is not None else None
+        with contextlib.suppress(TrainerError):
+            write_status(self._run.status, self._view)

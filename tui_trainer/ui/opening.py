@@ -87,9 +87,9 @@ def _tell_what_is_left(session: LocalSession | AttachedSession) -> None:
         if session.is_elsewhere:
             out.line(left_line(view))
         return
-    if not view.run:
+    if not view.name:
         error_stream().block(f"tui-trainer: {clean(view.reason, 2000, multiline=True)}")
         return
-    out.line(f"{clean(view.run)}:")
+    out.line(f"{clean(view.name)}:")
     for line in describe(view.ending):
         out.line(f"  {line}")

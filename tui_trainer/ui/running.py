@@ -72,7 +72,7 @@ class Live:
     @property
     def name(self) -> str:
         """Of the run that lives, or empty."""
-        return (self.session.view.run or "a run") if self.session and self.alive else ""
+        return (self.session.view.name or "a run") if self.session and self.alive else ""
 
     def send(self, command: Command) -> None:
         """Hand a command to the run, if one lives; a signal's stop is kept in mind."""

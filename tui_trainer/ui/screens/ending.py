@@ -69,7 +69,7 @@ def _saved(ending: RunEnded, view: RunView, safety: Safety) -> str:
     behind = safety.steps_beyond(ending.step)
     steps = "the step after it is" if behind == 1 else f"the {behind:,} steps after it are"
     lost = f"; {steps} lost" if behind else ""
-    failure = f"; the last save FAILED: {clean(view.save_failure)}" if safety.failed else ""
+    failure = f"; the last save FAILED: {clean(view.saved.failure)}" if safety.failed else ""
     return f"checkpoint of step {safety.step:,}{lost}{failure}"
 
 
@@ -215,7 +215,7 @@ class Ending(VerticalScroll, can_focus=True):
     def action_resume(self) -> None:
         """Ask how much longer it is to be trained."""
         if own := self._trains_here():
-            command = f"tui-trainer resume {self._view.run} --detach"
+            command = f"tui-trainer resume {self._view.name} --detach"
             self.post_message(self.Refused(beside(own, command)))
         elif self._experiment is not None:
             self.app.push_screen(ResumeDialog(self._experiment, self._view), self._resume)

@@ -45,7 +45,7 @@ def so_far(key: str, experiment: Experiment, view: RunView) -> str:
         case "training.max_seconds":
             done = f"{view.elapsed_s:,.1f} s done"
         case _:
-            done = f"{view.stale:,} in a row"
+            done = f"{view.scores.stale:,} in a row"
     limit = f"{now:,}" if isinstance(now, int) else f"{now:g}" if now is not None else "none"
     return f"limit now {limit}, {done}"
 
@@ -53,7 +53,7 @@ def so_far(key: str, experiment: Experiment, view: RunView) -> str:
 def limit_of(experiment: Experiment, view: RunView) -> str:
     """The limit that ended this run, or ends it first: the key of its setting."""
     training, patience = experiment.training, experiment.early_stopping.patience
-    if patience is not None and view.stale >= patience:
+    if patience is not None and view.scores.stale >= patience:
         return "early_stopping.patience"
     if training.max_seconds is not None and view.elapsed_s >= training.max_seconds:
         return "training.max_seconds"

@@ -170,10 +170,10 @@ class RunScreen(Screen[None]):
         view = self.session.view
         if self._asking.leaving:
             self.post_message(self.Leave())
-        elif ending.state == "failed" and not view.run:
+        elif ending.state == "failed" and not view.name:
             self.post_message(self.NeverStarted(ending.reason))
         elif not self.is_active:
-            self._tell(f"{clean(view.run, 60)} {ending.state}: {clean(ending.reason, 400)}")
+            self._tell(f"{clean(view.name, 60)} {ending.state}: {clean(ending.reason, 400)}")
         self.query_one(Ending).tell(ending, view, self._safety, self.session.experiment)
         self._parts.show_result(True)
 

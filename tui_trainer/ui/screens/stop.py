@@ -108,7 +108,7 @@ class StopDialog(ModalScreen[Answer]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False) as box:
-            name = clean(self._view.run, 60) or "the run"
+            name = clean(self._view.name, 60) or "the run"
             box.border_title = Content(f"Stop {name}?")
             if self._then_leave:
                 but = " and detaching does not" if self._can_detach else ""

@@ -34,8 +34,8 @@ class Safety:
 
     def begin(self, view: RunView) -> None:
         """Take over the checkpoint that a run goes on from, which is told by no event."""
-        if self.step is None and view.saved_step is not None:
-            self.step, self.taken_s = view.saved_step, view.elapsed_s
+        if self.step is None and view.saved.step is not None:
+            self.step, self.taken_s = view.saved.step, view.elapsed_s
             self.now_s = max(self.now_s, self.taken_s)
 
     def add(self, event: Event) -> None:
@@ -91,7 +91,7 @@ def monitored(experiment: Experiment | None) -> str:
 def patience(view: RunView, experiment: Experiment | None) -> str:
     """`patience 1/5`; empty where early stopping is off."""
     limit = experiment.early_stopping.patience if experiment is not None else None
-    return f"patience {view.stale}/{limit}" if limit is not None else ""
+    return f"patience {view.scores.stale}/{limit}" if limit is not None else ""
 
 
 def safe_text(safety: Safety, view: RunView) -> str:
@@ -121,28 +121,28 @@ def two_lines(
 ) -> list[str]:
     """The numbers where there is little room: the most wanted ones, as many as fit."""
     name = monitored(experiment)
-    best = f"best {metric(name, (view.best or {}).get(name))}"
+    best = f"best {metric(name, (view.scores.best or {}).get(name))}"
     others = [
         f"{clean(key, 12)} {metric(key, value)}"
-        for key, value in view.validation.items()
+        for key, value in view.scores.validation.items()
         if key != "loss"
     ]
     learning = [
-        f"train {steady(view.loss)}",
-        f"val {steady(view.validation.get('loss'))}",
-        f"{best} {_epoch_of(view.best_step, view.steps_per_epoch):<8}",
+        f"train {steady(view.numbers.loss)}",
+        f"val {steady(view.scores.validation.get('loss'))}",
+        f"{best} {_epoch_of(view.scores.best_step, view.steps_per_epoch):<8}",
         *others,
-        f"lr {rate_text(view.lr).ljust(8)}",
-        f"grad {steady(view.grad_norm)}",
+        f"lr {rate_text(view.numbers.lr).ljust(8)}",
+        f"grad {steady(view.numbers.grad_norm)}",
     ]
     # As wide as it can become in this run, so that what follows it stays where it is.
     digits = len(f"{view.total_steps or view.step:,}")
     working = [
         safe_text(safety, view).ljust(18 + 2 * digits),
-        f"{view.samples_per_s or 0:>6,.0f} samples/s",
+        f"{view.numbers.samples_per_s or 0:>6,.0f} samples/s",
         patience(view, experiment),
         device_text(view, usage),
-        f"waiting for data {_share(view.waiting_share)}",
+        f"waiting for data {_share(view.numbers.waiting_share)}",
         f"free memory {size(usage.free_bytes)}" if usage is not None else "",
     ]
     return [_fit(learning, width), _fit(working, width)]
@@ -183,16 +183,16 @@ def column(
     counter = patience(view, experiment).removeprefix("patience ")
     rows: list[Row] = [
         ("learning", ""),
-        ("train loss", steady(view.loss)),
-        *((f"val {clean(key, 18)}", metric(key, v)) for key, v in view.validation.items()),
-        (f"best {name}", metric(name, (view.best or {}).get(name))),
+        ("train loss", steady(view.numbers.loss)),
+        *((f"val {clean(key, 18)}", metric(key, v)) for key, v in view.scores.validation.items()),
+        (f"best {name}", metric(name, (view.scores.best or {}).get(name))),
         ("  at step", _found_at(view)),
         ("patience", counter or "off"),
-        ("learning rate", rate_text(view.lr).ljust(8)),
-        ("gradient norm", steady(view.grad_norm)),
+        ("learning rate", rate_text(view.numbers.lr).ljust(8)),
+        ("gradient norm", steady(view.numbers.grad_norm)),
         ("speed", ""),
-        ("samples/s", speed_text(view.samples_per_s).ljust(9)),
-        ("data wait", _share(view.waiting_share).strip().ljust(9)),
+        ("samples/s", speed_text(view.numbers.samples_per_s).ljust(9)),
+        ("data wait", _share(view.numbers.waiting_share).strip().ljust(9)),
         ("parameters", f"{view.parameters:,}"),
         ("safety", ""),
         ("checkpoint", "none yet" if safety.step is None else f"step {safety.step:,}"),
@@ -203,12 +203,12 @@ def column(
 
 
 def _found_at(view: RunView) -> str:
-    if view.best_step is None:
+    if view.scores.best_step is None:
         return "-"
-    step = f"{view.best_step:,}"
+    step = f"{view.scores.best_step:,}"
     if not view.steps_per_epoch:
         return step
-    return f"{step}, {_epoch_of(view.best_step, view.steps_per_epoch)}"
+    return f"{step}, {_epoch_of(view.scores.best_step, view.steps_per_epoch)}"
 
 
 def _device_rows(view: RunView, usage: Usage | None) -> list[Row]:

@@ -114,7 +114,7 @@ class Standing:
 
         In a pause the words say what to do next, and the name is what can be missed.
         """
-        name = clean(view.run, 80) or (clean(experiment.name, 80) if experiment else "run")
+        name = clean(view.name, 80) or (clean(experiment.name, 80) if experiment else "run")
         sign = (_PLAIN_SIGNS if self.plain else _SIGNS).get(view.state, "?")
         dot = "-" if self.plain else "·"
         words = self.words(view, pause_key)

@@ -1,0 +1,142 @@
+"""`StepNumbers`: the numbers that training reports with its steps, and how each of them is shown.
+
+Layer: runs. The table for all of them: a number declared here, and emitted in `StepsTaken`, is in
+the view of a run, in status.json, in the lines and the JSON that are printed, in the numbers of
+the run screen and, where it has a key, among the curves.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Literal
+
+from tui_trainer.runs.events import StepsTaken
+from tui_trainer.text.figures import measured, rate_text, speed_text
+
+Group = Literal["learning", "speed"]
+
+
+@dataclass(frozen=True, slots=True)
+class StepNumber:
+    """One number: where it comes from, what it is called, and how it is written.
+
+    `brief` and `line` have `{}` where the value stands; without `line` it is not in the progress
+    lines. `key` is its name in metrics.jsonl, in JSON lines and among the curves; a number without
+    one is in none of these.
+    """
+
+    source: str
+    """The field of `StepsTaken`: a value per step, or one for all of them."""
+    group: Group
+    label: str
+    brief: str
+    text: Callable[[float | None], str]
+    line: str = ""
+    key: str = ""
+    title: str = ""
+    """Of its plot; a key with a `/` shares the plot of a metric."""
+    digits: int | None = None
+    """Decimals that are kept in JSON lines; None keeps all."""
+    name: str = ""
+    """Its name in `StepNumbers` and in status.json."""
+
+    def values(self, event: StepsTaken) -> Sequence[float]:
+        """Return the values of an event: one per step, or a single one of the newest step."""
+        value = getattr(event, self.source)
+        return value if isinstance(value, tuple) else (value,)
+
+
+def percent_text(share: float | None) -> str:
+    """Write a share as ` 12 %`, in five characters."""
+    return f"{(share or 0) * 100:3.0f} %"
+
+
+@dataclass(slots=True)
+class StepNumbers:
+    """The newest value of each number; None before the first."""
+
+    loss: float | None = field(
+        default=None,
+        metadata={
+            "source": "losses",
+            "key": "train/loss",
+            "group": "learning",
+            "label": "train loss",
+            "brief": "train {}",
+            "line": "loss {}",
+            "text": measured,
+        },
+    )
+    lr: float | None = field(
+        default=None,
+        metadata={
+            "source": "lrs",
+            "key": "lr",
+            "title": "lr",
+            "group": "learning",
+            "label": "learning rate",
+            "brief": "lr {}",
+            "line": "lr {}",
+            "text": rate_text,
+        },
+    )
+    grad_norm: float | None = field(
+        default=None,
+        metadata={
+            "source": "grad_norms",
+            "key": "grad_norm",
+            "title": "grad norm",
+            "group": "learning",
+            "label": "gradient norm",
+            "brief": "grad {}",
+            "text": measured,
+        },
+    )
+    samples_per_s: float | None = field(
+        default=None,
+        metadata={
+            "source": "samples_per_s",
+            "key": "samples_per_s",
+            "title": "samples/s",
+            "group": "speed",
+            "label": "samples/s",
+            "brief": "{} samples/s",
+            "line": "{} samples/s",
+            "digits": 1,
+            "text": speed_text,
+        },
+    )
+    waiting_share: float | None = field(
+        default=None,
+        metadata={
+            "source": "waiting_share",
+            "group": "speed",
+            "label": "data wait",
+            "brief": "waiting for data {}",
+            "text": percent_text,
+        },
+    )
+
+    def apply(self, event: StepsTaken) -> None:
+        """Take the newest values. A number of the whole report that is NaN is not known there."""
+        for number in NUMBERS:
+            value = getattr(event, number.source)
+            if isinstance(value, tuple):
+                setattr(self, number.name, value[-1])
+            elif not math.isnan(value):
+                setattr(self, number.name, value)
+
+    def update(self, newer: StepNumbers) -> None:
+        """Take what a newer record knows."""
+        for number in NUMBERS:
+            if (value := getattr(newer, number.name)) is not None:
+                setattr(self, number.name, value)
+
+
+NUMBERS: tuple[StepNumber, ...] = tuple(
+    StepNumber(**own.metadata, name=own.name) for own in fields(StepNumbers)
+)
+CURVES: tuple[StepNumber, ...] = tuple(number for number in NUMBERS if number.key)
+"""Those with a key, which have a curve."""
