@@ -20,6 +20,7 @@ from tui_trainer.runs.events import (
     StateChanged,
     StepsTaken,
     ValidationEnded,
+    to_dict,
 )
 from tui_trainer.runs.following import MOST_LINES
 from tui_trainer.runs.history import MOST_MARKS, WINDOW, History
@@ -245,10 +246,10 @@ def test_a_history_is_read_from_the_files_of_a_run(tmp_path: Path) -> None:
     write(
         run.events,
         [
-            {"event": "validation_ended", "step": 4, "improved": True},
-            {"event": "edited", "step": 4, "key": "optimizer.lr", "old": 0.1, "new": 0.2},
-            {"event": "checkpoint_saved", "step": 6},
-            {"event": "checkpoint_saved", "step": 8},
+            to_dict(ValidationEnded(4, 1, 0.4, {}, 0.1, True, 0)),
+            to_dict(Edited(4, "optimizer.lr", 0.1, 0.2, "you")),
+            to_dict(CheckpointSaved(6, "a", 1, 0.1, False)),
+            to_dict(CheckpointSaved(8, "b", 1, 0.1, False)),
             {"event": "state_changed", "step": "x"},
         ],
     )
@@ -271,19 +272,25 @@ def test_what_an_earlier_resume_set_aside_is_not_read(tmp_path: Path) -> None:
     run = RunDirectory(tmp_path / "run")
     make_skeleton(run)
     write(run.metrics, [metrics_line(n) for n in range(1, 31)])
-    on_demand = {"event": "validation_ended", "on_demand": True, "improved": False}
+
+    def scheduled(step: int) -> dict[str, object]:
+        return to_dict(ValidationEnded(step, 1, 1.0, {"loss": 9.0}, 0.1, True, 0))
+
+    def on_demand(step: int, loss: float) -> dict[str, object]:
+        return to_dict(ValidationEnded(step, 1, 1.0, {"loss": loss}, 0.1, False, 0, on_demand=True))
+
     write(
         run.events,
         [
-            {"event": "run_started", "step": 0, "steps_per_epoch": 5},
-            {"event": "validation_ended", "step": 5, "improved": True, "metrics": {"loss": 9}},
-            {**on_demand, "step": 7, "metrics": {"loss": 0.5}},
-            {**on_demand, "step": 12, "metrics": {"loss": 0.4}},
-            {"event": "validation_ended", "step": 15, "improved": True, "metrics": {"loss": 9}},
-            {"event": "non_finite", "step": 20, "what": "loss is nan"},
-            {"event": "checkpoint_saved", "step": 10},
-            {"event": "run_started", "step": 10, "steps_per_epoch": 5},
-            {"event": "checkpoint_saved", "step": 25},
+            to_dict(started(0, 5)),
+            scheduled(5),
+            on_demand(7, 0.5),
+            on_demand(12, 0.4),
+            scheduled(15),
+            to_dict(NonFinite(20, 1, "loss is nan", ())),
+            to_dict(CheckpointSaved(10, "a", 1, 0.1, False)),
+            to_dict(started(10, 5)),
+            to_dict(CheckpointSaved(25, "b", 1, 0.1, False)),
         ],
     )
     history = read_history(run, 30)
@@ -326,10 +333,16 @@ def test_of_a_very_long_file_some_lines_and_all_validations_are_read(tmp_path: P
     )
 )
 def test_no_file_breaks_a_history(records: list[dict[str, object]]) -> None:
+    whole = {
+        "run_started": to_dict(started()),
+        "edited": to_dict(Edited(1, "optimizer.lr", 0.1, 0.2, "you")),
+        "validation_ended": to_dict(validated(1, 0.5)),
+        "x": {},
+    }
     with TemporaryDirectory() as folder:
         run = RunDirectory(Path(folder))
         write(run.metrics, records, "\0\0")
-        write(run.events, records, '{"step": 1')
+        write(run.events, [{**whole[str(it["event"])], **it} for it in records], '{"step": 1')
         history = read_history(run, 30)
     for name in history.names:
         curve = history.curve(name, x="time", window="recent", columns=5, smoothing=0.5)

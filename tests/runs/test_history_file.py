@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
+from tui_trainer.runs.events import Edited, NonFinite, RunStarted, ValidationEnded, to_dict
 from tui_trainer.runs.following import offset_after, whole_lines
 from tui_trainer.runs.history import History
 from tui_trainer.runs.history_file import MAGIC, open_recording, read_recording, write_recording
@@ -37,12 +38,11 @@ def metrics_line(step: int) -> dict[str, object]:
 
 
 def started(step: int, generation: int) -> dict[str, object]:
-    facts = {"steps_per_epoch": PER_EPOCH, "generation": generation}
-    return {"event": "run_started", "step": step, **facts}
+    return to_dict(RunStarted(step, 0, "r", "cpu", 1, 1, PER_EPOCH, None, generation))
 
 
 def validated(step: int, loss: float) -> dict[str, object]:
-    return {"event": "validation_ended", "step": step, "improved": True, "metrics": {"loss": loss}}
+    return to_dict(ValidationEnded(step, 1, 1.0, {"loss": loss}, 0.1, True, 0))
 
 
 def make_run(folder: Path, steps: int) -> RunDirectory:
@@ -211,12 +211,14 @@ def test_fault_56_lines_out_of_bounds_are_gaps_and_no_errors(tmp_path: Path) -> 
     run = make_run(tmp_path, 3)
     bad = {"train/loss": HUGE, "lr": "x", "grad_norm": [1], "elapsed_s": 1e300, "val/loss": HUGE}
     append(run.metrics, {**metrics_line(4), **bad}, metrics_line(5))
+    edited = to_dict(Edited(3, "a", 1, 2, "you"))
     append(
         run.events,
-        {"event": "run_started", "step": 0, "steps_per_epoch": HUGE, "generation": HUGE},
-        {"event": "edited", "step": 3, "key": "a" * 10**6, "old": HUGE, "new": [[[[[[1]]]]]]},
-        {"event": "edited", "step": 3, "key": ["a"], "old": 1, "new": 2},
-        {"event": "non_finite", "step": 3, "what": [[[[[[1]]]]]]},
+        {**started(0, 1), "steps_per_epoch": HUGE, "generation": HUGE},
+        {**edited, "key": "a" * 10**6, "old": HUGE, "new": [[[[[[1]]]]]]},
+        {**edited, "key": ["a"]},
+        {**edited, "key": "a" * 10**4},
+        {**to_dict(NonFinite(3, 1, "", ())), "what": [[[[[[1]]]]]]},
     )
     recording = whole_recording(run)
     assert recording.generation == 1

@@ -23,6 +23,7 @@ from tui_trainer.runs.events import (
     StepsTaken,
     ValidationEnded,
 )
+from tui_trainer.runs.numbers import CURVES
 from tui_trainer.runs.series import Points, Series, smoothed
 from tui_trainer.runs.times import Times
 from tui_trainer.text.format import LATEST_S
@@ -34,6 +35,8 @@ WINDOW = 1024
 """Steps of the recent window."""
 MOST_MARKS = 256
 """Of one kind; the newest are kept."""
+MOST_TEXT = 200
+"""Characters of the text beside a mark."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,34 +116,36 @@ class History:
 
     def add(self, event: Event) -> None:
         """Take what an event says; a new start sets aside what lies after its step."""
-        step = event.step
         match event:
             case RunStarted():
-                self.restart(step, event.steps_per_epoch)
+                self.restart(event.step, event.steps_per_epoch)
             case StepsTaken():
                 self._take(event)
             case ValidationEnded():
                 # On demand as well: it decides nothing, and is a measurement all the same.
                 for name, value in event.metrics.items():
-                    self.put(f"val/{name}", (step,), (value,))
-                if event.improved:
-                    self.mark("best", step)
+                    self.put(f"val/{name}", (event.step,), (value,))
+        self.mark_event(event)
+
+    def mark_event(self, event: Event) -> None:
+        """Take the sign that an event leaves on the plots, if it leaves one."""
+        match event:
+            case ValidationEnded(improved=True, on_demand=False):
+                self.mark("best", event.step)
             case CheckpointSaved():
-                self.mark("checkpoint", step)
+                self.mark("checkpoint", event.step)
             case Edited():
-                self.mark("edit", step, f"{event.key} {event.old} -> {event.new}")
+                self.mark("edit", event.step, f"{event.key} {event.old} -> {event.new}")
             case StateChanged(state="paused"):
-                self.mark("pause", step, event.reason)
+                self.mark("pause", event.step, event.reason)
             case NonFinite():
-                self.mark("nonfinite", step, event.what)
+                self.mark("nonfinite", event.step, event.what)
 
     def _take(self, event: StepsTaken) -> None:
-        steps = range(event.step - len(event.losses) + 1, event.step + 1)
         self.time(event.step, event.elapsed_s)
-        self.put("train/loss", steps, event.losses)
-        self.put("lr", steps, event.lrs)
-        self.put("grad_norm", steps, event.grad_norms)
-        self.put("samples_per_s", (event.step,), (event.samples_per_s,))
+        for number in CURVES:
+            values = number.values(event)
+            self.put(number.key, range(event.step - len(values) + 1, event.step + 1), values)
 
     def put(self, name: str, steps: Sequence[int], values: Sequence[float]) -> None:
         """Take values of a series, one for each of the steps, which are later than those before."""
@@ -155,6 +160,7 @@ class History:
 
     def mark(self, kind: MarkKind, step: int, text: str = "") -> None:
         """Take something that happened; a second time it is the same thing."""
+        text = text[:MOST_TEXT]
         marks = self._marks.setdefault(kind, deque(maxlen=MOST_MARKS))
         # An edit at the step of a checkpoint is told again by every resume from there.
         if (step, text) not in marks:

@@ -6,19 +6,14 @@ is not read again: opening a run of a million steps takes as long as opening one
 
 from __future__ import annotations
 
-from tui_trainer.runs.bounds import (
-    MOST_NAMES,
-    is_count,
-    is_mapping,
-    is_plain,
-    is_text,
-    number_or_nan,
-)
+from tui_trainer.runs.bounds import MOST_NAMES, is_count, is_text, number_or_nan
 from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.events import Event, RunStarted, ValidationEnded
 from tui_trainer.runs.following import Batch, Follower, Record
 from tui_trainer.runs.history import History
+from tui_trainer.runs.numbers import CURVES
+from tui_trainer.runs.records import event_of
 
-CURVES = ("train/loss", "lr", "grad_norm", "samples_per_s")
 _MOST_WAITING = 256
 
 
@@ -56,7 +51,8 @@ class Recording:
         """
         for record in batch.events:
             self._reached = max(self._reached, record["step"])
-            self._take_event(record)
+            if (event := event_of(record)) is not None:
+                self._take_event(event, record)
         self._take_lines(batch.lines)
         self._put_validations(everything=whole)
         self.events_bytes, self.metrics_bytes = batch.events_bytes, batch.metrics_bytes
@@ -70,30 +66,15 @@ class Recording:
             for later in [it for it in values if it > step]:
                 del values[later]
 
-    def _take_event(self, record: Record) -> None:
-        history, step = self.history, record["step"]
-        match record:
-            case {"event": "run_started", "steps_per_epoch": int(steps_per_epoch)} if is_count(
-                steps_per_epoch
-            ):
+    def _take_event(self, event: Event, record: Record) -> None:
+        match event:
+            case RunStarted():
                 self.started = record
-                self.go_back(step, steps_per_epoch)
-            case {"event": "checkpoint_saved"}:
-                history.mark("checkpoint", step)
-            case {"event": "edited", "key": str(key), "old": old, "new": new}:
-                change = f"{key[:200]} {_said(old)} -> {_said(new)}"
-                history.mark("edit", step, change[:200])
-            case {"event": "state_changed", "state": "paused"}:
-                history.mark("pause", step, _said(record.get("reason", "")))
-            case {"event": "non_finite"}:
-                history.mark("nonfinite", step, _said(record.get("what", "")))
-            case {"event": "validation_ended"}:
-                if record.get("improved") is True and not record.get("on_demand"):
-                    history.mark("best", step)
-                metrics = record.get("metrics")
-                if isinstance(metrics, dict) and is_mapping(metrics):
-                    for name, value in metrics.items():
-                        self._validated(f"val/{name}", step, value)
+                self.go_back(event.step, event.steps_per_epoch)
+            case ValidationEnded():
+                for name, value in event.metrics.items():
+                    self._validated(f"val/{name}", event.step, value)
+        self.history.mark_event(event)
 
     def _take_lines(self, lines: list[Record]) -> None:
         kept = []
@@ -107,7 +88,7 @@ class Recording:
             for name in line if len(line) <= MOST_NAMES else ():
                 if name.startswith("val/") and is_text(name):
                     self._validated(name, step, line[name])
-        for name in CURVES:
+        for name in (number.key for number in CURVES):
             having = [line for line in kept if name in line]
             steps = [line["step"] for line in having]
             self.history.put(name, steps, [number_or_nan(line[name]) for line in having])
@@ -143,11 +124,6 @@ def read_history(run: RunDirectory, last_step: int, known: Recording | None = No
         told = recording.started.get("steps_per_epoch")
         recording.go_back(last_step, told if isinstance(told, int) and is_count(told) else 1)
     return recording.history
-
-
-def _said(value: object) -> str:
-    """A setting or a reason in a few words; nothing of what is out of bounds."""
-    return str(value)[:200] if is_plain(value) else ""
 
 
 def whole_recording(run: RunDirectory) -> Recording:
