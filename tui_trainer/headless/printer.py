@@ -10,14 +10,10 @@ import math
 from typing import IO, Any, Protocol
 
 from tui_trainer.runs.describe import describe
-from tui_trainer.runs.events import (
-    Event,
-    StepsTaken,
-    to_dict,
-)
+from tui_trainer.runs.events import Event, StepsTaken, to_dict
+from tui_trainer.runs.numbers import CURVES, NUMBERS
 from tui_trainer.runs.view import RunView
 from tui_trainer.text.console import Stream, output_stream
-from tui_trainer.text.figures import measured, rate_text, speed_text
 from tui_trainer.text.format import duration
 
 
@@ -58,10 +54,11 @@ def _short(event: StepsTaken) -> dict[str, Any]:
         "epoch": event.epoch,
         "elapsed_s": round(event.elapsed_s, 3),
         "steps": len(event.losses),
-        "train/loss": event.losses[-1],
-        "grad_norm": event.grad_norms[-1],
-        "lr": event.lrs[-1],
-        "samples_per_s": round(event.samples_per_s, 1),
+        **{
+            number.key: value if number.digits is None else round(value, number.digits)
+            for number in CURVES
+            for value in number.values(event)[-1:]
+        },
     }
 
 
@@ -96,9 +93,11 @@ def progress_line(view: RunView) -> str:
     parts = [
         f"epoch {view.epoch}",
         f"step {view.step:,}" + (f"/{view.total_steps:,}" if view.total_steps else ""),
-        f"loss {measured(view.numbers.loss)}",
-        f"lr {rate_text(view.numbers.lr)}",
-        f"{speed_text(view.numbers.samples_per_s)} samples/s",
+        *(
+            number.line.format(number.text(getattr(view.numbers, number.name)))
+            for number in NUMBERS
+            if number.line
+        ),
     ]
     if view.eta_s is not None:
         parts.append(f"ETA {duration(view.eta_s)}")

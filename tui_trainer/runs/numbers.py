@@ -10,21 +10,23 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from typing import Literal, get_type_hints
 
 from tui_trainer.runs.events import StepsTaken
 from tui_trainer.text.figures import measured, rate_text, speed_text
 
 Group = Literal["learning", "speed"]
+_OF_THE_REPORT = {name for name, hint in get_type_hints(StepsTaken).items() if hint is float}
+"""The fields of `StepsTaken` that have one value for all of its steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepNumber:
     """One number: where it comes from, what it is called, and how it is written.
 
-    `brief` and `line` have `{}` where the value stands; without `line` it is not in the progress
-    lines. `key` is its name in metrics.jsonl, in JSON lines and among the curves; a number without
-    one is in none of these.
+    `label` names it in a column. `brief`, for a narrow pane, and `line`, for progress lines, have
+    `{}` where the value stands; a number without `line` is not in the progress lines. `key` is its
+    name in metrics.jsonl, in JSON lines and among the curves; without one it is in none of these.
     """
 
     source: str
@@ -39,13 +41,20 @@ class StepNumber:
     """Of its plot; a key with a `/` shares the plot of a metric."""
     digits: int | None = None
     """Decimals that are kept in JSON lines; None keeps all."""
+    width: int = 8
+    """Cells that its value takes in a narrow pane, so that nothing moves when it grows."""
     name: str = ""
     """Its name in `StepNumbers` and in status.json."""
 
+    @property
+    def is_per_step(self) -> bool:
+        """Whether an event has a value for each of its steps."""
+        return self.source not in _OF_THE_REPORT
+
     def values(self, event: StepsTaken) -> Sequence[float]:
         """Return the values of an event: one per step, or a single one of the newest step."""
-        value = getattr(event, self.source)
-        return value if isinstance(value, tuple) else (value,)
+        values = getattr(event, self.source)
+        return values if self.is_per_step else (values,)
 
 
 def percent_text(share: float | None) -> str:
@@ -105,6 +114,7 @@ class StepNumbers:
             "brief": "{} samples/s",
             "line": "{} samples/s",
             "digits": 1,
+            "width": 6,
             "text": speed_text,
         },
     )
@@ -115,6 +125,7 @@ class StepNumbers:
             "group": "speed",
             "label": "data wait",
             "brief": "waiting for data {}",
+            "width": 5,
             "text": percent_text,
         },
     )
@@ -122,11 +133,13 @@ class StepNumbers:
     def apply(self, event: StepsTaken) -> None:
         """Take the newest values. A number of the whole report that is NaN is not known there."""
         for number in NUMBERS:
-            value = getattr(event, number.source)
-            if isinstance(value, tuple):
-                setattr(self, number.name, value[-1])
-            elif not math.isnan(value):
+            value = number.values(event)[-1]
+            if number.is_per_step or not math.isnan(value):
                 setattr(self, number.name, value)
+
+    def of_group(self, group: Group) -> list[tuple[StepNumber, float | None]]:
+        """Return the numbers of a group with their values, in the order of the table."""
+        return [(number, getattr(self, number.name)) for number in NUMBERS if number.group == group]
 
     def update(self, newer: StepNumbers) -> None:
         """Take what a newer record knows."""

@@ -7,9 +7,9 @@ the newest events; of metrics.jsonl and events.jsonl only the ends are read, how
 from __future__ import annotations
 
 import copy
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.runs.bounds import is_count, number_or_nan
@@ -18,6 +18,7 @@ from tui_trainer.runs.edits import in_force, read_edits
 from tui_trainer.runs.events import FINAL_STATES, Event, RunStarted, StepsTaken
 from tui_trainer.runs.following import Record, records_before
 from tui_trainer.runs.history_file import open_recording
+from tui_trainer.runs.numbers import NUMBERS, StepNumber
 from tui_trainer.runs.recorded import Recording
 from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import read_status
@@ -65,19 +66,17 @@ def steps_taken(lines: Sequence[Record]) -> list[StepsTaken]:
 
 
 def _steps(lines: Sequence[Record]) -> StepsTaken:
-    def column(name: str) -> tuple[float, ...]:
-        return tuple(number_or_nan(line.get(name)) for line in lines)
+    def values_of(number: StepNumber) -> tuple[float, ...] | float:
+        values = tuple(number_or_nan(line.get(number.key)) for line in lines)
+        return values if number.is_per_step else values[-1]
 
     epoch = lines[-1].get("epoch")
+    numbers: dict[str, Any] = {number.source: values_of(number) for number in NUMBERS}
     return StepsTaken(
         step=lines[-1]["step"],
         epoch=epoch if isinstance(epoch, int) and is_count(epoch) else 0,
-        elapsed_s=column("elapsed_s")[-1],
-        losses=column("train/loss"),
-        grad_norms=column("grad_norm"),
-        lrs=column("lr"),
-        samples_per_s=column("samples_per_s")[-1],
-        waiting_share=math.nan,
+        elapsed_s=number_or_nan(lines[-1].get("elapsed_s")),
+        **numbers,
     )
 
 

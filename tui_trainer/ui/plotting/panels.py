@@ -10,6 +10,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from tui_trainer.runs.history import Curve, History, Window, XAxis
+from tui_trainer.runs.numbers import CURVES
 from tui_trainer.text.clean import clean
 from tui_trainer.text.figures import measured
 from tui_trainer.text.format import duration
@@ -20,7 +21,7 @@ from tui_trainer.ui.plotting.frame import MARGIN, Sign, Surround, room, y_ticks
 WITHIN = 0.96
 """The share of the values that stays on the axis when outliers are left out."""
 AXIS_KINDS: dict[XAxis, AxisKind] = {"step": "integer", "epoch": "integer", "time": "time"}
-TITLES = {"lr": "lr", "grad_norm": "grad norm", "samples_per_s": "samples/s"}
+TITLES = {number.key: number.title for number in CURVES if number.title}
 
 
 @dataclass(frozen=True, slots=True)

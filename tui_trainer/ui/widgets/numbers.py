@@ -14,9 +14,10 @@ from textual.widgets import Static
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.machine.usage import Usage
 from tui_trainer.runs.events import CheckpointSaved, Event, RunStarted, SaveFailed, StepsTaken
+from tui_trainer.runs.numbers import Group
 from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
-from tui_trainer.text.figures import measured, metric_text, rate_text, speed_text
+from tui_trainer.text.figures import measured, metric_text
 from tui_trainer.text.format import counted, duration, size_text
 
 
@@ -127,22 +128,23 @@ def two_lines(
         for key, value in view.scores.validation.items()
         if key != "loss"
     ]
+    first, *rest = _briefly(view, "learning")
+    speed, *more = _briefly(view, "speed")
     learning = [
-        f"train {steady(view.numbers.loss)}",
+        first,
         f"val {steady(view.scores.validation.get('loss'))}",
         f"{best} {_epoch_of(view.scores.best_step, view.steps_per_epoch):<8}",
         *others,
-        f"lr {rate_text(view.numbers.lr).ljust(8)}",
-        f"grad {steady(view.numbers.grad_norm)}",
+        *rest,
     ]
     # As wide as it can become in this run, so that what follows it stays where it is.
     digits = len(f"{view.total_steps or view.step:,}")
     working = [
         safe_text(safety, view).ljust(18 + 2 * digits),
-        f"{view.numbers.samples_per_s or 0:>6,.0f} samples/s",
+        speed,
         patience(view, experiment),
         device_text(view, usage),
-        f"waiting for data {_share(view.numbers.waiting_share)}",
+        *more,
         f"free memory {size(usage.free_bytes)}" if usage is not None else "",
     ]
     return [_fit(learning, width), _fit(working, width)]
@@ -166,8 +168,22 @@ def _epoch_of(step: int | None, steps_per_epoch: int) -> str:
     return f"epoch {-(-step // steps_per_epoch):,}"
 
 
-def _share(share: float | None) -> str:
-    return f"{(share or 0) * 100:3.0f} %"
+def _briefly(view: RunView, group: Group) -> list[str]:
+    """The numbers of a group for the narrow pane, each as wide as it can become."""
+    pad = str.ljust if group == "learning" else str.rjust
+    return [
+        number.brief.format(pad(number.text(value), number.width))
+        for number, value in view.numbers.of_group(group)
+    ]
+
+
+def _rows(view: RunView, group: Group) -> list[Row]:
+    """The numbers of a group for the wide pane."""
+    width = 8 if group == "learning" else 9
+    return [
+        (number.label, number.text(value).strip().ljust(width))
+        for number, value in view.numbers.of_group(group)
+    ]
 
 
 Row = tuple[str, str]
@@ -181,18 +197,17 @@ def column(
     name = monitored(experiment)
     beyond = safety.steps_beyond(view.step)
     counter = patience(view, experiment).removeprefix("patience ")
+    first, *rest = _rows(view, "learning")
     rows: list[Row] = [
         ("learning", ""),
-        ("train loss", steady(view.numbers.loss)),
+        first,
         *((f"val {clean(key, 18)}", metric(key, v)) for key, v in view.scores.validation.items()),
         (f"best {name}", metric(name, (view.scores.best or {}).get(name))),
         ("  at step", _found_at(view)),
         ("patience", counter or "off"),
-        ("learning rate", rate_text(view.numbers.lr).ljust(8)),
-        ("gradient norm", steady(view.numbers.grad_norm)),
+        *rest,
         ("speed", ""),
-        ("samples/s", speed_text(view.numbers.samples_per_s).ljust(9)),
-        ("data wait", _share(view.numbers.waiting_share).strip().ljust(9)),
+        *_rows(view, "speed"),
         ("parameters", f"{view.parameters:,}"),
         ("safety", ""),
         ("checkpoint", "none yet" if safety.step is None else f"step {safety.step:,}"),
