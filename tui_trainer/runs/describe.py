@@ -5,6 +5,9 @@ Layer: runs.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import Literal
+
 from tui_trainer.config.entries import argument_text
 from tui_trainer.runs.events import (
     CheckpointSaved,
@@ -24,6 +27,8 @@ from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
 from tui_trainer.text.figures import metrics_text
 from tui_trainer.text.format import duration, size_text
+
+Level = Literal["note", "warning", "error"]
 
 
 def describe(event: Event) -> list[str]:
@@ -86,6 +91,56 @@ def _summary(event: RunEnded) -> list[str]:
     if event.run_dir:
         lines.append(f"run: {clean(event.run_dir)}")
     return lines
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One thing to be read, and when it happened: seconds of Unix, 0 where that is not known."""
+
+    text: str
+    level: Level = "note"
+    at_s: float = 0.0
+
+
+def entries_of(event: Event, steps_per_epoch: int) -> list[Entry]:
+    """Return what an event says in the log of the run screen; nothing for what is shown elsewhere.
+
+    It is `describe`, but for the events of which the screen wants fewer words or others.
+    """
+    match event:
+        case ValidationEnded():
+            marks = ", best so far" if event.improved else ""
+            marks += ", on demand" if event.on_demand else ""
+            ends_epoch = not steps_per_epoch or event.step % steps_per_epoch == 0
+            where = f"epoch {event.epoch:,}" if ends_epoch else f"step {event.step:,}"
+            return [Entry(f"{where}: val {metrics_text(event.metrics)}{marks}")]
+        case CheckpointSaved():
+            best = " of the best" if event.best else ""
+            size = size_text(event.size_bytes)
+            return [Entry(f"checkpoint{best} saved at step {event.step:,} ({size})")]
+        case Edited():
+            change = f"{clean(event.key, 60)} {value_text(event.old)} -> {value_text(event.new)}"
+            return [Entry(f"{change} by {clean(event.origin, 40)}, from step {event.step + 1:,}")]
+        case CommandAccepted() if event.origin == "you":
+            # The screen has answered the key already.
+            return []
+        case CommandAccepted() if event.command == "set":
+            # The edit, or why it is refused, has the name too.
+            return []
+        case CommandApplied() if event.refused:
+            return [Entry(clean(line, 1000), "warning") for line in describe(event)]
+        case SaveFailed() | NonFinite():
+            return [Entry(f"error: {clean(line, 1000)}", "error") for line in describe(event)]
+        case Notice():
+            prefix = "" if event.level == "note" else f"{event.level}: "
+            return [Entry(prefix + clean(event.text), event.level)]
+        case RunEnded():
+            level: Level = "error" if event.state == "failed" else "note"
+            return [Entry(f"{event.state}: {clean(event.reason, 1000)}", level)]
+        case StateChanged() if event.state == "pausing":
+            return []
+        case _:
+            return [Entry(clean(line.strip(), 1000)) for line in describe(event)]
 
 
 def value_text(value: object) -> str:

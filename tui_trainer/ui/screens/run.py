@@ -19,6 +19,7 @@ from textual.screen import Screen
 
 from tui_trainer.config.keys import actions_of
 from tui_trainer.runs.commands import COMMANDS
+from tui_trainer.runs.describe import Level
 from tui_trainer.runs.events import CommandApplied, Event, RunEnded
 from tui_trainer.sessions.session import Session
 from tui_trainer.text.clean import clean
@@ -35,7 +36,7 @@ from tui_trainer.ui.toasts import Toasts
 from tui_trainer.ui.widgets.heading import Heading
 from tui_trainer.ui.widgets.key_line import KeyLine
 from tui_trainer.ui.widgets.log import Log
-from tui_trainer.ui.widgets.log_entries import Level, digest
+from tui_trainer.ui.widgets.log_entries import digest
 from tui_trainer.ui.widgets.numbers import Numbers, Safety
 from tui_trainer.ui.widgets.plots import Plots
 from tui_trainer.ui.widgets.progress import Progress

@@ -18,8 +18,8 @@ from textual.strip import Strip
 from textual.visual import RenderOptions
 from textual.widget import Widget
 
+from tui_trainer.runs.describe import Entry, Level
 from tui_trainer.text.clean import clean
-from tui_trainer.ui.widgets.log_entries import Entry, Level
 
 MOST_ENTRIES = 2000
 _INDENT = len("00:00:00  ")
