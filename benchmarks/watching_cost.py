@@ -26,7 +26,7 @@ from tui_trainer.runs.history_file import open_recording
 from tui_trainer.runs.status import read_status, write_status
 from tui_trainer.sessions.launch import prepare_new
 from tui_trainer.sessions.local import LocalSession
-from tui_trainer.sessions.reading import RunReader
+from tui_trainer.sessions.run_reader import RunReader
 from tui_trainer.sessions.watcher import Watcher
 
 
@@ -100,14 +100,14 @@ def main() -> None:
         print(f"metrics.jsonl {run.metrics.stat().st_size / 1e6:.1f} MB, ", end="")
         print(f"history.bin {run.history.stat().st_size / 1e3:.0f} kB")
         reader = RunReader(run)
-        reader.look()
-        print(f"a viewer's look, nothing new: {median_us(reader.look, 2000):.0f} us")
+        reader.poll()
+        print(f"a viewer's look, nothing new: {median_us(reader.poll, 2000):.0f} us")
         status = read_status(run.status)
         assert status is not None
 
         def look_at_new_status() -> None:
             begin_s = time.perf_counter()
-            reader.look()
+            reader.poll()
             looks.append((time.perf_counter() - begin_s) * 1e6)
 
         looks: list[float] = []

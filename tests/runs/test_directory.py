@@ -21,8 +21,8 @@ from tui_trainer.runs.directory import (
     check_writable,
     create_run,
     default_runs_dir,
+    find_run,
     make_skeleton,
-    open_run,
     run_names,
     set_aside,
 )
@@ -152,7 +152,7 @@ def test_fault_36_a_bad_reference_is_refused_in_one_harmless_line(
     before = tree(tmp_path)
 
     with pytest.raises(BadInput) as caught:
-        open_run(reference, tmp_path)
+        find_run(reference, tmp_path)
 
     assert str(caught.value).isprintable()
     assert len(str(caught.value)) < 1000
@@ -166,9 +166,9 @@ def test_fault_36_a_link_in_the_runs_directory_is_no_run(tmp_path: Path) -> None
     (runs_dir / "link").symlink_to(outside.path)
 
     assert run_names(runs_dir) == ["ours"]
-    assert open_run("last", runs_dir).path == runs_dir / "ours"
+    assert find_run("last", runs_dir).path == runs_dir / "ours"
     with pytest.raises(BadInput):
-        open_run("link", runs_dir)
+        find_run("link", runs_dir)
 
 
 def test_fault_36_folders_with_unsafe_names_or_without_files_of_a_run_are_no_runs(
@@ -196,10 +196,10 @@ def test_a_run_is_opened_by_name_beginning_last_and_path(tmp_path: Path) -> None
     new = make_run(tmp_path, "digits-1122-1205-2", 0)
     penguins = make_run(tmp_path, "penguins-1122-1206", 30)
 
-    assert open_run("last", tmp_path) == open_run("latest", tmp_path) == new
-    assert open_run("digits-1122-1205", tmp_path) == old
-    assert open_run("pen", tmp_path) == penguins
-    assert open_run(str(old.path), tmp_path / "elsewhere") == old
+    assert find_run("last", tmp_path) == find_run("latest", tmp_path) == new
+    assert find_run("digits-1122-1205", tmp_path) == old
+    assert find_run("pen", tmp_path) == penguins
+    assert find_run(str(old.path), tmp_path / "elsewhere") == old
 
 
 def test_a_run_is_opened_by_a_relative_path(
@@ -208,8 +208,8 @@ def test_a_run_is_opened_by_a_relative_path(
     run = make_run(tmp_path, "digits")
     monkeypatch.chdir(tmp_path)
 
-    assert open_run("./digits", Path("runs")).path == run.path
-    assert open_run("digits/", Path("runs")).path == run.path
+    assert find_run("./digits", Path("runs")).path == run.path
+    assert find_run("digits/", Path("runs")).path == run.path
 
 
 def test_a_beginning_of_several_names_and_a_near_miss_are_refused_with_them(
@@ -219,14 +219,14 @@ def test_a_beginning_of_several_names_and_a_near_miss_are_refused_with_them(
     make_run(tmp_path, "digits-2")
 
     with pytest.raises(BadInput, match="digits-1") as caught:
-        open_run("dig", tmp_path)
+        find_run("dig", tmp_path)
     assert "digits-2" in str(caught.value)
     with pytest.raises(BadInput, match="did you mean 'digits-1'"):
-        open_run("digts-1", tmp_path)
+        find_run("digts-1", tmp_path)
     with pytest.raises(BadInput, match="none"):
-        open_run("last", tmp_path / "empty")
+        find_run("last", tmp_path / "empty")
     with pytest.raises(BadInput, match=r"config\.yaml"):
-        open_run(f"{tmp_path}/", tmp_path)
+        find_run(f"{tmp_path}/", tmp_path)
 
 
 def test_fault_31_a_folder_that_can_be_written_is_made(tmp_path: Path) -> None:

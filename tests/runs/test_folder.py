@@ -13,7 +13,7 @@ import pytest
 import tui_trainer
 from tests.runs.children import BOUND_S
 from tui_trainer.runs.atomic import PREFIX, Files, sweep_temporaries
-from tui_trainer.runs.directory import RunDirectory, check_run, make_skeleton, open_run, set_aside
+from tui_trainer.runs.directory import RunDirectory, check_run, find_run, make_skeleton, set_aside
 from tui_trainer.runs.folder import (
     NotOurs,
     UnsafeFile,
@@ -196,8 +196,8 @@ def test_a_run_is_found_through_links_and_then_has_none_in_its_path(
 ) -> None:
     (tmp_path / "link").symlink_to(run.path.parent)
 
-    assert open_run("x", tmp_path / "link") == run
-    assert open_run(str(tmp_path / "link" / "x"), tmp_path) == run
+    assert find_run("x", tmp_path / "link") == run
+    assert find_run(str(tmp_path / "link" / "x"), tmp_path) == run
     assert [it.path for it in list_runs(tmp_path / "link")] == [run.path]
 
 
@@ -211,7 +211,7 @@ def test_fault_53_a_run_with_an_odd_file_is_refused_by_its_name(
     with pytest.raises(BadInput, match=name):
         check_run(run)
     with pytest.raises(BadInput):
-        open_run("x", run.path.parent)
+        find_run("x", run.path.parent)
     listed = list_runs(run.path.parent)
     assert [it.state for it in listed] == ["unreadable"]
 
@@ -364,7 +364,7 @@ ELSEWHERE: dict[str, tuple[set[str], str]] = {
     "machine/devices": ({"exists", "read_text"}, "/proc and /sys"),
     "machine/doctor": ({"disk_usage", "isdir", "lexists"}, "the folders that it tells of"),
     "sessions/launch": ({"exists"}, "a file that the user named in training.init_from"),
-    "sessions/reading": ({"isdir"}, "whether the folder that holds the runs is there"),
+    "sessions/run_reader": ({"isdir"}, "whether the folder that holds the runs is there"),
     "training/weights": (
         {"is_dir", "is_file", "open"},
         "what the user named in training.init_from",

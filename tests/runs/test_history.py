@@ -24,7 +24,7 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.runs.following import MOST_LINES
 from tui_trainer.runs.history import MOST_MARKS, WINDOW, History
-from tui_trainer.runs.recorded import read_history
+from tui_trainer.runs.recording import read_history
 from tui_trainer.runs.series import MOST_BUCKETS, Series, smoothed
 from tui_trainer.runs.times import Times
 

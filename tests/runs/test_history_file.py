@@ -19,7 +19,7 @@ from tui_trainer.runs.following import offset_after, whole_lines
 from tui_trainer.runs.history import History
 from tui_trainer.runs.history_file import MAGIC, open_recording, read_recording, write_recording
 from tui_trainer.runs.journal import encode
-from tui_trainer.runs.recorded import Recording, read_history, whole_recording
+from tui_trainer.runs.recording import Recording, read_history, whole_recording
 
 LONG = 1_000_000
 PER_EPOCH = 1000

@@ -10,7 +10,7 @@ import pytest
 from textual.app import App
 from textual.pilot import Pilot
 
-from tests.sessions.test_reading import NAME, Watched
+from tests.sessions.test_run_reader import NAME, Watched
 from tests.ui.fakes import FakeServices
 from tests.ui.runs import an_ending
 from tui_trainer.config.preferences import Preferences
@@ -52,7 +52,7 @@ class AttachedApp(App[None]):
         """Let the reader look, and the screen after it."""
         self.watched.clock.now_s += after_s
         self.watched.session._post()
-        self.watched.session._look()
+        self.watched.session._poll()
         self.running._looking.look()
         await pilot.pause()
 

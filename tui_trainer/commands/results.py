@@ -14,18 +14,18 @@ from tui_trainer.text.errors import BadInput
 def logs(arguments: argparse.Namespace) -> int:
     """Print the log of a run."""
     from tui_trainer.headless.logs import print_logs
-    from tui_trainer.runs.directory import open_run
+    from tui_trainer.runs.directory import find_run
 
-    run = open_run(arguments.name, given.runs_dir(arguments))
+    run = find_run(arguments.name, given.runs_dir(arguments))
     return print_logs(run, follow=arguments.follow, newest=arguments.lines)
 
 
 def control(arguments: argparse.Namespace) -> int:
     """Steer a run."""
     from tui_trainer.headless.control import control
-    from tui_trainer.runs.directory import open_run
+    from tui_trainer.runs.directory import find_run
 
-    run = open_run(arguments.name, given.runs_dir(arguments))
+    run = find_run(arguments.name, given.runs_dir(arguments))
     return control(
         run,
         arguments.command,
@@ -52,9 +52,9 @@ def runs(arguments: argparse.Namespace) -> int:
 def evaluate(arguments: argparse.Namespace) -> int:
     """Measure the model of a run on one of its splits."""
     from tui_trainer.headless.evaluation import print_evaluation
-    from tui_trainer.runs.directory import open_run
+    from tui_trainer.runs.directory import find_run
 
-    run = open_run(arguments.name, given.runs_dir(arguments))
+    run = find_run(arguments.name, given.runs_dir(arguments))
     given.load_plugins(arguments)
     return print_evaluation(
         run, arguments.split, arguments.which, arguments.device, as_json=arguments.json
@@ -64,13 +64,13 @@ def evaluate(arguments: argparse.Namespace) -> int:
 def predict(arguments: argparse.Namespace) -> int:
     """Print what the model of a run says of files, or what text it writes."""
     from tui_trainer.headless.prediction import print_generated, print_predictions
-    from tui_trainer.runs.directory import open_run
+    from tui_trainer.runs.directory import find_run
     from tui_trainer.sessions.workbench import Generation
 
     if arguments.files and arguments.generate is not None:
         raise BadInput("--generate goes on from --prompt TEXT, and takes no files")
     given.load_plugins(arguments)
-    run = open_run(arguments.name, given.runs_dir(arguments))
+    run = find_run(arguments.name, given.runs_dir(arguments))
     where = (arguments.which, arguments.device)
     if arguments.generate is None:
         return print_predictions(run, arguments.files, *where, as_json=arguments.json)

@@ -82,11 +82,11 @@ def train(arguments: argparse.Namespace) -> int:
 def resume(arguments: argparse.Namespace) -> int:
     """Go on with a run."""
     from tui_trainer.config.overrides import parse_overrides
-    from tui_trainer.runs.directory import open_run
+    from tui_trainer.runs.directory import find_run
     from tui_trainer.sessions.requests import OldRun
 
     overrides = tuple(parse_overrides(given.overrides(arguments)))
-    run = open_run(arguments.name, given.runs_dir(arguments))
+    run = find_run(arguments.name, given.runs_dir(arguments))
     how = (arguments.which, arguments.drop_edits, arguments.force)
     old = OldRun(run.path, overrides, *how)
     return _run(arguments, run.path.parent, lambda: old)
@@ -95,23 +95,23 @@ def resume(arguments: argparse.Namespace) -> int:
 def fork(arguments: argparse.Namespace) -> int:
     """Begin a run from a checkpoint of another."""
     from tui_trainer.config.overrides import parse_overrides
-    from tui_trainer.runs.directory import open_run
+    from tui_trainer.runs.directory import find_run
     from tui_trainer.sessions.requests import ForkedRun
 
     overrides = tuple(parse_overrides(given.overrides(arguments)))
     runs_dir = given.runs_dir(arguments)
-    run = open_run(arguments.name, runs_dir)
+    run = find_run(arguments.name, runs_dir)
     fork = ForkedRun(run.path, overrides, arguments.which, arguments.new_name)
     return _run(arguments, runs_dir, lambda: fork)
 
 
 def attach(arguments: argparse.Namespace) -> int:
     """Watch a run, the newest live one if none is named."""
-    from tui_trainer.runs.directory import open_run
+    from tui_trainer.runs.directory import find_run
     from tui_trainer.runs.index import newest_live
 
     runs_dir = given.runs_dir(arguments)
-    run = open_run(arguments.name, runs_dir) if arguments.name else newest_live(runs_dir)
+    run = find_run(arguments.name, runs_dir) if arguments.name else newest_live(runs_dir)
     if _opens_app(arguments):
         from tui_trainer.ui.assembly import WatchedRun
 

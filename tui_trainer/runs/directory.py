@@ -214,7 +214,7 @@ def _made_ns(path: str) -> int | None:
     return None
 
 
-def open_run(reference: str, runs_dir: Path) -> RunDirectory:
+def find_run(reference: str, runs_dir: Path) -> RunDirectory:
     """The run of a name, of the beginning of exactly one name, `last`, or of a path.
 
     Raises:

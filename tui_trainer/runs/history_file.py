@@ -22,7 +22,7 @@ from tui_trainer.runs.bounds import is_count, is_mapping, is_text
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.folder import read_file, size_of
 from tui_trainer.runs.history import History, MarkKind, Parts
-from tui_trainer.runs.recorded import Recording, whole_recording
+from tui_trainer.runs.recording import Recording, whole_recording
 from tui_trainer.runs.series import Series, is_series
 from tui_trainer.runs.times import Times, are_times
 

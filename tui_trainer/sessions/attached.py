@@ -28,23 +28,23 @@ from tui_trainer.runs.events import (
 from tui_trainer.runs.history import History
 from tui_trainer.runs.mailbox import send
 from tui_trainer.runs.origin import HERE, origin_of
-from tui_trainer.runs.recorded import Recording
+from tui_trainer.runs.recording import Recording
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.event_log import EventLog
-from tui_trainer.sessions.reading import Look, RunReader
+from tui_trainer.sessions.run_reader import RunReader, Update
 from tui_trainer.sessions.session import TrackedRun
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 
 LOOK_S = 0.25
 HURRY_S = 0.05
-"""Between looks while a command of ours waits for its answer."""
+"""Between polls while a command of ours waits for its answer."""
 SILENT_S = 5.0
 """After which it is said that a command was not answered."""
 
 
 class AttachedSession:
-    """Reads a run and steers it; `start` first, and `close` when it is looked at no more."""
+    """Reads a run and steers it; `start` first, and `close` when it is no longer shown."""
 
     def __init__(self, run: RunDirectory, clock: Callable[[], float] = time.monotonic) -> None:
         self._run = run
@@ -52,7 +52,7 @@ class AttachedSession:
         self._reader = RunReader(run, clock)
         self._origin = origin_of("attached")
         self._log = EventLog()
-        self._looks: deque[Look] = deque()
+        self._updates: deque[Update] = deque()
         self._outbox: deque[Command] = deque()
         self._unanswered: dict[str, tuple[Command, float]] = {}
         self._wake = threading.Event()
@@ -104,8 +104,8 @@ class AttachedSession:
 
     def refresh(self) -> bool:
         fresh = False
-        while self._looks:
-            self._take(self._looks.popleft())
+        while self._updates:
+            self._take(self._updates.popleft())
             fresh = True
         return fresh
 
@@ -119,27 +119,27 @@ class AttachedSession:
     def wait(self, timeout_s: float) -> bool:
         return self._log.wait(timeout_s)
 
-    def _take(self, look: Look) -> None:
-        """In the front end's thread: bring a look into the picture."""
+    def _take(self, update: Update) -> None:
+        """Apply an update; called in the front end's thread."""
         tracked = self._tracked
-        if look.opened is not None:
-            tracked = self._tracked = look.opened.tracked
-            self._recording = look.opened.recording
-            for event in look.events:
+        if update.snapshot is not None:
+            tracked = self._tracked = update.snapshot.tracked
+            self._recording = update.snapshot.recording
+            for event in update.events:
                 if isinstance(event, RunEnded) and event.state == "crashed":
                     tracked.apply(event)
         else:
             tracked.view.state = self._said
-            if look.batch is not None:
-                self._recording.take(look.batch)
-            for event in look.events:
+            if update.batch is not None:
+                self._recording.take(update.batch)
+            for event in update.events:
                 with suppress(TrainerError):  # an edit that somebody wrote into the file
                     tracked.apply(event)
-        if look.status is not None:
-            tracked.view.update(look.status)
+        if update.status is not None:
+            tracked.view.update(update.status)
         self._said = tracked.view.state
-        if look.state is not None:
-            self._believed = look.state
+        if update.state is not None:
+            self._believed = update.state
         if self._believed:
             tracked.view.state = self._believed
 
@@ -150,9 +150,9 @@ class AttachedSession:
             try:
                 self._post()
                 if not over:
-                    self._look()
+                    self._poll()
             except Exception as error:
-                # Whatever is wrong with somebody's files, the next look may find them right.
+                # Whatever is wrong with somebody's files, the next poll may find them right.
                 text = clean(f"reading the run: {type(error).__name__}: {error}", 400)
                 self._log.append(Notice(self._reader.step, text, "error"))
                 self._over.wait(SILENT_S)
@@ -160,20 +160,20 @@ class AttachedSession:
                 return
             self._wake.wait(HURRY_S if self._unanswered else LOOK_S)
 
-    def _look(self) -> None:
-        look = self._reader.look()
-        if look.status is not None:
-            self.usage = usage_of(look.status.process.usage)
-        look.events = [self._seen_from_here(event) for event in look.events]
-        told = [*look.events, *self._answers(look.events)]
-        if look:
-            self._looks.append(look)
-        if look.opened is not None:
-            self._has_ended = look.opened.tracked.view.ending is not None
+    def _poll(self) -> None:
+        update = self._reader.poll()
+        if update.status is not None:
+            self.usage = usage_of(update.status.process.usage)
+        update.events = [self._seen_from_here(event) for event in update.events]
+        told = [*update.events, *self._answers(update.events)]
+        if update:
+            self._updates.append(update)
+        if update.snapshot is not None:
+            self._has_ended = update.snapshot.tracked.view.ending is not None
         else:
-            self._has_ended |= any(isinstance(event, RunEnded) for event in look.events)
+            self._has_ended |= any(isinstance(event, RunEnded) for event in update.events)
         self._ended = self._has_ended or self._reader.state in ("crashed", "deleted")
-        if told or look:
+        if told or update:
             self._log.append(*told)
 
     def _seen_from_here(self, event: Event) -> Event:

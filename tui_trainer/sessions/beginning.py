@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from tui_trainer.runs.history_file import read_recording
-from tui_trainer.runs.recorded import read_history
+from tui_trainer.runs.recording import read_history
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.session import TrackedRun
 

@@ -14,7 +14,7 @@ from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.folder import exists, facts_of
 from tui_trainer.runs.following import Follower
 from tui_trainer.runs.history_file import open_recording, write_recording
-from tui_trainer.runs.recorded import Recording
+from tui_trainer.runs.recording import Recording
 
 EVERY_S = 10.0
 BEHIND_BYTES = 128 * 1024

@@ -22,7 +22,7 @@ from tui_trainer.runs.directory import (
     RunDirectory,
     check_writable,
     create_run,
-    open_run,
+    find_run,
 )
 from tui_trainer.runs.edits import in_force
 from tui_trainer.runs.folder import remove_tree
@@ -110,7 +110,7 @@ def located(experiment: Experiment, runs_dir: Path) -> Experiment:
     if not given or Path(given).exists():
         return experiment
     try:
-        run = open_run(Path(given).name, runs_dir)
+        run = find_run(Path(given).name, runs_dir)
     except BadInput as error:
         raise BadInput(f"training.init_from: no file {clean(given, 200)}, and {error}") from error
     training = experiment.training.model_copy(update={"init_from": str(run.path)})

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
-from tui_trainer.runs.directory import open_run
+from tui_trainer.runs.directory import find_run
 
 if TYPE_CHECKING:
     from tui_trainer.sessions.launch import Prepared
@@ -59,7 +59,7 @@ def prepare(request: RunRequest, runs_dir: Path, argv: Sequence[str]) -> Prepare
 
     if isinstance(request, NewRun):
         return prepare_new(request.experiment, runs_dir, request.name, argv)
-    run = open_run(str(request.path), runs_dir)
+    run = find_run(str(request.path), runs_dir)
     which, overrides = request.which, request.overrides
     if isinstance(request, ForkedRun):
         return prepare_fork(run, runs_dir, overrides, argv, which=which, name=request.name)

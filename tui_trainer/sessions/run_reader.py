@@ -1,8 +1,7 @@
-"""`RunReader`: what the directory of a run says, look by look.
+"""`RunReader`: polls the directory of a run, and returns what is new in it.
 
-Layer: sessions. It knows no thread and keeps no picture: a look returns what is new, and whoever
-holds the picture brings it in. The clocks of two hosts need not agree, so that a heartbeat is
-timed by the reader's own.
+Layer: sessions. It knows no thread and keeps no view of the run: the caller applies the updates.
+The clocks of two hosts need not agree, so a heartbeat is timed by the reader's own.
 """
 
 from __future__ import annotations
@@ -27,8 +26,14 @@ from tui_trainer.runs.folder import is_folder, opened_facts
 from tui_trainer.runs.following import Batch, Follower, records_before
 from tui_trainer.runs.status import conclude, read_status
 from tui_trainer.runs.view import RunView
-from tui_trainer.sessions.opening import EVENT_TAIL_BYTES, Opened, events_of, open_run, steps_taken
 from tui_trainer.sessions.silence import Silence
+from tui_trainer.sessions.snapshot import (
+    EVENT_TAIL_BYTES,
+    RunSnapshot,
+    events_of,
+    read_run,
+    steps_taken,
+)
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import ExitCode
 
@@ -42,19 +47,19 @@ GONE = frozenset({"deleted", "unreachable"})
 
 
 @dataclass(slots=True)
-class Look:
-    """What was new. With `opened` all of it is in there, but for the events, to be told."""
+class Update:
+    """What is new. A snapshot holds all there is; the events beside it are only to be shown."""
 
     events: list[Event] = field(default_factory=list)
     batch: Batch | None = None
-    opened: Opened | None = None
+    snapshot: RunSnapshot | None = None
     status: RunView | None = None
     """The newest, where it has changed."""
     state: str | None = None
     """What is to be believed in the place of what the run says; "" for its own word."""
 
     def __bool__(self) -> bool:
-        found = (self.batch, self.opened, self.status, self.events)
+        found = (self.batch, self.snapshot, self.status, self.events)
         return self.state is not None or any(found)
 
 
@@ -82,47 +87,47 @@ class RunReader:
         """The state, as far as status.json and the system say."""
         return self._believed or (self._status.state if self._status is not None else "starting")
 
-    def look(self) -> Look:
-        """What is new since the last look; all that there is at the first."""
+    def poll(self) -> Update:
+        """Return what is new since the last poll; at the first, all there is."""
         if self._follower is None:
-            look = Look()
-            self._reopen(look)
-            self._look_at_status(look)
+            update = Update()
+            self._reopen(update)
+            self._read_status(update)
         else:
-            look = Look()
-            self._look_at_status(look)
+            update = Update()
+            self._read_status(update)
             if self._believed not in GONE:
-                self._read_on(self._follower, look)
-        return look
+                self._read_on(self._follower, update)
+        return update
 
-    def _read_on(self, follower: Follower, look: Look) -> None:
+    def _read_on(self, follower: Follower, update: Update) -> None:
         batch = follower.read(MOST_LINES)
         if batch:
             self._told_bytes = batch.events_bytes
             # Lines come before the events that may end them.
-            look.events += [*steps_taken(batch.lines), *events_of(batch.events)]
-            if any(isinstance(event, RunStarted) for event in look.events):
+            update.events += [*steps_taken(batch.lines), *events_of(batch.events)]
+            if any(isinstance(event, RunStarted) for event in update.events):
                 # Another life of the run: what the one before it said of its state is over.
-                look.events = [it for it in look.events if not isinstance(it, StepsTaken)]
-                self._reopen(look)
+                update.events = [it for it in update.events if not isinstance(it, StepsTaken)]
+                self._reopen(update)
             else:
-                look.batch = batch
+                update.batch = batch
 
-    def _reopen(self, look: Look) -> None:
-        look.opened = open_run(self._run)
-        self._follower = look.opened.recording.follower(self._run)
-        look.events += self._told_before()
-        look.batch = None
-        view, status = look.opened.tracked.view, look.opened.status
+    def _reopen(self, update: Update) -> None:
+        update.snapshot = read_run(self._run)
+        self._follower = update.snapshot.recording.follower(self._run)
+        update.events += self._told_before()
+        update.batch = None
+        view, status = update.snapshot.tracked.view, update.snapshot.status
         if view.ending is None and status is not None and status.state in FINAL_STATES:
             ending = self._ending(status, status.state, status.message)
             view.apply(ending)
-            look.events.append(ending)
+            update.events.append(ending)
         if self._believed:
-            self._believed = look.state = ""
+            self._believed = update.state = ""
 
     def _told_before(self) -> list[Event]:
-        """Events that the picture has and nobody was told of; at first the newest of all."""
+        """Return events that are in the snapshot and were never returned; at first the newest."""
         assert self._follower is not None
         end = self._follower.events_bytes
         told = self._told_bytes
@@ -130,35 +135,35 @@ class RunReader:
         self._told_bytes = end
         return events_of(records_before(self._run.events, end, most_bytes)) if most_bytes else []
 
-    def _look_at_status(self, look: Look) -> None:
+    def _read_status(self, update: Update) -> None:
         now_s = self._clock()
         stamp = _stamp(self._run)
         if stamp is None and not is_folder(self._run.path):
-            self._look_for_directory(look)
+            self._report_missing_directory(update)
             return
         if self._believed in GONE:
-            look.events.append(self._notice("the directory of the run is there again", "note"))
-            self._believe("", look)
+            update.events.append(self._notice("the directory of the run is there again", "note"))
+            self._believe("", update)
         if stamp != self._stamp:
             self._stamp = stamp
             status, before = read_status(self._run.status), self._status
             if status is not None:
-                self._status = look.status = status
+                self._status = update.status = status
                 if before is None or _beat(before) != _beat(status):
                     self._beat_at_s = now_s
-                    self._hear(look, 0.0)
+                    self._hear(update, 0.0)
                 if before is None:
-                    self._ask(now_s, look)
+                    self._ask(now_s, update)
         if now_s - self._beat_at_s < BEATS_S:
-            if self._believed not in ("", "crashed") and look.status is not None:
-                self._believe("", look)
-            elif self._believed == "crashed" and look.status is not None:
+            if self._believed not in ("", "crashed") and update.status is not None:
+                self._believe("", update)
+            elif self._believed == "crashed" and update.status is not None:
                 # Of a run on another host: it lives after all.
-                self._reopen(look)
+                self._reopen(update)
         elif now_s - self._asked_at_s >= ASK_S:
-            self._ask(now_s, look)
+            self._ask(now_s, update)
 
-    def _ask(self, now_s: float, look: Look) -> None:
+    def _ask(self, now_s: float, update: Update) -> None:
         """Ask the system for the process; of one on another host, the heartbeat."""
         self._asked_at_s = now_s
         if self._status is None or self._believed == "crashed":
@@ -168,28 +173,28 @@ class RunReader:
         believed = "" if found == status.state else found
         if believed in FINAL_STATES:
             believed = ""  # It has just ended, which its events will say.
-        self._believe(believed, look)
+        self._believe(believed, update)
         if believed == "crashed":
-            look.events.append(self._crash(status))
+            update.events.append(self._crash(status))
         elif not believed and found not in FINAL_STATES:
-            self._hear(look, now_s - self._beat_at_s)
+            self._hear(update, now_s - self._beat_at_s)
 
-    def _hear(self, look: Look, unheard_s: float) -> None:
+    def _hear(self, update: Update, unheard_s: float) -> None:
         if text := self._silence.look(unheard_s, lives=not self._believed):
             level: Literal["note", "warning"] = "warning" if unheard_s else "note"
-            look.events.append(Notice(self.step, text, level))
+            update.events.append(Notice(self.step, text, level))
 
-    def _believe(self, state: str, look: Look) -> None:
+    def _believe(self, state: str, update: Update) -> None:
         if state != self._believed:
-            self._believed = look.state = state
+            self._believed = update.state = state
 
-    def _look_for_directory(self, look: Look) -> None:
+    def _report_missing_directory(self, update: Update) -> None:
         state = "deleted" if os.path.isdir(self._run.path.parent) else "unreachable"
         if state != self._believed:
             where = clean(str(self._run.path), 400)
             why = "was deleted" if state == "deleted" else "cannot be reached"
-            look.events.append(self._notice(f"the directory of the run {why}: {where}", "error"))
-            self._believe(state, look)
+            update.events.append(self._notice(f"the directory of the run {why}: {where}", "error"))
+            self._believe(state, update)
 
     def _notice(self, text: str, level: str) -> Notice:
         return Notice(self.step, text, "error" if level == "error" else "note")

@@ -1,7 +1,8 @@
-"""`open_run`: the picture of a run that its files give, and what brings lines and statuses into it.
+"""`read_run`: reads what the files of a run know of it.
 
-Layer: sessions. Curves come from history.bin, the state from the newest status and, on top of it,
-the newest events; of metrics.jsonl and events.jsonl only the ends are read, however long they are.
+Layer: sessions. Curves come from history.bin, the view from status.json and, on top of it, from
+the newest lines and events; of metrics.jsonl and events.jsonl only the ends are read, however
+long they are.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tui_trainer.runs.events import FINAL_STATES, Event, RunStarted, StepsTaken
 from tui_trainer.runs.following import Record, records_before
 from tui_trainer.runs.history_file import open_recording
 from tui_trainer.runs.numbers import NUMBERS, StepNumber
-from tui_trainer.runs.recorded import Recording
+from tui_trainer.runs.recording import Recording
 from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.view import RunView
@@ -32,16 +33,16 @@ METRICS_TAIL_BYTES = 64 * 1024
 
 
 @dataclass(slots=True)
-class Opened:
-    """All that there is."""
+class RunSnapshot:
+    """A run as its files have it, and the status that the view began with."""
 
     tracked: TrackedRun
     recording: Recording
     status: RunView | None
 
 
-def open_run(run: RunDirectory) -> Opened:
-    """Read what there is."""
+def read_run(run: RunDirectory) -> RunSnapshot:
+    """Read a run; files that are missing or damaged leave gaps and raise nothing."""
     status = read_status(run.status)
     recording = open_recording(run, status.generation if status else None)
     view = _view_of(run, status, recording)
@@ -49,16 +50,16 @@ def open_run(run: RunDirectory) -> Opened:
     tracked.view, tracked.history = view, recording.history
     if tracked.experiment is not None:
         view.max_seconds = tracked.experiment.training.max_seconds
-    return Opened(tracked, recording, status)
+    return RunSnapshot(tracked, recording, status)
 
 
 def events_of(records: Sequence[Record]) -> list[Event]:
-    """The events that lines of events.jsonl tell; of a newer version's none."""
+    """Return the events in lines of events.jsonl; lines that are none are left out."""
     return [event for record in records if (event := event_of(record)) is not None]
 
 
 def steps_taken(lines: Sequence[Record]) -> list[StepsTaken]:
-    """Lines of metrics as one event; one for each stretch of many, so that a speed can be told."""
+    """Return lines of metrics as at most two events: a speed needs two."""
     # A validation of an old step may have a line of its own.
     lines = [line for line in lines if "train/loss" in line]
     parts = (lines[: len(lines) // 2], lines[len(lines) // 2 :])
@@ -81,7 +82,7 @@ def _steps(lines: Sequence[Record]) -> StepsTaken:
 
 
 def _view_of(run: RunDirectory, status: RunView | None, recording: Recording) -> RunView:
-    """The last status, and on top of it what lines and events of this start of the run say."""
+    """Apply the lines and events of this start of the run to the last status."""
     view = copy.deepcopy(status) if status is not None else RunView()
     started = event_of(recording.started)
     if isinstance(started, RunStarted):

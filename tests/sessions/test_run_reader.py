@@ -32,7 +32,7 @@ from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import Mailbox
 from tui_trainer.runs.status import write_status
 from tui_trainer.sessions.attached import AttachedSession
-from tui_trainer.sessions.reading import RunReader
+from tui_trainer.sessions.run_reader import RunReader
 
 HERE = socket.gethostname()
 NAME = "digits-cnn-1122-2315"
@@ -89,7 +89,7 @@ class Watched:
         """Look once, as the thread would, and bring it into the picture."""
         self.clock.now_s += after_s
         self.session._post()
-        self.session._look()
+        self.session._poll()
         self.session.refresh()
         events, self.cursor = self.session.events(self.cursor)
         return events
@@ -278,10 +278,10 @@ def test_a_directory_with_nothing_to_be_read_is_no_error(tmp_path: Path) -> None
     make_skeleton(run)
     for path in (run.status, run.events, run.metrics, run.history, run.edits, run.config):
         path.write_bytes(b'\0{"step": "x", \xff\n')
-    look = RunReader(run).look()
-    assert look.opened is not None
-    assert look.opened.tracked.view.state == "starting"
-    assert look.opened.tracked.experiment is None
+    update = RunReader(run).poll()
+    assert update.snapshot is not None
+    assert update.snapshot.tracked.view.state == "starting"
+    assert update.snapshot.tracked.experiment is None
 
 
 def test_a_command_goes_by_the_mailbox_and_comes_back_as_ours(watched: Watched) -> None:
