@@ -22,9 +22,8 @@ from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import send
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.view import RunView
-from tui_trainer.sessions.keeping import CurveKeeper
 from tui_trainer.sessions.local import LocalSession
-from tui_trainer.sessions.watcher import Watcher
+from tui_trainer.sessions.watcher import CurveKeeper, Watcher
 
 
 class FakeMeter(UsageMeter):

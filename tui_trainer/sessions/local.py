@@ -26,9 +26,10 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.runs.guard import GuardedFiles
 from tui_trainer.runs.history import History
+from tui_trainer.runs.history_file import read_recording
+from tui_trainer.runs.recording import read_history
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.view import RunView
-from tui_trainer.sessions.beginning import progress_of, tracked_run_of, view_of
 from tui_trainer.sessions.event_log import EventLog
 from tui_trainer.sessions.session import TrackedRun
 from tui_trainer.sessions.watcher import Watcher
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from tui_trainer.config.experiment import Experiment
     from tui_trainer.config.settings import TrainingSection
     from tui_trainer.sessions.launch import Prepared
+    from tui_trainer.training.progress import Progress
 
 
 class LocalSession:
@@ -229,3 +231,45 @@ class LocalSession:
         """Answer the commands that nobody will carry out any more."""
         while (command := self.control.take()) is not None:
             self.emit(applied(command, self._step, "the run has ended"))
+
+
+def view_of(prepared: Prepared) -> RunView:
+    """Return the view before the first step: of the checkpoint that it starts from, or a fresh one.
+
+    Without it a resumed run would have no best value until there is a better one.
+    """
+    view = RunView(
+        name=prepared.run.path.name,
+        run_dir=str(prepared.run.path),
+        device=prepared.device.label,
+        generation=prepared.generation,
+        step=prepared.step,
+        epoch=prepared.epoch,
+    )
+    progress = progress_of(prepared)
+    if progress is not None:
+        scores = view.scores
+        view.saved.step, view.elapsed_s = prepared.step, progress.elapsed_s
+        scores.stale, scores.validation = progress.stale, dict(progress.last_metrics)
+        if progress.best is not None:
+            scores.best = dict(progress.best.metrics)
+            scores.best_step = progress.best.step
+    return view
+
+
+def tracked_run_of(prepared: Prepared) -> TrackedRun:
+    """Return what a front end begins with, the curves so far included; reads the run's files."""
+    tracked = TrackedRun(prepared.in_force)
+    tracked.view = view_of(prepared)
+    if prepared.step:
+        known = read_recording(prepared.run)
+        tracked.history = read_history(prepared.run, prepared.step, known)
+    return tracked
+
+
+def progress_of(prepared: Prepared) -> Progress | None:
+    """The counters of the checkpoint that the run starts from; None of a fresh start."""
+    from tui_trainer.training.start_point import FromCheckpoint
+
+    start = prepared.start
+    return start.checkpoint.data.progress if isinstance(start, FromCheckpoint) else None

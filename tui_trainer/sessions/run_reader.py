@@ -24,9 +24,8 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.runs.folder import is_folder, opened_facts
 from tui_trainer.runs.following import Batch, Follower, records_before
-from tui_trainer.runs.status import conclude, read_status
+from tui_trainer.runs.status import LOST_AFTER_S, conclude, read_status
 from tui_trainer.runs.view import RunView
-from tui_trainer.sessions.silence import Silence
 from tui_trainer.sessions.snapshot import (
     EVENT_TAIL_BYTES,
     RunSnapshot,
@@ -44,6 +43,32 @@ BEATS_S = 2.0
 ASK_S = 1.0
 
 GONE = frozenset({"deleted", "unreachable"})
+
+
+class Silence:
+    """Says once that a run that lives writes nothing, and once that it does again.
+
+    On a full disk a run trains on, and cannot tell anybody.
+    """
+
+    def __init__(self) -> None:
+        self._is_told = False
+
+    def check(self, unheard_s: float, *, lives: bool) -> str:
+        """Return a text for the log, or an empty one.
+
+        `lives`: the process is there and not suspended, as far as the system knows.
+        """
+        if lives and unheard_s >= LOST_AFTER_S and not self._is_told:
+            self._is_told = True
+            return (
+                f"the run lives, and has written nothing for {unheard_s:.0f} s: is its disk full? "
+                "What is shown here is from before that"
+            )
+        if unheard_s == 0 and self._is_told:
+            self._is_told = False
+            return "the run writes again"
+        return ""
 
 
 @dataclass(slots=True)
@@ -180,7 +205,7 @@ class RunReader:
             self._hear(update, now_s - self._beat_at_s)
 
     def _hear(self, update: Update, unheard_s: float) -> None:
-        if text := self._silence.look(unheard_s, lives=not self._believed):
+        if text := self._silence.check(unheard_s, lives=not self._believed):
             level: Literal["note", "warning"] = "warning" if unheard_s else "note"
             update.events.append(Notice(self.step, text, level))
 

@@ -10,6 +10,8 @@ import contextlib
 import os
 import socket
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -19,14 +21,16 @@ from tui_trainer.machine.usage import UsageMeter
 from tui_trainer.runs.commands import Stop
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, Notice, RunEnded, StateChanged, StepsTaken, to_dict
-from tui_trainer.runs.folder import exists
+from tui_trainer.runs.folder import exists, facts_of
+from tui_trainer.runs.following import Follower
+from tui_trainer.runs.history_file import open_recording, write_recording
 from tui_trainer.runs.journal import Journal
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import Mailbox
 from tui_trainer.runs.origin import HERE, origin_of
+from tui_trainer.runs.recording import Recording
 from tui_trainer.runs.status import write_status
 from tui_trainer.runs.view import Process, RunView
-from tui_trainer.sessions.keeping import CurveKeeper
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.text.format import size_text
@@ -37,6 +41,11 @@ if TYPE_CHECKING:
 LOOK_S = 0.25
 STATUS_EVERY = 4
 """Looks between two heartbeats."""
+CURVES_EVERY_S = 10.0
+CURVES_BEHIND_BYTES = 128 * 1024
+"""What a reader may have to read by itself: some milliseconds' worth."""
+MOST_LINES = 2048
+"""Of what came since the last time; it keeps this under a hundredth of a core."""
 
 
 class Watcher:
@@ -169,3 +178,49 @@ class Watcher:
         process.usage = asdict(usage) if usage is not None else None
         with contextlib.suppress(TrainerError):
             write_status(self._run.status, self._view)
+
+
+class CurveKeeper:
+    """Keeps history.bin near the end of the files that it stands for, in the watcher's thread.
+
+    It reads the lines that the trainer wrote, so that what it covers is what a reader finds.
+    """
+
+    def __init__(self, run: RunDirectory, clock: Callable[[], float] = time.monotonic) -> None:
+        self._run = run
+        self._clock = clock
+        # Of a run that begins nothing is known; what a resumed one has is read when it is due.
+        begins = not exists(run.metrics)
+        self._recording: Recording | None = Recording() if begins else None
+        self._follower: Follower | None = Follower(run) if begins else None
+        self._written_at_s = clock()
+
+    def look(self) -> None:
+        """Write the file if it is far behind, and not more often than need be."""
+        now_s = self._clock()
+        if now_s - self._written_at_s < CURVES_EVERY_S:
+            return
+        self._written_at_s = now_s
+        if self._behind() > CURVES_BEHIND_BYTES:
+            self.write()
+
+    def write(self) -> None:
+        """Bring the file up to date."""
+        with contextlib.suppress(OSError):
+            if self._recording is None or self._follower is None:
+                self._recording = open_recording(self._run)
+                self._follower = self._recording.follower(self._run)
+            else:
+                self._recording.take(self._follower.read(MOST_LINES))
+            write_recording(self._run, self._recording)
+
+    def _behind(self) -> int:
+        covered = self._recording or Recording()
+        behind = 0
+        for path, end in (
+            (self._run.events, covered.events_bytes),
+            (self._run.metrics, covered.metrics_bytes),
+        ):
+            facts = facts_of(path)
+            behind += abs(facts.st_size - end) if facts is not None else 0
+        return behind
