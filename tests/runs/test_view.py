@@ -1,0 +1,116 @@
+"""What is known of a run now: folded from events, brought up by a status, written and read back."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import fields, replace
+
+import pytest
+
+from tests.runs.views import changed
+from tests.ui.runs import an_ending, some_events
+from tui_trainer.runs.events import RunStarted, StepsTaken
+from tui_trainer.runs.numbers import CURVES, NUMBERS
+from tui_trainer.runs.view import RunView
+
+
+def started(step: int = 0, total_steps: int | None = 1000) -> RunStarted:
+    return RunStarted(step, 1, "r", "cpu", 1, 1, 10, total_steps, 0)
+
+
+def taken(step: int, elapsed_s: float) -> StepsTaken:
+    return StepsTaken(step, 1, elapsed_s, (0.5,), (0.1,), (0.01,), 9.0, 0.0)
+
+
+def test_the_time_left_is_known_from_the_second_report_on() -> None:
+    view = RunView()
+    view.apply(started())
+    view.apply(taken(10, 5.0))
+    assert view.eta_s is None
+    view.apply(taken(110, 6.0))
+    assert view.eta_s == pytest.approx(8.9)
+
+
+def test_the_time_left_of_a_resumed_run_is_by_its_speed_now() -> None:
+    view = RunView(step=500, elapsed_s=5000.0)
+    view.apply(started(500))
+    for step in range(510, 710, 10):
+        view.apply(taken(step, 5000.0 + (step - 500) * 0.1))
+    assert view.eta_s == pytest.approx(30.0)
+
+
+def test_the_time_left_follows_a_run_that_became_slower() -> None:
+    view = RunView()
+    view.apply(started(total_steps=2000))
+    for step in range(1, 101):
+        view.apply(taken(step, step * 0.1))
+    for step in range(101, 201):
+        view.apply(taken(step, 10 + (step - 100) * 1.0))
+    assert view.eta_s == pytest.approx(1800.0, rel=0.05)
+
+
+def test_a_run_without_limits_has_no_time_left() -> None:
+    view = RunView()
+    for event in (started(total_steps=None), taken(10, 10.0), taken(20, 20.0)):
+        view.apply(event)
+    assert view.eta_s is None
+
+
+def test_a_view_is_read_back_as_it_was_written_but_for_what_only_its_maker_knows() -> None:
+    view = RunView()
+    for event in (*some_events(300), an_ending()):
+        view.apply(event)
+    found = RunView.from_dict(view.to_dict())
+    assert view.ending == an_ending()
+    assert found == replace(view, run_dir="", ending=None)
+
+
+def test_large_results_are_not_in_the_file() -> None:
+    view = RunView()
+    view.apply(an_ending(classes=100))
+    assert not {"confusion", "baseline", "ending"} & view.to_dict().keys()
+    assert len(str(view.to_dict())) < 2000
+
+
+def test_lines_that_come_after_a_status_that_is_further_do_not_turn_the_clock_back() -> None:
+    view = RunView()
+    view.apply(started())
+    view.apply(taken(10, 1.0))
+    view.update(changed(view, step=30, elapsed_s=3.0, waiting_share=0.5, epoch=3))
+    view.apply(taken(20, 2.0))
+    assert (view.step, view.epoch, view.elapsed_s) == (30, 3, 3.0)
+
+
+def test_a_status_that_is_behind_gives_only_what_no_line_has() -> None:
+    view = RunView()
+    view.apply(started())
+    status = changed(view, step=10, loss=7.0, elapsed_s=9.0, waiting_share=0.5, pid=4711)
+    view.apply(replace(taken(20, 2.0), waiting_share=math.nan))
+    view.update(status)
+    numbers = view.numbers
+    assert (view.step, view.elapsed_s, numbers.loss, numbers.waiting_share) == (20, 2.0, 0.5, 0.5)
+    assert view.process.pid == 4711
+
+
+def test_a_status_of_another_start_of_the_run_says_nothing_of_this() -> None:
+    view = RunView()
+    view.apply(started())
+    before = view.to_dict()
+    view.update(changed(view, generation=2, step=99, loss=7.0))
+    assert view.to_dict() == before
+
+
+def test_every_number_of_a_report_is_in_the_table() -> None:
+    others = {"step", "at_s", "epoch", "elapsed_s", "logged"}
+    assert {own.name for own in fields(StepsTaken)} - others == {own.source for own in NUMBERS}
+    assert [own.key for own in CURVES] == ["train/loss", "lr", "grad_norm", "samples_per_s"]
+
+
+def test_a_number_that_a_report_does_not_know_stays_what_it_was() -> None:
+    view = RunView()
+    view.apply(taken(1, 1.0))
+    unknown = replace(taken(2, 2.0), losses=(math.nan,), samples_per_s=math.nan)
+    view.apply(unknown)
+    assert view.numbers.samples_per_s == 9.0
+    assert view.numbers.loss is not None
+    assert math.isnan(view.numbers.loss), "a loss is NaN, and not unknown"
