@@ -32,6 +32,7 @@ from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import Mailbox
 from tui_trainer.runs.status import write_status
 from tui_trainer.sessions.attached import AttachedSession
+from tui_trainer.sessions.event_log import EventLog
 from tui_trainer.sessions.run_reader import RunReader
 
 HERE = socket.gethostname()
@@ -126,6 +127,25 @@ def test_a_run_that_lives_and_writes_nothing_is_told_of_once_and_heard_again(
     watched.beat()
     assert notices(watched.look()) == [("note", "the run writes again")]
     assert notices(watched.look()) == []
+
+
+def test_the_end_is_seen_only_when_its_event_can_be_read(watched: Watched) -> None:
+    session = watched.session
+    watched.look()
+    seen_early: list[bool] = []
+
+    class PeekingLog(EventLog):
+        """Looks for the end before any event is added."""
+
+        def append(self, *events: Event) -> None:
+            seen_early.append(session.ended)
+            super().append(*events)
+
+    session._log = PeekingLog()
+    watched.tell(an_ending())
+    session._poll()
+    assert seen_early == [False]
+    assert session.ended
 
 
 def test_the_first_look_has_the_whole_picture(watched: Watched) -> None:

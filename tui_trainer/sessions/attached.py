@@ -172,9 +172,10 @@ class AttachedSession:
             self._has_ended = update.snapshot.tracked.view.ending is not None
         else:
             self._has_ended |= any(isinstance(event, RunEnded) for event in update.events)
-        self._ended = self._has_ended or self._reader.state in ("crashed", "deleted")
         if told or update:
             self._log.append(*told)
+        # Last of all: who sees the end looks once more, and never again.
+        self._ended = self._has_ended or self._reader.state in ("crashed", "deleted")
 
     def _seen_from_here(self, event: Event) -> Event:
         """The event, with what we asked for as asked for here."""
