@@ -24,6 +24,7 @@ from tests.integration.terminals import opened
 from tui_trainer.runs.commands import Command, Pause, Resume, Save, Set, Stop, Validate
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import CommandAccepted, CommandApplied, Event, RunStarted
+from tui_trainer.runs.series import MOST_BUCKETS
 from tui_trainer.sessions.attached import AttachedSession
 
 pytestmark = pytest.mark.processes
@@ -221,6 +222,7 @@ def test_a_resume_from_an_earlier_step_reloads_what_is_attached(tmp_path: Path) 
             process.signal(signal.SIGTERM)
             assert process.wait() == 143
             viewer.until(lambda: viewer.session.ended)
+            viewer.look()
             reached = viewer.session.history.newest
             assert reached >= 500
             first = min(
@@ -228,19 +230,25 @@ def test_a_resume_from_an_earlier_step_reloads_what_is_attached(tmp_path: Path) 
             )
             with started(tmp_path, "resume", run.name, "--from", str(first)) as again:
                 again.until_event("run_started")
+                again.until_step(first + 1)
                 viewer.until(lambda: not viewer.session.ended)
                 assert not viewer.ask(Pause()).refused
                 viewer.until_state("paused")
                 starts = [event for event in viewer.events if isinstance(event, RunStarted)]
                 assert [start.generation for start in starts] == [0, 1]
                 assert viewer.session.view.generation == status(run)["generation"] == 1
+                viewer.until(lambda: viewer.session.history.newest == steps(run)[-1])
                 curve = viewer.session.history.curve(
                     "train/loss", x="step", window="all", columns=9999, smoothing=0
                 )
-                # A run of more than a thousand steps by now has two or more in a bucket.
-                every = [tuple(steps(run))[::width] for width in (1, 2, 4, 8)]
-                assert curve.xs in [xs[: len(curve.xs)] for xs in every]
-                assert len(curve.xs) >= first
+                # A bucket has one step or more, and on a curve it stands at the last of them that
+                # was read: of a stretch of thousands of lines, every second or third is read.
+                width = viewer.session.history.parts().series["train/loss"].width
+                assert width * MOST_BUCKETS <= 2 * max(reached, steps(run)[-1] + 1) or width == 1
+                assert set(curve.xs) <= set(steps(run))
+                assert curve.xs[-1] == steps(run)[-1] > first
+                buckets = [x // width for x in curve.xs]
+                assert buckets == list(range(1 // width, int(buckets[-1]) + 1))
 
 
 @pytest.mark.full
