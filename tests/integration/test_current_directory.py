@@ -82,7 +82,7 @@ def test_fault_54_workers_that_start_anew_run_nothing_of_it(folder: Path) -> Non
     assert train_in(folder, *words) == ""
 
 
-@pytest.mark.full
+@pytest.mark.soak
 @pytest.mark.skipif(shutil.which("g++") is None, reason="needs a C++ compiler")
 def test_fault_54_compiling_runs_nothing_of_it(
     folder: Path, monkeypatch: pytest.MonkeyPatch

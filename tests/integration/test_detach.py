@@ -104,9 +104,9 @@ def until_shell(terminal: TerminalProcess, word: str) -> None:
 @pytest.mark.parametrize(
     ("phase", "words"),
     [
-        ("start-up", ()),
+        pytest.param("start-up", (), marks=pytest.mark.soak),
         ("training", ()),
-        ("validation", ("training.validate_every_steps=1",)),
+        pytest.param("validation", ("training.validate_every_steps=1",), marks=pytest.mark.soak),
         ("saving", ("checkpoint.every_steps=1",)),
     ],
 )
@@ -208,9 +208,9 @@ def test_fault_24_a_hang_up_saves_and_stops_where_that_is_wanted(tmp_path: Path)
     ("phase", "words"),
     [
         ("start-up", ()),
-        ("validation", ("training.validate_every_steps=1",)),
+        pytest.param("validation", ("training.validate_every_steps=1",), marks=pytest.mark.soak),
         ("saving", ("checkpoint.every_steps=1",)),
-        ("paused", ()),
+        pytest.param("paused", (), marks=pytest.mark.soak),
     ],
 )
 def test_fault_24_a_hang_up_in_a_phase_saves_and_stops_with_its_workers(

@@ -86,7 +86,7 @@ def test_a_run_on_another_host_is_seen_steered_and_never_written_twice(tmp_path:
 
 @pytest.mark.full
 @needs_compiler
-@pytest.mark.parametrize("number", ["ENOLCK", "EOPNOTSUPP"])
+@pytest.mark.parametrize("number", ["ENOLCK", pytest.param("EOPNOTSUPP", marks=pytest.mark.soak)])
 def test_fault_30_without_flock_one_writes_and_a_killed_one_blocks_nobody(
     tmp_path: Path, number: str
 ) -> None:
@@ -123,7 +123,7 @@ def test_without_flock_a_run_of_another_host_is_taken_over_by_force_alone(tmp_pa
     assert not list(run.glob("lock.*"))
 
 
-@pytest.mark.full
+@pytest.mark.soak
 @needs_compiler
 @needs_other_host
 def test_a_process_that_was_believed_lost_and_comes_back_leaves_the_run_alone(

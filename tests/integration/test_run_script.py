@@ -22,7 +22,7 @@ TOOLS = (
     *("bash", "cat", "cksum", "df", "dirname", "env", "find", "flock", "grep", "ls", "mkdir", "mv"),
     *("readlink", "rm", "sed", "sh", "timeout", "tr", "uname"),
 )
-QUICK = "not full and not processes and not gpu"
+QUICK = "not full and not soak and not processes and not gpu"
 BOUND_S = 120.0
 
 
@@ -450,7 +450,13 @@ def pytest_with(workers: int) -> list[str]:
 
 
 def in_full(gpu: str) -> list[str]:
-    return [*pytest_with(2), f"not full{gpu}", "-x", *pytest_with(0), f"full{gpu}"]
+    return [
+        *pytest_with(2),
+        f"not full and not soak{gpu}",
+        "-x",
+        *pytest_with(0),
+        f"full and not soak{gpu}",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -459,6 +465,7 @@ def in_full(gpu: str) -> list[str]:
         (["-k", "a b"], False, [*pytest_with(4), QUICK, "-k", "a b"]),
         (["--full", "-x"], False, [*in_full(" and not gpu"), "-x"]),
         (["-x", "--full"], True, [*in_full(""), "-x"]),
+        (["--soak", "-x"], False, [*pytest_with(0), "soak", "-x"]),
     ],
 )
 def test_tests_are_chosen_by_marks_and_the_rest_goes_to_pytest(

@@ -68,7 +68,7 @@ def test_a_run_whose_files_are_gone_is_said(tmp_path: Path) -> None:
         assert terminal.wait() == 0
 
 
-@pytest.mark.full
+@pytest.mark.soak
 def test_all_runs_are_seen_from_one_that_trains_in_the_app(tmp_path: Path) -> None:
     with started(tmp_path, *SHORT, "--name", "ended") as process:
         assert process.wait() == 0

@@ -23,8 +23,17 @@ from tui_trainer.runs.commands import Pause
 from tui_trainer.runs.mailbox import send
 from tui_trainer.training.checkpoints import choose_checkpoint
 
-TRIES = {signal.SIGTERM: 10, signal.SIGINT: 4}
+SIGNALS = (signal.SIGTERM, signal.SIGINT)
+FEW = 3
+MANY = {signal.SIGTERM: 10, signal.SIGINT: 4}
 """In each of the six phases, two of them with loader workers."""
+TRIES = [
+    *[pytest.param(number, FEW, id=number.name) for number in SIGNALS],
+    *[
+        pytest.param(number, MANY[number], id=f"{number.name}-many", marks=pytest.mark.soak)
+        for number in SIGNALS
+    ],
+]
 LOOK_S = 0.002
 PHASES: dict[str, tuple[str, ...]] = {
     "start-up": (),
@@ -125,19 +134,19 @@ def reach(phase: str, one: Forks, folder: Path, after: int) -> None:
 
 @pytest.mark.full
 @pytest.mark.timeout(600)
-@pytest.mark.parametrize("number", TRIES, ids=lambda number: number.name)
+@pytest.mark.parametrize(("number", "tries"), TRIES)
 @pytest.mark.parametrize("phase", PHASES)
 def test_fault_23_26_a_signal_in_a_phase_leaves_a_checkpoint_that_loads(
-    tmp_path: Path, phase: str, number: signal.Signals
+    tmp_path: Path, phase: str, number: signal.Signals, tries: int
 ) -> None:
     dice = random.Random(phase)
     with forks(tmp_path) as one:
-        for attempt in range(TRIES[number]):
+        for attempt in range(tries):
             runs = tmp_path / f"runs-{attempt}"
             runs.mkdir()
             words = ["train", "penguins-mlp", *ENDLESS, *PHASES[phase], "--no-ui"]
             words += ["--log-format", "json", "--runs-dir", str(runs)]
-            if attempt >= TRIES[number] - 2:
+            if attempt >= tries - 2:
                 words.append("loader.num_workers=2")
             pid = one.start(*words)
             reach(phase, one, runs, dice.randint(1, 6))

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from itertools import product
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -18,8 +20,17 @@ from tui_trainer.training.checkpoints import choose_checkpoint
 pytestmark = pytest.mark.processes
 
 METHODS = ["forkserver", "spawn"]
+PAIRS: list[tuple[object, ...]] = [(signal.SIGINT, "spawn"), (signal.SIGTERM, "forkserver")]
+"""Each signal and each method once, for the full form."""
 TRAIN = ("train", "digits-mlp", *ENDLESS, "--no-ui", "loader.num_workers=2")
 LOOK_S = 0.02
+
+
+def all_but_some_soak(
+    cases: Iterable[tuple[object, ...]], some: Sequence[tuple[object, ...]]
+) -> list[Any]:
+    """All cases as parameters: some as they are, the others marked for the soak form."""
+    return [pytest.param(*case, marks=() if case in some else pytest.mark.soak) for case in cases]
 
 
 def family(pid: int) -> list[psutil.Process]:
@@ -64,8 +75,7 @@ def assert_resumes(folder: Path, run: Path) -> None:
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("number", STOPS)
+@pytest.mark.parametrize(("number", "method"), all_but_some_soak(product(STOPS, METHODS), PAIRS))
 def test_fault_19_a_stop_for_the_whole_group_saves(
     tmp_path: Path, number: signal.Signals, method: str
 ) -> None:
@@ -84,9 +94,10 @@ def test_fault_19_a_stop_for_the_whole_group_saves(
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("number", STOPS)
-@pytest.mark.parametrize("after", [1, 3])
+@pytest.mark.parametrize(
+    ("after", "number", "method"),
+    all_but_some_soak(product([1, 3], STOPS, METHODS), [(1, *PAIRS[0]), (3, *PAIRS[1])]),
+)
 def test_fault_19_a_stop_while_workers_start_saves(
     tmp_path: Path, number: signal.Signals, method: str, after: int
 ) -> None:
@@ -106,7 +117,7 @@ def test_fault_19_a_stop_while_workers_start_saves(
 
 
 @pytest.mark.full
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", all_but_some_soak(zip(METHODS), [("forkserver",)]))
 def test_fault_24_a_hang_up_of_the_group_does_not_end_the_run(tmp_path: Path, method: str) -> None:
     with started(tmp_path, *TRAIN, f"loader.start_method={method}") as process:
         step = process.until_step(10)["step"]

@@ -112,19 +112,24 @@ def trials(run: Run) -> dict[str, Callable[[], object]]:
 
 
 @pytest.mark.full
-def test_fault_56_whatever_is_in_a_checkpoint_it_is_used_or_refused(saved: Run) -> None:
+@pytest.mark.parametrize("every", [5, pytest.param(1, marks=pytest.mark.soak)])
+def test_fault_56_whatever_is_in_a_checkpoint_it_is_used_or_refused(saved: Run, every: int) -> None:
     folder = saved.directory.checkpoints
     content = read_checkpoint(folder, read_manifests(folder)[-1]).data.to_dict()
     defects = []
-    for path in places(content):
-        values = ODD if len(path) <= 2 else (None, 3, "x", [], {})
-        for value in (KeyError, *values):
-            replace_content(saved, changed(content, path, value))
-            for name, trial in trials(saved).items():
-                try:
-                    trial()
-                except TrainerError:
-                    continue
-                except Exception as error:
-                    defects.append(f"{name}: {path} {value!r:.30}: {type(error).__name__}: {error}")
+    changes = [
+        (path, value)
+        for path in places(content)
+        for value in (KeyError, *(ODD if len(path) <= 2 else (None, 3, "x", [], {})))
+    ]
+    for path, value in changes[::every]:
+        replace_content(saved, changed(content, path, value))
+        for name, trial in trials(saved).items():
+            try:
+                trial()
+            except TrainerError:
+                continue
+            except Exception as error:
+                defects.append(f"{name}: {path} {value!r:.30}: {type(error).__name__}: {error}")
+    replace_content(saved, content)
     assert not defects, "\n".join(defects)

@@ -453,7 +453,7 @@ def test_the_heading_names_the_device_with_its_free_memory(tmp_path: Path) -> No
 SIZES = [(1, 1), (20, 5), (40, 12), (60, 20), (80, 24), (120, 40), (200, 50), (500, 200)]
 
 
-@pytest.mark.full
+@pytest.mark.soak
 def test_every_size_can_be_worked_in(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
         for size in SIZES:

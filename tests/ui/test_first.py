@@ -48,7 +48,7 @@ def test_keys_that_come_too_early_are_shown_at_once_and_typed_again_in_time() ->
     asyncio.run(play())
 
 
-@pytest.mark.full
+@pytest.mark.soak
 def test_a_key_that_is_held_down_is_kept_so_many_times_and_no_more() -> None:
     async def play() -> None:
         app: App[None] = App()

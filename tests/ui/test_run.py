@@ -55,7 +55,7 @@ def test_one_glance_tells_state_progress_numbers_and_events() -> None:
 
 
 @pytest.mark.parametrize(
-    "size", [(1, 1), (20, 5), (60, 20), pytest.param((500, 200), marks=pytest.mark.full)]
+    "size", [(1, 1), (20, 5), (60, 20), pytest.param((500, 200), marks=pytest.mark.soak)]
 )
 def test_every_size_of_the_terminal_is_borne(size: tuple[int, int]) -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
