@@ -4,7 +4,7 @@ Makes run directories as experiments write them, lists them at 120x40 without a 
 when the lines are there, how long keys take until they are painted, and how long a filter on
 settings takes that were never read and that were.
 
-    python benchmarks/runs_list.py [--runs 1000]
+    python benchmarks/runs_list.py [--runs 1000] [--old 0]
 """
 
 from __future__ import annotations
@@ -26,9 +26,10 @@ from textual.widgets import Input, OptionList
 
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.writing import to_yaml
-from tui_trainer.runs.configured import settings_of
+from tui_trainer.runs.configured import facts_of_settings, settings_of
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.index import list_runs
+from tui_trainer.runs.provenance import collect, write_provenance
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.sessions.session import Session
 from tui_trainer.ui.assembly import Bench
@@ -41,10 +42,14 @@ STATES = ("finished", "stopped", "finished", "failed", "running")
 NEWEST_S = 1_790_000_000
 
 
-def make_runs(folder: Path, count: int) -> None:
-    """Runs of several experiments; every fifth looks as if it had crashed."""
+def make_runs(folder: Path, count: int, old: int) -> None:
+    """Runs of several experiments; every fifth looks as if it had crashed.
+
+    The first `old` are without settings in provenance.json, as an older program left them.
+    """
     library = PresetLibrary([builtin_dir()])
     plain = [library.experiment(name).to_dict() for name in EXPERIMENTS]
+    facts = collect(["tui-trainer", "train"], device="cpu", threads=2)
     for number in range(count):
         values = plain[number % len(plain)]
         name = f"{values['name']}-1122-{number:04}"
@@ -53,6 +58,8 @@ def make_runs(folder: Path, count: int) -> None:
         lr = 10.0 ** -(1 + number % 7 / 2)
         run.config.write_text(to_yaml({**values, "optimizer": {**values["optimizer"], "lr": lr}}))
         os.utime(run.config, (NEWEST_S - number,) * 2)
+        if number >= old:
+            write_provenance(run.provenance, {**facts, **facts_of_settings(run)})
         status = {
             **{"name": name, "state": STATES[number % len(STATES)], "host": socket.gethostname()},
             **{"step": number, "total_steps": 1000, "epoch": number % 40, "device": "cuda:0"},
@@ -150,10 +157,11 @@ async def measure(app: Listing, pilot: Pilot[None]) -> None:
 async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("--runs", type=int, default=1000)
+    parser.add_argument("--old", type=int, default=0, help="how many an older program made")
     arguments = parser.parse_args()
     sys.setswitchinterval(SWITCH_S)
     with tempfile.TemporaryDirectory() as folder:
-        make_runs(Path(folder), arguments.runs)
+        make_runs(Path(folder), arguments.runs, arguments.old)
         print(cpu_of_reading(Path(folder)))
 
         def none(*_: object) -> Session:

@@ -264,7 +264,11 @@ def odd_facts(draw: st.DrawFn) -> Harm:
                     "checkpoints/step-00000016.json",
                     "file sha256 size_bytes step epoch best_step metrics saved_at format check",
                 ),
-                ("provenance.json", "argv host plugins versions git earlier started_at device"),
+                (
+                    "provenance.json",
+                    "argv host plugins versions git earlier started_at device settings "
+                    "config_sha256",
+                ),
                 ("lock", "pid host started_at birth"),
             ]
         )

@@ -114,7 +114,7 @@ READERS = {
     "runs/manifests": "bounds of each field",
     "runs/history_file": "the header, its series and its times",
     "runs/mailbox": "commands, by from_dict",
-    "runs/provenance": "what is kept of earlier starts",
+    "runs/provenance": "what is kept of earlier starts, and the settings",
     "runs/lock": "a process id below 2^31 and a text",
 }
 """Who reads JSON of a run, and what is bounded there."""

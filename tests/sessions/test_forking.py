@@ -11,11 +11,13 @@ import pytest
 
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.runs.configured import flat, read_config_file, settings_of
 from tui_trainer.runs.directory import RunDirectory, run_names
 from tui_trainer.runs.events import RunEnded
 from tui_trainer.sessions.forking import prepare_fork
 from tui_trainer.sessions.launch import prepare_new
 from tui_trainer.sessions.local import LocalSession
+from tui_trainer.sessions.resume import prepare_resume
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, TrainerError
 
 WORDS = ["training.epochs=4", "checkpoint.every_steps=8", "checkpoint.keep_last=9"]
@@ -64,6 +66,24 @@ def test_a_fork_without_changes_equals_its_origin_which_stays_as_it_is(tmp_path:
     assert fork.config.read_bytes() == origin.config.read_bytes()
     earlier = json.loads(fork.provenance.read_text())["earlier"]
     assert earlier == [{"forked_from": str(origin.path), "step": 16}]
+
+
+def test_each_start_keeps_the_settings_of_its_configuration(tmp_path: Path) -> None:
+    origin = an_origin(tmp_path)
+    fork = forked(origin, "16", "optimizer.lr=0.5")
+    for run in (origin, fork):
+        kept = json.loads(run.provenance.read_text())["settings"]
+        assert kept == flat(read_config_file(run).data)
+        assert kept["training.epochs"] == 4
+    assert settings_of(fork)["optimizer.lr"] == 0.5, "an edit, which is not in config.yaml"
+
+
+def test_a_resume_keeps_the_settings_of_a_configuration_edited_since(tmp_path: Path) -> None:
+    run = an_origin(tmp_path)
+    run.config.write_text(run.config.read_text().replace("epochs: 4", "epochs: 5"))
+    assert settings_of(run)["training.epochs"] == 5
+    ran(LocalSession(partial(prepare_resume, run, (), ["test"])))
+    assert json.loads(run.provenance.read_text())["settings"]["training.epochs"] == 5
 
 
 def test_changes_of_a_fork_hold_from_its_checkpoint_on(tmp_path: Path) -> None:

@@ -1,7 +1,8 @@
-"""What a run was told to do: the settings in its config.yaml, with the edits made since.
+"""The settings of a run: those in its config.yaml, with the edits made since.
 
 Layer: runs. Nothing is validated, so that runs of other versions and with other plugins can be
-listed, filtered and compared like any other.
+listed, filtered and compared like any other. A list takes the settings from provenance.json where
+they are there, and reads the YAML only of runs that an older program made or somebody edited.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from tui_trainer.config.reading import Document, data_of, document_of
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.edits import read_edits
 from tui_trainer.runs.folder import read_file
+from tui_trainer.runs.provenance import read_provenance, settings_facts, settings_in
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, TrainerError
 
@@ -43,7 +45,10 @@ def _bytes_of(run: RunDirectory) -> tuple[bytes, str]:
 def settings_of(run: RunDirectory) -> dict[str, Any]:
     """The settings by key, as `optimizer.lr`; empty where the file cannot be read."""
     try:
-        found = flat(data_of(*_bytes_of(run)))
+        config, source = _bytes_of(run)
+        found = settings_in(read_provenance(run.provenance), config)
+        if found is None:
+            found = flat(data_of(config, source))
     except TrainerError:
         return {}
     try:
@@ -52,6 +57,15 @@ def settings_of(run: RunDirectory) -> dict[str, Any]:
         # The damaged file is told of where it matters, when the run is opened.
         return found
     return found
+
+
+def facts_of_settings(run: RunDirectory) -> dict[str, Any]:
+    """Return the settings in config.yaml as facts for provenance.json; none if it is unreadable."""
+    try:
+        config, source = _bytes_of(run)
+        return settings_facts(flat(document_of(config, source).data), config)
+    except TrainerError:
+        return {}
 
 
 def flat(sections: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,11 +1,14 @@
-"""`provenance.json`: with what a run was made: versions, code, command, machine.
+"""`provenance.json`: with what a run was made: versions, code, command, machine, settings.
 
 Layer: runs. Versions are read from the packages' metadata, so that torch is not imported for it.
+The settings repeat config.yaml as flat JSON, which a list of a thousand runs reads far sooner than
+YAML. They count only for the very file that they were taken from: config.yaml is what a run is.
 """
 
 from __future__ import annotations
 
 import getpass
+import hashlib
 import json
 import os
 import platform
@@ -18,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from tui_trainer.runs.atomic import write_atomically
-from tui_trainer.runs.bounds import is_plain
+from tui_trainer.runs.bounds import is_mapping, is_plain
 from tui_trainer.runs.folder import read_file
 from tui_trainer.runs.repository import state_of
 
@@ -26,6 +29,7 @@ PACKAGES = ("tui-trainer", "torch", "numpy", "pydantic", "pyyaml")
 MOST_BYTES = 8 * 2**20
 MOST_EARLIER = 100
 """Earlier starts that are kept: the newest."""
+_SETTINGS, _CONFIG_SUM = "settings", "config_sha256"
 
 
 def collect(
@@ -57,10 +61,37 @@ def read_provenance(path: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
+def settings_facts(settings: Mapping[str, Any], config: bytes) -> dict[str, Any]:
+    """Return settings by their flat keys as facts, tied to the content of their config.yaml.
+
+    Settings that no reader would accept are left out: they are read from the YAML instead.
+    """
+    if not (is_mapping(settings) and all(map(is_plain, settings.values()))):
+        return {}
+    return {_SETTINGS: settings, _CONFIG_SUM: hashlib.sha256(config).hexdigest()}
+
+
+def settings_in(facts: Mapping[str, Any], config: bytes) -> dict[str, Any] | None:
+    """Return the settings among the facts, or None if they are not those of this config.yaml.
+
+    An older program wrote none, somebody may have edited config.yaml since, and what is out of
+    bounds was written by no run.
+    """
+    settings = facts.get(_SETTINGS)
+    if facts.get(_CONFIG_SUM) != hashlib.sha256(config).hexdigest():
+        return None
+    if not isinstance(settings, dict) or not is_mapping(settings):
+        return None
+    return settings if all(map(is_plain, settings.values())) else None
+
+
 def write_provenance(path: Path, facts: Mapping[str, Any]) -> None:
     """Write the facts; at a resume what was there before is kept under `earlier`."""
     before = read_provenance(path)
     known = before.pop("earlier", [])
+    # The settings of now are enough; repeated for each start they would make the file slow to read.
+    for name in (_SETTINGS, _CONFIG_SUM):
+        before.pop(name, None)
     earlier = [*(known if isinstance(known, list) else []), *([before] if before else [])]
     earlier = [facts for facts in earlier[-MOST_EARLIER:] if is_plain(facts)]
     plain = {**facts, **({"earlier": earlier} if earlier else {})}

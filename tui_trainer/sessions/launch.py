@@ -17,7 +17,7 @@ from tui_trainer.config.plugins import missing_plugins, plugin_facts
 from tui_trainer.config.writing import to_yaml
 from tui_trainer.machine.devices import DeviceChoice, choose_device, default_threads
 from tui_trainer.runs.atomic import write_atomically
-from tui_trainer.runs.configured import read_config_file
+from tui_trainer.runs.configured import facts_of_settings, read_config_file
 from tui_trainer.runs.directory import (
     RunDirectory,
     check_writable,
@@ -145,6 +145,10 @@ def record_provenance(
         argv,
         device=device.label,
         threads=task.experiment.training.threads or 0,
-        extra={"data_fingerprint": task.dataset.fingerprint.value, "plugins": plugin_facts()},
+        extra={
+            "data_fingerprint": task.dataset.fingerprint.value,
+            "plugins": plugin_facts(),
+            **facts_of_settings(run),
+        },
     )
     write_provenance(run.provenance, facts)
