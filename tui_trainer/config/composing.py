@@ -67,19 +67,6 @@ def compose(text: str, source: str) -> Composed:
     return Composed(data, builder.places, tuple(ordered))
 
 
-def compose_quickly(text: str) -> Any:
-    """The data alone, in an eighth of the time; None where only `compose` can say what is wrong.
-
-    libyaml parses, by the rules of PyYAML for the letters that both count alike; what is made of
-    its events is the same.
-    """
-    if not yaml.__with_libyaml__ or not text.isascii() or unreadable_text(text, ""):
-        return None
-    builder = _Builder(_quick_events(text), "")
-    data = builder.document()
-    return None if builder.problems else data
-
-
 def unreadable_text(text: str, source: str) -> Problem | None:
     """What keeps a text from being scanned at all: its length, or a control character."""
     if len(text) > MOST_BYTES:
@@ -130,23 +117,10 @@ class _Events(Reader, Scanner, Parser):
         return self.get_event()  # type: ignore[no-untyped-call]
 
 
-def _quick_events(text: str) -> Any:
-    class QuickEvents(yaml.CBaseLoader):
-        """Those of libyaml, by the names of `_Events`; nothing is constructed."""
-
-        upcoming = yaml.CBaseLoader.peek_event
-        take = yaml.CBaseLoader.get_event
-
-        def get_mark(self) -> None:
-            """libyaml has no place between two events."""
-
-    return QuickEvents(text)
-
-
 class _Builder:
     """Reads one document by recursion, whose depth is capped."""
 
-    def __init__(self, events: Any, source: str) -> None:
+    def __init__(self, events: _Events, source: str) -> None:
         self._events = events
         self._source = source
         self._nodes = 0

@@ -17,7 +17,6 @@ from tui_trainer.config.composing import (
     MOST_BYTES,
     KeyPath,
     compose,
-    compose_quickly,
     place_after,
     shown_key,
     unreadable_text,
@@ -67,17 +66,6 @@ def read_document(path: Path, *, may_be_empty: bool = False) -> Document:
 def document_of(data: bytes, source: str, *, may_be_empty: bool = False) -> Document:
     """Read a document from the bytes of a file; raises ConfigError."""
     return parse_document(_decoded(data, source), source, may_be_empty=may_be_empty)
-
-
-def data_of(data: bytes, source: str) -> dict[str, Any]:
-    """The data of a document without the places of its keys, in far less time; raises as
-    `document_of` does.
-    """
-    try:
-        found = compose_quickly(_decoded(data, source))
-    except ValueError:
-        found = None
-    return found if isinstance(found, dict) else document_of(data, source).data
 
 
 def parse_document(text: str, source: str, *, may_be_empty: bool = False) -> Document:

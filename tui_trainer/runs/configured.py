@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tui_trainer.config.composing import MOST_BYTES
-from tui_trainer.config.reading import Document, data_of, document_of
+from tui_trainer.config.reading import Document, document_of
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.edits import read_edits
 from tui_trainer.runs.folder import read_file
@@ -48,7 +48,7 @@ def settings_of(run: RunDirectory) -> dict[str, Any]:
         config, source = _bytes_of(run)
         found = settings_in(read_provenance(run.provenance), config)
         if found is None:
-            found = flat(data_of(config, source))
+            found = flat(document_of(config, source).data)
     except TrainerError:
         return {}
     try:
