@@ -24,7 +24,7 @@ from tui_trainer.text.errors import ConfigError
 from tui_trainer.training.baselines import baselines
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.losses import build_criterion
-from tui_trainer.training.measures import MOST_CLASSES, measure, measure_and_count
+from tui_trainer.training.metrics import MOST_CLASSES, measure, measure_and_count
 from tui_trainer.training.recorder import is_logged
 from tui_trainer.training.state import State
 from tui_trainer.training.validation import better

@@ -14,7 +14,7 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.training.baselines import baselines, left_out
 from tui_trainer.training.checkpoints import choose_checkpoint
-from tui_trainer.training.measures import measure
+from tui_trainer.training.metrics import measure
 from tui_trainer.training.ranks import SingleRank
 from tui_trainer.training.start import bitwise_notes
 from tui_trainer.training.state import check_fits

@@ -19,7 +19,7 @@ from tui_trainer.runs.manifests import manifest_path, read_manifests
 from tui_trainer.text.errors import BadInput, CannotWrite, ExitCode, TrainerError
 from tui_trainer.training.baselines import baselines, left_out
 from tui_trainer.training.checkpoints import choose_checkpoint
-from tui_trainer.training.measures import measure_and_count
+from tui_trainer.training.metrics import measure_and_count
 from tui_trainer.training.recorder import Diverged
 from tui_trainer.training.start_point import FromCheckpoint
 from tui_trainer.training.training import Training

@@ -14,7 +14,7 @@ from tui_trainer.config.plateau import after_validation
 from tui_trainer.config.schedules import PlateauSection
 from tui_trainer.runs.events import ValidationEnded, ValidationStarted
 from tui_trainer.training.forward import Forward
-from tui_trainer.training.measures import measure
+from tui_trainer.training.metrics import measure
 from tui_trainer.training.part import Part, Shared
 from tui_trainer.training.progress import Best
 from tui_trainer.training.recorder import Recorder
