@@ -24,7 +24,7 @@ from tui_trainer.text.errors import ConfigError
 from tui_trainer.training.baselines import baselines
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.losses import build_criterion
-from tui_trainer.training.metrics import MOST_CLASSES, measure, measure_and_count
+from tui_trainer.training.metrics import MOST_CLASSES, Measurement, measure
 from tui_trainer.training.recorder import is_logged
 from tui_trainer.training.state import State
 from tui_trainer.training.validation import better
@@ -168,8 +168,9 @@ def test_regression_metrics_are_in_units_of_the_target() -> None:
             )
             return targets[position] + 0.5
 
-    metrics = measure(Forward(Shifted()), found.test, found, F.mse_loss, 3)
-    assert metrics is not None
+    measured = measure(Forward(Shifted()), found.test, found, F.mse_loss, 3)
+    assert measured is not None
+    metrics = measured.metrics
     assert metrics["loss"] == pytest.approx(0.25)
     assert metrics["mae"] == pytest.approx(1.0)
     assert metrics["rmse"] == pytest.approx(1.0)
@@ -189,9 +190,9 @@ def test_the_bits_of_a_text_are_those_of_the_cross_entropy_whatever_the_loss_is(
     by_loss = {}
     for section in (CrossEntropySection(type="cross_entropy"), FocalSection(type="focal")):
         loss = build_criterion(section, found, CPU).measure
-        metrics = measure(Forward(Tokens()), found.test, found, loss, 4)
-        assert metrics is not None
-        by_loss[section.type] = metrics
+        measured = measure(Forward(Tokens()), found.test, found, loss, 4)
+        assert measured is not None
+        by_loss[section.type] = measured.metrics
     right, focal = by_loss["cross_entropy"], by_loss["focal"]
     assert right["bits_per_byte"] == pytest.approx(right["loss"] / math.log(2))
     assert right["perplexity"] == pytest.approx(math.exp(right["loss"]))
@@ -214,24 +215,26 @@ def test_the_confusion_matrix_counts_true_classes_by_row() -> None:
     guesses = torch.tensor([0, 1, 1, 0, 2, 2])
     found = dataset(targets, 3)
     tensors(found.test).inputs[:] = F.pad(F.one_hot(guesses, 3), (0, 1)).float()
-    found_now = measure_and_count(Forward(Cut()), found.test, found, F.cross_entropy, 4)
-    assert found_now is not None
-    metrics, confusion = found_now
-    assert confusion == ((1, 1, 0), (0, 1, 0), (1, 0, 2))
-    assert metrics["accuracy"] == pytest.approx(4 / 6)
-    assert metrics == measure(Forward(Cut()), found.test, found, F.cross_entropy, 4)
+    counted = measure(Forward(Cut()), found.test, found, F.cross_entropy, 4, confusion=True)
+    assert counted is not None
+    assert counted.confusion == ((1, 1, 0), (0, 1, 0), (1, 0, 2))
+    assert counted.metrics["accuracy"] == pytest.approx(4 / 6)
+    without = measure(Forward(Cut()), found.test, found, F.cross_entropy, 4)
+    assert without == Measurement(counted.metrics)
 
 
 def test_a_regression_and_a_thousand_classes_have_no_confusion_matrix() -> None:
     found = dataset(torch.zeros(3, 1), 1, "regression")
-    counted = measure_and_count(Forward(nn.Linear(4, 1)), found.test, found, F.mse_loss, 3)
+    model = Forward(nn.Linear(4, 1))
+    counted = measure(model, found.test, found, F.mse_loss, 3, confusion=True)
     assert counted is not None
-    assert counted[1] is None
+    assert counted.confusion is None
     many = MOST_CLASSES + 1
     found = dataset(torch.arange(many), many)
-    counted = measure_and_count(Forward(nn.Linear(4, many)), found.test, found, F.cross_entropy, 50)
+    model = Forward(nn.Linear(4, many))
+    counted = measure(model, found.test, found, F.cross_entropy, 50, confusion=True)
     assert counted is not None
-    assert counted[1] is None
+    assert counted.confusion is None
 
 
 class Cut(nn.Module):

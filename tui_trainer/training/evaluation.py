@@ -58,15 +58,15 @@ def evaluate(
         split
     ]
     with task.loading.workers():
-        metrics = measure(
+        found = measure(
             task.forward, chosen, task.dataset, task.criterion.measure, task.eval_batch_size
         )
-    assert metrics is not None, "nobody can interrupt this one"
+    assert found is not None, "nobody can interrupt this one"
     changed = [note for note in bitwise_notes(task, data.origin) if "data changed" in note]
     return Evaluation(
         checkpoint.manifest.step,
         split,
-        metrics,
+        found.metrics,
         baselines(task.dataset, chosen) if split != "train" else {},
         (*notes, *changed, *(left_out(task.dataset, chosen) if split != "train" else ())),
     )

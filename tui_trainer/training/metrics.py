@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tui_trainer.config.metrics import metrics_of
 from tui_trainer.data.base.batch import IGNORED, Split
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.training.forward import Forward, RecurrentState
@@ -28,7 +30,57 @@ Confusion = tuple[tuple[int, ...], ...]
 
 MOST_CLASSES = 100
 """A larger confusion matrix is not counted: nobody reads ten thousand cells."""
-_TOP = {"top3_accuracy": 3, "top5_accuracy": 5}
+
+
+@dataclass(frozen=True, slots=True)
+class Measurement:
+    """The metrics of a model on a split."""
+
+    metrics: dict[str, float]
+    confusion: Confusion | None = None
+    """None unless it was asked for, for a regression, and for many classes."""
+
+
+@dataclass(frozen=True, slots=True)
+class SplitTotals:
+    """Sums over all that was predicted in a split; a problem fills those that it has."""
+
+    count: float
+    """Samples; of text, tokens."""
+    loss: float
+    correct: float = math.nan
+    nats: float = math.nan
+    """The cross entropy, whatever the loss is."""
+    absolute_error: float = math.nan
+    squared_error: float = math.nan
+    target: float = math.nan
+    squared_target: float = math.nan
+    unit: float = 1.0
+    """No sum: a difference of 1 between standardised targets, in units of the target."""
+
+
+def _exp(value: float) -> float:
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf
+
+
+def _r2(totals: SplitTotals) -> float:
+    variation = totals.squared_target - totals.target * totals.target / totals.count
+    return 1 - totals.squared_error / variation if variation > 0 else math.nan
+
+
+FORMULAS: dict[str, Callable[[SplitTotals], float]] = {
+    "loss": lambda totals: totals.loss / totals.count,
+    "accuracy": lambda totals: totals.correct / totals.count,
+    "perplexity": lambda totals: _exp(totals.nats / totals.count),
+    "bits_per_byte": lambda totals: totals.nats / totals.count / math.log(2),
+    "mae": lambda totals: totals.absolute_error / totals.count * totals.unit,
+    "rmse": lambda totals: math.sqrt(totals.squared_error / totals.count) * totals.unit,
+    "r2": _r2,
+}
+"""The metrics that are computed of every split of their problem."""
 
 
 def measure(
@@ -39,43 +91,18 @@ def measure(
     batch_size: int,
     interrupted: Callable[[], bool] = lambda: False,
     extras: tuple[str, ...] = (),
-) -> dict[str, float] | None:
-    """Metrics of the model on a split, or None when `interrupted` between two batches.
+    *,
+    confusion: bool = False,
+) -> Measurement | None:
+    """Measure the model on a split; None when `interrupted` between two batches.
 
     Draws no random numbers and leaves the model's mode as it was.
     """
-    found = _measure(forward, split, dataset, loss, batch_size, interrupted, extras, 0)
-    return None if found is None else found[0]
-
-
-def measure_and_count(
-    forward: Forward,
-    split: Split,
-    dataset: Dataset,
-    loss: Loss,
-    batch_size: int,
-    interrupted: Callable[[], bool] = lambda: False,
-    extras: tuple[str, ...] = (),
-) -> tuple[dict[str, float], Confusion | None] | None:
-    """As `measure`, with the confusion matrix: None for a regression and for many classes."""
-    classes = dataset.outputs if dataset.task == "classification" else 0
-    counted = classes if classes <= MOST_CLASSES else 0
-    return _measure(forward, split, dataset, loss, batch_size, interrupted, extras, counted)
-
-
-def _measure(
-    forward: Forward,
-    split: Split,
-    dataset: Dataset,
-    loss: Loss,
-    batch_size: int,
-    interrupted: Callable[[], bool],
-    extras: tuple[str, ...],
-    classes: int,
-) -> tuple[dict[str, float], Confusion | None] | None:
+    names: tuple[str, ...] = ()
     sums: Tensor | None = None
     counts: Tensor | None = None
     more = ExtraMetrics(extras, dataset.outputs, forward.device) if extras else None
+    is_counted = dataset.task == "classification" and dataset.outputs <= MOST_CLASSES
     model = forward.model
     carry: RecurrentState = None
     was_training = model.training
@@ -88,73 +115,74 @@ def _measure(
             with torch.inference_mode():
                 placed = batch.to(forward.device)
                 outputs, carry = forward(placed, carry)
-                part = _sums(outputs, placed.targets, dataset, loss)
+                # All sums in one tensor, which is read after the last batch: reading waits.
+                named = _batch_sums(outputs, placed.targets, dataset, loss)
+                names, part = tuple(named), torch.stack(tuple(named.values()))
                 sums = part if sums is None else sums + part
                 if more is not None:
                     more.update(outputs, placed.targets)
-                if classes:
-                    cells = placed.targets * classes + outputs.argmax(dim=1)
-                    seen = torch.bincount(cells, minlength=classes * classes)
+                if confusion and is_counted:
+                    seen = _batch_confusion(outputs, placed.targets, dataset.outputs)
                     counts = seen if counts is None else counts + seen
     finally:
         model.train(was_training)
     assert sums is not None, "a split is never empty: the data set was checked when it was built"
-    metrics = _metrics(sums.tolist(), dataset)
+    totals = SplitTotals(**dict(zip(names, sums.tolist(), strict=True)), unit=dataset.target_std)
+    metrics = {name: FORMULAS[name](totals) for name in metrics_of(dataset.task)}
     if more is not None:
         metrics |= more.compute()
-    if counts is None:
-        return metrics, None
-    return metrics, tuple(tuple(row) for row in counts.view(classes, classes).tolist())
+    return Measurement(metrics, None if counts is None else tuple(map(tuple, counts.tolist())))
 
 
-def _sums(outputs: Tensor, targets: Tensor, dataset: Dataset, loss: Loss) -> Tensor:
-    """Sums over what is predicted in a batch, float64: how many, loss, then correct and of tokens
-    the cross entropy, or of numbers |error|, error squared, target and target squared.
-    """
+def _batch_sums(
+    outputs: Tensor, targets: Tensor, dataset: Dataset, loss: Loss
+) -> dict[str, Tensor]:
+    """The sums of a batch by the names of `SplitTotals`, float64 scalars on the device."""
     if dataset.task == "regression":
-        total = loss(outputs, targets).double() * len(targets)
         wanted = targets.double()
         error = outputs - wanted
-        count = torch.tensor(float(len(targets)), dtype=torch.float64, device=total.device)
-        sums = [count, total, error.abs().sum(), error.square().sum()]
-        return torch.stack([*sums, wanted.sum(), wanted.square().sum()])
+        return {
+            "count": torch.tensor(float(len(targets)), dtype=torch.float64, device=error.device),
+            "loss": loss(outputs, targets).double() * len(targets),
+            "absolute_error": error.abs().sum(),
+            "squared_error": error.square().sum(),
+            "target": wanted.sum(),
+            "squared_target": wanted.square().sum(),
+        }
     known = targets != IGNORED
     count = known.sum().double()
     # A batch of nothing but padding has no mean.
     total = torch.where(count > 0, loss(outputs, targets).double() * count, 0.0)
     correct = ((outputs.argmax(dim=-1) == targets) & known).sum().double()
-    if dataset.task != "language_modelling":
-        return torch.stack([count, total, correct])
-    # Bits are those of the cross entropy, whatever the loss is.
-    nats = F.cross_entropy(
-        outputs.flatten(0, -2), targets.flatten(), ignore_index=IGNORED, reduction="sum"
-    )
-    return torch.stack([count, total, correct, nats.double()])
+    sums = {"count": count, "loss": total, "correct": correct}
+    if dataset.task == "language_modelling":
+        # Bits are those of the cross entropy, whatever the loss is.
+        nats = F.cross_entropy(
+            outputs.flatten(0, -2), targets.flatten(), ignore_index=IGNORED, reduction="sum"
+        )
+        sums["nats"] = nats.double()
+    return sums
 
 
-def _metrics(sums: list[float], dataset: Dataset) -> dict[str, float]:
-    count = sums[0]
-    metrics = {"loss": sums[1] / count}
-    if dataset.task != "regression":
-        metrics["accuracy"] = sums[2] / count
-        if dataset.task == "language_modelling":
-            nats = sums[3] / count
-            metrics["perplexity"] = _exp(nats)
-            metrics["bits_per_byte"] = nats / math.log(2)
-        return metrics
-    scale = dataset.target_std
-    variation = sums[5] - sums[4] * sums[4] / count
-    metrics["mae"] = sums[2] / count * scale
-    metrics["rmse"] = math.sqrt(sums[3] / count) * scale
-    metrics["r2"] = 1 - sums[3] / variation if variation > 0 else math.nan
-    return metrics
+def _batch_confusion(outputs: Tensor, targets: Tensor, classes: int) -> Tensor:
+    """The confusion matrix of a batch, of shape (classes, classes)."""
+    cells = targets * classes + outputs.argmax(dim=1)
+    return torch.bincount(cells, minlength=classes * classes).view(classes, classes)
 
 
-def _exp(value: float) -> float:
-    try:
-        return math.exp(value)
-    except OverflowError:
-        return math.inf
+_MACRO = {"average": "macro"}
+TORCHMETRICS: dict[str, tuple[str, dict[str, Any]]] = {
+    "top3_accuracy": ("MulticlassAccuracy", {"average": "micro", "top_k": 3}),
+    "top5_accuracy": ("MulticlassAccuracy", {"average": "micro", "top_k": 5}),
+    "balanced_accuracy": ("MulticlassAccuracy", _MACRO),
+    "f1": ("MulticlassF1Score", _MACRO),
+    "precision": ("MulticlassPrecision", _MACRO),
+    "recall": ("MulticlassRecall", _MACRO),
+    "auroc": ("MulticlassAUROC", _MACRO),
+}
+"""The extra metrics: a class of `torchmetrics.classification`, and what it is made with."""
+_MEANS = {name for name, (_, options) in TORCHMETRICS.items() if options == _MACRO}
+"""Means over the classes, which a class without a sample makes NaN."""
 
 
 class ExtraMetrics:
@@ -192,7 +220,7 @@ class ExtraMetrics:
             return dict.fromkeys(self._metrics, math.nan)
         complete = bool((self._counts > 0).all().item())
         return {
-            name: float(metric.compute().item()) if complete or name in _TOP else math.nan
+            name: float(metric.compute().item()) if complete or name not in _MEANS else math.nan
             for name, metric in self._metrics.items()
         }
 
@@ -201,15 +229,6 @@ def _metric(name: str, classes: int) -> Metric:
     """A metric of torchmetrics; its checks of every batch would wait for the device."""
     from torchmetrics import classification
 
-    if name in _TOP:
-        return classification.MulticlassAccuracy(
-            classes, top_k=_TOP[name], average="micro", validate_args=False
-        )
-    kinds: dict[str, type[Metric]] = {
-        "balanced_accuracy": classification.MulticlassAccuracy,
-        "f1": classification.MulticlassF1Score,
-        "precision": classification.MulticlassPrecision,
-        "recall": classification.MulticlassRecall,
-        "auroc": classification.MulticlassAUROC,
-    }
-    return kinds[name](num_classes=classes, average="macro", validate_args=False)
+    kind, options = TORCHMETRICS[name]
+    made: Metric = getattr(classification, kind)(classes, validate_args=False, **options)
+    return made

@@ -19,7 +19,7 @@ from tui_trainer.runs.manifests import manifest_path, read_manifests
 from tui_trainer.text.errors import BadInput, CannotWrite, ExitCode, TrainerError
 from tui_trainer.training.baselines import baselines, left_out
 from tui_trainer.training.checkpoints import choose_checkpoint
-from tui_trainer.training.metrics import measure_and_count
+from tui_trainer.training.metrics import measure
 from tui_trainer.training.recorder import Diverged
 from tui_trainer.training.start_point import FromCheckpoint
 from tui_trainer.training.training import Training
@@ -42,7 +42,7 @@ def finish(training: Training, reason: str) -> RunEnded:
         best_weights = training.saver.best_weights
         assert best_weights is not None, "the best weights are kept since they were found"
         training.state.load_measured(best_weights)
-    measured = measure_and_count(
+    measured = measure(
         training.validator.measured,
         task.dataset.test,
         task.dataset,
@@ -50,11 +50,11 @@ def finish(training: Training, reason: str) -> RunEnded:
         task.eval_batch_size,
         commands.stop_asked,
         task.extras,
+        confusion=True,
     )
     if measured is None:
         return _stopped_before_test(training)
     training.saver.drain()
-    test, confusion = measured
     for note in left_out(task.dataset, task.dataset.test):
         training.events.note(note)
     return ended(
@@ -62,9 +62,9 @@ def finish(training: Training, reason: str) -> RunEnded:
         "finished",
         reason,
         ExitCode.OK,
-        test=test,
+        test=measured.metrics,
         baseline=baselines(task.dataset, task.dataset.test),
-        confusion=confusion,
+        confusion=measured.confusion,
         classes=task.dataset.classes,
     )
 

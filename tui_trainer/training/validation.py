@@ -88,7 +88,7 @@ class Validator(Part):
         task = self._task
         batches = task.dataset.val.count(task.eval_batch_size)
         self._events.emit(ValidationStarted(self._progress.step, batches))
-        return measure(
+        found = measure(
             self.measured,
             task.dataset.val,
             task.dataset,
@@ -97,6 +97,7 @@ class Validator(Part):
             interrupted,
             task.extras,
         )
+        return None if found is None else found.metrics
 
     def _judge(self, metrics: dict[str, float]) -> bool:
         """Update the best and the patience; True when this is the best so far. NaN never is."""
