@@ -5,9 +5,13 @@ Layer: config. Keys in files are `val/accuracy`; in results of one split, `accur
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
+
+from tui_trainer.text.clean import clean
+from tui_trainer.text.figures import measured
 
 Task = Literal["classification", "regression", "language_modelling"]
 
@@ -83,6 +87,9 @@ METRICS: dict[str, MetricSpec] = {
     )
 }
 
+_SHARES = frozenset({"accuracy", "balanced_accuracy", "top3_accuracy", "top5_accuracy"})
+"""Shares of samples, which people read as percent."""
+
 
 def metrics_of(task: Task) -> tuple[str, ...]:
     """Names of the metrics of a task that are always computed, loss first."""
@@ -107,3 +114,17 @@ def why_no_metric(name: str, task: Task, classes: int) -> str:
     if name not in usable:
         return f"{name} is always 1 with {classes} classes; there are: {', '.join(usable)}"
     return ""
+
+
+def metric_text(name: str, value: float | None) -> str:
+    """`98.61 %` of an accuracy, four digits of any other metric."""
+    if name in _SHARES and value is not None and math.isfinite(value):
+        return f"{value * 100:.2f} %"
+    return measured(value)
+
+
+def metrics_text(metrics: Mapping[str, float]) -> str:
+    """`loss 0.07120, accuracy 98.40 %`; names are cleaned, as a file of a run may have any."""
+    return ", ".join(
+        f"{clean(name, 40)} {metric_text(name, value)}" for name, value in metrics.items()
+    )

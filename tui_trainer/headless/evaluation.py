@@ -5,12 +5,12 @@ Layer: headless. The work is done by training, imported when it is needed.
 
 from __future__ import annotations
 
+from tui_trainer.config.metrics import metrics_text
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.sessions.workbench import evaluate_run
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_error, print_json, print_line
 from tui_trainer.text.errors import ExitCode
-from tui_trainer.text.figures import metrics_text
 
 
 def print_evaluation(

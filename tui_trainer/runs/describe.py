@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tui_trainer.config.entries import argument_text
+from tui_trainer.config.metrics import metrics_text
 from tui_trainer.runs.events import (
     CheckpointSaved,
     CommandAccepted,
@@ -25,7 +26,6 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
-from tui_trainer.text.figures import metrics_text
 from tui_trainer.text.format import duration, size_text
 
 Level = Literal["note", "warning", "error"]

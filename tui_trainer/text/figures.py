@@ -1,4 +1,4 @@
-"""Metrics and rates as people read them, the same in the log, the panels and every table.
+"""Measured numbers and rates as people read them, the same in the log, the panels and every table.
 
 Layer: text, as the command line and the app both say them. They are rounded: a setting is shown
 as it was typed, by `argument_text`.
@@ -7,28 +7,9 @@ as it was typed, by `argument_text`.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 
-from tui_trainer.text.clean import clean
-
-_SHARES = frozenset({"accuracy", "balanced_accuracy", "top3_accuracy", "top5_accuracy"})
-"""Shares of samples, which people read as percent."""
 _FASTEST = 1e12
 """Per second; digits beyond it would take the room of everything else."""
-
-
-def metric_text(name: str, value: float | None) -> str:
-    """`98.61 %` of an accuracy, four digits of any other metric."""
-    if name in _SHARES and value is not None and math.isfinite(value):
-        return f"{value * 100:.2f} %"
-    return measured(value)
-
-
-def metrics_text(metrics: Mapping[str, float]) -> str:
-    """`loss 0.07120, accuracy 98.40 %`; names are cleaned, as a file of a run may have any."""
-    return ", ".join(
-        f"{clean(name, 40)} {metric_text(name, value)}" for name, value in metrics.items()
-    )
 
 
 def measured(value: float | None) -> str:

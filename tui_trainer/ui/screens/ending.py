@@ -17,11 +17,11 @@ from textual.message import Message
 from textual.widgets import Static
 
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.metrics import metric_text
 from tui_trainer.config.overrides import Override
 from tui_trainer.runs.events import RunEnded
 from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
-from tui_trainer.text.figures import metric_text
 from tui_trainer.text.format import duration
 from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.screens.results import aligned, confusion_lines, results_table

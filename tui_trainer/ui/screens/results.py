@@ -12,10 +12,9 @@ from itertools import zip_longest
 from rich.cells import cell_len
 from textual.content import Content
 
-from tui_trainer.config.metrics import METRICS
+from tui_trainer.config.metrics import METRICS, metric_text
 from tui_trainer.text.cells import cut_end, cut_middle, padded
 from tui_trainer.text.clean import clean
-from tui_trainer.text.figures import metric_text
 
 MOST_CLASSES = 40
 """With more of them the most frequent confusions are listed instead of a table."""

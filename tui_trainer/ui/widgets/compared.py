@@ -17,6 +17,7 @@ from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
+from tui_trainer.config.metrics import metric_text
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.runs.comparison import differences, results
 from tui_trainer.runs.describe import value_text
@@ -24,7 +25,6 @@ from tui_trainer.runs.history import History
 from tui_trainer.runs.index import RunSummary
 from tui_trainer.text.cells import cut_end, cut_middle, padded
 from tui_trainer.text.clean import clean
-from tui_trainer.text.figures import metric_text
 from tui_trainer.ui.plotting.drawing import OTHER, TRAIN, VAL, Markers, markers_for
 from tui_trainer.ui.plotting.frame import line_sample
 from tui_trainer.ui.plotting.overlay import LABEL_CELLS, LOOKS, overlay

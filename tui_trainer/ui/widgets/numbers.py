@@ -12,12 +12,13 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.metrics import metric_text
 from tui_trainer.machine.usage import Usage
 from tui_trainer.runs.events import CheckpointSaved, Event, RunStarted, SaveFailed, StepsTaken
 from tui_trainer.runs.numbers import Group
 from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
-from tui_trainer.text.figures import measured, metric_text
+from tui_trainer.text.figures import measured
 from tui_trainer.text.format import counted, duration, size_text
 
 
