@@ -16,12 +16,19 @@ from tui_trainer.config.metrics import (
     metrics_of,
     why_no_metric,
 )
+from tui_trainer.config.settings import TrainingSection
 from tui_trainer.text.errors import ConfigError
 
 
 def test_what_can_be_named_is_what_there_is() -> None:
     assert set(get_args(MetricName)) == set(METRICS)
     assert set(get_args(ExtraMetric)) == {n for n, spec in METRICS.items() if spec.is_extra}
+
+
+def test_the_setting_names_each_that_can_be_asked_for() -> None:
+    description = TrainingSection.model_fields["metrics"].description
+    assert description is not None
+    assert all(name in description for name in get_args(ExtraMetric))
 
 
 def test_metrics_of_a_task_begin_with_the_loss_and_have_no_extras() -> None:

@@ -13,15 +13,20 @@ import torch
 from torch import Tensor
 
 from tests.training.harness import Run, at_step, small_experiment, write_images
-from tui_trainer.config.metrics import ExtraMetric
+from tui_trainer.config.metrics import EXTRA_METRICS, METRICS, ExtraMetric
 from tui_trainer.runs.commands import Stop
 from tui_trainer.runs.events import Notice, ValidationEnded
 from tui_trainer.text.errors import ConfigError
-from tui_trainer.training.metrics import ExtraMetrics
+from tui_trainer.training.metrics import FORMULAS, TORCHMETRICS, ExtraMetrics
 
 CPU = torch.device("cpu")
 NAMES: tuple[str, ...] = get_args(ExtraMetric)
 CLASSES = 7
+
+
+def test_each_metric_of_the_specs_is_computed() -> None:
+    assert set(TORCHMETRICS) == set(NAMES) == set(EXTRA_METRICS)
+    assert set(FORMULAS) == set(METRICS) - set(NAMES)
 
 
 @pytest.fixture(scope="module")

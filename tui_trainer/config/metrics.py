@@ -1,6 +1,7 @@
-"""Specs of the metrics: for which task, and which way is better.
+"""Specs of the metrics: for which task, which way is better, and how they are shown.
 
-Layer: config. Keys in files are `val/accuracy`; in results of one split, `accuracy`.
+Layer: config. Keys in files are `val/accuracy`; in results of one split, `accuracy`. A new metric
+is a name in one of the two `Literal` types and a spec here, and a formula in training/metrics.py.
 """
 
 from __future__ import annotations
@@ -44,6 +45,8 @@ class MetricSpec:
     """Whether it is computed only when asked for, by torchmetrics."""
     more_classes_than: int = 1
     """With so few classes it says nothing."""
+    is_share: bool = False
+    """Whether people read it as percent."""
 
 
 _CLASSES: tuple[Task, ...] = ("classification", "language_modelling")
@@ -54,7 +57,9 @@ def _of_numbers(name: MetricName, description: str, *, higher_is_better: bool) -
     return MetricSpec(name, description, ("regression",), higher_is_better)
 
 
-def _extra(name: ExtraMetric, description: str, more_classes_than: int = 1) -> MetricSpec:
+def _extra(
+    name: ExtraMetric, description: str, more_classes_than: int = 1, *, is_share: bool = False
+) -> MetricSpec:
     return MetricSpec(
         name,
         description,
@@ -62,6 +67,7 @@ def _extra(name: ExtraMetric, description: str, more_classes_than: int = 1) -> M
         higher_is_better=True,
         is_extra=True,
         more_classes_than=more_classes_than,
+        is_share=is_share,
     )
 
 
@@ -69,7 +75,9 @@ METRICS: dict[str, MetricSpec] = {
     spec.name: spec
     for spec in (
         MetricSpec("loss", "the loss, without smoothing", (*_CLASSES, "regression"), False),
-        MetricSpec("accuracy", "share of samples (of tokens) that are right", _CLASSES, True),
+        MetricSpec(
+            "accuracy", "share of samples (of tokens) that are right", _CLASSES, True, is_share=True
+        ),
         MetricSpec("perplexity", "e to the cross entropy of a token", _TEXT, False),
         MetricSpec("bits_per_byte", "bits to write down a byte of the text", _TEXT, False),
         _of_numbers("mae", "mean absolute error, in units of the target", higher_is_better=False),
@@ -77,18 +85,22 @@ METRICS: dict[str, MetricSpec] = {
             "rmse", "root mean squared error, in units of the target", higher_is_better=False
         ),
         _of_numbers("r2", "coefficient of determination", higher_is_better=True),
-        _extra("top3_accuracy", "share of samples whose class is among the first 3", 3),
-        _extra("top5_accuracy", "share of samples whose class is among the first 5", 5),
-        _extra("balanced_accuracy", "mean over the classes of the share that is right"),
+        _extra(
+            "top3_accuracy", "share of samples whose class is among the first 3", 3, is_share=True
+        ),
+        _extra(
+            "top5_accuracy", "share of samples whose class is among the first 5", 5, is_share=True
+        ),
+        _extra(
+            "balanced_accuracy", "mean over the classes of the share that is right", is_share=True
+        ),
         _extra("f1", "mean over the classes of the F1 score"),
         _extra("precision", "mean over the classes of the precision"),
         _extra("recall", "mean over the classes of the recall, which is balanced_accuracy"),
         _extra("auroc", "mean over the classes of the area under the ROC curve, one against rest"),
     )
 }
-
-_SHARES = frozenset({"accuracy", "balanced_accuracy", "top3_accuracy", "top5_accuracy"})
-"""Shares of samples, which people read as percent."""
+EXTRA_METRICS = tuple(name for name, spec in METRICS.items() if spec.is_extra)
 
 
 def metrics_of(task: Task) -> tuple[str, ...]:
@@ -117,8 +129,9 @@ def why_no_metric(name: str, task: Task, classes: int) -> str:
 
 
 def metric_text(name: str, value: float | None) -> str:
-    """`98.61 %` of an accuracy, four digits of any other metric."""
-    if name in _SHARES and value is not None and math.isfinite(value):
+    """`98.61 %` of a share, four digits of any other metric."""
+    is_share = name in METRICS and METRICS[name].is_share
+    if is_share and value is not None and math.isfinite(value):
         return f"{value * 100:.2f} %"
     return measured(value)
 

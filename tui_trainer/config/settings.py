@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tui_trainer.config.metrics import ExtraMetric, MetricName
+from tui_trainer.config.metrics import EXTRA_METRICS, ExtraMetric, MetricName
 from tui_trainer.config.section import Items, Section, setting
 
 SignalName = Literal["SIGHUP", "SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2"]
@@ -73,8 +73,8 @@ class TrainingSection(Section):
     )
     metrics: Items[ExtraMetric] = setting(
         (),
-        "more metrics of classes: top3_accuracy, top5_accuracy, balanced_accuracy, f1, precision, "
-        "recall, auroc; one that is monitored needs not be listed",
+        f"more metrics of classes: {', '.join(EXTRA_METRICS)}; one that is monitored needs not be "
+        "listed",
     )
     on_nonfinite: Literal["stop", "pause"] = setting(
         "stop", "when the loss or a gradient is NaN or infinite"
