@@ -19,9 +19,9 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as the program itself doe
 
 import torch
 
-from tui_trainer.config.metrics import METRICS
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.config.sections.metrics import METRICS
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.events import RunEnded

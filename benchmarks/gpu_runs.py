@@ -18,7 +18,7 @@ from torch import Tensor
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, search_dirs
-from tui_trainer.config.writing import to_yaml
+from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.commands import Command, Stop
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, make_skeleton

@@ -25,7 +25,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList
 
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
-from tui_trainer.config.writing import to_yaml
+from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.configured import facts_of_settings, settings_of
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.index import list_runs

@@ -13,12 +13,11 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import create_model
 
-from tui_trainer.config.datasets import DATASETS, RowsSection
-from tui_trainer.config.metrics import Task
-from tui_trainer.config.models import MODELS
 from tui_trainer.config.plugins import DATASET_FACTORIES, MODEL_FACTORIES
-from tui_trainer.config.registry import Registry, Spec
-from tui_trainer.config.section import Items, TypedSection, setting
+from tui_trainer.config.sections.datasets import DATASETS, RowsSection
+from tui_trainer.config.sections.metrics import Task
+from tui_trainer.config.sections.models import MODELS
+from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
 
 __all__ = ["Data", "DatasetParams", "Items", "ModelParams", "dataset", "model", "setting"]
 

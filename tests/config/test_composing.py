@@ -6,8 +6,8 @@ from time import process_time
 
 import pytest
 
-from tui_trainer.config.composing import MOST_DEPTH, MOST_NODES, MOST_PROBLEMS
-from tui_trainer.config.reading import parse_document
+from tui_trainer.config.yaml.parser import MOST_DEPTH, MOST_NODES, MOST_PROBLEMS
+from tui_trainer.config.yaml.reader import parse_document
 from tui_trainer.text.errors import ConfigError, Problem
 
 BOUND_S = 2.0

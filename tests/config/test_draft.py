@@ -16,8 +16,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tui_trainer.commands.arguments import parse
-from tui_trainer.config.draft import CHOSEN_KINDS, Change, Draft
-from tui_trainer.config.drafting import draft_of, draft_with
+from tui_trainer.config.drafts.draft import CHOSEN_KINDS, Change, Draft, draft_of, draft_with
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import DEFAULT_EXPERIMENT, PresetLibrary, builtin_dir, search_dirs

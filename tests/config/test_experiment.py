@@ -23,8 +23,8 @@ from tui_trainer.config.experiment import (
     resolve,
 )
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
-from tui_trainer.config.reading import parse_document, read_document
-from tui_trainer.config.writing import to_yaml
+from tui_trainer.config.yaml.reader import parse_document, read_document
+from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.text.errors import ConfigError, Problem
 
 WHOLE = """\

@@ -9,11 +9,11 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 from pydantic import Field as PydanticField
 
-from tui_trainer.config.entries import argument_text, entry_text, read_entry
+from tui_trainer.config.drafts.fields import Field, best_match, field_at, fields_of, groups_of
+from tui_trainer.config.drafts.values import argument_text, entry_text, read_entry
 from tui_trainer.config.experiment import PLAIN, REGISTRIES
-from tui_trainer.config.fields import Field, best_match, field_at, fields_of, groups_of
-from tui_trainer.config.reading import parse_value
-from tui_trainer.config.section import Items, Section, setting
+from tui_trainer.config.sections.section import Items, Section, setting
+from tui_trainer.config.yaml.reader import parse_value
 from tui_trainer.text.errors import BadInput
 
 CHOSEN = {

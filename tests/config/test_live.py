@@ -9,8 +9,7 @@ from typing import Any
 import pytest
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.live import edited, live_keys
-from tui_trainer.config.overrides import parse_overrides
+from tui_trainer.config.overrides import edited, live_keys, parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.text.errors import BadInput
 

@@ -8,7 +8,7 @@ from typing import get_args
 import pytest
 
 from tests.training.harness import small_experiment
-from tui_trainer.config.metrics import (
+from tui_trainer.config.sections.metrics import (
     METRICS,
     ExtraMetric,
     MetricName,
@@ -16,7 +16,7 @@ from tui_trainer.config.metrics import (
     metrics_of,
     why_no_metric,
 )
-from tui_trainer.config.settings import TrainingSection
+from tui_trainer.config.sections.training import TrainingSection
 from tui_trainer.text.errors import ConfigError
 
 

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import torch
 
-from tui_trainer.config.plateau import Plateau, after_validation
-from tui_trainer.config.schedules import PlateauSection
+from tui_trainer.config.sections.plateau import Plateau, after_validation
+from tui_trainer.config.sections.schedules import PlateauSection
 
 
 def followed(schedule: PlateauSection, values: list[float], *, higher: bool) -> list[float]:

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tui_trainer.config.keymap import SCREENS, keymap_problems, keys_in_force
-from tui_trainer.config.keys import ACTIONS
+from tui_trainer.config.keys import ACTIONS, SCREENS, keymap_problems, keys_in_force
 from tui_trainer.config.preferences import Preferences, load_preferences, preferences_path
 from tui_trainer.headless.preferences import write_preferences
 from tui_trainer.text.errors import ConfigError

@@ -13,8 +13,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tui_trainer.config.reading import parse_document, parse_value, read_document
-from tui_trainer.config.scalars import read_plain
+from tui_trainer.config.yaml.reader import parse_document, parse_value, read_document
+from tui_trainer.config.yaml.scalars import read_plain
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
 

@@ -7,8 +7,7 @@ from typing import Any, Literal, get_args
 import pytest
 
 from tui_trainer.config.experiment import REGISTRIES
-from tui_trainer.config.registry import Registry, Spec
-from tui_trainer.config.section import TypedSection
+from tui_trainer.config.sections.section import Registry, Spec, TypedSection
 
 
 class OneSection(TypedSection):

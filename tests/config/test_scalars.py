@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tui_trainer.config.reading import parse_document, parse_value
+from tui_trainer.config.yaml.reader import parse_document, parse_value
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
 

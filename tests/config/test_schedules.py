@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tui_trainer.config.schedules import (
+from tui_trainer.config.sections.schedules import (
     SCHEDULES,
     ConstantSection,
     CosineSection,
@@ -25,7 +25,7 @@ from tui_trainer.config.schedules import (
     needs_epochs,
     needs_horizon,
 )
-from tui_trainer.config.section import TypedSection
+from tui_trainer.config.sections.section import TypedSection
 
 ALL: list[TypedSection] = [
     ConstantSection(type="constant"),

@@ -13,8 +13,8 @@ import pytest
 
 from tui_trainer.config.experiment import PLAIN, REGISTRIES, Tree, resolve
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
-from tui_trainer.config.reading import parse_document, read_document
 from tui_trainer.config.schema import json_schema
+from tui_trainer.config.yaml.reader import parse_document, read_document
 
 SCHEMA = json_schema()
 FILES = sorted((builtin_dir() / "experiments").glob("*.yaml"))

@@ -7,7 +7,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tui_trainer.config.datasets import PixelsSection, TableSection
+from tui_trainer.config.sections.datasets import PixelsSection, TableSection
 from tui_trainer.data.base.augment import Cutout, Mixup, Noise, RandomCrop, RandomFlip, in_turn
 from tui_trainer.data.base.batch import Batch, Order
 from tui_trainer.data.base.to_device import Augment, Delivery

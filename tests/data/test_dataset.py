@@ -8,7 +8,12 @@ import pytest
 import torch
 
 from tests.data.splits import tensors
-from tui_trainer.config.datasets import DATASETS, DatasetSection, PixelsSection, TableSection
+from tui_trainer.config.sections.datasets import (
+    DATASETS,
+    DatasetSection,
+    PixelsSection,
+    TableSection,
+)
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.load import LOADERS, load

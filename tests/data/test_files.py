@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tui_trainer.config.datasets import BUILTIN
+from tui_trainer.config.sections.datasets import BUILTIN
 from tui_trainer.data.files.disk import SUMS, builtin_bytes, open_file
 from tui_trainer.text.errors import BadInput, ExitCode
 

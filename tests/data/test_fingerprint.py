@@ -8,7 +8,7 @@ from typing import Literal
 
 import pytest
 
-from tui_trainer.config.datasets import (
+from tui_trainer.config.sections.datasets import (
     DatasetSection,
     PixelsSection,
     RowsSection,
@@ -17,7 +17,7 @@ from tui_trainer.config.datasets import (
     TextFoldersSection,
     TextSection,
 )
-from tui_trainer.config.section import setting
+from tui_trainer.config.sections.section import setting
 from tui_trainer.data.base.fingerprint import fingerprint_of
 
 SUM = "ab" * 32

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tui_trainer.config.metrics import Task
+from tui_trainer.config.sections.metrics import Task
 from tui_trainer.data.base.batch import IGNORED
 from tui_trainer.data.base.signature import Kind, Signature
 from tui_trainer.data.batches.samples import Failure, Form, Misfit, SampleMaker, as_sample

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.data.splits import tensors
-from tui_trainer.config.datasets import PixelsSection
+from tui_trainer.config.sections.datasets import PixelsSection
 from tui_trainer.data.base.augment import InputsChanged, RandomAffine
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.load import load

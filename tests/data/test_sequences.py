@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.data.splits import tensors
-from tui_trainer.config.datasets import SequencesSection
+from tui_trainer.config.sections.datasets import SequencesSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.split import divide
 from tui_trainer.data.load import load

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.splits import tensors
-from tui_trainer.config.datasets import PixelsSection
+from tui_trainer.config.sections.datasets import PixelsSection
 from tui_trainer.data.base.split import Ints, Parts, allocate, quantile_bins, split_rows
 from tui_trainer.data.load import load
 

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.splits import tensors
-from tui_trainer.config.datasets import TableSection
+from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.load import load
 from tui_trainer.text.errors import BadInput, ConfigError, ExitCode
@@ -412,7 +412,7 @@ def test_fault_38_any_table_is_loaded_or_refused_in_one_line(
 
 _MILLION = """
 import resource, sys
-from tui_trainer.config.datasets import TableSection
+from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.load import load
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 dataset = load(TableSection(type="table", path=sys.argv[1], target="y", missing="mean"))

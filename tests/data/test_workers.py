@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from tests.data.mapped_samples import Broken, Growing, Noisy, Staged
-from tui_trainer.config.settings import LoaderSection
+from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.data.base.batch import IGNORED, Batch, BatchLost, Order
 from tui_trainer.data.batches.mapped import LoadedBatches, MapSplit
 from tui_trainer.data.batches.samples import collate

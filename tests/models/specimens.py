@@ -8,8 +8,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tui_trainer.config.models import MODELS as SPECS
-from tui_trainer.config.section import TypedSection
+from tui_trainer.config.sections.models import MODELS as SPECS
+from tui_trainer.config.sections.section import TypedSection
 from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.build import build_model
 

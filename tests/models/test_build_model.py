@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from tui_trainer.config.models import MODELS as SPECS
-from tui_trainer.config.models import Activation
-from tui_trainer.config.section import TypedSection
+from tui_trainer.config.sections.models import MODELS as SPECS
+from tui_trainer.config.sections.models import Activation
+from tui_trainer.config.sections.section import TypedSection
 from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.build import MODELS, build_model
 from tui_trainer.models.layers import ACTIVATIONS

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tui_trainer.config.models import Cnn1dSection
+from tui_trainer.config.sections.models import Cnn1dSection
 from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.build import build_model
 from tui_trainer.models.summary import count_parameters

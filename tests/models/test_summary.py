@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tui_trainer.config.models import CnnSection, LinearSection, MlpSection
+from tui_trainer.config.sections.models import CnnSection, LinearSection, MlpSection
 from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.build import build_model
 from tui_trainer.models.summary import LayerSummary, count_parameters, summarize

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from tui_trainer.config.composing import compose
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
-from tui_trainer.config.writing import to_yaml
+from tui_trainer.config.yaml.parser import compose
+from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.configured import facts_of_settings, flat, settings_of
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.edits import Edit, record_edit

@@ -8,8 +8,7 @@ from typing import NoReturn
 
 import pytest
 
-from tui_trainer.config.live import edited
-from tui_trainer.config.overrides import parse_overrides
+from tui_trainer.config.overrides import edited, parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.runs.commands import Save, new_id
 from tui_trainer.runs.directory import RunDirectory

@@ -14,7 +14,7 @@ from tests.runs.test_history_file import append, metrics_line
 from tests.runs.views import a_view, changed
 from tests.ui.runs import USAGE, an_ending, some_events
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
-from tui_trainer.config.writing import to_yaml
+from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.commands import Pause, Save
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.events import (

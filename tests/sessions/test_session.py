@@ -6,7 +6,7 @@ import pytest
 
 from tests.runs.test_view import started, taken
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.live import edited
+from tui_trainer.config.overrides import edited
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.runs.events import Edited, ValidationEnded
 from tui_trainer.sessions.session import TrackedRun

@@ -6,7 +6,7 @@ import signal
 
 import pytest
 
-from tui_trainer.config.settings import TrainingSection
+from tui_trainer.config.sections.training import TrainingSection
 from tui_trainer.runs.commands import Command, Save, Stop
 from tui_trainer.runs.events import Event
 from tui_trainer.sessions.signals import SignalDesk

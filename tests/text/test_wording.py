@@ -7,7 +7,7 @@ from typing import Literal
 import pytest
 from pydantic import ValidationError
 
-from tui_trainer.config.section import Items, Section, setting
+from tui_trainer.config.sections.section import Items, Section, setting
 from tui_trainer.text.wording import worded
 
 

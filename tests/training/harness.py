@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from tui_trainer.config.experiment import Experiment, Place, Tree, resolve
-from tui_trainer.config.writing import to_yaml
+from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.commands import Command, Set
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, make_skeleton

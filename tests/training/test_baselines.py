@@ -11,7 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from tui_trainer.config.datasets import (
+from tui_trainer.config.sections.datasets import (
     SequencesSection,
     TableSection,
     TextFoldersSection,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from tui_trainer.config.losses import LOSSES as LOSS_SPECS
-from tui_trainer.config.optimizers import OPTIMIZERS as OPTIMIZER_SPECS
+from tui_trainer.config.sections.losses import LOSSES as LOSS_SPECS
+from tui_trainer.config.sections.optimizers import OPTIMIZERS as OPTIMIZER_SPECS
 from tui_trainer.training.losses import LOSSES
 from tui_trainer.training.optimizers import OPTIMIZERS
 

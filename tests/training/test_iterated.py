@@ -74,7 +74,7 @@ class Params(DatasetParams):
 
 @pytest.fixture(scope="module", autouse=True)
 def _registered() -> Iterator[None]:
-    from tui_trainer.config.datasets import DATASETS
+    from tui_trainer.config.sections.datasets import DATASETS
 
     if DATASETS.find("test-stream") is None:
 

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tui_trainer.config.losses import LOSSES
-from tui_trainer.config.metrics import Task
+from tui_trainer.config.sections.losses import LOSSES
+from tui_trainer.config.sections.metrics import Task
 from tui_trainer.data.base.batch import IGNORED
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.fingerprint import Fingerprint

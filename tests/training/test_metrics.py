@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from tests.training.harness import Run, at_step, small_experiment, write_images
-from tui_trainer.config.metrics import EXTRA_METRICS, METRICS, ExtraMetric
+from tui_trainer.config.sections.metrics import EXTRA_METRICS, METRICS, ExtraMetric
 from tui_trainer.runs.commands import Stop
 from tui_trainer.runs.events import Notice, ValidationEnded
 from tui_trainer.text.errors import ConfigError

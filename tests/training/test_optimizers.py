@@ -9,7 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn, optim
 
-from tui_trainer.config.optimizers import (
+from tui_trainer.config.overrides import parse_overrides
+from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.config.sections.optimizers import (
     OPTIMIZERS,
     AdamSection,
     AdamWSection,
@@ -17,8 +19,6 @@ from tui_trainer.config.optimizers import (
     OptimizerSection,
     SgdSection,
 )
-from tui_trainer.config.overrides import parse_overrides
-from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.text.errors import ConfigError
 from tui_trainer.training.optimizers import build_optimizer, retune
 from tui_trainer.training.state import State

@@ -13,7 +13,7 @@ from torch import nn
 
 from tests.data.splits import tensors
 from tests.training.harness import Run, at_step, small_experiment, write_images
-from tui_trainer.config.losses import CrossEntropySection, FocalSection
+from tui_trainer.config.sections.losses import CrossEntropySection, FocalSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.fingerprint import Fingerprint
 from tui_trainer.data.base.signature import Signature

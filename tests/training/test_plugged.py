@@ -30,7 +30,7 @@ class Phrases(torch.utils.data.Dataset[Any]):
 
 @pytest.fixture(scope="module", autouse=True)
 def _registered() -> Iterator[None]:
-    from tui_trainer.config.datasets import DATASETS
+    from tui_trainer.config.sections.datasets import DATASETS
 
     @dataset("test-phrases", description="numbers that go up", params=DatasetParams)
     def phrases(params: DatasetParams) -> Data:

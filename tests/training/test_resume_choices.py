@@ -10,8 +10,8 @@ import pytest
 
 from tests.training.harness import Run, at_step, same, small_experiment, write_images
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.optimizers import OPTIMIZERS
-from tui_trainer.config.schedules import SCHEDULES
+from tui_trainer.config.sections.optimizers import OPTIMIZERS
+from tui_trainer.config.sections.schedules import SCHEDULES
 from tui_trainer.runs.commands import Command, Save, Set, Stop, Validate
 from tui_trainer.runs.events import Event, Notice, StepsTaken
 from tui_trainer.training.progress import Progress

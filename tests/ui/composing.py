@@ -13,8 +13,7 @@ from textual.pilot import Pilot
 from textual.screen import Screen
 
 from tests.ui.fakes import FakeServices
-from tui_trainer.config.draft import Draft
-from tui_trainer.config.drafting import draft_with
+from tui_trainer.config.drafts.draft import Draft, draft_with
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.late_keys import take_late_letter

@@ -10,7 +10,7 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
-from tui_trainer.config.settings import TrainingSection
+from tui_trainer.config.sections.training import TrainingSection
 from tui_trainer.machine.devices import DeviceState
 from tui_trainer.machine.usage import Usage
 from tui_trainer.runs.commands import Command

@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.live import edited
+from tui_trainer.config.overrides import edited
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.machine.usage import GpuUsage, Usage
 from tui_trainer.runs.events import (

@@ -15,7 +15,7 @@ from textual.widgets import Input, OptionList
 
 from tests.runs.test_index import make_run
 from tests.ui.fakes import FakeServices, FakeSession
-from tui_trainer.config.draft import Draft
+from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.config.keys import ACTIONS
 from tui_trainer.config.preferences import THEMES, Preferences
 from tui_trainer.runs.commands import Stop

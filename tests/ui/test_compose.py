@@ -14,7 +14,7 @@ from textual.widgets import Input
 
 from tests.ui.composing import Host, drive, press, shown, until, write_preset
 from tests.ui.fakes import FakeServices
-from tui_trainer.config.draft import Draft
+from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.text.errors import BadInput
 from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.screens.compose import ComposeScreen

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui_trainer.config.draft import Draft
+from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.ui.widgets.draft_line import changes_of, command_of
 

@@ -9,7 +9,7 @@ from textual.widgets import Input
 
 from tests.ui.host import Host, drive
 from tests.ui.runs import an_ending, an_experiment, some_events
-from tui_trainer.config.live import live_keys
+from tui_trainer.config.overrides import live_keys
 from tui_trainer.runs.commands import Set
 from tui_trainer.runs.events import CommandApplied, Edited
 from tui_trainer.ui.screens.edit import EditDialog, Setting, checked, field_text

@@ -11,8 +11,7 @@ from textual.widgets import Input
 
 from tests.ui.host import Host, drive
 from tests.ui.runs import an_ending, an_experiment, some_events
-from tui_trainer.config.live import edited
-from tui_trainer.config.overrides import Override
+from tui_trainer.config.overrides import Override, edited
 from tui_trainer.runs.events import CheckpointSaved, RunEnded, SaveFailed, StepsTaken
 from tui_trainer.runs.view import RunView, Scores
 from tui_trainer.ui.screens.ending import Ending

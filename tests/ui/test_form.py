@@ -12,8 +12,8 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from tests.ui.composing import until
-from tui_trainer.config.draft import Draft
-from tui_trainer.config.fields import groups_of
+from tui_trainer.config.drafts.draft import Draft
+from tui_trainer.config.drafts.fields import groups_of
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.ui.widgets.choice import Choice, Menu
 from tui_trainer.ui.widgets.field import FieldRow

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
-from tui_trainer.config.draft import Draft
+from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.ui.widgets.field import FieldRow
 from tui_trainer.ui.widgets.form import Form

@@ -22,7 +22,7 @@ from tests.ui.fakes import FakeServices, FakeSession
 from tests.ui.runs import an_experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
-from tui_trainer.config.writing import to_yaml
+from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.index import list_runs
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.ui.bindings import bindings_of

@@ -15,21 +15,20 @@ from typing import Any, cast
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from tui_trainer.config.composing import shown_key
-from tui_trainer.config.datasets import DATASETS, NO_FILES, DatasetSection
-from tui_trainer.config.losses import LOSSES
-from tui_trainer.config.models import MODELS
-from tui_trainer.config.optimizers import OPTIMIZERS, OptimizerSection
-from tui_trainer.config.registry import Registry
-from tui_trainer.config.schedules import SCHEDULES, needs_horizon
-from tui_trainer.config.section import Section, TypedSection, extra_of
-from tui_trainer.config.settings import (
+from tui_trainer.config.sections.datasets import DATASETS, NO_FILES, DatasetSection
+from tui_trainer.config.sections.losses import LOSSES
+from tui_trainer.config.sections.models import MODELS
+from tui_trainer.config.sections.optimizers import OPTIMIZERS, OptimizerSection
+from tui_trainer.config.sections.schedules import SCHEDULES, needs_horizon
+from tui_trainer.config.sections.section import Registry, Section, TypedSection, extra_of
+from tui_trainer.config.sections.training import (
     CheckpointSection,
     EarlyStoppingSection,
     LoaderSection,
     LoggingSection,
     TrainingSection,
 )
+from tui_trainer.config.yaml.parser import shown_key
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import ConfigError, Problem
 from tui_trainer.text.wording import worded

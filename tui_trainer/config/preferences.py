@@ -15,9 +15,9 @@ import platformdirs
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from tui_trainer.config.keymap import keymap_problems
-from tui_trainer.config.reading import Document, read_document
-from tui_trainer.config.section import Section, setting
+from tui_trainer.config.keys import keymap_problems
+from tui_trainer.config.sections.section import Section, setting
+from tui_trainer.config.yaml.reader import Document, read_document
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.text.wording import worded

@@ -27,7 +27,7 @@ from tui_trainer.config.experiment import (
     resolve,
 )
 from tui_trainer.config.overrides import Override
-from tui_trainer.config.reading import Document, read_document
+from tui_trainer.config.yaml.reader import Document, read_document
 from tui_trainer.text.clean import clean, is_safe_name, suggest
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tui_trainer.config.experiment import PLAIN, REGISTRIES
-from tui_trainer.config.registry import Registry
+from tui_trainer.config.sections.section import Registry
 
 
 def json_schema() -> dict[str, Any]:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from tui_trainer.config.settings import LoaderSection
+from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.data.base.batch import Batch, Batches, Order, Split
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.iterated import IteratedSplit

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tui_trainer.config.datasets import DatasetSection
+from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.rows import load_rows
 from tui_trainer.data.sources.pixels import read_pixels

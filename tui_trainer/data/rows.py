@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tui_trainer.config.datasets import (
+from tui_trainer.config.sections.datasets import (
     NumbersSection,
     RowsSection,
     SequencesSection,

@@ -5,7 +5,7 @@ Layer: headless. The work is done by training, imported when it is needed.
 
 from __future__ import annotations
 
-from tui_trainer.config.metrics import metrics_text
+from tui_trainer.config.sections.metrics import metrics_text
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.sessions.workbench import evaluate_run
 from tui_trainer.text.clean import clean

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from tui_trainer.config.keymap import keys_in_force
-from tui_trainer.config.keys import ACTIONS
+from tui_trainer.config.keys import ACTIONS, keys_in_force
 from tui_trainer.config.preferences import Preferences, load_preferences
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_json, print_line

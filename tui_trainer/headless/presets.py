@@ -9,9 +9,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from tui_trainer.config.presets import KINDS, Preset, PresetLibrary, why_misnamed
-from tui_trainer.config.reading import read_document
 from tui_trainer.config.schema import json_schema
-from tui_trainer.config.writing import to_yaml
+from tui_trainer.config.yaml.reader import read_document
+from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.console import print_block, print_error, print_json, print_line
 from tui_trainer.text.errors import BadInput, ExitCode, TrainerError

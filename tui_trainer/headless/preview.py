@@ -6,7 +6,7 @@ Layer: headless.
 from __future__ import annotations
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.writing import to_yaml
+from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.sessions.workbench import preview
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_block, print_json, print_line

@@ -21,7 +21,7 @@ from typing import Any
 from torch import nn
 
 from tui_trainer.config.plugins import MODEL_FACTORIES, explained
-from tui_trainer.config.section import TypedSection
+from tui_trainer.config.sections.section import TypedSection
 from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.cnn import Cnn
 from tui_trainer.models.cnn1d import Cnn1d

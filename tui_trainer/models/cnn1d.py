@@ -12,7 +12,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tui_trainer.config.models import Cnn1dSection
+from tui_trainer.config.sections.models import Cnn1dSection
 from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.compatibility import check_sequences, suitable
 from tui_trainer.models.layers import ACTIVATIONS, build_head, initialise

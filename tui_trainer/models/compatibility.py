@@ -5,7 +5,7 @@ Layer: models. Asked before anything is built, so that the message names the mod
 
 from __future__ import annotations
 
-from tui_trainer.config.models import MODELS
+from tui_trainer.config.sections.models import MODELS
 from tui_trainer.data.base.signature import Kind, Signature
 from tui_trainer.text.errors import ConfigError, Problem
 from tui_trainer.text.format import any_of

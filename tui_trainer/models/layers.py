@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tui_trainer.config.models import Cnn1dSection, CnnSection
+from tui_trainer.config.sections.models import Cnn1dSection, CnnSection
 
 ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "relu": nn.ReLU,

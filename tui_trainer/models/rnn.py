@@ -15,7 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from tui_trainer.config.models import RnnSection
+from tui_trainer.config.sections.models import RnnSection
 from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.compatibility import check_sequences, check_tied
 from tui_trainer.models.steps import (

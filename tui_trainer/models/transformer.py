@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tui_trainer.config.models import TransformerSection
+from tui_trainer.config.sections.models import TransformerSection
 from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.compatibility import check_sequences, check_tied
 from tui_trainer.models.layers import ACTIVATIONS, vector_norm

@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tui_trainer.config.composing import MOST_BYTES
-from tui_trainer.config.reading import Document, document_of
+from tui_trainer.config.yaml.parser import MOST_BYTES
+from tui_trainer.config.yaml.reader import Document, document_of
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.edits import read_edits
 from tui_trainer.runs.folder import read_file

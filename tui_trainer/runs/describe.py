@@ -8,8 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from tui_trainer.config.entries import argument_text
-from tui_trainer.config.metrics import metrics_text
+from tui_trainer.config.drafts.values import argument_text
+from tui_trainer.config.sections.metrics import metrics_text
 from tui_trainer.runs.events import (
     CheckpointSaved,
     CommandAccepted,

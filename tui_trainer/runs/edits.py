@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.live import edited
+from tui_trainer.config.overrides import edited
 from tui_trainer.runs.atomic import cannot_write, write_atomically
 from tui_trainer.runs.bounds import is_count, is_plain, is_text
 from tui_trainer.runs.commands import Scalar

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
-from tui_trainer.config.metrics import metric_text
+from tui_trainer.config.sections.metrics import metric_text
 from tui_trainer.runs.index import STATES, RunSummary
 from tui_trainer.runs.view import Scores
 from tui_trainer.text.clean import clean

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.experiment import Experiment, Tree, places_of, resolve
 from tui_trainer.config.plugins import missing_plugins, plugin_facts
-from tui_trainer.config.writing import to_yaml
+from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.machine.devices import DeviceChoice, choose_device, default_threads
 from tui_trainer.runs.atomic import write_atomically
 from tui_trainer.runs.configured import facts_of_settings, read_config_file

@@ -38,7 +38,7 @@ from tui_trainer.text.errors import ExitCode, TrainerError
 
 if TYPE_CHECKING:
     from tui_trainer.config.experiment import Experiment
-    from tui_trainer.config.settings import TrainingSection
+    from tui_trainer.config.sections.training import TrainingSection
     from tui_trainer.sessions.launch import Prepared
     from tui_trainer.training.progress import Progress
 

@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.live import edited, with_value
-from tui_trainer.config.overrides import Override
-from tui_trainer.config.settings import LoaderSection
+from tui_trainer.config.overrides import Override, edited, with_value
+from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.runs.atomic import Files, sweep_temporaries
 from tui_trainer.runs.commands import new_id
 from tui_trainer.runs.directory import RunDirectory, check_run, check_writable

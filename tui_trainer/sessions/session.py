@@ -9,8 +9,8 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.live import edited
-from tui_trainer.config.settings import TrainingSection
+from tui_trainer.config.overrides import edited
+from tui_trainer.config.sections.training import TrainingSection
 from tui_trainer.machine.usage import Usage
 from tui_trainer.runs.commands import Command
 from tui_trainer.runs.events import (

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Protocol
 from tui_trainer.runs.commands import Command, Save, Stop
 
 if TYPE_CHECKING:
-    from tui_trainer.config.settings import TrainingSection
+    from tui_trainer.config.sections.training import TrainingSection
 
 ONE_REQUEST_S = 1.0
 

@@ -12,8 +12,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tui_trainer.config.live import edited
-from tui_trainer.config.schedules import needs_horizon
+from tui_trainer.config.overrides import edited
+from tui_trainer.config.sections.schedules import needs_horizon
 from tui_trainer.data.base.batch import BatchLost
 from tui_trainer.runs.commands import Command, Pause, Resume, Save, Set, Stop, Validate
 from tui_trainer.runs.control import Control, applied

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.horizon import horizon
-from tui_trainer.config.schedules import factor
+from tui_trainer.config.sections.schedules import factor
 from tui_trainer.training.progress import Progress
 
 

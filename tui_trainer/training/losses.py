@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tui_trainer.config.losses import (
+from tui_trainer.config.sections.losses import (
     AutoLossSection,
     BinaryCrossEntropySection,
     CrossEntropySection,
@@ -26,7 +26,7 @@ from tui_trainer.config.losses import (
     MseSection,
     WeightedSection,
 )
-from tui_trainer.config.section import TypedSection
+from tui_trainer.config.sections.section import TypedSection
 from tui_trainer.data.base.batch import IGNORED
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.text.clean import clean

@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tui_trainer.config.metrics import metrics_of
+from tui_trainer.config.sections.metrics import metrics_of
 from tui_trainer.data.base.batch import IGNORED, Split
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.training.forward import Forward, RecurrentState

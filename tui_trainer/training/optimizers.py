@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import nn, optim
 
-from tui_trainer.config.optimizers import MuonSection, OptimizerSection
+from tui_trainer.config.sections.optimizers import MuonSection, OptimizerSection
 from tui_trainer.text.errors import ConfigError, Problem
 from tui_trainer.training.muon import Muon
 

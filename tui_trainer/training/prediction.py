@@ -11,8 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tui_trainer.config.datasets import DatasetSection
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.data.base.dataset import Outline
 from tui_trainer.data.base.random import preserved_generators
 from tui_trainer.data.load import load

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from tui_trainer.config.plateau import Plateau
+from tui_trainer.config.sections.plateau import Plateau
 from tui_trainer.runs.bounds import is_count, is_number, is_text
 from tui_trainer.text.errors import CheckpointUnusable
 

@@ -10,7 +10,7 @@ import signal
 from dataclasses import asdict, replace
 from typing import Any
 
-from tui_trainer.config.live import edited
+from tui_trainer.config.overrides import edited
 from tui_trainer.runs.atomic import write_atomically
 from tui_trainer.runs.commands import Command, Pause, Set, Stop
 from tui_trainer.runs.edits import Edit, in_force, rewrite_edits

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 import torch
 
-from tui_trainer.config.settings import TrainingSection
+from tui_trainer.config.sections.training import TrainingSection
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import torch
 from torch import nn, optim
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.metrics import extras_of, why_no_metric
+from tui_trainer.config.sections.metrics import extras_of, why_no_metric
 from tui_trainer.data.base.batch import Batches, Order
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.random import derive_seed

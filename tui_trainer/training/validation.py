@@ -9,9 +9,9 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from tui_trainer.config.metrics import METRICS
-from tui_trainer.config.plateau import after_validation
-from tui_trainer.config.schedules import PlateauSection
+from tui_trainer.config.sections.metrics import METRICS
+from tui_trainer.config.sections.plateau import after_validation
+from tui_trainer.config.sections.schedules import PlateauSection
 from tui_trainer.runs.events import ValidationEnded, ValidationStarted
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.metrics import measure

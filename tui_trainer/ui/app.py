@@ -217,7 +217,7 @@ class TrainerApp(App[int], inherit_bindings=False):
             await self._stack.compose(self.services, self._draft)
 
     async def on_ending_compose(self, message: Ending.Compose) -> None:
-        from tui_trainer.config.drafting import draft_of
+        from tui_trainer.config.drafts.draft import draft_of
 
         if self._can_begin(f"tui-trainer compose {message.experiment.name}"):
             self._stack.to_base()

@@ -13,8 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui_trainer.config.draft import Draft
-from tui_trainer.config.drafting import draft_of, draft_with
+from tui_trainer.config.drafts.draft import Draft, draft_of, draft_with
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.preferences import Preferences

@@ -48,7 +48,7 @@ class KeyTable:
     """The keys that are in force with a user's keymap, by the id of what they do."""
 
     def __init__(self, keymap: Mapping[str, str]) -> None:
-        from tui_trainer.config.keymap import keys_in_force
+        from tui_trainer.config.keys import keys_in_force
 
         self._keys = keys_in_force(keymap)
 

@@ -12,8 +12,7 @@ from typing import Any, Protocol, runtime_checkable
 from rich.cells import cell_len
 from textual.screen import Screen
 
-from tui_trainer.config.keymap import SIGNS
-from tui_trainer.config.keys import ACTIONS
+from tui_trainer.config.keys import ACTIONS, SIGNS
 from tui_trainer.ui.bindings import shown_key
 
 CHARACTERS = {name: sign for sign, name in SIGNS.items()}

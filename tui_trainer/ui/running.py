@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from textual.app import App
 
-    from tui_trainer.config.settings import TrainingSection
+    from tui_trainer.config.sections.training import TrainingSection
     from tui_trainer.runs.events import Event
     from tui_trainer.sessions.launcher import Tether
     from tui_trainer.sessions.session import OwnSession
@@ -60,7 +60,7 @@ class Live:
     def settings(self) -> TrainingSection | None:
         """Of the run, for what signals mean; where none lives, they mean nothing to it."""
         if self.session is None or not self.alive:
-            from tui_trainer.config.settings import TrainingSection
+            from tui_trainer.config.sections.training import TrainingSection
 
             return TrainingSection()
         return self.session.settings

@@ -14,7 +14,7 @@ from textual.screen import Screen
 if TYPE_CHECKING:
     from textual.app import App
 
-    from tui_trainer.config.draft import Draft
+    from tui_trainer.config.drafts.draft import Draft
     from tui_trainer.sessions.session import Session
     from tui_trainer.ui.running import Live
     from tui_trainer.ui.screens.compose import ComposeScreen

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tui_trainer.config.datasets import ImagesSection, NumbersSection
+from tui_trainer.config.sections.datasets import ImagesSection, NumbersSection
 from tui_trainer.data.base.batch import Batch
 from tui_trainer.data.base.to_device import Augment
 

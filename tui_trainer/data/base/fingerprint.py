@@ -12,7 +12,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from tui_trainer.config.datasets import DatasetSection, RowsSection
+from tui_trainer.config.sections.datasets import DatasetSection, RowsSection
 
 _SECOND = "2-"
 """Begins what the second rule writes."""

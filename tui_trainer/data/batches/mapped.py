@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tui_trainer.config.settings import LoaderSection
+from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.data.base.batch import Batch, Order
 from tui_trainer.data.base.random import permutation
 from tui_trainer.data.batches.samples import Form, SampleMaker

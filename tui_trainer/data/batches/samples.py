@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tui_trainer.config.metrics import Task
+from tui_trainer.config.sections.metrics import Task
 from tui_trainer.data.base.batch import IGNORED, Batch
 from tui_trainer.data.base.random import derive_seed, preserved_generators, seed_all
 from tui_trainer.data.base.signature import Kind, Signature

@@ -28,7 +28,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from tui_trainer.config.plugins import LOADED
 from tui_trainer.config.processes import start_resource_tracker, worker_context
-from tui_trainer.config.settings import LoaderSection
+from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.data.base.batch import Batch, BatchLost
 from tui_trainer.data.batches.samples import Failure
 from tui_trainer.text.clean import clean

@@ -18,7 +18,7 @@ from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
 
-from tui_trainer.config.datasets import BUILTIN
+from tui_trainer.config.sections.datasets import BUILTIN
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from tui_trainer.config.datasets import STDLIB
+from tui_trainer.config.sections.datasets import STDLIB
 from tui_trainer.data.files.disk import reason_of
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 
 import torch
 
-from tui_trainer.config.datasets import STDLIB
+from tui_trainer.config.sections.datasets import STDLIB
 from tui_trainer.data.base.random import seeded
 from tui_trainer.data.files.csv import line_at
 from tui_trainer.data.files.disk import open_file, reason_of

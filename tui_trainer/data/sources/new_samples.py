@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tui_trainer.config.datasets import (
+from tui_trainer.config.sections.datasets import (
     DatasetSection,
     PixelsSection,
     SequencesSection,

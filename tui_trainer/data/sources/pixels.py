@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tui_trainer.config.datasets import PixelsSection
+from tui_trainer.config.sections.datasets import PixelsSection
 from tui_trainer.data.base.augment import InputsChanged, image_changes, in_turn, mixing
 from tui_trainer.data.base.signature import Kind
 from tui_trainer.data.base.to_device import Augment

@@ -14,8 +14,8 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
-from tui_trainer.config.datasets import DatasetSection, RowsSection
 from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED, explained
+from tui_trainer.config.sections.datasets import DatasetSection, RowsSection
 from tui_trainer.data.base.batch import Batch
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.fingerprint import fingerprint_of

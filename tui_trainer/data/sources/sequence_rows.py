@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.config.datasets import SequencesSection
+from tui_trainer.config.sections.datasets import SequencesSection
 from tui_trainer.data.files.columns import Column, Numbers, Table, Texts, Wanted, read_table
 from tui_trainer.data.files.csv import check_header, check_text, no_column, read_header
 from tui_trainer.data.files.disk import DataFile, open_file

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tui_trainer.config.datasets import SequencesSection
+from tui_trainer.config.sections.datasets import SequencesSection
 from tui_trainer.data.base.augment import Noise
 from tui_trainer.data.base.signature import Kind
 from tui_trainer.data.files.columns import Numbers, Texts

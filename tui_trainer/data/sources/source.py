@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tui_trainer.config.metrics import Task
+from tui_trainer.config.sections.metrics import Task
 from tui_trainer.data.base.signature import Kind
 from tui_trainer.data.base.to_device import Augment
 

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from tui_trainer.config.datasets import TableSection
+from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.base.augment import in_turn, mixing
 from tui_trainer.data.base.signature import Kind
 from tui_trainer.data.base.to_device import Augment

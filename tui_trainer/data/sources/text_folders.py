@@ -16,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tui_trainer.config.datasets import TextFoldersSection
+from tui_trainer.config.sections.datasets import TextFoldersSection
 from tui_trainer.data.base.random import seeded
 from tui_trainer.data.base.signature import Kind
 from tui_trainer.data.files.disk import open_file

@@ -19,7 +19,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widget import Widget
 
-from tui_trainer.config.draft import Draft
+from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.bindings import bindings_of

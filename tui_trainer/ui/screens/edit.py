@@ -18,10 +18,9 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.live import edited, live_keys
-from tui_trainer.config.overrides import Override, parse_overrides
-from tui_trainer.config.reading import parse_value
-from tui_trainer.config.section import extra_of
+from tui_trainer.config.overrides import Override, edited, live_keys, parse_overrides
+from tui_trainer.config.sections.section import extra_of
+from tui_trainer.config.yaml.reader import parse_value
 from tui_trainer.runs.commands import Set
 from tui_trainer.runs.describe import value_text
 from tui_trainer.runs.view import RunView

@@ -17,8 +17,8 @@ from textual.message import Message
 from textual.widgets import Static
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.metrics import metric_text
 from tui_trainer.config.overrides import Override
+from tui_trainer.config.sections.metrics import metric_text
 from tui_trainer.runs.events import RunEnded
 from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean

@@ -12,7 +12,7 @@ from itertools import zip_longest
 from rich.cells import cell_len
 from textual.content import Content
 
-from tui_trainer.config.metrics import METRICS, metric_text
+from tui_trainer.config.sections.metrics import METRICS, metric_text
 from tui_trainer.text.cells import cut_end, cut_middle, padded
 from tui_trainer.text.clean import clean
 

@@ -16,7 +16,7 @@ from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Button, Input, Static
 
-from tui_trainer.config.draft import Draft
+from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.text.clean import clean, is_safe_name, slug
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.widgets.text_input import TextInput

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 from textual.content import Content
 
-from tui_trainer.config.draft import Draft
-from tui_trainer.config.fields import Field, FieldGroup
+from tui_trainer.config.drafts.draft import Draft
+from tui_trainer.config.drafts.fields import Field, FieldGroup
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.widgets.group import blame_of
 

@@ -17,8 +17,8 @@ from textual.containers import Container, VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from tui_trainer.config.metrics import metric_text
 from tui_trainer.config.preferences import Preferences
+from tui_trainer.config.sections.metrics import metric_text
 from tui_trainer.runs.comparison import differences, results
 from tui_trainer.runs.describe import value_text
 from tui_trainer.runs.history import History

@@ -13,11 +13,10 @@ from textual.containers import VerticalScroll
 from textual.content import Content
 from textual.widgets import Static
 
-from tui_trainer.config.draft import Change, Draft
+from tui_trainer.config.drafts.draft import Change, Draft
 from tui_trainer.config.experiment import REGISTRIES
-from tui_trainer.config.registry import Spec
-from tui_trainer.config.section import extra_of
-from tui_trainer.config.writing import to_flow
+from tui_trainer.config.sections.section import Spec, extra_of
+from tui_trainer.config.yaml.scalars import to_flow
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.widgets.presets import Entry
 

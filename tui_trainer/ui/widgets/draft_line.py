@@ -10,7 +10,7 @@ from collections.abc import Callable
 from textual.content import Content
 from textual.widgets import Static
 
-from tui_trainer.config.draft import Draft
+from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.widgets.details import changes_line
 

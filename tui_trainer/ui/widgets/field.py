@@ -15,7 +15,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Input
 
-from tui_trainer.config.fields import Field
+from tui_trainer.config.drafts.fields import Field
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.widgets.choice import SWITCH, Choice
 from tui_trainer.ui.widgets.text_input import TextInput

@@ -15,8 +15,8 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Input, Static
 
-from tui_trainer.config.draft import Draft
-from tui_trainer.config.fields import best_match
+from tui_trainer.config.drafts.draft import Draft
+from tui_trainer.config.drafts.fields import best_match
 from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.widgets.about import about
 from tui_trainer.ui.widgets.choice import Choice

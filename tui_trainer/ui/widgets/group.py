@@ -16,8 +16,8 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.widget import Widget
 
-from tui_trainer.config.draft import Draft
-from tui_trainer.config.fields import Field, FieldGroup, matches
+from tui_trainer.config.drafts.draft import Draft
+from tui_trainer.config.drafts.fields import Field, FieldGroup, matches
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.bindings import bindings_of
 from tui_trainer.ui.widgets.field import FieldRow, FieldState

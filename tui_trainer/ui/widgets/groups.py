@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tui_trainer.config.draft import Draft
+from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.widgets.field import FieldRow
 from tui_trainer.ui.widgets.group import Group

@@ -12,7 +12,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.metrics import metric_text
+from tui_trainer.config.sections.metrics import metric_text
 from tui_trainer.machine.usage import Usage
 from tui_trainer.runs.events import CheckpointSaved, Event, RunStarted, SaveFailed, StepsTaken
 from tui_trainer.runs.numbers import Group

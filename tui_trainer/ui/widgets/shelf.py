@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tui_trainer.config.draft import Draft
+from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.config.presets import KINDS, PresetLibrary
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.widgets.details import Details, beside_text, changes_line

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from typing import Literal
 
-from tui_trainer.config.metrics import EXTRA_METRICS, ExtraMetric, MetricName
-from tui_trainer.config.section import Items, Section, setting
+from tui_trainer.config.sections.metrics import EXTRA_METRICS, ExtraMetric, MetricName
+from tui_trainer.config.sections.section import Items, Section, setting
 
 SignalName = Literal["SIGHUP", "SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2"]
 

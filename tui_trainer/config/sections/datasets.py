@@ -10,8 +10,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tui_trainer.config.registry import Registry, Spec
-from tui_trainer.config.section import Items, TypedSection, setting
+from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
 
 BUILTIN = "builtin:"
 """Prefix of a path that names a file shipped with the package."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tui_trainer.config.composing import (
+from tui_trainer.config.yaml.parser import (
     MOST_BYTES,
     KeyPath,
     compose,
@@ -21,7 +21,7 @@ from tui_trainer.config.composing import (
     shown_key,
     unreadable_text,
 )
-from tui_trainer.config.scalars import read_plain
+from tui_trainer.config.yaml.scalars import read_plain
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 

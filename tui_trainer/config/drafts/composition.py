@@ -13,7 +13,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tui_trainer.config.entries import argument_text, entry_text, read_entry
+from tui_trainer.config.drafts.fields import Field, field_at
+from tui_trainer.config.drafts.values import argument_text, entry_text, read_entry
 from tui_trainer.config.experiment import (
     COMMAND_LINE,
     PLAIN,
@@ -23,11 +24,10 @@ from tui_trainer.config.experiment import (
     Tree,
     check_section,
 )
-from tui_trainer.config.fields import Field, field_at
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.presets import PresetLibrary, assemble, compose, experiment_path
-from tui_trainer.config.reading import Document, parse_value
-from tui_trainer.config.section import Section
+from tui_trainer.config.sections.section import Section
+from tui_trainer.config.yaml.reader import Document, parse_value
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
 WHOLE = "experiment"

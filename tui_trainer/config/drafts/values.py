@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from tui_trainer.config.fields import Field
-from tui_trainer.config.reading import parse_value
-from tui_trainer.config.writing import to_flow
+from tui_trainer.config.drafts.fields import Field
+from tui_trainer.config.yaml.reader import parse_value
+from tui_trainer.config.yaml.scalars import to_flow
 from tui_trainer.text.errors import BadInput
 
 

@@ -9,8 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from tui_trainer.config.registry import Registry, Spec
-from tui_trainer.config.section import Items, TypedSection, setting
+from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
 
 LOSSES = Registry("loss")
 

@@ -12,8 +12,7 @@ from typing import Annotated, Literal
 from pydantic import Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
-from tui_trainer.config.registry import Registry, Spec
-from tui_trainer.config.section import Items, TypedSection, setting
+from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
 
 Width = Annotated[int, Field(ge=1, le=65536)]
 Activation = Literal[

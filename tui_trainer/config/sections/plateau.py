@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, replace
 
-from tui_trainer.config.schedules import PlateauSection
+from tui_trainer.config.sections.schedules import PlateauSection
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,7 @@ from typing import Annotated, Literal, assert_never
 
 from pydantic import Field
 
-from tui_trainer.config.registry import Registry, Spec
-from tui_trainer.config.section import Items, TypedSection, setting
+from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
 
 SCHEDULES = Registry("schedule")
 

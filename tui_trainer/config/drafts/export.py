@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from tui_trainer.config.composition import Composition
-from tui_trainer.config.datasets import NO_FILES
+from tui_trainer.config.drafts.composition import Composition
 from tui_trainer.config.experiment import REGISTRIES, SECTIONS, Experiment
-from tui_trainer.config.presets import KINDS
-from tui_trainer.config.section import extra_of
-from tui_trainer.config.writing import to_yaml
+from tui_trainer.config.presets import KINDS, PresetLibrary, builtin_dir, search_dirs
+from tui_trainer.config.sections.datasets import NO_FILES
+from tui_trainer.config.sections.section import extra_of
+from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.text.clean import clean, is_safe_name
 from tui_trainer.text.errors import BadInput, CannotWrite
 
@@ -106,3 +107,35 @@ def _names(composition: Composition, section: str, name: str) -> str:
         return "type"
     is_type = REGISTRIES[section].find(name) and not composition.library.has(section, name)
     return "type" if is_type else "preset"
+
+
+# The command line that starts what is composed.
+#
+# It is for a shell: every word is quoted where it must be, and running it anywhere but for
+# relative paths gives an equal experiment.
+
+
+def command_of(composition: Composition) -> str:
+    """`tui-trainer train digits-cnn optimizer.lr=3e-3`, wrong texts as they are typed."""
+    base = composition.base
+    words = ["tui-trainer", "train", f"./{base}" if base.startswith("-") else base]
+    words += [f"{kind}={name}" for kind, name in composition.chosen.items()]
+    words += [f"{_short(key)}={composition.argument(key)}" for key in composition.changed]
+    for folder in _given_folders(composition.library):
+        words += ["--preset-dir", str(folder)]
+    return shlex.join(words)
+
+
+def _short(key: str) -> str:
+    """The key as one would type it: `schedule=cosine`; what has presets keeps `.type`."""
+    section, _, name = key.partition(".")
+    return section if name == "type" and section not in KINDS else key
+
+
+def _given_folders(library: PresetLibrary) -> list[Path]:
+    """The folders to name on a command line for the same search."""
+    folders = library.folders
+    for count in range(len(folders)):
+        if tuple(search_dirs(folders[:count])) == folders:
+            return list(folders[:count])
+    return [folder for folder in folders if folder != builtin_dir()]

@@ -15,7 +15,13 @@ from yaml.parser import Parser
 from yaml.reader import Reader
 from yaml.scanner import Scanner
 
-from tui_trainer.config.scalars import CORE, has_scalar_tag, read_plain, read_quoted, read_tagged
+from tui_trainer.config.yaml.scalars import (
+    CORE,
+    has_scalar_tag,
+    read_plain,
+    read_quoted,
+    read_tagged,
+)
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import Problem
 
