@@ -36,7 +36,7 @@ from torch.profiler import ProfilerActivity, profile
 from tui_trainer.runs.commands import Command, Stop
 from tui_trainer.runs.events import Event, StepsTaken
 from tui_trainer.training.forward import MIXED
-from tui_trainer.training.settings import process_settings
+from tui_trainer.training.start import process_settings
 from tui_trainer.training.start_point import FromScratch
 from tui_trainer.training.task import Task
 

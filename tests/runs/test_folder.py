@@ -365,7 +365,7 @@ ELSEWHERE: dict[str, tuple[set[str], str]] = {
     "machine/doctor": ({"disk_usage", "isdir", "lexists"}, "the folders that it tells of"),
     "sessions/launch": ({"exists"}, "a file that the user named in training.init_from"),
     "sessions/run_reader": ({"isdir"}, "whether the folder that holds the runs is there"),
-    "training/weights": (
+    "training/preparation": (
         {"is_dir", "is_file", "open"},
         "what the user named in training.init_from",
     ),

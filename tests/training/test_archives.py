@@ -22,7 +22,7 @@ from tui_trainer.text.errors import BadInput, CheckpointUnusable
 from tui_trainer.training import archives
 from tui_trainer.training.archives import ArchiveRefused
 from tui_trainer.training.checkpoints import read_checkpoint
-from tui_trainer.training.weights import read_weights
+from tui_trainer.training.preparation import read_weights
 
 GOOD: dict[str, Callable[[], Any]] = {
     "nothing": dict,

@@ -23,8 +23,7 @@ from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.load import load
 from tui_trainer.training import baselines as module
-from tui_trainer.training.baselines import baselines, left_out
-from tui_trainer.training.logistic import fit_logistic
+from tui_trainer.training.baselines import baselines, fit_logistic, left_out
 
 VOWELS = SequencesSection(
     type="sequences",

@@ -15,7 +15,7 @@ from tui_trainer.text.console import print_block, print_error, print_json, print
 from tui_trainer.text.errors import BadInput, ExitCode
 
 if TYPE_CHECKING:
-    from tui_trainer.training.prediction import Predicted
+    from tui_trainer.training.evaluation import Predicted
 
 _SHOWN = 3
 """Classes named in a line; JSON has all of them."""

@@ -16,8 +16,7 @@ from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.sessions.launch import located, read_config
 
 if TYPE_CHECKING:
-    from tui_trainer.training.evaluation import Evaluation
-    from tui_trainer.training.prediction import Predictor
+    from tui_trainer.training.evaluation import Evaluation, Predictor
 
 FLOAT_BYTES = 4
 
@@ -126,7 +125,7 @@ def open_predictor(run: RunDirectory, which: str, device: str) -> tuple[Predicto
     """The model of a run's checkpoint for new samples, and notes; `which` as for `evaluate_run`."""
     import torch
 
-    from tui_trainer.training.prediction import load_predictor
+    from tui_trainer.training.evaluation import load_predictor
 
     chosen = torch.device(choose_device(device).torch_name)
     return load_predictor(run, read_config(run), chosen, which or _best_or_last(run))

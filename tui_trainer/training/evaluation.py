@@ -9,11 +9,22 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.sections.datasets import DatasetSection
+from tui_trainer.data.base.dataset import Outline
+from tui_trainer.data.base.random import preserved_generators
+from tui_trainer.data.load import load
+from tui_trainer.data.sources.new_samples import read_unseen
+from tui_trainer.models.build import build_model
+from tui_trainer.models.sampling import generate
 from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.text.errors import BadInput
 from tui_trainer.training.baselines import baselines, left_out
-from tui_trainer.training.checkpoints import choose_checkpoint
+from tui_trainer.training.checkpoint_data import CheckpointData
+from tui_trainer.training.checkpoints import Checkpoint, choose_checkpoint
+from tui_trainer.training.forward import Forward
 from tui_trainer.training.metrics import measure
 from tui_trainer.training.ranks import SingleRank
 from tui_trainer.training.start import bitwise_notes
@@ -70,3 +81,127 @@ def evaluate(
         baselines(task.dataset, chosen) if split != "train" else {},
         (*notes, *changed, *(left_out(task.dataset, chosen) if split != "train" else ())),
     )
+
+
+# Predictions for new samples by a run's checkpoint: classes with their shares, or numbers.
+#
+# The data set of the training is not read, and need not be there.
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """What is predicted for one sample."""
+
+    place: str
+    """Where it is in its file; empty when the file is one sample."""
+    value: str | float
+    """The likeliest class, or a number in units of the target."""
+    shares: dict[str, float]
+    """The probability of each class, the likeliest first; empty for a number."""
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """What is predicted for a file."""
+
+    file: str
+    samples: tuple[Predicted, ...]
+    notes: tuple[str, ...]
+
+
+class Predictor:
+    """The model of a checkpoint, ready for new samples."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, experiment: Experiment, device: torch.device
+    ) -> None:
+        """Build the model and take over the weights.
+
+        Raises:
+            CheckpointUnusable: they are of another model.
+        """
+        data = checkpoint.data
+        self.step = checkpoint.manifest.step
+        self.outline = data.outline() or _outline_of_files(data, experiment.dataset)
+        self._dataset = experiment.dataset
+        self._preprocessing = data.preprocessing
+        self._device = device
+        self._batch_size = experiment.training.eval_batch_size or 256
+        with preserved_generators():
+            self.model = build_model(experiment.model, self.outline.signature).to(device).eval()
+        check_fits(self.model, data.state.model)
+        self.model.load_state_dict(data.state.measured)
+        self._forward = Forward(self.model, precision=experiment.training.precision)
+
+    def file(self, path: str) -> Predictions:
+        """Predict every sample of a file; BadInput when it cannot be read as such samples."""
+        if self.outline.task == "language_modelling":
+            raise BadInput("a language model predicts what comes next: use --generate N")
+        unseen = read_unseen(self._dataset, self._preprocessing, path)
+        outputs = self._outputs(unseen.split().in_order(self._batch_size))
+        if self.outline.task == "regression":
+            numbers = outputs[:, 0] * self.outline.target_std + self.outline.target_mean
+            samples = tuple(
+                Predicted(place, number, {})
+                for place, number in zip(unseen.places, numbers.tolist(), strict=True)
+            )
+        else:
+            samples = tuple(
+                self._classified(place, row)
+                for place, row in zip(unseen.places, outputs.softmax(dim=1), strict=True)
+            )
+            if unseen.is_one and len(samples) > 1:
+                # The mean of the logarithms: a passage that is sure counts for more.
+                together = outputs.log_softmax(dim=1).mean(dim=0).softmax(dim=0)
+                samples = (*samples, self._classified("whole file", together))
+        return Predictions(path, samples, unseen.notes)
+
+    def generated(self, prompt: str, count: int, temperature: float, top_k: int, seed: int) -> str:
+        """The `count` bytes that follow a prompt, as text; what is no UTF-8 becomes a mark.
+
+        Raises:
+            BadInput: this is no language model, or an argument cannot be used.
+        """
+        # A text begins with a NUL, as in the training.
+        tokens = torch.tensor(list(b"\0" + prompt.encode("utf-8", "surrogateescape")))
+        following = generate(
+            self.model,
+            self.outline.signature,
+            tokens,
+            count,
+            temperature=temperature,
+            top_k=top_k,
+            generator=torch.Generator(self._device).manual_seed(seed),
+        )
+        return bytes(following.tolist()).decode("utf-8", "replace")
+
+    @torch.inference_mode()
+    def _outputs(self, batches: Any) -> Tensor:
+        """Outputs (N, K) of all samples, in float64 on the CPU."""
+        return torch.cat(
+            [self._forward(batch.to(self._device))[0].double().cpu() for batch in batches]
+        )
+
+    def _classified(self, place: str, shares: Tensor) -> Predicted:
+        order = shares.argsort(descending=True, stable=True).tolist()
+        classes = self.outline.classes
+        return Predicted(
+            place, classes[order[0]], {classes[index]: float(shares[index]) for index in order}
+        )
+
+
+def load_predictor(
+    run: RunDirectory, experiment: Experiment, device: torch.device, which: str
+) -> tuple[Predictor, list[str]]:
+    """The predictor of a run's checkpoint, and notes on those that could not be used.
+
+    Raises:
+        CheckpointUnusable: it cannot be read, or is of another model.
+    """
+    checkpoint, notes = choose_checkpoint(run.checkpoints, which, run.path.name)
+    return Predictor(checkpoint, experiment, device), notes
+
+
+def _outline_of_files(data: CheckpointData, section: DatasetSection) -> Outline:
+    """Read the data: a checkpoint from before outlines were kept does not describe them."""
+    return load(section, data.preprocessing).outline()

@@ -20,13 +20,11 @@ from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import counted
 from tui_trainer.training.checkpoints import Checkpoint
 from tui_trainer.training.failures import failed
-from tui_trainer.training.part import Clock
+from tui_trainer.training.part import Clock, Emit
 from tui_trainer.training.progress import Progress
 from tui_trainer.training.recorder import Diverged
 from tui_trainer.training.run_end import broken_off, diverged, finish, stopped, wait_out
-from tui_trainer.training.run_events import Emit
-from tui_trainer.training.settings import process_settings
-from tui_trainer.training.start import begin, discard_after
+from tui_trainer.training.start import begin, discard_after, process_settings
 from tui_trainer.training.start_point import StartPoint
 from tui_trainer.training.task import Task
 from tui_trainer.training.training import Training

@@ -6,11 +6,14 @@ refused resume leaves the run as it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 
 import torch
 
+from tui_trainer.config.sections.training import TrainingSection
 from tui_trainer.models.summary import count_parameters
 from tui_trainer.runs.atomic import Files
 from tui_trainer.runs.control import Control
@@ -19,20 +22,17 @@ from tui_trainer.runs.edits import in_force
 from tui_trainer.runs.events import RunStarted
 from tui_trainer.runs.folder import exists
 from tui_trainer.runs.manifests import manifest_path, read_manifests
-from tui_trainer.training.average import Average
 from tui_trainer.training.checkpoint_data import CheckpointData, Origin
 from tui_trainer.training.command_handler import CommandHandler
 from tui_trainer.training.directory_watch import DirectoryWatch
 from tui_trainer.training.forward import RecurrentState
-from tui_trainer.training.live_settings import LiveSettings
 from tui_trainer.training.optimizers import retune
-from tui_trainer.training.part import Shared
+from tui_trainer.training.part import Emit, LiveSettings, RunEvents, Shared
 from tui_trainer.training.progress import Progress, Stopwatch
 from tui_trainer.training.recorder import Recorder
-from tui_trainer.training.run_events import Emit, RunEvents
 from tui_trainer.training.saver import Saver, origin_of
 from tui_trainer.training.start_point import FromCheckpoint, StartPoint
-from tui_trainer.training.state import State
+from tui_trainer.training.state import Average, State
 from tui_trainer.training.step import Stepper
 from tui_trainer.training.step_buffer import StepBuffer
 from tui_trainer.training.task import Task
@@ -164,3 +164,35 @@ def bitwise_notes(task: Task, origin: Origin) -> tuple[str, ...]:
     if task.device.type == "cuda" and not task.experiment.training.deterministic:
         notes.append("not bitwise on CUDA without training.deterministic=true")
     return tuple(notes)
+
+
+# Settings of the process that a training needs: threads, deterministic algorithms.
+#
+# Made in the trainer's own thread, because OpenMP keeps the number of threads for each calling
+# thread; undone at the end, so that one process can run one training after another.
+
+
+@contextmanager
+def process_settings(training: TrainingSection) -> Iterator[None]:
+    """Bring threads and determinism into force for a training."""
+    threads = torch.get_num_threads()
+    deterministic = torch.are_deterministic_algorithms_enabled()
+    benchmark = torch.backends.cudnn.benchmark
+    tf32 = torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32
+    if training.threads is not None:
+        torch.set_num_threads(training.threads)
+    if training.deterministic:
+        # cuBLAS reads this when a context makes its first handle.
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+    # Off for fp32 as well: cuDNN would use it unasked.
+    torch.backends.cuda.matmul.allow_tf32 = training.precision == "tf32"
+    torch.backends.cudnn.allow_tf32 = training.precision == "tf32"
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(deterministic)
+        torch.backends.cudnn.benchmark = benchmark
+        torch.backends.cuda.matmul.allow_tf32, torch.backends.cudnn.allow_tf32 = tf32

@@ -27,9 +27,8 @@ from tui_trainer.training.forward import Forward
 from tui_trainer.training.losses import Criterion, build_criterion
 from tui_trainer.training.metrics import ExtraMetrics
 from tui_trainer.training.optimizers import build_optimizer
-from tui_trainer.training.preparation import freeze, recompute_blocks, take_weights
+from tui_trainer.training.preparation import freeze, read_weights, recompute_blocks, take_weights
 from tui_trainer.training.ranks import Ranks
-from tui_trainer.training.weights import read_weights
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,9 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.training.command_handler import CommandHandler
 from tui_trainer.training.directory_watch import DirectoryWatch
-from tui_trainer.training.part import Shared
+from tui_trainer.training.part import RunEvents, Shared
 from tui_trainer.training.progress import Progress
 from tui_trainer.training.recorder import Recorder
-from tui_trainer.training.run_events import RunEvents
 from tui_trainer.training.saver import Saver
 from tui_trainer.training.state import State
 from tui_trainer.training.step import Stepper
