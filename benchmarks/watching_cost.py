@@ -22,10 +22,10 @@ from typing import Any
 
 from tui_trainer.config.experiment import Place, Tree, resolve
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.history_file import open_recording
+from tui_trainer.runs.recording import open_recording
 from tui_trainer.runs.status import read_status, write_status
-from tui_trainer.sessions.launch import prepare_new
 from tui_trainer.sessions.local import LocalSession
+from tui_trainer.sessions.prepare import prepare_new
 from tui_trainer.sessions.run_reader import RunReader
 from tui_trainer.sessions.watcher import Watcher
 

@@ -20,8 +20,8 @@ STREAM_USERS = {
     "tui_trainer.ui.terminal": "flushes them before their descriptors lead elsewhere",
 }
 WRITERS = {
-    "tui_trainer.runs.atomic": "writes the files of a run",
-    "tui_trainer.runs.printed": "writes how an output.log ends, in words of our own",
+    "tui_trainer.runs.files": "writes the files of a run",
+    "tui_trainer.runs.output": "writes how an output.log ends, in words of our own",
     "tui_trainer.sessions.launcher": "tells the other process, and ends the terminal's modes",
     "tui_trainer.ui.driver": "writes what the app paints, which ui.painting has cleaned",
     "tui_trainer.ui.output": "writes into a file in memory, whose lines are cleaned as they leave",

@@ -27,8 +27,8 @@ from tui_trainer.runs.events import (
     name_of,
     to_dict,
 )
+from tui_trainer.runs.index import ORDERS
 from tui_trainer.runs.status import write_status
-from tui_trainer.runs.table import ORDERS
 from tui_trainer.runs.view import RunView
 from tui_trainer.text.format import duration
 

@@ -12,7 +12,7 @@ import sys
 
 import torch
 
-import tui_trainer.sessions.launch
+import tui_trainer.sessions.prepare
 import tui_trainer.training.loop  # noqa: F401
 from tui_trainer.cli import main
 

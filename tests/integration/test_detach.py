@@ -24,7 +24,7 @@ from tests.integration.test_terminal import newest_run, until_more, until_traini
 from tests.integration.test_workers import workers
 from tui_trainer.runs.commands import Pause, Resume, Set, Stop
 from tui_trainer.runs.edits import read_edits
-from tui_trainer.runs.printed import CUT, FILE_LIMIT
+from tui_trainer.runs.output import CUT, FILE_LIMIT
 from tui_trainer.training.checkpoints import choose_checkpoint
 
 EXPERIMENT = "penguins-mlp"

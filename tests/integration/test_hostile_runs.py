@@ -29,7 +29,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.integration.processes import LIMIT_S, call, environment
-from tui_trainer.runs.history_file import MAGIC
+from tui_trainer.runs.recording import MAGIC
 
 pytestmark = [pytest.mark.full, pytest.mark.processes]
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from tui_trainer.runs.atomic import Files, sweep_temporaries
+from tui_trainer.runs.files import Files, sweep_temporaries
 from tui_trainer.runs.manifests import FORMAT, read_manifests, surplus
 from tui_trainer.training.checkpoint_data import CheckpointData
 from tui_trainer.training.checkpoints import (

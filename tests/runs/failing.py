@@ -12,7 +12,7 @@ from itertools import count
 from pathlib import Path
 from typing import BinaryIO, ParamSpec
 
-from tui_trainer.runs.atomic import Files
+from tui_trainer.runs.files import Files
 
 DEATH = None
 FAULTS = (ENOSPC, EIO, EACCES, DEATH)

@@ -11,7 +11,7 @@ from typing import BinaryIO
 import pytest
 
 from tests.runs.failing import DEATH, FAULTS, Died, FailingFiles, error_of, failures
-from tui_trainer.runs.atomic import (
+from tui_trainer.runs.files import (
     PREFIX,
     Files,
     cannot_write,

@@ -109,10 +109,10 @@ def test_no_value_is_an_error(value: object) -> None:
 
 READERS = {
     "runs/status": "bounds of each field",
-    "runs/following": "a step, and a number of each curve or NaN; events by runs/records",
+    "runs/tail": "a step, and a number of each curve or NaN; events by runs/records",
     "runs/journal": "the records of edits and events, which from_record and event_of bound",
     "runs/manifests": "bounds of each field",
-    "runs/history_file": "the header, its series and its times",
+    "runs/recording": "the header, its series and its times",
     "runs/mailbox": "commands, by from_dict",
     "runs/provenance": "what is kept of earlier starts, and the settings",
     "runs/lock": "a process id below 2^31 and a text",

@@ -21,7 +21,7 @@ import pytest
 import torch
 
 from tests.runs.failing import DEATH, FAULTS, FailingFiles, error_of, failures
-from tui_trainer.runs.atomic import Files, sweep_temporaries
+from tui_trainer.runs.files import Files, sweep_temporaries
 from tui_trainer.runs.manifests import FORMAT, Manifest, manifest_path, read_manifests
 from tui_trainer.text.errors import CannotWrite, CheckpointUnusable, ExitCode
 from tui_trainer.training.checkpoint_data import REQUIRED, CheckpointData

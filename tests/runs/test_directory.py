@@ -15,7 +15,6 @@ from hypothesis import strategies as st
 
 from tests.runs.children import BOUND_S
 from tests.runs.failing import DEATH, FAULTS, error_of, failures
-from tui_trainer.runs.atomic import Files
 from tui_trainer.runs.directory import (
     RunDirectory,
     check_writable,
@@ -26,6 +25,7 @@ from tui_trainer.runs.directory import (
     run_names,
     set_aside,
 )
+from tui_trainer.runs.files import Files
 from tui_trainer.text.errors import BadInput, CannotWrite, ExitCode
 
 NOON = datetime(2026, 11, 22, 12, 5, 59)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.runs.views import a_view
-from tui_trainer.runs.filtering import parse_filter, select
+from tui_trainer.runs.filters import parse_filter, select
 from tui_trainer.runs.index import RunSummary
 from tui_trainer.text.errors import BadInput
 

@@ -12,8 +12,8 @@ import pytest
 
 import tui_trainer
 from tests.runs.children import BOUND_S
-from tui_trainer.runs.atomic import PREFIX, Files, sweep_temporaries
 from tui_trainer.runs.directory import RunDirectory, check_run, find_run, make_skeleton, set_aside
+from tui_trainer.runs.files import PREFIX, Files, sweep_temporaries
 from tui_trainer.runs.folder import (
     NotOurs,
     UnsafeFile,
@@ -355,7 +355,7 @@ ELSEWHERE: dict[str, tuple[set[str], str]] = {
         "the folder that holds the runs, and making the directory of a run in it",
     ),
     "runs/index": ({"TemporaryFile", "stat"}, "the clock of the file system that the runs are on"),
-    "runs/atomic": ({"exists", "disk_usage"}, "how much room is on the disk"),
+    "runs/files": ({"exists", "disk_usage"}, "how much room is on the disk"),
     "runs/lock": ({"read_text", "read_bytes"}, "/proc"),
     "runs/repository": (
         {"open", "stat", "lstat", "lexists"},
@@ -363,7 +363,7 @@ ELSEWHERE: dict[str, tuple[set[str], str]] = {
     ),
     "machine/devices": ({"exists", "read_text"}, "/proc and /sys"),
     "machine/doctor": ({"disk_usage", "isdir", "lexists"}, "the folders that it tells of"),
-    "sessions/launch": ({"exists"}, "a file that the user named in training.init_from"),
+    "sessions/prepare": ({"exists"}, "a file that the user named in training.init_from"),
     "sessions/run_reader": ({"isdir"}, "whether the folder that holds the runs is there"),
     "training/preparation": (
         {"is_dir", "is_file", "open"},

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tui_trainer.runs.atomic import write_atomically
+from tui_trainer.runs.files import write_atomically
 from tui_trainer.runs.guard import FRESH_S, GuardedFiles
 from tui_trainer.runs.journal import Journal
 from tui_trainer.runs.lock import Holder, RunLock

@@ -22,11 +22,10 @@ from tui_trainer.runs.events import (
     ValidationEnded,
     to_dict,
 )
-from tui_trainer.runs.following import MOST_LINES
 from tui_trainer.runs.history import MOST_MARKS, WINDOW, History
 from tui_trainer.runs.recording import read_history
-from tui_trainer.runs.series import MOST_BUCKETS, Series, smoothed
-from tui_trainer.runs.times import Times
+from tui_trainer.runs.series import MOST_BUCKETS, Series, Times, smoothed
+from tui_trainer.runs.tail import MOST_LINES
 
 
 def started(step: int = 0, steps_per_epoch: int = 10) -> RunStarted:

@@ -15,11 +15,18 @@ import pytest
 
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.events import Edited, NonFinite, RunStarted, ValidationEnded, to_dict
-from tui_trainer.runs.following import offset_after, whole_lines
 from tui_trainer.runs.history import History
-from tui_trainer.runs.history_file import MAGIC, open_recording, read_recording, write_recording
 from tui_trainer.runs.journal import encode
-from tui_trainer.runs.recording import Recording, read_history, whole_recording
+from tui_trainer.runs.recording import (
+    MAGIC,
+    Recording,
+    open_recording,
+    read_history,
+    read_recording,
+    whole_recording,
+    write_recording,
+)
+from tui_trainer.runs.tail import offset_after, whole_lines
 
 LONG = 1_000_000
 PER_EPOCH = 1000

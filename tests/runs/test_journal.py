@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.runs.failing import DEATH, FAULTS, Died, FailingFiles, error_of, failures
-from tui_trainer.runs.atomic import Files
+from tui_trainer.runs.files import Files
 from tui_trainer.runs.journal import (
     MOST_PENDING_BYTES,
     Journal,

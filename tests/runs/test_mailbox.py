@@ -17,10 +17,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tui_trainer.runs.atomic import PREFIX
 from tui_trainer.runs.commands import Command, Pause, Resume, Save, Set, Stop, Validate
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.events import CommandAccepted, CommandApplied, Notice, to_dict
+from tui_trainer.runs.files import PREFIX
 from tui_trainer.runs.journal import encode
 from tui_trainer.runs.mailbox import (
     MOST_A_LOOK,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tui_trainer.runs.printed import CUT, Limit
+from tui_trainer.runs.output import CUT, Limit
 
 
 @pytest.mark.parametrize("before", [b"", b"of the life before\n"])

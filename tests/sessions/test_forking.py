@@ -11,12 +11,12 @@ import pytest
 
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
-from tui_trainer.runs.configured import flat, read_config_file, settings_of
 from tui_trainer.runs.directory import RunDirectory, run_names
+from tui_trainer.runs.edits import flat, read_config_file, settings_of
 from tui_trainer.runs.events import RunEnded
-from tui_trainer.sessions.forking import prepare_fork
-from tui_trainer.sessions.launch import prepare_new
+from tui_trainer.sessions.fork import prepare_fork
 from tui_trainer.sessions.local import LocalSession
+from tui_trainer.sessions.prepare import prepare_new
 from tui_trainer.sessions.resume import prepare_resume
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, TrainerError
 

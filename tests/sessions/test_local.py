@@ -17,8 +17,8 @@ from tui_trainer.runs.events import Notice, RunEnded, StepsTaken
 from tui_trainer.runs.history import Curve
 from tui_trainer.runs.journal import read_records
 from tui_trainer.runs.manifests import read_manifests
-from tui_trainer.sessions.launch import prepare_new
 from tui_trainer.sessions.local import LocalSession, view_of
+from tui_trainer.sessions.prepare import prepare_new
 from tui_trainer.sessions.resume import prepare_resume
 from tui_trainer.text.errors import BadInput
 

@@ -17,9 +17,9 @@ from tui_trainer.machine.usage import GpuUsage, Usage, UsageMeter, usage_of
 from tui_trainer.runs.commands import Save
 from tui_trainer.runs.directory import create_run, make_skeleton
 from tui_trainer.runs.events import Notice, StateChanged
-from tui_trainer.runs.history_file import read_recording
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import send
+from tui_trainer.runs.recording import read_recording
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.local import LocalSession

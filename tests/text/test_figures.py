@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tui_trainer.config.sections.metrics import metric_text, metrics_text
-from tui_trainer.text.figures import measured, rate_text, speed_text
+from tui_trainer.text.format import measured, rate_text, speed_text
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,7 @@ import torch
 from torch import nn
 
 from tests.training.harness import React, Run, at_step, both, same, small_experiment, write_images
-from tui_trainer.runs.atomic import Files
-from tui_trainer.runs.commands import Command, Resume, Save, Set, Stop
-from tui_trainer.runs.control import Control
+from tui_trainer.runs.commands import Command, Control, Resume, Save, Set, Stop
 from tui_trainer.runs.events import (
     CheckpointSaved,
     CommandApplied,
@@ -31,6 +29,7 @@ from tui_trainer.runs.events import (
     StateChanged,
     StepsTaken,
 )
+from tui_trainer.runs.files import Files
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.errors import BadInput, CannotWrite, CheckpointUnusable, ExitCode
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint

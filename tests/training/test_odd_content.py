@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from tests.training.harness import Run, small_experiment
-from tui_trainer.runs.atomic import Files
+from tui_trainer.runs.files import Files
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.training.checkpoint_data import CheckpointData, Origin, Snapshot

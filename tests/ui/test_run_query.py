@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.runs.test_index import make_run
-from tui_trainer.runs.index import RunSummary, list_runs
-from tui_trainer.runs.table import ORDERS
+from tui_trainer.runs.index import ORDERS, RunSummary, list_runs
 from tui_trainer.ui.run_query import RunQuery
 
 

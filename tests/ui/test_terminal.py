@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.integration.terminals import TerminalProcess, program
-from tui_trainer.runs.printed import FILE_LIMIT
+from tui_trainer.runs.output import FILE_LIMIT
 from tui_trainer.ui.driver import MOST_WAITING, Pen
 from tui_trainer.ui.output import SHOWN_AT_ONCE, Output
 from tui_trainer.ui.terminal import can_open_app

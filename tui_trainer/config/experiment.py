@@ -30,8 +30,7 @@ from tui_trainer.config.sections.training import (
 )
 from tui_trainer.config.yaml.parser import shown_key
 from tui_trainer.text.clean import clean, suggest
-from tui_trainer.text.errors import ConfigError, Problem
-from tui_trainer.text.wording import worded
+from tui_trainer.text.errors import ConfigError, Problem, worded
 
 REGISTRIES: dict[str, Registry] = {
     "dataset": DATASETS,

@@ -19,8 +19,7 @@ from tui_trainer.config.keys import keymap_problems
 from tui_trainer.config.sections.section import Section, setting
 from tui_trainer.config.yaml.reader import Document, read_document
 from tui_trainer.text.clean import clean, suggest
-from tui_trainer.text.errors import BadInput, ConfigError, Problem
-from tui_trainer.text.wording import worded
+from tui_trainer.text.errors import BadInput, ConfigError, Problem, worded
 
 THEMES: tuple[str, ...] = (
     *("textual-dark", "textual-light", "nord", "gruvbox", "catppuccin-mocha", "dracula"),

@@ -15,8 +15,7 @@ from tui_trainer.runs.describe import describe
 from tui_trainer.runs.events import Event, RunEnded, RunStarted, StepsTaken, ValidationEnded
 from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import harmless
-from tui_trainer.text.figures import measured, speed_text
-from tui_trainer.text.format import duration
+from tui_trainer.text.format import duration, measured, speed_text
 
 
 class BarPrinter:

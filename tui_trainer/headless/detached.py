@@ -16,7 +16,7 @@ from tui_trainer.headless.printer import JsonPrinter, LinePrinter
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, RunStarted
 from tui_trainer.runs.folder import open_folder
-from tui_trainer.runs.printed import Limit
+from tui_trainer.runs.output import Limit
 from tui_trainer.sessions.launcher import Tether
 
 LOOK_S = 0.25

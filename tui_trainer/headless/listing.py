@@ -11,11 +11,20 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
-from tui_trainer.runs.configured import settings_of
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.filtering import parse_filter, select
-from tui_trainer.runs.index import STATES, RunSummary, list_runs
-from tui_trainer.runs.table import COLUMNS, GAP, LEFT, ORDERS, cells_of, sort_runs
+from tui_trainer.runs.edits import settings_of
+from tui_trainer.runs.filters import parse_filter, select
+from tui_trainer.runs.index import (
+    COLUMNS,
+    GAP,
+    LEFT,
+    ORDERS,
+    STATES,
+    RunSummary,
+    cells_of,
+    list_runs,
+    sort_runs,
+)
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.console import output_stream, print_json, print_line
 from tui_trainer.text.errors import BadInput, ExitCode

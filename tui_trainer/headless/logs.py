@@ -17,9 +17,9 @@ from tui_trainer.runs.describe import describe
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import ENDED_STATES, CommandApplied
 from tui_trainer.runs.folder import is_folder
-from tui_trainer.runs.following import is_another, records_from, whole_lines
 from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import CRASHED_AFTER_S, conclude, read_status
+from tui_trainer.runs.tail import is_another, records_from, whole_lines
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import Stream, output_stream
 from tui_trainer.text.errors import ExitCode

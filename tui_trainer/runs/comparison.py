@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from tui_trainer.runs.filtering import metrics_of
+from tui_trainer.runs.filters import metrics_of
 from tui_trainer.runs.index import RunSummary
 
 _UNSAID = frozenset({"name", "description"})

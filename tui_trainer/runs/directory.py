@@ -17,7 +17,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from tui_trainer.runs.atomic import Files, cannot_write, publish
+from tui_trainer.runs.files import Files, cannot_write, publish
 from tui_trainer.runs.folder import (
     Folder,
     NotOurs,

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 from typing import BinaryIO
 
-from tui_trainer.runs.atomic import Files
+from tui_trainer.runs.files import Files
 from tui_trainer.runs.lock import RunLock
 
 FRESH_S = 0.05

@@ -24,8 +24,7 @@ from tui_trainer.runs.events import (
     ValidationEnded,
 )
 from tui_trainer.runs.numbers import CURVES
-from tui_trainer.runs.series import Points, Series, smoothed
-from tui_trainer.runs.times import Times
+from tui_trainer.runs.series import Points, Series, Times, smoothed
 from tui_trainer.text.format import LATEST_S
 
 XAxis = Literal["step", "epoch", "time"]

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from tui_trainer.runs.atomic import Files
+from tui_trainer.runs.files import Files
 from tui_trainer.runs.folder import open_file
 from tui_trainer.text.strict_json import strict_json
 

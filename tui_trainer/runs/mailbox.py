@@ -17,10 +17,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from tui_trainer.runs.atomic import cannot_write, write_atomically
 from tui_trainer.runs.commands import Command, from_dict, new_id, to_dict
 from tui_trainer.runs.directory import REJECTED, RunDirectory
 from tui_trainer.runs.events import CommandAccepted, CommandApplied
+from tui_trainer.runs.files import cannot_write, write_atomically
 from tui_trainer.runs.folder import Folder, UnsafeFile, open_folder
 from tui_trainer.runs.journal import read_records
 from tui_trainer.runs.records import event_of

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import Literal, get_type_hints
 
 from tui_trainer.runs.events import StepsTaken
-from tui_trainer.text.figures import measured, rate_text, speed_text
+from tui_trainer.text.format import measured, rate_text, speed_text
 
 Group = Literal["learning", "speed"]
 _OF_THE_REPORT = {name for name, hint in get_type_hints(StepsTaken).items() if hint is float}

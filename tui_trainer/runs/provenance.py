@@ -20,8 +20,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tui_trainer.runs.atomic import write_atomically
 from tui_trainer.runs.bounds import is_mapping, is_plain
+from tui_trainer.runs.files import write_atomically
 from tui_trainer.runs.folder import read_file
 from tui_trainer.runs.repository import state_of
 

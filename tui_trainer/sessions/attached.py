@@ -15,7 +15,7 @@ from dataclasses import replace
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.machine.usage import Usage, usage_of
-from tui_trainer.runs.commands import Command, name_of
+from tui_trainer.runs.commands import HERE, Command, name_of, origin_of
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import (
     CommandAccepted,
@@ -27,7 +27,6 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.runs.history import History
 from tui_trainer.runs.mailbox import send
-from tui_trainer.runs.origin import HERE, origin_of
 from tui_trainer.runs.recording import Recording
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.event_log import EventLog

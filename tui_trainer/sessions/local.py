@@ -15,8 +15,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from tui_trainer.machine.usage import Usage, UsageMeter
-from tui_trainer.runs.commands import Command, name_of
-from tui_trainer.runs.control import Control, applied
+from tui_trainer.runs.commands import Command, Control, applied, name_of
 from tui_trainer.runs.events import (
     CommandAccepted,
     Event,
@@ -26,8 +25,7 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.runs.guard import GuardedFiles
 from tui_trainer.runs.history import History
-from tui_trainer.runs.history_file import read_recording
-from tui_trainer.runs.recording import read_history
+from tui_trainer.runs.recording import read_history, read_recording
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.event_log import EventLog
@@ -39,7 +37,7 @@ from tui_trainer.text.errors import ExitCode, TrainerError
 if TYPE_CHECKING:
     from tui_trainer.config.experiment import Experiment
     from tui_trainer.config.sections.training import TrainingSection
-    from tui_trainer.sessions.launch import Prepared
+    from tui_trainer.sessions.prepare import Prepared
     from tui_trainer.training.progress import Progress
 
 

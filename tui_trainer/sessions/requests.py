@@ -16,7 +16,7 @@ from tui_trainer.config.overrides import Override
 from tui_trainer.runs.directory import find_run
 
 if TYPE_CHECKING:
-    from tui_trainer.sessions.launch import Prepared
+    from tui_trainer.sessions.prepare import Prepared
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +53,8 @@ RunRequest = NewRun | OldRun | ForkedRun
 
 def prepare(request: RunRequest, runs_dir: Path, argv: Sequence[str]) -> Prepared:
     """The run, locked and ready to train; errors are those of `prepare_new` and its like."""
-    from tui_trainer.sessions.forking import prepare_fork
-    from tui_trainer.sessions.launch import prepare_new
+    from tui_trainer.sessions.fork import prepare_fork
+    from tui_trainer.sessions.prepare import prepare_new
     from tui_trainer.sessions.resume import prepare_resume
 
     if isinstance(request, NewRun):

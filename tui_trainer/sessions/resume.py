@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override, edited, with_value
 from tui_trainer.config.sections.training import LoaderSection
-from tui_trainer.runs.atomic import Files, sweep_temporaries
 from tui_trainer.runs.commands import new_id
 from tui_trainer.runs.directory import RunDirectory, check_run, check_writable
 from tui_trainer.runs.edits import Edit, in_force, read_edits, record_edit, rewrite_edits
+from tui_trainer.runs.files import Files, sweep_temporaries
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import Mailbox
 from tui_trainer.runs.manifests import (
@@ -28,7 +28,7 @@ from tui_trainer.runs.manifests import (
 )
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.takeover import fence, gone_host
-from tui_trainer.sessions.launch import (
+from tui_trainer.sessions.prepare import (
     Prepared,
     build_task,
     read_config,

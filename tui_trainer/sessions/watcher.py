@@ -18,18 +18,16 @@ from typing import TYPE_CHECKING, Any
 import psutil
 
 from tui_trainer.machine.usage import UsageMeter
-from tui_trainer.runs.commands import Stop
+from tui_trainer.runs.commands import HERE, Stop, origin_of
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, Notice, RunEnded, StateChanged, StepsTaken, to_dict
 from tui_trainer.runs.folder import exists, facts_of
-from tui_trainer.runs.following import Follower
-from tui_trainer.runs.history_file import open_recording, write_recording
 from tui_trainer.runs.journal import Journal
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import Mailbox
-from tui_trainer.runs.origin import HERE, origin_of
-from tui_trainer.runs.recording import Recording
+from tui_trainer.runs.recording import Recording, open_recording, write_recording
 from tui_trainer.runs.status import write_status
+from tui_trainer.runs.tail import Follower
 from tui_trainer.runs.view import Process, RunView
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError

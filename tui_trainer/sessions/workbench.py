@@ -13,7 +13,7 @@ from tui_trainer.config.horizon import horizon
 from tui_trainer.machine.devices import choose_device
 from tui_trainer.runs.directory import RunDirectory, default_runs_dir
 from tui_trainer.runs.manifests import read_manifests
-from tui_trainer.sessions.launch import located, read_config
+from tui_trainer.sessions.prepare import located, read_config
 
 if TYPE_CHECKING:
     from tui_trainer.training.evaluation import Evaluation, Predictor

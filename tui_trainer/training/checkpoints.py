@@ -18,7 +18,7 @@ from typing import Any, BinaryIO, cast
 
 import torch
 
-from tui_trainer.runs.atomic import Files, publish, write_atomically
+from tui_trainer.runs.files import Files, publish, write_atomically
 from tui_trainer.runs.folder import open_file
 from tui_trainer.runs.manifests import (
     FORMAT,

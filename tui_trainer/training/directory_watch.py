@@ -6,10 +6,10 @@ written into the new directory is a checkpoint.
 
 from __future__ import annotations
 
-from tui_trainer.runs.atomic import write_atomically
 from tui_trainer.runs.commands import Command
-from tui_trainer.runs.configured import config_bytes
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
+from tui_trainer.runs.edits import config_bytes
+from tui_trainer.runs.files import write_atomically
 from tui_trainer.runs.folder import exists, is_folder
 from tui_trainer.text.errors import CannotWrite
 from tui_trainer.training.command_handler import CommandHandler

@@ -11,10 +11,10 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from tui_trainer.config.overrides import edited
-from tui_trainer.runs.atomic import write_atomically
 from tui_trainer.runs.commands import Command, Pause, Set, Stop
 from tui_trainer.runs.edits import Edit, in_force, rewrite_edits
 from tui_trainer.runs.events import NonFinite, RunEnded, RunState
+from tui_trainer.runs.files import write_atomically
 from tui_trainer.runs.manifests import manifest_path, read_manifests
 from tui_trainer.text.errors import BadInput, CannotWrite, ExitCode, TrainerError
 from tui_trainer.training.baselines import baselines, left_out

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
-from tui_trainer.runs.atomic import Files
+from tui_trainer.runs.files import Files
 from tui_trainer.runs.journal import Journal
 from tui_trainer.runs.manifests import Manifest, read_manifests, surplus
 from tui_trainer.training.checkpoint_data import CheckpointData

@@ -29,7 +29,7 @@ from tui_trainer.ui.terminal import Terminal
 if TYPE_CHECKING:
     from tui_trainer.machine.devices import DeviceState
     from tui_trainer.sessions.attached import AttachedSession
-    from tui_trainer.sessions.launch import Prepared
+    from tui_trainer.sessions.prepare import Prepared
     from tui_trainer.sessions.session import Session
     from tui_trainer.sessions.workbench import Preview
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tui_trainer.runs.folder import open_folder
-from tui_trainer.runs.printed import CUT, FILE_LIMIT
+from tui_trainer.runs.output import CUT, FILE_LIMIT
 from tui_trainer.text.clean import clean
 
 KEPT_LINES = 1_000

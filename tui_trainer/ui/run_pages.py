@@ -13,12 +13,11 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
-from tui_trainer.runs.configured import settings_of
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.filtering import Term, select
-from tui_trainer.runs.history_file import open_recording
-from tui_trainer.runs.index import RunSummary, list_runs
-from tui_trainer.runs.table import sort_runs
+from tui_trainer.runs.edits import settings_of
+from tui_trainer.runs.filters import Term, select
+from tui_trainer.runs.index import RunSummary, list_runs, sort_runs
+from tui_trainer.runs.recording import open_recording
 from tui_trainer.text.errors import BadInput
 from tui_trainer.ui.widgets.compared import Portrait
 from tui_trainer.ui.widgets.run_lines import run_lines

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui_trainer.runs.filtering import Term, parse_filter
-from tui_trainer.runs.index import RunSummary
-from tui_trainer.runs.table import ORDERS
+from tui_trainer.runs.filters import Term, parse_filter
+from tui_trainer.runs.index import ORDERS, RunSummary
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import counted
 

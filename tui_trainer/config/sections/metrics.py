@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from tui_trainer.text.clean import clean
-from tui_trainer.text.figures import measured
+from tui_trainer.text.format import measured
 
 Task = Literal["classification", "regression", "language_modelling"]
 

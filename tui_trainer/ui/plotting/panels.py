@@ -12,8 +12,7 @@ from dataclasses import dataclass, replace
 from tui_trainer.runs.history import Curve, History, Window, XAxis
 from tui_trainer.runs.numbers import CURVES
 from tui_trainer.text.clean import clean
-from tui_trainer.text.figures import measured
-from tui_trainer.text.format import duration
+from tui_trainer.text.format import duration, measured
 from tui_trainer.ui.plotting.axes import Axis, AxisKind, x_axis, y_axis
 from tui_trainer.ui.plotting.drawing import OTHER, TRAIN, VAL, Drawing, Line, Markers, x_at
 from tui_trainer.ui.plotting.frame import MARGIN, Sign, Surround, room, y_ticks

@@ -18,8 +18,7 @@ from tui_trainer.runs.events import CheckpointSaved, Event, RunStarted, SaveFail
 from tui_trainer.runs.numbers import Group
 from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
-from tui_trainer.text.figures import measured
-from tui_trainer.text.format import counted, duration, size_text
+from tui_trainer.text.format import counted, duration, measured, size_text
 
 
 @dataclass(slots=True)

@@ -10,8 +10,7 @@ from datetime import datetime
 
 from rich.cells import cell_len
 
-from tui_trainer.runs.index import RunSummary
-from tui_trainer.runs.table import COLUMNS, GAP, LEFT, cells_of
+from tui_trainer.runs.index import COLUMNS, GAP, LEFT, RunSummary, cells_of
 from tui_trainer.text.cells import cut_middle, padded
 
 DISPENSABLE = ("pid", "step", "epoch", "device", "progress", "accuracy")

@@ -18,7 +18,7 @@ from textual.widgets import Static
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.horizon import horizon
 from tui_trainer.config.sections.schedules import factor, follows_validation, needs_epochs
-from tui_trainer.text.figures import rate_text
+from tui_trainer.text.format import rate_text
 from tui_trainer.ui.plotting.drawing import Markers, markers_for
 
 MOST_STEPS = 200

@@ -16,15 +16,14 @@ from tui_trainer.config.experiment import Experiment, Tree, places_of, resolve
 from tui_trainer.config.plugins import missing_plugins, plugin_facts
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.machine.devices import DeviceChoice, choose_device, default_threads
-from tui_trainer.runs.atomic import write_atomically
-from tui_trainer.runs.configured import facts_of_settings, read_config_file
 from tui_trainer.runs.directory import (
     RunDirectory,
     check_writable,
     create_run,
     find_run,
 )
-from tui_trainer.runs.edits import in_force
+from tui_trainer.runs.edits import facts_of_settings, in_force, read_config_file
+from tui_trainer.runs.files import write_atomically
 from tui_trainer.runs.folder import remove_tree
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.provenance import collect, read_provenance, write_provenance

@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from tui_trainer.config.overrides import Override
-from tui_trainer.runs.atomic import Files, cannot_write
 from tui_trainer.runs.directory import RunDirectory, check_writable, create_run
 from tui_trainer.runs.edits import read_edits, rewrite_edits
+from tui_trainer.runs.files import Files, cannot_write
 from tui_trainer.runs.folder import copy_file, exists, open_file, remove_tree
 from tui_trainer.runs.manifests import Manifest, manifest_path, read_manifests
 from tui_trainer.runs.provenance import write_provenance
-from tui_trainer.sessions.launch import Prepared, read_config
+from tui_trainer.sessions.prepare import Prepared, read_config
 from tui_trainer.sessions.resume import prepare_resume
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
