@@ -33,9 +33,9 @@ from tui_trainer.runs.provenance import collect, write_provenance
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.sessions.session import Session
 from tui_trainer.ui.assembly import Bench
-from tui_trainer.ui.running import SWITCH_S
-from tui_trainer.ui.screens.runs import RunsScreen
-from tui_trainer.ui.services import Services
+from tui_trainer.ui.process import SWITCH_S
+from tui_trainer.ui.runs.screen import RunsScreen
+from tui_trainer.ui.shared.services import Services
 
 EXPERIMENTS = ("digits-cnn", "digits-mlp", "penguins-mlp", "vowels-gru", "stdlib-gpt")
 STATES = ("finished", "stopped", "finished", "failed", "running")

@@ -28,10 +28,10 @@ from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.ui.app import TrainerApp
 from tui_trainer.ui.assembly import Asked, Composing, WatchedRun, assemble
-from tui_trainer.ui.running import Live
-from tui_trainer.ui.screens.run import RunScreen
-from tui_trainer.ui.screens.stop import StopDialog
-from tui_trainer.ui.terminal import Terminal
+from tui_trainer.ui.process import Live
+from tui_trainer.ui.run.screen import RunScreen
+from tui_trainer.ui.run.stop import StopDialog
+from tui_trainer.ui.terminal.terminal import Terminal
 
 SIZES = ((80, 24), (120, 40))
 PATIENCE_S = 180.0

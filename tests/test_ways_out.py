@@ -16,16 +16,16 @@ STREAM_USERS = {
     "tui_trainer.commands.training": "asks whether they are terminals",
     "tui_trainer.headless.detached": "flushes them before their descriptors lead elsewhere",
     "tui_trainer.sessions.launcher": "flushes them before it forks",
-    "tui_trainer.ui.driver": "gives them to Textual in the place of its own capture",
-    "tui_trainer.ui.terminal": "flushes them before their descriptors lead elsewhere",
+    "tui_trainer.ui.terminal.driver": "gives them to Textual in the place of its own capture",
+    "tui_trainer.ui.terminal.terminal": "flushes them before their descriptors lead elsewhere",
 }
 WRITERS = {
     "tui_trainer.runs.files": "writes the files of a run",
     "tui_trainer.runs.output": "writes how an output.log ends, in words of our own",
     "tui_trainer.sessions.launcher": "tells the other process, and ends the terminal's modes",
-    "tui_trainer.ui.driver": "writes what the app paints, which ui.painting has cleaned",
-    "tui_trainer.ui.output": "writes into a file in memory, whose lines are cleaned as they leave",
-    "tui_trainer.ui.terminal": "ends the terminal's modes, and says lines that it has cleaned",
+    "tui_trainer.ui.terminal.driver": "writes what the app paints, cleaned by then",
+    "tui_trainer.ui.terminal.stdout": "writes into a file in memory; lines are cleaned later",
+    "tui_trainer.ui.terminal.terminal": "ends its modes, and says lines that it has cleaned",
 }
 """They may call os.write."""
 PRINTERS = {"tui_trainer.headless.bar": "prints lines that it has cleaned, above the bar of rich"}

@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.tether = None
         if training.leaves_the_shell(arguments):
             from tui_trainer.sessions.launcher import split
-            from tui_trainer.ui.terminal import RESTORE
+            from tui_trainer.ui.terminal.terminal import RESTORE
 
             # Before anything heavy is imported: what waits for the app stays small.
             side = split(RESTORE)

@@ -369,11 +369,11 @@ ELSEWHERE: dict[str, tuple[set[str], str]] = {
         {"is_dir", "is_file", "open"},
         "what the user named in training.init_from",
     ),
-    "ui/output": ({"TemporaryFile"}, "a file without a name, for what programs print"),
-    "ui/screens/runs": ({"open"}, "a bar that is opened"),
-    "ui/screens/save_preset": ({"exists", "is_symlink"}, "presets"),
-    "ui/screens/search": ({"open"}, "a bar that is opened"),
-    "ui/terminal": ({"open"}, "the terminal, and /dev/null"),
+    "ui/terminal/stdout": ({"TemporaryFile"}, "a file without a name, for what programs print"),
+    "ui/runs/screen": ({"open"}, "a bar that is opened"),
+    "ui/compose/save_preset": ({"exists", "is_symlink"}, "presets"),
+    "ui/compose/search": ({"open"}, "a bar that is opened"),
+    "ui/terminal/terminal": ({"open"}, "the terminal, and /dev/null"),
 }
 """What modules do with the file system by themselves, and to what."""
 

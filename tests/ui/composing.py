@@ -16,10 +16,10 @@ from tests.ui.fakes import FakeServices
 from tui_trainer.config.drafts.draft import Draft, draft_with
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.text.errors import TrainerError
-from tui_trainer.ui.late_keys import take_late_letter
-from tui_trainer.ui.screens.compose import ComposeScreen
-from tui_trainer.ui.widgets.presets import PresetPane
-from tui_trainer.ui.widgets.summary import Summary
+from tui_trainer.ui.compose.preset_list import PresetPane
+from tui_trainer.ui.compose.screen import ComposeScreen
+from tui_trainer.ui.compose.summary import Summary
+from tui_trainer.ui.shared.bindings import take_late_letter
 
 Step = Callable[["Host", Pilot[None]], Awaitable[None]]
 

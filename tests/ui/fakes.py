@@ -21,7 +21,7 @@ from tui_trainer.sessions.event_log import EventLog
 from tui_trainer.sessions.session import TrackedRun
 from tui_trainer.sessions.workbench import Layer, Preview
 from tui_trainer.text.errors import TrainerError
-from tui_trainer.ui.services import Services
+from tui_trainer.ui.shared.services import Services
 
 GB = 2**30
 

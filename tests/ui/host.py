@@ -15,9 +15,9 @@ from tests.ui.fakes import FakeServices, FakeSession
 from tests.ui.runs import USAGE, an_experiment
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.runs.events import Event
-from tui_trainer.ui.screens.ending import Ending
-from tui_trainer.ui.screens.run import RunScreen
-from tui_trainer.ui.widgets.log import Log
+from tui_trainer.ui.run.ended import Ending
+from tui_trainer.ui.run.log import Log
+from tui_trainer.ui.run.screen import RunScreen
 
 
 class Host(App[None]):

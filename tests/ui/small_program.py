@@ -23,9 +23,9 @@ from tests.ui.fakes import FakeSession
 from tui_trainer.headless.printer import LinePrinter
 from tui_trainer.runs.commands import Command, Stop
 from tui_trainer.runs.events import RunEnded, StateChanged
-from tui_trainer.ui.driver import TerminalDriver
-from tui_trainer.ui.running import Live, run_app
-from tui_trainer.ui.terminal import Terminal
+from tui_trainer.ui.process import Live, run_app
+from tui_trainer.ui.terminal.driver import TerminalDriver
+from tui_trainer.ui.terminal.terminal import Terminal
 
 DROPPED = Path("dropped")
 """Made when frames have been dropped, since nothing can be seen on a terminal that stalls."""

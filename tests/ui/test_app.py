@@ -23,18 +23,18 @@ from tui_trainer.runs.events import CheckpointSaved, RunEnded, RunStarted, State
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.text.errors import BadInput
 from tui_trainer.ui.app import TrainerApp
-from tui_trainer.ui.running import Live
-from tui_trainer.ui.screens.compose import ComposeScreen
-from tui_trainer.ui.screens.edit import EditDialog
-from tui_trainer.ui.screens.ending import Ending
-from tui_trainer.ui.screens.fork import ForkDialog
-from tui_trainer.ui.screens.help import HelpScreen
-from tui_trainer.ui.screens.resume import ResumeDialog
-from tui_trainer.ui.screens.run import RunScreen
-from tui_trainer.ui.screens.runs import RunsScreen
-from tui_trainer.ui.screens.save_preset import SavePreset
-from tui_trainer.ui.screens.stop import StopDialog
-from tui_trainer.ui.services import Opening
+from tui_trainer.ui.compose.save_preset import SavePreset
+from tui_trainer.ui.compose.screen import ComposeScreen
+from tui_trainer.ui.process import Live
+from tui_trainer.ui.run.edit import EditDialog
+from tui_trainer.ui.run.ended import Ending
+from tui_trainer.ui.run.resume import ResumeDialog
+from tui_trainer.ui.run.screen import RunScreen
+from tui_trainer.ui.run.stop import StopDialog
+from tui_trainer.ui.runs.fork import ForkDialog
+from tui_trainer.ui.runs.screen import RunsScreen
+from tui_trainer.ui.shared.help import HelpScreen
+from tui_trainer.ui.shared.services import Opening
 
 Play = Callable[[TrainerApp, Pilot[int]], Coroutine[Any, Any, None]]
 

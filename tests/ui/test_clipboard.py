@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from textual.app import App
 
-from tui_trainer.ui.clipboard import ASKED, IN_TMUX, copy
+from tui_trainer.ui.terminal.clipboard import ASKED, IN_TMUX, copy
 
 TEXT = "tui-trainer train digits-cnn optimizer.lr=1e-3"
 

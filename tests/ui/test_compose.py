@@ -16,15 +16,15 @@ from tests.ui.composing import Host, drive, press, shown, until, write_preset
 from tests.ui.fakes import FakeServices
 from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.text.errors import BadInput
-from tui_trainer.ui.bindings import bindings_of
-from tui_trainer.ui.screens.compose import ComposeScreen
-from tui_trainer.ui.screens.compose_style import HEIGHTS, WIDTHS, size_classes
-from tui_trainer.ui.screens.details import DetailsScreen
-from tui_trainer.ui.screens.save_preset import SavePreset
-from tui_trainer.ui.widgets.form import Form
-from tui_trainer.ui.widgets.key_line import KeyLine
-from tui_trainer.ui.widgets.schedule import ScheduleSketch
-from tui_trainer.ui.widgets.search import SearchBar
+from tui_trainer.ui.compose.details import DetailsScreen
+from tui_trainer.ui.compose.form import Form
+from tui_trainer.ui.compose.save_preset import SavePreset
+from tui_trainer.ui.compose.schedule import ScheduleSketch
+from tui_trainer.ui.compose.screen import ComposeScreen
+from tui_trainer.ui.compose.search import SearchBar
+from tui_trainer.ui.compose.style import HEIGHTS, WIDTHS, size_classes
+from tui_trainer.ui.shared.bindings import bindings_of
+from tui_trainer.ui.shared.key_line import KeyLine
 
 
 def test_the_experiments_have_the_focus_at_first(tmp_path: Path) -> None:

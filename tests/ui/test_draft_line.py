@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
-from tui_trainer.ui.widgets.draft_line import changes_of, command_of
+from tui_trainer.ui.compose.bars import changes_of, command_of
 
 LIBRARY = PresetLibrary([builtin_dir()])
 

@@ -12,7 +12,7 @@ from tests.ui.runs import an_ending, an_experiment, some_events
 from tui_trainer.config.overrides import live_keys
 from tui_trainer.runs.commands import Set
 from tui_trainer.runs.events import CommandApplied, Edited
-from tui_trainer.ui.screens.edit import EditDialog, Setting, checked, field_text
+from tui_trainer.ui.run.edit import EditDialog, Setting, checked, field_text
 
 
 def rows(host: Host) -> dict[str, Setting]:

@@ -14,11 +14,11 @@ from tests.ui.runs import an_ending, an_experiment, some_events
 from tui_trainer.config.overrides import Override, edited
 from tui_trainer.runs.events import CheckpointSaved, RunEnded, SaveFailed, StepsTaken
 from tui_trainer.runs.view import RunView, Scores
-from tui_trainer.ui.screens.ending import Ending
-from tui_trainer.ui.screens.results import aligned, confusion_lines, results_table, verdict
-from tui_trainer.ui.screens.resume import ResumeDialog, limit_of, so_far
-from tui_trainer.ui.widgets.log import Log
-from tui_trainer.ui.widgets.plots import Plots
+from tui_trainer.ui.plots.plots import Plots
+from tui_trainer.ui.run.ended import Ending
+from tui_trainer.ui.run.log import Log
+from tui_trainer.ui.run.resume import ResumeDialog, limit_of, so_far
+from tui_trainer.ui.run.test_results import aligned, confusion_lines, results_table, verdict
 
 
 def a_failure(reason: str = "the loss is NaN at step 310; lower optimizer.lr") -> RunEnded:

@@ -11,11 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tui_trainer.ui.plotting import figure
-from tui_trainer.ui.plotting.axes import Axis, x_axis, y_axis
-from tui_trainer.ui.plotting.drawing import Drawing, Layer, Line, Markers, markers_for
-from tui_trainer.ui.plotting.figure import draw, preload
-from tui_trainer.ui.plotting.ticks import clock
+from tui_trainer.ui.plots import figure
+from tui_trainer.ui.plots.axes import Axis, clock, x_axis, y_axis
+from tui_trainer.ui.plots.canvas import Drawing, Layer, Line, Markers, markers_for
+from tui_trainer.ui.plots.figure import draw, preload
 
 BLANK_BRAILLE = "\u2800"
 
@@ -154,8 +153,8 @@ def test_calls_of_the_kernel_keep_the_gil() -> None:
 def test_plotext_is_imported_at_the_first_drawing_and_can_be_in_another_thread() -> None:
     program = (
         "import sys, threading\n"
-        "import tui_trainer.ui.widgets.plots, tui_trainer.ui.widgets.schedule\n"
-        "from tui_trainer.ui.plotting.figure import preload\n"
+        "import tui_trainer.ui.plots.plots, tui_trainer.ui.compose.schedule\n"
+        "from tui_trainer.ui.plots.figure import preload\n"
         "assert 'plotext' not in sys.modules\n"
         "thread = threading.Thread(target=preload); thread.start(); thread.join()\n"
         "assert 'plotext' in sys.modules\n"

@@ -9,7 +9,7 @@ from textual import events
 from textual.app import App
 from textual.screen import Screen
 
-from tui_trainer.ui.screens.first import MOST_KEPT, FirstScreen
+from tui_trainer.ui.shared.first import MOST_KEPT, FirstScreen
 
 
 class Next(Screen[None]):

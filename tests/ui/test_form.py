@@ -15,11 +15,10 @@ from tests.ui.composing import until
 from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.config.drafts.fields import groups_of
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
-from tui_trainer.ui.widgets.choice import Choice, Menu
-from tui_trainer.ui.widgets.field import FieldRow
-from tui_trainer.ui.widgets.form import Form
-from tui_trainer.ui.widgets.group import Fold, Group
-from tui_trainer.ui.widgets.groups import LOOK_S, UNFOLDING, Groups
+from tui_trainer.ui.compose.choice import Choice, Menu
+from tui_trainer.ui.compose.field import FieldRow
+from tui_trainer.ui.compose.form import Form
+from tui_trainer.ui.compose.groups import LOOK_S, UNFOLDING, Fold, Group, Groups
 
 LIBRARY = PresetLibrary([builtin_dir()])
 

@@ -10,10 +10,9 @@ from textual.pilot import Pilot
 
 from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
-from tui_trainer.ui.widgets.field import FieldRow
-from tui_trainer.ui.widgets.form import Form
-from tui_trainer.ui.widgets.group import Fold
-from tui_trainer.ui.widgets.groups import Groups
+from tui_trainer.ui.compose.field import FieldRow
+from tui_trainer.ui.compose.form import Form
+from tui_trainer.ui.compose.groups import Fold, Groups
 
 LIBRARY = PresetLibrary([builtin_dir()])
 

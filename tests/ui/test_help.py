@@ -9,9 +9,9 @@ from textual.content import Content
 from textual.widget import Widget
 
 from tui_trainer.config.keys import ACTIONS, actions_of
-from tui_trainer.ui.bindings import bindings_of
-from tui_trainer.ui.screens.help import help_lines
-from tui_trainer.ui.widgets.hanging import hanging
+from tui_trainer.ui.shared.bindings import bindings_of
+from tui_trainer.ui.shared.help import help_lines
+from tui_trainer.ui.shared.lines import hanging
 
 PLACES = sorted({action.place for action in ACTIONS})
 

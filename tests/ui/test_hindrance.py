@@ -7,7 +7,7 @@ import pytest
 from tests.ui.runs import an_ending, some_events
 from tui_trainer.config.keys import actions_of
 from tui_trainer.runs.view import RunView
-from tui_trainer.ui.hindrance import LIVE_ONLY, unavailable_reason
+from tui_trainer.ui.run.actions import LIVE_ONLY, unavailable_reason
 
 
 def a_run(*, ended: bool = False) -> RunView:

@@ -19,9 +19,9 @@ from tests.ui.runs import an_ending, an_experiment, some_events
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.runs.events import StateChanged
 from tui_trainer.ui.app import TrainerApp
-from tui_trainer.ui.screens.run import RunScreen
-from tui_trainer.ui.screens.stop import StopDialog
-from tui_trainer.ui.widgets.key_line import KeyLine
+from tui_trainer.ui.run.screen import RunScreen
+from tui_trainer.ui.run.stop import StopDialog
+from tui_trainer.ui.shared.key_line import KeyLine
 
 
 class Keys(App[None]):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tui_trainer.config.keys import ACTIONS
-from tui_trainer.ui.key_row import Key, KeyRow
+from tui_trainer.ui.shared.bindings import Key, KeyRow
 
 KEYS = (
     Key("enter", "Open", "Open it"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tui_trainer.ui.letters import encoding_of, in_plain_letters
+from tui_trainer.ui.terminal.ascii import encoding_of, in_plain_letters
 
 
 def test_signs_that_the_encoding_lacks_are_shown_as_their_look_alikes() -> None:

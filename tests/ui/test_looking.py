@@ -9,8 +9,7 @@ from textual.message_pump import MessagePump
 
 from tests.ui.fakes import FakeSession
 from tui_trainer.runs.events import Event, RunEnded, StateChanged
-from tui_trainer.ui.looking import UNSEEN_S, Looking
-from tui_trainer.ui.pace import Pace
+from tui_trainer.ui.run.refresh import UNSEEN_S, Looking, Pace
 
 
 class Clock:

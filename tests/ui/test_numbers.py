@@ -23,7 +23,7 @@ from tui_trainer.runs.events import (
     ValidationStarted,
 )
 from tui_trainer.runs.view import RunView, Saved, Scores
-from tui_trainer.ui.widgets.numbers import (
+from tui_trainer.ui.run.metrics_panel import (
     Safety,
     column,
     device_text,
@@ -33,8 +33,7 @@ from tui_trainer.ui.widgets.numbers import (
     steady,
     two_lines,
 )
-from tui_trainer.ui.widgets.progress import bar, epoch_share, run_share
-from tui_trainer.ui.widgets.standing import Standing, plain_terminal
+from tui_trainer.ui.run.status import Standing, bar, epoch_share, plain_terminal, run_share
 
 
 def after(*events: Event) -> tuple[RunView, Safety]:

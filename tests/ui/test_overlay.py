@@ -6,8 +6,8 @@ from pathlib import Path
 
 from tui_trainer.runs.history import History
 from tui_trainer.runs.index import RunSummary
-from tui_trainer.ui.plotting.overlay import overlay
-from tui_trainer.ui.widgets.compared import Portrait, comparison_lines
+from tui_trainer.ui.plots.panels import overlay
+from tui_trainer.ui.runs.compared import Portrait, comparison_lines
 
 NAMES = ("arger-bold-x-1125-1724", "digits-cnn-1125-1714")
 SHOWN = ("arger-bo…25-1724", "digits-c…25-1714")

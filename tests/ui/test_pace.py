@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui_trainer.ui.pace import LONGEST_REST_S, Pace
+from tui_trainer.ui.run.refresh import LONGEST_REST_S, Pace
 
 
 class Cpu:

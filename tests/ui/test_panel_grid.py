@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 from textual.app import App, ComposeResult
 
-from tui_trainer.ui.plotting.panels import PanelSpec, Series
-from tui_trainer.ui.widgets.panel_grid import PanelGrid
+from tui_trainer.ui.plots.grid import PanelGrid
+from tui_trainer.ui.plots.panels import PanelSpec, Series
 
 LARGE, SMALL = (120, 40), (50, 12)
 

@@ -12,9 +12,9 @@ from textual.geometry import Region
 from textual.pilot import Pilot
 
 from tests.ui.curves import FakeHistory, falling
-from tui_trainer.ui.plotting.drawing import Markers
-from tui_trainer.ui.plotting.panels import PanelSpec, View, panels_of, picture
-from tui_trainer.ui.widgets.plot import WAITING, Plot
+from tui_trainer.ui.plots.canvas import Markers
+from tui_trainer.ui.plots.panels import PanelSpec, View, panels_of, picture
+from tui_trainer.ui.plots.plot import WAITING, Plot
 
 CROSS = "\u00d7"
 

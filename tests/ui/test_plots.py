@@ -15,9 +15,8 @@ from textual.widgets import Button, Footer
 
 from tests.ui.curves import FakeHistory, falling
 from tui_trainer.config.preferences import Preferences
-from tui_trainer.ui.widgets.plot import WAITING, Plot
-from tui_trainer.ui.widgets.plot_tabs import PlotTabs, fitted
-from tui_trainer.ui.widgets.plots import Plots
+from tui_trainer.ui.plots.plot import WAITING, Plot
+from tui_trainer.ui.plots.plots import Plots, PlotTabs, fitted
 
 SMALL, LARGE = (80, 14), (120, 40)
 

@@ -11,9 +11,9 @@ from textual.pilot import Pilot
 from tests.ui.composing import Host, drive, press, shown, write_preset
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.text.cells import cut_end, cut_middle
-from tui_trainer.ui.widgets.details import preset_text
-from tui_trainer.ui.widgets.heading import fitted
-from tui_trainer.ui.widgets.presets import Catalogue, Entry
+from tui_trainer.ui.compose.details import preset_text
+from tui_trainer.ui.compose.preset_list import Catalogue, Entry
+from tui_trainer.ui.shared.lines import fitted
 
 
 def entry_of(folder: Path, kind: str, name: str) -> Entry:

@@ -26,13 +26,12 @@ from tui_trainer.runs.events import (
     StepsTaken,
     ValidationEnded,
 )
-from tui_trainer.ui.screens.ending import Ending
-from tui_trainer.ui.screens.run import RunScreen
-from tui_trainer.ui.widgets.key_line import KeyLine
-from tui_trainer.ui.widgets.log import Log
-from tui_trainer.ui.widgets.log_entries import digest
-from tui_trainer.ui.widgets.numbers import Numbers
-from tui_trainer.ui.widgets.plots import Plots
+from tui_trainer.ui.plots.plots import Plots
+from tui_trainer.ui.run.ended import Ending
+from tui_trainer.ui.run.log import Log, digest
+from tui_trainer.ui.run.metrics_panel import Numbers
+from tui_trainer.ui.run.screen import RunScreen
+from tui_trainer.ui.shared.key_line import KeyLine
 
 SIZES = [(1, 1), (5, 2), (20, 5), (40, 12), (60, 20), (80, 24), (120, 40), (200, 50), (500, 200)]
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.runs.test_index import make_run
 from tui_trainer.runs.index import ORDERS, RunSummary, list_runs
-from tui_trainer.ui.run_query import RunQuery
+from tui_trainer.ui.runs.pages import RunQuery
 
 
 @pytest.fixture

@@ -25,13 +25,13 @@ from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.index import list_runs
 from tui_trainer.runs.lock import RunLock
-from tui_trainer.ui.bindings import bindings_of
-from tui_trainer.ui.screens.confirm import Confirm
-from tui_trainer.ui.screens.fork import ForkDialog
-from tui_trainer.ui.screens.runs import RunsScreen
-from tui_trainer.ui.widgets.compared import Compared, short_labels
-from tui_trainer.ui.widgets.plot import Plot
-from tui_trainer.ui.widgets.run_lines import mark_line, run_lines
+from tui_trainer.ui.plots.plot import Plot
+from tui_trainer.ui.runs.compared import Compared, short_labels
+from tui_trainer.ui.runs.fork import ForkDialog
+from tui_trainer.ui.runs.lines import mark_line, run_lines
+from tui_trainer.ui.runs.screen import RunsScreen
+from tui_trainer.ui.shared.bindings import bindings_of
+from tui_trainer.ui.shared.confirm import Confirm
 
 RUNS = (
     ("digits-cnn-1", "cnn", "finished"),

@@ -8,7 +8,7 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Input, Static
 
 from tests.ui.composing import Host, drive, press, shown, write_preset
-from tui_trainer.ui.screens.save_preset import SavePreset
+from tui_trainer.ui.compose.save_preset import SavePreset
 
 THEIRS = "dataset: digits\nmodel: mlp\noptimizer: sgd\nschedule: constant\ntraining: {epochs: 1}\n"
 

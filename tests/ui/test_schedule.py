@@ -10,8 +10,8 @@ from textual.app import App, ComposeResult
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
-from tui_trainer.ui.plotting.drawing import Markers
-from tui_trainer.ui.widgets.schedule import MOST_STEPS, ScheduleSketch, rates, sketch
+from tui_trainer.ui.compose.schedule import MOST_STEPS, ScheduleSketch, rates, sketch
+from tui_trainer.ui.plots.canvas import Markers
 
 COSINE = ("schedule=cosine", "schedule.warmup_steps=40", "optimizer.lr=3e-3")
 

@@ -17,9 +17,9 @@ from tui_trainer.runs.events import (
     StepsTaken,
 )
 from tui_trainer.runs.view import RunView
-from tui_trainer.ui.screens.run import RunScreen
-from tui_trainer.ui.screens.stop import StopDialog, costs
-from tui_trainer.ui.widgets.numbers import Safety
+from tui_trainer.ui.run.metrics_panel import Safety
+from tui_trainer.ui.run.screen import RunScreen
+from tui_trainer.ui.run.stop import StopDialog, costs
 
 
 def stops(host: Host) -> list[bool]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from rich.style import Style
 
-from tui_trainer.ui.plotting.axes import Axis
-from tui_trainer.ui.plotting.drawing import Drawing, Layer, Line
-from tui_trainer.ui.plotting.frame import Row, Sign, Surround, fitted, message, room, rows
-from tui_trainer.ui.plotting.strips import changed_span, strip_of
+from tui_trainer.ui.plots.axes import Axis
+from tui_trainer.ui.plots.canvas import Drawing, Layer, Line
+from tui_trainer.ui.plots.frame import Row, Sign, Surround, fitted, message, room, rows
+from tui_trainer.ui.plots.plot import changed_span, strip_of
 
 CROSS = "\u00d7"
 STYLES = {"t": Style(color="red"), "v": Style(color="blue"), " ": Style()}

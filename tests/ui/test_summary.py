@@ -12,7 +12,7 @@ from tests.ui.fakes import GB, FakeServices, FakeWorkbench
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.machine.devices import DeviceState
 from tui_trainer.text.errors import BadInput
-from tui_trainer.ui.widgets.facts import (
+from tui_trainer.ui.compose.facts import (
     device_text,
     packed,
     pick_device,

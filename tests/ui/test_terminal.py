@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 from tests.integration.terminals import TerminalProcess, program
 from tui_trainer.runs.output import FILE_LIMIT
-from tui_trainer.ui.driver import MOST_WAITING, Pen
-from tui_trainer.ui.output import SHOWN_AT_ONCE, Output
-from tui_trainer.ui.terminal import can_open_app
+from tui_trainer.ui.terminal.driver import MOST_WAITING, Pen
+from tui_trainer.ui.terminal.stdout import SHOWN_AT_ONCE, Output
+from tui_trainer.ui.terminal.terminal import can_open_app
 
 PROGRAM = str(Path(__file__).with_name("small_program.py"))
 LIMIT_S = 20.0

@@ -11,7 +11,7 @@ from textual.app import App, ComposeResult
 from textual.pilot import Pilot
 
 from tests.ui.composing import shown
-from tui_trainer.ui.widgets.text_input import TextInput
+from tui_trainer.ui.shared.text_input import TextInput
 
 LONG = "/data/a/folder/with/a/long/name/digits.csv.gz"
 HOSTILE = "a\x1b[31mb\u202ec\x01d\u200be"

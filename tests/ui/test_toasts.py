@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from textual.app import App
 from textual.pilot import Pilot
 
-from tui_trainer.ui.toasts import TOAST_S, Toasts
+from tui_trainer.ui.run.actions import TOAST_S, Toasts
 
 
 class Host(App[None]):

@@ -15,9 +15,9 @@ from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.ui.app import TrainerApp
 from tui_trainer.ui.assembly import Asked, Composing, assemble
-from tui_trainer.ui.running import Live
-from tui_trainer.ui.screens.run import RunScreen
-from tui_trainer.ui.terminal import Terminal
+from tui_trainer.ui.process import Live
+from tui_trainer.ui.run.screen import RunScreen
+from tui_trainer.ui.terminal.terminal import Terminal
 
 PATIENCE_S = 60.0
 

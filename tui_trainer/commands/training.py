@@ -157,7 +157,7 @@ def _open(
     arguments: argparse.Namespace,
     ask: Callable[[], tuple[Asked, Composing | RunRequest | WatchedRun]],
 ) -> int:
-    from tui_trainer.ui.opening import open_app
+    from tui_trainer.ui.start import open_app
 
     return open_app(ask, _make_printer, tether=arguments.tether, debug=arguments.debug)
 
@@ -205,6 +205,6 @@ def _opens_app(arguments: argparse.Namespace) -> bool:
 
 
 def _why_no_app() -> str:
-    from tui_trainer.ui.terminal import can_open_app
+    from tui_trainer.ui.terminal.terminal import can_open_app
 
     return can_open_app(os.environ, sys.stdin, sys.stdout)

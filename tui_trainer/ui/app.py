@@ -21,20 +21,20 @@ from textual.screen import ModalScreen, Screen, SystemModalScreen
 from tui_trainer.config.keys import ACTIONS
 from tui_trainer.text.clean import clean, harmless_block
 from tui_trainer.text.errors import ExitCode, TrainerError
-from tui_trainer.ui.bindings import KeyTable, bindings_of
-from tui_trainer.ui.painting import harmless_update
-from tui_trainer.ui.running import Live
-from tui_trainer.ui.screens.first import FirstScreen
-from tui_trainer.ui.stack import Stack
-from tui_trainer.ui.terminal import Terminal
+from tui_trainer.ui.navigation import Stack
+from tui_trainer.ui.process import Live
+from tui_trainer.ui.shared.bindings import KeyTable, bindings_of
+from tui_trainer.ui.shared.first import FirstScreen
+from tui_trainer.ui.terminal.painting import harmless_update
+from tui_trainer.ui.terminal.terminal import Terminal
 
 if TYPE_CHECKING:
     from tui_trainer.config.preferences import Preferences
-    from tui_trainer.ui.screens.compose import ComposeScreen
-    from tui_trainer.ui.screens.ending import Ending
-    from tui_trainer.ui.screens.run import RunScreen
-    from tui_trainer.ui.screens.runs import RunsScreen
-    from tui_trainer.ui.services import Opening, Services
+    from tui_trainer.ui.compose.screen import ComposeScreen
+    from tui_trainer.ui.run.ended import Ending
+    from tui_trainer.ui.run.screen import RunScreen
+    from tui_trainer.ui.runs.screen import RunsScreen
+    from tui_trainer.ui.shared.services import Opening, Services
 
 
 AGAIN_S = 3.0
@@ -117,14 +117,14 @@ class TrainerApp(App[int], inherit_bindings=False):
         """In another thread, so that keys and the clock of the screen go on."""
         opening = self._make_opening()
         if opening.begin is None:
-            import tui_trainer.ui.screens.compose
+            import tui_trainer.ui.compose.screen
         else:
-            import tui_trainer.ui.screens.run  # noqa: F401
+            import tui_trainer.ui.run.screen  # noqa: F401
         return opening
 
     def _dress(self, preferences: Preferences) -> None:
         """Take over the user's settings."""
-        from tui_trainer.ui.widgets.standing import plain_terminal
+        from tui_trainer.ui.run.status import plain_terminal
 
         self.theme = preferences.theme
         self._keymap_of_user = preferences.keymap
@@ -148,7 +148,7 @@ class TrainerApp(App[int], inherit_bindings=False):
                 running.say(line)
 
     def on_key(self, event: events.Key) -> None:
-        from tui_trainer.ui.late_keys import take_late_letter
+        from tui_trainer.ui.shared.bindings import take_late_letter
 
         take_late_letter(self.focused, event)
 
@@ -204,7 +204,7 @@ class TrainerApp(App[int], inherit_bindings=False):
         """Whether a run can begin in this process; if not, say which command has one of its own."""
         if not self.live.alive:
             return True
-        from tui_trainer.ui.services import beside
+        from tui_trainer.ui.shared.services import beside
 
         self.notify(beside(self.live.name, elsewhere), severity="warning", markup=False)
         if (running := self._stack.run) is not None:
@@ -289,7 +289,7 @@ class TrainerApp(App[int], inherit_bindings=False):
             self.notify("no shell waits here")
 
     def action_help(self) -> None:
-        from tui_trainer.ui.screens.help import HelpScreen
+        from tui_trainer.ui.shared.help import HelpScreen
 
         if isinstance(self.screen, HelpScreen):
             self.screen.action_close()

@@ -22,9 +22,9 @@ from tui_trainer.runs.directory import RunDirectory, check_run
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.requests import ForkedRun, NewRun, OldRun, RunRequest, prepare
-from tui_trainer.ui.running import Live
-from tui_trainer.ui.services import Opening, Services
-from tui_trainer.ui.terminal import Terminal
+from tui_trainer.ui.process import Live
+from tui_trainer.ui.shared.services import Opening, Services
+from tui_trainer.ui.terminal.terminal import Terminal
 
 if TYPE_CHECKING:
     from tui_trainer.machine.devices import DeviceState

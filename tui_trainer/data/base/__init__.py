@@ -1,0 +1,1 @@
+"""What all sources of data build on; imports no other folder here."""

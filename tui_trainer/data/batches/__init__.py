@@ -1,0 +1,1 @@
+"""Making batches, in memory and in workers."""

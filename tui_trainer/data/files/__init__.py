@@ -1,0 +1,1 @@
+"""Reading files: tables, texts, folders."""

@@ -1,0 +1,94 @@
+"""`LaunchBar`: the name of the run, and the button that starts it.
+
+Layer: ui.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Button, Input, Static
+
+from tui_trainer.config.drafts.draft import Draft
+from tui_trainer.text.clean import clean
+from tui_trainer.ui.compose.details import changes_line
+from tui_trainer.ui.shared.text_input import TextInput
+
+
+class LaunchBar(Horizontal):
+    """One line; enter in the name goes on to the button."""
+
+    DEFAULT_CSS = """
+    LaunchBar { height: 1; padding: 0 1; }
+    LaunchBar Static { width: 9; color: $text-muted; }
+    LaunchBar Input { width: 1fr; max-width: 40; margin-right: 2; }
+    LaunchBar Button { min-width: 15; }
+    """
+
+    @dataclass
+    class Pressed(Message):
+        """The button was pressed."""
+
+    def compose(self) -> ComposeResult:
+        yield Static("run name", markup=False)
+        yield TextInput(compact=True, max_length=100, placeholder="optional", id="run-name")
+        yield Button("▶ Start  F5", variant="primary", compact=True, id="start")
+
+    @property
+    def run_name(self) -> str:
+        """What was typed; empty for the experiment's own name."""
+        return self.query_one(Input).value.strip()
+
+    def on_button_pressed(self, event: Button.Pressed) -> None:
+        event.stop()
+        self.post_message(self.Pressed())
+
+    def on_input_changed(self, event: Input.Changed) -> None:
+        event.stop()
+
+    def on_input_submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.query_one(Button).focus()
+
+
+# `DraftLine`: one line about a draft, as what was changed, or the command that does the same.
+#
+# What it says is a function of the draft; it paints only when that is something else.
+
+
+def changes_of(draft: Draft) -> Content:
+    """The experiment that a draft began from, and what was changed since."""
+    changes = draft.changes
+    base = (clean(draft.base, 60), "bold")
+    state = f"  modified: {changes_line(changes)}" if changes else "  as the preset has it"
+    return Content.assemble("Experiment ", base, (state, "$foreground-muted"))
+
+
+def command_of(draft: Draft) -> Content:
+    """The command line that starts the same."""
+    return Content.assemble(("$ ", "$foreground-muted"), clean(draft.command(), 2000))
+
+
+class DraftLine(Static):
+    """A line as wide as the screen; what is too long ends in dots."""
+
+    DEFAULT_CSS = """
+    DraftLine {
+        width: 100%; height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis;
+    }
+    """
+
+    def __init__(self, text_of: Callable[[Draft], Content], *, id: str) -> None:
+        super().__init__(id=id, markup=False)
+        self._text_of = text_of
+
+    def show(self, draft: Draft) -> None:
+        """Say it of this draft."""
+        text = self._text_of(draft)
+        if self.content != text:
+            self.update(text, layout=False)

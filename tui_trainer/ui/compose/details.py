@@ -1,0 +1,216 @@
+"""`DetailsScreen`: a text that is too long for its place, over the screen, to be scrolled and read.
+
+Layer: ui. The text is a `Content`: whoever makes it has cleaned what is foreign.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Static
+
+from tui_trainer.config.drafts.draft import Change, Draft
+from tui_trainer.config.experiment import REGISTRIES
+from tui_trainer.config.sections.section import Spec, extra_of
+from tui_trainer.config.yaml.scalars import to_flow
+from tui_trainer.text.clean import clean
+from tui_trainer.ui.compose.preset_list import Entry
+
+
+class DetailsScreen(ModalScreen[None]):
+    """Any of escape, enter, q and d closes it."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape,enter,q,d,f4", "close", "Close"),
+        Binding("j", "scroll('down')", "Down", show=False),
+        Binding("k", "scroll('up')", "Up", show=False),
+    ]
+    DEFAULT_CSS = """
+    DetailsScreen { align: center middle; }
+    DetailsScreen VerticalScroll {
+        width: 90%; max-width: 110; height: auto; max-height: 90%;
+        border: round $primary; border-title-color: $text-primary; padding: 0 1;
+        background: $surface; scrollbar-size-vertical: 1;
+    }
+    DetailsScreen.-error VerticalScroll { border: round $error; }
+    DetailsScreen Static { width: 100%; height: auto; }
+    """
+
+    def __init__(self, title: str, text: Content, *, is_error: bool = False) -> None:
+        super().__init__(classes="-error" if is_error else "")
+        self._title = clean(title, 100)
+        self._text = text
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll() as box:
+            box.border_title = Content(self._title)
+            box.border_subtitle = "esc closes"
+            yield Static(self._text)
+
+    def on_mount(self) -> None:
+        self.query_one(VerticalScroll).focus()
+
+    def action_close(self) -> None:
+        """Go back to the screen beneath."""
+        self.dismiss(None)
+
+    def action_scroll(self, where: str) -> None:
+        """Scroll by a line."""
+        box = self.query_one(VerticalScroll)
+        (box.scroll_down if where == "down" else box.scroll_up)(animate=False)
+
+
+# `Details`: all that is known of a preset, and of how a draft differs from the one it began with.
+#
+# What stands here comes from files: it is cleaned, and never read as markup.
+
+
+NAME_WIDTH = 18
+
+
+class Details(VerticalScroll, can_focus=False):
+    """Text beside the lists, on terminals that have the room."""
+
+    DEFAULT_CSS = """
+    Details {
+        width: 1fr; height: 1fr; padding: 0 1;
+        border: round $foreground 30%; border-title-color: $text-muted;
+        scrollbar-size-vertical: 1;
+    }
+    Details Static { width: 100%; height: auto; }
+    """
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._shown = Content("")
+
+    def compose(self) -> ComposeResult:
+        yield Static(self._shown)
+
+    def show(self, title: str, text: Content) -> None:
+        """Show another text from its beginning; the same text is left alone."""
+        self.border_title = Content(clean(title, 60))
+        if text != self._shown:
+            self._shown = text
+            self.query_one(Static).update(text)
+            self.scroll_home(animate=False)
+
+
+def preset_text(entry: Entry) -> Content:
+    """What a preset is: description, what is wrong, its values and the defaults, its file."""
+    parts: list[Content] = []
+    if entry.wrong:
+        parts += [Content.styled(f"It cannot be used:\n{entry.wrong}", "$text-error"), Content("")]
+    if note := entry.preset.note:
+        parts += [Content.styled(note, "$text-warning"), Content("")]
+    parts.append(Content.styled(entry.description or "no description", "bold"))
+    registry = REGISTRIES.get(entry.preset.kind)
+    spec = registry.find(entry.data.get("type")) if registry is not None else None
+    if spec is not None:
+        what = f"{clean(spec.name, 60)}: {clean(spec.description, 300)}"
+        parts += [Content.styled(what, "$foreground-muted"), Content("")]
+        parts += _settings(spec, entry.data)
+    else:
+        parts.append(Content(""))
+        for key, value in entry.data.items():
+            if key != "description":
+                parts += _section(key, value)
+    parts += [Content(""), Content.styled(clean(str(entry.preset.path)), "$foreground-muted")]
+    return Content("\n").join(parts)
+
+
+def beside_text(entry: Entry, draft: Draft) -> Content:
+    """A preset, below what the draft has changed: what stands beside the lists."""
+    parts = [preset_text(entry)]
+    if changes := draft.changes:
+        heading = Content.styled(f"changed from {clean(draft.base, 60)}", "bold")
+        parts = [heading, changes_text(changes), Content(""), *parts]
+    return Content("\n").join(parts)
+
+
+def everything_text(
+    entry: Entry | None, draft: Draft, more: Sequence[tuple[str, Sequence[Content]]]
+) -> Content:
+    """A preset, what is wrong, the changes, the command line, and more parts with a title each."""
+    parts = [preset_text(entry)] if entry is not None else []
+    if problems := draft.problems:
+        parts += [_title("needs attention"), problems_text(problems)]
+    if changes := draft.changes:
+        parts += [_title(f"changed from {draft.base}"), changes_text(changes)]
+    parts += [_title("command line"), Content(clean(draft.command(), 5000))]
+    for title, lines in more:
+        parts += [_title(title), *lines]
+    return Content("\n").join(parts)
+
+
+def _title(text: str) -> Content:
+    return Content.styled(f"\n{clean(text, 100)}", "bold $text-primary")
+
+
+def problems_text(problems: Mapping[str, str]) -> Content:
+    """Everything that is wrong, each whole."""
+    return Content("\n").join(
+        Content.styled(f"✗ {clean(key, 80)}: {clean(text, 2000)}", "$text-error")
+        for key, text in problems.items()
+    )
+
+
+def changes_text(changes: Sequence[Change]) -> Content:
+    """Every difference from the preset, one a line."""
+    return Content("\n").join(
+        Content.assemble(f"{clean(c.key):<{NAME_WIDTH}} ", (_arrow(c), "bold")) for c in changes
+    )
+
+
+def changes_line(changes: Iterable[Change]) -> str:
+    """Every difference from the preset, on one line."""
+    return ", ".join(f"{clean(change.key)} {_arrow(change)}" for change in changes)
+
+
+def _arrow(change: Change) -> str:
+    before, after = (clean(text, 80) or "empty" for text in (change.before, change.after))
+    return f"{before} → {after}"
+
+
+def _section(name: str, value: Any) -> list[Content]:
+    """A section of an experiment: which preset or type it takes, and a row for each setting."""
+    if not isinstance(value, dict):
+        return [_row(name, _value(value), "")]
+    settings = dict(value)
+    kind = settings.pop("preset", settings.pop("type", None))
+    rows = [_row(name, "" if kind is None else _value(kind), "")]
+    return rows + [_row(f"  {key}", _value(it), "") for key, it in settings.items()]
+
+
+def _settings(spec: Spec, data: dict[str, Any]) -> list[Content]:
+    rows = []
+    for name, field in spec.params.model_fields.items():
+        if name == "type":
+            continue
+        unit = clean(str(extra_of(field).get("unit", "")), 20)
+        is_given = name in data
+        value = data[name] if is_given else None if field.is_required() else field.default
+        note = unit if is_given else f"{unit} (default)".strip()
+        rows.append(_row(name, _value(value), note))
+    return rows
+
+
+def _row(name: str, value: str, note: str) -> Content:
+    return Content.assemble(
+        (f"{clean(str(name), 60):<{NAME_WIDTH}} ", "$foreground-muted"),
+        value,
+        (f"  {note}", "$foreground-muted"),
+    )
+
+
+def _value(value: Any) -> str:
+    """A value as YAML would have it; a default may be a tuple, which YAML has not."""
+    if value is None:
+        return "empty"
+    return clean(to_flow(list(value) if isinstance(value, tuple) else value), 300)

@@ -1,0 +1,261 @@
+"""`PresetPane`: the presets of one kind as a list to choose from, and what is known of each.
+
+Layer: ui. The cursor is not the choice: the chosen preset has a mark, and moving chooses nothing.
+Files are read when they are looked at, not when the list is made, so that the first paint reads
+none; one that was mended in an editor meanwhile is read again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from tui_trainer.config.presets import Preset, PresetLibrary, is_named, stamp_of, why_misnamed
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import TrainerError
+from tui_trainer.ui.shared.bindings import bindings_of
+
+CHOSEN, BROKEN, CHANGED = "●", "!", "*"
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A preset and what its file says; `wrong` is why it cannot be used, on one line or more."""
+
+    preset: Preset
+    description: str
+    data: dict[str, Any]
+    wrong: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.preset.name
+
+
+class Catalogue:
+    """What the preset files say. A file is read again when it has changed since."""
+
+    def __init__(self, library: PresetLibrary) -> None:
+        self.library = library
+        self._entries: dict[Preset, tuple[tuple[int, ...], Entry]] = {}
+        self._lists: dict[str, list[Preset]] = {}
+
+    def presets(self, kind: str) -> list[Preset]:
+        """The presets of a kind by name, then files that no name means; reads folders, no file."""
+        if kind not in self._lists:
+            self.relist(kind)
+        return self._lists[kind]
+
+    def relist(self, kind: str) -> bool:
+        """Look at the folders of a kind again; whether there are others now."""
+        before = self._lists.get(kind)
+        self._lists[kind] = [*self.library.list(kind), *self.library.misnamed(kind)]
+        return self._lists[kind] != before
+
+    def entry(self, preset: Preset) -> Entry:
+        """What the file of a preset says now, or what is wrong with it."""
+        known = self._entries.get(preset)
+        if known is None or known[0] != stamp_of(preset.path):
+            return self.reread(preset)
+        return known[1]
+
+    def reread(self, preset: Preset) -> Entry:
+        """The entry, checked anew: what was wrong may be another file that it names."""
+        entry = self._read(preset)
+        self._entries[preset] = stamp_of(preset.path), entry
+        return entry
+
+    def is_known_broken(self, preset: Preset) -> bool:
+        """Whether its file was read, and found wrong; reads nothing."""
+        return preset in self._entries and bool(self._entries[preset][1].wrong)
+
+    def forget(self) -> None:
+        """Look at the folders and the files again when next asked."""
+        self._entries.clear()
+        self._lists.clear()
+
+    def _read(self, preset: Preset) -> Entry:
+        data: dict[str, Any] = {}
+        wrong = ""
+        try:
+            data = self.library.read(preset.path).data
+            if not is_named(preset.path):
+                wrong = why_misnamed(preset.path)
+            elif preset.kind == "experiment":
+                self.library.experiment(preset.name)
+            else:
+                self.library.check(preset.kind, preset)
+        except TrainerError as error:
+            wrong = clean(str(error), 2000, multiline=True)
+        return Entry(preset, clean(str(data.get("description", "")), 300), data, wrong)
+
+
+class PresetPane(OptionList):
+    """The presets of one kind; enter or space chooses the one under the cursor."""
+
+    BINDINGS = bindings_of("list")
+    DEFAULT_CSS = """
+    PresetPane {
+        width: 1fr; height: 1fr; padding: 0;
+        border: round $foreground 30%; background: $background;
+        border-title-color: $text-muted; border-subtitle-color: $text-muted;
+        text-wrap: nowrap; text-overflow: ellipsis;
+        scrollbar-size-vertical: 1;
+    }
+    PresetPane:focus {
+        border: round $primary; border-title-color: $text-primary; border-title-style: bold;
+        background-tint: $foreground 0%;
+    }
+    PresetPane > .option-list--option-highlighted { background: $background; }
+    PresetPane:focus > .option-list--option-highlighted { background: $block-cursor-background; }
+    """
+
+    @dataclass
+    class Picked(Message):
+        """A preset was chosen by the user."""
+
+        kind: str
+        entry: Entry
+
+    @dataclass
+    class Pointed(Message):
+        """The cursor stands on another preset, or on none."""
+
+        kind: str
+        entry: Entry | None
+
+    def __init__(self, catalogue: Catalogue, kind: str, *, id: str | None = None) -> None:
+        super().__init__(id=id, markup=False)
+        self.kind = kind
+        self.border_title = kind.capitalize()
+        self._catalogue = catalogue
+        self._words: tuple[str, ...] = ()
+        self._rows: list[Preset] = []
+        self._chosen = ""
+        self._is_changed = False
+
+    def on_mount(self) -> None:
+        self._rebuild()
+        # Reading the files can wait until there is something on the screen.
+        self.call_after_refresh(self._mark_broken)
+
+    def on_resize(self) -> None:
+        """Keep the cursor in view; before the first size there was nothing to scroll."""
+        self.scroll_to_highlight()
+
+    def show(self, chosen: str, is_changed: bool = False) -> None:
+        """Mark the chosen preset, and whether something in it was changed."""
+        if (chosen, is_changed) == (self._chosen, self._is_changed):
+            return
+        moved = chosen != self._chosen
+        self._chosen, self._is_changed = chosen, is_changed
+        for index, preset in enumerate(self._rows):
+            self._replace(index, preset)
+        if moved:
+            self._point_at(chosen)
+            self._say_what_enter_does()
+
+    def reread(self) -> None:
+        """Show the list anew, after the catalogue has forgotten."""
+        self._rebuild()
+        self._mark_broken()
+
+    def filter(self, text: str) -> int:
+        """Show only presets with all words of a text in name or description; says how many."""
+        words = tuple(text.casefold().split())
+        if words != self._words:
+            self._words = words
+            self._rebuild()
+            self._mark_broken()
+        return len(self._rows)
+
+    @property
+    def pointed(self) -> Entry | None:
+        """What is known of the preset under the cursor."""
+        if self.highlighted is None or self.highlighted >= len(self._rows):
+            return None
+        return self._catalogue.entry(self._rows[self.highlighted])
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        if event.option_index < len(self._rows):
+            preset = self._rows[event.option_index]
+            entry = self._catalogue.reread(preset)
+            self._replace(event.option_index, preset)
+            self.post_message(self.Picked(self.kind, entry))
+
+    def on_option_list_option_highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        event.stop()
+        entry = self.pointed
+        if entry is not None and self.highlighted is not None:
+            self._replace(self.highlighted, entry.preset)
+        self._say_what_enter_does()
+        self.post_message(self.Pointed(self.kind, entry))
+
+    def watch_has_focus(self, has_focus: bool) -> None:
+        # The messages Focus and Blur come before the fact that they tell.
+        super().watch_has_focus(has_focus)
+        if has_focus and self._catalogue.relist(self.kind):
+            self._rebuild()
+            self._mark_broken()
+        self._say_what_enter_does()
+
+    def _say_what_enter_does(self) -> None:
+        """In the lower border; of a list that is filtered, how much of it is shown."""
+        entry = self.pointed if self.has_focus else None
+        text = f"{len(self._rows)} of {len(self._catalogue.presets(self.kind))}"
+        if not self._words:
+            is_other = entry is not None and entry.name != self._chosen and not entry.wrong
+            text = "enter takes it" if is_other else ""
+        if text != self.border_subtitle:
+            self.border_subtitle = text
+
+    def _rebuild(self) -> None:
+        cursor = self.highlighted
+        is_on_one = cursor is not None and cursor < len(self._rows)
+        pointed = self._rows[cursor or 0].name if is_on_one else self._chosen
+        self._rows = [p for p in self._catalogue.presets(self.kind) if self._matches(p)]
+        self.clear_options()
+        if self._rows:
+            self.add_options([Option(self._prompt(preset)) for preset in self._rows])
+        else:
+            text = "nothing matches" if self._words else "there are none"
+            self.add_option(Option(Content.styled(text, "$foreground-muted"), disabled=True))
+        self._point_at(pointed)
+        self._say_what_enter_does()
+
+    def _point_at(self, name: str) -> None:
+        names = [preset.name for preset in self._rows]
+        if name in names:
+            self.highlighted = names.index(name)
+        else:
+            self.highlighted = 0 if names else None
+
+    def _matches(self, preset: Preset) -> bool:
+        if not self._words:
+            return True
+        text = f"{preset.name} {self._catalogue.entry(preset).description}".casefold()
+        return all(word in text for word in self._words)
+
+    def _mark_broken(self) -> None:
+        for index, preset in enumerate(self._rows):
+            if self._catalogue.entry(preset).wrong:
+                self._replace(index, preset)
+
+    def _replace(self, index: int, preset: Preset) -> None:
+        prompt = self._prompt(preset)
+        if prompt != self.options[index].prompt:
+            self.replace_option_prompt_at_index(index, prompt)
+
+    def _prompt(self, preset: Preset) -> Content:
+        is_broken = self._catalogue.is_known_broken(preset)
+        is_chosen = preset.name == self._chosen
+        mark = CHOSEN if is_chosen else BROKEN if is_broken else " "
+        style = "$text-error" if is_broken else "bold" if is_chosen else ""
+        change = f" {CHANGED}" if is_chosen and self._is_changed else ""
+        return Content.styled(f"{mark} {clean(preset.name, 100)}{change}", style)

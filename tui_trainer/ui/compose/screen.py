@@ -1,0 +1,265 @@
+"""`ComposeScreen`: choose presets, change settings, see what it would be, start.
+
+Layer: ui. The draft is the truth: lists, form, summary and command line show it, and every change
+goes through it. Nothing is measured while another screen is in front, so a run is left alone.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.message import Message
+from textual.screen import Screen
+from textual.widget import Widget
+
+from tui_trainer.config.drafts.draft import Draft
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.text.clean import clean
+from tui_trainer.ui.compose.bars import DraftLine, LaunchBar, changes_of, command_of
+from tui_trainer.ui.compose.details import DetailsScreen, everything_text
+from tui_trainer.ui.compose.facts import free_text
+from tui_trainer.ui.compose.form import Form
+from tui_trainer.ui.compose.preset_list import PresetPane
+from tui_trainer.ui.compose.save_preset import SavePreset
+from tui_trainer.ui.compose.schedule import ScheduleSketch
+from tui_trainer.ui.compose.search import Search, SearchBar
+from tui_trainer.ui.compose.shelf import PresetShelf
+from tui_trainer.ui.compose.style import COMPOSE_CSS, HEIGHTS, WIDTHS, size_classes
+from tui_trainer.ui.compose.summary import Summary
+from tui_trainer.ui.shared.bindings import bindings_of
+from tui_trainer.ui.shared.key_line import KeyLine
+from tui_trainer.ui.shared.lines import Heading
+from tui_trainer.ui.shared.services import Services
+from tui_trainer.ui.terminal.clipboard import copy
+
+TITLE = "tui-trainer · compose"
+Severity = Literal["information", "warning", "error"]
+
+
+class ComposeScreen(Screen[None]):
+    """Composing an experiment, up to its start."""
+
+    ABOUT = (
+        "Choose an experiment, or a dataset, a model and an optimizer: arrows or j and k move, "
+        "enter chooses, tab goes on and shift+tab back. Change what you like in the fields below, "
+        "and start. While typing ^u clears what is before the cursor, ^k what is behind it."
+    )
+    AUTO_FOCUS = "#experiment"
+    PARTS: ClassVar[tuple[str, ...]] = ("list", "form", "choice", "fold")
+    """Places within it, whose keys help tells wherever the focus is."""
+    BINDINGS = bindings_of("compose")
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
+    DEFAULT_CSS = COMPOSE_CSS
+
+    class Runs(Message):
+        """All runs are to be listed."""
+
+    @dataclass
+    class Launch(Message):
+        """The user wants this experiment to be trained; an empty name is the experiment's."""
+
+        experiment: Experiment
+        name: str
+
+    def __init__(self, services: Services, draft: Draft) -> None:
+        super().__init__()
+        self._services = services
+        self.draft = draft
+        self._is_launching = False
+
+    def compose(self) -> ComposeResult:
+        # Before there are widgets, whose styles would be worked out a second time.
+        self.add_class(*size_classes(*self.app.size), update=False)
+        yield Heading(TITLE, platform.node())
+        yield DraftLine(changes_of, id="changes")
+        yield (shelf := PresetShelf(self._services.library, self.draft))
+        yield (bar := SearchBar())
+        yield (form := Form(self.draft))
+        self._search = Search(bar, shelf, form, enter)
+        with Horizontal(id="outcome"):
+            yield Summary(self._services)
+            yield ScheduleSketch()
+        yield LaunchBar()
+        yield DraftLine(command_of, id="command")
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        self._redraw()
+
+    # Screens in front of this one.
+
+    def on_screen_resume(self) -> None:
+        self._is_launching = False
+        self.query_one(Summary).survey.go_on()
+
+    def on_screen_suspend(self) -> None:
+        self.query_one(Summary).survey.rest()
+
+    def complain(self, text: str) -> None:
+        """Show why a run did not start; everything typed stays."""
+        self._is_launching = False
+        shown = Content(clean(text, 5000, multiline=True))
+        self.app.push_screen(DetailsScreen("It did not start", shown, is_error=True))
+
+    def take(self, draft: Draft) -> None:
+        """Show another draft in the place of this one."""
+        self.draft = draft
+        self._search.end()
+        self._shelf.reread()
+        self._refill()
+
+    # What the parts report.
+
+    def on_preset_shelf_chosen(self, message: PresetShelf.Chosen) -> None:
+        self.draft.choose(message.kind, message.name)
+        self._refill()
+
+    def on_form_changed(self) -> None:
+        self._redraw()
+
+    def on_summary_measured(self) -> None:
+        self._sketch()
+
+    def on_summary_device_seen(self, message: Summary.DeviceSeen) -> None:
+        device = "" if message.device is None else f"  {free_text(message.device)}"
+        self.query_one(Heading).show(TITLE, f"{platform.node()}{device}")
+
+    def on_launch_bar_pressed(self) -> None:
+        self.action_start()
+
+    def on_search_bar_searched(self, message: SearchBar.Searched) -> None:
+        self._search.look_for(message.text)
+
+    def on_search_bar_left(self, message: SearchBar.Left) -> None:
+        if told := self._search.go(message.text):
+            self._say(told)
+
+    # Actions.
+
+    def action_search(self) -> None:
+        """Search in the list or in the fields, wherever the focus is."""
+        self._search.begin()
+
+    def action_end_search(self) -> None:
+        """Show everything again."""
+        self._search.end()
+
+    def action_start(self) -> None:
+        """Start, or go to the first setting that is in the way."""
+        problems, experiment = self.draft.problems, self.draft.experiment
+        if problems or experiment is None:
+            self.query_one(Form).focus_first_problem()
+            key, text = next(iter(problems.items()), ("experiment", "it cannot be put together"))
+            need = "setting needs" if len(problems) == 1 else "settings need"
+            self._say(f"{len(problems)} {need} attention: {key}: {text}", "error")
+        elif not self._is_launching:
+            self._is_launching = True
+            self.post_message(self.Launch(experiment, self.query_one(LaunchBar).run_name))
+
+    def action_save_preset(self) -> None:
+        """Ask for a name, and save."""
+        self.app.push_screen(SavePreset(self.draft, self._services.preset_dir), self._saved)
+
+    def _saved(self, path: Path | None) -> None:
+        if path is None:
+            return
+        self._shelf.reread()
+        is_found = self._services.library.finds("experiment", path)
+        if is_found:
+            self.draft.choose_experiment(path.stem)
+        self._refill()
+        hidden = "" if is_found else "; presets are not looked for there: see --preset-dir"
+        self._say(f"saved as {path}{hidden}", "information" if is_found else "warning")
+
+    def action_reset_field(self) -> None:
+        """Take back the field, or what was chosen in the list that has the focus."""
+        pane = self.focused
+        if not isinstance(pane, PresetPane):
+            self.query_one(Form).reset_focused()
+        elif pane.kind != "experiment":
+            self.draft.reset(pane.kind)
+            self._refill()
+        else:
+            self._say("enter on the chosen experiment takes all changes back")
+
+    def action_copy_command(self) -> None:
+        """Copy the command line, through the terminal."""
+        self.run_worker(self._copy(self.draft.command()))
+
+    async def _copy(self, command: str) -> None:
+        how = await copy(self.app, command, os.environ)
+        self._say(f"copied: {command}\n{how}")
+
+    def action_details(self) -> None:
+        """Everything about the preset under the cursor, the changes, the layers, the devices."""
+        entry = self._shelf.pane.pointed
+        title = f"{self._shelf.kind} {entry.name}" if entry is not None else "details"
+        text = everything_text(entry, self.draft, self.query_one(Summary).texts())
+        self.app.push_screen(DetailsScreen(title, text))
+
+    def action_runs(self) -> None:
+        """Go to the list of all runs."""
+        self.post_message(self.Runs())
+
+    def action_next_pane(self) -> None:
+        """Go to the next list, the fields, the name, the start."""
+        panes: list[Widget] = [*self._shelf.panes, self.query_one(Form)]
+        panes += [self.query_one("#run-name"), self.query_one("#start")]
+        enter_next(panes)
+
+    # Showing.
+
+    @property
+    def _shelf(self) -> PresetShelf:
+        return self.query_one(PresetShelf)
+
+    def _refill(self) -> None:
+        """Show a draft whose fields are others now."""
+        self.query_one(Form).show(self.draft)
+        self._redraw()
+
+    def _redraw(self) -> None:
+        """Show the draft everywhere but in the form, which has it already."""
+        self._shelf.show(self.draft)
+        for line in self.query(DraftLine):
+            line.show(self.draft)
+        self.query_one(Summary).survey.measure(self.draft.experiment)
+        self._sketch()
+
+    def _sketch(self) -> None:
+        survey = self.query_one(Summary).survey
+        # Of what cannot be measured nobody knows how long it takes.
+        preview = None if survey.failure else survey.preview
+        steps = preview.steps_per_epoch if preview is not None else None
+        self.query_one(ScheduleSketch).show(self.draft.experiment, steps)
+
+    def _say(self, text: str, severity: Severity = "information") -> None:
+        self.app.notify(clean(text, 1000, multiline=True), severity=severity, markup=False)
+
+
+# Going from pane to pane: a pane is a widget that has, or holds, something for the focus.
+
+
+def enter(pane: Widget) -> bool:
+    """Focus a pane, or the first of what is in it; whether there was anything."""
+    screen = pane.screen
+    found = (it for it in screen.focus_chain if it is pane or pane in it.ancestors)
+    if (first := next(found, None)) is not None:
+        screen.set_focus(first)
+    return first is not None
+
+
+def enter_next(panes: Sequence[Widget]) -> None:
+    """Go to the next pane that can be entered, behind the one with the focus, and round."""
+    here = next((n for n, pane in enumerate(panes) if pane.has_focus_within), -1)
+    order = [*panes[here + 1 :], *panes[: here + 1]]
+    next(filter(enter, order), None)

@@ -1,0 +1,142 @@
+"""`PresetShelf`: the lists of presets side by side, and what is known of the one under the cursor.
+
+Layer: ui. It changes nothing: what was chosen is a message. Taking another experiment drops what
+was changed, so with changes it takes a second enter.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.app import ComposeResult
+from textual.containers import Horizontal
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Static
+
+from tui_trainer.config.drafts.draft import Draft
+from tui_trainer.config.presets import KINDS, PresetLibrary
+from tui_trainer.text.clean import clean
+from tui_trainer.ui.compose.details import Details, beside_text, changes_line
+from tui_trainer.ui.compose.preset_list import Catalogue, Entry, PresetPane
+
+
+class PresetShelf(Widget):
+    """One list a kind, a line about the preset under the cursor, and its details where they fit."""
+
+    DEFAULT_CSS = """
+    PresetShelf { layout: vertical; height: auto; }
+    PresetShelf #lists { height: 6; }
+    PresetShelf #hint {
+        width: 100%; height: 1; padding: 0 1; text-wrap: nowrap; text-overflow: ellipsis;
+    }
+    PresetShelf #details { display: none; width: 44; }
+    """
+
+    @dataclass
+    class Chosen(Message):
+        """The user took a preset, and means it."""
+
+        kind: str
+        name: str
+
+    def __init__(self, library: PresetLibrary, draft: Draft, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._draft = draft
+        self.catalogue = Catalogue(library)
+        self.kind = KINDS[0]
+        """The list that has, or last had, the focus."""
+        self._losing = ""
+        """The experiment that is taken when enter is pressed once more."""
+
+    def compose(self) -> ComposeResult:
+        with Horizontal(id="lists"):
+            for kind in KINDS:
+                yield PresetPane(self.catalogue, kind, id=kind)
+            yield Details(id="details")
+        yield Static(id="hint", markup=False)
+
+    def show(self, draft: Draft) -> None:
+        """Mark what a draft has chosen, and what is changed in it."""
+        self._draft = draft
+        self._losing = ""
+        changes = draft.changes
+        edited = {change.key.partition(".")[0] for change in changes if "." in change.key}
+        for pane in self.panes:
+            is_changed = bool(changes) if pane.kind == "experiment" else pane.kind in edited
+            pane.show(draft.preset(pane.kind), is_changed)
+        self._describe()
+
+    def reread(self) -> None:
+        """Look for presets again."""
+        self.catalogue.forget()
+        for pane in self.panes:
+            pane.reread()
+
+    @property
+    def panes(self) -> list[PresetPane]:
+        """The lists, from left to right."""
+        return list(self.query(PresetPane))
+
+    @property
+    def pane(self) -> PresetPane:
+        """The list that has, or last had, the focus."""
+        return self.pane_of(self.kind)
+
+    def pane_of(self, kind: str) -> PresetPane:
+        """The list of a kind."""
+        return self.query_one(f"#{kind}", PresetPane)
+
+    def on_preset_pane_pointed(self, message: PresetPane.Pointed) -> None:
+        message.stop()
+        if message.kind == self.kind:
+            self._losing = ""
+            self._describe()
+
+    def on_descendant_focus(self) -> None:
+        focused = self.screen.focused
+        if isinstance(focused, PresetPane):
+            self._losing = ""
+            self.kind = focused.kind
+            self._describe()
+
+    def on_preset_pane_picked(self, message: PresetPane.Picked) -> None:
+        message.stop()
+        entry = message.entry
+        if entry.wrong:
+            text = f"{clean(entry.name, 60)} cannot be used: {entry.wrong}"
+            self.app.notify(text, severity="error", markup=False)
+            self._describe()
+        elif message.kind == "experiment" and self._draft.changes and self._losing != entry.name:
+            self._warn(entry)
+        else:
+            self.post_message(self.Chosen(message.kind, entry.name))
+
+    def _warn(self, entry: Entry) -> None:
+        self._losing = entry.name
+        changes = self._draft.changes
+        what = "1 change" if len(changes) == 1 else f"{len(changes)} changes"
+        text = f"↵ again drops {what} for {clean(entry.name, 60)}: {changes_line(changes)}"
+        self._hint(text, "$text-warning")
+
+    def _describe(self) -> None:
+        entry = self.pane.pointed
+        if entry is None:
+            self._hint("", "")
+            return
+        name = clean(entry.name, 60)
+        if entry.wrong:
+            self._hint(f"{name} cannot be used: {clean(entry.wrong, 300)}", "$text-error")
+        elif entry.preset.replaces:
+            self._hint(entry.preset.note, "$text-warning")
+        else:
+            self._hint(f"{name}: {entry.description or 'no description'}", "$foreground-muted")
+        title = f"{self.kind} {entry.name}"
+        self.query_one(Details).show(title, beside_text(entry, self._draft))
+
+    def _hint(self, text: str, style: str) -> None:
+        content = Content.styled(text, style)
+        line = self.query_one("#hint", Static)
+        if line.content != content:
+            line.update(content, layout=False)

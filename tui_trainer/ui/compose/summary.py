@@ -1,0 +1,129 @@
+"""`Summary`: what the experiment would be: shapes, parameters, steps, samples, memory, device.
+
+Layer: ui. Its `survey` finds all that out; what is shown meanwhile is the result before, dimmed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+
+from tui_trainer.machine.devices import DeviceState
+from tui_trainer.text.clean import clean
+from tui_trainer.ui.compose.facts import (
+    device_text,
+    samples,
+    shapes,
+    sizes,
+    table,
+    warnings,
+)
+from tui_trainer.ui.compose.survey import Survey
+from tui_trainer.ui.shared.services import Services
+
+FEWEST_TABLE_ROWS = 4
+MOST_LAYERS = 2000
+
+
+class Summary(Widget):
+    """A few lines, and a table of the layers where there is room for it."""
+
+    DEFAULT_CSS = """
+    Summary { width: 1fr; height: 1fr; padding: 0 1; }
+    """
+
+    class Measured(Message):
+        """What is shown now is of the newest settings: what they would be, or why nobody knows."""
+
+    @dataclass
+    class DeviceSeen(Message):
+        """The device that would be used, as it is now; None where none of that name is known."""
+
+        device: DeviceState | None
+
+    def __init__(self, services: Services, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.survey = Survey(
+            self,
+            services,
+            changed=self.refresh,
+            found=lambda: self.post_message(self.Measured()),
+            seen=lambda device: self.post_message(self.DeviceSeen(device)),
+        )
+
+    def on_unmount(self) -> None:
+        self.survey.rest()
+
+    def render(self) -> Content:
+        return Content("\n").join(self.lines(self.size.width, self.size.height))
+
+    def lines(self, width: int, height: int) -> list[Content]:
+        """What is shown in a space of that size, the most important first.
+
+        What it is busy with stands in the last row, so that nothing moves when that is over.
+        """
+        state = self._state()
+        rows = max(0, height - 1) if state is not None else height
+        found = self._failed(width)
+        shown = None if self.survey.failure else self.survey.preview
+        style = "dim" if self.survey.is_stale else ""
+        if shown is not None:
+            found += [Content.styled(line, style) for line in sizes(shown, width)]
+            found += [Content.styled(f"! {text}", "$text-warning") for text in warnings(shown)]
+            found.append(Content.styled(shapes(shown), style))
+        found += [Content.styled(line, "$foreground-muted") for line in self._device_lines()]
+        if shown is not None:
+            found += [Content.styled(line, style) for line in samples(shown, width)]
+            found += [Content.styled(clean(text), "$foreground-muted") for text in shown.notes]
+            if height - len(found) - 1 >= FEWEST_TABLE_ROWS:
+                layers = table(shown, height - len(found) - 1)
+                found += [Content(""), *(Content.styled(row, style) for row in layers)]
+        found = found[:rows]
+        if state is not None:
+            found += [Content("")] * (rows - len(found)) + [state]
+        return [line.truncate(width, ellipsis=True) for line in found[:height]]
+
+    def texts(self) -> list[tuple[str, list[Content]]]:
+        """All of it, however long, in parts with a title each."""
+        parts: list[tuple[str, list[Content]]] = []
+        if self.survey.failure:
+            parts.append(("what it would be", [Content.styled(self.survey.failure, "$text-error")]))
+        elif (preview := self.survey.preview) is not None:
+            rows = [*sizes(preview, 100), *samples(preview, 100), shapes(preview)]
+            rows += table(preview, MOST_LAYERS)
+            rows += [clean(note) for note in (*preview.notes, preview.warning) if note]
+            parts.append(("what it would be", [Content(row) for row in rows]))
+        if self.survey.devices:
+            parts.append(
+                ("devices", [Content(device_text(device)) for device in self.survey.devices])
+            )
+        return parts
+
+    def _state(self) -> Content | None:
+        if self.survey.wanted is None:
+            text = "some settings need attention" + (
+                "; the above is from before" if self.survey.preview else ""
+            )
+            return Content.styled(text, "$text-warning")
+        if not self.survey.is_stale:
+            return None
+        text = f"{self.survey.stage} ... go on meanwhile" if self.survey.stage else "measuring ..."
+        return Content.styled(text, "$text-warning")
+
+    def _failed(self, width: int) -> list[Content]:
+        if not self.survey.failure:
+            return []
+        style = "dim" if self.survey.is_stale else "$text-error"
+        shown = Content.styled(f"! {self.survey.failure}", style).wrap(max(1, width))
+        return [*shown, Content.styled("A start would end with this.", "$foreground-muted")]
+
+    def _device_lines(self) -> list[str]:
+        if self.survey.device_failure:
+            return [f"devices: {self.survey.device_failure}"]
+        device = self.survey.device
+        if device is None:
+            return [f"no device {self.survey.device_wanted} here"] if self.survey.devices else []
+        return [device_text(device)]

@@ -1,0 +1,175 @@
+"""`Survey`: finds out what an experiment would be, a moment after its last change.
+
+Layer: ui. It asks the workbench through the loader, whose answers come late and in any order; while
+it rests nothing is asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from textual.timer import Timer
+from textual.widget import Widget
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.machine.devices import DeviceState
+from tui_trainer.sessions.workbench import Preview
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import TrainerError
+from tui_trainer.ui.compose.facts import pick_device
+from tui_trainer.ui.shared.services import Services
+
+WAIT_S = 0.3
+"""From the last change until a preview is asked for."""
+DEVICES_EVERY_S = 5.0
+STAGE_EVERY_S = 0.25
+
+
+class Survey:
+    """Asks by the timers of a widget; `changed` is called when there is anything else to show."""
+
+    def __init__(
+        self,
+        pump: Widget,
+        services: Services,
+        *,
+        changed: Callable[[], object],
+        found: Callable[[], object],
+        seen: Callable[[DeviceState | None], object],
+    ) -> None:
+        self._pump = pump
+        self._services = services
+        self._changed = changed
+        self._found = found
+        self._seen = seen
+        self.wanted: Experiment | None = None
+        """What is to be known; None while the settings are wrong."""
+        self._measured: Experiment | None = None
+        self._asked: Experiment | None = None
+        self.preview: Preview | None = None
+        self.failure = ""
+        """Why there is no preview of the settings that were measured last."""
+        self.devices: tuple[DeviceState, ...] = ()
+        self.device_failure = ""
+        self.stage = ""
+        """What the loader is busy with before it is of use."""
+        self._rests = True
+        self._ticking: list[Timer] = []
+        self._debounce: Timer | None = None
+
+    def measure(self, experiment: Experiment | None) -> None:
+        """Find out about an experiment soon; None while the settings are wrong."""
+        if experiment == self.wanted and experiment is not None:
+            return
+        before = self.device_wanted
+        self.wanted = experiment
+        if self.device_wanted != before:
+            self._tell_device()
+        self._schedule()
+        self._changed()
+
+    def rest(self) -> None:
+        """Ask nothing from now on."""
+        self._rests = True
+        for timer in self._ticking:
+            timer.stop()
+        self._ticking.clear()
+        if self._debounce is not None:
+            self._debounce.stop()
+            self._debounce = None
+
+    def go_on(self) -> None:
+        """Ask again, for what was missed too."""
+        if not self._rests:
+            return
+        self._rests = False
+        if self.failure:
+            # A file that was missing may be there by now.
+            self._measured = None
+        self._ticking = [
+            self._pump.set_interval(DEVICES_EVERY_S, self._ask_devices),
+            self._pump.set_interval(STAGE_EVERY_S, self._look_at_stage),
+        ]
+        self._ask_devices()
+        self._schedule()
+
+    @property
+    def device(self) -> DeviceState | None:
+        """The device that the experiment would run on, as it was last seen."""
+        return pick_device(self.devices, self.device_wanted)
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether what is shown is not of the newest settings."""
+        return self.wanted is None or self.wanted != self._measured
+
+    @property
+    def is_due(self) -> bool:
+        """Whether it is about to ask."""
+        return self._debounce is not None
+
+    @property
+    def device_wanted(self) -> str:
+        """The setting: a device, or auto."""
+        known = self.wanted or self._measured
+        return known.training.device if known is not None else "auto"
+
+    def _schedule(self) -> None:
+        if self._debounce is not None:
+            self._debounce.stop()
+            self._debounce = None
+        if not self._rests and self.wanted is not None and self.wanted != self._measured:
+            self._debounce = self._pump.set_timer(WAIT_S, self._ask)
+
+    def _ask(self) -> None:
+        self._debounce = None
+        experiment = self.wanted
+        if experiment is None or experiment == self._asked:
+            return
+        self._asked = experiment
+        workbench = self._services.workbench
+
+        def done(result: Preview | TrainerError) -> None:
+            self._take(experiment, result)
+
+        self._services.loader.submit("preview", lambda: workbench.preview(experiment), done)
+        self._look_at_stage()
+        self._changed()
+
+    def _take(self, experiment: Experiment, result: Preview | TrainerError) -> None:
+        if not self._pump.is_attached:
+            return
+        if self._asked == experiment:
+            self._asked = None
+        if experiment != self.wanted:
+            return
+        self._measured = experiment
+        if isinstance(result, TrainerError):
+            self.failure = clean(str(result), 1000, multiline=True)
+        else:
+            self.failure, self.preview = "", result
+        self._found()
+        self._changed()
+
+    def _ask_devices(self) -> None:
+        workbench = self._services.workbench
+        self._services.loader.submit("devices", workbench.devices, self._take_devices)
+
+    def _take_devices(self, result: Sequence[DeviceState] | TrainerError) -> None:
+        if not self._pump.is_attached:
+            return
+        failure = clean(str(result), 300) if isinstance(result, TrainerError) else ""
+        devices = self.devices if isinstance(result, TrainerError) else tuple(result)
+        if (failure, devices) != (self.device_failure, self.devices):
+            self.device_failure, self.devices = failure, devices
+            self._tell_device()
+            self._changed()
+
+    def _tell_device(self) -> None:
+        self._seen(self.device)
+
+    def _look_at_stage(self) -> None:
+        stage = clean(self._services.loader.stage, 200)
+        if stage != self.stage:
+            self.stage = stage
+            self._changed()

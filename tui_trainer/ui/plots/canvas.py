@@ -1,0 +1,107 @@
+"""What is drawn on a canvas: lines in the values' own units, and which characters draw them.
+
+Layer: ui. An ink is one letter that names how a cell is painted; the colours behind the inks are
+the widget's, so that nothing here knows a theme.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from tui_trainer.ui.plots.axes import Axis
+from tui_trainer.ui.terminal.ascii import encoding_of
+
+Markers = Literal["braille", "block", "ascii"]
+
+PLAIN, AXIS, SIGN, TITLE, NOTE, CURSOR = " ", "a", "s", "h", "n", "c"
+TRAIN, VAL, OTHER = "t", "v", "o"
+"""The ink of a faint line is the capital letter."""
+ASCII_MARKS = {TRAIN: "*", VAL: "o", OTHER: "#"}
+"""What a line is drawn with by its ink, where it may have no colour either."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A series; `gaps` are x at which it is interrupted. Values that are not finite are left out.
+
+    `beads` puts a sign on every point, which tells the line from another without colour.
+    """
+
+    xs: tuple[float, ...]
+    ys: tuple[float, ...]
+    ink: str = OTHER
+    faint: bool = False
+    label: str = ""
+    beads: bool = False
+    gaps: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Drawing:
+    """Lines on a canvas of so many cells, back to front."""
+
+    width: int
+    height: int
+    lines: tuple[Line, ...]
+    x: Axis
+    y: Axis
+    markers: Markers = "braille"
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One line as text: a row of characters for each row of the canvas, blank where it is not."""
+
+    ink: str
+    rows: tuple[str, ...]
+
+
+DOTS: dict[Markers, tuple[int, int]] = {"braille": (2, 4), "block": (2, 2), "ascii": (1, 1)}
+"""Dots in a cell, across and down."""
+
+
+def place(drawing: Drawing, x: float, y: float) -> tuple[float, float]:
+    """Where a point lies on the canvas, in cells from its lower left corner."""
+    return places(drawing, (x,), (y,))[0]
+
+
+def places(drawing: Drawing, xs: Iterable[float], ys: Iterable[float]) -> list[tuple[float, float]]:
+    """Where points lie on the canvas."""
+    across, down = DOTS[drawing.markers]
+    at_x, per_x = 0.5 / across, drawing.width - 1 / across
+    at_y, per_y = 0.5 / down, drawing.height - 1 / down
+    return [
+        (at_x + x * per_x, at_y + y * per_y)
+        for x, y in zip(drawing.x.shares(xs), drawing.y.shares(ys), strict=True)
+    ]
+
+
+def column(drawing: Drawing, x: float) -> int:
+    """The column of an x, counted from the left; outside 0..width-1 when x is off the axis."""
+    return math.floor(place(drawing, x, drawing.y.low)[0])
+
+
+def x_at(drawing: Drawing, at_column: int) -> float:
+    """The x in the middle of a column."""
+    dots = DOTS[drawing.markers][0]
+    span = drawing.width - 1 / dots
+    share = (at_column + 0.5 - 0.5 / dots) / span if span > 0 else 0.5
+    return drawing.x.value(min(max(share, 0.0), 1.0))
+
+
+def markers_for(
+    choice: Literal["auto", "braille", "block", "ascii"], env: Mapping[str, str], encoding: str
+) -> Markers:
+    """What a terminal can show: `encoding` counts when the environment names none.
+
+    The console of Linux has block characters in its font, and no braille.
+    """
+    if choice != "auto":
+        return choice
+    term = env.get("TERM", "")
+    if term == "dumb" or encoding_of(env, encoding) != "utf-8":
+        return "ascii"
+    return "block" if term == "linux" else "braille"

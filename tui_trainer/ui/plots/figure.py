@@ -1,0 +1,184 @@
+"""plotext: lines as characters. All that the app knows of plotext is in this module.
+
+Layer: ui. Its kernel is C++ and not forgiving: a value that is not finite ends the process, so
+none gets past `draw`. Only the UI thread draws; any thread may `preload`.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from tui_trainer.ui.plots.canvas import ASCII_MARKS, Drawing, Layer, Line, Markers, places
+
+MARKS: dict[Markers, str] = {"braille": "braille", "block": "hd", "ascii": "*"}
+FAINT_ASCII = "."
+STRETCH = 20
+"""Points drawn at once: fewer cost more calls, more are drawn anew each time."""
+# Quarter blocks are missing from the fonts that miss braille; halves are in all of them.
+HALVES = str.maketrans("▘▝▖▗▚▞▙▛▜▟", "▀▀▄▄██████")
+REMEMBERED = 256
+
+
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """Points in cells, connected but for those that are `apart` from the one before."""
+
+    mark: str
+    points: tuple[tuple[float, float], ...]
+    apart: tuple[int, ...]
+
+
+_drawn: dict[tuple[tuple[int, int], Stretch], tuple[str, ...]] = {}
+"""The newest stretches by the size of their canvas, oldest first."""
+
+
+def preload() -> None:
+    """Import plotext, which takes 0.1 s and more; better in a thread that nobody waits for."""
+    _figure()
+
+
+def draw(drawing: Drawing) -> list[Layer]:
+    """The lines as layers of text, back to front; none for a canvas without cells.
+
+    Each line is drawn by itself, because plotext would merge the dots of lines that cross, and
+    a smooth line in front of a noisy one could not be followed; and in stretches, because of a
+    growing line only the last one is new.
+    """
+    if drawing.width < 1 or drawing.height < 1:
+        return []
+    size = (drawing.width, drawing.height)
+    inks, stretches = [], []
+    for line in drawing.lines:
+        for stretch in _stretches(drawing, line):
+            inks.append(line.ink.upper() if line.faint else line.ink)
+            stretches.append(stretch)
+    new = [s for s in dict.fromkeys(stretches) if (size, s) not in _drawn]
+    for together in _groups(new, drawing.height):
+        _remember(size, together, _build(*size, together))
+    layers = [Layer(ink, _drawn[size, s]) for ink, s in zip(inks, stretches, strict=True)]
+    while len(_drawn) > max(REMEMBERED, len(layers)):
+        del _drawn[next(iter(_drawn))]
+    return layers
+
+
+def _stretches(drawing: Drawing, line: Line) -> Iterator[Stretch]:
+    """The line in stretches; each begins with the last point of the one before."""
+    shown = [
+        (x, y)
+        for x, y in zip(line.xs, line.ys, strict=False)
+        if math.isfinite(x) and drawing.y.shows(y)
+    ]
+    xs = [x for x, _ in shown]
+    points = places(drawing, xs, [y for _, y in shown])
+    breaks = set(_interruptions(xs, line, drawing))
+    mark = _mark(drawing, line)
+    for start in range(0, len(points), STRETCH):
+        first = max(start - 1, 0)
+        stretch = tuple(points[first : start + STRETCH])
+        yield Stretch(mark, stretch, tuple(i for i in range(len(stretch)) if first + i in breaks))
+
+
+def _interruptions(xs: list[float], line: Line, drawing: Drawing) -> Iterator[int]:
+    """The points that are not connected to the one before: a gap lies between, or a left-out y."""
+    left_out = (x for x, y in zip(line.xs, line.ys, strict=False) if not drawing.y.shows(y))
+    gaps = sorted((*line.gaps, *left_out))
+    at = 0
+    for index in range(1, len(xs)):
+        while at < len(gaps) and gaps[at] <= xs[index - 1]:
+            at += 1
+        if at < len(gaps) and gaps[at] <= xs[index]:
+            yield index
+
+
+def _groups(stretches: list[Stretch], height: int) -> Iterator[list[Stretch]]:
+    """What can be built at once, as a build costs more than its points: all that stay inside."""
+    inside: dict[str, list[Stretch]] = {}
+    for stretch in stretches:
+        if all(0 <= y <= height for _, y in stretch.points):
+            inside.setdefault(stretch.mark, []).append(stretch)
+        else:
+            yield [stretch]
+    yield from inside.values()
+
+
+def _remember(size: tuple[int, int], stretches: list[Stretch], rows: list[str]) -> None:
+    for index, stretch in enumerate(stretches):
+        _drawn[size, stretch] = tuple(rows[index * size[1] : (index + 1) * size[1]])
+
+
+def _build(width: int, height: int, stretches: list[Stretch]) -> list[str]:
+    """Stretches of one mark on canvases one below the other: the rows of all of them."""
+    tall = height * len(stretches)
+    figure = _figure()
+    figure.clear.data()
+    figure.plot_size(width, tall)
+    # plotext puts the limits in the middle of the outermost cells: positions are cells then.
+    figure.ruler("x").lim(0.5, width - 0.5)
+    figure.ruler("y").lim(0.5, tall - 0.5)
+    xs: list[float] = []
+    ys: list[float] = []
+    apart: list[int] = []
+    for index, stretch in enumerate(stretches):
+        apart += [len(xs), *(len(xs) + point for point in stretch.apart)]
+        below = tall - (index + 1) * height
+        xs += [x for x, _ in stretch.points]
+        ys += [below + y for _, y in stretch.points]
+    if not all(map(math.isfinite, (*xs, *ys))):
+        raise ValueError("an axis has limits that are not finite")
+    signal = figure.signal(xs, ys, marker=stretches[0].mark)
+    signal.lines()
+    for point in apart:
+        signal.line(point, False)
+    figure.draw(signal)
+    text = figure.build().string(colorless=True)
+    if stretches[0].mark == MARKS["block"]:
+        text = text.translate(HALVES)
+    rows = [row.ljust(width)[:width] for row in text.split("\n")]
+    return rows[:tall] + [" " * width] * (tall - len(rows))
+
+
+def _mark(drawing: Drawing, line: Line) -> str:
+    if drawing.markers != "ascii":
+        return MARKS[drawing.markers]
+    return FAINT_ASCII if line.faint else ASCII_MARKS.get(line.ink, "+")
+
+
+@functools.cache
+def _figure() -> Any:
+    """The one figure of plotext; each line sets all of it that matters."""
+    import plotext
+
+    _hold_the_gil()
+    plotext.terminal.limit(False, False)  # the size of a plot is not the terminal's
+    figure = plotext.figure
+    figure.axes(False)
+    figure.canvas("default")
+    figure.ruler("x").frequency(0)
+    figure.ruler("y").frequency(0)
+    return figure
+
+
+def _hold_the_gil() -> bool:
+    """Bind the kernel's functions again so that a call keeps the GIL; whether that was possible.
+
+    Thousands of calls of a microsecond make a plot. Each one that gives the GIL away waits up to
+    5 ms for it beside a training thread that runs Python: a plot then takes seconds.
+    """
+    from plotext._kernel import tools
+
+    try:
+        held = ctypes.PyDLL(tools.kernel._name)
+        registry = tools.clink
+        for name, function in list(vars(registry).items()):
+            if getattr(function, "__name__", None) == name:
+                bound = getattr(held, name)
+                bound.argtypes, bound.restype = function.argtypes, function.restype
+                setattr(registry, name, bound)
+    except (AttributeError, OSError):
+        return False  # another plotext: slower beside a busy thread, and right all the same
+    return True

@@ -1,0 +1,298 @@
+"""A panel as rows of characters: title, axes with their ticks, the canvas, and signs on it.
+
+Layer: ui. A row is two texts of the same length, the characters and the ink of each cell; rows
+that are equal need not be sent again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+
+from tui_trainer.ui.plots.axes import Axis, Tick
+from tui_trainer.ui.plots.canvas import (
+    ASCII_MARKS,
+    AXIS,
+    CURSOR,
+    NOTE,
+    PLAIN,
+    SIGN,
+    TITLE,
+    Drawing,
+    Layer,
+    Markers,
+    column,
+    place,
+)
+
+MARGIN = 7
+"""Cells for the labels of the y axis, the same in every panel, so that stacked ones align."""
+NARROWEST_WITH_LABELS = 26
+NARROWEST_WITH_SIGN_NAMES = 50
+LOWEST_WITH_X_AXIS = 6
+LOWEST_WITH_TITLE = 3
+
+BRAILLE = "\u2800"
+"""The first of the braille characters; the eight lowest bits are the dots."""
+
+SIGNS: dict[str, tuple[str, str, str]] = {
+    "nonfinite": ("\u00d7", "x", "not finite"),
+    "edit": ("▲", "e", "edit"),
+    "pause": ("‖", "p", "pause"),
+    "best": ("★", "B", "best"),
+    "checkpoint": ("◆", "c", "saved"),
+}
+"""By kind, the more important ones first: as a sign, in ASCII, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`inks` names how each character is painted."""
+
+    text: str
+    inks: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """Something at an x; on the x axis, or at `y` where there is one."""
+
+    kind: str
+    x: float
+    y: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """Where the parts of a panel are, in cells."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    has_x_axis: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Surround:
+    """What stands around the canvas. A `reading` takes the place of the title row."""
+
+    title: str
+    signs: tuple[Sign, ...] = ()
+    notes: tuple[str, ...] = ()
+    reading: str = ""
+    cursor: int | None = None
+    """The column of the crosshair."""
+
+
+def room(width: int, height: int, margin: int = MARGIN) -> Room:
+    """The canvas in a panel of this size: what surrounds it goes first when there is little."""
+    left = margin + 1 if width >= NARROWEST_WITH_LABELS else 0
+    top = 1 if height >= LOWEST_WITH_TITLE else 0
+    below = 2 if height >= LOWEST_WITH_X_AXIS else 0
+    return Room(left, top, max(width - left, 0), max(height - top - below, 0), bool(below))
+
+
+def rows(
+    drawing: Drawing, layers: Sequence[Layer], around: Surround, width: int, height: int
+) -> list[Row]:
+    """All rows of a panel, each `width` cells."""
+    where = room(width, height, width - drawing.width - 1)
+    canvas = _Canvas(drawing, layers)
+    canvas.beads()
+    canvas.signs(around.signs)
+    canvas.cursor(around.cursor)
+    found = [title_row(drawing, around, width)] * where.top
+    labels = _y_labels(drawing) if where.left else {}
+    bar, tick = ("|", "+") if drawing.markers == "ascii" else ("│", "┤")
+    for index, row in enumerate(canvas.rows()):
+        if where.left:
+            label = labels.get(index, "")
+            edge = f"{label:>{where.left - 1}}"[: where.left - 1] + (tick if label else bar)
+            found.append(Row(edge + row.text, AXIS * where.left + row.inks))
+        else:
+            found.append(row)
+    if where.has_x_axis:
+        found += _x_axis(drawing, around.signs, where)
+    return found[:height]
+
+
+class _Canvas:
+    """The layers put together, cell by cell."""
+
+    def __init__(self, drawing: Drawing, layers: Sequence[Layer]) -> None:
+        self._drawing = drawing
+        self._text = [[" "] * drawing.width for _ in range(drawing.height)]
+        self._inks = [[PLAIN] * drawing.width for _ in range(drawing.height)]
+        for layer in layers:
+            for text, inks, row in zip(self._text, self._inks, layer.rows, strict=False):
+                first = len(row) - len(row.lstrip(" "))
+                for index, character in enumerate(row.rstrip(" ")[first:], first):
+                    if character != " ":
+                        text[index] = _over(text[index], inks[index], character, layer.ink)
+                        inks[index] = layer.ink
+
+    def put(self, x: float, y: float, character: str, ink: str) -> None:
+        """A character on the cell of a point, if it is on the canvas."""
+        across, up = place(self._drawing, x, y)
+        at, row = int(across // 1), self._drawing.height - 1 - int(up // 1)
+        if 0 <= at < self._drawing.width and 0 <= row < self._drawing.height:
+            self._text[row][at], self._inks[row][at] = character, ink
+
+    def beads(self) -> None:
+        character = "•" if self._drawing.markers == "braille" else "o"
+        for line in self._drawing.lines:
+            few = len(line.xs) <= self._drawing.width // 3
+            if line.beads and (few or len(line.xs) == 1):
+                for x, y in zip(line.xs, line.ys, strict=False):
+                    if self._drawing.y.shows(y):
+                        self.put(x, y, character, line.ink)
+
+    def signs(self, signs: Iterable[Sign]) -> None:
+        for sign in signs:
+            if sign.y is not None and self._drawing.y.shows(sign.y):
+                self.put(sign.x, sign.y, sign_character(sign.kind, self._drawing.markers), SIGN)
+
+    def cursor(self, at: int | None) -> None:
+        if at is None or not 0 <= at < self._drawing.width:
+            return
+        bar = "|" if self._drawing.markers == "ascii" else "│"
+        for text, inks in zip(self._text, self._inks, strict=True):
+            if text[at] == " ":
+                text[at] = bar
+            inks[at] = CURSOR
+
+    def rows(self) -> list[Row]:
+        return [
+            Row("".join(text), "".join(inks))
+            for text, inks in zip(self._text, self._inks, strict=True)
+        ]
+
+
+def _over(below: str, below_ink: str, character: str, ink: str) -> str:
+    """A character over another: another line's faint dots are covered, all others stay."""
+    if below >= BRAILLE and character >= BRAILLE and (below_ink == ink or below_ink.islower()):
+        return chr(ord(below) | ord(character))
+    return character
+
+
+def sign_character(kind: str, markers: Markers) -> str:
+    """The sign of a kind; a letter where the font may lack it."""
+    sign, letter, _ = SIGNS[kind]
+    return sign if markers == "braille" else letter
+
+
+def y_ticks(y: Axis, height: int) -> list[Tick]:
+    """The ticks of the y axis of a canvas so high."""
+    return y.ticks(max(height // 3, 2))
+
+
+def _y_labels(drawing: Drawing) -> dict[int, str]:
+    """Labels by row of the canvas."""
+    found: dict[int, str] = {}
+    for tick in y_ticks(drawing.y, drawing.height):
+        _, up = place(drawing, drawing.x.low, tick.value)
+        found[drawing.height - 1 - int(up)] = tick.label
+    return found
+
+
+def _x_axis(drawing: Drawing, signs: Iterable[Sign], where: Room) -> list[Row]:
+    """The axis with its ticks and signs, and the row of labels."""
+    plain = drawing.markers == "ascii"
+    line, tick_sign, corner = ("-", "+", "+") if plain else ("─", "┬", "└")
+    axis, inks = [line] * drawing.width, [AXIS] * drawing.width
+    text = [" "] * drawing.width
+    free = 0
+    for tick in drawing.x.ticks(max(drawing.width // 10, 2)):
+        at = column(drawing, tick.value)
+        start = min(max(at - len(tick.label) // 2, 0), drawing.width - len(tick.label))
+        if start < free or not 0 <= at < drawing.width:
+            continue
+        axis[at] = tick_sign
+        text[start : start + len(tick.label)] = tick.label
+        free = start + len(tick.label) + 2
+    order = list(SIGNS)
+    for sign in sorted(signs, key=lambda sign: -order.index(sign.kind)):
+        at = column(drawing, sign.x)
+        if sign.y is None and 0 <= at < drawing.width:
+            axis[at], inks[at] = sign_character(sign.kind, drawing.markers), SIGN
+    edge = " " * (where.left - 1) + corner if where.left else ""
+    blank = " " * where.left
+    return [
+        Row(edge + "".join(axis), AXIS * len(edge) + "".join(inks)),
+        Row(blank + "".join(text), AXIS * (len(blank) + drawing.width)),
+    ]
+
+
+def title_row(drawing: Drawing, around: Surround, width: int) -> Row:
+    """The title, the lines by name, the signs by name and, on the right, notes; or a reading."""
+    if around.reading:
+        return fitted([(around.reading, CURSOR)], width)
+    parts = [(f" {around.title}", TITLE)]
+    notes = ", ".join(around.notes)
+    named = around.signs if width >= NARROWEST_WITH_SIGN_NAMES else ()
+    for more in (_line_names(drawing), _sign_names(drawing, named)):
+        # Notes come first: they say what cannot be seen.
+        if _length(parts + more) + (len(notes) + 3 if notes else 0) <= width:
+            parts += more
+    if notes:
+        parts.append((" " * max(width - _length(parts) - len(notes) - 1, 1), PLAIN))
+        parts.append((notes, NOTE))
+    return fitted(parts, width)
+
+
+def _line_names(drawing: Drawing) -> list[tuple[str, str]]:
+    parts = []
+    for line in drawing.lines:
+        if line.label:
+            ink = line.ink.upper() if line.faint else line.ink
+            sample = line_sample(drawing.markers, line.ink, beads=line.beads, faint=line.faint)
+            parts += [("  ", PLAIN), (f"{sample} {line.label}", ink)]
+    return parts
+
+
+def _sign_names(drawing: Drawing, signs: Iterable[Sign]) -> list[tuple[str, str]]:
+    kinds = {sign.kind for sign in signs}
+    parts = []
+    for kind in reversed(SIGNS):
+        if kind in kinds:
+            sign = sign_character(kind, drawing.markers)
+            parts += [("  ", PLAIN), (sign, SIGN), (f" {SIGNS[kind][2]}", NOTE)]
+    return parts
+
+
+def _length(parts: Iterable[tuple[str, str]]) -> int:
+    return sum(cell_len(text) for text, _ in parts)
+
+
+def line_sample(markers: Markers, ink: str, *, beads: bool, faint: bool = False) -> str:
+    """A piece of a line, to stand beside its name."""
+    if markers == "ascii":
+        mark = ASCII_MARKS[ink]
+        side = "-" if mark == "o" else mark
+        return "..." if faint else f"{side}o{side}" if beads else mark * 3
+    bead = "•" if markers == "braille" else "o"
+    return "┄┄" if faint else f"─{bead}─" if beads else "──"
+
+
+def fitted(parts: Iterable[tuple[str, str]], width: int) -> Row:
+    """Texts in a row of exactly `width` cells. A wide character takes two, the second a blank."""
+    text, inks = "", ""
+    for part, ink in parts:
+        text, inks = text + part, inks + ink * len(part)
+    if cell_len(text) != len(text):
+        narrow = "".join(c if cell_len(c) == 1 else "?" * cell_len(c) for c in text)
+        text, inks = narrow, (inks + inks[-1:] * len(narrow))[: len(narrow)]
+    return Row(set_cell_size(text, width), (inks + PLAIN * width)[:width])
+
+
+def message(text: str, width: int, height: int) -> list[Row]:
+    """A line of text in the middle of nothing."""
+    blank = Row(" " * width, PLAIN * width)
+    found = [blank] * height
+    if height:
+        shown = text if len(text) <= width else text[:width]
+        found[height // 2] = fitted([(shown.center(width), NOTE)], width)
+    return found

@@ -1,0 +1,147 @@
+"""`PanelGrid`: the panels of a run in a grid, the chosen one always among those that are shown.
+
+Layer: ui. Panels are made as metrics appear, and never taken away: they are given other series.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from textual.app import ComposeResult
+from textual.containers import Container
+
+from tui_trainer.ui.plots.canvas import Markers
+from tui_trainer.ui.plots.panels import PanelSpec
+from tui_trainer.ui.plots.plot import Plot
+
+
+class PanelGrid(Container):
+    """It draws nothing by itself: who holds it has the plots look, all of them or those due."""
+
+    DEFAULT_CSS = """
+    PanelGrid { layout: grid; height: 1fr; }
+    """
+
+    def __init__(self, markers: Markers) -> None:
+        super().__init__()
+        self._markers = markers
+        self._specs: list[PanelSpec] = []
+        self._turn = 0
+        """Counts the looks, of which each draws another of the small panels."""
+        self._chosen = 0
+        self._arranged: tuple[object, ...] = ()
+        # It stands for the panels to come, and says that there are none yet.
+        self._plots = [Plot(PanelSpec("", ()), self._markers)]
+
+    def compose(self) -> ComposeResult:
+        yield self._plots[0]
+
+    @property
+    def is_made(self) -> bool:
+        """Whether panels can be taken in: its first plot is there."""
+        return self._plots[0].is_attached
+
+    @property
+    def plots(self) -> Sequence[Plot]:
+        """All plots, shown or not; one before there are any panels."""
+        return self._plots
+
+    @property
+    def titles(self) -> list[str]:
+        """Of the panels."""
+        return [spec.title for spec in self._specs]
+
+    @property
+    def chosen(self) -> int:
+        """The index of the chosen panel."""
+        return self._chosen
+
+    @property
+    def title(self) -> str:
+        """Of the chosen panel; empty while there is none."""
+        return self._specs[self._chosen].title if self._specs else ""
+
+    def due(self) -> list[Plot]:
+        """The large panel and one of the small ones in turn: five at once are dear."""
+        shown = [plot for plot in self._plots if plot.display]
+        self._turn += 1
+        return [*shown[:1], *(shown[1 + self._turn % (len(shown) - 1) :][:1] if shown[1:] else ())]
+
+    def take(self, specs: list[PanelSpec]) -> bool:
+        """Have a panel for each of these; whether they are others than before.
+
+        The chosen one stays chosen wherever it now is.
+        """
+        if specs == self._specs:
+            return False
+        titles = [spec.title for spec in specs]
+        self._chosen = titles.index(self.title) if self.title in titles else 0
+        self._specs = specs
+        more = [Plot(spec, self._markers) for spec in specs[len(self._plots) :]]
+        self._plots += more
+        for plot, spec in zip(self._plots, specs, strict=False):
+            plot.choose(spec)
+        self.mount(*more)
+        return True
+
+    def choose(self, index: int) -> bool:
+        """Choose a panel; whether there is one of that index. It is shown after the next `fit`."""
+        if not 0 <= index < len(self._specs):
+            return False
+        self._chosen = index
+        return True
+
+    def fit(self, width: int, height: int) -> None:
+        """Show the panels there is room for, as large as there is room."""
+        grid = grid_for(width, height, len(self._specs), self._chosen)
+        if (arranged := (grid, self._chosen, len(self._plots))) == self._arranged:
+            return
+        self._arranged = arranged
+        self.styles.grid_size_columns = grid.columns
+        self.styles.grid_size_rows = 1 + grid.rows
+        self.styles.grid_rows = "3fr " + "2fr " * grid.rows
+        for index, plot in enumerate(self._plots):
+            plot.display = index in grid.shown
+            plot.styles.column_span = grid.span(index)
+            plot.set_class(index == self._chosen, "-chosen")
+
+
+# Which panels are shown, and where: all at once where there is room, one where there is not.
+#
+# Pure functions of the room and of the panels.
+
+
+MOST_SMALL = 4
+LEAST_WIDTH = 60
+"""Of a grid; with less, there is one panel at a time."""
+NARROWEST_SMALL, LOWEST_SMALL, LOWEST_LARGE = 30, 8, 10
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """The panels that are shown, the first one over the whole width, the others in rows below."""
+
+    shown: tuple[int, ...]
+    columns: int = 1
+    rows: int = 0
+
+    def span(self, index: int) -> int:
+        """How many columns a panel takes; a last row that is not full is filled by its last."""
+        if index == self.shown[0]:
+            return self.columns
+        spare = self.columns * self.rows - len(self.shown) + 1
+        return 1 + spare if index == self.shown[-1] else 1
+
+
+def grid_for(width: int, height: int, panels: int, chosen: int) -> Grid:
+    """The first panel large and up to four small, the chosen one among them; or that one alone."""
+    columns = width // NARROWEST_SMALL
+    rows = (height - LOWEST_LARGE) // LOWEST_SMALL
+    most = min(MOST_SMALL, columns * rows) if width >= LEAST_WIDTH and rows > 0 else 0
+    small = list(range(1, panels))[:most]
+    if not small:
+        return Grid((chosen,))
+    small[-1] = max(small[-1], chosen)
+    columns = min(columns, len(small))
+    return Grid((0, *small), columns, -(-len(small) // columns))

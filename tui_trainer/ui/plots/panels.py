@@ -1,0 +1,248 @@
+"""Which series belong on one plot, and how a plot of them is looked at.
+
+Layer: ui. A metric of validation and the same one of training share a plot; the curves come from
+the history already bucketed to the width, because each point costs plotext some 20 us.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from tui_trainer.runs.history import Curve, History, Window, XAxis
+from tui_trainer.runs.numbers import CURVES
+from tui_trainer.text.cells import cut_middle
+from tui_trainer.text.clean import clean
+from tui_trainer.text.format import duration, measured
+from tui_trainer.ui.plots.axes import Axis, AxisKind, x_axis, y_axis
+from tui_trainer.ui.plots.canvas import OTHER, TRAIN, VAL, Drawing, Line, Markers, x_at
+from tui_trainer.ui.plots.frame import MARGIN, Sign, Surround, room, y_ticks
+
+WITHIN = 0.96
+"""The share of the values that stays on the axis when outliers are left out."""
+AXIS_KINDS: dict[XAxis, AxisKind] = {"step": "integer", "epoch": "integer", "time": "time"}
+TITLES = {number.key: number.title for number in CURVES if number.title}
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """A curve of the history by its name there, and how it is drawn."""
+
+    name: str
+    label: str
+    ink: str
+    is_smoothed: bool
+    beads: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class PanelSpec:
+    """The series of one plot; their labels are shown where there are several."""
+
+    title: str
+    series: tuple[Series, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """How a panel is looked at; `cursor` is the share of the x axis where the crosshair stands."""
+
+    smoothing: float = 0.6
+    x: XAxis = "step"
+    window: Window = "all"
+    is_log: bool = False
+    cuts_outliers: bool = False
+    cursor: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """A panel ready to be drawn."""
+
+    drawing: Drawing
+    around: Surround
+
+
+def panels_of(names: Iterable[str]) -> list[PanelSpec]:
+    """The plots for these series: the loss, other metrics, then what else is recorded."""
+    given = list(names)
+    metrics = [name.partition("/")[2] for name in given if "/" in name]
+    ordered = sorted(set(metrics), key=lambda metric: (metric != "loss", metrics.index(metric)))
+    panels = []
+    for metric in ordered:
+        series = [
+            Series(name, kind, ink, is_smoothed=kind == "train", beads=kind == "val")
+            for kind, ink in (("train", TRAIN), ("val", VAL))
+            if (name := f"{kind}/{metric}") in given
+        ]
+        if series:
+            panels.append(PanelSpec(clean(metric, 40), tuple(series)))
+    rest = [name for name in (*TITLES, *given) if name in given and "/" not in name]
+    for name in dict.fromkeys(rest):
+        series = [Series(name, "", OTHER, is_smoothed=name != "lr")]
+        panels.append(PanelSpec(TITLES.get(name, clean(name, 40)), tuple(series)))
+    return panels
+
+
+def picture(
+    history: History, spec: PanelSpec, view: View, width: int, height: int, markers: Markers
+) -> Picture | None:
+    """The panel as it is now; None while there is nothing to draw."""
+    where = room(width, height)
+    if where.width < 1 or where.height < 1:
+        return None
+    curves = [
+        history.curve(
+            series.name,
+            x=view.x,
+            window=view.window,
+            columns=where.width,
+            smoothing=view.smoothing if series.is_smoothed else 0.0,
+        )
+        for series in spec.series
+    ]
+    if not any(curve.xs or curve.gaps for curve in curves):
+        return None
+    x = x_axis(*history.span(x=view.x, window=view.window), AXIS_KINDS[view.x])
+    y, notes = _y_axis(curves, view)
+    lines = _lines(spec, curves, view)
+    # Values that hardly differ need longer labels than there is usually room for.
+    longest = max((len(tick.label) for tick in y_ticks(y, where.height)), default=0)
+    where = room(width, height, min(max(MARGIN, longest), width // 2))
+    drawing = Drawing(where.width, where.height, lines, x, y, markers)
+    around = Surround(
+        spec.title,
+        _signs(history, spec, curves, view),
+        notes,
+        *_reading(history, spec, view, drawing),
+    )
+    return Picture(drawing, around)
+
+
+def _y_axis(curves: Sequence[Curve], view: View) -> tuple[Axis, tuple[str, ...]]:
+    values = [v for curve in curves for v in (*curve.lows, *curve.highs, *curve.means)]
+    y = y_axis(values, log=view.is_log, within=WITHIN if view.cuts_outliers else 1.0)
+    notes = ["log"] if view.is_log else []
+    if view.is_log and any(v <= 0 for v in values):
+        notes.append("0 and below left out")
+    above, below = any(v > y.high for v in values), any(v < y.low for v in values)
+    if view.cuts_outliers and (above or below):
+        notes.append(
+            "cut above and below" if above and below else f"cut {'above' if above else 'below'}"
+        )
+    return y, tuple(notes)
+
+
+def _lines(spec: PanelSpec, curves: Sequence[Curve], view: View) -> tuple[Line, ...]:
+    """What is noisy and faint behind, what is smooth in front."""
+    behind, front = [], []
+    for series, curve in zip(spec.series, curves, strict=True):
+        label = series.label if len(spec.series) > 1 else ""
+        line = Line(curve.xs, curve.means, series.ink, False, label, series.beads, curve.gaps)
+        if not series.is_smoothed:
+            front.append(line)
+        elif view.smoothing > 0:
+            behind.append(_outline(curve, series.ink, faint=True, label=""))
+            front.append(replace(line, ys=curve.smooth))
+        else:
+            front.append(_outline(curve, series.ink, faint=False, label=label))
+    return (*behind, *front)
+
+
+def _outline(curve: Curve, ink: str, *, faint: bool, label: str) -> Line:
+    """The values, or bars from the lowest to the highest where a point stands for many.
+
+    Bars that overlap are not connected: the line between them would hide how far they reach.
+    """
+    xs: list[float] = []
+    ys: list[float] = []
+    gaps = list(curve.gaps)
+    for x, low, high in zip(curve.xs, curve.lows, curve.highs, strict=True):
+        if low == high:
+            xs.append(x)
+            ys.append(low)
+            continue
+        if ys and low <= max(ys[-2:]) and min(ys[-2:]) <= high:
+            gaps.append((xs[-1] + x) / 2)
+        xs += [x, x]
+        ys += [low, high] if not ys or ys[-1] < high else [high, low]
+    return Line(tuple(xs), tuple(ys), ink, faint, label, gaps=tuple(gaps))
+
+
+def _signs(
+    history: History, spec: PanelSpec, curves: Sequence[Curve], view: View
+) -> tuple[Sign, ...]:
+    """What happened, on the x axis; the best one on the line of validation."""
+    judged = [
+        curve
+        for series, curve in zip(spec.series, curves, strict=True)
+        if series.beads and curve.xs
+    ]
+    marks = history.marks(x=view.x, window=view.window)
+    signs = [Sign(mark.kind, mark.x) for mark in marks if mark.kind != "best"]
+    signs += [Sign("nonfinite", x) for curve in curves for x in curve.gaps]
+    best = [mark.x for mark in marks if mark.kind == "best"]
+    if best and judged:
+        curve = judged[0]
+        nearest = min(range(len(curve.xs)), key=lambda i: abs(curve.xs[i] - best[-1]))
+        signs.append(Sign("best", curve.xs[nearest], curve.means[nearest]))
+    return tuple(signs)
+
+
+def _reading(
+    history: History, spec: PanelSpec, view: View, drawing: Drawing
+) -> tuple[str, int | None]:
+    """The text of the crosshair and its column; empty without one."""
+    if view.cursor is None:
+        return "", None
+    at = min(int(view.cursor * drawing.width), drawing.width - 1)
+    parts = []
+    where = ""
+    for series in spec.series:
+        smoothing = view.smoothing if series.is_smoothed else 0.0
+        reading = history.read(
+            series.name, x_at(drawing, at), x=view.x, window=view.window, smoothing=smoothing
+        )
+        if reading is None:
+            continue
+        where = where or f" step {reading.step:,}{_beside(view.x, reading.x)}"
+        text = f"{series.label or spec.title} {measured(reading.value)}"
+        parts.append(text + (f", smooth {measured(reading.smooth)}" if smoothing else ""))
+    return "  ".join([where or " nothing here", *parts]), at
+
+
+def _beside(x: XAxis, value: float) -> str:
+    if x == "step":
+        return ""
+    return f", epoch {value:.2f}" if x == "epoch" else f", {duration(value)}"
+
+
+# Curves of several runs over each other, as one history that a plot can show.
+#
+# A run's own buckets are taken as they are: what is compared is their shape.
+
+
+LOOKS = ((TRAIN, False), (VAL, False), (OTHER, False), (TRAIN, True), (VAL, True), (OTHER, True))
+"""Inks, and whether points have beads: six runs are told apart."""
+LABEL_CELLS = 16
+"""A name begins with what was run, and ends with when: both ends are kept."""
+COLUMNS = 400
+
+
+def overlay(histories: Mapping[str, History]) -> tuple[History, PanelSpec]:
+    """The loss of each run under its label; of validation where all have it, else of training."""
+    name = "loss"
+    for kind in ("val", "train"):
+        name = f"{kind}/loss"
+        if all(name in history.names for history in histories.values()):
+            break
+    together = History()
+    series = []
+    for (label, history), (ink, beads) in zip(histories.items(), LOOKS, strict=False):
+        curve = history.curve(name, x="step", window="all", columns=COLUMNS, smoothing=0.0)
+        steps = [round(x) for x in curve.xs]
+        kept = [n for n, step in enumerate(steps) if not n or step > steps[n - 1]]
+        together.put(label, [steps[n] for n in kept], [curve.means[n] for n in kept])
+        shown = cut_middle(label, LABEL_CELLS)
+        series.append(Series(label, shown, ink, is_smoothed=False, beads=beads))
+    return together, PanelSpec(f"{'val' if name[0] == 'v' else 'train'} loss", tuple(series))

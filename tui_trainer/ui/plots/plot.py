@@ -1,0 +1,225 @@
+"""`Plot`: one panel of curves.
+
+Layer: ui. It is drawn only when asked to look: a refresh that finds the same version of the
+history, view and size costs nothing, and one that finds more sends only the cells that differ.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from itertools import groupby
+from typing import ClassVar
+
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Region
+from textual.message import Message
+from textual.strip import Strip
+from textual.widget import Widget
+
+from tui_trainer.runs.history import History
+from tui_trainer.ui.plots.canvas import (
+    AXIS,
+    CURSOR,
+    NOTE,
+    OTHER,
+    PLAIN,
+    SIGN,
+    TITLE,
+    TRAIN,
+    VAL,
+    Markers,
+)
+from tui_trainer.ui.plots.figure import draw
+from tui_trainer.ui.plots.frame import Row, message, rows
+from tui_trainer.ui.plots.panels import PanelSpec, View, picture
+
+WAITING = "Waiting for the first step"
+
+INK_CLASSES = {
+    TRAIN: "plot--train",
+    TRAIN.upper(): "plot--train-faint",
+    VAL: "plot--val",
+    VAL.upper(): "plot--val-faint",
+    OTHER: "plot--other",
+    OTHER.upper(): "plot--other-faint",
+    AXIS: "plot--axis",
+    SIGN: "plot--sign",
+    TITLE: "plot--title",
+    NOTE: "plot--note",
+    CURSOR: "plot--cursor",
+}
+
+
+class Plot(Widget):
+    """A panel; the screen's `look` keeps it up to date."""
+
+    DEFAULT_CSS = """
+    Plot {
+        width: 1fr;
+        height: 1fr;
+        .plot--train { color: $text-primary; }
+        .plot--train-faint { color: $text-primary 40%; }
+        .plot--val { color: $text-warning; }
+        .plot--val-faint { color: $text-warning 40%; }
+        .plot--other { color: $text-success; }
+        .plot--other-faint { color: $text-success 40%; }
+        .plot--axis, .plot--note { color: $text-muted; }
+        .plot--sign { color: $text-error; }
+        .plot--title { color: $text; }
+        .plot--cursor { color: $text-accent; }
+        &.-chosen .plot--title { text-style: bold; }
+        &:ansi {
+            .plot--train-faint, .plot--val-faint, .plot--other-faint {
+                color: ansi_bright_black;
+            }
+        }
+    }
+    """
+    COMPONENT_CLASSES: ClassVar[set[str]] = set(INK_CLASSES.values())
+
+    class Pointed(Message):
+        """The mouse asks for the crosshair at a share of the x axis."""
+
+        def __init__(self, plot: Plot, share: float, clicked: bool) -> None:
+            super().__init__()
+            self.plot = plot
+            self.share = share
+            self.clicked = clicked
+
+    def __init__(self, spec: PanelSpec, markers: Markers) -> None:
+        super().__init__()
+        self.spec = spec
+        self._markers = markers
+        self._history: History | None = None
+        self._view = View()
+        self._drawn: tuple[object, ...] = ()
+        self._canvas_width = 0
+        self._rows: list[Row] = []
+        self._styles: dict[str, Style] = {}
+        self._strips: dict[int, Strip] = {}
+
+    @property
+    def columns(self) -> int:
+        """How many columns the canvas has; 0 while there is none."""
+        return self._canvas_width
+
+    def look(self, history: History, view: View) -> bool:
+        """Draw what is new; whether anything was."""
+        self._history, self._view = history, view
+        return self._redraw()
+
+    def choose(self, spec: PanelSpec) -> None:
+        """Show these series from the next look on."""
+        self.spec = spec
+
+    def _redraw(self) -> bool:
+        history, (width, height) = self._history, self.size
+        if history is None or not self.display or width < 1 or height < 1:
+            return False
+        state = (history, history.version, self._view, self.spec, width, height)
+        if state == self._drawn:
+            return False
+        self._drawn = state
+        shown = picture(history, self.spec, self._view, width, height, self._markers)
+        self._canvas_width = shown.drawing.width if shown else 0
+        if shown is None:
+            new = message(WAITING, width, height)
+        else:
+            new = rows(shown.drawing, draw(shown.drawing), shown.around, width, height)
+        return self._show(new)
+
+    def _show(self, new: list[Row]) -> bool:
+        """Refresh the cells in which the rows differ from those on the screen."""
+        old, self._rows = self._rows, new
+        if len(old) != len(new) or (old and len(old[0].text) != len(new[0].text)):
+            self._strips.clear()
+            self.refresh()
+            return True
+        regions = []
+        for y, (before, after) in enumerate(zip(old, new, strict=True)):
+            span = changed_span(before, after)
+            if span is not None:
+                self._strips.pop(y, None)
+                regions.append(Region(span[0], y, span[1] - span[0], 1))
+        if regions:
+            self.refresh(*regions)
+        return bool(regions)
+
+    def render_line(self, y: int) -> Strip:
+        if y not in self._strips:
+            if y >= len(self._rows):
+                return Strip.blank(self.size.width, self.rich_style)
+            self._strips[y] = strip_of(self._rows[y], self._inks())
+        return self._strips[y]
+
+    def _inks(self) -> dict[str, Style]:
+        """The style of each ink in the theme, with the widget's background."""
+        if not self._styles:
+            for ink, name in INK_CLASSES.items():
+                self._styles[ink] = self.get_component_rich_style(name)
+            self._styles[PLAIN] = self.rich_style
+        return self._styles
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._styles.clear()
+        self._strips.clear()
+
+    def on_resize(self) -> None:
+        self._redraw()
+
+    def on_show(self) -> None:
+        self._redraw()
+
+    def on_click(self, event: events.Click) -> None:
+        self._point(event, clicked=True)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        self._point(event, clicked=False)
+
+    def _point(self, event: events.MouseEvent, *, clicked: bool) -> None:
+        if self._canvas_width > 0:
+            left = self.size.width - self._canvas_width
+            share = (event.x - left + 0.5) / self._canvas_width
+            self.post_message(self.Pointed(self, min(max(share, 0.0), 1.0), clicked))
+
+
+# Rows of characters and inks as Textual's strips, and where two rows differ.
+#
+# Runs of one ink are one segment and blanks belong to the run before them, because each change of
+# style costs some twenty bytes on the way to the terminal.
+
+
+def strip_of(row: Row, styles: Mapping[str, Style]) -> Strip:
+    """A row in these styles; an ink that is not among them is painted plainly."""
+    # Textual's filters take no segment without a style.
+    segments = [Segment(text, styles.get(ink, Style.null())) for ink, text in _runs(row)]
+    return Strip(segments, len(row.text))
+
+
+def _runs(row: Row) -> Iterator[tuple[str, str]]:
+    """Ink and text of each run; a blank cell is of the ink of the cell before it."""
+    inks = list(row.inks)
+    ink = PLAIN
+    for index, character in enumerate(row.text):
+        if character == " ":
+            inks[index] = ink
+        else:
+            ink = inks[index]
+    at = 0
+    for found, group in groupby(inks):
+        length = sum(1 for _ in group)
+        yield found, row.text[at : at + length]
+        at += length
+
+
+def changed_span(old: Row, new: Row) -> tuple[int, int] | None:
+    """First and last + 1 of the cells in which two rows of the same length differ."""
+    if old == new:
+        return None
+    differs = [
+        a != b or i != j for a, b, i, j in zip(old.text, new.text, old.inks, new.inks, strict=True)
+    ]
+    return differs.index(True), len(differs) - differs[::-1].index(True)

@@ -1,0 +1,278 @@
+"""`Plots`: the panels of a run, and the keys by which they are looked at.
+
+Layer: ui. Which of them are shown, and where, is their grid's. Nothing is drawn but in `look`, by
+a key, or on a resize.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import ClassVar
+
+from rich.cells import cell_len
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.message import Message
+from textual.widget import Widget
+from textual.widgets import Static
+
+from tui_trainer.config.preferences import Preferences
+from tui_trainer.runs.history import History
+from tui_trainer.text.cells import cut_end
+from tui_trainer.ui.plots.canvas import markers_for
+from tui_trainer.ui.plots.grid import PanelGrid
+from tui_trainer.ui.plots.panels import panels_of
+from tui_trainer.ui.plots.plot import Plot
+from tui_trainer.ui.plots.view import Viewing
+from tui_trainer.ui.shared.bindings import bindings_of
+
+# `PlotTabs`: the line above the plots, with their names and how they are looked at.
+#
+# Where the names do not fit, the longest ones are said shorter, all but the chosen one; their
+# digits are also the keys.
+
+
+GAP = "  "
+LEAST_CELLS = 4
+SHORT = {"accuracy": "acc", "grad norm": "grad", "samples/s": "speed"}
+
+
+class PlotTabs(Static):
+    """Says something new only when something is new."""
+
+    DEFAULT_CSS = """
+    PlotTabs { height: 1; width: 1fr; color: $text-muted; }
+    """
+
+    class Picked(Message):
+        """The mouse picked a plot, counted from 0."""
+
+        def __init__(self, index: int) -> None:
+            super().__init__()
+            self.index = index
+
+    def __init__(self) -> None:
+        super().__init__("", markup=False)
+        self._said: tuple[object, ...] = ()
+        self._ends: list[int] = []
+
+    def show(self, titles: Sequence[str], chosen: int, state: Sequence[str]) -> bool:
+        """Say which plots there are and how they are looked at; whether that is new."""
+        saying = (tuple(titles), chosen, tuple(state), self.size.width)
+        if saying == self._said:
+            return False
+        self._said = saying
+        names, shown = fitted(titles, chosen, state, self.size.width)
+        parts: list[str | tuple[str, str]] = [" "]
+        at, self._ends = 1, []
+        for index, name in enumerate(names):
+            parts += [(name, "bold underline $foreground" if index == chosen else ""), GAP]
+            at += cell_len(name) + len(GAP)
+            self._ends.append(at)
+        parts.append(f"{shown:>{max(self.size.width - at - 1, 0)}}")
+        self.update(Content.assemble(*parts), layout=False)
+        return True
+
+    def on_click(self, event: events.Click) -> None:
+        for index, end in enumerate(self._ends):
+            if event.x < end:
+                self.post_message(self.Picked(index))
+                return
+
+
+def fitted(
+    titles: Sequence[str], chosen: int, state: Sequence[str], width: int
+) -> tuple[list[str], str]:
+    """The tabs and the state as they fit in a width: first of the state goes what is last in it."""
+    for count in range(len(state), -1, -1):
+        shown = "  ".join(state[:count])
+        names = list(titles)
+        while _length(names) + len(shown) > width and _shorten(names, chosen):
+            pass
+        if _length(names) + len(shown) <= width:
+            return _numbered(names), shown
+    return _numbered([name if at == chosen else "" for at, name in enumerate(titles)]), ""
+
+
+def _shorten(names: list[str], chosen: int) -> bool:
+    """Say the longest of the other names shorter; whether there was one."""
+    others = [at for at, name in enumerate(names) if at != chosen and cell_len(name) > LEAST_CELLS]
+    if not others:
+        return False
+    at = max(others, key=lambda at: cell_len(names[at]))
+    name = names[at]
+    names[at] = SHORT[name] if name in SHORT else cut_end(name.rstrip("…"), cell_len(name) - 1)
+    return True
+
+
+def _numbered(names: Sequence[str]) -> list[str]:
+    return [f"{at} {name}".rstrip() if at < 10 else name for at, name in enumerate(names, 1)]
+
+
+def _length(names: Sequence[str]) -> int:
+    return 2 + sum(cell_len(name) + len(GAP) for name in _numbered(names))
+
+
+DIGITS: list[BindingType] = [
+    Binding(str(digit), f"panel({digit})", f"Plot {digit}", show=False) for digit in range(1, 10)
+]
+
+
+class Plots(Widget, can_focus=True):
+    """The screen calls `look` at each refresh, and may forward keys to the actions."""
+
+    DEFAULT_CSS = """
+    Plots {
+        layout: vertical;
+        height: 1fr;
+    }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        *bindings_of("plot"),
+        *bindings_of("panel"),
+        *DIGITS,
+    ]
+
+    def __init__(self, preferences: Preferences) -> None:
+        super().__init__()
+        encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
+        self._viewing = Viewing(preferences.smoothing)
+        self._history: History | None = None
+        self._tabs = PlotTabs()
+        markers = markers_for(preferences.markers, os.environ, encoding)
+        self._panels = PanelGrid(markers)
+
+    def compose(self) -> ComposeResult:
+        yield self._tabs
+        yield self._panels
+
+    def look(self, history: History, *, whole: bool = False) -> bool:
+        """Draw what is new in the curves of the panels that are shown; whether anything was.
+
+        Of small panels one in turn, unless the `whole` is wanted.
+        """
+        if not self._panels.is_made:
+            return False  # the screen is not made yet
+        self._history = history
+        if self._panels.take(panels_of(history.names)):
+            self._arrange()
+            whole = True
+        return self._draw(self._panels.plots if whole else self._panels.due())
+
+    def _draw(self, due: Sequence[Plot] | None = None) -> bool:
+        """Draw what is new of all panels, or of these."""
+        if self._history is None:
+            return False
+        state = self._viewing.state(self._panels.title)
+        drawn = self._tabs.show(self._panels.titles, self._panels.chosen, state)
+        for plot in self._panels.plots if due is None else due:
+            drawn = plot.look(self._history, self._viewing.of(plot.spec.title)) or drawn
+        return drawn
+
+    @property
+    def state(self) -> str:
+        """How the chosen panel is looked at, by the keys that change it."""
+        return "  ".join(self._viewing.state(self._panels.title))
+
+    def _arrange(self) -> None:
+        width, height = (0, 0) if self.is_maximized else self.size
+        self._panels.fit(width, height - 1)
+
+    def _choose(self, index: int) -> bool:
+        """Choose a panel, if there is one of that index; whether there is."""
+        if not self._panels.choose(index):
+            return False
+        self._arrange()
+        self._draw()
+        return True
+
+    def on_resize(self) -> None:
+        self._arrange()
+        self._draw()
+
+    @on(PlotTabs.Picked)
+    def _picked(self, event: PlotTabs.Picked) -> None:
+        event.stop()
+        self._choose(event.index)
+
+    @on(Plot.Pointed)
+    def _pointed(self, event: Plot.Pointed) -> None:
+        event.stop()
+        if event.clicked:
+            self._choose(self._panels.plots.index(event.plot))
+        if event.clicked or self._viewing.has_cursor:
+            self._viewing.point(event.share)
+            self._draw()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """The crosshair's keys are others' while there is none."""
+        return self._viewing.has_cursor if action in ("earlier", "later") else True
+
+    def action_smoothing(self) -> None:
+        """The next stronger smoothing, then none."""
+        self._viewing.smooth_more()
+        self._draw()
+
+    def action_log_axis(self) -> None:
+        """A logarithmic y axis for the chosen panel, or a linear one again."""
+        self._viewing.turn_log(self._panels.title)
+        self._draw()
+
+    def action_x_axis(self) -> None:
+        """Step, epoch or time."""
+        self._viewing.turn_x()
+        self._draw()
+
+    def action_window(self) -> None:
+        """The newest steps, or all of the run."""
+        self._viewing.turn_window()
+        self._draw()
+
+    def action_outliers(self) -> None:
+        """Leave outliers out of the y axis, or take them in again."""
+        self._viewing.turn_outliers()
+        self._draw()
+
+    def action_full_screen(self) -> None:
+        """The chosen panel on the whole screen, and back."""
+        if self.is_maximized:
+            self.screen.minimize()
+        else:
+            self.screen.maximize(self, container=False)
+        self._arrange()
+        self._draw()
+
+    def action_crosshair(self) -> None:
+        """A crosshair at the newest values, or none."""
+        self._viewing.turn_cursor()
+        self._draw()
+
+    def action_earlier(self) -> None:
+        """The crosshair a column to the left."""
+        self._move_cursor(-1)
+
+    def action_later(self) -> None:
+        """The crosshair a column to the right."""
+        self._move_cursor(1)
+
+    def _move_cursor(self, columns: int) -> None:
+        self._viewing.move_cursor(columns, self._panels.plots[self._panels.chosen].columns)
+        self._draw()
+
+    def action_panel(self, number: int) -> None:
+        """Choose a panel by its number, from 1."""
+        self._choose(number - 1)
+
+    def action_next(self) -> None:
+        """Choose the next panel; after the last one the focus goes on."""
+        if not self._choose(self._panels.chosen + 1):
+            self.screen.focus_next()
+
+    def action_previous(self) -> None:
+        """Choose the panel before; from the first one the focus goes back."""
+        if not self._choose(self._panels.chosen - 1):
+            self.screen.focus_previous()

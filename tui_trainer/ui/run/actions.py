@@ -1,0 +1,221 @@
+"""`RunCommands`: sends the run screen's commands, and says at once what was asked for.
+
+Layer: ui. What the run makes of a command is told by its events.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from textual.notifications import SeverityLevel
+from textual.screen import Screen
+
+from tui_trainer.config.keys import actions_of
+from tui_trainer.runs.commands import COMMANDS, Command, Pause, Resume, Stop
+from tui_trainer.runs.events import CommandApplied, Event
+from tui_trainer.runs.view import RunView
+from tui_trainer.sessions.session import Session
+from tui_trainer.ui.run.edit import EditDialog
+from tui_trainer.ui.run.metrics_panel import Safety
+from tui_trainer.ui.run.status import Standing
+from tui_trainer.ui.run.stop import Answer, StopDialog
+
+
+class RunCommands:
+    """Sends the commands of a screen, and calls `asked` with a few words on each."""
+
+    def __init__(self, session: Session, standing: Standing, asked: Callable[[str], None]) -> None:
+        self._session = session
+        self._standing = standing
+        self._asked = asked
+        self._unanswered: set[str] = set()
+
+    def add(self, event: Event) -> None:
+        """Take the run's answer to a command."""
+        if isinstance(event, CommandApplied):
+            self._unanswered.discard(event.id)
+
+    @property
+    def awaits_answer(self) -> bool:
+        """Whether the run has yet to say what became of a command that was sent from here."""
+        return bool(self._unanswered or self._standing.wish)
+
+    @property
+    def is_resuming(self) -> bool:
+        """Whether the run was asked to go on, and has not said that it does."""
+        return self._standing.wish == "resuming"
+
+    @property
+    def is_pausing(self) -> bool:
+        """Whether the run is paused or about to be."""
+        return self._standing.is_pausing(self._session.view)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether the run was asked to stop."""
+        return self._standing.wish == "stopping" or self._session.view.state == "stopping"
+
+    def pause_or_resume(self) -> None:
+        """Pause, or take a pause back."""
+        if self.is_pausing:
+            self._standing.wish = "resuming"
+            self.send(Resume())
+        else:
+            self._standing.wish = "pausing"
+            self.send(Pause())
+
+    def offload(self) -> None:
+        """Pause, and give the device's memory back meanwhile; refused in a pause."""
+        if not self.is_pausing:
+            self._standing.wish = "pausing"
+        self.send(Pause(offload=True))
+
+    def stop(self, answer: Answer) -> None:
+        """Stop as the dialog was answered; nothing to do for `keep`."""
+        if answer == "keep":
+            return
+        self._standing.wish = "stopping"
+        self.send(Stop(save=answer == "save"))
+
+    def send_word(self, word: str) -> None:
+        """Send a command that needs nothing but its word."""
+        self.send(COMMANDS[word]())
+
+    def send(self, command: Command) -> None:
+        """Send a command, and say at once that it was asked for."""
+        self._unanswered.add(command.id)
+        self._session.send(command)
+        self._asked(command.request)
+
+
+# `unavailable_reason`: why an action of the run screen does nothing now, in words.
+#
+# The same answer hides a key from the footer, and is shown when the key is pressed anyway.
+
+
+_FLAGS = {flag.name for kind in COMMANDS.values() for flag in kind.flags}
+_SENDING = {it.name for it in actions_of("run") if it.name in {*COMMANDS, *_FLAGS}}
+LIVE_ONLY = frozenset({*_SENDING, "edit", "detach"})
+"""Actions that need a live run: those that send a command, editing, and detaching."""
+
+
+def unavailable_reason(action: str, view: RunView, *, is_over: bool) -> str:
+    """Return why `action` is unavailable, or an empty string."""
+    if is_over and action in LIVE_ONLY:
+        return f"the run has ended: {view.state}"
+    if action == "offload" and view.device.startswith("cpu"):
+        return "this run is on the CPU: no GPU has memory to give back; p pauses it"
+    return ""
+
+
+# `Asking`: what the run screen asks before it sends a command: how to stop, what to change.
+#
+# What the dialogs say is kept true while they are open; it decides nothing by itself.
+
+
+class Asking:
+    """Opens the dialogs of a run over its screen; `tell` says why one does not open.
+
+    `detach` leaves the run training without the app; None where that cannot be.
+    """
+
+    def __init__(
+        self,
+        screen: Screen[Any],
+        session: Session,
+        commands: RunCommands,
+        safety: Safety,
+        tell: Callable[[str], None],
+        detach: Callable[[], None] | None = None,
+    ) -> None:
+        self._screen = screen
+        self._session = session
+        self._commands = commands
+        self._safety = safety
+        self._tell = tell
+        self._detach = detach
+        self._opened: list[StopDialog | EditDialog] = []
+        self.leaving = False
+        """Whether to leave as soon as the run has ended."""
+
+    @property
+    def dialogs(self) -> list[StopDialog | EditDialog]:
+        """Those that are open; those of another run, whose screen is below, are not of them."""
+        stack = self._screen.app.screen_stack
+        self._opened = [it for it in self._opened if it in stack]
+        return self._opened
+
+    def look(self) -> None:
+        """Bring what is open up to date."""
+        for dialog in self.dialogs:
+            dialog.look(self._session.view, self._session.experiment)
+
+    def refuse(self, event: CommandApplied) -> None:
+        """Show beside its field why the run did not take a value."""
+        for dialog in self.dialogs:
+            if isinstance(dialog, EditDialog):
+                dialog.refuse(event.id, event.refused)
+
+    def edit(self) -> None:
+        """Ask for other values of live settings."""
+        if (experiment := self._session.experiment) is None:
+            self._tell("the run has not started yet")
+        else:
+            dialog = EditDialog(experiment, self._commands.send)
+            self._screen.app.push_screen(dialog)
+            self._opened.append(dialog)
+
+    def stop(self, *, then_leave: bool) -> None:
+        """Ask how a run that lives is to be stopped."""
+        if self._commands.is_stopping:
+            self.leaving |= then_leave
+            self._tell("it is stopping already" + (", and leaves then" if then_leave else ""))
+        elif not any(isinstance(dialog, StopDialog) for dialog in self.dialogs):
+            goes_on = self._commands.is_resuming
+            view = self._session.view
+            dialog = StopDialog(
+                view,
+                self._safety,
+                goes_on=goes_on,
+                then_leave=then_leave,
+                can_detach=self._detach is not None,
+            )
+            self._screen.app.push_screen(dialog, partial(self._stop, then_leave=then_leave))
+            self._opened.append(dialog)
+
+    def _stop(self, answer: Answer | None, *, then_leave: bool) -> None:
+        if answer == "detach" and self._detach is not None:
+            self._detach()
+        elif answer in ("save", "discard") and not self._session.view.ended:
+            self.leaving = then_leave
+            self._commands.stop(answer)
+
+
+# `Toasts`: short messages over the screen, each only while it cannot be read already.
+#
+# A key that is held down would otherwise cover the screen with copies of one text.
+
+
+TOAST_S = 5.0
+
+
+class Toasts:
+    """What one screen notifies of."""
+
+    def __init__(self, screen: Screen[Any], clock: Callable[[], float] = time.monotonic) -> None:
+        self._screen = screen
+        self._clock = clock
+        self._until_s: dict[str, float] = {}
+        """When each text that was shown goes away."""
+
+    def tell(self, text: str, *, warn: bool = False) -> None:
+        """Notify, unless just that can be read already."""
+        now_s = self._clock()
+        self._until_s = {it: until_s for it, until_s in self._until_s.items() if until_s > now_s}
+        if text not in self._until_s:
+            self._until_s[text] = now_s + TOAST_S
+            severity: SeverityLevel = "warning" if warn else "information"
+            self._screen.notify(text, severity=severity, markup=False, timeout=TOAST_S)

@@ -1,0 +1,254 @@
+"""`EditDialog`: the settings that can be changed while a run trains.
+
+Layer: ui. A value is checked as it is typed, by the same rules as the run's own; what is shown as
+in force is what the run has said is in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, ClassVar, get_args
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.overrides import Override, edited, live_keys, parse_overrides
+from tui_trainer.config.sections.section import extra_of
+from tui_trainer.config.yaml.reader import parse_value
+from tui_trainer.runs.commands import Set
+from tui_trainer.runs.describe import value_text
+from tui_trainer.runs.view import RunView
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import TrainerError
+from tui_trainer.ui.shared.text_input import TextInput
+
+_FIRST = (
+    "optimizer.lr",
+    "optimizer.weight_decay",
+    "training.grad_clip_norm",
+    "training.grad_clip_value",
+    "training.epochs",
+    "training.max_steps",
+    "training.max_seconds",
+    "training.validate_every_steps",
+    "early_stopping.patience",
+)
+MOST_EXACT = 2**53
+"""Up to here a float says every whole number."""
+
+
+def ordered_keys(experiment: Experiment) -> list[str]:
+    """The live settings, the most used ones first."""
+    keys = live_keys(experiment)
+    first = [key for key in _FIRST if key in keys]
+    return first + [key for key in keys if key not in first]
+
+
+def field_text(value: Any) -> str:
+    """A value as it is typed; nothing for none."""
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def typed_changes(experiment: Experiment, text: str) -> tuple[Override, ...]:
+    """The changes of a line as `optimizer.lr=3e-4 training.epochs=100`, each of them possible.
+
+    Raises:
+        TrainerError: a word is no change, or one that cannot be made live.
+    """
+    overrides = tuple(parse_overrides(text.split()))
+    for override in overrides:
+        experiment = edited(experiment, override.key, override.value)
+    return overrides
+
+
+def checked(experiment: Experiment, key: str, text: str) -> tuple[Any, str]:
+    """The value that a text stands for, and what is wrong with it."""
+    try:
+        value = _fit(experiment, key, parse_value(text) if text.strip() else None)
+        return edited(experiment, key, value).get(key), ""
+    except TrainerError as error:
+        # The key and the text stand beside it already.
+        return None, clean(str(error).partition(": ")[2] or str(error), 120)
+
+
+def _fit(experiment: Experiment, key: str, value: Any) -> Any:
+    """The value as typed; of a whole number like `1e3` an int where the setting wants one."""
+    section, _, name = key.partition(".")
+    info = type(getattr(experiment, section)).model_fields[name]
+    wants_int = int in (info.annotation, *get_args(info.annotation))
+    is_whole = isinstance(value, float) and value.is_integer() and abs(value) <= MOST_EXACT
+    return int(value) if wants_int and is_whole else value
+
+
+class Setting(Horizontal):
+    """One setting: its name, the field, and beside it what is in force or what is wrong."""
+
+    DEFAULT_CSS = """
+    Setting { height: auto; }
+    Setting > .name { width: 30; }
+    Setting > Input { width: 14; }
+    Setting > .beside { width: 1fr; height: auto; padding: 0 1; color: $foreground-muted; }
+    Setting.-wrong > .beside { color: $text-error; }
+    """
+
+    def __init__(self, key: str, experiment: Experiment) -> None:
+        super().__init__()
+        self.key = key
+        self.experiment = experiment
+        section, _, name = key.partition(".")
+        info = type(getattr(experiment, section)).model_fields[name]
+        self._unit = str(extra_of(info).get("unit", ""))
+        self._description = info.description or ""
+        self._asked = ""
+        self._news = ""
+
+    def compose(self) -> ComposeResult:
+        value = field_text(self.experiment.get(self.key))
+        yield Static(self.key, markup=False, classes="name")
+        yield (editor := TextInput(value, placeholder="none", compact=True))
+        editor.tooltip = self._description
+        yield Static(self._unit, markup=False, classes="beside")
+
+    def look(self, experiment: Experiment) -> None:
+        """Take the configuration in force; a field that is being edited keeps its text."""
+        old, new = self.experiment.get(self.key), experiment.get(self.key)
+        self.experiment = experiment
+        if old == new:
+            return
+        field = self.query_one(Input)
+        if self._asked or field.value == field_text(old):
+            field.value = field_text(new)
+        self._asked = ""
+        self._news = f"{value_text(old)} -> {value_text(new)}"
+        self._say(self._news)
+
+    def refuse(self, reason: str) -> None:
+        """Show why the run did not take the value."""
+        if self._asked:
+            self._asked = ""
+            self._say(reason, wrong=True)
+
+    @on(Input.Changed)
+    def check(self, event: Input.Changed) -> None:
+        """Say at once whether the text can be a value of this setting."""
+        event.stop()
+        value, wrong = checked(self.experiment, self.key, event.value)
+        if wrong:
+            self._say(wrong, wrong=True)
+        elif value != self.experiment.get(self.key):
+            self._say(f"{self._unit}  ↵ changes it".strip())
+        elif not self._asked:
+            self._say(self._news or self._unit)
+
+    def wanted(self) -> tuple[Any, bool]:
+        """The value that is typed, and whether it can be sent."""
+        value, wrong = checked(self.experiment, self.key, self.query_one(Input).value)
+        return value, not wrong and value != self.experiment.get(self.key)
+
+    def ask(self, value: Any) -> None:
+        """The value is on its way."""
+        self._asked = value_text(value)
+        self._say(f"{self._asked}: asked for")
+
+    def _say(self, text: str, *, wrong: bool = False) -> None:
+        self.set_class(wrong, "-wrong")
+        self.query_one(".beside", Static).update(Content(clean(text, 120)))
+
+
+class EditDialog(ModalScreen[None]):
+    """The live settings of a run, to be changed one by one."""
+
+    ABOUT = (
+        "The settings that may change while the run trains. Up and down go from one to the "
+        "next; enter sends the value that is typed, and the run takes it at its next step: it "
+        "is recorded, and part of the run."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("escape", "close", "Close"),
+        Binding("up", "move(-1)", "Up", show=False),
+        Binding("down", "move(1)", "Down", show=False),
+        Binding("ctrl+r", "put_back", "Put back"),
+    ]
+    DEFAULT_CSS = """
+    EditDialog { align: center middle; }
+    EditDialog > VerticalScroll {
+        width: 90; max-width: 100%; height: auto; max-height: 100%;
+        border: round $primary; border-title-color: $text; border-subtitle-color: $foreground-muted;
+        background: $surface; padding: 0 1;
+    }
+    """
+
+    def __init__(self, experiment: Experiment, send: Callable[[Set], None]) -> None:
+        super().__init__()
+        self._experiment = experiment
+        self._send = send
+        self._asked: dict[str, Setting] = {}
+        """What was sent from here and is not refused: settings by the command's id."""
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(can_focus=False) as box:
+            box.border_title = Content("Change while it trains, from the next step on")
+            box.border_subtitle = Content("↵ change   ^r put back   esc close")
+            for key in ordered_keys(self._experiment):
+                yield Setting(key, self._experiment)
+
+    def on_mount(self) -> None:
+        self.query(Input).first().focus()
+
+    def look(self, view: RunView, experiment: Experiment | None) -> None:
+        """Show the configuration in force; goes away by itself when the run has ended."""
+        if not self.is_attached:
+            return
+        if view.ended:
+            self.dismiss(None)
+        elif experiment is not None and experiment is not self._experiment:
+            self._experiment = experiment
+            for row in self.query(Setting):
+                row.look(experiment)
+
+    def refuse(self, id: str, reason: str) -> None:
+        """Show beside its field why the run did not take a value."""
+        row = self._asked.pop(id, None)
+        if row is not None:
+            row.refuse(reason)
+
+    @on(Input.Submitted)
+    def change(self, event: Input.Submitted) -> None:
+        """Send the value of the field, where it is one and another than that in force."""
+        event.stop()
+        row = event.input.parent
+        if not isinstance(row, Setting):
+            return
+        value, fit = row.wanted()
+        if not fit:
+            return
+        command = Set(key=row.key, value=value)
+        self._asked[command.id] = row
+        row.ask(value)
+        self._send(command)
+
+    def action_close(self) -> None:
+        """Back to the run; what was typed and not sent is dropped."""
+        self.dismiss(None)
+
+    def action_move(self, count: int) -> None:
+        """To the setting above or below."""
+        fields = list(self.query(Input))
+        at = next((index for index, field in enumerate(fields) if field.has_focus), 0)
+        fields[min(max(at + count, 0), len(fields) - 1)].focus()
+
+    def action_put_back(self) -> None:
+        """Set the field to what is in force."""
+        for row in self.query(Setting):
+            field = row.query_one(Input)
+            if field.has_focus:
+                field.value = field_text(row.experiment.get(row.key))
+                field.cursor_position = len(field.value)

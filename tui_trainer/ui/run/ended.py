@@ -1,0 +1,245 @@
+"""`Ending`: how a run ended, what it is worth beside the baselines, and what can be done next.
+
+Layer: ui, a part of the run screen. What comes after a run is asked for here, and done by the app.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import ClassVar
+
+from textual import events
+from textual.app import ComposeResult
+from textual.binding import BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.message import Message
+from textual.widgets import Static
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.overrides import Override
+from tui_trainer.config.sections.metrics import metric_text
+from tui_trainer.runs.events import RunEnded
+from tui_trainer.runs.view import RunView
+from tui_trainer.text.clean import clean
+from tui_trainer.text.format import duration
+from tui_trainer.ui.run.metrics_panel import Safety
+from tui_trainer.ui.run.resume import ResumeDialog
+from tui_trainer.ui.run.test_results import aligned, confusion_lines, results_table
+from tui_trainer.ui.shared.bindings import bindings_of
+from tui_trainer.ui.shared.services import beside
+
+
+def story(ending: RunEnded, view: RunView, safety: Safety) -> list[Content]:
+    """State and reason, the best, what is saved, the directory."""
+    style = {"failed": "bold $text-error", "finished": "bold $text-success"}
+    state = Content.styled(ending.state, style.get(ending.state, "bold"))
+    steps = f"epoch {ending.epoch:,}, step {ending.step:,}, {duration(ending.elapsed_s)}"
+    lines = [
+        Content.assemble(state, f" after {steps}"),
+        Content(clean(ending.reason, 2000, multiline=True)),
+        Content(""),
+    ]
+    if ending.best is not None:
+        name = str(ending.best["metric"])
+        found = f"step {ending.best['step']:,} (epoch {ending.best['epoch']:,})"
+        value = metric_text(name, ending.best["value"])
+        lines.append(_fact("best", f"val {clean(name, 20)} {value} at {found}"))
+    lines.append(_fact("saved", _saved(ending, view, safety)))
+    if ending.run_dir:
+        lines.append(_fact("run", clean(ending.run_dir, 1000)))
+    return lines
+
+
+def _results(ending: RunEnded) -> list[Content]:
+    if not ending.test:
+        return []
+    header, *lines = aligned(results_table(ending.test, ending.baseline or {}))
+    shown = [Content.styled(header, "$foreground-muted")]
+    for line in lines:
+        words, style = ("WORSE", "bold $text-warning") if "WORSE" in line else ("better", "bold")
+        at = line.rfind(words)
+        shown.append(Content(line).stylize(style, at) if at >= 0 else Content(line))
+    return shown
+
+
+def _saved(ending: RunEnded, view: RunView, safety: Safety) -> str:
+    if safety.step is None:
+        return "no checkpoint: there is nothing to go on from"
+    behind = safety.steps_beyond(ending.step)
+    steps = "the step after it is" if behind == 1 else f"the {behind:,} steps after it are"
+    lost = f"; {steps} lost" if behind else ""
+    failure = f"; the last save FAILED: {clean(view.saved.failure)}" if safety.failed else ""
+    return f"checkpoint of step {safety.step:,}{lost}{failure}"
+
+
+def _fact(label: str, text: str) -> Content:
+    return Content.assemble((f"{label:<7}", "$foreground-muted"), text)
+
+
+def next_steps(ending: RunEnded, safety: Safety) -> list[Content]:
+    """What can be done now, each with its key."""
+    if safety.step is None:
+        resume = []
+    elif ending.state == "finished":
+        resume = [("r", "train on")]
+    else:
+        resume = [("r", f"resume at step {safety.step:,}")]
+    keys = [
+        *resume,
+        ("a", "run again"),
+        ("c", "compose from here"),
+        ("esc", "plots"),
+        ("q", "leave"),
+    ]
+    return [Content.assemble((f"{key} ", "bold $text-accent"), text) for key, text in keys]
+
+
+def in_lines(parts: Sequence[Content], width: int) -> Content:
+    """Parts beside each other, as many on a line as there is room for: none is broken."""
+    lines: list[Content] = []
+    for part in parts:
+        longer = Content("   ").join([*lines[-1:], part])
+        if lines and longer.cell_length <= width:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return Content("\n").join(lines)
+
+
+class Ending(VerticalScroll, can_focus=True):
+    """The panel that takes the place of the plots when the run has ended.
+
+    What comes next is asked of the app, and asked once: a second key must not start a second run.
+    """
+
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("ending")]
+    DEFAULT_CSS = """
+    Ending { padding: 0 1; }
+    Ending Static { width: 100%; height: auto; }
+    Ending #results, Ending #next, Ending #confusion { margin-top: 1; }
+    /* Tables are scrolled, not wrapped. */
+    Ending { overflow-x: auto; }
+    Ending #results, Ending #confusion { width: auto; }
+    """
+
+    class Resume(Message):
+        """The run in a directory is to go on, with these settings changed."""
+
+        def __init__(self, run_dir: str, overrides: Sequence[Override]) -> None:
+            super().__init__()
+            self.run_dir = run_dir
+            self.overrides = tuple(overrides)
+
+    class Again(Message):
+        """The experiment is to be run once more."""
+
+        def __init__(self, experiment: Experiment) -> None:
+            super().__init__()
+            self.experiment = experiment
+
+    class Compose(Message):
+        """The experiment is to be changed and run."""
+
+        def __init__(self, experiment: Experiment) -> None:
+            super().__init__()
+            self.experiment = experiment
+
+    class Plots(Message):
+        """The plots are to be seen."""
+
+    class Refused(Message):
+        """A key was pressed for what cannot be done; `why` is to be told."""
+
+        def __init__(self, why: str) -> None:
+            super().__init__()
+            self.why = why
+
+    def __init__(self, trains_here: Callable[[], str] = str) -> None:
+        super().__init__()
+        self._trains_here = trains_here
+        self._view = RunView()
+        self._experiment: Experiment | None = None
+        self._can_resume = False
+        self._handed_over = False
+        self._next_steps: list[Content] = []
+
+    def compose(self) -> ComposeResult:
+        for part in ("story", "results", "next", "confusion"):
+            yield Static("", markup=False, id=part)
+
+    def tell(
+        self, ending: RunEnded, view: RunView, safety: Safety, experiment: Experiment | None
+    ) -> None:
+        """Show how the run ended, and take what can be gone on with."""
+        if not self.query("#story"):
+            # The run was over before this was put together.
+            self.call_after_refresh(self.tell, ending, view, safety, experiment)
+            return
+        self._view, self._experiment = view, experiment
+        self._can_resume = bool(experiment and view.run_dir and safety.step is not None)
+        table = ending.confusion or ()
+        matrix = confusion_lines(table, ending.classes) if table else []
+        for part, lines in (
+            ("story", story(ending, view, safety)),
+            ("results", _results(ending)),
+            ("confusion", matrix),
+        ):
+            static = self.query_one(f"#{part}", Static)
+            static.update(Content("\n").join(lines))
+            static.display = bool(lines)
+        self._next_steps = next_steps(ending, safety)
+        self._show_next_steps()
+        self.refresh_bindings()
+
+    def on_resize(self) -> None:
+        self._show_next_steps()
+
+    def _show_next_steps(self) -> None:
+        width = self.scrollable_content_region.width
+        self.query_one("#next", Static).update(in_lines(self._next_steps, width))
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Only what can be done is offered."""
+        if action in ("again", "compose_from"):
+            return self._experiment is not None
+        return action != "resume" or self._can_resume
+
+    def on_key(self, event: events.Key) -> None:
+        """Say why the key that trains on does nothing."""
+        bound = self._bindings.key_to_bindings.get(event.key, [])
+        if not self._can_resume and any(binding.action == "resume" for binding in bound):
+            event.stop()
+            self.post_message(self.Refused("there is no checkpoint to go on from"))
+
+    def action_resume(self) -> None:
+        """Ask how much longer it is to be trained."""
+        if own := self._trains_here():
+            command = f"tui-trainer resume {self._view.name} --detach"
+            self.post_message(self.Refused(beside(own, command)))
+        elif self._experiment is not None:
+            self.app.push_screen(ResumeDialog(self._experiment, self._view), self._resume)
+
+    def _resume(self, overrides: tuple[Override, ...] | None) -> None:
+        if overrides is not None:
+            self._hand_over(self.Resume(self._view.run_dir, overrides))
+
+    def action_again(self) -> None:
+        if self._experiment is not None:
+            self._hand_over(self.Again(self._experiment))
+
+    def action_compose_from(self) -> None:
+        if self._experiment is not None:
+            self._hand_over(self.Compose(self._experiment))
+
+    def action_plots(self) -> None:
+        self.post_message(self.Plots())
+
+    def offer_again(self) -> None:
+        """Nothing came of what was asked for: it may be asked for once more."""
+        self._handed_over = False
+
+    def _hand_over(self, message: Message) -> None:
+        if not self._handed_over:
+            self._handed_over = True
+            self.post_message(message)

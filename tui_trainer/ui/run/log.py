@@ -1,0 +1,204 @@
+"""`Log`: what happened, line by line, and what the program printed meanwhile.
+
+Layer: ui. It scrolls by itself, entry by entry, and not as a `ScrollView`: that would lay out the
+whole screen anew with every line.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from datetime import date, datetime
+from typing import ClassVar
+
+from textual import events
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.strip import Strip
+from textual.visual import RenderOptions
+from textual.widget import Widget
+
+from tui_trainer.runs.describe import Entry, Level, entries_of
+from tui_trainer.runs.events import CheckpointSaved, Event, ValidationEnded
+from tui_trainer.text.clean import clean
+
+MOST_ENTRIES = 2000
+_INDENT = len("00:00:00  ")
+
+_STYLES = {"note": "", "warning": "bold $text-warning", "error": "bold $text-error"}
+
+
+class Log(Widget, can_focus=True):
+    """The newest entries at the bottom; it follows them unless it was scrolled up."""
+
+    DEFAULT_CSS = """
+    Log { height: 4; }
+    """
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("up,k", "scroll_entries(-1)", "Up", show=False),
+        Binding("down,j", "scroll_entries(1)", "Down", show=False),
+        Binding("pageup", "scroll_pages(-1)", "Page up", show=False),
+        Binding("pagedown", "scroll_pages(1)", "Page down", show=False),
+        Binding("home", "scroll_entries(-10000)", "Oldest", show=False),
+        Binding("end", "scroll_entries(10000)", "Newest", show=False),
+    ]
+
+    def __init__(
+        self, now: Callable[[], datetime] = datetime.now, *, plain: bool = False, id: str = "log"
+    ) -> None:
+        super().__init__(id=id)
+        self._now = now
+        self._rule = "-" if plain else "─"
+        self._entries: deque[Entry] = deque(maxlen=MOST_ENTRIES)
+        self._day: date | None = None
+        """On which the newest entry happened, of those of which it is known."""
+        self._below = 0
+        """How many entries lie below the last one shown; 0 follows the end."""
+        self._painted: list[Content] | None = None
+
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """All that is kept, the newest last."""
+        return list(self._entries)
+
+    def say(self, text: str, level: Level = "note") -> None:
+        """Add a line, or several: whatever somebody printed."""
+        lines = text.splitlines() or [""]
+        at_s = self._now().timestamp()
+        self.add([Entry(clean(line.expandtabs(4)), level, at_s) for line in lines])
+
+    def add(self, entries: Sequence[Entry]) -> bool:
+        """Add entries; whether there were any."""
+        if not entries:
+            return False
+        added = [one for entry in entries for one in self._with_day(entry)]
+        self._entries.extend(added)
+        if self._below:
+            self._below = min(self._below + len(added), len(self._entries) - 1)
+        self._repaint()
+        return True
+
+    def _with_day(self, entry: Entry) -> list[Entry]:
+        """The entry, after the day where that is not the day of the one before."""
+        if not entry.at_s:
+            return [entry]
+        before, self._day = self._day or self._now().date(), _time_of(entry).date()
+        return [entry] if self._day == before else [_heading(self._day), entry]
+
+    def action_scroll_entries(self, count: int) -> None:
+        """Look at older entries (less than 0) or at newer ones."""
+        below = min(max(self._below - count, 0), max(len(self._entries) - 1, 0))
+        if below != self._below:
+            self._below = below
+            self._repaint()
+
+    def action_scroll_pages(self, count: int) -> None:
+        """As many entries as there are rows."""
+        self.action_scroll_entries(count * max(self.size.height - 2, 1))
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        event.stop()
+        self.action_scroll_entries(-1)
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        event.stop()
+        self.action_scroll_entries(1)
+
+    def on_resize(self) -> None:
+        self._repaint()
+
+    def on_focus(self) -> None:
+        self._repaint()
+
+    def on_blur(self) -> None:
+        self._repaint()
+
+    def notify_style_update(self) -> None:
+        super().notify_style_update()
+        self._painted = None
+
+    def _repaint(self) -> None:
+        self._painted = None
+        self.refresh()
+
+    def render_line(self, y: int) -> Strip:
+        if self._painted is None:
+            self._painted = self._paint()
+        width, style = self.size.width, self.visual_style
+        if y >= len(self._painted):
+            return Strip.blank(width, style.rich_style)
+        options = RenderOptions(self._get_style, {})
+        strips = self._painted[y].render_strips(width, 1, style, options)
+        return strips[0] if strips else Strip.blank(width, style.rich_style)
+
+    def _paint(self) -> list[Content]:
+        """The title and the rows below it, from the newest shown entry upwards."""
+        width, height = self.size.width, self.size.height - 1
+        rows: list[Content] = []
+        shown = list(self._entries)[: len(self._entries) - self._below]
+        for entry in reversed(shown):
+            lines = _wrapped(entry, width)
+            if len(rows) >= height:
+                break
+            if len(lines) > (room := height - len(rows)):
+                # Its beginning says what it is about, and when it was.
+                rows = [*lines[: room - 1], _with_ellipsis(lines[room - 1], width), *rows]
+                break
+            rows = lines + rows
+        return [self._title(width), *rows]
+
+    def _title(self, width: int) -> Content:
+        below = f" {self._below:,} more below, end to follow" if self._below else ""
+        left = f"{self._rule * 2} log{below} "
+        style = "bold $accent" if self.has_focus else "$foreground-muted"
+        return Content.styled(left.ljust(width, self._rule)[: max(width, 0)], style)
+
+
+def _time_of(entry: Entry) -> datetime:
+    return datetime.fromtimestamp(entry.at_s)
+
+
+def _heading(day: date) -> Entry:
+    return Entry(f"{day:%Y-%m-%d}")
+
+
+def _wrapped(entry: Entry, width: int) -> list[Content]:
+    """An entry in rows of a width; the rows after the first stand below its text."""
+    indent = _INDENT if width >= 40 else 0
+    # In two cells a wide character still fits.
+    lines = Content.styled(entry.text, _STYLES[entry.level]).wrap(max(width - indent, 2))
+    time = f"{_time_of(entry):%H:%M:%S}  " if entry.at_s else " " * _INDENT
+    first = Content.styled(time, "$foreground-muted") if indent else Content("")
+    rest = Content(" " * indent)
+    return [(first if index == 0 else rest) + line for index, line in enumerate(lines)]
+
+
+def _with_ellipsis(line: Content, width: int) -> Content:
+    """A row that is not the last one of its entry."""
+    return line.rstrip().truncate(max(width - 1, 0)) + "…"
+
+
+# `digest`: what of many events is worth a line in the log of the run screen.
+#
+# The words are those of `runs.describe`, which cleans them.
+
+
+def digest(events: Iterable[Event], steps_per_epoch: int = 0) -> list[Entry]:
+    """The entries of many events: of ordinary validations and checkpoints only the newest.
+
+    A small model validates a hundred times between two looks, and nobody reads a hundred lines.
+    """
+    found = [(event, _is_ordinary(event), entries_of(event, steps_per_epoch)) for event in events]
+    newest = {type(event): index for index, (event, ordinary, _) in enumerate(found) if ordinary}
+    kept: list[Entry] = []
+    for index, (event, ordinary, entries) in enumerate(found):
+        if not ordinary or newest[type(event)] == index:
+            kept += [replace(entry, at_s=event.at_s) for entry in entries]
+    return kept
+
+
+def _is_ordinary(event: Event) -> bool:
+    return isinstance(event, CheckpointSaved) or (
+        isinstance(event, ValidationEnded) and not event.on_demand
+    )

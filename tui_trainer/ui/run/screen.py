@@ -1,0 +1,290 @@
+"""`RunScreen`: a run as it is trained, steered by keys.
+
+Layer: ui. It looks at its session a few times a second and draws what changed; it holds nothing of
+the run that the session does not tell again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from textual import events, on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, Vertical
+from textual.message import Message
+from textual.screen import Screen
+
+from tui_trainer.config.keys import actions_of
+from tui_trainer.runs.commands import COMMANDS
+from tui_trainer.runs.describe import Level
+from tui_trainer.runs.events import CommandApplied, Event, RunEnded
+from tui_trainer.sessions.session import Session
+from tui_trainer.text.clean import clean
+from tui_trainer.ui.plots.plots import Plots
+from tui_trainer.ui.run.actions import Asking, RunCommands, Toasts, unavailable_reason
+from tui_trainer.ui.run.ended import Ending
+from tui_trainer.ui.run.layout import RunParts
+from tui_trainer.ui.run.log import Log, digest
+from tui_trainer.ui.run.metrics_panel import Numbers, Safety
+from tui_trainer.ui.run.refresh import Looking, Pace
+from tui_trainer.ui.run.status import Progress, Standing, plain_terminal
+from tui_trainer.ui.shared.bindings import bindings_of
+from tui_trainer.ui.shared.key_line import KeyLine
+from tui_trainer.ui.shared.lines import Heading
+from tui_trainer.ui.shared.services import Services
+
+WIDTHS = [(0, "-narrow"), (72, "-usual"), (110, "-wide")]
+HEIGHTS = [(0, "-flat"), (9, "-low"), (16, "-medium"), (30, "-tall"), (44, "-taller")]
+_SENT = {word: f"send('{word}')" for word in COMMANDS if word not in ("pause", "stop")}
+"""What the keys of commands call, but for those that do more than send the command."""
+_PLOT_KEYS = [
+    Binding(it.keys, f"plot('{it.name}')", it.label, show=False, tooltip=it.text, id=it.id)
+    for it in actions_of("plot")
+]
+
+
+class RunScreen(Screen[None]):
+    """Watches a run and steers it; at its end shows what came of it."""
+
+    ABOUT = (
+        "A run. Training never waits for this screen: what is drawn here is looked up a few times "
+        "a second. Every key answers at once in the log; the run obeys at the next step."
+    )
+    HORIZONTAL_BREAKPOINTS = WIDTHS
+    VERTICAL_BREAKPOINTS = HEIGHTS
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("run", _SENT), *_PLOT_KEYS]
+    PARTS: ClassVar[tuple[str, ...]] = ("panel",)
+    CSS_PATH = "run.tcss"
+    # One glance at the heading is wanted beside a plot on the whole screen too.
+    ALLOW_IN_MAXIMIZED_VIEW = "Heading, KeyLine"
+
+    class Leave(Message):
+        """The run was stopped in order to leave, and has ended; or it is left alone."""
+
+        def __init__(self, *, is_left_alone: bool = False) -> None:
+            super().__init__()
+            self.is_left_alone = is_left_alone
+
+    class ToRuns(Message):
+        """All runs are to be listed; this one goes on as it does."""
+
+    class Detach(Message):
+        """The run is to go on without the app and its terminal."""
+
+    class NeverStarted(Message):
+        """The run failed before its first step: there is nothing to see here."""
+
+        def __init__(self, reason: str) -> None:
+            super().__init__()
+            self.reason = reason
+
+    def __init__(self, session: Session, services: Services) -> None:
+        super().__init__()
+        self.session = session
+        self._preferences = services.preferences
+        self._trains_here = services.trains_here
+        self._can_leave_it = services.can_detach or session.is_elsewhere
+        self._looking = Looking(
+            session,
+            Pace(services.preferences.fps),
+            show=self._show_news,
+            awaits_answer=self._awaits_answer,
+            is_unseen=services.is_unseen,
+        )
+        self._safety = Safety()
+        self._standing = Standing(plain=plain_terminal(services.preferences))
+        self._parts = RunParts(self, session, self._standing, self._safety)
+        self._commands = RunCommands(session, self._standing, self._asked)
+        self._tell = Toasts(self).tell
+        detach = self.action_detach if self._can_leave_it else None
+        self._asking = Asking(self, session, self._commands, self._safety, self._tell, detach)
+        self._over = False
+        self._labels = self.labels
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The key of a pause takes it back while there is one."""
+        return {"run.pause": "Go on"} if self._commands.is_pausing else {}
+
+    def compose(self) -> ComposeResult:
+        plain = self._standing.plain
+        yield Heading()
+        yield Progress(plain=plain)
+        with Horizontal(id="middle"):
+            with Vertical(id="front"):
+                yield Ending(self._trains_here)
+                yield Plots(self._preferences)
+            yield Numbers(in_column=True, id="column")
+        yield Numbers(in_column=False, id="lines")
+        yield Log(plain=plain)
+        yield KeyLine()
+
+    def on_mount(self) -> None:
+        self.query_one(Plots).focus()
+        self._show()
+        self._looking.begin(self)
+
+    def _show_news(self, new: Sequence[Event] | None) -> None:
+        self._safety.begin(self.session.view)
+        if new is None:
+            self._parts.catch_up()
+            return
+        for event in new:
+            self._take(event)
+        self.query_one(Log).add(digest(new, self.session.view.steps_per_epoch))
+        self._show()
+        ending = self.session.view.ending
+        if ending is not None and not self._over:
+            self._end(ending)
+        elif ending is None and self._over:
+            self._live_again()
+
+    def _awaits_answer(self) -> bool:
+        return self._commands.awaits_answer or bool(self._asking.dialogs)
+
+    def _take(self, event: Event) -> None:
+        self._safety.add(event)
+        self._standing.add(event)
+        self._commands.add(event)
+        if isinstance(event, CommandApplied) and event.refused and event.origin == "you":
+            self._tell(f"{event.command}: {clean(event.refused)}", warn=True)
+            self._asking.refuse(event)
+
+    def _show(self) -> None:
+        self._parts.show()
+        if self._labels != self.labels:
+            self._labels = self.labels
+            self.refresh_bindings()
+        self._asking.look()
+
+    def _end(self, ending: RunEnded) -> None:
+        self._over = True
+        view = self.session.view
+        if self._asking.leaving:
+            self.post_message(self.Leave())
+        elif ending.state == "failed" and not view.name:
+            self.post_message(self.NeverStarted(ending.reason))
+        elif not self.is_active:
+            self._tell(f"{clean(view.name, 60)} {ending.state}: {clean(ending.reason, 400)}")
+        self.query_one(Ending).tell(ending, view, self._safety, self.session.experiment)
+        self._parts.show_result(True)
+
+    def _live_again(self) -> None:
+        """Somebody went on with a run that had ended, or it was not dead after all."""
+        self._over = False
+        self._parts.show_result(False)
+
+    def shows(self, path: Path) -> bool:
+        """Whether this is the run in a directory."""
+        run_dir = self.session.view.run_dir
+        return bool(run_dir) and Path(run_dir).absolute() == path
+
+    def offer_again(self) -> None:
+        """What was asked for at the end could not be done, and may be asked for once more."""
+        self.query_one(Ending).offer_again()
+
+    def say(self, text: str, level: Level = "note") -> None:
+        """Put what somebody printed into the log."""
+        self.query_one(Log).say(text, level)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._parts.show_heading)
+
+    def on_descendant_focus(self) -> None:
+        # News of a focus may be old: results that came meanwhile have it now.
+        self.call_after_refresh(self._follow_focus)
+
+    def _follow_focus(self) -> None:
+        """Plots that are gone to below the results come to the front, where their keys are."""
+        if isinstance(self.focused, Plots) and self._parts.has_result:
+            self._parts.show_result(False)
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """What can do nothing is neither in the footer nor in help and palette."""
+        if action == "detach" and not self._can_leave_it:
+            return False
+        if action == "plot":
+            # Hidden plots on the whole screen would hide everything.
+            return self._parts.has_plots
+        if action == "back":
+            # From the results it is for them to say what escape does.
+            is_at_plots = self._over and not self._parts.has_result
+            return is_at_plots or self._parts.has_whole_log
+        name = str(parameters[0]) if action == "send" else action
+        return not self._unavailable_reason(name)
+
+    def _unavailable_reason(self, action: str) -> str:
+        return unavailable_reason(action, self.session.view, is_over=self._over)
+
+    def on_key(self, event: events.Key) -> None:
+        """Say why a key does nothing for this run."""
+        bound = self._bindings.key_to_bindings.get(event.key, [])
+        names = [(it.id or "").removeprefix("run.") for it in bound]
+        if reason := next(filter(None, map(self._unavailable_reason, names)), ""):
+            event.stop()
+            self._tell(reason)
+
+    def _asked(self, what: str) -> None:
+        """Say at once what is on its way."""
+        self.query_one(Log).say(f"{what}: asked for")
+        self._show()
+        self._looking.hurry()
+
+    def action_pause(self) -> None:
+        self._commands.pause_or_resume()
+
+    def action_offload(self) -> None:
+        self._commands.offload()
+
+    def action_send(self, word: str) -> None:
+        """Send a command whose key does nothing else."""
+        self._commands.send_word(word)
+
+    def action_edit(self) -> None:
+        self._asking.edit()
+        self._looking.hurry()
+
+    def action_detach(self) -> None:
+        """Let the run go on without the app, in this process or in the one that has it."""
+        elsewhere = self.session.is_elsewhere
+        self.post_message(self.Leave(is_left_alone=True) if elsewhere else self.Detach())
+
+    def action_runs(self) -> None:
+        """Go to the list of all runs."""
+        self.post_message(self.ToRuns())
+
+    def action_stop(self) -> None:
+        self.ask_to_stop(then_leave=False)
+
+    def ask_to_stop(self, then_leave: bool) -> None:
+        """Ask how to stop; with `then_leave`, `Leave` is posted once the run has ended."""
+        if not self._over:
+            # What is asked, and what it would cost, is to be of now.
+            self._looking.look()
+        if not self.session.view.ended:
+            self._asking.stop(then_leave=then_leave)
+            self._looking.hurry()
+        elif then_leave:
+            self.post_message(self.Leave())
+
+    @on(Ending.Refused)
+    def _say_why(self, message: Ending.Refused) -> None:
+        self._tell(message.why, warn=True)
+
+    @on(Ending.Plots)
+    def action_back(self) -> None:
+        """Close the whole log; after the end, change between the results and the plots."""
+        if self._parts.has_whole_log:
+            self._parts.turn_log()
+        elif self._over:
+            self._parts.show_result(not self._parts.has_result)
+
+    def action_full_log(self) -> None:
+        self._parts.turn_log()
+
+    async def action_plot(self, action: str) -> None:
+        """Have the plots do something, wherever the focus is."""
+        await self.app.run_action(action, self.query_one(Plots))

@@ -1,0 +1,223 @@
+"""`Standing`: how a run stands, as words and signs for the heading.
+
+Layer: ui. It says what was asked for before the run has said that it obeys, so that a key is seen
+to work at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Literal
+
+from rich.cells import cell_len
+from textual.content import Content
+from textual.widgets import Static
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.preferences import Preferences
+from tui_trainer.runs.events import (
+    ENDED_STATES,
+    CommandApplied,
+    Event,
+    RunEnded,
+    StateChanged,
+    ValidationEnded,
+    ValidationStarted,
+)
+from tui_trainer.runs.view import RunView
+from tui_trainer.text.cells import cut_middle
+from tui_trainer.text.clean import clean
+from tui_trainer.text.format import duration
+from tui_trainer.ui.plots.canvas import markers_for
+
+NARROW = 70
+"""With less, the heading leaves out the step, and in a pause the name."""
+LEAST_NAME = 14
+
+Wish = Literal["", "pausing", "resuming", "stopping"]
+
+_SIGNS = {
+    "starting": "○",
+    "running": "●",
+    "pausing": "‖",
+    "paused": "‖",
+    "stopping": "■",
+    "finished": "✓",
+    "stopped": "■",
+    "failed": "✗",
+    "crashed": "✗",
+    "suspended": "‖",
+}
+_PLAIN_SIGNS = {
+    "starting": "o",
+    "running": ">",
+    "pausing": "=",
+    "paused": "=",
+    "stopping": "#",
+    "finished": "+",
+    "stopped": "#",
+    "failed": "x",
+    "crashed": "x",
+    "suspended": "=",
+}
+_UNHEARD = ("suspended", "lost?", "unreachable", "deleted")
+"""States in which nobody hears what is asked for."""
+_FULFILLED = {"pausing": "paused", "resuming": "running"}
+
+
+def plain_terminal(preferences: Preferences) -> bool:
+    """Whether to draw with ASCII alone: it is wanted, or the terminal does not speak UTF-8."""
+    encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
+    return markers_for(preferences.markers, os.environ, encoding) == "ascii"
+
+
+class Standing:
+    """What the run does, and what it was asked to do and does not do yet."""
+
+    def __init__(self, *, plain: bool = False) -> None:
+        self.plain = plain
+        self.wish: Wish = ""
+        self._validating = False
+
+    def add(self, event: Event) -> None:
+        """Bring one event into the picture."""
+        match event:
+            case ValidationStarted():
+                self._validating = True
+            case ValidationEnded():
+                self._validating = False
+            case StateChanged():
+                self._validating = False
+                if event.state == _FULFILLED.get(self.wish) or event.state in ENDED_STATES:
+                    self.wish = ""
+            case CommandApplied() if event.refused and event.command in ("pause", "resume", "stop"):
+                self.wish = ""
+            case RunEnded():
+                self.wish = ""
+            case _:
+                pass
+
+    def is_pausing(self, view: RunView) -> bool:
+        """Whether it is paused, or about to be: what the key for a pause would undo."""
+        return self.wish == "pausing" or (
+            self.wish != "resuming" and view.state in ("pausing", "paused")
+        )
+
+    def texts(
+        self,
+        view: RunView,
+        experiment: Experiment | None,
+        width: int,
+        *,
+        pause_key: str = "p",
+    ) -> tuple[str, str]:
+        """The name and the state; epoch, step and the time that is left; for a line of a width.
+
+        In a pause the words say what to do next, and the name is what can be missed.
+        """
+        name = clean(view.name, 80) or (clean(experiment.name, 80) if experiment else "run")
+        sign = (_PLAIN_SIGNS if self.plain else _SIGNS).get(view.state, "?")
+        dot = "-" if self.plain else "·"
+        words = self.words(view, pause_key)
+        is_paused, narrow = view.state == "paused", width < NARROW
+        right = f" {dot} ".join(self._counts(view, experiment, narrow=narrow or is_paused))
+        if is_paused:
+            room = width - cell_len(f"{sign}  {dot} {words}  {right}")
+            name = cut_middle(name, max(room, LEAST_NAME))
+        return (
+            f"{sign} {words}" if narrow and is_paused else f"{sign} {name} {dot} {words}"
+        ), right
+
+    def words(self, view: RunView, pause_key: str = "p") -> str:
+        """The state in words, and at a pause what the key does."""
+        state = view.state
+        if state == "paused" and not self.wish:
+            # The whole reason is in the log.
+            saved = clean(view.reason.partition(";")[0], 40)
+            return f"paused{', ' * bool(saved)}{saved}; {pause_key} goes on"
+        if self.wish and state not in (*ENDED_STATES, *_UNHEARD, "stopping"):
+            return self.wish
+        return "validating" if state == "running" and self._validating else state
+
+    def _counts(self, view: RunView, experiment: Experiment | None, *, narrow: bool) -> list[str]:
+        epochs = experiment.training.epochs if experiment is not None else None
+        epoch = f"{view.epoch:,}/{epochs:,}" if epochs else f"{view.epoch:,}"
+        total = f"{view.total_steps:,}" if view.total_steps else ""
+        step = f"{view.step:>{len(total)},}/{total}" if total else f"{view.step:,}"
+        counts = [f"epoch {epoch}"] if narrow else [f"epoch {epoch}", f"step {step}"]
+        if view.state == "paused":
+            return counts[:1]
+        if not view.ended and view.eta_s is not None:
+            counts.append(f"ETA {duration(view.eta_s)}")
+        return counts
+
+
+# `Progress`: how far the run and its epoch are, and when it will be done.
+#
+# The bar is text of a fixed width: it moves with the steps, never by itself.
+
+
+def bar(share: float, width: int, *, plain: bool = False) -> tuple[str, str]:
+    """The part that is done and the part that is left, together `width` cells."""
+    done = min(max(round(share * width), 0), width)
+    full, rest = ("#", ".") if plain else ("━", "─")
+    return full * done, rest * (width - done)
+
+
+def run_share(view: RunView) -> float | None:
+    """The share of the run that is done; None where no one knows how long it will be."""
+    if not view.total_steps:
+        return None
+    return min(view.step / view.total_steps, 1.0)
+
+
+def epoch_share(view: RunView) -> float:
+    """The share of the epoch that is done; a whole one right after its last step."""
+    if not view.steps_per_epoch or not view.step:
+        return 0.0
+    return ((view.step - 1) % view.steps_per_epoch + 1) / view.steps_per_epoch
+
+
+class Progress(Static):
+    """One line: the bar of the epoch, the bar of the run, the time taken."""
+
+    DEFAULT_CSS = """
+    Progress { height: 1; padding: 0 1; }
+    """
+
+    def __init__(self, *, plain: bool = False, id: str | None = None) -> None:
+        super().__init__("", markup=False, id=id)
+        self._plain = plain
+        self._view = RunView()
+        self._shown: tuple[object, ...] = ()
+
+    def look(self, view: RunView) -> bool:
+        """Show how far it is; whether anything changed."""
+        self._view = view
+        width = self.content_size.width
+        share = run_share(view)
+        percent = "      " if share is None else f"{share * 100:4.0f} %"
+        shown = (view.step, view.elapsed_s, percent, width)
+        if shown == self._shown:
+            return False
+        self._shown = shown
+        epoch = min(20, max(width // 5, 4))
+        tail = f" {percent}  {duration(view.elapsed_s):>8}"
+        rest = max(width - epoch - len(tail) - len("epoch   run "), 4)
+        done, left = bar(epoch_share(view), epoch, plain=self._plain)
+        parts = [("epoch ", "$foreground-muted"), (done, "$accent"), (left, "$foreground-muted")]
+        if share is not None:
+            done, left = bar(share, rest, plain=self._plain)
+            parts += [
+                ("  run ", "$foreground-muted"),
+                (done, "$primary"),
+                (left, "$foreground-muted"),
+            ]
+        else:
+            parts += [("  run has no last step".ljust(rest + 6)[: rest + 6], "$foreground-muted")]
+        self.update(Content.assemble(*parts, tail), layout=False)
+        return True
+
+    def on_resize(self) -> None:
+        self.look(self._view)

@@ -1,0 +1,169 @@
+"""`StopDialog`: the honest ways to answer "stop?", each with what it costs.
+
+Layer: ui. It decides nothing: it returns a word, and the run screen sends the command. Ctrl-C in
+here keeps the dialog as it is, so that a key held down loses nothing.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import OptionList, Static
+from textual.widgets.option_list import Option
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.runs.view import RunView
+from tui_trainer.text.clean import clean
+from tui_trainer.text.format import counted, duration
+from tui_trainer.ui.run.metrics_panel import Safety
+from tui_trainer.ui.shared.lines import hanging
+
+Answer = Literal["save", "discard", "detach", "keep"]
+_KEYS: dict[Answer, str] = {"save": "s", "discard": "k", "detach": "d", "keep": "esc"}
+_LABELS: dict[Answer, str] = {
+    "save": "save and stop",
+    "discard": "stop without saving",
+    "detach": "detach",
+    "keep": "keep training",
+}
+
+
+DETACHED = "it trains on; tui-trainer attach comes back"
+
+
+def costs(view: RunView, safety: Safety, *, goes_on: bool = False) -> dict[Answer, str]:
+    """What each answer that ends the run, or nothing, means for the work done so far.
+
+    That nothing would be lost is said of a run that rests alone: one that trains has taken steps
+    that are not told yet.
+    """
+    beyond = safety.steps_beyond(view.step)
+    lost = f"{counted(beyond, 'step')}, {duration(safety.age_s)}" if beyond else ""
+    if view.state == "starting" and not view.step and safety.step is None:
+        return {"save": "nothing is trained yet", "discard": "nothing is lost", "keep": ""}
+    if safety.step is None:
+        discard = f"no checkpoint yet: all is lost{f' ({lost})' if lost else ''}"
+    elif safety.has_all(view) and not goes_on:
+        discard = f"nothing is lost: step {safety.step:,} is saved"
+    else:
+        discard = f"last checkpoint: step {safety.step:,}; {lost or 'the rest is'} lost"
+    save = f"resume later from step {view.step:,}" if view.step else "resume later"
+    if safety.failed:
+        save += "; the last save FAILED"
+    return {"save": save, "discard": discard, "keep": ""}
+
+
+class StopDialog(ModalScreen[Answer]):
+    """Asks how to stop; what is under the cursor at first loses nothing.
+
+    `goes_on`: the run was asked to end its pause, so that what it says of it is no more true.
+    `can_detach`: whether the run can be left to itself.
+    """
+
+    ABOUT = (
+        "How the run is to stop. Saving and stopping loses nothing: resume goes on from there, "
+        "bit for bit. Arrows and enter choose too."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding("s", "answer('save')", "Save and stop"),
+        Binding("k", "answer('discard')", "Stop without saving"),
+        Binding("d", "answer('detach')", "Detach"),
+        Binding("escape", "answer('keep')", "Keep training"),
+        Binding("ctrl+c", "nothing", show=False),
+    ]
+    DEFAULT_CSS = """
+    StopDialog { align: center middle; }
+    StopDialog > VerticalScroll {
+        width: 84; max-width: 100%; height: auto; max-height: 100%;
+        border: round $primary; border-title-color: $text; background: $surface; padding: 0 1;
+    }
+    StopDialog Static { height: auto; color: $foreground-muted; }
+    StopDialog OptionList {
+        height: auto; max-height: 100%; padding: 0; background: $surface;
+    }
+    StopDialog OptionList, StopDialog OptionList:focus { border: none; }
+    """
+
+    def __init__(
+        self,
+        view: RunView,
+        safety: Safety,
+        *,
+        goes_on: bool = False,
+        then_leave: bool = False,
+        can_detach: bool = False,
+    ) -> None:
+        super().__init__()
+        self._view = view
+        self._safety = safety
+        self._goes_on = goes_on
+        self._then_leave = then_leave
+        self._can_detach = can_detach
+        self._shown: dict[Answer, str] = {}
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(can_focus=False) as box:
+            name = clean(self._view.name, 60) or "the run"
+            box.border_title = Content(f"Stop {name}?")
+            if self._then_leave:
+                but = " and detaching does not" if self._can_detach else ""
+                yield Static(f"It is still training, and leaving stops it{but}.", markup=False)
+            self._shown = self._costs()
+            yield OptionList(
+                *(Option(_prompt(answer, cost), id=answer) for answer, cost in self._shown.items()),
+                markup=False,
+            )
+
+    def look(self, view: RunView, experiment: Experiment | None) -> None:
+        """Say what the answers cost by now; goes away by itself when the run has ended."""
+        self._view = view
+        if not self.is_attached:
+            return
+        if view.ended:
+            self.dismiss("keep")
+            return
+        now = self._costs()
+        self._put([answer for answer in now if now[answer] != self._shown.get(answer)], now)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(lambda: self._put(list(self._shown), self._shown))
+
+    def _put(self, changed: list[Answer], costs: dict[Answer, str]) -> None:
+        options = self.query_one(OptionList)
+        width = options.scrollable_content_region.width
+        for answer in changed:
+            options.replace_option_prompt(answer, _prompt(answer, costs[answer], width))
+        self._shown = costs
+
+    def _costs(self) -> dict[Answer, str]:
+        """What is offered, in the order of the lines."""
+        found = costs(self._view, self._safety, goes_on=self._goes_on)
+        keep = found.pop("keep")
+        return {**found, **({"detach": DETACHED} if self._can_detach else {}), "keep": keep}
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        return parameters != ("detach",) or self._can_detach
+
+    def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        for answer in _LABELS:
+            if event.option_id == answer:
+                self.dismiss(answer)
+
+    def action_answer(self, answer: Answer) -> None:
+        """Answer by a key."""
+        self.dismiss(answer)
+
+    def action_nothing(self) -> None:
+        """Take a key, and do nothing."""
+
+
+def _prompt(answer: Answer, cost: str, width: int = 1000) -> Content:
+    # No colours: they would be lost on the bar of the cursor.
+    head = Content.assemble((f"{_KEYS[answer]:<4}", "bold"), f"{_LABELS[answer]:<20} ")
+    return Content("\n").join(hanging(head, Content(cost), width))

@@ -1,0 +1,82 @@
+"""`RunErrands`: what takes a question and a while to do with a run of the list: fork it, delete it.
+
+Layer: ui. Files are read and removed in other threads; what goes wrong is said, and never raised.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any, Protocol
+
+from textual.screen import Screen
+
+from tui_trainer.config.overrides import Override
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.folder import count_files
+from tui_trainer.runs.index import RunSummary
+from tui_trainer.runs.manifests import read_manifests
+from tui_trainer.runs.takeover import delete_run
+from tui_trainer.sessions.prepare import read_config
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import TrainerError
+from tui_trainer.text.format import counted
+from tui_trainer.ui.runs.fork import ForkDialog
+from tui_trainer.ui.shared.confirm import Confirm
+
+
+class Say(Protocol):
+    """Tells the user something."""
+
+    def __call__(self, text: str, *, warn: bool = False) -> None: ...
+
+
+class RunErrands:
+    """Asks over a screen; to be awaited in a worker of it."""
+
+    def __init__(self, screen: Screen[Any], say: Say) -> None:
+        self._screen = screen
+        self._say = say
+        self.deleting: set[str] = set()
+        """The names of runs that are about to be gone."""
+
+    async def ask_to_fork(self, run: RunSummary) -> tuple[str, tuple[Override, ...]] | None:
+        """From which checkpoint a new run is to go on, and with which changes."""
+        directory = RunDirectory(run.path)
+        try:
+            experiment = await asyncio.to_thread(read_config, directory)
+            manifests = await asyncio.to_thread(read_manifests, directory.checkpoints)
+        except TrainerError as error:
+            self._say(str(error), warn=True)
+            return None
+        steps = [manifest.step for manifest in manifests]
+        if not steps:
+            self._say(f"{run.name} has no checkpoint to fork from yet")
+            return None
+        return await self._screen.app.push_screen_wait(ForkDialog(run.name, experiment, steps))
+
+    async def delete(self, run: RunSummary) -> bool:
+        """Delete a run if that is wanted; whether it was."""
+        text = await asyncio.to_thread(_contents, run.path)
+        dialog = Confirm(f"Delete {run.name}?", text, "delete it for good")
+        if not await self._screen.app.push_screen_wait(dialog):
+            return False
+        self.deleting.add(run.name)
+        try:
+            await asyncio.to_thread(delete_run, run)
+            self._say(f"{run.name} is deleted")
+        except TrainerError as error:
+            self._say(str(error), warn=True)
+        finally:
+            self.deleting.discard(run.name)
+        return True
+
+
+def _contents(path: Path) -> str:
+    """What would be lost: checkpoints and bytes."""
+    try:
+        checkpoints, size_bytes = count_files(path, ".pt")
+    except OSError as error:
+        return f"{clean(str(path))}: {clean(error.strerror or str(error))}"
+    what = f"{counted(checkpoints, 'checkpoint')}, {size_bytes / 1e6:,.1f} MB in all"
+    return f"{clean(str(path))}: {what}"

@@ -1,0 +1,175 @@
+"""`Compared`: runs beside each other, their curves and what differs.
+
+Layer: ui. It is told what there is to show; reading is the screen's.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from rich.cells import cell_len
+from textual.app import ComposeResult
+from textual.containers import Container, VerticalScroll
+from textual.content import Content
+from textual.widgets import Static
+
+from tui_trainer.config.preferences import Preferences
+from tui_trainer.config.sections.metrics import metric_text
+from tui_trainer.runs.comparison import differences, results
+from tui_trainer.runs.describe import value_text
+from tui_trainer.runs.history import History
+from tui_trainer.runs.index import RunSummary
+from tui_trainer.text.cells import cut_end, cut_middle, padded
+from tui_trainer.text.clean import clean
+from tui_trainer.ui.plots.canvas import OTHER, TRAIN, VAL, Markers, markers_for
+from tui_trainer.ui.plots.frame import line_sample
+from tui_trainer.ui.plots.panels import LABEL_CELLS, LOOKS, PanelSpec, View, overlay
+from tui_trainer.ui.plots.plot import Plot
+
+MOST = len(LOOKS)
+"""How many runs can be compared: more curves than that nobody tells apart."""
+VALUE_CELLS = 16
+PLOT_CELLS = 24
+"""What a plot beside the table needs; it is above it where there is less."""
+STYLES = {TRAIN: "$text-primary", VAL: "$text-warning", OTHER: "$text-success"}
+SHORTEST = 6
+"""Letters of a label that are kept where the name has them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """A run as it is compared."""
+
+    summary: RunSummary
+    settings: Mapping[str, Any]
+    history: History
+
+
+class Compared(Container):
+    """Hidden until there is something to compare; plot and table are beside each other if wide."""
+
+    DEFAULT_CSS = """
+    Compared {
+        height: 1fr; layout: horizontal; display: none;
+        border-top: solid $primary; border-title-color: $text;
+    }
+    Compared Plot { width: 1fr; }
+    Compared VerticalScroll {
+        width: auto; min-width: 40%; max-width: 75%; overflow-x: auto; padding-left: 1;
+    }
+    Compared Static { width: auto; height: auto; }
+    Compared.-narrow { layout: vertical; height: 2fr; }
+    Compared.-narrow VerticalScroll { width: 1fr; max-width: 100%; height: auto; max-height: 60%; }
+    """
+
+    def __init__(self, preferences: Preferences) -> None:
+        super().__init__()
+        self._preferences = preferences
+        self._portraits: list[Portrait] = []
+        self._table_cells = 0
+
+    def compose(self) -> ComposeResult:
+        encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
+        choice = self._preferences.markers
+        if choice == "auto" and self.app.no_color:
+            # Lines of dots are alike without colours; lines of letters are not.
+            choice = "ascii"
+        self._markers = markers_for(choice, os.environ, encoding)
+        yield Plot(PanelSpec("", ()), self._markers)
+        with VerticalScroll():
+            yield Static(markup=False)
+
+    def show(self, portraits: Sequence[Portrait]) -> None:
+        """Show these runs; nothing of fewer than two."""
+        self.display = len(portraits) > 1
+        if not self.display or list(portraits) == self._portraits:
+            return
+        self._portraits = list(portraits)
+        self.border_title = Content(f"compare: {len(portraits)} selected")
+        labels = short_labels([portrait.summary.name for portrait in portraits])
+        history, spec = overlay(
+            {label: it.history for label, it in zip(labels, portraits, strict=True)}
+        )
+        plot = self.query_one(Plot)
+        plot.choose(spec)
+        self.call_after_refresh(plot.look, history, View(smoothing=0.0))
+        lines = comparison_lines(labels, portraits, self._markers)
+        self._table_cells = max(line.cell_length for line in lines)
+        self._arrange()
+        self.query_one(Static).update(Content("\n").join(lines))
+
+    def on_resize(self) -> None:
+        """Arrange what is shown anew."""
+        self._arrange()
+
+    def _arrange(self) -> None:
+        """The table takes the height that it needs where the width would not do for both."""
+        self.set_class(self.app.size.width - self._table_cells < PLOT_CELLS, "-narrow")
+
+
+def short_labels(names: Sequence[str]) -> list[str]:
+    """The names without what all of them begin with, as far as they stay different."""
+    first, last = min(names), max(names)
+    pairs = enumerate(zip(first, last, strict=False))
+    alike = next((n for n, (one, other) in pairs if one != other), len(first))
+    cut = first.rfind("-", 0, min(alike, max(len(first) - SHORTEST, 0))) + 1
+    return [clean(name[cut:] or name, 40) for name in names]
+
+
+def comparison_lines(
+    labels: Sequence[str], portraits: Sequence[Portrait], markers: Markers
+) -> list[Content]:
+    """What differs: results first, then settings, in columns below the labels.
+
+    Above each label is a piece of its curve, as a plot may have no room to say whose is whose.
+    """
+    heads = [cut_middle(clean(label, 40), LABEL_CELLS) for label in labels]
+    looks = LOOKS[: len(labels)]
+    rows: list[list[str]] = [
+        ["", *(line_sample(markers, ink, beads=beads) for ink, beads in looks)]
+    ]
+    rows.append(["", *heads])
+    for name, values in results([portrait.summary for portrait in portraits]):
+        metric = name.rpartition(".")[2]
+        rows.append([clean(name, 60), *(metric_text(metric, value) for value in values)])
+    found = differences([portrait.settings for portrait in portraits])
+    for it in found:
+        cells = [
+            clean(value_text(value), 200) if has else "-"
+            for value, has in zip(it.values, it.has, strict=True)
+        ]
+        rows.append([clean(it.key, 60), *cells])
+    if not found:
+        rows.append(["the settings are the same"])
+    inks = ["", *(STYLES[ink] for ink, _ in looks)]
+    return [
+        Content("").join(
+            Content.styled(cell, ink if number < 2 else "")
+            for cell, ink in zip(cells, inks, strict=False)
+        )
+        for number, cells in enumerate(_aligned(rows))
+    ]
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """The cells of each row, each as wide as its column is."""
+    table = [row for row in rows if len(row) > 1]
+    first = max(cell_len(row[0]) for row in table)
+    cut = [[row[0], *(cut_end(cell, VALUE_CELLS) for cell in row[1:])] for row in rows]
+    widths = [
+        max(cell_len(row[column]) for row in cut if len(row) > 1)
+        for column in range(1, len(table[0]))
+    ]
+    lines = []
+    for row in cut:
+        cells = [
+            "  " + padded(cell, width, right=True)
+            for cell, width in zip(row[1:], widths, strict=False)
+        ]
+        head = padded(row[0], first) if cells else row[0]
+        lines.append([head, *cells])
+    return lines

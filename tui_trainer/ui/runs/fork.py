@@ -1,0 +1,109 @@
+"""`ForkDialog`: from which checkpoint a new run begins, and what is changed in it.
+
+Layer: ui. It returns the checkpoint and the overrides; what is wrong with either is said as it is
+typed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from textual import on
+from textual.app import ComposeResult
+from textual.binding import Binding, BindingType
+from textual.containers import Horizontal, VerticalScroll
+from textual.content import Content
+from textual.screen import ModalScreen
+from textual.widgets import Input, Static
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.overrides import Override
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import TrainerError
+from tui_trainer.ui.run.edit import typed_changes
+from tui_trainer.ui.shared.text_input import TextInput
+
+Answer = tuple[str, tuple[Override, ...]]
+MOST_STEPS = 8
+
+
+class ForkDialog(ModalScreen[Answer | None]):
+    """Two fields; enter begins, where both can be read."""
+
+    ABOUT = (
+        "A new run goes on from a checkpoint of this one, with other values for live settings "
+        "as optimizer.lr=3e-4, with spaces between. Tab goes to the other field, enter begins."
+    )
+    BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Back")]
+    DEFAULT_CSS = """
+    ForkDialog { align: center middle; }
+    ForkDialog > VerticalScroll {
+        width: 76; max-width: 100%; height: auto; max-height: 100%;
+        border: round $primary; border-title-color: $text; border-subtitle-color: $foreground-muted;
+        background: $surface; padding: 0 1;
+    }
+    ForkDialog Static { height: auto; min-height: 1; }
+    ForkDialog Horizontal { height: 1; }
+    ForkDialog Horizontal Static { width: 9; }
+    ForkDialog Input { width: 1fr; }
+    ForkDialog #wrong { color: $text-error; }
+    """
+
+    def __init__(self, name: str, experiment: Experiment, steps: Sequence[int]) -> None:
+        super().__init__()
+        self._of = name
+        self._experiment = experiment
+        self._steps = steps
+
+    def compose(self) -> ComposeResult:
+        with VerticalScroll(can_focus=False) as box:
+            box.border_title = Content(f"Fork {clean(self._of, 60)}")
+            box.border_subtitle = Content("↵ begin   esc back")
+            shown = ", ".join(f"{step}" for step in self._steps[-MOST_STEPS:])
+            yield Static(
+                "A new run goes on from a checkpoint; this one stays as it is. "
+                f"Checkpoints: last, best, or step {shown}.",
+                markup=False,
+            )
+            with Horizontal():
+                yield Static("from", markup=False)
+                yield TextInput("last", compact=True, id="from")
+            with Horizontal():
+                yield Static("changes", markup=False)
+                yield TextInput(compact=True, id="changes", placeholder="as optimizer.lr=3e-4")
+            yield Static("", markup=False, id="wrong")
+
+    def on_mount(self) -> None:
+        self.query_one("#changes", Input).focus()
+
+    @on(Input.Changed)
+    def check(self, event: Input.Changed) -> None:
+        """Say at once what is wrong."""
+        event.stop()
+        self.query_one("#wrong", Static).update(Content(clean(self._read()[1], 400)))
+
+    @on(Input.Submitted)
+    def begin(self, event: Input.Submitted) -> None:
+        """Begin, if both fields can be read."""
+        event.stop()
+        answer, wrong = self._read()
+        if not wrong:
+            self.dismiss(answer)
+        else:
+            self.query_one("#wrong", Static).update(Content(clean(wrong, 400)))
+
+    def action_close(self) -> None:
+        """Back to the list."""
+        self.dismiss(None)
+
+    def _read(self) -> tuple[Answer, str]:
+        which = self.query_one("#from", Input).value.strip() or "last"
+        known = {"last", "best", *map(str, self._steps)}
+        if which not in known:
+            return (which, ()), f"no checkpoint {which!r}; there are last, best and the steps above"
+        try:
+            overrides = typed_changes(self._experiment, self.query_one("#changes", Input).value)
+        except TrainerError as error:
+            return (which, ()), str(error)
+        return (which, overrides), ""

@@ -1,0 +1,147 @@
+"""The list of runs as lines of text, as many columns as there is room for.
+
+Layer: ui. The columns are those of `tui-trainer runs`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, ClassVar
+
+from rich.cells import cell_len
+from textual.binding import Binding, BindingType
+from textual.content import Content
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from tui_trainer.config.keys import actions_of
+from tui_trainer.runs.index import COLUMNS, GAP, LEFT, RunSummary, cells_of
+from tui_trainer.text.cells import cut_middle, padded
+
+if TYPE_CHECKING:
+    from tui_trainer.ui.runs.pages import Page
+
+
+DISPENSABLE = ("pid", "step", "epoch", "device", "progress", "accuracy")
+"""Columns that are left out where there is no room, the first ones first."""
+SHORTEST_NAME = 18
+
+
+def run_lines(runs: Sequence[RunSummary], width: int, now: datetime) -> tuple[str, list[str]]:
+    """The line of titles, and a line for each run, all with room for a mark before them."""
+    rows = [list(COLUMNS), *(cells_of(run, now) for run in runs)]
+    widths = dict(zip(COLUMNS, (max(map(cell_len, it)) for it in zip(*rows)), strict=True))  # noqa: B905
+    shown = list(COLUMNS)
+    for title in DISPENSABLE:
+        if _length(shown, widths) <= width:
+            break
+        shown.remove(title)
+    over = _length(shown, widths) - width
+    if over > 0:
+        widths["name"] = max(widths["name"] - over, SHORTEST_NAME)
+    lines = []
+    for row in rows:
+        cells = [
+            _cell(title, text, widths[title])
+            for title, text in zip(COLUMNS, row, strict=True)
+            if title in shown
+        ]
+        lines.append(f"  {GAP.join(cells)}".rstrip())
+    return lines[0], lines[1:]
+
+
+def mark_line(line: str, is_marked: bool, *, plain: bool) -> str:
+    """A line with the sign of a selected run before it, or without."""
+    sign = "*" if plain else "●"
+    return f"{sign if is_marked else ' '}{line[1:]}"
+
+
+def _length(shown: Sequence[str], widths: dict[str, int]) -> int:
+    return 2 + sum(widths[title] + len(GAP) for title in shown) - len(GAP)
+
+
+def _cell(title: str, text: str, width: int) -> str:
+    return padded(cut_middle(text, width), width, right=title not in LEFT)
+
+
+# `RunList`: the lines of runs, the cursor, and the marks of those that were selected.
+#
+# A thousand lines are shown at once, so only those that differ are touched.
+
+
+class RunList(OptionList):
+    """Enter opens the run under the cursor, and the keys line says so."""
+
+    BINDINGS: ClassVar[list[BindingType]] = [
+        Binding(it.keys, "select", it.label, tooltip=it.text, id=it.id)
+        for it in actions_of("runs")
+        if it.id == "runs.open"
+    ]
+
+    def __init__(self, *, plain: bool) -> None:
+        super().__init__(markup=False)
+        self._plain = plain
+        self._texts: list[str] = []
+        self.shown: list[RunSummary] = []
+        self.marked: list[str] = []
+        """Names, in the order in which they were selected."""
+
+    @property
+    def pointed(self) -> RunSummary | None:
+        """The run under the cursor."""
+        at = self.highlighted
+        return self.shown[at] if at is not None and at < len(self.shown) else None
+
+    def show(self, page: Page) -> None:
+        """Bring the list up to date; the cursor and the marks stay on their runs."""
+        there = {run.name for run in page.runs}
+        self.marked = [name for name in self.marked if name in there]
+        if [run.name for run in page.kept] == [run.name for run in self.shown]:
+            self._show_lines(page.kept, page.lines)
+        else:
+            self._fill(page.kept, page.lines)
+        self.shown = list(page.kept)
+
+    def mark(self, run: RunSummary, most: int) -> bool:
+        """Select a run, or take that back; False when there are as many as there may be."""
+        if run.name in self.marked:
+            self.marked.remove(run.name)
+        elif len(self.marked) < most:
+            self.marked.append(run.name)
+        else:
+            return False
+        self._show_lines(self.shown, self._texts)
+        return True
+
+    def unmark(self) -> None:
+        """Take all selections back."""
+        self.marked.clear()
+        self._show_lines(self.shown, self._texts)
+
+    def _marked_lines(self, runs: Sequence[RunSummary], lines: Sequence[str]) -> list[str]:
+        return [
+            mark_line(line, run.name in self.marked, plain=self._plain)
+            for run, line in zip(runs, lines, strict=True)
+        ]
+
+    def _show_lines(self, runs: Sequence[RunSummary], lines: Sequence[str]) -> None:
+        """Other lines, or other marks, of the runs that are shown."""
+        new = self._marked_lines(runs, lines)
+        for run, line, before in zip(runs, new, self._texts, strict=True):
+            if line != before:
+                self.replace_option_prompt(run.name, Content(line))
+        self._texts = new
+
+    def _fill(self, runs: Sequence[RunSummary], lines: Sequence[str]) -> None:
+        """Other runs; the cursor stays on its own where that is still there."""
+        before = self.pointed
+        self._texts = self._marked_lines(runs, lines)
+        self.clear_options()
+        self.add_options(
+            Option(Content(line), id=run.name) for run, line in zip(runs, self._texts, strict=True)
+        )
+        names = [run.name for run in runs]
+        if names:
+            name = before.name if before is not None else ""
+            self.highlighted = names.index(name) if name in names else 0

@@ -1,0 +1,46 @@
+"""`RunTable`: the titles and lines of the runs, or why there are none.
+
+Layer: ui. It shows pages that were read elsewhere.
+"""
+
+from __future__ import annotations
+
+from textual.app import ComposeResult
+from textual.containers import Container
+from textual.content import Content
+from textual.widgets import Static
+
+from tui_trainer.ui.runs.lines import RunList
+from tui_trainer.ui.runs.pages import Page
+
+FIRST_WORDS = "no runs here yet; start one in compose, or by tui-trainer train"
+
+
+class RunTable(Container):
+    """`runs` is its list, which is to have the focus; nothing is said before the first page."""
+
+    DEFAULT_CSS = """
+    RunTable { height: 1fr; }
+    RunTable #titles { height: 1; padding: 0 1; color: $text-muted; }
+    RunTable #none { padding: 1 2; height: auto; display: none; }
+    RunTable OptionList { height: 1fr; padding: 0 1; background: $background; }
+    RunTable OptionList, RunTable OptionList:focus { border: none; text-wrap: nowrap; }
+    """
+
+    def __init__(self, *, plain: bool) -> None:
+        super().__init__()
+        self.runs = RunList(plain=plain)
+
+    def compose(self) -> ComposeResult:
+        yield Static(id="titles", markup=False)
+        yield Static(id="none", markup=False)
+        # Never hidden: a list that is cannot take the focus from the line of the filter.
+        yield self.runs
+
+    def show(self, page: Page) -> None:
+        """Show a page; the cursor and the marks stay on their runs."""
+        self.runs.show(page)
+        self.query_one("#titles", Static).update(Content(page.titles))
+        none = self.query_one("#none", Static)
+        none.display = not page.kept
+        none.update(Content("no run fits; esc shows all" if page.runs else FIRST_WORDS))

@@ -1,1 +1,0 @@
-"""The screens and dialogs: each is what fills the terminal, or stands before what does."""

@@ -1,0 +1,47 @@
+"""`FirstScreen`: what is painted before anything has been read; it stays below the others.
+
+Layer: ui, imported before the first paint: nothing heavy. Keys that are typed before there is
+anything to use them are kept, for who types faster than files are read, and shown at once.
+"""
+
+from __future__ import annotations
+
+import platform
+
+from textual import events
+from textual.app import ComposeResult
+from textual.screen import Screen
+from textual.widgets import Static
+
+from tui_trainer.ui.shared.bindings import shown_key
+from tui_trainer.ui.shared.lines import Heading
+
+MOST_KEPT = 200
+READING = " reading presets and settings"
+
+
+class FirstScreen(Screen[None]):
+    """Says what is being read; the keys of the app, as those that leave, work meanwhile."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._kept: list[events.Key] = []
+
+    def compose(self) -> ComposeResult:
+        yield Heading("tui-trainer", platform.node())
+        yield Static(READING, markup=False)
+
+    def on_key(self, event: events.Key) -> None:
+        is_of_app = event.key in self.app._bindings.key_to_bindings
+        if not is_of_app and len(self._kept) < MOST_KEPT:
+            event.stop()
+            self._kept.append(event)
+            keys = " ".join(shown_key(kept.key) for kept in self._kept)
+            self.query_one(Static).update(f"{READING}; kept for then: {keys}")
+
+    def hand_over(self) -> None:
+        """Type again what was typed too early, for the screen that is in front by now."""
+        kept, self._kept = self._kept, []
+        self.query_one(Static).update(READING)
+        for event in kept:
+            self.app.post_message(events.Key(event.key, event.character))

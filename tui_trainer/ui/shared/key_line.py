@@ -1,0 +1,79 @@
+"""`KeyLine`: the keys that matter now, in the last line of a screen.
+
+Layer: ui. Textual's footer cuts off what does not fit, which is the help, mounts a widget for each
+key anew whenever the focus moves, and stays as it is while the terminal has not the focus. This one
+draws its line.
+"""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from textual import events
+from textual.content import Content
+from textual.screen import Screen
+from textual.widget import Widget
+
+from tui_trainer.ui.shared.bindings import Key, KeyRow, live_keys, shown_key
+
+
+class KeyLine(Widget, can_focus=False):
+    """Follows the focus and what can be done; a click presses a key."""
+
+    ALLOW_SELECT = False
+    COMPONENT_CLASSES: ClassVar = {"key-line--key"}
+    DEFAULT_CSS = """
+    KeyLine {
+        dock: bottom; height: 1; text-wrap: nowrap;
+        background: $footer-background; color: $footer-description-foreground;
+    }
+    KeyLine > .key-line--key {
+        color: $footer-key-foreground; background: $footer-key-background; text-style: bold;
+    }
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._keys: list[Key] = []
+
+    def on_mount(self) -> None:
+        self.screen.bindings_updated_signal.subscribe(self, self._look)
+        self._look(self.screen)
+
+    def _look(self, screen: Screen[Any]) -> None:
+        # The one that tells may be a screen in front of this widget's own.
+        keys = live_keys(self.screen)
+        if keys != self._keys:
+            self._keys = keys
+            self.refresh()
+
+    @property
+    def _row(self) -> KeyRow:
+        return KeyRow.fitting(self._keys, self.size.width)
+
+    def render(self) -> Content:
+        """As many keys as there is room for."""
+        key_style = self.get_visual_style("key-line--key")
+        row = self._row
+        before, space = (" ", "") if row.is_close else ("", " ")
+        parts = [Content(before)]
+        for key in row.keys:
+            label = "" if key.enabled else "dim"
+            parts.append(
+                Content.assemble((space + shown_key(key.key), key_style), (f" {key.label} ", label))
+            )
+        return Content("").join(parts)
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """What a key does, beside the pointer."""
+        key = self._row.at(event.x)
+        text = key.tooltip if key is not None else None
+        if text != self.tooltip:
+            self.tooltip = text
+
+    def on_click(self, event: events.Click) -> None:
+        """Press the key that was clicked on."""
+        event.stop()
+        key = self._row.at(event.x)
+        if key is not None and key.enabled:
+            self.app.simulate_key(key.key)

@@ -1,0 +1,95 @@
+"""`open_app`: from the command line to the app, and back to the shell.
+
+Layer: ui. Nothing slow is imported here: what the app works with is read after its first paint.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tui_trainer.sessions.loader import Loader
+from tui_trainer.text.clean import clean
+from tui_trainer.text.console import error_stream, output_stream
+from tui_trainer.ui.process import EventPrinter, Live, run_app
+from tui_trainer.ui.terminal.terminal import Terminal
+
+if TYPE_CHECKING:
+    from tui_trainer.sessions.attached import AttachedSession
+    from tui_trainer.sessions.launcher import Tether
+    from tui_trainer.sessions.local import LocalSession
+    from tui_trainer.sessions.requests import RunRequest
+    from tui_trainer.ui.app import TrainerApp
+    from tui_trainer.ui.assembly import Asked, Composing, WatchedRun
+    from tui_trainer.ui.shared.services import Opening
+
+
+def open_app(
+    ask: Callable[[], tuple[Asked, Composing | RunRequest | WatchedRun]],
+    make_printer: Callable[[], EventPrinter],
+    *,
+    tether: Tether | None = None,
+    debug: bool = False,
+) -> int:
+    """Open the app and stay until it is left; returns the exit status.
+
+    `ask` is called in another thread, once the first screen is painted. `make_printer` makes what
+    tells of a run that goes on when the terminal is gone. Without a launcher, whose
+    `tether` is given, a run cannot be left to itself.
+
+    Raises:
+        TrainerError: what `ask` raised; the app has been closed by then.
+    """
+    loader = Loader(extras=(_preload_run_screen,))
+    launched: list[LocalSession | AttachedSession] = []
+    apps: list[TrainerApp] = []
+
+    def make_app(terminal: Terminal, live: Live) -> TrainerApp:
+        from tui_trainer.ui.app import TrainerApp
+
+        def opening() -> Opening:
+            from tui_trainer.ui.assembly import assemble
+
+            return assemble(*ask(), terminal, live, loader, launched)
+
+        apps.append(TrainerApp(opening, live, terminal))
+        return apps[0]
+
+    try:
+        status = run_app(make_app, make_printer, tether=tether, debug=debug)
+    finally:
+        loader.close()
+    for app in apps:
+        if app.failure is not None:
+            raise app.failure
+    for session in launched:
+        _tell_what_is_left(session)
+    return status
+
+
+def _preload_run_screen() -> None:
+    import tui_trainer.ui.run.screen  # noqa: F401
+    from tui_trainer.ui.plots.figure import preload
+
+    preload()
+
+
+def _tell_what_is_left(session: LocalSession | AttachedSession) -> None:
+    """On the shell's screen: how a run ended and where it is, or that it goes on."""
+    from tui_trainer.runs.describe import describe, left_line
+    from tui_trainer.sessions.attached import AttachedSession
+
+    if isinstance(session, AttachedSession):
+        session.close()
+    session.refresh()
+    view, out = session.view, output_stream()
+    if view.ending is None:
+        if session.is_elsewhere:
+            out.line(left_line(view))
+        return
+    if not view.name:
+        error_stream().block(f"tui-trainer: {clean(view.reason, 2000, multiline=True)}")
+        return
+    out.line(f"{clean(view.name)}:")
+    for line in describe(view.ending):
+        out.line(f"  {line}")

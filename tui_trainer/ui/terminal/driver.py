@@ -1,0 +1,282 @@
+"""`TerminalDriver`: Textual's driver for Linux on a `Terminal`, which never holds up the app.
+
+Layer: ui. Textual's own writer blocks the event loop when nobody reads the terminal; here frames
+are dropped instead, and when the terminal takes bytes again the whole screen is painted anew.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import contextlib
+import os
+import select
+import signal
+import sys
+import threading
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from textual import events
+from textual._xterm_parser import XTermParser
+from textual.drivers.linux_driver import LinuxDriver
+from textual.geometry import Size
+
+from tui_trainer.ui.terminal.ascii import PLAIN_LETTERS
+
+if TYPE_CHECKING:
+    from textual.app import App
+
+    from tui_trainer.ui.terminal.terminal import Terminal
+
+MOST_WAITING = 2**18
+"""Bytes that wait to be written; what comes on top is dropped: a few frames."""
+PATIENCE_S = 1.0
+_CHUNK = 2**13
+_LOOK_S = 0.1
+
+
+class Pen(threading.Thread):
+    """Writes to a descriptor in its own thread; `write` never blocks, also in a signal handler."""
+
+    def __init__(self, fileno: int, encoding: str) -> None:
+        # A daemon: it may be inside a write that never returns, which holds no lock of Python.
+        super().__init__(name="terminal-output", daemon=True)
+        self._fileno = fileno
+        self.encoding = encoding
+        """Another one counts from the next write on."""
+        self._queue: SimpleQueue[bytes | None] = SimpleQueue()
+        self._accepted = 0
+        self._written = 0
+        self._given_up = False
+        self.dropping = False
+        self.failed = threading.Event()
+        """Set when a write has failed: nobody is there any more."""
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that have not been taken yet."""
+        return self._accepted - self._written
+
+    def write(self, text: str, *, droppable: bool) -> None:
+        """Have it written, or drop it where too much waits."""
+        if droppable and (self.dropping or self.waiting > MOST_WAITING):
+            self.dropping = True
+            return
+        data = text.encode(self.encoding, PLAIN_LETTERS)
+        self._accepted += len(data)
+        self._queue.put(data)
+
+    def finish(self, patience_s: float) -> bool:
+        """Write what waits and end; False where the terminal does not take it in that time."""
+        self._queue.put(None)
+        self.join(patience_s)
+        self._given_up = self.is_alive()
+        return not self._given_up
+
+    def run(self) -> None:
+        while (data := self._queue.get()) is not None:
+            for start in range(0, len(data), _CHUNK):
+                if not self.failed.is_set() and not self._given_up:
+                    self._write(data[start : start + _CHUNK])
+            self._written += len(data)
+
+    def _write(self, data: bytes) -> None:
+        while data and not self._given_up:
+            try:
+                data = data[os.write(self._fileno, data) :]
+            except BlockingIOError:
+                select.select([], [self._fileno], [], _LOOK_S)
+            except OSError:
+                # Nobody reads any more; go on emptying the queue.
+                self.failed.set()
+                return
+
+
+class TerminalDriver(LinuxDriver):
+    """The subclass for an app is made by `Terminal.driver_class`."""
+
+    terminal: ClassVar[Terminal]
+
+    def __init__(
+        self,
+        app: App[Any],
+        *,
+        debug: bool = False,
+        mouse: bool = True,
+        size: tuple[int, int] | None = None,
+    ) -> None:
+        super().__init__(app, debug=debug, mouse=mouse, size=size)
+        self.fileno = self.terminal.fileno
+        self.input_tty = True
+        self._pen: Pen | None = None
+        self._shown = False
+        self.resting = False
+        """Whether the terminal is the shell's: nothing is read from it, and nothing written."""
+        self._size = size or self._get_terminal_size()
+        # Prints go to the descriptors, which are caught, and not through messages of the app.
+        for name, stream in (("stdout", sys.__stdout__), ("stderr", sys.__stderr__)):
+            setattr(app, f"_capture_{name}", stream)
+        self.terminal.driver = self
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        try:
+            width, height = os.get_terminal_size(self.fileno)
+        except OSError:
+            return 80, 24
+        return width or 80, height or 24
+
+    @property
+    def dropping(self) -> bool:
+        """Whether nobody reads the terminal, so that frames are not written."""
+        return self._pen is not None and self._pen.dropping
+
+    @property
+    def is_behind(self) -> bool:
+        """Whether the terminal is the shell's, or has not taken yet what was written to it."""
+        return self.resting or (self._pen is not None and self._pen.waiting > 0)
+
+    def release_mouse(self) -> None:
+        """Leave the mouse to the terminal, to select and paste with."""
+        self._disable_mouse_support()
+        self._mouse = False
+
+    def write_utf8(self) -> None:
+        """Whatever the locale says: the user wants signs that only UTF-8 has."""
+        if self._pen is not None:
+            self._pen.encoding = "utf-8"
+
+    def leave(self, code: int) -> None:
+        """End the app with a result, from whichever thread."""
+        # The loop may have been closed in between.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(self._app.exit, code, code)
+
+    def rest(self) -> None:
+        """Give the shell its screen back, and have the job stopped; training goes on."""
+        tether = self.terminal.tether
+        if tether is not None and not self.resting:
+            self.suspend_application_mode()
+            self.resting = True
+            tether.stop_launcher()
+
+    def look_for_shell(self) -> None:
+        """Paint again once the shell has lent the terminal anew; from whichever thread."""
+        tether = self.terminal.tether
+        is_back = self.resting and not (tether is not None and tether.stopping)
+        if is_back and self.terminal.in_foreground:
+            with contextlib.suppress(RuntimeError):
+                self._loop.call_soon_threadsafe(self._wake)
+
+    def _wake(self) -> None:
+        if self.resting and self.terminal.in_foreground:
+            if self._pen is not None:
+                # It was stopped without a chance to end the modes.
+                self.resting = False
+                self.suspend_application_mode()
+            self.resting = False
+            self.resume_application_mode()
+            self._app.refresh(layout=True)
+
+    def _sigtstp_application(self, *_: object) -> None:
+        """A stop that is no key: of the whole process, training and all, so that others see it."""
+        tether = self.terminal.tether
+        if tether is not None and tether.stopping:
+            # Meant for the launcher, and for the script that it may belong to.
+            return
+        # The launcher passes on what the whole group got: a second stop would outlast the `fg`.
+        signal.signal(signal.SIGTSTP, signal.SIG_IGN)
+        if self._shown and not self.resting and self.terminal.in_foreground:
+            self.suspend_application_mode()
+        self.resting = True
+        signal.signal(signal.SIGTSTP, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGTSTP)
+        signal.signal(signal.SIGTSTP, self._sigtstp_application)
+
+    def _sigcont_application(self, *_: object) -> None:
+        """After a stop, the terminal may be the shell's, and its modes are not known."""
+        self.resting = True
+
+    def mend_size(self) -> None:
+        """Tell the app its size again where a resize was lost; from whichever thread."""
+        width, height = self._get_terminal_size()
+        if self._shown and (width, height) != tuple(self._app.size):
+            size = Size(width, height)
+            with contextlib.suppress(RuntimeError):
+                told = self._app._post_message(events.Resize(size, size))
+                asyncio.run_coroutine_threadsafe(told, self._loop)
+
+    def write(self, data: str) -> None:
+        pen = self._pen
+        if pen is None or self.resting:
+            return
+        was_dropping = pen.dropping
+        pen.write(data, droppable=self._shown)
+        if pen.dropping and not was_dropping:
+            self._loop.call_later(_LOOK_S, self._repaint_when_read)
+
+    def _repaint_when_read(self) -> None:
+        """Paint everything once the terminal has taken all that waited."""
+        pen = self._pen
+        if pen is None or not self._shown or self.terminal.gone.is_set():
+            return
+        if pen.waiting and not pen.failed.is_set():
+            self._loop.call_later(_LOOK_S, self._repaint_when_read)
+            return
+        pen.dropping = False
+        self._app.refresh()
+
+    def start_application_mode(self) -> None:
+        self._pen = Pen(self.fileno, self.terminal.encoding)
+        self._pen.start()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
+        for number in (signal.SIGTTIN, signal.SIGTTOU):
+            # By default either would stop the training too.
+            signal.signal(number, signal.SIG_IGN)
+        self._shown = True
+
+    def stop_application_mode(self) -> None:
+        self._shown = False
+        if not self.terminal.in_foreground:
+            # Another program has set the line discipline by now, as it wants it.
+            self.attrs_before = None
+        super().stop_application_mode()
+
+    def close(self) -> None:
+        super().close()
+        # The traceback is told by who runs the app; this one would show every local variable.
+        self._app._exit_renderables.clear()
+        if self._pen is None:
+            return
+        if not self._pen.finish(PATIENCE_S):
+            self._pen.join(PATIENCE_S)
+            self.terminal.restore_at_once()
+        self._pen = None
+
+    def _run_input_thread(self) -> None:
+        """Read keys until the end; a terminal that is gone is no error and is not asked again."""
+        parser = XTermParser(self._debug)
+        # Bytes that are no text, as of a paste in another encoding, must not end the app.
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        while not self.exit_event.is_set():
+            if self.resting:
+                self.exit_event.wait(_LOOK_S)
+                continue
+            if select.select([self.fileno], [], [], _LOOK_S)[0]:
+                try:
+                    data = os.read(self.fileno, 4096)
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    if not self.terminal.in_foreground and not self.terminal.gone.is_set():
+                        # What is typed is not for a program in the background.
+                        self.exit_event.wait(_LOOK_S)
+                        continue
+                    data = b""
+                if not data:
+                    self.terminal.gone.set()
+                    return
+                for message in parser.feed(decode(data)):
+                    self.process_message(message)
+            for message in parser.tick():
+                self.process_message(message)
