@@ -163,7 +163,7 @@ def inside(names: Path, arguments: list[str]) -> int:
         teller.start()
     else:
         os.register_at_fork(after_in_child=teller.start)
-    from tui_trainer.cli import main as program_main
+    from tui_trainer.cli.main import main as program_main
 
     return program_main(arguments)
 

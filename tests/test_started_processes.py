@@ -111,13 +111,13 @@ def test_fault_54_a_loader_starts_its_workers_by_the_rules() -> None:
 
 
 def test_fault_54_the_environment_is_protected_before_anything_else() -> None:
-    tree = ast.parse((ROOT / "cli.py").read_text(encoding="utf-8"))
+    tree = ast.parse((ROOT / "cli/main.py").read_text(encoding="utf-8"))
     (main,) = (n for n in tree.body if isinstance(n, ast.FunctionDef) and n.name == "main")
     first = main.body[1]
     assert ast.unparse(first) == "protect_environment()"
     project = tomllib.loads((ROOT.parent / "pyproject.toml").read_text())["project"]
-    assert set(project["scripts"].values()) == {"tui_trainer.cli:main"}
-    assert "tui_trainer.cli.main" in names((ROOT / "__main__.py").read_text())
+    assert set(project["scripts"].values()) == {"tui_trainer.cli.main:main"}
+    assert "tui_trainer.cli.main.main" in names((ROOT / "__main__.py").read_text())
 
 
 def test_what_is_compiled_is_protected() -> None:

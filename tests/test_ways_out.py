@@ -13,8 +13,8 @@ STREAMS = frozenset({"stdout", "stderr", "__stdout__", "__stderr__"})
 QUESTIONS = frozenset({"isatty", "encoding", "flush", "fileno"})
 """What may be asked of a stream anywhere; none of it writes."""
 STREAM_USERS = {
-    "tui_trainer.commands.training": "asks whether they are terminals",
-    "tui_trainer.headless.detached": "flushes them before their descriptors lead elsewhere",
+    "tui_trainer.cli.train": "asks whether they are terminals",
+    "tui_trainer.cli.detached": "flushes them before their descriptors lead elsewhere",
     "tui_trainer.sessions.launcher": "flushes them before it forks",
     "tui_trainer.ui.terminal.driver": "gives them to Textual in the place of its own capture",
     "tui_trainer.ui.terminal.terminal": "flushes them before their descriptors lead elsewhere",
@@ -28,7 +28,7 @@ WRITERS = {
     "tui_trainer.ui.terminal.terminal": "ends its modes, and says lines that it has cleaned",
 }
 """They may call os.write."""
-PRINTERS = {"tui_trainer.headless.bar": "prints lines that it has cleaned, above the bar of rich"}
+PRINTERS = {"tui_trainer.cli.printers": "prints lines that it has cleaned, above the bar of rich"}
 
 
 def called(node: ast.Call) -> str:

@@ -2,6 +2,6 @@
 
 import sys
 
-from tui_trainer.cli import main
+from tui_trainer.cli.main import main
 
 sys.exit(main())

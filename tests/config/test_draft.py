@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from tui_trainer.commands.arguments import parse
+from tui_trainer.cli.arguments import parse
 from tui_trainer.config.drafts.draft import CHOSEN_KINDS, Change, Draft, draft_of, draft_with
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import parse_overrides

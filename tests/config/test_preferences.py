@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tui_trainer.cli.preferences import write_preferences
 from tui_trainer.config.keys import ACTIONS, SCREENS, keymap_problems, keys_in_force
 from tui_trainer.config.preferences import Preferences, load_preferences, preferences_path
-from tui_trainer.headless.preferences import write_preferences
 from tui_trainer.text.errors import ConfigError
 
 

@@ -14,7 +14,7 @@ import torch
 
 import tui_trainer.sessions.prepare
 import tui_trainer.training.loop  # noqa: F401
-from tui_trainer.cli import main
+from tui_trainer.cli.main import main
 
 
 def become(place: str, words: list[str]) -> None:

@@ -21,9 +21,12 @@ MODULES = (
     *("usercustomize", "multiprocessing", "encodings", "__main__", "__mp_main__"),
 )
 PROGRAMS = ("git", "uname", "tmux", "g++", "gcc", "clang", "as", "ld", "ldconfig", "sh", "python")
-SCRIPT = (
-    "import sys\nfrom tui_trainer.cli import main\nif __name__ == '__main__':\n    sys.exit(main())"
-)
+SCRIPT = """
+import sys
+from tui_trainer.cli.main import main
+if __name__ == "__main__":
+    sys.exit(main())
+"""
 
 
 @pytest.fixture

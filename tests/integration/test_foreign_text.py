@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.headless.test_foreign_runs import BAD, EVENTS, append, hostile, hostile_lines, make_run
+from tests.cli.test_foreign_runs import BAD, EVENTS, append, hostile, hostile_lines, make_run
 from tests.integration.terminals import TerminalProcess, opened
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import RunEnded, StepsTaken, ValidationEnded, to_dict

@@ -339,10 +339,10 @@ OF_PATH_WITH_SO_MANY_ARGUMENTS = {"unlink": 0, "mkdir": 0, "rmdir": 0, "rename":
 """`Files` has methods of the same names, with one argument more."""
 
 ELSEWHERE: dict[str, tuple[set[str], str]] = {
-    "cli": ({"open"}, "/dev/null in the place of descriptors that are closed"),
-    "headless/detached": ({"open"}, "/dev/null"),
-    "headless/preferences": ({"exists", "mkdir", "open"}, "the user's preferences"),
-    "headless/presets": ({"mkdir", "open", "read_bytes", "read_text"}, "presets"),
+    "cli/main": ({"open"}, "/dev/null in the place of descriptors that are closed"),
+    "cli/detached": ({"open"}, "/dev/null"),
+    "cli/preferences": ({"exists", "mkdir", "open"}, "the user's preferences"),
+    "cli/presets": ({"mkdir", "open", "read_bytes", "read_text"}, "presets"),
     "runs/folder": (
         {
             *("open", "mkdir", "replace", "link", "unlink", "utime", "listdir", "rmtree"),

@@ -20,7 +20,7 @@ from textual.app import App, ComposeResult
 from textual.widgets import Static
 
 from tests.ui.fakes import FakeSession
-from tui_trainer.headless.printer import LinePrinter
+from tui_trainer.cli.printers import LinePrinter
 from tui_trainer.runs.commands import Command, Stop
 from tui_trainer.runs.events import RunEnded, StateChanged
 from tui_trainer.ui.process import Live, run_app

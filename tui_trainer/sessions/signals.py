@@ -14,12 +14,13 @@ import time
 from collections import deque
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tui_trainer.runs.commands import Command, Save, Stop
 
 if TYPE_CHECKING:
     from tui_trainer.config.sections.training import TrainingSection
+
 
 ONE_REQUEST_S = 1.0
 
@@ -142,3 +143,38 @@ def _meaning(number: int, settings: TrainingSection) -> Command | None:
     if number == signal.SIGHUP and settings.on_hangup == "save-and-stop":
         return _stop(number)
     return Save(origin=name) if number == signal.SIGUSR1 else None
+
+
+# `Leaving`: an interrupt ends what only watches, at the next look.
+#
+# Nothing is raised out of a handler: an exception that meets a lock being taken leaves it taken,
+# and one inside of what Python calls by itself is printed and forgotten.
+
+
+class Leaving:
+    """A context manager; the second interrupt ends the process, which has nothing to save."""
+
+    _SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+    def __init__(self) -> None:
+        self.is_asked = False
+        self._before: dict[int, Callable[..., Any] | int | None] = {}
+
+    def __enter__(self) -> Leaving:
+        for number in self._SIGNALS:
+            self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.is_asked = True
+        for one in self._SIGNALS:
+            signal.signal(one, signal.SIG_DFL)

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui_trainer.headless.leaving import Leaving
-from tui_trainer.headless.printer import Printer
+from tui_trainer.cli.printers import Printer
 from tui_trainer.runs.describe import left_line
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, RunStarted
 from tui_trainer.sessions.attached import AttachedSession
+from tui_trainer.sessions.signals import Leaving
 from tui_trainer.text.console import output_stream
 from tui_trainer.text.errors import ExitCode
 

@@ -14,8 +14,8 @@ from typing import Any, NoReturn
 import pytest
 
 from tests.runs.views import a_view
-from tui_trainer.commands.arguments import parse
-from tui_trainer.headless.control import control
+from tui_trainer.cli.arguments import parse
+from tui_trainer.cli.ctl import control
 from tui_trainer.machine.usage import UsageMeter
 from tui_trainer.runs.commands import to_dict
 from tui_trainer.runs.directory import RunDirectory, create_run

@@ -1,4 +1,4 @@
-"""`tui-trainer predict`: what a run's best weights say of new files, as lines or as JSON lines.
+"""`tui-trainer evaluate`: a run's weights on a split, beside the baselines.
 
 Layer: headless. The work is done by training, imported when it is needed.
 """
@@ -8,14 +8,37 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tui_trainer.config.sections.metrics import metrics_text
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.sessions.workbench import Generation, generate_text, open_predictor
+from tui_trainer.sessions.workbench import Generation, evaluate_run, generate_text, open_predictor
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_block, print_error, print_json, print_line
 from tui_trainer.text.errors import BadInput, ExitCode
 
 if TYPE_CHECKING:
     from tui_trainer.training.evaluation import Predicted
+
+
+def print_evaluation(
+    run: RunDirectory, split: str, which: str, device: str, *, as_json: bool = False
+) -> int:
+    """Evaluate and print; the best checkpoint unless another is named."""
+    found = evaluate_run(run, split, which, device)
+    for note in found.notes:
+        print_error(f"tui-trainer: {clean(note)}")
+    if as_json:
+        print_json({"run": run.path.name, **found.to_dict()})
+        return ExitCode.OK
+    print_line(f"{run.path.name}, step {found.step:,}, {split}: {metrics_text(found.metrics)}")
+    for name, metrics in found.baseline.items():
+        print_line(f"  baseline {name.replace('_', ' ')}: {metrics_text(metrics)}")
+    return ExitCode.OK
+
+
+# `tui-trainer predict`: what a run's best weights say of new files, as lines or as JSON lines.
+#
+# The work is done by training, imported when it is needed.
+
 
 _SHOWN = 3
 """Classes named in a line; JSON has all of them."""

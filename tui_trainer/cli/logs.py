@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from tui_trainer.headless.leaving import Leaving
 from tui_trainer.runs.describe import describe
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import ENDED_STATES, CommandApplied
@@ -20,6 +19,7 @@ from tui_trainer.runs.folder import is_folder
 from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import CRASHED_AFTER_S, conclude, read_status
 from tui_trainer.runs.tail import is_another, records_from, whole_lines
+from tui_trainer.sessions.signals import Leaving
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import Stream, output_stream
 from tui_trainer.text.errors import ExitCode

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.runs.views import a_view
-from tui_trainer.headless.logs import print_logs
+from tui_trainer.cli.logs import print_logs
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.events import Notice, RunEnded, to_dict
 from tui_trainer.runs.journal import encode

@@ -12,7 +12,7 @@ import sys
 import threading
 from pathlib import Path
 
-from tui_trainer.headless.printer import JsonPrinter, LinePrinter
+from tui_trainer.cli.printers import JsonPrinter, LinePrinter
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, RunStarted
 from tui_trainer.runs.folder import open_folder

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from dataclasses import replace
 
-from tui_trainer.headless.printer import JsonPrinter, LinePrinter, Printer
+from tui_trainer.cli.printers import JsonPrinter, LinePrinter, Printer
 from tui_trainer.runs.events import Event, RunEnded
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.signals import SignalDesk, leave_at_once
@@ -36,7 +36,7 @@ def make_printer(log_format: str) -> Printer:
     if log_format == "json":
         return JsonPrinter()
     if sys.stdout is not None and sys.stdout.isatty():
-        from tui_trainer.headless.bar import BarPrinter
+        from tui_trainer.cli.printers import BarPrinter
 
         return BarPrinter()
     return LinePrinter()

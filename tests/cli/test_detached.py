@@ -13,7 +13,7 @@ from tests.integration.processes import environment
 PROGRAM = """
 import os, sys
 from pathlib import Path
-from tui_trainer.headless.detached import _print_into
+from tui_trainer.cli.detached import _print_into
 told = os.dup(1)
 limit = _print_into(Path(sys.argv[1]))
 os.write(1, b"touch ran\\n")

@@ -14,8 +14,10 @@ import traceback
 from collections.abc import Callable, Sequence
 from itertools import pairwise
 
-from tui_trainer.commands import results, setup, training
-from tui_trainer.commands.arguments import parse
+from tui_trainer.cli import dispatch as results
+from tui_trainer.cli import setup
+from tui_trainer.cli import train as training
+from tui_trainer.cli.arguments import parse
 from tui_trainer.config.processes import protect_environment
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_error
@@ -65,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return ACTIONS[arguments.action](arguments)
     except TrainerError as error:
         if _records_a_run(words):
-            from tui_trainer.headless.runner import tell_early_end
+            from tui_trainer.cli.headless import tell_early_end
 
             tell_early_end(str(error), int(error.exit_code))
         if "--debug" in words:

@@ -13,13 +13,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui_trainer.commands import given
+from tui_trainer.cli import options as given
 from tui_trainer.text.console import print_error
 from tui_trainer.text.errors import BadInput
 
 if TYPE_CHECKING:
+    from tui_trainer.cli.printers import LinePrinter
     from tui_trainer.config.presets import PresetLibrary
-    from tui_trainer.headless.printer import LinePrinter
     from tui_trainer.sessions.requests import RunRequest
     from tui_trainer.ui.assembly import Asked, Composing, WatchedRun
 
@@ -67,7 +67,7 @@ def train(arguments: argparse.Namespace) -> int:
         return NewRun(experiment, arguments.name)
 
     if arguments.dry_run:
-        from tui_trainer.headless.preview import print_preview
+        from tui_trainer.cli.preview import print_preview
 
         given.load_plugins(arguments)
         as_json = arguments.log_format == "json"
@@ -123,8 +123,8 @@ def attach(arguments: argparse.Namespace) -> int:
 
         return _open(arguments, ask)
     given.load_plugins(arguments)
-    from tui_trainer.headless.following import follow
-    from tui_trainer.headless.runner import make_printer
+    from tui_trainer.cli.attach import follow
+    from tui_trainer.cli.headless import make_printer
 
     return follow(run, make_printer(arguments.log_format))
 
@@ -164,7 +164,7 @@ def _open(
 
 def _make_printer() -> LinePrinter:
     """What goes on in the run's output.log where the app has left off."""
-    from tui_trainer.headless.printer import LinePrinter
+    from tui_trainer.cli.printers import LinePrinter
 
     return LinePrinter(sys.__stdout__)
 
@@ -179,7 +179,7 @@ def _run(arguments: argparse.Namespace, runs_dir: Path, request: Callable[[], Ru
             return asked, request()
 
         return _open(arguments, ask)
-    from tui_trainer.headless.runner import make_printer, run_headless
+    from tui_trainer.cli.headless import make_printer, run_headless
     from tui_trainer.sessions.local import LocalSession
     from tui_trainer.sessions.requests import prepare
 
@@ -188,7 +188,7 @@ def _run(arguments: argparse.Namespace, runs_dir: Path, request: Callable[[], Ru
     if arguments.tether is None:
         session, printer = LocalSession(work), make_printer(arguments.log_format)
         return run_headless(session, printer, debug=arguments.debug)
-    from tui_trainer.headless.detached import DetachedPrinter, leave_terminal
+    from tui_trainer.cli.detached import DetachedPrinter, leave_terminal
 
     leave_terminal()
     as_json = arguments.log_format == "json"

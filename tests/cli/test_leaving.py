@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tui_trainer.headless.leaving import Leaving
+from tui_trainer.sessions.signals import Leaving
 
 NUMBERS = [signal.SIGINT, signal.SIGTERM]
 
@@ -39,7 +39,7 @@ def test_an_interrupt_where_python_ignores_exceptions_is_not_lost() -> None:
 def test_the_second_one_ends_the_process_whatever_it_waits_for(number: signal.Signals) -> None:
     program = (
         "import signal\n"
-        "from tui_trainer.headless.leaving import Leaving\n"
+        "from tui_trainer.sessions.signals import Leaving\n"
         "with Leaving():\n"
         f"    signal.raise_signal({int(number)})\n"
         f"    signal.raise_signal({int(number)})\n"

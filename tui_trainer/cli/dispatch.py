@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import argparse
 
-from tui_trainer.commands import given
+from tui_trainer.cli import options as given
 from tui_trainer.text.errors import BadInput
 
 
 def logs(arguments: argparse.Namespace) -> int:
     """Print the log of a run."""
-    from tui_trainer.headless.logs import print_logs
+    from tui_trainer.cli.logs import print_logs
     from tui_trainer.runs.directory import find_run
 
     run = find_run(arguments.name, given.runs_dir(arguments))
@@ -22,7 +22,7 @@ def logs(arguments: argparse.Namespace) -> int:
 
 def control(arguments: argparse.Namespace) -> int:
     """Steer a run."""
-    from tui_trainer.headless.control import control
+    from tui_trainer.cli.ctl import control
     from tui_trainer.runs.directory import find_run
 
     run = find_run(arguments.name, given.runs_dir(arguments))
@@ -38,7 +38,7 @@ def control(arguments: argparse.Namespace) -> int:
 
 def runs(arguments: argparse.Namespace) -> int:
     """List the runs."""
-    from tui_trainer.headless.listing import print_runs
+    from tui_trainer.cli.runs import print_runs
 
     return print_runs(
         given.runs_dir(arguments),
@@ -51,7 +51,7 @@ def runs(arguments: argparse.Namespace) -> int:
 
 def evaluate(arguments: argparse.Namespace) -> int:
     """Measure the model of a run on one of its splits."""
-    from tui_trainer.headless.evaluation import print_evaluation
+    from tui_trainer.cli.results import print_evaluation
     from tui_trainer.runs.directory import find_run
 
     run = find_run(arguments.name, given.runs_dir(arguments))
@@ -63,7 +63,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 def predict(arguments: argparse.Namespace) -> int:
     """Print what the model of a run says of files, or what text it writes."""
-    from tui_trainer.headless.prediction import print_generated, print_predictions
+    from tui_trainer.cli.results import print_generated, print_predictions
     from tui_trainer.runs.directory import find_run
     from tui_trainer.sessions.workbench import Generation
 

@@ -13,7 +13,7 @@ import pytest
 
 from tests.runs.views import a_view
 from tests.ui.runs import an_ending, some_events
-from tui_trainer.cli import main
+from tui_trainer.cli.main import main
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.directory import RunDirectory, make_skeleton

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tui_trainer.cli import main
+from tui_trainer.cli.main import main
 from tui_trainer.config.experiment import Tree, resolve
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.schema import json_schema

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.runs.test_index import make_run
-from tui_trainer.headless.listing import print_runs
+from tui_trainer.cli.runs import print_runs
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.text.errors import BadInput
 

@@ -1,0 +1,1 @@
+"""The command line: its words, and text and JSON on stdout."""
