@@ -27,8 +27,8 @@ from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.ui.app import TrainerApp
-from tui_trainer.ui.assembly import Asked, Composing, WatchedRun, assemble
-from tui_trainer.ui.process import Live
+from tui_trainer.ui.assembly import AppArguments, AttachRequest, ComposeRequest, assemble
+from tui_trainer.ui.process import CurrentRun
 from tui_trainer.ui.run.screen import RunScreen
 from tui_trainer.ui.run.stop import StopDialog
 from tui_trainer.ui.terminal.terminal import Terminal
@@ -64,7 +64,7 @@ async def draw(folder: Path, runs: Path, size: tuple[int, int]) -> None:
 
 async def draw_composed(folder: Path, runs: Path, size: tuple[int, int]) -> None:
     """From composing to the end of a run, and a second run that is compared with it."""
-    async with opened(runs, Composing("digits-cnn"), size) as (pilot, app, loader):
+    async with opened(runs, ComposeRequest("digits-cnn"), size) as (pilot, app, loader):
         await until(lambda: loader.stage == "")
         await pilot.pause(2.0)
         save(app, folder, "compose", size)
@@ -98,7 +98,7 @@ async def draw_composed(folder: Path, runs: Path, size: tuple[int, int]) -> None
 
 async def draw_running(folder: Path, runs: Path, size: tuple[int, int]) -> None:
     """A run of a minute and a half, with a pause, an edit and a checkpoint, near its end."""
-    begin = Composing("stdlib-gpt", [Override("training", "validate_every_steps", 50)])
+    begin = ComposeRequest("stdlib-gpt", [Override("training", "validate_every_steps", 50)])
     async with opened(runs, begin, size) as (pilot, app, loader):
         await until(lambda: loader.stage == "")
         await pilot.press("f5")
@@ -134,7 +134,7 @@ async def draw_attached(folder: Path, runs: Path, size: tuple[int, int]) -> None
     try:
         await until(lambda: any(runs.glob(f"{name}*/status.json")))
         path = next(runs.glob(f"{name}*"))
-        async with opened(runs, WatchedRun(path), size) as (pilot, app, _):
+        async with opened(runs, AttachRequest(path), size) as (pilot, app, _):
             await until(lambda: watched_step(app) >= 1500)
             await pilot.pause(1.0)
             save(app, folder, "attached", size)
@@ -145,11 +145,11 @@ async def draw_attached(folder: Path, runs: Path, size: tuple[int, int]) -> None
 
 @contextlib.asynccontextmanager
 async def opened(
-    runs: Path, begin: Composing | WatchedRun, size: tuple[int, int]
+    runs: Path, begin: ComposeRequest | AttachRequest, size: tuple[int, int]
 ) -> AsyncIterator[tuple[Pilot[int], TrainerApp, Loader]]:
     """The app as the command line would open it; what trains in it is waited for at the end."""
-    asked = Asked(PresetLibrary([builtin_dir()]), runs, Preferences(), ["tui-trainer"])
-    live, loader = Live(), Loader()
+    asked = AppArguments(PresetLibrary([builtin_dir()]), runs, Preferences(), ["tui-trainer"])
+    live, loader = CurrentRun(), Loader()
     app = TrainerApp(lambda: assemble(asked, begin, Terminal(), live, loader, []), live)
     async with app.run_test(size=size) as pilot:
         yield pilot, app, loader

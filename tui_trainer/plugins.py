@@ -15,7 +15,7 @@ from pydantic import create_model
 
 from tui_trainer.config.plugins import DATASET_FACTORIES, MODEL_FACTORIES
 from tui_trainer.config.sections.datasets import DATASETS, RowsSection
-from tui_trainer.config.sections.metrics import Task
+from tui_trainer.config.sections.metrics import ProblemName
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
 
@@ -49,7 +49,7 @@ class Data:
     val: Any = None
     test: Any = None
     """Without the two, `train` is divided by dataset.split_seed and the fractions."""
-    task: Task = "classification"
+    task: ProblemName = "classification"
     classes: Sequence[str] = ()
     vocabulary: int = 0
     """For tokens: they are below this."""

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tui_trainer.sessions.signals import Leaving
+from tui_trainer.sessions.signals import InterruptFlag
 
 NUMBERS = [signal.SIGINT, signal.SIGTERM]
 
@@ -16,7 +16,7 @@ NUMBERS = [signal.SIGINT, signal.SIGTERM]
 @pytest.mark.parametrize("number", NUMBERS)
 def test_an_interrupt_is_noted_and_nothing_is_raised(number: signal.Signals) -> None:
     before = signal.getsignal(number)
-    with Leaving() as leaving:
+    with InterruptFlag() as leaving:
         asked = [leaving.is_asked]
         signal.raise_signal(number)
         asked.append(leaving.is_asked)
@@ -29,7 +29,7 @@ def test_an_interrupt_where_python_ignores_exceptions_is_not_lost() -> None:
         def __del__(self) -> None:
             signal.raise_signal(signal.SIGINT)
 
-    with Leaving() as leaving:
+    with InterruptFlag() as leaving:
         one = Dying()
         del one
         assert leaving.is_asked
@@ -39,8 +39,8 @@ def test_an_interrupt_where_python_ignores_exceptions_is_not_lost() -> None:
 def test_the_second_one_ends_the_process_whatever_it_waits_for(number: signal.Signals) -> None:
     program = (
         "import signal\n"
-        "from tui_trainer.sessions.signals import Leaving\n"
-        "with Leaving():\n"
+        "from tui_trainer.sessions.signals import InterruptFlag\n"
+        "with InterruptFlag():\n"
         f"    signal.raise_signal({int(number)})\n"
         f"    signal.raise_signal({int(number)})\n"
     )

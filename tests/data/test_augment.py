@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from tui_trainer.config.sections.datasets import PixelsSection, TableSection
 from tui_trainer.data.base.augment import Cutout, Mixup, Noise, RandomCrop, RandomFlip, in_turn
 from tui_trainer.data.base.batch import Batch, Order
-from tui_trainer.data.base.to_device import Augment, Delivery
+from tui_trainer.data.base.to_device import Augment, DeviceBatches
 from tui_trainer.data.load import load
 from tui_trainer.text.errors import BadInput
 
@@ -193,7 +193,7 @@ def test_every_setting_of_images_changes_training_batches_and_no_others() -> Non
 
 def test_augmented_batches_from_the_middle_of_an_epoch_are_its_tail() -> None:
     dataset = load(digits(crop_padding=1, cutout_pixels=2, noise=0.1, mixup=0.2))
-    delivery = Delivery(dataset.train.shuffled(Order(300, 1)), CPU, dataset.augment, seed=1)
+    delivery = DeviceBatches(dataset.train.shuffled(Order(300, 1)), CPU, dataset.augment, seed=1)
     whole = list(delivery.epoch(2))
     tail = list(delivery.epoch(2, 3))
     assert len(tail) == len(whole) - 3 > 0

@@ -7,10 +7,16 @@ from typing import Any
 import pytest
 import torch
 
-from tui_trainer.config.sections.metrics import Task
+from tui_trainer.config.sections.metrics import ProblemName
 from tui_trainer.data.base.batch import IGNORED
 from tui_trainer.data.base.signature import Kind, Signature
-from tui_trainer.data.batches.samples import Failure, Form, Misfit, SampleMaker, as_sample
+from tui_trainer.data.batches.samples import (
+    Failure,
+    SampleMaker,
+    SampleMismatch,
+    SampleSpec,
+    as_sample,
+)
 
 SHAPES: dict[Kind, tuple[int, ...]] = {
     "features": (4,),
@@ -20,13 +26,15 @@ SHAPES: dict[Kind, tuple[int, ...]] = {
 }
 
 
-def form(kind: Kind = "features", task: Task = "classification", *, vocabulary: int = 9) -> Form:
+def form(
+    kind: Kind = "features", task: ProblemName = "classification", *, vocabulary: int = 9
+) -> SampleSpec:
     outputs = {"classification": 2, "regression": 1, "language_modelling": vocabulary}[task]
     per_step = task == "language_modelling"
-    return Form(Signature(kind, SHAPES[kind], outputs, vocabulary, per_step), task)
+    return SampleSpec(Signature(kind, SHAPES[kind], outputs, vocabulary, per_step), task)
 
 
-def fitted(a_form: Form, inputs: Any, target: Any) -> torch.Tensor:
+def fitted(a_form: SampleSpec, inputs: Any, target: Any) -> torch.Tensor:
     """The target of a sample that fits."""
     return a_form.fitted(as_sample((inputs, target)))[1]
 
@@ -46,7 +54,7 @@ def test_a_class_is_one_int_however_it_is_given(target: Any) -> None:
 def test_sequences_and_texts_may_have_any_length_but_none() -> None:
     for kind, inputs in (("sequence", torch.zeros(9, 2)), ("tokens", torch.zeros(9).long())):
         assert fitted(form(kind), inputs, 0) == 0  # type: ignore[arg-type]
-        with pytest.raises(Misfit, match="the input has no steps"):
+        with pytest.raises(SampleMismatch, match="the input has no steps"):
             fitted(form(kind), inputs[:0], 0)  # type: ignore[arg-type]
 
 
@@ -54,9 +62,9 @@ def test_a_text_to_predict_has_a_target_for_each_token_or_one_that_is_left_out()
     language = form("tokens", "language_modelling")
     tokens = torch.tensor([1, 2, 8])
     assert fitted(language, tokens, [2, IGNORED, 0]).tolist() == [2, IGNORED, 0]
-    with pytest.raises(Misfit, match="the target is 2 of int64 for an input of 3 steps"):
+    with pytest.raises(SampleMismatch, match="the target is 2 of int64 for an input of 3 steps"):
         fitted(language, tokens, [2, 0])
-    with pytest.raises(Misfit, match="a target is 9, and tokens go from 0 to 8"):
+    with pytest.raises(SampleMismatch, match="a target is 9, and tokens go from 0 to 8"):
         fitted(language, tokens, [2, 9, 0])
 
 
@@ -78,9 +86,9 @@ def test_a_text_to_predict_has_a_target_for_each_token_or_one_that_is_left_out()
     ],
 )
 def test_fault_20_a_sample_that_is_not_as_the_others_is_described(
-    kind: Kind, task: Task, inputs: Any, target: Any, text: str
+    kind: Kind, task: ProblemName, inputs: Any, target: Any, text: str
 ) -> None:
-    with pytest.raises(Misfit) as caught:
+    with pytest.raises(SampleMismatch) as caught:
         fitted(form(kind, task), inputs, target)
     assert text in str(caught.value)
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.data.splits import tensors
 from tui_trainer.config.sections.datasets import PixelsSection
-from tui_trainer.data.base.split import Ints, Parts, allocate, quantile_bins, split_rows
+from tui_trainer.data.base.split import Ints, SplitRows, allocate, quantile_bins, split_rows
 from tui_trainer.data.load import load
 
 PINNED_TEST = [4, 19, 21, 24, 35, 38, 43, 49]
@@ -83,7 +83,7 @@ def test_a_product_that_is_a_whole_number_is_not_rounded_up() -> None:
 def test_the_split_depends_on_the_seed_and_not_on_the_global_generators() -> None:
     strata = strata_of([30, 30])
 
-    def split(seed: int) -> Parts:
+    def split(seed: int) -> SplitRows:
         torch.manual_seed(seed + 100)
         before = torch.get_rng_state()
         parts = split_rows(strata, seed, 0.2, 0.2)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tui_trainer.data.base.batch import IGNORED, Batch, Order
-from tui_trainer.data.batches.text_rows import PIECE_BYTES, LaneBatches, TextSplit, pack
+from tui_trainer.data.batches.text_rows import PIECE_BYTES, LaneBatches, TextSplit, pack_rows
 from tui_trainer.text.errors import BadInput
 
 
@@ -91,7 +91,7 @@ def test_the_size_of_a_batch_changes_no_prediction() -> None:
 def test_packing_leaves_little_padding() -> None:
     lengths = [random.Random(n).randrange(1, 60) for n in range(300)]
     for most in (1, 7, 64, 1000):
-        lanes = pack(lengths, most)
+        lanes = pack_rows(lengths, most)
         longest = max(sum(lengths[item] for item in lane) for lane in lanes)
         assert sorted(item for lane in lanes for item in lane) == list(range(300))
         assert len(lanes) <= most

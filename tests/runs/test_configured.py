@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
-from tui_trainer.config.yaml.parser import compose
+from tui_trainer.config.yaml.parser import parse_yaml
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.edits import Edit, facts_of_settings, flat, record_edit, settings_of
@@ -102,7 +102,7 @@ def test_earlier_starts_do_not_repeat_the_settings(tmp_path: Path) -> None:
 @given(st.dictionaries(KEYS, VALUES | st.dictionaries(KEYS, VALUES, max_size=3), max_size=4))
 def test_through_json_no_setting_becomes_another(data: dict[str, Any]) -> None:
     text = to_yaml(data)
-    composed = compose(text, "test")
+    composed = parse_yaml(text, "test")
     assume(not composed.problems)
     settings = flat(composed.data)
     facts = json.loads(json.dumps(settings_facts(settings, text.encode())))

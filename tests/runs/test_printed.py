@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tui_trainer.runs.output import CUT, Limit
+from tui_trainer.runs.output import CUT, OutputLimit
 
 
 @pytest.mark.parametrize("before", [b"", b"of the life before\n"])
@@ -16,7 +16,7 @@ def test_what_is_too_much_is_cut_off_and_told_of_once(tmp_path: Path, before: by
     log.write_bytes(before)
     ours = os.open(log, os.O_WRONLY | os.O_APPEND)
     child = os.open(log, os.O_WRONLY | os.O_APPEND)
-    limit = Limit(ours, 100)
+    limit = OutputLimit(ours, 100)
     os.write(ours, b"x" * 60)
     limit.look()
     assert log.read_bytes() == before + b"x" * 60
@@ -32,7 +32,7 @@ def test_what_is_too_much_is_cut_off_and_told_of_once(tmp_path: Path, before: by
 def test_just_as_much_as_is_allowed_stays(tmp_path: Path) -> None:
     log = tmp_path / "output.log"
     with log.open("ab", buffering=0) as file:
-        limit = Limit(file.fileno(), 100)
+        limit = OutputLimit(file.fileno(), 100)
         file.write(b"x" * 100)
         limit.look()
     assert log.read_bytes() == b"x" * 100

@@ -9,7 +9,7 @@ import pytest
 from tui_trainer.config.sections.training import TrainingSection
 from tui_trainer.runs.commands import Command, Save, Stop
 from tui_trainer.runs.events import Event
-from tui_trainer.sessions.signals import SignalDesk
+from tui_trainer.sessions.signals import SignalHandler
 
 
 class Recorder:
@@ -38,7 +38,7 @@ class Desk:
         self.now_s = 100.0
         self.left: list[int] = []
         self.session = Recorder()
-        self.desk = SignalDesk(self.session, leave=self.left.append, clock=lambda: self.now_s)
+        self.desk = SignalHandler(self.session, leave=self.left.append, clock=lambda: self.now_s)
 
     def signal(self, number: int, *, at_s: float) -> None:
         self.now_s = 100.0 + at_s

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tui_trainer.config.sections.losses import LOSSES
-from tui_trainer.config.sections.metrics import Task
+from tui_trainer.config.sections.metrics import ProblemName
 from tui_trainer.data.base.batch import IGNORED
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.fingerprint import Fingerprint
@@ -22,7 +22,7 @@ from tui_trainer.training.losses import Criterion, build_criterion
 CPU = torch.device("cpu")
 
 
-def dataset(task: Task = "classification", outputs: int = 3) -> Dataset:
+def dataset(task: ProblemName = "classification", outputs: int = 3) -> Dataset:
     """A data set whose rows nobody looks at; the classes have 4, 2, 1, ... training samples."""
     split = TensorSplit(torch.zeros(1, 1), torch.zeros(1), torch.zeros(1, dtype=torch.int64))
     has_classes = task == "classification"
@@ -178,7 +178,7 @@ def test_a_mean_is_over_samples_whatever_their_weights(name: str) -> None:
     ids=str,
 )
 def test_a_loss_that_does_not_fit_is_refused_with_one_that_does(
-    settings: Any, data: tuple[Task, int], words: str
+    settings: Any, data: tuple[ProblemName, int], words: str
 ) -> None:
     with pytest.raises(ConfigError, match=words):
         criterion(settings, dataset(*data))

@@ -19,7 +19,7 @@ from tui_trainer.runs.history import History
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.event_log import EventLog
 from tui_trainer.sessions.session import TrackedRun
-from tui_trainer.sessions.workbench import Layer, Preview
+from tui_trainer.sessions.workbench import LayerShape, Preview
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.shared.services import Services
 
@@ -95,9 +95,9 @@ class FakeWorkbench:
         return Preview(
             device="cpu",
             layers=(
-                Layer("0", "Conv2d", (32, 8, 8), 288),
-                Layer("1", "Flatten", (2048,), 0),
-                Layer("2", "Linear", (10,), 20490),
+                LayerShape("0", "Conv2d", (32, 8, 8), 288),
+                LayerShape("1", "Flatten", (2048,), 0),
+                LayerShape("2", "Linear", (10,), 20490),
             ),
             input_shape=(1, 8, 8),
             parameters=20778,

@@ -23,7 +23,7 @@ from tests.ui.fakes import FakeSession
 from tui_trainer.cli.printers import LinePrinter
 from tui_trainer.runs.commands import Command, Stop
 from tui_trainer.runs.events import RunEnded, StateChanged
-from tui_trainer.ui.process import Live, run_app
+from tui_trainer.ui.process import CurrentRun, run_app
 from tui_trainer.ui.terminal.driver import TerminalDriver
 from tui_trainer.ui.terminal.terminal import Terminal
 
@@ -153,7 +153,7 @@ def main() -> None:
     session = CountingSession(float(sys.argv[3])) if kind == "run" else None
     facts: dict[str, Any] = {}
 
-    def make(terminal: Terminal, live: Live) -> App[int]:
+    def make(terminal: Terminal, live: CurrentRun) -> App[int]:
         live.session = session
         app = SmallApp(terminal, session)
         facts["app"] = app

@@ -25,7 +25,7 @@ from tui_trainer.text.errors import BadInput
 from tui_trainer.ui.app import TrainerApp
 from tui_trainer.ui.compose.save_preset import SavePreset
 from tui_trainer.ui.compose.screen import ComposeScreen
-from tui_trainer.ui.process import Live
+from tui_trainer.ui.process import CurrentRun
 from tui_trainer.ui.run.edit import EditDialog
 from tui_trainer.ui.run.ended import Ending
 from tui_trainer.ui.run.resume import ResumeDialog
@@ -69,7 +69,7 @@ def ended(state: str = "finished", reason: str = "40 epochs are done") -> RunEnd
 
 def play(services: FakeServices, what: Play, size: tuple[int, int] = (80, 24)) -> TrainerApp:
     """Run the app with a script, which drives it."""
-    live = Live()
+    live = CurrentRun()
     services.trains_here = lambda: live.name
     launch = services.launch
 
@@ -218,7 +218,7 @@ def test_keys_before_the_first_screen_is_read_do_no_harm(tmp_path: Path) -> None
         assert read.wait(30)
         return Opening(services, Draft(services.library))
 
-    app = TrainerApp(opening, Live())
+    app = TrainerApp(opening, CurrentRun())
 
     async def run() -> None:
         async with app.run_test(size=(80, 24)) as pilot:
@@ -233,7 +233,7 @@ def test_settings_that_are_wrong_close_the_app_with_the_reason(tmp_path: Path) -
     def opening() -> Opening:
         raise BadInput("config.yaml:1: fps: too many")
 
-    app = TrainerApp(opening, Live())
+    app = TrainerApp(opening, CurrentRun())
 
     async def run() -> None:
         async with app.run_test(size=(80, 24)) as pilot:
@@ -709,7 +709,7 @@ def test_below_the_list_of_a_run_that_was_watched_is_composing(tmp_path: Path) -
     session = ElsewhereSession()
     session.push(*started())
     draft = Draft(services.library)
-    app = TrainerApp(lambda: Opening(services, draft, lambda: session, is_old=True), Live())
+    app = TrainerApp(lambda: Opening(services, draft, lambda: session, is_old=True), CurrentRun())
 
     async def run() -> None:
         async with app.run_test(size=(80, 24)) as pilot:
@@ -730,7 +730,7 @@ def test_keys_typed_before_there_is_anything_to_use_them_are_used_then(tmp_path:
         assert is_typed.wait(10)
         return Opening(services, Draft(services.library))
 
-    app = TrainerApp(opening, Live())
+    app = TrainerApp(opening, CurrentRun())
 
     async def run() -> None:
         async with app.run_test(size=(80, 24)) as pilot:

@@ -13,17 +13,19 @@ from hypothesis import strategies as st
 
 from tui_trainer.ui.plots import figure
 from tui_trainer.ui.plots.axes import Axis, clock, x_axis, y_axis
-from tui_trainer.ui.plots.canvas import Drawing, Layer, Line, Markers, markers_for
+from tui_trainer.ui.plots.canvas import Line, LineDrawing, LineText, Markers, markers_for
 from tui_trainer.ui.plots.figure import draw, preload
 
 BLANK_BRAILLE = "\u2800"
 
 
-def drawing(*lines: Line, width: int = 8, height: int = 3, markers: Markers = "braille") -> Drawing:
-    return Drawing(width, height, lines, Axis(0, 1), Axis(0, 1), markers)
+def drawing(
+    *lines: Line, width: int = 8, height: int = 3, markers: Markers = "braille"
+) -> LineDrawing:
+    return LineDrawing(width, height, lines, Axis(0, 1), Axis(0, 1), markers)
 
 
-def merged(layers: list[Layer]) -> list[str]:
+def merged(layers: list[LineText]) -> list[str]:
     """The layers on each other, the last one in front."""
     rows = [list(row) for row in layers[0].rows]
     for layer in layers[1:]:
@@ -135,7 +137,7 @@ def test_no_value_ends_the_process(
     finite = [x for x in xs if math.isfinite(x)]
     x = x_axis(min(finite, default=0.0), max(finite, default=1.0), "linear")
     y = y_axis(ys, log=log)
-    for layer in draw(Drawing(width, height, (Line(xs, ys, gaps=xs[::3]),), x, y)):
+    for layer in draw(LineDrawing(width, height, (Line(xs, ys, gaps=xs[::3]),), x, y)):
         assert [len(row) for row in layer.rows] == [width] * height
     assert all(len(tick.label) < 24 for tick in (*y.ticks(5), *x.ticks(5)))
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pytest
 
 from tui_trainer.config.keys import ACTIONS
-from tui_trainer.ui.shared.bindings import Key, KeyRow
+from tui_trainer.ui.shared.bindings import KeyHint, KeyRow
 
 KEYS = (
-    Key("enter", "Open", "Open it"),
-    Key("s", "Save", "Save it", rank=1),
-    Key("d", "Details", "All of it", rank=3),
-    Key("o", "Order", "Another order", rank=3),
-    Key("f1", "Help", "The keys"),
+    KeyHint("enter", "Open", "Open it"),
+    KeyHint("s", "Save", "Save it", rank=1),
+    KeyHint("d", "Details", "All of it", rank=3),
+    KeyHint("o", "Order", "Another order", rank=3),
+    KeyHint("f1", "Help", "The keys"),
 )
 LABELS = ["Open", "Save", "Details", "Order", "Help"]
 

@@ -9,7 +9,7 @@ from textual.message_pump import MessagePump
 
 from tests.ui.fakes import FakeSession
 from tui_trainer.runs.events import Event, RunEnded, StateChanged
-from tui_trainer.ui.run.refresh import UNSEEN_S, Looking, Pace
+from tui_trainer.ui.run.refresh import UNSEEN_S, RefreshRate, RefreshTimer
 
 
 class Clock:
@@ -40,9 +40,9 @@ class Watch:
         self.unseen = False
         self.shown: list[Sequence[Event] | None] = []
         self.clock = Clock()
-        self.looking = Looking(
+        self.looking = RefreshTimer(
             self.session,
-            Pace(2.0, lambda: 0.0),
+            RefreshRate(2.0, lambda: 0.0),
             self.shown.append,
             lambda: False,
             lambda: self.unseen,

@@ -24,7 +24,7 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.runs.view import RunView, Saved, Scores
 from tui_trainer.ui.run.metrics_panel import (
-    Safety,
+    SavedProgress,
     column,
     device_text,
     metric,
@@ -33,12 +33,12 @@ from tui_trainer.ui.run.metrics_panel import (
     steady,
     two_lines,
 )
-from tui_trainer.ui.run.status import Standing, bar, epoch_share, plain_terminal, run_share
+from tui_trainer.ui.run.status import StateLabel, bar, epoch_share, plain_terminal, run_share
 
 
-def after(*events: Event) -> tuple[RunView, Safety]:
+def after(*events: Event) -> tuple[RunView, SavedProgress]:
     """What is known after some events."""
-    view, safety = RunView(), Safety()
+    view, safety = RunView(), SavedProgress()
     for event in events:
         view.apply(event)
         safety.add(event)
@@ -91,7 +91,7 @@ def test_what_is_lost_by_a_stop_is_counted_from_the_newest_checkpoint() -> None:
 
 
 def test_a_resumed_run_is_as_safe_as_the_checkpoint_it_came_from() -> None:
-    safety = Safety()
+    safety = SavedProgress()
     safety.begin(RunView(saved=Saved(50), elapsed_s=10.0))
     for event in (started(50), steps(60, 12.0, count=10)):
         safety.add(event)
@@ -151,12 +151,12 @@ def test_the_column_has_every_number() -> None:
 
 def test_where_the_best_was_found_fits_beside_its_label_in_a_long_run() -> None:
     view = RunView(scores=Scores(best_step=123_456), steps_per_epoch=124)
-    assert dict(column(view, None, None, Safety()))["  at step"] == "123,456, epoch 996"
+    assert dict(column(view, None, None, SavedProgress()))["  at step"] == "123,456, epoch 996"
 
 
 def test_nothing_is_known_before_the_start_and_nothing_fails() -> None:
-    assert two_lines(RunView(), None, None, Safety(), 78)[0].startswith("train -")
-    assert dict(column(RunView(), None, None, Safety()))["checkpoint"] == "none yet"
+    assert two_lines(RunView(), None, None, SavedProgress(), 78)[0].startswith("train -")
+    assert dict(column(RunView(), None, None, SavedProgress()))["checkpoint"] == "none yet"
 
 
 def test_a_run_on_the_cpu_shows_its_process_and_not_a_gpu_of_others() -> None:
@@ -183,7 +183,7 @@ def test_the_last_step_of_an_epoch_fills_its_bar() -> None:
 
 
 def test_the_heading_says_what_was_asked_for_until_the_run_has_done_it() -> None:
-    standing = Standing()
+    standing = StateLabel()
     view = RunView(name="r", state="running")
     standing.wish = "pausing"
     assert standing.words(view) == "pausing"
@@ -201,21 +201,21 @@ def test_the_heading_says_what_was_asked_for_until_the_run_has_done_it() -> None
 
 
 def test_a_refused_command_is_a_wish_no_more() -> None:
-    standing = Standing()
+    standing = StateLabel()
     standing.wish = "pausing"
     standing.add(CommandApplied(1, "i", "pause", "you", "no"))
     assert not standing.wish
 
 
 def test_the_end_of_a_run_ends_every_wish() -> None:
-    standing = Standing()
+    standing = StateLabel()
     standing.wish = "stopping"
     standing.add(RunEnded(1, "stopped", "", 1, "", 1.0, 0))
     assert not standing.wish
 
 
 def test_a_validation_is_said_while_it_lasts() -> None:
-    standing, view = Standing(), RunView(state="running")
+    standing, view = StateLabel(), RunView(state="running")
     standing.add(ValidationStarted(1, 3))
     assert standing.words(view) == "validating"
     standing.add(ValidationEnded(1, 1, 1.0, {}, 0.1, False, 0))
@@ -224,7 +224,7 @@ def test_a_validation_is_said_while_it_lasts() -> None:
 
 @pytest.mark.parametrize("plain", [False, True])
 def test_every_state_has_a_sign_and_a_word(plain: bool) -> None:
-    standing = Standing(plain=plain)
+    standing = StateLabel(plain=plain)
     firsts = {}
     for state in ("starting", "running", "paused", "finished", "stopped", "failed"):
         left, _ = standing.texts(RunView(name="name", state=state), None, 78)
@@ -236,7 +236,7 @@ def test_every_state_has_a_sign_and_a_word(plain: bool) -> None:
 
 def test_what_is_left_is_shown_where_there_is_room_and_the_run_goes_on() -> None:
     view, _ = after(*some_events())
-    standing, experiment = Standing(), an_experiment()
+    standing, experiment = StateLabel(), an_experiment()
     assert standing.texts(view, experiment, 78)[1] == "epoch 14/20 · step 300/460 · ETA 3.2 s"
     assert standing.texts(view, experiment, 58)[1] == "epoch 14/20 · ETA 3.2 s"
     view.state = "paused"
@@ -244,7 +244,7 @@ def test_what_is_left_is_shown_where_there_is_room_and_the_run_goes_on() -> None
 
 
 def test_a_paused_heading_cuts_the_name_only_where_there_is_no_room() -> None:
-    view, standing = RunView(name="digits-cnn-1122-2315", state="paused"), Standing()
+    view, standing = RunView(name="digits-cnn-1122-2315", state="paused"), StateLabel()
     view.reason, view.epoch = "saved at step 12,345", 14
     for width, name in ((118, view.name), (78, view.name), (74, "digits-c…122-2315")):
         left, right = standing.texts(view, an_experiment(), width)
@@ -264,6 +264,6 @@ def test_ascii_is_enough_when_it_is_asked_for() -> None:
 def test_what_this_run_holds_of_the_gpu_is_told_apart_from_what_is_used() -> None:
     gpu = GpuUsage("H100", 0, 9_000_000_000, 80_000_000_000, own_bytes=410_000_000)
     usage = Usage(10**9, 3.0, 4.0, 10**9, gpu)
-    rows = dict(column(RunView(device="cuda:0 H100"), usage, None, Safety()))
+    rows = dict(column(RunView(device="cuda:0 H100"), usage, None, SavedProgress()))
     assert rows["GPU memory"].startswith("9.0 GB of 80 GB")
     assert rows["  by this run"].strip() == "410 MB"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tui_trainer.ui.run.refresh import LONGEST_REST_S, Pace
+from tui_trainer.ui.run.refresh import LONGEST_REST_S, RefreshRate
 
 
 class Cpu:
@@ -18,7 +18,7 @@ class Cpu:
 def rests(costs_s: list[float], fps: float = 2.0) -> list[float]:
     """The rest after each of some looks."""
     cpu = Cpu()
-    pace = Pace(fps, cpu)
+    pace = RefreshRate(fps, cpu)
     found = []
     for cost_s in costs_s:
         pace.begin()

@@ -8,13 +8,15 @@ from collections.abc import Callable
 from textual.app import App, ComposeResult
 
 from tui_trainer.ui.plots.grid import PanelGrid
-from tui_trainer.ui.plots.panels import PanelSpec, Series
+from tui_trainer.ui.plots.panels import PanelCurve, PanelSpec
 
 LARGE, SMALL = (120, 40), (50, 12)
 
 
 def specs(*titles: str) -> list[PanelSpec]:
-    return [PanelSpec(title, (Series(f"train/{title}", title, "train", True),)) for title in titles]
+    return [
+        PanelSpec(title, (PanelCurve(f"train/{title}", title, "train", True),)) for title in titles
+    ]
 
 
 class Host(App[None]):

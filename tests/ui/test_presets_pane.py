@@ -12,11 +12,11 @@ from tests.ui.composing import Host, drive, press, shown, write_preset
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.text.cells import cut_end, cut_middle
 from tui_trainer.ui.compose.details import preset_text
-from tui_trainer.ui.compose.preset_list import Catalogue, Entry
+from tui_trainer.ui.compose.preset_list import Catalogue, PresetEntry
 from tui_trainer.ui.shared.lines import fitted
 
 
-def entry_of(folder: Path, kind: str, name: str) -> Entry:
+def entry_of(folder: Path, kind: str, name: str) -> PresetEntry:
     library = PresetLibrary([folder, builtin_dir()])
     return Catalogue(library).entry(library.find(kind, name))
 

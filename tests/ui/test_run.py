@@ -29,7 +29,7 @@ from tui_trainer.runs.events import (
 from tui_trainer.ui.plots.plots import Plots
 from tui_trainer.ui.run.ended import Ending
 from tui_trainer.ui.run.log import Log, digest
-from tui_trainer.ui.run.metrics_panel import Numbers
+from tui_trainer.ui.run.metrics_panel import MetricsPanel
 from tui_trainer.ui.run.screen import RunScreen
 from tui_trainer.ui.shared.key_line import KeyLine
 
@@ -620,7 +620,7 @@ def test_keys_of_the_plots_work_when_the_log_has_the_focus() -> None:
 
 def test_two_lines_or_a_column_are_not_painted_where_they_are_not_seen() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
-        hidden = [numbers for numbers in host.running.query(Numbers) if not numbers.display]
+        hidden = [numbers for numbers in host.running.query(MetricsPanel) if not numbers.display]
         assert [numbers.id for numbers in hidden] == ["column"]
 
     drive(play, *some_events())

@@ -17,7 +17,7 @@ from tui_trainer.runs.events import (
     StepsTaken,
 )
 from tui_trainer.runs.view import RunView
-from tui_trainer.ui.run.metrics_panel import Safety
+from tui_trainer.ui.run.metrics_panel import SavedProgress
 from tui_trainer.ui.run.screen import RunScreen
 from tui_trainer.ui.run.stop import StopDialog, costs
 
@@ -158,21 +158,21 @@ def test_a_paused_run_has_nothing_to_lose() -> None:
 
 
 def test_costs_are_honest_without_a_checkpoint_and_after_a_failed_save() -> None:
-    view, safety = RunView(step=5), Safety(now_s=1.5)
+    view, safety = RunView(step=5), SavedProgress(now_s=1.5)
     assert costs(view, safety)["discard"] == "no checkpoint yet: all is lost (5 steps, 1.5 s)"
     safety.add(SaveFailed(5, "disk full"))
     assert "the last save FAILED" in costs(view, safety)["save"]
-    assert costs(RunView(), Safety())["discard"] == "nothing is lost"
+    assert costs(RunView(), SavedProgress())["discard"] == "nothing is lost"
 
 
 def test_that_nothing_is_lost_is_never_said_of_a_run_that_may_have_gone_on() -> None:
-    safety = Safety(step=300, taken_s=6.0, now_s=6.0)
+    safety = SavedProgress(step=300, taken_s=6.0, now_s=6.0)
     paused, running = RunView(step=300, state="paused"), RunView(step=300, state="running")
     assert costs(paused, safety)["discard"] == "nothing is lost: step 300 is saved"
     assert "nothing" not in costs(paused, safety, goes_on=True)["discard"]
     assert "nothing" not in costs(running, safety)["discard"]
     begun = RunView(step=0, state="running")
-    assert costs(begun, Safety())["discard"] == "no checkpoint yet: all is lost"
+    assert costs(begun, SavedProgress())["discard"] == "no checkpoint yet: all is lost"
 
 
 @pytest.mark.parametrize("told", [True, False])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.style import Style
 
 from tui_trainer.ui.plots.axes import Axis
-from tui_trainer.ui.plots.canvas import Drawing, Layer, Line
+from tui_trainer.ui.plots.canvas import Line, LineDrawing, LineText
 from tui_trainer.ui.plots.frame import Row, Sign, Surround, fitted, message, room, rows
 from tui_trainer.ui.plots.plot import changed_span, strip_of
 
@@ -15,13 +15,13 @@ STYLES = {"t": Style(color="red"), "v": Style(color="blue"), " ": Style()}
 
 def panel(
     lines: tuple[Line, ...] = (),
-    layers: tuple[Layer, ...] = (),
+    layers: tuple[LineText, ...] = (),
     around: Surround | None = None,
     width: int = 40,
     height: int = 10,
 ) -> list[Row]:
     where = room(width, height)
-    drawing = Drawing(where.width, where.height, lines, Axis(0, 10, "integer"), Axis(0, 1))
+    drawing = LineDrawing(where.width, where.height, lines, Axis(0, 10, "integer"), Axis(0, 1))
     return rows(drawing, layers, around or Surround("loss"), width, height)
 
 
@@ -62,9 +62,9 @@ def test_a_front_line_covers_a_faint_one_and_keeps_the_dots_of_another() -> None
     blank = " " * 32
     line = "⠁" + blank[1:]
     rest = (blank,) * 6
-    faint = Layer("T", (line, *rest))
-    train = Layer("t", ("⠂" + blank[1:], *rest))
-    val = Layer("v", ("⠄" + blank[1:], *rest))
+    faint = LineText("T", (line, *rest))
+    train = LineText("t", ("⠂" + blank[1:], *rest))
+    val = LineText("v", ("⠄" + blank[1:], *rest))
     assert panel(layers=(faint, train))[1].text[8] == "⠂"
     both = panel(layers=(faint, train, val))[1]
     assert (both.text[8], both.inks[8]) == ("⠆", "v")

@@ -14,8 +14,8 @@ from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.ui.app import TrainerApp
-from tui_trainer.ui.assembly import Asked, Composing, assemble
-from tui_trainer.ui.process import Live
+from tui_trainer.ui.assembly import AppArguments, ComposeRequest, assemble
+from tui_trainer.ui.process import CurrentRun
 from tui_trainer.ui.run.screen import RunScreen
 from tui_trainer.ui.terminal.terminal import Terminal
 
@@ -31,13 +31,13 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 def opened(
-    runs: Path, live: Live, loader: Loader, *overrides: str, presets: Path | None = None
+    runs: Path, live: CurrentRun, loader: Loader, *overrides: str, presets: Path | None = None
 ) -> TrainerApp:
     from tui_trainer.config.overrides import parse_overrides
 
     library = PresetLibrary([presets or builtin_dir(), builtin_dir()])
-    asked = Asked(library, runs, Preferences(fps=10.0), ["tui-trainer"])
-    begin = Composing("penguins-mlp", parse_overrides(overrides))
+    asked = AppArguments(library, runs, Preferences(fps=10.0), ["tui-trainer"])
+    begin = ComposeRequest("penguins-mlp", parse_overrides(overrides))
     return TrainerApp(lambda: assemble(asked, begin, Terminal(), live, loader, []), live)
 
 
@@ -47,7 +47,7 @@ def state(app: TrainerApp) -> str:
 
 
 def test_from_compose_over_pause_edit_and_save_to_the_test_result(tmp_path: Path) -> None:
-    live, loader = Live(), Loader()
+    live, loader = CurrentRun(), Loader()
     app = opened(tmp_path, live, loader, "training.epochs=1000000", "logging.every_seconds=0.01")
 
     async def script(pilot: Pilot[int]) -> None:
@@ -88,7 +88,7 @@ def test_from_compose_over_pause_edit_and_save_to_the_test_result(tmp_path: Path
 
 
 def test_a_short_run_ends_with_its_test_beside_the_baselines(tmp_path: Path) -> None:
-    live, loader = Live(), Loader()
+    live, loader = CurrentRun(), Loader()
     app = opened(tmp_path, live, loader, "training.epochs=20")
 
     async def run() -> None:
@@ -115,7 +115,7 @@ def test_fault_58_a_preset_that_takes_the_place_of_a_built_in_one_is_said(tmp_pa
     path = tmp_path / "presets" / "experiments" / "penguins-mlp.yaml"
     path.parent.mkdir(parents=True)
     path.write_text((builtin_dir() / "experiments" / "penguins-mlp.yaml").read_text())
-    live, loader = Live(), Loader()
+    live, loader = CurrentRun(), Loader()
     folder = tmp_path / "presets"
     app = opened(tmp_path / "runs", live, loader, "training.epochs=1", presets=folder)
 

@@ -12,7 +12,7 @@ from tui_trainer.runs.describe import left_line
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, RunStarted
 from tui_trainer.sessions.attached import AttachedSession
-from tui_trainer.sessions.signals import Leaving
+from tui_trainer.sessions.signals import InterruptFlag
 from tui_trainer.text.console import output_stream
 from tui_trainer.text.errors import ExitCode
 
@@ -25,7 +25,7 @@ def follow(run: RunDirectory, printer: Printer) -> int:
     """Print what a run says until it has ended, or until an interrupt."""
     session = AttachedSession(run)
     session.start()
-    with Leaving() as leaving:
+    with InterruptFlag() as leaving:
         _print(session, printer, leaving)
     if leaving.is_asked and not printer.is_record:
         # The run is another process's, and goes on.
@@ -35,7 +35,7 @@ def follow(run: RunDirectory, printer: Printer) -> int:
     return ExitCode.OK
 
 
-def _print(session: AttachedSession, printer: Printer, leaving: Leaving) -> None:
+def _print(session: AttachedSession, printer: Printer, leaving: InterruptFlag) -> None:
     cursor = 0
     first = True
     while not leaving.is_asked:

@@ -16,7 +16,7 @@ from tui_trainer.cli.printers import JsonPrinter, LinePrinter
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, RunStarted
 from tui_trainer.runs.folder import open_folder
-from tui_trainer.runs.output import Limit
+from tui_trainer.runs.output import OutputLimit
 from tui_trainer.sessions.launcher import Tether
 
 LOOK_S = 0.25
@@ -42,7 +42,7 @@ class DetachedPrinter:
         self._shell = os.fdopen(os.dup(1), "w", encoding=coding, errors="backslashreplace")
         self._printer: JsonPrinter | LinePrinter = self._make(self._shell)
         self._is_moved = False
-        self._limit: Limit | None = None
+        self._limit: OutputLimit | None = None
         self._over = threading.Event()
         self._keeper: threading.Thread | None = None
 
@@ -83,14 +83,14 @@ class DetachedPrinter:
         if self._keeper is not None:
             self._keeper.join()
 
-    def _keep(self, limit: Limit) -> None:
+    def _keep(self, limit: OutputLimit) -> None:
         """Beside the run, which may print whatever it likes."""
         while not self._over.wait(LOOK_S):
             limit.look()
         limit.look()
 
 
-def _print_into(path: Path) -> Limit | None:
+def _print_into(path: Path) -> OutputLimit | None:
     """Have descriptors 1 and 2 append to a file; to nothing where it cannot be written."""
     place = -1
     with contextlib.suppress(OSError), open_folder(path.parent, writing=True) as folder:
@@ -103,4 +103,4 @@ def _print_into(path: Path) -> Limit | None:
             stream.flush()
         os.dup2(place, number)
     os.close(place)
-    return Limit(1) if is_kept else None
+    return OutputLimit(1) if is_kept else None

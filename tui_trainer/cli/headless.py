@@ -11,7 +11,7 @@ from dataclasses import replace
 from tui_trainer.cli.printers import JsonPrinter, LinePrinter, Printer
 from tui_trainer.runs.events import Event, RunEnded
 from tui_trainer.sessions.local import LocalSession
-from tui_trainer.sessions.signals import SignalDesk, leave_at_once
+from tui_trainer.sessions.signals import SignalHandler, leave_at_once
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import error_stream
 
@@ -52,7 +52,7 @@ def run_headless(session: LocalSession, printer: Printer, *, debug: bool = False
             # Also when the handler fell into the middle of a write, which cannot be entered again.
             leave_at_once(code)
 
-    with SignalDesk(session, leave=leave) as desk:
+    with SignalHandler(session, leave=leave) as desk:
         session.start()
         cursor = 0
         last: RunEnded | None = None

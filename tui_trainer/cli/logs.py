@@ -19,7 +19,7 @@ from tui_trainer.runs.folder import is_folder
 from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import CRASHED_AFTER_S, conclude, read_status
 from tui_trainer.runs.tail import is_another, records_from, whole_lines
-from tui_trainer.sessions.signals import Leaving
+from tui_trainer.sessions.signals import InterruptFlag
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import Stream, output_stream
 from tui_trainer.text.errors import ExitCode
@@ -93,7 +93,7 @@ def print_logs(
     tail = Tail(run)
     _print(out, _last(tail.lines(), newest))
     ending = _Ending(run)
-    with Leaving() as leaving:
+    with InterruptFlag() as leaving:
         while follow and not out.closed and not leaving.is_asked and is_folder(run.path):
             state = ending.look()
             _print(out, tail.lines(whole=state in ENDED_STATES))

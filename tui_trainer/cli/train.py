@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from tui_trainer.cli.printers import LinePrinter
     from tui_trainer.config.presets import PresetLibrary
     from tui_trainer.sessions.requests import RunRequest
-    from tui_trainer.ui.assembly import Asked, Composing, WatchedRun
+    from tui_trainer.ui.assembly import AppArguments, AttachRequest, ComposeRequest
 
 
 def leaves_the_shell(arguments: argparse.Namespace) -> bool:
@@ -83,12 +83,12 @@ def resume(arguments: argparse.Namespace) -> int:
     """Go on with a run."""
     from tui_trainer.config.overrides import parse_overrides
     from tui_trainer.runs.directory import find_run
-    from tui_trainer.sessions.requests import OldRun
+    from tui_trainer.sessions.requests import ResumeRun
 
     overrides = tuple(parse_overrides(given.overrides(arguments)))
     run = find_run(arguments.name, given.runs_dir(arguments))
     how = (arguments.which, arguments.drop_edits, arguments.force)
-    old = OldRun(run.path, overrides, *how)
+    old = ResumeRun(run.path, overrides, *how)
     return _run(arguments, run.path.parent, lambda: old)
 
 
@@ -96,12 +96,12 @@ def fork(arguments: argparse.Namespace) -> int:
     """Begin a run from a checkpoint of another."""
     from tui_trainer.config.overrides import parse_overrides
     from tui_trainer.runs.directory import find_run
-    from tui_trainer.sessions.requests import ForkedRun
+    from tui_trainer.sessions.requests import ForkRun
 
     overrides = tuple(parse_overrides(given.overrides(arguments)))
     runs_dir = given.runs_dir(arguments)
     run = find_run(arguments.name, runs_dir)
-    fork = ForkedRun(run.path, overrides, arguments.which, arguments.new_name)
+    fork = ForkRun(run.path, overrides, arguments.which, arguments.new_name)
     return _run(arguments, runs_dir, lambda: fork)
 
 
@@ -113,13 +113,13 @@ def attach(arguments: argparse.Namespace) -> int:
     runs_dir = given.runs_dir(arguments)
     run = find_run(arguments.name, runs_dir) if arguments.name else newest_live(runs_dir)
     if _opens_app(arguments):
-        from tui_trainer.ui.assembly import WatchedRun
+        from tui_trainer.ui.assembly import AttachRequest
 
         asked = _asked(arguments, given.library(arguments))
 
-        def ask() -> tuple[Asked, WatchedRun]:
+        def ask() -> tuple[AppArguments, AttachRequest]:
             given.load_plugins(arguments)
-            return asked, WatchedRun(run.path)
+            return asked, AttachRequest(run.path)
 
         return _open(arguments, ask)
     given.load_plugins(arguments)
@@ -129,23 +129,23 @@ def attach(arguments: argparse.Namespace) -> int:
     return follow(run, make_printer(arguments.log_format))
 
 
-def _asked_for(arguments: argparse.Namespace) -> tuple[Asked, Composing]:
+def _asked_for(arguments: argparse.Namespace) -> tuple[AppArguments, ComposeRequest]:
     from tui_trainer.config.overrides import parse_overrides
-    from tui_trainer.ui.assembly import Composing
+    from tui_trainer.ui.assembly import ComposeRequest
 
     given.load_plugins(arguments)
     library = given.library(arguments)
     overrides = parse_overrides(arguments.overrides)
     if arguments.experiment:
         library.experiment(arguments.experiment, overrides)
-    return _asked(arguments, library), Composing(arguments.experiment, overrides)
+    return _asked(arguments, library), ComposeRequest(arguments.experiment, overrides)
 
 
-def _asked(arguments: argparse.Namespace, library: PresetLibrary) -> Asked:
+def _asked(arguments: argparse.Namespace, library: PresetLibrary) -> AppArguments:
     from tui_trainer.config.preferences import chosen_preferences
-    from tui_trainer.ui.assembly import Asked
+    from tui_trainer.ui.assembly import AppArguments
 
-    return Asked(
+    return AppArguments(
         library=library,
         runs_dir=given.runs_dir(arguments),
         preferences=chosen_preferences(arguments.fps),
@@ -155,7 +155,7 @@ def _asked(arguments: argparse.Namespace, library: PresetLibrary) -> Asked:
 
 def _open(
     arguments: argparse.Namespace,
-    ask: Callable[[], tuple[Asked, Composing | RunRequest | WatchedRun]],
+    ask: Callable[[], tuple[AppArguments, ComposeRequest | RunRequest | AttachRequest]],
 ) -> int:
     from tui_trainer.ui.start import open_app
 
@@ -174,7 +174,7 @@ def _run(arguments: argparse.Namespace, runs_dir: Path, request: Callable[[], Ru
     if _opens_app(arguments):
         asked = _asked(arguments, given.library(arguments))
 
-        def ask() -> tuple[Asked, RunRequest]:
+        def ask() -> tuple[AppArguments, RunRequest]:
             given.load_plugins(arguments)
             return asked, request()
 

@@ -1,4 +1,4 @@
-"""`Loading`: where the batches of a training come from, as the section `loader` says.
+"""`DataFeed`: where the batches of a training come from, as the section `loader` says.
 
 Layer: data. A batch is the same whether it is made here or by a worker, and whatever the number of
 workers; only the time it takes is another.
@@ -25,7 +25,7 @@ SHARE_OF_MEMORY = 0.5
 """How much of a GPU's free memory the data may take; the rest is for the training."""
 
 
-class Loading:
+class DataFeed:
     """The workers of one training, and which split goes through them."""
 
     def __init__(self, settings: LoaderSection, device: torch.device, seed: int) -> None:

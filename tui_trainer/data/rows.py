@@ -23,7 +23,7 @@ from tui_trainer.config.sections.datasets import (
 from tui_trainer.data.base.dataset import Dataset, check_same, identity
 from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.base.signature import Signature
-from tui_trainer.data.base.split import Parts, divide, quantile_bins
+from tui_trainer.data.base.split import SplitRows, divide, quantile_bins
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.sources.encoding import moments, standardised
 from tui_trainer.data.sources.source import Source, Target
@@ -118,7 +118,7 @@ def _take(whole: TensorSplit, part: NDArray[np.int64]) -> TensorSplit:
     return TensorSplit(whole.inputs[chosen], whole.targets[chosen], whole.rows[chosen], lengths)
 
 
-def _split(section: RowsSection, source: Source) -> Parts:
+def _split(section: RowsSection, source: Source) -> SplitRows:
     target = source.target
     strata = np.zeros(len(target.values), dtype=np.int64)
     if section.stratify:
@@ -135,7 +135,7 @@ def _split(section: RowsSection, source: Source) -> Parts:
     )
 
 
-def _check_parts(source: Source, parts: Parts) -> None:
+def _check_parts(source: Source, parts: SplitRows) -> None:
     """Raise BadInput for an empty split, or a class that the training split does not have."""
     target = source.target
     sizes = {"training": len(parts.train), "validation": len(parts.val), "test": len(parts.test)}
@@ -168,7 +168,7 @@ def _absent(target: Target, part: NDArray[np.int64]) -> list[str]:
     return [clean(target.classes[index], 80) for index, count in enumerate(counts) if count == 0]
 
 
-def _absent_notes(target: Target, parts: Parts) -> list[str]:
+def _absent_notes(target: Target, parts: SplitRows) -> list[str]:
     notes = []
     for name, part in (("validation", parts.val), ("test", parts.test)):
         absent = _absent(target, part)

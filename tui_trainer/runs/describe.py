@@ -94,7 +94,7 @@ def _summary(event: RunEnded) -> list[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class LogEntry:
     """One thing to be read, and when it happened: seconds of Unix, 0 where that is not known."""
 
     text: str
@@ -102,7 +102,7 @@ class Entry:
     at_s: float = 0.0
 
 
-def entries_of(event: Event, steps_per_epoch: int) -> list[Entry]:
+def entries_of(event: Event, steps_per_epoch: int) -> list[LogEntry]:
     """Return what an event says in the log of the run screen; nothing for what is shown elsewhere.
 
     It is `describe`, but for the events of which the screen wants fewer words or others.
@@ -113,14 +113,16 @@ def entries_of(event: Event, steps_per_epoch: int) -> list[Entry]:
             marks += ", on demand" if event.on_demand else ""
             ends_epoch = not steps_per_epoch or event.step % steps_per_epoch == 0
             where = f"epoch {event.epoch:,}" if ends_epoch else f"step {event.step:,}"
-            return [Entry(f"{where}: val {metrics_text(event.metrics)}{marks}")]
+            return [LogEntry(f"{where}: val {metrics_text(event.metrics)}{marks}")]
         case CheckpointSaved():
             best = " of the best" if event.best else ""
             size = size_text(event.size_bytes)
-            return [Entry(f"checkpoint{best} saved at step {event.step:,} ({size})")]
+            return [LogEntry(f"checkpoint{best} saved at step {event.step:,} ({size})")]
         case Edited():
             change = f"{clean(event.key, 60)} {value_text(event.old)} -> {value_text(event.new)}"
-            return [Entry(f"{change} by {clean(event.origin, 40)}, from step {event.step + 1:,}")]
+            return [
+                LogEntry(f"{change} by {clean(event.origin, 40)}, from step {event.step + 1:,}")
+            ]
         case CommandAccepted() if event.origin == "you":
             # The screen has answered the key already.
             return []
@@ -128,19 +130,19 @@ def entries_of(event: Event, steps_per_epoch: int) -> list[Entry]:
             # The edit, or why it is refused, has the name too.
             return []
         case CommandApplied() if event.refused:
-            return [Entry(clean(line, 1000), "warning") for line in describe(event)]
+            return [LogEntry(clean(line, 1000), "warning") for line in describe(event)]
         case SaveFailed() | NonFinite():
-            return [Entry(f"error: {clean(line, 1000)}", "error") for line in describe(event)]
+            return [LogEntry(f"error: {clean(line, 1000)}", "error") for line in describe(event)]
         case Notice():
             prefix = "" if event.level == "note" else f"{event.level}: "
-            return [Entry(prefix + clean(event.text), event.level)]
+            return [LogEntry(prefix + clean(event.text), event.level)]
         case RunEnded():
             level: Level = "error" if event.state == "failed" else "note"
-            return [Entry(f"{event.state}: {clean(event.reason, 1000)}", level)]
+            return [LogEntry(f"{event.state}: {clean(event.reason, 1000)}", level)]
         case StateChanged() if event.state == "pausing":
             return []
         case _:
-            return [Entry(clean(line.strip(), 1000)) for line in describe(event)]
+            return [LogEntry(clean(line.strip(), 1000)) for line in describe(event)]
 
 
 def value_text(value: object) -> str:

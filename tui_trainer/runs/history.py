@@ -77,7 +77,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class HistoryParts:
     """A history, for a file."""
 
     series: dict[str, Series]
@@ -97,13 +97,13 @@ class History:
         self._steps_per_epoch = 1
         self._marks: dict[MarkKind, deque[tuple[int, str]]] = {}
 
-    def parts(self) -> Parts:
+    def parts(self) -> HistoryParts:
         """What it is made of; not a copy."""
         marks = {kind: list(marks) for kind, marks in self._marks.items()}
-        return Parts(self._series, self._times, self._steps_per_epoch, marks)
+        return HistoryParts(self._series, self._times, self._steps_per_epoch, marks)
 
     @staticmethod
-    def of(parts: Parts) -> History:
+    def of(parts: HistoryParts) -> History:
         """The history whose `parts` these were."""
         history = History()
         history._series, history._times = parts.series, parts.times

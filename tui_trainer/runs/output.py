@@ -14,7 +14,7 @@ CUT = b"\n(more was printed, not kept)\n"
 """How a file ends that has got that much."""
 
 
-class Limit:
+class OutputLimit:
     """Keeps a file that descriptors of this process and its children append to below a size.
 
     The size is counted from where the file ends now. What is printed goes straight into the file,

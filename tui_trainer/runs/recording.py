@@ -21,11 +21,11 @@ from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, RunStarted, ValidationEnded
 from tui_trainer.runs.files import PREFIX, Files
 from tui_trainer.runs.folder import read_file, size_of
-from tui_trainer.runs.history import History, MarkKind, Parts
+from tui_trainer.runs.history import History, HistoryParts, MarkKind
 from tui_trainer.runs.numbers import CURVES
 from tui_trainer.runs.records import event_of
 from tui_trainer.runs.series import Series, Times, are_times, is_series
-from tui_trainer.runs.tail import Batch, Follower, Record
+from tui_trainer.runs.tail import Follower, NewLines, Record
 
 _MOST_WAITING = 256
 
@@ -55,7 +55,7 @@ class Recording:
         """What reads on from where this ends."""
         return Follower(run, events_bytes=self.events_bytes, metrics_bytes=self.metrics_bytes)
 
-    def take(self, batch: Batch, *, whole: bool = False) -> None:
+    def take(self, batch: NewLines, *, whole: bool = False) -> None:
         """Bring a batch into the history.
 
         Scheduled validations are in both files, those on demand in the events alone, and a series
@@ -262,7 +262,7 @@ def _unpacked(data: bytes) -> Recording:
     _check(is_count(header["events_bytes"]) and is_count(header["metrics_bytes"]))
     started = header["started"]
     _check(is_mapping(started) and (not started or is_count(started["step"])))
-    recording = Recording(History.of(Parts(series, times, header["steps_per_epoch"], marks)))
+    recording = Recording(History.of(HistoryParts(series, times, header["steps_per_epoch"], marks)))
     recording.events_bytes = header["events_bytes"]
     recording.metrics_bytes = header["metrics_bytes"]
     recording.started = started

@@ -28,7 +28,7 @@ Record = dict[str, Any]
 
 
 @dataclass(slots=True)
-class Batch:
+class NewLines:
     """What was new: events in their order, then lines of metrics; and how far the files are read.
 
     A `run_started` among the events takes back what lies after its step; the lines that follow
@@ -53,7 +53,7 @@ class Follower:
         self.metrics_bytes = metrics_bytes
         self._newest = 0
 
-    def read(self, most_lines: int = MOST_LINES) -> Batch:
+    def read(self, most_lines: int = MOST_LINES) -> NewLines:
         """What is new; nothing of a file that cannot be read."""
         events_size, metrics_size = self._sizes()
         events: list[Record] = []
@@ -80,7 +80,7 @@ class Follower:
         metrics = _with_step(lines)
         if metrics:
             self._newest = metrics[-1]["step"]
-        return Batch(events, metrics, self.events_bytes, self.metrics_bytes)
+        return NewLines(events, metrics, self.events_bytes, self.metrics_bytes)
 
     def _sizes(self) -> tuple[int, int]:
         """Of the events and of the metrics; 0 for what cannot be read."""

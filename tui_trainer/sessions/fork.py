@@ -18,7 +18,7 @@ from tui_trainer.runs.files import Files, cannot_write
 from tui_trainer.runs.folder import copy_file, exists, open_file, remove_tree
 from tui_trainer.runs.manifests import Manifest, manifest_path, read_manifests
 from tui_trainer.runs.provenance import write_provenance
-from tui_trainer.sessions.prepare import Prepared, read_config
+from tui_trainer.sessions.prepare import PreparedRun, read_config
 from tui_trainer.sessions.resume import prepare_resume
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
@@ -32,7 +32,7 @@ def prepare_fork(
     *,
     which: str = "last",
     name: str = "",
-) -> Prepared:
+) -> PreparedRun:
     """Make the copy, and take the overrides as edits at its step.
 
     `which` is `last`, `best` or a step; `name` begins the run's name, which is else the

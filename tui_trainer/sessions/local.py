@@ -37,7 +37,7 @@ from tui_trainer.text.errors import ExitCode, TrainerError
 if TYPE_CHECKING:
     from tui_trainer.config.experiment import Experiment
     from tui_trainer.config.sections.training import TrainingSection
-    from tui_trainer.sessions.prepare import Prepared
+    from tui_trainer.sessions.prepare import PreparedRun
     from tui_trainer.training.progress import Progress
 
 
@@ -46,7 +46,7 @@ class LocalSession:
 
     def __init__(
         self,
-        prepare: Callable[[], Prepared],
+        prepare: Callable[[], PreparedRun],
         clock: Callable[[], float] = time.monotonic,
         *,
         within: Callable[[], AbstractContextManager[object]] = nullcontext,
@@ -142,7 +142,7 @@ class LocalSession:
             self._train_and_tell()
 
     def _train_and_tell(self) -> None:
-        prepared: Prepared | None = None
+        prepared: PreparedRun | None = None
         watcher: Watcher | None = None
         ended: RunEnded | None = None
         try:
@@ -183,7 +183,7 @@ class LocalSession:
                 # `ended` becomes true without another event.
                 self._log.append()
 
-    def _train(self, prepared: Prepared) -> RunEnded:
+    def _train(self, prepared: PreparedRun) -> RunEnded:
         from tui_trainer.training.loop import train
 
         if prepared.nothing_to_do:
@@ -210,13 +210,13 @@ class LocalSession:
             files=GuardedFiles(prepared.lock),
         )
 
-    def _failed(self, prepared: Prepared | None, reason: str, code: int) -> RunEnded:
+    def _failed(self, prepared: PreparedRun | None, reason: str, code: int) -> RunEnded:
         run_dir = str(prepared.run.path) if prepared else ""
         newest = self._log.newest_steps()
         epoch, elapsed_s = (newest.epoch, newest.elapsed_s) if newest else (0, 0.0)
         return RunEnded(self._step, "failed", reason, epoch, run_dir, elapsed_s, code)
 
-    def _lost(self, prepared: Prepared, by: str) -> RunEnded:
+    def _lost(self, prepared: PreparedRun, by: str) -> RunEnded:
         """The end of a process that comes back to a run that goes on without it."""
         name = prepared.run.path.name
         reason = (
@@ -231,7 +231,7 @@ class LocalSession:
             self.emit(applied(command, self._step, "the run has ended"))
 
 
-def view_of(prepared: Prepared) -> RunView:
+def view_of(prepared: PreparedRun) -> RunView:
     """Return the view before the first step: of the checkpoint that it starts from, or a fresh one.
 
     Without it a resumed run would have no best value until there is a better one.
@@ -255,7 +255,7 @@ def view_of(prepared: Prepared) -> RunView:
     return view
 
 
-def tracked_run_of(prepared: Prepared) -> TrackedRun:
+def tracked_run_of(prepared: PreparedRun) -> TrackedRun:
     """Return what a front end begins with, the curves so far included; reads the run's files."""
     tracked = TrackedRun(prepared.in_force)
     tracked.view = view_of(prepared)
@@ -265,7 +265,7 @@ def tracked_run_of(prepared: Prepared) -> TrackedRun:
     return tracked
 
 
-def progress_of(prepared: Prepared) -> Progress | None:
+def progress_of(prepared: PreparedRun) -> Progress | None:
     """The counters of the checkpoint that the run starts from; None of a fresh start."""
     from tui_trainer.training.start_point import FromCheckpoint
 

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedRun:
     """A run that is locked and ready; whoever holds it releases the lock."""
 
     run: RunDirectory
@@ -75,10 +75,12 @@ def read_config(run: RunDirectory) -> Experiment:
         raise
 
 
-def prepare_new(experiment: Experiment, runs_dir: Path, name: str, argv: Sequence[str]) -> Prepared:
+def prepare_new(
+    experiment: Experiment, runs_dir: Path, name: str, argv: Sequence[str]
+) -> PreparedRun:
     """Build the task of a new run and make its directory."""
     check_writable(runs_dir)
-    experiment = located(experiment, runs_dir)
+    experiment = resolve_init_from(experiment, runs_dir)
     task, device = build_task(experiment)
     run = create_run(runs_dir, name or experiment.name)
     lock: RunLock | None = None
@@ -96,10 +98,12 @@ def prepare_new(experiment: Experiment, runs_dir: Path, name: str, argv: Sequenc
         raise
     from tui_trainer.training.start_point import FromScratch
 
-    return Prepared(run, lock, experiment, task, FromScratch(), device, warnings_of(device, lock))
+    return PreparedRun(
+        run, lock, experiment, task, FromScratch(), device, warnings_of(device, lock)
+    )
 
 
-def located(experiment: Experiment, runs_dir: Path) -> Experiment:
+def resolve_init_from(experiment: Experiment, runs_dir: Path) -> Experiment:
     """The experiment with the name of a run in `training.init_from` as its directory.
 
     Raises:

@@ -16,7 +16,7 @@ from tui_trainer.config.overrides import Override
 from tui_trainer.runs.directory import find_run
 
 if TYPE_CHECKING:
-    from tui_trainer.sessions.prepare import Prepared
+    from tui_trainer.sessions.prepare import PreparedRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class NewRun:
 
 
 @dataclass(frozen=True, slots=True)
-class OldRun:
+class ResumeRun:
     """`resume RUN`; `which` is `last`, `best` or a step; the flags are those of the command."""
 
     path: Path
@@ -39,7 +39,7 @@ class OldRun:
 
 
 @dataclass(frozen=True, slots=True)
-class ForkedRun:
+class ForkRun:
     """`fork RUN`: a new run goes on from another one's checkpoint."""
 
     path: Path
@@ -48,10 +48,10 @@ class ForkedRun:
     name: str = ""
 
 
-RunRequest = NewRun | OldRun | ForkedRun
+RunRequest = NewRun | ResumeRun | ForkRun
 
 
-def prepare(request: RunRequest, runs_dir: Path, argv: Sequence[str]) -> Prepared:
+def prepare(request: RunRequest, runs_dir: Path, argv: Sequence[str]) -> PreparedRun:
     """The run, locked and ready to train; errors are those of `prepare_new` and its like."""
     from tui_trainer.sessions.fork import prepare_fork
     from tui_trainer.sessions.prepare import prepare_new
@@ -61,7 +61,7 @@ def prepare(request: RunRequest, runs_dir: Path, argv: Sequence[str]) -> Prepare
         return prepare_new(request.experiment, runs_dir, request.name, argv)
     run = find_run(str(request.path), runs_dir)
     which, overrides = request.which, request.overrides
-    if isinstance(request, ForkedRun):
+    if isinstance(request, ForkRun):
         return prepare_fork(run, runs_dir, overrides, argv, which=which, name=request.name)
     drop, force = request.drop_edits, request.force
     return prepare_resume(run, overrides, argv, which=which, drop_edits=drop, force=force)

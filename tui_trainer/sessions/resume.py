@@ -29,7 +29,7 @@ from tui_trainer.runs.manifests import (
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.takeover import fence, gone_host
 from tui_trainer.sessions.prepare import (
-    Prepared,
+    PreparedRun,
     build_task,
     read_config,
     record_provenance,
@@ -56,7 +56,7 @@ def prepare_resume(
     which: str = "last",
     drop_edits: bool = False,
     force: bool = False,
-) -> Prepared:
+) -> PreparedRun:
     """Read the checkpoint, build the task, and take the overrides as edits at its step.
 
     They hold until somebody edits anew: later edits of the same settings are not repeated.
@@ -91,7 +91,7 @@ def _resumed(
     argv: Sequence[str],
     which: str,
     drop_edits: bool,
-) -> Prepared:
+) -> PreparedRun:
     from tui_trainer.training.start_point import FromCheckpoint, FromScratch
     from tui_trainer.training.state import check_fits
 
@@ -103,7 +103,7 @@ def _resumed(
     plan = plan_edits(experiment, read_edits(run.edits), overrides, step, drop_later=drop_edits)
     status = read_status(run.status)
     generation = (status.generation if status else 0) + 1
-    prepared = Prepared(
+    prepared = PreparedRun(
         run=run,
         lock=lock,
         asked=experiment,

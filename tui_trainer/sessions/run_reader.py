@@ -31,7 +31,7 @@ from tui_trainer.runs.numbers import NUMBERS, StepNumber
 from tui_trainer.runs.recording import Recording, open_recording
 from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import LOST_AFTER_S, conclude, read_status
-from tui_trainer.runs.tail import Batch, Follower, Record, records_before
+from tui_trainer.runs.tail import Follower, NewLines, Record, records_before
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.prepare import read_config
 from tui_trainer.sessions.session import TrackedRun
@@ -181,7 +181,7 @@ class Update:
     """What is new. A snapshot holds all there is; the events beside it are only to be shown."""
 
     events: list[Event] = field(default_factory=list)
-    batch: Batch | None = None
+    batch: NewLines | None = None
     snapshot: RunSnapshot | None = None
     status: RunView | None = None
     """The newest, where it has changed."""

@@ -45,7 +45,7 @@ def leave_at_once(code: int) -> None:
     os._exit(code)
 
 
-class SignalDesk:
+class SignalHandler:
     """A context manager that turns the process's signals into commands for a session."""
 
     def __init__(
@@ -67,7 +67,7 @@ class SignalDesk:
         self._noted_at_s: dict[int, float] = {}
         self._has_hung_up = False
 
-    def __enter__(self) -> SignalDesk:
+    def __enter__(self) -> SignalHandler:
         handlers = {
             signal.SIGINT: self.on_stop,
             signal.SIGTERM: self.on_stop,
@@ -145,13 +145,13 @@ def _meaning(number: int, settings: TrainingSection) -> Command | None:
     return Save(origin=name) if number == signal.SIGUSR1 else None
 
 
-# `Leaving`: an interrupt ends what only watches, at the next look.
+# `InterruptFlag`: an interrupt ends what only watches, at the next look.
 #
 # Nothing is raised out of a handler: an exception that meets a lock being taken leaves it taken,
 # and one inside of what Python calls by itself is printed and forgotten.
 
 
-class Leaving:
+class InterruptFlag:
     """A context manager; the second interrupt ends the process, which has nothing to save."""
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -160,7 +160,7 @@ class Leaving:
         self.is_asked = False
         self._before: dict[int, Callable[..., Any] | int | None] = {}
 
-    def __enter__(self) -> Leaving:
+    def __enter__(self) -> InterruptFlag:
         for number in self._SIGNALS:
             self._before[number] = signal.signal(number, self._note)
         return self

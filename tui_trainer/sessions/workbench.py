@@ -13,7 +13,7 @@ from tui_trainer.config.horizon import horizon
 from tui_trainer.machine.devices import choose_device
 from tui_trainer.runs.directory import RunDirectory, default_runs_dir
 from tui_trainer.runs.manifests import read_manifests
-from tui_trainer.sessions.prepare import located, read_config
+from tui_trainer.sessions.prepare import read_config, resolve_init_from
 
 if TYPE_CHECKING:
     from tui_trainer.training.evaluation import Evaluation, Predictor
@@ -22,7 +22,7 @@ FLOAT_BYTES = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class LayerShape:
     """A layer of a model: its shape is that of the output, without the batch."""
 
     name: str
@@ -36,7 +36,7 @@ class Preview:
     """What a training would be."""
 
     device: str
-    layers: tuple[Layer, ...]
+    layers: tuple[LayerShape, ...]
     input_shape: tuple[int, ...]
     parameters: int
     samples: tuple[int, int, int]
@@ -67,11 +67,11 @@ def preview(experiment: Experiment) -> Preview:
 
     device = choose_device(experiment.training.device)
     with preserved_generators():
-        placed = located(experiment, default_runs_dir())
+        placed = resolve_init_from(experiment, default_runs_dir())
         task = build(placed, SingleRank(), torch.device("cpu"))
     batch = experiment.training.batch_size
     layers = tuple(
-        Layer(layer.name, layer.kind, tuple(layer.output_shape), layer.parameters)
+        LayerShape(layer.name, layer.kind, tuple(layer.output_shape), layer.parameters)
         for layer in summarize(task.model, task.dataset.signature, 2)
     )
     parameters = count_parameters(task.model)
@@ -91,7 +91,7 @@ def preview(experiment: Experiment) -> Preview:
     )
 
 
-def _memory_bytes(task: Any, layers: tuple[Layer, ...], parameters: int, batch: int) -> int:
+def _memory_bytes(task: Any, layers: tuple[LayerShape, ...], parameters: int, batch: int) -> int:
     """An estimate: weights, gradients, two moments, data, and activations kept for the backward."""
     kept = sum(_size(layer.output_shape) for layer in layers)
     data: int = sum(

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from tui_trainer.data.base.dataset import Outline
+from tui_trainer.data.base.dataset import DatasetInfo
 from tui_trainer.runs.bounds import is_count, is_text
 from tui_trainer.runs.manifests import FORMAT
 from tui_trainer.text.errors import CheckpointUnusable
@@ -90,7 +90,7 @@ class CheckpointData:
     preprocessing: dict[str, Any]
     """What was learned from the training split; goes back into `load`."""
     dataset: dict[str, Any] | None = None
-    """`Outline.to_dict`; None in a checkpoint from before outlines were kept."""
+    """`DatasetInfo.to_dict`; None in a checkpoint from before outlines were kept."""
     origin: Origin
     format: int = FORMAT
     """The format of the file that it came from."""
@@ -107,7 +107,7 @@ class CheckpointData:
             return None
         return self.state.measured if self.best_step == self.progress.step else self.best
 
-    def outline(self) -> Outline | None:
+    def outline(self) -> DatasetInfo | None:
         """What there is to know of the data set without its samples; None where it was not kept.
 
         Raises:
@@ -116,7 +116,7 @@ class CheckpointData:
         if self.dataset is None:
             return None
         try:
-            return Outline.from_dict(self.dataset)
+            return DatasetInfo.from_dict(self.dataset)
         except (KeyError, TypeError) as error:
             raise CheckpointUnusable(f"what the checkpoint says of its data: {error}") from error
 

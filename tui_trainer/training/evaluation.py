@@ -13,7 +13,7 @@ from torch import Tensor
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.sections.datasets import DatasetSection
-from tui_trainer.data.base.dataset import Outline
+from tui_trainer.data.base.dataset import DatasetInfo
 from tui_trainer.data.base.random import preserved_generators
 from tui_trainer.data.load import load
 from tui_trainer.data.sources.new_samples import read_unseen
@@ -68,7 +68,7 @@ def evaluate(
     chosen = {"train": task.dataset.train, "val": task.dataset.val, "test": task.dataset.test}[
         split
     ]
-    with task.loading.workers():
+    with task.feed.workers():
         found = measure(
             task.forward, chosen, task.dataset, task.criterion.measure, task.eval_batch_size
         )
@@ -202,6 +202,6 @@ def load_predictor(
     return Predictor(checkpoint, experiment, device), notes
 
 
-def _outline_of_files(data: CheckpointData, section: DatasetSection) -> Outline:
+def _outline_of_files(data: CheckpointData, section: DatasetSection) -> DatasetInfo:
     """Read the data: a checkpoint from before outlines were kept does not describe them."""
     return load(section, data.preprocessing).outline()

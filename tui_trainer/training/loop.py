@@ -54,7 +54,7 @@ def train(
     files = files or Files()
     with (
         process_settings(task.experiment.training),
-        task.loading.workers(interrupted=lambda: control.stop_asked),
+        task.feed.workers(interrupted=lambda: control.stop_asked),
     ):
         while True:
             discard_after(run, start, files)

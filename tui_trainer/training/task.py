@@ -17,9 +17,9 @@ from tui_trainer.config.sections.metrics import extras_of, why_no_metric
 from tui_trainer.data.base.batch import Batches, Order
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.random import derive_seed
-from tui_trainer.data.base.to_device import Delivery
+from tui_trainer.data.base.to_device import DeviceBatches
 from tui_trainer.data.batches.text_rows import TextSplit
-from tui_trainer.data.feed import Loading
+from tui_trainer.data.feed import DataFeed
 from tui_trainer.data.load import load
 from tui_trainer.models.build import build_model
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
@@ -39,12 +39,12 @@ class Task:
     device: torch.device
     ranks: Ranks
     dataset: Dataset
-    batches: Delivery
+    batches: DeviceBatches
     model: nn.Module
     forward: Forward
     criterion: Criterion
     optimizer: optim.Optimizer
-    loading: Loading
+    feed: DataFeed
 
     @property
     def steps_per_epoch(self) -> int:
@@ -92,9 +92,9 @@ def build(
     stateful = isinstance(dataset.train, TextSplit) and hasattr(model, "advance")
     if training.gradient_checkpointing:
         recompute_blocks(model, stateful=stateful)
-    loading = Loading(experiment.loader, device, training.seed)
-    placed = loading.placed(dataset)
-    batches = _batches(experiment, placed, loading, ranks, device, stateful=stateful)
+    feed = DataFeed(experiment.loader, device, training.seed)
+    placed = feed.placed(dataset)
+    batches = _batches(experiment, placed, feed, ranks, device, stateful=stateful)
     _check_batches(experiment, batches, dataset)
     _check_norm(experiment, model, batches)
     model.to(device)
@@ -117,19 +117,19 @@ def build(
         forward,
         build_criterion(experiment.loss, dataset, device),
         build_optimizer(experiment.optimizer, model),
-        loading,
+        feed,
     )
 
 
 def _batches(
     experiment: Experiment,
     data: Dataset,
-    loading: Loading,
+    feed: DataFeed,
     ranks: Ranks,
     device: torch.device,
     *,
     stateful: bool,
-) -> Delivery:
+) -> DeviceBatches:
     training = experiment.training
     order = Order(
         training.batch_size,
@@ -139,8 +139,8 @@ def _batches(
         world=ranks.world,
         stateful=stateful,
     )
-    source = loading.batches(data.train, order)
-    return Delivery(source, device, data.augment, seed=training.seed, rank=ranks.rank)
+    source = feed.batches(data.train, order)
+    return DeviceBatches(source, device, data.augment, seed=training.seed, rank=ranks.rank)
 
 
 def warm_up() -> None:

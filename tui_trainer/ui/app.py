@@ -21,8 +21,8 @@ from textual.screen import ModalScreen, Screen, SystemModalScreen
 from tui_trainer.config.keys import ACTIONS
 from tui_trainer.text.clean import clean, harmless_block
 from tui_trainer.text.errors import ExitCode, TrainerError
-from tui_trainer.ui.navigation import Stack
-from tui_trainer.ui.process import Live
+from tui_trainer.ui.navigation import Navigator
+from tui_trainer.ui.process import CurrentRun
 from tui_trainer.ui.shared.bindings import KeyTable, bindings_of
 from tui_trainer.ui.shared.first import FirstScreen
 from tui_trainer.ui.terminal.painting import harmless_update
@@ -56,7 +56,7 @@ class TrainerApp(App[int], inherit_bindings=False):
     def __init__(
         self,
         opening: Callable[[], Opening],
-        live: Live,
+        live: CurrentRun,
         terminal: Terminal | None = None,
     ) -> None:
         super().__init__(driver_class=terminal.driver_class if terminal else None)
@@ -67,7 +67,7 @@ class TrainerApp(App[int], inherit_bindings=False):
         self._make_opening = opening
         self._first = FirstScreen()
         self._terminal = terminal
-        self._stack = Stack(self, live, self._leave_list)
+        self._stack = Navigator(self, live, self._leave_list)
         self._leaves_with_run = False
         self._keymap_of_user: Mapping[str, str] = {}
         self._interrupted_s = -AGAIN_S

@@ -21,15 +21,15 @@ from tui_trainer.config.presets import DEFAULT_EXPERIMENT, PresetLibrary
 from tui_trainer.runs.directory import RunDirectory, check_run
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.sessions.local import LocalSession
-from tui_trainer.sessions.requests import ForkedRun, NewRun, OldRun, RunRequest, prepare
-from tui_trainer.ui.process import Live
+from tui_trainer.sessions.requests import ForkRun, NewRun, ResumeRun, RunRequest, prepare
+from tui_trainer.ui.process import CurrentRun
 from tui_trainer.ui.shared.services import Opening, Services
 from tui_trainer.ui.terminal.terminal import Terminal
 
 if TYPE_CHECKING:
     from tui_trainer.machine.devices import DeviceState
     from tui_trainer.sessions.attached import AttachedSession
-    from tui_trainer.sessions.prepare import Prepared
+    from tui_trainer.sessions.prepare import PreparedRun
     from tui_trainer.sessions.session import Session
     from tui_trainer.sessions.workbench import Preview
 
@@ -37,7 +37,7 @@ OUTPUT = "output.log"
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class AppArguments:
     """What the command line asked for."""
 
     library: PresetLibrary
@@ -47,7 +47,7 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Composing:
+class ComposeRequest:
     """`compose EXPERIMENT`: the screen where it is put together."""
 
     experiment: str = ""
@@ -55,7 +55,7 @@ class Composing:
 
 
 @dataclass(frozen=True, slots=True)
-class WatchedRun:
+class AttachRequest:
     """`attach RUN`: another process holds it, or nobody does any more."""
 
     path: Path
@@ -66,9 +66,9 @@ class Launcher:
 
     def __init__(
         self,
-        asked: Asked,
+        asked: AppArguments,
         terminal: Terminal,
-        live: Live,
+        live: CurrentRun,
         loader: Loader,
         launched: list[LocalSession | AttachedSession],
     ) -> None:
@@ -119,13 +119,13 @@ class Launcher:
 
     def resume(self, path: Path, overrides: Sequence[Override]) -> Session:
         """A run that goes on."""
-        return self.begin(OldRun(path, tuple(overrides)))
+        return self.begin(ResumeRun(path, tuple(overrides)))
 
     def fork(self, path: Path, which: str, overrides: Sequence[Override]) -> Session:
         """A new run that goes on from another one's checkpoint."""
-        return self.begin(ForkedRun(path, tuple(overrides), which))
+        return self.begin(ForkRun(path, tuple(overrides), which))
 
-    def _prepare(self, what: RunRequest) -> Prepared:
+    def _prepare(self, what: RunRequest) -> PreparedRun:
         prepared = prepare(what, self._asked.runs_dir, self._asked.argv)
         if isinstance(what, NewRun):
             warnings = (*what.experiment.notes, *prepared.warnings)
@@ -151,10 +151,10 @@ class Bench:
 
 
 def assemble(
-    asked: Asked,
-    begin: Composing | RunRequest | WatchedRun,
+    asked: AppArguments,
+    begin: ComposeRequest | RunRequest | AttachRequest,
     terminal: Terminal,
-    live: Live,
+    live: CurrentRun,
     loader: Loader,
     launched: list[LocalSession | AttachedSession],
 ) -> Opening:
@@ -175,15 +175,15 @@ def assemble(
         trains_here=lambda: live.name,
     )
     match begin:
-        case Composing(experiment, overrides):
+        case ComposeRequest(experiment, overrides):
             draft = draft_with(asked.library, experiment or DEFAULT_EXPERIMENT, overrides)
             return Opening(services, draft)
         case NewRun(experiment):
             draft = draft_of(asked.library, experiment)
             return Opening(services, draft, partial(launcher.begin, begin))
-        case OldRun() | ForkedRun():
+        case ResumeRun() | ForkRun():
             draft = Draft(asked.library, DEFAULT_EXPERIMENT)
             return Opening(services, draft, partial(launcher.begin, begin), is_old=True)
-        case WatchedRun(path):
+        case AttachRequest(path):
             draft = Draft(asked.library, DEFAULT_EXPERIMENT)
             return Opening(services, draft, partial(launcher.attach, path), is_old=True)

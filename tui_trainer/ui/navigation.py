@@ -1,4 +1,4 @@
-"""`Stack`: the screens of the app, and which stands before which.
+"""`Navigator`: the screens of the app, and which stands before which.
 
 Layer: ui. From the back: the first screen, composing, the run of this process and the list of runs
 in either order, a run that is watched. Screens are imported when they are first needed.
@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from tui_trainer.config.drafts.draft import Draft
     from tui_trainer.sessions.session import Session
     from tui_trainer.ui.compose.screen import ComposeScreen
-    from tui_trainer.ui.process import Live
+    from tui_trainer.ui.process import CurrentRun
     from tui_trainer.ui.run.screen import RunScreen
     from tui_trainer.ui.runs.screen import RunsScreen
     from tui_trainer.ui.shared.services import Services
 
 
-class Stack:
+class Navigator:
     """Finds, opens and closes the screens of an app."""
 
     def __init__(
-        self, app: App[Any], live: Live, left_list: Callable[[None], Awaitable[None]]
+        self, app: App[Any], live: CurrentRun, left_list: Callable[[None], Awaitable[None]]
     ) -> None:
         self._app = app
         self._live = live

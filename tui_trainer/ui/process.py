@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tui_trainer.runs.commands import Command, Stop
-from tui_trainer.sessions.signals import SignalDesk, leave_at_once
+from tui_trainer.sessions.signals import SignalHandler, leave_at_once
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_error
 from tui_trainer.text.errors import ExitCode
@@ -44,7 +44,7 @@ _TEXTUALS_SIGNALS = (
 )
 
 
-class Live:
+class CurrentRun:
     """The run in this process: `session` is set when one is launched, before it starts."""
 
     def __init__(self) -> None:
@@ -91,10 +91,10 @@ class Live:
         return ExitCode.OK if self.session is None else self.session.exit_code
 
 
-class Steward(threading.Thread):
+class Supervisor(threading.Thread):
     """Hands over what signals asked for, and ends the app when there is a reason to."""
 
-    def __init__(self, terminal: Terminal, live: Live, desk: SignalDesk) -> None:
+    def __init__(self, terminal: Terminal, live: CurrentRun, desk: SignalHandler) -> None:
         super().__init__(name="steward")
         self.app_ended = threading.Event()
         self.hung_up = False
@@ -159,7 +159,7 @@ class EventPrinter(Protocol):
 
 
 def run_app(
-    make_app: Callable[[Terminal, Live], App[int]],
+    make_app: Callable[[Terminal, CurrentRun], App[int]],
     make_printer: Callable[[], EventPrinter],
     *,
     tether: Tether | None = None,
@@ -169,7 +169,7 @@ def run_app(
 
     Called in the main thread, where both streams are terminals.
     """
-    live = Live()
+    live = CurrentRun()
     terminal = Terminal(tether)
 
     def leave(code: int) -> None:
@@ -179,8 +179,8 @@ def run_app(
     def on_hang_up() -> None:
         steward.hung_up = True
 
-    desk = SignalDesk(live, leave=leave, hung_up=on_hang_up)
-    steward = Steward(terminal, live, desk)
+    desk = SignalHandler(live, leave=leave, hung_up=on_hang_up)
+    steward = Supervisor(terminal, live, desk)
     with desk, _signals_kept(), _switching(SWITCH_S):
         with terminal:
             steward.start()
@@ -194,11 +194,11 @@ def run_app(
 
 
 def _run(
-    make_app: Callable[[Terminal, Live], App[int]],
+    make_app: Callable[[Terminal, CurrentRun], App[int]],
     make_printer: Callable[[], EventPrinter],
     terminal: Terminal,
-    live: Live,
-    steward: Steward,
+    live: CurrentRun,
+    steward: Supervisor,
     *,
     debug: bool,
 ) -> int:
@@ -230,7 +230,7 @@ def _run(
     return _status(live, result, failed=error is not None, hung_up=hung_up)
 
 
-def _status(live: Live, result: object, *, failed: bool, hung_up: bool) -> int:
+def _status(live: CurrentRun, result: object, *, failed: bool, hung_up: bool) -> int:
     if failed:
         return ExitCode.FAILED
     if live.stopped_by is not None:
@@ -240,7 +240,7 @@ def _status(live: Live, result: object, *, failed: bool, hung_up: bool) -> int:
     return result if isinstance(result, int) else live.exit_code
 
 
-def _let_go(terminal: Terminal, live: Live) -> None:
+def _let_go(terminal: Terminal, live: CurrentRun) -> None:
     """Leave the terminal, and give the shell back where that was asked for."""
     terminal.let_go()
     if live.is_let_go and terminal.tether is not None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import error_stream, output_stream
-from tui_trainer.ui.process import EventPrinter, Live, run_app
+from tui_trainer.ui.process import CurrentRun, EventPrinter, run_app
 from tui_trainer.ui.terminal.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from tui_trainer.sessions.local import LocalSession
     from tui_trainer.sessions.requests import RunRequest
     from tui_trainer.ui.app import TrainerApp
-    from tui_trainer.ui.assembly import Asked, Composing, WatchedRun
+    from tui_trainer.ui.assembly import AppArguments, AttachRequest, ComposeRequest
     from tui_trainer.ui.shared.services import Opening
 
 
 def open_app(
-    ask: Callable[[], tuple[Asked, Composing | RunRequest | WatchedRun]],
+    ask: Callable[[], tuple[AppArguments, ComposeRequest | RunRequest | AttachRequest]],
     make_printer: Callable[[], EventPrinter],
     *,
     tether: Tether | None = None,
@@ -44,7 +44,7 @@ def open_app(
     launched: list[LocalSession | AttachedSession] = []
     apps: list[TrainerApp] = []
 
-    def make_app(terminal: Terminal, live: Live) -> TrainerApp:
+    def make_app(terminal: Terminal, live: CurrentRun) -> TrainerApp:
         from tui_trainer.ui.app import TrainerApp
 
         def opening() -> Opening:

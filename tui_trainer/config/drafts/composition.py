@@ -37,7 +37,7 @@ WHOLE = "experiment"
 _GIVEN = re.compile(r" \(got .*?\)(?=$|, or )")
 
 
-class Unedited:
+class PresetValues:
     """The sections of a tree one by one, so that a broken one does not hide the others."""
 
     def __init__(self, tree: Tree) -> None:
@@ -108,12 +108,12 @@ class Composition:
         return "", False
 
     @cached_property
-    def presets(self) -> Unedited:
+    def presets(self) -> PresetValues:
         """What presets give, before types are chosen by themselves."""
         return self._assembled([])
 
     @cached_property
-    def unedited(self) -> Unedited:
+    def unedited(self) -> PresetValues:
         """What presets and chosen types give: the fields as a reset leaves them."""
         typed = [
             Override(section, "type", self.types[section])
@@ -122,12 +122,12 @@ class Composition:
         ]
         return self._assembled(typed) if typed else self.presets
 
-    def _assembled(self, typed: list[Override]) -> Unedited:
+    def _assembled(self, typed: list[Override]) -> PresetValues:
         if self.document is None:
-            return Unedited(Tree())
+            return PresetValues(Tree())
         chosen = [Override(kind, "", name) for kind, name in self.chosen.items()]
         tree, _ = assemble(self.library, *self.document, [*chosen, *typed])
-        return Unedited(tree)
+        return PresetValues(tree)
 
     @cached_property
     def types(self) -> dict[str, str]:

@@ -14,7 +14,7 @@ from typing import Literal
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import measured
 
-Task = Literal["classification", "regression", "language_modelling"]
+ProblemName = Literal["classification", "regression", "language_modelling"]
 
 
 ExtraMetric = Literal[
@@ -39,7 +39,7 @@ class MetricSpec:
 
     name: MetricName
     description: str
-    tasks: tuple[Task, ...]
+    tasks: tuple[ProblemName, ...]
     higher_is_better: bool
     is_extra: bool = False
     """Whether it is computed only when asked for, by torchmetrics."""
@@ -49,8 +49,8 @@ class MetricSpec:
     """Whether people read it as percent."""
 
 
-_CLASSES: tuple[Task, ...] = ("classification", "language_modelling")
-_TEXT: tuple[Task, ...] = ("language_modelling",)
+_CLASSES: tuple[ProblemName, ...] = ("classification", "language_modelling")
+_TEXT: tuple[ProblemName, ...] = ("language_modelling",)
 
 
 def _of_numbers(name: MetricName, description: str, *, higher_is_better: bool) -> MetricSpec:
@@ -103,7 +103,7 @@ METRICS: dict[str, MetricSpec] = {
 EXTRA_METRICS = tuple(name for name, spec in METRICS.items() if spec.is_extra)
 
 
-def metrics_of(task: Task) -> tuple[str, ...]:
+def metrics_of(task: ProblemName) -> tuple[str, ...]:
     """Names of the metrics of a task that are always computed, loss first."""
     return tuple(n for n, spec in METRICS.items() if task in spec.tasks and not spec.is_extra)
 
@@ -113,7 +113,7 @@ def extras_of(listed: Iterable[str], monitored: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in (*listed, monitored) if METRICS[name].is_extra))
 
 
-def why_no_metric(name: str, task: Task, classes: int) -> str:
+def why_no_metric(name: str, task: ProblemName, classes: int) -> str:
     """Why a metric cannot be used for a task with so many classes, or nothing."""
     spec = METRICS[name]
     usable = [

@@ -52,7 +52,7 @@ _PLAIN_WORDS: tuple[tuple[str, str, bool], ...] = (
 
 
 @dataclass(frozen=True, slots=True)
-class Composed:
+class ParsedYaml:
     """Data (None when the text is empty), 1-based places of keys and items, and problems."""
 
     data: Any
@@ -60,17 +60,17 @@ class Composed:
     problems: tuple[Problem, ...]
 
 
-def compose(text: str, source: str) -> Composed:
+def parse_yaml(text: str, source: str) -> ParsedYaml:
     """Plain data from a text of YAML; problems are in the order of their lines, at most 51.
 
     Bad syntax or a reached cap ends the reading; it is a problem like the others.
     """
     if unreadable := unreadable_text(text, source):
-        return Composed(None, {}, (unreadable,))
+        return ParsedYaml(None, {}, (unreadable,))
     builder = _Builder(_Events(text), source)
     data = builder.document()
     ordered = sorted(builder.problems, key=lambda problem: (problem.line or 0, problem.column or 0))
-    return Composed(data, builder.places, tuple(ordered))
+    return ParsedYaml(data, builder.places, tuple(ordered))
 
 
 def unreadable_text(text: str, source: str) -> Problem | None:

@@ -16,7 +16,7 @@ from typing import Any
 from tui_trainer.config.yaml.parser import (
     MOST_BYTES,
     KeyPath,
-    compose,
+    parse_yaml,
     place_after,
     shown_key,
     unreadable_text,
@@ -70,7 +70,7 @@ def document_of(data: bytes, source: str, *, may_be_empty: bool = False) -> Docu
 
 def parse_document(text: str, source: str, *, may_be_empty: bool = False) -> Document:
     """Read a document from a text; `source` names it in problems. Raises ConfigError."""
-    composed = compose(text, source)
+    composed = parse_yaml(text, source)
     if composed.problems:
         raise ConfigError(composed.problems)
     data = {} if composed.data is None and may_be_empty else composed.data
@@ -88,7 +88,7 @@ def parse_value(text: str) -> Any:
     """
     stripped = text.strip()
     if stripped.startswith(_BEGINNINGS_OF_YAML):
-        composed = compose(stripped, "")
+        composed = parse_yaml(stripped, "")
         value, wrong = composed.data, [problem.message for problem in composed.problems[:3]]
     elif unreadable := unreadable_text(stripped, ""):
         value, wrong = None, [unreadable.message]

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tui_trainer.config.sections.metrics import Task
+from tui_trainer.config.sections.metrics import ProblemName
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.fingerprint import Fingerprint
 from tui_trainer.data.base.signature import Signature
@@ -29,7 +29,7 @@ class Dataset:
     train: Split
     val: Split
     test: Split
-    task: Task
+    task: ProblemName
     classes: tuple[str, ...]
     """As they are in the file, so `clean` them before they are shown; () for regression."""
     signature: Signature
@@ -52,9 +52,11 @@ class Dataset:
     and part of the messages about what does not fit it.
     """
 
-    def outline(self) -> Outline:
+    def outline(self) -> DatasetInfo:
         """The data set without its data."""
-        return Outline(self.signature, self.task, self.classes, self.target_mean, self.target_std)
+        return DatasetInfo(
+            self.signature, self.task, self.classes, self.target_mean, self.target_std
+        )
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -66,11 +68,11 @@ class Dataset:
 
 
 @dataclass(frozen=True, slots=True)
-class Outline:
+class DatasetInfo:
     """What there is to know of a data set without having it; a checkpoint keeps it."""
 
     signature: Signature
-    task: Task
+    task: ProblemName
     classes: tuple[str, ...]
     target_mean: float
     target_std: float
@@ -80,14 +82,14 @@ class Outline:
         return asdict(self)
 
     @staticmethod
-    def from_dict(plain: Mapping[str, Any]) -> Outline:
+    def from_dict(plain: Mapping[str, Any]) -> DatasetInfo:
         """What `to_dict` gave; KeyError or TypeError when it is something else."""
         shape = tuple(plain["signature"]["input_shape"])
         signature = Signature(**{**plain["signature"], "input_shape": shape})
         for size in (*shape, signature.outputs, signature.vocabulary):
             if type(size) is not int or not 0 <= size < MOST_SIZE:
                 raise TypeError(f"a size of {size!r:.40}")
-        return Outline(**{**plain, "signature": signature, "classes": tuple(plain["classes"])})
+        return DatasetInfo(**{**plain, "signature": signature, "classes": tuple(plain["classes"])})
 
 
 # What must be equal for a fitted preprocessing to be of some data; it goes into a checkpoint.
@@ -97,7 +99,7 @@ _MOST_SHOWN = 5
 
 
 def identity(
-    source: str, task: Task, classes: Sequence[str], layout: Mapping[str, str]
+    source: str, task: ProblemName, classes: Sequence[str], layout: Mapping[str, str]
 ) -> dict[str, Any]:
     """The identity as plain values, the first entries of a `preprocessing`."""
     return {"source": source, "task": task, "classes": list(classes), "layout": dict(layout)}

@@ -22,7 +22,7 @@ _LEAST_FOR_ALL = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
+class SplitRows:
     """Indices of the rows of each split, ascending; disjoint, and together all rows."""
 
     train: Ints
@@ -39,7 +39,7 @@ def divide(
     test: NDArray[np.bool_] | None = None,
     val: NDArray[np.bool_] | None = None,
     groups: Ints | None = None,
-) -> Parts:
+) -> SplitRows:
     """`split_rows`, where rows of a group (N,) stay together and `test` (N,) may be given.
 
     A group is of the stratum of its first row. With a given test split, the others are divided
@@ -47,7 +47,7 @@ def divide(
     nothing is drawn.
     """
     if test is not None and val is not None:
-        return Parts(np.flatnonzero(~test & ~val), np.flatnonzero(val), np.flatnonzero(test))
+        return SplitRows(np.flatnonzero(~test & ~val), np.flatnonzero(val), np.flatnonzero(test))
     if groups is None:
         groups = np.arange(len(strata))
     _, firsts, members = np.unique(groups, return_index=True, return_inverse=True)
@@ -56,14 +56,14 @@ def divide(
     else:
         open_ = np.flatnonzero(~test[firsts])
         inner = split_rows(strata[firsts[open_]], seed, 0.0, val_fraction)
-        parts = Parts(open_[inner.train], open_[inner.val], np.flatnonzero(test[firsts]))
+        parts = SplitRows(open_[inner.train], open_[inner.val], np.flatnonzero(test[firsts]))
     where = np.empty(len(firsts), dtype=np.int64)
     for number, part in enumerate((parts.train, parts.val, parts.test)):
         where[part] = number
-    return Parts(*(np.flatnonzero(where[members] == number) for number in range(3)))
+    return SplitRows(*(np.flatnonzero(where[members] == number) for number in range(3)))
 
 
-def split_rows(strata: Ints, seed: int, test_fraction: float, val_fraction: float) -> Parts:
+def split_rows(strata: Ints, seed: int, test_fraction: float, val_fraction: float) -> SplitRows:
     """Split rows by their stratum (0, 1, ...), keeping the share of each alike in every split.
 
     The test split has `ceil(rows * test_fraction)` rows and validation `val_fraction` of the
@@ -89,7 +89,7 @@ def split_rows(strata: Ints, seed: int, test_fraction: float, val_fraction: floa
     place = np.arange(count) - np.repeat(starts, sizes)
     in_test = place < np.repeat(tests, sizes)
     in_val = ~in_test & (place < np.repeat(tests + vals, sizes))
-    return Parts(
+    return SplitRows(
         train=np.sort(by_stratum[~in_test & ~in_val]),
         val=np.sort(by_stratum[in_val]),
         test=np.sort(by_stratum[in_test]),

@@ -1,4 +1,4 @@
-"""`Delivery`: training batches on their way to the device: copied ahead, then changed at random.
+"""`DeviceBatches`: training batches on their way to the device, copied ahead, then augmented.
 
 Layer: data. Changes draw from a generator of their own for each batch, on the device, so that it
 does not matter who read the samples, in which process, or how far ahead.
@@ -19,7 +19,7 @@ Augment = Callable[[Batch, torch.Generator], Batch]
 """Random changes of a batch on its device; draws from the generator alone, on the same device."""
 
 
-class Delivery:
+class DeviceBatches:
     """Batches of another source on a device, augmented; implements `Batches`."""
 
     def __init__(

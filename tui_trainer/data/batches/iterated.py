@@ -23,7 +23,7 @@ from tui_trainer.data.base.random import (
     preserved_generators,
     seed_all,
 )
-from tui_trainer.data.batches.samples import Form, Misfit, as_sample, collate
+from tui_trainer.data.batches.samples import SampleMismatch, SampleSpec, as_sample, collate
 from tui_trainer.data.batches.tensors import share
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -44,7 +44,7 @@ class IteratedSplit:
     samples: int
     """How many of them make an epoch."""
     seed: int = 0
-    form: Form | None = None
+    form: SampleSpec | None = None
     """What its samples have to be; None: whatever goes together in a batch."""
 
     def __len__(self) -> int:
@@ -163,7 +163,7 @@ class _Reader:
                 found = as_sample(next(self._iterator))
                 if self._split.form is not None:
                     found = self._split.form.fitted(found)
-            except Misfit as error:
+            except SampleMismatch as error:
                 raise BatchLost(f"sample {self._read} of the iterable: {error}") from error
             except StopIteration:
                 raise BatchLost(

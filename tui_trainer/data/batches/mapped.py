@@ -16,9 +16,9 @@ from torch import Tensor
 from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.data.base.batch import Batch, Order
 from tui_trainer.data.base.random import permutation
-from tui_trainer.data.batches.samples import Form, SampleMaker
+from tui_trainer.data.batches.samples import SampleMaker, SampleSpec
 from tui_trainer.data.batches.tensors import share
-from tui_trainer.data.batches.workers import Key, WorkerPool
+from tui_trainer.data.batches.workers import BatchRequest, WorkerPool
 
 MEASURED = -1
 """The epoch of samples that are measured on: every time the same."""
@@ -36,7 +36,7 @@ class MapSplit:
     """Who reads them; None: this process."""
     part: str = ""
     seed: int = 0
-    form: Form | None = None
+    form: SampleSpec | None = None
     """What its samples have to be; None: whatever goes together in a batch."""
 
     def __len__(self) -> int:
@@ -58,7 +58,8 @@ class MapSplit:
         split = self._readable()
         assert split.pool is not None, "a readable split has a pool"
         return split.pool.draw(
-            Key(split.part, MEASURED, part.tolist()) for part in torch.split(self.rows, batch_size)
+            BatchRequest(split.part, MEASURED, part.tolist())
+            for part in torch.split(self.rows, batch_size)
         )
 
     def count(self, batch_size: int) -> int:
@@ -109,7 +110,7 @@ class LoadedBatches:
                 if not drawing.is_current:
                     break
 
-    def _keys(self, epoch: int, start: int) -> Iterator[Key]:
+    def _keys(self, epoch: int, start: int) -> Iterator[BatchRequest]:
         size, world = self._order.batch_size, self._order.world
         order = permutation(len(self._rows), self._order.seed, epoch)
         for index in range(start, self.per_epoch):
@@ -117,4 +118,6 @@ class LoadedBatches:
             if world > 1:
                 part = share(part, self.size(index), self._order.rank, world)
             chosen = order[part]
-            yield Key(self._part, epoch, (self._rows[chosen] if self._by_row else chosen).tolist())
+            yield BatchRequest(
+                self._part, epoch, (self._rows[chosen] if self._by_row else chosen).tolist()
+            )

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tui_trainer.config.sections.metrics import Task
+from tui_trainer.config.sections.metrics import ProblemName
 from tui_trainer.data.base.batch import IGNORED, Batch
 from tui_trainer.data.base.random import derive_seed, preserved_generators, seed_all
 from tui_trainer.data.base.signature import Kind, Signature
@@ -41,7 +41,7 @@ class SampleMaker:
     seed: int
     purpose: str
     """Apart from it, samples of two splits would draw the same."""
-    form: Form | None = None
+    form: SampleSpec | None = None
     """What samples have to be; None: whatever goes together in a batch."""
 
     def make(self, epoch: int, indices: Sequence[int]) -> Batch | Failure:
@@ -53,7 +53,7 @@ class SampleMaker:
                     seed_all(derive_seed(self.seed, self.purpose, epoch, index))
                     sample = as_sample(self.dataset[index])
                     samples.append(sample if self.form is None else self.form.fitted(sample))
-                except Misfit as error:
+                except SampleMismatch as error:
                     place = f"sample {index} of the data set{self._place(index)}"
                     return Failure(f"{place}: {error}")
                 except Exception as error:
@@ -171,7 +171,7 @@ def _listed(indices: Sequence[int]) -> str:
     return shown if len(indices) <= 8 else f"{shown} and {len(indices) - 8} more"
 
 
-# `Form`: what every sample of a user's data set has to be, so that model and loss can take it.
+# `SampleSpec`: what every sample of a user's data set has to be, so that model and loss take it.
 #
 # The first sample says it; torch itself would pad, broadcast or leave out one that is otherwise,
 # and train on something that nobody meant.
@@ -182,25 +182,25 @@ _DIMENSIONS: dict[Kind, int] = {"features": 1, "image": 3, "sequence": 2, "token
 Sample = tuple[Tensor, Tensor]
 
 
-class Misfit(ValueError):
+class SampleMismatch(ValueError):
     """A sample that is not as the others; the message says in what."""
 
 
 @dataclass(frozen=True, slots=True)
-class Form:
+class SampleSpec:
     """The inputs of a signature and the targets of a task; travels to workers."""
 
     signature: Signature
-    task: Task
+    task: ProblemName
 
     def fitted(self, sample: Sample) -> Sample:
-        """The sample with its target as the loss takes it; Misfit when it is another thing."""
+        """Return the sample with its target as the loss takes it; SampleMismatch if it is not."""
         inputs, target = sample
         self._check_input(inputs)
         if self.task == "regression":
             return inputs, _number(target)
         if target.is_floating_point():
-            raise Misfit(f"the target is {described(target)}; classes are ints, from 0")
+            raise SampleMismatch(f"the target is {described(target)}; classes are ints, from 0")
         if self.task == "classification":
             return inputs, self._class(target)
         self._check_tokens(inputs, target)
@@ -214,25 +214,27 @@ class Form:
         if not fits or inputs.is_floating_point() == (kind == "tokens"):
             first = "x".join(map(str, (["T"] if has_length else []) + list(shape[has_length:])))
             numbers = "ints" if kind == "tokens" else "floats"
-            raise Misfit(
+            raise SampleMismatch(
                 f"the input is {described(inputs)}, and that of the first sample was {first} "
                 f"{numbers}; all must be alike"
             )
         if has_length and not len(inputs):
-            raise Misfit("the input has no steps")
+            raise SampleMismatch("the input has no steps")
         if kind == "tokens":
             _check_range(inputs, self.signature.vocabulary, "a token", "tokens")
 
     def _class(self, target: Tensor) -> Tensor:
         if target.numel() != 1:
-            raise Misfit(f"the target is {described(target)}; it should be one class, as an int")
+            raise SampleMismatch(
+                f"the target is {described(target)}; it should be one class, as an int"
+            )
         one = target.reshape(())
         _check_range(one, self.signature.outputs, "the target", "classes")
         return one
 
     def _check_tokens(self, inputs: Tensor, target: Tensor) -> None:
         if target.shape != inputs.shape[:1]:
-            raise Misfit(
+            raise SampleMismatch(
                 f"the target is {described(target)} for an input of {len(inputs)} steps; it needs "
                 "a token for each"
             )
@@ -248,7 +250,9 @@ def described(tensor: Tensor) -> str:
 def _number(target: Tensor) -> Tensor:
     """One number as (1,) float32; an int is one, which PyTorch would spread over the batch."""
     if target.numel() != 1:
-        raise Misfit(f"the target is {described(target)}; it should be one number to predict")
+        raise SampleMismatch(
+            f"the target is {described(target)}; it should be one number to predict"
+        )
     return target.float().reshape(1)
 
 
@@ -262,4 +266,4 @@ def _check_range(numbers: Tensor, count: int, name: str, noun: str) -> None:
         low, high = (int(number) for number in numbers.aminmax())
     if low < 0 or high >= count:
         wrong = low if low < 0 else high
-        raise Misfit(f"{name} is {wrong}, and {noun} go from 0 to {count - 1}")
+        raise SampleMismatch(f"{name} is {wrong}, and {noun} go from 0 to {count - 1}")

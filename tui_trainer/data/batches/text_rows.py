@@ -229,7 +229,7 @@ Table = NDArray[np.int64]
 """(batches, rows): one entry for each row of each batch."""
 
 
-def pack(lengths: Sequence[int], most: int) -> list[list[int]]:
+def pack_rows(lengths: Sequence[int], most: int) -> list[list[int]]:
     """Lanes of items that are read one after the other, at most `most`; items by their index.
 
     Each item goes onto the lane that is free first, the longest first (R. L. Graham, Bounds on
@@ -255,7 +255,7 @@ def windows(
     batch, the place it begins at, how many places it has (0: none), and whether it begins a piece.
     """
     counts = [-(-size // width) for size in sizes]
-    lanes = pack(counts, most)
+    lanes = pack_rows(counts, most)
     batches = max(sum(counts[piece] for piece in lane) for lane in lanes)
     starts = np.zeros((batches, len(lanes)), dtype=np.int64)
     known = np.zeros_like(starts)

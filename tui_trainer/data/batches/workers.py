@@ -43,7 +43,7 @@ SHARED_MEMORY = Path("/dev/shm")
 WAY_OUT = "loader.num_workers=0 goes without workers"
 
 
-class Key(NamedTuple):
+class BatchRequest(NamedTuple):
     """Which batch: of which part of the data, in which epoch, of which samples."""
 
     part: str
@@ -51,7 +51,7 @@ class Key(NamedTuple):
     indices: Sequence[int]
 
 
-class Maker(Protocol):
+class BatchBuilder(Protocol):
     """Makes the batches of one part; is sent to every worker."""
 
     def make(self, epoch: int, indices: Sequence[int]) -> Batch | Failure: ...
@@ -61,24 +61,24 @@ class WorkerPool:
     """Makes batches in `loader.num_workers` processes, or here when there are none.
 
     One sequence of batches is under way at a time: beginning another ends the one before, whose
-    owner sees that `Drawing.is_current` is false and begins again where it was.
+    owner sees that `BatchStream.is_current` is false and begins again where it was.
     """
 
     def __init__(self, settings: LoaderSection, *, pin: bool = False) -> None:
         self.settings = settings
         self.interrupted: Callable[[], bool] = lambda: False
         """Whether a wait for a batch is to be broken off."""
-        self._makers: dict[str, Maker] = {}
+        self._makers: dict[str, BatchBuilder] = {}
         self._pin = pin
         self._plan = _Plan()
         self._loader: DataLoader[Any] | None = None
         self._iterator: Iterator[Any] | None = None
         self._workers: list[BaseProcess] = []
-        self._current: Drawing | None = None
+        self._current: BatchStream | None = None
         self._start_s = 0.0
         """How much longer than later ones the first batch of new workers may take."""
 
-    def add(self, part: str, maker: Maker) -> None:
+    def add(self, part: str, maker: BatchBuilder) -> None:
         """Name a part of the data, before any batch is drawn."""
         self._makers[part] = maker
 
@@ -87,20 +87,20 @@ class WorkerPool:
         """The workers that live."""
         return [worker.pid for worker in self._workers if worker.pid and worker.is_alive()]
 
-    def draw(self, keys: Iterator[Key]) -> Drawing:
+    def draw(self, keys: Iterator[BatchRequest]) -> BatchStream:
         """Batches in this order."""
         if self.settings.num_workers > 0:
             self._finish_current()
             self._plan.keys = keys
             self._current = None
             self._begin()
-        self._current = Drawing(self, keys)
+        self._current = BatchStream(self, keys)
         return self._current
 
-    def is_current(self, drawing: Drawing) -> bool:
+    def is_current(self, drawing: BatchStream) -> bool:
         return self._current is drawing
 
-    def make(self, keys: Iterator[Key]) -> Batch:
+    def make(self, keys: Iterator[BatchRequest]) -> Batch:
         """The next batch, made in this process."""
         key = next(keys)
         return _opened(self._makers[key.part].make(key.epoch, key.indices))
@@ -151,7 +151,7 @@ class WorkerPool:
         settings = self.settings
         with _quietly():
             return DataLoader(
-                _Making(self._makers),
+                _BuilderDataset(self._makers),
                 batch_size=None,
                 sampler=self._plan,
                 num_workers=settings.num_workers,
@@ -260,10 +260,10 @@ class WorkerPool:
         self._workers.clear()
 
 
-class Drawing:
+class BatchStream:
     """A sequence of batches under way."""
 
-    def __init__(self, pool: WorkerPool, keys: Iterator[Key]) -> None:
+    def __init__(self, pool: WorkerPool, keys: Iterator[BatchRequest]) -> None:
         self._pool = pool
         self._keys = keys
 
@@ -289,9 +289,9 @@ class _Plan:
     """The sampler of the one DataLoader: which batches come next is told before each iteration."""
 
     def __init__(self) -> None:
-        self.keys: Iterator[Key] = iter(())
+        self.keys: Iterator[BatchRequest] = iter(())
 
-    def __iter__(self) -> Iterator[Key]:
+    def __iter__(self) -> Iterator[BatchRequest]:
         # Looked up at each batch, so that what is not sent yet can be called off.
         while True:
             try:
@@ -300,14 +300,14 @@ class _Plan:
                 return
 
 
-class _Making(Dataset[Any]):
+class _BuilderDataset(Dataset[Any]):
     """What workers are sent: the makers; `self[key]` is a batch, or what is wrong with it."""
 
-    def __init__(self, makers: Mapping[str, Maker]) -> None:
+    def __init__(self, makers: Mapping[str, BatchBuilder]) -> None:
         self._makers = dict(makers)
         self._packed: Tensor | None = None
 
-    def __getitem__(self, key: Key) -> Batch | Failure:
+    def __getitem__(self, key: BatchRequest) -> Batch | Failure:
         made = self._makers[key.part].make(key.epoch, key.indices)
         if not isinstance(made, Batch):
             return made
@@ -331,9 +331,9 @@ class _Making(Dataset[Any]):
         return _unpack, (self._packed,)
 
 
-def _unpack(packed: Tensor) -> _Making:
+def _unpack(packed: Tensor) -> _BuilderDataset:
     _, makers = ForkingPickler.loads(packed.numpy().tobytes())
-    return _Making(makers)
+    return _BuilderDataset(makers)
 
 
 def block_signals() -> None:

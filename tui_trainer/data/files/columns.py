@@ -26,7 +26,7 @@ MOSTLY = 0.9
 
 
 @dataclass(frozen=True, slots=True)
-class Numbers:
+class NumberColumn:
     """A column of finite numbers; NaN where a value is missing."""
 
     values: NDArray[np.float64]
@@ -39,12 +39,12 @@ class Numbers:
     def missing(self) -> NDArray[np.bool_]:
         return np.isnan(self.values)
 
-    def take(self, rows: NDArray[np.int64]) -> Numbers:
-        return Numbers(self.values[rows])
+    def take(self, rows: NDArray[np.int64]) -> NumberColumn:
+        return NumberColumn(self.values[rows])
 
 
 @dataclass(frozen=True, slots=True)
-class Texts:
+class TextColumn:
     """A column of texts: positions in `texts`, -1 where a value is missing."""
 
     codes: NDArray[np.int64]
@@ -58,15 +58,15 @@ class Texts:
     def missing(self) -> NDArray[np.bool_]:
         return self.codes < 0
 
-    def take(self, rows: NDArray[np.int64]) -> Texts:
+    def take(self, rows: NDArray[np.int64]) -> TextColumn:
         """Some rows, and only the texts that occur in them."""
         used, codes = np.unique(self.codes[rows], return_inverse=True)
         first = int(len(used) > 0 and used[0] < 0)
         texts = tuple(self.texts[code] for code in used[first:])
-        return Texts(codes.astype(np.int64) - first, texts)
+        return TextColumn(codes.astype(np.int64) - first, texts)
 
 
-Column = Numbers | Texts
+Column = NumberColumn | TextColumn
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ def _collect(file: DataFile, header: Sequence[str], kinds: Mapping[str, Kind]) -
     columns: dict[str, Column] = {}
     for name, kind in kinds.items():
         if kind == "number":
-            columns[name] = Numbers(np.concatenate(parts[name]))
+            columns[name] = NumberColumn(np.concatenate(parts[name]))
         else:
             columns[name] = _texts(codes[name], books[name])
     return columns
@@ -177,10 +177,10 @@ def _finite(file: DataFile, name: str, chunk: Chunk, texts: Sequence[str]) -> ND
     return numbers
 
 
-def _texts(codes: list[int], book: Mapping[str, int]) -> Texts:
+def _texts(codes: list[int], book: Mapping[str, int]) -> TextColumn:
     """Codes without those of missing values."""
     renumbered = np.full(len(book), -1, dtype=np.int64)
     present = [text for text in book if not is_missing(text)]
     for position, text in enumerate(present):
         renumbered[book[text]] = position
-    return Texts(renumbered[np.array(codes, dtype=np.int64)], tuple(present))
+    return TextColumn(renumbered[np.array(codes, dtype=np.int64)], tuple(present))

@@ -20,10 +20,10 @@ from tui_trainer.data.files.disk import reason_of
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
-# `Omissions`: what was left out of a data set and why, counted, as notes of one line each.
+# `SkippedFiles`: what was left out of a data set and why, counted, as notes of one line each.
 
 
-class Omissions:
+class SkippedFiles:
     """Things left out by reason, each reason with the first of them."""
 
     def __init__(self) -> None:
@@ -38,7 +38,7 @@ class Omissions:
         self._counts[reason] = self._counts.get(reason, 0) + 1
         self._firsts.setdefault(reason, clean(name, 80))
 
-    def update(self, other: Omissions) -> None:
+    def update(self, other: SkippedFiles) -> None:
         """Add what another one counted."""
         for reason, count in other._counts.items():
             self._counts[reason] = self._counts.get(reason, 0) + count
@@ -62,7 +62,7 @@ _NOT_OF_THE_LIBRARY = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Folder:
+class SourceFolder:
     """A folder to be read; `name` is harmless in a message."""
 
     path: Path
@@ -86,12 +86,12 @@ class Listing:
     """What a walk found."""
 
     files: list[Found] = field(default_factory=list)
-    omissions: Omissions = field(default_factory=Omissions)
+    omissions: SkippedFiles = field(default_factory=SkippedFiles)
     others: Counter[str] = field(default_factory=Counter)
     """Endings of the files that fit no pattern, and how many there are of each."""
 
 
-def open_folder(path: str) -> Folder:
+def open_folder(path: str) -> SourceFolder:
     """The folder of a path, or of `stdlib:`; BadInput when it cannot be one."""
     if path.startswith(STDLIB):
         return _library(path)
@@ -104,10 +104,10 @@ def open_folder(path: str) -> Folder:
         raise BadInput(f"{name}: cannot be read: {reason_of(error)}") from error
     if not stat.S_ISDIR(status.st_mode):
         raise BadInput(f"{name}: is no folder; check dataset.path")
-    return Folder(Path(path), name)
+    return SourceFolder(Path(path), name)
 
 
-def _library(path: str) -> Folder:
+def _library(path: str) -> SourceFolder:
     """Python's own library without its tests, which are more than half of it and much alike."""
     if path != STDLIB:
         raise BadInput(f"dataset.path: nothing may follow {STDLIB}, got {clean(path, 80)!r}")
@@ -117,10 +117,10 @@ def _library(path: str) -> Folder:
             f"{STDLIB} the source of Python's standard library is not in {clean(str(place), 200)}; "
             "name a folder of your own in dataset.path"
         )
-    return Folder(place, STDLIB, _NOT_OF_THE_LIBRARY)
+    return SourceFolder(place, STDLIB, _NOT_OF_THE_LIBRARY)
 
 
-def list_files(folder: Folder, patterns: Sequence[str]) -> Listing:
+def list_files(folder: SourceFolder, patterns: Sequence[str]) -> Listing:
     """The files in a folder and below that fit a pattern; hidden ones are passed over.
 
     A pattern with a `/` is held against the name relative to the folder, any other against the
@@ -150,7 +150,7 @@ def _there(listing: Listing) -> str:
 class _Walk:
     """One walk through a folder."""
 
-    def __init__(self, folder: Folder, patterns: Sequence[str], listing: Listing) -> None:
+    def __init__(self, folder: SourceFolder, patterns: Sequence[str], listing: Listing) -> None:
         self._folder = folder
         self._patterns = patterns
         self._listing = listing

@@ -18,7 +18,7 @@ from tui_trainer.config.sections.datasets import STDLIB
 from tui_trainer.data.base.random import seeded
 from tui_trainer.data.files.csv import line_at
 from tui_trainer.data.files.disk import open_file, reason_of
-from tui_trainer.data.files.folders import Folder, Found, Omissions, list_files
+from tui_trainer.data.files.folders import Found, SkippedFiles, SourceFolder, list_files
 from tui_trainer.text.errors import BadInput
 
 
@@ -69,7 +69,7 @@ def read_file(path: str, max_bytes: int) -> Texts:
 
 
 def read_folder(
-    folder: Folder,
+    folder: SourceFolder,
     patterns: Sequence[str],
     max_file_bytes: int,
     max_bytes: int | None = None,
@@ -90,7 +90,7 @@ def read_folder(
     texts: list[Text] = []
     known: set[bytes] = set()
     whole = hashlib.sha256()
-    strange = Omissions()
+    strange = SkippedFiles()
     for one in found:
         content = _content(folder, one, max_file_bytes, omissions)
         digest = hashlib.sha256(content).digest()
@@ -118,13 +118,13 @@ def in_bytes(count: int) -> str:
     return f"{count / 1_000_000:.3g} MB" if count < 1e9 else f"{count / 1e9:.3g} GB"
 
 
-def _library_note(folder: Folder) -> list[str]:
+def _library_note(folder: SourceFolder) -> list[str]:
     if folder.name != STDLIB:
         return []
     return [f"the standard library of Python {platform.python_version()}, without its tests"]
 
 
-def _of_right_size(files: Sequence[Found], most: int, omissions: Omissions) -> list[Found]:
+def _of_right_size(files: Sequence[Found], most: int, omissions: SkippedFiles) -> list[Found]:
     kept = []
     for one in files:
         if one.size == 0:
@@ -136,7 +136,7 @@ def _of_right_size(files: Sequence[Found], most: int, omissions: Omissions) -> l
     return kept
 
 
-def _some(files: list[Found], most: int, seed: int, omissions: Omissions) -> list[Found]:
+def _some(files: list[Found], most: int, seed: int, omissions: SkippedFiles) -> list[Found]:
     """Files of at most so many bytes in all, drawn by the seed; in their order."""
     if sum(one.size for one in files) <= most:
         return files
@@ -152,7 +152,7 @@ def _some(files: list[Found], most: int, seed: int, omissions: Omissions) -> lis
     return [one for index, one in enumerate(files) if index in kept]
 
 
-def _content(folder: Folder, found: Found, most: int, omissions: Omissions) -> bytes:
+def _content(folder: SourceFolder, found: Found, most: int, omissions: SkippedFiles) -> bytes:
     """The bytes of a file; none, and counted, when it cannot be used."""
     try:
         with open(folder.path / found.name, "rb") as file:

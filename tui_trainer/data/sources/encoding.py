@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.data.files.columns import Column, Numbers, Texts
+from tui_trainer.data.files.columns import Column, NumberColumn, TextColumn
 from tui_trainer.data.files.csv import order_classes
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -25,9 +25,9 @@ Block = NDArray[np.float32]
 def fit_column(name: str, train: Column, file_name: str) -> dict[str, Any]:
     """Learn from the training rows of a column; BadInput when there is nothing to learn from."""
     match train:
-        case Numbers():
+        case NumberColumn():
             return {"kind": "number", **_fit_numbers(name, train, file_name)}
-        case Texts():
+        case TextColumn():
             return {"kind": "category", **_fit_texts(name, train, file_name)}
 
 
@@ -49,7 +49,7 @@ def standardised(values: NDArray[np.float64], mean: float, std: float) -> Block:
         return ((values - mean) / std).astype(np.float32)
 
 
-def _fit_numbers(name: str, train: Numbers, file_name: str) -> dict[str, Any]:
+def _fit_numbers(name: str, train: NumberColumn, file_name: str) -> dict[str, Any]:
     present = train.values[~train.missing]
     where = f"{file_name}: column '{clean(name, 80)}'"
     if not len(present):
@@ -60,7 +60,7 @@ def _fit_numbers(name: str, train: Numbers, file_name: str) -> dict[str, Any]:
     return {"mean": mean, "std": std or 1.0, "constant": std == 0}
 
 
-def _fit_texts(name: str, train: Texts, file_name: str) -> dict[str, Any]:
+def _fit_texts(name: str, train: TextColumn, file_name: str) -> dict[str, Any]:
     if len(train.texts) > MOST_CATEGORIES:
         raise BadInput(
             f"{file_name}: column '{clean(name, 80)}' has {len(train.texts)} different texts, "
@@ -72,19 +72,19 @@ def _fit_texts(name: str, train: Texts, file_name: str) -> dict[str, Any]:
 def encode_column(name: str, column: Column, fitted: dict[str, Any]) -> tuple[Block, list[str]]:
     """Inputs of all rows, (N, 1) or (N, categories), and what should be said about them."""
     match column:
-        case Numbers():
+        case NumberColumn():
             return _encode_numbers(clean(name, 80), column, fitted)
-        case Texts():
+        case TextColumn():
             return _encode_texts(clean(name, 80), column, fitted)
 
 
 def doubts(name: str, column: Column, fitted: dict[str, Any]) -> list[str]:
     """What is odd about a column in a data set to train on."""
-    if isinstance(column, Texts) and 2 * len(fitted["categories"]) > len(column.codes):
+    if isinstance(column, TextColumn) and 2 * len(fitted["categories"]) > len(column.codes):
         known, rows = len(fitted["categories"]), len(column.codes)
         return [f"{clean(name, 80)}: {known} categories in {rows} rows; is it a name?"]
     if (
-        isinstance(column, Numbers)
+        isinstance(column, NumberColumn)
         and len(column.values) > 2
         and (np.diff(column.values) == 1).all()
     ):
@@ -92,7 +92,9 @@ def doubts(name: str, column: Column, fitted: dict[str, Any]) -> list[str]:
     return []
 
 
-def _encode_numbers(shown: str, column: Numbers, fitted: dict[str, Any]) -> tuple[Block, list[str]]:
+def _encode_numbers(
+    shown: str, column: NumberColumn, fitted: dict[str, Any]
+) -> tuple[Block, list[str]]:
     missing = column.missing
     scaled = standardised(column.values, fitted["mean"], fitted["std"])
     scaled[missing] = 0.0
@@ -109,7 +111,9 @@ def _encode_numbers(shown: str, column: Numbers, fitted: dict[str, Any]) -> tupl
     return scaled[:, None], notes
 
 
-def _encode_texts(shown: str, column: Texts, fitted: dict[str, Any]) -> tuple[Block, list[str]]:
+def _encode_texts(
+    shown: str, column: TextColumn, fitted: dict[str, Any]
+) -> tuple[Block, list[str]]:
     known = {text: position for position, text in enumerate(fitted["categories"])}
     # The last place of the lookup is for the code of a missing value, which is -1.
     lookup = np.array([known.get(text, -1) for text in column.texts] + [-1], dtype=np.int64)
@@ -130,7 +134,7 @@ def _encode_texts(shown: str, column: Texts, fitted: dict[str, Any]) -> tuple[Bl
     return block, notes
 
 
-def _unseen_note(shown: str, column: Texts, codes: NDArray[np.int64]) -> str:
+def _unseen_note(shown: str, column: TextColumn, codes: NDArray[np.int64]) -> str:
     texts = ["a missing value" if c < 0 else repr(column.texts[c]) for c in np.unique(codes)[:3]]
     return (
         f"{shown}: {_counted(len(codes), 'row')} with what no training row has "

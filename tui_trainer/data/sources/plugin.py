@@ -23,7 +23,7 @@ from tui_trainer.data.base.signature import Kind, Signature
 from tui_trainer.data.base.split import divide
 from tui_trainer.data.batches.iterated import IteratedSplit, keeps_state
 from tui_trainer.data.batches.mapped import MapSplit
-from tui_trainer.data.batches.samples import Failure, Form, SampleMaker, undisturbed
+from tui_trainer.data.batches.samples import Failure, SampleMaker, SampleSpec, undisturbed
 from tui_trainer.plugins import Data
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
@@ -50,7 +50,7 @@ def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Data
     # Of an iterable no sample is read before the training.
     seen = train if isinstance(train, MapSplit) else val
     signature = _signature(seen, data, name)
-    form = Form(signature, data.task)
+    form = SampleSpec(signature, data.task)
     train = replace(train, form=form)
     val, test = replace(val, form=form), replace(test, form=form)
     for split in (train, val, test):

@@ -1,4 +1,4 @@
-"""`Frames`: the rows of a CSV file of sequences, sorted into sequences and checked.
+"""`SequenceRows`: the rows of a CSV file of sequences, sorted into sequences and checked.
 
 Layer: data. Rows of different sequences may be mixed; they stay where they are in the file, and
 each knows its sequence and its place in it.
@@ -13,7 +13,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import SequencesSection
-from tui_trainer.data.files.columns import Column, Numbers, Table, Texts, Wanted, read_table
+from tui_trainer.data.files.columns import (
+    Column,
+    NumberColumn,
+    Table,
+    TextColumn,
+    Wanted,
+    read_table,
+)
 from tui_trainer.data.files.csv import check_header, check_text, no_column, read_header
 from tui_trainer.data.files.disk import DataFile, open_file
 from tui_trainer.data.sources.source import Division
@@ -30,7 +37,7 @@ _WORDS = {
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Frames:
+class SequenceRows:
     """F rows of a file that belong to N sequences."""
 
     name: str
@@ -55,7 +62,7 @@ class Frames:
     notes: tuple[str, ...]
 
 
-def read_frames(section: SequencesSection) -> Frames:
+def read_frames(section: SequencesSection) -> SequenceRows:
     """Read the file of a section; BadInput names the line, column or setting that is wrong."""
     file = open_file(section.path)
     check_text(file)
@@ -73,7 +80,7 @@ def read_frames(section: SequencesSection) -> Frames:
     places = np.empty(len(kept), dtype=np.int64)
     places[order] = np.arange(len(kept)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     of_each = parts[kept][firsts]
-    return Frames(
+    return SequenceRows(
         name=file.name,
         sha256=file.sha256,
         channels={name: _numbers(table, name)[kept] for name in channels},
@@ -91,7 +98,7 @@ def read_frames(section: SequencesSection) -> Frames:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewFrames:
-    """Rows of sequences whose target nobody has to know; the fields are those of `Frames`."""
+    """Rows of sequences whose target nobody has to know; the fields are those of `SequenceRows`."""
 
     name: str
     channels: dict[str, NDArray[np.float64]] = field(repr=False)
@@ -136,7 +143,7 @@ def read_new_frames(section: SequencesSection, channels: Sequence[str], path: st
     members, firsts, lengths = _renumbered(found)
     if there["sequence"]:
         column = table.columns[section.sequence]
-        assert isinstance(column, Texts)
+        assert isinstance(column, TextColumn)
         ids = tuple(column.texts[code] for code in column.codes[firsts])
     order, said = _order(read, file, table, every, members, table.lines)
     places = np.empty(len(every), dtype=np.int64)
@@ -187,7 +194,7 @@ def _wanted(section: SequencesSection, channels: Sequence[str]) -> dict[str, Wan
 def _check_channels(file: DataFile, table: Table, channels: Sequence[str]) -> None:
     for name in channels:
         column = table.columns[name]
-        if isinstance(column, Texts):
+        if isinstance(column, TextColumn):
             row = int((column.codes >= 0).argmax())
             text = clean(column.texts[column.codes[row]], 40)
             raise BadInput(
@@ -198,7 +205,7 @@ def _check_channels(file: DataFile, table: Table, channels: Sequence[str]) -> No
 
 def _numbers(table: Table, name: str) -> NDArray[np.float64]:
     column = table.columns[name]
-    assert isinstance(column, Numbers)
+    assert isinstance(column, NumberColumn)
     return column.values
 
 
@@ -207,7 +214,7 @@ def _split_words(section: SequencesSection, file: DataFile, table: Table) -> Int
     if section.split is None:
         return np.zeros(len(table.lines), dtype=np.int64)
     column = table.columns[section.split]
-    assert isinstance(column, Texts)
+    assert isinstance(column, TextColumn)
     known = [_WORDS.get(text.strip().lower(), -1) for text in column.texts]
     parts = np.array([*known, -1], dtype=np.int64)[column.codes]
     if (parts < 0).any():
@@ -236,7 +243,7 @@ def _division(section: SequencesSection, file: DataFile, parts: Ints) -> Divisio
 def _members(section: SequencesSection, file: DataFile, table: Table, parts: Ints) -> Ints:
     """(rows,) a number for each pair of id and split."""
     column = table.columns[section.sequence]
-    assert isinstance(column, Texts)
+    assert isinstance(column, TextColumn)
     if column.missing.any():
         line = table.lines[int(column.missing.argmax())]
         raise BadInput(

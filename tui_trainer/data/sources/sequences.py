@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from tui_trainer.config.sections.datasets import SequencesSection
 from tui_trainer.data.base.augment import Noise
 from tui_trainer.data.base.signature import Kind
-from tui_trainer.data.files.columns import Numbers, Texts
+from tui_trainer.data.files.columns import NumberColumn, TextColumn
 from tui_trainer.data.files.csv import order_classes
 from tui_trainer.data.sources.encoding import fit_column
-from tui_trainer.data.sources.sequence_rows import Frames, NewFrames, read_frames
+from tui_trainer.data.sources.sequence_rows import NewFrames, SequenceRows, read_frames
 from tui_trainer.data.sources.source import Division, Encoded, Target
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -38,7 +38,7 @@ class SequenceSource:
     vocabulary: ClassVar[int] = 0
 
     section: SequencesSection
-    frames: Frames
+    frames: SequenceRows
     target: Target
     notes: tuple[str, ...]
 
@@ -66,7 +66,7 @@ class SequenceSource:
     def fit(self, train: Ints) -> dict[str, Any]:
         chosen = np.flatnonzero(np.isin(self.frames.members, train))
         return {
-            name: fit_column(name, Numbers(values[chosen]), self.name)
+            name: fit_column(name, NumberColumn(values[chosen]), self.name)
             for name, values in self.frames.channels.items()
         }
 
@@ -77,7 +77,7 @@ class SequenceSource:
         return Noise(self.section.noise) if self.section.noise > 0 else None
 
 
-def encode_frames(frames: Frames | NewFrames, fitted: dict[str, Any]) -> Encoded:
+def encode_frames(frames: SequenceRows | NewFrames, fitted: dict[str, Any]) -> Encoded:
     """Sequences padded with zeros to the longest, by what `fit` returned."""
     shape = (len(frames.lengths), int(frames.lengths.max()), len(fitted))
     inputs = np.zeros(shape, dtype=np.float32)
@@ -118,10 +118,10 @@ def _lengths_note(lengths: Ints) -> str:
     )
 
 
-def _target(section: SequencesSection, frames: Frames) -> Target:
+def _target(section: SequencesSection, frames: SequenceRows) -> Target:
     """What is to be predicted of each sequence; it must be the same in all rows of one."""
     column, firsts = frames.target, frames.firsts
-    codes: NDArray[Any] = column.values if isinstance(column, Numbers) else column.codes
+    codes: NDArray[Any] = column.values if isinstance(column, NumberColumn) else column.codes
     differs = codes != codes[firsts][frames.members]
     if differs.any():
         row = int(differs.argmax())
@@ -131,18 +131,18 @@ def _target(section: SequencesSection, frames: Frames) -> Target:
             f"{_shown(column, row)}, and {_shown(column, int(first))} in line "
             f"{frames.lines[first]} of the same sequence; a sequence has one target"
         )
-    if isinstance(column, Numbers):
+    if isinstance(column, NumberColumn):
         return Target((), column.values[firsts])
     return _classes(column.take(firsts))
 
 
-def _shown(column: Numbers | Texts, row: int) -> str:
-    if isinstance(column, Numbers):
+def _shown(column: NumberColumn | TextColumn, row: int) -> str:
+    if isinstance(column, NumberColumn):
         return f"{column.values[row]:g}"
     return repr(clean(column.texts[column.codes[row]], 40))
 
 
-def _classes(column: Texts) -> Target:
+def _classes(column: TextColumn) -> Target:
     classes = order_classes(column.texts)
     position = {text: index for index, text in enumerate(classes)}
     renumbered = np.array([position[text] for text in column.texts], dtype=np.int64)

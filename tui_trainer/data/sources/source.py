@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tui_trainer.config.sections.metrics import Task
+from tui_trainer.config.sections.metrics import ProblemName
 from tui_trainer.data.base.signature import Kind
 from tui_trainer.data.base.to_device import Augment
 
@@ -29,7 +29,7 @@ class Target:
     """(N,) int64 positions in `classes`, or float64 numbers."""
 
     @property
-    def task(self) -> Task:
+    def task(self) -> ProblemName:
         return "classification" if self.classes else "regression"
 
 

@@ -18,7 +18,14 @@ from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.base.augment import in_turn, mixing
 from tui_trainer.data.base.signature import Kind
 from tui_trainer.data.base.to_device import Augment
-from tui_trainer.data.files.columns import Column, Numbers, Table, Texts, Wanted, read_table
+from tui_trainer.data.files.columns import (
+    Column,
+    NumberColumn,
+    Table,
+    TextColumn,
+    Wanted,
+    read_table,
+)
 from tui_trainer.data.files.csv import (
     check_header,
     check_text,
@@ -176,9 +183,9 @@ def _left_out_note(rows: NDArray[np.bool_], reason: str) -> list[str]:
 
 def _target(name: str, column: Column) -> Target:
     match column:
-        case Numbers(values):
+        case NumberColumn(values):
             return Target((), values)
-        case Texts(codes, texts):
+        case TextColumn(codes, texts):
             classes = order_classes(texts)
             position = {text: index for index, text in enumerate(classes)}
             renumbered = np.array([position[text] for text in texts], dtype=np.int64)

@@ -18,7 +18,7 @@ from tui_trainer.data.base.dataset import Dataset, check_same, identity
 from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.base.random import seeded
 from tui_trainer.data.base.signature import Signature
-from tui_trainer.data.base.split import Parts, divide, quantile_bins
+from tui_trainer.data.base.split import SplitRows, divide, quantile_bins
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.files.folders import open_folder
 from tui_trainer.data.files.texts import Text, Texts, in_bytes, read_file, read_folder
@@ -81,7 +81,7 @@ def _read(section: TextSection) -> Texts:
     )
 
 
-def _divided(section: TextSection, texts: Texts) -> Parts:
+def _divided(section: TextSection, texts: Texts) -> SplitRows:
     """Files by their splits; files of like sizes are shared out alike."""
     count = len(texts.texts)
     if count < _LEAST_FILES:
@@ -95,7 +95,7 @@ def _divided(section: TextSection, texts: Texts) -> Parts:
     )
 
 
-def _cut(section: TextSection, texts: Texts) -> tuple[Texts, Parts]:
+def _cut(section: TextSection, texts: Texts) -> tuple[Texts, SplitRows]:
     """One file as three texts, the test at its end; cut at the ends of lines where there are."""
     content = texts.texts[0].content
     test = math.ceil(len(content) * section.test_fraction)
@@ -111,7 +111,7 @@ def _cut(section: TextSection, texts: Texts) -> tuple[Texts, Parts]:
     three = tuple(Text(texts.texts[0].name, share) for share in shares)
     note = f"{texts.name} is one file: its first part trains, its last is the test"
     cut = Texts(texts.name, three, texts.sha256, (*texts.notes, note))
-    return cut, Parts(np.array([0]), np.array([1]), np.array([2]))
+    return cut, SplitRows(np.array([0]), np.array([1]), np.array([2]))
 
 
 def _line_end(content: bytes, place: int) -> int:
@@ -161,7 +161,7 @@ def _split(section: TextSection, texts: Sequence[tuple[int, bytes]]) -> TextSpli
     return TextSplit.of(contents, [number for number, _ in texts], section.sequence_length)
 
 
-def _sizes_note(texts: Texts, parts: Parts) -> str:
+def _sizes_note(texts: Texts, parts: SplitRows) -> str:
     shares = []
     for name, part in (
         ("to train on", parts.train),

@@ -20,7 +20,7 @@ from tui_trainer.config.experiment import REGISTRIES
 from tui_trainer.config.sections.section import Spec, extra_of
 from tui_trainer.config.yaml.scalars import to_flow
 from tui_trainer.text.clean import clean
-from tui_trainer.ui.compose.preset_list import Entry
+from tui_trainer.ui.compose.preset_list import PresetEntry
 
 
 class DetailsScreen(ModalScreen[None]):
@@ -102,7 +102,7 @@ class Details(VerticalScroll, can_focus=False):
             self.scroll_home(animate=False)
 
 
-def preset_text(entry: Entry) -> Content:
+def preset_text(entry: PresetEntry) -> Content:
     """What a preset is: description, what is wrong, its values and the defaults, its file."""
     parts: list[Content] = []
     if entry.wrong:
@@ -125,7 +125,7 @@ def preset_text(entry: Entry) -> Content:
     return Content("\n").join(parts)
 
 
-def beside_text(entry: Entry, draft: Draft) -> Content:
+def beside_text(entry: PresetEntry, draft: Draft) -> Content:
     """A preset, below what the draft has changed: what stands beside the lists."""
     parts = [preset_text(entry)]
     if changes := draft.changes:
@@ -135,7 +135,7 @@ def beside_text(entry: Entry, draft: Draft) -> Content:
 
 
 def everything_text(
-    entry: Entry | None, draft: Draft, more: Sequence[tuple[str, Sequence[Content]]]
+    entry: PresetEntry | None, draft: Draft, more: Sequence[tuple[str, Sequence[Content]]]
 ) -> Content:
     """A preset, what is wrong, the changes, the command line, and more parts with a title each."""
     parts = [preset_text(entry)] if entry is not None else []

@@ -24,7 +24,7 @@ CHOSEN, BROKEN, CHANGED = "●", "!", "*"
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PresetEntry:
     """A preset and what its file says; `wrong` is why it cannot be used, on one line or more."""
 
     preset: Preset
@@ -42,7 +42,7 @@ class Catalogue:
 
     def __init__(self, library: PresetLibrary) -> None:
         self.library = library
-        self._entries: dict[Preset, tuple[tuple[int, ...], Entry]] = {}
+        self._entries: dict[Preset, tuple[tuple[int, ...], PresetEntry]] = {}
         self._lists: dict[str, list[Preset]] = {}
 
     def presets(self, kind: str) -> list[Preset]:
@@ -57,14 +57,14 @@ class Catalogue:
         self._lists[kind] = [*self.library.list(kind), *self.library.misnamed(kind)]
         return self._lists[kind] != before
 
-    def entry(self, preset: Preset) -> Entry:
+    def entry(self, preset: Preset) -> PresetEntry:
         """What the file of a preset says now, or what is wrong with it."""
         known = self._entries.get(preset)
         if known is None or known[0] != stamp_of(preset.path):
             return self.reread(preset)
         return known[1]
 
-    def reread(self, preset: Preset) -> Entry:
+    def reread(self, preset: Preset) -> PresetEntry:
         """The entry, checked anew: what was wrong may be another file that it names."""
         entry = self._read(preset)
         self._entries[preset] = stamp_of(preset.path), entry
@@ -79,7 +79,7 @@ class Catalogue:
         self._entries.clear()
         self._lists.clear()
 
-    def _read(self, preset: Preset) -> Entry:
+    def _read(self, preset: Preset) -> PresetEntry:
         data: dict[str, Any] = {}
         wrong = ""
         try:
@@ -92,7 +92,7 @@ class Catalogue:
                 self.library.check(preset.kind, preset)
         except TrainerError as error:
             wrong = clean(str(error), 2000, multiline=True)
-        return Entry(preset, clean(str(data.get("description", "")), 300), data, wrong)
+        return PresetEntry(preset, clean(str(data.get("description", "")), 300), data, wrong)
 
 
 class PresetPane(OptionList):
@@ -120,14 +120,14 @@ class PresetPane(OptionList):
         """A preset was chosen by the user."""
 
         kind: str
-        entry: Entry
+        entry: PresetEntry
 
     @dataclass
     class Pointed(Message):
         """The cursor stands on another preset, or on none."""
 
         kind: str
-        entry: Entry | None
+        entry: PresetEntry | None
 
     def __init__(self, catalogue: Catalogue, kind: str, *, id: str | None = None) -> None:
         super().__init__(id=id, markup=False)
@@ -175,7 +175,7 @@ class PresetPane(OptionList):
         return len(self._rows)
 
     @property
-    def pointed(self) -> Entry | None:
+    def pointed(self) -> PresetEntry | None:
         """What is known of the preset under the cursor."""
         if self.highlighted is None or self.highlighted >= len(self._rows):
             return None

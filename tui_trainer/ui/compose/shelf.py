@@ -19,7 +19,7 @@ from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.config.presets import KINDS, PresetLibrary
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.compose.details import Details, beside_text, changes_line
-from tui_trainer.ui.compose.preset_list import Catalogue, Entry, PresetPane
+from tui_trainer.ui.compose.preset_list import Catalogue, PresetEntry, PresetPane
 
 
 class PresetShelf(Widget):
@@ -113,7 +113,7 @@ class PresetShelf(Widget):
         else:
             self.post_message(self.Chosen(message.kind, entry.name))
 
-    def _warn(self, entry: Entry) -> None:
+    def _warn(self, entry: PresetEntry) -> None:
         self._losing = entry.name
         changes = self._draft.changes
         what = "1 change" if len(changes) == 1 else f"{len(changes)} changes"

@@ -21,7 +21,7 @@ from tui_trainer.ui.compose.facts import (
     table,
     warnings,
 )
-from tui_trainer.ui.compose.survey import Survey
+from tui_trainer.ui.compose.survey import PreviewLoader
 from tui_trainer.ui.shared.services import Services
 
 FEWEST_TABLE_ROWS = 4
@@ -46,7 +46,7 @@ class Summary(Widget):
 
     def __init__(self, services: Services, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self.survey = Survey(
+        self.survey = PreviewLoader(
             self,
             services,
             changed=self.refresh,

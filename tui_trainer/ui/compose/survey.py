@@ -1,4 +1,4 @@
-"""`Survey`: finds out what an experiment would be, a moment after its last change.
+"""`PreviewLoader`: finds out what an experiment would be, a moment after its last change.
 
 Layer: ui. It asks the workbench through the loader, whose answers come late and in any order; while
 it rests nothing is asked.
@@ -25,7 +25,7 @@ DEVICES_EVERY_S = 5.0
 STAGE_EVERY_S = 0.25
 
 
-class Survey:
+class PreviewLoader:
     """Asks by the timers of a widget; `changed` is called when there is anything else to show."""
 
     def __init__(

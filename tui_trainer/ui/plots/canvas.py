@@ -40,7 +40,7 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Drawing:
+class LineDrawing:
     """Lines on a canvas of so many cells, back to front."""
 
     width: int
@@ -52,7 +52,7 @@ class Drawing:
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
+class LineText:
     """One line as text: a row of characters for each row of the canvas, blank where it is not."""
 
     ink: str
@@ -63,12 +63,14 @@ DOTS: dict[Markers, tuple[int, int]] = {"braille": (2, 4), "block": (2, 2), "asc
 """Dots in a cell, across and down."""
 
 
-def place(drawing: Drawing, x: float, y: float) -> tuple[float, float]:
+def place(drawing: LineDrawing, x: float, y: float) -> tuple[float, float]:
     """Where a point lies on the canvas, in cells from its lower left corner."""
     return places(drawing, (x,), (y,))[0]
 
 
-def places(drawing: Drawing, xs: Iterable[float], ys: Iterable[float]) -> list[tuple[float, float]]:
+def places(
+    drawing: LineDrawing, xs: Iterable[float], ys: Iterable[float]
+) -> list[tuple[float, float]]:
     """Where points lie on the canvas."""
     across, down = DOTS[drawing.markers]
     at_x, per_x = 0.5 / across, drawing.width - 1 / across
@@ -79,12 +81,12 @@ def places(drawing: Drawing, xs: Iterable[float], ys: Iterable[float]) -> list[t
     ]
 
 
-def column(drawing: Drawing, x: float) -> int:
+def column(drawing: LineDrawing, x: float) -> int:
     """The column of an x, counted from the left; outside 0..width-1 when x is off the axis."""
     return math.floor(place(drawing, x, drawing.y.low)[0])
 
 
-def x_at(drawing: Drawing, at_column: int) -> float:
+def x_at(drawing: LineDrawing, at_column: int) -> float:
     """The x in the middle of a column."""
     dots = DOTS[drawing.markers][0]
     span = drawing.width - 1 / dots

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from tui_trainer.ui.plots.canvas import ASCII_MARKS, Drawing, Layer, Line, Markers, places
+from tui_trainer.ui.plots.canvas import ASCII_MARKS, Line, LineDrawing, LineText, Markers, places
 
 MARKS: dict[Markers, str] = {"braille": "braille", "block": "hd", "ascii": "*"}
 FAINT_ASCII = "."
@@ -42,7 +42,7 @@ def preload() -> None:
     _figure()
 
 
-def draw(drawing: Drawing) -> list[Layer]:
+def draw(drawing: LineDrawing) -> list[LineText]:
     """The lines as layers of text, back to front; none for a canvas without cells.
 
     Each line is drawn by itself, because plotext would merge the dots of lines that cross, and
@@ -60,13 +60,13 @@ def draw(drawing: Drawing) -> list[Layer]:
     new = [s for s in dict.fromkeys(stretches) if (size, s) not in _drawn]
     for together in _groups(new, drawing.height):
         _remember(size, together, _build(*size, together))
-    layers = [Layer(ink, _drawn[size, s]) for ink, s in zip(inks, stretches, strict=True)]
+    layers = [LineText(ink, _drawn[size, s]) for ink, s in zip(inks, stretches, strict=True)]
     while len(_drawn) > max(REMEMBERED, len(layers)):
         del _drawn[next(iter(_drawn))]
     return layers
 
 
-def _stretches(drawing: Drawing, line: Line) -> Iterator[Stretch]:
+def _stretches(drawing: LineDrawing, line: Line) -> Iterator[Stretch]:
     """The line in stretches; each begins with the last point of the one before."""
     shown = [
         (x, y)
@@ -83,7 +83,7 @@ def _stretches(drawing: Drawing, line: Line) -> Iterator[Stretch]:
         yield Stretch(mark, stretch, tuple(i for i in range(len(stretch)) if first + i in breaks))
 
 
-def _interruptions(xs: list[float], line: Line, drawing: Drawing) -> Iterator[int]:
+def _interruptions(xs: list[float], line: Line, drawing: LineDrawing) -> Iterator[int]:
     """The points that are not connected to the one before: a gap lies between, or a left-out y."""
     left_out = (x for x, y in zip(line.xs, line.ys, strict=False) if not drawing.y.shows(y))
     gaps = sorted((*line.gaps, *left_out))
@@ -142,7 +142,7 @@ def _build(width: int, height: int, stretches: list[Stretch]) -> list[str]:
     return rows[:tall] + [" " * width] * (tall - len(rows))
 
 
-def _mark(drawing: Drawing, line: Line) -> str:
+def _mark(drawing: LineDrawing, line: Line) -> str:
     if drawing.markers != "ascii":
         return MARKS[drawing.markers]
     return FAINT_ASCII if line.faint else ASCII_MARKS.get(line.ink, "+")

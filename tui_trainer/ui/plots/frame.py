@@ -20,8 +20,8 @@ from tui_trainer.ui.plots.canvas import (
     PLAIN,
     SIGN,
     TITLE,
-    Drawing,
-    Layer,
+    LineDrawing,
+    LineText,
     Markers,
     column,
     place,
@@ -96,7 +96,7 @@ def room(width: int, height: int, margin: int = MARGIN) -> Room:
 
 
 def rows(
-    drawing: Drawing, layers: Sequence[Layer], around: Surround, width: int, height: int
+    drawing: LineDrawing, layers: Sequence[LineText], around: Surround, width: int, height: int
 ) -> list[Row]:
     """All rows of a panel, each `width` cells."""
     where = room(width, height, width - drawing.width - 1)
@@ -122,7 +122,7 @@ def rows(
 class _Canvas:
     """The layers put together, cell by cell."""
 
-    def __init__(self, drawing: Drawing, layers: Sequence[Layer]) -> None:
+    def __init__(self, drawing: LineDrawing, layers: Sequence[LineText]) -> None:
         self._drawing = drawing
         self._text = [[" "] * drawing.width for _ in range(drawing.height)]
         self._inks = [[PLAIN] * drawing.width for _ in range(drawing.height)]
@@ -189,7 +189,7 @@ def y_ticks(y: Axis, height: int) -> list[Tick]:
     return y.ticks(max(height // 3, 2))
 
 
-def _y_labels(drawing: Drawing) -> dict[int, str]:
+def _y_labels(drawing: LineDrawing) -> dict[int, str]:
     """Labels by row of the canvas."""
     found: dict[int, str] = {}
     for tick in y_ticks(drawing.y, drawing.height):
@@ -198,7 +198,7 @@ def _y_labels(drawing: Drawing) -> dict[int, str]:
     return found
 
 
-def _x_axis(drawing: Drawing, signs: Iterable[Sign], where: Room) -> list[Row]:
+def _x_axis(drawing: LineDrawing, signs: Iterable[Sign], where: Room) -> list[Row]:
     """The axis with its ticks and signs, and the row of labels."""
     plain = drawing.markers == "ascii"
     line, tick_sign, corner = ("-", "+", "+") if plain else ("─", "┬", "└")
@@ -226,7 +226,7 @@ def _x_axis(drawing: Drawing, signs: Iterable[Sign], where: Room) -> list[Row]:
     ]
 
 
-def title_row(drawing: Drawing, around: Surround, width: int) -> Row:
+def title_row(drawing: LineDrawing, around: Surround, width: int) -> Row:
     """The title, the lines by name, the signs by name and, on the right, notes; or a reading."""
     if around.reading:
         return fitted([(around.reading, CURSOR)], width)
@@ -243,7 +243,7 @@ def title_row(drawing: Drawing, around: Surround, width: int) -> Row:
     return fitted(parts, width)
 
 
-def _line_names(drawing: Drawing) -> list[tuple[str, str]]:
+def _line_names(drawing: LineDrawing) -> list[tuple[str, str]]:
     parts = []
     for line in drawing.lines:
         if line.label:
@@ -253,7 +253,7 @@ def _line_names(drawing: Drawing) -> list[tuple[str, str]]:
     return parts
 
 
-def _sign_names(drawing: Drawing, signs: Iterable[Sign]) -> list[tuple[str, str]]:
+def _sign_names(drawing: LineDrawing, signs: Iterable[Sign]) -> list[tuple[str, str]]:
     kinds = {sign.kind for sign in signs}
     parts = []
     for kind in reversed(SIGNS):

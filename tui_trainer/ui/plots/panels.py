@@ -15,7 +15,7 @@ from tui_trainer.text.cells import cut_middle
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import duration, measured
 from tui_trainer.ui.plots.axes import Axis, AxisKind, x_axis, y_axis
-from tui_trainer.ui.plots.canvas import OTHER, TRAIN, VAL, Drawing, Line, Markers, x_at
+from tui_trainer.ui.plots.canvas import OTHER, TRAIN, VAL, Line, LineDrawing, Markers, x_at
 from tui_trainer.ui.plots.frame import MARGIN, Sign, Surround, room, y_ticks
 
 WITHIN = 0.96
@@ -25,7 +25,7 @@ TITLES = {number.key: number.title for number in CURVES if number.title}
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class PanelCurve:
     """A curve of the history by its name there, and how it is drawn."""
 
     name: str
@@ -40,7 +40,7 @@ class PanelSpec:
     """The series of one plot; their labels are shown where there are several."""
 
     title: str
-    series: tuple[Series, ...]
+    series: tuple[PanelCurve, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +59,7 @@ class View:
 class Picture:
     """A panel ready to be drawn."""
 
-    drawing: Drawing
+    drawing: LineDrawing
     around: Surround
 
 
@@ -71,7 +71,7 @@ def panels_of(names: Iterable[str]) -> list[PanelSpec]:
     panels = []
     for metric in ordered:
         series = [
-            Series(name, kind, ink, is_smoothed=kind == "train", beads=kind == "val")
+            PanelCurve(name, kind, ink, is_smoothed=kind == "train", beads=kind == "val")
             for kind, ink in (("train", TRAIN), ("val", VAL))
             if (name := f"{kind}/{metric}") in given
         ]
@@ -79,7 +79,7 @@ def panels_of(names: Iterable[str]) -> list[PanelSpec]:
             panels.append(PanelSpec(clean(metric, 40), tuple(series)))
     rest = [name for name in (*TITLES, *given) if name in given and "/" not in name]
     for name in dict.fromkeys(rest):
-        series = [Series(name, "", OTHER, is_smoothed=name != "lr")]
+        series = [PanelCurve(name, "", OTHER, is_smoothed=name != "lr")]
         panels.append(PanelSpec(TITLES.get(name, clean(name, 40)), tuple(series)))
     return panels
 
@@ -109,7 +109,7 @@ def picture(
     # Values that hardly differ need longer labels than there is usually room for.
     longest = max((len(tick.label) for tick in y_ticks(y, where.height)), default=0)
     where = room(width, height, min(max(MARGIN, longest), width // 2))
-    drawing = Drawing(where.width, where.height, lines, x, y, markers)
+    drawing = LineDrawing(where.width, where.height, lines, x, y, markers)
     around = Surround(
         spec.title,
         _signs(history, spec, curves, view),
@@ -190,7 +190,7 @@ def _signs(
 
 
 def _reading(
-    history: History, spec: PanelSpec, view: View, drawing: Drawing
+    history: History, spec: PanelSpec, view: View, drawing: LineDrawing
 ) -> tuple[str, int | None]:
     """The text of the crosshair and its column; empty without one."""
     if view.cursor is None:
@@ -244,5 +244,5 @@ def overlay(histories: Mapping[str, History]) -> tuple[History, PanelSpec]:
         kept = [n for n, step in enumerate(steps) if not n or step > steps[n - 1]]
         together.put(label, [steps[n] for n in kept], [curve.means[n] for n in kept])
         shown = cut_middle(label, LABEL_CELLS)
-        series.append(Series(label, shown, ink, is_smoothed=False, beads=beads))
+        series.append(PanelCurve(label, shown, ink, is_smoothed=False, beads=beads))
     return together, PanelSpec(f"{'val' if name[0] == 'v' else 'train'} loss", tuple(series))

@@ -19,15 +19,17 @@ from tui_trainer.runs.events import CommandApplied, Event
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.session import Session
 from tui_trainer.ui.run.edit import EditDialog
-from tui_trainer.ui.run.metrics_panel import Safety
-from tui_trainer.ui.run.status import Standing
+from tui_trainer.ui.run.metrics_panel import SavedProgress
+from tui_trainer.ui.run.status import StateLabel
 from tui_trainer.ui.run.stop import Answer, StopDialog
 
 
 class RunCommands:
     """Sends the commands of a screen, and calls `asked` with a few words on each."""
 
-    def __init__(self, session: Session, standing: Standing, asked: Callable[[str], None]) -> None:
+    def __init__(
+        self, session: Session, standing: StateLabel, asked: Callable[[str], None]
+    ) -> None:
         self._session = session
         self._standing = standing
         self._asked = asked
@@ -111,12 +113,12 @@ def unavailable_reason(action: str, view: RunView, *, is_over: bool) -> str:
     return ""
 
 
-# `Asking`: what the run screen asks before it sends a command: how to stop, what to change.
+# `RunDialogs`: what the run screen asks before it sends a command: how to stop, what to change.
 #
 # What the dialogs say is kept true while they are open; it decides nothing by itself.
 
 
-class Asking:
+class RunDialogs:
     """Opens the dialogs of a run over its screen; `tell` says why one does not open.
 
     `detach` leaves the run training without the app; None where that cannot be.
@@ -127,7 +129,7 @@ class Asking:
         screen: Screen[Any],
         session: Session,
         commands: RunCommands,
-        safety: Safety,
+        safety: SavedProgress,
         tell: Callable[[str], None],
         detach: Callable[[], None] | None = None,
     ) -> None:

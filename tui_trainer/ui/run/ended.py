@@ -23,14 +23,14 @@ from tui_trainer.runs.events import RunEnded
 from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import duration
-from tui_trainer.ui.run.metrics_panel import Safety
+from tui_trainer.ui.run.metrics_panel import SavedProgress
 from tui_trainer.ui.run.resume import ResumeDialog
 from tui_trainer.ui.run.test_results import aligned, confusion_lines, results_table
 from tui_trainer.ui.shared.bindings import bindings_of
 from tui_trainer.ui.shared.services import beside
 
 
-def story(ending: RunEnded, view: RunView, safety: Safety) -> list[Content]:
+def story(ending: RunEnded, view: RunView, safety: SavedProgress) -> list[Content]:
     """State and reason, the best, what is saved, the directory."""
     style = {"failed": "bold $text-error", "finished": "bold $text-success"}
     state = Content.styled(ending.state, style.get(ending.state, "bold"))
@@ -63,7 +63,7 @@ def _results(ending: RunEnded) -> list[Content]:
     return shown
 
 
-def _saved(ending: RunEnded, view: RunView, safety: Safety) -> str:
+def _saved(ending: RunEnded, view: RunView, safety: SavedProgress) -> str:
     if safety.step is None:
         return "no checkpoint: there is nothing to go on from"
     behind = safety.steps_beyond(ending.step)
@@ -77,7 +77,7 @@ def _fact(label: str, text: str) -> Content:
     return Content.assemble((f"{label:<7}", "$foreground-muted"), text)
 
 
-def next_steps(ending: RunEnded, safety: Safety) -> list[Content]:
+def next_steps(ending: RunEnded, safety: SavedProgress) -> list[Content]:
     """What can be done now, each with its key."""
     if safety.step is None:
         resume = []
@@ -169,7 +169,7 @@ class Ending(VerticalScroll, can_focus=True):
             yield Static("", markup=False, id=part)
 
     def tell(
-        self, ending: RunEnded, view: RunView, safety: Safety, experiment: Experiment | None
+        self, ending: RunEnded, view: RunView, safety: SavedProgress, experiment: Experiment | None
     ) -> None:
         """Show how the run ended, and take what can be gone on with."""
         if not self.query("#story"):

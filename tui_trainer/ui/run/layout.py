@@ -13,8 +13,8 @@ from tui_trainer.sessions.session import Session
 from tui_trainer.ui.plots.plots import Plots
 from tui_trainer.ui.run.ended import Ending
 from tui_trainer.ui.run.log import Log
-from tui_trainer.ui.run.metrics_panel import Numbers, Safety
-from tui_trainer.ui.run.status import Progress, Standing
+from tui_trainer.ui.run.metrics_panel import MetricsPanel, SavedProgress
+from tui_trainer.ui.run.status import ProgressLine, StateLabel
 from tui_trainer.ui.shared.lines import Heading
 
 
@@ -22,7 +22,7 @@ class RunParts:
     """Draws what a session says; in the middle are the plots, the results, or the whole log."""
 
     def __init__(
-        self, screen: Screen[Any], session: Session, standing: Standing, safety: Safety
+        self, screen: Screen[Any], session: Session, standing: StateLabel, safety: SavedProgress
     ) -> None:
         self._screen = screen
         self._session = session
@@ -34,8 +34,8 @@ class RunParts:
         session = self._session
         view, usage, experiment = session.view, session.usage, session.experiment
         self.show_heading()
-        self._screen.query_one(Progress).look(view)
-        for numbers in self._screen.query(Numbers):
+        self._screen.query_one(ProgressLine).look(view)
+        for numbers in self._screen.query(MetricsPanel):
             numbers.look(view, usage, experiment, self._safety)
         self._screen.query_one(Plots).look(session.history, whole=view.ended)
 

@@ -19,7 +19,7 @@ from textual.strip import Strip
 from textual.visual import RenderOptions
 from textual.widget import Widget
 
-from tui_trainer.runs.describe import Entry, Level, entries_of
+from tui_trainer.runs.describe import Level, LogEntry, entries_of
 from tui_trainer.runs.events import CheckpointSaved, Event, ValidationEnded
 from tui_trainer.text.clean import clean
 
@@ -50,7 +50,7 @@ class Log(Widget, can_focus=True):
         super().__init__(id=id)
         self._now = now
         self._rule = "-" if plain else "─"
-        self._entries: deque[Entry] = deque(maxlen=MOST_ENTRIES)
+        self._entries: deque[LogEntry] = deque(maxlen=MOST_ENTRIES)
         self._day: date | None = None
         """On which the newest entry happened, of those of which it is known."""
         self._below = 0
@@ -58,7 +58,7 @@ class Log(Widget, can_focus=True):
         self._painted: list[Content] | None = None
 
     @property
-    def entries(self) -> Sequence[Entry]:
+    def entries(self) -> Sequence[LogEntry]:
         """All that is kept, the newest last."""
         return list(self._entries)
 
@@ -66,9 +66,9 @@ class Log(Widget, can_focus=True):
         """Add a line, or several: whatever somebody printed."""
         lines = text.splitlines() or [""]
         at_s = self._now().timestamp()
-        self.add([Entry(clean(line.expandtabs(4)), level, at_s) for line in lines])
+        self.add([LogEntry(clean(line.expandtabs(4)), level, at_s) for line in lines])
 
-    def add(self, entries: Sequence[Entry]) -> bool:
+    def add(self, entries: Sequence[LogEntry]) -> bool:
         """Add entries; whether there were any."""
         if not entries:
             return False
@@ -79,7 +79,7 @@ class Log(Widget, can_focus=True):
         self._repaint()
         return True
 
-    def _with_day(self, entry: Entry) -> list[Entry]:
+    def _with_day(self, entry: LogEntry) -> list[LogEntry]:
         """The entry, after the day where that is not the day of the one before."""
         if not entry.at_s:
             return [entry]
@@ -155,15 +155,15 @@ class Log(Widget, can_focus=True):
         return Content.styled(left.ljust(width, self._rule)[: max(width, 0)], style)
 
 
-def _time_of(entry: Entry) -> datetime:
+def _time_of(entry: LogEntry) -> datetime:
     return datetime.fromtimestamp(entry.at_s)
 
 
-def _heading(day: date) -> Entry:
-    return Entry(f"{day:%Y-%m-%d}")
+def _heading(day: date) -> LogEntry:
+    return LogEntry(f"{day:%Y-%m-%d}")
 
 
-def _wrapped(entry: Entry, width: int) -> list[Content]:
+def _wrapped(entry: LogEntry, width: int) -> list[Content]:
     """An entry in rows of a width; the rows after the first stand below its text."""
     indent = _INDENT if width >= 40 else 0
     # In two cells a wide character still fits.
@@ -184,14 +184,14 @@ def _with_ellipsis(line: Content, width: int) -> Content:
 # The words are those of `runs.describe`, which cleans them.
 
 
-def digest(events: Iterable[Event], steps_per_epoch: int = 0) -> list[Entry]:
+def digest(events: Iterable[Event], steps_per_epoch: int = 0) -> list[LogEntry]:
     """The entries of many events: of ordinary validations and checkpoints only the newest.
 
     A small model validates a hundred times between two looks, and nobody reads a hundred lines.
     """
     found = [(event, _is_ordinary(event), entries_of(event, steps_per_epoch)) for event in events]
     newest = {type(event): index for index, (event, ordinary, _) in enumerate(found) if ordinary}
-    kept: list[Entry] = []
+    kept: list[LogEntry] = []
     for index, (event, ordinary, entries) in enumerate(found):
         if not ordinary or newest[type(event)] == index:
             kept += [replace(entry, at_s=event.at_s) for entry in entries]

@@ -22,7 +22,7 @@ from tui_trainer.text.format import counted, duration, measured, size_text
 
 
 @dataclass(slots=True)
-class Safety:
+class SavedProgress:
     """What of the run is on the disk: the newest checkpoint, and how far the run is beyond it.
 
     Ages are seconds of training, which is what would be lost; pauses are not counted.
@@ -95,7 +95,7 @@ def patience(view: RunView, experiment: Experiment | None) -> str:
     return f"patience {view.scores.stale}/{limit}" if limit is not None else ""
 
 
-def safe_text(safety: Safety, view: RunView) -> str:
+def safe_text(safety: SavedProgress, view: RunView) -> str:
     """Whether the work is safe: `saved 138, 23 steps ago`."""
     behind = counted(safety.steps_beyond(view.step), "step")
     if safety.failed:
@@ -118,7 +118,11 @@ def device_text(view: RunView, usage: Usage | None) -> str:
 
 
 def two_lines(
-    view: RunView, usage: Usage | None, experiment: Experiment | None, safety: Safety, width: int
+    view: RunView,
+    usage: Usage | None,
+    experiment: Experiment | None,
+    safety: SavedProgress,
+    width: int,
 ) -> list[str]:
     """The numbers where there is little room: the most wanted ones, as many as fit."""
     name = monitored(experiment)
@@ -191,7 +195,7 @@ Row = tuple[str, str]
 
 
 def column(
-    view: RunView, usage: Usage | None, experiment: Experiment | None, safety: Safety
+    view: RunView, usage: Usage | None, experiment: Experiment | None, safety: SavedProgress
 ) -> list[Row]:
     """The numbers where there is room: groups of labelled rows."""
     name = monitored(experiment)
@@ -252,17 +256,17 @@ def _device_rows(view: RunView, usage: Usage | None) -> list[Row]:
     ]
 
 
-class Numbers(Static):
+class MetricsPanel(Static):
     """The numbers, in two lines or in a column; repainted only when their text has changed."""
 
     DEFAULT_CSS = """
-    Numbers { height: 2; padding: 0 1; }
+    MetricsPanel { height: 2; padding: 0 1; }
     """
 
     def __init__(self, *, in_column: bool, id: str | None = None) -> None:
         super().__init__("", markup=False, id=id)
         self._in_column = in_column
-        self._known: tuple[RunView, Usage | None, Experiment | None, Safety] | None = None
+        self._known: tuple[RunView, Usage | None, Experiment | None, SavedProgress] | None = None
         self._shown: Sequence[Row] | Sequence[str] = ()
 
     def look(
@@ -270,7 +274,7 @@ class Numbers(Static):
         view: RunView,
         usage: Usage | None,
         experiment: Experiment | None,
-        safety: Safety,
+        safety: SavedProgress,
     ) -> bool:
         """Show what is known; whether anything changed."""
         self._known = view, usage, experiment, safety

@@ -1,4 +1,4 @@
-"""`Looking`: when a screen looks at its session.
+"""`RefreshTimer`: when a screen looks at its session.
 
 Layer: ui. At a pace that follows what a look costs; and sooner, while somebody waits for an answer
 of the run. To ask whether there is one costs next to nothing, to draw what is new does not: nothing
@@ -24,7 +24,7 @@ UNSEEN_S = 0.2
 _ANSWERS = (CommandApplied, StateChanged, RunEnded)
 
 
-class Looking:
+class RefreshTimer:
     """Looks until the run has ended, and at one that another process holds beyond that.
 
     `show` gets the new events of each look, or None where nothing at all is new; `awaits_answer`
@@ -34,7 +34,7 @@ class Looking:
     def __init__(
         self,
         session: Session,
-        pace: Pace,
+        pace: RefreshRate,
         show: Callable[[Sequence[Event] | None], None],
         awaits_answer: Callable[[], bool],
         is_unseen: Callable[[], bool],
@@ -94,7 +94,7 @@ class Looking:
         self._pump.set_timer(self._pace.rest_s(), self._tick)
 
 
-# `Pace`: how long the run screen rests between two looks, by what a look costs.
+# `RefreshRate`: how long the run screen rests between two looks, by what a look costs.
 #
 # The cost is time of the UI's thread, not of the wall: a look that waits for the trainer to hand
 # over the interpreter has cost the trainer nothing.
@@ -105,7 +105,7 @@ DEAR_S = 0.004
 LONGEST_REST_S = 3.0
 
 
-class Pace:
+class RefreshRate:
     """Spaces looks: in proportion the further apart, the more each costs above `DEAR_S`."""
 
     def __init__(self, fps: float, clock: Callable[[], float] = time.thread_time) -> None:

@@ -24,13 +24,13 @@ from tui_trainer.runs.events import CommandApplied, Event, RunEnded
 from tui_trainer.sessions.session import Session
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.plots.plots import Plots
-from tui_trainer.ui.run.actions import Asking, RunCommands, Toasts, unavailable_reason
+from tui_trainer.ui.run.actions import RunCommands, RunDialogs, Toasts, unavailable_reason
 from tui_trainer.ui.run.ended import Ending
 from tui_trainer.ui.run.layout import RunParts
 from tui_trainer.ui.run.log import Log, digest
-from tui_trainer.ui.run.metrics_panel import Numbers, Safety
-from tui_trainer.ui.run.refresh import Looking, Pace
-from tui_trainer.ui.run.status import Progress, Standing, plain_terminal
+from tui_trainer.ui.run.metrics_panel import MetricsPanel, SavedProgress
+from tui_trainer.ui.run.refresh import RefreshRate, RefreshTimer
+from tui_trainer.ui.run.status import ProgressLine, StateLabel, plain_terminal
 from tui_trainer.ui.shared.bindings import bindings_of
 from tui_trainer.ui.shared.key_line import KeyLine
 from tui_trainer.ui.shared.lines import Heading
@@ -87,20 +87,20 @@ class RunScreen(Screen[None]):
         self._preferences = services.preferences
         self._trains_here = services.trains_here
         self._can_leave_it = services.can_detach or session.is_elsewhere
-        self._looking = Looking(
+        self._looking = RefreshTimer(
             session,
-            Pace(services.preferences.fps),
+            RefreshRate(services.preferences.fps),
             show=self._show_news,
             awaits_answer=self._awaits_answer,
             is_unseen=services.is_unseen,
         )
-        self._safety = Safety()
-        self._standing = Standing(plain=plain_terminal(services.preferences))
+        self._safety = SavedProgress()
+        self._standing = StateLabel(plain=plain_terminal(services.preferences))
         self._parts = RunParts(self, session, self._standing, self._safety)
         self._commands = RunCommands(session, self._standing, self._asked)
         self._tell = Toasts(self).tell
         detach = self.action_detach if self._can_leave_it else None
-        self._asking = Asking(self, session, self._commands, self._safety, self._tell, detach)
+        self._asking = RunDialogs(self, session, self._commands, self._safety, self._tell, detach)
         self._over = False
         self._labels = self.labels
 
@@ -112,13 +112,13 @@ class RunScreen(Screen[None]):
     def compose(self) -> ComposeResult:
         plain = self._standing.plain
         yield Heading()
-        yield Progress(plain=plain)
+        yield ProgressLine(plain=plain)
         with Horizontal(id="middle"):
             with Vertical(id="front"):
                 yield Ending(self._trains_here)
                 yield Plots(self._preferences)
-            yield Numbers(in_column=True, id="column")
-        yield Numbers(in_column=False, id="lines")
+            yield MetricsPanel(in_column=True, id="column")
+        yield MetricsPanel(in_column=False, id="lines")
         yield Log(plain=plain)
         yield KeyLine()
 

@@ -1,4 +1,4 @@
-"""`Standing`: how a run stands, as words and signs for the heading.
+"""`StateLabel`: how a run stands, as words and signs for the heading.
 
 Layer: ui. It says what was asked for before the run has said that it obeys, so that a key is seen
 to work at once.
@@ -72,7 +72,7 @@ def plain_terminal(preferences: Preferences) -> bool:
     return markers_for(preferences.markers, os.environ, encoding) == "ascii"
 
 
-class Standing:
+class StateLabel:
     """What the run does, and what it was asked to do and does not do yet."""
 
     def __init__(self, *, plain: bool = False) -> None:
@@ -153,7 +153,7 @@ class Standing:
         return counts
 
 
-# `Progress`: how far the run and its epoch are, and when it will be done.
+# `ProgressLine`: how far the run and its epoch are, and when it will be done.
 #
 # The bar is text of a fixed width: it moves with the steps, never by itself.
 
@@ -179,11 +179,11 @@ def epoch_share(view: RunView) -> float:
     return ((view.step - 1) % view.steps_per_epoch + 1) / view.steps_per_epoch
 
 
-class Progress(Static):
+class ProgressLine(Static):
     """One line: the bar of the epoch, the bar of the run, the time taken."""
 
     DEFAULT_CSS = """
-    Progress { height: 1; padding: 0 1; }
+    ProgressLine { height: 1; padding: 0 1; }
     """
 
     def __init__(self, *, plain: bool = False, id: str | None = None) -> None:

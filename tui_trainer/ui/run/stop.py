@@ -20,7 +20,7 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted, duration
-from tui_trainer.ui.run.metrics_panel import Safety
+from tui_trainer.ui.run.metrics_panel import SavedProgress
 from tui_trainer.ui.shared.lines import hanging
 
 Answer = Literal["save", "discard", "detach", "keep"]
@@ -36,7 +36,7 @@ _LABELS: dict[Answer, str] = {
 DETACHED = "it trains on; tui-trainer attach comes back"
 
 
-def costs(view: RunView, safety: Safety, *, goes_on: bool = False) -> dict[Answer, str]:
+def costs(view: RunView, safety: SavedProgress, *, goes_on: bool = False) -> dict[Answer, str]:
     """What each answer that ends the run, or nothing, means for the work done so far.
 
     That nothing would be lost is said of a run that rests alone: one that trains has taken steps
@@ -92,7 +92,7 @@ class StopDialog(ModalScreen[Answer]):
     def __init__(
         self,
         view: RunView,
-        safety: Safety,
+        safety: SavedProgress,
         *,
         goes_on: bool = False,
         then_leave: bool = False,

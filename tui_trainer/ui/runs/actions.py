@@ -1,4 +1,4 @@
-"""`RunErrands`: what takes a question and a while to do with a run of the list: fork it, delete it.
+"""`RunActions`: what takes a question and a while to do with a run of the list: fork it, delete it.
 
 Layer: ui. Files are read and removed in other threads; what goes wrong is said, and never raised.
 """
@@ -31,7 +31,7 @@ class Say(Protocol):
     def __call__(self, text: str, *, warn: bool = False) -> None: ...
 
 
-class RunErrands:
+class RunActions:
     """Asks over a screen; to be awaited in a worker of it."""
 
     def __init__(self, screen: Screen[Any], say: Say) -> None:

@@ -23,7 +23,7 @@ from tui_trainer.runs.index import RunSummary
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.compose.search import SearchBar
 from tui_trainer.ui.run.status import plain_terminal
-from tui_trainer.ui.runs.actions import RunErrands
+from tui_trainer.ui.runs.actions import RunActions
 from tui_trainer.ui.runs.compared import MOST, Compared
 from tui_trainer.ui.runs.pages import Page, RunPages, RunQuery, page_of
 from tui_trainer.ui.runs.table import RunTable
@@ -83,7 +83,7 @@ class RunsScreen(Screen[None]):
         self._page: Page | None = None
         """What was last read."""
         self.is_reading = False
-        self._errands = RunErrands(self, self._say)
+        self._errands = RunActions(self, self._say)
 
     def compose(self) -> ComposeResult:
         yield Heading("runs", "reading")

@@ -98,7 +98,7 @@ class Relabelling(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Key:
+class KeyHint:
     """A key that can be pressed now, and what it does."""
 
     key: str
@@ -114,19 +114,19 @@ class Key:
         return cell_len(shown_key(self.key) + self.label) + 2
 
 
-def live_keys(screen: Screen[Any]) -> list[Key]:
+def live_keys(screen: Screen[Any]) -> list[KeyHint]:
     """One key for each action that is to be shown: the first that is not typed into a field."""
     focused = screen.focused
     labels = screen.labels if isinstance(screen, Relabelling) else {}
     shown = [it for it in screen.active_bindings.items() if it[1].binding.show]
-    found: dict[str, Key] = {}
+    found: dict[str, KeyHint] = {}
     for key, active in sorted(shown, key=lambda it: ORDER.get(it[1].binding.id or "", 0)):
         # Textual knows of a letter that it is typed into a field, but not of every sign.
         if focused is None or not focused.check_consume_key(key, CHARACTERS.get(key)):
             it, tooltip = active.binding, active.tooltip or ""
             name = it.id or ""
             label, rank = labels.get(name, it.description), RANKS.get(name, 0)
-            found.setdefault(it.action, Key(key, label, tooltip, active.enabled, rank))
+            found.setdefault(it.action, KeyHint(key, label, tooltip, active.enabled, rank))
     return list(found.values())
 
 
@@ -134,11 +134,11 @@ def live_keys(screen: Screen[Any]) -> list[Key]:
 class KeyRow:
     """Keys beside each other: with a space before each, or close together behind a single one."""
 
-    keys: tuple[Key, ...] = ()
+    keys: tuple[KeyHint, ...] = ()
     is_close: bool = False
 
     @classmethod
-    def fitting(cls, keys: Sequence[Key], width: int) -> KeyRow:
+    def fitting(cls, keys: Sequence[KeyHint], width: int) -> KeyRow:
         """As many keys as there is room for in `width` cells; sooner close together than fewer.
 
         Those that are never left out may need more than there is.
@@ -154,14 +154,14 @@ class KeyRow:
             kept.remove(least)
         return cls(tuple(kept), is_close=True)
 
-    def places(self) -> Iterator[tuple[int, Key]]:
+    def places(self) -> Iterator[tuple[int, KeyHint]]:
         """Where the text of each key begins, and the key."""
         start = 1
         for key in self.keys:
             yield start, key
             start += key.width + (not self.is_close)
 
-    def at(self, x: int) -> Key | None:
+    def at(self, x: int) -> KeyHint | None:
         """The key at a cell, with the space behind it; None where there is none."""
         found = (key for start, key in self.places() if start <= x < start + key.width)
         return next(found, None)

@@ -14,7 +14,7 @@ from textual.content import Content
 from textual.screen import Screen
 from textual.widget import Widget
 
-from tui_trainer.ui.shared.bindings import Key, KeyRow, live_keys, shown_key
+from tui_trainer.ui.shared.bindings import KeyHint, KeyRow, live_keys, shown_key
 
 
 class KeyLine(Widget, can_focus=False):
@@ -34,7 +34,7 @@ class KeyLine(Widget, can_focus=False):
 
     def __init__(self) -> None:
         super().__init__()
-        self._keys: list[Key] = []
+        self._keys: list[KeyHint] = []
 
     def on_mount(self) -> None:
         self.screen.bindings_updated_signal.subscribe(self, self._look)

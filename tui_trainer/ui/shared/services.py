@@ -30,7 +30,7 @@ class Workbench(Protocol):
     def devices(self) -> Sequence[DeviceState]: ...
 
 
-class Loader(Protocol):
+class BackgroundLoader(Protocol):
     """Work beside the screen, one piece after the other."""
 
     @property
@@ -58,7 +58,7 @@ class Services:
 
     library: PresetLibrary
     workbench: Workbench
-    loader: Loader
+    loader: BackgroundLoader
     launch: Callable[[Experiment, str], Session]
     """Starts a new run of an experiment under a name (empty: the experiment's)."""
     resume: Callable[[Path, Sequence[Override]], Session]

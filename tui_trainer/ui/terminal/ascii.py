@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 PLAIN_LETTERS = "plain-letters"
 """The `errors` of an encoding in which signs become what is as like as it has."""
-LOOK_ALIKES = {
+REPLACEMENTS = {
     **dict.fromkeys("●◆★•▪", "*"),
     **dict.fromkeys("→▸▶❯", ">"),
     **dict.fromkeys("━─╺╸", "-"),
@@ -28,7 +28,7 @@ def in_plain_letters(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]
-    return "".join(LOOK_ALIKES.get(sign, "?") for sign in lacking), error.end
+    return "".join(REPLACEMENTS.get(sign, "?") for sign in lacking), error.end
 
 
 codecs.register_error(PLAIN_LETTERS, in_plain_letters)
