@@ -29,7 +29,7 @@ from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.edits import facts_of_settings, settings_of
 from tui_trainer.runs.index import list_runs
-from tui_trainer.runs.provenance import collect, write_provenance
+from tui_trainer.runs.provenance import collect
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.sessions.session import Session
 from tui_trainer.ui.assembly import Bench
@@ -59,7 +59,7 @@ def make_runs(folder: Path, count: int, old: int) -> None:
         run.config.write_text(to_yaml({**values, "optimizer": {**values["optimizer"], "lr": lr}}))
         os.utime(run.config, (NEWEST_S - number,) * 2)
         if number >= old:
-            write_provenance(run.provenance, {**facts, **facts_of_settings(run)})
+            run.provenance.write_text(json.dumps({**facts, **facts_of_settings(run)}, indent=1))
         status = {
             **{"name": name, "state": STATES[number % len(STATES)], "host": socket.gethostname()},
             **{"step": number, "total_steps": 1000, "epoch": number % 40, "device": "cuda:0"},
