@@ -73,9 +73,16 @@ def test_the_files_there_would_run(folder: Path) -> None:
     assert set((folder.parent / "ran").read_text().split()) >= {"random.py", "git"}
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn"])
-@pytest.mark.parametrize("count", [1, 2])
-def test_fault_54_workers_run_nothing_of_it(folder: Path, method: str, count: int) -> None:
+@pytest.mark.parametrize(
+    ("count", "method"),
+    [
+        (1, "spawn"),
+        (2, "forkserver"),
+        pytest.param(1, "forkserver", marks=pytest.mark.soak),
+        pytest.param(2, "spawn", marks=pytest.mark.soak),
+    ],
+)
+def test_fault_54_workers_run_nothing_of_it(folder: Path, count: int, method: str) -> None:
     words = (f"loader.num_workers={count}", f"loader.start_method={method}")
     assert train_in(folder, *words) == ""
 
@@ -122,8 +129,15 @@ training: {epochs: 1, batch_size: 8}
 """
 
 
-@pytest.mark.parametrize("method", ["forkserver", "spawn"])
-@pytest.mark.parametrize("place", ["here", "elsewhere"])
+@pytest.mark.parametrize(
+    ("place", "method"),
+    [
+        ("here", "forkserver"),
+        ("elsewhere", "spawn"),
+        pytest.param("here", "spawn", marks=pytest.mark.soak),
+        pytest.param("elsewhere", "forkserver", marks=pytest.mark.soak),
+    ],
+)
 def test_a_plugin_with_modules_beside_it_works_in_workers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, place: str
 ) -> None:
