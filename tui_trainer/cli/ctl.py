@@ -5,13 +5,15 @@ Layer: headless. Accepted means that the run has seen it; applied, that it took 
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections.abc import Collection, Sequence
 from typing import Any
 
+from tui_trainer.cli import options
 from tui_trainer.config.yaml.reader import parse_value
 from tui_trainer.runs.commands import COMMANDS, Command, Set, name_of, origin_of
-from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.directory import RunDirectory, find_run
 from tui_trainer.runs.events import ENDED_STATES, CommandAccepted, CommandApplied
 from tui_trainer.runs.folder import size_of
 from tui_trainer.runs.mailbox import send, wait_for
@@ -22,6 +24,18 @@ from tui_trainer.text.errors import BadInput, ExitCode
 
 ACCEPTED_S = 5.0
 ASK_S = 0.5
+
+
+def ctl(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    return control(
+        find_run(arguments.name, options.runs_dir(arguments)),
+        arguments.command,
+        arguments.overrides,
+        flags=arguments.flags,
+        timeout_s=arguments.timeout,
+        as_json=arguments.json,
+    )
 
 
 def control(

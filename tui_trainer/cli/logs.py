@@ -6,14 +6,16 @@ are there, or, when it is followed, as it appears.
 
 from __future__ import annotations
 
+import argparse
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
+from tui_trainer.cli import options
 from tui_trainer.runs.describe import describe
-from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.directory import RunDirectory, find_run
 from tui_trainer.runs.events import ENDED_STATES, CommandApplied
 from tui_trainer.runs.folder import is_folder
 from tui_trainer.runs.records import event_of
@@ -79,6 +81,12 @@ class Tail:
         if len(self._told) > MOST_TOLD:
             self._told.clear()
         return earlier, new
+
+
+def logs(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    run = find_run(arguments.name, options.runs_dir(arguments))
+    return print_logs(run, follow=arguments.follow, newest=arguments.lines)
 
 
 def print_logs(

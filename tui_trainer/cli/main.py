@@ -12,36 +12,36 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from importlib import import_module
 from itertools import pairwise
 
-from tui_trainer.cli import dispatch as results
-from tui_trainer.cli import setup
-from tui_trainer.cli import train as training
 from tui_trainer.cli.arguments import parse
+from tui_trainer.cli.train import leaves_the_shell
 from tui_trainer.config.processes import protect_environment
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_error
 from tui_trainer.text.errors import BadInput, ExitCode, TrainerError
 
-ACTIONS: dict[str, Callable[[argparse.Namespace], int]] = {
-    "compose": training.compose,
-    "train": training.train,
-    "resume": training.resume,
-    "fork": training.fork,
-    "attach": training.attach,
-    "logs": results.logs,
-    "ctl": results.control,
-    "runs": results.runs,
-    "evaluate": results.evaluate,
-    "predict": results.predict,
-    "config": setup.config,
-    "doctor": setup.doctor,
-    "presets list": setup.list_presets,
-    "presets show": setup.show_preset,
-    "presets validate": setup.validate_presets,
-    "presets copy": setup.copy_preset,
-    "presets schema": setup.print_schema,
+COMMANDS = {
+    "compose": "train.compose",
+    "train": "train.train",
+    "resume": "train.resume",
+    "fork": "train.fork",
+    "attach": "train.attach",
+    "logs": "logs.logs",
+    "ctl": "ctl.ctl",
+    "runs": "runs.runs",
+    "evaluate": "results.evaluate",
+    "predict": "results.predict",
+    "config": "preferences.config",
+    "doctor": "doctor.doctor",
+    "presets list": "presets.list_presets",
+    "presets show": "presets.show_preset",
+    "presets validate": "presets.validate_presets",
+    "presets copy": "presets.copy_preset",
+    "presets schema": "presets.print_schema",
 }
+"""The function of each command: its module in this package is imported when it is called."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         _check_surroundings()
         arguments = parse(words)
         arguments.tether = None
-        if training.leaves_the_shell(arguments):
+        if leaves_the_shell(arguments):
             from tui_trainer.sessions.launcher import split
             from tui_trainer.ui.terminal.terminal import RESTORE
 
@@ -64,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             if isinstance(side, int):
                 return side
             arguments.tether = side
-        return ACTIONS[arguments.action](arguments)
+        return _function_of(arguments.action)(arguments)
     except TrainerError as error:
         if _records_a_run(words):
             from tui_trainer.cli.headless import tell_early_end
@@ -89,6 +89,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         text = clean(f"{type(error).__name__}: {error}", 400)
         print_error(f"tui-trainer: {text}; this is a bug, --debug shows where")
         return ExitCode.FAILED
+
+
+def _function_of(command: str) -> Callable[[argparse.Namespace], int]:
+    module, name = COMMANDS[command].split(".")
+    function: Callable[[argparse.Namespace], int] = getattr(
+        import_module(f"tui_trainer.cli.{module}"), name
+    )
+    return function
 
 
 def _show_traceback() -> ExitCode:

@@ -5,13 +5,22 @@ Layer: headless. A file that is wrong ends in exit status 2 with every problem, 
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from tui_trainer.config.keys import ACTIONS, keys_in_force
-from tui_trainer.config.preferences import Preferences, load_preferences
+from tui_trainer.config.preferences import Preferences, load_preferences, preferences_path
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_json, print_line
 from tui_trainer.text.errors import BadInput, CannotWrite, ExitCode
+
+
+def config(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    path = preferences_path()
+    if arguments.init:
+        return write_preferences(path)
+    return print_preferences(path, as_json=arguments.json)
 
 
 def print_preferences(path: Path, *, as_json: bool = False) -> int:

@@ -5,9 +5,11 @@ Layer: headless. Nothing here imports torch, so a preset can be checked where th
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from tui_trainer.cli import options
 from tui_trainer.config.presets import KINDS, Preset, PresetLibrary, why_misnamed
 from tui_trainer.config.schema import json_schema
 from tui_trainer.config.yaml.reader import read_document
@@ -17,13 +19,14 @@ from tui_trainer.text.console import print_block, print_error, print_json, print
 from tui_trainer.text.errors import BadInput, ExitCode, TrainerError
 
 
-def list_presets(library: PresetLibrary, kind: str | None, *, as_json: bool = False) -> int:
+def list_presets(arguments: argparse.Namespace) -> int:
     """Print name and description of the presets, by kind."""
+    library, kind = options.library(arguments), arguments.kind
     if kind is not None and kind.removesuffix("s") not in KINDS:
         raise BadInput(f"no kind {clean(kind, 40)!r}{suggest(kind, KINDS)}; {', '.join(KINDS)}")
     kinds = [kind.removesuffix("s")] if kind else KINDS
     found = {k: [(p, _description(p)) for p in library.list(k)] for k in kinds}
-    if as_json:
+    if arguments.json:
         rows = [
             {
                 **{"kind": k, "name": p.name, "description": text, "path": str(p.path)},
@@ -57,9 +60,10 @@ def _tell_misnamed(library: PresetLibrary, kinds: Sequence[str]) -> int:
     return len(misnamed)
 
 
-def show_preset(library: PresetLibrary, name: str) -> int:
+def show_preset(arguments: argparse.Namespace) -> int:
     """Print an experiment resolved, or another preset as it stands."""
-    kind, bare = _kind_and_name(name)
+    library = options.library(arguments)
+    kind, bare = _kind_and_name(arguments.name)
     if kind == "experiment":
         experiment = library.experiment(bare)
         for note in experiment.notes:
@@ -75,8 +79,9 @@ def show_preset(library: PresetLibrary, name: str) -> int:
     return ExitCode.OK
 
 
-def validate_presets(library: PresetLibrary, files: Sequence[str]) -> int:
+def validate_presets(arguments: argparse.Namespace) -> int:
     """Check experiment files, or every preset there is; all problems go to stderr."""
+    library, files = options.library(arguments), arguments.files
     failed = 0
     if files:
         names = list(files)
@@ -99,8 +104,9 @@ def validate_presets(library: PresetLibrary, files: Sequence[str]) -> int:
     return ExitCode.BAD_INPUT if failed else ExitCode.OK
 
 
-def copy_preset(library: PresetLibrary, name: str, target: Path | None) -> int:
+def copy_preset(arguments: argparse.Namespace) -> int:
     """Copy a preset to a file, or into a folder; an existing file is never replaced."""
+    library, name, target = options.library(arguments), arguments.name, arguments.target
     kind, bare = _kind_and_name(name)
     preset = library.find(kind, bare)
     _tell_replaced([preset])
@@ -119,7 +125,7 @@ def copy_preset(library: PresetLibrary, name: str, target: Path | None) -> int:
     return ExitCode.OK
 
 
-def print_schema() -> int:
+def print_schema(_: argparse.Namespace) -> int:
     """Print the JSON schema of an experiment file."""
     print_json(json_schema())
     return ExitCode.OK

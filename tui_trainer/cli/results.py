@@ -5,11 +5,13 @@ Layer: headless. The work is done by training, imported when it is needed.
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from tui_trainer.cli import options
 from tui_trainer.config.sections.metrics import metrics_text
-from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.directory import RunDirectory, find_run
 from tui_trainer.sessions.workbench import Generation, evaluate_run, generate_text, open_predictor
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_block, print_error, print_json, print_line
@@ -17,6 +19,34 @@ from tui_trainer.text.errors import BadInput, ExitCode
 
 if TYPE_CHECKING:
     from tui_trainer.training.evaluation import Predicted
+
+
+def evaluate(arguments: argparse.Namespace) -> int:
+    """Measure the model of a run on one of its splits."""
+    run = find_run(arguments.name, options.runs_dir(arguments))
+    options.load_plugins(arguments)
+    return print_evaluation(
+        run, arguments.split, arguments.which, arguments.device, as_json=arguments.json
+    )
+
+
+def predict(arguments: argparse.Namespace) -> int:
+    """Predict the samples of files, or generate text, with the model of a run."""
+    if arguments.files and arguments.generate is not None:
+        raise BadInput("--generate goes on from --prompt TEXT, and takes no files")
+    options.load_plugins(arguments)
+    run = find_run(arguments.name, options.runs_dir(arguments))
+    where = (arguments.which, arguments.device)
+    if arguments.generate is None:
+        return print_predictions(run, arguments.files, *where, as_json=arguments.json)
+    how = Generation(
+        arguments.generate,
+        arguments.prompt,
+        arguments.temperature,
+        arguments.top_k,
+        arguments.seed,
+    )
+    return print_generated(run, how, *where, as_json=arguments.json)
 
 
 def print_evaluation(

@@ -5,12 +5,14 @@ Layer: headless.
 
 from __future__ import annotations
 
+import argparse
 import shutil
 import sys
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 
+from tui_trainer.cli import options
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.edits import settings_of
 from tui_trainer.runs.filters import parse_filter, select
@@ -33,6 +35,17 @@ GROUPS: dict[str, Callable[[RunSummary], bool]] = {
     "live": lambda run: run.is_live,
     "ended": lambda run: not run.is_live,
 }
+
+
+def runs(arguments: argparse.Namespace) -> int:
+    """Run the command."""
+    return print_runs(
+        options.runs_dir(arguments),
+        states=arguments.state,
+        order=arguments.sort,
+        conditions=arguments.filter,
+        as_json=arguments.json,
+    )
 
 
 def print_runs(

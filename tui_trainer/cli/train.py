@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tui_trainer.cli import options as given
+from tui_trainer.cli import options
 from tui_trainer.text.console import print_error
 from tui_trainer.text.errors import BadInput
 
@@ -45,7 +45,7 @@ def compose(arguments: argparse.Namespace) -> int:
         )
     # What is wrong on the command line is said on it; without any, the screen comes first, and so
     # it does with plugins, which may take as long to load as torch.
-    early = arguments.experiment and not given.has_plugins(arguments)
+    early = arguments.experiment and not options.has_plugins(arguments)
     asked = _asked_for(arguments) if early else None
     return _open(arguments, lambda: asked or _asked_for(arguments))
 
@@ -55,8 +55,8 @@ def train(arguments: argparse.Namespace) -> int:
     from tui_trainer.config.overrides import parse_overrides
     from tui_trainer.sessions.requests import NewRun
 
-    library = given.library(arguments)
-    overrides = parse_overrides(given.overrides(arguments))
+    library = options.library(arguments)
+    overrides = parse_overrides(options.overrides(arguments))
 
     def request() -> NewRun:
         experiment = library.experiment(arguments.experiment, overrides)
@@ -69,14 +69,14 @@ def train(arguments: argparse.Namespace) -> int:
     if arguments.dry_run:
         from tui_trainer.cli.preview import print_preview
 
-        given.load_plugins(arguments)
+        options.load_plugins(arguments)
         as_json = arguments.log_format == "json"
         return print_preview(request().experiment, as_json=as_json)
-    if given.has_plugins(arguments):
-        return _run(arguments, given.runs_dir(arguments), request)
+    if options.has_plugins(arguments):
+        return _run(arguments, options.runs_dir(arguments), request)
     # What is wrong with the experiment is said before a screen opens.
     known = request()
-    return _run(arguments, given.runs_dir(arguments), lambda: known)
+    return _run(arguments, options.runs_dir(arguments), lambda: known)
 
 
 def resume(arguments: argparse.Namespace) -> int:
@@ -85,8 +85,8 @@ def resume(arguments: argparse.Namespace) -> int:
     from tui_trainer.runs.directory import find_run
     from tui_trainer.sessions.requests import ResumeRun
 
-    overrides = tuple(parse_overrides(given.overrides(arguments)))
-    run = find_run(arguments.name, given.runs_dir(arguments))
+    overrides = tuple(parse_overrides(options.overrides(arguments)))
+    run = find_run(arguments.name, options.runs_dir(arguments))
     how = (arguments.which, arguments.drop_edits, arguments.force)
     old = ResumeRun(run.path, overrides, *how)
     return _run(arguments, run.path.parent, lambda: old)
@@ -98,8 +98,8 @@ def fork(arguments: argparse.Namespace) -> int:
     from tui_trainer.runs.directory import find_run
     from tui_trainer.sessions.requests import ForkRun
 
-    overrides = tuple(parse_overrides(given.overrides(arguments)))
-    runs_dir = given.runs_dir(arguments)
+    overrides = tuple(parse_overrides(options.overrides(arguments)))
+    runs_dir = options.runs_dir(arguments)
     run = find_run(arguments.name, runs_dir)
     fork = ForkRun(run.path, overrides, arguments.which, arguments.new_name)
     return _run(arguments, runs_dir, lambda: fork)
@@ -110,19 +110,19 @@ def attach(arguments: argparse.Namespace) -> int:
     from tui_trainer.runs.directory import find_run
     from tui_trainer.runs.index import newest_live
 
-    runs_dir = given.runs_dir(arguments)
+    runs_dir = options.runs_dir(arguments)
     run = find_run(arguments.name, runs_dir) if arguments.name else newest_live(runs_dir)
     if _opens_app(arguments):
         from tui_trainer.ui.assembly import AttachRequest
 
-        asked = _asked(arguments, given.library(arguments))
+        asked = _asked(arguments, options.library(arguments))
 
         def ask() -> tuple[AppArguments, AttachRequest]:
-            given.load_plugins(arguments)
+            options.load_plugins(arguments)
             return asked, AttachRequest(run.path)
 
         return _open(arguments, ask)
-    given.load_plugins(arguments)
+    options.load_plugins(arguments)
     from tui_trainer.cli.attach import follow
     from tui_trainer.cli.headless import make_printer
 
@@ -133,8 +133,8 @@ def _asked_for(arguments: argparse.Namespace) -> tuple[AppArguments, ComposeRequ
     from tui_trainer.config.overrides import parse_overrides
     from tui_trainer.ui.assembly import ComposeRequest
 
-    given.load_plugins(arguments)
-    library = given.library(arguments)
+    options.load_plugins(arguments)
+    library = options.library(arguments)
     overrides = parse_overrides(arguments.overrides)
     if arguments.experiment:
         library.experiment(arguments.experiment, overrides)
@@ -147,7 +147,7 @@ def _asked(arguments: argparse.Namespace, library: PresetLibrary) -> AppArgument
 
     return AppArguments(
         library=library,
-        runs_dir=given.runs_dir(arguments),
+        runs_dir=options.runs_dir(arguments),
         preferences=chosen_preferences(arguments.fps),
         argv=arguments.argv,
     )
@@ -172,10 +172,10 @@ def _make_printer() -> LinePrinter:
 def _run(arguments: argparse.Namespace, runs_dir: Path, request: Callable[[], RunRequest]) -> int:
     """Train, in the app or as lines; `request` is called when plugins are loaded."""
     if _opens_app(arguments):
-        asked = _asked(arguments, given.library(arguments))
+        asked = _asked(arguments, options.library(arguments))
 
         def ask() -> tuple[AppArguments, RunRequest]:
-            given.load_plugins(arguments)
+            options.load_plugins(arguments)
             return asked, request()
 
         return _open(arguments, ask)
@@ -183,7 +183,7 @@ def _run(arguments: argparse.Namespace, runs_dir: Path, request: Callable[[], Ru
     from tui_trainer.sessions.local import LocalSession
     from tui_trainer.sessions.requests import prepare
 
-    given.load_plugins(arguments)
+    options.load_plugins(arguments)
     work = partial(prepare, request(), runs_dir, arguments.argv)
     if arguments.tether is None:
         session, printer = LocalSession(work), make_printer(arguments.log_format)

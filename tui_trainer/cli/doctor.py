@@ -1,0 +1,24 @@
+"""`tui-trainer doctor`: the packages, devices and folders of this machine.
+
+Layer: cli.
+"""
+
+from __future__ import annotations
+
+import argparse
+
+from tui_trainer.cli import options
+from tui_trainer.config.presets import search_dirs
+from tui_trainer.machine.doctor import examine
+from tui_trainer.text.console import print_block, print_json
+from tui_trainer.text.errors import ExitCode
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Print the report, as text or as JSON."""
+    report = examine(search_dirs(arguments.preset_dir), options.runs_dir(arguments))
+    if arguments.json:
+        print_json(report.to_dict())
+    else:
+        print_block("\n".join(report.lines()))
+    return ExitCode.OK
