@@ -22,7 +22,7 @@ import torch
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.sections.metrics import METRICS
-from tui_trainer.runs.commands import Control
+from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.events import RunEnded
 from tui_trainer.training.loop import train

@@ -19,7 +19,8 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, search_dirs
 from tui_trainer.config.yaml.scalars import to_yaml
-from tui_trainer.runs.commands import Command, Control, Stop
+from tui_trainer.runs.commands import Command, Stop
+from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.edits import read_edits
 from tui_trainer.runs.events import Event, RunEnded, StepsTaken

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from tui_trainer.config.experiment import Place, Tree, resolve
-from tui_trainer.runs.commands import Control
+from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.training.loop import train
 from tui_trainer.training.ranks import SingleRank

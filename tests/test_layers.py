@@ -165,6 +165,19 @@ def test_the_command_line_answers_without_torch(words: list[str]) -> None:
     assert "HEAVY []" in done.stderr
 
 
+def test_the_command_line_is_read_without_pydantic() -> None:
+    """It takes longer to import than everything else that is needed to read the words."""
+    program = (
+        "import sys\n"
+        "import tui_trainer.cli.main\n"
+        "print(sorted({'pydantic', 'pydantic_core', 'yaml'} & set(sys.modules)))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
 def test_the_first_screen_is_painted_without_torch(tmp_path: Path) -> None:
     program = (
         "import asyncio, sys\n"

@@ -7,7 +7,8 @@ import threading
 from types import FrameType
 
 from tests.runs.children import BOUND_S
-from tui_trainer.runs.commands import Command, Control, Pause, Resume, Save, Set, Stop
+from tui_trainer.runs.commands import Command, Pause, Resume, Save, Set, Stop
+from tui_trainer.runs.control import Control
 
 
 def test_commands_come_out_in_the_order_they_went_in() -> None:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import ValidationError
 
 from tui_trainer.config.sections.section import Items, Section, setting
-from tui_trainer.text.errors import worded
+from tui_trainer.text.value_errors import worded
 
 
 class Example(Section):

@@ -14,7 +14,8 @@ import torch
 
 from tui_trainer.config.experiment import Experiment, Place, Tree, resolve
 from tui_trainer.config.yaml.scalars import to_yaml
-from tui_trainer.runs.commands import Command, Control, Set
+from tui_trainer.runs.commands import Command, Set
+from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.edits import read_edits
 from tui_trainer.runs.events import Event, RunEnded

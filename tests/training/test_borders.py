@@ -11,7 +11,8 @@ from typing import Any
 import pytest
 
 from tests.training.harness import Run, at_step, both, small_experiment, write_images
-from tui_trainer.runs.commands import Command, Control, Pause, Resume, Save, Set, Stop
+from tui_trainer.runs.commands import Command, Pause, Resume, Save, Set, Stop
+from tui_trainer.runs.control import Control
 from tui_trainer.runs.events import (
     CheckpointSaved,
     CommandApplied,

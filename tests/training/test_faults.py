@@ -16,7 +16,8 @@ import torch
 from torch import nn
 
 from tests.training.harness import React, Run, at_step, both, same, small_experiment, write_images
-from tui_trainer.runs.commands import Command, Control, Resume, Save, Set, Stop
+from tui_trainer.runs.commands import Command, Resume, Save, Set, Stop
+from tui_trainer.runs.control import Control
 from tui_trainer.runs.events import (
     CheckpointSaved,
     CommandApplied,

@@ -30,7 +30,8 @@ from tui_trainer.config.sections.training import (
 )
 from tui_trainer.config.yaml.parser import shown_key
 from tui_trainer.text.clean import clean, suggest
-from tui_trainer.text.errors import ConfigError, Problem, worded
+from tui_trainer.text.errors import ConfigError, Problem
+from tui_trainer.text.value_errors import worded
 
 REGISTRIES: dict[str, Registry] = {
     "dataset": DATASETS,

@@ -16,7 +16,8 @@ from tui_trainer.config.experiment import COMMAND_LINE, SECTIONS, Experiment, co
 from tui_trainer.config.sections.section import extra_of
 from tui_trainer.config.yaml.reader import parse_value
 from tui_trainer.text.clean import clean, suggest
-from tui_trainer.text.errors import BadInput, ConfigError, Problem, worded
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
+from tui_trainer.text.value_errors import worded
 
 
 @dataclass(frozen=True, slots=True)

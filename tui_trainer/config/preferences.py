@@ -19,7 +19,8 @@ from tui_trainer.config.keys import keymap_problems
 from tui_trainer.config.sections.section import Section, setting
 from tui_trainer.config.yaml.reader import Document, read_document
 from tui_trainer.text.clean import clean, suggest
-from tui_trainer.text.errors import BadInput, ConfigError, Problem, worded
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
+from tui_trainer.text.value_errors import worded
 
 THEMES: tuple[str, ...] = (
     *("textual-dark", "textual-light", "nord", "gruvbox", "catppuccin-mocha", "dracula"),

@@ -8,15 +8,11 @@ from __future__ import annotations
 
 import getpass
 import os
-import secrets
 import socket
-import threading
-from collections import deque
 from dataclasses import Field, dataclass, field, fields
 from typing import Any, ClassVar, get_args, get_type_hints
 
 from tui_trainer.runs.bounds import is_whole
-from tui_trainer.runs.events import CommandApplied
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput
 
@@ -45,7 +41,7 @@ _SIGNALS = range(1, 65)
 
 def new_id() -> str:
     """An id that sorts nowhere and collides with nothing."""
-    return secrets.token_hex(8)
+    return os.urandom(8).hex()
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,50 +214,3 @@ def _fits(item: Field[Any], types: tuple[type, ...], value: object) -> bool:
     if isinstance(value, int):
         return is_whole(value) and value in item.metadata.get("range", (value,))
     return not (isinstance(value, str) and len(value) > _SHORT)
-
-
-# `Control`: the one object that the loop looks at for commands, and that everybody sends to.
-#
-# `send` may be called from any thread and from a signal handler of the main thread; it never
-# blocks. `pending` is a plain attribute, because the loop reads it at every step.
-
-
-class Control:
-    """A queue of commands with a bell."""
-
-    def __init__(self) -> None:
-        self._commands: deque[Command] = deque()
-        self._bell = threading.Event()
-        self.pending = False
-        self.stop_asked = False
-
-    def send(self, command: Command) -> None:
-        """Hand a command to the loop, which obeys at the next step border."""
-        self._commands.append(command)
-        if isinstance(command, Stop):
-            self.stop_asked = True
-        self.pending = True
-        self._bell.set()
-
-    def take(self) -> Command | None:
-        """The oldest command, or None. Only the loop calls this."""
-        # Cleared before looking: a command that arrives in between sets it again.
-        self.pending = False
-        self._bell.clear()
-        try:
-            command = self._commands.popleft()
-        except IndexError:
-            return None
-        if self._commands:
-            self.pending = True
-            self._bell.set()
-        return command
-
-    def wait(self, timeout_s: float) -> bool:
-        """Wait until there is a command; False when the time is over."""
-        return self._bell.wait(timeout_s)
-
-
-def applied(command: Command, step: int, refused: str = "") -> CommandApplied:
-    """The event that answers a command: it took effect at a step, or why it was refused."""
-    return CommandApplied(step, command.id, name_of(command), command.origin, refused)

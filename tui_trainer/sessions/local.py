@@ -15,7 +15,8 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from tui_trainer.machine.usage import Usage, UsageMeter
-from tui_trainer.runs.commands import Command, Control, applied, name_of
+from tui_trainer.runs.commands import Command, name_of
+from tui_trainer.runs.control import Control, applied
 from tui_trainer.runs.events import (
     CommandAccepted,
     Event,

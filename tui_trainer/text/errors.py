@@ -10,8 +10,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 
-from pydantic_core import ErrorDetails
-
 
 class ExitCode(IntEnum):
     """Exit status of every command; a signal n ends in 128 + n after the work is saved."""
@@ -70,40 +68,3 @@ class ConfigError(BadInput):
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))
         self.problems = tuple(problems)
-
-
-# `worded`: what is wrong with a value, in the words of every message, field and dialog.
-#
-# Pydantic speaks of integers, tuples and strings; who edits a preset or types into a field is
-# told of whole numbers, lists and texts.
-
-
-_WORDS = (
-    ("input should", "should"),
-    ("be a valid integer", "be a whole number"),
-    ("be a valid number", "be a number"),
-    ("be a valid boolean", "be true or false"),
-    ("be a valid string", "be a text"),
-    ("be a valid tuple", "be a list"),
-    ("be a valid list", "be a list"),
-    ("be a valid dictionary", "be keys with values"),
-    ("greater than or equal to", "at least"),
-    ("less than or equal to", "at most"),
-    ("greater than", "above"),
-    ("less than", "below"),
-    ("tuple should", "should"),
-    ("list should", "should"),
-    (" item after validation", " value"),
-    (" items after validation", " values"),
-    ("string should", "should"),
-)
-
-
-def worded(error: ErrorDetails) -> str:
-    """What should be the case, as `should be above 0`: without the key and what was given."""
-    text = error["msg"][:1].lower() + error["msg"][1:]
-    # What follows explains it by Python's parsing.
-    text = text.partition(", unable to parse")[0]
-    for theirs, ours in _WORDS:
-        text = text.replace(theirs, ours)
-    return text

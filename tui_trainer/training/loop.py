@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.data.base.batch import BatchLost
-from tui_trainer.runs.commands import Control
+from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import RunEnded
 from tui_trainer.runs.files import Files

@@ -15,7 +15,7 @@ import torch
 
 from tui_trainer.config.sections.training import TrainingSection
 from tui_trainer.models.summary import count_parameters
-from tui_trainer.runs.commands import Control
+from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, set_aside
 from tui_trainer.runs.edits import in_force
 from tui_trainer.runs.events import RunStarted

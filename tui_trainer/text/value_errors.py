@@ -1,0 +1,39 @@
+"""`worded`: what is wrong with a value, in the words of every message, field and dialog.
+
+Layer: text. Pydantic speaks of integers, tuples and strings; people who edit a preset or type into
+a field read of whole numbers, lists and texts. It imports pydantic, which `errors` does not.
+"""
+
+from __future__ import annotations
+
+from pydantic_core import ErrorDetails
+
+_WORDS = (
+    ("input should", "should"),
+    ("be a valid integer", "be a whole number"),
+    ("be a valid number", "be a number"),
+    ("be a valid boolean", "be true or false"),
+    ("be a valid string", "be a text"),
+    ("be a valid tuple", "be a list"),
+    ("be a valid list", "be a list"),
+    ("be a valid dictionary", "be keys with values"),
+    ("greater than or equal to", "at least"),
+    ("less than or equal to", "at most"),
+    ("greater than", "above"),
+    ("less than", "below"),
+    ("tuple should", "should"),
+    ("list should", "should"),
+    (" item after validation", " value"),
+    (" items after validation", " values"),
+    ("string should", "should"),
+)
+
+
+def worded(error: ErrorDetails) -> str:
+    """What should be the case, as `should be above 0`: without the key and what was given."""
+    text = error["msg"][:1].lower() + error["msg"][1:]
+    # What follows explains it by Python's parsing.
+    text = text.partition(", unable to parse")[0]
+    for theirs, ours in _WORDS:
+        text = text.replace(theirs, ours)
+    return text
