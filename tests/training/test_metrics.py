@@ -17,6 +17,7 @@ from tui_trainer.config.sections.metrics import EXTRA_METRICS, METRICS, ExtraMet
 from tui_trainer.runs.commands import Stop
 from tui_trainer.runs.events import Notice, ValidationEnded
 from tui_trainer.text.errors import ConfigError
+from tui_trainer.training.evaluation import evaluate
 from tui_trainer.training.metrics import FORMULAS, TORCHMETRICS, ExtraMetrics
 
 CPU = torch.device("cpu")
@@ -146,6 +147,8 @@ def test_listed_and_monitored_metrics_are_in_validations_lines_and_the_test(
             assert set(event.metrics) == names
     assert outcome.test is not None
     assert set(outcome.test) == names
+    evaluation = evaluate(run.directory, run.experiment, CPU, "test", "best")
+    assert evaluation.metrics == outcome.test
     assert {f"val/{name}" for name in names} <= set(run.lines()[-1])
     assert outcome.best is not None
     values = [e.metrics["recall"] for e in run.events if isinstance(e, ValidationEnded)]

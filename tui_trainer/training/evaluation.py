@@ -70,7 +70,12 @@ def evaluate(
     ]
     with task.feed.workers():
         found = measure(
-            task.forward, chosen, task.dataset, task.criterion.measure, task.eval_batch_size
+            task.forward,
+            chosen,
+            task.dataset,
+            task.criterion.measure,
+            task.eval_batch_size,
+            extras=task.extras,
         )
     assert found is not None, "nobody can interrupt this one"
     changed = [note for note in bitwise_notes(task, data.origin) if "data changed" in note]
