@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.runs.test_history_file import append, metrics_line
+from tests.runs.test_recording import append, metrics_line
 from tests.runs.views import a_view, changed
 from tests.ui.runs import USAGE, an_ending, some_events
 from tui_trainer.config.presets import PresetLibrary, builtin_dir

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import pytest
 
-from tests.runs.test_history_file import append, make_run, metrics_line
+from tests.runs.test_recording import append, make_run, metrics_line
 from tui_trainer.machine.usage import GpuUsage, Usage, UsageMeter, usage_of
 from tui_trainer.runs.commands import Save
 from tui_trainer.runs.directory import create_run, make_skeleton
