@@ -1,7 +1,8 @@
-"""Devices: which one a run takes, and the CPUs and the memory that this process may use.
+"""Chooses the device of a run, and counts the CPUs and the memory this process may use.
 
-Layer: machine; torch only inside functions. A control group or an affinity often leaves a process
-less than the machine has, so nothing here is planned by what the machine has.
+Layer: machine; imports torch only inside functions. A control group or the CPU affinity often
+leaves a process less than the machine has, so nothing is planned from what the machine has. GPUs
+are listed as torch counts them, so that a name from here works with `--device`.
 """
 
 from __future__ import annotations
@@ -22,31 +23,31 @@ from tui_trainer.text.errors import BadInput
 GB = 2**30
 ROOT = Path("/")
 DRIVERS = {"12": 525, "13": 580}
-"""The first driver that runs programs built for a major version of CUDA."""
+"""The oldest driver that runs programs built for each major version of CUDA."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeviceChoice:
-    """A device by torch's name, a label for people, and a warning that must be seen."""
+    """A device by torch's name, a label for people, and a warning that the user must see."""
 
     torch_name: str
     label: str
     warning: str = ""
     uuid: str = ""
-    """Of a GPU, as torch and NVML both name it."""
+    """The UUID of a GPU, as torch and NVML both name it; empty for the CPU."""
 
 
 def choose_device(
     request: str, gpus: Sequence[GpuInfo] | None = None, cuda: CudaFacts | None = None
 ) -> DeviceChoice:
-    """The device for `auto`, `cpu`, `cuda` or `cuda:N`.
+    """Choose the device for `auto`, `cpu`, `cuda` or `cuda:N`.
 
-    `auto` and `cuda` take the visible GPU with the most free memory; `auto` takes the CPU when
-    there is none, with a warning when there is one that torch cannot use.
+    `auto` and `cuda` take the visible GPU with the most free memory. If there is none, `auto` takes
+    the CPU, with a warning when there is a GPU that torch cannot use.
 
     Raises:
-        BadInput: a GPU was asked for that is not there, or that torch cannot use, with why and
-            what to install.
+        BadInput: the request is none of these, or it is for a GPU that does not exist or that torch
+            cannot use; the message says why and what to install.
     """
     asked = re.fullmatch(r"(auto|cpu|cuda)|cuda:([0-9]{1,4})", request)
     if asked is None:
@@ -80,7 +81,10 @@ def _numbered(number: int, gpus: Sequence[GpuInfo], cuda: CudaFacts) -> DeviceCh
 
 
 def unusable(gpus: Sequence[GpuInfo], cuda: CudaFacts) -> str:
-    """One loud line when there is a GPU and torch can use none; nothing when all are hidden."""
+    """Return a warning if there are GPUs and torch can use none of them, else an empty string.
+
+    It is also empty when CUDA_VISIBLE_DEVICES hides all of them on purpose.
+    """
     if cuda.devices:
         refused = [device for device in cuda.devices if not device.supported]
         return _no_code(refused[0], gpus, cuda) if len(refused) == len(cuda.devices) else ""
@@ -111,7 +115,10 @@ def _no_code(device: CudaDevice, gpus: Sequence[GpuInfo], cuda: CudaFacts) -> st
 
 
 def _remedy(cuda: CudaFacts, driver: str, index: str = "") -> str:
-    """The same torch for a CUDA that the driver runs; builds for an older one serve older GPUs."""
+    """Say how to install the same torch, built for a version of CUDA that the driver runs.
+
+    `index` overrides the choice: builds for an older CUDA serve older GPUs.
+    """
     if 0 < _major(driver) < DRIVERS["12"]:
         return f"install driver {DRIVERS['13']} or newer, and a torch built for CUDA"
     index = index or ("cu130" if _major(driver) >= DRIVERS["13"] else "cu126")
@@ -143,21 +150,21 @@ def _cuda(number: int, gpus: Sequence[GpuInfo], cuda: CudaFacts) -> DeviceChoice
 
 
 def usable_cpus() -> frozenset[int]:
-    """The logical CPUs that this process may run on."""
+    """Return the logical CPUs that this process may run on."""
     if hasattr(os, "sched_getaffinity"):
         return frozenset(os.sched_getaffinity(0))
     return frozenset(range(os.cpu_count() or 1))
 
 
 def cpu_count(root: Path = ROOT, cpus: Collection[int] | None = None) -> int:
-    """CPUs to plan for: those of the affinity, cut to the quota of the control group."""
+    """Return how many CPUs to plan for: those of the affinity, limited by the cgroup's quota."""
     count = len(usable_cpus() if cpus is None else cpus)
     quota = cgroup_cpus(root)
     return max(1, count if quota is None else min(count, math.ceil(quota)))
 
 
 def default_threads(root: Path = ROOT, cpus: Collection[int] | None = None) -> int:
-    """Threads for torch: one a physical core of the affinity, at most `cpu_count`."""
+    """Return the threads for torch: one per physical core of the affinity, at most `cpu_count`."""
     cpus = usable_cpus() if cpus is None else cpus
     topology = "sys/devices/system/cpu/cpu{}/topology/thread_siblings_list"
     try:
@@ -168,7 +175,7 @@ def default_threads(root: Path = ROOT, cpus: Collection[int] | None = None) -> i
 
 
 def cgroup_cpus(root: Path = ROOT) -> float | None:
-    """The tightest CPU quota of the control group and those above it, in CPUs; None without one."""
+    """Return the tightest quota of all control groups above this process, in CPUs, or None."""
     quotas = []
     for folder in _control_groups(root, "cpu"):
         try:
@@ -185,13 +192,13 @@ def cgroup_cpus(root: Path = ROOT) -> float | None:
 
 
 def free_memory_bytes(root: Path = ROOT) -> int:
-    """Memory that can still be had, of the machine and of the control group."""
+    """Return the memory still available, of the machine and of the control group."""
     free = [int(psutil.virtual_memory().available), *_cgroup_free(root)]
     return max(0, min(free))
 
 
 def _cgroup_free(root: Path) -> Iterator[int]:
-    """What each control group above this process leaves, with the file cache it can give back."""
+    """Yield what each control group above this process leaves, reclaimable file cache included."""
     versions = (
         ("memory.max", "memory.current", "inactive_file"),
         ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -209,7 +216,7 @@ def _cgroup_free(root: Path) -> Iterator[int]:
 
 
 def _control_groups(root: Path, controller: str) -> list[Path]:
-    """The folders of the control groups that hold this process, of both versions."""
+    """Return the folders of the control groups that hold this process, for both cgroup versions."""
     top = root / "sys/fs/cgroup"
     found = dict.fromkeys((top, top / controller))
     try:
@@ -226,18 +233,12 @@ def _control_groups(root: Path, controller: str) -> list[Path]:
     return list(found)
 
 
-# The devices of this machine as they are now: free memory, load, and who else is on them.
-#
-# Torch only inside functions. GPUs are listed as torch counts them, so that a name from here is
-# one that `--device` takes.
-
-
 @dataclass(frozen=True, slots=True)
 class DeviceState:
-    """A device as it is now; `others` are who else is on it, as `alice (pid 123, 2.1 GB)`."""
+    """A device as it is now; `others` are the other processes on it: `alice (pid 123, 2.1 GB)`."""
 
     name: str
-    """As --device takes it: `cpu`, `cuda:0`."""
+    """In the form that --device takes: `cpu`, `cuda:0`."""
     label: str
     free_bytes: int
     total_bytes: int
@@ -248,7 +249,7 @@ class DeviceState:
 def device_states(
     gpus: Sequence[GpuInfo] | None = None, cuda: CudaFacts | None = None
 ) -> tuple[DeviceState, ...]:
-    """The usable GPUs, then the CPU. Its load is measured since the last call."""
+    """Return the usable GPUs, then the CPU, whose load is measured since the last call."""
     gpus = nvml_gpus() if gpus is None else gpus
     cuda = cuda_facts() if cuda is None else cuda
     shown = {gpu.uuid: gpu for gpu in gpus}
@@ -276,7 +277,7 @@ def _gpu(number: int, device: CudaDevice, gpu: GpuInfo | None) -> DeviceState:
 
 
 def _who(pid: int, used_bytes: int) -> str:
-    """A process on a GPU; its owner is often hidden from inside a container."""
+    """Describe a process on a GPU; inside a container its owner is often hidden."""
     try:
         owner = clean(psutil.Process(pid).username(), 40)
     except (psutil.Error, OSError, KeyError):

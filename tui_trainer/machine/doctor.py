@@ -1,7 +1,7 @@
-"""`tui-trainer doctor`: what this machine has, and what is wrong with it.
+"""`tui-trainer doctor`: reports what this machine has, and what is wrong with it.
 
-Layer: machine. A reading that fails becomes "not known: why", never an exception; that holds for
-torch too, which may be missing or broken, and then the rest is still told.
+Layer: machine. A reading that fails becomes "not known: why", never an exception. That holds for
+torch too, which may be missing or broken; the rest is reported all the same.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ PACKAGES = (
     "platformdirs",
 )
 LITTLE_BYTES = 1 * GB
-"""Less free memory, or disk for runs, than this is warned of."""
+"""Warn when there is less free memory than this, or less free disk space for runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Fact:
-    """A reading: text for people, the plain value for `--json`; `why` when it is not known."""
+    """A reading: text for people, the plain value for `--json`, and `why` if it is not known."""
 
     text: str
     value: Any = None
@@ -60,13 +60,13 @@ class Fact:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """Facts by group and name, in the order in which they are shown; `warnings` come last."""
+    """Facts by group and name, in the order in which they are shown, and then `warnings`."""
 
     groups: Mapping[str, Mapping[str, Fact]]
     warnings: tuple[str, ...]
 
     def lines(self) -> list[str]:
-        """The report as text, safe for a terminal."""
+        """Return the report as text, safe for a terminal."""
         width = max(len(name) for facts in self.groups.values() for name in facts)
         found = []
         for group, facts in self.groups.items():
@@ -75,7 +75,7 @@ class Report:
         return found + [f"WARNING: {clean(warning)}" for warning in self.warnings]
 
     def to_dict(self) -> dict[str, Any]:
-        """The values by group and name; what is not known is null, with why in `not_known`."""
+        """Return the values by group and name; `not_known` says why a value is null."""
         facts = [
             (group, name, fact) for group, of in self.groups.items() for name, fact in of.items()
         ]
@@ -91,7 +91,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the readings come from; a test gives others."""
+    """The sources of the readings; a test passes others."""
 
     gpus: Callable[[], Sequence[GpuInfo]] = nvml_gpus
     cuda: Callable[[], CudaFacts] = cuda_facts
@@ -119,7 +119,7 @@ def examine(preset_dirs: Sequence[Path], runs_dir: Path, sources: Sources | None
 
 
 def _read(read: Callable[[], Any], show: Callable[[Any], str] = str) -> Fact:
-    """What a reading gives, or why it gives nothing."""
+    """Take a reading; if it fails, the fact says why."""
     try:
         value = read()
         return Fact(show(value), value)
@@ -181,7 +181,7 @@ def _memory(root: Path, warnings: list[str]) -> dict[str, Fact]:
 
 
 def _devices(sources: Sources, warnings: list[str]) -> dict[str, Fact]:
-    """GPUs by NVML and by torch, and what `auto` takes."""
+    """Report GPUs as NVML and torch see them, and the device that `auto` takes."""
     seen = _read(lambda: tuple(sources.gpus()))
     gpus: Sequence[GpuInfo] = seen.value or ()
     found = {f"gpu {gpu.index}": _gpu(gpu) for gpu in gpus}
@@ -256,7 +256,7 @@ def _disk(runs_dir: Path, warnings: list[str]) -> dict[str, Fact]:
 
 
 def _existing(folder: Path) -> Path:
-    """The folder, or the one that exists in which it would be made."""
+    """Return the folder, or the nearest one above it that exists."""
     place = folder.absolute()
     return next((one for one in (place, *place.parents) if os.path.lexists(one)), place)
 

@@ -1,7 +1,7 @@
-"""GPUs: what NVML shows of the machine, and what torch can use of it.
+"""GPUs as NVML reports them, and as torch can use them.
 
-Layer: machine; torch only inside functions. NVML counts every GPU of the machine while torch
-counts the visible ones, so the two are matched by UUID and never by number.
+Layer: machine; imports torch only inside functions. NVML counts every GPU of the machine while
+torch counts the visible ones, so the two are matched by UUID and never by number.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class GpuInfo:
-    """A GPU as NVML shows it; `processes` are (pid, bytes)."""
+    """A GPU as NVML reports it; `processes` are pairs of (pid, bytes)."""
 
     index: int
     uuid: str
@@ -30,7 +30,7 @@ class GpuInfo:
 
 @dataclass(frozen=True, slots=True)
 class CudaDevice:
-    """A GPU as torch shows it; not supported when torch has no code for its `capability`."""
+    """A GPU as torch reports it; not supported when torch has no code for its `capability`."""
 
     uuid: str
     name: str
@@ -40,20 +40,20 @@ class CudaDevice:
 
 @dataclass(frozen=True, slots=True)
 class CudaFacts:
-    """What torch says of CUDA; `devices` are cuda:0, cuda:1, ... in their order."""
+    """The CUDA support that torch reports; `devices` are cuda:0, cuda:1, ... in their order."""
 
     torch_version: str
     built_for: str | None
-    """The version of CUDA, None for a build without."""
+    """The version of CUDA that torch was built for; None for a build without CUDA."""
     devices: tuple[CudaDevice, ...] = ()
     cudnn: str | None = None
     visible: str | None = None
-    """What CUDA_VISIBLE_DEVICES is set to."""
+    """The value of CUDA_VISIBLE_DEVICES; None if it is not set."""
     error: str = ""
 
 
 def nvml_gpus(nvml: Any = None) -> tuple[GpuInfo, ...]:
-    """The GPUs of the machine that answer; none without a driver."""
+    """Return the GPUs of the machine that respond; none without a driver."""
     if nvml is None:
         import pynvml
 
@@ -97,10 +97,10 @@ def _text(value: str | bytes) -> str:
 
 
 def cuda_facts() -> CudaFacts:
-    """What torch can use. Imports torch and starts CUDA, so call it where training may run.
+    """Report what torch can use. Imports torch and starts CUDA, so call it where training may run.
 
     Raises:
-        ImportError: torch is not there, or cannot be loaded.
+        ImportError: torch is missing, or cannot be loaded.
     """
     import torch
 
@@ -143,7 +143,8 @@ def _cuda_device(number: int) -> CudaDevice:
 def has_code_for(capability: tuple[int, int], built: Sequence[str]) -> bool:
     """Whether a build (`sm_80`, `compute_90`, ...) has code for a GPU of this capability.
 
-    Machine code runs on the same major version from its minor one on, PTX on all that is newer.
+    Machine code runs on its own major version, from its minor version on; PTX also runs on every
+    newer one. A build whose list names no version is assumed to have code.
     """
     known = False
     for name in built:

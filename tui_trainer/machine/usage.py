@@ -1,7 +1,7 @@
-"""Memory and load: of this process, of the machine, of the GPU that a run is on.
+"""Measures memory and load: of this process, of the machine, and of the run's GPU.
 
-Layer: machine. Read by the watcher about once a second, in its own thread; without a driver the
-part about the GPU is None, for good.
+Layer: machine. The watcher reads it about once per second, in its own thread. Without a driver, or
+once a reading of the GPU has failed, the GPU's part is None for good.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tui_trainer.text.clean import clean
 
 @dataclass(frozen=True, slots=True)
 class GpuUsage:
-    """The GPU of a run, all its processes together; `own_bytes` are of this one, where told."""
+    """The use of a run's GPU by all processes; `own_bytes` is that of this one, where known."""
 
     name: str
     load_percent: int | None
@@ -32,7 +32,7 @@ class GpuUsage:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """One measurement. Loads are percent: of one core for the process, of all for the machine."""
+    """One measurement. The process's load is in percent of one core, the machine's of all."""
 
     process_bytes: int
     process_percent: float
@@ -42,7 +42,7 @@ class Usage:
 
 
 def usage_of(plain: object) -> Usage | None:
-    """The measurement that somebody wrote down by `asdict`; None when it is none."""
+    """Return the measurement in a record made by `asdict`, or None if it is not a valid one."""
     if not isinstance(plain, dict):
         return None
     gpu = plain.get("gpu")
@@ -79,9 +79,9 @@ def _percent(value: Any) -> float:
 
 
 class UsageMeter:
-    """Measures; loads are those since the last reading, so the first ones are 0.
+    """Measures usage; loads are those since the last reading, so the first ones are 0.
 
-    `uuid` names the GPU, as torch and NVML both do; empty: no GPU. Used in one thread.
+    `uuid` names the GPU, as torch and NVML both do; empty means no GPU. Used from one thread.
     """
 
     def __init__(self, uuid: str = "", nvml: Any = None) -> None:
@@ -103,13 +103,13 @@ class UsageMeter:
 
 
 def _gpu_reader(uuid: str, nvml: Any) -> Callable[[], GpuUsage | None] | None:
-    """What reads the GPU of that UUID; None where NVML does not know it."""
+    """Return a function that reads the GPU with that UUID; None if NVML does not know it."""
     if nvml is None:
         import pynvml
 
         nvml = pynvml
     try:
-        # Never shut down: it would be for every user of NVML in this process.
+        # Never shut down: that would affect every user of NVML in this process.
         nvml.nvmlInit()
         handle = nvml.nvmlDeviceGetHandleByUUID(uuid)
         name = nvml.nvmlDeviceGetName(handle)

@@ -1,1 +1,1 @@
-"""Words for people: cleaning, formats, errors, and the way out. Imports nothing of the rest."""
+"""Text for people: cleaning, formats, errors, and output. Imports nothing else of ours."""

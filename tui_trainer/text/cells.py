@@ -1,7 +1,8 @@
-"""Texts cut and padded by the cells they take in a terminal, never inside what is one sign.
+"""Cuts and pads text by the terminal cells it takes, and never inside a grapheme.
 
-Layer: text, as lists on stdout and the app both have columns. A character is not a cell: a
-wide one takes two, an accent none, and an emoji joined of several takes two in all.
+Layer: text, because lists on stdout and the app both have columns. A character is not a cell: a
+wide character takes two, a combining accent none, and an emoji joined from several characters takes
+two in all.
 """
 
 from __future__ import annotations
@@ -12,18 +13,18 @@ from itertools import accumulate
 from rich.cells import cell_len, split_graphemes
 
 _FLAG_LETTERS = range(0x1F1E6, 0x1F200)
-"""Two of them are one flag."""
+"""Two of them make one flag."""
 
 
 def cut_end(text: str, width: int) -> str:
-    """The text in at most `width` cells, with an ellipsis at its end where it was cut."""
+    """Return the text in at most `width` cells, with an ellipsis at its end if it was cut."""
     if cell_len(text) <= width:
         return text
     return _first(_signs(text), width - 1) + "…" if width > 0 else ""
 
 
 def cut_middle(text: str, width: int) -> str:
-    """The text in at most `width` cells, with an ellipsis in its middle where it was cut."""
+    """Return the text in at most `width` cells, with an ellipsis in its middle if it was cut."""
     if cell_len(text) <= width:
         return text
     if width < 5:
@@ -35,7 +36,7 @@ def cut_middle(text: str, width: int) -> str:
 
 
 def padded(text: str, width: int, *, right: bool = False) -> str:
-    """The text with blanks behind it up to `width` cells, or before it."""
+    """Pad the text with blanks up to `width` cells: after the text, or with `right` before it."""
     blanks = " " * max(width - cell_len(text), 0)
     return blanks + text if right else text + blanks
 
@@ -45,12 +46,12 @@ def _first(signs: Sequence[str], width: int) -> str:
 
 
 def _fitting(signs: Sequence[str], width: int) -> int:
-    """How many of the first signs fit in `width` cells."""
+    """Return how many of the first graphemes fit in `width` cells."""
     return sum(taken <= width for taken in accumulate(map(cell_len, signs)))
 
 
 def _signs(text: str) -> list[str]:
-    """The text in pieces that are one sign each, as a letter with its accents or a flag."""
+    """Split the text into graphemes, such as a letter with its accents or a flag."""
     signs: list[str] = []
     for start, end, _ in split_graphemes(text)[0]:
         piece = text[start:end]

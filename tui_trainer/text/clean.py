@@ -1,9 +1,10 @@
-"""Foreign text made harmless for a terminal, names made safe for a file system, and near misses.
+"""Makes foreign text safe for terminals and names safe for file systems; suggests near misses.
 
-Layer: text. Every string that we did not write ourselves (labels, file names, exception texts,
-run names) passes `clean` where it is put into words, and is never read as markup. What is printed
-passes `harmless`, and what the app paints passes `masked`, whether it was cleaned before or not.
-What they return is for eyes: it is not the name of a file, and it cannot be turned back.
+Layer: text. Every string that we did not write ourselves (labels, file names, exception texts, run
+names) goes through `clean` where it enters a message, and is never read as markup. What is printed
+goes through `harmless`, and what the app paints goes through `masked`, whether it was cleaned
+before or not. Their results are for display: they are not file names, and they cannot be turned
+back.
 """
 
 from __future__ import annotations
@@ -27,10 +28,10 @@ _SAFE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}")
 
 
 def clean(text: str, limit: int = 500, *, multiline: bool = False) -> str:
-    """The text with controls, escapes and bidi marks made visible, at most `limit` characters.
+    """Return the text with controls, escapes and bidi marks visible, cut at `limit` characters.
 
-    A line break is shown as `\\n` unless `multiline`. Emoji and every script stay as they are; of
-    marks piled on one character the fifth and later ones are shown as escapes too.
+    A line break is shown as `\\n` unless `multiline`. Emoji and every script stay as they are.
+    Where marks are piled on one character, the fifth and later ones are shown as escapes too.
     """
     if multiline:
         text = text.replace("\r\n", "\n")
@@ -45,9 +46,9 @@ def clean(text: str, limit: int = 500, *, multiline: bool = False) -> str:
 
 
 def harmless(text: str) -> str:
-    """The whole text in one line, with what could steer a terminal written out; a tab stays.
+    """Return the whole text on one line, with everything that could steer a terminal escaped.
 
-    For the way out, where `clean` has been or should have been: nothing is cut.
+    Tabs stay. This is for output, where `clean` has been or should have been: nothing is cut.
     """
     if text.isascii() and text.isprintable():
         return text
@@ -57,22 +58,22 @@ def harmless(text: str) -> str:
 
 
 def harmless_block(text: str) -> str:
-    """As `harmless`, for text whose line breaks are meant."""
+    """Like `harmless`, but keeps the line breaks."""
     return "\n".join(map(harmless, text.split("\n")))
 
 
 def typed(text: str) -> str:
-    """The text as it could have been typed: a tab is a space, and what nobody sees is left out."""
+    """Return the text as it could have been typed: tabs become spaces, invisible characters go."""
     return "".join(char for char, is_shown in _judged(text.replace("\t", " ")) if is_shown)
 
 
 def masked(text: str) -> str:
-    """The text with a replacement character for each one that `clean` would write out."""
+    """Return the text with a replacement character for each one that `clean` would escape."""
     return "".join(char if is_shown else "\ufffd" for char, is_shown in _judged(text))
 
 
 def _judged(text: str) -> Iterator[tuple[str, bool]]:
-    """Each character, and whether a terminal may have it as it is."""
+    """Yield each character, and whether a terminal may receive it as it is."""
     marks = 0
     for index, char in enumerate(text):
         marks = marks + 1 if unicodedata.category(char) in _MARKS else 0
@@ -85,7 +86,7 @@ def _is_visible(char: str) -> bool:
 
 
 def _joins(text: str, index: int) -> bool:
-    """Whether a joiner stands inside an emoji or a word of a script that needs it."""
+    """Whether a joiner is inside an emoji, or inside a word of a script that needs it."""
     around = text[index - 1 : index] + text[index + 1 : index + 2]
     return len(around) == 2 and not any(char.isascii() or not _is_visible(char) for char in around)
 
@@ -100,17 +101,17 @@ def _escape(char: str) -> str:
 
 
 def _cut(shown: list[str], limit: int) -> str:
-    """The first whole characters and escapes that leave room for the mark of the cut."""
+    """Return the first whole characters and escapes that leave room for the ellipsis."""
     kept = shown[:]
     length = sum(map(len, kept))
     while kept and length > limit - 1:
         length -= len(kept.pop())
-    # A joiner would make one sign of the mark and what it follows.
+    # A joiner at the end would merge the ellipsis with the character before it.
     return "".join(kept).rstrip("".join(_JOINERS)) + "…" if limit > 0 else ""
 
 
 def slug(text: str, limit: int = 60) -> str:
-    """A lower-case file name of [a-z0-9._-] made from a text; never empty, hidden or a device."""
+    """Make a lower-case file name of [a-z0-9._-] from a text; never empty, hidden or a device."""
     folded = unicodedata.normalize("NFKD", text[:1000].casefold())
     plain = folded.encode("ascii", "ignore").decode().lower()
     name = re.sub(r"[^a-z0-9._-]+", "-", plain)
@@ -121,16 +122,16 @@ def slug(text: str, limit: int = 60) -> str:
 
 
 def is_safe_name(name: str) -> bool:
-    """Whether a name can be one component of a path as it is, on every system."""
+    """Whether a name can be used as a path component, unchanged, on every system."""
     stem = name.split(".", maxsplit=1)[0].lower()
     return bool(_SAFE.fullmatch(name)) and stem not in _DEVICES and not name.endswith(".")
 
 
 def suggest(word: str, options: Iterable[str]) -> str:
-    """` (did you mean 'adamw'?)` for the nearest option, or nothing.
+    """Return ` (did you mean 'adamw'?)` for the nearest option, or an empty string.
 
-    Of dotted keys the whole is compared, and then the last part alone: `lr` and `optim.lr` both
-    mean `optimizer.lr`.
+    Dotted keys are compared as a whole first, and then by their last part alone: `lr` and
+    `optim.lr` both mean `optimizer.lr`.
     """
     by_lower = {option.lower(): option for option in options if option != word}
     asked = word[:200].lower()

@@ -1,8 +1,8 @@
-"""The one door through which lines leave the program, as text or as JSON.
+"""The only module that prints lines, as text or as JSON.
 
-Layer: text, below everything that prints. Whatever a caller forgot to clean is cleaned here: no
-field of a file that somebody else wrote, neither a value nor a name, can steer the terminal.
-Nothing is cut. `tests/test_ways_out.py` reads the source, and finds whoever prints elsewhere.
+Layer: text, below everything that prints. Whatever a caller forgot to clean is cleaned here, so
+that no value and no name in a file from elsewhere can steer the terminal. Nothing is cut.
+`tests/test_ways_out.py` reads the source and finds any other place that prints.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ def print_line(text: str = "") -> None:
 
 
 def print_block(text: str) -> None:
-    """Print text whose line breaks are meant on stdout; raises OSError."""
+    """Print text with its line breaks on stdout; raises OSError."""
     print(harmless_block(text))
 
 
@@ -30,7 +30,7 @@ def print_json(value: object) -> None:
 
 
 def print_error(text: str) -> None:
-    """Print text whose line breaks are meant on stderr; raises OSError."""
+    """Print text with its line breaks on stderr; raises OSError."""
     print(harmless_block(text), file=sys.stderr)
 
 
@@ -42,19 +42,19 @@ class Stream:
 
     @property
     def closed(self) -> bool:
-        """Whether nobody reads it any more."""
+        """Whether the stream has no reader any more."""
         return self._file is None
 
     def line(self, text: str) -> None:
-        """Write one line at once."""
+        """Write one line and flush it."""
         self._write(harmless(text))
 
     def block(self, text: str) -> None:
-        """Write text whose line breaks are meant at once."""
+        """Write text with its line breaks and flush it."""
         self._write(harmless_block(text))
 
     def json(self, value: object) -> None:
-        """Write a value as one line of JSON at once."""
+        """Write a value as one line of JSON and flush it."""
         self._write(strict_json(value))
 
     def _write(self, text: str) -> None:
@@ -68,10 +68,10 @@ class Stream:
 
 
 def output_stream() -> Stream:
-    """What stdout is now, for a program that goes on when nobody reads it."""
+    """Return a stream to the current stdout, for a program that may outlive its reader."""
     return Stream(sys.stdout)
 
 
 def error_stream() -> Stream:
-    """What stderr is now."""
+    """Return a stream to the current stderr."""
     return Stream(sys.stderr)

@@ -1,7 +1,7 @@
-"""The errors a user can cause or meet, and the exit code each one ends in.
+"""The errors a user can cause or run into, and the exit code for each of them.
 
-Layer: text. Everything that is raised on purpose derives from `TrainerError`; the command
-line prints it as one line and no traceback. Any other exception is a bug of ours.
+Layer: text. Every exception that we raise on purpose derives from `TrainerError`; the command line
+prints it as one line, without a traceback. Any other exception is a bug in this program.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from enum import IntEnum
 
 
 class ExitCode(IntEnum):
-    """Exit status of every command; a signal n ends in 128 + n after the work is saved."""
+    """Exit status of every command; signal n leads to 128 + n, after the work is saved."""
 
     OK = 0
     FAILED = 1
@@ -22,7 +22,7 @@ class ExitCode(IntEnum):
 
 
 class TrainerError(Exception):
-    """Something to tell the user in one line, with the fix in it."""
+    """An error to show to the user as one line that includes the fix."""
 
     exit_code: ExitCode = ExitCode.FAILED
 
@@ -47,7 +47,7 @@ class CheckpointUnusable(TrainerError):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing wrong in a configuration, with the place where it stands."""
+    """One problem in a configuration, with its location."""
 
     message: str
     key: str = ""
@@ -63,7 +63,7 @@ class Problem:
 
 
 class ConfigError(BadInput):
-    """Every problem of a configuration at once, one a line."""
+    """All problems of a configuration together, one per line."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         super().__init__("\n".join(str(problem) for problem in problems))

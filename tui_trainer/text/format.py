@@ -1,7 +1,8 @@
-"""Counts, sizes and durations as people read them, the same in every message.
+"""Formats counts, sizes, durations, measured numbers and rates, the same in every message.
 
-Layer: text, as the trainer, the command line and the app all say them. Sizes are decimal: a
-kilobyte is 1000 bytes, as disks are sold.
+Layer: text, because training, the command line and the app all use it. Sizes are decimal: a
+kilobyte is 1000 bytes, as disks are sold. Measured numbers are rounded; settings are not, they are
+shown as they were typed, by `argument_text`.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ from collections.abc import Sequence
 _UNITS = (("kB", 1e3), ("MB", 1e6), ("GB", 1e9), ("TB", 1e12))
 _MOST_BYTES = 2**63
 LATEST_S = 2.0**34
-"""In the year 2514: no run is from later or trains longer, and no clock's arithmetic fails before.
-"""
+"""In the year 2514: no run is from a later time or trains for longer, and the arithmetic of clocks
+works up to here."""
 
 
 def counted(count: int, noun: str, plural: str = "") -> str:
-    """`1 step`, `4,277 steps`."""
+    """Write a count with its noun: `1 step`, `4,277 steps`."""
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
@@ -28,22 +29,25 @@ def any_of(words: Sequence[str]) -> str:
 
 
 def size_text(size_bytes: float) -> str:
-    """`14 kB`, `2.1 MB`, `512 MB`, `80 GB`: in at most six characters, up to 999 TB.
+    """Write a size as `14 kB`, `2.1 MB` or `80 GB`: in at most six characters, up to 999 TB.
 
-    What is no size, as one that is not finite, is `-`.
+    Anything that is not a size, such as a number that is not finite, is `-`.
     """
     if not 0 <= size_bytes < _MOST_BYTES:
         return "-"
-    # By what it is rounded to: 999,700 bytes are 1.0 MB, and not 1000 kB.
+    # Chosen by the rounded amount: 999,700 bytes are 1.0 MB, not 1000 kB.
     name, unit = next((it for it in _UNITS if size_bytes < 999.5 * it[1]), _UNITS[-1])
     amount = size_bytes / unit
     decimals = 1 if name != "kB" and amount < 9.95 else 0
-    # Something is never shown as nothing.
+    # A size above zero is never shown as 0 kB.
     return f"{max(amount, 1) if 0 < amount < 1 and name == 'kB' else amount:.{decimals}f} {name}"
 
 
 def duration(seconds: float) -> str:
-    """`3.2 s`, `4:05`, `1:02:03`; `-` of what is no duration, or is longer than any run."""
+    """Write seconds as `3.2 s`, `4:05` or `1:02:03`.
+
+    A number that is no duration, or that is longer than any run, is `-`.
+    """
     if not 0 <= seconds < LATEST_S:
         return "-"
     if seconds < 60:
@@ -53,18 +57,15 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-# Measured numbers and rates as people read them, the same in the log, the panels and every table.
-#
-# As the command line and the app both say them. They are rounded: a setting is shown as it was
-# typed, by `argument_text`.
-
-
 _FASTEST = 1e12
-"""Per second; digits beyond it would take the room of everything else."""
+"""Per second. Above it, the digits would take the space of everything else."""
 
 
 def measured(value: float | None) -> str:
-    """Four significant digits: `0.07120`, `9.617e-4`; eight characters if 1e-9 <= value < 1e10."""
+    """Write four significant digits: `0.07120`, `9.617e-4`.
+
+    The text has eight characters if 1e-9 <= value < 1e10.
+    """
     if value is None:
         return "-"
     if value == 0 or not math.isfinite(value):
@@ -73,19 +74,19 @@ def measured(value: float | None) -> str:
     exponent = int(tens)
     if -3 <= exponent <= 3:
         return f"{value:.{3 - exponent}f}"
-    # Beyond 1e100 the sign and the exponent take the room of a digit.
+    # An exponent of three digits takes the place of one digit of the mantissa.
     return f"{mantissa if abs(exponent) < 100 else mantissa[:-1]}e{exponent}"
 
 
 def speed_text(per_s: float | None) -> str:
-    """`1,234` of a number of samples per second; four digits of one that no hardware reaches."""
+    """Write samples per second as `1,234`, or in four digits if no hardware can be so fast."""
     if per_s is None:
         return "0"
     return f"{per_s:,.0f}" if abs(per_s) < _FASTEST else measured(per_s)
 
 
 def rate_text(value: float | None) -> str:
-    """As `measured`, without zeros at the end: `0.003`, `1.41e-4`."""
+    """Like `measured`, without zeros at the end: `0.003`, `1.41e-4`."""
     text = measured(value)
     digits, e, exponent = text.partition("e")
     return (digits.rstrip("0").rstrip(".") if "." in digits else digits) + e + exponent

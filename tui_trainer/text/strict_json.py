@@ -1,7 +1,7 @@
-"""JSON in one line that every parser takes and every terminal may be shown.
+"""Writes JSON on one line that every parser accepts and any terminal can be shown.
 
-Layer: text. A number that is not finite is null, as JSON has none, and whatever is not printable
-ASCII is escaped; of that Python's own writer leaves DEL as it is.
+Layer: text. A number that is not finite becomes null, because JSON has none, and everything but
+printable ASCII is escaped, including DEL, which Python's own writer leaves as it is.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any
 
 
 def strict_json(value: Any, default: Callable[[Any], Any] | None = None) -> str:
-    """Return the value as JSON; `default` makes plain data of what is none."""
+    """Return the value as JSON; `default` converts what JSON cannot hold into plain data."""
     try:
         text = json.dumps(value, allow_nan=False, default=default)
     except ValueError:
