@@ -1,7 +1,8 @@
-"""`AttachedSession`: a run that another process holds, by way of its directory.
+"""`AttachedSession`: a run that another process holds, watched and steered by its directory.
 
-Layer: sessions. A thread reads, so that a slow or dead file system stops no screen; commands go
-through the mailbox and are answered by the run's events. Closing it leaves the run alone.
+Layer: sessions. A thread reads the files, so that a slow or dead file system never blocks a screen.
+Commands go through the mailbox and are answered by the run's events. Closing the session leaves the
+run alone.
 """
 
 from __future__ import annotations
@@ -37,13 +38,13 @@ from tui_trainer.text.errors import TrainerError
 
 LOOK_S = 0.25
 HURRY_S = 0.05
-"""Between polls while a command of ours waits for its answer."""
+"""The time between polls while a command of ours waits for its answer."""
 SILENT_S = 5.0
-"""After which it is said that a command was not answered."""
+"""After this long, a notice says that a command was not answered."""
 
 
 class AttachedSession:
-    """Reads a run and steers it; `start` first, and `close` when it is no longer shown."""
+    """Reads a run and steers it; call `start` first, and `close` when it is no longer shown."""
 
     def __init__(self, run: RunDirectory, clock: Callable[[], float] = time.monotonic) -> None:
         self._run = run
@@ -57,24 +58,24 @@ class AttachedSession:
         self._wake = threading.Event()
         self._over = threading.Event()
         self._has_ended = False
-        """By its last event, and not only by what is to be believed now."""
+        """By its last event, not just by what we conclude from its silence."""
         self._ended = False
         self.usage: Usage | None = None
         self._tracked = TrackedRun()
         self._tracked.view = RunView(name=run.path.name, run_dir=str(run.path))
         self._recording = Recording()
         self._said = "starting"
-        """The state by the run's own word."""
+        """The state that the run itself reports."""
         self._believed = ""
-        # A daemon: it may hang in a file system that is gone, and it holds nothing.
+        # A daemon, because it may hang in a file system that is gone; it holds nothing to lose.
         self._thread = threading.Thread(target=self._work, name="reader", daemon=True)
 
     def start(self) -> None:
-        """Start to read."""
+        """Start reading."""
         self._thread.start()
 
     def close(self, patience_s: float = 1.0) -> None:
-        """End the reading; what was sent is still put into the mailbox."""
+        """Stop reading; commands that were sent are still put into the mailbox."""
         self._over.set()
         self._wake.set()
         if self._thread.ident is not None:
@@ -94,7 +95,7 @@ class AttachedSession:
 
     @property
     def ended(self) -> bool:
-        """Whether the run has ended as far as is known now; another life of it may begin."""
+        """Whether the run has ended, as far as is known now; it may be resumed later."""
         return self._ended
 
     @property
@@ -119,7 +120,7 @@ class AttachedSession:
         return self._log.wait(timeout_s)
 
     def _take(self, update: Update) -> None:
-        """Apply an update; called in the front end's thread."""
+        """Apply an update. Called in the front end's thread."""
         tracked = self._tracked
         if update.snapshot is not None:
             tracked = self._tracked = update.snapshot.tracked
@@ -144,6 +145,8 @@ class AttachedSession:
 
     def _work(self) -> None:
         while True:
+            # Both before posting: a command sent before `close` is still posted, and one sent later
+            # wakes this thread again.
             over = self._over.is_set()
             self._wake.clear()
             try:
@@ -151,7 +154,7 @@ class AttachedSession:
                 if not over:
                     self._poll()
             except Exception as error:
-                # Whatever is wrong with somebody's files, the next poll may find them right.
+                # The files may be anything; the next poll may find them readable again.
                 text = clean(f"reading the run: {type(error).__name__}: {error}", 400)
                 self._log.append(Notice(self._reader.step, text, "error"))
                 self._over.wait(SILENT_S)
@@ -173,21 +176,21 @@ class AttachedSession:
             self._has_ended |= any(isinstance(event, RunEnded) for event in update.events)
         if told or update:
             self._log.append(*told)
-        # Last of all: who sees the end looks once more, and never again.
+        # Set last: a caller that sees the end refreshes once more, and then never again.
         self._ended = self._has_ended or self._reader.state in ("crashed", "deleted")
 
     def _seen_from_here(self, event: Event) -> Event:
-        """The event, with what we asked for as asked for here."""
+        """Return the event, its origin replaced by `you` if this session sent the command."""
         if isinstance(event, CommandAccepted | CommandApplied | Edited):
             if event.origin == self._origin:
                 return replace(event, origin=HERE)
             if event.origin == HERE:
-                # Of a file that an older version wrote.
+                # Written by an older version.
                 return replace(event, origin="app")
         return event
 
     def _post(self) -> None:
-        """Put what was sent into the mailbox."""
+        """Put the commands that were sent into the mailbox."""
         while self._outbox:
             command = self._outbox.popleft()
             if self._ended:
@@ -201,7 +204,10 @@ class AttachedSession:
             self._unanswered[command.id] = command, self._clock() + SILENT_S
 
     def _answers(self, events: Iterable[Event]) -> list[Event]:
-        """What is to be said of commands that were sent: refused by the end, or not heard of."""
+        """Return the answers to our commands that the run did not give.
+
+        Its end refuses them; a command without an answer for too long is reported.
+        """
         found: list[Event] = []
         for event in events:
             if isinstance(event, CommandAccepted | CommandApplied):

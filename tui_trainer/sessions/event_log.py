@@ -1,7 +1,7 @@
-"""`EventLog`: the newest events of a run, for readers who each remember how far they have read.
+"""`EventLog`: the newest events of a run, for readers that each keep their own place in it.
 
 Layer: sessions. One thread appends, any thread reads. Old events are dropped, so that a long run
-does not fill the memory; a reader who fell behind continues with the oldest one that is left.
+does not fill the memory; a reader that has fallen behind continues with the oldest one left.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from tui_trainer.runs.events import Event, StepsTaken
 
 KEPT_EVENTS = 20_000
 KEPT_STEPS = 200_000
-"""Steps whose numbers are kept with the events: about 50 MB, however long the run."""
+"""The most steps whose numbers are kept with the events: about 50 MB, however long the run."""
 
 
 class EventLog:
-    """A bounded list of events that is read with a cursor."""
+    """A bounded list of events, read with a cursor."""
 
     def __init__(self) -> None:
         self._events: deque[Event] = deque()
@@ -28,7 +28,7 @@ class EventLog:
         self._news = threading.Event()
 
     def append(self, *events: Event) -> None:
-        """Add events in their order and wake whoever waits, also when there are none to add."""
+        """Add events in their order and wake waiting readers, even when there are none to add."""
         with self._lock:
             for event in events:
                 if len(self._events) == KEPT_EVENTS:
@@ -43,10 +43,11 @@ class EventLog:
     def since(self, cursor: int) -> tuple[list[Event], int]:
         """Return the events after a cursor (0: all that are kept), and the next cursor."""
         with self._lock:
+            # Cleared under the lock: an append that comes later sets it again.
             self._news.clear()
             oldest = self._appended - len(self._events)
             count = self._appended - max(cursor, oldest)
-            # Taken from the newest end, so that it does not cost more the more there are.
+            # Copied from the newest end, so that the cost does not grow with the length of the log.
             newest = list(islice(reversed(self._events), count)) if count > 0 else []
             return newest[::-1], self._appended
 

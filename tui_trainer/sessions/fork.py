@@ -1,7 +1,7 @@
-"""A run that begins as the copy of another one at a checkpoint, and goes its own way from there.
+"""Forks: a new run that begins as a copy of another one at a checkpoint, and goes its own way.
 
-Layer: sessions. The other run is only read, so it may be live. What the copy has is all that a
-resume needs: the configuration, the edits and lines of metrics up to that step, the checkpoint.
+Layer: sessions. The other run is only read, so it may be live. The copy has all that a resume
+needs: the configuration, the edits and metrics up to that step, and the checkpoint.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ def prepare_fork(
     which: str = "last",
     name: str = "",
 ) -> PreparedRun:
-    """Make the copy, and take the overrides as edits at its step.
+    """Make the copy, and record the overrides as edits at its step.
 
-    `which` is `last`, `best` or a step; `name` begins the run's name, which is else the
-    experiment's.
+    `which` is `last`, `best` or a step. The run's name begins with `name`, or with the experiment's
+    if it is empty.
 
     Raises:
-        BadInput: an override is of a setting that is not live.
+        BadInput: an override is for a setting that is not live.
         CheckpointUnusable: there is no such checkpoint, or it cannot be used.
         CannotWrite: the copy could not be written; nothing of it is left.
     """
@@ -70,7 +70,7 @@ def prepare_fork(
 
 
 def _copy_checkpoints(origin: RunDirectory, run: RunDirectory, chosen: Manifest) -> None:
-    """The chosen checkpoint, and the best one up to it while that is still there."""
+    """Copy the chosen checkpoint, and the best one up to it if it still exists."""
     for manifest in read_manifests(origin.checkpoints):
         is_chosen = manifest.file == chosen.file
         if not is_chosen and manifest.step != chosen.best_step:
@@ -88,7 +88,7 @@ def _copy_checkpoints(origin: RunDirectory, run: RunDirectory, chosen: Manifest)
 
 
 def _copy(source: Path, target: Path, origin: RunDirectory) -> None:
-    """A file, on the disk before this returns; BadInput when it is there no more."""
+    """Copy a file and sync it to disk; raises BadInput if the source is gone."""
     try:
         reading = open_file(source)
     except OSError as error:
@@ -101,7 +101,7 @@ def _copy(source: Path, target: Path, origin: RunDirectory) -> None:
 
 
 def _copy_beginning(origin: RunDirectory, run: RunDirectory, size: int) -> None:
-    """The lines of metrics that the checkpoint knows of."""
+    """Copy the lines of metrics up to the checkpoint."""
     if exists(origin.metrics):
         with open_file(origin.metrics) as reading:
             copy_file(reading, run.metrics, size)

@@ -1,7 +1,8 @@
 """The launcher: a thin process that the shell waits for, while its child has the app and the run.
 
-Layer: sessions. It is forked before anything heavy is imported, and it never trains: so the shell
-can be given back while the child goes on. The child is no group leader and may leave the session.
+Layer: sessions. It forks before anything heavy is imported, and it never trains; so it can give the
+shell back while the child continues. The child is not a process group leader, so it may leave the
+session.
 """
 
 from __future__ import annotations
@@ -21,46 +22,46 @@ FORWARDED = (
     *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
     *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP),
 )
-"""What somebody who knows the launcher's id alone means for the run."""
+"""Signals to the launcher that are meant for the run: its id may be the only one known."""
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _CHUNK = 2**12
 
 
 class Tether:
-    """The child's side: what it tells its launcher, and whether that lives."""
+    """The child's end: talks to the launcher, and notices when it dies."""
 
     def __init__(self, reading: int, writing: int) -> None:
         self.fileno = reading
-        """Readable when the launcher has said something or has died; -1 once let go."""
+        """Readable when the launcher has said something or has died; -1 once closed."""
         self._writing = writing
         self.lost = False
-        """The launcher was killed: nobody restores the terminal, and nobody waits."""
+        """Whether the launcher was killed; nothing restores the terminal or waits for us then."""
         self.stopping = False
-        """The launcher was asked to stop itself, and has not come back yet."""
+        """Whether the launcher was asked to stop itself and has not come back yet."""
 
     def name_run(self, name: str) -> None:
-        """Tell which run it is, for what is said on the shell."""
+        """Send the name of the run, for messages on the shell."""
         self._tell(f"run {name}")
 
     def stop_launcher(self) -> None:
-        """Have the shell told that the job is stopped; this process goes on."""
+        """Stop the launcher, so that the shell sees a stopped job; this process continues."""
         self.stopping = True
         self._tell("stop")
 
     def let_go(self) -> None:
-        """Give the shell back for good: the launcher says so and ends with 0."""
+        """Give the shell back for good: the launcher says how to come back, and exits with 0."""
         self._tell("detach")
         self.close()
 
     def close(self) -> None:
-        """Neither tell nor hear anything more; a launcher that lives waits for the exit status."""
+        """Close the connection; a launcher that is alive still waits for the exit status."""
         for descriptor in (self.fileno, self._writing):
             if descriptor >= 0:
                 os.close(descriptor)
         self.fileno = self._writing = -1
 
     def hear(self) -> None:
-        """Take what the launcher said, when there is something; does not block."""
+        """Take the launcher's message if there is one; does not block."""
         if self.fileno < 0 or not select.select([self.fileno], [], [], 0)[0]:
             return
         if os.read(self.fileno, _CHUNK):
@@ -70,20 +71,23 @@ class Tether:
             self.close()
 
     def _tell(self, line: str) -> None:
-        # A launcher that has died is found by `hear`.
+        # `hear` notices a launcher that has died.
         with contextlib.suppress(OSError):
             os.write(self._writing, f"{line}\n".encode())
 
 
 def split(restore: bytes) -> Tether | int:
-    """Fork: the child gets its tether; the launcher, once it is over, its exit status.
+    """Fork. Returns a tether in the child, and the child's exit status in the launcher at the end.
 
-    `restore` is written to the terminal when the child is killed. Called while this process has one
-    thread.
+    `restore` is written to the terminal if the child is killed. To be called while this process has
+    only one thread.
     """
     hear_child, tell_launcher = os.pipe()
     hear_launcher, tell_child = os.pipe()
+    # Blocked until the launcher has its handlers: a signal in between would kill it, and the child
+    # would run on unseen.
     before = signal.pthread_sigmask(signal.SIG_BLOCK, FORWARDED)
+    # Buffered text would otherwise be written by both processes.
     for stream in (sys.stdout, sys.stderr):
         if stream is not None:
             stream.flush()
@@ -100,7 +104,7 @@ def split(restore: bytes) -> Tether | int:
 
 
 class _Launcher:
-    """The parent's side of `split`."""
+    """The parent's end of `split`."""
 
     def __init__(self, child: int, hearing: int, telling: int, restore: bytes) -> None:
         self._child = child
@@ -115,7 +119,7 @@ class _Launcher:
             self._attributes = termios.tcgetattr(0)
 
     def wait(self, mask: set[Any]) -> int:
-        """Stay until the child has ended or is let go; the exit status for the shell."""
+        """Wait until the child has ended or lets go; returns the exit status for the shell."""
         bell, ring = os.pipe()
         for descriptor in (bell, ring):
             os.set_blocking(descriptor, False)
@@ -136,12 +140,12 @@ class _Launcher:
                 return 0
             pid, status = os.waitpid(self._child, os.WNOHANG | os.WUNTRACED)
             if pid and os.WIFSTOPPED(status):
-                # Who stops the training stops the job, and the shell shows it; a stop from before
-                # the job was continued is over.
+                # A stop of the training stops the whole job, so that the shell shows it. A stop
+                # from before the job was continued no longer counts.
                 if self._was_continued or self._stop():
                     os.kill(self._child, signal.SIGCONT)
             elif pid:
-                # It may have let go as the last thing it did.
+                # Letting go may have been the last thing it did.
                 if self._can_hear() and self._hear():
                     output_stream().line(self._farewell())
                     return 0
@@ -159,7 +163,7 @@ class _Launcher:
         return self._hearing >= 0 and bool(select.select([self._hearing], [], [], 0)[0])
 
     def _hear(self) -> bool:
-        """Do what the child asks for; True when it lets go."""
+        """Do what the child asks for; True if it lets go."""
         data = os.read(self._hearing, _CHUNK)
         if not data:
             os.close(self._hearing)
@@ -178,13 +182,13 @@ class _Launcher:
         return False
 
     def _stop(self) -> bool:
-        """Stop as by the terminal's own key; False where no shell would ever continue it."""
+        """Stop as on ctrl+z; False if nothing stopped us, as there is no shell to continue us."""
         self._was_continued = False
         signal.signal(signal.SIGTSTP, signal.SIG_DFL)
         if os.getpgrp() == os.getpid():
             os.kill(os.getpid(), signal.SIGTSTP)
         else:
-            # A script between it and the shell with job control must stop as well.
+            # A script between this process and the shell with job control must stop as well.
             os.killpg(0, signal.SIGTSTP)
         signal.signal(signal.SIGTSTP, self._forward)
         return self._was_continued
@@ -202,7 +206,7 @@ class _Launcher:
         return 128 + number
 
     def _restore_terminal(self) -> None:
-        """What the child cannot do any more; never from the background."""
+        """Restore the terminal in place of the child; never from the background."""
         with contextlib.suppress(OSError, termios.error):
             if os.tcgetpgrp(0) == os.getpgrp() and self._attributes is not None:
                 termios.tcsetattr(0, termios.TCSANOW, self._attributes)

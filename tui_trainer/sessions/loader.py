@@ -1,7 +1,7 @@
-"""`Loader`: a thread that imports torch while the first screen is up, then does slow work.
+"""`Loader`: a thread that imports torch while the first screen is up, and then does slow work.
 
-Layer: sessions. It leaves torch's generator, the thread count and the environment as they are; and
-while a run lives in this process it does nothing, because that generator is then the run's.
+Layer: sessions. It leaves torch's generator, the thread count and the environment as they are.
+While a run is alive in this process it does nothing, because then the generator is the run's.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ LONGEST_PAINT_S = 2.0
 Deliver = Callable[[Callable[[], None]], object]
 Done = Callable[[Any | TrainerError], None]
 
-# Parts of torch that load without Python, in the order in which each finds the one before.
+# Parts of torch that load without Python; each depends on those before it.
 _LIBRARIES = ("libtorch_global_deps.so", "libc10.so", "libtorch_cpu.so", "libtorch.so")
 
 
 class Unforeseen(TrainerError):
-    """An exception that nobody foresaw, as a line."""
+    """An unexpected exception, as one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,10 @@ class _Piece:
 
 
 class Loader:
-    """Does pieces of work one after the other, the newest of a kind only.
+    """Does pieces of work one after another, and only the newest of each kind.
 
-    `extras` are called after torch has been imported, to load what else is slow. `first` replaces
-    the import of torch.
+    `extras` are called after the import of torch, to load what else is slow. `first` replaces that
+    import.
     """
 
     def __init__(
@@ -72,13 +72,13 @@ class Loader:
 
     @property
     def stage(self) -> str:
-        """What it is busy with before it is of use, as `importing torch`; empty when ready."""
+        """The current stage of loading, such as `importing torch`; empty when it is ready."""
         return self._stage
 
     def start(self, deliver: Deliver) -> None:
-        """Begin; `deliver` runs a callable in the UI thread, as `loop.call_soon_threadsafe`.
+        """Begin; `deliver` runs a callable in the UI thread, as `loop.call_soon_threadsafe` does.
 
-        Called once, when the first screen has been painted.
+        To be called once, when the first screen has been painted.
         """
         with self._changed:
             self._deliver = deliver
@@ -86,9 +86,9 @@ class Loader:
         self._thread.start()
 
     def submit(self, kind: str, work: Callable[[], Any], done: Done) -> None:
-        """Do `work` when its turn comes; `done` gets the result, or the error, in the UI thread.
+        """Do `work` in its turn, and pass its result or error to `done` in the UI thread.
 
-        Of pieces of one kind that wait, only the newest is done.
+        Of the waiting pieces of one kind, only the newest is done.
         """
         with self._changed:
             self._pieces[kind] = _Piece(work, done)
@@ -96,7 +96,10 @@ class Loader:
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Around a run, in its thread: no piece begins, and the one in hand is done first."""
+        """Hold back all work for as long as a run lasts; entered in the run's thread.
+
+        The piece in hand is finished first.
+        """
         with self._changed:
             self._holds += 1
             self._changed.wait_for(lambda: not self._busy)
@@ -108,9 +111,9 @@ class Loader:
                 self._changed.notify_all()
 
     def close(self) -> None:
-        """End after the piece in hand and wait for that: a thread inside an import cannot be cut.
+        """Finish the piece in hand and end; waits, because an import cannot be interrupted.
 
-        What still waits is not done, and nothing is delivered any more.
+        Pieces that still wait are not done, and nothing is delivered any more.
         """
         with self._changed:
             self._closing = True
@@ -145,7 +148,7 @@ class Loader:
             hint = "tui-trainer doctor says what is missing"
             self._failure = Unforeseen(f"torch cannot be imported: {text}; {hint}")
         except BaseException as error:
-            # Also what ends a thread: who waits for it must not wait for ever.
+            # Also exceptions that end a thread: whoever waits for it must not wait for ever.
             self._failure = _as_error(error)
         finally:
             self._stage = ""
@@ -170,14 +173,14 @@ class Loader:
         try:
             deliver(lambda: done(result))
         except RuntimeError:
-            # The loop has been closed in between: nobody waits for it any more.
+            # The event loop was closed in between, so the result has no taker.
             self._closing = True
 
 
 def _await_rest(thread: threading.Thread) -> None:
-    """Wait until a thread has done next to nothing for a moment: until the screen is painted.
+    """Wait until a thread has been idle for a moment, which means that the screen is painted.
 
-    What is imported beside it would make the first screen as late as the import is long.
+    An import at the same time would delay the first screen by as long as the import takes.
     """
     if not hasattr(time, "pthread_getcpuclockid") or thread.ident is None:
         return
@@ -192,10 +195,11 @@ def _await_rest(thread: threading.Thread) -> None:
 
 
 def import_torch(say: Callable[[str], None]) -> None:
-    """Import torch and take the first optimizer step, with the other threads held up little.
+    """Import torch and take the first optimizer step, while hardly holding up the other threads.
 
-    Full collections during the import would stop every thread, and so would loading the libraries
-    under the interpreter's lock. `say` is told each stage, and may raise to end it there.
+    Full garbage collections during the import would stop every thread, and so would loading the
+    libraries while holding the interpreter's lock. `say` is called with each stage, and may raise
+    to end the import there.
     """
     say("importing torch")
     _open_libraries()
@@ -211,13 +215,13 @@ def import_torch(say: Callable[[str], None]) -> None:
         import tui_trainer.models.summary
         import tui_trainer.training.loop  # noqa: F401
     finally:
-        # What has been imported stays: no later collection needs to walk through it.
+        # What has been imported stays, so later collections need not go through it.
         gc.freeze()
         gc.enable()
 
 
 def _open_libraries() -> None:
-    """Load torch's libraries through a call that lets the other threads run; best effort."""
+    """Load torch's libraries by a call that lets other threads run; failures do not matter."""
     if not sys.platform.startswith("linux") or "torch" in sys.modules:
         return
     spec = importlib.util.find_spec("torch")
@@ -225,7 +229,7 @@ def _open_libraries() -> None:
     if not places:
         return
     try:
-        # Unlike loading by ctypes itself, a foreign function runs without the interpreter's lock.
+        # Unlike ctypes' own loading, a foreign function runs without the interpreter's lock.
         dlopen = ctypes.CDLL(None).dlopen
     except (OSError, AttributeError):
         return
@@ -233,14 +237,14 @@ def _open_libraries() -> None:
     dlopen.argtypes = (ctypes.c_char_p, ctypes.c_int)
     for name in _LIBRARIES:
         mode = os.RTLD_GLOBAL if name == _LIBRARIES[0] else os.RTLD_LOCAL
-        # What does not load here is loaded, or refused with a reason, by the import.
+        # The import loads what does not load here, or fails with the reason.
         dlopen(os.fsencode(Path(places[0]) / "lib" / name), mode | os.RTLD_NOW)
 
 
 def _as_error(error: BaseException) -> TrainerError:
     if isinstance(error, TrainerError):
         return error
-    # While the app is open, what is printed goes into its log.
+    # While the app is open, printed text goes into its log.
     error_stream().block("".join(traceback.format_exception(error)))
     text = f"{type(error).__name__}: {clean(str(error), 400)}"
     return Unforeseen(f"{text}; this is a bug, the log shows where")

@@ -1,6 +1,6 @@
 """`LocalSession`: a run in a worker thread of this process.
 
-Layer: sessions. The thread is no daemon: it is asked to stop and then joined, because a daemon
+Layer: sessions. The thread is not a daemon: it is asked to stop and then joined, because a daemon
 that is inside torch at exit aborts the process.
 """
 
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 class LocalSession:
-    """Prepares and trains in its own thread; `prepare` is called in there, torch import and all."""
+    """Prepares and trains in its own thread; `prepare` runs there, torch import included."""
 
     def __init__(
         self,
@@ -53,7 +53,7 @@ class LocalSession:
         within: Callable[[], AbstractContextManager[object]] = nullcontext,
         started: Callable[[RunStarted], object] = lambda event: None,
     ) -> None:
-        """`started` is called in the trainer's thread when the run starts, before it goes on."""
+        """Make a session; `started` is called in the trainer's thread when the run starts."""
         self._prepare = prepare
         self._within = within
         self._started = started
@@ -67,7 +67,7 @@ class LocalSession:
         self._tracked = TrackedRun()
         self._seen = 0
         self._beginning: TrackedRun | None = None
-        """Made by the trainer thread, which hands it over and does not touch it again."""
+        """Made by the trainer thread, which does not touch it again once it is here."""
         self.usage: Usage | None = None
         self.settings: TrainingSection | None = None
         self._thread = threading.Thread(target=self._work, name="trainer")
@@ -75,7 +75,7 @@ class LocalSession:
         self.traceback = ""
         """The traceback of an unexpected error, for --debug."""
         self.details = ""
-        """The traceback of a fault that is explained in a line, for --debug."""
+        """The traceback of an error that is explained in one line, for --debug."""
 
     def start(self) -> None:
         """Start the thread."""
@@ -95,7 +95,7 @@ class LocalSession:
 
     def send(self, command: Command) -> None:
         with self._sending:
-            # After the end nobody would answer, and the last event stays the last.
+            # After the end no command would be answered, and the last event must stay the last.
             if not self._over:
                 step = self._step
                 self.emit(CommandAccepted(step, command.id, name_of(command), command.origin))
@@ -117,7 +117,7 @@ class LocalSession:
         return self._tracked.experiment
 
     def refresh(self) -> bool:
-        # In this order: what was emitted after the beginning was made is not added before it.
+        # In this order: events emitted after the beginning was made must not be added before it.
         events, self._seen = self.events(self._seen)
         if self._beginning is not None:
             self._tracked, self._beginning = self._beginning, None
@@ -128,7 +128,7 @@ class LocalSession:
         return self._log.wait(timeout_s)
 
     def emit(self, event: Event) -> None:
-        """Take an event from whichever thread; costs a lock and an append."""
+        """Take an event from any thread; costs a lock and an append."""
         self._step = event.step
         if isinstance(event, RunStarted):
             self._started(event)
@@ -151,7 +151,7 @@ class LocalSession:
             self.settings = prepared.task.experiment.training
             self._beginning = tracked_run_of(prepared)
             if not prepared.nothing_to_do:
-                # Otherwise its last status, with the results in it, stays as it is.
+                # Otherwise its last status, with the results in it, must stay as it is.
                 meter = UsageMeter(prepared.device.uuid)
                 watcher = Watcher(self, prepared.run, prepared.lock, view_of(prepared), meter)
                 watcher.start()
@@ -181,7 +181,7 @@ class LocalSession:
             finally:
                 if prepared is not None:
                     prepared.lock.release()
-                # `ended` becomes true without another event.
+                # Wakes waiting readers, because `ended` becomes true without another event.
                 self._log.append()
 
     def _train(self, prepared: PreparedRun) -> RunEnded:
@@ -218,7 +218,7 @@ class LocalSession:
         return RunEnded(self._step, "failed", reason, epoch, run_dir, elapsed_s, code)
 
     def _lost(self, prepared: PreparedRun, by: str) -> RunEnded:
-        """The end of a process that comes back to a run that goes on without it."""
+        """Make the end for a process that was believed dead and finds its run taken over."""
         name = prepared.run.path.name
         reason = (
             f"{by} has taken {name} over, which was believed lost; nothing more was written "
@@ -227,15 +227,15 @@ class LocalSession:
         return self._failed(prepared, reason, ExitCode.CANNOT_WRITE)
 
     def _refuse_the_rest(self) -> None:
-        """Answer the commands that nobody will carry out any more."""
+        """Refuse the commands that are still waiting."""
         while (command := self.control.take()) is not None:
             self.emit(applied(command, self._step, "the run has ended"))
 
 
 def view_of(prepared: PreparedRun) -> RunView:
-    """Return the view before the first step: of the checkpoint that it starts from, or a fresh one.
+    """Return the view before the first step: the checkpoint's, or a fresh one.
 
-    Without it a resumed run would have no best value until there is a better one.
+    Otherwise a resumed run would have no best value until it finds a better one.
     """
     view = RunView(
         name=prepared.run.path.name,
@@ -257,7 +257,7 @@ def view_of(prepared: PreparedRun) -> RunView:
 
 
 def tracked_run_of(prepared: PreparedRun) -> TrackedRun:
-    """Return what a front end begins with, the curves so far included; reads the run's files."""
+    """Return what a front end shows first, with the curves so far; reads the run's files."""
     tracked = TrackedRun(prepared.in_force)
     tracked.view = view_of(prepared)
     if prepared.step:
@@ -267,7 +267,7 @@ def tracked_run_of(prepared: PreparedRun) -> TrackedRun:
 
 
 def progress_of(prepared: PreparedRun) -> Progress | None:
-    """The counters of the checkpoint that the run starts from; None of a fresh start."""
+    """Return the counters of the checkpoint that the run starts from; None for a fresh start."""
     from tui_trainer.training.start_point import FromCheckpoint
 
     start = prepared.start

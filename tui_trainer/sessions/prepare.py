@@ -1,4 +1,4 @@
-"""From what a user asked for to a task and a run directory, ready for `train`.
+"""Prepares a run: from what the user asked for to a task and a directory, ready for `train`.
 
 Layer: sessions. Called in the trainer thread, where torch may be imported. Whatever can be refused
 is refused before a directory is made or touched.
@@ -37,12 +37,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class PreparedRun:
-    """A run that is locked and ready; whoever holds it releases the lock."""
+    """A run that is locked and ready; its holder must release the lock."""
 
     run: RunDirectory
     lock: RunLock
     asked: Experiment
-    """The configuration as it was asked for; the task's says besides how many threads it takes."""
+    """The configuration that was asked for; the task's also says how many threads to use."""
     task: Task
     start: StartPoint
     device: DeviceChoice
@@ -57,13 +57,13 @@ class PreparedRun:
 
     @property
     def in_force(self) -> Experiment:
-        """The configuration at the first step, the edits up to it included."""
+        """The configuration at the first step, with the edits up to it applied."""
         edits = [edit for edit in self.start.edits if edit.apply_at_step <= self.step]
         return in_force(self.asked, edits)
 
 
 def read_config(run: RunDirectory) -> Experiment:
-    """The configuration of a run as it was started; ConfigError when it cannot be read."""
+    """Read the configuration a run was started with; raises ConfigError if that fails."""
     document = read_config_file(run)
     tree = Tree(document.data, places_of(document.places, run.config))
     try:
@@ -90,7 +90,7 @@ def prepare_new(
         write_atomically(run.config, plain.encode())
         record_provenance(run, argv, task, device)
     except BaseException:
-        # Half a run would be the `last` one from here on.
+        # Half a run would count as the `last` one from here on.
         if lock is not None:
             lock.release()
         with contextlib.suppress(OSError):
@@ -104,7 +104,7 @@ def prepare_new(
 
 
 def resolve_init_from(experiment: Experiment, runs_dir: Path) -> Experiment:
-    """The experiment with the name of a run in `training.init_from` as its directory.
+    """Replace the name of a run in `training.init_from` by its directory.
 
     Raises:
         BadInput: it is neither a path nor a run there.
@@ -123,7 +123,7 @@ def resolve_init_from(experiment: Experiment, runs_dir: Path) -> Experiment:
 def build_task(
     experiment: Experiment, fitted: dict[str, Any] | None = None
 ) -> tuple[Task, DeviceChoice]:
-    """The task of an experiment on the device it asks for."""
+    """Build the task of an experiment on the device it asks for."""
     import torch
 
     from tui_trainer.training.ranks import SingleRank

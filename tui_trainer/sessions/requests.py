@@ -1,7 +1,7 @@
-"""What a front end asks a run to be: new, an old one that goes on, a fork; and its preparation.
+"""The requests for a run (a new one, a resumed one, a fork), and their preparation.
 
-Layer: sessions, without torch: requests are made before it is imported, `prepare` is called in the
-trainer thread.
+Layer: sessions; imports torch only inside `prepare`. Requests are made before torch is imported,
+and `prepare` is called in the trainer thread.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class NewRun:
-    """`train EXPERIMENT`; `name` begins the run's name, which is else the experiment's."""
+    """`train EXPERIMENT`; the run's name begins with `name`, or else with the experiment's."""
 
     experiment: Experiment
     name: str = ""
@@ -40,7 +40,7 @@ class ResumeRun:
 
 @dataclass(frozen=True, slots=True)
 class ForkRun:
-    """`fork RUN`: a new run goes on from another one's checkpoint."""
+    """`fork RUN`: a new run that continues from a checkpoint of another one."""
 
     path: Path
     overrides: tuple[Override, ...] = ()
@@ -52,7 +52,7 @@ RunRequest = NewRun | ResumeRun | ForkRun
 
 
 def prepare(request: RunRequest, runs_dir: Path, argv: Sequence[str]) -> PreparedRun:
-    """The run, locked and ready to train; errors are those of `prepare_new` and its like."""
+    """Return the run, locked and ready to train; raises what `prepare_new` and its like raise."""
     from tui_trainer.sessions.fork import prepare_fork
     from tui_trainer.sessions.prepare import prepare_new
     from tui_trainer.sessions.resume import prepare_resume

@@ -1,6 +1,6 @@
-"""Going on with a run: its checkpoint, its edits, and what a resume changes of them.
+"""Resumes a run: its checkpoint, its edits, and the changes that the resume makes to them.
 
-Layer: sessions. All of it is decided before anything is written, so that a resume that is refused
+Layer: sessions. Everything is decided before anything is written, so that a resume that is refused
 leaves the run as it was.
 """
 
@@ -45,7 +45,7 @@ RUNTIME = (
     *("training.preempt_signals", "training.preempt_exit_code"),
     *(f"loader.{name}" for name in LoaderSection.model_fields),
 )
-"""Settings of where and how a run runs: they can be others at a resume, and are no edits."""
+"""Settings for where and how a run is executed: a resume may change them, and they are no edits."""
 
 
 def prepare_resume(
@@ -57,14 +57,14 @@ def prepare_resume(
     drop_edits: bool = False,
     force: bool = False,
 ) -> PreparedRun:
-    """Read the checkpoint, build the task, and take the overrides as edits at its step.
+    """Read the checkpoint, build the task, and record the overrides as edits at its step.
 
-    They hold until somebody edits anew: later edits of the same settings are not repeated.
-    `force` takes a run over from another host that has not been heard of for a while.
+    They hold until the next live edit: recorded edits of the same settings at later steps are not
+    repeated. `force` takes a run over from another host that has been silent for a while.
 
     Raises:
-        BadInput: another process holds the run, or an override is of a setting that is not live.
-        CheckpointUnusable: there are checkpoints and none can be used, or it is of another model.
+        BadInput: another process holds the run, or an override is for a setting that is not live.
+        CheckpointUnusable: there are checkpoints but none can be used, or it is of another model.
     """
     check_run(run, writing=True)
     check_writable(run.path)
@@ -73,7 +73,7 @@ def prepare_resume(
     lock = RunLock.acquire(run.lock, gone=gone)
     try:
         if gone or lock.note:
-            # Nothing but silence says that the process before this one is dead.
+            # Only silence says that the previous process is dead: it must not append to our files.
             fence(run)
         _check_not_lost(run)
         _tidy(run)
@@ -128,17 +128,17 @@ def _resumed(
 
 
 def _choose(run: RunDirectory, which: str) -> tuple[Checkpoint | None, list[str]]:
-    """The checkpoint to go on from, with notes; None when the run never published one."""
+    """Return the checkpoint to continue from, with notes; None if the run never published one."""
     from tui_trainer.training.checkpoints import choose_checkpoint
 
-    # A file with a manifest that cannot be read is no reason to begin at step 0.
+    # A checkpoint whose manifest cannot be read is no reason to begin at step 0.
     if read_manifests(run.checkpoints) or which != "last" or checkpoint_files(run.checkpoints):
         return choose_checkpoint(run.checkpoints, which, run.path.name)
     return None, ["no checkpoint was ever published; the run starts again from step 0"]
 
 
 def _nothing_to_do(run: RunDirectory, checkpoint: Checkpoint, experiment: Experiment) -> str:
-    """Which limit would end a finished run at once, and how to go on; empty when none would."""
+    """Say which limit would end a finished run immediately, or return an empty string."""
     from tui_trainer.training.loop import limit_at
 
     limit = limit_at(checkpoint, experiment)
@@ -149,27 +149,27 @@ def _nothing_to_do(run: RunDirectory, checkpoint: Checkpoint, experiment: Experi
 
 @dataclass(frozen=True, slots=True)
 class EditPlan:
-    """The edits that a resumed run has, and how its file of edits comes to say so."""
+    """The edits of a resumed run, and how to record them in its file of edits."""
 
     kept: tuple[Edit, ...]
-    """Those of the run so far that stay."""
+    """Recorded edits that stay."""
     new: tuple[Edit, ...]
-    """The settings that the resume itself gives."""
+    """Edits for the settings given to the resume itself."""
     superseded: tuple[Edit, ...]
-    """Later edits of the settings that the resume gives, which are not repeated."""
+    """Later edits of settings that were given to the resume; they are not repeated."""
     step: int
     drops_later: bool
 
     @property
     def edits(self) -> tuple[Edit, ...]:
-        """All edits in the order of their steps; at one step the new ones come last."""
+        """All edits in the order of their steps; at the same step the new ones come last."""
         early = (edit for edit in self.kept if edit.apply_at_step <= self.step)
         later = (edit for edit in self.kept if edit.apply_at_step > self.step)
         return (*early, *self.new, *later)
 
     @property
     def notes(self) -> list[str]:
-        """What a person should be told."""
+        """Notes for the user."""
         return [
             f"{edit.key} is given by this resume: its edit to {edit.new} at step "
             f"{edit.apply_at_step:,} is not repeated"
@@ -179,7 +179,7 @@ class EditPlan:
     def write(self, run: RunDirectory) -> None:
         """Bring the run's file of edits up to date."""
         if self.drops_later or self.superseded:
-            # Dropped for good: the next resume must not bring them back.
+            # Rewritten, or the next resume would bring the dropped edits back.
             rewrite_edits(run.edits, (*self.kept, *self.new))
         else:
             for edit in self.new:
@@ -194,12 +194,12 @@ def plan_edits(
     *,
     drop_later: bool,
 ) -> EditPlan:
-    """Make edits at `step` of a resume's overrides, beside those that are recorded.
+    """Turn a resume's overrides into edits at `step`, and merge them with the recorded ones.
 
     `drop_later` leaves out the edits that were made after `step`.
 
     Raises:
-        BadInput: an override is of a setting that is not live, or an edit no longer fits.
+        BadInput: an override is for a setting that is not live, or an edit no longer fits.
     """
     kept = [edit for edit in recorded if not drop_later or edit.apply_at_step <= step]
     new = _as_edits(experiment, kept, overrides, step)
@@ -215,14 +215,14 @@ def plan_edits(
     try:
         in_force(experiment, plan.edits)
     except BadInput as error:
-        # Better said now than when the training comes to its step.
+        # Better to fail now than when training reaches its step.
         hint = "--drop-edits leaves out the edits that come later"
         raise BadInput(f"an edit of this run no longer fits: {error}; {hint}") from error
     return plan
 
 
 def _check_not_lost(run: RunDirectory) -> None:
-    """Refuse a run whose checkpoints were saved and are gone: step 0 would overwrite the rest."""
+    """Refuse a run that has lost its checkpoints: step 0 would overwrite what is left."""
     status = read_status(run.status)
     saved = status.saved.step if status else None
     if saved is not None and not manifest_files(run.checkpoints):
@@ -233,7 +233,7 @@ def _check_not_lost(run: RunDirectory) -> None:
 
 
 def _tidy(run: RunDirectory) -> None:
-    """Under the lock: remove what a killed process left half written, and its unread mail."""
+    """Remove the half-written files of a killed process and its unread mail; under the lock."""
     for folder in (run.path, run.checkpoints):
         sweep_temporaries(folder)
     for name in unpublished_files(run.checkpoints):
@@ -244,7 +244,7 @@ def _tidy(run: RunDirectory) -> None:
 
 
 def _with_runtime(experiment: Experiment, overrides: Sequence[Override]) -> Experiment:
-    """The experiment with the overrides that say where it runs."""
+    """Apply the overrides that say where and how the run is executed."""
     for override in overrides:
         if override.key in RUNTIME:
             experiment = with_value(experiment, override.key, override.value)
@@ -254,7 +254,7 @@ def _with_runtime(experiment: Experiment, overrides: Sequence[Override]) -> Expe
 def _as_edits(
     experiment: Experiment, edits: Sequence[Edit], overrides: Sequence[Override], step: int
 ) -> list[Edit]:
-    """Overrides of a resume as edits at the step of its checkpoint."""
+    """Turn the overrides of a resume into edits at the step of its checkpoint."""
     now = in_force(experiment, [edit for edit in edits if edit.apply_at_step <= step])
     made = []
     for override in overrides:

@@ -1,7 +1,9 @@
 """`RunReader`: polls the directory of a run, and returns what is new in it.
 
-Layer: sessions. It knows no thread and keeps no view of the run: the caller applies the updates.
-The clocks of two hosts need not agree, so a heartbeat is timed by the reader's own.
+Layer: sessions. It starts no thread and keeps no view of the run: the caller applies the updates.
+The clocks of two hosts need not agree, so a heartbeat is timed by the reader's own clock.
+`read_run` takes the curves from history.bin, and the view from status.json plus the newest lines
+and events; of metrics.jsonl and events.jsonl only the ends are read, however long they are.
 """
 
 from __future__ import annotations
@@ -38,19 +40,13 @@ from tui_trainer.sessions.session import TrackedRun
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import ExitCode, TrainerError
 
-# `read_run`: reads what the files of a run know of it.
-#
-# Curves come from history.bin, the view from status.json and, on top of it, from the newest lines
-# and events; of metrics.jsonl and events.jsonl only the ends are read, however long they are.
-
-
 EVENT_TAIL_BYTES = 256 * 1024
 METRICS_TAIL_BYTES = 64 * 1024
 
 
 @dataclass(slots=True)
 class RunSnapshot:
-    """A run as its files have it, and the status that the view began with."""
+    """A run as read from its files, and the status that the view is based on."""
 
     tracked: TrackedRun
     recording: Recording
@@ -58,7 +54,7 @@ class RunSnapshot:
 
 
 def read_run(run: RunDirectory) -> RunSnapshot:
-    """Read a run; files that are missing or damaged leave gaps and raise nothing."""
+    """Read a run; missing or damaged files leave gaps and raise nothing."""
     status = read_status(run.status)
     recording = open_recording(run, status.generation if status else None)
     view = _view_of(run, status, recording)
@@ -70,12 +66,12 @@ def read_run(run: RunDirectory) -> RunSnapshot:
 
 
 def events_of(records: Sequence[Record]) -> list[Event]:
-    """Return the events in lines of events.jsonl; lines that are none are left out."""
+    """Return the events in lines of events.jsonl; anything else is left out."""
     return [event for record in records if (event := event_of(record)) is not None]
 
 
 def steps_taken(lines: Sequence[Record]) -> list[StepsTaken]:
-    """Return lines of metrics as at most two events: a speed needs two."""
+    """Return lines of metrics as at most two events, because a speed needs two."""
     # A validation of an old step may have a line of its own.
     lines = [line for line in lines if "train/loss" in line]
     parts = (lines[: len(lines) // 2], lines[len(lines) // 2 :])
@@ -98,13 +94,13 @@ def _steps(lines: Sequence[Record]) -> StepsTaken:
 
 
 def _view_of(run: RunDirectory, status: RunView | None, recording: Recording) -> RunView:
-    """Apply the lines and events of this start of the run to the last status."""
+    """Apply the newest lines and events of this start of the run to its last status."""
     view = copy.deepcopy(status) if status is not None else RunView()
     started = event_of(recording.started)
     if isinstance(started, RunStarted):
         view.apply(started)
     records = records_before(run.events, recording.events_bytes, EVENT_TAIL_BYTES)
-    # Events after the lines: the time of the end is later than that of the last line.
+    # Events after the lines: the end of the run is later than its last line.
     lines = steps_taken(_newest_lines(run, recording))
     for event in (*lines, *events_of(_of_this_life(records, recording))):
         view.apply(event)
@@ -112,7 +108,7 @@ def _view_of(run: RunDirectory, status: RunView | None, recording: Recording) ->
         if view.generation == status.generation and status.total_steps is not None:
             view.total_steps = status.total_steps
         if status.generation > view.generation and status.state not in FINAL_STATES:
-            # Another start of the run is about to begin; the end was that of the one before.
+            # Another start of the run is about to begin; the end belonged to the previous one.
             view.ending, view.state, view.reason = None, status.state, status.reason
         view.update(status)
     view.name, view.run_dir = run.path.name, str(run.path)
@@ -120,20 +116,20 @@ def _view_of(run: RunDirectory, status: RunView | None, recording: Recording) ->
 
 
 def _of_this_life(records: Sequence[Record], recording: Recording) -> list[Record]:
-    """The records after the newest start, which itself is known."""
+    """Return the records after the newest start; the start itself is already applied."""
     starts = [n for n, record in enumerate(records) if record == recording.started]
     return list(records[starts[-1] + 1 :] if starts else records)
 
 
 def _newest_lines(run: RunDirectory, recording: Recording) -> list[Record]:
-    """The newest lines of this life of the run."""
+    """Return the newest lines of metrics of this start of the run."""
     lines = records_before(run.metrics, recording.metrics_bytes, METRICS_TAIL_BYTES)
     begin = recording.started.get("step", 0)
     return [line for line in lines if line["step"] > begin] or lines[-1:]
 
 
 def _in_force(run: RunDirectory, step: int) -> Experiment | None:
-    """The configuration at a step; None where it cannot be read, as without its plugins."""
+    """Return the configuration at a step; None if it cannot be read, as without its plugins."""
     try:
         edits = [it for it in read_edits(run.edits) if it.apply_at_step <= step]
         return in_force(read_config(run), edits)
@@ -142,27 +138,27 @@ def _in_force(run: RunDirectory, step: int) -> Experiment | None:
 
 
 MOST_LINES = 2000
-"""Lines of metrics that are brought into the curves at once; of more, every n-th."""
+"""Lines of metrics that are added to the curves at a time; of more, every n-th."""
 BEATS_S = 2.0
-"""How long a heartbeat is believed without asking the system for the process."""
+"""How long a heartbeat is trusted without asking the system about the process."""
 ASK_S = 1.0
 
 GONE = frozenset({"deleted", "unreachable"})
 
 
 class Silence:
-    """Says once that a run that lives writes nothing, and once that it does again.
+    """Reports once that a live run writes nothing, and once that it writes again.
 
-    On a full disk a run trains on, and cannot tell anybody.
+    On a full disk a run continues to train, but cannot report anything.
     """
 
     def __init__(self) -> None:
         self._is_told = False
 
     def check(self, unheard_s: float, *, lives: bool) -> str:
-        """Return a text for the log, or an empty one.
+        """Return a text for the log, or an empty string.
 
-        `lives`: the process is there and not suspended, as far as the system knows.
+        `lives`: the process exists and is not suspended, as far as the system knows.
         """
         if lives and unheard_s >= LOST_AFTER_S and not self._is_told:
             self._is_told = True
@@ -178,15 +174,15 @@ class Silence:
 
 @dataclass(slots=True)
 class Update:
-    """What is new. A snapshot holds all there is; the events beside it are only to be shown."""
+    """The news of a poll. A snapshot holds everything; events beside it are only for display."""
 
     events: list[Event] = field(default_factory=list)
     batch: NewLines | None = None
     snapshot: RunSnapshot | None = None
     status: RunView | None = None
-    """The newest, where it has changed."""
+    """The newest status, if it has changed."""
     state: str | None = None
-    """What is to be believed in the place of what the run says; "" for its own word."""
+    """The state to assume instead of the one the run reports; "" means the run's own word."""
 
     def __bool__(self) -> bool:
         found = (self.batch, self.snapshot, self.status, self.events)
@@ -194,7 +190,7 @@ class Update:
 
 
 class RunReader:
-    """Looks at the directory of a run; used in one thread."""
+    """Polls the directory of a run; used from one thread."""
 
     def __init__(self, run: RunDirectory, clock: Callable[[], float] = time.monotonic) -> None:
         self._run = run
@@ -206,7 +202,7 @@ class RunReader:
         self._silence = Silence()
         self._believed = ""
         self._told_bytes: int | None = None
-        """How far events have been returned."""
+        """The offset up to which events have been returned."""
 
     @property
     def step(self) -> int:
@@ -214,11 +210,11 @@ class RunReader:
 
     @property
     def state(self) -> str:
-        """The state, as far as status.json and the system say."""
+        """The state according to status.json and the system."""
         return self._believed or (self._status.state if self._status is not None else "starting")
 
     def poll(self) -> Update:
-        """Return what is new since the last poll; at the first, all there is."""
+        """Return what is new since the last poll; the first time, everything."""
         if self._follower is None:
             update = Update()
             self._reopen(update)
@@ -234,10 +230,10 @@ class RunReader:
         batch = follower.read(MOST_LINES)
         if batch:
             self._told_bytes = batch.events_bytes
-            # Lines come before the events that may end them.
+            # Lines first, because an event may end the run.
             update.events += [*steps_taken(batch.lines), *events_of(batch.events)]
             if any(isinstance(event, RunStarted) for event in update.events):
-                # Another life of the run: what the one before it said of its state is over.
+                # The run was started again; reports of the previous start no longer hold.
                 update.events = [it for it in update.events if not isinstance(it, StepsTaken)]
                 self._reopen(update)
             else:
@@ -257,7 +253,7 @@ class RunReader:
             self._believed = update.state = ""
 
     def _told_before(self) -> list[Event]:
-        """Return events that are in the snapshot and were never returned; at first the newest."""
+        """Return events of the snapshot that were never returned; at first only the newest ones."""
         assert self._follower is not None
         end = self._follower.events_bytes
         told = self._told_bytes
@@ -288,13 +284,13 @@ class RunReader:
             if self._believed not in ("", "crashed") and update.status is not None:
                 self._believe("", update)
             elif self._believed == "crashed" and update.status is not None:
-                # Of a run on another host: it lives after all.
+                # A run on another host: it is alive after all.
                 self._reopen(update)
         elif now_s - self._asked_at_s >= ASK_S:
             self._ask(now_s, update)
 
     def _ask(self, now_s: float, update: Update) -> None:
-        """Ask the system for the process; of one on another host, the heartbeat."""
+        """Ask the system about the process; for one on another host, judge by the heartbeat."""
         self._asked_at_s = now_s
         if self._status is None or self._believed == "crashed":
             return
@@ -337,7 +333,7 @@ class RunReader:
         return self._ending(status, "crashed", reason)
 
     def _ending(self, status: RunView, state: str, reason: str) -> RunEnded:
-        """An end that no event tells."""
+        """Make an end of the run that no event reports."""
         return RunEnded(
             step=status.step,
             state=cast(RunState, state),
@@ -355,6 +351,6 @@ def _beat(status: RunView) -> tuple[int, int, str, int]:
 
 
 def _stamp(run: RunDirectory) -> tuple[int, int] | None:
-    """Which file status.json is now; it is replaced, so another has another number."""
+    """Identify the current status.json: it is replaced, so a new file has a new number."""
     facts = opened_facts(run.status)
     return None if facts is None else (facts.st_ino, facts.st_mtime_ns)

@@ -1,4 +1,4 @@
-"""`Session`: all that a front end knows of a run, wherever the run is.
+"""`Session`: all that a front end knows about a run, wherever the run is.
 
 Layer: sessions. Screens, the headless printer and the tests use nothing else.
 """
@@ -23,7 +23,7 @@ from tui_trainer.runs.view import RunView
 
 
 class Session(Protocol):
-    """A run as it is seen and steered."""
+    """A run, to watch and to steer."""
 
     @property
     def view(self) -> RunView:
@@ -46,22 +46,22 @@ class Session(Protocol):
         ...
 
     def refresh(self) -> bool:
-        """Bring `view`, `history` and `experiment` up to date; whether anything was new.
+        """Bring `view`, `history` and `experiment` up to date; returns whether anything was new.
 
-        Called by the front end's one thread, which alone reads them.
+        Called by one thread of the front end, which is also the only one that reads them.
         """
         ...
 
     def events(self, cursor: int) -> tuple[list[Event], int]:
-        """The events since a cursor (0: all that are kept), and the cursor for the next call."""
+        """Return the events since a cursor (0: all that are kept), and the next cursor."""
         ...
 
     def send(self, command: Command) -> None:
-        """Hand a command to the run; events tell what became of it. Never blocks."""
+        """Hand a command to the run, which answers by events. Never blocks."""
         ...
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until there are new events or the run has ended; False when the time is over."""
+        """Wait for new events or the end of the run; False when the time is over."""
         ...
 
     @property
@@ -71,21 +71,21 @@ class Session(Protocol):
 
     @property
     def is_elsewhere(self) -> bool:
-        """Whether another process holds the run: it may go on after its end, and without us."""
+        """Whether another process holds the run: it may outlive us, or be resumed after its end."""
         ...
 
 
 class OwnSession(Session, Protocol):
-    """A run whose thread is one of this process."""
+    """A run that is trained by a thread of this process."""
 
     @property
     def settings(self) -> TrainingSection | None:
-        """What it was started with, which says what signals mean; None until it is prepared."""
+        """The settings it was started with, which signals depend on; None until prepared."""
         ...
 
     @property
     def exit_code(self) -> int:
-        """The exit status that its end stands for; a failure's, where its thread just died."""
+        """The exit status for its end; that of a failure if its thread just died."""
         ...
 
     def join(self) -> None:
@@ -94,17 +94,17 @@ class OwnSession(Session, Protocol):
 
 
 class TrackedRun:
-    """What a session holds of a run: its view, its curves, and the configuration in force."""
+    """The state that a session keeps of a run: view, curves, and the configuration in force."""
 
     def __init__(self, experiment: Experiment | None = None) -> None:
         self.view = RunView()
         self.history = History()
         self.experiment = experiment
         self._before: list[tuple[int, Experiment]] = []
-        """For each edit its step and the configuration before it."""
+        """The step of each edit, and the configuration before it."""
 
     def add(self, events: Iterable[Event]) -> None:
-        """Apply events to all of it, in their order."""
+        """Apply events to the view, the curves and the configuration, in their order."""
         for event in events:
             self.apply(event)
             self.history.add(event)
@@ -120,7 +120,8 @@ class TrackedRun:
         """Return the configuration in force after an event."""
         match event:
             case RunStarted():
-                # Edits after the step that it goes back to are made again when their step comes.
+                # Edits after the step that the run goes back to are made again when their step
+                # comes.
                 while self._before and self._before[-1][0] > event.step:
                     _, experiment = self._before.pop()
             case Edited():

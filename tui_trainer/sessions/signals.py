@@ -1,9 +1,10 @@
-"""Signals as commands: stop and save, save now, go on without a terminal.
+"""Turns signals into commands: stop and save, save now, continue without a terminal.
 
-Layer: sessions. A handler runs in the main thread between any two bytecodes, perhaps inside a lock
-of ours, so it only notes the signal; `deliver`, called by the main loop, hands the command over.
+Layer: sessions. A handler runs in the main thread between any two bytecodes, perhaps while a lock
+of ours is held, so it only notes the signal; `deliver`, called by the main loop, sends the command.
 Signals within a second of each other are one request: a shell, a scheduler and a launcher may each
-send one. What SIGHUP, SIGUSR1 and SIGUSR2 mean is a setting of the run, so they wait for it.
+send one. The meaning of SIGHUP, SIGUSR1 and SIGUSR2 is a setting of the run, so they wait until it
+is known.
 """
 
 from __future__ import annotations
@@ -30,18 +31,18 @@ _Handler = Callable[[int, FrameType | None], object] | int | signal.Handlers | N
 
 
 class Receiver(Protocol):
-    """Who obeys: a session, or who knows the one that lives."""
+    """The receiver of commands: a session, or an object that knows the session that is alive."""
 
     @property
     def settings(self) -> TrainingSection | None:
-        """What the run was started with; None until that is known."""
+        """The settings the run was started with; None until they are known."""
         ...
 
     def send(self, command: Command) -> None: ...
 
 
 def leave_at_once(code: int) -> None:
-    """End the process without cleaning up; what was published stays."""
+    """End the process without cleaning up; what has been published stays."""
     os._exit(code)
 
 
@@ -89,7 +90,7 @@ class SignalHandler:
             signal.signal(number, handler)
 
     def deliver(self) -> None:
-        """Send the session what the handlers noted; the main loop calls this often."""
+        """Send the session the commands for the noted signals; the main loop calls this often."""
         waiting: list[int] = []
         while self._noted:
             number = self._noted.popleft()
@@ -103,21 +104,21 @@ class SignalHandler:
         self._noted.extendleft(reversed(waiting))
 
     def hang_up(self) -> None:
-        """The terminal is gone, by a signal or because it cannot be read; told once."""
+        """Note that the terminal is gone, by a signal or because it is unreadable; once only."""
         self._hung_up()
         if not self._has_hung_up:
             self._has_hung_up = True
             self._noted.append(signal.SIGHUP)
 
     def on_other(self, number: int, frame: FrameType | None = None) -> None:
-        """Note what a setting gives its meaning."""
+        """Note a signal whose meaning is a setting."""
         now_s = self._clock()
         if now_s - self._noted_at_s.get(number, -ONE_REQUEST_S) >= ONE_REQUEST_S:
             self._noted_at_s[number] = now_s
             self._noted.append(number)
 
     def on_stop(self, number: int, frame: FrameType | None = None) -> None:
-        """The first asks for stop and save; a later SIGINT leaves at once; SIGTERM never does."""
+        """Ask for stop and save at the first signal; later, SIGINT exits, SIGTERM does not."""
         now_s = self._clock()
         before_s = self._asked_at_s
         interrupted = self._interrupted
@@ -136,7 +137,7 @@ def _stop(number: int) -> Stop:
 
 
 def _meaning(number: int, settings: TrainingSection) -> Command | None:
-    """What a signal asks a run for that was started with these settings."""
+    """Return the command that a signal means under these settings, or None."""
     name = signal.Signals(number).name
     if name in settings.preempt_signals:
         return _stop(number)
@@ -145,14 +146,13 @@ def _meaning(number: int, settings: TrainingSection) -> Command | None:
     return Save(origin=name) if number == signal.SIGUSR1 else None
 
 
-# `InterruptFlag`: an interrupt ends what only watches, at the next look.
-#
-# Nothing is raised out of a handler: an exception that meets a lock being taken leaves it taken,
-# and one inside of what Python calls by itself is printed and forgotten.
-
-
 class InterruptFlag:
-    """A context manager; the second interrupt ends the process, which has nothing to save."""
+    """Notes an interrupt, for programs that only watch; a context manager.
+
+    The caller looks at `is_asked` and ends. Nothing is raised from the handler: an exception while
+    a lock is being acquired leaves it locked, and one inside a function that Python calls by itself
+    is printed and forgotten. A second interrupt ends the process, which has nothing to save.
+    """
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

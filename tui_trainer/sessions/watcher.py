@@ -1,7 +1,7 @@
-"""The watcher thread: mailbox, events.jsonl, the heartbeat and history.bin, four looks a second.
+"""The watcher thread: mailbox, events.jsonl, heartbeat and history.bin, four times per second.
 
-Layer: sessions. It keeps the files that others read, so that the trainer never waits for them; a
-file that cannot be written is tried again at the next look.
+Layer: sessions. It writes the files that others read, so that the trainer never waits for them. A
+file that cannot be written is tried again the next time.
 """
 
 from __future__ import annotations
@@ -38,12 +38,13 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.25
 STATUS_EVERY = 4
-"""Looks between two heartbeats."""
+"""Rounds between two heartbeats."""
 CURVES_EVERY_S = 10.0
 CURVES_BEHIND_BYTES = 128 * 1024
-"""What a reader may have to read by itself: some milliseconds' worth."""
+"""The most that a reader has to read on its own: that takes some milliseconds."""
 MOST_LINES = 2048
-"""Of what came since the last time; it keeps this under a hundredth of a core."""
+"""The most lines read per update, every n-th if there are more; it keeps the cost under a hundredth
+of a core."""
 
 
 class Watcher:
@@ -71,7 +72,7 @@ class Watcher:
         self._unwritten: list[dict[str, Any]] = []
         self._fault = ""
         self.taken_by = ""
-        """Who has taken the run over; from then on nothing is read or written here."""
+        """The process that has taken the run over; from then on nothing is read or written here."""
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._work, name="watcher")
 
@@ -81,7 +82,7 @@ class Watcher:
         self._thread.start()
 
     def finish(self) -> None:
-        """Write what is left, the last status included, and end."""
+        """Write the rest, including the last status, and end."""
         self._done.set()
         self._thread.join()
         if not self._is_lost():
@@ -99,7 +100,7 @@ class Watcher:
                     return
                 self._serve(looks)
             except Exception as error:
-                # Without this thread nobody could steer the run, or see that it lives.
+                # Without this thread the run could not be steered, and would look dead.
                 self._tell_fault(error)
 
     def _serve(self, looks: int) -> None:
@@ -113,7 +114,7 @@ class Watcher:
         self._keeper.look()
 
     def _tell_fault(self, error: Exception) -> None:
-        """Say what went wrong, once."""
+        """Report an error once, however often it occurs."""
         fault = clean(f"{type(error).__name__}: {error}", 400)
         if fault != self._fault:
             self._fault = fault
@@ -121,12 +122,12 @@ class Watcher:
             self._session.emit(Notice(self._view.step, text, "error"))
 
     def _is_lost(self) -> bool:
-        """Whether the run is another process's by now, its mail and its files with it."""
+        """Whether another process has taken the run over, and with it the mailbox and the files."""
         self.taken_by = self.taken_by or self._lock.taken_by()
         return bool(self.taken_by)
 
     def _look(self, *, last: bool = False) -> bool:
-        """Take the mail, write the events; True when the state of the run changed."""
+        """Read the mailbox and write the events; returns whether the state of the run changed."""
         if not last:
             mail = self._mailbox.take()
             for text in mail.rejected:
@@ -140,10 +141,12 @@ class Watcher:
             if isinstance(event, StateChanged) and event.freed_bytes:
                 self._tell_what_stays(event.step)
         try:
+            # First, because it raises if another process has the run by now, whose files we must
+            # leave alone.
             self._lock.renew()
             if not exists(self._run.events):
                 self._journal.reopen()
-            # From here on they are the journal's, which keeps them until the disk takes them.
+            # From here on the journal holds them until the disk takes them.
             records, self._unwritten = self._unwritten, []
             self._journal.append(records)
             if last:
@@ -155,14 +158,14 @@ class Watcher:
         return any(isinstance(event, StateChanged | RunEnded) for event in events)
 
     def _line(self, event: Event) -> dict[str, Any]:
-        """An event for readers who are elsewhere, and later."""
+        """Return an event as a record for readers elsewhere, with the origin spelled out."""
         line = to_dict(event)
         if line.get("origin") == HERE:
             line["origin"] = self._origin
         return line
 
     def _tell_what_stays(self, step: int) -> None:
-        """Say what of the GPU's memory a run still has after giving back what it could."""
+        """Report the GPU memory that a run still holds after giving back what it could."""
         with contextlib.suppress(OSError, psutil.Error):
             self._session.usage = usage = self._meter.read()
             if usage.gpu is not None and usage.gpu.own_bytes:
@@ -179,22 +182,23 @@ class Watcher:
 
 
 class CurveKeeper:
-    """Keeps history.bin near the end of the files that it stands for, in the watcher's thread.
+    """Keeps history.bin close to the end of the files that it summarizes; watcher thread only.
 
-    It reads the lines that the trainer wrote, so that what it covers is what a reader finds.
+    It reads the lines that the trainer wrote, so that history.bin covers exactly what a reader
+    finds.
     """
 
     def __init__(self, run: RunDirectory, clock: Callable[[], float] = time.monotonic) -> None:
         self._run = run
         self._clock = clock
-        # Of a run that begins nothing is known; what a resumed one has is read when it is due.
+        # A new run has no history; that of a resumed one is read when it is first needed.
         begins = not exists(run.metrics)
         self._recording: Recording | None = Recording() if begins else None
         self._follower: Follower | None = Follower(run) if begins else None
         self._written_at_s = clock()
 
     def look(self) -> None:
-        """Write the file if it is far behind, and not more often than need be."""
+        """Write the file if it is far behind, at most once per `CURVES_EVERY_S`."""
         now_s = self._clock()
         if now_s - self._written_at_s < CURVES_EVERY_S:
             return

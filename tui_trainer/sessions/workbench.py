@@ -1,6 +1,7 @@
-"""`Workbench`: what can be found out without a run: shapes, sizes, steps, an evaluation.
+"""Answers questions that need no run: shapes, sizes, steps, an evaluation, a prediction.
 
-Layer: sessions. Plain data comes back; torch is imported inside, so call it in a loader thread.
+Layer: sessions. The answers are plain data, except for the predictor. torch is imported inside the
+functions, so call them in a loader thread.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ FLOAT_BYTES = 4
 
 @dataclass(frozen=True, slots=True)
 class LayerShape:
-    """A layer of a model: its shape is that of the output, without the batch."""
+    """A layer of a model; `output_shape` is without the batch."""
 
     name: str
     kind: str
@@ -33,14 +34,14 @@ class LayerShape:
 
 @dataclass(frozen=True, slots=True)
 class Preview:
-    """What a training would be."""
+    """The facts about the training that an experiment would start."""
 
     device: str
     layers: tuple[LayerShape, ...]
     input_shape: tuple[int, ...]
     parameters: int
     samples: tuple[int, int, int]
-    """In train, validation and test."""
+    """The sizes of the train, validation and test splits."""
     classes: tuple[str, ...]
     steps_per_epoch: int
     total_steps: int | None
@@ -53,11 +54,7 @@ class Preview:
 
 
 def preview(experiment: Experiment) -> Preview:
-    """Build the task on the CPU and measure it; nothing is trained and nothing written.
-
-    Raises:
-        BadInput: the data cannot be read, or data and model do not fit.
-    """
+    """Build the task on the CPU and measure it; nothing is trained, and nothing is written."""
     import torch
 
     from tui_trainer.data.base.random import preserved_generators
@@ -92,7 +89,7 @@ def preview(experiment: Experiment) -> Preview:
 
 
 def _memory_bytes(task: Any, layers: tuple[LayerShape, ...], parameters: int, batch: int) -> int:
-    """An estimate: weights, gradients, two moments, data, and activations kept for the backward."""
+    """Estimate the bytes of weights, gradients, two moments, data, and kept activations."""
     kept = sum(_size(layer.output_shape) for layer in layers)
     data: int = sum(
         split.nbytes for split in (task.dataset.train, task.dataset.val, task.dataset.test)
@@ -108,7 +105,7 @@ def _size(shape: tuple[int, ...]) -> int:
 
 
 def evaluate_run(run: RunDirectory, split: str, which: str, device: str) -> Evaluation:
-    """Measure a checkpoint of a run; `which` empty: the best, or the last where there is none."""
+    """Measure a checkpoint of a run; an empty `which` means the best one, or else the last."""
     import torch
 
     from tui_trainer.training.evaluation import evaluate
@@ -122,7 +119,7 @@ def evaluate_run(run: RunDirectory, split: str, which: str, device: str) -> Eval
 
 
 def open_predictor(run: RunDirectory, which: str, device: str) -> tuple[Predictor, list[str]]:
-    """The model of a run's checkpoint for new samples, and notes; `which` as for `evaluate_run`."""
+    """Load a run's checkpoint to predict new samples; returns notes too, `which` as before."""
     import torch
 
     from tui_trainer.training.evaluation import load_predictor
@@ -133,10 +130,10 @@ def open_predictor(run: RunDirectory, which: str, device: str) -> tuple[Predicto
 
 @dataclass(frozen=True, slots=True)
 class Generation:
-    """How a language model goes on with a prompt."""
+    """The prompt and the options for generating text with a language model."""
 
     count: int
-    """Bytes to generate."""
+    """The number of bytes to generate."""
     prompt: str = ""
     temperature: float = 1.0
     top_k: int = 0
@@ -146,7 +143,7 @@ class Generation:
 def generate_text(
     run: RunDirectory, how: Generation, which: str, device: str
 ) -> tuple[str, list[str]]:
-    """What a run's language model goes on with, and notes; BadInput when it is none."""
+    """Generate text with a run's language model, with notes; BadInput if it is no such model."""
     predictor, notes = open_predictor(run, which, device)
     return predictor.generated(how.prompt, how.count, how.temperature, how.top_k, how.seed), notes
 
