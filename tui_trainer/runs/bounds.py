@@ -1,9 +1,9 @@
-"""The bounds of a value that is read from a file of a run: size, kind, length and depth.
+"""Bounds for values that are read from a run's files: size, type, length and depth.
 
-Layer: runs. Anybody may have written the file, and JSON allows integers that no float holds, NaN,
-texts of a gigabyte and lists in lists. Every reader of these files asks here, so that no code
-behind it has to. What is out of bounds is an event that is passed over, a status that cannot be
-read, or a curve with a gap; it is never an error.
+Layer: runs. The files may have been written by anyone, and JSON allows integers that no float can
+hold, NaN, texts of a gigabyte and nested lists. Every reader of these files checks here, so that no
+code behind it has to. A value out of bounds is never an error: the event is skipped, the status is
+unreadable, or the curve has a gap.
 """
 
 from __future__ import annotations
@@ -14,23 +14,23 @@ from itertools import islice
 from operator import lt
 
 MOST_WHOLE = 2**62
-"""Integers are smaller, of either sign: a float and a column of history.bin take them."""
+"""Integers must be smaller, of either sign, to fit a float and a column of history.bin."""
 MOST_LETTERS = 2**16
 MOST_ITEMS = 2**17
-"""Of a list."""
+"""The longest list."""
 MOST_NAMES = 1000
-"""Of a mapping, as of metrics by their names."""
+"""The largest mapping, such as metrics by name."""
 _DEEPEST = 4
-"""How many lists and mappings a setting may be inside of."""
+"""The depth of lists and mappings that a setting may be nested in."""
 
 
 def is_whole(value: object) -> bool:
-    """Whether it is an integer of a size that can be worked with; True is none."""
+    """Whether it is an integer of a usable size; True is not an integer here."""
     return type(value) is int and -MOST_WHOLE < value < MOST_WHOLE
 
 
 def is_count(value: object) -> bool:
-    """Whether it is such an integer, and not negative."""
+    """Whether it is an integer of a usable size that is not negative."""
     return type(value) is int and 0 <= value < MOST_WHOLE
 
 
@@ -40,22 +40,22 @@ def is_number(value: object) -> bool:
 
 
 def is_text(value: object) -> bool:
-    """Whether it is a text of a length that can be shown."""
+    """Whether it is a text short enough to be shown."""
     return isinstance(value, str) and len(value) <= MOST_LETTERS
 
 
 def is_list(value: object) -> bool:
-    """Whether it is a list that is not too long; its items are not looked at."""
+    """Whether it is a list that is not too long; its items are not checked."""
     return isinstance(value, list | tuple) and len(value) <= MOST_ITEMS
 
 
 def is_mapping(value: object) -> bool:
-    """Whether it is a mapping of a few names; its values are not looked at."""
+    """Whether it is a mapping that is not too large, with texts as keys; values are not checked."""
     return isinstance(value, dict) and len(value) <= MOST_NAMES and all(map(is_text, value))
 
 
 def are_metrics(value: object) -> bool:
-    """Whether it maps names to numbers; one that was not finite is null in a file."""
+    """Whether it maps names to numbers; null stands for a number that was not finite."""
     return (
         is_mapping(value)
         and isinstance(value, dict)
@@ -76,12 +76,12 @@ def is_plain(value: object, depth: int = _DEEPEST) -> bool:
 
 
 def number_or_nan(value: object) -> float:
-    """The number as a float; NaN for what is none, and for null, which was not finite."""
+    """Return the number as a float; NaN for anything else, and for null, which was not finite."""
     return float(value) if isinstance(value, int | float) and is_number(value) else math.nan
 
 
 def are_counts(numbers: Sequence[int]) -> bool:
-    """Whether these integers are none of them negative or too large."""
+    """Whether none of these integers is negative or too large."""
     return not numbers or (min(numbers) >= 0 and max(numbers) < MOST_WHOLE)
 
 

@@ -1,7 +1,7 @@
-"""The commands a run obeys: the one vocabulary of keys, signals, `ctl` and files.
+"""The commands to a run: one vocabulary for keys, signals, `ctl` and files.
 
-Layer: runs. A command is data with an id; who carries it out, and when, is the loop's business.
-`tui-trainer ctl`, and what the app's keys send and say, are built from the classes here.
+Layer: runs. A command is data with an id; the loop decides when to execute it. `tui-trainer ctl`,
+and what the app's keys send and show, are built from the classes here.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ from tui_trainer.runs.bounds import is_whole
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput
 
-# Who sends a command, in the words that events.jsonl keeps: `ctl (alice@box/4711)`.
+# The origin of a command, in the form that events.jsonl keeps: `ctl (alice@box/4711)`.
 
 
 HERE = "you"
-"""The origin of a command for whoever sent it, as long as it stays in that process."""
+"""The origin of a command within the process that sends it."""
 
 
 def origin_of(front: str) -> str:
-    """The origin of what this process sends: the front end, the user, the host, the process."""
+    """Return the origin of this process's commands: front end, user, host and process."""
     try:
         user = clean(getpass.getuser(), 40)
     except (OSError, KeyError):
@@ -35,18 +35,18 @@ def origin_of(front: str) -> str:
 Scalar = int | float | str | bool | None
 
 _SHORT = 200
-"""How long a text may be in a command that is read from a file."""
+"""The longest text in a command that is read from a file."""
 _SIGNALS = range(1, 65)
 
 
 def new_id() -> str:
-    """An id that sorts nowhere and collides with nothing."""
+    """Return a random id, which has no order and does not collide."""
     return os.urandom(8).hex()
 
 
 @dataclass(frozen=True, slots=True)
 class Flag:
-    """An option of `tui-trainer ctl`, `--NAME`, that gives one field of a command a value."""
+    """An option `--NAME` of `tui-trainer ctl` that sets one field of a command."""
 
     name: str
     help: str
@@ -56,7 +56,7 @@ class Flag:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What every command has: who sent it, and an id to acknowledge.
+    """The base of all commands: an origin, and an id to acknowledge.
 
     The fields of a command are scalars; `from_dict` checks them by their annotations.
     """
@@ -64,7 +64,7 @@ class Command:
     word: ClassVar[str]
     """Its name in files, on the command line, and in the action that a key takes, `run.WORD`."""
     help: ClassVar[str]
-    """What it does, in one line of `tui-trainer ctl --help`."""
+    """Its help, one line of `tui-trainer ctl --help`."""
     flags: ClassVar[tuple[Flag, ...]] = ()
 
     origin: str = HERE
@@ -72,13 +72,13 @@ class Command:
 
     @property
     def request(self) -> str:
-        """What the app's log says was asked for."""
+        """The words for the request in the app's log."""
         return self.word
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pause(Command):
-    """Save at the next step border and wait; `offload` gives the device's memory back meanwhile."""
+    """Save at the next step border and wait; `offload` frees the device's memory meanwhile."""
 
     word = "pause"
     help = "save, and wait"
@@ -93,7 +93,7 @@ class Pause(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resume(Command):
-    """Go on after a pause."""
+    """Continue after a pause."""
 
     word = "resume"
     help = "go on after a pause"
@@ -101,7 +101,7 @@ class Resume(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stop(Command):
-    """End at the next step border; without `save`, what came after the last checkpoint is lost.
+    """End at the next step border; without `save`, work since the last checkpoint is lost.
 
     `signal` is the number of the signal that asked for it, which decides the exit status.
     """
@@ -132,7 +132,7 @@ class Save(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Validate(Command):
-    """Validate now; feeds neither early stopping nor the best."""
+    """Validate now; affects neither early stopping nor the best."""
 
     word = "validate"
     help = "validate now; decides nothing"
@@ -173,7 +173,7 @@ def to_dict(command: Command) -> dict[str, Any]:
 
 
 def _types_of(kind: type[Command]) -> dict[str, tuple[type, ...]]:
-    """Return the types that each field of a command may have, as its annotation lists them."""
+    """Return the types that each field of a command may have, according to its annotation."""
     hints = get_type_hints(kind)
     return {item.name: get_args(hints[item.name]) or (hints[item.name],) for item in fields(kind)}
 
@@ -182,7 +182,7 @@ _TYPES = {kind: _types_of(kind) for kind in COMMANDS.values()}
 
 
 def from_dict(data: object) -> Command:
-    """Return the command in a file that anybody may have written; BadInput says what is wrong."""
+    """Return the command in a file, which may hold anything; BadInput says what is wrong."""
     if not isinstance(data, dict):
         raise BadInput("a command is a mapping with the key 'command'")
     name = data.get("command")
@@ -205,8 +205,8 @@ def from_dict(data: object) -> Command:
 
 
 def _fits(item: Field[Any], types: tuple[type, ...], value: object) -> bool:
-    """Whether a field may have this value: of its types, in its range, and not too large."""
-    # A bool is an int to Python, but no number to us.
+    """Whether a field may have this value: its type, its range and its size fit."""
+    # To Python a bool is an int; to us it is not a number.
     if isinstance(value, bool):
         return bool in types
     if not isinstance(value, types):

@@ -1,6 +1,6 @@
-"""What differs between runs: in their settings, and in what came of them.
+"""The differences between runs: in their settings, and in their results.
 
-Layer: runs.
+Layer: runs. Names and descriptions are not compared.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _MISSING = object()
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """A setting that is not the same in all runs; None in `values` where a run does not have it."""
+    """A setting that is not the same in all runs; None in `values` where a run lacks it."""
 
     key: str
     values: tuple[Any, ...]
@@ -26,7 +26,7 @@ class Difference:
 
 
 def differences(settings: Sequence[Mapping[str, Any]]) -> list[Difference]:
-    """The settings that are not equal in all runs, in the order of their sections."""
+    """Return the settings that are not equal in all runs, in the order of their sections."""
     keys = dict.fromkeys(key for own in settings for key in own if key not in _UNSAID)
     found = []
     for key in keys:
@@ -39,7 +39,10 @@ def differences(settings: Sequence[Mapping[str, Any]]) -> list[Difference]:
 
 
 def results(runs: Sequence[RunSummary]) -> list[tuple[str, list[float | None]]]:
-    """Metrics of the best validation and of the test, a row each; None where a run has none."""
+    """Return the metrics of the best validation and the test, one row per metric.
+
+    A run that lacks the metric has None.
+    """
     metrics = [metrics_of(run) for run in runs]
     names = dict.fromkeys(name for own in metrics for name in own if "." in name)
     ordered = sorted(names, key=lambda name: not name.startswith("val."))

@@ -1,6 +1,6 @@
-"""`Control`: the one object that the loop looks at for commands, and that everybody sends to.
+"""`Control`: the queue of commands that the loop reads, and the only way to send it one.
 
-Layer: runs. `send` may be called from any thread and from a signal handler of the main thread; it
+Layer: runs. `send` may be called from any thread and from a signal handler in the main thread; it
 never blocks. `pending` is a plain attribute, because the loop reads it at every step.
 """
 
@@ -20,10 +20,12 @@ class Control:
         self._commands: deque[Command] = deque()
         self._bell = threading.Event()
         self.pending = False
+        # Never cleared: whatever takes long, such as a wait for workers, ends early because of it.
         self.stop_asked = False
 
     def send(self, command: Command) -> None:
-        """Hand a command to the loop, which obeys at the next step border."""
+        """Hand a command to the loop, which executes it at the next step border."""
+        # Queued before `pending` is set: the loop, in another thread, must find it when it looks.
         self._commands.append(command)
         if isinstance(command, Stop):
             self.stop_asked = True
@@ -31,7 +33,7 @@ class Control:
         self._bell.set()
 
     def take(self) -> Command | None:
-        """The oldest command, or None. Only the loop calls this."""
+        """Return the oldest command, or None. Only the loop calls this."""
         # Cleared before looking: a command that arrives in between sets it again.
         self.pending = False
         self._bell.clear()
@@ -45,10 +47,10 @@ class Control:
         return command
 
     def wait(self, timeout_s: float) -> bool:
-        """Wait until there is a command; False when the time is over."""
+        """Wait for a command; False when the time is over."""
         return self._bell.wait(timeout_s)
 
 
 def applied(command: Command, step: int, refused: str = "") -> CommandApplied:
-    """The event that answers a command: it took effect at a step, or why it was refused."""
+    """Return the event that answers a command: applied at a step, or refused with a reason."""
     return CommandApplied(step, command.id, name_of(command), command.origin, refused)

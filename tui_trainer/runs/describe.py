@@ -1,6 +1,6 @@
-"""The events of a run in words, the same for every front end.
+"""Describes the events of a run in words, the same for every front end.
 
-Layer: runs.
+Layer: runs. An event may have been read from a file, so its texts are cleaned here.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Level = Literal["note", "warning", "error"]
 
 
 def describe(event: Event) -> list[str]:
-    """What happened, in lines for a person; nothing for what is shown elsewhere."""
+    """Describe an event in lines for people; no lines for what is shown elsewhere."""
     match event:
         case RunStarted():
             until = f" of {event.total_steps:,}" if event.total_steps else ""
@@ -95,7 +95,7 @@ def _summary(event: RunEnded) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class LogEntry:
-    """One thing to be read, and when it happened: seconds of Unix, 0 where that is not known."""
+    """One entry of the log, and its Unix time in seconds, 0 if unknown."""
 
     text: str
     level: Level = "note"
@@ -103,9 +103,9 @@ class LogEntry:
 
 
 def entries_of(event: Event, steps_per_epoch: int) -> list[LogEntry]:
-    """Return what an event says in the log of the run screen; nothing for what is shown elsewhere.
+    """Return the entries for an event in the log of the run screen; none if shown elsewhere.
 
-    It is `describe`, but for the events of which the screen wants fewer words or others.
+    They are those of `describe`, except where the screen needs fewer or other words.
     """
     match event:
         case ValidationEnded():
@@ -124,10 +124,10 @@ def entries_of(event: Event, steps_per_epoch: int) -> list[LogEntry]:
                 LogEntry(f"{change} by {clean(event.origin, 40)}, from step {event.step + 1:,}")
             ]
         case CommandAccepted() if event.origin == "you":
-            # The screen has answered the key already.
+            # The screen has already answered the key.
             return []
         case CommandAccepted() if event.command == "set":
-            # The edit, or why it is refused, has the name too.
+            # The edit, or its refusal, has its own entry with the name.
             return []
         case CommandApplied() if event.refused:
             return [LogEntry(clean(line, 1000), "warning") for line in describe(event)]
@@ -146,12 +146,12 @@ def entries_of(event: Event, steps_per_epoch: int) -> list[LogEntry]:
 
 
 def value_text(value: object) -> str:
-    """A setting's value as a person writes it; `none` for a limit that is not set."""
+    """Write a setting's value as people do; `none` for a limit that is not set."""
     return "none" if value is None else clean(argument_text(value), 60)
 
 
 def left_line(view: RunView) -> str:
-    """What becomes of a run that another process holds, for who stops looking at it."""
+    """Describe a run that another process holds, for someone who stops watching it."""
     name = clean(view.name)
     goes_on = " and goes on without you" if view.state in ("starting", "running") else ""
     again = f"tui-trainer attach {name} comes back to it"

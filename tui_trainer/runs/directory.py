@@ -1,7 +1,7 @@
-"""`RunDirectory`: where a run keeps what, and how runs are named, made and found.
+"""`RunDirectory`: the files of a run, and how runs are named, made and found.
 
-Layer: runs. Names are slugs and made by an exclusive mkdir: nothing outside the runs directory is
-written, and a name is never used twice.
+Layer: runs. Names are slugs and are claimed by an exclusive mkdir: nothing outside the runs
+directory is written, and a name is never used twice.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ from tui_trainer.text.clean import clean, is_safe_name, slug, suggest
 from tui_trainer.text.errors import BadInput, CannotWrite
 
 REJECTED = "rejected"
-"""The folder in the mailbox for what must not be obeyed."""
+"""The folder in the mailbox for files that must not be executed."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunDirectory:
-    """The paths of a run; what lies there is opened through `Folder`."""
+    """The paths of a run; the files themselves are opened through `Folder`."""
 
     path: Path
-    """Absolute, and without links in it: make one of any other path with `at`."""
+    """Absolute and free of links; use `at` to make a run from any other path."""
 
     @staticmethod
     def at(path: Path) -> RunDirectory:
-        """The run in a directory, whatever links lead to it."""
+        """Return the run in a directory, whatever links lead to it."""
         return RunDirectory(Path(os.path.realpath(path)))
 
     @property
@@ -97,12 +97,12 @@ class RunDirectory:
 
 
 def default_runs_dir(env: Mapping[str, str] = os.environ) -> Path:
-    """$TUI_TRAINER_RUNS_DIR, or ./runs."""
+    """Return $TUI_TRAINER_RUNS_DIR, or ./runs."""
     return Path(env.get("TUI_TRAINER_RUNS_DIR") or "runs").expanduser()
 
 
 def check_writable(folder: Path) -> None:
-    """Make sure that files can be made in a folder, making the folder; CannotWrite if not."""
+    """Make a folder if needed, and make sure that it takes files; CannotWrite if not."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -112,12 +112,13 @@ def check_writable(folder: Path) -> None:
 
 
 def create_run(runs_dir: Path, name: str, now: datetime | None = None) -> RunDirectory:
-    """Make the directory of a new run: slug, month-day, hour-minute, a number if it is taken."""
+    """Make the directory of a new run: slug, month-day, hour-minute, and a number if taken."""
     stem = f"{slug(name, 40)}-{(now or datetime.now()):%m%d-%H%M}"
     attempt = 1
     while True:
         path = runs_dir / (stem if attempt == 1 else f"{stem}-{attempt}")
         try:
+            # Exclusive: two runs started in the same minute get different names.
             path.mkdir()
             break
         except FileExistsError:
@@ -130,7 +131,7 @@ def create_run(runs_dir: Path, name: str, now: datetime | None = None) -> RunDir
 
 
 def make_skeleton(run: RunDirectory) -> None:
-    """Make the folders of a run; the mailbox is the user's alone. Raises CannotWrite."""
+    """Make the folders of a run; the mailbox is private to the user. Raises CannotWrite."""
     try:
         run.path.mkdir(parents=True, exist_ok=True)
         with open_folder(run.path, writing=True) as folder:
@@ -145,14 +146,14 @@ def make_skeleton(run: RunDirectory) -> None:
 
 
 def check_run(run: RunDirectory, *, writing: bool = False) -> None:
-    """Refuse a directory in which a name of ours is not what a run has there.
+    """Refuse a directory with an entry that is not what a run has under that name.
 
-    Whatever is opened later is looked at again when it is opened; this is for one clear message
-    before anything is read or touched.
+    Entries are checked again when they are opened; this gives one clear message before anything is
+    read or touched.
 
     Raises:
-        BadInput: a link, a pipe, a device or the like bears one of the names.
-        CannotWrite: with `writing`, when the run or one of its folders is another user's.
+        BadInput: a link, a pipe, a device or the like has one of the names.
+        CannotWrite: with `writing`, the run or one of its folders is another user's.
     """
     folders = (run.checkpoints, run.discarded, run.control)
     files = (
@@ -195,7 +196,7 @@ def _check_folder(above: Folder, name: str, *, writing: bool) -> None:
 
 
 def run_names(runs_dir: Path) -> list[str]:
-    """Names of the runs in a folder, the newest first."""
+    """Return the names of the runs in a folder, the newest first."""
     found = []
     with contextlib.suppress(OSError), os.scandir(runs_dir) as entries:
         for entry in entries:
@@ -207,7 +208,7 @@ def run_names(runs_dir: Path) -> list[str]:
 
 
 def _made_ns(path: str) -> int | None:
-    """When a run was made, by its oldest file that is there; None when it is no run."""
+    """Return when a run was made, by the first of its files that exists; None if it is no run."""
     for name in ("config.yaml", "status.json", "lock"):
         with contextlib.suppress(OSError):
             return os.stat(os.path.join(path, name), follow_symlinks=False).st_mtime_ns
@@ -215,11 +216,11 @@ def _made_ns(path: str) -> int | None:
 
 
 def find_run(reference: str, runs_dir: Path) -> RunDirectory:
-    """The run of a name, of the beginning of exactly one name, `last`, or of a path.
+    """Find a run by its name, the beginning of exactly one name, `last`, or a path.
 
     Raises:
-        BadInput: there is none, or more than one, with the names that come near; or it is one that
-            must not be opened.
+        BadInput: there is none, or more than one; the message has names that are similar. Or the
+            run must not be opened.
     """
     run = _find(reference, runs_dir)
     check_run(run)
@@ -252,14 +253,14 @@ def _find(reference: str, runs_dir: Path) -> RunDirectory:
 def set_aside(
     run: RunDirectory, later: Sequence[Path], metrics_bytes: int, files: Files
 ) -> Path | None:
-    """Move what lies after a checkpoint into discarded/<n>/, and return that folder if need be.
+    """Move everything after a checkpoint into discarded/<n>/, and return that folder.
 
-    Checkpoints go first, the last of `later` first, and durably; then the tail of the metrics is
-    copied, and then cut off. So at any point of a crash the newest checkpoint still has all its
-    metrics, and repeating the call completes it.
+    Returns None if there is nothing to move. Checkpoints go first and durably, the last of `later`
+    first. Then the tail of the metrics is copied, and only then cut off. So at any point of a crash
+    the newest checkpoint still has all its metrics, and repeating the call completes the move.
 
     Raises:
-        CannotWrite: with every checkpoint in one of the two places, and no metrics lost.
+        CannotWrite: every checkpoint is in one of the two places, and no metrics are lost.
     """
     size = size_of(run.metrics)
     moving = [path for path in reversed(later) if exists(path)]
@@ -275,6 +276,7 @@ def set_aside(
         for path in moving:
             files.replace(path, folder / path.name)
         for changed in {path.parent for path in moving}:
+            # The target first: after a power cut a file is in both places rather than in none.
             files.fsync_directory(folder)
             files.fsync_directory(changed)
         if size > metrics_bytes:

@@ -1,6 +1,6 @@
-"""Live edits as they are kept: one line each in edits.jsonl, on the disk before they take effect.
+"""Live edits in edits.jsonl, one per line, which are on the disk before they take effect.
 
-Layer: runs. The configuration in force at step n is config.yaml plus the edits up to n; an edit at
+Layer: runs. The configuration of step n is config.yaml plus the edits at earlier steps: an edit at
 step n is in force from step n + 1.
 """
 
@@ -39,7 +39,7 @@ class Edit:
 
 
 def from_record(record: dict[str, Any]) -> Edit:
-    """An edit from a line; BadInput when it is not one."""
+    """Return the edit in a line; BadInput if it is not one."""
     try:
         edit = Edit(**record)
     except TypeError as error:
@@ -60,7 +60,7 @@ def record_edit(path: Path, edit: Edit) -> None:
 
 
 def read_edits(path: Path) -> list[Edit]:
-    """The edits of a file in the order of their steps; BadInput when a line is not an edit."""
+    """Return the edits in a file in the order of their steps; BadInput if a line is not an edit."""
     try:
         edits = [from_record(record) for _, record in read_records(path)]
     except FileNotFoundError:
@@ -69,32 +69,29 @@ def read_edits(path: Path) -> list[Edit]:
 
 
 def rewrite_edits(path: Path, edits: Sequence[Edit]) -> None:
-    """Replace the file by these edits, at once; raises CannotWrite."""
+    """Replace the file by these edits, atomically; raises CannotWrite."""
     write_atomically(path, encode([asdict(edit) for edit in edits]))
 
 
 def in_force(experiment: Experiment, edits: Iterable[Edit]) -> Experiment:
-    """The experiment after the edits, in their order; BadInput when one no longer fits."""
+    """Return the experiment after the edits, in their order; BadInput if one no longer fits."""
     for edit in edits:
         experiment = edited(experiment, edit.key, edit.new)
     return experiment
 
 
-# The settings of a run: those in its config.yaml, with the edits made since.
-#
-# Nothing is validated, so that runs of other versions and with other plugins can be listed,
-# filtered and compared like any other. A list takes the settings from provenance.json where they
-# are there, and reads the YAML only of runs that an older program made or somebody edited.
+# The settings of a run: those in its config.yaml, with the edits made since. Nothing is validated,
+# so that runs of other versions and with other plugins can be listed, filtered and compared.
 
 
 def read_config_file(run: RunDirectory) -> Document:
-    """The config.yaml of a run; raises ConfigError, and BadInput where it cannot be read."""
+    """Read the config.yaml of a run; raises ConfigError, or BadInput if it cannot be read."""
     data, source = _bytes_of(run)
     return document_of(data, source)
 
 
 def config_bytes(run: RunDirectory) -> bytes:
-    """The content of config.yaml; empty where it cannot be read."""
+    """Return the content of config.yaml; empty if it cannot be read."""
     try:
         return _bytes_of(run)[0]
     except BadInput:
@@ -110,7 +107,11 @@ def _bytes_of(run: RunDirectory) -> tuple[bytes, str]:
 
 
 def settings_of(run: RunDirectory) -> dict[str, Any]:
-    """The settings by key, as `optimizer.lr`; empty where the file cannot be read."""
+    """Return the settings by key, such as `optimizer.lr`; empty if they cannot be read.
+
+    They come from provenance.json if they are there, because YAML is slow to read. The YAML is read
+    for runs that an older version made, or whose config.yaml was changed by hand.
+    """
     try:
         config, source = _bytes_of(run)
         found = settings_in(read_provenance(run.provenance), config)
@@ -121,7 +122,7 @@ def settings_of(run: RunDirectory) -> dict[str, Any]:
     try:
         found.update({edit.key: edit.new for edit in read_edits(run.edits)})
     except (TrainerError, OSError):
-        # The damaged file is told of where it matters, when the run is opened.
+        # The damaged file is reported where it matters, when the run is opened.
         return found
     return found
 
@@ -136,7 +137,7 @@ def facts_of_settings(run: RunDirectory) -> dict[str, Any]:
 
 
 def flat(sections: Mapping[str, Any]) -> dict[str, Any]:
-    """`{"optimizer": {"lr": 1}}` as `{"optimizer.lr": 1}`."""
+    """Flatten `{"optimizer": {"lr": 1}}` into `{"optimizer.lr": 1}`."""
     found: dict[str, Any] = {}
     for section, values in sections.items():
         if isinstance(values, Mapping):

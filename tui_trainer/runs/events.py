@@ -1,7 +1,7 @@
-"""What a run says: frozen facts made of numbers and strings, never tensors.
+"""The events of a run: frozen facts made of numbers and strings, never tensors.
 
-Layer: runs. `train` emits them from its own thread; whoever receives them must return at once
-and must not raise.
+Layer: runs. `train` emits them from its own thread; a receiver must return immediately and must not
+raise.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ RunState = Literal[
     "failed",
     "crashed",
 ]
-"""No run says `crashed` of itself: that is what a reader concludes."""
+"""No run reports `crashed` itself: a reader concludes it."""
 
 FINAL_STATES: frozenset[str] = frozenset({"finished", "stopped", "failed"})
 ENDED_STATES: frozenset[str] = FINAL_STATES | {"crashed"}
@@ -30,16 +30,16 @@ ENDED_STATES: frozenset[str] = FINAL_STATES | {"crashed"}
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """A fact about the run at an optimizer step; when it happened is not compared."""
+    """A fact about the run at an optimizer step; comparisons ignore when it happened."""
 
     step: int
     at_s: float = field(default_factory=time.time, kw_only=True, compare=False, repr=False)
-    """Seconds of Unix; 0 where a file does not say it."""
+    """Unix time in seconds; 0 if a file does not have it."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunStarted(Event):
-    """Everything is built and the first step is about to be taken; `step` is where it starts."""
+    """Everything is built and the first step is next; the run starts at `step`."""
 
     epoch: int
     run: str
@@ -54,7 +54,7 @@ class RunStarted(Event):
 
 @dataclass(frozen=True, slots=True)
 class StateChanged(Event):
-    """The run entered a state; `freed_bytes` of the device's memory were given back for it."""
+    """The run entered a state, which freed `freed_bytes` of the device's memory."""
 
     state: RunState
     reason: str = ""
@@ -63,10 +63,10 @@ class StateChanged(Event):
 
 @dataclass(frozen=True, slots=True)
 class StepsTaken(Event):
-    """Numbers of the steps since the last such event, the last one being `step`.
+    """The numbers of the steps since the last such event; the last of these steps is `step`.
 
-    `losses`, `grad_norms` and `lrs` have one entry a step; `logged` are the lines that go into
-    metrics.jsonl, which need not be every step.
+    `losses`, `grad_norms` and `lrs` have one entry per step; `logged` are the lines for
+    metrics.jsonl, which need not cover every step.
     """
 
     epoch: int
@@ -81,14 +81,14 @@ class StepsTaken(Event):
 
 @dataclass(frozen=True, slots=True)
 class ValidationStarted(Event):
-    """A pass over the validation split begins; `batches` is its length."""
+    """A pass over the validation split begins, with `batches` batches."""
 
     batches: int
 
 
 @dataclass(frozen=True, slots=True)
 class ValidationEnded(Event):
-    """Metrics of the validation split, without prefix; `on_demand` ones decide nothing."""
+    """The metrics of the validation split, without prefix; `on_demand` ones decide nothing."""
 
     epoch: int
     elapsed_s: float
@@ -101,7 +101,7 @@ class ValidationEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class CheckpointSaved(Event):
-    """A checkpoint was published, and verified before it was."""
+    """A checkpoint was verified and published."""
 
     file: str
     size_bytes: int
@@ -111,7 +111,7 @@ class CheckpointSaved(Event):
 
 @dataclass(frozen=True, slots=True)
 class SaveFailed(Event):
-    """A save did not succeed; the checkpoints before it are untouched."""
+    """A save failed; the checkpoints before it are untouched."""
 
     reason: str
 
@@ -137,19 +137,19 @@ class CommandApplied(Event):
 
 @dataclass(frozen=True, slots=True)
 class Edited(Event):
-    """A live edit: in force from the step after `step`."""
+    """A live edit, in force from the step after `step`."""
 
     key: str
     old: Any
     new: Any
     origin: str
     total_steps: int | None = None
-    """How many steps there will be from now on."""
+    """The number of steps from now on."""
 
 
 @dataclass(frozen=True, slots=True)
 class NonFinite(Event):
-    """Loss or gradient was NaN or infinite at `step`; `rows` are samples of the data file."""
+    """The loss or a gradient was NaN or infinite at `step`; `rows` are samples of the data file."""
 
     epoch: int
     what: str
@@ -158,7 +158,7 @@ class NonFinite(Event):
 
 @dataclass(frozen=True, slots=True)
 class Notice(Event):
-    """Something to be read by a person."""
+    """A message for people."""
 
     text: str
     level: Literal["note", "warning", "error"] = "note"
@@ -178,29 +178,29 @@ class RunEnded(Event):
     test: dict[str, float] | None = None
     baseline: dict[str, dict[str, float]] | None = None
     confusion: tuple[tuple[int, ...], ...] | None = None
-    """Of the test split: samples by true class (rows) and predicted class (columns)."""
+    """The samples of the test split by true class (rows) and predicted class (columns)."""
     classes: tuple[str, ...] = ()
     details: str = field(default="", compare=False, repr=False)
     """A traceback, for --debug."""
 
 
 UNWRITTEN = ("at_s", "details")
-"""Fields that files do not have: the time is written in another form, a traceback not at all."""
+"""Fields that files lack: the time is written in another form, the traceback not at all."""
 
 
 def name_of(event: Event) -> str:
-    """The name of an event in files: `CheckpointSaved` is `checkpoint_saved`."""
+    """Return the name of an event in files: `checkpoint_saved` for `CheckpointSaved`."""
     return name_of_kind(type(event))
 
 
 def name_of_kind(kind: type[Event]) -> str:
-    """The name of a kind of event in files."""
+    """Return the name of a kind of event in files."""
     name = kind.__name__
     return "".join("_" + c.lower() if c.isupper() else c for c in name).lstrip("_")
 
 
 def to_dict(event: Event) -> dict[str, Any]:
-    """Plain data for a line of events.jsonl or of --log-format json."""
+    """Return plain data for a line of events.jsonl or of --log-format json."""
     facts = {name: value for name, value in asdict(event).items() if name not in UNWRITTEN}
     record = {"event": name_of(event), **facts}
     if event.at_s:

@@ -1,7 +1,7 @@
-"""Files that are either the old one or the new one, whatever happens in between.
+"""Atomic writes: a file is either the old one or the new one, whatever happens in between.
 
-Layer: runs. Every call to the system goes through a `Files` object, so that tests can make the
-n-th one fail, or die there; a `Files` reaches what it writes through `Folder` alone.
+Layer: runs. Every system call goes through a `Files` object, so that tests can make the n-th one
+fail, or kill the process there. A `Files` reaches what it writes only through `Folder`.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ from tui_trainer.text.errors import CannotWrite
 from tui_trainer.text.format import size_text
 
 PREFIX = ".tui-trainer-tmp-"
-"""Begins the names of our temporary files; what is left of them is swept under the run's lock."""
+"""The beginning of our temporary files' names; leftovers are removed under the run's lock."""
 _TEMPORARY = re.compile(re.escape(PREFIX) + r"\d+-")
 
 
 class Files:
-    """The calls that saving makes."""
+    """The system calls that saving makes."""
 
     def open_new(self, path: Path) -> BinaryIO:
-        """A new file to write and read; an existing one, or a link, is an error."""
+        """Create a file to write and read; an existing file or link is an error."""
         with open_folder(path.parent, writing=True) as folder:
             return os.fdopen(folder.create(path.name), "w+b")
 
     def open_append(self, path: Path) -> int:
-        """A descriptor that writes at the end of the file, which is made if need be."""
+        """Open a file to append to, creating it if needed; returns a descriptor."""
         with open_folder(path.parent, writing=True) as folder:
             return folder.open_own(path.name, os.O_APPEND)
 
@@ -75,13 +75,13 @@ class Files:
 
 
 class _Through:
-    """The binary file that `publish` hands out: it writes by `Files.write`."""
+    """The binary file that `publish` passes on, which writes by `Files.write`."""
 
     def __init__(self, descriptor: int, files: Files) -> None:
         self._descriptor = descriptor
         self._files = files
         self.size_bytes = 0
-        """What was asked to be written, the call that failed included."""
+        """The bytes that were to be written, including the call that failed."""
 
     def write(self, data: bytes) -> int:
         view = memoryview(data).cast("B")
@@ -100,10 +100,10 @@ def publish(
     write: Callable[[BinaryIO], None],
     verify: Callable[[Path], None] | None = None,
 ) -> int:
-    """Write a file beside `path`, check it, and put it in the place of `path`; returns its size.
+    """Write a file beside `path`, check it, and replace `path` by it; returns its size.
 
     Raises:
-        CannotWrite: with what is needed and what is free; `path` is as it was before.
+        CannotWrite: the message says what is needed and what is free; `path` is as it was before.
     """
     temporary = path.with_name(f"{PREFIX}{os.getpid()}-{path.name}")
     through: _Through | None = None
@@ -113,10 +113,12 @@ def publish(
         with files.open_new(temporary) as file:
             through = _Through(file.fileno(), files)
             write(through)  # type: ignore[arg-type]
+            # Synced before the rename, or a power cut could leave the new name with no data in it.
             files.fsync(file.fileno())
             size = os.fstat(file.fileno()).st_size
         if verify is not None:
             verify(temporary)
+        # The rename itself is only durable once the directory is synced.
         files.replace(temporary, path)
         files.fsync_directory(path.parent)
     except OSError as error:
@@ -129,12 +131,12 @@ def publish(
 
 
 def write_atomically(path: Path, data: bytes, files: Files | None = None) -> None:
-    """Put `data` into a file at once and durably; raises CannotWrite, leaving the old one."""
+    """Write `data` to a file atomically and durably; raises CannotWrite, leaving the old file."""
     publish(files or Files(), path, lambda file: _ignore(file.write(data)))
 
 
 def cannot_write(path: Path, error: OSError, needed_bytes: int = 0) -> CannotWrite:
-    """The error in words: which file, why, what is needed and free where the disk is full."""
+    """Describe an error: which file, why, and if the disk is full, what is needed and free."""
     why = error.strerror or str(error)
     if isinstance(error, UnsafeFile):
         return CannotWrite(f"{error.filename} {why}; nothing was written to {path.name}")
@@ -145,7 +147,7 @@ def cannot_write(path: Path, error: OSError, needed_bytes: int = 0) -> CannotWri
 
 
 def _free(path: Path) -> str:
-    """What is free where the file should be; nothing when even that cannot be asked."""
+    """Return the free space where the file belongs; empty if even that cannot be found out."""
     folder = path.parent
     try:
         while not folder.exists() and folder != folder.parent:
@@ -156,7 +158,7 @@ def _free(path: Path) -> str:
 
 
 def sweep_temporaries(directory: Path) -> None:
-    """Remove what a killed process left half written; only under the run's lock."""
+    """Remove the half-written files of a killed process; only under the run's lock."""
     with contextlib.suppress(OSError), open_folder(directory, writing=True) as folder:
         for name in folder.names():
             if _TEMPORARY.match(name):

@@ -1,7 +1,7 @@
-"""Which runs are wanted: `lr<0.01 model=cnn state=stopped`.
+"""Filters lists of runs: `lr<0.01 model=cnn state=stopped`.
 
-Layer: runs. A word alone is a part of a name. A key is one of the list's own, a metric, or a
-setting, whole or by its last part; all that bear it are looked at, and one that fits is enough.
+Layer: runs. A single word is a part of a name. A key is one of the list's own, a metric, or a
+setting, in full or by its last part. If several settings match a key, one that fits is enough.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SECTIONS = frozenset({"dataset", "model", "optimizer", "schedule", "loss"})
 
 @dataclass(frozen=True, slots=True)
 class Term:
-    """One condition; `compare` is one of `= != < <= > >= ~`, of which `~` is `contains`."""
+    """One condition; `compare` is one of `= != < <= > >= ~`, where `~` means "contains"."""
 
     key: str
     compare: str
@@ -41,11 +41,11 @@ class Term:
 
 
 def parse_filter(text: str) -> list[Term]:
-    """The conditions of a filter, all of which must hold; none in an empty text.
+    """Return the conditions of a filter, all of which must hold; an empty text has none.
 
     Raises:
-        BadInput: a condition has no value, wants an order of what is no number, or names a state
-            that there is not.
+        BadInput: a condition has no value, compares the order of something other than numbers, or
+            names an unknown state.
     """
     terms = []
     for word in _AROUND.sub(r"\1", text).split():
@@ -57,9 +57,9 @@ def parse_filter(text: str) -> list[Term]:
 
 
 def select(runs: Iterable[RunSummary], terms: Sequence[Term], read: Settings) -> list[RunSummary]:
-    """The runs of which every condition holds, in their order; `read` gives a run's settings.
+    """Return the runs that meet every condition, in their order; `read` returns a run's settings.
 
-    Settings are read only where a condition asks for them.
+    Settings are read only if a condition needs them.
 
     Raises:
         BadInput: no run has such a key.
@@ -92,7 +92,7 @@ def _check(term: Term, word: str) -> None:
 
 
 def _candidates(run: RunSummary, term: Term, read: Settings, seen: set[str]) -> list[Any]:
-    """Everything of a run that a key may mean; `seen` takes what there is besides."""
+    """Return all values of a run that a key may mean, and add its other keys to `seen`."""
     key = term.key
     if key == "state":
         return [run.state, run.state.rstrip("?"), "live" if run.is_live else "ended"]
@@ -115,9 +115,9 @@ def _candidates(run: RunSummary, term: Term, read: Settings, seen: set[str]) -> 
 
 
 def metrics_of(run: RunSummary) -> dict[str, float]:
-    """Of the best validation, or of the last one where none was the best; `test.NAME` of the test.
+    """Return the metrics of the best validation, or else of the last one, and those of the test.
 
-    Each is there as `val.NAME` too.
+    Validation metrics are there as `NAME` and as `val.NAME`, test metrics as `test.NAME`.
     """
     if run.status is None:
         return {}
@@ -129,6 +129,7 @@ def metrics_of(run: RunSummary) -> dict[str, float]:
 
 def _holds(term: Term, candidates: Sequence[Any]) -> bool:
     if term.compare == "!=":
+        # None of the values may be equal. A run without the key does not match either.
         return bool(candidates) and not any(_equal(own, term.value) for own in candidates)
     return any(_fits(own, term) for own in candidates)
 
@@ -159,7 +160,7 @@ def _text(value: Any) -> str:
 
 
 def _number(text: str) -> float | None:
-    """A number, where `98%` is 0.98."""
+    """Return the number in a text, where `98%` is 0.98; None if it is not a number."""
     try:
         return float(text[:-1]) / 100 if text.endswith("%") else float(text.replace(",", ""))
     except ValueError:

@@ -1,12 +1,12 @@
-"""`Folder`: a directory of a run held open by descriptor, and the only way to what is in it.
+"""`Folder`: a run's directory held open by descriptor, and the only way to its contents.
 
-Layer: runs. A run's directory may have been written by somebody else, and may change while we work
+Layer: runs. A run's directory may have been written by someone else, and may change while we work
 in it. So names are looked up in a folder that is already open, links are never followed, only
-regular files are opened, and an open never waits. Whatever is refused raises `UnsafeFile`, an
-OSError whose text says what the name is.
+regular files are opened, and opening never blocks. A refusal raises `UnsafeFile`, an OSError whose
+text says what the name refers to.
 
 The path of a run must be real (see `RunDirectory.at`). The last name of a folder's path is never
-followed, and neither is the one before it where a folder of a run has folders of its own.
+followed, and neither is the one before it if that is a folder of a run with subfolders.
 """
 
 from __future__ import annotations
@@ -22,18 +22,19 @@ from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO
 
+# O_NONBLOCK: opening a named pipe must not wait for a writer.
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-# A descriptor to look names up with needs no right to list the folder.
+# A descriptor for looking up names needs no right to list the folder.
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ODD = (errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.EOPNOTSUPP)
-"""How opening a link, a folder, a pipe without a reader or a socket fails."""
+"""The errors for opening a link, a folder, a pipe without a reader, or a socket."""
 _CHUNK_BYTES = 2**20
 NESTING = ("control", "discarded")
-"""The folders of a run that have folders in them: `control/rejected/` and `discarded/<n>/`."""
+"""The folders of a run with subfolders: `control/rejected/` and `discarded/<n>/`."""
 _SPARSE_BYTES = 64 * 2**20
-"""A smaller file costs no more than its size to read, whatever is in it."""
+"""A smaller file costs no more to read than its size, whatever is in it."""
 _SPARSE_RATIO = 64
-"""A file system that compresses stays far below this for what a run writes."""
+"""Compression by a file system stays far below this for what a run writes."""
 
 _KINDS = (
     (stat.S_ISLNK, "a symbolic link"),
@@ -47,14 +48,14 @@ _KINDS = (
 
 
 class UnsafeFile(OSError):
-    """What bears a name in a run is not what a run has there."""
+    """An entry of a run is not of the kind that a run has under that name."""
 
     def __init__(self, path: str, what: str) -> None:
         super().__init__(errno.EPERM, what, path)
 
 
 class NotOurs(UnsafeFile):
-    """It belongs to another user, and would be written to."""
+    """The entry belongs to another user, and would be written to."""
 
 
 class Folder:
@@ -90,14 +91,14 @@ class Folder:
         return self._path
 
     def own_facts(self) -> os.stat_result:
-        """The state of the directory itself."""
+        """Return the state of the directory itself."""
         return os.fstat(self._descriptor)
 
     def facts(self, name: str) -> os.stat_result | None:
-        """The state of an entry, links not followed; None when there is none.
+        """Return the state of an entry, without following links; None if it does not exist.
 
         Raises:
-            OSError: the folder cannot be asked.
+            OSError: the folder cannot be read.
         """
         try:
             return os.stat(name, dir_fd=self._descriptor, follow_symlinks=False)
@@ -105,7 +106,7 @@ class Folder:
             return None
 
     def names(self) -> list[str]:
-        """The names of the entries, in no order."""
+        """Return the names of the entries, in no order."""
         descriptor = self._open_to_list()
         try:
             return os.listdir(descriptor)
@@ -113,7 +114,7 @@ class Folder:
             os.close(descriptor)
 
     def sub(self, name: str, *, writing: bool = False) -> Folder:
-        """The folder of that name; with `writing` it has to be ours."""
+        """Open a subfolder; with `writing` it must be ours."""
         try:
             descriptor = os.open(name, _FOLDER, dir_fd=self._descriptor)
         except OSError as error:
@@ -121,15 +122,15 @@ class Folder:
         return _checked(Folder(descriptor, self._at(name)), writing=writing)
 
     def reader(self, name: str) -> BufferedReader:
-        """A regular file, open for reading."""
+        """Open a regular file for reading."""
         descriptor, _ = self._open_file(name)
         return os.fdopen(descriptor, "rb")
 
     def read(self, name: str, most_bytes: int) -> bytes:
-        """The content of a regular file that is no larger than that."""
+        """Read a regular file that has at most `most_bytes`."""
         descriptor, facts = self._open_file(name)
         try:
-            # One call reads nearly all files whole, and a second one sees that it has.
+            # One call reads nearly every file whole, and a second one confirms that it has.
             parts = [os.read(descriptor, min(facts.st_size, most_bytes) + 1)]
             total = len(parts[0])
             while parts[-1] and total <= most_bytes:
@@ -142,7 +143,7 @@ class Folder:
         return b"".join(parts)
 
     def _open_file(self, name: str) -> tuple[int, os.stat_result]:
-        """A descriptor of a regular file to read, and its state."""
+        """Return a descriptor for reading a regular file, and the file's state."""
         try:
             descriptor = os.open(name, os.O_RDONLY | _FILE, dir_fd=self._descriptor)
         except OSError as error:
@@ -156,30 +157,30 @@ class Folder:
         return descriptor, facts
 
     def opened_facts(self, name: str) -> os.stat_result:
-        """The state of a regular file, asked for by opening it.
+        """Return the state of a regular file, found by opening it.
 
-        On a network file system only who opens a file gets its size from the server.
+        A network file system asks its server for the size only when a file is opened.
         """
         descriptor, facts = self._open_file(name)
         os.close(descriptor)
         return facts
 
     def size(self, name: str) -> int:
-        """The size of a regular file now; 0 when it cannot be read."""
+        """Return the size of a regular file now; 0 if it cannot be read."""
         try:
             return self.opened_facts(name).st_size
         except OSError:
             return 0
 
     def create(self, name: str, mode: int = 0o666) -> int:
-        """A descriptor of a new file; that something has the name is an error."""
+        """Create a file and return its descriptor; an existing entry is an error."""
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | _FILE
         return os.open(name, flags, mode, dir_fd=self._descriptor)
 
     def open_own(self, name: str, flags: int = 0, mode: int = 0o666) -> int:
-        """A descriptor of a regular file of ours, made if need be, that is written in place.
+        """Open a regular file of ours to write in place, creating it if needed.
 
-        A file with a second name (a hard link) is refused: what is written into it would appear
+        A file with a second name (a hard link) is refused, because what is written would appear
         under that name too.
         """
         flags |= os.O_RDWR | os.O_CREAT | _FILE
@@ -199,15 +200,15 @@ class Folder:
         return descriptor
 
     def make(self, name: str, mode: int = 0o777) -> None:
-        """Make a folder; that something has the name is an error."""
+        """Make a folder; an existing entry is an error."""
         os.mkdir(name, mode, dir_fd=self._descriptor)
 
     def rename(self, name: str, to: Folder, new: str) -> None:
-        """Move an entry, in the place of what has the new name."""
+        """Move an entry, replacing any entry of the new name."""
         os.replace(name, new, src_dir_fd=self._descriptor, dst_dir_fd=to._descriptor)
 
     def link(self, name: str, new: str) -> None:
-        """Give an entry a second name; that something has it is an error."""
+        """Give an entry a second name; an existing entry of that name is an error."""
         here = self._descriptor
         os.link(name, new, src_dir_fd=here, dst_dir_fd=here, follow_symlinks=False)
 
@@ -216,7 +217,7 @@ class Folder:
         os.unlink(name, dir_fd=self._descriptor)
 
     def restrict(self) -> None:
-        """Take the rights of everybody but the owner away, if anybody has any."""
+        """Take the rights of everyone but the owner away, if there are any."""
         if not self.own_facts().st_mode & 0o077:
             return
         descriptor = self._open_to_list()
@@ -234,7 +235,7 @@ class Folder:
             os.close(descriptor)
 
     def open_to_sync(self) -> int:
-        """A descriptor of the folder that fsync takes; the caller closes it."""
+        """Return a descriptor of the folder for fsync; the caller closes it."""
         return self._open_to_list()
 
     def _at(self, name: str) -> str:
@@ -251,7 +252,7 @@ class Folder:
             raise UnsafeFile(self._at(name), "is a sparse file, which no run writes")
 
     def _explained(self, name: str, error: OSError, expected: str) -> OSError:
-        """The error in words where the entry is of another kind than was expected."""
+        """Explain the error if the entry is of another kind than expected."""
         if error.errno in _ODD:
             with contextlib.suppress(OSError):
                 facts = self.facts(name)
@@ -261,13 +262,13 @@ class Folder:
 
 
 def _unexpected(facts: os.stat_result, path: str, error: OSError, expected: str) -> OSError:
-    """What an entry is in the place of what was expected; the error where it is just that."""
+    """Return an error that says what the entry is, or the given one if its kind is right."""
     kind = kind_of(facts)
     return error if kind == expected else UnsafeFile(path, f"is {kind}, not {expected}")
 
 
 def _checked(folder: Folder, *, writing: bool) -> Folder:
-    """The folder, which has to be ours for `writing`; otherwise it is closed."""
+    """Return the folder, or close it and raise if `writing` and it is not ours."""
     if writing:
         try:
             check_ours(folder.own_facts(), folder.path)
@@ -278,11 +279,11 @@ def _checked(folder: Folder, *, writing: bool) -> Folder:
 
 
 def open_folder(path: Path, *, writing: bool = False) -> Folder:
-    """Open a folder of a run; with `writing` it has to be ours.
+    """Open a folder of a run; with `writing` it must be ours.
 
     Raises:
-        UnsafeFile: it or the folder around it is a link, or it is another user's.
-        OSError: it is not there, or cannot be opened.
+        UnsafeFile: it or its parent folder is a link, or it is another user's.
+        OSError: it does not exist, or cannot be opened.
     """
     return _open_folder(str(path), writing=writing)
 
@@ -306,21 +307,21 @@ def _open_folder(path: str, *, writing: bool = False) -> Folder:
 
 
 def open_file(path: Path) -> BufferedReader:
-    """A regular file of a run, open for reading; raises OSError."""
+    """Open a regular file of a run for reading; raises OSError."""
     around, name = os.path.split(path)
     with _open_folder(around) as folder:
         return folder.reader(name)
 
 
 def read_file(path: Path, most_bytes: int) -> bytes:
-    """The content of a regular file of a run; raises OSError, also when it is larger."""
+    """Read a regular file of a run; raises OSError, also if it has more than `most_bytes`."""
     around, name = os.path.split(path)
     with _open_folder(around) as folder:
         return folder.read(name, most_bytes)
 
 
 def facts_of(path: Path) -> os.stat_result | None:
-    """The state of an entry of a run, links not followed; None when it cannot be told."""
+    """Return the state of an entry of a run, without following links; None if unknown."""
     try:
         with open_folder(path.parent) as folder:
             return folder.facts(path.name)
@@ -329,7 +330,7 @@ def facts_of(path: Path) -> os.stat_result | None:
 
 
 def opened_facts(path: Path) -> os.stat_result | None:
-    """The state of a regular file of a run as who opens it sees it; None when it cannot be read."""
+    """Return the state of a regular file of a run by opening it; None if it cannot be read."""
     around, name = os.path.split(path)
     try:
         with _open_folder(around) as folder:
@@ -339,12 +340,12 @@ def opened_facts(path: Path) -> os.stat_result | None:
 
 
 def exists(path: Path) -> bool:
-    """Whether a run has an entry of that name, of whatever kind."""
+    """Whether a run has an entry of that name, of any kind."""
     return facts_of(path) is not None
 
 
 def size_of(path: Path) -> int:
-    """As `Folder.size`, of a file of a run."""
+    """Like `Folder.size`, for a file of a run."""
     around, name = os.path.split(path)
     try:
         with _open_folder(around) as folder:
@@ -354,7 +355,7 @@ def size_of(path: Path) -> int:
 
 
 def names_in(path: Path) -> list[str]:
-    """The names in a folder of a run, sorted; none when it cannot be listed."""
+    """Return the names in a folder of a run, sorted; none if it cannot be listed."""
     try:
         with open_folder(path) as folder:
             return sorted(folder.names())
@@ -363,13 +364,13 @@ def names_in(path: Path) -> list[str]:
 
 
 def is_folder(path: Path) -> bool:
-    """Whether an entry of a run, or a run itself, is a folder and no link to one."""
+    """Whether an entry of a run, or a run itself, is a folder and not a link to one."""
     facts = facts_of(path)
     return facts is not None and stat.S_ISDIR(facts.st_mode)
 
 
 def count_files(path: Path, suffix: str) -> tuple[int, int]:
-    """How many files with a suffix a run has, and the bytes of all its files."""
+    """Return the number of a run's files with a suffix, and the bytes of all its files."""
     count = total_bytes = 0
     with open_folder(path) as folder:
         for name in folder.names():
@@ -386,13 +387,16 @@ def count_files(path: Path, suffix: str) -> tuple[int, int]:
 
 
 def remove_tree(path: Path) -> None:
-    """Remove the directory of a run and all in it; of links, the links. Raises OSError."""
+    """Remove the directory of a run with its contents; links are removed, not followed.
+
+    Raises OSError.
+    """
     with open_folder(path.parent) as above:
         shutil.rmtree(path.name, dir_fd=above.descriptor)
 
 
 def copy_file(source: BinaryIO, target: Path, most_bytes: int) -> None:
-    """Copy so many bytes into a new file, which is on the disk before this returns."""
+    """Copy at most `most_bytes` into a new file, which is on the disk before this returns."""
     with open_folder(target.parent, writing=True) as folder:
         writing = os.fdopen(folder.create(target.name), "wb")
     with writing:
@@ -405,12 +409,12 @@ def copy_file(source: BinaryIO, target: Path, most_bytes: int) -> None:
 
 
 def kind_of(facts: os.stat_result) -> str:
-    """What an entry is, in words."""
+    """Return the kind of an entry in words."""
     return next((words for test, words in _KINDS if test(facts.st_mode)), "no file")
 
 
 def check_ours(facts: os.stat_result, path: str) -> None:
-    """Raise NotOurs when an entry is another user's; root may write everywhere."""
+    """Raise NotOurs if an entry is another user's; root may write everywhere."""
     if os.geteuid() not in (0, facts.st_uid):
         raise NotOurs(path, f"belongs to {_user(facts.st_uid)}")
 
@@ -423,11 +427,11 @@ def _user(uid: int) -> str:
 
 
 def _is_sparse(facts: os.stat_result, descriptor: int) -> bool:
-    """Whether nearly all of a large file is holes, which read as zeros without end."""
+    """Whether a large file is nearly all holes, which read as endless zeros."""
     if facts.st_size < _SPARSE_BYTES or facts.st_blocks * 512 > facts.st_size // _SPARSE_RATIO:
         return False
     try:
-        # Some file systems count no blocks at all; those know of no holes either.
+        # Some file systems count no blocks at all; those have no holes either.
         return os.lseek(descriptor, 0, os.SEEK_HOLE) < facts.st_size
     except (OSError, AttributeError):
         return False

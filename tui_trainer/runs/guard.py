@@ -1,7 +1,7 @@
-"""`GuardedFiles`: what a run writes, for as long as it is this process that may write it.
+"""`GuardedFiles`: writes a run's files only as long as this process holds its lock.
 
-Layer: runs. Where file systems have no flock, or forget it, a process that was believed dead can
-come back when another has taken its run over: it finds that out before its next write.
+Layer: runs. Where a file system has no flock, or loses it, a process that was believed dead may
+come back after another one has taken its run over. It finds that out before its next write.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from tui_trainer.runs.files import Files
 from tui_trainer.runs.lock import RunLock
 
 FRESH_S = 0.05
-"""For so long a look at the lock counts, where many pieces are written one after the other."""
+"""How long a check of the lock counts, when many pieces are written one after another."""
 
 
 class GuardedFiles(Files):
-    """Raises OSError (ESTALE) instead of writing, once the lock is another's."""
+    """Raises OSError (ESTALE) instead of writing once another process has the lock."""
 
     def __init__(self, lock: RunLock) -> None:
         self._lock = lock

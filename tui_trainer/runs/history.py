@@ -1,7 +1,7 @@
-"""`History`: the curves of a run, bounded however long it is.
+"""`History`: the curves of a run, bounded however long the run is.
 
-Layer: runs. A million steps cost the memory and the redraw of a thousand: the whole run is kept in
-buckets of min, max and mean, the newest steps one by one. Used from one thread.
+Layer: runs. A million steps cost as much memory and redraw as a thousand: the whole run is kept in
+buckets of min, max and mean, and the newest steps one by one. Used from one thread.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ XAxis = Literal["step", "epoch", "time"]
 Window = Literal["all", "recent"]
 MarkKind = Literal["best", "checkpoint", "edit", "pause", "nonfinite"]
 WINDOW = 1024
-"""Steps of the recent window."""
+"""The number of steps in the recent window."""
 MOST_MARKS = 256
-"""Of one kind; the newest are kept."""
+"""The most marks of one kind; the newest are kept."""
 MOST_TEXT = 200
-"""Characters of the text beside a mark."""
+"""The most characters of the text beside a mark."""
 
 
 @dataclass(frozen=True, slots=True)
 class Curve:
-    """What is drawn of a series, at most as many points as were asked for, in the order of x.
+    """The points to draw of a series, at most as many as were asked for, in the order of x.
 
-    `xs` are steps, epochs (a fraction within one) or seconds of training. `means`, `lows` and
-    `highs` are of the values that fall on a point; `smooth` is the debiased exponential moving
-    average at its end. A value that was not finite is in `gaps` alone.
+    `xs` are steps, epochs (with fractions) or seconds of training. `means`, `lows` and `highs` are
+    those of the values in each point; `smooth` is the debiased exponential moving average at its
+    end. Values that are not finite appear only in `gaps`.
     """
 
     xs: tuple[float, ...] = ()
@@ -57,12 +57,12 @@ class Curve:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """Something that happened at a step, for a sign on the plots."""
+    """Something that happened at a step, shown as a sign on the plots."""
 
     kind: MarkKind
     step: int
     x: float
-    """On the axis that was asked for."""
+    """The position on the axis that was asked for."""
     text: str = ""
 
 
@@ -78,7 +78,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class HistoryParts:
-    """A history, for a file."""
+    """The contents of a history, for a file."""
 
     series: dict[str, Series]
     times: Times
@@ -98,13 +98,13 @@ class History:
         self._marks: dict[MarkKind, deque[tuple[int, str]]] = {}
 
     def parts(self) -> HistoryParts:
-        """What it is made of; not a copy."""
+        """Return the contents themselves, not a copy."""
         marks = {kind: list(marks) for kind, marks in self._marks.items()}
         return HistoryParts(self._series, self._times, self._steps_per_epoch, marks)
 
     @staticmethod
     def of(parts: HistoryParts) -> History:
-        """The history whose `parts` these were."""
+        """Make the history from its `parts`."""
         history = History()
         history._series, history._times = parts.series, parts.times
         history._steps_per_epoch = parts.steps_per_epoch
@@ -114,20 +114,20 @@ class History:
         return history
 
     def add(self, event: Event) -> None:
-        """Take what an event says; a new start sets aside what lies after its step."""
+        """Add the numbers and the mark of an event; a new start drops everything after its step."""
         match event:
             case RunStarted():
                 self.restart(event.step, event.steps_per_epoch)
             case StepsTaken():
                 self._take(event)
             case ValidationEnded():
-                # On demand as well: it decides nothing, and is a measurement all the same.
+                # Validations on demand too: they decide nothing, but are measurements all the same.
                 for name, value in event.metrics.items():
                     self.put(f"val/{name}", (event.step,), (value,))
         self.mark_event(event)
 
     def mark_event(self, event: Event) -> None:
-        """Take the sign that an event leaves on the plots, if it leaves one."""
+        """Add the mark that an event leaves on the plots, if it leaves one."""
         match event:
             case ValidationEnded(improved=True, on_demand=False):
                 self.mark("best", event.step)
@@ -147,27 +147,27 @@ class History:
             self.put(number.key, range(event.step - len(values) + 1, event.step + 1), values)
 
     def put(self, name: str, steps: Sequence[int], values: Sequence[float]) -> None:
-        """Take values of a series, one for each of the steps, which are later than those before."""
+        """Add values to a series, one for each step; all steps are later than those before."""
         if steps:
             self._series.setdefault(name, Series()).add(steps, values)
             self.version += 1
 
     def time(self, step: int, elapsed_s: float) -> None:
-        """Take the seconds of training that had passed at a step."""
+        """Record the seconds of training that had passed at a step."""
         if 0 <= elapsed_s < LATEST_S:
             self._times.add(step, elapsed_s)
 
     def mark(self, kind: MarkKind, step: int, text: str = "") -> None:
-        """Take something that happened; a second time it is the same thing."""
+        """Add a mark; adding the same one again changes nothing."""
         text = text[:MOST_TEXT]
         marks = self._marks.setdefault(kind, deque(maxlen=MOST_MARKS))
-        # An edit at the step of a checkpoint is told again by every resume from there.
+        # Every resume from a checkpoint emits the edits at its step again.
         if (step, text) not in marks:
             marks.append((step, text))
             self.version += 1
 
     def restart(self, step: int, steps_per_epoch: int) -> None:
-        """Begin at a step, and forget what lies after it."""
+        """Continue from a step, and forget everything after it."""
         self.version += 1
         self._steps_per_epoch = max(steps_per_epoch, 1)
         self._times.cut(step)
@@ -177,7 +177,7 @@ class History:
             self._marks[kind] = deque((m for m in marks if m[0] <= step), maxlen=MOST_MARKS)
 
     def last(self, name: str) -> int:
-        """The newest step of a series; -1 where there is none."""
+        """Return the newest step of a series; -1 if it has none."""
         series = self._series.get(name)
         return -1 if series is None or series.last is None else series.last
 
@@ -190,12 +190,13 @@ class History:
     def curve(
         self, name: str, *, x: XAxis, window: Window, columns: int, smoothing: float
     ) -> Curve:
-        """A series for a plot `columns` wide; an empty curve for one that is not there (yet)."""
+        """Return a series for a plot `columns` wide; an empty curve if it does not exist (yet)."""
         points = self._points(name, window)
         if not points or columns < 1:
             return Curve()
         good = points.finite()
         means = good.means()
+        # Smoothed before points are joined, so that the curve does not depend on the plot's width.
         smooth = smoothed(means, smoothing)
         gaps = [step for step, bad in zip(points.steps, points.bads, strict=True) if bad]
         borders = self._borders(x, window, columns) if len(points) > columns else []
@@ -215,7 +216,7 @@ class History:
         )
 
     def marks(self, *, x: XAxis, window: Window) -> Sequence[Mark]:
-        """What happened, in the order of steps; of the best ones, the best so far alone."""
+        """Return the marks in the order of steps; of those for the best, only the newest."""
         since = self._since(window) or 0
         found = [
             Mark(kind, step, self._x(step, x), text)
@@ -226,13 +227,13 @@ class History:
         return sorted(found, key=lambda mark: mark.step)
 
     def span(self, *, x: XAxis, window: Window) -> tuple[float, float]:
-        """First and last x of the window, over all series: the common axis of the plots."""
+        """Return the first and last x of the window over all series: the plots' common axis."""
         return self._x(self._since(window) or 0, x), self._x(self.newest, x)
 
     def read(
         self, name: str, at: float, *, x: XAxis, window: Window, smoothing: float
     ) -> Reading | None:
-        """The values nearest to `at`; None where there are none."""
+        """Return the values nearest to `at`; None if there are none."""
         points = self._points(name, window).finite()
         if not points:
             return None
@@ -245,11 +246,11 @@ class History:
 
     @property
     def newest(self) -> int:
-        """The newest step of any series; 0 where there is none."""
+        """The newest step of any series; 0 if there is none."""
         return max((series.last or 0 for series in self._series.values()), default=0)
 
     def _since(self, window: Window) -> int | None:
-        """The first step of the window; None: the first of the run."""
+        """Return the first step of the window; None for the first of the run."""
         return None if window == "all" else max(self.newest - WINDOW + 1, 0)
 
     def _points(self, name: str, window: Window) -> Points:
@@ -260,10 +261,10 @@ class History:
         return series.all() if since is None else series.since(since)
 
     def _borders(self, x: XAxis, window: Window, columns: int) -> list[float]:
-        """The steps at the right ends of all columns but the last.
+        """Return the steps at the right ends of all columns but the last.
 
-        Columns have round widths and begin at multiples of them, so that those of a growing run
-        keep what they hold, and a plot of it changes at its end alone.
+        Columns have round widths and begin at multiples of them. So the columns of a growing run
+        keep their content, and its plot changes only at the end.
         """
         left, right = self.span(x=x, window=window)
         if columns < 2 or not right > left:
@@ -278,18 +279,18 @@ class History:
         return step / self._steps_per_epoch if x == "epoch" else self._times.seconds(step)
 
     def _step(self, at: float, x: XAxis) -> float:
-        """The step at an x; what `_x` does, backwards."""
+        """Return the step at an x, the inverse of `_x`."""
         if x == "step":
             return at
         return at * self._steps_per_epoch if x == "epoch" else self._times.step(at)
 
 
 def _rounded_up(width: float) -> float:
-    """The next of ten widths a decade, each a quarter larger than the one before."""
+    """Round up to one of ten widths per decade, each a quarter larger than the one before."""
     return float(10 ** (math.ceil(math.log10(width) * 10 - 1e-9) / 10))
 
 
 def _ends(steps: Sequence[int], borders: Sequence[float]) -> list[int]:
-    """Where columns end among the steps, as indices; columns without a step are left out."""
+    """Return the indices of the steps at which columns end; empty columns are left out."""
     ends = sorted({bisect_left(steps, border) for border in borders} | {len(steps)})
     return ends[1:] if ends[0] == 0 else ends

@@ -1,6 +1,6 @@
 """The list of the runs in a folder, from their status files alone.
 
-Layer: runs. No YAML is read and torch is not imported: a thousand runs list at once.
+Layer: runs. No YAML is read and torch is not imported: a thousand runs are listed immediately.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ STATES = (
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """A run in a list; `status` is None where its file cannot be read."""
+    """A run in a list; `status` is None if its file cannot be read."""
 
     name: str
     path: Path
@@ -48,7 +48,7 @@ class RunSummary:
 
     @property
     def progress(self) -> float | None:
-        """The share of the steps that is done; None where there is no last step."""
+        """The share of the steps that is done; None if the run has no last step."""
         if self.status is None or not self.status.total_steps:
             return None
         return min(self.status.step / self.status.total_steps, 1.0)
@@ -64,7 +64,7 @@ class RunSummary:
 
 
 def list_runs(runs_dir: Path) -> list[RunSummary]:
-    """The runs, live ones first, then the newest first."""
+    """Return the runs, live ones first, and the newest first within both groups."""
     real, here = Path(os.path.realpath(runs_dir)), socket.gethostname()
     now_there = cache(lambda: _now_there(real))
     names = run_names(runs_dir)
@@ -84,12 +84,12 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
 
 
 def unheard_s(run: RunDirectory) -> float:
-    """For how long a run has said nothing, by the clock of its files alone."""
+    """Return how long a run has been silent, by the clock of its files alone."""
     return _age_s(run.status, _now_there(run.path))
 
 
 def newest_live(runs_dir: Path) -> RunDirectory:
-    """The newest of the runs that live; BadInput when none does."""
+    """Return the newest run that is alive; BadInput if there is none."""
     runs = list_runs(runs_dir)
     if runs and runs[0].is_live:
         run = RunDirectory(runs[0].path)
@@ -100,7 +100,7 @@ def newest_live(runs_dir: Path) -> RunDirectory:
 
 
 def _now_there(folder: Path) -> float:
-    """The time by the clock that stamps the files of a folder, which may be another host's."""
+    """Return the time of the clock that stamps a folder's files, which may be another host's."""
     try:
         with tempfile.TemporaryFile(dir=folder) as file:
             file.write(b".")
@@ -111,15 +111,16 @@ def _now_there(folder: Path) -> float:
 
 
 def _age_s(path: Path, now: float) -> float:
-    """For how long a file has been as it is.
+    """Return for how long a file has not changed.
 
-    A list is one look, and cannot see a heartbeat stand still; the file is replaced with each beat.
+    A list reads each run once, and cannot see that a heartbeat stands still. But the file is
+    replaced with every beat.
     """
     facts = facts_of(path)
     return max(now - facts.st_mtime, 0.0) if facts is not None else 0.0
 
 
-# The list of runs as rows and columns, and the orders it can have.
+# The list of runs as rows and columns, and the orders it can be sorted in.
 
 
 GAP = "  "
@@ -131,7 +132,7 @@ LEFT = frozenset({"name", "state", "device"})
 
 
 def _updated_at(run: RunSummary) -> tuple[bool, str]:
-    """When the run was last heard of; a run that does not say so counts as later than all."""
+    """Return when the run was last heard of; a run without that time sorts as the latest."""
     time = run.status.process.updated_at if run.status else ""
     return not time, time
 
@@ -146,17 +147,17 @@ ORDERS: dict[str, Callable[[RunSummary], Any]] = {
     "device": lambda run: run.status.device if run.status else "",
     "pid": lambda run: run.status.process.pid if run.status else 0,
 }
-"""What runs are sorted by, in each order."""
+"""The sort key of each order."""
 _DESCENDING = frozenset({"age"})
 
 
 def sort_runs(runs: Iterable[RunSummary], order: str) -> list[RunSummary]:
-    """Return the runs in one of `ORDERS`; runs that are equal in it stay as they are."""
+    """Return the runs in one of `ORDERS`; equal runs keep their order."""
     return sorted(runs, key=ORDERS[order], reverse=order in _DESCENDING)
 
 
 def cells_of(run: RunSummary, now: datetime) -> list[str]:
-    """What `COLUMNS` are of a run."""
+    """Return the cells of a run, one for each of `COLUMNS`."""
     status = run.status
     if status is None:
         return [clean(run.name), run.state, *("" for _ in COLUMNS[2:])]
@@ -177,7 +178,7 @@ def cells_of(run: RunSummary, now: datetime) -> list[str]:
 
 
 def _age(updated_at: str, now: datetime) -> str:
-    """How long ago, in the largest unit: 11s, 35m, 2h, 1d."""
+    """Write how long ago that was, in the largest unit: 11s, 35m, 2h, 1d."""
     try:
         seconds = (now - datetime.fromisoformat(updated_at)).total_seconds()
     except (ValueError, TypeError):
@@ -193,6 +194,6 @@ def _least(value: float | None) -> float:
 
 
 def _metrics(run: RunSummary) -> dict[str, float]:
-    """Of the best validation, or of the last one where none was the best."""
+    """Return the metrics of the best validation, or else of the last one."""
     scores = run.status.scores if run.status is not None else Scores()
     return scores.best or scores.validation

@@ -1,4 +1,4 @@
-"""`Journal`: a file of JSON lines that is only appended to, and has no half lines in it.
+"""`Journal`: a file of JSON lines that is only appended to, and never has half a line.
 
 Layer: runs. Numbers that are not finite are written as null, so that every line is strict JSON.
 """
@@ -20,19 +20,19 @@ from tui_trainer.text.strict_json import strict_json
 MOST_PENDING_BYTES = 64 * 2**20
 _MOST_UNSYNCED_BYTES = 4 * 2**20
 MOST_LINE_BYTES = 2**20
-"""No run writes a longer line, and none is read."""
+"""No run writes a longer line, and no reader accepts one."""
 
 
 def encode(records: Sequence[dict[str, Any]]) -> bytes:
-    """The records as lines."""
+    """Encode the records as lines."""
     return "".join(strict_json(record) + "\n" for record in records).encode()
 
 
 class Journal:
-    """Appends to one file; of a write that fails nothing stays, and it is tried again later.
+    """Appends to one file; a write that fails leaves nothing behind and is tried again later.
 
-    Thread-safe. On opening, a torn end (a crash while writing) is cut off. Offsets never lie:
-    blanks stand in for lines that had to be given up.
+    Thread-safe. Opening cuts off a torn end, left by a crash while writing. Offsets stay right:
+    blanks take the place of lines that had to be given up.
     """
 
     def __init__(self, path: Path, files: Files | None = None) -> None:
@@ -45,9 +45,9 @@ class Journal:
         self._torn = False
         """Whether there may be half a line after `length`."""
         self.dropped_bytes = 0
-        """What was given up because the disk took nothing for too long."""
+        """The bytes given up because the disk took nothing for too long."""
         self.torn_bytes = 0
-        """What was cut off when the file was opened."""
+        """The bytes cut off when the file was opened."""
         self._named = False
         """Whether the file's name is known to be on the disk."""
         self._descriptor = -1
@@ -55,18 +55,18 @@ class Journal:
 
     @property
     def length(self) -> int:
-        """Bytes of whole lines in the file."""
+        """The bytes of whole lines in the file."""
         return self._length
 
     def append(self, records: Sequence[dict[str, Any]]) -> None:
-        """Append records as lines; raises OSError with the lines kept for the next call."""
+        """Append records as lines; on OSError the lines are kept for the next call."""
         if records:
             self.append_bytes(encode(records))
         elif self._pending:
             self.append_bytes(b"")
 
     def append_bytes(self, lines: bytes) -> None:
-        """Append encoded lines; raises OSError with the lines kept for the next call."""
+        """Append encoded lines; on OSError the lines are kept for the next call."""
         with self._lock:
             self._pending += lines
             self._give_up_oldest()
@@ -76,8 +76,8 @@ class Journal:
         """Write what is pending and make the file durable.
 
         Raises:
-            OSError: what came since the last sync may be lost; it is taken back and pending again,
-                because the kernel may forget it and let the next fsync succeed
+            OSError: lines since the last sync may be lost. They are taken back and are pending
+                again, because the kernel may forget them and let the next fsync succeed
                 (https://lwn.net/Articles/752063).
         """
         with self._lock:
@@ -99,7 +99,7 @@ class Journal:
                 self._unsynced.clear()
 
     def reopen(self) -> None:
-        """Open the file by its name again; raises OSError, with the old one still open."""
+        """Open the file by its name again; on OSError the old one stays open."""
         with self._lock:
             old = self._descriptor
             self._open()
@@ -123,7 +123,7 @@ class Journal:
         self._unsynced.clear()
 
     def close(self) -> None:
-        """Close the file; what is still pending is lost."""
+        """Close the file; pending lines are lost."""
         with self._lock:
             if self._descriptor >= 0:
                 os.close(self._descriptor)
@@ -135,7 +135,7 @@ class Journal:
             self._torn = False
 
     def _flush(self) -> None:
-        # What an earlier failure left must be gone first, or the next line is glued to it.
+        # The rest of an earlier failure must go first, or the next line is glued to it.
         self._cut()
         blanks = b" " * (self._gap_bytes - 1) + b"\n" if self._gap_bytes else b""
         data = blanks + bytes(self._pending)
@@ -155,6 +155,7 @@ class Journal:
         self._pending.clear()
         self._gap_bytes = 0
         self._unsynced += data
+        # Only the newest lines are kept to be written again after a failed sync.
         excess = len(self._unsynced) - _MOST_UNSYNCED_BYTES
         if excess > 0:
             del self._unsynced[: self._unsynced.find(b"\n", excess - 1) + 1]
@@ -162,6 +163,7 @@ class Journal:
     def _give_up_oldest(self) -> None:
         excess = len(self._pending) - MOST_PENDING_BYTES
         if excess > 0:
+            # Whole lines, so that the blanks in their place end where a line ends.
             end = self._pending.find(b"\n", excess - 1) + 1
             self.dropped_bytes += end
             self._gap_bytes += end
@@ -169,9 +171,9 @@ class Journal:
 
 
 def whole_length(file: BinaryIO, chunk: int = 1 << 16) -> int:
-    """Length of an open file up to the end of the last whole line.
+    """Return the length of an open file up to the end of its last whole line.
 
-    NULs, which a power cut leaves where data should be, make no line, with a line end or without.
+    NULs, which a power cut leaves in place of data, do not make a line, with or without a line end.
     """
     end = file.seek(0, os.SEEK_END)
     border = 0
@@ -208,10 +210,10 @@ def append_durably(path: Path, record: dict[str, Any], files: Files | None = Non
 def read_records(
     path: Path, start: int = 0, *, wanted: Callable[[bytes], bool] = lambda line: True
 ) -> Iterator[tuple[int, dict[str, Any]]]:
-    """The records from a byte offset on, each with the offset after it.
+    """Yield the records from a byte offset on, each with the offset after it.
 
-    Stops before a torn last line; a line in the middle that is no record is passed over, and so is
-    one that is not `wanted`, without the cost of reading what is in it, and one that is too long.
+    Stops before a torn last line. Lines in the middle are skipped if they are not records, are too
+    long, or are not `wanted`, which is asked before the line is parsed.
     """
     with open_file(path) as file:
         offset = file.seek(max(start - 1, 0))
@@ -236,7 +238,7 @@ def read_records(
 
 
 def skip_line(file: BinaryIO) -> int:
-    """Go to the end of a line, however long it is; returns how many bytes that was."""
+    """Seek to the end of a line, however long it is; returns the bytes skipped."""
     length = 0
     while part := file.readline(MOST_LINE_BYTES):
         length += len(part)

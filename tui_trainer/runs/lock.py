@@ -1,6 +1,7 @@
-"""`RunLock`: one writer a run, by flock, which a killed process lets go by itself.
+"""`RunLock`: one writer per run, by flock, which the system releases when a process is killed.
 
-Layer: runs. The file stays when the lock is released; it says who holds it, or held it last.
+Layer: runs. The lock file stays after a release; it names the process that holds the lock or held
+it last.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
 _TAKEN = (errno.EAGAIN, errno.EACCES)
-"""Network file systems emulate flock by fcntl, which may answer with the second."""
+"""Network file systems emulate flock by fcntl, which may answer with EACCES."""
 _UNSUPPORTED = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
 _TRIES = 5
 _BETWEEN_S = 0.05
@@ -33,11 +34,11 @@ MOST_BYTES = 64 * 1024
 Flock = Callable[[int, int], None]
 
 _held: set[int] = set()
-"""Descriptors of this process's locks."""
+"""The descriptors of this process's locks."""
 
 
 def _let_go_in_child() -> None:
-    """A forked child would keep the lock alive beyond its parent's death."""
+    """Close the locks in a forked child, or they would outlive the parent."""
     for descriptor in _held:
         with contextlib.suppress(OSError):
             os.close(descriptor)
@@ -55,20 +56,20 @@ class Holder:
     host: str
     started_at: float
     birth: str = ""
-    """The boot of the machine and the tick of the start in it, where the system tells: a process
-    that has got the number of a dead one was born later."""
+    """The boot of the machine and the clock tick of the process's start, where the system tells; a
+    later process that was given the same pid has another one."""
 
     def __str__(self) -> str:
         return f"process {self.pid} on {clean(self.host, 80)}"
 
     @property
     def is_here(self) -> bool:
-        """Whether it is of this host, so that it can be asked for."""
+        """Whether the process is on this host, so that the system can be asked about it."""
         return self.host == socket.gethostname()
 
     @property
     def lives(self) -> bool:
-        """Of a process of this host."""
+        """Whether the process is alive; only meaningful for a process on this host."""
         if not psutil.pid_exists(self.pid):
             return False
         born = _birth(self.pid) if self.birth else ""
@@ -76,7 +77,7 @@ class Holder:
 
 
 def _birth(pid: int) -> str:
-    """When a process began, in a form that no change of the clock touches; empty if unknown."""
+    """Return when a process started, unaffected by changes of the clock; empty if unknown."""
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         # proc(5): the name is in parentheses and may have some in it; field 22 is the start.
@@ -92,7 +93,7 @@ def _ourselves() -> Holder:
 
 
 class RunLock:
-    """The exclusive right to write into a run; `release` is safe to call twice."""
+    """The exclusive right to write into a run; `release` may be called twice."""
 
     def __init__(self, path: Path, descriptor: int, holder: Holder, note: str = "") -> None:
         self._path = path
@@ -100,14 +101,14 @@ class RunLock:
         self._holder = holder
         _held.add(descriptor)
         self.note = note
-        """Set where the file system has no flock, and a lock file has to do."""
+        """A warning if a lock file is used because the file system has no flock, or empty."""
 
     @staticmethod
     def acquire(path: Path, flock: Flock = fcntl.flock, *, gone: str = "") -> RunLock:
-        """Take the lock; BadInput names the process that has it.
+        """Take the lock; BadInput names the process that holds it.
 
-        `gone` is a host whose process is known to be no more; it counts where there is no flock,
-        which tells that by itself.
+        `gone` is a host whose process is known to be dead. It matters only without flock: a lock
+        taken by flock does not outlive its process.
         """
         try:
             with open_folder(path.parent, writing=True) as folder:
@@ -137,26 +138,28 @@ class RunLock:
         return RunLock(path, descriptor, holder)
 
     def taken_by(self) -> str:
-        """Who has the lock now, if this process was believed dead meanwhile; empty while it has.
+        """Return the process that has taken the lock since, or empty while it is ours.
 
-        It is asked of the file by its name, which is what others see of it.
+        It is asked of the file by name, since that is the file that other processes see.
         """
         found = _read_holder(_exclusive(self._path) if self.note else self._path)
         return "" if found is None or found == self._holder else str(found)
 
     def renew(self) -> None:
-        """Take the lock again where the file was deleted; nothing changes when it is still there.
+        """Take the lock again if its file was deleted; otherwise change nothing.
 
         Raises:
             BadInput: another process has taken the run over meanwhile.
         """
         if self._descriptor >= 0 and not exists(self._path) and is_folder(self._path.parent):
+            # Taken before the old one is closed: if that fails, nothing has changed.
             again = RunLock.acquire(self._path)
             self._close()
             self._descriptor, self._holder = again._descriptor, again._holder
 
     def release(self) -> None:
         if self._descriptor in _held:
+            # Asked while the lock is held. Another process's lock file must stay.
             is_ours = not self.taken_by()
             self._close()
             if self.note and is_ours:
@@ -171,7 +174,7 @@ class RunLock:
 
 
 def read_holder(path: Path) -> Holder | None:
-    """Who wrote the lock file last, or the one that stands in for it; None when nobody is told."""
+    """Return who wrote the lock file, or the file that stands in for it, last; None if unknown."""
     return _read_holder(_exclusive(path)) or _read_holder(path)
 
 
@@ -185,17 +188,19 @@ def _read_holder(file: Path) -> Holder | None:
 
 
 def is_held(path: Path, flock: Flock = fcntl.flock) -> bool:
-    """Whether a process holds the lock now; does not disturb it."""
+    """Whether a process holds the lock now; asking disturbs no holder."""
     if exists(_exclusive(path)):
         holder = read_holder(_exclusive(path))
         return holder is None or not holder.is_here or holder.lives
     try:
-        # To read is enough: the run may be another user's.
+        # Opened to read only: the run may be another user's.
         file = open_file(path)
     except OSError:
         return False
     with file:
         try:
+            # Shared, so that two readers that ask at the same time do not take each other for
+            # writers.
             flock(file.fileno(), fcntl.LOCK_SH | fcntl.LOCK_NB)
         except OSError as error:
             return error.errno in _TAKEN and not _is_held_by_another(path)
@@ -203,10 +208,10 @@ def is_held(path: Path, flock: Flock = fcntl.flock) -> bool:
 
 
 def _is_held_by_another(path: Path) -> bool:
-    """Whether the process that holds the lock is not the one that wrote its name into it.
+    """Whether the lock is held by a process other than the one that wrote its name into it.
 
-    Anybody who may read the file can lock it. The writer of the run writes its name as soon as it
-    has the lock; when that process is dead, whoever holds the lock is no writer.
+    Anyone who can read the file can lock it. The writer of a run puts its name there as soon as it
+    has the lock; if that process is dead, the current holder is not a writer.
     """
     holder = read_holder(path)
     return holder is not None and holder.is_here and not holder.lives
@@ -214,6 +219,7 @@ def _is_held_by_another(path: Path) -> bool:
 
 def _sign(descriptor: int) -> Holder:
     holder = _ourselves()
+    # A reader in between finds an empty file, and thus no holder.
     os.ftruncate(descriptor, 0)
     os.pwrite(descriptor, json.dumps(asdict(holder)).encode(), 0)
     return holder
@@ -239,7 +245,7 @@ def _exclusive(path: Path) -> Path:
 
 
 def _by_file(path: Path, gone: str) -> RunLock:
-    """A lock file, where flock is not to be had; one that a dead process left is taken over."""
+    """Lock by a lock file, where there is no flock; one left by a dead process is taken over."""
     exclusive = _exclusive(path)
     holder = read_holder(exclusive)
     if holder is not None and _is_dead(holder, gone):
@@ -265,9 +271,10 @@ def _is_dead(holder: Holder, gone: str) -> bool:
 
 
 def _put_aside(exclusive: Path, holder: Holder) -> None:
-    """Remove what a dead process left; who comes second finds another's file, and puts it back."""
+    """Remove the lock file of a dead process; if another process was faster, put its file back."""
     aside = exclusive.with_name(f"{exclusive.name}-{os.getpid()}")
     with contextlib.suppress(OSError), open_folder(exclusive.parent, writing=True) as folder:
+        # Renamed before it is compared: two processes may have found the same dead holder.
         folder.rename(exclusive.name, folder, aside.name)
         if read_holder(aside) != holder:
             folder.link(aside.name, exclusive.name)

@@ -1,7 +1,7 @@
 """The mailbox: commands as files in the run's control/ folder.
 
 Layer: runs. A file that is not ours, too large or not a command is moved aside and reported, never
-obeyed. Files appear by a rename, so that a half-written one is never seen.
+executed. Files appear by a rename, so that a half-written one is never seen.
 """
 
 from __future__ import annotations
@@ -32,27 +32,28 @@ Answer = TypeVar("Answer", CommandAccepted, CommandApplied)
 MOST_BYTES = 64 * 1024
 _NAME = re.compile(r"\d{8,20}-[0-9a-f]{1,64}\.json")
 MOST_REJECTED = 100
-"""Of files that were moved aside the newest are kept; events.jsonl names them all."""
+"""The most files kept of those moved aside, the newest ones; events.jsonl names them all."""
 MOST_A_LOOK = 1000
-"""More than that wait for the next look, so that a flood neither holds nor fills anything."""
+"""The most files taken at a time; the rest waits, so that a flood neither blocks nor fills
+anything."""
 _ASIDE = re.compile(r"[0-9a-f]{16}-")
-"""How the names begin that files are given when they are moved aside."""
+"""The beginning of the names that files are given when they are moved aside."""
 _LAST = 10**20 - 1
 
 
 @dataclass(slots=True)
 class Mail:
-    """What was in the box."""
+    """The contents of the mailbox: commands, and messages about rejected files."""
 
     commands: list[Command] = field(default_factory=list)
     rejected: list[str] = field(default_factory=list)
 
 
 class Mailbox:
-    """The reading side: takes what has come, in the order in which it was sent.
+    """The reading side: takes commands in the order in which they were sent.
 
-    The folder is opened anew for each look, and everything in a look is done in the folder that was
-    opened. One that is not ours, or a link, is not touched.
+    The folder is opened again each time, and everything is done in the folder that was opened. A
+    folder that is not ours, or a link, is not touched.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -60,7 +61,7 @@ class Mailbox:
         self._told: set[str] = set()
 
     def take(self) -> Mail:
-        """Read and remove the commands; never raises for what somebody else put there."""
+        """Read and remove the commands; never raises because of what others have put there."""
         mail = Mail()
         with self._opened(mail) as box:
             if box is None:
@@ -71,16 +72,16 @@ class Mailbox:
         return mail
 
     def refresh(self) -> None:
-        """See what others have sent, where the file system keeps a folder's names for a while.
+        """Make the file system show files from other hosts, where it caches a folder's names.
 
-        A change of our own makes a network file system ask its server for them again; by itself
-        it does so after up to a minute.
+        A change of ours makes a network file system ask its server for the names again; otherwise
+        that takes up to a minute.
         """
         with contextlib.suppress(OSError), open_folder(self._path, writing=True) as box:
             box.refresh()
 
     def clear(self) -> list[str]:
-        """Throw away what was sent to an earlier life of the run; says what it was.
+        """Discard commands sent to an earlier start of the run; returns what they were.
 
         To be called once, right after the lock was taken.
         """
@@ -103,12 +104,13 @@ class Mailbox:
 
     @contextlib.contextmanager
     def _opened(self, mail: Mail) -> Iterator[Folder | None]:
-        """The folder, or None where it cannot be used; that is told once."""
+        """Open the folder, or yield None if it cannot be used, which is reported once."""
         box: Folder | None = None
         try:
             box = open_mailbox(self._path)
         except FileNotFoundError:
-            # Without it nobody could steer the run; where the run is gone too, nothing is made.
+            # Without the folder the run could not be steered. If the run is gone too, nothing is
+            # made.
             with contextlib.suppress(OSError), open_folder(self._path.parent, writing=True) as run:
                 run.make(self._path.name, mode=0o700)
         except UnsafeFile as error:
@@ -122,7 +124,7 @@ class Mailbox:
                 box.close()
 
     def _names(self, box: Folder, mail: Mail) -> list[str]:
-        """What lies in the box, in the order of sending, without what is still being written."""
+        """Return the names of finished files in the order of sending, at most `MOST_A_LOOK`."""
         names = _names(box)
         if len(names) > MOST_A_LOOK:
             self._tell("", f"many files wait; {MOST_A_LOOK:,} are taken at each look", mail)
@@ -142,7 +144,7 @@ class Mailbox:
         try:
             box.remove(name)
         except OSError as error:
-            # Obeyed now, it would be obeyed again at every look.
+            # If it were executed now, it would be executed again every time.
             self._tell(name, f"not obeyed: it cannot be removed ({error.strerror})", mail)
             return
         mail.commands.append(command)
@@ -156,7 +158,7 @@ class Mailbox:
                 box.rename(name, aside, f"{new_id()}-{name[:150]}")
 
     def _keep_newest(self, box: Folder, mail: Mail) -> None:
-        """Remove what was moved aside long ago, by the names that it was given then."""
+        """Remove the oldest files that were moved aside, by the names they were given then."""
         if not mail.rejected:
             return
         with contextlib.suppress(OSError), box.sub(REJECTED, writing=True) as aside:
@@ -170,7 +172,7 @@ class Mailbox:
                     aside.remove(name)
 
     def _tell(self, name: str, reason: str, mail: Mail) -> None:
-        """Report a file once, also when it cannot be moved away."""
+        """Report a file once, even if it cannot be moved away."""
         what = name or reason
         if what not in self._told:
             mail.rejected.append(f"control/{clean(name, 80)}: {clean(reason, 200)}")
@@ -178,11 +180,11 @@ class Mailbox:
 
 
 def open_mailbox(path: Path) -> Folder:
-    """Open a mailbox; it is its owner's alone, whatever rights it was given meanwhile.
+    """Open a mailbox, and restrict its rights to the owner, whatever they were.
 
     Raises:
         UnsafeFile: it is a link or another user's.
-        OSError: it is not there, or cannot be opened.
+        OSError: it does not exist, or cannot be opened.
     """
     box = open_folder(path, writing=True)
     try:
@@ -194,20 +196,22 @@ def open_mailbox(path: Path) -> Folder:
 
 
 def _names(box: Folder) -> list[str]:
-    """The names in the box without what is still being written, in the order of sending."""
+    """Return the names of finished files in the box, in the order of sending."""
     try:
         names = box.names()
     except OSError:
         return []
     ours = [name for name in names if not name.startswith(".") and name != REJECTED]
+    # By the length of the number first, so that 100000000 comes after 99999999.
     return sorted(ours, key=lambda name: (len(name.partition("-")[0]), name))
 
 
 def _read(box: Folder, name: str) -> Command:
-    """A command from a file; BadInput when it must not be obeyed."""
+    """Read a command from a file; BadInput if it must not be executed."""
     if not _NAME.fullmatch(name):
         raise BadInput("not the name of a command file")
     with box.reader(name) as file:
+        # The facts of the open file: a name may be given to another file after a check.
         facts = os.fstat(file.fileno())
         if facts.st_uid != os.getuid():
             raise BadInput("it belongs to another user")
@@ -223,12 +227,13 @@ def _read(box: Folder, name: str) -> Command:
 def send(folder: Path, command: Command) -> None:
     """Put a command into a mailbox.
 
-    Commands are numbered after those that still wait, and not by a clock, which may jump back.
+    Commands are numbered after those that still wait, not by a clock, which may jump back.
 
     Raises:
-        BadInput: it is none that would be obeyed, as with a text of a thousand letters.
+        BadInput: the run would reject it, for example for a text of a thousand characters.
         CannotWrite: the folder takes no file.
     """
+    # Checked as the run will check it, so that it is refused here and not there.
     from_dict(to_dict(command))
     try:
         with open_folder(folder, writing=True) as box:
@@ -250,7 +255,7 @@ def wait_for(
 ) -> Answer | None:
     """Return the event of that kind about that command, or None when the time is over.
 
-    `offset` is a length of events.jsonl before the command was sent.
+    `offset` is a length of events.jsonl from before the command was sent.
     """
     until_s = time.monotonic() + timeout_s
     while True:

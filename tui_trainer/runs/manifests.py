@@ -1,7 +1,7 @@
-"""Manifests of checkpoints: what is in a file and its sum, readable without torch.
+"""Manifests of checkpoints: the facts about each file and its checksum, readable without torch.
 
-Layer: runs. A checkpoint without a manifest was never published; the newest manifest says which
-step is the best, so that there is no pointer to go stale.
+Layer: runs. A checkpoint without a manifest was never published. The newest manifest says which
+step is the best, so that no separate pointer can go stale.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from tui_trainer.text.errors import BadInput, CheckpointUnusable
 FORMAT = 1
 MOST_BYTES = 2**20
 _MOST_DIGITS = 20
-"""Of a step that somebody asks for; Python refuses to read a number of some thousands."""
+"""The most digits of a step in a request; Python refuses to read a number of some thousands."""
 _FILE = re.compile(r"step-([0-9]{8,18})(?:-([0-9]{1,9}))?\.pt")
 _NAME = re.compile(r"step-([0-9]{8,18})(?:-([0-9]{1,9}))?\.json")
 
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """The facts beside a checkpoint file."""
+    """The facts about a checkpoint file."""
 
     file: str
     sha256: str
@@ -42,29 +42,29 @@ class Manifest:
 
     @property
     def attempt(self) -> int:
-        """Which writing of this step it is, from 1."""
+        """The number of this file among those written for its step, from 1."""
         match = _FILE.fullmatch(self.file)
         return int(match[2] or 1) if match else 0
 
     def to_json(self) -> bytes:
-        """One line, with a sum over the facts, since a flipped bit may leave them well formed."""
+        """Return one line with a checksum, since a flipped bit may leave the facts well formed."""
         return encode([{**asdict(self), "check": self._check()}])
 
     def _check(self) -> str:
         return hashlib.sha256(encode([asdict(self)])).hexdigest()[:16]
 
     def is_whole(self, check: object) -> bool:
-        """Whether a sum is that of these facts; a newer format may sum in another way."""
+        """Whether a checksum is that of these facts; a newer format may compute it differently."""
         return self.format > FORMAT or check == self._check()
 
 
 def manifest_path(directory: Path, file: str) -> Path:
-    """Where the manifest of a checkpoint file lies."""
+    """Return the path of the manifest of a checkpoint file."""
     return directory / f"{file.removesuffix('.pt')}.json"
 
 
 def free_name(directory: Path, step: int) -> str:
-    """A file name that no checkpoint has: a second writing of a step never replaces a first."""
+    """Return an unused file name: a second checkpoint of a step never replaces the first."""
     name = f"step-{step:08d}.pt"
     attempt = 2
     while exists(directory / name) or exists(manifest_path(directory, name)):
@@ -74,7 +74,7 @@ def free_name(directory: Path, step: int) -> str:
 
 
 def read_manifests(directory: Path) -> list[Manifest]:
-    """The manifests whose file exists, oldest first; unreadable ones are passed over."""
+    """Return the manifests whose file exists, oldest first; unreadable ones are skipped."""
     found = []
     try:
         with open_folder(directory) as folder:
@@ -88,22 +88,22 @@ def read_manifests(directory: Path) -> list[Manifest]:
 
 
 def checkpoint_files(directory: Path) -> list[str]:
-    """The names of the checkpoint files that have a manifest, readable or not; sorted."""
+    """Return the names of the checkpoint files that have a manifest, readable or not; sorted."""
     return sorted(_files_in(directory)[0])
 
 
 def manifest_files(directory: Path) -> list[str]:
-    """The names of the manifests, readable or not; sorted."""
+    """Return the names of the manifests, readable or not; sorted."""
     return [name for name in names_in(directory) if _NAME.fullmatch(name)]
 
 
 def unpublished_files(directory: Path) -> list[str]:
-    """The names of the checkpoint files without a manifest; sorted."""
+    """Return the names of the checkpoint files without a manifest; sorted."""
     return sorted(_files_in(directory)[1])
 
 
 def _files_in(directory: Path) -> tuple[list[str], list[str]]:
-    """The names of the checkpoint files with a manifest, and of those without."""
+    """Return the names of the checkpoint files with a manifest, and of those without."""
     names = set(names_in(directory))
     files = [name for name in names if _FILE.fullmatch(name)]
     with_one = [name for name in files if manifest_path(directory, name).name in names]
@@ -111,7 +111,7 @@ def _files_in(directory: Path) -> tuple[list[str], list[str]]:
 
 
 def step_of(file: str) -> int:
-    """The step of a checkpoint file, by its name; -1 for the name of another file."""
+    """Return the step of a checkpoint file by its name; -1 for the name of another file."""
     match = _FILE.fullmatch(file)
     return int(match[1]) if match else -1
 
@@ -124,7 +124,7 @@ def _is_file(folder: Folder, name: str) -> bool:
 def _read(folder: Folder, name: str) -> Manifest | None:
     try:
         plain = json.loads(folder.read(name, MOST_BYTES))
-        # A newer format may have more keys; it is the reading of its file that refuses it.
+        # A newer format may have more keys; it is the file itself that is refused when it is read.
         known = {item.name for item in fields(Manifest)}
         manifest = Manifest(**{key: value for key, value in plain.items() if key in known})
     except (OSError, ValueError, TypeError, AttributeError, RecursionError):
@@ -136,7 +136,7 @@ def _read(folder: Folder, name: str) -> Manifest | None:
 
 
 def _is_right(manifest: Manifest, stem: str) -> bool:
-    """Whether the facts are of the right kind, and those of the file of this name."""
+    """Whether the facts are of the right types, and belong to the file of this name."""
     counts = (manifest.step, manifest.epoch, manifest.size_bytes, manifest.format)
     match = _FILE.fullmatch(manifest.file) if isinstance(manifest.file, str) else None
     return (
@@ -152,9 +152,9 @@ def _is_right(manifest: Manifest, stem: str) -> bool:
 
 
 def select(manifests: list[Manifest], which: str) -> list[Manifest]:
-    """The candidates for `last`, `best` or a step, the first choice first.
+    """Return the candidates for `last`, `best` or a step, the first choice first.
 
-    `last` falls back to older ones; `best` and a step do not, since they name one state.
+    `last` falls back to older ones; `best` and a step do not, because they name one state.
 
     Raises:
         BadInput: `which` is none of these, or there is no such step.
@@ -179,17 +179,17 @@ def select(manifests: list[Manifest], which: str) -> list[Manifest]:
 
 
 def surplus(manifests: list[Manifest], keep_last: int, protected: set[int]) -> list[Manifest]:
-    """Which checkpoints may go: not the newest `keep_last` steps, not the best, none protected.
+    """Return the checkpoints to delete, when the newest `keep_last` steps are kept.
 
-    The best is what the newest manifest says, and what each one that is kept says. Of several
-    writings of a step the newest stays.
+    Also kept are the `protected` steps, the best step by the newest manifest, and the best step by
+    each manifest that is kept. Of several files of a step the newest stays.
     """
     if not manifests:
         return []
     steps = sorted({manifest.step for manifest in manifests})
     best = manifests[-1].best_step
     kept = set(steps[-keep_last:]) | protected | ({best} if best is not None else set())
-    # A resume may go back to any of them, and then its best is the best.
+    # A resume may go back to any of them, and then its best step is the best.
     kept |= {m.best_step for m in manifests if m.step in kept and m.best_step is not None}
     newest = {manifest.step: manifest.file for manifest in manifests}
     return [m for m in manifests if m.step not in kept or newest[m.step] != m.file]

@@ -1,8 +1,8 @@
-"""`StepNumbers`: the numbers that training reports with its steps, and how each of them is shown.
+"""`StepNumbers`: the numbers that training reports with its steps, and how each is shown.
 
-Layer: runs. The table for all of them: a number declared here, and emitted in `StepsTaken`, is in
-the view of a run, in status.json, in the lines and the JSON that are printed, in the numbers of
-the run screen and, where it has a key, among the curves.
+Layer: runs. One table for all of them: a number declared here and emitted in `StepsTaken` appears
+in the view of a run, in status.json, in the printed lines and JSON, on the run screen, and, if it
+has a key, among the curves.
 """
 
 from __future__ import annotations
@@ -17,16 +17,16 @@ from tui_trainer.text.format import measured, rate_text, speed_text
 
 Group = Literal["learning", "speed"]
 _OF_THE_REPORT = {name for name, hint in get_type_hints(StepsTaken).items() if hint is float}
-"""The fields of `StepsTaken` that have one value for all of its steps."""
+"""The fields of `StepsTaken` with one value for all of its steps."""
 
 
 @dataclass(frozen=True, slots=True)
 class StepNumber:
-    """One number: where it comes from, what it is called, and how it is written.
+    """One number: its source, its names, and its format.
 
     `label` names it in a column. `brief`, for a narrow pane, and `line`, for progress lines, have
-    `{}` where the value stands; a number without `line` is not in the progress lines. `key` is its
-    name in metrics.jsonl, in JSON lines and among the curves; without one it is in none of these.
+    `{}` in place of the value; a number without `line` is not in the progress lines. `key` is its
+    name in metrics.jsonl, in JSON lines and among the curves; without a key it is in none of these.
     """
 
     source: str
@@ -38,11 +38,11 @@ class StepNumber:
     line: str = ""
     key: str = ""
     title: str = ""
-    """Of its plot; a key with a `/` shares the plot of a metric."""
+    """The title of its plot; a key with a `/` shares the plot of a metric."""
     digits: int | None = None
-    """Decimals that are kept in JSON lines; None keeps all."""
+    """The decimals kept in JSON lines; None keeps all."""
     width: int = 8
-    """Cells that its value takes in a narrow pane, so that nothing moves when it grows."""
+    """The cells reserved for its value in a narrow pane, so that nothing moves when it grows."""
     name: str = ""
     """Its name in `StepNumbers` and in status.json."""
 
@@ -131,7 +131,7 @@ class StepNumbers:
     )
 
     def apply(self, event: StepsTaken) -> None:
-        """Take the newest values. A number of the whole report that is NaN is not known there."""
+        """Take the newest values; a number of the whole report is unknown where it is NaN."""
         for number in NUMBERS:
             value = number.values(event)[-1]
             if number.is_per_step or not math.isnan(value):
@@ -142,7 +142,7 @@ class StepNumbers:
         return [(number, getattr(self, number.name)) for number in NUMBERS if number.group == group]
 
     def update(self, newer: StepNumbers) -> None:
-        """Take what a newer record knows."""
+        """Take the values that a newer record has."""
         for number in NUMBERS:
             if (value := getattr(newer, number.name)) is not None:
                 setattr(self, number.name, value)
@@ -152,4 +152,4 @@ NUMBERS: tuple[StepNumber, ...] = tuple(
     StepNumber(**own.metadata, name=own.name) for own in fields(StepNumbers)
 )
 CURVES: tuple[StepNumber, ...] = tuple(number for number in NUMBERS if number.key)
-"""Those with a key, which have a curve."""
+"""The numbers with a key, which have a curve."""

@@ -1,6 +1,6 @@
-"""What programs print into a run's output.log, which is no place for a flood.
+"""Limits the size of a run's output.log.
 
-Layer: runs.
+Layer: runs. A program that prints without end must not fill the disk.
 """
 
 from __future__ import annotations
@@ -9,17 +9,16 @@ import contextlib
 import os
 
 FILE_LIMIT = 16 * 2**20
-"""Bytes that one process puts into output.log files."""
+"""The most bytes that one process may print into output.log files."""
 CUT = b"\n(more was printed, not kept)\n"
-"""How a file ends that has got that much."""
+"""The end of a file that has reached the limit."""
 
 
 class OutputLimit:
-    """Keeps a file that descriptors of this process and its children append to below a size.
+    """Keeps a file below a size, while this process and its children append to it.
 
-    The size is counted from where the file ends now. What is printed goes straight into the file,
-    so that the last words of a process that dies are there; what is too much is cut off again, at
-    each `look`.
+    The limit counts from the present end of the file. Output goes straight into the file, so that
+    the last words of a process that dies are there; `look` cuts off what exceeds the limit.
     """
 
     def __init__(self, descriptor: int, limit: int = FILE_LIMIT) -> None:
@@ -28,7 +27,7 @@ class OutputLimit:
         self._allowed = self._end
 
     def look(self) -> None:
-        """Cut off what is too much, and say so there."""
+        """Cut off what exceeds the limit, and note it in the file."""
         with contextlib.suppress(OSError):
             if os.fstat(self._descriptor).st_size > self._allowed:
                 os.ftruncate(self._descriptor, self._end)

@@ -1,8 +1,8 @@
-"""`provenance.json`: with what a run was made: versions, code, command, machine, settings.
+"""`provenance.json`: how a run was made: versions, code, command, machine and settings.
 
-Layer: runs. Versions are read from the packages' metadata, so that torch is not imported for it.
-The settings repeat config.yaml as flat JSON, which a list of a thousand runs reads far sooner than
-YAML. They count only for the very file that they were taken from: config.yaml is what a run is.
+Layer: runs. Versions come from the packages' metadata, so that torch is not imported for them. The
+settings repeat config.yaml as flat JSON, which a list of a thousand runs can read much faster than
+YAML. They count only for the very file they were taken from: config.yaml defines the run.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from tui_trainer.runs.repository import state_of
 PACKAGES = ("tui-trainer", "torch", "numpy", "pydantic", "pyyaml")
 MOST_BYTES = 8 * 2**20
 MOST_EARLIER = 100
-"""Earlier starts that are kept: the newest."""
+"""The most earlier starts kept, the newest ones."""
 _SETTINGS, _CONFIG_SUM = "settings", "config_sha256"
 
 
 def collect(
     argv: Sequence[str], *, device: str, threads: int, extra: Mapping[str, Any] | None = None
 ) -> dict[str, Any]:
-    """The facts as plain data; what cannot be found out is null."""
+    """Collect the facts as plain data; null for those that cannot be found out."""
     return {
         "argv": list(argv),
         "cwd": _cwd(),
@@ -53,7 +53,7 @@ def collect(
 
 
 def read_provenance(path: Path) -> dict[str, Any]:
-    """The facts; empty when they cannot be read."""
+    """Read the facts; empty if they cannot be read."""
     try:
         found = json.loads(read_file(path, MOST_BYTES))
     except (OSError, ValueError, RecursionError):
@@ -64,7 +64,7 @@ def read_provenance(path: Path) -> dict[str, Any]:
 def settings_facts(settings: Mapping[str, Any], config: bytes) -> dict[str, Any]:
     """Return settings by their flat keys as facts, tied to the content of their config.yaml.
 
-    Settings that no reader would accept are left out: they are read from the YAML instead.
+    Settings that no reader would accept are left out; they are read from the YAML instead.
     """
     if not (is_mapping(settings) and all(map(is_plain, settings.values()))):
         return {}
@@ -72,10 +72,10 @@ def settings_facts(settings: Mapping[str, Any], config: bytes) -> dict[str, Any]
 
 
 def settings_in(facts: Mapping[str, Any], config: bytes) -> dict[str, Any] | None:
-    """Return the settings among the facts, or None if they are not those of this config.yaml.
+    """Return the settings among the facts, or None if they do not belong to this config.yaml.
 
-    An older program wrote none, somebody may have edited config.yaml since, and what is out of
-    bounds was written by no run.
+    An older version wrote none, config.yaml may have been edited since, and settings that are out
+    of bounds were not written by a run.
     """
     settings = facts.get(_SETTINGS)
     if facts.get(_CONFIG_SUM) != hashlib.sha256(config).hexdigest():
@@ -86,10 +86,11 @@ def settings_in(facts: Mapping[str, Any], config: bytes) -> dict[str, Any] | Non
 
 
 def write_provenance(path: Path, facts: Mapping[str, Any]) -> None:
-    """Write the facts; at a resume what was there before is kept under `earlier`."""
+    """Write the facts; at a resume the previous ones are kept under `earlier`."""
     before = read_provenance(path)
     known = before.pop("earlier", [])
-    # The settings of now are enough; repeated for each start they would make the file slow to read.
+    # The present settings are enough; repeated for each start they would make the file slow to
+    # read.
     for name in (_SETTINGS, _CONFIG_SUM):
         before.pop(name, None)
     earlier = [*(known if isinstance(known, list) else []), *([before] if before else [])]

@@ -1,7 +1,7 @@
-"""`Recording`: the history of a run from its files, for whoever did not see it happen.
+"""`Recording`: the history of a run from its files, for readers that did not see it happen.
 
-Layer: runs. Files that are not there or torn leave gaps and are no error. What is in history.bin
-is not read again: opening a run of a million steps takes as long as opening one of a thousand.
+Layer: runs. Missing or torn files leave gaps and are no error. What history.bin holds is not read
+again from the lines: opening a run of a million steps takes as long as opening one of a thousand.
 """
 
 from __future__ import annotations
@@ -31,36 +31,36 @@ _MOST_WAITING = 256
 
 
 class Recording:
-    """A history and how far into the files it goes; used in one thread."""
+    """A history, and the offsets in the files up to which it goes; used from one thread."""
 
     def __init__(self, history: History | None = None) -> None:
         self.history = history or History()
         self.events_bytes = 0
         self.metrics_bytes = 0
         self.started: Record = {}
-        """The newest `run_started`."""
+        """The newest `run_started`, or empty."""
         self._newest = self.history.last("train/loss")
         self._reached = -1
-        """The newest step of an event."""
+        """The newest step of any event."""
         self._validations: dict[str, dict[int, float]] = {}
-        """By series, values by step that wait until the events have come as far."""
+        """Values by series and step that wait until the events have come as far."""
 
     @property
     def generation(self) -> int:
-        """Of the newest start that it knows; 0 before the first."""
+        """The generation of the newest start it knows; 0 before the first."""
         found = self.started.get("generation")
         return found if isinstance(found, int) and is_count(found) else 0
 
     def follower(self, run: RunDirectory) -> Follower:
-        """What reads on from where this ends."""
+        """Return a follower that reads on from where this recording ends."""
         return Follower(run, events_bytes=self.events_bytes, metrics_bytes=self.metrics_bytes)
 
     def take(self, batch: NewLines, *, whole: bool = False) -> None:
-        """Bring a batch into the history.
+        """Add a batch to the history.
 
-        Scheduled validations are in both files, those on demand in the events alone, and a series
-        takes values in the order of steps; so what is in the metrics waits for the events, unless
-        the batch is the `whole` of what there is.
+        Scheduled validations are in both files, those on demand only in the events, and a series
+        takes its values in the order of steps. So validations from the metrics wait for the events,
+        unless the batch is the `whole` of what there is.
         """
         for record in batch.events:
             self._reached = max(self._reached, record["step"])
@@ -71,7 +71,7 @@ class Recording:
         self.events_bytes, self.metrics_bytes = batch.events_bytes, batch.metrics_bytes
 
     def go_back(self, step: int, steps_per_epoch: int) -> None:
-        """Forget what lies after a step."""
+        """Forget everything after a step."""
         self.history.restart(step, steps_per_epoch)
         self._newest = min(self._newest, step)
         self._reached = step
@@ -93,7 +93,7 @@ class Recording:
         kept = []
         for line in lines:
             step = line["step"]
-            # Nobody writes steps that go back; somebody may have edited the file.
+            # No run writes steps that go back, but the file may have been edited.
             if step > self._newest:
                 self._newest = step
                 kept.append(line)
@@ -107,7 +107,7 @@ class Recording:
             self.history.put(name, steps, [number_or_nan(line[name]) for line in having])
 
     def _validated(self, name: str, step: int, value: object) -> None:
-        # At the step of a scheduled one, one on demand measured the same weights.
+        # A validation on demand at the step of a scheduled one has measured the same weights.
         self._validations.setdefault(name, {}).setdefault(step, number_or_nan(value))
 
     def _put_validations(self, *, everything: bool) -> None:
@@ -124,9 +124,9 @@ class Recording:
 
 
 def read_history(run: RunDirectory, last_step: int, known: Recording | None = None) -> History:
-    """The curves and marks up to a step, that one included, on top of what is known already.
+    """Return the curves and marks up to and including a step, based on what is already known.
 
-    What an earlier resume set aside is not in them.
+    Lines that an earlier resume has moved aside are not in them.
     """
     recording = known or Recording()
     batch = recording.follower(run).read()
@@ -140,32 +140,32 @@ def read_history(run: RunDirectory, last_step: int, known: Recording | None = No
 
 
 def whole_recording(run: RunDirectory) -> Recording:
-    """All that the files of a run say, read from their beginning."""
+    """Read everything in the files of a run, from their beginning."""
     recording = Recording()
     recording.take(recording.follower(run).read(), whole=True)
     return recording
 
 
-# History.bin: the buckets of the curves, and how far into the other files they go.
-#
-# Written by the process that writes the run, from time to time; never waited for by anybody. A
-# sum over all of it tells a torn or damaged file, which is as good as none: the curves are then
-# read from the lines.
+# history.bin holds the buckets of the curves and the offsets in the other files that they cover.
+# The process that writes the run writes it from time to time, and does not wait for the disk. A
+# checksum tells a torn or damaged file, which counts as none: the curves are read from the lines
+# then.
 
 
 MAGIC = b"tui-trainer history 1\n"
 MOST_BYTES = 64 * 2**20
 _HEAD = struct.Struct("<II")
-"""Sum of what follows it, length of the header."""
+"""The checksum of everything after this head, and the length of the header."""
 _COLUMNS = "qqdddqqd"
-"""Of a series: steps, counts, totals, lows, highs, bads; steps and values of the newest."""
+"""The types of a series' columns: steps, counts, totals, lows, highs, bads; then steps and values
+of the newest."""
 _KINDS: tuple[MarkKind, ...] = ("best", "checkpoint", "edit", "pause", "nonfinite")
 
 
 def write_recording(run: RunDirectory, recording: Recording) -> None:
     """Replace history.bin; raises OSError.
 
-    It is not waited for until it is on the disk: a file that a power cut tore is told by its sum.
+    It is not synced to the disk: its checksum tells a file that a power cut tore.
     """
     try:
         data = _packed(recording)
@@ -186,23 +186,25 @@ def write_recording(run: RunDirectory, recording: Recording) -> None:
 
 
 def read_recording(run: RunDirectory, generation: int | None = None) -> Recording | None:
-    """What history.bin has; None when it is not there, damaged, or not of this run's past.
+    """Read history.bin; None if it is missing, damaged, or not from this run's past.
 
-    `generation` is that of status.json: a file of a later one is of another run. One of an earlier
-    generation is good, since the start in events.jsonl that ends it comes after what it covers.
+    `generation` is that of status.json: a file of a later generation is from another run. One of an
+    earlier generation is good, because the start in events.jsonl that ends it comes after what it
+    covers.
     """
     try:
         recording = _unpacked(read_file(run.history, MOST_BYTES))
+        # A shorter events.jsonl is a new file, and this history belongs to the one before.
         if size_of(run.events) < recording.events_bytes:
             return None
     except Exception:
-        # Whatever an odd header leads to, the curves can be read from the lines.
+        # Whatever an odd header raises, the curves can be read from the lines.
         return None
     return None if generation is not None and recording.generation > generation else recording
 
 
 def open_recording(run: RunDirectory, generation: int | None = None) -> Recording:
-    """All that the files of a run say, by way of history.bin where there is a good one."""
+    """Read everything in the files of a run, starting from history.bin if it is usable."""
     recording = read_recording(run, generation)
     if recording is None:
         return whole_recording(run)
@@ -240,6 +242,7 @@ def _unpacked(data: bytes) -> Recording:
         raise ValueError("not a history")
     total, length = _HEAD.unpack(data[len(MAGIC) : begin])
     body = memoryview(data)[begin:]
+    # Before anything is parsed, so that a torn file does not get as far as the header.
     if zlib.crc32(body) != total:
         raise ValueError("damaged")
     header: dict[str, Any] = json.loads(bytes(body[:length]))
@@ -275,7 +278,7 @@ def _check(is_good: bool) -> None:
 
 
 def _columns(body: memoryview, header: dict[str, Any]) -> Iterator[list[list[Any]]]:
-    """The columns of the times, then those of each series."""
+    """Yield the columns of the times, then those of each series."""
     lengths = [("qd", [header["times"][1]] * 2)]
     lengths += [(_COLUMNS, [count] * 6 + [new] * 2) for _, _, count, new in header["series"]]
     at = 0
@@ -295,6 +298,7 @@ def _columns(body: memoryview, header: dict[str, Any]) -> Iterator[list[list[Any
 
 
 def _bytes(kind: str, column: list[Any]) -> bytes:
+    # The file is little-endian on every machine.
     values = array(kind, column)
     if sys.byteorder == "big":
         values.byteswap()

@@ -1,7 +1,8 @@
-"""Lines of events.jsonl back to the events that they were.
+"""Turns lines of events.jsonl back into events.
 
-Layer: runs. Anybody may have written the file: what does not fit, or is out of bounds, is no event
-and never an error. Every integer of an event is a count, and none is negative.
+Layer: runs. The file may have been written by anyone: a line that does not fit, or is out of
+bounds, is not an event and never an error. Every integer of an event is a count, so none is
+negative.
 """
 
 from __future__ import annotations
@@ -34,9 +35,9 @@ _BEST = {"metric": str, "value": float, "step": int, "epoch": int, "metrics": di
 
 
 def event_of(record: dict[str, Any]) -> Event | None:
-    """The event of a line; None when it is none that is known, or when a value does not fit.
+    """Return the event in a line; None if it is unknown, or if a value does not fit.
 
-    Keys that are not known are passed over: a newer version may have written them.
+    Unknown keys are ignored: a newer version may have written them.
     """
     word = str(record.get("event"))
     if word not in _KINDS:
@@ -56,7 +57,7 @@ def event_of(record: dict[str, Any]) -> Event | None:
 
 
 def _seconds(text: object) -> float:
-    """A time of ISO 8601 in seconds of Unix, or 0 where it is none, or none that can be."""
+    """Return an ISO 8601 time in Unix seconds, or 0 if it is not a time that a run can have."""
     try:
         seconds = datetime.fromisoformat(str(text)).timestamp()
     except (ValueError, OverflowError, OSError):
@@ -66,7 +67,7 @@ def _seconds(text: object) -> float:
 
 @cache
 def _shape(word: str) -> tuple[tuple[str, Any, bool], ...]:
-    """The fields with their types, and whether a line must have them."""
+    """Return the fields with their types, and whether a line must have them."""
     kind = _KINDS[word]
     hints = get_type_hints(kind)
     found = []
@@ -79,7 +80,7 @@ def _shape(word: str) -> tuple[tuple[str, Any, bool], ...]:
 
 
 def _fitted(value: Any, hint: Any) -> Any:
-    """The value as the type wants it. null is NaN for a float.
+    """Return the value in the form the type wants; null is NaN for a float.
 
     Raises:
         TypeError: the value is of another type, or out of bounds.

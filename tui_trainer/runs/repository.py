@@ -1,11 +1,11 @@
 """The git repository around a folder: its commit, and whether files differ from it.
 
-Layer: runs. A repository may have been unpacked from anywhere, and its `.git/config` can name
-programs of its own: filters, hooks, monitors, ways to fetch. So git is asked only for what it has
-written down: the commit, the index, the attributes of a path. It compares the index with the
-commit, which are two lists of sums. It never compares the index with the files, as `git status`,
-`git diff-files` and `git ls-files --modified` do, because then it runs the filters. That is done
-here: by size and time, and where the time differs by the sum of the file's own bytes.
+Layer: runs. A repository may come from anywhere, and its `.git/config` can name programs to run:
+filters, hooks, monitors, ways to fetch. So git is asked only for what it has stored: the commit,
+the index, the attributes of a path. It compares the index with the commit, which are two lists of
+hashes. It never compares the index with the files, as `git status`, `git diff-files` and `git
+ls-files --modified` do, because that runs the filters. We compare those here: by size and time, and
+where the time differs, by the hash of the file's own bytes.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from typing import Any, Literal
 from tui_trainer.config.processes import output_of
 
 PATIENCE_S = 2.0
-"""How long everything here may take together."""
+"""The time that everything here may take together."""
 MOST_HASHED_BYTES = 64 * 2**20
 _WORDS = (
     *("git", "--no-pager", "--no-optional-locks", "--literal-pathspecs"),
     *("-c", "core.fsmonitor=false", "-c", "core.hooksPath=/dev/null"),
 )
 _ENV = {
-    # Of a partial clone git would fetch what is missing, by a program that the repository names.
-    # The first says not to (since git 2.44), the second allows it no way of doing so.
+    # In a partial clone git would fetch what is missing, by a program that the repository names.
+    # The first setting tells it not to (since git 2.44), the second allows it no way of doing so.
     "GIT_NO_LAZY_FETCH": "1",
     "GIT_ALLOW_PROTOCOL": "none",
     "GIT_TERMINAL_PROMPT": "0",
@@ -43,23 +43,23 @@ _ENTRY = re.compile(
 )
 _LINK, _MODULE = 0o120000, 0o160000
 _UNWATCHED = 0x8000 | 0x40000000
-"""Flags of an entry whose file does not count: assume-unchanged, skip-worktree."""
+"""Flags of an entry whose file is not compared: assume-unchanged, skip-worktree."""
 _INTENDED = 0x20000000
-"""Flag of an entry that was announced by `git add --intent-to-add`."""
+"""The flag of an entry announced by `git add --intent-to-add`."""
 _CONVERSIONS = ("filter", "ident", "working-tree-encoding")
-"""Attributes of a path whose file has other bytes than git keeps; ends of lines are no matter."""
+"""Attributes of files whose bytes differ from those git stores; line ends are handled here."""
 
 Verdict = Literal["same", "changed", "other bytes"]
 
 
 class _Unknown(Exception):
-    """It cannot be told, or not in time."""
+    """The answer cannot be found, or not in time."""
 
 
 def state_of(folder: str = ".") -> dict[str, Any] | None:
-    """The commit, and as `dirty` whether tracked files differ from it, null where it is unknown.
+    """Return the commit, and as `dirty` whether tracked files differ from it, null if unknown.
 
-    None where there is no repository, or no commit in it.
+    None if there is no repository, or no commit in it.
     """
     look = _Look()
     try:
@@ -74,7 +74,7 @@ def state_of(folder: str = ".") -> dict[str, Any] | None:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """What the index says of a path."""
+    """An entry of the index for one path."""
 
     path: bytes
     mode: int
@@ -86,18 +86,18 @@ class _Entry:
 
 
 class _Look:
-    """One look at a repository and at its submodules."""
+    """One examination of a repository and its submodules, with a limit on time and bytes."""
 
     def __init__(self) -> None:
         self._until_s = time.monotonic() + PATIENCE_S
         self._may_hash = MOST_HASHED_BYTES
 
     def commit(self, folder: str) -> str:
-        """The commit that is checked out."""
+        """Return the commit that is checked out."""
         return self._ask(folder, "rev-parse", "--verify", "HEAD").decode("ascii", "replace").strip()
 
     def top(self, folder: str) -> str:
-        """The top of the working tree, which is the folder itself or some way above it."""
+        """Return the top of the working tree, which is the folder itself or above it."""
         way = self._ask(folder, "rev-parse", "--show-cdup").decode("ascii", "replace").strip()
         if way.replace("../", ""):
             raise _Unknown
@@ -153,7 +153,7 @@ class _Look:
 
     def _is_module_dirty(self, folder: str, entry: _Entry) -> bool:
         if not os.path.lexists(os.path.join(folder, ".git")):
-            # It was never fetched, which is no change.
+            # It was never fetched, which is not a change.
             return False
         if "GIT_DIR" in os.environ or self.top(folder) != os.path.join(folder, ""):
             raise _Unknown
@@ -169,12 +169,13 @@ class _Look:
             return "changed"
         if has_modes and entry.mode != _LINK and (facts.st_mode ^ entry.mode) & 0o100:
             return "changed"
-        # git writes down a size of 0 for what it was not sure of itself.
+        # git stores a size of 0 for an entry that it was not sure of itself.
         if entry.size and entry.size != facts.st_size % 2**32:
             return "changed"
         if entry.size and _is_of_that_time(entry, facts.st_mtime_ns, index_ns):
             return "same"
         content = self._content(path, entry, facts.st_size)
+        # The second is for a file that git checked out with CRLF line ends.
         sums = (_sum(content, entry), _sum(content.replace(b"\r\n", b"\n"), entry))
         return "same" if entry.sum in sums else "other bytes"
 
@@ -191,7 +192,7 @@ class _Look:
             return file.read(size)
 
     def _are_changed(self, top: str, paths: list[bytes]) -> bool:
-        """Whether one of these differs for certain, as git keeps its files as they are."""
+        """Whether one of these files is certainly changed, because git stores it byte for byte."""
         given = b"".join(path + b"\0" for path in paths)
         found = self._ask(top, "check-attr", "-z", "--stdin", *_CONVERSIONS, given=given)
         fields = found.split(b"\0")
@@ -216,19 +217,19 @@ class _Look:
 
 
 def _is_of_that_time(entry: _Entry, file_ns: int, index_ns: int) -> bool:
-    """Whether a file was not written since the index has known it.
+    """Whether a file has not been written since it was entered in the index.
 
-    In the very moment in which the index was written, a file may have changed after that.
+    A file as new as the index itself may have changed after the index was written.
     """
     seconds, rest = entry.time
     if rest == 0:
-        # Some file systems have whole seconds alone, and so have some programs.
+        # Some file systems keep whole seconds only, and so do some programs.
         return seconds == file_ns // 10**9 and seconds < index_ns // 10**9
     known_ns = seconds * 10**9 + rest
     return known_ns == file_ns and known_ns < index_ns
 
 
 def _sum(content: bytes, entry: _Entry) -> str:
-    """The name that git gives to a content."""
+    """Return the hash that git gives to this content."""
     made = hashlib.sha1 if len(entry.sum) == 40 else hashlib.sha256
     return made(b"blob %d\0" % len(content) + content, usedforsecurity=False).hexdigest()

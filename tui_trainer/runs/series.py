@@ -1,7 +1,8 @@
 """`Series`: the values of one curve by step, bounded however many there are.
 
-Layer: runs. The whole run is kept in buckets of so many steps, a power of two, which are joined in
-pairs when there are too many; the newest values are kept one by one beside them.
+Layer: runs. The whole run is kept in buckets of a number of steps, a power of two; when there are
+too many buckets they are joined in pairs. The newest values are kept one by one as well. `Times`
+keeps the seconds of training at the steps in the same way.
 """
 
 from __future__ import annotations
@@ -17,39 +18,38 @@ from typing import Any
 from tui_trainer.runs.bounds import are_counts, are_growing, is_count
 from tui_trainer.text.format import LATEST_S
 
-# `Times`: at which second of the training a step was taken; bounded however many there are.
-#
-# Pauses are in no second of it, because what a run calls its elapsed time leaves them out.
-
-
 MOST_TIMES = 2048
 
 
 class Times:
-    """Straight lines between the steps whose time is known, evenly spaced over the run."""
+    """The second of training at each step, by straight lines between evenly spaced steps.
+
+    Bounded however many steps there are. Pauses do not count: a run's elapsed time excludes them.
+    """
 
     def __init__(self) -> None:
         self._steps: list[int] = [0]
         self._seconds: list[float] = [0.0]
         self.spacing = 1
-        """Steps between two that are kept; the newest is kept anyway."""
+        """The steps between two that are kept; the newest is always kept."""
 
     def columns(self) -> tuple[list[int], list[float]]:
-        """Steps and their seconds."""
+        """Return the steps and their seconds."""
         return self._steps, self._seconds
 
     @staticmethod
     def of(steps: list[int], seconds: list[float], spacing: int) -> Times:
-        """The times whose `columns` and `spacing` these were."""
+        """Make the times from their `columns` and `spacing`."""
         times = Times()
         times._steps, times._seconds, times.spacing = steps, seconds, spacing
         return times
 
     def add(self, step: int, seconds: float) -> None:
-        """Take the time of a step, which is later than those before."""
+        """Add the time of a step; a step that is not later than those before is ignored."""
         if step <= self._steps[-1]:
             return
         seconds = max(seconds, self._seconds[-1])
+        # The last step is too close to the one before it, so the newest replaces it.
         if len(self._steps) > 1 and self._steps[-1] - self._steps[-2] < self.spacing:
             self._steps[-1], self._seconds[-1] = step, seconds
             return
@@ -70,7 +70,7 @@ class Times:
         self._seconds = [self._seconds[index] for index in kept]
 
     def cut(self, step: int) -> None:
-        """Forget what is later than a step."""
+        """Forget everything later than a step."""
         if self._steps[-1] <= step:
             return
         seconds = self.seconds(step)
@@ -79,16 +79,16 @@ class Times:
         self.add(step, seconds)
 
     def seconds(self, step: float) -> float:
-        """The time of a step; after the newest one, its time."""
+        """Return the time of a step; after the newest one, the newest time."""
         return _between(step, self._steps, self._seconds)
 
     def step(self, seconds: float) -> float:
-        """The step at a time."""
+        """Return the step at a time."""
         return _between(seconds, self._seconds, self._steps)
 
 
 def are_times(times: Times) -> bool:
-    """Whether these are times that a run has kept, and no others that a file may have."""
+    """Whether a run can have written these times; a file may hold anything."""
     steps, seconds = times.columns()
     return (
         is_count(times.spacing)
@@ -113,30 +113,30 @@ def _between(x: float, xs: Sequence[float], ys: Sequence[float]) -> float:
 
 MOST_BUCKETS = 1024
 RECENT = 2048
-"""Values that are kept one by one, at least; at most twice as many."""
+"""The number of values kept one by one, at least; at most twice as many."""
 
 
 @dataclass(slots=True)
 class Points:
-    """Values joined by step, as columns of a table: built-in functions on slices of them are fast.
+    """Values joined by step, as columns of a table: built-in functions on slices are fast.
 
     A point without a finite value has the count 0.
     """
 
     steps: list[int] = field(default_factory=list)
-    """Of each point the last step."""
+    """The last step of each point."""
     counts: list[int] = field(default_factory=list)
     totals: list[float] = field(default_factory=list)
     lows: list[float] = field(default_factory=list)
     highs: list[float] = field(default_factory=list)
     bads: list[int] = field(default_factory=list)
-    """How many values were not finite."""
+    """The number of values that were not finite."""
 
     def __len__(self) -> int:
         return len(self.steps)
 
     def new(self, step: int) -> None:
-        """Begin a point without values."""
+        """Append a point without values."""
         self.steps.append(step)
         self.counts.append(0)
         self.totals.append(0.0)
@@ -145,7 +145,7 @@ class Points:
         self.bads.append(0)
 
     def fill(self, step: int, values: Sequence[float]) -> None:
-        """Take values into the last point, whose last step is `step` from now on."""
+        """Add values to the last point, whose last step becomes `step`."""
         self.steps[-1] = step
         total = sum(values)
         good: Sequence[float] = values
@@ -161,23 +161,23 @@ class Points:
         self.highs[-1] = max(self.highs[-1], *good)
 
     def part(self, begin: int, end: int | None = None) -> Points:
-        """Some neighbouring points."""
+        """Return a range of points."""
         return _table(column[begin:end] for column in self.columns())
 
     def followed_by(self, others: Points) -> Points:
-        """These points and then others."""
+        """Return these points followed by others."""
         columns = zip(self.columns(), others.columns(), strict=True)
         return _table(own + other for own, other in columns)
 
     def cut(self, length: int) -> None:
-        """Forget all but the first points."""
+        """Keep only the first points."""
         for column in self.columns():
             del column[length:]
 
     def joined(self, ends: Sequence[int]) -> Points:
-        """Larger points: one from the begin to the first of `ends`, one from there on, and so on.
+        """Join points: those up to the first of `ends` into one, those up to the next into another.
 
-        `ends` are indices, in their order, and the last is the length.
+        `ends` are indices in increasing order, and the last is the length.
         """
         found = Points()
         begin = 0
@@ -194,23 +194,23 @@ class Points:
         return found
 
     def means(self) -> list[float]:
-        """Of each point the mean; there must be a value in each."""
+        """Return the mean of each point; each must have a value."""
         means = [total / count for total, count in zip(self.totals, self.counts, strict=True)]
         if math.isfinite(sum(means)):
             return means
-        # Of values near the largest float the sum is not finite, and the mean is.
+        # The sum of values near the largest float is not finite, but their mean is.
         bounds = zip(means, self.lows, self.highs, strict=True)
         return [min(max(low, mean), high) for mean, low, high in bounds]
 
     def finite(self) -> Points:
-        """The points that have a value."""
+        """Return the points that have a value."""
         if 0 not in self.counts:
             return self
         kept = [index for index, count in enumerate(self.counts) if count]
         return _table([column[index] for index in kept] for column in self.columns())
 
     def columns(self) -> tuple[list[Any], ...]:
-        """The fields, in their order."""
+        """Return the fields in their order."""
         return self.steps, self.counts, self.totals, self.lows, self.highs, self.bads
 
 
@@ -219,7 +219,7 @@ def _table(columns: Iterable[list[Any]]) -> Points:
 
 
 def singles(steps: list[int], values: list[float]) -> Points:
-    """A point for each value."""
+    """Make one point per value."""
     if math.isfinite(sum(values)):
         ones, zeros = [1] * len(values), [0] * len(values)
         return Points(steps, ones, values, values, values, zeros)
@@ -235,13 +235,13 @@ class Series:
 
     def __init__(self) -> None:
         self.width = 1
-        """Steps of a bucket."""
+        """The steps per bucket."""
         self._buckets = Points()
         self._steps: list[int] = []
         self._values: list[float] = []
 
     def add(self, steps: Sequence[int], values: Sequence[float]) -> None:
-        """Take the values of as many steps, all of them later than those before."""
+        """Add values, one per step; all steps are later than those before."""
         self._keep(steps, values)
         buckets, count, begin = self._buckets, len(steps), 0
         while begin < count:
@@ -259,6 +259,7 @@ class Series:
     def _keep(self, steps: Sequence[int], values: Sequence[float]) -> None:
         self._steps += steps[-RECENT:]
         self._values += values[-RECENT:]
+        # Let the list grow to twice the size, so that its head is rarely deleted.
         if len(self._steps) > 2 * RECENT:
             del self._steps[:-RECENT], self._values[:-RECENT]
 
@@ -272,7 +273,10 @@ class Series:
             self._buckets = self._buckets.joined([*ends, len(numbers)])
 
     def cut(self, step: int) -> None:
-        """Forget what is later than a step; of a bucket across it, what is not known one by one."""
+        """Forget everything later than a step.
+
+        Of the bucket across it, only the values that are known one by one remain.
+        """
         kept = bisect_right(self._steps, step)
         del self._steps[kept:], self._values[kept:]
         index = bisect_right(self._buckets.steps, step)
@@ -285,12 +289,12 @@ class Series:
             self._buckets.fill(self._steps[-1], self._values[begin:])
 
     def columns(self) -> tuple[list[Any], ...]:
-        """The buckets as six columns, then steps and values of the newest ones."""
+        """Return the buckets as six columns, then the steps and values of the newest ones."""
         return *self._buckets.columns(), self._steps, self._values
 
     @staticmethod
     def of(width: int, columns: Sequence[list[Any]]) -> Series:
-        """The series of that width whose `columns` these were."""
+        """Make the series from its width and its `columns`."""
         series = Series()
         series.width = width
         *buckets, series._steps, series._values = columns
@@ -299,20 +303,20 @@ class Series:
 
     @property
     def last(self) -> int | None:
-        """The newest step."""
+        """The newest step; None if there is none."""
         return self._buckets.steps[-1] if self._buckets.steps else None
 
     def all(self) -> Points:
-        """The whole run."""
+        """Return the points of the whole run."""
         return self._buckets
 
     def since(self, step: int) -> Points:
-        """From a step on: the newest values one by one, and before them buckets."""
+        """Return the points from a step on: buckets, and then the newest values one by one."""
         begin = bisect_left(self._steps, step)
         newest = singles(self._steps[begin:], self._values[begin:])
         if begin > 0:
             return newest
-        # There is nothing older among the newest values, as after going back far.
+        # After going back far, there is nothing older among the newest values.
         border = self._steps[0] if self._steps else None
         first = bisect_left(self._buckets.steps, step)
         end = None if border is None else bisect_left(self._buckets.steps, border)
@@ -320,7 +324,7 @@ class Series:
 
 
 def is_series(series: Series) -> bool:
-    """Whether this is a series that a run has kept, and no other that a file may have."""
+    """Whether a run can have written this series; a file may hold anything."""
     buckets, steps = series.all(), series.columns()[6]
     filled = buckets.finite()
     return (
@@ -340,10 +344,11 @@ def is_series(series: Series) -> bool:
 
 
 def smoothed(values: Sequence[float], weight: float) -> list[float]:
-    """The debiased exponential moving average of finite values; `weight` is in [0, 1).
+    """Return the debiased exponential moving average of finite values; `weight` is in [0, 1).
 
-    As TensorBoard smooths (`resmoothDataset` of its line chart): s = w s + (1 - w) y, divided by
-    1 - w^n after n values, the bias correction of Kingma & Ba, arXiv:1412.6980, section 3.
+    It smooths as TensorBoard does (`resmoothDataset` of its line chart): s = w s + (1 - w) y,
+    divided by 1 - w^n after n values, the bias correction of Kingma & Ba, arXiv:1412.6980, section
+    3.
     """
     if weight <= 0:
         return list(values)

@@ -1,7 +1,7 @@
-"""`status.json`: what a run says of itself about once a second, and what a reader makes of it.
+"""`status.json`: written by a run about once per second, and judged by its readers.
 
-Layer: runs. A heartbeat is a counter: readers compare it by their own clock, because the clocks of
-two hosts need not agree.
+Layer: runs. A heartbeat is a counter: readers time it by their own clock, because the clocks of two
+hosts need not agree.
 """
 
 from __future__ import annotations
@@ -25,19 +25,19 @@ LOST_AFTER_S = 30.0
 CRASHED_AFTER_S = 300.0
 MOST_BYTES = 2**20
 _BLOCK_BYTES = 1024
-"""The file is a whole number of these: network file systems may cut a file that has just been
-replaced to the length of the one before, and that is the same length then."""
+"""The file's size is a multiple of this. Network file systems may cut a file that has just been
+replaced to the length of its predecessor, which is then the same length."""
 
 
 def write_status(path: Path, view: RunView) -> None:
-    """Replace the file at once; raises CannotWrite."""
+    """Replace the file atomically; raises CannotWrite."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     line = encode([{**view.to_dict(), "updated_at": now}])
     write_atomically(path, line[:-1] + b" " * (-len(line) % _BLOCK_BYTES) + b"\n")
 
 
 def read_status(path: Path) -> RunView | None:
-    """The view in the file, or None when there is none that can be read."""
+    """Read the view in the file; None if it is missing or unreadable."""
     try:
         return _view_in(read_file(path, MOST_BYTES))
     except OSError:
@@ -45,7 +45,7 @@ def read_status(path: Path) -> RunView | None:
 
 
 def status_in(runs: Folder, name: str) -> RunView | None:
-    """As `read_status`, of the run of a name in an open folder of runs."""
+    """Like `read_status`, for a run by its name in an open folder of runs."""
     try:
         with runs.sub(name) as run:
             return _view_in(run.read("status.json", MOST_BYTES))
@@ -62,16 +62,16 @@ def _view_in(data: bytes) -> RunView | None:
 
 
 def conclude(run: RunDirectory, status: RunView, unchanged_s: float = 0.0) -> str:
-    """The state as a reader sees it: what the run says, or crashed, suspended, lost?.
+    """Return the state as a reader sees it: what the run says, or crashed, suspended, lost?.
 
-    `unchanged_s` is for how long the reader has seen the same heartbeat, by its own clock; it
-    counts for a run on another host only.
+    `unchanged_s` is how long the reader has seen the same heartbeat, by its own clock; it counts
+    only for a run on another host.
     """
     if status.state in FINAL_STATES:
         return status.state
     if status.process.host == socket.gethostname():
         if not is_held(run.lock):
-            # It may have ended properly since `status` was read.
+            # The run may have ended properly since `status` was read.
             now = read_status(run.status) or status
             return now.state if now.state in FINAL_STATES else "crashed"
         return "suspended" if _is_stopped(run) else status.state

@@ -1,7 +1,7 @@
-"""`Follower`: what is new in events.jsonl and metrics.jsonl, from byte offsets on.
+"""`Follower`: reads the new lines of events.jsonl and metrics.jsonl, from byte offsets on.
 
-Layer: runs. A look at files that have not grown is two calls to the system. Lines are whole ones: a
-torn end waits for its rest, and what is no record is passed over.
+Layer: runs. Checking files that have not grown takes two system calls. Only whole lines are read: a
+torn end waits for its rest, and anything that is not a record is skipped.
 """
 
 from __future__ import annotations
@@ -19,20 +19,20 @@ from tui_trainer.runs.folder import open_file, open_folder, size_of
 from tui_trainer.runs.journal import MOST_LINE_BYTES, skip_line
 
 MOST_LINES = 50_000
-"""Lines of metrics.jsonl that are read of a stretch; of a longer one every n-th."""
+"""The most lines read of a stretch of metrics.jsonl; of a longer one, every n-th."""
 _CHUNK_BYTES = 4 * 2**20
 _AT_ONCE = 256
-"""Lines decoded by one call, which holds the interpreter's lock."""
+"""Lines decoded per call, which holds the interpreter's lock."""
 
 Record = dict[str, Any]
 
 
 @dataclass(slots=True)
 class NewLines:
-    """What was new: events in their order, then lines of metrics; and how far the files are read.
+    """New records: events in their order, then lines of metrics; and how far the files are read.
 
-    A `run_started` among the events takes back what lies after its step; the lines that follow
-    it are in this batch.
+    A `run_started` among the events revokes everything after its step; the lines that follow it are
+    in the same batch.
     """
 
     events: list[Record] = field(default_factory=list)
@@ -45,7 +45,7 @@ class NewLines:
 
 
 class Follower:
-    """Reads the files of a run on from where it stopped; used in one thread."""
+    """Reads the files of a run from where it stopped; used from one thread."""
 
     def __init__(self, run: RunDirectory, *, events_bytes: int = 0, metrics_bytes: int = 0) -> None:
         self._run = run
@@ -54,22 +54,24 @@ class Follower:
         self._newest = 0
 
     def read(self, most_lines: int = MOST_LINES) -> NewLines:
-        """What is new; nothing of a file that cannot be read."""
+        """Return the new records; none of a file that cannot be read."""
         events_size, metrics_size = self._sizes()
         events: list[Record] = []
         if events_size < self.events_bytes:
             self.events_bytes = 0  # another file, made because the one before was deleted
         if events_size > self.events_bytes:
+            # Events before metrics: a `run_started` says from where metrics have to be read again.
             lines, self.events_bytes = whole_lines(self._run.events, self.events_bytes)
             events = _with_step(lines)
         for record in events:
             if record.get("event") == "run_started":
-                # What an earlier life of the run wrote after this step was set aside.
+                # Lines that an earlier start wrote after this step have been moved aside.
                 found = offset_after(self._run.metrics, record["step"])
                 self.metrics_bytes = min(self.metrics_bytes, found)
                 self._newest = record["step"]
         if events:
-            # A run that started has cut off what was set aside.
+            # A run that starts first cuts these lines off, so the size read above may be out of
+            # date.
             metrics_size = size_of(self._run.metrics)
         if metrics_size < self.metrics_bytes:
             self.metrics_bytes = offset_after(self._run.metrics, self._newest)
@@ -83,7 +85,7 @@ class Follower:
         return NewLines(events, metrics, self.events_bytes, self.metrics_bytes)
 
     def _sizes(self) -> tuple[int, int]:
-        """Of the events and of the metrics; 0 for what cannot be read."""
+        """Return the sizes of events.jsonl and metrics.jsonl; 0 for a file that cannot be read."""
         try:
             with open_folder(self._run.path) as folder:
                 return folder.size(self._run.events.name), folder.size(self._run.metrics.name)
@@ -92,14 +94,15 @@ class Follower:
 
 
 def is_another(path: Path, offset: int) -> bool:
-    """Whether a file that was read up to an offset was made anew, the one before deleted."""
+    """Whether a file was replaced by a new one since it was read up to an offset."""
     return 0 < size_of(path) < offset
 
 
 def whole_lines(path: Path, start: int, most: int | None = None) -> tuple[list[bytes], int]:
-    """The whole lines from an offset on, and the offset after them.
+    """Return the whole lines from an offset on, and the offset after them.
 
-    Of more than `most`, by the length of the first, every n-th, those of validations and the last.
+    If there are more than `most`, judged by the length of the first, only every n-th, those of
+    validations and the last are returned.
     """
     kept: list[bytes] = []
     last = b""
@@ -112,7 +115,7 @@ def whole_lines(path: Path, start: int, most: int | None = None) -> tuple[list[b
                 if not end:
                     if len(data) < _CHUNK_BYTES:
                         break  # A torn end.
-                    # A line that is longer than any of ours is passed over.
+                    # A line that is longer than any of ours is skipped.
                     offset += len(data) + skip_line(file)
                     continue
                 offset = file.seek(offset + end)
@@ -135,13 +138,13 @@ def whole_lines(path: Path, start: int, most: int | None = None) -> tuple[list[b
 
 
 def records_from(path: Path, start: int) -> tuple[list[Record], int]:
-    """The records from an offset on, and the offset after them."""
+    """Return the records from an offset on, and the offset after them."""
     lines, end = whole_lines(path, start)
     return _with_step(lines), end
 
 
 def records_before(path: Path, end: int, most_bytes: int) -> list[Record]:
-    """The newest records before an offset, of at most so many bytes."""
+    """Return the newest records before an offset, within at most that many bytes."""
     start = max(end - most_bytes, 0)
     try:
         with open_file(path) as file:
@@ -153,7 +156,7 @@ def records_before(path: Path, end: int, most_bytes: int) -> list[Record]:
 
 
 def _line_begin(file: BinaryIO, start: int) -> int:
-    """Go to an offset; inside a line, to the next one."""
+    """Seek to an offset, or to the next line if it is inside one; returns the position."""
     offset = file.seek(max(start - 1, 0))
     return offset + skip_line(file) if start > 0 else 0
 
@@ -168,7 +171,7 @@ def _every(file: BinaryIO, offset: int, most: int | None) -> int:
 
 
 def _with_step(lines: Sequence[bytes]) -> list[Record]:
-    """The records that are of a step; a line that is too long is none."""
+    """Return the records that have a step; a line that is too long is not one."""
     found: list[Record] = []
     if any(len(line) > MOST_LINE_BYTES for line in lines):
         lines = [line for line in lines if len(line) <= MOST_LINE_BYTES]
@@ -183,6 +186,8 @@ def _with_step(lines: Sequence[bytes]) -> list[Record]:
 
 def _decoded(lines: Sequence[bytes]) -> list[Any]:
     try:
+        # All lines as one list, which is faster; line by line only if one of them is damaged. A
+        # line such as `{},{}` would count twice.
         found = json.loads(b"[%b]" % b",".join(lines))
         if len(found) == len(lines):
             return list(found)
@@ -198,7 +203,7 @@ def _decoded(lines: Sequence[bytes]) -> list[Any]:
 
 
 def offset_after(path: Path, step: int) -> int:
-    """Where the lines of later steps begin; found by halving, since steps only grow."""
+    """Return where the lines of later steps begin; a binary search, because steps only grow."""
     try:
         with open_file(path) as file:
             low, high = 0, os.fstat(file.fileno()).st_size

@@ -1,7 +1,7 @@
-"""Taking a run over from another host, which cannot be asked: whether, and so that it is safe.
+"""Takes over runs from hosts that are gone, and deletes runs, never one that a process writes.
 
-Layer: runs. A lock that is free proves nothing there: file systems that hosts share may lock for
-each of them alone. What is left is the heartbeat.
+Layer: runs. A free lock on another host proves nothing: a file system that hosts share may lock for
+each host alone. Only the heartbeat is left to judge by.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from tui_trainer.text.errors import BadInput, CannotWrite
 
 
 def gone_host(run: RunDirectory, *, force: bool = False) -> str:
-    """The host that a run may be taken over from; empty where no other one has it.
+    """Return the host that the run may be taken over from; empty if no other host has it.
 
     Raises:
-        BadInput: it lives there; or it may, and nobody who knows better said `force`.
+        BadInput: the run is alive there; or it may be, and `force` is not set.
     """
     status = read_status(run.status)
     if status is None or status.state in FINAL_STATES:
@@ -52,10 +52,10 @@ def gone_host(run: RunDirectory, *, force: bool = False) -> str:
 
 
 def fence(run: RunDirectory) -> None:
-    """Put copies in the place of the files that are only appended to.
+    """Replace the files that are only appended to by copies.
 
-    A process that is not dead after all, and was stopped between its look at the lock and its
-    write, then writes into files that nobody reads any more.
+    A process that is alive after all, and was stopped between its check of the lock and its write,
+    then writes into files that are no longer read.
 
     Raises:
         CannotWrite: the files are as they were.
@@ -70,20 +70,16 @@ def _copy(source: Path, target: BinaryIO) -> None:
         shutil.copyfileobj(file, target)
 
 
-# Deleting a run: never one that a process writes.
-#
-# The directory is first given a name that no list shows, so that what is half deleted is no run
-# any more.
-
-
 PREFIX = ".deleted-"
 
 
 def delete_run(summary: RunSummary) -> None:
-    """Delete the directory of a run, checkpoints and all.
+    """Delete the directory of a run, including its checkpoints.
+
+    It is first renamed to a name that no list shows, so that a half-deleted run is not a run.
 
     Raises:
-        BadInput: it lives, or may live on another host, or is not a directory of its own.
+        BadInput: it is alive, or may be on another host, or is not a directory of its own.
         CannotWrite: it could not be deleted, or only in part; the message names what is left.
     """
     run = RunDirectory(summary.path)
@@ -92,6 +88,7 @@ def delete_run(summary: RunSummary) -> None:
     if summary.status is not None and summary.state not in ENDED_STATES:
         raise BadInput(f"{summary.name} is {summary.state}; stop it first, nothing was deleted")
     lock = _lock(run)
+    # Renamed while we hold the lock, so that no resume begins in it; the lock goes with it.
     hidden = run.path.with_name(f"{PREFIX}{run.path.name}-{os.getpid()}")
     try:
         Files().replace(run.path, hidden)
@@ -107,7 +104,7 @@ def delete_run(summary: RunSummary) -> None:
 
 
 def _lock(run: RunDirectory) -> RunLock | None:
-    """Take the lock; None where what has its name is no file, which no process can hold."""
+    """Take the lock; None if its name is not a regular file, so that no process can hold it."""
     try:
         return RunLock.acquire(run.lock)
     except CannotWrite as error:

@@ -1,7 +1,7 @@
-"""`RunView`: what is known of a run now. It is folded from events, and it is what status.json has.
+"""`RunView`: the state of a run now, built from its events; status.json is this view.
 
-Layer: runs. `apply` is the one place where events become a state. Only what is small is kept in
-the file, which is replaced about once per second: the matrix of errors and the baselines are in
+Layer: runs. `apply` is the only place where events become a state. The file holds only what is
+small, because it is replaced about once per second: the confusion matrix and the baselines are in
 `ending`, and stay in events.jsonl. Curves are in `History`.
 """
 
@@ -33,8 +33,8 @@ Check = Callable[[object], bool]
 class Speed:
     """Average seconds per step over the newer half of this start of the run, or a little more.
 
-    Validations and saves count with their share, an earlier start on another device does not, and
-    pauses are in no elapsed time.
+    Validations and saves count with their share. An earlier start, perhaps on another device, does
+    not count, and elapsed time excludes pauses.
     """
 
     def __init__(self) -> None:
@@ -42,10 +42,10 @@ class Speed:
         self._half = self._whole = self._now = (0, 0.0)
 
     def add(self, step: int, elapsed_s: float) -> None:
-        """Take the time of a step, in the order of steps."""
+        """Add the time of a step, in the order of steps."""
         self._now = step, elapsed_s
         if self._begin is None:
-            # The first steps are of another speed: memory is found, kernels are chosen.
+            # The first steps are not typical: memory is allocated, and kernels are chosen.
             self._begin = self._half = self._whole = self._now
         elif elapsed_s - self._begin[1] >= 2 * (self._whole[1] - self._begin[1]):
             self._half, self._whole = self._whole, self._now
@@ -61,7 +61,7 @@ def _is_usage(value: object) -> bool:
     return isinstance(value, dict) and is_plain(value)
 
 
-# A field of one of these types is in status.json, and this is what a reader can use of it.
+# A field of one of these types is kept in status.json, and a reader accepts only such values.
 Count = Annotated[int, is_count]
 Seconds = Annotated[float, is_number]
 Text = Annotated[str, is_text]
@@ -71,7 +71,7 @@ UsageRecord = Annotated[dict[str, Any], _is_usage]
 
 @dataclass(slots=True)
 class Scores:
-    """What validations and the test have found."""
+    """The results of validations and the test."""
 
     validation: Metrics = field(default_factory=dict)
     """The newest metrics of the validation split."""
@@ -79,18 +79,18 @@ class Scores:
     """The metrics of the best validation so far."""
     best_step: Count | None = None
     stale: Count = 0
-    """Validations since the best."""
+    """The number of validations since the best."""
     test: Metrics | None = None
 
 
 @dataclass(slots=True)
 class Saved:
-    """What is on the disk."""
+    """The state of the run's checkpoints."""
 
     step: Count | None = None
     """The step of the newest checkpoint."""
     failure: Text = ""
-    """Why the newest save failed; empty after one that did not."""
+    """Why the newest save failed; empty if it did not."""
 
 
 @dataclass(slots=True)
@@ -100,7 +100,7 @@ class Process:
     pid: Count = 0
     host: Text = ""
     heartbeat: Count = 0
-    """A counter: readers time it by their own clock, since those of two hosts need not agree."""
+    """A counter, timed by the reader's own clock: the clocks of two hosts need not agree."""
     usage: UsageRecord | None = None
     """The newest measurement of memory and load, see `machine.usage`."""
     updated_at: Text = ""
@@ -108,7 +108,7 @@ class Process:
 
 @dataclass(slots=True)
 class RunView:
-    """The state of a run. What follows `process` is known only where the view was made."""
+    """The state of a run. The fields after `process` are not in status.json."""
 
     name: Text = ""
     state: Text = "starting"
@@ -121,7 +121,7 @@ class RunView:
     device: Text = ""
     parameters: Count = 0
     generation: Count = 0
-    """How often the run was resumed."""
+    """The number of times the run was resumed."""
     numbers: StepNumbers = field(default_factory=StepNumbers)
     scores: Scores = field(default_factory=Scores)
     saved: Saved = field(default_factory=Saved)
@@ -137,12 +137,12 @@ class RunView:
 
     @property
     def message(self) -> str:
-        """Why the run is in its state, or why it could not be saved."""
+        """Why the run is in its state, or why its newest save failed."""
         return self.reason or self.saved.failure
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds of training until the nearer limit, at the present speed; None if not known."""
+        """Seconds of training until the nearer limit, at the present speed; None if unknown."""
         limits = []
         if self.total_steps is not None and self.speed.step_s is not None:
             limits.append((self.total_steps - self.step) * self.speed.step_s)
@@ -151,7 +151,8 @@ class RunView:
         return max(min(limits), 0.0) if limits else None
 
     def apply(self, event: Event) -> None:
-        """Bring the view up to an event."""
+        """Update the view by an event."""
+        # Only a start may go back; other events can arrive late.
         self.step = max(event.step, self.step) if not isinstance(event, RunStarted) else event.step
         scores = self.scores
         match event:
@@ -185,21 +186,21 @@ class RunView:
         self.total_steps, self.steps_per_epoch = event.total_steps, event.steps_per_epoch
         self.speed = Speed()
         if self.scores.best_step is not None and self.scores.best_step > event.step:
-            # It went back to before the best, as after a loss that was not finite.
+            # The run went back to before its best, as after a loss that was not finite.
             self.scores.best = self.scores.best_step = None
 
     def _take_steps(self, event: StepsTaken) -> None:
         self.epoch = max(event.epoch, self.epoch)
         self.numbers.apply(event)
         if math.isfinite(event.elapsed_s):
-            # Lines of metrics may come after a status that is further than they are.
+            # Lines of metrics may be applied after a status that is already further.
             self.elapsed_s = event.elapsed_s if event.step >= self.step else self.elapsed_s
             self.speed.add(event.step, event.elapsed_s)
 
     def update(self, status: RunView) -> None:
-        """Take what the status.json of a running process knows beyond events and lines.
+        """Take what the status.json of a running process says beyond events and lines.
 
-        One of another start of the run says nothing of this.
+        A status from another start of the run is ignored.
         """
         if status.generation != self.generation:
             return
@@ -211,17 +212,17 @@ class RunView:
                 self.speed.add(status.step, status.elapsed_s)
             self.numbers.update(status.numbers)
         elif status.numbers.waiting_share is not None:
-            # No line of metrics has it.
+            # Lines of metrics do not have it.
             self.numbers.waiting_share = status.numbers.waiting_share
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what status.json has, in one flat mapping."""
+        """Return the content of status.json, as one flat mapping."""
         plain = {key: getattr(kept.owner(self), kept.name) for key, kept in _FIELDS.items()}
         return {**plain, "message": self.message}
 
     @staticmethod
     def from_dict(plain: Mapping[str, Any]) -> RunView:
-        """Return the view that status.json has; keys that are not known are passed over.
+        """Return the view in the content of status.json; unknown keys are ignored.
 
         Raises:
             ValueError: a value is out of its bounds, or name or state are missing.
@@ -238,14 +239,14 @@ class RunView:
         message = plain.get("message", "")
         if not is_text(message):
             raise ValueError("message is out of bounds")
-        # Version 0.1 wrote the message alone.
+        # Version 0.1 wrote only the message.
         view.reason = view.reason or ("" if "reason" in plain else message)
         return view
 
 
 @dataclass(frozen=True, slots=True)
 class _Kept:
-    """Where a value of status.json is in a view."""
+    """The place in a view for a value of status.json."""
 
     part: str
     name: str
@@ -260,7 +261,7 @@ def _or_none(fits: Check) -> Check:
 
 
 def _fields_of(part: str, kind: type, keys: Mapping[str, str] | None = None) -> dict[str, _Kept]:
-    """The fields of a part that are kept, by their keys; `keys` are those with other names."""
+    """Return the kept fields of a part by key; `keys` maps names to keys that differ."""
     found = {}
     for name, hint in get_type_hints(kind, include_extras=True).items():
         kinds = [inner for inner in (hint, *get_args(hint)) if get_origin(inner) is Annotated]
@@ -274,7 +275,7 @@ def _fields_of(part: str, kind: type, keys: Mapping[str, str] | None = None) -> 
 
 _FIELDS: dict[str, _Kept] = {
     **_fields_of("", RunView),
-    # Numbers that were not finite are null in a file.
+    # Numbers that were not finite are null in the file.
     **{own.name: _Kept("numbers", own.name, _or_none(is_number)) for own in NUMBERS},
     **_fields_of("scores", Scores),
     **_fields_of("saved", Saved, {"step": "saved_step", "failure": "save_failure"}),
