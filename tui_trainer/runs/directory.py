@@ -273,6 +273,7 @@ def set_aside(
             files.fsync_directory(run.path)
         files.mkdir(folder)
         files.fsync_directory(run.discarded)
+        # The newest first, so that after a crash the checkpoints left in place have no gap.
         for path in moving:
             files.replace(path, folder / path.name)
         for changed in {path.parent for path in moving}:
@@ -285,6 +286,7 @@ def set_aside(
             )
             descriptor = files.open_append(run.metrics)
             try:
+                # Only now, when the copy is on the disk.
                 files.truncate(descriptor, metrics_bytes)
                 files.fsync(descriptor)
             finally:

@@ -68,6 +68,7 @@ class Files:
         try:
             self.fsync(descriptor)
         except OSError as error:
+            # Some file systems cannot sync a directory.
             if error.errno not in (errno.EINVAL, errno.ENOTSUP):
                 raise
         finally:
@@ -109,6 +110,7 @@ def publish(
     through: _Through | None = None
     try:
         with contextlib.suppress(FileNotFoundError):
+            # Left by a killed process that had the same pid.
             files.unlink(temporary)
         with files.open_new(temporary) as file:
             through = _Through(file.fileno(), files)
@@ -116,6 +118,7 @@ def publish(
             # Synced before the rename, or a power cut could leave the new name with no data in it.
             files.fsync(file.fileno())
             size = os.fstat(file.fileno()).st_size
+        # Before the rename: a file that cannot be read back must not replace the old one.
         if verify is not None:
             verify(temporary)
         # The rename itself is only durable once the directory is synced.

@@ -183,6 +183,7 @@ class Folder:
         A file with a second name (a hard link) is refused, because what is written would appear
         under that name too.
         """
+        # Without O_TRUNC: the file is only checked once it is open.
         flags |= os.O_RDWR | os.O_CREAT | _FILE
         try:
             descriptor = os.open(name, flags, mode, dir_fd=self._descriptor)
@@ -436,4 +437,5 @@ def _is_sparse(facts: os.stat_result, descriptor: int) -> bool:
     except (OSError, AttributeError):
         return False
     finally:
+        # The caller reads from the beginning.
         os.lseek(descriptor, 0, os.SEEK_SET)

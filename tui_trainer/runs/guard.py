@@ -27,6 +27,7 @@ class GuardedFiles(Files):
 
     def _look(self) -> None:
         now_s = time.monotonic()
+        # A checkpoint is written in many pieces, and every check reads the lock file.
         if now_s - self._looked_at_s < FRESH_S:
             return
         if by := self._lock.taken_by():

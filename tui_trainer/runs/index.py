@@ -66,6 +66,7 @@ class RunSummary:
 def list_runs(runs_dir: Path) -> list[RunSummary]:
     """Return the runs, live ones first, and the newest first within both groups."""
     real, here = Path(os.path.realpath(runs_dir)), socket.gethostname()
+    # Asked at most once, and only if a run is on another host: it makes a file.
     now_there = cache(lambda: _now_there(real))
     names = run_names(runs_dir)
     statuses: dict[str, RunView | None] = {}
@@ -77,6 +78,7 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
         status = statuses.get(name)
         state = status.state if status is not None else "unreadable"
         if status is not None and state not in FINAL_STATES:
+            # On this host the lock tells whether the run is alive.
             elsewhere = status.process.host != here
             state = conclude(run, status, _age_s(run.status, now_there()) if elsewhere else 0.0)
         found.append(RunSummary(name, run.path, state, status))

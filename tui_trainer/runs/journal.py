@@ -90,6 +90,7 @@ class Journal:
                     self._named = True
             except OSError:
                 self._length -= len(self._unsynced)
+                # In front, so that lines stay in their order.
                 self._pending[:0] = self._unsynced
                 self._torn = True
                 with contextlib.suppress(OSError):
@@ -109,6 +110,7 @@ class Journal:
         descriptor = self._files.open_append(self._path)
         try:
             size = os.fstat(descriptor).st_size
+            # A duplicate, because the file object closes its descriptor.
             with os.fdopen(os.dup(descriptor), "rb") as file:
                 length = whole_length(file)
             if size > length:
@@ -143,6 +145,7 @@ class Journal:
             return
         self._torn = True
         try:
+            # A write may take only a part of it.
             rest = memoryview(data)
             while rest:
                 rest = rest[self._files.write(self._descriptor, rest) :]
@@ -182,6 +185,7 @@ def whole_length(file: BinaryIO, chunk: int = 1 << 16) -> int:
         begin = max(end - chunk, 0)
         file.seek(begin)
         block = file.read(end - begin)
+        # Backwards, because only the end of a file can be torn.
         while (found := block.rfind(b"\n")) >= 0:
             nul = nul or b"\0" in block[found + 1 :]
             if border and not nul:

@@ -191,6 +191,7 @@ def is_held(path: Path, flock: Flock = fcntl.flock) -> bool:
     """Whether a process holds the lock now; asking disturbs no holder."""
     if exists(_exclusive(path)):
         holder = read_holder(_exclusive(path))
+        # A process on another host cannot be looked up, so its lock counts as held.
         return holder is None or not holder.is_here or holder.lives
     try:
         # Opened to read only: the run may be another user's.

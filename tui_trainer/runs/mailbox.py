@@ -93,6 +93,7 @@ class Mailbox:
             for name in names:
                 if len(mail.rejected) < MOST_A_LOOK:
                     self._reject(box, name, "sent to an earlier life of the run", mail)
+                # The rest is removed without a report, if it has the name of a command.
                 elif _NAME.fullmatch(name):
                     with contextlib.suppress(OSError):
                         box.remove(name)
@@ -155,6 +156,7 @@ class Mailbox:
             if box.facts(REJECTED) is None:
                 box.make(REJECTED, mode=0o700)
             with box.sub(REJECTED, writing=True) as aside:
+                # With an id in front, so that it cannot replace a file of the same name.
                 box.rename(name, aside, f"{new_id()}-{name[:150]}")
 
     def _keep_newest(self, box: Folder, mail: Mail) -> None:
@@ -213,6 +215,7 @@ def _read(box: Folder, name: str) -> Command:
     with box.reader(name) as file:
         # The facts of the open file: a name may be given to another file after a check.
         facts = os.fstat(file.fileno())
+        # It may have been put there before the rights of the folder were restricted.
         if facts.st_uid != os.getuid():
             raise BadInput("it belongs to another user")
         if facts.st_size > MOST_BYTES:

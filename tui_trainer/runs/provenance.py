@@ -94,6 +94,7 @@ def write_provenance(path: Path, facts: Mapping[str, Any]) -> None:
     for name in (_SETTINGS, _CONFIG_SUM):
         before.pop(name, None)
     earlier = [*(known if isinstance(known, list) else []), *([before] if before else [])]
+    # The file may have been edited, so its facts are checked like any others.
     earlier = [facts for facts in earlier[-MOST_EARLIER:] if is_plain(facts)]
     plain = {**facts, **({"earlier": earlier} if earlier else {})}
     write_atomically(path, (json.dumps(plain, indent=1) + "\n").encode())

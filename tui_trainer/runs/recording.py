@@ -114,6 +114,7 @@ class Recording:
         for name, values in self._validations.items():
             if not values:
                 continue
+            # If the events never come, as from a damaged file, values must not wait for ever.
             all_of_it = everything or len(values) > _MOST_WAITING
             due = sorted(step for step in values if all_of_it or step <= self._reached)
             last = self.history.last(name)

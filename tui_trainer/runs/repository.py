@@ -107,6 +107,7 @@ class _Look:
         """Whether the index differs from the commit, or a file from the index."""
         index = self._ask(top, "rev-parse", "--git-path", "index").removesuffix(b"\n")
         index_ns = os.stat(os.path.join(os.fsencode(top), index)).st_mtime_ns
+        # The index against the commit first: this reads no file and runs no filter.
         compared = ("diff-index", "--cached", "--raw", "-z", "--no-renames")
         if self._ask(top, *compared, "--no-ext-diff", "--no-textconv", "HEAD", "--"):
             return True
@@ -139,6 +140,7 @@ class _Look:
                 raise _Unknown
             place = found.end()
             path = found["path"]
+            # The index may be forged: a path must not leave the working tree.
             if path.startswith(b"/") or b".." in path.split(b"/"):
                 raise _Unknown
             yield _Entry(
@@ -182,9 +184,11 @@ class _Look:
     def _content(self, path: bytes, entry: _Entry, size: int) -> bytes:
         if entry.mode == _LINK:
             return os.readlink(path)
+        # One limit for all files and submodules together.
         self._may_hash -= size
         if self._may_hash < 0:
             raise _Unknown
+        # The file may have become a link or a pipe since `lstat`.
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as file:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):

@@ -33,6 +33,7 @@ def write_status(path: Path, view: RunView) -> None:
     """Replace the file atomically; raises CannotWrite."""
     now = datetime.now(timezone.utc).isoformat(timespec="seconds")
     line = encode([{**view.to_dict(), "updated_at": now}])
+    # Padded with blanks before the line end, which JSON allows.
     write_atomically(path, line[:-1] + b" " * (-len(line) % _BLOCK_BYTES) + b"\n")
 
 
@@ -75,6 +76,7 @@ def conclude(run: RunDirectory, status: RunView, unchanged_s: float = 0.0) -> st
             now = read_status(run.status) or status
             return now.state if now.state in FINAL_STATES else "crashed"
         return "suspended" if _is_stopped(run) else status.state
+    # Of a process on another host only the heartbeat can be seen.
     if unchanged_s >= CRASHED_AFTER_S:
         return "crashed"
     return "lost?" if unchanged_s >= LOST_AFTER_S else status.state

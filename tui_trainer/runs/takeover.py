@@ -60,6 +60,7 @@ def fence(run: RunDirectory) -> None:
     Raises:
         CannotWrite: the files are as they were.
     """
+    # The other files are replaced as a whole, except output.log, which only people read.
     for path in (run.metrics, run.events, run.edits):
         if exists(path):
             publish(Files(), path, partial(_copy, path))
