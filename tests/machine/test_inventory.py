@@ -26,7 +26,7 @@ def test_others_are_named_and_this_process_is_not_among_them() -> None:
     cuda = CudaFacts("2.13", "13.0", (CudaDevice("a", "H100"),))
     others = device_states((gpu(0, "a", used),), cuda)[0].others
     assert len(others) == 2
-    assert others[0] == f"somebody (pid {2**22 + 1}, 2.0 GB)"
+    assert others[0] == f"unknown user (pid {2**22 + 1}, 2.0 GB)"
     assert others[1].endswith(f"(pid {os.getppid()})")
 
 

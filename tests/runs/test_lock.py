@@ -388,7 +388,7 @@ def test_a_lock_that_a_mere_reader_holds_is_told_as_that(path: Path) -> None:
     with path.open("rb") as reader:
         fcntl.flock(reader, fcntl.LOCK_EX)
 
-        with pytest.raises(BadInput, match="does not name itself") as caught:
+        with pytest.raises(BadInput, match="locked by an unknown process") as caught:
             RunLock.acquire(path)
 
         assert f"process {dead.pid}" in str(caught.value)

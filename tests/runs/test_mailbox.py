@@ -317,7 +317,7 @@ def test_what_was_sent_to_an_earlier_life_is_thrown_away_and_told(folder: Path) 
     told = box.clear()
 
     assert len(told) == 2
-    assert all("earlier life" in text for text in told)
+    assert all("earlier start" in text for text in told)
     send(folder, Save())
     assert [type(command) for command in box.take().commands] == [Save]
 

@@ -31,7 +31,7 @@ def test_a_run_that_is_heard_of_is_never_taken_over(tmp_path: Path, force: bool)
 
 def test_a_run_that_may_live_is_taken_over_by_force_alone(tmp_path: Path) -> None:
     run = silent(tmp_path, 100)
-    with pytest.raises(BadInput, match=r"process 7 on there has said nothing .*--force"):
+    with pytest.raises(BadInput, match=r"process 7 on there has been silent .*--force"):
         gone_host(run)
     assert gone_host(run, force=True) == "there"
 

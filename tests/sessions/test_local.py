@@ -144,7 +144,7 @@ def test_an_override_of_a_resume_wins_over_later_edits_of_the_same_setting(tmp_p
     lines = [record for _, record in read_records(run.metrics)]
     assert {line["lr"] for line in lines[first:]} == {0.125}
     told = [event.text for event in session.events(0)[0] if isinstance(event, Notice)]
-    assert f"{lr} is given by this resume: its edit to 0.5 at step {first + 1} is not repeated" in (
+    assert f"{lr} is set by this resume: its edit to 0.5 at step {first + 1} is not repeated" in (
         told
     )
     # For good: a resume from a later step does not bring the edit back.

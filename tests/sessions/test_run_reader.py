@@ -122,10 +122,10 @@ def test_a_run_that_lives_and_writes_nothing_is_told_of_once_and_heard_again(
     found = [it for _ in range(60) for it in notices(watched.look(1.0))]
     ((level, text),) = found
     assert level == "warning"
-    assert text.startswith("the run lives, and has written nothing for 30 s: is its disk full?")
+    assert text.startswith("the run is alive but has written nothing for 30 s: is its disk full?")
     assert watched.state == "running"
     watched.beat()
-    assert notices(watched.look()) == [("note", "the run writes again")]
+    assert notices(watched.look()) == [("note", "the run is writing again")]
     assert notices(watched.look()) == []
 
 

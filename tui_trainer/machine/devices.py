@@ -100,9 +100,11 @@ def unusable(gpus: Sequence[GpuInfo], cuda: CudaFacts) -> str:
     if 0 < _major(driver) < needed:
         return f"{what} needs driver {needed} or newer; update it, or {_remedy(cuda, driver)}"
     if visible is not None and "No CUDA GPUs" in cuda.error:
-        return f"{what} sees none, as CUDA_VISIBLE_DEVICES={clean(visible, 80)} names none"
+        return f"{what} sees no GPU: CUDA_VISIBLE_DEVICES={clean(visible, 80)} names none"
     reason = clean(cuda.error or "it finds no GPU", 200)
-    return f"{what} cannot start CUDA ({reason}); see what nvidia-smi says, or restart the machine"
+    return (
+        f"{what} cannot start CUDA ({reason}); run nvidia-smi for details, or restart the machine"
+    )
 
 
 def _no_code(device: CudaDevice, gpus: Sequence[GpuInfo], cuda: CudaFacts) -> str:
@@ -281,7 +283,7 @@ def _who(pid: int, used_bytes: int) -> str:
     try:
         owner = clean(psutil.Process(pid).username(), 40)
     except (psutil.Error, OSError, KeyError):
-        owner = "somebody"
+        owner = "unknown user"
     size = f", {used_bytes / GB:.1f} GB" if used_bytes else ""
     return f"{owner} (pid {pid}{size})"
 

@@ -176,7 +176,7 @@ def _cpu(root: Path) -> dict[str, Fact]:
 def _memory(root: Path, warnings: list[str]) -> dict[str, Fact]:
     free = _read(lambda: free_memory_bytes(root), _gb)
     if free.value is not None and free.value < LITTLE_BYTES:
-        warnings.append(f"only {free.text} of memory can be had; a training may be killed")
+        warnings.append(f"only {free.text} of memory is free; training may be killed")
     return {"total": _read(lambda: psutil.virtual_memory().total, _gb), "free": free}
 
 
@@ -242,7 +242,7 @@ def _disk(runs_dir: Path, warnings: list[str]) -> dict[str, Fact]:
     place = _existing(runs_dir)
     free = _read(lambda: shutil.disk_usage(place).free, lambda size: f"{_gb(size)} free in {place}")
     if free.value is not None and free.value < LITTLE_BYTES:
-        warnings.append(f"only {_gb(free.value)} of disk are free for runs in {runs_dir}")
+        warnings.append(f"only {_gb(free.value)} of disk space is free for runs in {runs_dir}")
     if not os.access(place, os.W_OK | os.X_OK):
         warnings.append(
             f"{place} cannot be written, so no run can be kept in {runs_dir}; "

@@ -81,7 +81,7 @@ class Pause(Command):
     """Save at the next step border and wait; `offload` frees the device's memory meanwhile."""
 
     word = "pause"
-    help = "save, and wait"
+    help = "save and wait"
     flags = (Flag("offload", "give GPU memory back", "offload", True),)
 
     offload: bool = False
@@ -96,7 +96,7 @@ class Resume(Command):
     """Continue after a pause."""
 
     word = "resume"
-    help = "go on after a pause"
+    help = "continue after a pause"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,7 +107,7 @@ class Stop(Command):
     """
 
     word = "stop"
-    help = "save, and end"
+    help = "save and end"
     flags = (Flag("discard", "without saving", "save", False),)
 
     save: bool = True
@@ -135,7 +135,7 @@ class Validate(Command):
     """Validate now; affects neither early stopping nor the best."""
 
     word = "validate"
-    help = "validate now; decides nothing"
+    help = "validate now; the best and early stopping ignore it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ def describe(event: Event) -> list[str]:
             device = clean(event.device, 80)
             lines = [
                 f"{clean(event.run)}: {event.parameters:,} parameters on {device}, "
-                f"{event.samples:,} samples, {event.steps_per_epoch:,} steps an epoch{begin}"
+                f"{event.samples:,} samples, {event.steps_per_epoch:,} steps per epoch{begin}"
             ]
             return lines + [f"  {clean(note)}" for note in event.notes]
         case StateChanged():

@@ -174,8 +174,8 @@ def check_run(run: RunDirectory, *, writing: bool = False) -> None:
         raise CannotWrite(f"{error.filename} {error.strerror}; {hint}") from error
     except UnsafeFile as error:
         raise BadInput(
-            f"{error.filename} {error.strerror}; the folders and files of a run are its own: put "
-            "back what was there, or remove it"
+            f"{error.filename} {error.strerror}; a run needs its own files and folders: put back "
+            "the original, or remove this one"
         ) from error
     except OSError:
         return  # It is told of where it is needed.
@@ -245,7 +245,7 @@ def _find(reference: str, runs_dir: Path) -> RunDirectory:
         return RunDirectory.at(runs_dir / near[0])
     shown = clean(reference, 80)
     if near:
-        raise BadInput(f"run {shown!r}: which of {', '.join(near[:8])}?")
+        raise BadInput(f"run {shown!r} is ambiguous; it could be {', '.join(near[:8])}")
     newest = f"; the newest are: {', '.join(names[:5])}" if names else "; there are none"
     raise BadInput(f"no run {shown!r} in {runs_dir}{suggest(reference, names)}{newest}")
 

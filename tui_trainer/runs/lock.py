@@ -229,7 +229,7 @@ def _sign(descriptor: int) -> Holder:
 def _refusal(path: Path) -> BadInput:
     if _is_held_by_another(path):
         return BadInput(
-            f"{path}: locked by a process that does not name itself; {read_holder(path)}, which "
+            f"{path}: locked by an unknown process; {read_holder(path)}, which "
             "wrote this run, is dead. End the process that has the file open: "
             f"lslocks | grep {path.parent.name}/lock, or: fuser -v {path}"
         )

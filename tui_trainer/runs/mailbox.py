@@ -92,14 +92,14 @@ class Mailbox:
             names = _names(box)
             for name in names:
                 if len(mail.rejected) < MOST_A_LOOK:
-                    self._reject(box, name, "sent to an earlier life of the run", mail)
+                    self._reject(box, name, "sent to an earlier start of the run", mail)
                 # The rest is removed without a report, if it has the name of a command.
                 elif _NAME.fullmatch(name):
                     with contextlib.suppress(OSError):
                         box.remove(name)
             if len(names) > MOST_A_LOOK:
                 left = len(names) - MOST_A_LOOK
-                mail.rejected.append(f"control/: {left:,} more of an earlier life of the run")
+                mail.rejected.append(f"control/: {left:,} more for an earlier start of the run")
             self._keep_newest(box, mail)
         return mail.rejected
 
@@ -128,7 +128,7 @@ class Mailbox:
         """Return the names of finished files in the order of sending, at most `MOST_A_LOOK`."""
         names = _names(box)
         if len(names) > MOST_A_LOOK:
-            self._tell("", f"many files wait; {MOST_A_LOOK:,} are taken at each look", mail)
+            self._tell("", f"many files are waiting; {MOST_A_LOOK:,} are read at a time", mail)
         return names[:MOST_A_LOOK]
 
     def _take(self, box: Folder, name: str, mail: Mail) -> None:
@@ -146,7 +146,7 @@ class Mailbox:
             box.remove(name)
         except OSError as error:
             # If it were executed now, it would be executed again every time.
-            self._tell(name, f"not obeyed: it cannot be removed ({error.strerror})", mail)
+            self._tell(name, f"not executed: it cannot be removed ({error.strerror})", mail)
             return
         mail.commands.append(command)
 

@@ -41,12 +41,12 @@ def gone_host(run: RunDirectory, *, force: bool = False) -> str:
     if silent_s < LOST_AFTER_S:
         raise BadInput(
             f"{who} is writing this run; stop it first: tui-trainer ctl {name} stop (if it was "
-            f"killed, tui-trainer runs says lost? {LOST_AFTER_S:.0f} s after its last word)"
+            f"killed, tui-trainer runs shows lost? after {LOST_AFTER_S:.0f} s of silence)"
         )
     if silent_s < CRASHED_AFTER_S and not force:
         raise BadInput(
-            f"{who} has said nothing for {silent_s:.0f} s, and may still live; if you know that it "
-            f"is gone: tui-trainer resume {name} --force"
+            f"{who} has been silent for {silent_s:.0f} s, but may still be alive; if you are sure "
+            f"that it is dead: tui-trainer resume {name} --force"
         )
     return status.process.host
 
@@ -85,7 +85,7 @@ def delete_run(summary: RunSummary) -> None:
     """
     run = RunDirectory(summary.path)
     if not is_folder(run.path):
-        raise BadInput(f"{clean(str(run.path))}: no directory of a run; nothing was deleted")
+        raise BadInput(f"{clean(str(run.path))}: not the directory of a run; nothing was deleted")
     if summary.status is not None and summary.state not in ENDED_STATES:
         raise BadInput(f"{summary.name} is {summary.state}; stop it first, nothing was deleted")
     lock = _lock(run)

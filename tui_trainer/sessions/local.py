@@ -221,8 +221,8 @@ class LocalSession:
         """Make the end for a process that was believed dead and finds its run taken over."""
         name = prepared.run.path.name
         reason = (
-            f"{by} has taken {name} over, which was believed lost; nothing more was written "
-            f"here: tui-trainer attach {name} shows how it goes on"
+            f"{by} has taken over {name}, which was believed lost; this process has written "
+            f"nothing more: tui-trainer attach {name} shows the run"
         )
         return self._failed(prepared, reason, ExitCode.CANNOT_WRITE)
 

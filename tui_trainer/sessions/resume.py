@@ -171,7 +171,7 @@ class EditPlan:
     def notes(self) -> list[str]:
         """Notes for the user."""
         return [
-            f"{edit.key} is given by this resume: its edit to {edit.new} at step "
+            f"{edit.key} is set by this resume: its edit to {edit.new} at step "
             f"{edit.apply_at_step:,} is not repeated"
             for edit in self.superseded
         ]
@@ -227,8 +227,8 @@ def _check_not_lost(run: RunDirectory) -> None:
     saved = status.saved.step if status else None
     if saved is not None and not manifest_files(run.checkpoints):
         raise CheckpointUnusable(
-            f"{run.checkpoints}: step {saved} was saved, and no manifest of a checkpoint is there "
-            f"now; put the folder back, or begin anew: tui-trainer train {run.config}"
+            f"{run.checkpoints}: step {saved} was saved, but no checkpoint manifest is left; "
+            f"restore the folder, or start over: tui-trainer train {run.config}"
         )
 
 

@@ -163,12 +163,12 @@ class Silence:
         if lives and unheard_s >= LOST_AFTER_S and not self._is_told:
             self._is_told = True
             return (
-                f"the run lives, and has written nothing for {unheard_s:.0f} s: is its disk full? "
-                "What is shown here is from before that"
+                f"the run is alive but has written nothing for {unheard_s:.0f} s: "
+                "is its disk full? What is shown may be out of date"
             )
         if unheard_s == 0 and self._is_told:
             self._is_told = False
-            return "the run writes again"
+            return "the run is writing again"
         return ""
 
 
@@ -268,7 +268,7 @@ class RunReader:
             self._report_missing_directory(update)
             return
         if self._believed in GONE:
-            update.events.append(self._notice("the directory of the run is there again", "note"))
+            update.events.append(self._notice("the directory of the run is back", "note"))
             self._believe("", update)
         if stamp != self._stamp:
             self._stamp = stamp
@@ -328,8 +328,8 @@ class RunReader:
     def _crash(self, status: RunView) -> RunEnded:
         host = clean(status.process.host, 80)
         saved = status.saved.step
-        resume = f"tui-trainer resume {self._run.path.name} goes on from step {saved or 0:,}"
-        reason = f"process {status.process.pid} on {host} is gone without a word; {resume}"
+        resume = f"tui-trainer resume {self._run.path.name} continues from step {saved or 0:,}"
+        reason = f"process {status.process.pid} on {host} has died without a report; {resume}"
         return self._ending(status, "crashed", reason)
 
     def _ending(self, status: RunView, state: str, reason: str) -> RunEnded:
