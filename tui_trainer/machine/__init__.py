@@ -1,1 +1,1 @@
-"""The machine that a run is on: devices, GPUs, memory and load, and what doctor tells."""
+"""The machine that a run is on: devices, GPUs, memory and load, and the doctor command."""

@@ -100,7 +100,7 @@ class Sources:
 
 
 def examine(preset_dirs: Sequence[Path], runs_dir: Path, sources: Sources | None = None) -> Report:
-    """Look at versions, terminal, CPU, memory, devices, disk and folders. Imports torch.
+    """Examine versions, terminal, CPU, memory, devices, disk and folders. Imports torch.
 
     Writes nothing, and raises nothing.
     """

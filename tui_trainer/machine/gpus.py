@@ -108,7 +108,7 @@ def cuda_facts() -> CudaFacts:
     cudnn: int | None = None
     error = ""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the reason comes from init() below, and is reported
+        warnings.simplefilter("ignore")  # init() below gives the reason, which is reported
         try:
             if torch.version.cuda and not torch.cuda.is_available():
                 torch.cuda.init()  # type: ignore[no-untyped-call]

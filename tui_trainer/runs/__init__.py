@@ -1,1 +1,1 @@
-"""What a run leaves behind, and how it is told things: files, without torch."""
+"""The files of a run: what it leaves behind, and how it is steered. Without torch."""

@@ -178,7 +178,7 @@ def check_run(run: RunDirectory, *, writing: bool = False) -> None:
             "the original, or remove this one"
         ) from error
     except OSError:
-        return  # It is told of where it is needed.
+        return  # Reported where the file is needed.
 
 
 def _check_file(folder: Folder, name: str) -> None:
@@ -187,7 +187,7 @@ def _check_file(folder: Folder, name: str) -> None:
     except UnsafeFile:
         raise
     except OSError:
-        return  # It is told of where it is needed.
+        return  # Reported where the file is needed.
 
 
 def _check_folder(above: Folder, name: str, *, writing: bool) -> None:

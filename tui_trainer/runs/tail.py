@@ -58,7 +58,7 @@ class Follower:
         events_size, metrics_size = self._sizes()
         events: list[Record] = []
         if events_size < self.events_bytes:
-            self.events_bytes = 0  # another file, made because the one before was deleted
+            self.events_bytes = 0  # a new file, made after the old one was deleted
         if events_size > self.events_bytes:
             # Events before metrics: a `run_started` says from where metrics have to be read again.
             lines, self.events_bytes = whole_lines(self._run.events, self.events_bytes)

@@ -1,1 +1,1 @@
-"""How a front end holds a run: sessions, workbench, devices, signals; torch only in functions."""
+"""Gives front ends their runs: sessions, requests, workbench, signals; torch only in functions."""

@@ -133,7 +133,7 @@ class AttachedSession:
             if update.batch is not None:
                 self._recording.take(update.batch)
             for event in update.events:
-                with suppress(TrainerError):  # an edit that somebody wrote into the file
+                with suppress(TrainerError):  # an edit written into the file by hand
                     tracked.apply(event)
         if update.status is not None:
             tracked.view.update(update.status)

@@ -148,7 +148,7 @@ class Loader:
             hint = "tui-trainer doctor says what is missing"
             self._failure = Unforeseen(f"torch cannot be imported: {text}; {hint}")
         except BaseException as error:
-            # Also exceptions that end a thread: whoever waits for it must not wait for ever.
+            # Also exceptions that end a thread, or the callers would wait for ever.
             self._failure = _as_error(error)
         finally:
             self._stage = ""

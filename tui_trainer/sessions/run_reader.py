@@ -298,7 +298,7 @@ class RunReader:
         found = conclude(self._run, status, now_s - self._beat_at_s)
         believed = "" if found == status.state else found
         if believed in FINAL_STATES:
-            believed = ""  # It has just ended, which its events will say.
+            believed = ""  # It has just ended, as its events will say.
         self._believe(believed, update)
         if believed == "crashed":
             update.events.append(self._crash(status))

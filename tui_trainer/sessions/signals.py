@@ -150,8 +150,9 @@ class InterruptFlag:
     """Notes an interrupt, for programs that only watch; a context manager.
 
     The caller looks at `is_asked` and ends. Nothing is raised from the handler: an exception while
-    a lock is being acquired leaves it locked, and one inside a function that Python calls by itself
-    is printed and forgotten. A second interrupt ends the process, which has nothing to save.
+    a lock is being acquired leaves it locked, and one inside a callback of the interpreter, such as
+    a finalizer, is printed and forgotten. A second interrupt ends the process, which has nothing to
+    save.
     """
 
     _SIGNALS = (signal.SIGINT, signal.SIGTERM)

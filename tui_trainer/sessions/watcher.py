@@ -152,7 +152,7 @@ class Watcher:
             if last:
                 self._journal.sync()
         except (OSError, TrainerError):
-            pass  # Tried again at the next look.
+            pass  # Tried again next time.
         if last:
             self._write_status()
         return any(isinstance(event, StateChanged | RunEnded) for event in events)
