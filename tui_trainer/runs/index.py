@@ -113,7 +113,7 @@ def _now_there(folder: Path) -> float:
 
 
 def _age_s(path: Path, now: float) -> float:
-    """Return for how long a file has not changed.
+    """Return how long a file has been unchanged.
 
     A list reads each run once, and cannot see that a heartbeat stands still. But the file is
     replaced with every beat.

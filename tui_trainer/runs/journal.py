@@ -31,7 +31,7 @@ def encode(records: Sequence[dict[str, Any]]) -> bytes:
 class Journal:
     """Appends to one file; a write that fails leaves nothing behind and is tried again later.
 
-    Thread-safe. Opening cuts off a torn end, left by a crash while writing. Offsets stay right:
+    Thread-safe. Opening cuts off a torn end, left by a crash while writing. Offsets stay valid:
     blanks take the place of lines that had to be given up.
     """
 

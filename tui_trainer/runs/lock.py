@@ -138,7 +138,7 @@ class RunLock:
         return RunLock(path, descriptor, holder)
 
     def taken_by(self) -> str:
-        """Return the process that has taken the lock since, or empty while it is ours.
+        """Return the process that has taken the lock since, or an empty string while it is ours.
 
         It is asked of the file by name, since that is the file that other processes see.
         """

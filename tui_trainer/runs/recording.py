@@ -149,7 +149,7 @@ def whole_recording(run: RunDirectory) -> Recording:
 
 # history.bin holds the buckets of the curves and the offsets in the other files that they cover.
 # The process that writes the run writes it from time to time, and does not wait for the disk. A
-# checksum tells a torn or damaged file, which counts as none: the curves are read from the lines
+# checksum reveals a torn or damaged file, which counts as none: the curves are read from the lines
 # then.
 
 
@@ -166,7 +166,7 @@ _KINDS: tuple[MarkKind, ...] = ("best", "checkpoint", "edit", "pause", "nonfinit
 def write_recording(run: RunDirectory, recording: Recording) -> None:
     """Replace history.bin; raises OSError.
 
-    It is not synced to the disk: its checksum tells a file that a power cut tore.
+    It is not synced to the disk: its checksum reveals a file that a power cut tore.
     """
     try:
         data = _packed(recording)

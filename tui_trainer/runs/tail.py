@@ -1,6 +1,6 @@
 """`Follower`: reads the new lines of events.jsonl and metrics.jsonl, from byte offsets on.
 
-Layer: runs. Checking files that have not grown takes two system calls. Only whole lines are read: a
+Layer: runs. Of files that have not grown only the sizes are read. Only whole lines are returned: a
 torn end waits for its rest, and anything that is not a record is skipped.
 """
 

@@ -52,7 +52,7 @@ def gone_host(run: RunDirectory, *, force: bool = False) -> str:
 
 
 def fence(run: RunDirectory) -> None:
-    """Replace the files that are only appended to by copies.
+    """Replace the append-only files by copies.
 
     A process that is alive after all, and was stopped between its check of the lock and its write,
     then writes into files that are no longer read.

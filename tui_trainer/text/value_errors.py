@@ -1,7 +1,7 @@
-"""`worded`: what is wrong with a value, in the words of every message, field and dialog.
+"""Puts pydantic's errors into the words used in every message, field and dialog.
 
-Layer: text. Pydantic speaks of integers, tuples and strings; people who edit a preset or type into
-a field read of whole numbers, lists and texts. It imports pydantic, which `errors` does not.
+Layer: text. Pydantic speaks of integers, tuples and strings; people who edit a preset or fill in a
+field read of whole numbers, lists and texts. This module imports pydantic, which `errors` does not.
 """
 
 from __future__ import annotations
@@ -30,9 +30,9 @@ _WORDS = (
 
 
 def worded(error: ErrorDetails) -> str:
-    """What should be the case, as `should be above 0`: without the key and what was given."""
+    """Return the expectation, such as `should be above 0`, without the key and the value given."""
     text = error["msg"][:1].lower() + error["msg"][1:]
-    # What follows explains it by Python's parsing.
+    # The rest is about Python's parser, which is of no help here.
     text = text.partition(", unable to parse")[0]
     for theirs, ours in _WORDS:
         text = text.replace(theirs, ours)
