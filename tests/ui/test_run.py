@@ -9,6 +9,7 @@ from datetime import datetime
 import pytest
 from textual.pilot import Pilot
 
+from tests.ui.composing import until
 from tests.ui.host import Host, drive
 from tests.ui.runs import a_pause, an_ending, some_events
 from tui_trainer.runs.commands import Command, Pause, Resume, Save, Validate
@@ -95,8 +96,9 @@ def test_a_large_terminal_shows_the_numbers_beside_the_plots() -> None:
         assert (column.display, lines.display) == (True, False)
         assert "learning rate" in host.text
         await pilot.resize_terminal(80, 24)
-        assert (column.display, lines.display) == (False, True)
-        assert "train 0." in host.text
+        # On a busy machine the layout follows later than the resize.
+        await until(pilot, lambda: (column.display, lines.display) == (False, True))
+        await until(pilot, lambda: "train 0." in host.text)
 
     drive(play, *some_events(), size=(120, 40))
 
