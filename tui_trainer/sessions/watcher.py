@@ -13,12 +13,12 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import psutil
 
-from tui_trainer.machine.usage import UsageMeter
-from tui_trainer.runs.commands import HERE, Stop, origin_of
+from tui_trainer.machine.usage import Usage, UsageMeter
+from tui_trainer.runs.commands import HERE, Command, Stop, origin_of
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, Notice, RunEnded, StateChanged, StepsTaken, to_dict
 from tui_trainer.runs.folder import exists, facts_of
@@ -33,9 +33,6 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.text.format import size_text
 
-if TYPE_CHECKING:
-    from tui_trainer.sessions.local import LocalSession
-
 LOOK_S = 0.25
 STATUS_EVERY = 4
 """Rounds between two heartbeats."""
@@ -47,12 +44,24 @@ MOST_LINES = 2048
 of a core."""
 
 
+class WatchedSession(Protocol):
+    """What the watcher needs of the session that trains."""
+
+    usage: Usage | None
+
+    def emit(self, event: Event) -> None: ...
+
+    def send(self, command: Command) -> None: ...
+
+    def events(self, cursor: int) -> tuple[list[Event], int]: ...
+
+
 class Watcher:
     """Serves the run directory of a session in a thread of its own until `finish`."""
 
     def __init__(
         self,
-        session: LocalSession,
+        session: WatchedSession,
         run: RunDirectory,
         lock: RunLock,
         view: RunView,
