@@ -14,10 +14,11 @@ import tui_trainer
 from tests.runs.children import BOUND_S
 from tui_trainer.runs.directory import RunDirectory, check_run, find_run, make_skeleton, set_aside
 from tui_trainer.runs.files import PREFIX, Files, sweep_temporaries
-from tui_trainer.runs.folder import (
-    NotOurs,
-    UnsafeFile,
-    check_ours,
+from tui_trainer.runs.folder import NotOurs, UnsafeFile, check_ours
+from tui_trainer.runs.index import list_runs
+from tui_trainer.runs.journal import MOST_LINE_BYTES, Journal, read_records
+from tui_trainer.runs.manifests import read_manifests
+from tui_trainer.runs.paths import (
     count_files,
     exists,
     is_folder,
@@ -27,9 +28,6 @@ from tui_trainer.runs.folder import (
     remove_tree,
     size_of,
 )
-from tui_trainer.runs.index import list_runs
-from tui_trainer.runs.journal import MOST_LINE_BYTES, Journal, read_records
-from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.runs.status import read_status
 from tui_trainer.text.errors import BadInput, CannotWrite
 
@@ -345,11 +343,11 @@ ELSEWHERE: dict[str, tuple[set[str], str]] = {
     "cli/presets": ({"mkdir", "open", "read_bytes", "read_text"}, "presets"),
     "runs/folder": (
         {
-            *("open", "mkdir", "replace", "link", "unlink", "utime", "listdir", "rmtree"),
-            *("stat", "lstat"),
+            *("open", "mkdir", "replace", "link", "unlink", "utime", "listdir", "stat", "lstat"),
         },
         "the door itself",
     ),
+    "runs/paths": ({"rmtree"}, "removes a folder below one that the door has opened"),
     "runs/directory": (
         {"mkdir", "TemporaryFile", "scandir", "is_dir", "stat"},
         "the folder that holds the runs, and making the directory of a run in it",

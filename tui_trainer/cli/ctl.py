@@ -15,8 +15,8 @@ from tui_trainer.config.yaml.reader import parse_value
 from tui_trainer.runs.commands import COMMANDS, Command, Set, name_of, origin_of
 from tui_trainer.runs.directory import RunDirectory, find_run
 from tui_trainer.runs.events import ENDED_STATES, CommandAccepted, CommandApplied
-from tui_trainer.runs.folder import size_of
 from tui_trainer.runs.mailbox import send, wait_for
+from tui_trainer.runs.paths import size_of
 from tui_trainer.runs.status import conclude, read_status
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.console import print_error, print_json, print_line

@@ -17,7 +17,7 @@ from tui_trainer.cli import options
 from tui_trainer.runs.describe import describe
 from tui_trainer.runs.directory import RunDirectory, find_run
 from tui_trainer.runs.events import ENDED_STATES, CommandApplied
-from tui_trainer.runs.folder import is_folder
+from tui_trainer.runs.paths import is_folder
 from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import CRASHED_AFTER_S, conclude, read_status
 from tui_trainer.runs.tail import is_another, records_from, whole_lines

@@ -18,16 +18,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from tui_trainer.runs.files import Files, cannot_write, publish
-from tui_trainer.runs.folder import (
-    Folder,
-    NotOurs,
-    UnsafeFile,
-    exists,
-    names_in,
-    open_file,
-    open_folder,
-    size_of,
-)
+from tui_trainer.runs.folder import Folder, NotOurs, UnsafeFile, open_folder
+from tui_trainer.runs.paths import exists, names_in, open_file, size_of
 from tui_trainer.text.clean import clean, is_safe_name, slug, suggest
 from tui_trainer.text.errors import BadInput, CannotWrite
 

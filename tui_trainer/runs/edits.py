@@ -19,8 +19,8 @@ from tui_trainer.runs.bounds import is_count, is_plain, is_text
 from tui_trainer.runs.commands import Scalar
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.files import cannot_write, write_atomically
-from tui_trainer.runs.folder import read_file
 from tui_trainer.runs.journal import append_durably, encode, read_records
+from tui_trainer.runs.paths import read_file
 from tui_trainer.runs.provenance import read_provenance, settings_facts, settings_in
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, TrainerError

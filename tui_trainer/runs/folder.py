@@ -15,12 +15,10 @@ import contextlib
 import errno
 import os
 import pwd
-import shutil
 import stat
 from io import BufferedReader
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO
 
 # O_NONBLOCK: opening a named pipe must not wait for a writer.
 _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
@@ -28,7 +26,6 @@ _FILE = os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 _FOLDER = getattr(os, "O_PATH", os.O_RDONLY) | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _ODD = (errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO, errno.EOPNOTSUPP)
 """The errors for opening a link, a folder, a pipe without a reader, or a socket."""
-_CHUNK_BYTES = 2**20
 NESTING = ("control", "discarded")
 """The folders of a run with subfolders: `control/rejected/` and `discarded/<n>/`."""
 _SPARSE_BYTES = 64 * 2**20
@@ -286,13 +283,13 @@ def open_folder(path: Path, *, writing: bool = False) -> Folder:
         UnsafeFile: it or its parent folder is a link, or it is another user's.
         OSError: it does not exist, or cannot be opened.
     """
-    return _open_folder(str(path), writing=writing)
+    return open_folder_at(str(path), writing=writing)
 
 
-def _open_folder(path: str, *, writing: bool = False) -> Folder:
+def open_folder_at(path: str, *, writing: bool = False) -> Folder:
     around, name = os.path.split(path)
     if os.path.basename(around) in NESTING:
-        with _open_folder(around) as above:
+        with open_folder_at(around) as above:
             return above.sub(name, writing=writing)
     try:
         descriptor = os.open(path or ".", _FOLDER)
@@ -305,108 +302,6 @@ def _open_folder(path: str, *, writing: bool = False) -> Folder:
             raise
         raise _unexpected(facts, path, error, "a folder") from error
     return _checked(Folder(descriptor, path), writing=writing)
-
-
-def open_file(path: Path) -> BufferedReader:
-    """Open a regular file of a run for reading; raises OSError."""
-    around, name = os.path.split(path)
-    with _open_folder(around) as folder:
-        return folder.reader(name)
-
-
-def read_file(path: Path, most_bytes: int) -> bytes:
-    """Read a regular file of a run; raises OSError, also if it has more than `most_bytes`."""
-    around, name = os.path.split(path)
-    with _open_folder(around) as folder:
-        return folder.read(name, most_bytes)
-
-
-def facts_of(path: Path) -> os.stat_result | None:
-    """Return the state of an entry of a run, without following links; None if unknown."""
-    try:
-        with open_folder(path.parent) as folder:
-            return folder.facts(path.name)
-    except OSError:
-        return None
-
-
-def opened_facts(path: Path) -> os.stat_result | None:
-    """Return the state of a regular file of a run by opening it; None if it cannot be read."""
-    around, name = os.path.split(path)
-    try:
-        with _open_folder(around) as folder:
-            return folder.opened_facts(name)
-    except OSError:
-        return None
-
-
-def exists(path: Path) -> bool:
-    """Whether a run has an entry of that name, of any kind."""
-    return facts_of(path) is not None
-
-
-def size_of(path: Path) -> int:
-    """Like `Folder.size`, for a file of a run."""
-    around, name = os.path.split(path)
-    try:
-        with _open_folder(around) as folder:
-            return folder.size(name)
-    except OSError:
-        return 0
-
-
-def names_in(path: Path) -> list[str]:
-    """Return the names in a folder of a run, sorted; none if it cannot be listed."""
-    try:
-        with open_folder(path) as folder:
-            return sorted(folder.names())
-    except OSError:
-        return []
-
-
-def is_folder(path: Path) -> bool:
-    """Whether an entry of a run, or a run itself, is a folder and not a link to one."""
-    facts = facts_of(path)
-    return facts is not None and stat.S_ISDIR(facts.st_mode)
-
-
-def count_files(path: Path, suffix: str) -> tuple[int, int]:
-    """Return the number of a run's files with a suffix, and the bytes of all its files."""
-    count = total_bytes = 0
-    with open_folder(path) as folder:
-        for name in folder.names():
-            facts = folder.facts(name)
-            if facts is None:
-                continue
-            if stat.S_ISDIR(facts.st_mode):
-                inner_count, inner_bytes = count_files(path / name, suffix)
-                count, total_bytes = count + inner_count, total_bytes + inner_bytes
-            elif stat.S_ISREG(facts.st_mode):
-                count += name.endswith(suffix)
-                total_bytes += facts.st_size
-    return count, total_bytes
-
-
-def remove_tree(path: Path) -> None:
-    """Remove the directory of a run with its contents; links are removed, not followed.
-
-    Raises OSError.
-    """
-    with open_folder(path.parent) as above:
-        shutil.rmtree(path.name, dir_fd=above.descriptor)
-
-
-def copy_file(source: BinaryIO, target: Path, most_bytes: int) -> None:
-    """Copy at most `most_bytes` into a new file, which is on the disk before this returns."""
-    with open_folder(target.parent, writing=True) as folder:
-        writing = os.fdopen(folder.create(target.name), "wb")
-    with writing:
-        left = most_bytes
-        while left > 0 and (data := source.read(min(left, _CHUNK_BYTES))):
-            writing.write(data)
-            left -= len(data)
-        writing.flush()
-        os.fsync(writing.fileno())
 
 
 def kind_of(facts: os.stat_result) -> str:

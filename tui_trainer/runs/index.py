@@ -21,7 +21,8 @@ from typing import Any
 from tui_trainer.config.sections.metrics import metric_text
 from tui_trainer.runs.directory import RunDirectory, check_run, run_names
 from tui_trainer.runs.events import ENDED_STATES, FINAL_STATES
-from tui_trainer.runs.folder import facts_of, open_folder
+from tui_trainer.runs.folder import open_folder
+from tui_trainer.runs.paths import facts_of
 from tui_trainer.runs.status import conclude, status_in
 from tui_trainer.runs.view import RunView, Scores
 from tui_trainer.text.clean import clean

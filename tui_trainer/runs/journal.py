@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from tui_trainer.runs.files import Files
-from tui_trainer.runs.folder import open_file
+from tui_trainer.runs.paths import open_file
 from tui_trainer.text.strict_json import strict_json
 
 MOST_PENDING_BYTES = 64 * 2**20

@@ -20,7 +20,8 @@ from pathlib import Path
 import psutil
 
 from tui_trainer.runs.files import cannot_write
-from tui_trainer.runs.folder import exists, is_folder, open_file, open_folder, read_file
+from tui_trainer.runs.folder import open_folder
+from tui_trainer.runs.paths import exists, is_folder, open_file, read_file
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 

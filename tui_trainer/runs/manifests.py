@@ -14,8 +14,9 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from tui_trainer.runs.bounds import are_metrics, is_count, is_text
-from tui_trainer.runs.folder import Folder, exists, names_in, open_folder
+from tui_trainer.runs.folder import Folder, open_folder
 from tui_trainer.runs.journal import encode
+from tui_trainer.runs.paths import exists, names_in
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 FORMAT = 1

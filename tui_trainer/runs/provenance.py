@@ -22,7 +22,7 @@ from typing import Any
 
 from tui_trainer.runs.bounds import is_mapping, is_plain
 from tui_trainer.runs.files import write_atomically
-from tui_trainer.runs.folder import read_file
+from tui_trainer.runs.paths import read_file
 from tui_trainer.runs.repository import state_of
 
 PACKAGES = ("tui-trainer", "torch", "numpy", "pydantic", "pyyaml")

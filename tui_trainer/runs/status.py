@@ -16,9 +16,10 @@ import psutil
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import FINAL_STATES
 from tui_trainer.runs.files import write_atomically
-from tui_trainer.runs.folder import Folder, read_file
+from tui_trainer.runs.folder import Folder
 from tui_trainer.runs.journal import encode
 from tui_trainer.runs.lock import is_held, read_holder
+from tui_trainer.runs.paths import read_file
 from tui_trainer.runs.view import RunView
 
 LOST_AFTER_S = 30.0

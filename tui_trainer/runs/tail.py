@@ -15,8 +15,9 @@ from typing import Any, BinaryIO
 
 from tui_trainer.runs.bounds import is_count
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.folder import open_file, open_folder, size_of
+from tui_trainer.runs.folder import open_folder
 from tui_trainer.runs.journal import MOST_LINE_BYTES, skip_line
+from tui_trainer.runs.paths import open_file, size_of
 
 MOST_LINES = 50_000
 """The most lines read of a stretch of metrics.jsonl; of a longer one, every n-th."""

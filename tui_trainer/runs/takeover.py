@@ -16,9 +16,10 @@ from typing import BinaryIO
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import ENDED_STATES, FINAL_STATES
 from tui_trainer.runs.files import Files, cannot_write, publish
-from tui_trainer.runs.folder import NotOurs, UnsafeFile, exists, is_folder, open_file, remove_tree
+from tui_trainer.runs.folder import NotOurs, UnsafeFile
 from tui_trainer.runs.index import RunSummary, unheard_s
 from tui_trainer.runs.lock import RunLock
+from tui_trainer.runs.paths import exists, is_folder, open_file, remove_tree
 from tui_trainer.runs.status import CRASHED_AFTER_S, LOST_AFTER_S, read_status
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CannotWrite

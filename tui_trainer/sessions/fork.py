@@ -15,8 +15,8 @@ from tui_trainer.config.overrides import Override
 from tui_trainer.runs.directory import RunDirectory, check_writable, create_run
 from tui_trainer.runs.edits import read_edits, rewrite_edits
 from tui_trainer.runs.files import Files, cannot_write
-from tui_trainer.runs.folder import copy_file, exists, open_file, remove_tree
 from tui_trainer.runs.manifests import Manifest, manifest_path, read_manifests
+from tui_trainer.runs.paths import copy_file, exists, open_file, remove_tree
 from tui_trainer.runs.provenance import write_provenance
 from tui_trainer.sessions.prepare import PreparedRun, read_config
 from tui_trainer.sessions.resume import prepare_resume

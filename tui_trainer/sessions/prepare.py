@@ -24,8 +24,8 @@ from tui_trainer.runs.directory import (
 )
 from tui_trainer.runs.edits import facts_of_settings, in_force, read_config_file
 from tui_trainer.runs.files import write_atomically
-from tui_trainer.runs.folder import remove_tree
 from tui_trainer.runs.lock import RunLock
+from tui_trainer.runs.paths import remove_tree
 from tui_trainer.runs.provenance import collect, read_provenance, write_provenance
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError

@@ -28,8 +28,8 @@ from tui_trainer.runs.events import (
     RunState,
     StepsTaken,
 )
-from tui_trainer.runs.folder import is_folder, opened_facts
 from tui_trainer.runs.numbers import NUMBERS, StepNumber
+from tui_trainer.runs.paths import is_folder, opened_facts
 from tui_trainer.runs.recording import Recording, open_recording
 from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import LOST_AFTER_S, conclude, read_status

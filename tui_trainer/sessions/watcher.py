@@ -21,10 +21,10 @@ from tui_trainer.machine.usage import Usage, UsageMeter
 from tui_trainer.runs.commands import HERE, Command, Stop, origin_of
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, Notice, RunEnded, StateChanged, StepsTaken, to_dict
-from tui_trainer.runs.folder import exists, facts_of
 from tui_trainer.runs.journal import Journal
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import Mailbox
+from tui_trainer.runs.paths import exists, facts_of
 from tui_trainer.runs.recording import Recording, open_recording, write_recording
 from tui_trainer.runs.status import write_status
 from tui_trainer.runs.tail import Follower

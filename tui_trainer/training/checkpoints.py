@@ -19,7 +19,6 @@ from typing import Any, BinaryIO, cast
 import torch
 
 from tui_trainer.runs.files import Files, publish, write_atomically
-from tui_trainer.runs.folder import open_file
 from tui_trainer.runs.manifests import (
     FORMAT,
     Manifest,
@@ -30,6 +29,7 @@ from tui_trainer.runs.manifests import (
     select,
     step_of,
 )
+from tui_trainer.runs.paths import open_file
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CannotWrite, CheckpointUnusable
 from tui_trainer.training.archives import ArchiveRefused, load_archive

@@ -10,7 +10,7 @@ from tui_trainer.runs.commands import Command
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.edits import config_bytes
 from tui_trainer.runs.files import write_atomically
-from tui_trainer.runs.folder import exists, is_folder
+from tui_trainer.runs.paths import exists, is_folder
 from tui_trainer.text.errors import CannotWrite
 from tui_trainer.training.command_handler import CommandHandler
 from tui_trainer.training.part import Part, Shared

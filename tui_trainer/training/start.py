@@ -20,8 +20,8 @@ from tui_trainer.runs.directory import RunDirectory, set_aside
 from tui_trainer.runs.edits import in_force
 from tui_trainer.runs.events import RunStarted
 from tui_trainer.runs.files import Files
-from tui_trainer.runs.folder import exists
 from tui_trainer.runs.manifests import manifest_path, read_manifests
+from tui_trainer.runs.paths import exists
 from tui_trainer.training.checkpoint_data import CheckpointData, Origin
 from tui_trainer.training.command_handler import CommandHandler
 from tui_trainer.training.directory_watch import DirectoryWatch
