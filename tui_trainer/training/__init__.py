@@ -1,1 +1,1 @@
-"""The training itself: task, loop, state, checkpoints. The only torch besides data and models."""
+"""The training: task, loop, state, checkpoints. Besides data and models, all torch code is here."""

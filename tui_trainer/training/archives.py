@@ -1,9 +1,9 @@
-"""`load_archive`: the one place that unpickles a file, once it is known to be as large as it looks.
+"""`load_archive`: the only place that unpickles a file, after checking how large it can become.
 
-Layer: training. torch stores every tensor as it is, in a zip archive that it never compresses. So
-an archive whose entries hold more than the file does was made to fill the memory, and it is refused
-by its directory alone. That is read here, as strictly as torch ever writes it: a lenient reader may
-find another directory in the same file than torch does. Nothing in the file is run.
+Layer: training. torch stores tensors uncompressed in a zip archive. An archive whose entries hold
+more bytes than the file was made to fill the memory, and its directory alone is enough to refuse
+it. The directory is parsed here and accepted only in the form that torch writes: a lenient parser
+might find another directory in the same file than torch does. No code in the file is run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import torch
 
 _PIECE_BYTES = 2**20
 MOST_ENTRIES = 2**20
-"""Of an archive; there is one for each tensor, and a few more."""
+"""The largest number of entries in an archive; there is one per tensor, and a few more."""
 
 _END = Struct("<4s4H2LH")
 _LOCATOR = Struct("<4sLQL")
@@ -25,11 +25,11 @@ _WIDE_END = Struct("<4sQ2H2L4Q")
 _ENTRY = Struct("<4s6HL2L5H2L")
 _LOCAL = Struct("<4s5HL2L2H")
 _WIDE = 0xFFFFFFFF
-"""A 32-bit number that stands for one in the extra field."""
+"""Stands in a 32-bit field if the number needs 64 bits, and is in the extra field (ZIP64)."""
 
 
 class ArchiveRefused(Exception):
-    """The file unpacks to more than it is; the message says how and what to do."""
+    """Raised when a file could unpack to more than its own size; the message says how."""
 
     def __init__(self, what: str) -> None:
         super().__init__(f"{what}; refused before anything of it is unpacked")
@@ -44,12 +44,12 @@ class _Entry(NamedTuple):
 
 
 def load_archive(file: BinaryIO) -> Any:
-    """Tensors and plain data of an open file that `torch.save` wrote, on the CPU.
+    """Load tensors and plain data from an open file that `torch.save` wrote, onto the CPU.
 
     Raises:
-        ArchiveRefused: it would take more memory than it is long.
-        OSError: it cannot be read.
-        Exception: of any kind there is, where it holds something else or is damaged.
+        ArchiveRefused: the content could take more memory than the file is long.
+        OSError: the file cannot be read.
+        Exception: of any type; the file is damaged, or holds something else.
     """
     file.seek(0)
     _check(file)
@@ -60,7 +60,7 @@ def load_archive(file: BinaryIO) -> Any:
 def _check(file: BinaryIO) -> None:
     size = os.fstat(file.fileno()).st_size
     if file.read(4) != b"PK\3\4":
-        # A pickle, with the tensors behind it as they are.
+        # The old format of torch: a pickle, followed by the tensors uncompressed.
         _check_pickle(file, 0, size)
         return
     entries = list(_entries(file, size))
@@ -78,8 +78,9 @@ def _check(file: BinaryIO) -> None:
 
 
 def _check_pickle(file: BinaryIO, start: int, size: int) -> None:
-    """Refuse the one thing that a few bytes make as large as they say: bytearray(NUMBER)."""
+    """Refuse bytearray(NUMBER), the only call with which a few bytes can ask for any size."""
     file.seek(start)
+    # The end of the previous piece is searched again, because the word may span two pieces.
     before = b""
     while piece := file.read(min(size, _PIECE_BYTES)):
         if b"bytearray\n" in before + piece:
@@ -89,10 +90,10 @@ def _check_pickle(file: BinaryIO, start: int, size: int) -> None:
 
 
 def _entries(file: BinaryIO, size: int) -> Iterator[_Entry]:
-    """The directory of an archive that ends with it, as it is written by torch.
+    """Yield the entries of the directory, which must end the file in the form that torch writes.
 
     Raises:
-        ValueError: it is no such archive.
+        ValueError: the file is no such archive.
     """
     end = size - _END.size
     file.seek(max(end - _LOCATOR.size - _WIDE_END.size, 0))
@@ -126,7 +127,7 @@ def _entries(file: BinaryIO, size: int) -> Iterator[_Entry]:
 
 
 def _widened(extra: bytes, *numbers: int) -> list[int]:
-    """The numbers, those of more than 32 bits out of the extra field."""
+    """Return the numbers, with those of more than 32 bits taken from the extra field."""
     if _WIDE not in numbers:
         return list(numbers)
     place = 0

@@ -1,7 +1,7 @@
-"""Honest baselines: what no training would give, from the very samples the model was trained on.
+"""Baselines: the metrics of simple methods on the same data, to compare the model with.
 
-Layer: training. They see the training split only, as the model does, without augmentation. One
-that would take longer than a training is left out, and `left_out` says so.
+Layer: training. Like the model, they are fitted to the training split only, but without
+augmentation. A baseline that would take longer than a training is left out, and `left_out` says so.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
 
 MOST_DISTANCES = 2_000_000_000
-"""More pairs times features than this are not compared: it would take longer than a training."""
+"""The most pairs times features for nearest neighbours; more would take longer than a training."""
 MOST_SLOPES = 50_000_000
-"""Samples times features times classes of a logistic regression."""
+"""The most samples times features times classes for a logistic regression."""
 MOST_SQUARES = 20_000_000_000
-"""Samples times features squared of a linear regression."""
+"""The most samples times features squared for a linear regression."""
 MOST_BYTES = 64_000_000
-"""Bytes that are compressed."""
+"""The most bytes to compress."""
 
 Metrics = dict[str, float]
 
@@ -37,7 +37,7 @@ _BYTES = 256
 
 @dataclass(frozen=True, slots=True)
 class _Baseline:
-    """One way to predict without a training, and what it takes."""
+    """A simple method of prediction, with its cost and the most that is affordable."""
 
     name: str
     compute: Callable[[], Metrics]
@@ -52,19 +52,19 @@ class _Baseline:
 
 @torch.inference_mode()
 def baselines(dataset: Dataset, split: Split) -> dict[str, Metrics]:
-    """Metrics of each baseline on a split, by its name.
+    """Return the metrics of each baseline on a split, by the name of the baseline.
 
-    Classification: `majority_class`, and `nearest_neighbour` (1-NN, Euclidean) on features and
-    images, on means and deviations of the channels of sequences with `logistic_regression` beside
-    it, and `bag_of_bytes` (logistic regression on the shares of bytes) on texts. Regression:
-    `mean`, and `linear_regression` (least squares with a bias). Language modelling: `unigram`
-    (the shares of bytes in the training texts) and `gzip` (-9, each text alone).
+    Classification: `majority_class`; for features and images `nearest_neighbour` (1-NN, Euclidean);
+    for sequences `nearest_neighbour` and `logistic_regression` on the mean and the standard
+    deviation of each channel; for texts `bag_of_bytes` (logistic regression on byte frequencies).
+    Regression: `mean`, and `linear_regression` (least squares with a bias). Language modelling:
+    `unigram` (the byte frequencies of the training texts) and `gzip` (-9, each text by itself).
     """
     return {one.name: one.compute() for one in _all(dataset, split) if one.is_affordable}
 
 
 def left_out(dataset: Dataset, split: Split) -> tuple[str, ...]:
-    """A note for each baseline that is not computed because it would take too long."""
+    """Return a note for each baseline that is left out because it would take too long."""
     return tuple(
         f"baseline {one.name} left out: {one.cost:,} {one.unit}, more than {one.most:,}"
         for one in _all(dataset, split)
@@ -92,9 +92,9 @@ def _language(train: TextSplit, split: TextSplit) -> list[_Baseline]:
 
 
 def _unigram(train: TextSplit, split: TextSplit) -> Metrics:
-    """Each byte by its share in training, where every byte is counted once more than it is there.
+    """Predict each byte with its frequency in training, where one is added to each byte's count.
 
-    The NUL bytes between texts are not predicted, and not counted.
+    The NUL bytes between texts are neither predicted nor counted.
     """
     known, asked = (
         torch.bincount(part.data, minlength=_BYTES)[1:].double() for part in (train, split)
@@ -152,7 +152,10 @@ def _logistic(kind: Kind, train: TensorSplit, split: TensorSplit, classes: int) 
 
 
 def _nearest(known: Tensor, asked: Tensor, chunk: int = 1024) -> Tensor:
-    """Index of the nearest row of `known` (N, D) for each row of `asked` (M, D): int64 (M,)."""
+    """Return the index of the nearest row of `known` (N, D) for each row of `asked` (M, D).
+
+    The result is int64 (M,).
+    """
     return torch.cat([torch.cdist(part, known).argmin(dim=1) for part in torch.split(asked, chunk)])
 
 
@@ -161,7 +164,7 @@ def _both(kind: Kind, train: TensorSplit, split: TensorSplit) -> tuple[Tensor, T
 
 
 def _sizes(dataset: Dataset) -> int:
-    """How many features `_features` gives."""
+    """Return the number of features per sample that `_features` returns."""
     kind, shape = dataset.signature.kind, dataset.input_shape
     if kind == "tokens":
         return _BYTES
@@ -169,14 +172,15 @@ def _sizes(dataset: Dataset) -> int:
 
 
 def _features(kind: Kind, split: TensorSplit) -> Tensor:
-    """(N, D) numbers of each sample, whatever its length."""
+    """Return features (N, D), the same number for each sample whatever its length."""
     inputs = split.inputs
     if split.lengths is None:
         return inputs.flatten(1)
     lengths = split.lengths.to(inputs.device)
     if kind == "tokens":
         return _shares(inputs, lengths)
-    # What lies behind the end of a sequence is zeros, which a sum does not see.
+    # Sequences are padded with zeros, which do not change the sum for the mean; for the deviation
+    # the padding must be masked.
     inside = torch.arange(inputs.shape[1], device=inputs.device) < lengths[:, None]
     mean = inputs.sum(dim=1) / lengths[:, None]
     apart = (inputs - mean[:, None]) * inside[..., None]
@@ -184,7 +188,7 @@ def _features(kind: Kind, split: TensorSplit) -> Tensor:
 
 
 def _shares(tokens: Tensor, lengths: Tensor, chunk: int = 1024) -> Tensor:
-    """The share of each byte in each text (N, T): (N, 256)."""
+    """Return the share of each byte in each text (N, T), as (N, 256)."""
     parts = []
     for rows, sizes in zip(torch.split(tokens, chunk), torch.split(lengths, chunk), strict=True):
         counts = torch.zeros(len(rows), _BYTES, device=rows.device)
@@ -222,7 +226,7 @@ def _with_bias(features: Tensor) -> Tensor:
 
 
 def _errors(outputs: Tensor, split: TensorSplit, dataset: Dataset) -> Metrics:
-    """mae, rmse and r2 of outputs (N, 1), in units of the target."""
+    """Return mae, rmse and r2 of outputs (N, 1); the errors are in units of the target."""
     error = outputs.double() - split.targets.double()
     variation = split.targets.double().var(correction=0).item()
     squared = error.square().mean().item()
@@ -233,15 +237,13 @@ def _errors(outputs: Tensor, split: TensorSplit, dataset: Dataset) -> Metrics:
     }
 
 
-# Multinomial logistic regression, fitted until it stands still: a baseline for classes.
-#
-# Computed in double precision on the CPU and without random numbers, so that it is the same on
-# every machine but for rounding.
+# Multinomial logistic regression, fitted to convergence. Computed in double precision on the CPU
+# and without random numbers, so that the result differs between machines only by rounding.
 
 
 MOST_ITERATIONS = 1000
 STILL = 1e-7
-"""It is done when no part of the gradient is larger."""
+"""The fit has converged when no component of the gradient is larger."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,19 +253,19 @@ class Logistic:
     mean: Tensor
     std: Tensor
     weight: Tensor
-    """(D + 1, K), the last row is the bias."""
+    """(D + 1, K); the last row is the bias."""
 
     def predict(self, features: Tensor) -> Tensor:
-        """The likeliest class of each row (N, D): int64 (N,), on the CPU."""
+        """Return the most likely class of each row of (N, D), as int64 (N,) on the CPU."""
         scaled = (features.double().cpu() - self.mean) / self.std
         return (scaled @ self.weight[:-1] + self.weight[-1]).argmax(dim=1)
 
 
 def fit_logistic(features: Tensor, targets: Tensor, classes: int) -> Logistic:
-    """Fit features (N, D) to classes (N,); the summed loss has half the squared weights added.
+    """Fit features (N, D) to classes (N,), with half the squared weights added to the summed loss.
 
-    Minimised by L-BFGS with a line search for the strong Wolfe conditions (J. Nocedal, S. Wright,
-    Numerical Optimization, 2006, chapter 7).
+    The sum is minimised by L-BFGS with a line search for the strong Wolfe conditions (J. Nocedal,
+    S. Wright, Numerical Optimization, 2006, chapter 7).
     """
     plain, wanted = features.double().cpu(), targets.cpu()
     mean, std = plain.mean(dim=0), plain.std(dim=0, correction=0)

@@ -1,7 +1,7 @@
-"""`CheckpointData`: all that a checkpoint holds, checked before anything is done with it.
+"""`CheckpointData`: the content of a checkpoint, checked before it is used.
 
-Layer: training. In the file it is one mapping of tensors and plain data. Parts that were added
-later are optional; their defaults are what a checkpoint from before them means.
+Layer: training. The file holds one mapping of tensors and plain data. Parts that were added to the
+format later are optional; their defaults say what an older checkpoint means.
 """
 
 from __future__ import annotations
@@ -24,27 +24,30 @@ Weights = dict[str, Tensor]
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Snapshot:
-    """Copies on the host of the tensors of a training; they share nothing with it."""
+    """Host copies of all tensors of a training; they share no memory with it."""
 
     model: Weights
     ema: Weights | None = None
-    """The running mean of the weights, where there is one."""
+    """The running mean of the weights, if the training keeps one."""
     scaler: dict[str, Any] | None = None
-    """The state of the loss scaler of fp16."""
+    """The state of the loss scaler, with fp16."""
     optimizer: dict[str, Any]
-    """As torch's state_dict, with the names of parameters in place of their numbers."""
+    """Like torch's state_dict, with the names of the parameters instead of their numbers."""
     rng: dict[str, Any]
     """`GeneratorStates.to_dict`."""
 
     @property
     def measured(self) -> Weights:
-        """The weights that metrics are of: the running mean where there is one."""
+        """The weights that are validated and tested: the running mean if there is one."""
         return self.ema or self.model
 
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a checkpoint was made: what must be alike for a resume to be bit for bit the same."""
+    """The machine and data that a checkpoint was made with.
+
+    If they have not changed, a resume can be bit for bit the same as an uninterrupted run.
+    """
 
     device: str
     """The type of device: cpu or cuda."""
@@ -53,12 +56,12 @@ class Origin:
     world: int
     """The number of processes that train together."""
     fingerprint: str
-    """Of the data; `data.fingerprint` compares it."""
+    """The fingerprint of the data; `Fingerprint.is_same` compares it."""
     broken: bool = False
     """Whether the next step failed after it may have drawn random numbers."""
 
     def differences(self, now: Origin) -> list[str]:
-        """Say in words what of the machine is not as it was; the data are not compared."""
+        """Describe each difference of the machine and the process; the data is not compared."""
         return [
             f"{name} was {getattr(self, name)}, is {getattr(now, name)}"
             for name in ("device", "torch", "threads", "world")
@@ -70,30 +73,30 @@ class Origin:
 
     @staticmethod
     def from_dict(saved: Mapping[str, Any]) -> Origin:
-        """The origin that `to_dict` gave, without what a later version added."""
+        """Read what `to_dict` returned, and ignore fields that a later version added."""
         known = Origin.__dataclass_fields__
         return Origin(**{name: value for name, value in saved.items() if name in known})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class CheckpointData:
-    """The content of a checkpoint; nothing in it is shared with the training that made it."""
+    """The content of a checkpoint; it shares no memory with the training that made it."""
 
     state: Snapshot
     carry: tuple[Tensor, ...] | None = None
-    """What a recurrent model carries over in the middle of an epoch."""
+    """The recurrent state in the middle of an epoch."""
     stream: dict[str, Any] | None = None
-    """Where an iterable data set stands."""
+    """The position of an iterable dataset."""
     progress: Progress
     best: Weights | None = None
     """The weights of the best validation, unless they are those of `state`."""
     preprocessing: dict[str, Any]
-    """What was learned from the training split; goes back into `load`."""
+    """The preprocessing fitted to the training split, to be passed to `load` again."""
     dataset: dict[str, Any] | None = None
-    """`DatasetInfo.to_dict`; None in a checkpoint from before outlines were kept."""
+    """`DatasetInfo.to_dict`; None in older checkpoints, which do not describe their data."""
     origin: Origin
     format: int = FORMAT
-    """The format of the file that it came from."""
+    """The format of the file that this was read from."""
 
     @property
     def best_step(self) -> int | None:
@@ -108,10 +111,10 @@ class CheckpointData:
         return self.state.measured if self.best_step == self.progress.step else self.best
 
     def outline(self) -> DatasetInfo | None:
-        """What there is to know of the data set without its samples; None where it was not kept.
+        """Return the description of the dataset, or None if the checkpoint has none.
 
         Raises:
-            CheckpointUnusable: it is something else.
+            CheckpointUnusable: the entry is not such a description.
         """
         if self.dataset is None:
             return None
@@ -121,7 +124,7 @@ class CheckpointData:
             raise CheckpointUnusable(f"what the checkpoint says of its data: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
-        """The content of the file: tensors and plain data."""
+        """Return the content of the file: tensors and plain data."""
         state = self.state
         return {
             "format": FORMAT,
@@ -141,10 +144,11 @@ class CheckpointData:
 
     @staticmethod
     def from_dict(content: object) -> CheckpointData:
-        """What `to_dict` gave, of this format or an older one.
+        """Read what `to_dict` returned, in this format or an older one.
 
         Raises:
-            CheckpointUnusable: it is of a newer format, incomplete, or no run saves such data.
+            CheckpointUnusable: the format is newer, a part is missing, or a part has a form that
+                no run saves.
         """
         if not isinstance(content, dict) or not isinstance(content.get("format"), int):
             raise CheckpointUnusable("not a checkpoint of tui-trainer")
@@ -178,7 +182,7 @@ class CheckpointData:
 
 
 def newer_format(number: int) -> CheckpointUnusable:
-    """The error of a checkpoint that a later version wrote."""
+    """Return the error for a checkpoint that a later version wrote."""
     return CheckpointUnusable(
         f"format {number} is newer than this program reads ({FORMAT}); update tui-trainer"
     )
@@ -194,7 +198,7 @@ def _is_mapping_of(value: object, kind: type) -> bool:
 
 
 def _are_weights(content: Mapping[str, Any], value: object) -> bool:
-    """Whether these are weights by name, of the names and shapes of the model's."""
+    """Whether these are weights by name, with the names and shapes of the model's weights."""
     model = content["model"]
     if not _is_mapping_of(value, Tensor) or not _is_mapping_of(model, Tensor):
         return False
@@ -218,7 +222,7 @@ def _is_origin(_: Mapping[str, Any], value: object) -> bool:
 
 
 def _are_facts(_: Mapping[str, Any], value: object) -> bool:
-    """Whether it is a mapping of plain data alone."""
+    """Whether this is a mapping that holds only plain data."""
     return isinstance(value, dict) and _is_plain(value)
 
 
@@ -253,8 +257,8 @@ _PARTS: dict[str, Callable[[Mapping[str, Any], object], bool]] = {
     "preprocessing": _are_facts,
     "origin": _is_origin,
     "carry": _or_none(_are_tensors),
-    # A data set of the user's own may put whatever torch can save into its state.
+    # A user's own dataset may put anything that torch can save into its state.
     "stream": _or_none(_is_named),
     "data": _or_none(_are_facts),
 }
-"""What the parts have to be for the code that uses them: a right sum says nothing of the author."""
+"""A check of each part: a correct checksum does not mean that the file was written by a run."""

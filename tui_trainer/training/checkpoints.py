@@ -1,7 +1,7 @@
-"""Checkpoints on the disk: written so that a crash loses nothing, read so that nothing runs.
+"""Checkpoint files: written so that a crash loses nothing, read without running any code in them.
 
-Layer: training. A checkpoint counts from its manifest on; the sum is verified before a byte of the
-file is unpickled, and unpickling is `weights_only`.
+Layer: training. A checkpoint exists only once its manifest does. The checksum is verified before a
+byte of the file is unpickled, and unpickling is `weights_only`.
 """
 
 from __future__ import annotations
@@ -38,14 +38,17 @@ from tui_trainer.training.checkpoint_data import CheckpointData, newer_format
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """A checkpoint that was read: its manifest and what it holds."""
+    """A checkpoint that was read: its manifest and its content."""
 
     manifest: Manifest
     data: CheckpointData
 
 
 class _Summed(io.RawIOBase):
-    """A binary file that sums what is written, and remembers the error that torch hides."""
+    """A binary file that computes the SHA-256 of what is written to it.
+
+    It also keeps the OSError of a failed write, which torch replaces with one of its own.
+    """
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__()
@@ -69,7 +72,7 @@ class _Summed(io.RawIOBase):
 def write_checkpoint(
     directory: Path, data: CheckpointData, *, saved_at: str, files: Files
 ) -> Manifest:
-    """Publish a checkpoint and then its manifest; what was there before is untouched.
+    """Publish a checkpoint and then its manifest; existing checkpoints are untouched.
 
     Raises:
         CannotWrite: nothing was published.
@@ -105,7 +108,8 @@ def write_checkpoint(
         )
         write_atomically(manifest_path(directory, name), manifest.to_json(), files)
     except CannotWrite:
-        # Half of the two, or both with a name that may be lost, would only take room.
+        # A file without a manifest, or two files whose names may not survive a crash, are useless
+        # and would only take up space.
         with contextlib.suppress(OSError):
             _remove(directory, name, files)
         raise
@@ -113,7 +117,7 @@ def write_checkpoint(
 
 
 def remove_checkpoint(directory: Path, manifest: Manifest, files: Files) -> None:
-    """Remove a checkpoint, its manifest first, so that no manifest promises a missing file."""
+    """Remove a checkpoint; the manifest first, so that none ever refers to a missing file."""
     _remove(directory, manifest.file, files)
 
 
@@ -124,13 +128,18 @@ def _remove(directory: Path, name: str, files: Files) -> None:
 
 
 def read_checkpoint(directory: Path, manifest: Manifest) -> Checkpoint:
-    """Verify and read one checkpoint; CheckpointUnusable says what is wrong with it."""
+    """Verify and read one checkpoint.
+
+    Raises:
+        CheckpointUnusable: with the reason.
+    """
     path = directory / manifest.file
     if manifest.format > FORMAT:
         raise CheckpointUnusable(f"{path}: {newer_format(manifest.format)}")
     try:
         with open_file(path) as file:
-            # The file that is read is the one that was verified, whatever has its name by now.
+            # Read from the descriptor that was verified: the name may belong to another file by
+            # now.
             _verify(path, file, manifest)
             content = load_archive(file)
     except ArchiveRefused as error:
@@ -140,7 +149,7 @@ def read_checkpoint(directory: Path, manifest: Manifest) -> Checkpoint:
     except (CheckpointUnusable, MemoryError):
         raise
     except Exception as error:
-        # What torch and pickle raise for a foreign file is any kind of error there is.
+        # For a file of another kind, torch and pickle raise almost any type of exception.
         raise CheckpointUnusable(
             f"{path}: refused: it holds something other than tensors and plain data"
             f"{_culprit(str(error))}"
@@ -152,7 +161,7 @@ def read_checkpoint(directory: Path, manifest: Manifest) -> Checkpoint:
 
 
 def _verify(path: Path, file: BufferedReader, manifest: Manifest) -> None:
-    """Compare length and sum with the manifest, before anything is unpickled."""
+    """Compare the length and the checksum with the manifest, before anything is unpickled."""
     size = os.fstat(file.fileno()).st_size
     if size != manifest.size_bytes:
         raise CheckpointUnusable(f"{path}: truncated: {size:,} of {manifest.size_bytes:,} bytes")
@@ -161,15 +170,15 @@ def _verify(path: Path, file: BufferedReader, manifest: Manifest) -> None:
 
 
 def _culprit(message: str) -> str:
-    """What torch names as not allowed, out of its page of advice."""
+    """Return, in parentheses, the name that torch's long message says is not allowed."""
     found = re.search(r"GLOBAL (\S+)", message)
     return f" ({clean(found[1], 80)})" if found else ""
 
 
 def choose_checkpoint(directory: Path, which: str, run_name: str) -> tuple[Checkpoint, list[str]]:
-    """The checkpoint that `last`, `best` or a step means, with notes on those passed over.
+    """Return the checkpoint that `last`, `best` or a step means, and notes on any passed over.
 
-    `last` goes back to the newest one that can be verified.
+    `last` means the newest one that can be verified.
 
     Raises:
         CheckpointUnusable: none of the candidates can be used.
@@ -191,7 +200,7 @@ def choose_checkpoint(directory: Path, which: str, run_name: str) -> tuple[Check
 
 
 def _unreadable(directory: Path, manifests: list[Manifest]) -> list[str]:
-    """Checkpoints with a damaged manifest that are newer than all others."""
+    """Return a note for each checkpoint with a damaged manifest that is newer than all others."""
     newest = manifests[-1].step if manifests else -1
     files = {manifest.file for manifest in manifests}
     return [

@@ -1,8 +1,7 @@
 """`CommandHandler`: executes the commands that a run receives.
 
 Layer: training. Commands are executed between two steps and between two batches of a validation.
-Each is answered once, by an event, with the step at which it took effect or the reason why it was
-refused.
+Each gets one answer, an event with the step at which it took effect or the reason for a refusal.
 """
 
 from __future__ import annotations
@@ -29,13 +28,13 @@ from tui_trainer.training.state import State
 from tui_trainer.training.validation import Validator
 
 LOOK_S = 0.5
-"""How often a training that waits looks whether the wait is over."""
+"""How often a waiting training checks whether the wait is over."""
 STOP_S = 1.0
-"""How much later than the death of a worker the command to stop may arrive."""
+"""How long to wait after the death of a worker for a stop command from the same signal."""
 _BRIEFLY_S = 0.05
 
 Execute = Callable[[Command], str]
-"""Executes a command; returns why it was refused, or an empty string."""
+"""A function that executes a command and returns why it was refused, or an empty string."""
 
 
 class CommandHandler(Part):
@@ -53,7 +52,7 @@ class CommandHandler(Part):
         edits: list[Edit],
         replay: list[Edit],
     ) -> None:
-        """`edits` are in force, `replay` are to come at their steps."""
+        """Make a handler; `edits` are in force already, `replay` come into force at their steps."""
         super().__init__(shared)
         self._control = control
         self._edits_file = edits_file
@@ -62,26 +61,26 @@ class CommandHandler(Part):
         self._validator = validator
         self.edits = edits
         self.replay = replay
-        """Edits to come: of an earlier life of the run, or made in a validation at this step."""
+        """Edits still to come, made before a resume or during a validation at this step."""
         self.stop: Stop | None = None
         """The command that ends the run at this step."""
 
     @property
     def is_pending(self) -> bool:
-        """Whether there is a command to execute, or the run is to end."""
+        """Whether there is a command to execute, or a stop that must end the run."""
         return self._control.pending or self.stop is not None
 
     def stop_asked(self) -> bool:
-        """Whether a stop is among the commands that wait."""
+        """Whether a stop is among the waiting commands."""
         return self._control.stop_asked
 
     def execute_pending(self) -> None:
-        """Execute the commands that wait; a pause is waited out in here."""
+        """Execute the waiting commands; a pause is waited out in here."""
         while self.stop is None and (command := self._control.take()) is not None:
             self._handle(command)
 
     def execute_while_validating(self) -> bool:
-        """Execute commands between two batches of a validation; True when a stop interrupts it."""
+        """Execute commands between two batches of a validation; True if a stop interrupts it."""
         if not self._control.pending:
             return False
         while self.stop is None and (command := self._control.take()) is not None:
@@ -89,10 +88,10 @@ class CommandHandler(Part):
         return self.stop is not None
 
     def await_stop(self, fault: TrainerError) -> None:
-        """Execute a stop that came together with `fault`.
+        """Execute a stop that has the same cause as `fault`.
 
-        A signal may kill the workers before the command to stop, which comes by way of the main
-        thread, reaches the loop; so a lost batch is a reason to wait for it briefly.
+        A signal may kill the workers before its stop command, which comes from the main thread,
+        reaches the loop. So after a lost batch, wait briefly for that command.
         """
         if isinstance(fault, BatchLost):
             until_s = time.monotonic() + STOP_S
@@ -108,10 +107,11 @@ class CommandHandler(Part):
         is_over: Callable[[], bool] = lambda: False,
         check_time: Callable[[], None] = lambda: None,
     ) -> Resume | Stop | None:
-        """Wait for `resume` or `stop`, and let `execute` answer all other commands meanwhile.
+        """Wait for `resume` or `stop`; meanwhile `execute` handles all other commands.
 
         The only place where a training waits for a command. Returns None once `is_over` says that
-        the reason for the wait is gone; `check_time`, called while no command comes, may raise.
+        there is no reason to wait any longer. `check_time` is called while no command arrives, and
+        may raise.
         """
         while not is_over():
             command = self._control.take()
@@ -128,7 +128,7 @@ class CommandHandler(Part):
         return None
 
     def refuse_until_stop(self, reason: str) -> Stop | None:
-        """Refuse the commands that wait, up to a stop; returns it, or None when there is none."""
+        """Refuse the waiting commands up to a stop; return that stop, or None if there is none."""
         while (command := self._control.take()) is not None:
             if isinstance(command, Stop):
                 self.answer(command)
@@ -137,11 +137,11 @@ class CommandHandler(Part):
         return None
 
     def answer(self, command: Command, refused: str = "") -> None:
-        """Tell what became of a command: it took effect at this step, or why it was refused."""
+        """Emit the answer to a command: it took effect at this step, or why it was refused."""
         self._events.emit(applied(command, self._progress.step, refused))
 
     def replay_edits(self) -> None:
-        """Bring the edits of this step into force, those of an earlier life of the run included."""
+        """Bring the edits of this step into force, including those from before a resume."""
         while self.replay and self.replay[0].apply_at_step <= self._progress.step:
             edit = self.replay.pop(0)
             self.edits.append(edit)
@@ -149,6 +149,7 @@ class CommandHandler(Part):
 
     def _handle(self, command: Command, *, validating: bool = False) -> None:
         if isinstance(command, Pause):
+            # Answered before the wait, or its sender would wait for the whole pause.
             self.answer(command)
             self._pause(command, validating=validating)
         else:
@@ -163,7 +164,7 @@ class CommandHandler(Part):
         self.answer(command, refused)
 
     def _execute(self, command: Command, *, validating: bool) -> str:
-        """Do what a command says; why it was refused, or an empty string."""
+        """Execute a command; return why it was refused, or an empty string."""
         match command:
             case Stop():
                 self.stop = command
@@ -181,7 +182,7 @@ class CommandHandler(Part):
         return ""
 
     def _pause(self, command: Pause, *, validating: bool) -> None:
-        """Save, wait for `resume` or `stop`, and execute all other commands meanwhile."""
+        """Save, then wait for `resume` or `stop` and execute all other commands meanwhile."""
         self._events.enter("pausing")
         saved = self._saver.save_and_wait()
         self._watch.pause()
@@ -197,7 +198,7 @@ class CommandHandler(Part):
 
         self.wait(execute)
         if command.offload and self.stop is None:
-            # Before a stop there is nothing to compute, and the memory may be another's by now.
+            # A stop needs no device, and another process may be using its memory by now.
             self._state.restore()
         self._watch.resume()
         if self.stop is None:
@@ -213,16 +214,17 @@ class CommandHandler(Part):
         return f"{text}; no memory of a GPU to give back"
 
     def _edit(self, command: Set, *, validating: bool) -> str:
-        """Edit a setting; on the disk before it is in force. Returns why not, or nothing.
+        """Edit a setting; return why that was refused, or an empty string.
 
-        An edit of a step comes after the validation of that step, live as in a replay.
+        The edit is on the disk before it is in force. It takes effect after the validation of its
+        step, both now and when a resume replays it.
         """
         step = self._progress.step
         due = [edit for edit in self.replay if edit.apply_at_step <= step]
         try:
             current = in_force(self._settings.experiment, due)
             changed = edited(current, command.key, command.value)
-            # What is still to be replayed must fit it, or the run would fail there.
+            # The edits still to be replayed must be valid with it, or the run would fail there.
             in_force(changed, self.replay[len(due) :])
         except BadInput as error:
             return str(error)

@@ -1,7 +1,7 @@
-"""`DirectoryWatch`: pauses a training whose run directory was deleted, and makes it anew.
+"""`DirectoryWatch`: pauses a training whose run directory is gone, and creates the directory again.
 
-Layer: training. What was on the disk is gone, the state in memory is not: the first thing that is
-written into the new directory is a checkpoint.
+Layer: training. The files are lost, but the state in memory is not, so a checkpoint is saved into
+the new directory right away.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tui_trainer.training.saver import Saver
 
 
 class DirectoryWatch(Part):
-    """Looks after each report whether the run directory is still there."""
+    """Checks after each report whether the run directory still exists."""
 
     def __init__(
         self,
@@ -37,32 +37,34 @@ class DirectoryWatch(Part):
         self._config = config_bytes(run)
         """config.yaml as it was at the start."""
         self._looked_at_s = 0.0
-        """The newest report after which the directory was looked at."""
+        """The time of the newest report after which the directory was checked."""
 
     @property
     def is_due(self) -> bool:
-        """Whether something was reported since the last look; validations and saves report too."""
+        """Whether something was reported since the last check; validations and saves report too."""
         return self._looked_at_s != self._recorder.reported_at_s
 
     def check(self) -> None:
-        """Wait while the directory is gone; raises what `_wait` does."""
+        """Wait while the directory is gone; raises like `_wait`."""
         self._looked_at_s = self._recorder.reported_at_s
         if self._is_gone():
             self._wait()
 
     def _is_gone(self) -> bool:
-        """Whether the run directory is not there any more, or what was in it.
+        """Whether the run directory or its metrics.jsonl has been deleted.
 
-        `rm -rf` gives up on a folder in which a file was made meanwhile, as the heartbeat is: what
-        it leaves is no run that could be resumed, and lines would go into a file without a name.
+        `rm -rf` fails to remove a folder in which a file is created meanwhile, as the heartbeat
+        does. The folder that is left is no run that could be resumed, and new lines of metrics
+        would go into a file that has no name any more.
         """
         return not exists(self._run.metrics)
 
     def _wait(self) -> None:
-        """Pause until the directory is back, or `resume` or `stop` makes it anew, and save there.
+        """Pause until the directory is back or `resume` or `stop` recreates it, and save there.
 
         Raises:
-            CannotWrite: none of it happened for `checkpoint.give_up_s`, or it cannot be made.
+            CannotWrite: nothing happened for `checkpoint.give_up_s`, or the directory cannot be
+                created.
         """
         give_up_s = self._settings.experiment.checkpoint.give_up_s
         until_s = self._clock() + give_up_s
@@ -81,8 +83,8 @@ class DirectoryWatch(Part):
         )
 
         def is_over() -> bool:
-            # An empty directory in the place of one that was gone is a place to go on in; what is
-            # left of one that is being deleted is not.
+            # An empty directory that appears where there was none can be used to go on. One that
+            # was there all along is what a deletion has left so far.
             nonlocal is_emptied
             is_there = is_folder(path)
             if not self._is_gone() or (is_there and not is_emptied):
@@ -107,6 +109,7 @@ class DirectoryWatch(Part):
         make_skeleton(self._run)
         if self._config and not exists(self._run.config):
             write_atomically(self._run.config, self._config)
+        # Before anything is saved: the journal still has the deleted file open.
         self._saver.start_over()
         if self._commands.stop is None or self._commands.stop.save:
             self._saver.save_and_wait()

@@ -1,6 +1,7 @@
-"""Evaluating a run's checkpoint on a split, after the training.
+"""Evaluation of a run's checkpoint on a split, and predictions for new samples.
 
-Layer: training. The data is prepared as the checkpoint recorded it, not fitted anew.
+Layer: training. The preprocessing recorded in the checkpoint is used; it is not fitted again. For
+predictions the training data is not read, and need not exist any more.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ from tui_trainer.training.task import build
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Metrics of one checkpoint on one split."""
+    """The metrics of one checkpoint on one split, with baselines."""
 
     step: int
     split: str
@@ -57,7 +58,7 @@ def evaluate(
     """Measure the `which` checkpoint (last, best or a step) of a run on train, val or test.
 
     Raises:
-        CheckpointUnusable: it cannot be read, or is of another model.
+        CheckpointUnusable: it cannot be read, or belongs to another model.
         BadInput: there is no such step, or the data cannot be read.
     """
     checkpoint, notes = choose_checkpoint(run.checkpoints, which, run.path.name)
@@ -88,26 +89,21 @@ def evaluate(
     )
 
 
-# Predictions for new samples by a run's checkpoint: classes with their shares, or numbers.
-#
-# The data set of the training is not read, and need not be there.
-
-
 @dataclass(frozen=True, slots=True)
 class Predicted:
-    """What is predicted for one sample."""
+    """The prediction for one sample."""
 
     place: str
-    """Where it is in its file; empty when the file is one sample."""
+    """The position of the sample in its file; empty if the whole file is one sample."""
     value: str | float
-    """The likeliest class, or a number in units of the target."""
+    """The most likely class, or a number in units of the target."""
     shares: dict[str, float]
-    """The probability of each class, the likeliest first; empty for a number."""
+    """The probability of each class, most likely first; empty for a number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Predictions:
-    """What is predicted for a file."""
+    """The predictions for all samples of a file."""
 
     file: str
     samples: tuple[Predicted, ...]
@@ -120,10 +116,10 @@ class Predictor:
     def __init__(
         self, checkpoint: Checkpoint, experiment: Experiment, device: torch.device
     ) -> None:
-        """Build the model and take over the weights.
+        """Build the model and load the weights.
 
         Raises:
-            CheckpointUnusable: they are of another model.
+            CheckpointUnusable: the weights belong to another model.
         """
         data = checkpoint.data
         self.step = checkpoint.manifest.step
@@ -139,7 +135,11 @@ class Predictor:
         self._forward = Forward(self.model, precision=experiment.training.precision)
 
     def file(self, path: str) -> Predictions:
-        """Predict every sample of a file; BadInput when it cannot be read as such samples."""
+        """Predict every sample of a file.
+
+        Raises:
+            BadInput: the file cannot be read as samples like those trained on.
+        """
         if self.outline.task == "language_modelling":
             raise BadInput("a language model predicts what comes next: use --generate N")
         unseen = read_unseen(self._dataset, self._preprocessing, path)
@@ -156,18 +156,21 @@ class Predictor:
                 for place, row in zip(unseen.places, outputs.softmax(dim=1), strict=True)
             )
             if unseen.is_one and len(samples) > 1:
-                # The mean of the logarithms: a passage that is sure counts for more.
+                # Averaging the logarithms gives more weight to a confident passage than averaging
+                # the probabilities would.
                 together = outputs.log_softmax(dim=1).mean(dim=0).softmax(dim=0)
                 samples = (*samples, self._classified("whole file", together))
         return Predictions(path, samples, unseen.notes)
 
     def generated(self, prompt: str, count: int, temperature: float, top_k: int, seed: int) -> str:
-        """The `count` bytes that follow a prompt, as text; what is no UTF-8 becomes a mark.
+        """Generate the `count` bytes that follow a prompt, as text.
+
+        Bytes that are not UTF-8 become U+FFFD, the replacement character.
 
         Raises:
-            BadInput: this is no language model, or an argument cannot be used.
+            BadInput: this is not a language model, or an argument cannot be used.
         """
-        # A text begins with a NUL, as in the training.
+        # As in training, a NUL marks the start of a text.
         tokens = torch.tensor(list(b"\0" + prompt.encode("utf-8", "surrogateescape")))
         following = generate(
             self.model,
@@ -182,7 +185,7 @@ class Predictor:
 
     @torch.inference_mode()
     def _outputs(self, batches: Any) -> Tensor:
-        """Outputs (N, K) of all samples, in float64 on the CPU."""
+        """Return the outputs (N, K) of all samples, in float64 on the CPU."""
         return torch.cat(
             [self._forward(batch.to(self._device))[0].double().cpu() for batch in batches]
         )
@@ -198,15 +201,15 @@ class Predictor:
 def load_predictor(
     run: RunDirectory, experiment: Experiment, device: torch.device, which: str
 ) -> tuple[Predictor, list[str]]:
-    """The predictor of a run's checkpoint, and notes on those that could not be used.
+    """Load the predictor of a run's checkpoint; also return notes on checkpoints passed over.
 
     Raises:
-        CheckpointUnusable: it cannot be read, or is of another model.
+        CheckpointUnusable: it cannot be read, or belongs to another model.
     """
     checkpoint, notes = choose_checkpoint(run.checkpoints, which, run.path.name)
     return Predictor(checkpoint, experiment, device), notes
 
 
 def _outline_of_files(data: CheckpointData, section: DatasetSection) -> DatasetInfo:
-    """Read the data: a checkpoint from before outlines were kept does not describe them."""
+    """Load the dataset to describe it, for an older checkpoint that has no description of it."""
     return load(section, data.preprocessing).outline()

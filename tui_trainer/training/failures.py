@@ -1,7 +1,7 @@
-"""What an error inside a step means: what of the work can be saved, and what to do about it.
+"""Errors inside a step: save what can be saved, and say what to do about the error.
 
-Layer: training. After an error that poisons a CUDA context nothing more is asked of the device:
-what is in host memory and on the disk is all there is.
+Layer: training. Some errors make the CUDA context unusable. After one of them the device is not
+touched again: only what is in host memory and on the disk can be kept.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _NO_DETERMINISTIC = "does not have a deterministic implementation"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What is known of an error."""
+    """An error that we can explain, and advice on what to do about it."""
 
     what: str
     advice: str
@@ -37,7 +37,7 @@ class Fault:
 
 
 def known(error: Exception) -> Fault | None:
-    """What an error of torch is about; None when it is none that a person could do anything for."""
+    """Return the explanation of an error of torch, or None if there is nothing a user could do."""
     text = str(error)
     first = clean(text.split("\n", 1)[0], 200)
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
@@ -61,13 +61,13 @@ def known(error: Exception) -> Fault | None:
 
 
 def failed(training: Training, error: Exception) -> RunEnded:
-    """Save what is whole, and end; raises the error again when it is not a known one.
+    """Save what is intact, and end the run.
 
     Raises:
-        TrainerError: what was raised as one.
+        Exception: the error itself, if `known` has no explanation for it.
     """
     fault = known(error)
-    # The frames hold the activations: without them there is memory to save with.
+    # The frames of the traceback keep the activations alive; saving needs their memory.
     traceback.clear_frames(error.__traceback__)
     told = "" if isinstance(error, CannotWrite) else _rescued(training, fault)
     if fault is None:
@@ -80,7 +80,7 @@ def failed(training: Training, error: Exception) -> RunEnded:
 
 
 def _rescued(training: Training, fault: Fault | None) -> str:
-    """Save the last finished step where it is whole; returns what there is to go on from."""
+    """Save the last finished step if it is intact; return a text on what a resume starts from."""
     step, saver = training.progress.step, training.saver
     lost = fault is not None and fault.device_is_lost
     try:

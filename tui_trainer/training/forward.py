@@ -1,7 +1,7 @@
-"""`Forward`: the model applied to a batch, in the number format asked for, with its carry.
+"""`Forward`: applies a model to a batch, in the configured precision and with its recurrent state.
 
-Layer: training. The only place that calls a model, in training, in measuring and in predicting, so
-that all of them compute alike. The loss is outside of it, and always in float32.
+Layer: training. The only place that calls a model. Training, evaluation and prediction all use it,
+so they compute alike. The loss is computed outside of it, always on float32 outputs.
 """
 
 from __future__ import annotations
@@ -15,14 +15,17 @@ from tui_trainer.config.processes import protect_environment
 from tui_trainer.data.base.batch import Batch
 
 RecurrentState = tuple[Tensor, ...] | None
-"""What a recurrent model hands on from batch to batch, the batch in dimension 0; None: a start."""
+"""Tensors that a recurrent model hands on from batch to batch, with the batch in dimension 0.
+
+None stands for the start of a text.
+"""
 
 MIXED = {"bf16": torch.bfloat16, "fp16": torch.float16}
-"""The formats of `training.precision` that are used beside float32."""
+"""The values of `training.precision` that use autocast, and the type each of them casts to."""
 
 
 class Forward:
-    """Outputs of a model; `stateful` when it goes on where the batch before ended."""
+    """Calls a model; if `stateful`, each row continues where it ended in the previous batch."""
 
     def __init__(
         self,
@@ -41,13 +44,13 @@ class Forward:
         self._compiled = compiled
         self._run: Any = getattr(model, "advance") if stateful else model  # noqa: B009
         if compiled:
-            # It starts a compiler, and Pythons that try out what was compiled.
+            # torch.compile starts a compiler, and Python processes that try out its kernels.
             protect_environment()
-            # Compiled beside the module, whose parameters keep their names.
+            # Compile the call and leave the module alone, so that its parameters keep their names.
             self._run = torch.compile(self._run)
 
     def of(self, model: nn.Module) -> Forward:
-        """The same for another model of this kind."""
+        """Return a `Forward` with the same settings for another model of this kind."""
         return Forward(
             model,
             stateful=self.stateful,
@@ -58,12 +61,12 @@ class Forward:
 
     @property
     def device(self) -> torch.device:
-        """Where the model is now; it may be moved away in a pause."""
+        """The device that the model is on now; a pause may move it to the host."""
         first = next(self.model.parameters(), None)
         return torch.device("cpu") if first is None else first.device
 
     def __call__(self, batch: Batch, carry: RecurrentState = None) -> tuple[Tensor, RecurrentState]:
-        """Outputs (B, K) or (B, T, K), and the carry of the next batch, without its gradients."""
+        """Return the outputs, (B, K) or (B, T, K), and the detached carry for the next batch."""
         if self._channels_last and batch.inputs.dim() == 4:
             batch = batch._replace(
                 inputs=batch.inputs.contiguous(memory_format=torch.channels_last)
@@ -80,13 +83,13 @@ class Forward:
             return outputs, tuple(part.detach() for part in left)
         if batch.lengths is None:
             return self._run(batch.inputs), None
-        # Never compiled: each new length would be compiled again, and packed sequences have a
-        # kernel of their own. On an H200 a GRU took over 80 s to compile, and gained nothing.
+        # Never compiled: every new length would compile again, and packed sequences have a kernel
+        # of their own. On an H200, compiling a GRU took over 80 s and gained nothing.
         return self.model(batch.inputs, batch.lengths), None
 
 
 def _kept(carry: RecurrentState, fresh: Tensor | None) -> RecurrentState:
-    """The carry with zeros in the rows that begin anew."""
+    """Return the carry with zeros in the rows that begin a new text."""
     if carry is None or fresh is None or not fresh.any():
         return carry
     if fresh.all():

@@ -1,7 +1,7 @@
-"""`train`: a run from its start to its end, as a function.
+"""The training loop: `train` takes a run from its start to its end.
 
-Layer: training. Read `_loop` first: everything between two steps happens at the border, always in
-the same order, which is what makes a resumed run equal to an uncut one.
+Layer: training. Read `_loop` first. Everything that is not a step happens between two steps, and
+always in the same order; that order is what makes a resumed run equal to an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -41,27 +41,30 @@ def train(
     clock: Clock = time.monotonic,
     files: Files | None = None,
 ) -> RunEnded:
-    """Train until a limit, early stopping or a command ends it; returns how it ended.
+    """Train until a limit, early stopping or a command ends the run; return how it ended.
 
-    Runs in the calling thread, and writes into the run directory: metrics, edits, checkpoints.
-    `emit` is called in this thread and must return at once; the end is returned, not emitted.
+    Runs in the calling thread, and writes metrics, edits and checkpoints into the run directory.
+    `emit` is called in this thread and must return immediately. The end of the run is returned,
+    not emitted.
 
     Raises:
-        CheckpointUnusable: the checkpoint to start from is of another model.
+        CheckpointUnusable: the checkpoint to start from belongs to another model.
         CannotWrite: no save succeeded for `checkpoint.give_up_s`.
-        Exception: what a step raised, after the last finished one was saved.
+        Exception: raised by a step; the last finished step was saved first.
     """
     files = files or Files()
     with (
         process_settings(task.experiment.training),
         task.feed.workers(interrupted=lambda: control.stop_asked),
     ):
+        # Twice or more only after divergences that were waited out: each goes back to the last
+        # good checkpoint.
         while True:
             discard_after(run, start, files)
             journal = Journal(run.metrics, files)
             with Writer(run.checkpoints, journal, files) as writer:
                 training = begin(task, start, control, emit, run, writer, clock)
-                # What the checkpoint says, unless somebody took lines away.
+                # Usually the length that the checkpoint records, but the file may have been cut.
                 training.progress.metrics_bytes = journal.length
                 try:
                     return _unless_lost(training)
@@ -78,7 +81,7 @@ def train(
 
 
 def _unless_lost(training: Training) -> RunEnded:
-    """The loop; a batch that cannot be made ends it, with all that was trained."""
+    """Run the loop; a batch that cannot be made ends the run, and the last step is saved."""
     try:
         return _loop(training)
     except (BatchLost, BadInput) as fault:
@@ -88,59 +91,61 @@ def _unless_lost(training: Training) -> RunEnded:
 
 
 def _loop(training: Training) -> RunEnded:
-    """Steps, and what happens at the border between two of them."""
+    """Take steps, and do everything that is due between two of them."""
     recorder, saver, validator = training.recorder, training.saver, training.validator
     commands, directory, stepper = training.commands, training.directory, training.stepper
     progress, watch = training.progress, training.shared.watch
     training.events.enter("running")
     while True:
-        # A few times per second: read losses and norms from the device. It is the only wait for
-        # it, and comes first, so that nothing below works with numbers that are not finite.
+        # A few times per second: read losses and gradient norms from the device. This is the only
+        # place that waits for it, and it comes first: nothing below may use a non-finite number.
         if recorder.is_due:
             recorder.report()
-        # After each report: without a directory to save into there is no point in going on.
+        # After each report: there is no point in training without a directory to save into.
         if directory.is_due:
             directory.check()
-        # When the writer has finished a checkpoint: say so, or give up after too many failures.
+        # While saves are under way: report those that finished, or give up if they keep failing.
         if saver.is_busy:
             saver.handle_results()
-        # At the end of an epoch, or every N steps. It decides the best and the patience, so it
-        # comes before edits of this step: a resume of this step would validate first as well.
+        # At the end of an epoch, or every N steps. It updates the best value and the patience
+        # under the settings so far, so it comes before this step's edits: a resume at this step
+        # would validate first too.
         if validator.is_due:
             validator.validate(commands.execute_while_validating)
-        # At the steps of recorded edits, those made in the validation just now included.
+        # At the steps of recorded edits, including edits made during the validation just now.
         if commands.replay:
             commands.replay_edits()
-        # When somebody asked for something. A pause is waited out in here.
+        # When a command has arrived. A pause is waited out in here.
         if commands.is_pending:
             commands.execute_pending()
             if commands.stop is not None:
                 return stopped(training, commands.stop)
-        # After edits and commands, which may have moved a limit.
+        # After edits and commands, because they may have moved a limit.
         if limit := limit_reached(training.experiment, progress, watch.elapsed_s()):
             return finish(training, limit.reason)
-        # By steps, epochs or seconds: the state after everything that belongs to this step.
+        # Every so many steps, epochs or seconds. Last, so that the checkpoint includes everything
+        # that belongs to this step.
         if saver.is_due:
             saver.save()
-        # The border ends here; what follows is the next step.
+        # The border ends here; the next step begins.
         stepper.take()
 
 
 class Limit(NamedTuple):
-    """Why a training is over, and the setting that says so."""
+    """The reason why a training is over, and the setting that ends it."""
 
     reason: str
     setting: str
 
 
 def limit_at(checkpoint: Checkpoint, experiment: Experiment) -> Limit | None:
-    """The limit by which a run would end at once if it went on from a checkpoint."""
+    """Return the limit that would end a run immediately if it resumed from this checkpoint."""
     progress = checkpoint.data.progress
     return limit_reached(experiment, progress, progress.elapsed_s)
 
 
 def limit_reached(experiment: Experiment, progress: Progress, elapsed_s: float) -> Limit | None:
-    """The limit by which a training at this point is over, or None."""
+    """Return the limit that this point of the training has reached, or None."""
     training, stopping = experiment.training, experiment.early_stopping
     best = progress.best
     if stopping.patience is not None and progress.stale >= stopping.patience:

@@ -1,9 +1,9 @@
-"""Losses as functions (outputs, targets) -> mean over the samples of the batch.
+"""Losses: functions (outputs, targets) -> mean over the samples of the batch.
 
-Layer: training. The mean is over samples also with class weights, so that micro-batches weighted
-by their sizes add up to exactly the mean over the whole group. Outputs are (B, K) and targets (B,)
-classes or (B, 1) numbers; in language modelling (B, T, K) and (B, T), and the mean is over tokens.
-Targets that are `IGNORED` do not count.
+Layer: training. The mean is over samples even with class weights, unlike torch's, so that
+micro-batches weighted by their sizes add up to exactly the mean over the whole group. Outputs are
+(B, K), and targets are classes (B,) or numbers (B, 1). In language modelling they are (B, T, K) and
+(B, T), and the mean is over tokens. `IGNORED` targets do not count.
 """
 
 from __future__ import annotations
@@ -37,14 +37,18 @@ Loss = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True, slots=True)
 class Criterion:
-    """The loss to train on, and the same without smoothing to measure by."""
+    """The loss to train with, and the same loss without label smoothing to measure with."""
 
     train: Loss
     measure: Loss
 
 
 def build_criterion(section: TypedSection, dataset: Dataset, device: torch.device) -> Criterion:
-    """The loss of a section for a data set; ConfigError when the two do not fit."""
+    """Build the loss of a section for a dataset.
+
+    Raises:
+        ConfigError: the loss and the dataset do not fit each other.
+    """
     if isinstance(section, AutoLossSection):
         kind = MseSection if dataset.task == "regression" else CrossEntropySection
         section = kind.model_validate({"type": "mse" if kind is MseSection else "cross_entropy"})
@@ -60,7 +64,7 @@ def _cross_entropy(section: TypedSection, dataset: Dataset, device: torch.device
         if weights is None and (targets.ndim == 1 or targets.is_floating_point()):
             return F.cross_entropy(outputs, targets, label_smoothing=smooth)
         if targets.is_floating_point():
-            # Shares of classes, as mixup makes them.
+            # Probabilities of the classes, as mixup produces them.
             total = F.cross_entropy(
                 outputs, targets, weight=weights, label_smoothing=smooth, reduction="sum"
             )
@@ -89,7 +93,7 @@ def _focal(section: TypedSection, dataset: Dataset, device: torch.device) -> Cri
         known = targets != IGNORED
         classes = targets.where(known, 0)
         log_p = outputs.log_softmax(dim=-1).gather(-1, classes.unsqueeze(-1)).squeeze(-1)
-        # Never quite zero, where a power below 1 has no slope.
+        # Kept above zero, where the gradient of a power below 1 is infinite.
         rest = -torch.expm1(log_p).clamp(max=-torch.finfo(log_p.dtype).tiny)
         each = -log_p if gamma == 0 else -log_p * rest**gamma
         if weights is not None:
@@ -137,14 +141,14 @@ def _need_whole_classes(section: TypedSection, dataset: Dataset) -> None:
 
 
 def _known(targets: Tensor) -> Tensor:
-    """How many targets are not ignored, at least 1: a batch of nothing else has a loss of 0."""
+    """Count the targets that are not ignored; at least 1, so that a batch of none has loss 0."""
     return (targets != IGNORED).sum().clamp(min=1)
 
 
 def _class_weights(
     section: WeightedSection, dataset: Dataset, device: torch.device
 ) -> Tensor | None:
-    """Weights of shape (classes,), of mean 1 over the training samples when balanced."""
+    """Return weights of shape (classes,) or None; balanced ones average 1 over training samples."""
     given = section.class_weights
     if given == "none":
         return None

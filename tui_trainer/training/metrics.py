@@ -1,8 +1,8 @@
-"""Metrics over a whole split: sums on the device, read once at the end.
+"""Metrics over a whole split, from sums on the device that are read once at the end.
 
 Layer: training. Regression metrics are in units of the target: outputs and targets are
-standardised in memory and scaled back here. torchmetrics takes more than a second to import, and is
-imported by the first of the `ExtraMetrics` only: a run that asks for none never loads it.
+standardised in memory and scaled back here. torchmetrics takes more than a second to import; only
+`ExtraMetrics` imports it, so a run that asks for no extra metrics never loads it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ Confusion = tuple[tuple[int, ...], ...]
 """Counts of samples by true class (rows) and predicted class (columns)."""
 
 MOST_CLASSES = 100
-"""A larger confusion matrix is not counted: nobody reads ten thousand cells."""
+"""With more classes no confusion matrix is counted, since ten thousand cells are unreadable."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,25 +38,25 @@ class Measurement:
 
     metrics: dict[str, float]
     confusion: Confusion | None = None
-    """None unless it was asked for, for a regression, and for many classes."""
+    """None for regression, for more than `MOST_CLASSES` classes, or if it was not asked for."""
 
 
 @dataclass(frozen=True, slots=True)
 class SplitTotals:
-    """Sums over all that was predicted in a split; a problem fills those that it has."""
+    """Sums over all predictions for a split; each problem fills in those that apply to it."""
 
     count: float
-    """Samples; of text, tokens."""
+    """The number of samples, or of tokens in language modelling."""
     loss: float
     correct: float = math.nan
     nats: float = math.nan
-    """The cross entropy, whatever the loss is."""
+    """The cross entropy, whatever loss is configured."""
     absolute_error: float = math.nan
     squared_error: float = math.nan
     target: float = math.nan
     squared_target: float = math.nan
     unit: float = 1.0
-    """No sum: a difference of 1 between standardised targets, in units of the target."""
+    """Not a sum: the size of one standardised unit, in units of the target."""
 
 
 def _exp(value: float) -> float:
@@ -80,7 +80,7 @@ FORMULAS: dict[str, Callable[[SplitTotals], float]] = {
     "rmse": lambda totals: math.sqrt(totals.squared_error / totals.count) * totals.unit,
     "r2": _r2,
 }
-"""The metrics that are computed of every split of their problem."""
+"""The formulas of the metrics that are always computed for their problem."""
 
 
 def measure(
@@ -94,7 +94,7 @@ def measure(
     *,
     confusion: bool = False,
 ) -> Measurement | None:
-    """Measure the model on a split; None when `interrupted` between two batches.
+    """Measure the model on a split; None if `interrupted` returned true between two batches.
 
     Draws no random numbers and leaves the model's mode as it was.
     """
@@ -111,11 +111,12 @@ def measure(
         for batch in split.in_order(batch_size):
             if interrupted():
                 return None
-            # Not around `interrupted`: a pause in there may move the parameters.
+            # `interrupted` stays outside of inference mode: a pause in it may move the parameters.
             with torch.inference_mode():
                 placed = batch.to(forward.device)
                 outputs, carry = forward(placed, carry)
-                # All sums in one tensor, which is read after the last batch: reading waits.
+                # All sums stay on the device in one tensor until the last batch, because reading
+                # one would wait for the device.
                 named = _batch_sums(outputs, placed.targets, dataset, loss)
                 names, part = tuple(named), torch.stack(tuple(named.values()))
                 sums = part if sums is None else sums + part
@@ -137,7 +138,7 @@ def measure(
 def _batch_sums(
     outputs: Tensor, targets: Tensor, dataset: Dataset, loss: Loss
 ) -> dict[str, Tensor]:
-    """The sums of a batch by the names of `SplitTotals`, float64 scalars on the device."""
+    """Return the sums of a batch under their `SplitTotals` names, float64 scalars on the device."""
     if dataset.task == "regression":
         wanted = targets.double()
         error = outputs - wanted
@@ -151,12 +152,12 @@ def _batch_sums(
         }
     known = targets != IGNORED
     count = known.sum().double()
-    # A batch of nothing but padding has no mean.
+    # In a batch of nothing but padding the count is 0, and the mean loss is undefined.
     total = torch.where(count > 0, loss(outputs, targets).double() * count, 0.0)
     correct = ((outputs.argmax(dim=-1) == targets) & known).sum().double()
     sums = {"count": count, "loss": total, "correct": correct}
     if dataset.task == "language_modelling":
-        # Bits are those of the cross entropy, whatever the loss is.
+        # Bits per byte and perplexity come from the cross entropy, whatever loss is configured.
         nats = F.cross_entropy(
             outputs.flatten(0, -2), targets.flatten(), ignore_index=IGNORED, reduction="sum"
         )
@@ -165,7 +166,7 @@ def _batch_sums(
 
 
 def _batch_confusion(outputs: Tensor, targets: Tensor, classes: int) -> Tensor:
-    """The confusion matrix of a batch, of shape (classes, classes)."""
+    """Return the confusion matrix of a batch, of shape (classes, classes)."""
     cells = targets * classes + outputs.argmax(dim=1)
     return torch.bincount(cells, minlength=classes * classes).view(classes, classes)
 
@@ -180,21 +181,21 @@ TORCHMETRICS: dict[str, tuple[str, dict[str, Any]]] = {
     "recall": ("MulticlassRecall", _MACRO),
     "auroc": ("MulticlassAUROC", _MACRO),
 }
-"""The extra metrics: a class of `torchmetrics.classification`, and what it is made with."""
+"""The extra metrics: a class of `torchmetrics.classification` and its arguments."""
 _MEANS = {name for name, (_, options) in TORCHMETRICS.items() if options == _MACRO}
-"""Means over the classes, which a class without a sample makes NaN."""
+"""The metrics that are means over the classes, and NaN if a class has no samples."""
 
 
 class ExtraMetrics:
-    """Metrics of classes, exact and the same for every batch size; draws no random numbers.
+    """Classification metrics, exact and the same for every batch size; draws no random numbers.
 
-    A mean over the classes is NaN when a class has no sample in the split: without it the mean
-    would be of something else. All are NaN when an output is not finite.
+    A mean over the classes is NaN if a class has no sample in the split, because a mean over the
+    others would be another metric. All are NaN if an output is not finite.
 
     Args:
-        names: extra metrics of the specs.
-        classes: how many there are.
-        device: where outputs and targets will be.
+        names: names of extra metrics, as in their specs.
+        classes: the number of classes.
+        device: the device of the outputs and targets.
     """
 
     def __init__(self, names: Sequence[str], classes: int, device: torch.device) -> None:
@@ -204,18 +205,18 @@ class ExtraMetrics:
 
     @torch.inference_mode()
     def update(self, outputs: Tensor, targets: Tensor) -> None:
-        """Take in logits (B, K) and classes (B,)."""
+        """Add a batch of logits (B, K) and classes (B,)."""
         self._counts = self._counts + torch.bincount(targets, minlength=len(self._counts))
         self._finite = self._finite & outputs.isfinite().all()
-        # In float64 certain outputs are still apart. torchmetrics would look at each batch to
-        # find out whether it is given logits, and one of small logits would pass for no logits.
+        # float64 still tells apart very confident outputs. torchmetrics is given probabilities,
+        # because it guesses from each batch whether it got logits, and small ones fool it.
         probabilities = outputs.double().softmax(dim=1)
         for metric in self._metrics.values():
             metric.update(probabilities, targets)
 
     @torch.inference_mode()
     def compute(self) -> dict[str, float]:
-        """The metrics by name, after at least one batch."""
+        """Return the metrics by name, after at least one batch."""
         if not self._finite.item():
             return dict.fromkeys(self._metrics, math.nan)
         complete = bool((self._counts > 0).all().item())
@@ -226,7 +227,7 @@ class ExtraMetrics:
 
 
 def _metric(name: str, classes: int) -> Metric:
-    """A metric of torchmetrics; its checks of every batch would wait for the device."""
+    """Make a metric of torchmetrics, without its checks, which wait for the device each batch."""
     from torchmetrics import classification
 
     kind, options = TORCHMETRICS[name]

@@ -1,7 +1,7 @@
-"""`Muon`: torch's Muon for hidden matrices and its AdamW for the rest, as one optimizer.
+"""`Muon`: torch's Muon for hidden matrices and AdamW for the rest, as one optimizer.
 
-Layer: training. Both work on the groups and the state of this one, so that whoever saves, loads
-or changes a group needs to know of no other.
+Layer: training. Both work on the groups and the state of this optimizer, so code that saves, loads
+or changes a group does not need to know that there are two.
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ class Muon(optim.Optimizer):
 
     Args:
         matrices: the group of the hidden matrices, each of two dimensions.
-        others: groups of what is left; there may be none.
-        adamw: arguments of AdamW; the others are those of Muon.
+        others: the groups of all other parameters; there may be none.
+        adamw: arguments of AdamW; the remaining keywords are those of Muon.
     """
 
     def __init__(
@@ -28,7 +28,7 @@ class Muon(optim.Optimizer):
         self._parts: list[optim.Optimizer] = [optim.Muon([matrices], lr=lr, **muon)]
         if others:
             self._parts.append(optim.AdamW(others, lr=lr, **adamw))
-        # The groups have every default of their part by now.
+        # The parts have filled in their defaults in the groups, so no defaults are needed here.
         super().__init__([group for part in self._parts for group in part.param_groups], {})
         self._share()
 
@@ -37,14 +37,14 @@ class Muon(optim.Optimizer):
         self._share()
 
     def step(self, closure: Any = None) -> Any:
-        """Take a step of both; `closure` is evaluated once, before the first."""
+        """Take a step with both parts; `closure` is called once, before the first."""
         loss = self._parts[0].step(closure)
         for part in self._parts[1:]:
             part.step()
         return loss
 
     def _share(self) -> None:
-        """Let the parts work on these groups and this state, which loading replaces."""
+        """Make both parts use these groups and this state, also after loading has replaced them."""
         groups = [self.param_groups[:1], self.param_groups[1:]]
         for part, own in zip(self._parts, groups, strict=False):
             part.__setstate__({"state": self.state, "param_groups": own})

@@ -1,7 +1,7 @@
-"""Optimizers of torch from their sections, fused where torch has it for the device.
+"""Optimizers of torch built from their sections, fused if torch supports that on the device.
 
-Layer: training. The learning rate in a group is overwritten at every step by base x factor, times
-the group's `lr_factor` if it has one; `decays` says whether weight decay is for this group.
+Layer: training. Every step overwrites the learning rate of a group with base x factor, times the
+group's `lr_factor` if it has one. The key `decays` of a group says whether weight decay applies.
 """
 
 from __future__ import annotations
@@ -32,16 +32,16 @@ OPTIMIZERS: dict[str, Kind] = {
     "adafactor": optim.Adafactor,
     "muon": Muon,
 }
-"""Optimizers by the `type` of the section that has their arguments."""
+"""The optimizers by the `type` of the section that holds their arguments."""
 
 _MATRIX_LAYERS = (nn.Linear, nn.RNNBase, nn.RNNCellBase, nn.MultiheadAttention)
 
 
 def build_optimizer(section: OptimizerSection, model: nn.Module) -> optim.Optimizer:
-    """The optimizer of a section over the trained parameters of a model on its device.
+    """Build a section's optimizer for the trained parameters of a model that is on its device.
 
     Raises:
-        ConfigError: there is nothing in the model that this optimizer is for.
+        ConfigError: the model has no parameters that this optimizer can train.
     """
     trained = [p for p in model.parameters() if p.requires_grad]
     optimizer: optim.Optimizer
@@ -56,7 +56,7 @@ def build_optimizer(section: OptimizerSection, model: nn.Module) -> optim.Optimi
 
 
 def retune(optimizer: optim.Optimizer, section: OptimizerSection) -> None:
-    """Bring the live settings of a section into force, except for the learning rate."""
+    """Apply the live settings of a section to the groups, except for the learning rate."""
     for group in optimizer.param_groups:
         group["weight_decay"] = section.weight_decay if group["decays"] else 0.0
         if "momentum" in group and hasattr(section, "momentum"):
@@ -66,7 +66,7 @@ def retune(optimizer: optim.Optimizer, section: OptimizerSection) -> None:
 
 
 def _groups(parameters: Iterable[nn.Parameter], section: OptimizerSection) -> list[Group]:
-    """What decays and what does not, each in the order of the model; none is empty."""
+    """Group parameters by whether they decay, in the order of the model; leave out empty groups."""
     decayed: list[nn.Parameter] = []
     others: list[nn.Parameter] = []
     for parameter in parameters:
@@ -107,10 +107,10 @@ def _muon(section: MuonSection, model: nn.Module, trained: list[nn.Parameter]) -
 
 
 def _hidden_matrices(model: nn.Module) -> set[nn.Parameter]:
-    """The 2-D weights of layers that multiply by a matrix, but for the output layer's and what it
-    shares.
+    """Return the 2-D weights of linear, recurrent and attention layers except the output layer's.
 
-    The output layer is the last such layer of what is named `head`.
+    The output layer is the last such layer in the module named `head`. A weight that it shares
+    with another layer is left out too.
     """
     inside: set[nn.Parameter] = set()
     outside: set[nn.Parameter] = set()
@@ -126,12 +126,12 @@ def _hidden_matrices(model: nn.Module) -> set[nn.Parameter]:
 
 
 def _fastest(kind: Kind, parameters: list[nn.Parameter]) -> dict[str, Any]:
-    """The form of an optimizer with the fewest kernels; the steps are the same but for rounding."""
+    """Return the option that needs the fewest kernels; the steps differ only by rounding."""
     accepted = inspect.signature(kind).parameters
     places = {(p.device, p.dtype) for p in parameters}
     if "fused" in accepted and all(_is_fused(kind, *place) for place in places):
         return {"fused": True}
-    # That of Adafactor takes as much memory as it is chosen to save.
+    # Adafactor's foreach form uses as much memory as Adafactor is meant to save.
     if "foreach" in accepted and kind is not optim.Adafactor:
         return {"foreach": True}
     return {}
@@ -139,7 +139,7 @@ def _fastest(kind: Kind, parameters: list[nn.Parameter]) -> dict[str, Any]:
 
 @lru_cache(maxsize=64)
 def _is_fused(kind: Kind, device: torch.device, dtype: torch.dtype) -> bool:
-    """Whether torch has the fused form there: it says so at the first step."""
+    """Whether torch has the fused form for a device and type; only a first step can tell."""
     parameter = nn.Parameter(torch.zeros(1, device=device, dtype=dtype))
     parameter.grad = torch.zeros_like(parameter)
     try:

@@ -1,6 +1,6 @@
-"""`Part`: one part of a training, and what all parts share.
+"""`Part`, the base class of the parts of a training, and the objects that all parts share.
 
-Layer: training.
+Layer: training. The shared objects (`Shared`) are read and changed in the trainer thread only.
 """
 
 from __future__ import annotations
@@ -20,20 +20,20 @@ Clock = Callable[[], float]
 
 @dataclass(frozen=True, slots=True)
 class Shared:
-    """What every part of one training uses."""
+    """The objects that every part of one training uses."""
 
     progress: Progress
-    """The counters. The stepper counts steps, the validator what validations decide."""
+    """The counters. The stepper updates the steps, the validator the results of validations."""
     settings: LiveSettings
     watch: Stopwatch
-    """Seconds of training; pauses do not count."""
+    """Seconds of training, without pauses."""
     clock: Clock
-    """Seconds that go on in a pause."""
+    """A monotonic clock in seconds, which keeps running during a pause."""
     events: RunEvents
 
 
 class Part:
-    """A part of a training, in the trainer thread."""
+    """One part of a training. Its methods are called in the trainer thread."""
 
     def __init__(self, shared: Shared) -> None:
         self._progress = shared.progress
@@ -43,16 +43,14 @@ class Part:
         self._events = shared.events
 
 
-# `RunEvents`: how the parts of a training say what happens, and the state that the run is in.
-#
-# It belongs to the trainer thread.
-
-
 Emit = Callable[[Event], None]
 
 
 class RunEvents:
-    """Emits events, at the step that the training has reached."""
+    """Emits the events of a run with its current step, and keeps track of the run's state.
+
+    Belongs to the trainer thread.
+    """
 
     def __init__(self, emit: Emit, progress: Progress) -> None:
         self.emit = emit
@@ -60,24 +58,22 @@ class RunEvents:
         self._state: RunState = "starting"
 
     def note(self, text: str, level: Literal["note", "warning", "error"] = "note") -> None:
-        """Tell the person who watches the run something."""
+        """Emit a message for the people who watch the run."""
         self.emit(Notice(self._progress.step, text, level))
 
     def enter(self, state: RunState, reason: str = "", *, freed_bytes: int = 0) -> None:
-        """Enter a state; `freed_bytes` of the device's memory were given back for it."""
+        """Enter a state; `freed_bytes` is how much device memory was released for it."""
         if state != self._state:
             self._state = state
             self.emit(StateChanged(self._progress.step, state, reason, freed_bytes))
 
 
-# `LiveSettings`: the configuration in force, which live edits change during a run.
-#
-# Every part of a training reads it at each use, so an edit takes effect everywhere at the next
-# step.
-
-
 class LiveSettings:
-    """The experiment with the edits so far, and what follows from it at the current step."""
+    """The configuration in force: the experiment with all live edits so far.
+
+    No part keeps a copy: each reads a setting whenever it needs it, so an edit takes effect
+    everywhere at the next step.
+    """
 
     def __init__(self, experiment: Experiment, steps_per_epoch: int, progress: Progress) -> None:
         self.experiment = experiment
@@ -86,7 +82,7 @@ class LiveSettings:
 
     @property
     def horizon(self) -> int | None:
-        """The number of steps by the limits in force; None when there are only time limits."""
+        """The total number of steps under the limits in force; None if only time is limited."""
         return horizon(self.experiment, self._steps_per_epoch)
 
     def lr(self) -> float:

@@ -1,7 +1,7 @@
-"""What a model is equipped with before it is trained: frozen layers, other weights, recomputation.
+"""Preparation of a model for training: frozen layers, weights to start from, recomputation.
 
-Layer: training. None of it changes the names of parameters, so that checkpoints of every
-combination load each other.
+Layer: training. None of this changes the names of parameters, so a checkpoint saved with any of
+these settings loads with any others.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ _MOST_NAMED = 8
 
 
 def names_matching(patterns: Iterable[str], names: Iterable[str], key: str) -> set[str]:
-    """The names that a pattern matches, or that lie within a layer that it matches.
+    """Return the names that a pattern matches, and those inside a layer that a pattern matches.
 
     Raises:
-        ConfigError: a pattern matches nothing; the problem is of `key`.
+        ConfigError: a pattern matches nothing; the problem is reported for `key`.
     """
     known = list(names)
     found: set[str] = set()
@@ -49,7 +49,7 @@ def names_matching(patterns: Iterable[str], names: Iterable[str], key: str) -> s
 
 
 def freeze(model: nn.Module, patterns: Iterable[str]) -> None:
-    """Leave parameters untrained; a layer with none left keeps its running statistics too.
+    """Freeze parameters; a norm layer that is frozen completely keeps its running statistics too.
 
     Raises:
         ConfigError: a pattern matches nothing, or nothing is left to train.
@@ -66,7 +66,7 @@ def freeze(model: nn.Module, patterns: Iterable[str]) -> None:
         trained = any(parameter.requires_grad for parameter in own)
         if own and not trained and isinstance(module, nn.modules.batchnorm._NormBase):
             module.eval()
-            # The loop switches modes of the whole model.
+            # The loop switches the mode of the whole model, which must not reach this layer.
             module.train = MethodType(_stay, module)  # type: ignore[method-assign]
 
 
@@ -75,12 +75,12 @@ def _stay(module: nn.Module, mode: bool = True) -> nn.Module:
 
 
 def recompute_blocks(model: nn.Module, *, stateful: bool = False) -> None:
-    """Keep only what goes into each block of the model, and compute the rest again when needed.
+    """Keep only the inputs of each block, and compute its activations again in the backward pass.
 
     Chen et al., arXiv:1604.06174. Random draws are repeated, so the results are the same.
 
     Raises:
-        ConfigError: the model has no blocks, or carries over from batch to batch.
+        ConfigError: the model has no blocks, or carries a state from batch to batch.
     """
     key = "training.gradient_checkpointing"
     if stateful:
@@ -103,7 +103,7 @@ def _recomputed(forward: Any, norms: list[Any], *inputs: Any) -> Any:
 
 
 def _contexts(norms: list[Any]) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
-    """Around the first pass nothing; around the second, running statistics stand still."""
+    """Return contexts for the first and the second pass; the second leaves statistics unchanged."""
     return nullcontext(), _untracked(norms)
 
 
@@ -125,10 +125,10 @@ def _untracked(norms: list[Any]) -> Iterator[None]:
 def take_weights(
     model: nn.Module, weights: dict[str, Tensor], skip: Iterable[str], source: str
 ) -> int:
-    """Take over weights by name, but for those to skip; returns how many parameters were taken.
+    """Load weights by name, except those to skip; return how many parameters were loaded.
 
     Raises:
-        BadInput: names or shapes differ; the message names the first and the way out.
+        BadInput: names or shapes differ; the message lists the first ones and what to do.
     """
     own = model.state_dict()
     skipped = names_matching(skip, own, "training.init_skip")
@@ -156,7 +156,7 @@ def _shape(tensor: Tensor | None) -> str:
 
 
 def _layers(name: str) -> list[str]:
-    """The layers around a parameter, from the outermost, and the parameter."""
+    """Return the names of the layers around a parameter, outermost first, and its own name."""
     parts = name.split(".")
     return [".".join(parts[: count + 1]) for count in range(len(parts))]
 
@@ -165,21 +165,20 @@ def _matches(pattern: str, name: str) -> bool:
     return any(fnmatchcase(layer, pattern) for layer in _layers(name))
 
 
-# Weights of another training to start from: of a run, of one of its checkpoints, of a plain file.
-#
-# Whatever the file, it is read with `weights_only`: nothing in it is run.
+# Reading weights to start from: those of a run, of a checkpoint, or of a plain file of weights.
+# Every file is read with `weights_only`, so no code in it is run.
 
 
 _KEY = "training.init_from"
 _ALONE = "save the weights alone: torch.save(model.state_dict(), FILE)"
 _WITHIN = ("state_dict", "model_state_dict", "model")
-"""Where other programs keep the weights in a file with more in it."""
+"""The keys under which other programs keep the weights in a file that holds more."""
 
 
 def read_weights(path: str) -> tuple[dict[str, Tensor], str]:
-    """Weights by name, and in words what they are of.
+    """Return weights by name, and a description of their source.
 
-    Of a run those of its best checkpoint, or the last where there is no best one.
+    For a run, these are the weights of its best checkpoint, or of the last if there is no best one.
 
     Raises:
         BadInput: there is nothing to read, or it holds no weights.
@@ -225,7 +224,7 @@ def _of_file(path: Path) -> dict[str, Tensor]:
     except OSError as error:
         raise BadInput(f"{_KEY}: {shown}: {error.strerror or error}") from error
     except Exception as error:
-        # What torch and pickle raise for a foreign file is any kind of error there is.
+        # For a file of another kind, torch and pickle raise almost any type of exception.
         raise BadInput(
             f"{_KEY}: {shown}: holds something other than tensors and plain data, or is damaged; "
             f"{_ALONE}"

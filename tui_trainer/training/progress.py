@@ -1,7 +1,7 @@
-"""`Progress`: where a training stands, as plain numbers that go into every checkpoint.
+"""`Progress`: the counters of a training, plain numbers that go into every checkpoint.
 
-Layer: training. `epoch` counts completed epochs and `batch` the micro-batches trained on in the
-current one, so that an epoch's end is `batch == 0`; people see `shown_epoch`, from 1.
+Layer: training. `epoch` counts completed epochs, and `batch` the micro-batches taken in the current
+epoch, so that an epoch ends with `batch == 0`. Users see `shown_epoch`, which starts at 1.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Best:
 
 @dataclass(slots=True)
 class Progress:
-    """Counters of the loop, early stopping and the journal."""
+    """The counters of the loop, of early stopping and of the journal."""
 
     step: int = 0
     epoch: int = 0
@@ -36,17 +36,17 @@ class Progress:
     validated_step: int = 0
     """The last step whose scheduled validation is done."""
     reference: float | None = None
-    """The value that early stopping compares with."""
+    """The value that early stopping compares the next validation with."""
     stale: int = 0
-    """Validations since the last improvement by min_delta."""
+    """The number of validations since the last improvement by more than min_delta."""
     best: Best | None = None
     held_line: dict[str, Any] | None = None
-    """The line of the last step, held back until it is known whether a validation joins it."""
+    """The newest line of metrics, held back because a validation may still add to it."""
     metrics_bytes: int = 0
-    """Length of metrics.jsonl up to this state."""
+    """The length of metrics.jsonl up to this state."""
     last_metrics: dict[str, float] = field(default_factory=dict)
     plateau: Plateau = field(default_factory=Plateau)
-    """Where a schedule that follows the validation stands."""
+    """The state of a schedule that follows the validation metric."""
 
     @property
     def shown_epoch(self) -> int:
@@ -58,10 +58,14 @@ class Progress:
 
     @staticmethod
     def from_dict(plain: dict[str, Any]) -> Progress:
-        """Progress from a checkpoint; CheckpointUnusable when it is something else."""
+        """Read the progress of a checkpoint.
+
+        Raises:
+            CheckpointUnusable: it is something else.
+        """
         try:
             best = plain["best"]
-            # Checkpoints from before there were such schedules have none.
+            # Older checkpoints have none: there were no such schedules.
             plateau = Plateau(**plain.get("plateau", {}))
             given = {"best": None if best is None else Best(**best), "plateau": plateau}
             progress = Progress(**{**plain, **given})
@@ -76,7 +80,7 @@ class Progress:
 
 
 def _odd_fields(progress: Progress) -> list[str]:
-    """The names of the fields with values that no training can have reached."""
+    """Return the names of the fields whose values no training can have reached."""
     best: Any = progress.best
     reference: Any = progress.reference
     counts = ("step", "epoch", "batch", "validated_step", "stale", "metrics_bytes")
@@ -99,7 +103,7 @@ def _odd_fields(progress: Progress) -> list[str]:
 
 
 class Stopwatch:
-    """Seconds of training by a monotonic clock; pauses are not counted."""
+    """Measures the seconds of training with a monotonic clock; pauses are not counted."""
 
     def __init__(self, clock: Any, elapsed_s: float = 0.0) -> None:
         self._clock = clock

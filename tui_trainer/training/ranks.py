@@ -1,7 +1,7 @@
-"""`Ranks`: what the loop asks of the other processes of a run; here there are none.
+"""`Ranks`: the interface to the other processes of a run, of which there are none so far.
 
-Layer: training. The batch size is global and each rank takes its slice of the same permutation,
-so that more ranks change who computes, not what is computed.
+Layer: training. The batch size is global and each rank takes its slice of the same permutation, so
+more ranks divide the work but do not change the result.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ class Ranks(Protocol):
     def world(self) -> int: ...
 
     def broadcast(self, value: T) -> T:
-        """The value that rank 0 has."""
+        """Return the value that rank 0 has."""
         ...
 
     def sum(self, tensor: Tensor) -> Tensor:
-        """The sum over all ranks, on each of them."""
+        """Return the sum over all ranks, the same on each of them."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class SingleRank:
-    """A run of one process: everything is local."""
+    """The ranks of a run of one process, where everything is local."""
 
     rank: int = 0
     world: int = 1

@@ -1,7 +1,8 @@
-"""`Recorder`: the numbers of the steps, from the device into lines and events.
+"""`Recorder`: turns the numbers of steps into lines of metrics.jsonl and into events.
 
-Layer: training. The only place on the hot path that waits for the device. It is read before every
-validation and every save, so that nothing bad is ever saved or called the best.
+Layer: training. The only place on the hot path that waits for the device. It also reports before
+every validation and every save, so that a state with non-finite numbers is never saved or called
+the best.
 """
 
 from __future__ import annotations
@@ -21,11 +22,11 @@ from tui_trainer.training.writer import Writer
 
 FULL_RESOLUTION = 4096
 MOST_OVERFLOWS = 50
-"""Steps in a row that a loss scaler may skip; it halves the scale each time."""
+"""Steps in a row that a loss scaler may skip. It halves the scale each time."""
 
 
 class Diverged(Exception):
-    """A loss or gradient was not finite at a step that was already taken."""
+    """Raised when the loss or gradient of a step that was already taken is not finite."""
 
     def __init__(self, step: int, epoch: int, what: str, rows: tuple[int, ...]) -> None:
         super().__init__(f"{what} at step {step:,}")
@@ -36,10 +37,10 @@ class Diverged(Exception):
 
 
 def is_logged(step: int, every: int | None) -> bool:
-    """Whether a step gets a line; a function of the step alone, so that every resume agrees.
+    """Whether a step gets a line; depends on the step alone, so that every resume agrees.
 
-    Without `every`: each step up to 4096, then every 2nd up to 8192, every 4th up to 16384, and so
-    on, which keeps a million steps in some 20,000 lines.
+    Without `every`, each step up to 4096 gets one, then every 2nd up to 8192, every 4th up to
+    16384, and so on, which keeps a million steps in some 20,000 lines.
     """
     if every is not None:
         return step % every == 0
@@ -47,7 +48,7 @@ def is_logged(step: int, every: int | None) -> bool:
 
 
 class Recorder(Part):
-    """Collects the numbers of the steps, and reports them a few times per second."""
+    """Collects the numbers of steps, and reports them a few times per second."""
 
     def __init__(
         self,
@@ -73,9 +74,9 @@ class Recorder(Part):
     def record(
         self, step: StepRecord, loss: Tensor, grad_norm: Tensor, samples: int, waiting_s: float
     ) -> None:
-        """Keep the numbers of a step; loss and norm are scalars that stay on the device.
+        """Keep the numbers of a step; `loss` and `grad_norm` are scalars that stay on the device.
 
-        `waiting_s` is how long the step waited for its `samples`.
+        `waiting_s` is how long the step waited for its `samples` samples.
         """
         self._samples += samples
         self._waiting_s += waiting_s
@@ -88,12 +89,13 @@ class Recorder(Part):
         return self._buffer.full or self._watch.elapsed_s() >= due_s
 
     def report(self) -> None:
-        """Read the numbers from the device, write their lines, emit them.
+        """Read the numbers from the device, write their lines, and emit `StepsTaken`.
 
-        The line of the newest step is held back, since a validation of this step may add to it.
+        The line of the newest step is held back, because a validation of this step may add its
+        metrics to it.
 
         Raises:
-            Diverged: a number is not finite; all steps up to it are reported.
+            Diverged: a number is not finite; raised after the steps were reported.
         """
         now_s = self._watch.elapsed_s()
         steps = self._buffer.read()
@@ -118,6 +120,7 @@ class Recorder(Part):
             )
         )
         self.reported_at_s, self._samples, self._waiting_s = now_s, 0, 0.0
+        # The line held so far belongs to an earlier step by now, and goes first to keep the order.
         newest = lines.pop() if lines and lines[-1]["step"] == self._progress.step else None
         self.write_held_line()
         self._write(lines)
@@ -127,7 +130,7 @@ class Recorder(Part):
             raise self._diverged(bad)
 
     def write_held_line(self, more: Mapping[str, Any] | None = None) -> None:
-        """Write the line that was held back, with the metrics of a validation if there are any."""
+        """Write the line that was held back, together with `more`, the metrics of a validation."""
         line = self._progress.held_line
         self._progress.held_line = None
         if line is None and more:
@@ -147,10 +150,10 @@ class Recorder(Part):
             self._writer.lines(data)
 
     def _first_bad(self, steps: list[MeasuredStep]) -> MeasuredStep | None:
-        """The first step that the training cannot go on from.
+        """Return the first step that the training cannot recover from, or None.
 
-        Under a loss scaler a gradient that overflows is expected: the step was skipped and the
-        scale halved. Only when that goes on and on is it a fault.
+        With a loss scaler, a gradient that overflows is expected: the step was skipped and the
+        scale halved. Only `MOST_OVERFLOWS` of them in a row are a fault.
         """
         if not self._may_overflow:
             return next((entry for entry in steps if entry.fault), None)
@@ -173,7 +176,7 @@ class Recorder(Part):
         return None
 
     def _diverged(self, bad: MeasuredStep) -> Diverged:
-        """The fault with the rows of the data file that the step was taken on."""
+        """Return the error to raise, with the data rows that the bad step was trained on."""
         record = bad.record
         size = self._settings.experiment.training.grad_accumulation
         group = range(record.batch, min(record.batch + size, self._batches.per_epoch))

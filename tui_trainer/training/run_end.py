@@ -1,7 +1,7 @@
-"""How a training ends: finished and tested, stopped, or failed on numbers that are not finite.
+"""The ends of a training: finished and tested, stopped, or failed because it diverged.
 
-Layer: training. The last state is saved before anything else is done with it; what follows (the
-closing validation, the test) is derived from it and can be repeated.
+Layer: training. The last state is saved before anything else; what follows (the final validation,
+the test) is derived from it and can be repeated.
 """
 
 from __future__ import annotations
@@ -26,11 +26,12 @@ from tui_trainer.training.training import Training
 
 
 def finish(training: Training, reason: str) -> RunEnded:
-    """Save, validate once more if the last step was not, and test the best weights."""
+    """Save, validate the last step unless that was done, and test the best weights."""
     task, progress, commands = training.task, training.progress, training.commands
     training.recorder.report()
     if not training.saver.save_and_wait():
         raise CannotWrite(f"the last checkpoint could not be written: {training.saver.failure}")
+    # The rest is derived from the saved state, and is no training time.
     training.shared.watch.pause()
     if progress.validated_step != progress.step:
         if not training.validator.validate_end(commands.stop_asked):
@@ -70,14 +71,19 @@ def finish(training: Training, reason: str) -> RunEnded:
 
 
 def stopped(training: Training, stop: Stop) -> RunEnded:
-    """Save unless that is not wanted, and end."""
+    """Save unless the stop says not to, and end.
+
+    Raises:
+        CannotWrite: the state was to be saved and could not be.
+    """
     saver, step = training.saver, f"{training.progress.step:,}"
     training.events.enter("stopping")
     training.recorder.report()
     saved = stop.save and saver.save_and_wait()
     if stop.save and not saved:
         raise CannotWrite(f"stopped, but step {step} is NOT saved: {saver.failure}")
-    # A resume sets this line aside and writes it again, perhaps joined by a validation.
+    # The checkpoint holds this line too: a resume sets it aside and writes it again, possibly with
+    # the metrics of a validation.
     training.recorder.write_held_line()
     saver.drain()
     how = f"saved at step {step}" if saved else "not saved, as asked"
@@ -86,7 +92,7 @@ def stopped(training: Training, stop: Stop) -> RunEnded:
 
 
 def broken_off(training: Training, fault: TrainerError) -> RunEnded:
-    """Save the last step, and fail: the next batch, or one to measure on, cannot be made."""
+    """Save the last step, and fail: a batch to train or measure on cannot be made."""
     saver, name = training.saver, training.run.path.name
     training.recorder.report()
     saved = saver.save_and_wait()
@@ -99,7 +105,7 @@ def broken_off(training: Training, fault: TrainerError) -> RunEnded:
 
 
 def diverged(training: Training, fault: Diverged) -> RunEnded | None:
-    """Tell of the fault and keep what is good; None when it is to be waited out."""
+    """Report the divergence and publish the best state; None if the run is to pause, not fail."""
     training.events.emit(NonFinite(fault.step, fault.epoch, fault.what, fault.rows))
     training.saver.publish_best()
     good = read_manifests(training.run.checkpoints)
@@ -123,7 +129,10 @@ def diverged(training: Training, fault: Diverged) -> RunEnded | None:
 
 
 def wait_out(training: Training) -> FromCheckpoint | RunEnded:
-    """Wait for `resume`, which goes back to the last good checkpoint, or `stop`."""
+    """Wait for `resume`, which goes back to the last good checkpoint, or for `stop`.
+
+    Settings can be edited meanwhile; they are recorded at the step of that checkpoint.
+    """
     run, commands = training.run, training.commands
     checkpoint, notes = choose_checkpoint(run.checkpoints, "last", run.path.name)
     for note in notes:
@@ -156,7 +165,7 @@ def wait_out(training: Training) -> FromCheckpoint | RunEnded:
 
 
 def ended(training: Training, state: RunState, reason: str, code: int, **results: Any) -> RunEnded:
-    """The end of a training that stands where it stands now."""
+    """Return the event that ends a training at its current step."""
     progress = training.progress
     return RunEnded(
         step=progress.step,
@@ -172,10 +181,12 @@ def ended(training: Training, state: RunState, reason: str, code: int, **results
 
 
 def _with_edit(training: Training, edits: list[Edit], edit: Edit) -> list[Edit]:
-    """The edits with one more, on the disk; later ones of its key go, which would undo it.
+    """Add an edit, write all edits to the disk, and return them.
+
+    Later edits of the same key are dropped, since they would undo it when they are replayed.
 
     Raises:
-        BadInput: they would contradict each other when they are replayed.
+        BadInput: the edits would contradict each other when they are replayed.
     """
     kept = [e for e in edits if e.key != edit.key or e.apply_at_step <= edit.apply_at_step]
     changed = sorted([*kept, edit], key=lambda e: e.apply_at_step)
@@ -185,7 +196,7 @@ def _with_edit(training: Training, edits: list[Edit], edit: Edit) -> list[Edit]:
 
 
 def _mark_as_best(training: Training, metrics: dict[str, float]) -> None:
-    """Say in the newest manifest that it is the best; the checkpoint itself is not touched."""
+    """Mark the newest checkpoint as the best in its manifest; the file itself is not touched."""
     folder = training.run.checkpoints
     newest = read_manifests(folder)[-1]
     changed = replace(newest, best_step=newest.step, metrics=metrics)
@@ -196,18 +207,19 @@ def _mark_as_best(training: Training, metrics: dict[str, float]) -> None:
 
 
 def _stopped_before_test(training: Training) -> RunEnded:
-    """Answer the commands that came during the end; one of them is the stop."""
+    """Answer the commands that arrived while the run was ending; one of them is the stop."""
     stop = training.commands.refuse_until_stop("the run is ending")
     code = ExitCode.OK if stop is None else _exit_code_of(training, stop)
     return ended(training, "stopped", "stopped before the test", code)
 
 
 def _exit_code_of(training: Training, stop: Stop) -> int:
-    """The exit code of a stop: a scheduler is told what it was told to look for."""
+    """Return the exit code of a stop; a scheduler may be waiting for the one in the settings."""
     if stop.signal is None:
         return ExitCode.OK
     settings = training.experiment.training
     preempting = {int(signal.Signals[name]) for name in settings.preempt_signals}
     if stop.signal in preempting and settings.preempt_exit_code is not None:
         return settings.preempt_exit_code
+    # As a shell reports a process that a signal has ended.
     return 128 + stop.signal

@@ -1,7 +1,7 @@
-"""`Saver`: when a checkpoint is due, what goes into it, and what a failed save means.
+"""`Saver`: decides when a checkpoint is due, fills it, and handles failed saves.
 
-Layer: training. The trainer copies its state to the host and goes on; the writer thread does the
-rest. Only a pause, a stop and the end wait until the file is published.
+Layer: training. The trainer copies its state to the host and continues; the writer thread does the
+rest. Only a save on request, a pause, a stop and the end wait until the file is published.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tui_trainer.training.writer import SaveJob, SaveResult, Writer
 
 
 class Saver(Part):
-    """Saves the state of a training, and holds the best one until it is on the disk."""
+    """Saves the state of a training, and holds the best state until it is on the disk."""
 
     def __init__(
         self,
@@ -36,7 +36,7 @@ class Saver(Part):
         stepper: Stepper,
         saved: CheckpointData | None = None,
     ) -> None:
-        """`saved` is the checkpoint that the training starts from."""
+        """Make a saver; `saved` is the checkpoint that the training starts from."""
         super().__init__(shared)
         self._task = task
         self._state = state
@@ -48,23 +48,23 @@ class Saver(Part):
         self.failure: Exception | None = None
         """Why the newest save did not succeed."""
         self.step_failed = False
-        """Whether a step failed half-way, after it may have drawn random numbers."""
+        """Whether a step failed half-way, when it may already have drawn random numbers."""
         self._best_job: SaveJob | None = None
         """The best state so far, while it is not on the disk yet."""
         self._protected = frozenset(() if saved is None else {shared.progress.step})
-        """The step that a resume started from stays, whatever `checkpoint.keep_last` says."""
+        """The step that a resume started from; `checkpoint.keep_last` does not remove it."""
         self._saved = None if saved is None else self._here
-        """Step and validated step of the newest checkpoint."""
+        """The step and the validated step of the newest checkpoint."""
         self._saved_at_s = shared.progress.elapsed_s
         self._saved_epoch = shared.progress.epoch
         self._failing_since_s: float | None = None
 
     @property
     def is_due(self) -> bool:
-        """Whether the settings want a checkpoint at this step.
+        """Whether the settings ask for a checkpoint at this step.
 
-        One that is due by time is left out while the writer is at the one before; those by steps
-        and epochs never are.
+        A checkpoint that is due by time waits while the writer is still busy with the one before;
+        those due by steps or epochs do not.
         """
         settings, progress = self._settings.experiment.checkpoint, self._progress
         if self._saved is not None and self._saved[0] == progress.step:
@@ -79,15 +79,17 @@ class Saver(Part):
 
     @property
     def is_busy(self) -> bool:
-        """Whether a save is under way, or its result was not handled yet."""
+        """Whether a save is under way, or has a result that was not handled yet."""
         return self._writer.busy
 
     def save(self) -> None:
-        """Hand the state at this step to the writer, and before it the best one if that is due."""
+        """Hand the current state to the writer, after the best state if that is still unsaved."""
         self._recorder.report()
         if self._writer.busy:
-            # No more than one state at a time waits in memory for the disk.
+            # At most one save at a time is under way, which bounds the copies of the state that
+            # wait in memory for a slow disk.
             self.drain()
+        # Made first: if it raises `Diverged`, the best state is still held for `publish_best`.
         current = self._job()
         if self._best_job is not None and self._best_job.step != self._progress.step:
             self._writer.save(self._best_job)
@@ -97,7 +99,7 @@ class Saver(Part):
         self._saved_at_s, self._saved_epoch = self._progress.elapsed_s, self._progress.epoch
 
     def save_and_wait(self) -> bool:
-        """Save the state at this step unless it is saved already; False when that failed."""
+        """Save the state at this step unless it is saved already; False if that failed."""
         self.drain()
         if self._saved != self._here:
             self.save()
@@ -105,36 +107,36 @@ class Saver(Part):
         return self.failure is None
 
     def hold_best(self) -> None:
-        """Hold the state at the best validation until the next save publishes it."""
+        """Copy the state at the best validation; the next save publishes it."""
         self.best_weights = None
         self._best_job = self._job()
         self.best_weights = self._best_job.data.state.measured
 
     def publish_best(self) -> None:
-        """Write the best state if it is only in memory; for an end whose own is not worth it."""
+        """Write the best state if it is only in memory; for a run whose last state is unusable."""
         if self._best_job is not None:
             self._writer.save(self._best_job)
             self._best_job = None
         self.drain()
 
     def drain(self) -> None:
-        """Wait until everything handed to the writer is done; raises what `handle_results` does."""
+        """Wait until the writer has finished everything; raises like `handle_results`."""
         self._handle(self._writer.drain())
 
     def handle_results(self) -> None:
-        """Tell what became of the saves that have ended; never waits.
+        """Emit the results of the saves that have ended; never waits.
 
         Raises:
-            CannotWrite: none succeeded for `checkpoint.give_up_s`.
+            CannotWrite: no save succeeded for `checkpoint.give_up_s`.
         """
         self._handle(self._writer.results())
 
     def start_over(self) -> None:
-        """Begin anew in a directory that was made anew: nothing is saved, and nothing failed."""
+        """Start over in a run directory that was created again: nothing is saved there yet."""
         self._writer.drain()
         self._progress.metrics_bytes = self._writer.reopen()
         self._saved = None
-        # Saves that failed for want of the directory say nothing of the one that is there now.
+        # Saves that failed because the directory was missing say nothing about the new one.
         self._failing_since_s = self.failure = None
 
     @property
@@ -156,7 +158,9 @@ class Saver(Part):
                 )
                 continue
             self.failure = result.error
+            # Forget it, so that `save_and_wait` tries this step again.
             self._saved = None
+            # Hold the best state again for the next save, unless there is a newer best one.
             if result.job.is_best:
                 self._best_job = self._best_job or result.job
             if self._failing_since_s is None:
@@ -167,15 +171,16 @@ class Saver(Part):
             raise CannotWrite(f"no checkpoint could be written for {give_up_s:g} s: {self.failure}")
 
     def _job(self) -> SaveJob:
-        """A checkpoint of the state as it is now.
+        """Return a job that saves the state as it is now.
 
         Raises:
-            Diverged: a parameter is not finite, so that it is not worth keeping.
+            Diverged: a parameter is not finite, so the state is not worth keeping.
         """
         progress, task = self._progress, self._task
         progress.elapsed_s = self._watch.elapsed_s()
         state = self._state.snapshot()
-        # Loss and gradient of the last step are those of the weights before it.
+        # The reported loss and gradient belong to the weights before the last update, so they do
+        # not show whether that update left finite weights.
         if name := self._state.not_finite(state.model):
             self._recorder.write_held_line()
             raise Diverged(progress.step, progress.shown_epoch, f"{name} is not finite", ())
@@ -198,7 +203,7 @@ class Saver(Part):
 
 
 def origin_of(task: Task, *, broken: bool = False) -> Origin:
-    """Where a task is trained now."""
+    """Return the origin that a checkpoint of this task has if it is made in this process."""
     return Origin(
         device=task.device.type,
         torch=str(torch.__version__),

@@ -1,7 +1,7 @@
-"""What comes before the first step: clearing what lies after the start, loading, the parts.
+"""The start of a training: set newer results aside, load the checkpoint, build the parts.
 
-Layer: training. The clearing comes after everything that can refuse the checkpoint, so that a
-refused resume leaves the run as it was.
+Layer: training. Newer results are set aside only after the checkpoint was verified and the task was
+built, so a resume that is refused before that leaves the run as it was.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from tui_trainer.training.writer import Writer
 
 
 def discard_after(run: RunDirectory, start: StartPoint, files: Files) -> None:
-    """Move into discarded/ what lies after the start: newer checkpoints, later lines."""
+    """Move newer checkpoints and later lines of metrics into discarded/."""
     later = read_manifests(run.checkpoints)
     length = 0
     if isinstance(start, FromCheckpoint):
@@ -68,10 +68,10 @@ def begin(
     writer: Writer,
     clock: Callable[[], float],
 ) -> Training:
-    """The training at its start, with the state of the checkpoint if there is one; tells of it.
+    """Build the parts of a training, load the checkpoint if there is one, and emit `RunStarted`.
 
     Raises:
-        CheckpointUnusable: the checkpoint is of another model.
+        CheckpointUnusable: the checkpoint belongs to another model.
     """
     saved = start.checkpoint.data if isinstance(start, FromCheckpoint) else None
     state, notes = state_of(task), task.dataset.notes
@@ -81,7 +81,8 @@ def begin(
         if saved.stream:
             task.batches.restore(saved.stream)
         notes += bitwise_notes(task, saved.origin)
-    # Edits at this very step come after a validation that is still due, so they are replayed.
+    # A validation may still be due at this step and comes before the edits of the step, so those
+    # edits are replayed instead of being in force from the start.
     early = [edit for edit in start.edits if edit.apply_at_step < progress.step]
     replay = [edit for edit in start.edits if edit.apply_at_step >= progress.step]
     shared = Shared(
@@ -112,6 +113,7 @@ def begin(
         commands=commands,
         directory=DirectoryWatch(shared, run, recorder, saver, commands),
     )
+    # The optimizer was built without the edits that are in force at this step.
     retune(state.optimizer, training.experiment.optimizer)
     task.model.train()
     training.events.emit(_started(training, notes))
@@ -119,7 +121,7 @@ def begin(
 
 
 def state_of(task: Task) -> State:
-    """The state of a task before its first step."""
+    """Return the state of a task before its first step."""
     training = task.experiment.training
     average = scaler = None
     if training.ema_decay is not None:
@@ -130,7 +132,7 @@ def state_of(task: Task) -> State:
 
 
 def _carry_of(saved: CheckpointData | None, device: torch.device) -> RecurrentState:
-    """What a recurrent model had carried over at a checkpoint in the middle of an epoch."""
+    """Return the recurrent state saved in the middle of an epoch, moved to `device`, or None."""
     if saved is None or saved.carry is None:
         return None
     return tuple(part.to(device) for part in saved.carry)
@@ -153,7 +155,7 @@ def _started(training: Training, notes: tuple[str, ...]) -> RunStarted:
 
 
 def bitwise_notes(task: Task, origin: Origin) -> tuple[str, ...]:
-    """Why this resume will not be bit for bit what an uncut run would be; empty when it will."""
+    """Return why this resume may not be bit for bit the same as an uninterrupted run."""
     notes = []
     if differing := origin.differences(origin_of(task)):
         notes.append(f"not bitwise: {'; '.join(differing)}")
@@ -166,15 +168,13 @@ def bitwise_notes(task: Task, origin: Origin) -> tuple[str, ...]:
     return tuple(notes)
 
 
-# Settings of the process that a training needs: threads, deterministic algorithms.
-#
-# Made in the trainer's own thread, because OpenMP keeps the number of threads for each calling
-# thread; undone at the end, so that one process can run one training after another.
-
-
 @contextmanager
 def process_settings(training: TrainingSection) -> Iterator[None]:
-    """Bring threads and determinism into force for a training."""
+    """Apply the settings for threads, determinism and TF32 to the process during a training.
+
+    Call it in the trainer thread: OpenMP keeps a number of threads for each calling thread. The
+    old settings are restored at the end, so that a process can run several trainings in turn.
+    """
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
     benchmark = torch.backends.cudnn.benchmark
@@ -182,11 +182,11 @@ def process_settings(training: TrainingSection) -> Iterator[None]:
     if training.threads is not None:
         torch.set_num_threads(training.threads)
     if training.deterministic:
-        # cuBLAS reads this when a context makes its first handle.
+        # cuBLAS reads this variable when a CUDA context creates its first handle.
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
-    # Off for fp32 as well: cuDNN would use it unasked.
+    # Set explicitly even for fp32, because cuDNN uses TF32 by default.
     torch.backends.cuda.matmul.allow_tf32 = training.precision == "tf32"
     torch.backends.cudnn.allow_tf32 = training.precision == "tf32"
     try:

@@ -1,4 +1,4 @@
-"""Where a training starts: at step 0, or at a checkpoint.
+"""The two starting points of a training: step 0, or a checkpoint.
 
 Layer: training.
 """
@@ -13,7 +13,7 @@ from tui_trainer.training.checkpoints import Checkpoint
 
 @dataclass(frozen=True, slots=True)
 class FromScratch:
-    """Start at step 0. `edits` are replayed at their steps, `generation` counts restarts."""
+    """Start at step 0. `edits` are replayed at their steps; `generation` counts the resumes."""
 
     edits: tuple[Edit, ...] = ()
     generation: int = 0
@@ -21,7 +21,7 @@ class FromScratch:
 
 @dataclass(frozen=True, slots=True)
 class FromCheckpoint:
-    """Start at a checkpoint; `edits` are all that belong to the run, in order."""
+    """Start at a checkpoint. `edits` are all the edits of the run, in order."""
 
     checkpoint: Checkpoint
     edits: tuple[Edit, ...] = ()

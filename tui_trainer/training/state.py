@@ -1,8 +1,8 @@
-"""`State`: the tensors of a training, and the only code that may rebind their storage.
+"""`State`: all tensors of a training, and the only code that may rebind their storage.
 
-Layer: training. What it saves is by parameter name, in the form of torch's state_dict, whatever
-the layout in memory: gradients are views of one flat buffer a dtype, so that clearing them, their
-norm and clipping are one operation each.
+Layer: training. Gradients are views of one flat buffer per dtype, so that clearing them, their norm
+and clipping are one operation each. What is saved does not depend on that layout: it is by
+parameter name, in the form of torch's state_dict.
 """
 
 from __future__ import annotations
@@ -22,8 +22,9 @@ from tui_trainer.training.checkpoint_data import Snapshot
 
 
 class State:
-    """Parameters, buffers and optimizer state of one model on one device, with the running mean
-    of its weights and the loss scaler where there are any.
+    """Parameters, buffers and optimizer state of one model on one device.
+
+    The running mean of the weights and the loss scaler belong to it, if the training has them.
     """
 
     def __init__(
@@ -47,21 +48,21 @@ class State:
 
     @property
     def measured(self) -> nn.Module:
-        """What is validated and tested: the running mean of the weights where there is one."""
+        """The model that is validated and tested: the mean of the weights if there is one."""
         return self.model if self._average is None else self._average.model
 
     @property
     def scaled(self) -> bool:
-        """Whether a step may be left out because its scaled gradients overflowed."""
+        """Whether a step may be skipped because its scaled gradients overflowed."""
         return self._scaler is not None
 
     def backward(self, loss: Tensor) -> None:
-        """Add the gradients of a loss."""
+        """Add the gradients of a loss to the flat buffers."""
         scaled = loss if self._scaler is None else self._scaler.scale(loss)
         scaled.backward()  # type: ignore[no-untyped-call]
 
     def unscale_gradients(self) -> None:
-        """Undo the scaling of the loss, before a norm is taken."""
+        """Undo the effect of the loss scale on the gradients, before their norm is taken."""
         if self._scaler is not None:
             self._scaler.unscale_(self.optimizer)
 
@@ -76,12 +77,15 @@ class State:
             self._average.update(self.model, step)
 
     def clear_gradients(self) -> None:
-        """Set every gradient to zero, before the first backward pass of a step."""
+        """Set every gradient to zero, before the first backward pass of a step.
+
+        Torch's `zero_grad` would set them to None, and so drop the views of the flat buffers.
+        """
         for flat in self._flat:
             flat.zero_()
 
     def gradient_norm(self) -> Tensor:
-        """The 2-norm over all gradients, a scalar on the device."""
+        """Return the 2-norm over all gradients, a scalar on the device."""
         if len(self._flat) == 1:
             return _norm(self._flat[0])
         return _norm(torch.stack([_norm(flat).float() for flat in self._flat]))
@@ -97,12 +101,12 @@ class State:
             flat.clamp_(-limit, limit)
 
     def set_lr(self, lr: float) -> None:
-        """The rate of the next step, times the factor of a group that has its own rate."""
+        """Set the learning rate of the next step; a group with an `lr_factor` gets its multiple."""
         for group in self.optimizer.param_groups:
             group["lr"] = lr * group.get("lr_factor", 1.0)
 
     def snapshot(self) -> Snapshot:
-        """Copies on the host of all there is, which another thread can write."""
+        """Copy everything to the host; another thread can write the copies to the disk."""
         return Snapshot(
             model=self.model_snapshot(),
             ema=None if self._average is None else _weights(self._average.model),
@@ -112,24 +116,29 @@ class State:
         )
 
     def model_snapshot(self) -> dict[str, Tensor]:
-        """Copies on the host of parameters and buffers, by name."""
+        """Copy parameters and buffers to the host, by name."""
         return _weights(self.model)
 
     def not_finite(self, weights: dict[str, Tensor]) -> str:
-        """The name of a parameter with NaN or infinity in it, or nothing; a buffer may have them,
-        as masks do.
+        """Return the name of a parameter with NaN or infinity in it, or an empty string.
+
+        Buffers are not checked: some contain infinity on purpose, as masks do.
         """
         for name in self._names.values():
-            # The sum shows both in one pass; finite numbers that overflow it are looked at again.
+            # The sum shows both in one pass. It may also overflow, so the slow test decides.
             if not weights[name].sum().isfinite() and not weights[name].isfinite().all():
                 return name
         return ""
 
     def load(self, saved: Snapshot) -> None:
-        """Take over what `snapshot` returned, on any device; raises CheckpointUnusable.
+        """Load what `snapshot` returned, on any device.
 
-        Nothing is changed when the names or shapes differ. The groups and their settings stay
-        those of the section in force: how parameters are grouped is no part of a checkpoint.
+        The parameter groups and their settings stay those of the configuration in force: the
+        grouping is not part of a checkpoint.
+
+        Raises:
+            CheckpointUnusable: names or shapes differ, and then nothing was changed; or a part has
+                another form.
         """
         check_fits(self.model, saved.model)
         names = self._optimized()
@@ -137,12 +146,13 @@ class State:
         numbered = {number: state[name] for number, name in enumerate(names) if name in state}
         groups = self.optimizer.state_dict()["param_groups"]
         self.load_model(saved.model)
-        # The optimizer may keep the very tensors it is given, and the saved ones are not ours.
+        # The optimizer may keep the tensors it is given, so give it copies: the saved ones belong
+        # to the caller.
         with _loading("the state of the optimizer"):
             self.optimizer.load_state_dict({"state": _to_host(numbered), "param_groups": groups})
             self._lay_out_like_parameters()
         if self._average is not None:
-            # A checkpoint from before there was a mean starts one.
+            # If the checkpoint has no mean, this starts one from its weights.
             self._average.model.load_state_dict(saved.measured)
         if self._scaler is not None and saved.scaler:
             with _loading("the state of the scaler"):
@@ -151,16 +161,16 @@ class State:
             GeneratorStates.from_dict(saved.rng).restore(self.device)
 
     def load_model(self, weights: dict[str, Tensor]) -> None:
-        """Take over parameters and buffers alone."""
+        """Load parameters and buffers only."""
         check_fits(self.model, weights)
         self.model.load_state_dict(weights)
 
     def load_measured(self, weights: dict[str, Tensor]) -> None:
-        """Take over what is to be measured."""
+        """Load the weights of the model that is validated and tested."""
         self.measured.load_state_dict(weights)
 
     def offload(self) -> int:
-        """Move everything to the host; returns the bytes that the device got back."""
+        """Move everything to the host; return the number of bytes released on the device."""
         if self.device.type == "cpu":
             return 0
         before = torch.cuda.memory_reserved(self.device)
@@ -183,7 +193,7 @@ class State:
         if self._average is not None:
             self._average.model.to(device)
         for group in self.optimizer.param_groups:
-            # As torch has it: a count of steps is on the device for fused kernels only.
+            # As in torch, the step count is on the device only for fused or captured kernels.
             stays = () if group.get("fused") or group.get("capturable") else ("step",)
             for parameter in group["params"]:
                 entry = self.optimizer.state.get(parameter, {})
@@ -192,7 +202,7 @@ class State:
                         entry[key] = value.to(device)
 
     def _bind_gradients(self) -> None:
-        """Make every gradient a view of a flat buffer; backward adds into it in place."""
+        """Make every gradient a view of a flat buffer, into which backward adds in place."""
         self._flat = []
         by_dtype: dict[torch.dtype, list[nn.Parameter]] = {}
         for parameter in self._trained:
@@ -201,15 +211,17 @@ class State:
             sizes = [p.numel() for p in parameters]
             flat = torch.zeros(sum(sizes), dtype=dtype, device=self.device)
             for parameter, part in zip(parameters, torch.split(flat, sizes), strict=True):
-                # In the order of the parameter's own memory, as fused optimizers need it.
+                # With the strides of the parameter, because fused optimizers walk along the memory
+                # of both.
                 size, stride = parameter.size(), parameter.stride()
                 parameter.grad = part.as_strided(size, stride, part.storage_offset())
             self._flat.append(flat)
 
     def _lay_out_like_parameters(self) -> None:
-        """Bring the optimizer's tensors into the memory order of their parameters.
+        """Give the optimizer's tensors the same strides as their parameters.
 
-        A checkpoint may come from another order, and fused optimizers walk along the memory.
+        A checkpoint may have been saved with another memory format, and fused optimizers walk along
+        the memory.
         """
         for parameter, entry in self.optimizer.state.items():
             for key, value in entry.items():
@@ -221,12 +233,12 @@ class State:
                     ).copy_(value)
 
     def _optimized(self) -> list[str]:
-        """Names of the parameters in the order that the optimizer numbers them: by groups."""
+        """Return the names of the parameters in the optimizer's order, group by group."""
         groups = self.optimizer.param_groups
         return [self._names[parameter] for group in groups for parameter in group["params"]]
 
     def _named_optimizer_state(self) -> dict[str, Any]:
-        """The optimizer's state_dict with names in the place of numbers."""
+        """Return the optimizer's state_dict with the names of parameters instead of numbers."""
         numbered = self.optimizer.state_dict()
         names = self._optimized()
         return {
@@ -240,7 +252,10 @@ class State:
 
 @contextmanager
 def _loading(what: str) -> Iterator[None]:
-    """Say which part of a checkpoint is not what a run saves; other errors of torch pass."""
+    """Turn an error in loading into CheckpointUnusable with the name of the part.
+
+    Errors of the device and of its memory pass, since they say nothing about the checkpoint.
+    """
     try:
         yield
     except (torch.OutOfMemoryError, torch.AcceleratorError):
@@ -252,7 +267,11 @@ def _loading(what: str) -> Iterator[None]:
 
 
 def check_fits(model: nn.Module, weights: dict[str, Tensor], most: int = 5) -> None:
-    """Raise CheckpointUnusable with the first differences of names and shapes, if there are any."""
+    """Check that the names and shapes of saved weights are those of the model.
+
+    Raises:
+        CheckpointUnusable: some differ; the message lists the first `most` of them.
+    """
     own = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     saved = {name: tuple(tensor.shape) for name, tensor in weights.items()}
     differences = [
@@ -278,12 +297,12 @@ def _norm(tensor: Tensor) -> Tensor:
 
 
 def _copied(tensor: Tensor) -> Tensor:
-    """A copy on the host that shares nothing with the tensor."""
+    """Return a copy on the host that shares no memory with the tensor."""
     return tensor.detach().to("cpu", copy=True)
 
 
 def _to_host(value: Any) -> Any:
-    """The same structure with every tensor copied to the host."""
+    """Return the same structure with every tensor copied to the host."""
     if isinstance(value, Tensor):
         return _copied(value)
     if isinstance(value, dict):
@@ -293,26 +312,26 @@ def _to_host(value: Any) -> Any:
     return value
 
 
-# `Average`: the running mean of a model's weights, which is measured in their place.
-#
-# An exponential mean as in Polyak averaging, with the warm-up of the decay that Tan & Le use for
-# EfficientNet: early on, min(decay, (1 + step) / (10 + step)).
-
-
 class Average:
-    """A second model, whose parameters follow those of the first; buffers are taken as they are."""
+    """The running mean of a model's weights, which is validated and tested instead of the model.
+
+    A second model whose parameters follow those of the first; buffers are copied. An exponential
+    mean as in Polyak averaging, with the warm-up of the decay that Tan & Le use for EfficientNet:
+    early on, min(decay, (1 + step) / (10 + step)).
+    """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
         self.model = deepcopy(model).requires_grad_(requires_grad=False).eval()
         for module in self.model.modules():
             if isinstance(module, nn.RNNBase):
-                # A copy lies in pieces, and cuDNN would put them together at every call.
+                # The copied weights are not one chunk of memory, and cuDNN would compact them at
+                # each call.
                 module.flatten_parameters()
         self._decay = decay
 
     @torch.no_grad()
     def update(self, model: nn.Module, step: int) -> None:
-        """Move towards the model after step `step`, counted from 1."""
+        """Move the mean towards the model's weights after step `step`, counted from 1."""
         share = 1 - min(self._decay, (1 + step) / (10 + step))
         mean, now = list(self.model.parameters()), list(model.parameters())
         torch._foreach_lerp_(_tensors(mean), _tensors(now), share)

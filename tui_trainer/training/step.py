@@ -1,6 +1,6 @@
-"""`Stepper`: one optimizer step after the other; forward, backward, clipping, update.
+"""`Stepper`: takes optimizer steps (forward, backward, clipping, update).
 
-Layer: training. Nothing here waits for the device: loss and gradient norm stay where they are.
+Layer: training. Nothing here waits for the device: the loss and the gradient norm stay on it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tui_trainer.training.task import Task
 
 
 class Stepper(Part):
-    """Takes steps, and holds what one step leaves for the next."""
+    """Takes steps, and keeps what the next step needs: the batch iterator and the carry."""
 
     def __init__(
         self,
@@ -35,12 +35,12 @@ class Stepper(Part):
         self._recorder = recorder
         self._batches: Iterator[Batch] | None = None
         self.carry = carry
-        """What the last micro-batch left for the next; None at the start of an epoch."""
+        """The recurrent state after the last micro-batch; None at the start of an epoch."""
         self.is_updating = False
-        """Whether the optimizer is at work, so that the weights are of no step."""
+        """Whether the optimizer is changing the weights; until it is done they are half-updated."""
 
     def take(self) -> None:
-        """Take the next step; at the end of an epoch `progress.batch` is 0 again."""
+        """Take the next step and advance the progress; an epoch ends with `progress.batch` 0."""
         task, progress, state = self._task, self._progress, self._state
         training = self._settings.experiment.training
         epoch, first = progress.epoch, progress.batch
@@ -49,8 +49,8 @@ class Stepper(Part):
         group = range(first, min(first + training.grad_accumulation, task.batches.per_epoch))
         samples = sum(map(task.batches.size, group))
         asked_s = self._clock()
-        # All of the group before any is used: a batch that is lost leaves the state at the last
-        # step.
+        # Fetch the whole group before using any of it: if a batch is lost, the state is still that
+        # of the last finished step.
         batches = [next(self._batches) for _ in group]
         waiting_s = self._clock() - asked_s
         lr = self._settings.lr()
@@ -60,8 +60,8 @@ class Stepper(Part):
             outputs, carry = task.forward(batch, carry)
             loss = task.criterion.train(outputs, batch.targets)
             if len(group) > 1:
-                # By its share of the samples, so that a smaller last micro-batch counts as it
-                # should.
+                # Weighted by its share of the samples, so that a smaller last micro-batch does not
+                # count as much as a full one.
                 loss = loss * (task.batches.size(index) / samples)
             state.backward(loss)
             total = loss.detach() if total is None else total + loss.detach()
@@ -73,6 +73,7 @@ class Stepper(Part):
         if training.grad_clip_value is not None:
             state.clamp_gradients(training.grad_clip_value)
         state.set_lr(lr)
+        # If the update fails half-way, `failures` must not save these weights.
         self.is_updating = True
         state.update(progress.step + 1)
         self.is_updating = False

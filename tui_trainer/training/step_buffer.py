@@ -1,7 +1,7 @@
-"""`StepBuffer`: losses and gradient norms of the steps, kept on the device until they are read.
+"""`StepBuffer`: keeps the losses and gradient norms of steps on the device until they are read.
 
-Layer: training. Recording never waits for the device; `read` does, once for all steps since the
-last one. What is known on the host (step, rate, time) is kept beside it in a list.
+Layer: training. Recording never waits for the device; `read` waits once for all steps since the
+last reading. What the host knows anyway (step, learning rate, time) is kept in a list.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from torch import Tensor
 
 
 class StepRecord(NamedTuple):
-    """What the host knows about a step when it is taken."""
+    """The part of a step's record that the host knows without asking the device."""
 
     step: int
     epoch: int
@@ -42,7 +42,7 @@ class MeasuredStep(NamedTuple):
 
 
 class StepBuffer:
-    """A buffer for `capacity` steps; once `full` it must be read before the next one."""
+    """A buffer for `capacity` steps; once it is `full`, read it before the next step."""
 
     def __init__(self, device: torch.device, capacity: int = 4096) -> None:
         self._losses = torch.zeros(capacity, device=device)
@@ -62,10 +62,11 @@ class StepBuffer:
         return len(self._records) == self._capacity
 
     def read(self) -> list[MeasuredStep]:
-        """The steps since the last reading. The one place where the loop waits for the device."""
+        """Return the steps since the last reading. Only here does the loop wait for the device."""
         count = len(self._records)
         if count == 0:
             return []
+        # `tolist` synchronizes with the device.
         losses = self._losses[:count].tolist()
         norms = self._norms[:count].tolist()
         steps = [MeasuredStep(*row) for row in zip(self._records, losses, norms, strict=True)]

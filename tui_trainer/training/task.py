@@ -1,7 +1,7 @@
-"""`build`: data, model, loss and optimizer, put together into a `Task`.
+"""`build`: puts data, model, loss and optimizer together into a `Task`.
 
-Layer: training. The only place that asks the registries for implementations; train, evaluate and
-preview all begin here.
+Layer: training. The only place that looks up implementations in the registries; training,
+evaluation and the preview all start here.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from tui_trainer.training.ranks import Ranks
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """Everything that is trained, on its device; the loop adds the order of events."""
+    """Everything needed to train, on its device; the loop decides what happens when."""
 
     experiment: Experiment
     device: torch.device
@@ -48,7 +48,7 @@ class Task:
 
     @property
     def steps_per_epoch(self) -> int:
-        """Optimizer steps of an epoch; the last partial group of micro-batches is one."""
+        """Optimizer steps per epoch; a last, smaller group of micro-batches counts as one."""
         return -(-self.batches.per_epoch // self.experiment.training.grad_accumulation)
 
     @property
@@ -58,7 +58,7 @@ class Task:
 
     @property
     def extras(self) -> tuple[str, ...]:
-        """Metrics beyond the usual ones of the task."""
+        """The metrics to compute in addition to the usual ones of the problem."""
         experiment = self.experiment
         return extras_of(experiment.training.metrics, experiment.checkpoint.monitor)
 
@@ -69,14 +69,14 @@ def build(
     device: torch.device,
     fitted: dict[str, Any] | None = None,
 ) -> Task:
-    """Load the data and make the model, seeded by `training.seed`.
+    """Load the data and build the model, seeded by `training.seed`.
 
-    Sets torch's global generator: the weights are drawn from it, and dropout after them. `fitted`
-    is the preprocessing of a checkpoint, used in the place of fitting it anew; the weights are that
-    checkpoint's then, and `training.init_from` is not read.
+    Seeds torch's global generator, from which the weights and later dropout are drawn. `fitted` is
+    the preprocessing of a checkpoint, used instead of fitting it to the data again. The caller then
+    loads the weights of that checkpoint, and `training.init_from` is not read.
 
     Raises:
-        BadInput: the data cannot be read, or data and model do not fit; before any training.
+        BadInput: the data cannot be read, or data and model do not fit each other.
     """
     training = experiment.training
     dataset = load(experiment.dataset, fitted)
@@ -88,7 +88,8 @@ def build(
         take_weights(model, weights, training.init_skip, source)
         dataset = replace(dataset, notes=(*dataset.notes, f"weights taken from {source}"))
     freeze(model, training.freeze)
-    # Rows go on from batch to batch in texts of our own; samples of a plugin are each by itself.
+    # In our own text datasets each row continues from batch to batch; the samples of a plugin are
+    # independent of each other.
     stateful = isinstance(dataset.train, TextSplit) and hasattr(model, "advance")
     if training.gradient_checkpointing:
         recompute_blocks(model, stateful=stateful)
@@ -144,7 +145,7 @@ def _batches(
 
 
 def warm_up() -> None:
-    """Take a step with an optimizer that is thrown away, since the first one imports for a second.
+    """Take a step with a throw-away optimizer: the first one in a process imports for a second.
 
     Draws no random numbers.
     """
@@ -162,7 +163,7 @@ def _check_metrics(experiment: Experiment, dataset: Dataset) -> None:
         doubt = f"; {dataset.doubt}" if dataset.doubt else ""
         raise ConfigError([Problem(reason + doubt, key) for key, reason in reasons if reason])
     if extras := extras_of(experiment.training.metrics, experiment.checkpoint.monitor):
-        # Imports for a second, and is missed now rather than after an epoch.
+        # Takes a second to import; if torchmetrics is missing, fail now and not after an epoch.
         ExtraMetrics(extras, dataset.outputs, torch.device("cpu"))
 
 
@@ -176,7 +177,7 @@ def _check_batches(experiment: Experiment, batches: Batches, dataset: Dataset) -
 
 
 def _check_norm(experiment: Experiment, model: nn.Module, batches: Batches) -> None:
-    """Batch norm over features fails on a batch of one sample: say so before training."""
+    """Refuse batch norm over features if a batch has one sample, on which it would fail later."""
     flat = any(isinstance(module, nn.BatchNorm1d) for module in model.modules())
     if flat and any(batches.size(index) == 1 for index in (0, batches.per_epoch - 1)):
         raise BadInput(

@@ -1,8 +1,8 @@
-"""`Training`: the parts of a training in hand, from its start to its end.
+"""`Training`: all parts of one running training.
 
-Layer: training. It belongs to the trainer thread; others see events, never this. Only the loop,
-and what starts and ends it, take the whole. Each part changes its own fields alone; what
-all of them use is in `Shared`.
+Layer: training. It belongs to the trainer thread; other threads see events, never this object. Only
+the loop and the functions that start and end a run take the whole `Training`. Each part changes
+only its own fields; what all parts use is in `Shared`.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class Training:
     task: Task
     run: RunDirectory
     generation: int
-    """How often the run was resumed."""
+    """How many times the run was resumed."""
     shared: Shared
     state: State
     recorder: Recorder

@@ -1,7 +1,8 @@
-"""`Validator`: when a validation is due, and what it decides.
+"""`Validator`: decides when a validation is due, and updates the best value and the patience.
 
-Layer: training. A validation on demand decides nothing: it feeds neither early stopping nor the
-best, and leaves no line in metrics.jsonl, so that a watched run equals the quiet one.
+Layer: training. A validation on demand has no effect on the run: it counts neither for early
+stopping nor as the best, and adds nothing to metrics.jsonl, so that watching a run does not change
+it.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from tui_trainer.training.task import Task
 
 
 class Validator(Part):
-    """Measures the validation split, and keeps the best value and the patience."""
+    """Measures the validation split, and keeps track of the best value and the patience."""
 
     def __init__(
         self,
@@ -42,7 +43,7 @@ class Validator(Part):
 
     @property
     def is_due(self) -> bool:
-        """Whether the schedule wants a validation at this step that was not made yet."""
+        """Whether the settings ask for a validation at this step that was not done yet."""
         progress = self._progress
         every = self._settings.experiment.training.validate_every_steps
         if progress.step in (0, progress.validated_step):
@@ -50,7 +51,8 @@ class Validator(Part):
         return progress.step % every == 0 if every is not None else progress.batch == 0
 
     def validate(self, interrupted: Callable[[], bool], *, on_demand: bool = False) -> bool:
-        """Validate this step; False when a stop interrupted it, and nothing was decided."""
+        """Validate this step; False if a stop interrupted it before anything was decided."""
+        # Raises `Diverged` before a bad state can become the best.
         self._recorder.report()
         began_s = self._clock()
         metrics = self.measure(interrupted)
@@ -63,6 +65,7 @@ class Validator(Part):
         improved = self._judge(metrics)
         self._follow(metrics[self._settings.experiment.checkpoint.monitor])
         self._progress.validated_step = self._progress.step
+        # Before the copy of the state, which records the length of metrics.jsonl with this line.
         self._recorder.write_held_line(_named(metrics))
         if improved:
             self._saver.hold_best()
@@ -70,9 +73,9 @@ class Validator(Part):
         return True
 
     def validate_end(self, interrupted: Callable[[], bool]) -> bool:
-        """Validate the last step of a run, whose checkpoint is written; False when interrupted.
+        """Validate the last step of a run after its checkpoint was written; False if interrupted.
 
-        It may become the best, and changes nothing that a resume would go on with.
+        The step may become the best. Nothing else changes that a resume would continue with.
         """
         began_s = self._clock()
         metrics = self.measure(interrupted)
@@ -84,7 +87,7 @@ class Validator(Part):
         return True
 
     def measure(self, interrupted: Callable[[], bool]) -> dict[str, float] | None:
-        """Metrics of the validation split, or None when a stop interrupted it."""
+        """Return the metrics of the validation split, or None if a stop interrupted it."""
         task = self._task
         batches = task.dataset.val.count(task.eval_batch_size)
         self._events.emit(ValidationStarted(self._progress.step, batches))
@@ -100,7 +103,7 @@ class Validator(Part):
         return None if found is None else found.metrics
 
     def _judge(self, metrics: dict[str, float]) -> bool:
-        """Update the best and the patience; True when this is the best so far. NaN never is."""
+        """Update the best and the patience; True if this is the best so far, which NaN never is."""
         progress, experiment = self._progress, self._settings.experiment
         name = experiment.checkpoint.monitor
         value, reference = metrics[name], progress.reference
@@ -119,7 +122,7 @@ class Validator(Part):
         return self._take_best(metrics)
 
     def _take_best(self, metrics: dict[str, float]) -> bool:
-        """Keep the metrics as the best if they are; whether they are."""
+        """Record the metrics as the best if they are the best; return whether they are."""
         progress, name = self._progress, self._settings.experiment.checkpoint.monitor
         value = metrics[name]
         if not math.isfinite(value):
@@ -130,7 +133,7 @@ class Validator(Part):
         return True
 
     def _follow(self, value: float) -> None:
-        """Lower the learning rate where its schedule follows the monitored metric."""
+        """Lower the learning rate on a plateau, if the schedule follows the monitored metric."""
         experiment, progress = self._settings.experiment, self._progress
         schedule, name = experiment.schedule, experiment.checkpoint.monitor
         if not isinstance(schedule, PlateauSection):
@@ -173,5 +176,5 @@ def better(name: str, value: float, other: float, by: float = 0.0) -> bool:
 
 
 def _named(metrics: dict[str, float]) -> dict[str, float]:
-    """The metrics under their names in metrics.jsonl."""
+    """Return the metrics under their names in metrics.jsonl."""
     return {f"val/{name}": value for name, value in metrics.items()}

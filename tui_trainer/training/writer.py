@@ -1,7 +1,7 @@
-"""The writer thread: metrics lines and checkpoints to the disk, in the order they were handed over.
+"""The writer thread: writes metrics and checkpoints to the disk, in the order it received them.
 
 Layer: training. Only the trainer thread calls a `Writer`. A failed save is a result like any other,
-and the trainer decides what it means; nothing is ever reported as saved that is not.
+and the trainer decides what to do about it; a save that failed is never reported as saved.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tui_trainer.training.checkpoints import remove_checkpoint, write_checkpoint
 
 @dataclass(frozen=True, slots=True)
 class SaveJob:
-    """One checkpoint to be written, and what to keep of the others."""
+    """A checkpoint to write, and the rule for which older ones to keep."""
 
     data: CheckpointData
     keep_last: int
@@ -37,13 +37,13 @@ class SaveJob:
 
     @property
     def is_best(self) -> bool:
-        """Whether it is the checkpoint of the best validation so far."""
+        """Whether this is the checkpoint of the best validation so far."""
         return self.data.best_step == self.step
 
 
 @dataclass(frozen=True, slots=True)
 class SaveResult:
-    """What became of a job: a manifest, or an error."""
+    """The outcome of a job: a manifest, or an error."""
 
     job: SaveJob
     duration_s: float
@@ -52,7 +52,7 @@ class SaveResult:
 
 
 class Writer:
-    """A thread with a queue; a context manager that ends it, waits, and closes the journal."""
+    """A thread with a queue; leaving its context finishes the queue and closes the journal."""
 
     def __init__(self, directory: Path, journal: Journal, files: Files) -> None:
         self._directory = directory
@@ -75,21 +75,21 @@ class Writer:
         self._journal.close()
 
     def lines(self, data: bytes) -> None:
-        """Append encoded lines to the metrics."""
+        """Append encoded lines to metrics.jsonl."""
         self._queue.put(data)
 
     def save(self, job: SaveJob) -> None:
-        """Write a checkpoint after the lines handed over so far."""
+        """Write a checkpoint, after the lines that were handed over before it."""
         self._saving += 1
         self._queue.put(job)
 
     @property
     def busy(self) -> bool:
-        """Whether a save is under way whose result was not taken yet."""
+        """Whether a save is under way, or has a result that was not taken yet."""
         return self._saving > 0
 
     def results(self) -> list[SaveResult]:
-        """The saves that have ended since the last call; never waits."""
+        """Return the results of the saves that ended since the last call; never waits."""
         found = []
         while self._results:
             found.append(self._results.popleft())
@@ -97,14 +97,14 @@ class Writer:
         return found
 
     def drain(self) -> list[SaveResult]:
-        """Wait until everything handed over is done; the saves that have ended."""
+        """Wait until everything handed over is done; return the results of the saves."""
         self._queue.join()
         return self.results()
 
     def reopen(self) -> int:
-        """Open the journal by its name again, after its directory was made anew; its length.
+        """Open the journal by name again after its directory was recreated; return its length.
 
-        Nothing may be waiting: call `drain` before.
+        Call `drain` first: the writer thread must not be using the journal.
         """
         self._journal.reopen()
         return self._journal.length
@@ -120,7 +120,7 @@ class Writer:
                 else:
                     self._journal.append_bytes(item)
             except (OSError, MemoryError):
-                # The lines stay pending in the journal; the next save reports the disk.
+                # The journal keeps the lines and writes them later; the next save reports the disk.
                 continue
             finally:
                 self._queue.task_done()
@@ -128,17 +128,20 @@ class Writer:
     def _saved(self, job: SaveJob) -> SaveResult:
         begin = time.monotonic()
         try:
-            # Not its parents: a run directory that is gone must be seen to be gone.
+            # Without its parents: a run directory that was deleted must not come back unnoticed.
             with contextlib.suppress(FileExistsError):
                 Files().mkdir(self._directory)
-            # A checkpoint records the journal's length, so the lines must be on the disk first.
+            # A checkpoint records the length of metrics.jsonl, so those lines must be on the disk
+            # before it is.
             self._journal.sync()
             saved_at = datetime.now(timezone.utc).isoformat(timespec="seconds")
             manifest = write_checkpoint(
                 self._directory, job.data, saved_at=saved_at, files=self._files
             )
+            # Only now, when a newer checkpoint is published: a crash here leaves one too many.
             for old in surplus(read_manifests(self._directory), job.keep_last, set(job.protected)):
                 remove_checkpoint(self._directory, old, self._files)
         except Exception as error:
+            # Of any kind, so that the thread lives on: the next save may succeed.
             return SaveResult(job, time.monotonic() - begin, error=error)
         return SaveResult(job, time.monotonic() - begin, manifest)
