@@ -1,7 +1,7 @@
-"""What a plugin is written with: `dataset`, `model`, `Data`, and settings of their own.
+"""The API for plugins: `dataset`, `model`, `Data`, and classes for their settings.
 
-A plugin is a Python file named by `--plugin FILE`, or a module that a package lists under the
-entry points `tui_trainer.plugins`. docs/plugins.md shows one of each kind.
+Layer: plugins. A plugin is a Python file named by `--plugin FILE`, or a module that a package lists
+under the entry points `tui_trainer.plugins`. docs/plugins.md shows one of each kind.
 """
 
 from __future__ import annotations
@@ -25,53 +25,54 @@ Made = TypeVar("Made", bound=Callable[..., Any])
 
 
 class DatasetParams(RowsSection):
-    """Settings of a data set; fields are added by subclassing, with `setting`."""
+    """Base class for the settings of a dataset; add fields in a subclass, with `setting`."""
 
     path: str = setting("", "a file or folder, for data sets that have one", path=True)
 
 
 class ModelParams(TypedSection):
-    """Settings of a model; fields are added by subclassing, with `setting`."""
+    """Base class for the settings of a model; add fields in a subclass, with `setting`."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Data:
-    """What the function of a data set returns.
+    """The return value of a dataset function.
 
-    Samples are pairs (input, target) of tensors, arrays or numbers. Targets are classes as ints
-    for classification, a float for regression.
+    Samples are pairs (input, target) of tensors, arrays or numbers. A target is an int, the class,
+    for classification, and a float for regression.
     """
 
     train: Any
-    """Has `__len__` and `__getitem__`, and perhaps `path(index)` for messages; or is an iterable,
-    with `samples_per_epoch`, and with val and test that are none.
+    """A sequence with `__len__` and `__getitem__`, and optionally `path(index)` for messages; or an
+    iterable, which needs `samples_per_epoch` unless it has a length, and `val` and `test` that are
+    sequences.
     """
     val: Any = None
     test: Any = None
-    """Without the two, `train` is divided by dataset.split_seed and the fractions."""
+    """Without `val` and `test`, `train` is split by dataset.split_seed and the fractions."""
     task: ProblemName = "classification"
     classes: Sequence[str] = ()
     vocabulary: int = 0
-    """For tokens: they are below this."""
+    """For tokens: the size of the vocabulary; all tokens are smaller."""
     input_shape: tuple[int, ...] = ()
-    """The largest there is, where the first sample is not as large as others."""
+    """The largest input shape, if the first sample does not have it."""
     samples_per_epoch: int = 0
-    """How many samples of an iterable make an epoch; 0: its length."""
+    """How many samples of an iterable make an epoch; 0 means its length."""
     version: str = ""
-    """Another one when the data are others, so that a resume can say so."""
+    """A text to change when the data changes, so that a resume can report it."""
 
 
 def dataset(
     name: str, *, description: str = "", params: type[DatasetParams] = DatasetParams
 ) -> Callable[[Made], Made]:
-    """Make a function `(params) -> Data` the data set `type: NAME`."""
+    """Register a function `(params) -> Data` as the dataset `type: NAME`."""
     return _registering(DATASETS, DATASET_FACTORIES, name, description, params)
 
 
 def model(
     name: str, *, description: str = "", params: type[ModelParams] = ModelParams
 ) -> Callable[[Made], Made]:
-    """Make a function `(params, signature) -> torch.nn.Module` the model `type: NAME`."""
+    """Register a function `(params, signature) -> torch.nn.Module` as the model `type: NAME`."""
     return _registering(MODELS, MODEL_FACTORIES, name, description, params)
 
 

@@ -1,1 +1,1 @@
-"""The command line: its words, and text and JSON on stdout."""
+"""The command line: arguments, commands, and output as text or JSON."""

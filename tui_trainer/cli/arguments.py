@@ -1,6 +1,6 @@
-"""The arguments of the command line: what each command takes, and where overrides may stand.
+"""The arguments of every command.
 
-Layer: commands. Parsing names the command and nothing else.
+Layer: cli. Parsing only names the command in `action`; `main` looks up the function.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ RUN_HELP = "a run's name, its beginning, last, or a path"
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose complaints cannot steer the terminal: words are often pasted."""
+    """A parser whose error messages have no control characters: arguments are often pasted."""
 
     def error(self, message: str) -> NoReturn:
         super().error(harmless(message))
@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 
 
 def parse(words: Sequence[str]) -> argparse.Namespace:
-    """The arguments, with `action` naming the command; without a command it is `compose`.
+    """Parse the arguments; `action` names the command, which is `compose` if none is given.
 
-    Bad usage and --help exit as argparse does, with 2 and 0.
+    Bad usage and --help exit as argparse does, with status 2 and 0.
     """
     parser = _parser()
     bare = not words or words[0].partition("=")[0] == "--plugin"
@@ -45,7 +45,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 
 
 def _take_rest(parser: Parser, arguments: argparse.Namespace, rest: list[str]) -> None:
-    """Overrides may stand before and after options, which argparse alone does not allow."""
+    """Add overrides that come after options, which argparse alone does not allow."""
     options = [word for word in rest if word.startswith("-")]
     if options or (rest and not hasattr(arguments, "overrides")):
         word = (options or rest)[0]
@@ -87,7 +87,7 @@ def _parser() -> Parser:
 
 
 def _command(commands: Commands, name: str, text: str) -> Parser:
-    """A command with what every command takes."""
+    """Add a command with the options that all commands share."""
     parser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     parser.set_defaults(action=name)
@@ -122,7 +122,7 @@ def _add_run_name(parser: Parser) -> None:
 
 
 def _add_running(parser: Parser) -> None:
-    """How a run is shown, and where it runs."""
+    """Add the options for how a run is shown and on what it runs."""
     parser.add_argument("--no-ui", action="store_true", help="no app, only text")
     parser.add_argument(
         "--detach", action="store_true", help="free the shell once it trains; attach comes back"

@@ -1,6 +1,6 @@
-"""`tui-trainer attach --no-ui`: a run that another process holds, line by line until its end.
+"""`tui-trainer attach --no-ui`: prints the events of another process's run until it ends.
 
-Layer: headless. Leaving leaves the run alone.
+Layer: cli. An interrupt ends the printing, not the run.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from tui_trainer.text.errors import ExitCode
 
 LOOK_S = 0.2
 SHOWN_BEFORE = 10
-"""Events that are shown of the time before."""
+"""How many events from before the start are printed."""
 
 
 def follow(run: RunDirectory, printer: Printer) -> int:
-    """Print what a run says until it has ended, or until an interrupt."""
+    """Print the events of a run until it ends, or until an interrupt."""
     session = AttachedSession(run)
     session.start()
     with InterruptFlag() as leaving:
         _print(session, printer, leaving)
     if leaving.is_asked and not printer.is_record:
-        # The run is another process's, and goes on.
+        # The run belongs to another process, and goes on.
         output_stream().line(left_line(session.view))
     printer.close()
     session.close()
@@ -39,6 +39,7 @@ def _print(session: AttachedSession, printer: Printer, leaving: InterruptFlag) -
     cursor = 0
     first = True
     while not leaving.is_asked:
+        # Read before the events, so that those that came with the end are still printed.
         over = session.ended
         fresh = session.refresh()
         events, cursor = session.events(cursor)
@@ -51,7 +52,7 @@ def _print(session: AttachedSession, printer: Printer, leaving: InterruptFlag) -
 
 
 def _newest(events: Sequence[Event]) -> Sequence[Event]:
-    """How the run began, and what has happened of late."""
+    """Return the newest start of the run and the newest events after it."""
     starts = [index for index, event in enumerate(events) if isinstance(event, RunStarted)]
     if not starts:
         return events[-SHOWN_BEFORE:]

@@ -1,6 +1,7 @@
-"""`tui-trainer ctl`: put a command into a run's mailbox and tell what became of it.
+"""`tui-trainer ctl`: puts a command into a run's mailbox and prints the answers.
 
-Layer: headless. Accepted means that the run has seen it; applied, that it took effect at a step.
+Layer: cli. "Accepted" means that the run has seen the command; "applied", that it took effect at a
+step.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ ASK_S = 0.5
 
 
 def ctl(arguments: argparse.Namespace) -> int:
-    """Run the command."""
+    """Send the command that the arguments name to a run."""
     return control(
         find_run(arguments.name, options.runs_dir(arguments)),
         arguments.command,
@@ -49,7 +50,7 @@ def control(
 ) -> int:
     """Send one command, or one `set` per setting, and wait for the answers.
 
-    `flags` are the names of those that were given, without their dashes.
+    `flags` are the names of the flags that were given, without dashes.
     """
     if not timeout_s >= 0:
         raise BadInput(f"--timeout: should be at least 0 seconds (got {timeout_s:g})")
@@ -80,7 +81,7 @@ def _await_acceptance(run: RunDirectory, command: Command, offset: int) -> None:
         status = read_status(run.status)
         state = conclude(run, status) if status is not None else ""
         if state in ENDED_STATES:
-            # What it has accepted before its end is written before its last status.
+            # The run writes its acceptances before its last status, so one more look is enough.
             if wait_for(run, command.id, CommandAccepted, offset, 0.0):
                 return
             raise BadInput(

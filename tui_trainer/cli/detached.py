@@ -1,7 +1,7 @@
-"""A run that begins detached: on the shell until it trains, then in its own output.log alone.
+"""`--detach`: prints to the shell until training starts, and then only to the run's output.log.
 
-Layer: headless. What is wrong with a configuration or its data is told by the command that was
-typed, with its exit code; only a run that trains is left to itself.
+Layer: cli. Errors in the configuration or the data still appear in the shell, with the exit code of
+the command; only a run that has started training is detached.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ LOOK_S = 0.25
 
 
 def leave_terminal() -> None:
-    """Leave the shell's session, so that neither its end nor its keys reach the run."""
+    """Leave the shell's session, so that neither its end nor its keys send signals to the run."""
     os.setsid()
     empty = os.open(os.devnull, os.O_RDONLY)
     os.dup2(empty, 0)
@@ -31,13 +31,14 @@ def leave_terminal() -> None:
 
 
 class DetachedPrinter:
-    """Prints; as soon as the run has started, into its directory, and the shell is free."""
+    """Prints to the shell; once the run has started, to its directory, and frees the shell."""
 
     def __init__(self, runs_dir: Path, tether: Tether, *, as_json: bool = False) -> None:
         self._runs_dir = runs_dir
         self._tether = tether
         self._make: type[JsonPrinter | LinePrinter] = JsonPrinter if as_json else LinePrinter
-        # A descriptor that no child inherits: 1 and 2 are the run's as soon as it starts.
+        # A copy that no child inherits, because 1 and 2 lead into the run's directory once it
+        # starts.
         coding = getattr(sys.stdout, "encoding", None) or "utf-8"
         self._shell = os.fdopen(os.dup(1), "w", encoding=coding, errors="backslashreplace")
         self._printer: JsonPrinter | LinePrinter = self._make(self._shell)
@@ -51,10 +52,10 @@ class DetachedPrinter:
         return self._printer.is_record
 
     def move(self, event: RunStarted) -> None:
-        """Have descriptors 1 and 2 lead into the run's directory.
+        """Redirect descriptors 1 and 2 into the run's directory.
 
-        Called by the trainer, before it starts workers: what they inherit they keep, and the pipe
-        or the terminal of a shell stays open as long as anybody has it.
+        Called in the trainer thread before it starts workers. They keep what they inherit, and a
+        shell's pipe or terminal stays open as long as any process has it open.
         """
         if not self._is_moved:
             self._is_moved = True
@@ -84,14 +85,14 @@ class DetachedPrinter:
             self._keeper.join()
 
     def _keep(self, limit: OutputLimit) -> None:
-        """Beside the run, which may print whatever it likes."""
+        """Keep output.log within its limit, in a thread of its own, until the run is over."""
         while not self._over.wait(LOOK_S):
             limit.look()
         limit.look()
 
 
 def _print_into(path: Path) -> OutputLimit | None:
-    """Have descriptors 1 and 2 append to a file; to nothing where it cannot be written."""
+    """Make descriptors 1 and 2 append to a file, or to /dev/null if it cannot be written."""
     place = -1
     with contextlib.suppress(OSError), open_folder(path.parent, writing=True) as folder:
         place = folder.open_own(path.name, os.O_APPEND, 0o644)

@@ -1,6 +1,6 @@
 """`tui-trainer doctor`: the packages, devices and folders of this machine.
 
-Layer: cli.
+Layer: cli. The report itself is made by `machine.doctor`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from tui_trainer.text.errors import ExitCode
 
 
 def doctor(arguments: argparse.Namespace) -> int:
-    """Print the report, as text or as JSON."""
+    """Print the report of this machine and its problems, as text or as JSON."""
     report = examine(search_dirs(arguments.preset_dir), options.runs_dir(arguments))
     if arguments.json:
         print_json(report.to_dict())

@@ -1,6 +1,6 @@
-"""Running a session without the app: events to a printer, signals to the session.
+"""Running a session without the app: passes events to a printer and signals to the session.
 
-Layer: headless. The main thread waits in short pieces, so that a signal is never later than one.
+Layer: cli. The main thread waits in short intervals, so that a signal waits for one at most.
 """
 
 from __future__ import annotations
@@ -19,20 +19,23 @@ LOOK_S = 0.1
 
 
 def _shown(event: Event, printer: Printer) -> Event | None:
-    """What a printer gets of an event: why a run failed is told on stderr, and once."""
+    """Return the event as the printer gets it: text output has the reason of a failure removed.
+
+    `run_headless` prints that reason once, on stderr.
+    """
     if printer.is_record or not (isinstance(event, RunEnded) and event.state == "failed"):
         return event
-    # Without a directory there never was a run to tell the end of.
+    # Without a directory no run ever started, so there is no end of one to print.
     return replace(event, reason="") if event.run_dir else None
 
 
 def tell_early_end(reason: str, exit_code: int) -> None:
-    """The record of a run that could not even be prepared, as JSON on stdout."""
+    """Print the `run_ended` of a run that could not even be prepared, as JSON on stdout."""
     JsonPrinter().show(RunEnded(0, "failed", reason, 0, "", 0.0, exit_code))
 
 
 def make_printer(log_format: str) -> Printer:
-    """JSON lines, a bar on a terminal, or plain lines."""
+    """Return a printer of JSON lines if asked for, else of a bar on a terminal or plain lines."""
     if log_format == "json":
         return JsonPrinter()
     if sys.stdout is not None and sys.stdout.isatty():
@@ -43,13 +46,14 @@ def make_printer(log_format: str) -> Printer:
 
 
 def run_headless(session: LocalSession, printer: Printer, *, debug: bool = False) -> int:
-    """Start the session and show it until its end; returns the exit status."""
+    """Start the session and print its events until it ends; return the exit status."""
 
     def leave(code: int) -> None:
         try:
             printer.close()
         finally:
-            # Also when the handler fell into the middle of a write, which cannot be entered again.
+            # Also if the signal interrupted a write, in which case `close` may raise because a
+            # stream cannot be entered again.
             leave_at_once(code)
 
     with SignalHandler(session, leave=leave) as desk:
@@ -57,6 +61,7 @@ def run_headless(session: LocalSession, printer: Printer, *, debug: bool = False
         cursor = 0
         last: RunEnded | None = None
         while True:
+            # Read before the events, so that those that came with the end are still printed.
             over = session.ended
             events, cursor = session.events(cursor)
             for event in events:

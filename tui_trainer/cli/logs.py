@@ -1,7 +1,7 @@
-"""`tui-trainer logs`: what happened in a run and what it printed, as lines.
+"""`tui-trainer logs`: prints the events and the output of a run as lines.
 
-Layer: headless. Events have their time; what was printed has none, and comes after the events that
-are there, or, when it is followed, as it appears.
+Layer: cli. Events have a time. Output has none: it follows the events that are there already, or,
+with --follow, appears as it is written.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ LOOK_S = 0.25
 ASK_S = 1.0
 HELD_LOOKS = 3
 MOST_TOLD = 100_000
-"""Events that may still be found among what was printed."""
+"""How many event lines are remembered in order to recognise them in the output."""
 
 
 class Tail:
-    """The lines of a run since the last look.
+    """Reads the new lines of a run at each look.
 
-    A run without a terminal prints its events into output.log too: those are told once, with their
-    time. What it printed last may be ahead of events.jsonl, and is kept back for a few looks.
+    A run without a terminal prints its events into output.log too; those are shown only once, with
+    their time. The newest output may be ahead of events.jsonl, so it is held for a few looks.
     """
 
     def __init__(self, run: RunDirectory) -> None:
@@ -46,13 +46,13 @@ class Tail:
         self._output_bytes = 0
         self._told: Counter[str] = Counter()
         self._held: list[tuple[int, str]] = []
-        """What was printed and is no event so far, each with the look that found it."""
+        """Output that is no known event so far, each line with the number of the look."""
         self._looks = 0
 
     def lines(self, *, whole: bool = True) -> list[str]:
-        """What is new: events, then what was printed; without `whole`, what is sure to be."""
+        """Return new events, then new output; without `whole`, possible events are held back."""
         if is_another(self._run.events, self._events_bytes):
-            # The directory was deleted and made anew.
+            # The directory was deleted and created again.
             self._events_bytes = self._output_bytes = 0
         records, self._events_bytes = records_from(self._run.events, self._events_bytes)
         printed, self._output_bytes = whole_lines(self._run.output, self._output_bytes)
@@ -66,7 +66,7 @@ class Tail:
         return [f"{mark:<19}  {text}" for mark, text in [*earlier, *found, *new]]
 
     def _released(self, whole: bool) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-        """What was printed and is no event: before this look, and since."""
+        """Return the output that is no event, from before this look and from this look."""
         earlier: list[tuple[str, str]] = []
         new: list[tuple[str, str]] = []
         held = []
@@ -84,7 +84,7 @@ class Tail:
 
 
 def logs(arguments: argparse.Namespace) -> int:
-    """Run the command."""
+    """Print the log of the run that the arguments name."""
     run = find_run(arguments.name, options.runs_dir(arguments))
     return print_logs(run, follow=arguments.follow, newest=arguments.lines)
 
@@ -96,7 +96,7 @@ def print_logs(
     newest: int | None = None,
     sleep: Callable[[float], object] = time.sleep,
 ) -> int:
-    """Print the lines of a run; with `follow`, until the run has ended or an interrupt."""
+    """Print the lines of a run; with `follow`, until the run ends or an interrupt."""
     out = output_stream()
     tail = Tail(run)
     _print(out, _last(tail.lines(), newest))
@@ -116,12 +116,12 @@ def print_logs(
 
 
 def _crash(run: RunDirectory) -> str:
-    """What no event tells: the process had no time for one."""
+    """Return the line about a crash, for which the process had no time to write an event."""
     return f"crashed: its process is gone without a word; tui-trainer resume {run.path.name}"
 
 
 class _Ending:
-    """How a run has ended, asked of the system not too often."""
+    """Watches for the end of a run, without looking at the system too often."""
 
     def __init__(self, run: RunDirectory) -> None:
         self._run = run
@@ -130,7 +130,7 @@ class _Ending:
         self._asked_at_s = 0.0
 
     def look(self) -> str:
-        """The state that others see now; empty where it is not asked for or not known."""
+        """Return the state of the run as seen from outside; empty if not checked or not known."""
         now_s = time.monotonic()
         if now_s - self._asked_at_s < ASK_S:
             return ""
@@ -145,7 +145,7 @@ class _Ending:
 
 
 def _event_lines(record: dict[str, Any]) -> list[tuple[str, str]]:
-    """An event in lines, the first with its time; nothing for what has no words."""
+    """Return the lines of an event, the first with its time; none for events without a text."""
     event = event_of(record)
     if event is None:
         return []
@@ -157,7 +157,7 @@ def _event_lines(record: dict[str, Any]) -> list[tuple[str, str]]:
 
 
 def _time(at_s: float) -> str:
-    """The local time, to the second."""
+    """Return the local time to the second, or a dash if there is none."""
     return f"{datetime.fromtimestamp(at_s):%Y-%m-%d %H:%M:%S}" if at_s else "-"
 
 

@@ -1,7 +1,7 @@
-"""The program: words to a command, errors to one line and an exit code.
+"""The entry point: runs a command, and turns errors into one line and an exit code.
 
-Layer: cli. Every heavy import is inside the function that needs it, so that `--help` and the
-presets answer without torch.
+Layer: cli. The module of a command is imported when the command is called, so that `--help` and the
+preset commands run without torch.
 """
 
 from __future__ import annotations
@@ -41,14 +41,14 @@ COMMANDS = {
     "presets copy": "presets.copy_preset",
     "presets schema": "presets.print_schema",
 }
-"""The function of each command: its module in this package is imported when it is called."""
+"""The function of each command. Its module in this package is imported when it is called."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status. Never raises for what a user can cause."""
+    """Run a command and return the exit status; no mistake of a user raises an exception."""
     protect_environment()
-    # OpenMP reads this when torch is loaded. Its threads spin by default, which makes small models
-    # ten times slower as soon as another process wants one of the cores.
+    # OpenMP reads this when torch is loaded. By default its threads spin while they wait, which
+    # makes small models ten times slower as soon as another process needs one of the cores.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     words = list(sys.argv[1:] if argv is None else argv)
     try:
@@ -59,7 +59,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             from tui_trainer.sessions.launcher import split
             from tui_trainer.ui.terminal.terminal import RESTORE
 
-            # Before anything heavy is imported: what waits for the app stays small.
+            # Before anything heavy is imported, so that the process that waits stays small.
             side = split(RESTORE)
             if isinstance(side, int):
                 return side
@@ -76,11 +76,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             print_error(f"tui-trainer: {clean(line, 1000)}")
         return int(error.exit_code)
     except KeyboardInterrupt:
-        # The terminal and the launcher may each have sent one.
+        # The terminal and the launcher may each send one; ignore the second while exiting.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         return 130
     except BrokenPipeError:
-        # The reader of our output is gone; the interpreter must not complain at exit either.
+        # The reader of our output is gone. Without this the interpreter would fail to flush stdout
+        # at exit, and complain.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return ExitCode.OK
     except Exception as error:
@@ -100,22 +101,25 @@ def _function_of(command: str) -> Callable[[argparse.Namespace], int]:
 
 
 def _show_traceback() -> ExitCode:
-    """As the interpreter would, but for what is in the texts of the exceptions."""
+    """Print the traceback as the interpreter would, but without control characters."""
     print_error(traceback.format_exc().rstrip("\n"))
     return ExitCode.FAILED
 
 
 def _records_a_run(words: Sequence[str]) -> bool:
-    """Whether a program waits for JSON lines of a run, of which `run_ended` is the last."""
+    """Whether the output is JSON lines of a run, which a reader expects to end with `run_ended`."""
     as_json = "--log-format=json" in words or ("--log-format", "json") in pairwise(words)
     return as_json and words[0] in ("train", "resume", "fork") and "--dry-run" not in words
 
 
 def _check_surroundings() -> None:
-    """Make sure of three open streams, and of a directory to be in.
+    """Make sure that the three standard streams are open and the current directory exists.
 
-    A closed stream's number would go to the next file that is opened, and what C code prints
-    would land in a run's files.
+    The number of a closed stream would go to the next file that is opened, and the output of C code
+    would end up in a file of the run.
+
+    Raises:
+        BadInput: the current directory is gone.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= 2:
         continue

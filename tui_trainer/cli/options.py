@@ -1,6 +1,6 @@
-"""What the words of a command name: presets, the directory of runs, plugins, overrides.
+"""Options that several commands share: presets, the runs directory, plugins, overrides.
 
-Layer: commands.
+Layer: cli.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def library(arguments: argparse.Namespace) -> PresetLibrary:
-    """The presets that ship, those of the user, and those of `--preset-dir`."""
+    """Return the built-in presets together with those of the user and of `--preset-dir`."""
     from tui_trainer.config.presets import PresetLibrary, search_dirs
 
     return PresetLibrary(search_dirs(arguments.preset_dir), arguments.preset_dir)
 
 
 def runs_dir(arguments: argparse.Namespace) -> Path:
-    """Where runs are kept."""
+    """Return the directory of the runs: `--runs-dir`, or the default."""
     from tui_trainer.runs.directory import default_runs_dir
 
     given: Path | None = arguments.runs_dir
@@ -29,7 +29,7 @@ def runs_dir(arguments: argparse.Namespace) -> Path:
 
 
 def overrides(arguments: argparse.Namespace) -> list[str]:
-    """The overrides, with those that have options of their own last."""
+    """Return the overrides; those from options of their own, like `--device`, come last and win."""
     found = list(arguments.overrides)
     if arguments.device is not None:
         found.append(f"training.device={arguments.device}")
@@ -39,14 +39,14 @@ def overrides(arguments: argparse.Namespace) -> list[str]:
 
 
 def has_plugins(arguments: argparse.Namespace) -> bool:
-    """Whether code of the user is to be loaded."""
+    """Whether there are plugins to load."""
     from tui_trainer.config.plugins import has_plugins
 
     return has_plugins(arguments.plugin)
 
 
 def load_plugins(arguments: argparse.Namespace) -> None:
-    """Load the code of the user that was named."""
+    """Load the plugins, from `--plugin` and from installed packages."""
     from tui_trainer.config.plugins import load_plugins
 
     load_plugins(arguments.plugin)

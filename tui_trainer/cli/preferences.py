@@ -1,6 +1,6 @@
-"""`tui-trainer config`: the user's settings of the app and the keys, shown and checked.
+"""`tui-trainer config`: shows and checks the user's settings of the app and its keys.
 
-Layer: headless. A file that is wrong ends in exit status 2 with every problem, as a preset does.
+Layer: cli. As with presets, all problems of a bad file are printed, and the exit status is 2.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from tui_trainer.text.errors import BadInput, CannotWrite, ExitCode
 
 
 def config(arguments: argparse.Namespace) -> int:
-    """Run the command."""
+    """Show and check the user's settings, or write a first file."""
     path = preferences_path()
     if arguments.init:
         return write_preferences(path)
@@ -24,7 +24,7 @@ def config(arguments: argparse.Namespace) -> int:
 
 
 def print_preferences(path: Path, *, as_json: bool = False) -> int:
-    """Check the file and print what is in force: settings, then the keys of every action."""
+    """Check the file and print what is in force: the settings, then the keys of every action."""
     preferences = load_preferences(path)
     keys = keys_in_force(preferences.keymap)
     if as_json:
@@ -48,7 +48,7 @@ def print_preferences(path: Path, *, as_json: bool = False) -> int:
 
 
 def write_preferences(path: Path) -> int:
-    """Write a file with every setting at its default, commented out; never over another."""
+    """Write a file with every default commented out; an existing file is never replaced."""
     lines = ["# Settings of the tui-trainer app; remove the # in front of what you change."]
     for name, info in Preferences.model_fields.items():
         if name == "keymap":
@@ -69,5 +69,5 @@ def write_preferences(path: Path) -> int:
 
 
 def _text(value: object) -> str:
-    """A value as the file has it."""
+    """Return a value in the notation of the file."""
     return str(value).lower() if isinstance(value, bool) else str(value)

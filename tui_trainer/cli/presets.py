@@ -1,6 +1,6 @@
 """`tui-trainer presets`: list, show, validate, copy, schema.
 
-Layer: headless. Nothing here imports torch, so a preset can be checked where there is none.
+Layer: cli. Nothing here imports torch, so a preset can be checked on a machine without it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tui_trainer.text.errors import BadInput, ExitCode, TrainerError
 
 
 def list_presets(arguments: argparse.Namespace) -> int:
-    """Print name and description of the presets, by kind."""
+    """Print the names and descriptions of the presets, by kind."""
     library, kind = options.library(arguments), arguments.kind
     if kind is not None and kind.removesuffix("s") not in KINDS:
         raise BadInput(f"no kind {clean(kind, 40)!r}{suggest(kind, KINDS)}; {', '.join(KINDS)}")
@@ -47,13 +47,13 @@ def list_presets(arguments: argparse.Namespace) -> int:
 
 
 def _tell_replaced(presets: Iterable[Preset]) -> None:
-    """Say which of these take the place of built-in ones."""
+    """Print a note for each of these that replaces a built-in preset."""
     for note in filter(None, (preset.note for preset in presets)):
         print_error(note)
 
 
 def _tell_misnamed(library: PresetLibrary, kinds: Sequence[str]) -> int:
-    """Say which files are no presets for their names alone; how many there are."""
+    """Report the files whose names keep them from being presets; return their number."""
     misnamed = [preset for kind in kinds for preset in library.misnamed(kind)]
     for preset in misnamed:
         print_error(f"{clean(str(preset.path))}: {why_misnamed(preset.path)}")
@@ -61,7 +61,7 @@ def _tell_misnamed(library: PresetLibrary, kinds: Sequence[str]) -> int:
 
 
 def show_preset(arguments: argparse.Namespace) -> int:
-    """Print an experiment resolved, or another preset as it stands."""
+    """Print an experiment resolved, or a preset of another kind as the file has it."""
     library = options.library(arguments)
     kind, bare = _kind_and_name(arguments.name)
     if kind == "experiment":
@@ -73,14 +73,14 @@ def show_preset(arguments: argparse.Namespace) -> int:
         preset = library.find(kind, bare)
         path = preset.path
         _tell_replaced([preset])
-        # Read for its checks: what is printed below is text without control characters.
+        # For its checks: it refuses files with control characters, which would be printed below.
         read_document(path)
         print_block(path.read_text(encoding="utf-8-sig").removesuffix("\n"))
     return ExitCode.OK
 
 
 def validate_presets(arguments: argparse.Namespace) -> int:
-    """Check experiment files, or every preset there is; all problems go to stderr."""
+    """Check experiment files, or all presets; every problem goes to stderr."""
     library, files = options.library(arguments), arguments.files
     failed = 0
     if files:
@@ -139,7 +139,7 @@ def _kind_and_name(name: str) -> tuple[str, str]:
 
 
 def _description(preset: Preset) -> str:
-    """A preset's one-line description, or what is wrong with the file."""
+    """Return the one-line description of a preset, or the error if it cannot be read."""
     try:
         return clean(str(read_document(preset.path).data.get("description", "")), 200)
     except TrainerError as error:
@@ -147,7 +147,7 @@ def _description(preset: Preset) -> str:
 
 
 def _is_whole(library: PresetLibrary, kind: str, preset: Preset) -> bool:
-    """Whether a dataset, model or optimizer preset resolves; tells what is wrong if not."""
+    """Whether a dataset, model or optimizer preset resolves; prints the result either way."""
     try:
         library.check(kind, preset)
     except TrainerError as error:

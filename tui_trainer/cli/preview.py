@@ -1,6 +1,6 @@
-"""`train --dry-run`: the resolved configuration, and what it would train.
+"""`train --dry-run`: prints the resolved configuration and what it would train.
 
-Layer: headless.
+Layer: cli. The data is loaded and the model is built; only the training is left out.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tui_trainer.text.errors import ExitCode
 
 
 def print_preview(experiment: Experiment, *, as_json: bool = False) -> int:
-    """Print configuration, layers, parameters, steps and memory."""
+    """Print the configuration, layers, parameters, steps and memory."""
     found = preview(experiment)
     if as_json:
         print_json({"config": experiment.to_dict(), **found.to_dict()})

@@ -1,7 +1,7 @@
-"""Events as text: one line an interval and a summary, or one JSON object a line.
+"""Printers of events: plain lines, JSON lines, or a progress bar.
 
-Layer: headless. Data goes to stdout and diagnostics to stderr; when nobody reads stdout any more
-the run goes on without it.
+Layer: cli. Data goes to stdout and diagnostics to stderr. If the reader of stdout goes away, the
+run continues without printing.
 """
 
 from __future__ import annotations
@@ -30,11 +30,11 @@ from tui_trainer.text.format import duration, measured, speed_text
 
 
 class Printer(Protocol):
-    """What shows a run's events."""
+    """Shows the events of a run."""
 
     @property
     def is_record(self) -> bool:
-        """Whether a program reads it, which wants every field of every event in it."""
+        """Whether the output is for a program, which needs every field of every event."""
         ...
 
     def show(self, event: Event) -> None: ...
@@ -43,7 +43,7 @@ class Printer(Protocol):
 
 
 class JsonPrinter:
-    """One JSON object a line; the last one is `run_ended`."""
+    """Prints one JSON object per line; the last one is `run_ended`."""
 
     is_record = True
 
@@ -59,7 +59,7 @@ class JsonPrinter:
 
 
 def _short(event: StepsTaken) -> dict[str, Any]:
-    """The newest step of an interval, in the keys of metrics.jsonl."""
+    """Return the newest step of a report, with the keys of metrics.jsonl."""
     return {
         "event": "steps_taken",
         "step": event.step,
@@ -75,7 +75,7 @@ def _short(event: StepsTaken) -> dict[str, Any]:
 
 
 class LinePrinter:
-    """One line a report, throttled, and one for whatever else happens."""
+    """Prints progress lines, at most one per `every_s`, and lines for all other events."""
 
     is_record = False
 
@@ -88,7 +88,8 @@ class LinePrinter:
     def show(self, event: Event) -> None:
         self.view.apply(event)
         if isinstance(event, StepsTaken):
-            # By the training's own clock: lines say how the run goes, not how the reader does.
+            # Throttled by the training's own clock, so that the lines do not depend on when they
+            # are read.
             if event.elapsed_s - self._shown_at_s >= self._every_s:
                 self._shown_at_s = event.elapsed_s
                 self._out.line(progress_line(self.view))
@@ -101,7 +102,7 @@ class LinePrinter:
 
 
 def progress_line(view: RunView) -> str:
-    """Epoch, step, loss, rate and the time that is left."""
+    """Return a line with epoch, step, the current numbers and the time that is left."""
     parts = [
         f"epoch {view.epoch}",
         f"step {view.step:,}" + (f"/{view.total_steps:,}" if view.total_steps else ""),
@@ -116,13 +117,11 @@ def progress_line(view: RunView) -> str:
     return "  ".join(parts)
 
 
-# A progress bar on a terminal, with the log scrolling above it (rich).
-#
-# The bar is drawn from the main thread when the session has news, never from the trainer's.
-
-
 class BarPrinter:
-    """Epoch, step, loss, throughput and ETA in one line at the bottom."""
+    """Draws a progress bar at the bottom of the terminal, with the log scrolling above it (rich).
+
+    It is drawn by the main thread when the session has news, never by the trainer thread.
+    """
 
     is_record = False
 
@@ -140,7 +139,7 @@ class BarPrinter:
         self._bar = self._progress.add_task("", total=None, epoch="starting", numbers="")
         self._view = RunView()
         self._gone = False
-        """Whether the terminal is: then the run goes on without it."""
+        """Whether the terminal is gone; the run then continues without printing."""
         self._progress.start()
 
     def show(self, event: Event) -> None:
@@ -156,7 +155,8 @@ class BarPrinter:
         view = self._view
         if isinstance(event, RunEnded):
             self.close()
-        # A run has more validations than a screen has lines; the bar moves for the others.
+        # Print only validations that improved or were asked for: a run may have more of them than
+        # the screen has lines.
         quiet = isinstance(event, ValidationEnded) and not (event.improved or event.on_demand)
         for line in () if quiet else describe(event):
             self._console.print(harmless(line), markup=False, soft_wrap=True)
@@ -174,6 +174,6 @@ class BarPrinter:
             )
 
     def close(self) -> None:
-        """Take the bar away and give the cursor back; safe to call twice."""
+        """Remove the bar and show the cursor again; safe to call twice."""
         with contextlib.suppress(OSError, ValueError):
             self._progress.stop()

@@ -1,6 +1,7 @@
-"""`tui-trainer evaluate`: a run's weights on a split, beside the baselines.
+"""`tui-trainer evaluate` and `tui-trainer predict`: print what a run's weights can do.
 
-Layer: headless. The work is done by training, imported when it is needed.
+Layer: cli. `evaluate` prints metrics on a split beside the baselines, `predict` predictions for new
+files or generated text. The work is done by `training`, imported when it is needed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Measure the model of a run on one of its splits."""
+    """Measure a run's model on one of its splits."""
     run = find_run(arguments.name, options.runs_dir(arguments))
     options.load_plugins(arguments)
     return print_evaluation(
@@ -31,7 +32,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 
 
 def predict(arguments: argparse.Namespace) -> int:
-    """Predict the samples of files, or generate text, with the model of a run."""
+    """Print predictions of a run's model for files, or text that it generates."""
     if arguments.files and arguments.generate is not None:
         raise BadInput("--generate goes on from --prompt TEXT, and takes no files")
     options.load_plugins(arguments)
@@ -52,7 +53,7 @@ def predict(arguments: argparse.Namespace) -> int:
 def print_evaluation(
     run: RunDirectory, split: str, which: str, device: str, *, as_json: bool = False
 ) -> int:
-    """Evaluate and print; the best checkpoint unless another is named."""
+    """Evaluate a checkpoint and print the metrics; the best one unless another is named."""
     found = evaluate_run(run, split, which, device)
     for note in found.notes:
         print_error(f"tui-trainer: {clean(note)}")
@@ -65,19 +66,17 @@ def print_evaluation(
     return ExitCode.OK
 
 
-# `tui-trainer predict`: what a run's best weights say of new files, as lines or as JSON lines.
-#
-# The work is done by training, imported when it is needed.
-
-
 _SHOWN = 3
-"""Classes named in a line; JSON has all of them."""
+"""How many classes a line names; JSON has all of them."""
 
 
 def print_predictions(
     run: RunDirectory, files: Sequence[str], which: str, device: str, *, as_json: bool = False
 ) -> int:
-    """Predict every sample of every file; a file that cannot be read does not stop the others."""
+    """Predict every sample of every file, as lines or JSON lines.
+
+    A file that cannot be read is reported, and the others are still predicted.
+    """
     if not files:
         raise BadInput("predict needs files, or --generate N for a language model")
     predictor, notes = open_predictor(run, which, device)
@@ -104,13 +103,13 @@ def print_predictions(
 def print_generated(
     run: RunDirectory, how: Generation, which: str, device: str, *, as_json: bool = False
 ) -> int:
-    """Print what a language model goes on with, after its prompt."""
+    """Print the prompt and the text with which a language model continues it."""
     text, notes = generate_text(run, how, which, device)
     _note(notes)
     if as_json:
         print_json({"prompt": how.prompt, "text": text})
     else:
-        # Bytes that a model draws may be anything: none of them may steer the terminal.
+        # A model may generate any bytes, including escape sequences for the terminal.
         lines = f"{how.prompt}{text}".split("\n")
         print_block("\n".join(clean(line.replace("\t", "    "), 100_000) for line in lines))
     return ExitCode.OK

@@ -1,6 +1,6 @@
-"""`tui-trainer runs`: the runs as a table, or as JSON.
+"""`tui-trainer runs`: prints the runs as a table or as JSON.
 
-Layer: headless.
+Layer: cli.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ GROUPS: dict[str, Callable[[RunSummary], bool]] = {
 
 
 def runs(arguments: argparse.Namespace) -> int:
-    """Run the command."""
+    """Print the runs that the arguments select."""
     return print_runs(
         options.runs_dir(arguments),
         states=arguments.state,
@@ -56,10 +56,10 @@ def print_runs(
     conditions: str = "",
     as_json: bool = False,
 ) -> int:
-    """Print the runs of a folder, live ones at the top, or in another order; all or some.
+    """Print the runs of a folder, filtered and sorted; without `order`, live runs come first.
 
     Raises:
-        BadInput: there is no such state or no such order, or a condition cannot be read.
+        BadInput: there is no such state or order, or a condition cannot be parsed.
     """
     wanted = _wanted(states)
     _check_order(order)
@@ -84,7 +84,11 @@ def print_runs(
 
 
 def _wanted(states: str) -> Callable[[RunSummary], bool]:
-    """Whether a run is of one of these states; of all without any."""
+    """Return a test of whether a run is in one of these states; without any, all runs pass.
+
+    Raises:
+        BadInput: there is no such state.
+    """
     words = [word.strip() for word in states.split(",") if word.strip()]
     for word in words:
         if word not in STATES and word not in GROUPS and word != "lost":
@@ -97,22 +101,22 @@ def _wanted(states: str) -> Callable[[RunSummary], bool]:
 
 
 def _check_order(word: str) -> None:
-    """Raise BadInput for an order that there is not; an empty one is none."""
+    """Raise BadInput if there is no such order; an empty one is allowed."""
     if word and word not in ORDERS:
         hint = suggest(word, ORDERS)
         raise BadInput(f"no order {clean(word, 40)!r}{hint}; there are: {', '.join(ORDERS)}")
 
 
 def _width() -> int | None:
-    """The width of the terminal; nothing is cut for a program that reads along."""
+    """Return the width of the terminal, or None when stdout is not one and nothing is cut."""
     on_terminal = sys.stdout is not None and sys.stdout.isatty()
     return shutil.get_terminal_size().columns if on_terminal else None
 
 
 def _table(rows: Sequence[Sequence[str]], width: int | None) -> list[str]:
-    """The rows below their titles; a terminal's width cuts them at their ends.
+    """Return the rows below their titles; each line is cut at the width of the terminal.
 
-    A name is what every other command takes: it comes first, and is cut last.
+    The name comes first and so is cut last, because every other command needs it.
     """
     rows = [COLUMNS, *rows]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]

@@ -1,6 +1,7 @@
-"""The commands that begin a run or watch one, in the app or as lines.
+"""The commands that start or watch a run, in the app or as lines: compose, train, resume, ...
 
-Layer: commands.
+Layer: cli. Each decides here whether the app opens; the app and the printers are imported only when
+they are needed.
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ if TYPE_CHECKING:
 
 
 def leaves_the_shell(arguments: argparse.Namespace) -> bool:
-    """Whether the shell may be given back while this goes on, which takes a launcher."""
+    """Whether this process may leave the shell while it goes on, which needs a launcher."""
     if arguments.action == "compose":
         return not _why_no_app()
     if arguments.action == "attach":
-        # What is resumed or forked from what is watched trains in this process.
+        # From the app, the watched run may be resumed or forked, and then trains in this process.
         return _opens_app(arguments)
     if arguments.action not in ("train", "resume", "fork") or getattr(arguments, "dry_run", False):
         return False
@@ -37,14 +38,14 @@ def leaves_the_shell(arguments: argparse.Namespace) -> bool:
 
 
 def compose(arguments: argparse.Namespace) -> int:
-    """Open the app, where an experiment is composed."""
+    """Open the app to compose an experiment."""
     if why := _why_no_app():
         raise BadInput(
             f"the app needs a terminal: {why}; "
             "tui-trainer train EXPERIMENT trains without one, tui-trainer --help shows the rest"
         )
-    # What is wrong on the command line is said on it; without any, the screen comes first, and so
-    # it does with plugins, which may take as long to load as torch.
+    # Errors in a named experiment are printed before the app opens. Without one, and with plugins,
+    # which may take as long to load as torch, the screen comes first.
     early = arguments.experiment and not options.has_plugins(arguments)
     asked = _asked_for(arguments) if early else None
     return _open(arguments, lambda: asked or _asked_for(arguments))
@@ -61,7 +62,7 @@ def train(arguments: argparse.Namespace) -> int:
     def request() -> NewRun:
         experiment = library.experiment(arguments.experiment, overrides)
         if arguments.dry_run or not _opens_app(arguments):
-            # The app has a log of its own.
+            # The app shows the notes in its own log.
             for note in experiment.notes:
                 print_error(f"tui-trainer: {note}")
         return NewRun(experiment, arguments.name)
@@ -74,13 +75,13 @@ def train(arguments: argparse.Namespace) -> int:
         return print_preview(request().experiment, as_json=as_json)
     if options.has_plugins(arguments):
         return _run(arguments, options.runs_dir(arguments), request)
-    # What is wrong with the experiment is said before a screen opens.
+    # Errors in the experiment are printed before the app opens.
     known = request()
     return _run(arguments, options.runs_dir(arguments), lambda: known)
 
 
 def resume(arguments: argparse.Namespace) -> int:
-    """Go on with a run."""
+    """Resume a run."""
     from tui_trainer.config.overrides import parse_overrides
     from tui_trainer.runs.directory import find_run
     from tui_trainer.sessions.requests import ResumeRun
@@ -93,7 +94,7 @@ def resume(arguments: argparse.Namespace) -> int:
 
 
 def fork(arguments: argparse.Namespace) -> int:
-    """Begin a run from a checkpoint of another."""
+    """Start a new run from a checkpoint of another."""
     from tui_trainer.config.overrides import parse_overrides
     from tui_trainer.runs.directory import find_run
     from tui_trainer.sessions.requests import ForkRun
@@ -106,7 +107,7 @@ def fork(arguments: argparse.Namespace) -> int:
 
 
 def attach(arguments: argparse.Namespace) -> int:
-    """Watch a run, the newest live one if none is named."""
+    """Watch a run, by default the newest live one."""
     from tui_trainer.runs.directory import find_run
     from tui_trainer.runs.index import newest_live
 
@@ -163,14 +164,14 @@ def _open(
 
 
 def _make_printer() -> LinePrinter:
-    """What goes on in the run's output.log where the app has left off."""
+    """Return the printer that continues in the run's output.log once the app has closed."""
     from tui_trainer.cli.printers import LinePrinter
 
     return LinePrinter(sys.__stdout__)
 
 
 def _run(arguments: argparse.Namespace, runs_dir: Path, request: Callable[[], RunRequest]) -> int:
-    """Train, in the app or as lines; `request` is called when plugins are loaded."""
+    """Train, in the app or as lines; `request` is called after the plugins are loaded."""
     if _opens_app(arguments):
         asked = _asked(arguments, options.library(arguments))
 
@@ -198,8 +199,8 @@ def _run(arguments: argparse.Namespace, runs_dir: Path, request: Callable[[], Ru
 
 
 def _opens_app(arguments: argparse.Namespace) -> bool:
-    """Whether a run is shown in the app: on a terminal, unless something else was asked for."""
-    # A run that is attached to has left its terminal already.
+    """Whether to show the run in the app: on a terminal, unless an option asks for text."""
+    # `attach` has no --detach: the run that it watches has left its terminal already.
     plain = arguments.no_ui or getattr(arguments, "detach", False)
     return not plain and arguments.log_format == "text" and not _why_no_app()
 
