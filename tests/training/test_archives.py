@@ -170,7 +170,7 @@ def test_fault_57_what_unpacks_to_more_than_it_is_is_refused(
 ) -> None:
     path = tmp_path / "bomb.pt"
     make(path)
-    said = f"{BOMBS[make]}; refused before anything of it is unpacked"
+    said = f"{BOMBS[make]}; refused before any of it was unpacked"
     tracemalloc.start()
     with pytest.raises(ArchiveRefused, match=f"^{said}$"):
         load_archive(path)

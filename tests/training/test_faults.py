@@ -229,7 +229,7 @@ def test_fault_15_a_pause_that_cannot_be_says_why_and_what_to_do(
     outcome = train(task, FromScratch(), Control(), run.events.append, run.directory)
     assert (outcome.state, outcome.exit_code) == ("failed", 1)
     assert "no checkpoint yet" in outcome.reason
-    assert "could not pause, as training.on_nonfinite asks" in outcome.reason
+    assert "could not pause as training.on_nonfinite asks" in outcome.reason
     assert "there is no good checkpoint to go back to" in outcome.reason
     assert "lower optimizer.lr" in outcome.reason
     assert "checkpoint.every_steps" in outcome.reason
@@ -316,7 +316,7 @@ def test_fault_32_a_deletion_that_was_hindered_pauses_and_loses_nothing(
             run.directory.path.mkdir()
             run.directory.status.write_text("{}")
         if isinstance(event, StateChanged) and event.state == "paused":
-            assert "what was in" in event.reason
+            assert "the content of" in event.reason
             return (Resume(),)
         return ()
 
@@ -469,11 +469,11 @@ def test_fault_17_out_of_memory_saves_the_last_finished_step_and_says_what_helps
     outcome = broken_off(run, error)
     assert (outcome.state, outcome.exit_code) == ("failed", ExitCode.FAILED)
     assert outcome.reason.startswith("out of memory")
-    assert "in step 5; saved at step 4; take a smaller training.batch_size" in outcome.reason
+    assert "in step 5; saved at step 4; use a smaller training.batch_size" in outcome.reason
     assert "\n" not in outcome.reason
     assert run.resume().state == "finished"
     notes = [note for e in run.events if isinstance(e, RunStarted) for note in e.notes]
-    assert "not bitwise: the step after this one failed when it had begun" in notes
+    assert "not bitwise: the step after this one had already begun when it failed" in notes
 
 
 def test_fault_18_a_lost_gpu_is_asked_nothing_more(tmp_path: Path, data: Path) -> None:
@@ -524,4 +524,4 @@ def test_an_error_in_the_middle_of_an_update_saves_no_half_changed_weights(
 
     task.optimizer.step = step  # type: ignore[assignment,method-assign]
     outcome = train(task, FromScratch(), Control(), run.events.append, run.directory)
-    assert "the last checkpoint is of step 4" in outcome.reason
+    assert "the last checkpoint is step 4" in outcome.reason

@@ -133,7 +133,7 @@ def test_recomputing_keeps_less_in_memory() -> None:
 
 def test_a_model_without_blocks_cannot_be_recomputed(tmp_path: Path, data: Path) -> None:
     run = started(tmp_path, data, {"type": "linear"}, gradient_checkpointing=True)
-    with pytest.raises(ConfigError, match="linear has no blocks to compute again"):
+    with pytest.raises(ConfigError, match="linear has no blocks to recompute"):
         run.task()
 
 

@@ -159,7 +159,11 @@ def test_a_mean_is_over_samples_whatever_their_weights(name: str) -> None:
         ("cross_entropy", ("regression", 1), "the target is a number: use loss=mse, l1 or huber"),
         ("focal", ("regression", 1), "the target is a number: use loss=mse, l1 or huber"),
         ("binary_cross_entropy", ("regression", 1), "use loss=mse, l1 or huber"),
-        ("binary_cross_entropy", ("classification", 3), "here are 3; use loss=cross_entropy"),
+        (
+            "binary_cross_entropy",
+            ("classification", 3),
+            "this dataset has 3; use loss=cross_entropy",
+        ),
         ("binary_cross_entropy", ("language_modelling", 2), "use loss=cross_entropy"),
         ("mse", ("classification", 3), "the target is a class: use loss=cross_entropy or focal"),
         ("huber", ("language_modelling", 9), "the target is a class: use loss=cross_entropy"),
@@ -172,7 +176,7 @@ def test_a_mean_is_over_samples_whatever_their_weights(name: str) -> None:
         (
             {"type": "cross_entropy", "class_weights": "balanced"},
             ("language_modelling", 9),
-            "tokens are not weighted",
+            "class weights do not apply to tokens",
         ),
     ],
     ids=str,

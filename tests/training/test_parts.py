@@ -314,4 +314,4 @@ def test_seconds_are_a_limit(tmp_path: Path, data: Path) -> None:
         ),
     )
     outcome = run.start(clock=lambda: float(next(seconds)))
-    assert outcome.reason == "200 s are over"
+    assert outcome.reason == "200 s have passed"

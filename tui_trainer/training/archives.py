@@ -32,7 +32,7 @@ class ArchiveRefused(Exception):
     """Raised when a file could unpack to more than its own size; the message says how."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(f"{what}; refused before anything of it is unpacked")
+        super().__init__(f"{what}; refused before any of it was unpacked")
 
 
 class _Entry(NamedTuple):

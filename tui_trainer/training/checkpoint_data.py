@@ -121,7 +121,7 @@ class CheckpointData:
         try:
             return DatasetInfo.from_dict(self.dataset)
         except (KeyError, TypeError) as error:
-            raise CheckpointUnusable(f"what the checkpoint says of its data: {error}") from error
+            raise CheckpointUnusable(f"cannot read how it describes its data: {error}") from error
 
     def to_dict(self) -> dict[str, Any]:
         """Return the content of the file: tensors and plain data."""
@@ -155,9 +155,9 @@ class CheckpointData:
         if content["format"] > FORMAT:
             raise newer_format(content["format"])
         if missing := [name for name in REQUIRED if name not in content]:
-            raise CheckpointUnusable(f"not whole: {', '.join(missing)} missing")
+            raise CheckpointUnusable(f"incomplete: {', '.join(missing)} missing")
         if odd := [name for name, fits in _PARTS.items() if not fits(content, content.get(name))]:
-            raise CheckpointUnusable(f"no run saves it so: {', '.join(odd)}")
+            raise CheckpointUnusable(f"not saved by a run: its {', '.join(odd)} cannot be used")
         carry = content.get("carry")
         data = CheckpointData(
             state=Snapshot(
@@ -177,7 +177,7 @@ class CheckpointData:
             format=content["format"],
         )
         if data.best_step is not None and data.best_weights is None:
-            raise CheckpointUnusable("not whole: the weights of the best validation are missing")
+            raise CheckpointUnusable("incomplete: the weights of the best validation are missing")
         return data
 
 

@@ -174,7 +174,7 @@ class CommandHandler(Part):
                 return "a validation is under way"
             case Validate():
                 done = self._validator.validate(self.stop_asked, on_demand=True)
-                return "" if done else "the run was stopped before it was done"
+                return "" if done else "the run was stopped before the validation was done"
             case Set():
                 return self._edit(command, validating=validating)
             case _:
@@ -211,7 +211,7 @@ class CommandHandler(Part):
             return text
         if freed:
             return f"{text}; gave back {size_text(freed)} of GPU memory"
-        return f"{text}; no memory of a GPU to give back"
+        return f"{text}; there was no GPU memory to give back"
 
     def _edit(self, command: Set, *, validating: bool) -> str:
         """Edit a setting; return why that was refused, or an empty string.
@@ -233,7 +233,7 @@ class CommandHandler(Part):
         try:
             record_edit(self._edits_file, edit)
         except CannotWrite as error:
-            return f"the edit is not made: {error}"
+            return f"the edit was not made: {error}"
         self.replay.insert(len(due), edit)
         if not validating:
             self.replay_edits()
@@ -251,5 +251,5 @@ class CommandHandler(Part):
             if not math.isclose(before, after):
                 self._events.note(
                     f"the schedule now ends at step {settings.horizon:,}: the next learning rate "
-                    f"is {after:.4g} in the place of {before:.4g}"
+                    f"is {after:.4g} instead of {before:.4g}"
                 )

@@ -72,14 +72,14 @@ class DirectoryWatch(Part):
         self._watch.pause()
         is_emptied = is_folder(path)
         what = (
-            f"what was in {path} is gone: deleted? Resume makes it "
+            f"the content of {path} is gone: deleted?"
             if is_emptied
-            else f"{path} is gone: deleted or unmounted? Bring it back to go on; resume makes it "
+            else f"{path} is gone: deleted or unmounted? Bring it back to continue;"
         )
         self._events.enter(
             "paused",
-            f"{what}anew, stop makes it anew to save in; without either the run ends in "
-            f"{give_up_s:g} s",
+            f"{what} resume creates it again and continues, stop creates it again and saves; "
+            f"without either the run ends in {give_up_s:g} s",
         )
 
         def is_over() -> bool:
@@ -97,13 +97,13 @@ class DirectoryWatch(Part):
                 raise CannotWrite(f"{path} was gone for {give_up_s:g} s")
 
         def refuse(_: Command) -> str:
-            return "the run directory is gone; resume makes it anew"
+            return "the run directory is gone; resume creates it again"
 
         self._commands.wait(refuse, is_over=is_over, check_time=check_time)
         self._make_anew()
         self._watch.resume()
         if self._commands.stop is None:
-            self._events.enter("running", "the run directory is there again")
+            self._events.enter("running", "the run directory is back")
 
     def _make_anew(self) -> None:
         make_skeleton(self._run)

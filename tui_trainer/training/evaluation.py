@@ -78,7 +78,7 @@ def evaluate(
             task.eval_batch_size,
             extras=task.extras,
         )
-    assert found is not None, "nobody can interrupt this one"
+    assert found is not None, "without `interrupted` a measurement runs to its end"
     changed = [note for note in bitwise_notes(task, data.origin) if "data changed" in note]
     return Evaluation(
         checkpoint.manifest.step,

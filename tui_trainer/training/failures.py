@@ -45,18 +45,18 @@ def known(error: Exception) -> Fault | None:
     ):
         return Fault(
             f"out of memory: {first}" if first else "out of memory",
-            "take a smaller training.batch_size (with training.grad_accumulation for the same "
+            "use a smaller training.batch_size (with training.grad_accumulation for the same "
             "step), training.gradient_checkpointing=true or training.precision=bf16",
         )
     if isinstance(error, torch.AcceleratorError) or any(mark in text for mark in _CUDA_DEAD):
         return Fault(
             f"the GPU failed: {first}",
-            "resume on another device, as with training.device=cpu; nvidia-smi and the kernel's "
-            "log (Xid) say more",
+            "resume on another device, for example with training.device=cpu; nvidia-smi and the "
+            "kernel's log (Xid) say more",
             device_is_lost=True,
         )
     if _NO_DETERMINISTIC in text:
-        return Fault(first, "set training.deterministic=false, or take another model or loss")
+        return Fault(first, "set training.deterministic=false, or use another model or loss")
     return None
 
 
@@ -96,4 +96,4 @@ def _rescued(training: Training, fault: Fault | None) -> str:
         text = f"step {step} could not be saved: {clean(str(second), 200)}"
         training.events.note(text, "warning")
     good = read_manifests(training.run.checkpoints)
-    return f"the last checkpoint is of step {good[-1].step}" if good else "no checkpoint yet"
+    return f"the last checkpoint is step {good[-1].step}" if good else "no checkpoint yet"

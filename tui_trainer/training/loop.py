@@ -164,7 +164,7 @@ def limit_reached(experiment: Experiment, progress: Progress, elapsed_s: float) 
     if training.max_steps is not None and progress.step >= training.max_steps:
         return Limit(_done(training.max_steps, "step"), "training.max_steps")
     if training.max_seconds is not None and elapsed_s >= training.max_seconds:
-        return Limit(f"{training.max_seconds:g} s are over", "training.max_seconds")
+        return Limit(f"{training.max_seconds:g} s have passed", "training.max_seconds")
     return None
 
 

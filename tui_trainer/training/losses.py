@@ -111,7 +111,7 @@ def _binary_cross_entropy(
     _need_whole_classes(section, dataset)
     if dataset.outputs != 2 or dataset.task != "classification":
         raise _misfit(
-            f"binary_cross_entropy is for two classes, and here are {dataset.outputs}; "
+            f"binary_cross_entropy is for two classes, and this dataset has {dataset.outputs}; "
             "use loss=cross_entropy"
         )
     weight = None if section.pos_weight == 1 else torch.tensor(section.pos_weight, device=device)
@@ -153,11 +153,11 @@ def _class_weights(
     if given == "none":
         return None
     if dataset.task == "language_modelling":
-        message = "tokens are not weighted; set loss.class_weights=none"
+        message = "class weights do not apply to tokens; set loss.class_weights=none"
         raise ConfigError([Problem(message, "loss.class_weights")])
     if given == "balanced":
         if not dataset.class_counts:
-            message = "nobody counted the classes of these data; name the weights in a list"
+            message = "class counts are unknown for this dataset; give the weights as a list"
             raise ConfigError([Problem(message, "loss.class_weights")])
         counts = torch.tensor(dataset.class_counts)
         return (counts.sum() / (dataset.outputs * counts.clamp(min=1))).float().to(device)

@@ -84,11 +84,11 @@ def recompute_blocks(model: nn.Module, *, stateful: bool = False) -> None:
     """
     key = "training.gradient_checkpointing"
     if stateful:
-        message = "a model that carries over from batch to batch is not computed again; leave it"
+        message = "a model that carries a state from batch to batch cannot be recomputed; leave it"
         raise ConfigError([Problem(f"{message} false, and shorten dataset.sequence_length", key)])
     blocks = getattr(model, "blocks", None)
     if not isinstance(blocks, nn.Module) or not any(True for _ in blocks.children()):
-        message = f"{type(model).__name__.lower()} has no blocks to compute again; set it to false"
+        message = f"{type(model).__name__.lower()} has no blocks to recompute; set it to false"
         raise ConfigError([Problem(message, key)])
     for block in blocks.children():
         norms = [m for m in block.modules() if isinstance(m, nn.modules.batchnorm._NormBase)]
@@ -142,8 +142,8 @@ def take_weights(
         layers = dict.fromkeys(text.split(" ", 1)[0].split(".")[0] for text in differing)
         hint = ", ".join(list(layers)[:3])
         raise BadInput(
-            f"training.init_from: {source} is of another model: {'; '.join(differing[:3])}; "
-            f"leave them out with training.init_skip=[{hint}], or take the same model"
+            f"training.init_from: {source} belongs to another model: {'; '.join(differing[:3])}; "
+            f"leave them out with training.init_skip=[{hint}], or use the same model"
         )
     model.load_state_dict({name: weights[name] for name in wanted}, strict=False)
     return sum(own[name].numel() for name in wanted)

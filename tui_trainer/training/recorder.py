@@ -170,8 +170,8 @@ class Recorder(Part):
                 return entry
         if skipped:
             self._events.note(
-                f"fp16: the gradients of {_listed(skipped)} overflowed; not used, and the scale "
-                "of the loss is halved"
+                f"fp16: the gradients of {_listed(skipped)} overflowed; they were not used, and "
+                "the loss scale was halved"
             )
         return None
 
@@ -185,7 +185,7 @@ class Recorder(Part):
 
 
 def _listed(steps: list[int]) -> str:
-    return f"step {steps[0]}" if len(steps) == 1 else f"{len(steps)} steps from {steps[0]} on"
+    return f"step {steps[0]}" if len(steps) == 1 else f"{len(steps)} steps from step {steps[0]} on"
 
 
 def _line(entry: MeasuredStep, samples_per_s: float) -> dict[str, Any]:

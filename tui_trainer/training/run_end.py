@@ -109,7 +109,7 @@ def diverged(training: Training, fault: Diverged) -> RunEnded | None:
     training.events.emit(NonFinite(fault.step, fault.epoch, fault.what, fault.rows))
     training.saver.publish_best()
     good = read_manifests(training.run.checkpoints)
-    last = f"the last good checkpoint is of step {good[-1].step:,}" if good else "no checkpoint yet"
+    last = f"the last good checkpoint is step {good[-1].step:,}" if good else "no checkpoint yet"
     reason = (
         f"{fault.what} at step {fault.step:,} (epoch {fault.epoch:,}); {last}; "
         "lower optimizer.lr or set training.grad_clip_norm"
@@ -122,8 +122,8 @@ def diverged(training: Training, fault: Diverged) -> RunEnded | None:
             training.events.enter("paused", back)
             return None
         reason += (
-            "; it could not pause, as training.on_nonfinite asks: there is no good checkpoint to "
-            "go back to; with checkpoint.every_steps there is one sooner"
+            "; it could not pause as training.on_nonfinite asks, because there is no good "
+            "checkpoint to go back to; set checkpoint.every_steps to save one earlier"
         )
     return ended(training, "failed", reason, ExitCode.FAILED)
 

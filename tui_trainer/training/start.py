@@ -162,7 +162,7 @@ def bitwise_notes(task: Task, origin: Origin) -> tuple[str, ...]:
     if not task.dataset.fingerprint.is_same(origin.fingerprint):
         notes.append("not bitwise: the data changed since the checkpoint was written")
     if origin.broken:
-        notes.append("not bitwise: the step after this one failed when it had begun")
+        notes.append("not bitwise: the step after this one had already begun when it failed")
     if task.device.type == "cuda" and not task.experiment.training.deterministic:
         notes.append("not bitwise on CUDA without training.deterministic=true")
     return tuple(notes)

@@ -283,7 +283,7 @@ def check_fits(model: nn.Module, weights: dict[str, Tensor], most: int = 5) -> N
     if differences:
         more = f" (and {len(differences) - most} more)" if len(differences) > most else ""
         raise CheckpointUnusable(
-            "the checkpoint is of another model: " + "; ".join(differences[:most]) + more
+            "the checkpoint belongs to another model: " + "; ".join(differences[:most]) + more
         )
 
 
