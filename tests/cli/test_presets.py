@@ -160,7 +160,7 @@ def test_fault_36_show_refuses_a_bad_name(capsys: Capture, name: str, words: str
 def test_validate_finds_every_shipped_preset_right(capsys: Capture) -> None:
     lines = presets(capsys, "validate").splitlines()
     files = [str(path) for path in builtin_dir().rglob("*.yaml")]
-    assert sorted(lines) == sorted(f"{path}: right" for path in files)
+    assert sorted(lines) == sorted(f"{path}: valid" for path in files)
 
 
 def test_fault_34_validate_tells_every_problem_of_every_file(
@@ -170,7 +170,7 @@ def test_fault_34_validate_tells_every_problem_of_every_file(
     two = written(tmp_path / "two.yaml", "a: 1\na: 2\n\tb: 3\n")
     assert main(["presets", "validate", str(one), "digits-mlp", str(two)]) == 2
     printed = capsys.readouterr()
-    assert printed.out == "digits-mlp: right\n"
+    assert printed.out == "digits-mlp: valid\n"
     starts = (
         f"{one}:1:1: dataset: no dataset preset 'digit' (did you mean 'digits'?)",
         f"{one}:1: optimizer: missing",
@@ -189,7 +189,7 @@ def test_fault_34_validate_without_names_checks_the_parts_too(
     assert main(["presets", "validate"]) == 2
     printed = capsys.readouterr()
     assert printed.err.startswith(f"{path}:2:1: optimizer.lr: ")
-    assert f"{builtin_dir()}/models/mlp.yaml: right\n" in printed.out
+    assert f"{builtin_dir()}/models/mlp.yaml: valid\n" in printed.out
 
 
 def test_fault_35_validate_runs_nothing(capsys: Capture, tmp_path: Path) -> None:
@@ -209,7 +209,7 @@ def test_copy_goes_to_presets_of_the_current_directory(capsys: Capture, tmp_path
 def test_a_copied_experiment_is_an_experiment(capsys: Capture, tmp_path: Path) -> None:
     assert presets(capsys, "copy", "digits-mlp", "mine.yaml") == "mine.yaml\n"
     assert presets(capsys, "copy", "digits-mlp", "folder") == "folder/digits-mlp.yaml\n"
-    assert presets(capsys, "validate", "./mine.yaml") == "./mine.yaml: right\n"
+    assert presets(capsys, "validate", "./mine.yaml") == "./mine.yaml: valid\n"
     assert (tmp_path / "folder/digits-mlp.yaml").is_file()
 
 

@@ -243,7 +243,7 @@ def test_a_dry_run_shows_layers_parameters_steps_and_memory(tmp_path: Path) -> N
     for text in (
         "Conv2d",
         "parameters: 141,642",
-        "steps: 20 an epoch",
+        "steps: 20 per epoch",
         "memory: about",
         "lr: 0.003",
     ):

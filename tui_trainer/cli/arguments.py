@@ -76,10 +76,10 @@ def _parser() -> Parser:
     _add_watching(commands)
     _add_runs(commands)
     _add_presets(commands)
-    config = _command(commands, "config", "show and check your settings of the app")
+    config = _command(commands, "config", "show and check your settings for the app")
     config.add_argument("--init", action="store_true", help="write a file with the defaults")
     config.add_argument("--json", action="store_true")
-    doctor = _command(commands, "doctor", "what is there, and what is wrong with it")
+    doctor = _command(commands, "doctor", "show versions, devices and folders, and any problems")
     _add_runs_dir(doctor)
     _add_preset_dir(doctor)
     doctor.add_argument("--json", action="store_true")
@@ -113,7 +113,7 @@ def _add_plugin(parser: Parser) -> None:
         action="append",
         default=[],
         metavar="FILE",
-        help="a Python file with data sets or models of your own",
+        help="a Python file with your own datasets or models",
     )
 
 
@@ -125,24 +125,24 @@ def _add_running(parser: Parser) -> None:
     """Add the options for how a run is shown and on what it runs."""
     parser.add_argument("--no-ui", action="store_true", help="no app, only text")
     parser.add_argument(
-        "--detach", action="store_true", help="free the shell once it trains; attach comes back"
+        "--detach", action="store_true", help="free the shell once it trains; attach to come back"
     )
     parser.add_argument(
         "--log-format", choices=("text", "json"), default="text", help="text, or JSON lines"
     )
     _add_fps(parser)
     parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
-    parser.add_argument("--threads", type=int, help="threads of torch on the CPU")
+    parser.add_argument("--threads", type=int, help="number of CPU threads for torch")
 
 
 def _add_fps(parser: Parser) -> None:
-    parser.add_argument("--fps", type=float, metavar="N", help="most refreshes a second of the app")
+    parser.add_argument("--fps", type=float, metavar="N", help="at most N refreshes per second")
 
 
 def _add_training(commands: Commands) -> None:
     compose = _command(commands, "compose", "open the app to put an experiment together")
-    compose.add_argument("experiment", nargs="?", default="", help="what to begin with")
-    compose.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as optimizer.lr=3e-4")
+    compose.add_argument("experiment", nargs="?", default="", help="an experiment to start from")
+    compose.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="like optimizer.lr=3e-4")
     _add_runs_dir(compose)
     _add_preset_dir(compose)
     _add_plugin(compose)
@@ -150,38 +150,38 @@ def _add_training(commands: Commands) -> None:
 
     train = _command(commands, "train", "train an experiment")
     train.add_argument("experiment", help="an experiment preset, or a YAML file")
-    train.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="as optimizer.lr=3e-4")
-    train.add_argument("--name", default="", help="begins the run's name")
+    train.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="like optimizer.lr=3e-4")
+    train.add_argument("--name", default="", help="the run's name; the date is added to it")
     train.add_argument("--dry-run", action="store_true", help="show what would be trained")
     _add_runs_dir(train)
     _add_preset_dir(train)
     _add_plugin(train)
     _add_running(train)
 
-    resume = _command(commands, "resume", "go on with a run")
+    resume = _command(commands, "resume", "continue a run")
     _add_run_name(resume)
-    resume.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="edits from here on")
+    resume.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="live settings to change")
     resume.add_argument(
-        "--from", dest="which", default="last", metavar="last|best|STEP", help="the checkpoint"
+        "--from", dest="which", default="last", metavar="last|best|STEP", help="default: last"
     )
     resume.add_argument(
-        "--drop-edits", action="store_true", help="do not repeat the edits made after it"
+        "--drop-edits", action="store_true", help="drop the edits made after the checkpoint"
     )
     resume.add_argument(
-        "--force", action="store_true", help="take over from a host that is lost; see runs"
+        "--force", action="store_true", help="take the run over from a lost host (see runs)"
     )
     _add_runs_dir(resume)
     _add_preset_dir(resume)
     _add_plugin(resume)
     _add_running(resume)
 
-    fork = _command(commands, "fork", "begin a new run from a checkpoint of another one")
+    fork = _command(commands, "fork", "start a new run from a checkpoint of another")
     _add_run_name(fork)
-    fork.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="edits from there on")
+    fork.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="live settings to change")
     fork.add_argument(
-        "--from", dest="which", default="last", metavar="last|best|STEP", help="the checkpoint"
+        "--from", dest="which", default="last", metavar="last|best|STEP", help="default: last"
     )
-    fork.add_argument("--name", dest="new_name", default="", help="begins the new run's name")
+    fork.add_argument("--name", dest="new_name", default="", help="the new run's name, as in train")
     _add_runs_dir(fork)
     _add_preset_dir(fork)
     _add_plugin(fork)
@@ -189,7 +189,7 @@ def _add_training(commands: Commands) -> None:
 
 
 def _add_watching(commands: Commands) -> None:
-    attach = _command(commands, "attach", "watch and steer a run that another process holds")
+    attach = _command(commands, "attach", "watch and steer a run of another process")
     attach.add_argument("name", nargs="?", metavar="RUN", help=f"{RUN_HELP}; default: the live one")
     attach.add_argument("--no-ui", action="store_true", help="no app, only text")
     attach.add_argument(
@@ -198,20 +198,20 @@ def _add_watching(commands: Commands) -> None:
     _add_fps(attach)
     _add_preset_dir(attach)
     _add_plugin(attach)
-    logs = _command(commands, "logs", "print what happened in a run, and what it printed")
+    logs = _command(commands, "logs", "print the events and the output of a run")
     _add_run_name(logs)
-    logs.add_argument("-f", "--follow", action="store_true", help="go on until the run ends")
-    logs.add_argument("-n", "--lines", type=int, metavar="N", help="only the newest N")
+    logs.add_argument("-f", "--follow", action="store_true", help="keep printing until it ends")
+    logs.add_argument("-n", "--lines", type=int, metavar="N", help="only the newest N lines")
     runs = _command(commands, "runs", "list the runs")
     runs.add_argument("--json", action="store_true")
     runs.add_argument(
-        "--state", default="", metavar="STATE,...", help="only these; live: all that are alive"
+        "--state", default="", metavar="STATE,...", help="only these; live: all but ended ones"
     )
     runs.add_argument(
         "--sort", default="", metavar="COLUMN", help="name, state, step, best, age, device or pid"
     )
     runs.add_argument(
-        "--filter", default="", metavar="CONDITIONS", help="only these, as 'lr<0.01 model=cnn'"
+        "--filter", default="", metavar="CONDITIONS", help="only these, like 'lr<0.01 model=cnn'"
     )
     for parser in (attach, logs, runs):
         _add_runs_dir(parser)
@@ -225,7 +225,7 @@ def _add_runs(commands: Commands) -> None:
         ["commands:", *(f"  {kind.word:<19}  {kind.help}" for kind in COMMANDS.values())]
     )
     control.add_argument("command", help=any_of(list(COMMANDS)))
-    control.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="for set")
+    control.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings, for set")
     control.set_defaults(flags=[])
     for kind in COMMANDS.values():
         for flag in kind.flags:
@@ -237,7 +237,7 @@ def _add_runs(commands: Commands) -> None:
                 help=f"{kind.word}: {flag.help}",
             )
     control.add_argument(
-        "--timeout", type=float, default=30.0, metavar="S", help="how long to wait for the effect"
+        "--timeout", type=float, default=30.0, metavar="S", help="seconds to wait for the effect"
     )
     evaluate = _command(commands, "evaluate", "measure a run's best weights")
     _add_run_name(evaluate)
@@ -254,14 +254,14 @@ def _add_runs(commands: Commands) -> None:
         "--from", dest="which", default="", metavar="last|best|STEP", help="default: best"
     )
     predict.add_argument(
-        "--generate", type=int, metavar="N", help="a language model: go on for N bytes"
+        "--generate", type=int, metavar="N", help="generate N bytes with a language model"
     )
-    predict.add_argument("--prompt", default="", metavar="TEXT", help="what to go on from")
-    predict.add_argument("--temperature", type=float, default=1.0, help="0: always the likeliest")
+    predict.add_argument("--prompt", default="", metavar="TEXT", help="the text to continue")
+    predict.add_argument("--temperature", type=float, default=1.0, help="0: the likeliest byte")
     predict.add_argument(
-        "--top-k", type=int, default=0, metavar="K", help="of the likeliest K only"
+        "--top-k", type=int, default=0, metavar="K", help="draw from the K likeliest bytes only"
     )
-    predict.add_argument("--seed", type=int, default=0, help="of the draws")
+    predict.add_argument("--seed", type=int, default=0, help="seed of the random draws")
     predict.add_argument("--device", default="auto")
     _add_plugin(predict)
     for parser in (control, evaluate, predict):

@@ -86,11 +86,11 @@ def _await_acceptance(run: RunDirectory, command: Command, offset: int) -> None:
                 return
             raise BadInput(
                 f"{run.path.name} is {state}: it ended before it saw the command; "
-                f"tui-trainer resume {run.path.name} goes on with it"
+                f"tui-trainer resume {run.path.name} continues it"
             )
     raise BadInput(
-        f"{run.path.name} did not answer within {ACCEPTED_S:g} s, and may still: the "
-        "command waits in its mailbox; is it alive? tui-trainer runs"
+        f"{run.path.name} did not answer within {ACCEPTED_S:g} s; the command stays in its "
+        "mailbox and may still be accepted; tui-trainer runs shows whether the run is alive"
     )
 
 
@@ -107,7 +107,7 @@ def _tell(
         print_json({**line, **of_key})
     elif done is None:
         print_line(
-            f"{what}: not applied yet after {timeout_s:g} s; it will be at the next step border"
+            f"{what}: not applied yet after {timeout_s:g} s; it takes effect between two steps"
         )
     elif not refused:
         print_line(f"{what}: applied at step {done.step:,}")
@@ -127,7 +127,7 @@ def _commands(word: str, settings: Sequence[str], flags: Collection[str]) -> lis
     for other in COMMANDS.values():
         for flag in other.flags:
             if flag.name in flags and other is not kind:
-                raise BadInput(f"--{flag.name} belongs to {other.word}; {word} has no such choice")
+                raise BadInput(f"--{flag.name} belongs to {other.word}; {word} has no such option")
     origin = origin_of("ctl")
     if kind is Set:
         if not settings:
@@ -153,10 +153,10 @@ def _check_alive(run: RunDirectory) -> None:
     if state == "suspended" and status is not None:
         raise BadInput(
             f"{run.path.name} is suspended: a signal has stopped process {status.process.pid}; "
-            f"kill -CONT {status.process.pid} lets it go on"
+            f"kill -CONT {status.process.pid} continues it"
         )
     if status is None or state in ENDED_STATES:
         raise BadInput(
             f"{run.path.name} is {state}, so there is nothing to steer; "
-            f"tui-trainer resume {run.path.name} goes on with it"
+            f"tui-trainer resume {run.path.name} continues it"
         )

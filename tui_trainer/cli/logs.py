@@ -117,7 +117,10 @@ def print_logs(
 
 def _crash(run: RunDirectory) -> str:
     """Return the line about a crash, for which the process had no time to write an event."""
-    return f"crashed: its process is gone without a word; tui-trainer resume {run.path.name}"
+    return (
+        "crashed: its process is gone and left no reason; "
+        f"tui-trainer resume {run.path.name} continues it"
+    )
 
 
 class _Ending:

@@ -31,7 +31,7 @@ def print_preferences(path: Path, *, as_json: bool = False) -> int:
         settings = preferences.model_dump(mode="json", exclude={"keymap"})
         print_json({"path": str(path), "settings": settings, "keys": keys})
         return ExitCode.OK
-    there = "" if path.exists() else " (not there; these are the defaults, --init writes it)"
+    there = "" if path.exists() else " (no such file; these are the defaults, --init writes it)"
     print_line(f"{clean(str(path))}{there}")
     for name, info in Preferences.model_fields.items():
         if name != "keymap":
@@ -54,7 +54,7 @@ def write_preferences(path: Path) -> int:
         if name == "keymap":
             continue
         lines += [f"# {info.description}", f"# {name}: {_text(info.default)}"]
-    lines += ["# Keys by action, in the place of the usual ones.", "# keymap:"]
+    lines += ["# Keys by action, which replace the default ones.", "# keymap:"]
     lines += [f"#   {action.id}: {action.keys!r}  # {action.text}" for action in ACTIONS]
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

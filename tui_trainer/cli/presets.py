@@ -97,7 +97,7 @@ def validate_presets(arguments: argparse.Namespace) -> int:
             experiment = library.experiment(name)
             for note in experiment.notes if files else ():
                 print_error(note)
-            print_line(f"{clean(name)}: right")
+            print_line(f"{clean(name)}: valid")
         except TrainerError as error:
             failed += 1
             print_error(clean(str(error), 5000, multiline=True))
@@ -153,5 +153,5 @@ def _is_whole(library: PresetLibrary, kind: str, preset: Preset) -> bool:
     except TrainerError as error:
         print_error(clean(str(error), 5000, multiline=True))
         return False
-    print_line(f"{clean(str(preset.path))}: right")
+    print_line(f"{clean(str(preset.path))}: valid")
     return True

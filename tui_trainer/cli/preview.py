@@ -31,8 +31,8 @@ def print_preview(experiment: Experiment, *, as_json: bool = False) -> int:
         print_line(f"  {layer.name:<20} {layer.kind:<14} {shape:<14} {count:>12}")
     print_line(f"parameters: {found.parameters:,}")
     total = f", {found.total_steps:,} in all" if found.total_steps else ""
-    print_line(f"steps: {found.steps_per_epoch:,} an epoch{total}")
-    print_line(f"memory: about {found.memory_bytes / 2**20:,.1f} MB, beside torch itself")
+    print_line(f"steps: {found.steps_per_epoch:,} per epoch{total}")
+    print_line(f"memory: about {found.memory_bytes / 2**20:,.1f} MB, not counting torch itself")
     print_line(f"device: {found.device}")
     if found.warning:
         print_line(f"warning: {found.warning}")

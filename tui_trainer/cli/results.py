@@ -34,7 +34,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
 def predict(arguments: argparse.Namespace) -> int:
     """Print predictions of a run's model for files, or text that it generates."""
     if arguments.files and arguments.generate is not None:
-        raise BadInput("--generate goes on from --prompt TEXT, and takes no files")
+        raise BadInput("--generate continues --prompt TEXT, and takes no files")
     options.load_plugins(arguments)
     run = find_run(arguments.name, options.runs_dir(arguments))
     where = (arguments.which, arguments.device)
