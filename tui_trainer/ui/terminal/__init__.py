@@ -1,1 +1,1 @@
-"""The terminal: driver, output, clipboard, ASCII."""
+"""The terminal: driver, output of programs, clipboard, cleaning, and ASCII replacements."""

@@ -1,7 +1,8 @@
-"""What letters a terminal can show, and plain ones for those that it cannot.
+"""Which characters a terminal can show, and ASCII replacements for those that it cannot.
 
-Layer: ui, before the first paint: no Textual. Where Python runs in its UTF-8 mode, as it does with
-`LC_ALL=C`, the encoding of its streams says nothing about the terminal; the locale does.
+Layer: ui. It is needed before the first paint, so it does not import Textual. When Python runs in
+UTF-8 mode, as it does with `LC_ALL=C`, the encoding of its streams says nothing about the terminal;
+the locale does.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import codecs
 from collections.abc import Mapping
 
 PLAIN_LETTERS = "plain-letters"
-"""The `errors` of an encoding in which signs become what is as like as it has."""
+"""The `errors` handler that replaces characters an encoding lacks by similar ASCII ones."""
 REPLACEMENTS = {
     **dict.fromkeys("●◆★•▪", "*"),
     **dict.fromkeys("→▸▶❯", ">"),
@@ -24,7 +25,7 @@ REPLACEMENTS = {
 
 
 def in_plain_letters(error: UnicodeError) -> tuple[str, int]:
-    """For `str.encode`: signs that the terminal's encoding lacks, as like as ASCII has them."""
+    """Error handler for `str.encode`: return ASCII replacements for what cannot be encoded."""
     if not isinstance(error, UnicodeEncodeError):
         raise error
     lacking = error.object[error.start : error.end]
@@ -35,7 +36,7 @@ codecs.register_error(PLAIN_LETTERS, in_plain_letters)
 
 
 def encoding_of(env: Mapping[str, str], encoding: str) -> str:
-    """The encoding that the locale names; `encoding` where it names none."""
+    """Return the encoding that the locale names, or `encoding` if it names none."""
     locale = next((env[key] for key in ("LC_ALL", "LC_CTYPE", "LANG") if env.get(key)), "")
     named = locale.partition(".")[2].partition("@")[0]
     named = named or ("ascii" if locale in ("C", "POSIX") else encoding)

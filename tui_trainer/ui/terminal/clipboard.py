@@ -1,8 +1,9 @@
-"""`copy`: a text into the user's clipboard, also over SSH and inside tmux; and what to say of it.
+"""`copy`: copies a text to the user's clipboard, also over SSH and inside tmux.
 
-Layer: ui. A terminal is asked with the sequence OSC 52, and never says whether it obeyed, so
-nothing here promises that it did. tmux drops that sequence as it is set up by default, and is asked
-itself: it keeps a buffer of its own and hands the text on to the terminal that it is shown in.
+Layer: ui. A terminal receives the text with the sequence OSC 52 and never answers whether it
+accepted it, so the messages here do not promise that it did. By default tmux drops that sequence,
+so tmux is asked directly: it keeps the text in a buffer of its own and passes it on to the terminal
+that it is shown in.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ IN_TMUX = "in tmux's buffer, and in the terminal's clipboard where that lets pro
 
 
 async def copy(app: App[Any], text: str, env: Mapping[str, str]) -> str:
-    """Copy it without control characters, and return how far that is known to have worked."""
+    """Copy the text without control characters; return how far that is known to have worked."""
     text = harmless_block(text)
     app.copy_to_clipboard(text)
     words = ("tmux", "load-buffer", "-w", "-")

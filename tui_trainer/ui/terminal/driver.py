@@ -1,7 +1,7 @@
-"""`TerminalDriver`: Textual's driver for Linux on a `Terminal`, which never holds up the app.
+"""`TerminalDriver`: Textual's Linux driver on a `Terminal`; a slow terminal never blocks the app.
 
-Layer: ui. Textual's own writer blocks the event loop when nobody reads the terminal; here frames
-are dropped instead, and when the terminal takes bytes again the whole screen is painted anew.
+Layer: ui. Textual's own writer blocks the event loop when the terminal is not being read. Here
+frames are dropped instead, and the whole screen is repainted once the terminal accepts bytes again.
 """
 
 from __future__ import annotations
@@ -30,36 +30,36 @@ if TYPE_CHECKING:
     from tui_trainer.ui.terminal.terminal import Terminal
 
 MOST_WAITING = 2**18
-"""Bytes that wait to be written; what comes on top is dropped: a few frames."""
+"""Bytes that may wait to be written, a few frames; frames beyond that are dropped."""
 PATIENCE_S = 1.0
 _CHUNK = 2**13
 _LOOK_S = 0.1
 
 
 class Pen(threading.Thread):
-    """Writes to a descriptor in its own thread; `write` never blocks, also in a signal handler."""
+    """A thread that writes to a descriptor; `write` never blocks, not even in a signal handler."""
 
     def __init__(self, fileno: int, encoding: str) -> None:
         # A daemon: it may be inside a write that never returns, which holds no lock of Python.
         super().__init__(name="terminal-output", daemon=True)
         self._fileno = fileno
         self.encoding = encoding
-        """Another one counts from the next write on."""
+        """A new encoding takes effect with the next write."""
         self._queue: SimpleQueue[bytes | None] = SimpleQueue()
         self._accepted = 0
         self._written = 0
         self._given_up = False
         self.dropping = False
         self.failed = threading.Event()
-        """Set when a write has failed: nobody is there any more."""
+        """Set when a write has failed: the other side is gone."""
 
     @property
     def waiting(self) -> int:
-        """Bytes that have not been taken yet."""
+        """Bytes that the terminal has not accepted yet."""
         return self._accepted - self._written
 
     def write(self, text: str, *, droppable: bool) -> None:
-        """Have it written, or drop it where too much waits."""
+        """Queue the text; drop it if it is droppable and too much is waiting."""
         if droppable and (self.dropping or self.waiting > MOST_WAITING):
             self.dropping = True
             return
@@ -68,7 +68,7 @@ class Pen(threading.Thread):
         self._queue.put(data)
 
     def finish(self, patience_s: float) -> bool:
-        """Write what waits and end; False where the terminal does not take it in that time."""
+        """Write what is waiting and end; return False if the terminal did not take it in time."""
         self._queue.put(None)
         self.join(patience_s)
         self._given_up = self.is_alive()
@@ -88,13 +88,13 @@ class Pen(threading.Thread):
             except BlockingIOError:
                 select.select([], [self._fileno], [], _LOOK_S)
             except OSError:
-                # Nobody reads any more; go on emptying the queue.
+                # The other side is gone; keep emptying the queue.
                 self.failed.set()
                 return
 
 
 class TerminalDriver(LinuxDriver):
-    """The subclass for an app is made by `Terminal.driver_class`."""
+    """The driver; `Terminal.driver_class` makes the subclass that an app is given."""
 
     terminal: ClassVar[Terminal]
 
@@ -112,9 +112,9 @@ class TerminalDriver(LinuxDriver):
         self._pen: Pen | None = None
         self._shown = False
         self.resting = False
-        """Whether the terminal is the shell's: nothing is read from it, and nothing written."""
+        """Whether the shell has the terminal: nothing is read from it or written to it."""
         self._size = size or self._get_terminal_size()
-        # Prints go to the descriptors, which are caught, and not through messages of the app.
+        # Prints go to the captured descriptors instead of through messages of the app.
         for name, stream in (("stdout", sys.__stdout__), ("stderr", sys.__stderr__)):
             setattr(app, f"_capture_{name}", stream)
         self.terminal.driver = self
@@ -128,32 +128,32 @@ class TerminalDriver(LinuxDriver):
 
     @property
     def dropping(self) -> bool:
-        """Whether nobody reads the terminal, so that frames are not written."""
+        """Whether frames are being dropped because the terminal is not being read."""
         return self._pen is not None and self._pen.dropping
 
     @property
     def is_behind(self) -> bool:
-        """Whether the terminal is the shell's, or has not taken yet what was written to it."""
+        """Whether the shell has the terminal, or it has not accepted everything written to it."""
         return self.resting or (self._pen is not None and self._pen.waiting > 0)
 
     def release_mouse(self) -> None:
-        """Leave the mouse to the terminal, to select and paste with."""
+        """Leave the mouse to the terminal, for selecting and pasting."""
         self._disable_mouse_support()
         self._mouse = False
 
     def write_utf8(self) -> None:
-        """Whatever the locale says: the user wants signs that only UTF-8 has."""
+        """Write UTF-8 whatever the locale says: the user chose markers that only UTF-8 has."""
         if self._pen is not None:
             self._pen.encoding = "utf-8"
 
     def leave(self, code: int) -> None:
-        """End the app with a result, from whichever thread."""
-        # The loop may have been closed in between.
+        """End the app with a result; may be called from any thread."""
+        # The loop may have been closed in the meantime.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(self._app.exit, code, code)
 
     def rest(self) -> None:
-        """Give the shell its screen back, and have the job stopped; training goes on."""
+        """Give the terminal back to the shell and have the job stopped; training goes on."""
         tether = self.terminal.tether
         if tether is not None and not self.resting:
             self.suspend_application_mode()
@@ -161,7 +161,7 @@ class TerminalDriver(LinuxDriver):
             tether.stop_launcher()
 
     def look_for_shell(self) -> None:
-        """Paint again once the shell has lent the terminal anew; from whichever thread."""
+        """Repaint once the shell has lent us the terminal again; may be called from any thread."""
         tether = self.terminal.tether
         is_back = self.resting and not (tether is not None and tether.stopping)
         if is_back and self.terminal.in_foreground:
@@ -171,7 +171,7 @@ class TerminalDriver(LinuxDriver):
     def _wake(self) -> None:
         if self.resting and self.terminal.in_foreground:
             if self._pen is not None:
-                # It was stopped without a chance to end the modes.
+                # It was stopped without a chance to end its modes.
                 self.resting = False
                 self.suspend_application_mode()
             self.resting = False
@@ -179,12 +179,15 @@ class TerminalDriver(LinuxDriver):
             self._app.refresh(layout=True)
 
     def _sigtstp_application(self, *_: object) -> None:
-        """A stop that is no key: of the whole process, training and all, so that others see it."""
+        """Handle a stop that is not a key.
+
+        The whole process stops, training included, so that others see it as stopped.
+        """
         tether = self.terminal.tether
         if tether is not None and tether.stopping:
-            # Meant for the launcher, and for the script that it may belong to.
+            # The stop is meant for the launcher, and for the script that it may belong to.
             return
-        # The launcher passes on what the whole group got: a second stop would outlast the `fg`.
+        # The launcher passes on what the whole group received: a second stop would outlast `fg`.
         signal.signal(signal.SIGTSTP, signal.SIG_IGN)
         if self._shown and not self.resting and self.terminal.in_foreground:
             self.suspend_application_mode()
@@ -194,11 +197,11 @@ class TerminalDriver(LinuxDriver):
         signal.signal(signal.SIGTSTP, self._sigtstp_application)
 
     def _sigcont_application(self, *_: object) -> None:
-        """After a stop, the terminal may be the shell's, and its modes are not known."""
+        """After a stop the shell may have the terminal, and its modes are unknown."""
         self.resting = True
 
     def mend_size(self) -> None:
-        """Tell the app its size again where a resize was lost; from whichever thread."""
+        """Tell the app its size again if a resize was lost; may be called from any thread."""
         width, height = self._get_terminal_size()
         if self._shown and (width, height) != tuple(self._app.size):
             size = Size(width, height)
@@ -216,7 +219,7 @@ class TerminalDriver(LinuxDriver):
             self._loop.call_later(_LOOK_S, self._repaint_when_read)
 
     def _repaint_when_read(self) -> None:
-        """Paint everything once the terminal has taken all that waited."""
+        """Repaint the whole screen once the terminal has accepted everything that was waiting."""
         pen = self._pen
         if pen is None or not self._shown or self.terminal.gone.is_set():
             return
@@ -231,20 +234,20 @@ class TerminalDriver(LinuxDriver):
         self._pen.start()
         super().start_application_mode()  # type: ignore[no-untyped-call]
         for number in (signal.SIGTTIN, signal.SIGTTOU):
-            # By default either would stop the training too.
+            # By default, either of them would stop the training as well.
             signal.signal(number, signal.SIG_IGN)
         self._shown = True
 
     def stop_application_mode(self) -> None:
         self._shown = False
         if not self.terminal.in_foreground:
-            # Another program has set the line discipline by now, as it wants it.
+            # Another program has set the line discipline in the meantime; leave it as it is.
             self.attrs_before = None
         super().stop_application_mode()
 
     def close(self) -> None:
         super().close()
-        # The traceback is told by who runs the app; this one would show every local variable.
+        # `run_app` reports the traceback; this one would show every local variable.
         self._app._exit_renderables.clear()
         if self._pen is None:
             return
@@ -254,9 +257,9 @@ class TerminalDriver(LinuxDriver):
         self._pen = None
 
     def _run_input_thread(self) -> None:
-        """Read keys until the end; a terminal that is gone is no error and is not asked again."""
+        """Read keys until the end; a terminal that is gone is no error and is not read again."""
         parser = XTermParser(self._debug)
-        # Bytes that are no text, as of a paste in another encoding, must not end the app.
+        # Bytes that are not text, such as a paste in another encoding, must not end the app.
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         while not self.exit_event.is_set():
             if self.resting:
@@ -269,7 +272,7 @@ class TerminalDriver(LinuxDriver):
                     continue
                 except OSError:
                     if not self.terminal.in_foreground and not self.terminal.gone.is_set():
-                        # What is typed is not for a program in the background.
+                        # Keys are not for a program in the background.
                         self.exit_event.wait(_LOOK_S)
                         continue
                     data = b""

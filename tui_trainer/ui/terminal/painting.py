@@ -1,7 +1,7 @@
-"""What the app paints, cleaned below all widgets: no segment has a sequence that is not Textual's.
+"""Cleans what the app paints, below all widgets: only Textual's own sequences reach the terminal.
 
-Layer: ui. Widgets clean what they show; a field that one of them forgets cannot steer the terminal
-all the same. What is cleaned here keeps its cells, as everything is laid out by then.
+Layer: ui. Widgets clean what they show; this keeps a field that one of them forgets from steering
+the terminal. The text keeps its width in cells, because everything is laid out by then.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from tui_trainer.text.clean import masked
 
 
 def harmless_update(renderable: RenderableType | None, console: Console) -> RenderableType | None:
-    """Return what is about to be written to the terminal with its text cleaned."""
+    """Return the update that is about to be written to the terminal, with its text cleaned."""
     match renderable:
         case None:
             return None
@@ -40,9 +40,9 @@ def harmless_update(renderable: RenderableType | None, console: Console) -> Rend
 
 
 def harmless_strip(strip: Strip) -> Strip:
-    """Return a strip with its text cleaned: itself, where nothing is to be done."""
+    """Return a strip with its text cleaned, or the strip itself if it is clean."""
     if strip._render_cache is not None:
-        # It has been painted before, and was looked at then.
+        # It has been painted before, and was checked then.
         return strip
     if _are_harmless(strip._segments):
         return strip
@@ -53,7 +53,7 @@ def _are_harmless(segments: Iterable[Segment]) -> bool:
     texts = []
     for text, style, _ in segments:
         if style is not None and style._link:
-            # The one text that a style has; none of our widgets makes any.
+            # A link is the only text inside a style; none of our widgets makes one.
             return False
         texts.append(text)
     return "".join(texts).isprintable()
@@ -68,9 +68,9 @@ def _harmless_segment(segment: Segment) -> Segment:
 
 @lru_cache(1024)
 def harmless_cells(text: str) -> str:
-    """Return the text in as many cells without what could steer a terminal.
+    """Return the text without anything that could steer a terminal, as wide in cells as before.
 
-    What takes no cell is left out, and a replacement character stands for the rest.
+    Unsafe characters without a width are left out; the others become a replacement character.
     """
     shown = "".join(
         sign

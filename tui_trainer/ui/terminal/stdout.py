@@ -1,8 +1,8 @@
-"""`Output`: what programs print while the app owns the screen, kept in `output.log` and shown.
+"""`Output`: keeps in `output.log` what is printed while the app owns the screen, and shows it.
 
-Layer: ui, without textual. Descriptors 1 and 2 point at a file in memory and not at a pipe: a pipe
-is full at some time, and code in C that prints with the interpreter's lock held would then wait
-for ever for a reader that needs that lock.
+Layer: ui. Textual is not imported. Descriptors 1 and 2 point at a file in memory instead of a pipe:
+a pipe fills up, and C code that prints while holding the interpreter's lock would then wait for
+ever for a reader that needs that lock.
 """
 
 from __future__ import annotations
@@ -34,9 +34,9 @@ Listener = Callable[[Sequence[str]], None]
 
 
 class Output:
-    """Reads the spool that `fileno` names, and passes its lines on.
+    """Reads the spool that descriptor `fileno` refers to, and passes its lines on.
 
-    Listeners are called in the thread of the output, with cleaned lines.
+    Listeners get cleaned lines, in the output thread or in the one that calls `look`.
     """
 
     def __init__(self) -> None:
@@ -55,15 +55,15 @@ class Output:
 
     @property
     def path(self) -> Path | None:
-        """The file that lines go to now; None where it cannot be written."""
+        """The file that receives lines now; None if there is none or it cannot be written."""
         return None if self._failed else self._path
 
     def start(self) -> None:
-        """Begin to read."""
+        """Start reading."""
         self._thread.start()
 
     def subscribe(self, listener: Listener) -> Callable[[], None]:
-        """Pass lines on from now on, and those printed so far at once; call the result to end."""
+        """Pass on new lines, and those printed so far at once; call the result to unsubscribe."""
         with self._lock:
             self._listeners.append(listener)
             before = list(self._shown)
@@ -77,9 +77,9 @@ class Output:
         return end
 
     def to(self, path: Path | None) -> None:
-        """Append to this file from now on, and what no file has got yet; None: to no file.
+        """Append to this file from now on, earlier lines that are in no file first; None: no file.
 
-        A file that cannot be written is done without: the run must not end for its prints.
+        A file that cannot be written is skipped: printing must not end the run.
         """
         self.look()
         with self._lock:
@@ -94,7 +94,7 @@ class Output:
             os.write(self.fileno, text.encode("utf-8", "replace") + b"\n")
 
     def look(self) -> None:
-        """Read what has been printed since the last time."""
+        """Read what has been printed since the last call."""
         with self._lock:
             lines = self._new_lines()
             if self._path is not None:
@@ -108,7 +108,7 @@ class Output:
             listener(shown)
 
     def close(self) -> list[str]:
-        """End; returns the lines that no file has got, cleaned."""
+        """Stop reading; return the lines that are in no file, cleaned."""
         self._over.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -124,7 +124,7 @@ class Output:
             self.look()
 
     def _new_lines(self) -> list[bytes]:
-        """Whole lines; what comes after the last line break waits for its end."""
+        """Return complete lines; the text after the last line break waits for its end."""
         try:
             if os.fstat(self.fileno).st_size <= self._read_to:
                 return []
@@ -133,8 +133,8 @@ class Output:
                 self._read_to += len(part)
                 parts.append(part)
             if self._read_to > FILE_LIMIT:
-                # No more is held in memory than goes into a file. Only who prints that much can
-                # lose a line between the last read and this.
+                # Hold no more in memory than a file receives. Only a program that prints that much
+                # can lose a line, between the last read and this call.
                 os.ftruncate(self.fileno, 0)
                 self._read_to = 0
         except OSError:
@@ -146,7 +146,7 @@ class Output:
         return lines
 
     def _append(self, lines: Sequence[bytes]) -> None:
-        """Lines without control characters: a file is read in a terminal too."""
+        """Append lines without control characters: the file is read in a terminal too."""
         if not lines or self._path is None or self._written > FILE_LIMIT:
             return
         data = "".join(f"{_readable(line, FILE_LINE_LIMIT)}\n" for line in lines).encode()
@@ -170,13 +170,13 @@ def _open_spool() -> int:
     else:
         with tempfile.TemporaryFile() as file:
             spool = os.dup(file.fileno())
-    # Several descriptors and processes write to it: each at its end.
+    # Several descriptors and processes write to it, each at its end.
     fcntl.fcntl(spool, fcntl.F_SETFL, fcntl.fcntl(spool, fcntl.F_GETFL) | os.O_APPEND)
     return spool
 
 
 def _shown(lines: Sequence[bytes]) -> list[str]:
-    """The last lines for the screen; a flood is told of in a line."""
+    """Return the last lines for the screen; one more line counts those that are left out."""
     left_out = len(lines) - SHOWN_AT_ONCE
     shown = [_readable(line) for line in lines[-SHOWN_AT_ONCE:]]
     if left_out > 0:
@@ -185,6 +185,6 @@ def _shown(lines: Sequence[bytes]) -> list[str]:
 
 
 def _readable(line: bytes, limit: int = LINE_LIMIT) -> str:
-    """A line without colours; of a progress bar that was drawn over, the last state."""
+    """Return a line without colours; for a redrawn progress bar, only its last state."""
     states = [part for part in _ESCAPES.sub(b"", line[-_CHUNK:]).split(b"\r") if part.strip()]
     return clean(states[-1].decode("utf-8", "replace").rstrip(), limit) if states else ""

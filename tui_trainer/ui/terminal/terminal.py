@@ -1,7 +1,8 @@
-"""`Terminal`: the app owns it, and what others print cannot tear the screen.
+"""`Terminal`: gives the app sole use of the terminal, so that other output cannot tear the screen.
 
-Layer: ui, without textual at its top: whether an app can be opened is asked without it. The app
-writes to a descriptor of its own; 1 and 2 are an `Output`, and 0 is empty.
+Layer: ui. Textual is not imported at module level, because whether an app can be opened is decided
+without it. The app writes to a descriptor of its own; descriptors 1 and 2 lead to an `Output`, and
+0 is empty.
 """
 
 from __future__ import annotations
@@ -28,11 +29,11 @@ if TYPE_CHECKING:
 RESTORE = b"\x1b[?2026l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x1b[?1016l" + (
     b"\x1b[?2048l\x1b[?2004l\x1b[?1004l\x1b[<u\x1b[?7h\x1b[0m\x1b[?1049l\x1b[?25h"
 )
-"""What ends every mode the app begins: mouse, paste, focus, keyboard, alternate screen, cursor."""
+"""Ends every mode the app begins: mouse, paste, focus, keyboard, alternate screen, cursor."""
 
 
 def can_open_app(env: Mapping[str, str], stdin: TextIO | None, stdout: TextIO | None) -> str:
-    """Why no app can be opened here; empty if one can."""
+    """Return why no app can be opened here, or an empty string."""
     try:
         if stdin is None or not stdin.isatty():
             return "the input is no terminal"
@@ -49,36 +50,36 @@ def can_open_app(env: Mapping[str, str], stdin: TextIO | None, stdout: TextIO | 
 
 
 class Terminal:
-    """A context manager around the app; both streams must be terminals (`can_open_app`)."""
+    """A context manager around the app; stdin and stdout must be terminals (`can_open_app`)."""
 
     def __init__(self, tether: Tether | None = None) -> None:
         self.tether = tether
-        """To the launcher that the shell waits for; None where there is none."""
+        """The pipe to the launcher that the shell waits for; None without a launcher."""
         self.output = Output()
         self.driver: TerminalDriver | None = None
         self.gone = threading.Event()
-        """Set when nothing can be read or written any more."""
+        """Set when the terminal can no longer be read or written."""
         self.fileno = -1
         self.unkept: list[str] = []
-        """After the end: lines that were printed and are in no file."""
+        """After the end: lines that were printed but are in no file."""
         self._attributes: list[Any] | None = None
         self._before: dict[int, int] = {}
 
     @property
     def driver_class(self) -> type[TerminalDriver]:
-        """For the app's `driver_class`: a driver on this terminal."""
+        """A driver class bound to this terminal, for the app's `driver_class`."""
         from tui_trainer.ui.terminal.driver import TerminalDriver
 
         return type("DriverHere", (TerminalDriver,), {"terminal": self})
 
     @property
     def is_behind(self) -> bool:
-        """Whether what is painted now would wait, or be dropped."""
+        """Whether anything painted now would be delayed or dropped."""
         return self.driver is not None and self.driver.is_behind
 
     @property
     def encoding(self) -> str:
-        """Of the characters that are written."""
+        """The encoding of the characters that are written."""
         encoding = (sys.__stdout__.encoding if sys.__stdout__ else None) or "utf-8"
         return encoding_of(os.environ, encoding)
 
@@ -91,7 +92,7 @@ class Terminal:
             self._attributes = termios.tcgetattr(self.fileno)
         empty = os.open(os.devnull, os.O_RDONLY)
         for number, place in ((0, empty), (1, self.output.fileno), (2, self.output.fileno)):
-            # A stream that was sent elsewhere by the user stays there.
+            # A stream that the user has redirected stays redirected.
             if os.isatty(number):
                 self._before[number] = fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10)
                 os.dup2(place, number)
@@ -121,16 +122,16 @@ class Terminal:
 
     @property
     def in_foreground(self) -> bool:
-        """Whether the shell has lent it the terminal; True where that cannot be told."""
+        """Whether the shell has lent us the terminal; True if that cannot be determined."""
         try:
             return os.tcgetpgrp(self.fileno) == os.getpgrp()
         except OSError:
             return True
 
     def let_go(self) -> None:
-        """Leave the terminal to others for good: no descriptor of it stays, and no session.
+        """Give up the terminal for good: keep no descriptor of it, and leave its session.
 
-        What is printed goes on to the output. Called when the app has ended.
+        Output is still collected. Called after the app has ended.
         """
         if not self.gone.is_set():
             self.restore_attributes()
@@ -139,12 +140,12 @@ class Terminal:
         empty = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
         os.dup2(empty, self.fileno, inheritable=False)
         os.close(empty)
-        # The leader of a group cannot; it stays where a signal for the group finds it.
+        # A process group leader cannot leave; it stays where a signal to the group reaches it.
         with contextlib.suppress(OSError):
             os.setsid()
 
     def hung_up(self, timeout_s: float) -> bool:
-        """Wait so long for the other side to hang up, or for the launcher to be killed."""
+        """Wait up to `timeout_s`; return whether the terminal hung up or the launcher is dead."""
         if self.gone.is_set():
             return True
         tether = self.tether
@@ -161,38 +162,38 @@ class Terminal:
         if mask & (select.POLLHUP | select.POLLERR):
             self.gone.set()
         elif mask:
-            # Systems that cannot poll a terminal answer at once; then reading tells.
+            # Systems that cannot poll a terminal return at once; there, reading shows the hang-up.
             self.gone.wait(timeout_s)
         return self.gone.is_set()
 
     def restore_attributes(self) -> None:
-        """Give the line discipline back as it was; in the background it is another's."""
+        """Restore the line discipline; not in the background, where another program has set it."""
         if self._attributes is not None and self.in_foreground:
             with contextlib.suppress(termios.error):
                 termios.tcsetattr(self.fileno, termios.TCSANOW, self._attributes)
 
     def restore_at_once(self) -> None:
-        """Without the driver and without waiting: for a process that is about to end.
+        """Restore the terminal without the driver and without waiting, before the process ends.
 
-        What a terminal that nobody reads has not taken yet is thrown away.
+        Output that the terminal has not accepted yet is discarded.
         """
         self.restore_attributes()
         with contextlib.suppress(OSError, termios.error):
             ready = bool(select.select([], [self.fileno], [], 0)[1])
             if not ready:
                 termios.tcflush(self.fileno, termios.TCOFLUSH)
-            # A copy might block for ever, here of all places.
+            # Writing to a blocking copy of the descriptor might hang here for ever.
             if ready or not os.get_blocking(self.fileno):
                 os.write(self.fileno, RESTORE)
 
     def say(self, text: str) -> None:
-        """Lines to where stderr was, while the output is still held; after the app's end."""
+        """After the app's end: print lines to the original stderr, past the captured output."""
         place = self._before.get(2, 2)
         with contextlib.suppress(OSError):
             os.write(place, harmless_block(text).encode(self.encoding, PLAIN_LETTERS) + b"\n")
 
     def _empty_streams(self) -> None:
-        """A dead terminal is not put back: a flush at exit would fail on it."""
+        """Keep a dead terminal from being restored: a flush at exit would fail on it."""
         empty = os.open(os.devnull, os.O_RDWR)
         for place in self._before.values():
             os.dup2(empty, place)
@@ -200,9 +201,9 @@ class Terminal:
 
 
 def _open_anew(number: int) -> int:
-    """A descriptor of the terminal whose writes do not block; a copy where it cannot be opened.
+    """Return a non-blocking descriptor of the terminal, or a copy if it cannot be opened.
 
-    A copy would share this with the shell, and with every program that the shell starts.
+    A copy shares its flags, non-blocking mode included, with the shell and all that it starts.
     """
     flags = os.O_RDWR | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
     try:
@@ -210,7 +211,7 @@ def _open_anew(number: int) -> int:
     except OSError:
         return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10)
     try:
-        # Not a file of the same name, as in another container.
+        # In another container, a different terminal may have the same path.
         if os.fstat(opened).st_rdev != os.fstat(number).st_rdev:
             return fcntl.fcntl(number, fcntl.F_DUPFD_CLOEXEC, 10)
         return fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, 10)
