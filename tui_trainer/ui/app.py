@@ -1,6 +1,6 @@
-"""`TrainerApp`: which screen comes after which; everything else is in the screens.
+"""`TrainerApp`: decides which screen follows which; everything else is in the screens.
 
-Layer: ui. At most one run is alive in this process, and composing rests while it is.
+Layer: ui. At most one run is alive in this process, and composing is paused while it is.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 
 AGAIN_S = 3.0
-"""How long after it a second ctrl+c leaves, where no run is alive."""
+"""Seconds within which a second ctrl+c leaves the app when no run is alive."""
 
 
 class TrainerApp(App[int], inherit_bindings=False):
@@ -62,7 +62,7 @@ class TrainerApp(App[int], inherit_bindings=False):
         super().__init__(driver_class=terminal.driver_class if terminal else None)
         self.live = live
         self.failure: Exception | None = None
-        """Why the app ended before it could begin."""
+        """The error that ended the app before it could begin."""
         self.services: Services
         self._make_opening = opening
         self._first = FirstScreen()
@@ -73,11 +73,11 @@ class TrainerApp(App[int], inherit_bindings=False):
         self._interrupted_s = -AGAIN_S
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
-        # All that Textual paints passes here on its way to the driver.
+        # Everything that Textual paints passes through here on its way to the driver.
         super()._display(screen, harmless_update(renderable, self.console))
 
     def copy_to_clipboard(self, text: str) -> None:
-        """Have the terminal copy a text, without what would steer the one it is pasted into."""
+        """Copy a text through the terminal, without anything that steers where it is pasted."""
         super().copy_to_clipboard(harmless_block(text))
 
     def get_default_screen(self) -> Screen[Any]:
@@ -87,11 +87,11 @@ class TrainerApp(App[int], inherit_bindings=False):
         self.call_after_refresh(self._read_on)
 
     def _read_on(self) -> None:
-        # A worker: a message that is waited in would keep keys from being answered meanwhile.
+        # In a worker: awaiting inside a message handler would leave keys unanswered meanwhile.
         self.run_worker(self._begin())
 
     async def _begin(self) -> None:
-        """After the first paint: read what the app works with, and show it."""
+        """Read everything the app works with and show it; called after the first paint."""
         try:
             opening = await asyncio.to_thread(self._read)
         except Exception as error:
@@ -107,14 +107,14 @@ class TrainerApp(App[int], inherit_bindings=False):
             self._terminal.output.subscribe(partial(self._hear, loop))
         if opening.begin is None:
             await self._stack.compose(self.services, opening.draft)
-        # It waits for the paint by itself.
+        # The loader itself waits until the first screen is painted.
         self.services.loader.start(loop.call_soon_threadsafe)
         if opening.begin is not None:
             self._stack.begin(opening.begin(), self.services)
         self.call_after_refresh(self._first.hand_over)
 
     def _read(self) -> Opening:
-        """In another thread, so that keys and the clock of the screen go on."""
+        """Runs in another thread, so that keys and the screen's clock keep working."""
         opening = self._make_opening()
         if opening.begin is None:
             import tui_trainer.ui.compose.screen
@@ -123,7 +123,7 @@ class TrainerApp(App[int], inherit_bindings=False):
         return opening
 
     def _dress(self, preferences: Preferences) -> None:
-        """Take over the user's settings."""
+        """Apply the user's preferences."""
         from tui_trainer.ui.run.status import plain_terminal
 
         self.theme = preferences.theme
@@ -137,12 +137,12 @@ class TrainerApp(App[int], inherit_bindings=False):
             driver.write_utf8()
 
     def _hear(self, loop: asyncio.AbstractEventLoop, lines: Sequence[str]) -> None:
-        """Called in the thread of the output, also when the loop has ended."""
+        """Called in the output thread, even after the event loop has ended."""
         with contextlib.suppress(RuntimeError):
             loop.call_soon_threadsafe(self._say, lines)
 
     def _say(self, lines: Sequence[str]) -> None:
-        """Show what the program printed, where there is a log to show it in."""
+        """Show what the program printed, if there is a log to show it in."""
         if (running := self._stack.own_run or self._stack.run) is not None:
             for line in lines:
                 running.say(line)
@@ -201,7 +201,7 @@ class TrainerApp(App[int], inherit_bindings=False):
             )
 
     def _can_begin(self, elsewhere: str) -> bool:
-        """Whether a run can begin in this process; if not, say which command has one of its own."""
+        """Return whether a run can begin here; if not, show the command to begin it elsewhere."""
         if not self.live.alive:
             return True
         from tui_trainer.ui.shared.services import beside
@@ -212,7 +212,10 @@ class TrainerApp(App[int], inherit_bindings=False):
         return False
 
     async def _leave_list(self, _: None) -> None:
-        """What is below the list is seen; below that of a run that was watched is nothing yet."""
+        """Called when the list closes: compose, if only the first screen is left below it.
+
+        The first screen has nothing to show; it is there when the app was opened for one run.
+        """
         if isinstance(self.screen, FirstScreen):
             await self._stack.compose(self.services, self._draft)
 
@@ -226,7 +229,7 @@ class TrainerApp(App[int], inherit_bindings=False):
             )
 
     async def on_run_screen_never_started(self, message: RunScreen.NeverStarted) -> None:
-        """Back to composing, where what was wrong can be mended."""
+        """Go back to the list or to composing, and show why the run did not start."""
         if self._leaves_with_run:
             self._leave()
             return
@@ -241,7 +244,7 @@ class TrainerApp(App[int], inherit_bindings=False):
         composing.complain(message.reason)
 
     def on_run_screen_detach(self) -> None:
-        """The app ends, and the process goes on with its run."""
+        """End the app and let the process go on with its run."""
         self.live.is_let_go = self.live.alive
         self._leave()
 
@@ -261,7 +264,7 @@ class TrainerApp(App[int], inherit_bindings=False):
         self.exit()
 
     def action_interrupt(self) -> None:
-        """What ctrl+c does: never ends a run by itself."""
+        """Handle ctrl+c, which never ends a run without asking."""
         if isinstance(self.screen, ModalScreen):
             self.simulate_key("escape")
         elif self.live.alive and (running := self._stack.own_run) is not None:
@@ -273,7 +276,7 @@ class TrainerApp(App[int], inherit_bindings=False):
             self.notify("ctrl+c again leaves", timeout=AGAIN_S)
 
     async def action_quit(self) -> None:
-        """Leave; with a live run after it has been stopped, if that is what is wanted."""
+        """Leave the app; ask first whether to stop the run if one is alive."""
         running = self._stack.own_run
         if self.live.alive and running is not None:
             running.ask_to_stop(then_leave=True)
@@ -281,7 +284,7 @@ class TrainerApp(App[int], inherit_bindings=False):
             self._leave()
 
     def action_suspend(self) -> None:
-        """What ctrl+z does: the shell comes back, and training goes on."""
+        """Handle ctrl+z: the shell comes back, and training goes on."""
         terminal = self._terminal
         if terminal is not None and terminal.tether is not None and terminal.driver is not None:
             terminal.driver.rest()
@@ -303,7 +306,7 @@ class TrainerApp(App[int], inherit_bindings=False):
         self.action_command_palette()
 
     def get_system_commands(self, screen: Screen[Any]) -> Iterable[SystemCommand]:
-        """Every action that can be taken now, and the themes."""
+        """Yield every action that can be taken now, and the themes."""
         texts = {action.id: action.text for action in ACTIONS}
         offered = {texts["app.palette"]}
         keys = KeyTable(self._keymap_of_user)

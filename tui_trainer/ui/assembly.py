@@ -1,8 +1,8 @@
-"""What the app works with: the services of its screens, and how a run begins inside it.
+"""Puts together the services of the app's screens, and starts runs inside the app.
 
-Layer: ui, without textual at its top; imported after the first paint. A run is prepared in its own
-thread, after the loader has imported torch and has let go of it: the default generator then belongs
-to the run alone.
+Layer: ui. Textual is not imported at module level, and this module is imported after the first
+paint. A run is prepared in its own thread once the loader has imported torch and is no longer using
+it: from then on torch's default random generator belongs to the run alone.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ OUTPUT = "output.log"
 
 @dataclass(frozen=True, slots=True)
 class AppArguments:
-    """What the command line asked for."""
+    """Everything the command line has read before the app opens."""
 
     library: PresetLibrary
     runs_dir: Path
@@ -48,7 +48,7 @@ class AppArguments:
 
 @dataclass(frozen=True, slots=True)
 class ComposeRequest:
-    """`compose EXPERIMENT`: the screen where it is put together."""
+    """`compose EXPERIMENT`: opens the screen where an experiment is put together."""
 
     experiment: str = ""
     overrides: Sequence[Override] = ()
@@ -56,7 +56,7 @@ class ComposeRequest:
 
 @dataclass(frozen=True, slots=True)
 class AttachRequest:
-    """`attach RUN`: another process holds it, or nobody does any more."""
+    """`attach RUN`: opens a run that another process holds, or that no process holds any more."""
 
     path: Path
 
@@ -79,10 +79,10 @@ class Launcher:
         self._loader = loader
 
     def begin(self, what: RunRequest) -> Session:
-        """Start a run; it is known to the process before its thread is."""
+        """Start a run; it is registered in `CurrentRun` before its thread starts."""
         session = LocalSession(partial(self._prepare, what), within=self._loader.held)
         if (before := self._live.session) is not None:
-            # It has told its end, and closes its files; until then signals are for it.
+            # It has reported its end but may still be closing files; signals go to it until then.
             before.join()
         self._live.session = session
         self._launched.append(session)
@@ -93,7 +93,7 @@ class Launcher:
         """Watch and steer a run that another process holds.
 
         Raises:
-            BadInput: something in its directory is not what a run has there.
+            BadInput: an entry of the run directory is not what a run leaves there.
         """
         from tui_trainer.sessions.attached import AttachedSession
 
@@ -106,7 +106,7 @@ class Launcher:
         return session
 
     def _forget_watched(self) -> None:
-        """Look no more at the run that was watched before; it goes on, and is not told of."""
+        """Stop watching the previous run; it continues, and is not reported when the app closes."""
         from tui_trainer.sessions.attached import AttachedSession
 
         for session in [it for it in self._launched if isinstance(it, AttachedSession)]:
@@ -114,15 +114,15 @@ class Launcher:
             self._launched.remove(session)
 
     def launch(self, experiment: Experiment, name: str) -> Session:
-        """A new run."""
+        """Start a new run."""
         return self.begin(NewRun(experiment, name))
 
     def resume(self, path: Path, overrides: Sequence[Override]) -> Session:
-        """A run that goes on."""
+        """Resume a run."""
         return self.begin(ResumeRun(path, tuple(overrides)))
 
     def fork(self, path: Path, which: str, overrides: Sequence[Override]) -> Session:
-        """A new run that goes on from another one's checkpoint."""
+        """Start a new run from a checkpoint of another run."""
         return self.begin(ForkRun(path, tuple(overrides), which))
 
     def _prepare(self, what: RunRequest) -> PreparedRun:
@@ -137,7 +137,7 @@ class Launcher:
 
 
 class Bench:
-    """The workbench, its slow modules imported when it is first used."""
+    """The workbench; its slow modules are imported on first use."""
 
     def preview(self, experiment: Experiment) -> Preview:
         from tui_trainer.sessions.workbench import preview
@@ -158,7 +158,7 @@ def assemble(
     loader: Loader,
     launched: list[LocalSession | AttachedSession],
 ) -> Opening:
-    """Everything that the app needs; runs are added to `launched`."""
+    """Build everything the app needs; each run that starts later is appended to `launched`."""
     launcher = Launcher(asked, terminal, live, loader, launched)
     services = Services(
         library=asked.library,

@@ -1,7 +1,7 @@
-"""`Navigator`: the screens of the app, and which stands before which.
+"""`Navigator`: opens and closes the screens of the app, and keeps their order.
 
-Layer: ui. From the back: the first screen, composing, the run of this process and the list of runs
-in either order, a run that is watched. Screens are imported when they are first needed.
+Layer: ui. From back to front: the first screen, composing, the run of this process and the list of
+runs in either order, a run that is watched. Screens are imported when they are first needed.
 """
 
 from __future__ import annotations
@@ -35,14 +35,14 @@ class Navigator:
 
     @property
     def composing(self) -> ComposeScreen | None:
-        """Where experiments are composed, whatever stands before it."""
+        """The screen that composes experiments, even when others cover it."""
         from tui_trainer.ui.compose.screen import ComposeScreen
 
         return next((s for s in self._app.screen_stack if isinstance(s, ComposeScreen)), None)
 
     @property
     def listing(self) -> RunsScreen | None:
-        """The list of runs, when nothing is before it."""
+        """The list of runs, if it is in front."""
         from tui_trainer.ui.runs.screen import RunsScreen
 
         front = self._app.screen
@@ -50,29 +50,29 @@ class Navigator:
 
     @property
     def run(self) -> RunScreen | None:
-        """The screen of the run that is looked at, or was looked at last."""
+        """The frontmost run screen, even when other screens cover it."""
         return next(iter(self._runs()), None)
 
     @property
     def own_run(self) -> RunScreen | None:
-        """That of the newest run of this process, whatever stands before it."""
+        """The screen of this process's newest run, even when others cover it."""
         return next((s for s in self._runs() if s.session is self._live.session), None)
 
     def _runs(self) -> list[RunScreen]:
-        """The screens of runs, the one in front first."""
+        """Return the run screens, frontmost first."""
         from tui_trainer.ui.run.screen import RunScreen
 
         return [s for s in reversed(self._app.screen_stack) if isinstance(s, RunScreen)]
 
     def is_opened_from_list(self, running: RunScreen) -> bool:
-        """Whether the list of runs comes to the front when this one is closed."""
+        """Return whether closing this screen brings the list of runs to the front."""
         from tui_trainer.ui.runs.screen import RunsScreen
 
         stack = self._app.screen_stack
         return isinstance(stack[stack.index(running) - 1], RunsScreen)
 
     async def compose(self, services: Services, draft: Draft) -> ComposeScreen:
-        """Compose a draft, in the place of the one before."""
+        """Show a draft on the compose screen, replacing the draft that was there."""
         from tui_trainer.ui.compose.screen import ComposeScreen
 
         composing = self.composing
@@ -84,22 +84,22 @@ class Navigator:
         return composing
 
     def list_runs(self, services: Services) -> None:
-        """Show the list of runs, the one that is there already if there is one."""
+        """Show the list of runs, unless it is in front already."""
         from tui_trainer.ui.runs.screen import RunsScreen
 
         if self.listing is None:
             self._app.push_screen(RunsScreen(services), self._left_list)
 
     def begin(self, session: Session, services: Services) -> None:
-        """Show the run that begins in this process, over the list or in the place of the last."""
+        """Show the run that begins here, over the list of runs or replacing the last run screen."""
         if self.listing is not None and self.run is not None:
-            # The list was opened over a run that has ended since: both make way.
+            # The list was opened over a run that has ended since: close both.
             self.to_base()
             self.list_runs(services)
         self.watch(session, services)
 
     def watch(self, session: Session, services: Services) -> None:
-        """Show a run over the list, or in the place of the one that was looked at last."""
+        """Show a run over the list of runs, or replacing the last run screen."""
         from tui_trainer.ui.run.screen import RunScreen
 
         if self.listing is None and (before := self.run) is not None:
@@ -107,15 +107,15 @@ class Navigator:
         self._app.push_screen(RunScreen(session, services))
 
     def to_base(self) -> None:
-        """Close everything but composing, or but the first screen where nothing was composed."""
+        """Close everything above composing, or above the first screen if nothing was composed."""
         self.uncover(self.composing or self._app.screen_stack[0])
 
     def uncover(self, screen: Screen[Any]) -> None:
-        """Close what stands before a screen."""
+        """Close the screens that cover `screen`."""
         while self._app.screen is not screen:
             self._app.pop_screen()
 
     def drop(self, screen: Screen[Any]) -> None:
-        """Close a screen, and what stands before it."""
+        """Close a screen and those that cover it."""
         self.uncover(screen)
         self._app.pop_screen()

@@ -1,7 +1,8 @@
-"""`run_app`: the app in the terminal, the signals, and a run that outlives the app.
+"""`run_app`: runs the app in the terminal, handles signals, and lets a run outlive the app.
 
-Layer: ui, without textual at its top. The event loop is not asked: a thread beside it hands signals
-to the run and notices a hang-up, so that a frozen app cannot keep a run from being saved.
+Layer: ui. Textual is not imported at module level. Signals do not go through the event loop: a
+separate thread passes them to the run and notices a hang-up, so a frozen app cannot keep a run from
+being saved.
 """
 
 from __future__ import annotations
@@ -34,9 +35,10 @@ if TYPE_CHECKING:
 
 LOOK_S = 0.2
 PATIENCE_S = 5.0
-"""What an app that was asked to end may take before the process ends without it."""
+"""Seconds an app that was asked to end may take before the process ends without it."""
 SWITCH_S = 0.001
-"""With the interpreter's 5 ms, a plot beside a run in pure Python comes four times later."""
+"""The interpreter's thread switch interval; with its default of 5 ms, plots come four times later
+beside a run in pure Python."""
 HANG_UP_CODE = 128 + signal.SIGHUP
 _TEXTUALS_SIGNALS = (
     *(signal.SIGTSTP, signal.SIGCONT, signal.SIGWINCH),
@@ -45,20 +47,20 @@ _TEXTUALS_SIGNALS = (
 
 
 class CurrentRun:
-    """The run in this process: `session` is set when one is launched, before it starts."""
+    """The run of this process; `session` is set when one is launched, before it starts."""
 
     def __init__(self) -> None:
         self.session: OwnSession | None = None
         self.stopped_by: int | None = None
-        """The signal that ends the app, at once or after the run that it stops."""
+        """The signal that ends the app, either now or after the run that it stops."""
         self._reached_run = False
 
         self.is_let_go = False
-        """Whether the run is to go on without the app and the terminal."""
+        """Whether the run should continue without the app and the terminal."""
 
     @property
     def settings(self) -> TrainingSection | None:
-        """Of the run, for what signals mean; where none lives, they mean nothing to it."""
+        """The live run's settings, which decide what signals do; the defaults without a run."""
         if self.session is None or not self.alive:
             from tui_trainer.config.sections.training import TrainingSection
 
@@ -71,11 +73,11 @@ class CurrentRun:
 
     @property
     def name(self) -> str:
-        """Of the run that lives, or empty."""
+        """The name of the live run, or an empty string."""
         return (self.session.view.name or "a run") if self.session and self.alive else ""
 
     def send(self, command: Command) -> None:
-        """Hand a command to the run, if one lives; a signal's stop is kept in mind."""
+        """Send a command to the run if one is alive; remember the signal of a stop."""
         alive = self.alive
         if isinstance(command, Stop) and command.signal is not None:
             self.stopped_by = command.signal
@@ -85,20 +87,20 @@ class CurrentRun:
 
     @property
     def exit_code(self) -> int:
-        """The exit status: of the run, or of the signal that came where none lived."""
+        """The exit status of the run, or of a signal that arrived when no run was alive."""
         if self.stopped_by is not None and not self._reached_run:
             return 128 + self.stopped_by
         return ExitCode.OK if self.session is None else self.session.exit_code
 
 
 class Supervisor(threading.Thread):
-    """Hands over what signals asked for, and ends the app when there is a reason to."""
+    """The thread that passes signals on to the run, and ends the app when there is a reason to."""
 
     def __init__(self, terminal: Terminal, live: CurrentRun, desk: SignalHandler) -> None:
         super().__init__(name="steward")
         self.app_ended = threading.Event()
         self.hung_up = False
-        """Set by the signal's handler, and when the terminal or the launcher is gone."""
+        """Set by the signal handler, and when the terminal or the launcher is gone."""
         self._terminal = terminal
         self._live = live
         self._desk = desk
@@ -124,11 +126,11 @@ class Supervisor(threading.Thread):
 
     @property
     def has_ended_app(self) -> bool:
-        """Whether the app was asked to end, which it need not survive without an error."""
+        """Whether the app was asked to end; an error that it raises then is not reported."""
         return self._asked_at_s is not None
 
     def finish(self) -> None:
-        """End the thread; what signals asked for until now is handed over."""
+        """End the thread, then hand over the signals that arrived until now."""
         self._over.set()
         self.join()
         self._desk.deliver()
@@ -146,14 +148,14 @@ class Supervisor(threading.Thread):
                 driver.leave(code)
                 self._asked_at_s = now_s
         elif now_s - self._asked_at_s > PATIENCE_S and not self._live.alive:
-            # The event loop is stuck, and what there was to save is saved.
+            # The event loop is stuck, and everything that could be saved has been saved.
             self._terminal.restore_at_once()
             self._terminal.output.look()
             leave_at_once(code)
 
 
 class EventPrinter(Protocol):
-    """Tells of a run that goes on when the terminal is gone."""
+    """Reports on a run that continues after the terminal is gone."""
 
     def show(self, event: Event) -> None: ...
 
@@ -165,9 +167,9 @@ def run_app(
     tether: Tether | None = None,
     debug: bool = False,
 ) -> int:
-    """Run the app until its end, and a run that is left until its own; returns the exit status.
+    """Run the app until it ends, then a run that is left until that ends; return the exit status.
 
-    Called in the main thread, where both streams are terminals.
+    Called in the main thread; stdin and stdout must be terminals.
     """
     live = CurrentRun()
     terminal = Terminal(tether)
@@ -214,7 +216,7 @@ def _run(
     finally:
         steward.app_ended.set()
     if steward.has_ended_app and not debug:
-        # Asked to end in the middle of its start, Textual may trip over widgets that are gone.
+        # Asked to end while it was starting, Textual may trip over widgets that are gone.
         error = None
     if error is not None:
         _tell(error, terminal, debug=debug)
@@ -241,7 +243,7 @@ def _status(live: CurrentRun, result: object, *, failed: bool, hung_up: bool) ->
 
 
 def _let_go(terminal: Terminal, live: CurrentRun) -> None:
-    """Leave the terminal, and give the shell back where that was asked for."""
+    """Give up the terminal; if the user detached, return it to the shell."""
     terminal.let_go()
     if live.is_let_go and terminal.tether is not None:
         # Only now: the shell may use the terminal as soon as the launcher has ended.
@@ -249,9 +251,9 @@ def _let_go(terminal: Terminal, live: CurrentRun) -> None:
 
 
 def _see_out(run: OwnSession, printer: EventPrinter | None) -> None:
-    """Wait for the end of a run in short pieces, so that signals get their turn.
+    """Wait for the end of a run in short intervals, so that signals are handled.
 
-    With a printer it is as without the app: lines are printed, which go into the run's output.log.
+    With a printer, lines are printed as they are without the app, into the run's output.log.
     """
     _, cursor = run.events(sys.maxsize)
     over = False
@@ -267,7 +269,7 @@ def _see_out(run: OwnSession, printer: EventPrinter | None) -> None:
 
 
 def _tell(error: Exception, terminal: Terminal, *, debug: bool) -> None:
-    """One line for an error of the app, and the traceback where it can be read."""
+    """Report an error of the app in one line, and put its traceback where it can be read."""
     text = clean(f"{type(error).__name__}: {error}", 400)
     trace = "".join(traceback.format_exception(error))
     if debug:
@@ -283,7 +285,7 @@ def _tell(error: Exception, terminal: Terminal, *, debug: bool) -> None:
 
 @contextmanager
 def _signals_kept() -> Iterator[None]:
-    """Put back the handlers that Textual replaces and leaves."""
+    """Restore the signal handlers that Textual replaces and does not put back."""
     before = {number: signal.getsignal(number) for number in _TEXTUALS_SIGNALS}
     try:
         yield

@@ -1,6 +1,7 @@
-"""`open_app`: from the command line to the app, and back to the shell.
+"""`open_app`: opens the app for a command and reports on its runs when it closes.
 
-Layer: ui. Nothing slow is imported here: what the app works with is read after its first paint.
+Layer: ui. Nothing slow is imported here: everything the app works with is read after the first
+paint.
 """
 
 from __future__ import annotations
@@ -31,14 +32,14 @@ def open_app(
     tether: Tether | None = None,
     debug: bool = False,
 ) -> int:
-    """Open the app and stay until it is left; returns the exit status.
+    """Open the app and stay until it is left; return the exit status.
 
-    `ask` is called in another thread, once the first screen is painted. `make_printer` makes what
-    tells of a run that goes on when the terminal is gone. Without a launcher, whose
-    `tether` is given, a run cannot be left to itself.
+    `ask` is called in another thread, once the first screen is painted. `make_printer` makes the
+    printer for a run that continues after the terminal is gone. Without a launcher, whose `tether`
+    is passed in, a run cannot be detached from the app.
 
     Raises:
-        TrainerError: what `ask` raised; the app has been closed by then.
+        TrainerError: raised by `ask`; the app has been closed by then.
     """
     loader = Loader(extras=(_preload_run_screen,))
     launched: list[LocalSession | AttachedSession] = []
@@ -75,7 +76,7 @@ def _preload_run_screen() -> None:
 
 
 def _tell_what_is_left(session: LocalSession | AttachedSession) -> None:
-    """On the shell's screen: how a run ended and where it is, or that it goes on."""
+    """Print to the shell's screen how a run ended and where it is, or that it continues."""
     from tui_trainer.runs.describe import describe, left_line
     from tui_trainer.sessions.attached import AttachedSession
 
