@@ -1,1 +1,1 @@
-"""What several screens use."""
+"""Widgets, dialogs and services that several screens use."""

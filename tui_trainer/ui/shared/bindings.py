@@ -1,6 +1,6 @@
-"""Textual bindings from the table of actions, and keys as people write them.
+"""Textual bindings from the table of actions, and which keys a screen shows.
 
-Layer: ui. A binding's id is the action's, which is what a keymap names.
+Layer: ui. A binding's id is the action's id, which is also what a keymap names.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from tui_trainer.config.keys import ACTIONS, SIGNS, actions_of
 def bindings_of(place: str, calls: Mapping[str, str] | None = None) -> list[BindingType]:
     """Return the bindings of a place; a screen or widget sets BINDINGS to them.
 
-    `calls` names what is called for an action that has no method of its own.
+    `calls` names the method to call for an action that has no method of its own.
     """
     return [
         Binding(
@@ -39,7 +39,7 @@ def bindings_of(place: str, calls: Mapping[str, str] | None = None) -> list[Bind
 
 
 def shown_key(key: str) -> str:
-    """A key as people write it: `^s`, `?`, `F1`."""
+    """Return a key as people write it: `^s`, `?`, `F1`."""
     names = {
         **{"question_mark": "?", "slash": "/", "escape": "esc", "enter": "↵"},
         **{"up": "↑", "down": "↓", "left": "←", "right": "→"},
@@ -52,7 +52,7 @@ def shown_key(key: str) -> str:
 
 
 class KeyTable:
-    """The keys that are in force with a user's keymap, by the id of what they do."""
+    """The keys in force with a user's keymap, by action id."""
 
     def __init__(self, keymap: Mapping[str, str]) -> None:
         from tui_trainer.config.keys import keys_in_force
@@ -60,11 +60,11 @@ class KeyTable:
         self._keys = keys_in_force(keymap)
 
     def of_places(self, places: Sequence[str]) -> dict[str, tuple[str, ...]]:
-        """The keys of everything that can be done in some places."""
+        """Return the keys of every action of some places."""
         return {action.id: self._keys[action.id] for action in ACTIONS if action.place in places}
 
     def shown(self, name: str) -> str:
-        """The keys of an action, and of those that do the same, as people write them."""
+        """Return the keys of an action, and of those that do the same, as people write them."""
         same = next((action.place, action.name) for action in ACTIONS if action.id == name)
         return ", ".join(
             shown_key(key)
@@ -74,9 +74,8 @@ class KeyTable:
         )
 
 
-# `live_keys` and `KeyRow`: the keys that can be pressed now, and those there is room to say.
-#
-# The order and what is left out first are those of the table of actions, on every screen.
+# The keys that can be pressed now, and those for which there is room. Their order, and which are
+# left out first, follow the table of actions on every screen.
 
 
 CHARACTERS = {name: sign for sign, name in SIGNS.items()}
@@ -85,16 +84,16 @@ ORDER = {
     action.id: place
     for place, action in enumerate(sorted(ACTIONS, key=lambda it: it.place == "app"))
 }
-"""From left to right: what works everywhere stands last."""
+"""From left to right: what works everywhere comes last."""
 
 
 @runtime_checkable
 class Relabelling(Protocol):
-    """A screen on which an action may do now what its label in the table does not say."""
+    """A screen on which an action may currently do something else than its label says."""
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """Other labels, by action; who changes them refreshes the bindings."""
+        """Other labels, by action; the screen must refresh its bindings when they change."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,22 +105,22 @@ class KeyHint:
     tooltip: str
     enabled: bool = True
     rank: int = 0
-    """When it is left out where there is no room for all: the highest first, 0 never."""
+    """When there is no room for all keys, the highest rank is left out first; 0 stays."""
 
     @property
     def width(self) -> int:
-        """In cells, with a space behind the key and one behind the label."""
+        """Width in cells, with one space after the key and one after the label."""
         return cell_len(shown_key(self.key) + self.label) + 2
 
 
 def live_keys(screen: Screen[Any]) -> list[KeyHint]:
-    """One key for each action that is to be shown: the first that is not typed into a field."""
+    """Return one key per action to show: its first that the focused field does not take as text."""
     focused = screen.focused
     labels = screen.labels if isinstance(screen, Relabelling) else {}
     shown = [it for it in screen.active_bindings.items() if it[1].binding.show]
     found: dict[str, KeyHint] = {}
     for key, active in sorted(shown, key=lambda it: ORDER.get(it[1].binding.id or "", 0)):
-        # Textual knows of a letter that it is typed into a field, but not of every sign.
+        # Textual knows that a letter is typed into a field, but not that every other sign is.
         if focused is None or not focused.check_consume_key(key, CHARACTERS.get(key)):
             it, tooltip = active.binding, active.tooltip or ""
             name = it.id or ""
@@ -132,21 +131,21 @@ def live_keys(screen: Screen[Any]) -> list[KeyHint]:
 
 @dataclass(frozen=True, slots=True)
 class KeyRow:
-    """Keys beside each other: with a space before each, or close together behind a single one."""
+    """Keys in a row: with a space before each, or close together after a single one."""
 
     keys: tuple[KeyHint, ...] = ()
     is_close: bool = False
 
     @classmethod
     def fitting(cls, keys: Sequence[KeyHint], width: int) -> KeyRow:
-        """As many keys as there is room for in `width` cells; sooner close together than fewer.
+        """Return as many keys as fit into `width` cells, closer together before leaving any out.
 
-        Those that are never left out may need more than there is.
+        Keys that are never left out may need more than `width`.
         """
         kept = list(keys)
         if sum(key.width + 1 for key in kept) <= width:
             return cls(tuple(kept))
-        # With a space before the first one, and without the one behind the last.
+        # One space before the first key, and none after the last.
         while sum(key.width for key in kept) > width:
             least = max(kept, key=lambda key: key.rank)
             if least.rank == 0:
@@ -155,30 +154,30 @@ class KeyRow:
         return cls(tuple(kept), is_close=True)
 
     def places(self) -> Iterator[tuple[int, KeyHint]]:
-        """Where the text of each key begins, and the key."""
+        """Yield each key with the cell at which its text begins."""
         start = 1
         for key in self.keys:
             yield start, key
             start += key.width + (not self.is_close)
 
     def at(self, x: int) -> KeyHint | None:
-        """The key at a cell, with the space behind it; None where there is none."""
+        """Return the key at a cell, including the space after it, or None."""
         found = (key for start, key in self.places() if start <= x < start + key.width)
         return next(found, None)
 
 
-# Letters that were typed before the focus had come to the field that they are for.
+# Letters that were typed before their field had the focus.
 #
-# On a slow line several keys arrive at once. All are sent to what has the focus when they arrive,
-# come back unused, and would then be looked up as commands: `/` opens a search, and the `q` of
-# the word behind it would leave the app.
+# On a slow line several keys arrive together. All of them go to the widget that has the focus at
+# that moment, come back unused, and would then be looked up as commands: `/` opens a search, and
+# the `q` of the word typed after it would leave the app.
 
 
 def take_late_letter(focused: Widget | None, event: events.Key) -> None:
-    """Type a letter that came back unused into the field that has the focus by now.
+    """Type a letter that came back unused into the field that has the focus now.
 
-    For the app's `on_key`: a field keeps every letter that was sent to it, so that one which comes
-    back was sent to something else.
+    For the app's `on_key`: a field keeps every letter sent to it, so one that comes back was sent
+    to another widget.
     """
     if isinstance(focused, Input) and event.is_printable and event.character:
         event.prevent_default()

@@ -1,6 +1,6 @@
-"""`Confirm`: one question before something that cannot be taken back.
+"""`Confirm`: asks one question before something that cannot be undone.
 
-Layer: ui. What the cursor would do by habit is the harmless answer: only the letter says yes.
+Layer: ui. Keys that are pressed by habit give the harmless answer: only `y` says yes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tui_trainer.text.clean import clean
 
 
 class Confirm(ModalScreen[bool]):
-    """True for `y`; enter and escape keep everything as it is."""
+    """Returns True for `y`; enter, escape and `n` change nothing."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("y", "answer(True)", "Yes"),
@@ -47,5 +47,5 @@ class Confirm(ModalScreen[bool]):
             yield Static(Content.assemble(("esc ", "bold"), "keep it"))
 
     def action_answer(self, answer: bool) -> None:
-        """Answer by a key."""
+        """Close the dialog with an answer."""
         self.dismiss(answer)

@@ -1,7 +1,7 @@
-"""`FirstScreen`: what is painted before anything has been read; it stays below the others.
+"""`FirstScreen`: is painted before anything has been read, and stays below the other screens.
 
-Layer: ui, imported before the first paint: nothing heavy. Keys that are typed before there is
-anything to use them are kept, for who types faster than files are read, and shown at once.
+Layer: ui. It is imported before the first paint, so it imports nothing heavy. Keys that are typed
+before a screen can use them are shown, kept, and handed to that screen.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ READING = " reading presets and settings"
 
 
 class FirstScreen(Screen[None]):
-    """Says what is being read; the keys of the app, as those that leave, work meanwhile."""
+    """Says what is being read; meanwhile the app's own keys work, including those that leave it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -40,7 +40,7 @@ class FirstScreen(Screen[None]):
             self.query_one(Static).update(f"{READING}; kept for then: {keys}")
 
     def hand_over(self) -> None:
-        """Type again what was typed too early, for the screen that is in front by now."""
+        """Send the kept keys again, to the screen that is in front now."""
         kept, self._kept = self._kept, []
         self.query_one(Static).update(READING)
         for event in kept:

@@ -1,7 +1,7 @@
-"""Help: the keys that work on the screen beneath, and what its parts are.
+"""Help: the keys that work on the screen below, and what its parts are for.
 
-Layer: ui. Made from the bindings that are active when it opens, and for the parts of the screen
-that do not have the focus then from the keymap.
+Layer: ui. It lists the bindings that are active when it opens; keys of parts of the screen that do
+not have the focus come from the keymap.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tui_trainer.ui.shared.lines import Hanging, Line
 Keys = Mapping[str, Sequence[str]]
 """Keys by action."""
 FEWEST_KEY_CELLS, MOST_KEY_CELLS = 12, 30
-"""The column of the keys is as wide as the longest of them; a longer one stands out of it."""
+"""The key column is as wide as its longest entry; one beyond the maximum sticks out."""
 
 TITLES = {
     "compose": "Compose",
@@ -43,7 +43,7 @@ TITLES = {
 
 
 class HelpScreen(ModalScreen[None]):
-    """The keys by place; any of escape, ?, F1 and q closes it."""
+    """Shows the keys by place; escape, ?, F1 and q close it."""
 
     BINDINGS: ClassVar = [Binding("escape,q,question_mark", "close", "Close")]
     DEFAULT_CSS = """
@@ -72,9 +72,9 @@ class HelpScreen(ModalScreen[None]):
 
 
 def help_lines(active: Mapping[str, ActiveBinding], about: str, parts: Keys) -> list[Line]:
-    """What the screen is for, then each action with its keys, by place.
+    """Return what the screen is for, then each action with its keys, by place.
 
-    `parts` are the keys of actions that need the focus elsewhere; active ones come before them.
+    `parts` are the keys of actions that need the focus elsewhere; active keys come before them.
     """
     keys: dict[str, list[str]] = {}
     for key, found in active.items():
@@ -101,7 +101,7 @@ def help_lines(active: Mapping[str, ActiveBinding], about: str, parts: Keys) -> 
 
 
 def _rows_here(active: Mapping[str, ActiveBinding]) -> dict[str, str]:
-    """The keys of a dialog, which the table of actions has not."""
+    """Return the keys of a dialog, which are not in the table of actions."""
     rows: dict[str, list[str]] = {}
     for key, found in active.items():
         if found.binding.show and found.binding.description and not found.binding.id:
@@ -110,7 +110,7 @@ def _rows_here(active: Mapping[str, ActiveBinding]) -> dict[str, str]:
 
 
 def _rows(place: str, active: Keys, parts: Keys) -> dict[str, str]:
-    """The keys of a place's actions by what they do."""
+    """Return the keys of a place's actions, by what the action does."""
     rows: dict[str, list[str]] = {}
     for action in ACTIONS:
         keys = active.get(action.id) or parts.get(action.id, ())

@@ -1,8 +1,8 @@
-"""`KeyLine`: the keys that matter now, in the last line of a screen.
+"""`KeyLine`: the last line of a screen, with the keys that matter now.
 
-Layer: ui. Textual's footer cuts off what does not fit, which is the help, mounts a widget for each
-key anew whenever the focus moves, and stays as it is while the terminal has not the focus. This one
-draws its line.
+Layer: ui. It replaces Textual's footer, which cuts off what does not fit (the help key), mounts a
+new widget for each key whenever the focus moves, and does not change while the terminal has lost
+the focus. This widget draws its line.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tui_trainer.ui.shared.bindings import KeyHint, KeyRow, live_keys, shown_key
 
 
 class KeyLine(Widget, can_focus=False):
-    """Follows the focus and what can be done; a click presses a key."""
+    """Follows the focus and the available actions; a click presses the key."""
 
     ALLOW_SELECT = False
     COMPONENT_CLASSES: ClassVar = {"key-line--key"}
@@ -41,7 +41,7 @@ class KeyLine(Widget, can_focus=False):
         self._look(self.screen)
 
     def _look(self, screen: Screen[Any]) -> None:
-        # The one that tells may be a screen in front of this widget's own.
+        # The signal may come from a screen in front of this widget's own.
         keys = live_keys(self.screen)
         if keys != self._keys:
             self._keys = keys
@@ -52,7 +52,7 @@ class KeyLine(Widget, can_focus=False):
         return KeyRow.fitting(self._keys, self.size.width)
 
     def render(self) -> Content:
-        """As many keys as there is room for."""
+        """Draw as many keys as there is room for."""
         key_style = self.get_visual_style("key-line--key")
         row = self._row
         before, space = (" ", "") if row.is_close else ("", " ")
@@ -65,14 +65,14 @@ class KeyLine(Widget, can_focus=False):
         return Content("").join(parts)
 
     def on_mouse_move(self, event: events.MouseMove) -> None:
-        """What a key does, beside the pointer."""
+        """Show in a tooltip what the key under the pointer does."""
         key = self._row.at(event.x)
         text = key.tooltip if key is not None else None
         if text != self.tooltip:
             self.tooltip = text
 
     def on_click(self, event: events.Click) -> None:
-        """Press the key that was clicked on."""
+        """Press the key that was clicked."""
         event.stop()
         key = self._row.at(event.x)
         if key is not None and key.enabled:

@@ -1,7 +1,7 @@
-"""`Heading`: the top line of a screen, with what it is on the left and where it is on the right.
+"""Text lines that fit their width: `Heading`, a screen's top line, and `Hanging`, wrapped lists.
 
-Layer: ui. Where there is too little room the left side is cut in its middle, so that both the
-beginning of a name and the state behind it can still be read.
+Layer: ui. When there is too little room, the left side of a heading is cut in its middle, so that
+both the beginning of a name and the state after it can still be read.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ FEWEST_ON_THE_LEFT = 20
 
 
 class Heading(Widget):
-    """One line; both texts are cleaned and shown as they are, never as markup."""
+    """One line; both texts are cleaned, and never interpreted as markup."""
 
     ALLOW_SELECT = False
     DEFAULT_CSS = """
@@ -38,7 +38,7 @@ class Heading(Widget):
         self.right = clean(right)
 
     def show(self, left: str, right: str) -> None:
-        """Show other texts; nothing is drawn when they are the same."""
+        """Show new texts; redraw only if they differ."""
         texts = (clean(left), clean(right))
         if texts != (self.left, self.right):
             self.left, self.right = texts
@@ -52,25 +52,23 @@ class Heading(Widget):
 
 
 def fitted(left: str, right: str, width: int) -> tuple[str, str]:
-    """Both texts cut so that they stand in `width` cells with two cells between them."""
+    """Cut both texts so that they fit into `width` cells with two cells between them."""
     room = max(0, width - cell_len(right) - 2) if right else width
     left = cut_middle(left, max(room, min(FEWEST_ON_THE_LEFT, width)))
     return left, cut_end(right, max(0, width - cell_len(left) - 2))
 
 
-# `Hanging`: lines whose later rows stand below their text, not below the margin.
-#
-# For lists of a word and what it means, where the meaning needs more than one row.
+# Lists of a word and its meaning: further rows of a line are indented to the meaning.
 
 
 Line = tuple[Content, Content]
-"""What stands in front, once; and the text, which is wrapped."""
+"""The word in front, and the text that is wrapped."""
 FEWEST_CELLS = 8
-"""Of the text in a row, however narrow it is."""
+"""The text gets at least so many cells per row, however narrow the widget is."""
 
 
 def hanging(head: Content, text: Content, width: int) -> list[Content]:
-    """A line in rows of a width."""
+    """Wrap a line into rows of `width` cells."""
     indent = head.cell_length
     rows = text.wrap(max(width - indent, FEWEST_CELLS)) or [Content("")]
     below = Content(" " * indent)
@@ -78,7 +76,7 @@ def hanging(head: Content, text: Content, width: int) -> list[Content]:
 
 
 class Hanging(Widget):
-    """Lines that are wrapped anew at each width."""
+    """Lines that are wrapped to the current width."""
 
     DEFAULT_CSS = "Hanging { width: 100%; height: auto; }"
 

@@ -1,7 +1,7 @@
-"""`TextInput`: the one line of text that every form, dialog and search of the app is typed into.
+"""`TextInput`: the line of text that every form, dialog and search of the app uses.
 
-Layer: ui. Whatever comes in by a key, a paste or the clipboard passes `replace`; a value that was
-set by the program may be of a file, so it is masked once more where it is drawn.
+Layer: ui. Text from keys, a paste or the clipboard passes through `replace`, which cleans it. A
+value set by the program may come from a file, so it is masked again when it is drawn.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from textual.widgets import Input
 from tui_trainer.text.clean import masked, typed
 
 EDITS = {it.action for it in Input.BINDINGS if isinstance(it, Binding)}
-"""What a line of text does by its keys; scrolling, which its kind inherits, is the form's."""
+"""The editing actions of an input's own keys; scrolling, which it inherits, is left to the form."""
 
 
 class Masked(Highlighter):
-    """Draws no control, escape or bidi mark, and as many characters as there are."""
+    """Draws control, escape and bidi characters as visible ones, without changing the length."""
 
     def highlight(self, text: Text) -> None:
-        """Mask in place; what Textual highlights is a copy."""
+        """Mask in place; Textual passes in a copy."""
         text.plain = masked(text.plain)
 
 
 class TextInput(Input):
-    """An `Input` that takes no invisible characters, and without the focus shows its beginning."""
+    """An `Input` that takes no invisible characters, and shows its beginning when not focused."""
 
     def __init__(
         self,
@@ -53,10 +53,10 @@ class TextInput(Input):
         )
 
     async def _on_key(self, event: events.Key) -> None:
-        """Edit in the order of the keys.
+        """Handle editing keys at once, so that they take effect in the order they were typed.
 
-        Textual looks a key up when it has come back up to the app. Letters that arrive in one piece
-        with it, as on a slow line, are in the text by then, and ctrl+u would take them away.
+        Textual looks a key up only after it has bubbled up to the app. Letters that arrive together
+        with it, as on a slow line, are in the text by then, and ctrl+u would delete them.
         """
         for binding in self._bindings.key_to_bindings.get(event.key, ()):
             if binding.action in EDITS:
@@ -65,21 +65,22 @@ class TextInput(Input):
                 await self.run_action(binding.action)
 
     def replace(self, text: str, start: int, end: int) -> None:
-        """Put what can be seen of a text in the place of another."""
+        """Replace a range by the visible characters of `text`."""
         super().replace(typed(text), start, end)
 
     def watch_has_focus(self, has_focus: bool) -> None:
-        """Show the cursor, or without it the beginning."""
+        """Scroll to the cursor, or to the beginning when the focus is lost."""
         super().watch_has_focus(has_focus)
         self._show_what_matters()
 
     def watch_selection(self) -> None:
-        """A value that another part of the app sets moves the cursor too."""
+        """Scroll again: the cursor also moves when another part of the app sets the value."""
         self._show_what_matters()
 
     def _show_what_matters(self) -> None:
         if not self.size:
             return
-        # The cursor stays where it is: a terminal that lost the focus gives it back.
+        # The cursor itself does not move: when a terminal regains the focus, typing continues
+        # there.
         at = cell_len(self.value[: self.cursor_position]) if self.has_focus else 0
         self.scroll_to_region(Region(at, 0, width=1, height=1), force=True, animate=False)
