@@ -1,1 +1,1 @@
-"""The screen of a run."""
+"""The screen of a run: its parts, its dialogs, and what it shows at the end."""

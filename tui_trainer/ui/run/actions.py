@@ -1,6 +1,6 @@
-"""`RunCommands`: sends the run screen's commands, and says at once what was asked for.
+"""`RunCommands`: sends the run screen's commands. Also its dialogs and its toasts.
 
-Layer: ui. What the run makes of a command is told by its events.
+Layer: ui. Sending a command says only that it was asked for; events say what the run made of it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from tui_trainer.ui.run.stop import Answer, StopDialog
 
 
 class RunCommands:
-    """Sends the commands of a screen, and calls `asked` with a few words on each."""
+    """Sends the commands of a screen, and calls `asked` with a short text for each."""
 
     def __init__(
         self, session: Session, standing: StateLabel, asked: Callable[[str], None]
@@ -36,18 +36,18 @@ class RunCommands:
         self._unanswered: set[str] = set()
 
     def add(self, event: Event) -> None:
-        """Take the run's answer to a command."""
+        """Note the run's answer to a command."""
         if isinstance(event, CommandApplied):
             self._unanswered.discard(event.id)
 
     @property
     def awaits_answer(self) -> bool:
-        """Whether the run has yet to say what became of a command that was sent from here."""
+        """Whether the run has yet to answer a command that was sent from here."""
         return bool(self._unanswered or self._standing.wish)
 
     @property
     def is_resuming(self) -> bool:
-        """Whether the run was asked to go on, and has not said that it does."""
+        """Whether the run was asked to resume and has not reported that it did."""
         return self._standing.wish == "resuming"
 
     @property
@@ -61,7 +61,7 @@ class RunCommands:
         return self._standing.wish == "stopping" or self._session.view.state == "stopping"
 
     def pause_or_resume(self) -> None:
-        """Pause, or take a pause back."""
+        """Pause, or resume if the run is paused or about to be."""
         if self.is_pausing:
             self._standing.wish = "resuming"
             self.send(Resume())
@@ -70,32 +70,31 @@ class RunCommands:
             self.send(Pause())
 
     def offload(self) -> None:
-        """Pause, and give the device's memory back meanwhile; refused in a pause."""
+        """Pause and free the device's memory meanwhile; the run refuses it during a pause."""
         if not self.is_pausing:
             self._standing.wish = "pausing"
         self.send(Pause(offload=True))
 
     def stop(self, answer: Answer) -> None:
-        """Stop as the dialog was answered; nothing to do for `keep`."""
+        """Stop the run as the dialog was answered; do nothing for `keep`."""
         if answer == "keep":
             return
         self._standing.wish = "stopping"
         self.send(Stop(save=answer == "save"))
 
     def send_word(self, word: str) -> None:
-        """Send a command that needs nothing but its word."""
+        """Send a command that has no arguments."""
         self.send(COMMANDS[word]())
 
     def send(self, command: Command) -> None:
-        """Send a command, and say at once that it was asked for."""
+        """Send a command, and report at once that it was asked for."""
         self._unanswered.add(command.id)
         self._session.send(command)
         self._asked(command.request)
 
 
-# `unavailable_reason`: why an action of the run screen does nothing now, in words.
-#
-# The same answer hides a key from the footer, and is shown when the key is pressed anyway.
+# Why an action of the run screen is unavailable, in words. The same answer hides its key from the
+# footer and is shown when the key is pressed anyway.
 
 
 _FLAGS = {flag.name for kind in COMMANDS.values() for flag in kind.flags}
@@ -113,15 +112,14 @@ def unavailable_reason(action: str, view: RunView, *, is_over: bool) -> str:
     return ""
 
 
-# `RunDialogs`: what the run screen asks before it sends a command: how to stop, what to change.
-#
-# What the dialogs say is kept true while they are open; it decides nothing by itself.
+# The dialogs in which the run screen asks how to stop and what to change. Their texts are kept up
+# to date while they are open; they decide nothing themselves.
 
 
 class RunDialogs:
-    """Opens the dialogs of a run over its screen; `tell` says why one does not open.
+    """Opens the dialogs of a run over its screen; `tell` reports why one does not open.
 
-    `detach` leaves the run training without the app; None where that cannot be.
+    `detach` leaves the run training without the app; None if that is impossible.
     """
 
     def __init__(
@@ -141,28 +139,28 @@ class RunDialogs:
         self._detach = detach
         self._opened: list[StopDialog | EditDialog] = []
         self.leaving = False
-        """Whether to leave as soon as the run has ended."""
+        """Whether to leave the app as soon as the run has ended."""
 
     @property
     def dialogs(self) -> list[StopDialog | EditDialog]:
-        """Those that are open; those of another run, whose screen is below, are not of them."""
+        """The open dialogs of this screen; those of a run whose screen is below do not count."""
         stack = self._screen.app.screen_stack
         self._opened = [it for it in self._opened if it in stack]
         return self._opened
 
     def look(self) -> None:
-        """Bring what is open up to date."""
+        """Bring the open dialogs up to date."""
         for dialog in self.dialogs:
             dialog.look(self._session.view, self._session.experiment)
 
     def refuse(self, event: CommandApplied) -> None:
-        """Show beside its field why the run did not take a value."""
+        """Show next to its field why the run refused a value."""
         for dialog in self.dialogs:
             if isinstance(dialog, EditDialog):
                 dialog.refuse(event.id, event.refused)
 
     def edit(self) -> None:
-        """Ask for other values of live settings."""
+        """Open the dialog for changing live settings."""
         if (experiment := self._session.experiment) is None:
             self._tell("the run has not started yet")
         else:
@@ -171,7 +169,7 @@ class RunDialogs:
             self._opened.append(dialog)
 
     def stop(self, *, then_leave: bool) -> None:
-        """Ask how a run that lives is to be stopped."""
+        """Ask how to stop a live run."""
         if self._commands.is_stopping:
             self.leaving |= then_leave
             self._tell("it is stopping already" + (", and leaves then" if then_leave else ""))
@@ -196,25 +194,24 @@ class RunDialogs:
             self._commands.stop(answer)
 
 
-# `Toasts`: short messages over the screen, each only while it cannot be read already.
-#
-# A key that is held down would otherwise cover the screen with copies of one text.
+# Short messages over the screen. A text is not repeated while it is still shown: a key that is held
+# down would otherwise cover the screen with copies of it.
 
 
 TOAST_S = 5.0
 
 
 class Toasts:
-    """What one screen notifies of."""
+    """The notifications of one screen."""
 
     def __init__(self, screen: Screen[Any], clock: Callable[[], float] = time.monotonic) -> None:
         self._screen = screen
         self._clock = clock
         self._until_s: dict[str, float] = {}
-        """When each text that was shown goes away."""
+        """When each text that is shown disappears."""
 
     def tell(self, text: str, *, warn: bool = False) -> None:
-        """Notify, unless just that can be read already."""
+        """Notify, unless the same text is still shown."""
         now_s = self._clock()
         self._until_s = {it: until_s for it, until_s in self._until_s.items() if until_s > now_s}
         if text not in self._until_s:

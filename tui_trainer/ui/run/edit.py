@@ -1,7 +1,7 @@
-"""`EditDialog`: the settings that can be changed while a run trains.
+"""`EditDialog`: edits the settings that can be changed while a run trains.
 
-Layer: ui. A value is checked as it is typed, by the same rules as the run's own; what is shown as
-in force is what the run has said is in force.
+Layer: ui. A value is checked as it is typed, by the run's own rules. The value shown as being in
+force is the one that the run has reported.
 """
 
 from __future__ import annotations
@@ -40,28 +40,28 @@ _FIRST = (
     "early_stopping.patience",
 )
 MOST_EXACT = 2**53
-"""Up to here a float says every whole number."""
+"""Floats represent every whole number up to this one."""
 
 
 def ordered_keys(experiment: Experiment) -> list[str]:
-    """The live settings, the most used ones first."""
+    """Return the keys of the live settings, the most used ones first."""
     keys = live_keys(experiment)
     first = [key for key in _FIRST if key in keys]
     return first + [key for key in keys if key not in first]
 
 
 def field_text(value: Any) -> str:
-    """A value as it is typed; nothing for none."""
+    """Return a value as it is typed; an empty string for None."""
     if value is None:
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
 def typed_changes(experiment: Experiment, text: str) -> tuple[Override, ...]:
-    """The changes of a line as `optimizer.lr=3e-4 training.epochs=100`, each of them possible.
+    """Parse changes such as `optimizer.lr=3e-4 training.epochs=100`, and check each of them.
 
     Raises:
-        TrainerError: a word is no change, or one that cannot be made live.
+        TrainerError: a word is not a change, or the change is not possible on a live run.
     """
     overrides = tuple(parse_overrides(text.split()))
     for override in overrides:
@@ -70,17 +70,17 @@ def typed_changes(experiment: Experiment, text: str) -> tuple[Override, ...]:
 
 
 def checked(experiment: Experiment, key: str, text: str) -> tuple[Any, str]:
-    """The value that a text stands for, and what is wrong with it."""
+    """Return the value that a text stands for, and an error message or an empty string."""
     try:
         value = _fit(experiment, key, parse_value(text) if text.strip() else None)
         return edited(experiment, key, value).get(key), ""
     except TrainerError as error:
-        # The key and the text stand beside it already.
+        # The key and the text are next to the message already.
         return None, clean(str(error).partition(": ")[2] or str(error), 120)
 
 
 def _fit(experiment: Experiment, key: str, value: Any) -> Any:
-    """The value as typed; of a whole number like `1e3` an int where the setting wants one."""
+    """Return the typed value; a whole number such as `1e3` as an int if the setting is an int."""
     section, _, name = key.partition(".")
     info = type(getattr(experiment, section)).model_fields[name]
     wants_int = int in (info.annotation, *get_args(info.annotation))
@@ -89,7 +89,7 @@ def _fit(experiment: Experiment, key: str, value: Any) -> Any:
 
 
 class Setting(Horizontal):
-    """One setting: its name, the field, and beside it what is in force or what is wrong."""
+    """One row: the name of a setting, its field, and the value in force or the error."""
 
     DEFAULT_CSS = """
     Setting { height: auto; }
@@ -118,7 +118,7 @@ class Setting(Horizontal):
         yield Static(self._unit, markup=False, classes="beside")
 
     def look(self, experiment: Experiment) -> None:
-        """Take the configuration in force; a field that is being edited keeps its text."""
+        """Show the configuration in force; a field that is being edited keeps its text."""
         old, new = self.experiment.get(self.key), experiment.get(self.key)
         self.experiment = experiment
         if old == new:
@@ -131,14 +131,14 @@ class Setting(Horizontal):
         self._say(self._news)
 
     def refuse(self, reason: str) -> None:
-        """Show why the run did not take the value."""
+        """Show why the run refused the value."""
         if self._asked:
             self._asked = ""
             self._say(reason, wrong=True)
 
     @on(Input.Changed)
     def check(self, event: Input.Changed) -> None:
-        """Say at once whether the text can be a value of this setting."""
+        """Show at once whether the text is a valid value of this setting."""
         event.stop()
         value, wrong = checked(self.experiment, self.key, event.value)
         if wrong:
@@ -149,12 +149,12 @@ class Setting(Horizontal):
             self._say(self._news or self._unit)
 
     def wanted(self) -> tuple[Any, bool]:
-        """The value that is typed, and whether it can be sent."""
+        """Return the typed value, and whether it can be sent."""
         value, wrong = checked(self.experiment, self.key, self.query_one(Input).value)
         return value, not wrong and value != self.experiment.get(self.key)
 
     def ask(self, value: Any) -> None:
-        """The value is on its way."""
+        """Show that the value has been sent to the run."""
         self._asked = value_text(value)
         self._say(f"{self._asked}: asked for")
 
@@ -164,7 +164,7 @@ class Setting(Horizontal):
 
 
 class EditDialog(ModalScreen[None]):
-    """The live settings of a run, to be changed one by one."""
+    """Shows the live settings of a run, to be changed one at a time."""
 
     ABOUT = (
         "The settings that may change while the run trains. Up and down go from one to the "
@@ -191,7 +191,7 @@ class EditDialog(ModalScreen[None]):
         self._experiment = experiment
         self._send = send
         self._asked: dict[str, Setting] = {}
-        """What was sent from here and is not refused: settings by the command's id."""
+        """Rows whose value was sent and not refused, by the id of the command."""
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False) as box:
@@ -204,7 +204,7 @@ class EditDialog(ModalScreen[None]):
         self.query(Input).first().focus()
 
     def look(self, view: RunView, experiment: Experiment | None) -> None:
-        """Show the configuration in force; goes away by itself when the run has ended."""
+        """Show the configuration in force; close when the run has ended."""
         if not self.is_attached:
             return
         if view.ended:
@@ -215,14 +215,14 @@ class EditDialog(ModalScreen[None]):
                 row.look(experiment)
 
     def refuse(self, id: str, reason: str) -> None:
-        """Show beside its field why the run did not take a value."""
+        """Show next to its field why the run refused a value."""
         row = self._asked.pop(id, None)
         if row is not None:
             row.refuse(reason)
 
     @on(Input.Submitted)
     def change(self, event: Input.Submitted) -> None:
-        """Send the value of the field, where it is one and another than that in force."""
+        """Send the value of the field, if it is valid and differs from the one in force."""
         event.stop()
         row = event.input.parent
         if not isinstance(row, Setting):
@@ -236,17 +236,17 @@ class EditDialog(ModalScreen[None]):
         self._send(command)
 
     def action_close(self) -> None:
-        """Back to the run; what was typed and not sent is dropped."""
+        """Go back to the run; text that was not sent is dropped."""
         self.dismiss(None)
 
     def action_move(self, count: int) -> None:
-        """To the setting above or below."""
+        """Move to the setting above or below."""
         fields = list(self.query(Input))
         at = next((index for index, field in enumerate(fields) if field.has_focus), 0)
         fields[min(max(at + count, 0), len(fields) - 1)].focus()
 
     def action_put_back(self) -> None:
-        """Set the field to what is in force."""
+        """Reset the field to the value in force."""
         for row in self.query(Setting):
             field = row.query_one(Input)
             if field.has_focus:

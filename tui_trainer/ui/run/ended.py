@@ -1,6 +1,6 @@
-"""`Ending`: how a run ended, what it is worth beside the baselines, and what can be done next.
+"""`Ending`: shows how a run ended, how it compares with the baselines, and what can be done next.
 
-Layer: ui, a part of the run screen. What comes after a run is asked for here, and done by the app.
+Layer: ui. It is a part of the run screen. The next action is chosen here and done by the app.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from tui_trainer.ui.shared.services import beside
 
 
 def story(ending: RunEnded, view: RunView, safety: SavedProgress) -> list[Content]:
-    """State and reason, the best, what is saved, the directory."""
+    """Return lines for state and reason, the best value, what is saved, and the directory."""
     style = {"failed": "bold $text-error", "finished": "bold $text-success"}
     state = Content.styled(ending.state, style.get(ending.state, "bold"))
     steps = f"epoch {ending.epoch:,}, step {ending.step:,}, {duration(ending.elapsed_s)}"
@@ -78,7 +78,7 @@ def _fact(label: str, text: str) -> Content:
 
 
 def next_steps(ending: RunEnded, safety: SavedProgress) -> list[Content]:
-    """What can be done now, each with its key."""
+    """Return the available next actions, each with its key."""
     if safety.step is None:
         resume = []
     elif ending.state == "finished":
@@ -96,7 +96,7 @@ def next_steps(ending: RunEnded, safety: SavedProgress) -> list[Content]:
 
 
 def in_lines(parts: Sequence[Content], width: int) -> Content:
-    """Parts beside each other, as many on a line as there is room for: none is broken."""
+    """Join parts into lines, as many per line as fit; no part is broken."""
     lines: list[Content] = []
     for part in parts:
         longer = Content("   ").join([*lines[-1:], part])
@@ -108,9 +108,9 @@ def in_lines(parts: Sequence[Content], width: int) -> Content:
 
 
 class Ending(VerticalScroll, can_focus=True):
-    """The panel that takes the place of the plots when the run has ended.
+    """The panel that replaces the plots when the run has ended.
 
-    What comes next is asked of the app, and asked once: a second key must not start a second run.
+    The next action is requested from the app once only: a second key must not start a second run.
     """
 
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("ending")]
@@ -124,7 +124,7 @@ class Ending(VerticalScroll, can_focus=True):
     """
 
     class Resume(Message):
-        """The run in a directory is to go on, with these settings changed."""
+        """Posted to resume the run in a directory with these settings changed."""
 
         def __init__(self, run_dir: str, overrides: Sequence[Override]) -> None:
             super().__init__()
@@ -132,24 +132,24 @@ class Ending(VerticalScroll, can_focus=True):
             self.overrides = tuple(overrides)
 
     class Again(Message):
-        """The experiment is to be run once more."""
+        """Posted to run the experiment again."""
 
         def __init__(self, experiment: Experiment) -> None:
             super().__init__()
             self.experiment = experiment
 
     class Compose(Message):
-        """The experiment is to be changed and run."""
+        """Posted to change the experiment before running it."""
 
         def __init__(self, experiment: Experiment) -> None:
             super().__init__()
             self.experiment = experiment
 
     class Plots(Message):
-        """The plots are to be seen."""
+        """Posted to show the plots."""
 
     class Refused(Message):
-        """A key was pressed for what cannot be done; `why` is to be told."""
+        """Posted when a key cannot do anything; `why` is shown to the user."""
 
         def __init__(self, why: str) -> None:
             super().__init__()
@@ -171,9 +171,9 @@ class Ending(VerticalScroll, can_focus=True):
     def tell(
         self, ending: RunEnded, view: RunView, safety: SavedProgress, experiment: Experiment | None
     ) -> None:
-        """Show how the run ended, and take what can be gone on with."""
+        """Show how the run ended, and keep what is needed to continue from it."""
         if not self.query("#story"):
-            # The run was over before this was put together.
+            # The run ended before this widget was composed.
             self.call_after_refresh(self.tell, ending, view, safety, experiment)
             return
         self._view, self._experiment = view, experiment
@@ -200,20 +200,20 @@ class Ending(VerticalScroll, can_focus=True):
         self.query_one("#next", Static).update(in_lines(self._next_steps, width))
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Only what can be done is offered."""
+        """Offer only actions that are possible."""
         if action in ("again", "compose_from"):
             return self._experiment is not None
         return action != "resume" or self._can_resume
 
     def on_key(self, event: events.Key) -> None:
-        """Say why the key that trains on does nothing."""
+        """Say why the key that resumes has no effect."""
         bound = self._bindings.key_to_bindings.get(event.key, [])
         if not self._can_resume and any(binding.action == "resume" for binding in bound):
             event.stop()
             self.post_message(self.Refused("there is no checkpoint to go on from"))
 
     def action_resume(self) -> None:
-        """Ask how much longer it is to be trained."""
+        """Ask how much longer to train."""
         if own := self._trains_here():
             command = f"tui-trainer resume {self._view.name} --detach"
             self.post_message(self.Refused(beside(own, command)))
@@ -236,7 +236,7 @@ class Ending(VerticalScroll, can_focus=True):
         self.post_message(self.Plots())
 
     def offer_again(self) -> None:
-        """Nothing came of what was asked for: it may be asked for once more."""
+        """Accept another choice: the last one could not be carried out."""
         self._handed_over = False
 
     def _hand_over(self, message: Message) -> None:

@@ -1,6 +1,7 @@
-"""`RunParts`: the parts of the run screen that show a run, and which of them is in front.
+"""`RunParts`: updates the parts of the run screen, and decides which of them is in front.
 
-Layer: ui. They are looked up on the screen when they are needed, so it may be made before them.
+Layer: ui. The parts are looked up on the screen when they are needed, so `RunParts` may be created
+before them.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from tui_trainer.ui.shared.lines import Heading
 
 
 class RunParts:
-    """Draws what a session says; in the middle are the plots, the results, or the whole log."""
+    """Draws a session; the middle of the screen holds the plots, the results, or the full log."""
 
     def __init__(
         self, screen: Screen[Any], session: Session, standing: StateLabel, safety: SavedProgress
@@ -30,7 +31,7 @@ class RunParts:
         self._safety = safety
 
     def show(self) -> None:
-        """Bring every part up to date; each paints only when it differs from what it shows."""
+        """Update every part; each repaints only if its content has changed."""
         session = self._session
         view, usage, experiment = session.view, session.usage, session.experiment
         self.show_heading()
@@ -40,10 +41,10 @@ class RunParts:
         self._screen.query_one(Plots).look(session.history, whole=view.ended)
 
     def show_heading(self) -> None:
-        """Bring the first line up to date, by the width that it has now."""
+        """Update the heading for its current width."""
         view, key = self._session.view, "p"
         if view.state == "paused":
-            # A user's keymap may have moved it.
+            # The user's keymap may have moved it.
             bound = self._screen.active_bindings.items()
             key = next((it for it, active in bound if active.binding.id == "run.pause"), key)
         heading = self._screen.query_one(Heading)
@@ -52,28 +53,28 @@ class RunParts:
         heading.show(*texts)
 
     def catch_up(self) -> None:
-        """Draw a plot that is behind: of the small ones one is drawn at each look."""
+        """Draw one plot that is out of date: only one of the small plots is drawn per poll."""
         self._screen.query_one(Plots).look(self._session.history)
 
-    # What is in front.
+    # Which part is in front.
 
     @property
     def has_result(self) -> bool:
-        """Whether the results are in the middle, or beneath the whole log."""
+        """Whether the results are in the middle, or below the full log."""
         return self._screen.has_class("-result")
 
     @property
     def has_whole_log(self) -> bool:
-        """Whether the log is alone on the screen."""
+        """Whether the log fills the screen."""
         return self._screen.has_class("-full-log")
 
     @property
     def has_plots(self) -> bool:
-        """Whether the plots are in the middle, neither results nor the log before them."""
+        """Whether the plots are in the middle, covered by neither the results nor the log."""
         return not (self.has_result or self.has_whole_log)
 
     def show_result(self, result: bool) -> None:
-        """Put the results in front, or the plots; none of them is on the whole screen then."""
+        """Put the results or the plots in front, and end the full-screen view of any part."""
         self._screen.minimize()
         self._screen.set_class(result, "-result")
         self._screen.remove_class("-full-log")
@@ -81,7 +82,7 @@ class RunParts:
         self._screen.query_one(Ending if result else Plots).focus()
 
     def turn_log(self) -> None:
-        """The whole log, or what was in front before."""
+        """Show the full log, or what was in front before it."""
         self._screen.minimize()
         self._screen.toggle_class("-full-log")
         self._screen.refresh_bindings()

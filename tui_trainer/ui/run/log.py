@@ -1,7 +1,7 @@
-"""`Log`: what happened, line by line, and what the program printed meanwhile.
+"""`Log`: shows what happened, line by line, and what the program printed meanwhile.
 
-Layer: ui. It scrolls by itself, entry by entry, and not as a `ScrollView`: that would lay out the
-whole screen anew with every line.
+Layer: ui. It scrolls by entries, and is not a `ScrollView`: that would lay out the whole screen
+again with every line.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _STYLES = {"note": "", "warning": "bold $text-warning", "error": "bold $text-err
 
 
 class Log(Widget, can_focus=True):
-    """The newest entries at the bottom; it follows them unless it was scrolled up."""
+    """Shows the newest entries at the bottom, and follows them unless it was scrolled up."""
 
     DEFAULT_CSS = """
     Log { height: 4; }
@@ -52,24 +52,24 @@ class Log(Widget, can_focus=True):
         self._rule = "-" if plain else "─"
         self._entries: deque[LogEntry] = deque(maxlen=MOST_ENTRIES)
         self._day: date | None = None
-        """On which the newest entry happened, of those of which it is known."""
+        """The day of the newest entry with a known time."""
         self._below = 0
-        """How many entries lie below the last one shown; 0 follows the end."""
+        """The number of entries below the last one shown; 0 follows the end."""
         self._painted: list[Content] | None = None
 
     @property
     def entries(self) -> Sequence[LogEntry]:
-        """All that is kept, the newest last."""
+        """All entries that are kept, the newest last."""
         return list(self._entries)
 
     def say(self, text: str, level: Level = "note") -> None:
-        """Add a line, or several: whatever somebody printed."""
+        """Add a text that was printed, one entry per line."""
         lines = text.splitlines() or [""]
         at_s = self._now().timestamp()
         self.add([LogEntry(clean(line.expandtabs(4)), level, at_s) for line in lines])
 
     def add(self, entries: Sequence[LogEntry]) -> bool:
-        """Add entries; whether there were any."""
+        """Add entries; return whether there were any."""
         if not entries:
             return False
         added = [one for entry in entries for one in self._with_day(entry)]
@@ -80,21 +80,21 @@ class Log(Widget, can_focus=True):
         return True
 
     def _with_day(self, entry: LogEntry) -> list[LogEntry]:
-        """The entry, after the day where that is not the day of the one before."""
+        """Return the entry, preceded by a line with its day if the day has changed."""
         if not entry.at_s:
             return [entry]
         before, self._day = self._day or self._now().date(), _time_of(entry).date()
         return [entry] if self._day == before else [_heading(self._day), entry]
 
     def action_scroll_entries(self, count: int) -> None:
-        """Look at older entries (less than 0) or at newer ones."""
+        """Scroll to older entries (negative) or newer ones."""
         below = min(max(self._below - count, 0), max(len(self._entries) - 1, 0))
         if below != self._below:
             self._below = below
             self._repaint()
 
     def action_scroll_pages(self, count: int) -> None:
-        """As many entries as there are rows."""
+        """Scroll by as many entries as there are rows."""
         self.action_scroll_entries(count * max(self.size.height - 2, 1))
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
@@ -133,7 +133,7 @@ class Log(Widget, can_focus=True):
         return strips[0] if strips else Strip.blank(width, style.rich_style)
 
     def _paint(self) -> list[Content]:
-        """The title and the rows below it, from the newest shown entry upwards."""
+        """Return the title and the rows below it, filled from the newest shown entry upwards."""
         width, height = self.size.width, self.size.height - 1
         rows: list[Content] = []
         shown = list(self._entries)[: len(self._entries) - self._below]
@@ -142,7 +142,7 @@ class Log(Widget, can_focus=True):
             if len(rows) >= height:
                 break
             if len(lines) > (room := height - len(rows)):
-                # Its beginning says what it is about, and when it was.
+                # Cut its end: the beginning says what it is about and when it happened.
                 rows = [*lines[: room - 1], _with_ellipsis(lines[room - 1], width), *rows]
                 break
             rows = lines + rows
@@ -164,9 +164,9 @@ def _heading(day: date) -> LogEntry:
 
 
 def _wrapped(entry: LogEntry, width: int) -> list[Content]:
-    """An entry in rows of a width; the rows after the first stand below its text."""
+    """Return an entry as rows `width` cells wide; rows after the first are indented to its text."""
     indent = _INDENT if width >= 40 else 0
-    # In two cells a wide character still fits.
+    # A wide character needs at least two cells.
     lines = Content.styled(entry.text, _STYLES[entry.level]).wrap(max(width - indent, 2))
     time = f"{_time_of(entry):%H:%M:%S}  " if entry.at_s else " " * _INDENT
     first = Content.styled(time, "$foreground-muted") if indent else Content("")
@@ -175,19 +175,18 @@ def _wrapped(entry: LogEntry, width: int) -> list[Content]:
 
 
 def _with_ellipsis(line: Content, width: int) -> Content:
-    """A row that is not the last one of its entry."""
+    """Mark a row as not being the last one of its entry."""
     return line.rstrip().truncate(max(width - 1, 0)) + "…"
 
 
-# `digest`: what of many events is worth a line in the log of the run screen.
-#
-# The words are those of `runs.describe`, which cleans them.
+# Which events deserve a line in the log of the run screen. Their words come from `runs.describe`,
+# which cleans them.
 
 
 def digest(events: Iterable[Event], steps_per_epoch: int = 0) -> list[LogEntry]:
-    """The entries of many events: of ordinary validations and checkpoints only the newest.
+    """Return the log entries of events; of ordinary validations and checkpoints, only the newest.
 
-    A small model validates a hundred times between two looks, and nobody reads a hundred lines.
+    A small model may validate a hundred times between two polls, too often to be read.
     """
     found = [(event, _is_ordinary(event), entries_of(event, steps_per_epoch)) for event in events]
     newest = {type(event): index for index, (event, ordinary, _) in enumerate(found) if ordinary}

@@ -1,6 +1,6 @@
-"""The numbers of a run: pure functions from what is known to rows, and the widget showing them.
+"""`MetricsPanel`: shows the numbers of a run; pure functions turn what is known into rows.
 
-Layer: ui. Every value has a fixed width, so that nothing moves when a digit comes or goes.
+Layer: ui. Every value has a fixed width, so that nothing moves when it gains or loses a digit.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tui_trainer.text.format import counted, duration, measured, size_text
 
 @dataclass(slots=True)
 class SavedProgress:
-    """What of the run is on the disk: the newest checkpoint, and how far the run is beyond it.
+    """The last saved step, and how much training would be lost now.
 
     Ages are seconds of training, which is what would be lost; pauses are not counted.
     """
@@ -34,16 +34,16 @@ class SavedProgress:
     failed: bool = False
 
     def begin(self, view: RunView) -> None:
-        """Take over the checkpoint that a run goes on from, which is told by no event."""
+        """Note the checkpoint that a run resumed from, which no event reports."""
         if self.step is None and view.saved.step is not None:
             self.step, self.taken_s = view.saved.step, view.elapsed_s
             self.now_s = max(self.now_s, self.taken_s)
 
     def add(self, event: Event) -> None:
-        """Bring one event into the picture."""
+        """Update it with an event."""
         match event:
             case RunStarted():
-                # A resumed run starts where its checkpoint is.
+                # A resumed run starts at its checkpoint.
                 self.step = event.step or None
             case StepsTaken():
                 self.now_s = event.elapsed_s
@@ -60,7 +60,7 @@ class SavedProgress:
         return max(self.now_s - self.taken_s, 0.0)
 
     def has_all(self, view: RunView) -> bool:
-        """Whether every step is on the disk; of a run that trains nobody here can know it."""
+        """Return whether every step is saved; unknown, so False, while the run trains."""
         rests = view.ended or view.state == "paused"
         return rests and self.step == view.step and not self.failed
 
@@ -70,33 +70,33 @@ class SavedProgress:
 
 
 def steady(value: float | None) -> str:
-    """A measured number in eight cells."""
+    """Return a measured number in eight cells."""
     return measured(value).ljust(8)
 
 
 def metric(name: str, value: float | None) -> str:
-    """A metric in eight cells."""
+    """Return a metric in eight cells."""
     return metric_text(name, value).ljust(8)
 
 
 def size(size_bytes: float) -> str:
-    """`512 MB`, `2.1 GB`, `80 GB` in six cells."""
+    """Return a size in six cells: `512 MB`, `2.1 GB`, `80 GB`."""
     return size_text(size_bytes).rjust(6)
 
 
 def monitored(experiment: Experiment | None) -> str:
-    """The metric that decides the best."""
+    """Return the name of the metric that decides which step is best."""
     return experiment.checkpoint.monitor if experiment is not None else "loss"
 
 
 def patience(view: RunView, experiment: Experiment | None) -> str:
-    """`patience 1/5`; empty where early stopping is off."""
+    """Return `patience 1/5`, or an empty string if early stopping is off."""
     limit = experiment.early_stopping.patience if experiment is not None else None
     return f"patience {view.scores.stale}/{limit}" if limit is not None else ""
 
 
 def safe_text(safety: SavedProgress, view: RunView) -> str:
-    """Whether the work is safe: `saved 138, 23 steps ago`."""
+    """Return how much is saved: `saved 138, 23 steps ago`."""
     behind = counted(safety.steps_beyond(view.step), "step")
     if safety.failed:
         return f"NOT SAVED for {behind}"
@@ -106,7 +106,7 @@ def safe_text(safety: SavedProgress, view: RunView) -> str:
 
 
 def device_text(view: RunView, usage: Usage | None) -> str:
-    """`cuda:0 34 % 2.1 GB`, or of a run on the CPU the load and memory of its process."""
+    """Return `cuda:0 34 % 2.1 GB`; for a run on the CPU, load and memory of its process."""
     device = clean(view.device, 20) or "-"
     if usage is None:
         return device
@@ -124,7 +124,7 @@ def two_lines(
     safety: SavedProgress,
     width: int,
 ) -> list[str]:
-    """The numbers where there is little room: the most wanted ones, as many as fit."""
+    """Return the most important numbers in two lines, as many as fit."""
     name = monitored(experiment)
     best = f"best {metric(name, (view.scores.best or {}).get(name))}"
     others = [
@@ -141,7 +141,7 @@ def two_lines(
         *others,
         *rest,
     ]
-    # As wide as it can become in this run, so that what follows it stays where it is.
+    # As wide as it can become in this run, so that the text after it does not move.
     digits = len(f"{view.total_steps or view.step:,}")
     working = [
         safe_text(safety, view).ljust(18 + 2 * digits),
@@ -155,7 +155,7 @@ def two_lines(
 
 
 def _fit(parts: Iterable[str], width: int) -> str:
-    """As many parts as fit, with two spaces between; one that does not is left out, not cut."""
+    """Join as many parts as fit, two spaces apart; one that does not fit is left out, not cut."""
     line = ""
     for part in filter(None, parts):
         longer = f"{line}  {part}" if line else part
@@ -173,7 +173,7 @@ def _epoch_of(step: int | None, steps_per_epoch: int) -> str:
 
 
 def _briefly(view: RunView, group: Group) -> list[str]:
-    """The numbers of a group for the narrow pane, each as wide as it can become."""
+    """Return the numbers of a group for the narrow panel, each as wide as it can become."""
     pad = str.ljust if group == "learning" else str.rjust
     return [
         number.brief.format(pad(number.text(value), number.width))
@@ -182,7 +182,7 @@ def _briefly(view: RunView, group: Group) -> list[str]:
 
 
 def _rows(view: RunView, group: Group) -> list[Row]:
-    """The numbers of a group for the wide pane."""
+    """Return the numbers of a group for the wide panel."""
     width = 8 if group == "learning" else 9
     return [
         (number.label, number.text(value).strip().ljust(width))
@@ -191,13 +191,13 @@ def _rows(view: RunView, group: Group) -> list[Row]:
 
 
 Row = tuple[str, str]
-"""A label and what stands beside it; a heading has an empty value."""
+"""A label and its value; a heading has an empty value."""
 
 
 def column(
     view: RunView, usage: Usage | None, experiment: Experiment | None, safety: SavedProgress
 ) -> list[Row]:
-    """The numbers where there is room: groups of labelled rows."""
+    """Return all numbers for the wide panel: groups of labelled rows."""
     name = monitored(experiment)
     beyond = safety.steps_beyond(view.step)
     counter = patience(view, experiment).removeprefix("patience ")
@@ -245,7 +245,7 @@ def _device_rows(view: RunView, usage: Usage | None) -> list[Row]:
             ),
         ]
         if usage.gpu.own_bytes is not None:
-            # While a run is off-loaded, this is what the CUDA context keeps.
+            # While a run is off-loaded, this is what its CUDA context still holds.
             rows.append(("  by this run", size(usage.gpu.own_bytes).strip().ljust(9)))
     return [
         *rows,
@@ -257,7 +257,7 @@ def _device_rows(view: RunView, usage: Usage | None) -> list[Row]:
 
 
 class MetricsPanel(Static):
-    """The numbers, in two lines or in a column; repainted only when their text has changed."""
+    """Shows the numbers in two lines or in a column; repaints only when their text has changed."""
 
     DEFAULT_CSS = """
     MetricsPanel { height: 2; padding: 0 1; }
@@ -276,7 +276,7 @@ class MetricsPanel(Static):
         experiment: Experiment | None,
         safety: SavedProgress,
     ) -> bool:
-        """Show what is known; whether anything changed."""
+        """Show what is known; return whether anything changed."""
         self._known = view, usage, experiment, safety
         if not self.size:
             return False

@@ -1,8 +1,8 @@
-"""`RefreshTimer`: when a screen looks at its session.
+"""`RefreshTimer`: decides when a screen polls its session.
 
-Layer: ui. At a pace that follows what a look costs; and sooner, while somebody waits for an answer
-of the run. To ask whether there is one costs next to nothing, to draw what is new does not: nothing
-is drawn for a terminal that has not yet taken what was drawn before.
+Layer: ui. The rate follows what a poll costs, and is higher while the user waits for the run's
+answer. Asking whether there is an answer costs almost nothing, but drawing does: nothing is drawn
+for a terminal that has not yet accepted the last frame.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from tui_trainer.sessions.session import Session
 
 GLANCE_S = 0.1
 UNSEEN_S = 0.2
-"""How soon after the terminal has caught up there is something new on it."""
+"""Delay after which something new is drawn once the terminal has caught up."""
 _ANSWERS = (CommandApplied, StateChanged, RunEnded)
 
 
 class RefreshTimer:
-    """Looks until the run has ended, and at one that another process holds beyond that.
+    """Polls until the run has ended, and continues after that if another process holds the run.
 
-    `show` gets the new events of each look, or None where nothing at all is new; `awaits_answer`
-    says whether somebody still waits, `is_unseen` whether a picture would not get to anybody now.
+    `show` gets the new events of each poll, or None if nothing changed at all; `awaits_answer` says
+    whether the user still waits for an answer, `is_unseen` whether a frame would not be shown now.
     """
 
     def __init__(
@@ -50,17 +50,17 @@ class RefreshTimer:
         self._usage: Usage | None = None
 
     def begin(self, pump: MessagePump) -> None:
-        """Look now, and from now on, by the timers of a screen."""
+        """Poll now, and from now on by the timers of a screen."""
         self._pump = pump
         self._glances = pump.set_interval(GLANCE_S, self._glance, pause=True)
         self._tick()
 
     def hurry(self) -> None:
-        """Look as soon as the run has answered."""
+        """Poll as soon as the run has answered."""
         self._glances.resume()
 
     def look(self) -> None:
-        """Look now."""
+        """Poll now."""
         fresh = self._session.refresh() or self._missed
         self._missed = False
         new, self._cursor = self._session.events(self._cursor)
@@ -86,7 +86,7 @@ class RefreshTimer:
             self._pump.set_timer(self._pace.settle_s, self._rest)
 
     def _has_news_of_end(self) -> bool:
-        """Whether the run has ended since the last look: then the app may have to leave."""
+        """Return whether the run has ended since the last poll: then the app may have to leave."""
         self._missed = self._session.refresh() or self._missed
         return self._session.view.ending is not None and not self._over
 
@@ -94,35 +94,34 @@ class RefreshTimer:
         self._pump.set_timer(self._pace.rest_s(), self._tick)
 
 
-# `RefreshRate`: how long the run screen rests between two looks, by what a look costs.
-#
-# The cost is time of the UI's thread, not of the wall: a look that waits for the trainer to hand
-# over the interpreter has cost the trainer nothing.
+# How long the run screen waits between two polls, from what a poll costs. The cost is CPU time of
+# the UI thread, not wall time: a poll that waits for the trainer to hand over the interpreter has
+# cost the trainer nothing.
 
 
 DEAR_S = 0.004
-"""What a look may cost at the rate asked for: 0.8 % of a core at two looks a second."""
+"""CPU seconds a poll may cost at the requested rate: 0.8 % of a core at two polls per second."""
 LONGEST_REST_S = 3.0
 
 
 class RefreshRate:
-    """Spaces looks: in proportion the further apart, the more each costs above `DEAR_S`."""
+    """Spaces polls; above `DEAR_S` the interval grows in proportion to their cost."""
 
     def __init__(self, fps: float, clock: Callable[[], float] = time.thread_time) -> None:
         self._interval_s = 1 / fps
         self._clock = clock
         self._began = clock()
-        # The median forgives one dear look: the first plot, a resized window.
+        # The median ignores one expensive poll: the first plot, a resized window.
         self._costs: deque[float] = deque([0.0, 0.0], maxlen=5)
         self.settle_s = min(0.1, self._interval_s / 2)
-        """How long after a look `rest_s` is to be called: by then what changed is painted."""
+        """When to call `rest_s` after a poll: by then its changes have been painted."""
 
     def begin(self) -> None:
-        """A look begins."""
+        """Mark the beginning of a poll."""
         self._began = self._clock()
 
     def rest_s(self) -> float:
-        """Seconds until the next look; painting is most of what a look costs."""
+        """Return the seconds until the next poll; painting is most of what a poll costs."""
         cost_s = max(self._clock() - self._began, 0.0)
         self._costs.append(cost_s)
         wanted_s = self._interval_s * max(1.0, median(self._costs) / DEAR_S)

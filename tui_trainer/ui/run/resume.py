@@ -1,8 +1,8 @@
-"""`ResumeDialog`: how much longer a run that has ended is to be trained, and with what changes.
+"""`ResumeDialog`: asks how much longer to train a run that has ended, and with what changes.
 
-Layer: ui. Returns the overrides that say so, none where all stays; the limit asked for is the one
-that ended the run, or the run would end at once again. A run that failed would fail once more
-unless something is changed, so there the changes come first.
+Layer: ui. It returns overrides, none if nothing changes. The limit it asks for is the one that
+ended the run, because the run would otherwise end again at once. A failed run would fail again
+unless something is changed, so its changes have the focus first.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _ASKS = {
 
 
 def so_far(key: str, experiment: Experiment, view: RunView) -> str:
-    """The limit and how much of it is used up: `limit now 600, 281 done`."""
+    """Return the limit and how much of it is used up: `limit now 600, 281 done`."""
     now = experiment.get(key)
     match key:
         case "training.epochs":
@@ -51,7 +51,7 @@ def so_far(key: str, experiment: Experiment, view: RunView) -> str:
 
 
 def limit_of(experiment: Experiment, view: RunView) -> str:
-    """The limit that ended this run, or ends it first: the key of its setting."""
+    """Return the key of the limit that ended this run, or that would end it first."""
     training, patience = experiment.training, experiment.early_stopping.patience
     if patience is not None and view.scores.stale >= patience:
         return "early_stopping.patience"
@@ -66,7 +66,7 @@ def limit_of(experiment: Experiment, view: RunView) -> str:
 
 
 class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
-    """Asks for the new limit: doubled where the old one was reached, else as it was."""
+    """Asks for the new limit; proposes twice the old one if that was reached, else the old one."""
 
     ABOUT = (
         "The run goes on from its last checkpoint up to the limit that is typed here, with other "
@@ -116,20 +116,20 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
 
     @on(Input.Changed)
     def check(self, event: Input.Changed) -> None:
-        """Say at once what is wrong."""
+        """Show at once what is wrong."""
         event.stop()
         self.query_one("#wrong", Static).update(Content(clean(self._read()[1], 400)))
 
     @on(Input.Submitted)
     def resume(self, event: Input.Submitted) -> None:
-        """Go on, if both fields can be read."""
+        """Return the overrides, if both fields are valid."""
         event.stop()
         overrides, wrong = self._read()
         if not wrong:
             self.dismiss(overrides)
 
     def action_close(self) -> None:
-        """Back to the results."""
+        """Go back to the results."""
         self.dismiss(None)
 
     def _read(self) -> tuple[tuple[Override, ...], str]:

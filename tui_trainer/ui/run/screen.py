@@ -1,7 +1,7 @@
-"""`RunScreen`: a run as it is trained, steered by keys.
+"""`RunScreen`: shows a run as it trains, and lets keys steer it.
 
-Layer: ui. It looks at its session a few times a second and draws what changed; it holds nothing of
-the run that the session does not tell again.
+Layer: ui. It polls its session a few times per second and draws what changed. It keeps no data of
+the run that it could not get from the session again.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from tui_trainer.ui.shared.services import Services
 WIDTHS = [(0, "-narrow"), (72, "-usual"), (110, "-wide")]
 HEIGHTS = [(0, "-flat"), (9, "-low"), (16, "-medium"), (30, "-tall"), (44, "-taller")]
 _SENT = {word: f"send('{word}')" for word in COMMANDS if word not in ("pause", "stop")}
-"""What the keys of commands call, but for those that do more than send the command."""
+"""What the command keys call; commands whose key does more than send them are left out."""
 _PLOT_KEYS = [
     Binding(it.keys, f"plot('{it.name}')", it.label, show=False, tooltip=it.text, id=it.id)
     for it in actions_of("plot")
@@ -47,7 +47,7 @@ _PLOT_KEYS = [
 
 
 class RunScreen(Screen[None]):
-    """Watches a run and steers it; at its end shows what came of it."""
+    """Watches a run and steers it; shows the results when it ends."""
 
     ABOUT = (
         "A run. Training never waits for this screen: what is drawn here is looked up a few times "
@@ -58,24 +58,24 @@ class RunScreen(Screen[None]):
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("run", _SENT), *_PLOT_KEYS]
     PARTS: ClassVar[tuple[str, ...]] = ("panel",)
     CSS_PATH = "run.tcss"
-    # One glance at the heading is wanted beside a plot on the whole screen too.
+    # Keep the heading visible when one plot fills the screen.
     ALLOW_IN_MAXIMIZED_VIEW = "Heading, KeyLine"
 
     class Leave(Message):
-        """The run was stopped in order to leave, and has ended; or it is left alone."""
+        """Posted to leave: the run that was stopped for it has ended, or a watched run is left."""
 
         def __init__(self, *, is_left_alone: bool = False) -> None:
             super().__init__()
             self.is_left_alone = is_left_alone
 
     class ToRuns(Message):
-        """All runs are to be listed; this one goes on as it does."""
+        """Posted to show the list of runs; this run continues unchanged."""
 
     class Detach(Message):
-        """The run is to go on without the app and its terminal."""
+        """Posted to end the app and its use of the terminal while the run continues."""
 
     class NeverStarted(Message):
-        """The run failed before its first step: there is nothing to see here."""
+        """Posted when the run failed before its first step, so there is nothing to show."""
 
         def __init__(self, reason: str) -> None:
             super().__init__()
@@ -106,7 +106,7 @@ class RunScreen(Screen[None]):
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """The key of a pause takes it back while there is one."""
+        """While a pause is on, its key is labelled with resuming."""
         return {"run.pause": "Go on"} if self._commands.is_pausing else {}
 
     def compose(self) -> ComposeResult:
@@ -173,44 +173,44 @@ class RunScreen(Screen[None]):
         self._parts.show_result(True)
 
     def _live_again(self) -> None:
-        """Somebody went on with a run that had ended, or it was not dead after all."""
+        """A run that had ended is running again: it was resumed, or was wrongly taken for dead."""
         self._over = False
         self._parts.show_result(False)
 
     def shows(self, path: Path) -> bool:
-        """Whether this is the run in a directory."""
+        """Return whether this is the run in the directory `path`."""
         run_dir = self.session.view.run_dir
         return bool(run_dir) and Path(run_dir).absolute() == path
 
     def offer_again(self) -> None:
-        """What was asked for at the end could not be done, and may be asked for once more."""
+        """Allow another choice at the end, because the last one could not be carried out."""
         self.query_one(Ending).offer_again()
 
     def say(self, text: str, level: Level = "note") -> None:
-        """Put what somebody printed into the log."""
+        """Add a line that was printed to the log."""
         self.query_one(Log).say(text, level)
 
     def on_resize(self) -> None:
         self.call_after_refresh(self._parts.show_heading)
 
     def on_descendant_focus(self) -> None:
-        # News of a focus may be old: results that came meanwhile have it now.
+        # A focus event may be outdated: results that arrived meanwhile have the focus now.
         self.call_after_refresh(self._follow_focus)
 
     def _follow_focus(self) -> None:
-        """Plots that are gone to below the results come to the front, where their keys are."""
+        """Bring the plots to the front when they get the focus while the results cover them."""
         if isinstance(self.focused, Plots) and self._parts.has_result:
             self._parts.show_result(False)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """What can do nothing is neither in the footer nor in help and palette."""
+        """Hide actions that do nothing now from the footer, the help and the palette."""
         if action == "detach" and not self._can_leave_it:
             return False
         if action == "plot":
-            # Hidden plots on the whole screen would hide everything.
+            # If hidden plots filled the screen, they would hide everything else.
             return self._parts.has_plots
         if action == "back":
-            # From the results it is for them to say what escape does.
+            # On the results, their own binding handles escape.
             is_at_plots = self._over and not self._parts.has_result
             return is_at_plots or self._parts.has_whole_log
         name = str(parameters[0]) if action == "send" else action
@@ -220,7 +220,7 @@ class RunScreen(Screen[None]):
         return unavailable_reason(action, self.session.view, is_over=self._over)
 
     def on_key(self, event: events.Key) -> None:
-        """Say why a key does nothing for this run."""
+        """Say why a key has no effect on this run."""
         bound = self._bindings.key_to_bindings.get(event.key, [])
         names = [(it.id or "").removeprefix("run.") for it in bound]
         if reason := next(filter(None, map(self._unavailable_reason, names)), ""):
@@ -228,7 +228,7 @@ class RunScreen(Screen[None]):
             self._tell(reason)
 
     def _asked(self, what: str) -> None:
-        """Say at once what is on its way."""
+        """Show at once which request is on its way to the run."""
         self.query_one(Log).say(f"{what}: asked for")
         self._show()
         self._looking.hurry()
@@ -240,7 +240,7 @@ class RunScreen(Screen[None]):
         self._commands.offload()
 
     def action_send(self, word: str) -> None:
-        """Send a command whose key does nothing else."""
+        """Send a command whose key does nothing but send it."""
         self._commands.send_word(word)
 
     def action_edit(self) -> None:
@@ -248,7 +248,7 @@ class RunScreen(Screen[None]):
         self._looking.hurry()
 
     def action_detach(self) -> None:
-        """Let the run go on without the app, in this process or in the one that has it."""
+        """Leave the run training without the app, in this process or in the one that holds it."""
         elsewhere = self.session.is_elsewhere
         self.post_message(self.Leave(is_left_alone=True) if elsewhere else self.Detach())
 
@@ -262,7 +262,7 @@ class RunScreen(Screen[None]):
     def ask_to_stop(self, then_leave: bool) -> None:
         """Ask how to stop; with `then_leave`, `Leave` is posted once the run has ended."""
         if not self._over:
-            # What is asked, and what it would cost, is to be of now.
+            # The question and its costs must describe the run as it is now.
             self._looking.look()
         if not self.session.view.ended:
             self._asking.stop(then_leave=then_leave)
@@ -276,7 +276,7 @@ class RunScreen(Screen[None]):
 
     @on(Ending.Plots)
     def action_back(self) -> None:
-        """Close the whole log; after the end, change between the results and the plots."""
+        """Close the full log; after the end, switch between the results and the plots."""
         if self._parts.has_whole_log:
             self._parts.turn_log()
         elif self._over:
@@ -286,5 +286,5 @@ class RunScreen(Screen[None]):
         self._parts.turn_log()
 
     async def action_plot(self, action: str) -> None:
-        """Have the plots do something, wherever the focus is."""
+        """Run an action of the plots, wherever the focus is."""
         await self.app.run_action(action, self.query_one(Plots))

@@ -1,7 +1,7 @@
-"""`StateLabel`: how a run stands, as words and signs for the heading.
+"""`StateLabel`: the state of a run in words and signs, for the heading. Also its progress line.
 
-Layer: ui. It says what was asked for before the run has said that it obeys, so that a key is seen
-to work at once.
+Layer: ui. A request is shown before the run has confirmed it, so that a key has a visible effect
+at once.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from tui_trainer.text.format import duration
 from tui_trainer.ui.plots.canvas import markers_for
 
 NARROW = 70
-"""With less, the heading leaves out the step, and in a pause the name."""
+"""In fewer cells, the heading leaves out the step, and during a pause the name."""
 LEAST_NAME = 14
 
 Wish = Literal["", "pausing", "resuming", "stopping"]
@@ -62,18 +62,18 @@ _PLAIN_SIGNS = {
     "suspended": "=",
 }
 _UNHEARD = ("suspended", "lost?", "unreachable", "deleted")
-"""States in which nobody hears what is asked for."""
+"""States in which a run does not receive requests."""
 _FULFILLED = {"pausing": "paused", "resuming": "running"}
 
 
 def plain_terminal(preferences: Preferences) -> bool:
-    """Whether to draw with ASCII alone: it is wanted, or the terminal does not speak UTF-8."""
+    """Return whether to draw in ASCII: it was chosen, or the terminal does not support UTF-8."""
     encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
     return markers_for(preferences.markers, os.environ, encoding) == "ascii"
 
 
 class StateLabel:
-    """What the run does, and what it was asked to do and does not do yet."""
+    """The state of the run, and what it was asked for but has not done yet."""
 
     def __init__(self, *, plain: bool = False) -> None:
         self.plain = plain
@@ -81,7 +81,7 @@ class StateLabel:
         self._validating = False
 
     def add(self, event: Event) -> None:
-        """Bring one event into the picture."""
+        """Update the label with an event."""
         match event:
             case ValidationStarted():
                 self._validating = True
@@ -99,7 +99,7 @@ class StateLabel:
                 pass
 
     def is_pausing(self, view: RunView) -> bool:
-        """Whether it is paused, or about to be: what the key for a pause would undo."""
+        """Return whether the run is paused or about to be, so that the pause key resumes it."""
         return self.wish == "pausing" or (
             self.wish != "resuming" and view.state in ("pausing", "paused")
         )
@@ -112,9 +112,9 @@ class StateLabel:
         *,
         pause_key: str = "p",
     ) -> tuple[str, str]:
-        """The name and the state; epoch, step and the time that is left; for a line of a width.
+        """Return both sides of a heading `width` cells wide: name and state; epoch, step and ETA.
 
-        In a pause the words say what to do next, and the name is what can be missed.
+        During a pause the state says what to do next, so the name is shortened or left out first.
         """
         name = clean(view.name, 80) or (clean(experiment.name, 80) if experiment else "run")
         sign = (_PLAIN_SIGNS if self.plain else _SIGNS).get(view.state, "?")
@@ -130,10 +130,10 @@ class StateLabel:
         ), right
 
     def words(self, view: RunView, pause_key: str = "p") -> str:
-        """The state in words, and at a pause what the key does."""
+        """Return the state in words; for a pause, also what the key does."""
         state = view.state
         if state == "paused" and not self.wish:
-            # The whole reason is in the log.
+            # The log has the whole reason.
             saved = clean(view.reason.partition(";")[0], 40)
             return f"paused{', ' * bool(saved)}{saved}; {pause_key} goes on"
         if self.wish and state not in (*ENDED_STATES, *_UNHEARD, "stopping"):
@@ -153,34 +153,33 @@ class StateLabel:
         return counts
 
 
-# `ProgressLine`: how far the run and its epoch are, and when it will be done.
-#
-# The bar is text of a fixed width: it moves with the steps, never by itself.
+# How far the run and its epoch are, and the time taken. The bars are text of a fixed width: they
+# move with the steps, and are never animated.
 
 
 def bar(share: float, width: int, *, plain: bool = False) -> tuple[str, str]:
-    """The part that is done and the part that is left, together `width` cells."""
+    """Return the finished and the remaining part of a bar, together `width` cells."""
     done = min(max(round(share * width), 0), width)
     full, rest = ("#", ".") if plain else ("━", "─")
     return full * done, rest * (width - done)
 
 
 def run_share(view: RunView) -> float | None:
-    """The share of the run that is done; None where no one knows how long it will be."""
+    """Return the share of the run that is done, or None if its length is unknown."""
     if not view.total_steps:
         return None
     return min(view.step / view.total_steps, 1.0)
 
 
 def epoch_share(view: RunView) -> float:
-    """The share of the epoch that is done; a whole one right after its last step."""
+    """Return the share of the epoch that is done; 1 right after its last step."""
     if not view.steps_per_epoch or not view.step:
         return 0.0
     return ((view.step - 1) % view.steps_per_epoch + 1) / view.steps_per_epoch
 
 
 class ProgressLine(Static):
-    """One line: the bar of the epoch, the bar of the run, the time taken."""
+    """One line: the bar of the epoch, the bar of the run, and the time taken."""
 
     DEFAULT_CSS = """
     ProgressLine { height: 1; padding: 0 1; }
@@ -193,7 +192,7 @@ class ProgressLine(Static):
         self._shown: tuple[object, ...] = ()
 
     def look(self, view: RunView) -> bool:
-        """Show how far it is; whether anything changed."""
+        """Show the progress; return whether anything changed."""
         self._view = view
         width = self.content_size.width
         share = run_share(view)

@@ -1,7 +1,7 @@
-"""`StopDialog`: the honest ways to answer "stop?", each with what it costs.
+"""`StopDialog`: asks how to stop, and shows what each answer costs.
 
-Layer: ui. It decides nothing: it returns a word, and the run screen sends the command. Ctrl-C in
-here keeps the dialog as it is, so that a key held down loses nothing.
+Layer: ui. It decides nothing: it returns a word, and the run screen sends the command. Ctrl+c does
+nothing in the dialog, so that holding the key down loses nothing.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ DETACHED = "it trains on; tui-trainer attach comes back"
 
 
 def costs(view: RunView, safety: SavedProgress, *, goes_on: bool = False) -> dict[Answer, str]:
-    """What each answer that ends the run, or nothing, means for the work done so far.
+    """Return what each answer means for the work done so far; detaching is not among them.
 
-    That nothing would be lost is said of a run that rests alone: one that trains has taken steps
-    that are not told yet.
+    Only a run that rests is said to lose nothing: one that trains has taken steps that have not
+    been reported yet.
     """
     beyond = safety.steps_beyond(view.step)
     lost = f"{counted(beyond, 'step')}, {duration(safety.age_s)}" if beyond else ""
@@ -59,10 +59,10 @@ def costs(view: RunView, safety: SavedProgress, *, goes_on: bool = False) -> dic
 
 
 class StopDialog(ModalScreen[Answer]):
-    """Asks how to stop; what is under the cursor at first loses nothing.
+    """Asks how to stop; the answer selected at first loses nothing.
 
-    `goes_on`: the run was asked to end its pause, so that what it says of it is no more true.
-    `can_detach`: whether the run can be left to itself.
+    `goes_on`: the run was asked to resume from a pause, so its reported state is out of date.
+    `can_detach`: whether the run can continue without the app.
     """
 
     ABOUT = (
@@ -120,7 +120,7 @@ class StopDialog(ModalScreen[Answer]):
             )
 
     def look(self, view: RunView, experiment: Experiment | None) -> None:
-        """Say what the answers cost by now; goes away by itself when the run has ended."""
+        """Show what the answers cost now; close when the run has ended."""
         self._view = view
         if not self.is_attached:
             return
@@ -141,7 +141,7 @@ class StopDialog(ModalScreen[Answer]):
         self._shown = costs
 
     def _costs(self) -> dict[Answer, str]:
-        """What is offered, in the order of the lines."""
+        """Return the answers that are offered, in order, with their costs."""
         found = costs(self._view, self._safety, goes_on=self._goes_on)
         keep = found.pop("keep")
         return {**found, **({"detach": DETACHED} if self._can_detach else {}), "keep": keep}
@@ -156,14 +156,14 @@ class StopDialog(ModalScreen[Answer]):
                 self.dismiss(answer)
 
     def action_answer(self, answer: Answer) -> None:
-        """Answer by a key."""
+        """Close the dialog with an answer."""
         self.dismiss(answer)
 
     def action_nothing(self) -> None:
-        """Take a key, and do nothing."""
+        """Swallow the key."""
 
 
 def _prompt(answer: Answer, cost: str, width: int = 1000) -> Content:
-    # No colours: they would be lost on the bar of the cursor.
+    # No colours: the highlight of the selected option would override them.
     head = Content.assemble((f"{_KEYS[answer]:<4}", "bold"), f"{_LABELS[answer]:<20} ")
     return Content("\n").join(hanging(head, Content(cost), width))

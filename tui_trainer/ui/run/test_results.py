@@ -1,7 +1,7 @@
-"""The tables of an end: the test beside the baselines, and what was confused with what.
+"""The tables at the end of a run: the test results next to the baselines, and the confusions.
 
-Layer: ui, pure functions for the screen of an end. A number alone says little: each stands beside
-what no training would have given.
+Layer: ui. Pure functions. A number alone says little, so each one is shown next to what would be
+reached without training.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ from tui_trainer.text.cells import cut_end, cut_middle, padded
 from tui_trainer.text.clean import clean
 
 MOST_CLASSES = 40
-"""With more of them the most frequent confusions are listed instead of a table."""
+"""With more classes, the most frequent confusions are listed instead of a table."""
 MOST_CONFUSIONS = 20
 _WIDEST_LABEL = 16
 _WIDEST_HEAD = 6
 
 
 def verdict(name: str, value: float, baselines: Sequence[float]) -> str:
-    """Whether a metric is better than what no training gives."""
+    """Say whether a metric is better than the baselines, which need no training."""
     if not baselines:
         return ""
     higher = name in METRICS and METRICS[name].higher_is_better
@@ -36,7 +36,7 @@ def verdict(name: str, value: float, baselines: Sequence[float]) -> str:
 def results_table(
     test: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]]
 ) -> list[list[str]]:
-    """Rows of cells: the header, then each metric with this run's value and the baselines'."""
+    """Return rows of cells: a header, then each metric with the run's value and the baselines'."""
     names = list(baselines)
     rows = [["test split", "this run", *(clean(name).replace("_", " ") for name in names), ""]]
     for key, value in test.items():
@@ -48,7 +48,7 @@ def results_table(
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Rows as lines: the first and the last column to the left, the others to the right."""
+    """Join rows into lines: first and last column aligned left, the others right."""
     widths = [max(map(cell_len, column)) for column in zip_longest(*rows, fillvalue="")]
     lines = []
     for row in rows:
@@ -61,9 +61,9 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
 
 
 def confusion_lines(table: Sequence[Sequence[int]], classes: Sequence[str]) -> list[Content]:
-    """Counts by true class (rows) and predicted class (columns); errors stand in brackets.
+    """Return counts by true class (rows) and predicted class (columns), with errors in brackets.
 
-    Where the names would look alike above a column, rows and columns have numbers.
+    If the shortened names above the columns are not unique, rows and columns are numbered.
     """
     names = [clean(name, 40) for name in classes]
     names += [str(index) for index in range(len(names), len(table))]
@@ -100,7 +100,7 @@ def _count(count: int, width: int, *, wrong: bool) -> Content:
 
 
 def _confusions(table: Sequence[Sequence[int]], names: Sequence[str]) -> list[Content]:
-    """The pairs that were confused most often."""
+    """Return the most frequently confused pairs of classes."""
     pairs = [
         (count, true, guess)
         for true, row in enumerate(table)
