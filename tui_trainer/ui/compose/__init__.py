@@ -1,1 +1,1 @@
-"""Composing an experiment: presets, form, preview, start."""
+"""The screen that composes an experiment: presets, form, preview, start."""

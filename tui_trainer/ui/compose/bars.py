@@ -1,6 +1,6 @@
-"""`LaunchBar`: the name of the run, and the button that starts it.
+"""`LaunchBar`: the name of the run and the start button; `DraftLine`: one line about the draft.
 
-Layer: ui.
+Layer: ui. The text of a `DraftLine` depends only on the draft; it repaints only when that changes.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from tui_trainer.ui.shared.text_input import TextInput
 
 
 class LaunchBar(Horizontal):
-    """One line; enter in the name goes on to the button."""
+    """One line; enter in the name field goes to the button."""
 
     DEFAULT_CSS = """
     LaunchBar { height: 1; padding: 0 1; }
@@ -32,7 +32,7 @@ class LaunchBar(Horizontal):
 
     @dataclass
     class Pressed(Message):
-        """The button was pressed."""
+        """Posted when the button was pressed."""
 
     def compose(self) -> ComposeResult:
         yield Static("run name", markup=False)
@@ -41,7 +41,7 @@ class LaunchBar(Horizontal):
 
     @property
     def run_name(self) -> str:
-        """What was typed; empty for the experiment's own name."""
+        """The name that was typed; empty means the experiment's own name."""
         return self.query_one(Input).value.strip()
 
     def on_button_pressed(self, event: Button.Pressed) -> None:
@@ -56,13 +56,8 @@ class LaunchBar(Horizontal):
         self.query_one(Button).focus()
 
 
-# `DraftLine`: one line about a draft, as what was changed, or the command that does the same.
-#
-# What it says is a function of the draft; it paints only when that is something else.
-
-
 def changes_of(draft: Draft) -> Content:
-    """The experiment that a draft began from, and what was changed since."""
+    """Return the experiment that a draft began with, and what has changed since."""
     changes = draft.changes
     base = (clean(draft.base, 60), "bold")
     state = f"  modified: {changes_line(changes)}" if changes else "  as the preset has it"
@@ -70,12 +65,12 @@ def changes_of(draft: Draft) -> Content:
 
 
 def command_of(draft: Draft) -> Content:
-    """The command line that starts the same."""
+    """Return the command line that starts the same run."""
     return Content.assemble(("$ ", "$foreground-muted"), clean(draft.command(), 2000))
 
 
 class DraftLine(Static):
-    """A line as wide as the screen; what is too long ends in dots."""
+    """A line as wide as the screen; a longer text ends in an ellipsis."""
 
     DEFAULT_CSS = """
     DraftLine {
@@ -88,7 +83,7 @@ class DraftLine(Static):
         self._text_of = text_of
 
     def show(self, draft: Draft) -> None:
-        """Say it of this draft."""
+        """Show the line for this draft."""
         text = self._text_of(draft)
         if self.content != text:
             self.update(text, layout=False)

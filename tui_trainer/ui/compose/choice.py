@@ -1,6 +1,7 @@
-"""`Choice`: one of a few words, on one line; a lighter `Select`, and a switch for true and false.
+"""`Choice`: picks one of a few words on one line; a lighter `Select`, and a switch for booleans.
 
-Layer: ui. It may show a text that is none of its choices: a draft keeps what a file says.
+Layer: ui. It may show a text that is not among its choices, because a draft keeps what a file
+says.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ SWITCH = ("false", "true")
 
 
 class Menu(OptionList):
-    """The choices under each other, over what is below them; gone when it loses the focus."""
+    """The list of choices, drawn over what is below; it closes when it loses the focus."""
 
     BINDINGS = bindings_of("menu")
 
@@ -47,19 +48,19 @@ class Menu(OptionList):
 
     @dataclass
     class Closed(Message):
-        """It was left without a choice."""
+        """Posted when the menu is left without a choice."""
 
     def action_close(self) -> None:
-        """Leave the choice as it is."""
+        """Close the menu without choosing."""
         self.post_message(self.Closed())
 
     def on_blur(self) -> None:
-        """Another widget has the focus: there is no menu to come back to."""
+        """Close the menu; another widget has the focus now."""
         self.post_message(self.Closed())
 
 
 class Choice(Widget, can_focus=True):
-    """Shows `cosine ▾`; arrows and space go through the choices, enter shows them all."""
+    """Shows `cosine ▾`; arrows and space step through the choices, enter shows them all."""
 
     BINDINGS = bindings_of("choice")
 
@@ -82,14 +83,14 @@ class Choice(Widget, can_focus=True):
 
     @dataclass
     class Changed(Message):
-        """The user took another choice."""
+        """Posted when the user has picked another choice."""
 
         choice: Choice
         value: str
 
         @property
         def control(self) -> Choice:
-            """The widget it comes from."""
+            """The widget that sent it."""
             return self.choice
 
     def __init__(
@@ -109,11 +110,11 @@ class Choice(Widget, can_focus=True):
 
     @property
     def is_switch(self) -> bool:
-        """Whether there is only on and off to choose from."""
+        """Whether the choices are true and false."""
         return self.choices == SWITCH
 
     def render(self) -> Content:
-        """The value, and a sign that there are others."""
+        """Return the value, and a sign that there are other choices."""
         if self.is_switch and self.value in SWITCH:
             return Content("[x] yes" if self.value == "true" else "[ ] no")
         room = max(self.size.width - 2, 0)
@@ -121,11 +122,11 @@ class Choice(Widget, can_focus=True):
         return Content(f"{padded(cut_end(shown, room), room)} ▾"[: self.size.width])
 
     def action_next(self) -> None:
-        """Take the next choice; after the last comes the first."""
+        """Pick the next choice; the first one after the last."""
         self._step(1)
 
     def action_previous(self) -> None:
-        """Take the choice before."""
+        """Pick the previous choice; the last one before the first."""
         self._step(-1)
 
     def _step(self, step: int) -> None:
@@ -141,7 +142,7 @@ class Choice(Widget, can_focus=True):
             self.post_message(self.Changed(self, value))
 
     def action_open(self) -> None:
-        """Show all choices; a switch has none to show and is turned."""
+        """Show all choices; a switch is toggled instead."""
         if self.is_switch:
             self._step(1)
         elif self._menu is None:
@@ -191,7 +192,7 @@ class Choice(Widget, can_focus=True):
         menu.remove()
 
     def on_click(self, event: events.Click) -> None:
-        """Show all choices, or turn the switch."""
+        """Show all choices, close them, or toggle the switch."""
         event.stop()
         if self._menu is None:
             self.action_open()

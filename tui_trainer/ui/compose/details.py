@@ -1,6 +1,6 @@
-"""`DetailsScreen`: a text that is too long for its place, over the screen, to be scrolled and read.
+"""`DetailsScreen`: a long text over the screen, to scroll; `Details`: one beside the lists.
 
-Layer: ui. The text is a `Content`: whoever makes it has cleaned what is foreign.
+Layer: ui. The text is a `Content` that was made from cleaned strings.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tui_trainer.ui.compose.preset_list import PresetEntry
 
 
 class DetailsScreen(ModalScreen[None]):
-    """Any of escape, enter, q and d closes it."""
+    """Escape, enter, q and d close it."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape,enter,q,d,f4", "close", "Close"),
@@ -57,25 +57,24 @@ class DetailsScreen(ModalScreen[None]):
         self.query_one(VerticalScroll).focus()
 
     def action_close(self) -> None:
-        """Go back to the screen beneath."""
+        """Go back to the screen below."""
         self.dismiss(None)
 
     def action_scroll(self, where: str) -> None:
-        """Scroll by a line."""
+        """Scroll by one line."""
         box = self.query_one(VerticalScroll)
         (box.scroll_down if where == "down" else box.scroll_up)(animate=False)
 
 
-# `Details`: all that is known of a preset, and of how a draft differs from the one it began with.
-#
-# What stands here comes from files: it is cleaned, and never read as markup.
+# Everything known about a preset, and how a draft differs from the preset it began with. These
+# texts come from files: they are cleaned, and never interpreted as markup.
 
 
 NAME_WIDTH = 18
 
 
 class Details(VerticalScroll, can_focus=False):
-    """Text beside the lists, on terminals that have the room."""
+    """A text beside the lists, on terminals with enough room."""
 
     DEFAULT_CSS = """
     Details {
@@ -94,7 +93,7 @@ class Details(VerticalScroll, can_focus=False):
         yield Static(self._shown)
 
     def show(self, title: str, text: Content) -> None:
-        """Show another text from its beginning; the same text is left alone."""
+        """Show another text from its beginning; ignore a text that is shown already."""
         self.border_title = Content(clean(title, 60))
         if text != self._shown:
             self._shown = text
@@ -103,7 +102,7 @@ class Details(VerticalScroll, can_focus=False):
 
 
 def preset_text(entry: PresetEntry) -> Content:
-    """What a preset is: description, what is wrong, its values and the defaults, its file."""
+    """Describe a preset: its description, problem, values and defaults, and file."""
     parts: list[Content] = []
     if entry.wrong:
         parts += [Content.styled(f"It cannot be used:\n{entry.wrong}", "$text-error"), Content("")]
@@ -126,7 +125,7 @@ def preset_text(entry: PresetEntry) -> Content:
 
 
 def beside_text(entry: PresetEntry, draft: Draft) -> Content:
-    """A preset, below what the draft has changed: what stands beside the lists."""
+    """Describe a preset, preceded by the draft's changes, for the panel beside the lists."""
     parts = [preset_text(entry)]
     if changes := draft.changes:
         heading = Content.styled(f"changed from {clean(draft.base, 60)}", "bold")
@@ -137,7 +136,7 @@ def beside_text(entry: PresetEntry, draft: Draft) -> Content:
 def everything_text(
     entry: PresetEntry | None, draft: Draft, more: Sequence[tuple[str, Sequence[Content]]]
 ) -> Content:
-    """A preset, what is wrong, the changes, the command line, and more parts with a title each."""
+    """Describe a preset, the problems, the changes, the command line, and further titled parts."""
     parts = [preset_text(entry)] if entry is not None else []
     if problems := draft.problems:
         parts += [_title("needs attention"), problems_text(problems)]
@@ -154,7 +153,7 @@ def _title(text: str) -> Content:
 
 
 def problems_text(problems: Mapping[str, str]) -> Content:
-    """Everything that is wrong, each whole."""
+    """Return every problem in full."""
     return Content("\n").join(
         Content.styled(f"✗ {clean(key, 80)}: {clean(text, 2000)}", "$text-error")
         for key, text in problems.items()
@@ -162,14 +161,14 @@ def problems_text(problems: Mapping[str, str]) -> Content:
 
 
 def changes_text(changes: Sequence[Change]) -> Content:
-    """Every difference from the preset, one a line."""
+    """Return every difference from the preset, one per line."""
     return Content("\n").join(
         Content.assemble(f"{clean(c.key):<{NAME_WIDTH}} ", (_arrow(c), "bold")) for c in changes
     )
 
 
 def changes_line(changes: Iterable[Change]) -> str:
-    """Every difference from the preset, on one line."""
+    """Return every difference from the preset on one line."""
     return ", ".join(f"{clean(change.key)} {_arrow(change)}" for change in changes)
 
 
@@ -179,7 +178,7 @@ def _arrow(change: Change) -> str:
 
 
 def _section(name: str, value: Any) -> list[Content]:
-    """A section of an experiment: which preset or type it takes, and a row for each setting."""
+    """Return rows for a section of an experiment: its preset or type, then each setting."""
     if not isinstance(value, dict):
         return [_row(name, _value(value), "")]
     settings = dict(value)
@@ -210,7 +209,7 @@ def _row(name: str, value: str, note: str) -> Content:
 
 
 def _value(value: Any) -> str:
-    """A value as YAML would have it; a default may be a tuple, which YAML has not."""
+    """Return a value as YAML; a tuple, which may be a default, is written as a list."""
     if value is None:
         return "empty"
     return clean(to_flow(list(value) if isinstance(value, tuple) else value), 300)

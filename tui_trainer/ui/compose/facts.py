@@ -1,4 +1,4 @@
-"""Texts of what an experiment would be, and of the device that it would run on.
+"""Texts about a previewed experiment, and about the device that it would run on.
 
 Layer: ui. Pure functions: a preview or a device goes in, lines of text come out.
 """
@@ -16,7 +16,7 @@ MB, GB = 2**20, 2**30
 
 
 def sizes(preview: Preview, width: int) -> list[str]:
-    """Parameters, memory and steps, on as few lines of that width as they fit on."""
+    """Return parameters, memory and steps, on as few lines of that width as possible."""
     total = f", {preview.total_steps:,} in all" if preview.total_steps else ""
     plural = "" if preview.steps_per_epoch == 1 else "s"
     return packed(
@@ -30,7 +30,7 @@ def sizes(preview: Preview, width: int) -> list[str]:
 
 
 def shapes(preview: Preview) -> str:
-    """The shapes from the input to the output; layers that keep the shape are left out."""
+    """Return the shapes from input to output, without layers that keep the shape."""
     found = [shape_text(preview.input_shape)]
     for layer in preview.layers:
         shape = shape_text(layer.output_shape)
@@ -40,7 +40,7 @@ def shapes(preview: Preview) -> str:
 
 
 def samples(preview: Preview, width: int) -> list[str]:
-    """How much data there is, on as few lines as it fits on."""
+    """Return the number of samples per split, on as few lines as possible."""
     names = ("train", "validation", "test")
     parts = [f"{count:,} {name}" for count, name in zip(preview.samples, names, strict=True)]
     parts[0] = f"samples: {parts[0]}"
@@ -50,7 +50,7 @@ def samples(preview: Preview, width: int) -> list[str]:
 
 
 def packed(parts: Sequence[str], width: int) -> list[str]:
-    """The parts in as few lines as they fit on, none of them cut in two."""
+    """Join the parts into as few lines as possible without breaking any."""
     lines: list[str] = []
     for part in parts:
         longer = f"{lines[-1]} · {part}" if lines else part
@@ -62,12 +62,12 @@ def packed(parts: Sequence[str], width: int) -> list[str]:
 
 
 def warnings(preview: Preview) -> list[str]:
-    """What the user should know before starting."""
+    """Return what the user should know before starting."""
     return [clean(preview.warning)] if preview.warning else []
 
 
 def table(preview: Preview, rows: int) -> list[str]:
-    """Layer by layer in at most so many rows, heading included; says how many are left out."""
+    """Return the layers in at most `rows` rows, header included; the last counts omitted ones."""
     found = [f"{'layer':<20} {'kind':<16} {'output':<14} {'parameters':>12}"]
     layers = preview.layers
     fit = len(layers) if len(layers) < rows else max(0, rows - 2)
@@ -84,19 +84,19 @@ def table(preview: Preview, rows: int) -> list[str]:
 
 
 def shape_text(shape: tuple[int, ...]) -> str:
-    """The sides with a multiplication sign between them."""
+    """Return the sides with multiplication signs between them."""
     return "\u00d7".join(map(str, shape)) or "1"
 
 
 def size_text(size_bytes: int) -> str:
-    """`31 MB`, `2.4 GB`."""
+    """Return a size such as `31 MB` or `2.4 GB`."""
     if size_bytes < GB:
         return f"{max(1, round(size_bytes / MB)):,} MB"
     return f"{size_bytes / GB:,.1f} GB"
 
 
 def free_text(device: DeviceState) -> str:
-    """`cuda:0  61 of 80 GB free`."""
+    """Return a device and its free memory: `cuda:0  61 of 80 GB free`."""
     if not device.total_bytes:
         return clean(device.name, 20)
     free, total = device.free_bytes / GB, device.total_bytes / GB
@@ -105,7 +105,7 @@ def free_text(device: DeviceState) -> str:
 
 
 def device_text(device: DeviceState) -> str:
-    """The device with its memory, its load and who else is on it."""
+    """Return a device with its memory, its load, and what else runs on it."""
     parts = [free_text(device)]
     if device.load_percent is not None:
         parts.append(f"{device.load_percent} % load")
@@ -115,7 +115,7 @@ def device_text(device: DeviceState) -> str:
 
 
 def pick_device(devices: Sequence[DeviceState], wanted: str) -> DeviceState | None:
-    """The device that a setting means: the GPU with the most free memory, or the CPU for auto."""
+    """Return the device of a setting: for auto the GPU with the most free memory, or the CPU."""
     gpus = [device for device in devices if device.name != "cpu"]
     if wanted in ("auto", "cuda") and gpus:
         return max(gpus, key=lambda gpu: gpu.free_bytes)

@@ -1,8 +1,8 @@
-"""`FieldRow`: one setting on one line: label, editor, a mark when it is changed, unit or problem.
+"""`FieldRow`: one setting on one line: label, editor, change mark, and unit or problem.
 
-Layer: ui. The row draws everything but the editor itself: a form has fifty rows, and each further
-widget in them would cost the first paint a millisecond. It is one line high whatever is wrong: the
-whole problem of the field with the focus stands below the form.
+Layer: ui. The row itself draws everything but the editor: a form has fifty rows, and each further
+widget per row would delay the first paint by a millisecond. A row is always one line high; the
+whole problem of the focused field is shown below the form.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tui_trainer.ui.shared.text_input import TextInput
 
 @dataclass(frozen=True, slots=True)
 class FieldState:
-    """What a row shows of a draft."""
+    """The state of a field in a draft."""
 
     text: str
     problem: str
@@ -31,7 +31,7 @@ class FieldState:
 
 
 class FieldRow(Widget):
-    """One field of a form. It sends nothing itself: its Input or Choice does."""
+    """One field of a form. It posts no messages; its Input or Choice does."""
 
     DEFAULT_CSS = """
     FieldRow {
@@ -51,16 +51,16 @@ class FieldRow(Widget):
         self._editor = _editor(field, state.text)
 
     def compose(self) -> ComposeResult:
-        """The editor; everything around it is drawn."""
+        """Compose the editor; everything around it is drawn in `render`."""
         yield self._editor
 
     @property
     def editor(self) -> Input | Choice:
-        """What is typed or chosen in."""
+        """The widget in which the value is typed or chosen."""
         return self._editor
 
     def show(self, state: FieldState) -> None:
-        """Show another state; costs nothing when it is the same."""
+        """Show another state; repaint only if it differs."""
         if self._editor.value != state.text:
             with self._editor.prevent(Input.Changed, Choice.Changed):
                 self._editor.value = state.text
@@ -69,7 +69,7 @@ class FieldRow(Widget):
             self.refresh()
 
     def render(self) -> Content:
-        """The line, with a gap where the editor is."""
+        """Draw the line, with a gap for the editor."""
         start = self._editor.styles.margin.left
         size = self._editor.styles.width
         beside = start + (int(size.value) if size is not None else 0)
@@ -102,7 +102,7 @@ def _editor(field: Field, text: str) -> Input | Choice:
 
 
 def _fitted(text: str, room: int) -> str:
-    """The text, or as much of it as there is room for."""
+    """Return the text, cut to the available room."""
     if cell_len(text) <= room:
         return text
     return f"{set_cell_size(text, room - 1)}…" if room > 1 else text[: max(room, 0)]

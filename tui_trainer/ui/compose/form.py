@@ -1,7 +1,7 @@
-"""`Form`: a draft as fields to type into, in groups, with the rarely changed ones folded away.
+"""`Form`: the fields of a draft in groups, with rarely changed ones folded away.
 
-Layer: ui. The draft is the truth: a form sets what is typed, and shows what the draft then says;
-rows of folded fields are not made until they are first looked at.
+Layer: ui. The draft holds the values: a form passes on what is typed and shows what the draft says
+then. Rows of folded fields are created when they are first unfolded.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Form(Widget):
 
     @dataclass
     class Changed(Message):
-        """The user typed or chose something, and the draft has it."""
+        """Posted when the user has typed or chosen a value, which the draft has already taken."""
 
         key: str
 
@@ -49,17 +49,17 @@ class Form(Widget):
         self._focused_key = ""
 
     def compose(self) -> ComposeResult:
-        """The fields, and below them a line about the one with the focus."""
+        """Compose the fields, and below them a line about the focused one."""
         yield self._groups
         yield Static(id="about", markup=False)
 
     def on_resize(self) -> None:
-        """As much of the line at the bottom as there is room for."""
+        """Fit the line at the bottom to the new width."""
         self._show_about()
 
     @property
     def draft(self) -> Draft:
-        """The draft it shows."""
+        """The draft that is shown."""
         return self._draft
 
     @property
@@ -68,7 +68,7 @@ class Form(Widget):
         return self._focused_key
 
     def show(self, draft: Draft) -> None:
-        """Show a draft that is another one, or was changed; focus and scrolling stay."""
+        """Show another or a changed draft; focus and scroll position stay."""
         self._draft = draft
         if not self._groups.is_attached:
             self._groups.show(draft, self._words)
@@ -83,19 +83,19 @@ class Form(Widget):
         self.show(self._draft)
 
     def best_match(self, text: str) -> str:
-        """The key of the field that a text means; empty where it means none."""
+        """Return the key of the field that a text refers to, or an empty string."""
         field = best_match(self._draft.groups(), text)
         return field.key if field is not None else ""
 
     def reset_focused(self) -> None:
-        """Give the focused field the preset's value."""
+        """Reset the focused field to the preset's value."""
         row = self._row_of(self.app.focused)
         if row is not None:
             self._draft.reset(row.field.key)
             self._changed(row.field.key)
 
     def focus_field(self, key: str) -> bool:
-        """Go to a field, unfolding its group where it must; False when there is none."""
+        """Focus a field, unfolding its group if necessary; return False if there is none."""
         row = self._groups.reveal(key)
         if row is None:
             return False
@@ -104,7 +104,7 @@ class Form(Widget):
         return True
 
     def focus_first_problem(self) -> bool:
-        """Go to the first field with a problem; False when no field has one."""
+        """Focus the first field with a problem; return False if there is none."""
         problems = self._draft.problems
         for group in self._draft.groups():
             for field in group.fields:
@@ -119,7 +119,7 @@ class Form(Widget):
         self._move(1)
 
     def action_previous_field(self) -> None:
-        """Go to the field before."""
+        """Go to the previous field."""
         self._move(-1)
 
     def _move(self, step: int) -> None:
@@ -134,7 +134,7 @@ class Form(Widget):
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
-        # Of keys in a burst the event tells the first: what is there now is what was typed.
+        # During a burst of keys the event holds an old value: read the current one from the input.
         self._edited(event.input, event.input.value)
         event.stop()
 
@@ -145,7 +145,7 @@ class Form(Widget):
 
     def _edited(self, editor: Input | Choice, value: str) -> None:
         row = self._row_of(editor)
-        # A change made by `show` arrives late, and may be of a row that is gone.
+        # A change made by `show` is reported late, and its row may be gone by then.
         if row is not None and row.is_attached and self._draft.text(row.field.key) != value:
             self._draft.set(row.field.key, value)
             self._changed(row.field.key)
@@ -165,7 +165,7 @@ class Form(Widget):
         self.show(self._draft)
 
     def on_descendant_focus(self, event: events.DescendantFocus) -> None:
-        """Say what the focused field is."""
+        """Describe the field that has the focus."""
         row = self._row_of(event.widget)
         if row is not None and row.field.key != self._focused_key:
             self._focused_key = row.field.key
@@ -178,7 +178,7 @@ class Form(Widget):
         return next(rows, None)
 
     def _show_about(self) -> None:
-        """The line at the bottom: what is wrong with the focused field, or else what it is."""
+        """Show in the bottom line what is wrong with the focused field, or else describe it."""
         content = Content("")
         for group in self._draft.groups():
             for field in group.fields:
@@ -189,13 +189,12 @@ class Form(Widget):
             self.query_one("#about", Static).update(content, layout=False)
 
 
-# The line below a form: what is wrong with the field that has the focus, or else what it is.
-#
-# A pure function; the line is always there, so that a problem moves no other row.
+# The line below a form: the problem of the focused field, or else its description. A pure function;
+# the line is always there, so that a problem does not move any row.
 
 
 def about(field: Field, group: FieldGroup, draft: Draft, width: int) -> Content:
-    """A field of a group in one line of that width."""
+    """Return the line about a field, `width` cells wide."""
     if problem := draft.problem(field.key):
         return _wrong(f"{clean(field.key, 80)}  ", clean(problem, 400), width)
     if blamed := blame_of(group, draft):
@@ -204,7 +203,7 @@ def about(field: Field, group: FieldGroup, draft: Draft, width: int) -> Content:
 
 
 def _wrong(key: str, problem: str, width: int) -> Content:
-    """Of a problem that is too long its middle goes: what may be meant stands at the end."""
+    """Shorten a long problem, but keep a suggestion ("did you mean ...") at its end."""
     text, found, meant = f"✗ {problem}".partition(" (did you mean")
     room = width - len(key) - len(found + meant)
     if len(text) > room:
@@ -213,7 +212,7 @@ def _wrong(key: str, problem: str, width: int) -> Content:
 
 
 def _described(field: Field, chosen: str, width: int) -> Content:
-    """Key and bounds whole, the description (of what is chosen) as far as there is room."""
+    """Return key and bounds in full, and as much of the (chosen value's) description as fits."""
     ends = ", ".join(part for part in (field.bounds, "live" if field.live else "") if part)
     rest = width - len(field.key) - len(ends) - 4
     of_choices = dict(zip(field.choices, field.choice_texts, strict=True))

@@ -1,7 +1,7 @@
-"""`Groups`: all groups of a form's fields, in one column or two, scrolled as one.
+"""`Groups`: all groups of a form's fields, in one or two columns that scroll together.
 
-Layer: ui. It shows a draft and changes none; unlike Textual's own scrolling parts it leaves the
-arrow keys to the form.
+Layer: ui. It shows a draft and never changes it. Unlike Textual's own scrolling widgets it leaves
+the arrow keys to the form.
 """
 
 from __future__ import annotations
@@ -26,17 +26,17 @@ from tui_trainer.ui.shared.bindings import bindings_of
 
 TWO_COLUMNS = 74
 ROOMY = 104
-"""From here on both columns have room for units and long labels."""
+"""From this width on, both columns have room for units and long labels."""
 NARROW = 56
 AMPLE = 190
-"""From here on a path can be seen whole."""
+"""From this width on, a whole path is visible."""
 
 UNFOLDING, LOOK_S = 6, 0.05
-"""How often, and how far apart, it is looked where a field is whose group was unfolded."""
+"""After a group is unfolded: how often, and how far apart, the view is scrolled to its field."""
 
 
 class Groups(Widget):
-    """What no group has a place for, and the groups below it."""
+    """The groups, and above them the problems that belong to none of them."""
 
     DEFAULT_CSS = """
     Groups { height: 1fr; overflow: hidden auto; scrollbar-size-vertical: 1; }
@@ -57,8 +57,8 @@ class Groups(Widget):
         self._groups: list[Group] = []
 
     def compose(self) -> ComposeResult:
-        """The fields that are not folded away."""
-        # Before there are rows, whose styles would be worked out a second time.
+        """Compose the fields that are not folded away."""
+        # Before there are rows, because their styles would be computed a second time.
         self._size_editors(self.app.size.width)
         self._groups = [Group(group, self._draft) for group in self._draft.groups()]
         yield Static(id="elsewhere", markup=False)
@@ -66,22 +66,22 @@ class Groups(Widget):
             yield from self._groups
 
     def on_mount(self) -> None:
-        """Say what no row can say."""
+        """Show the problems that belong to no row."""
         self._fit(self.app.size.width)
         self._show_elsewhere(self._draft)
 
     def on_resize(self) -> None:
-        """Two columns where there is room for both."""
+        """Use two columns if there is room for both."""
         self._fit(self.outer_size.width)
 
     def _fit(self, width: int) -> None:
-        # A class on all of it would have every style below it worked out again.
+        # A class on this widget would have every style below it computed again.
         columns = self.query_one("#columns")
         count = 2 if width >= TWO_COLUMNS else 1
         if columns.styles.grid_size_columns != count:
             columns.styles.grid_size_columns = count
         if self._size_editors(width):
-            # A row that has its width already is drawn around where its editor was.
+            # A row whose own width stays the same would still be drawn for its editor's old place.
             self.call_after_refresh(self._redraw_rows)
 
     def _redraw_rows(self) -> None:
@@ -89,7 +89,7 @@ class Groups(Widget):
             row.refresh()
 
     def _size_editors(self, width: int) -> bool:
-        """Make the editors as wide as there is room for; whether that is another width now."""
+        """Set the width of the editors to the available room; return whether it changed."""
         before = self.classes
         for name, holds in (
             ("-narrow", width < NARROW),
@@ -101,7 +101,7 @@ class Groups(Widget):
         return self.classes != before
 
     def show(self, draft: Draft, words: Sequence[str] = ()) -> None:
-        """Show the fields of a draft with all of the words; focus and scrolling stay."""
+        """Show the fields of a draft that match all words; focus and scroll position stay."""
         self._draft = draft
         if not self._groups:
             return
@@ -110,7 +110,7 @@ class Groups(Widget):
         self._show_elsewhere(draft)
 
     def _show_elsewhere(self, draft: Draft) -> None:
-        """Problems that no group has a place for: of the experiment's file."""
+        """Show problems that belong to no group, such as those of the experiment's file."""
         known = {section for group in draft.groups() for section in group.sections}
         lines = [
             f"✗ {clean(key, 80)}: {clean(text, 400)}"
@@ -122,7 +122,7 @@ class Groups(Widget):
         static.update(Content("\n".join(lines)))
 
     def reveal(self, key: str) -> FieldRow | None:
-        """The row of a field, its group unfolded where it must be; None when there is none."""
+        """Return the row of a field, unfolding its group if necessary, or None."""
         for group, widget in zip(self._draft.groups(), self._groups, strict=True):
             row = widget.reveal(key, group, self._draft)
             if row is not None:
@@ -130,20 +130,18 @@ class Groups(Widget):
         return None
 
     def bring_into_view(self, editor: Widget, looks: int = UNFOLDING) -> None:
-        """Scroll now, and again while unfolded rows still find their places."""
+        """Scroll to it now, and again while unfolded rows are still being laid out."""
         self.scroll_to_widget(editor, animate=False)
         if looks > 0 and (editor.has_focus or not self.has_focus_within):
             self.set_timer(LOOK_S, lambda: self.bring_into_view(editor, looks - 1))
 
     def stops(self) -> list[Widget]:
-        """What can have the focus, from the first to the last."""
+        """Return everything that can have the focus, from first to last."""
         return [stop for group in self._groups if group.display for stop in group.stops()]
 
 
-# `Group`: the rows of a form under one title, and the line that unfolds the rarely changed ones.
-#
-# Rows are kept as long as their field is the same one, so that focus and what is being typed
-# survive when the type of a section takes other fields away.
+# A group's rows are kept while their field stays the same, so that focus and unfinished input
+# survive when another type of a section takes other fields away.
 
 
 class Fold(Widget, can_focus=True):
@@ -161,14 +159,14 @@ class Fold(Widget, can_focus=True):
 
     @dataclass
     class Toggled(Message):
-        """It was opened or closed."""
+        """Posted when it was opened or closed."""
 
     def __init__(self) -> None:
         super().__init__()
         self.is_open = False
 
     def render(self) -> Content:
-        """What is folded away."""
+        """Return the text about the folded fields."""
         return Content(self.text)
 
     def action_turn(self) -> None:
@@ -183,7 +181,7 @@ class Fold(Widget, can_focus=True):
 
 
 class Group(Widget):
-    """The fields of one group of a draft."""
+    """The fields of one group of a draft, under one title."""
 
     DEFAULT_CSS = """
     Group {
@@ -205,12 +203,12 @@ class Group(Widget):
         self._describe(group, draft)
 
     def compose(self) -> ComposeResult:
-        """Its fields, and the line that unfolds the others."""
+        """Compose the fields, and the line that unfolds the others."""
         yield from self._rows.values()
         yield self._fold
 
     def show(self, group: FieldGroup, draft: Draft, words: Sequence[str] = ()) -> None:
-        """Show the fields of a draft that have all of the words; only what differs is touched."""
+        """Show the fields of a draft that match all words; touch only what has changed."""
         wanted = [f for f in group.fields if not f.advanced or self._fold.is_open or words]
         self._arrange(group, wanted, draft)
         for field in group.fields:
@@ -224,7 +222,7 @@ class Group(Widget):
         self.display = not words or any(row.display for row in self._rows.values())
 
     def reveal(self, key: str, group: FieldGroup, draft: Draft) -> FieldRow | None:
-        """The row of a field, unfolded where it must be; None when it is of another group."""
+        """Return the row of a field, unfolded if necessary; None if it is in another group."""
         field = next((field for field in group.fields if field.key == key), None)
         if field is None:
             return None
@@ -234,7 +232,7 @@ class Group(Widget):
         return self._rows[key]
 
     def stops(self) -> list[Widget]:
-        """What can have the focus, from top to bottom."""
+        """Return everything that can have the focus, from top to bottom."""
         return [
             child.editor if isinstance(child, FieldRow) else child
             for child in self.children
@@ -242,11 +240,11 @@ class Group(Widget):
         ]
 
     def _arrange(self, group: FieldGroup, wanted: Sequence[Field], draft: Draft) -> None:
-        """Make the rows that are missing, where they belong, and remove those of other fields."""
+        """Create missing rows in their places, and remove rows of fields that are gone."""
         for key, row in list(self._rows.items()):
             if row.field not in group.fields:
                 self._rows.pop(key).remove()
-        # The fields are in order, and the advanced ones are the last.
+        # The fields are in order, with the advanced ones at the end.
         for start, is_advanced in ((None, False), (self._fold, True)):
             above: Widget | None = start
             for field in wanted:
@@ -261,7 +259,7 @@ class Group(Widget):
                 above = self._rows[field.key]
 
     def _describe(self, group: FieldGroup, draft: Draft, *, is_searched: bool = False) -> None:
-        """What the line about the folded fields says, and what is wrong with a section."""
+        """Set the text about the folded fields, and show the problems of sections."""
         folded = [field.key for field in group.fields if field.advanced]
         self._fold.display = bool(folded) and not is_searched
         wrong = sum(1 for key in folded if draft.problem(key))
@@ -270,7 +268,7 @@ class Group(Widget):
         counts += [f"{changed} changed *"] if changed else []
         counts += [f"✗ {wrong} wrong"] if wrong else []
         self._fold.text = "▾ less" if self._fold.is_open else f"▸ more ({', '.join(counts)})"
-        # In the title, where it moves nothing.
+        # Shown in the title, where it does not move anything.
         told = "".join(f"  ✗ {text}" for text in blame_of(group, draft))
         title = Content.assemble(group.title, (told, "$text-error"))
         if title != self.border_title:
@@ -278,7 +276,7 @@ class Group(Widget):
 
 
 def blame_of(group: FieldGroup, draft: Draft) -> list[str]:
-    """What is wrong with a group's sections and blames none of its fields."""
+    """Return the problems of a group's sections that belong to none of its fields."""
     keys = {field.key for field in group.fields}
     return [
         f"{clean(key, 80)}: {clean(text, 400)}"

@@ -1,8 +1,8 @@
-"""`PresetPane`: the presets of one kind as a list to choose from, and what is known of each.
+"""`PresetPane`: a list of the presets of one kind; `Catalogue`: what their files say.
 
 Layer: ui. The cursor is not the choice: the chosen preset has a mark, and moving chooses nothing.
-Files are read when they are looked at, not when the list is made, so that the first paint reads
-none; one that was mended in an editor meanwhile is read again.
+Files are read when they are looked at, not when the list is created, so that the first paint reads
+none; a file that was changed in an editor is read again.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CHOSEN, BROKEN, CHANGED = "●", "!", "*"
 
 @dataclass(frozen=True, slots=True)
 class PresetEntry:
-    """A preset and what its file says; `wrong` is why it cannot be used, on one line or more."""
+    """A preset and the content of its file; `wrong` says in one line or more why it is unusable."""
 
     preset: Preset
     description: str
@@ -38,7 +38,7 @@ class PresetEntry:
 
 
 class Catalogue:
-    """What the preset files say. A file is read again when it has changed since."""
+    """The content of the preset files. A file that has changed is read again."""
 
     def __init__(self, library: PresetLibrary) -> None:
         self.library = library
@@ -46,36 +46,36 @@ class Catalogue:
         self._lists: dict[str, list[Preset]] = {}
 
     def presets(self, kind: str) -> list[Preset]:
-        """The presets of a kind by name, then files that no name means; reads folders, no file."""
+        """Return the presets of a kind by name, then misnamed files; reads folders only."""
         if kind not in self._lists:
             self.relist(kind)
         return self._lists[kind]
 
     def relist(self, kind: str) -> bool:
-        """Look at the folders of a kind again; whether there are others now."""
+        """Read the folders of a kind again; return whether the list has changed."""
         before = self._lists.get(kind)
         self._lists[kind] = [*self.library.list(kind), *self.library.misnamed(kind)]
         return self._lists[kind] != before
 
     def entry(self, preset: Preset) -> PresetEntry:
-        """What the file of a preset says now, or what is wrong with it."""
+        """Return the current content of a preset's file, or what is wrong with it."""
         known = self._entries.get(preset)
         if known is None or known[0] != stamp_of(preset.path):
             return self.reread(preset)
         return known[1]
 
     def reread(self, preset: Preset) -> PresetEntry:
-        """The entry, checked anew: what was wrong may be another file that it names."""
+        """Check a preset again, changed or not: its problem may be in another file it names."""
         entry = self._read(preset)
         self._entries[preset] = stamp_of(preset.path), entry
         return entry
 
     def is_known_broken(self, preset: Preset) -> bool:
-        """Whether its file was read, and found wrong; reads nothing."""
+        """Return whether its file was read and found unusable; reads nothing."""
         return preset in self._entries and bool(self._entries[preset][1].wrong)
 
     def forget(self) -> None:
-        """Look at the folders and the files again when next asked."""
+        """Read folders and files again when they are next needed."""
         self._entries.clear()
         self._lists.clear()
 
@@ -117,14 +117,14 @@ class PresetPane(OptionList):
 
     @dataclass
     class Picked(Message):
-        """A preset was chosen by the user."""
+        """Posted when the user has chosen a preset."""
 
         kind: str
         entry: PresetEntry
 
     @dataclass
     class Pointed(Message):
-        """The cursor stands on another preset, or on none."""
+        """Posted when the cursor has moved to another preset, or to none."""
 
         kind: str
         entry: PresetEntry | None
@@ -141,15 +141,15 @@ class PresetPane(OptionList):
 
     def on_mount(self) -> None:
         self._rebuild()
-        # Reading the files can wait until there is something on the screen.
+        # Reading the files can wait until something is on the screen.
         self.call_after_refresh(self._mark_broken)
 
     def on_resize(self) -> None:
-        """Keep the cursor in view; before the first size there was nothing to scroll."""
+        """Keep the cursor in view; before the first layout there was nothing to scroll."""
         self.scroll_to_highlight()
 
     def show(self, chosen: str, is_changed: bool = False) -> None:
-        """Mark the chosen preset, and whether something in it was changed."""
+        """Mark the chosen preset, and whether it has changes."""
         if (chosen, is_changed) == (self._chosen, self._is_changed):
             return
         moved = chosen != self._chosen
@@ -161,12 +161,12 @@ class PresetPane(OptionList):
             self._say_what_enter_does()
 
     def reread(self) -> None:
-        """Show the list anew, after the catalogue has forgotten."""
+        """Rebuild the list, after the catalogue has been cleared."""
         self._rebuild()
         self._mark_broken()
 
     def filter(self, text: str) -> int:
-        """Show only presets with all words of a text in name or description; says how many."""
+        """Show only presets with all of the words in name or description; return how many."""
         words = tuple(text.casefold().split())
         if words != self._words:
             self._words = words
@@ -176,7 +176,7 @@ class PresetPane(OptionList):
 
     @property
     def pointed(self) -> PresetEntry | None:
-        """What is known of the preset under the cursor."""
+        """The entry of the preset under the cursor."""
         if self.highlighted is None or self.highlighted >= len(self._rows):
             return None
         return self._catalogue.entry(self._rows[self.highlighted])
@@ -198,7 +198,7 @@ class PresetPane(OptionList):
         self.post_message(self.Pointed(self.kind, entry))
 
     def watch_has_focus(self, has_focus: bool) -> None:
-        # The messages Focus and Blur come before the fact that they tell.
+        # The messages Focus and Blur are sent before `has_focus` changes.
         super().watch_has_focus(has_focus)
         if has_focus and self._catalogue.relist(self.kind):
             self._rebuild()
@@ -206,7 +206,7 @@ class PresetPane(OptionList):
         self._say_what_enter_does()
 
     def _say_what_enter_does(self) -> None:
-        """In the lower border; of a list that is filtered, how much of it is shown."""
+        """Show in the lower border what enter does, or how much of a filtered list is shown."""
         entry = self.pointed if self.has_focus else None
         text = f"{len(self._rows)} of {len(self._catalogue.presets(self.kind))}"
         if not self._words:

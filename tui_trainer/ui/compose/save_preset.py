@@ -1,7 +1,7 @@
-"""`SavePreset`: asks for a name and saves a draft as an experiment preset of one's own.
+"""`SavePreset`: asks for a name and saves a draft as one of the user's experiment presets.
 
-Layer: ui. It returns the file that was written. A file that is there already is replaced only by
-a choice of its own, which a change of the name takes back.
+Layer: ui. It returns the file that was written. An existing file is replaced only with the
+`Replace it` button, which disappears when the name is changed.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ NAME_RULE = "letters, digits, - _ and . and no - or . at its beginning"
 
 
 class SavePreset(ModalScreen[Path | None]):
-    """The name, where it will be saved, and what is wrong with that."""
+    """Shows the name, where the preset will be saved, and what is wrong with the name."""
 
     ABOUT = (
         "A preset is a small file of text that names the presets it takes and what differs from "
@@ -77,7 +77,7 @@ class SavePreset(ModalScreen[Path | None]):
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
-        # With a file there already, enter twice must not be what replaces it.
+        # If the file exists, pressing enter twice must not replace it.
         if not self._exists():
             self._save(replace=False)
 
@@ -89,7 +89,7 @@ class SavePreset(ModalScreen[Path | None]):
             self._save(replace=event.button.id == "replace")
 
     def action_cancel(self) -> None:
-        """Leave without saving."""
+        """Close without saving."""
         self.dismiss(None)
 
     @property
@@ -101,7 +101,7 @@ class SavePreset(ModalScreen[Path | None]):
         return is_safe_name(self._typed) and (path.exists() or path.is_symlink())
 
     def _look(self) -> None:
-        """Say where it would go, and what stands in the way."""
+        """Show where the preset would be saved, and what prevents that."""
         is_safe, exists = is_safe_name(self._typed), self._exists()
         where = clean(str(self._folder / f"{self._typed}.yaml")) if is_safe else ""
         self.query_one("#where", Static).update(Content.styled(where, "$foreground-muted"))
@@ -127,7 +127,7 @@ class SavePreset(ModalScreen[Path | None]):
             self.dismiss(path)
 
     def _free_name(self) -> str:
-        """The base's name with `-mine`, or the base itself where it is one's own."""
+        """Return an unused name: from the base plus `-mine`, or the base if it is the user's."""
         base = slug(Path(self._draft.base).stem)
         own = self._folder / f"{base}.yaml"
         wanted = base if own.exists() else f"{base}-mine"

@@ -1,7 +1,7 @@
-"""`ScheduleSketch`: the learning rate over a run, drawn small beside the form that changes it.
+"""`ScheduleSketch`: a small drawing of the learning rate over a run, next to the form.
 
-Layer: ui. It is drawn with dots of its own and without plotext, which would hold up the first
-screen for a tenth of a second.
+Layer: ui. It draws its own dots instead of using plotext, which would delay the first screen by a
+tenth of a second.
 """
 
 from __future__ import annotations
@@ -30,19 +30,19 @@ HALVES = {"block": " ▀▄█", "ascii": " '.:"}
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """The learning rate at steps spread over a run; `steps` is None where its length is unknown."""
+    """The learning rate at steps spread over a run; `steps` is None if its length is unknown."""
 
     values: tuple[float, ...]
-    """Empty where nothing can be said before the data is known."""
+    """Empty if the rates cannot be known without the data."""
     steps: int | None
     follows_validation: bool = False
-    """Whether it may fall at any validation, which nobody can draw beforehand."""
+    """Whether the rate may fall after any validation, which cannot be drawn in advance."""
 
 
 def rates(experiment: Experiment, steps_per_epoch: int | None) -> Rates:
-    """The rates of a run, or of a nominal one that shows the shape.
+    """Return the rates of a run, or of a nominal one that shows their shape.
 
-    Warm-up is counted in steps: in a run of unknown length it is drawn as a tenth at most.
+    Warm-up is counted in steps: in a run of unknown length it takes at most a tenth of the drawing.
     """
     schedule, epochs = experiment.schedule, experiment.training.epochs
     known = _known_steps(experiment, steps_per_epoch)
@@ -115,7 +115,7 @@ class ScheduleSketch(Static):
 
 
 def _labels(shown: Rates, height: int) -> list[str]:
-    """The highest rate at the top, the lowest at the bottom, and how long the run is between."""
+    """Return the highest rate for the top, the lowest for the bottom, the run's length between."""
     high, low = max(shown.values), min(shown.values)
     labels = [""] * height
     length = f"{shown.steps:,} steps" if shown.steps is not None else "of the run"
@@ -132,7 +132,7 @@ def _labels(shown: Rates, height: int) -> list[str]:
 
 
 def sketch(values: Sequence[float], width: int, height: int, markers: Markers) -> list[str]:
-    """A line through the values in so many cells, from their lowest to their highest."""
+    """Draw a line through the values, from lowest to highest, in `width` by `height` cells."""
     across, down = (2, 4) if markers == "braille" else (1, 2)
     columns, levels = width * across, height * down
     low, high = min(values), max(values)
@@ -152,7 +152,7 @@ def sketch(values: Sequence[float], width: int, height: int, markers: Markers) -
 
 
 def _cell(dots: set[tuple[int, int]], x: int, y: int, markers: Markers) -> str:
-    """The character whose first dot is at (x, y)."""
+    """Return the character whose first dot is at (x, y)."""
     if markers != "braille":
         return HALVES[markers][((x, y) in dots) + 2 * ((x, y + 1) in dots)]
     bits = sum(

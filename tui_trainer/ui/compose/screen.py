@@ -1,7 +1,8 @@
-"""`ComposeScreen`: choose presets, change settings, see what it would be, start.
+"""`ComposeScreen`: choose presets, change settings, preview the experiment, start it.
 
-Layer: ui. The draft is the truth: lists, form, summary and command line show it, and every change
-goes through it. Nothing is measured while another screen is in front, so a run is left alone.
+Layer: ui. The draft holds the state: lists, form, summary and command line show it, and every
+change goes through it. Nothing is measured while another screen is in front, so that a training run
+is not slowed down.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ Severity = Literal["information", "warning", "error"]
 
 
 class ComposeScreen(Screen[None]):
-    """Composing an experiment, up to its start."""
+    """The screen on which an experiment is composed and started."""
 
     ABOUT = (
         "Choose an experiment, or a dataset, a model and an optimizer: arrows or j and k move, "
@@ -54,18 +55,18 @@ class ComposeScreen(Screen[None]):
     )
     AUTO_FOCUS = "#experiment"
     PARTS: ClassVar[tuple[str, ...]] = ("list", "form", "choice", "fold")
-    """Places within it, whose keys help tells wherever the focus is."""
+    """Parts of the screen whose keys the help lists, wherever the focus is."""
     BINDINGS = bindings_of("compose")
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
     DEFAULT_CSS = COMPOSE_CSS
 
     class Runs(Message):
-        """All runs are to be listed."""
+        """Posted to show the list of runs."""
 
     @dataclass
     class Launch(Message):
-        """The user wants this experiment to be trained; an empty name is the experiment's."""
+        """Posted to train this experiment; an empty name stands for the experiment's own."""
 
         experiment: Experiment
         name: str
@@ -77,7 +78,7 @@ class ComposeScreen(Screen[None]):
         self._is_launching = False
 
     def compose(self) -> ComposeResult:
-        # Before there are widgets, whose styles would be worked out a second time.
+        # Before there are widgets, because their styles would be computed a second time.
         self.add_class(*size_classes(*self.app.size), update=False)
         yield Heading(TITLE, platform.node())
         yield DraftLine(changes_of, id="changes")
@@ -105,19 +106,19 @@ class ComposeScreen(Screen[None]):
         self.query_one(Summary).survey.rest()
 
     def complain(self, text: str) -> None:
-        """Show why a run did not start; everything typed stays."""
+        """Show why a run did not start; the draft stays as it was."""
         self._is_launching = False
         shown = Content(clean(text, 5000, multiline=True))
         self.app.push_screen(DetailsScreen("It did not start", shown, is_error=True))
 
     def take(self, draft: Draft) -> None:
-        """Show another draft in the place of this one."""
+        """Show another draft instead of this one."""
         self.draft = draft
         self._search.end()
         self._shelf.reread()
         self._refill()
 
-    # What the parts report.
+    # Messages from the parts.
 
     def on_preset_shelf_chosen(self, message: PresetShelf.Chosen) -> None:
         self.draft.choose(message.kind, message.name)
@@ -146,15 +147,15 @@ class ComposeScreen(Screen[None]):
     # Actions.
 
     def action_search(self) -> None:
-        """Search in the list or in the fields, wherever the focus is."""
+        """Search in the list that had the focus last, or in the fields if they have it."""
         self._search.begin()
 
     def action_end_search(self) -> None:
-        """Show everything again."""
+        """End the search and show everything again."""
         self._search.end()
 
     def action_start(self) -> None:
-        """Start, or go to the first setting that is in the way."""
+        """Start the run, or go to the first setting that prevents it."""
         problems, experiment = self.draft.problems, self.draft.experiment
         if problems or experiment is None:
             self.query_one(Form).focus_first_problem()
@@ -166,7 +167,7 @@ class ComposeScreen(Screen[None]):
             self.post_message(self.Launch(experiment, self.query_one(LaunchBar).run_name))
 
     def action_save_preset(self) -> None:
-        """Ask for a name, and save."""
+        """Ask for a name, and save the draft as a preset."""
         self.app.push_screen(SavePreset(self.draft, self._services.preset_dir), self._saved)
 
     def _saved(self, path: Path | None) -> None:
@@ -181,7 +182,7 @@ class ComposeScreen(Screen[None]):
         self._say(f"saved as {path}{hidden}", "information" if is_found else "warning")
 
     def action_reset_field(self) -> None:
-        """Take back the field, or what was chosen in the list that has the focus."""
+        """Reset the field, or the choice in the list, that has the focus."""
         pane = self.focused
         if not isinstance(pane, PresetPane):
             self.query_one(Form).reset_focused()
@@ -192,7 +193,7 @@ class ComposeScreen(Screen[None]):
             self._say("enter on the chosen experiment takes all changes back")
 
     def action_copy_command(self) -> None:
-        """Copy the command line, through the terminal."""
+        """Copy the command line through the terminal."""
         self.run_worker(self._copy(self.draft.command()))
 
     async def _copy(self, command: str) -> None:
@@ -200,35 +201,35 @@ class ComposeScreen(Screen[None]):
         self._say(f"copied: {command}\n{how}")
 
     def action_details(self) -> None:
-        """Everything about the preset under the cursor, the changes, the layers, the devices."""
+        """Show everything about the preset under the cursor, the changes, and the devices."""
         entry = self._shelf.pane.pointed
         title = f"{self._shelf.kind} {entry.name}" if entry is not None else "details"
         text = everything_text(entry, self.draft, self.query_one(Summary).texts())
         self.app.push_screen(DetailsScreen(title, text))
 
     def action_runs(self) -> None:
-        """Go to the list of all runs."""
+        """Show the list of runs."""
         self.post_message(self.Runs())
 
     def action_next_pane(self) -> None:
-        """Go to the next list, the fields, the name, the start."""
+        """Go to the next of the lists, the fields, the name and the start button."""
         panes: list[Widget] = [*self._shelf.panes, self.query_one(Form)]
         panes += [self.query_one("#run-name"), self.query_one("#start")]
         enter_next(panes)
 
-    # Showing.
+    # Showing the draft.
 
     @property
     def _shelf(self) -> PresetShelf:
         return self.query_one(PresetShelf)
 
     def _refill(self) -> None:
-        """Show a draft whose fields are others now."""
+        """Show a draft whose fields have changed."""
         self.query_one(Form).show(self.draft)
         self._redraw()
 
     def _redraw(self) -> None:
-        """Show the draft everywhere but in the form, which has it already."""
+        """Show the draft everywhere but in the form, which shows it already."""
         self._shelf.show(self.draft)
         for line in self.query(DraftLine):
             line.show(self.draft)
@@ -237,7 +238,7 @@ class ComposeScreen(Screen[None]):
 
     def _sketch(self) -> None:
         survey = self.query_one(Summary).survey
-        # Of what cannot be measured nobody knows how long it takes.
+        # An experiment that cannot be measured has no known length.
         preview = None if survey.failure else survey.preview
         steps = preview.steps_per_epoch if preview is not None else None
         self.query_one(ScheduleSketch).show(self.draft.experiment, steps)
@@ -246,11 +247,11 @@ class ComposeScreen(Screen[None]):
         self.app.notify(clean(text, 1000, multiline=True), severity=severity, markup=False)
 
 
-# Going from pane to pane: a pane is a widget that has, or holds, something for the focus.
+# Moving between panes. A pane is a widget that can have the focus or that contains one.
 
 
 def enter(pane: Widget) -> bool:
-    """Focus a pane, or the first of what is in it; whether there was anything."""
+    """Focus a pane or the first focusable widget in it; return whether there was one."""
     screen = pane.screen
     found = (it for it in screen.focus_chain if it is pane or pane in it.ancestors)
     if (first := next(found, None)) is not None:
@@ -259,7 +260,7 @@ def enter(pane: Widget) -> bool:
 
 
 def enter_next(panes: Sequence[Widget]) -> None:
-    """Go to the next pane that can be entered, behind the one with the focus, and round."""
+    """Go to the next pane that can be focused; the first one follows the last."""
     here = next((n for n, pane in enumerate(panes) if pane.has_focus_within), -1)
     order = [*panes[here + 1 :], *panes[: here + 1]]
     next(filter(enter, order), None)

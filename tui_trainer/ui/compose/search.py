@@ -1,6 +1,6 @@
-"""`Search`: a text looked for in a list of presets or in the fields, from the line it is typed in.
+"""`Search`: searches in a list of presets or in the fields; `SearchBar`: the line it is typed in.
 
-Layer: ui. What a list does not have is looked for in the fields: who types `/lr` means a setting,
+Layer: ui. A text that the list does not contain is looked for in the fields: `/lr` means a setting,
 wherever the focus is.
 """
 
@@ -35,10 +35,10 @@ class Search:
         self._form = form
         self._enter = enter
         self._target = ""
-        """What is searched: a kind of preset, the fields, or nothing."""
+        """The part that is searched: a kind of preset, the fields, or an empty string."""
 
     def begin(self) -> None:
-        """Search in the list or in the fields, wherever the focus is."""
+        """Start searching in the list that had the focus last, or in the fields if they have it."""
         target = FIELDS if self._form.has_focus_within else self._shelf.kind
         if self._target != target:
             self.end()
@@ -60,14 +60,14 @@ class Search:
         self._bar.tell(where)
 
     def _is_elsewhere(self, text: str) -> bool:
-        """Filter the list; whether the text is of a field and of nothing in it."""
+        """Filter the list; return whether the text matches a field and nothing in the list."""
         if self._target == FIELDS:
             return False
         found = self._shelf.pane_of(self._target).filter(text)
         return bool(not found and self._form.best_match(text))
 
     def go(self, text: str) -> str:
-        """Go to what was found; what to tell where it is not what was searched."""
+        """Go to the match; return a message if it is not in the part that was searched."""
         target, key = self._target, self._form.best_match(text)
         if not text:
             self.end()
@@ -84,7 +84,7 @@ class Search:
         return ""
 
     def end(self) -> None:
-        """Show everything again."""
+        """End the search and show everything again."""
         if not self._target:
             return
         self.look_for("")
@@ -99,13 +99,12 @@ class Search:
         self._enter(self._form if in_fields else self._shelf.pane_of(self._target))
 
 
-# `SearchBar`: the line in which the search for presets or fields is typed.
-#
-# It knows nothing of what is searched: whoever opened it hears every change.
+# The line in which a search is typed. It does not know what is searched: the screen that opened it
+# receives every change.
 
 
 class SearchBar(Horizontal):
-    """Hidden until it is opened; enter leaves it with its text in force."""
+    """Hidden until it is opened; enter leaves it with its text still applied."""
 
     DEFAULT_CSS = """
     SearchBar { height: 1; padding: 0 1; display: none; }
@@ -115,13 +114,13 @@ class SearchBar(Horizontal):
 
     @dataclass
     class Searched(Message):
-        """Another text is searched for; an empty one finds everything."""
+        """Posted when the text has changed; an empty text matches everything."""
 
         text: str
 
     @dataclass
     class Left(Message):
-        """Enter was pressed: the focus should go to what was found."""
+        """Posted when enter was pressed: the focus should move to what was found."""
 
         text: str
 
@@ -132,26 +131,26 @@ class SearchBar(Horizontal):
     def compose(self) -> ComposeResult:
         yield Static(classes="what", markup=False)
         line = TextInput(compact=True, placeholder=self._hint)
-        # What was typed faster than the focus came would be selected, and replaced by the rest.
+        # Otherwise text typed before the focus arrived would be selected, and replaced by the rest.
         line.select_on_focus = False
         yield line
 
     def open(self, what: str) -> None:
-        """Let the user type, as `search in the models`."""
+        """Open the line with a label such as `search in the models`."""
         self.tell(what)
-        # At once, and not when the next message is done: what is typed on is for the search.
+        # Immediately, not after the next message: keys typed from now on belong to the search.
         self.display = True
         self.screen.set_focus(self.query_one(Input))
 
     def tell(self, what: str) -> None:
-        """Say where it is searched."""
+        """Show a label that says where the search takes place."""
         shown = Content(clean(what, 60))
         line = self.query_one(Static)
         if line.content != shown:
             line.update(shown)
 
     def close(self) -> None:
-        """Forget the text, and go away."""
+        """Clear the text and hide the line."""
         with self.prevent(Input.Changed):
             self.query_one(Input).value = ""
         self.display = False

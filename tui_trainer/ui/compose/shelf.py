@@ -1,7 +1,7 @@
-"""`PresetShelf`: the lists of presets side by side, and what is known of the one under the cursor.
+"""`PresetShelf`: the lists of presets side by side, and details of the one under the cursor.
 
-Layer: ui. It changes nothing: what was chosen is a message. Taking another experiment drops what
-was changed, so with changes it takes a second enter.
+Layer: ui. It changes nothing itself: a choice is posted as a message. Choosing another experiment
+discards the changes, so if there are any it takes a second enter.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from tui_trainer.ui.compose.preset_list import Catalogue, PresetEntry, PresetPan
 
 
 class PresetShelf(Widget):
-    """One list a kind, a line about the preset under the cursor, and its details where they fit."""
+    """One list per kind, a line about the preset under the cursor, and its details if they fit."""
 
     DEFAULT_CSS = """
     PresetShelf { layout: vertical; height: auto; }
@@ -36,7 +36,7 @@ class PresetShelf(Widget):
 
     @dataclass
     class Chosen(Message):
-        """The user took a preset, and means it."""
+        """Posted when the user has chosen a preset, and confirmed it if needed."""
 
         kind: str
         name: str
@@ -48,7 +48,7 @@ class PresetShelf(Widget):
         self.kind = KINDS[0]
         """The list that has, or last had, the focus."""
         self._losing = ""
-        """The experiment that is taken when enter is pressed once more."""
+        """The experiment that is chosen if enter is pressed once more."""
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="lists"):
@@ -58,7 +58,7 @@ class PresetShelf(Widget):
         yield Static(id="hint", markup=False)
 
     def show(self, draft: Draft) -> None:
-        """Mark what a draft has chosen, and what is changed in it."""
+        """Mark the presets that a draft uses, and those with changes."""
         self._draft = draft
         self._losing = ""
         changes = draft.changes
@@ -69,7 +69,7 @@ class PresetShelf(Widget):
         self._describe()
 
     def reread(self) -> None:
-        """Look for presets again."""
+        """Read the list of presets again."""
         self.catalogue.forget()
         for pane in self.panes:
             pane.reread()
@@ -85,7 +85,7 @@ class PresetShelf(Widget):
         return self.pane_of(self.kind)
 
     def pane_of(self, kind: str) -> PresetPane:
-        """The list of a kind."""
+        """Return the list of a kind."""
         return self.query_one(f"#{kind}", PresetPane)
 
     def on_preset_pane_pointed(self, message: PresetPane.Pointed) -> None:

@@ -1,6 +1,6 @@
-"""The look of the compose screen: which part gets how many rows on which size of terminal.
+"""The layout of the compose screen: how many rows each part gets on which size of terminal.
 
-Layer: ui. The classes come from the breakpoints of the screen, in columns and in rows.
+Layer: ui. The CSS classes come from the screen's breakpoints, in columns and in rows.
 """
 
 WIDTHS = [(0, "-narrow"), (76, "-normal"), (110, "-wide"), (170, "-vast")]
@@ -30,7 +30,7 @@ ComposeScreen.-high #outcome { height: 14; }
 
 
 def size_classes(width: int, height: int) -> list[str]:
-    """The classes that the breakpoints give a terminal of that size."""
+    """Return the classes that the breakpoints assign to a terminal of that size."""
     return [
         max((least, name) for least, name in breakpoints if least <= length)[1]
         for length, breakpoints in ((width, WIDTHS), (height, HEIGHTS))

@@ -1,6 +1,6 @@
-"""`Summary`: what the experiment would be: shapes, parameters, steps, samples, memory, device.
+"""`Summary`: shapes, parameters, steps, samples, memory and device of the composed experiment.
 
-Layer: ui. Its `survey` finds all that out; what is shown meanwhile is the result before, dimmed.
+Layer: ui. Its `survey` measures them; until it has a result, the previous one is shown dimmed.
 """
 
 from __future__ import annotations
@@ -29,18 +29,18 @@ MOST_LAYERS = 2000
 
 
 class Summary(Widget):
-    """A few lines, and a table of the layers where there is room for it."""
+    """A few lines, and a table of the layers if there is room."""
 
     DEFAULT_CSS = """
     Summary { width: 1fr; height: 1fr; padding: 0 1; }
     """
 
     class Measured(Message):
-        """What is shown now is of the newest settings: what they would be, or why nobody knows."""
+        """Posted when the newest settings have been measured, or measuring them has failed."""
 
     @dataclass
     class DeviceSeen(Message):
-        """The device that would be used, as it is now; None where none of that name is known."""
+        """Posted with the state of the device that would be used; None if it is not known."""
 
         device: DeviceState | None
 
@@ -61,9 +61,9 @@ class Summary(Widget):
         return Content("\n").join(self.lines(self.size.width, self.size.height))
 
     def lines(self, width: int, height: int) -> list[Content]:
-        """What is shown in a space of that size, the most important first.
+        """Return the lines for a space of that size, the most important first.
 
-        What it is busy with stands in the last row, so that nothing moves when that is over.
+        The last row says what is in progress, so that nothing moves when that is done.
         """
         state = self._state()
         rows = max(0, height - 1) if state is not None else height
@@ -87,7 +87,7 @@ class Summary(Widget):
         return [line.truncate(width, ellipsis=True) for line in found[:height]]
 
     def texts(self) -> list[tuple[str, list[Content]]]:
-        """All of it, however long, in parts with a title each."""
+        """Return everything in full, in titled parts."""
         parts: list[tuple[str, list[Content]]] = []
         if self.survey.failure:
             parts.append(("what it would be", [Content.styled(self.survey.failure, "$text-error")]))

@@ -1,7 +1,7 @@
-"""`PreviewLoader`: finds out what an experiment would be, a moment after its last change.
+"""`PreviewLoader`: measures an experiment a moment after its last change.
 
-Layer: ui. It asks the workbench through the loader, whose answers come late and in any order; while
-it rests nothing is asked.
+Layer: ui. It asks the workbench through the loader, whose answers arrive late and in any order.
+Nothing is asked while it is paused.
 """
 
 from __future__ import annotations
@@ -20,13 +20,13 @@ from tui_trainer.ui.compose.facts import pick_device
 from tui_trainer.ui.shared.services import Services
 
 WAIT_S = 0.3
-"""From the last change until a preview is asked for."""
+"""Seconds between the last change and the request for a preview."""
 DEVICES_EVERY_S = 5.0
 STAGE_EVERY_S = 0.25
 
 
 class PreviewLoader:
-    """Asks by the timers of a widget; `changed` is called when there is anything else to show."""
+    """Asks by the timers of a widget; `changed` is called when there is something new to show."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class PreviewLoader:
         self._found = found
         self._seen = seen
         self.wanted: Experiment | None = None
-        """What is to be known; None while the settings are wrong."""
+        """The experiment to measure; None while the settings are invalid."""
         self._measured: Experiment | None = None
         self._asked: Experiment | None = None
         self.preview: Preview | None = None
@@ -52,13 +52,13 @@ class PreviewLoader:
         self.devices: tuple[DeviceState, ...] = ()
         self.device_failure = ""
         self.stage = ""
-        """What the loader is busy with before it is of use."""
+        """What the loader is still preparing."""
         self._rests = True
         self._ticking: list[Timer] = []
         self._debounce: Timer | None = None
 
     def measure(self, experiment: Experiment | None) -> None:
-        """Find out about an experiment soon; None while the settings are wrong."""
+        """Measure an experiment soon; None while the settings are invalid."""
         if experiment == self.wanted and experiment is not None:
             return
         before = self.device_wanted
@@ -79,12 +79,12 @@ class PreviewLoader:
             self._debounce = None
 
     def go_on(self) -> None:
-        """Ask again, for what was missed too."""
+        """Ask again, also for what was missed meanwhile."""
         if not self._rests:
             return
         self._rests = False
         if self.failure:
-            # A file that was missing may be there by now.
+            # A file that was missing may exist by now.
             self._measured = None
         self._ticking = [
             self._pump.set_interval(DEVICES_EVERY_S, self._ask_devices),
@@ -100,17 +100,17 @@ class PreviewLoader:
 
     @property
     def is_stale(self) -> bool:
-        """Whether what is shown is not of the newest settings."""
+        """Whether the shown preview does not belong to the newest settings."""
         return self.wanted is None or self.wanted != self._measured
 
     @property
     def is_due(self) -> bool:
-        """Whether it is about to ask."""
+        """Whether a request is about to be sent."""
         return self._debounce is not None
 
     @property
     def device_wanted(self) -> str:
-        """The setting: a device, or auto."""
+        """The device setting: a device, or auto."""
         known = self.wanted or self._measured
         return known.training.device if known is not None else "auto"
 
