@@ -1,1 +1,1 @@
-"""From curves to the cells of a terminal: plotext, and what surrounds it."""
+"""Turns curves into the cells of a terminal: plotext, and everything around its canvas."""

@@ -1,6 +1,6 @@
-"""Axes: limits that seldom move, and few round ticks.
+"""Axes: limits that seldom change, and a few round ticks.
 
-Layer: ui. Limits are rounded outwards, so that a plot of a growing run changes at its edge only,
+Layer: ui. Limits are rounded outwards, so that the plot of a growing run changes at its edge only,
 and a refresh sends a few cells instead of the whole picture.
 """
 
@@ -14,9 +14,9 @@ from typing import Literal
 AxisKind = Literal["linear", "log", "integer", "time"]
 
 LARGEST = 1e300
-"""Beyond it differences are no longer finite."""
+"""Beyond this value, differences are no longer finite."""
 FINEST = 1e-9
-"""A span smaller than this share of its values is drawn as if there was none."""
+"""A span that is a smaller share of its values than this is drawn as a constant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,11 +28,11 @@ class Axis:
     kind: AxisKind = "linear"
 
     def share(self, value: float) -> float:
-        """0 at `low`, 1 at `high`; -1 to 2 for what lies outside, so that lines leave steeply."""
+        """Return 0 at `low`, 1 at `high`; clipped to -1..2 outside, so that lines leave steeply."""
         return self.shares((value,))[0]
 
     def shares(self, values: Iterable[float]) -> list[float]:
-        """The share of each value."""
+        """Return the share of each value."""
         low, high = self._ends()
         span = high - low
         if self.kind == "log":
@@ -40,17 +40,17 @@ class Axis:
         return [min(max((value - low) / span, -1.0), 2.0) for value in values]
 
     def value(self, share: float) -> float:
-        """The value at a share of the axis."""
+        """Return the value at a share of the axis."""
         low, high = self._ends()
         at = low + share * (high - low)
         return float(10**at) if self.kind == "log" else at
 
     def shows(self, value: float) -> bool:
-        """Whether a value can be drawn on this axis, within its limits or not."""
+        """Return whether a value can be placed on this axis, within its limits or not."""
         return math.isfinite(value) and (value > 0 or self.kind != "log")
 
     def ticks(self, most: int) -> list[Tick]:
-        """At most about so many ticks, within the limits."""
+        """Return about `most` ticks at most, within the limits."""
         if most < 1:
             return []
         if self.kind == "log":
@@ -70,7 +70,7 @@ def _log(value: float) -> float:
 
 
 def y_axis(values: Iterable[float], *, log: bool, within: float = 1.0) -> Axis:
-    """The axis for these values, of which only the middle share `within` need be inside."""
+    """Return the axis for these values; only their middle share `within` must be on it."""
     shown = sorted(
         min(max(v, -LARGEST), LARGEST)
         for v in values
@@ -86,7 +86,7 @@ def y_axis(values: Iterable[float], *, log: bool, within: float = 1.0) -> Axis:
 
 
 def x_axis(low: float, high: float, kind: AxisKind) -> Axis:
-    """The axis of steps, epochs or seconds over the span of a run."""
+    """Return the axis of steps, epochs or seconds over the span of a run."""
     low, high = (
         0.0 if math.isnan(end) else min(max(end, -LARGEST), LARGEST) for end in (low, high)
     )
@@ -96,13 +96,13 @@ def x_axis(low: float, high: float, kind: AxisKind) -> Axis:
     unit = nice((high - low) / 20)
     if kind == "integer":
         unit = max(unit, 1.0)
-    # The window of the newest steps moves all the time; its left end is worth no blank cells.
+    # The window of the newest steps moves all the time; no blank cells are spent on its left end.
     start = 0.0 if low <= (high - low) / 10 and low >= 0 else low
     return Axis(start, max(math.ceil(high / unit) * unit, high), kind)
 
 
 def _middle(ordered: Sequence[float], within: float) -> tuple[float, float]:
-    """The limits of the middle share, and a tenth more on both sides where values are cut."""
+    """Return the limits of the middle share, widened by a tenth on each side that cuts values."""
     low, high = ordered[0], ordered[-1]
     if within < 1 and len(ordered) > 2:
         aside = (1 - within) / 2 * (len(ordered) - 1)
@@ -116,7 +116,7 @@ def _middle(ordered: Sequence[float], within: float) -> tuple[float, float]:
 
 
 def _rounded(low: float, high: float) -> tuple[float, float]:
-    """Outwards to a twentieth or so of the span; some room around a constant."""
+    """Round outwards to about a twentieth of the span; add some room around a constant."""
     size = max(abs(low), abs(high))
     if high - low <= max(size * FINEST, 1 / LARGEST):
         room = size / 10 if size > 10 / LARGEST else 1.0
@@ -127,10 +127,9 @@ def _rounded(low: float, high: float) -> tuple[float, float]:
     return math.floor(low / unit) * unit, math.ceil(high / unit) * unit
 
 
-# Ticks: a few round numbers on an axis, as texts of the same kind.
-#
-# Labels of one axis share their decimals or their power, so that they can be compared at a
-# glance; they are distinct even where the values hardly differ.
+# Ticks: a few round numbers on an axis, as texts of one kind. The labels of an axis share their
+# decimals or their power of ten, so that they compare at a glance, and are distinct even where the
+# values hardly differ.
 
 
 SECONDS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800)
@@ -147,7 +146,7 @@ class Tick:
 
 
 def nice(size: float) -> float:
-    """The smallest of 1, 2 and 5 times a power of ten that is at least `size`, which is above 0."""
+    """Return the smallest of 1, 2 and 5 times a power of ten that is >= `size` (above 0)."""
     power = math.floor(math.log10(size))
     for digit in (1, 2, 5, 10):
         unit = digit * 10.0**power
@@ -157,7 +156,7 @@ def nice(size: float) -> float:
 
 
 def number_ticks(low: float, high: float, most: int, *, whole: bool = False) -> list[Tick]:
-    """Multiples of a round number; of whole ones where only those have a meaning."""
+    """Return ticks at multiples of a round number, which is an integer if `whole`."""
     step = nice((high - low) / most)
     if whole:
         step = max(step, 1.0)
@@ -171,7 +170,7 @@ def number_ticks(low: float, high: float, most: int, *, whole: bool = False) -> 
 
 
 def labels(values: list[float], step: float) -> list[str]:
-    """The values with as many digits as tell them apart."""
+    """Return the values as texts with enough digits to tell them apart."""
     size = max((abs(v) for v in values), default=0.0)
     if size == 0:
         return ["0" for _ in values]
@@ -186,7 +185,7 @@ def labels(values: list[float], step: float) -> list[str]:
 
 
 def _scaled(values: list[float], power: int, suffix: str, unit_power: int) -> list[str]:
-    """In units of ten to `power`; 0 stands alone."""
+    """Return the values in units of ten to `power`; 0 has no suffix."""
     decimals = max(power - unit_power, 0)
     return [_plain(v * 10.0 ** (-power), decimals) + suffix if v else "0" for v in values]
 
@@ -197,7 +196,7 @@ def _plain(value: float, decimals: int) -> str:
 
 
 def log_ticks(low: float, high: float, most: int) -> list[Tick]:
-    """Powers of ten; 1, 2 and 5 times them, or plain round numbers, where those are too few."""
+    """Return powers of ten as ticks, or 1, 2 and 5 times them, or round numbers, if too few."""
     first, last = math.log10(low), math.log10(high)
     if last - first < 0.5:
         return number_ticks(low, high, most)
@@ -215,7 +214,7 @@ def log_ticks(low: float, high: float, most: int) -> list[Tick]:
 
 
 def power_label(digit: int, power: int) -> str:
-    """`0.01`, `20`, `5k`, `1e-5`."""
+    """Return a power of ten, times a digit, as `0.01`, `20`, `5k` or `1e-5`."""
     if -2 <= power < 0:
         return f"{digit * 10.0**power:.{-power}f}"
     if 0 <= power < 15:
@@ -225,7 +224,7 @@ def power_label(digit: int, power: int) -> str:
 
 
 def time_ticks(low: float, high: float, most: int) -> list[Tick]:
-    """Seconds as `1:30` or `1:02:00`, with decimals where the whole is a few seconds."""
+    """Return times as `1:30` or `1:02:00`; in decimal seconds if the span is a few seconds."""
     least = (high - low) / most
     if least < 0.5:
         return [Tick(tick.value, f"{tick.label} s") for tick in number_ticks(low, high, most)]
@@ -236,7 +235,7 @@ def time_ticks(low: float, high: float, most: int) -> list[Tick]:
 
 
 def clock(seconds: float) -> str:
-    """`0:05`, `1:30`, `1:02:00`, `3d 04:00`."""
+    """Return a time as `0:05`, `1:30`, `1:02:00` or `3d 04:00`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     days, hours = divmod(hours, 24)

@@ -1,7 +1,7 @@
-"""What is drawn on a canvas: lines in the values' own units, and which characters draw them.
+"""Describes what is drawn on a canvas: lines in their own units, and the characters to use.
 
-Layer: ui. An ink is one letter that names how a cell is painted; the colours behind the inks are
-the widget's, so that nothing here knows a theme.
+Layer: ui. An ink is one letter that names how a cell is painted. The widget maps inks to colours,
+so nothing here depends on a theme.
 """
 
 from __future__ import annotations
@@ -18,16 +18,16 @@ Markers = Literal["braille", "block", "ascii"]
 
 PLAIN, AXIS, SIGN, TITLE, NOTE, CURSOR = " ", "a", "s", "h", "n", "c"
 TRAIN, VAL, OTHER = "t", "v", "o"
-"""The ink of a faint line is the capital letter."""
+"""A faint line has the capital letter of its ink."""
 ASCII_MARKS = {TRAIN: "*", VAL: "o", OTHER: "#"}
-"""What a line is drawn with by its ink, where it may have no colour either."""
+"""The ASCII character of each line's ink, so that lines differ even without colour."""
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A series; `gaps` are x at which it is interrupted. Values that are not finite are left out.
+    """A series, interrupted at the x values in `gaps`. Values that are not finite are left out.
 
-    `beads` puts a sign on every point, which tells the line from another without colour.
+    `beads` puts a sign on every point, which distinguishes the line without colour.
     """
 
     xs: tuple[float, ...]
@@ -41,7 +41,7 @@ class Line:
 
 @dataclass(frozen=True, slots=True)
 class LineDrawing:
-    """Lines on a canvas of so many cells, back to front."""
+    """Lines on a canvas `width` by `height` cells large, back to front."""
 
     width: int
     height: int
@@ -53,25 +53,25 @@ class LineDrawing:
 
 @dataclass(frozen=True, slots=True)
 class LineText:
-    """One line as text: a row of characters for each row of the canvas, blank where it is not."""
+    """One line as text: a row of characters for each row of the canvas, blank elsewhere."""
 
     ink: str
     rows: tuple[str, ...]
 
 
 DOTS: dict[Markers, tuple[int, int]] = {"braille": (2, 4), "block": (2, 2), "ascii": (1, 1)}
-"""Dots in a cell, across and down."""
+"""Dots per cell, across and down."""
 
 
 def place(drawing: LineDrawing, x: float, y: float) -> tuple[float, float]:
-    """Where a point lies on the canvas, in cells from its lower left corner."""
+    """Return where a point is on the canvas, in cells from its lower left corner."""
     return places(drawing, (x,), (y,))[0]
 
 
 def places(
     drawing: LineDrawing, xs: Iterable[float], ys: Iterable[float]
 ) -> list[tuple[float, float]]:
-    """Where points lie on the canvas."""
+    """Return where points are on the canvas, in cells from its lower left corner."""
     across, down = DOTS[drawing.markers]
     at_x, per_x = 0.5 / across, drawing.width - 1 / across
     at_y, per_y = 0.5 / down, drawing.height - 1 / down
@@ -82,12 +82,12 @@ def places(
 
 
 def column(drawing: LineDrawing, x: float) -> int:
-    """The column of an x, counted from the left; outside 0..width-1 when x is off the axis."""
+    """Return the column of an x from the left; outside 0..width-1 if x is off the axis."""
     return math.floor(place(drawing, x, drawing.y.low)[0])
 
 
 def x_at(drawing: LineDrawing, at_column: int) -> float:
-    """The x in the middle of a column."""
+    """Return the x at the middle of a column."""
     dots = DOTS[drawing.markers][0]
     span = drawing.width - 1 / dots
     share = (at_column + 0.5 - 0.5 / dots) / span if span > 0 else 0.5
@@ -97,9 +97,9 @@ def x_at(drawing: LineDrawing, at_column: int) -> float:
 def markers_for(
     choice: Literal["auto", "braille", "block", "ascii"], env: Mapping[str, str], encoding: str
 ) -> Markers:
-    """What a terminal can show: `encoding` counts when the environment names none.
+    """Return what the terminal can show; `encoding` is used if the environment names none.
 
-    The console of Linux has block characters in its font, and no braille.
+    The Linux console has block characters in its font, but no braille.
     """
     if choice != "auto":
         return choice

@@ -1,7 +1,7 @@
-"""plotext: lines as characters. All that the app knows of plotext is in this module.
+"""Draws lines as characters with plotext; no other module of the app uses plotext.
 
-Layer: ui. Its kernel is C++ and not forgiving: a value that is not finite ends the process, so
-none gets past `draw`. Only the UI thread draws; any thread may `preload`.
+Layer: ui. plotext's C++ kernel ends the process on a value that is not finite, so `draw` lets none
+through. Only the UI thread draws; any thread may `preload`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from tui_trainer.ui.plots.canvas import ASCII_MARKS, Line, LineDrawing, LineText
 MARKS: dict[Markers, str] = {"braille": "braille", "block": "hd", "ascii": "*"}
 FAINT_ASCII = "."
 STRETCH = 20
-"""Points drawn at once: fewer cost more calls, more are drawn anew each time."""
+"""Points drawn at once: with fewer there are more calls, with more each redraw is larger."""
 # Quarter blocks are missing from the fonts that miss braille; halves are in all of them.
 HALVES = str.maketrans("▘▝▖▗▚▞▙▛▜▟", "▀▀▄▄██████")
 REMEMBERED = 256
@@ -26,7 +26,7 @@ REMEMBERED = 256
 
 @dataclass(frozen=True, slots=True)
 class Stretch:
-    """Points in cells, connected but for those that are `apart` from the one before."""
+    """Points in cells, each connected to the one before unless its index is in `apart`."""
 
     mark: str
     points: tuple[tuple[float, float], ...]
@@ -38,16 +38,16 @@ _drawn: dict[tuple[tuple[int, int], Stretch], tuple[str, ...]] = {}
 
 
 def preload() -> None:
-    """Import plotext, which takes 0.1 s and more; better in a thread that nobody waits for."""
+    """Import plotext, which takes at least 0.1 s; call it in a background thread."""
     _figure()
 
 
 def draw(drawing: LineDrawing) -> list[LineText]:
-    """The lines as layers of text, back to front; none for a canvas without cells.
+    """Draw the lines as layers of text, back to front; none for a canvas without cells.
 
-    Each line is drawn by itself, because plotext would merge the dots of lines that cross, and
-    a smooth line in front of a noisy one could not be followed; and in stretches, because of a
-    growing line only the last one is new.
+    Each line is a layer of its own, because plotext would merge the dots of crossing lines, and a
+    smooth line in front of a noisy one could not be followed. Lines are drawn in stretches, because
+    only the last stretch of a growing line is new.
     """
     if drawing.width < 1 or drawing.height < 1:
         return []
@@ -67,7 +67,7 @@ def draw(drawing: LineDrawing) -> list[LineText]:
 
 
 def _stretches(drawing: LineDrawing, line: Line) -> Iterator[Stretch]:
-    """The line in stretches; each begins with the last point of the one before."""
+    """Split the line into stretches; each begins with the last point of the one before."""
     shown = [
         (x, y)
         for x, y in zip(line.xs, line.ys, strict=False)
@@ -84,7 +84,7 @@ def _stretches(drawing: LineDrawing, line: Line) -> Iterator[Stretch]:
 
 
 def _interruptions(xs: list[float], line: Line, drawing: LineDrawing) -> Iterator[int]:
-    """The points that are not connected to the one before: a gap lies between, or a left-out y."""
+    """Yield the points not connected to the one before, because of a gap or a left-out y."""
     left_out = (x for x, y in zip(line.xs, line.ys, strict=False) if not drawing.y.shows(y))
     gaps = sorted((*line.gaps, *left_out))
     at = 0
@@ -96,7 +96,10 @@ def _interruptions(xs: list[float], line: Line, drawing: LineDrawing) -> Iterato
 
 
 def _groups(stretches: list[Stretch], height: int) -> Iterator[list[Stretch]]:
-    """What can be built at once, as a build costs more than its points: all that stay inside."""
+    """Group the stretches to build at once, as a build costs more than its points.
+
+    Stretches that leave the canvas are built alone, because they would run into their neighbours.
+    """
     inside: dict[str, list[Stretch]] = {}
     for stretch in stretches:
         if all(0 <= y <= height for _, y in stretch.points):
@@ -112,12 +115,12 @@ def _remember(size: tuple[int, int], stretches: list[Stretch], rows: list[str]) 
 
 
 def _build(width: int, height: int, stretches: list[Stretch]) -> list[str]:
-    """Stretches of one mark on canvases one below the other: the rows of all of them."""
+    """Draw stretches of one mark on canvases below each other; return the rows of all of them."""
     tall = height * len(stretches)
     figure = _figure()
     figure.clear.data()
     figure.plot_size(width, tall)
-    # plotext puts the limits in the middle of the outermost cells: positions are cells then.
+    # plotext puts the limits at the centres of the outermost cells, so positions are in cells.
     figure.ruler("x").lim(0.5, width - 0.5)
     figure.ruler("y").lim(0.5, tall - 0.5)
     xs: list[float] = []
@@ -150,7 +153,7 @@ def _mark(drawing: LineDrawing, line: Line) -> str:
 
 @functools.cache
 def _figure() -> Any:
-    """The one figure of plotext; each line sets all of it that matters."""
+    """Return plotext's single figure; each build sets all of it that matters."""
     import plotext
 
     _hold_the_gil()
@@ -164,10 +167,11 @@ def _figure() -> Any:
 
 
 def _hold_the_gil() -> bool:
-    """Bind the kernel's functions again so that a call keeps the GIL; whether that was possible.
+    """Bind the kernel's functions so that calls keep the GIL; return whether that was possible.
 
-    Thousands of calls of a microsecond make a plot. Each one that gives the GIL away waits up to
-    5 ms for it beside a training thread that runs Python: a plot then takes seconds.
+    A plot makes thousands of calls of a microsecond each. After every call that releases the GIL,
+    it may take 5 ms to get it back from a training thread that runs Python, which adds up to
+    seconds per plot.
     """
     from plotext._kernel import tools
 
@@ -180,5 +184,5 @@ def _hold_the_gil() -> bool:
                 bound.argtypes, bound.restype = function.argtypes, function.restype
                 setattr(registry, name, bound)
     except (AttributeError, OSError):
-        return False  # another plotext: slower beside a busy thread, and right all the same
+        return False  # another version of plotext: slower beside a busy thread, but correct
     return True

@@ -1,7 +1,7 @@
-"""A panel as rows of characters: title, axes with their ticks, the canvas, and signs on it.
+"""Composes a panel as rows of characters: title, axes with ticks, the canvas, and signs on it.
 
-Layer: ui. A row is two texts of the same length, the characters and the ink of each cell; rows
-that are equal need not be sent again.
+Layer: ui. A row consists of two strings of equal length, the characters and the ink of each cell;
+a row that is equal to the one on the screen need not be painted again.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from tui_trainer.ui.plots.canvas import (
 )
 
 MARGIN = 7
-"""Cells for the labels of the y axis, the same in every panel, so that stacked ones align."""
+"""Cells for the y labels, the same in every panel, so that panels below each other align."""
 NARROWEST_WITH_LABELS = 26
 NARROWEST_WITH_SIGN_NAMES = 50
 LOWEST_WITH_X_AXIS = 6
 LOWEST_WITH_TITLE = 3
 
 BRAILLE = "\u2800"
-"""The first of the braille characters; the eight lowest bits are the dots."""
+"""The first braille character; its eight lowest bits are the dots."""
 
 SIGNS: dict[str, tuple[str, str, str]] = {
     "nonfinite": ("\u00d7", "x", "not finite"),
@@ -44,12 +44,12 @@ SIGNS: dict[str, tuple[str, str, str]] = {
     "best": ("★", "B", "best"),
     "checkpoint": ("◆", "c", "saved"),
 }
-"""By kind, the more important ones first: as a sign, in ASCII, in words."""
+"""By kind, the most important first: the sign, its ASCII letter, and its name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """`inks` names how each character is painted."""
+    """`inks` names, cell by cell, how the text is painted."""
 
     text: str
     inks: str
@@ -57,7 +57,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Sign:
-    """Something at an x; on the x axis, or at `y` where there is one."""
+    """A mark at an x; at `y` if it has one, else on the x axis."""
 
     kind: str
     x: float
@@ -66,7 +66,7 @@ class Sign:
 
 @dataclass(frozen=True, slots=True)
 class Room:
-    """Where the parts of a panel are, in cells."""
+    """The layout of a panel in cells: where its canvas is and how large."""
 
     left: int
     top: int
@@ -77,7 +77,7 @@ class Room:
 
 @dataclass(frozen=True, slots=True)
 class Surround:
-    """What stands around the canvas. A `reading` takes the place of the title row."""
+    """Everything around the canvas. A `reading` replaces the title row."""
 
     title: str
     signs: tuple[Sign, ...] = ()
@@ -88,7 +88,7 @@ class Surround:
 
 
 def room(width: int, height: int, margin: int = MARGIN) -> Room:
-    """The canvas in a panel of this size: what surrounds it goes first when there is little."""
+    """Lay out a panel of this size; when it is small, what surrounds the canvas is left out."""
     left = margin + 1 if width >= NARROWEST_WITH_LABELS else 0
     top = 1 if height >= LOWEST_WITH_TITLE else 0
     below = 2 if height >= LOWEST_WITH_X_AXIS else 0
@@ -98,7 +98,7 @@ def room(width: int, height: int, margin: int = MARGIN) -> Room:
 def rows(
     drawing: LineDrawing, layers: Sequence[LineText], around: Surround, width: int, height: int
 ) -> list[Row]:
-    """All rows of a panel, each `width` cells."""
+    """Return all rows of a panel, each `width` cells wide."""
     where = room(width, height, width - drawing.width - 1)
     canvas = _Canvas(drawing, layers)
     canvas.beads()
@@ -120,7 +120,7 @@ def rows(
 
 
 class _Canvas:
-    """The layers put together, cell by cell."""
+    """Merges the layers, cell by cell."""
 
     def __init__(self, drawing: LineDrawing, layers: Sequence[LineText]) -> None:
         self._drawing = drawing
@@ -135,7 +135,7 @@ class _Canvas:
                         inks[index] = layer.ink
 
     def put(self, x: float, y: float, character: str, ink: str) -> None:
-        """A character on the cell of a point, if it is on the canvas."""
+        """Put a character on the cell of a point, if it is on the canvas."""
         across, up = place(self._drawing, x, y)
         at, row = int(across // 1), self._drawing.height - 1 - int(up // 1)
         if 0 <= at < self._drawing.width and 0 <= row < self._drawing.height:
@@ -172,25 +172,28 @@ class _Canvas:
 
 
 def _over(below: str, below_ink: str, character: str, ink: str) -> str:
-    """A character over another: another line's faint dots are covered, all others stay."""
+    """Return what a cell shows with `character` drawn over `below`.
+
+    Braille dots are merged with those below, unless these are another line's faint dots.
+    """
     if below >= BRAILLE and character >= BRAILLE and (below_ink == ink or below_ink.islower()):
         return chr(ord(below) | ord(character))
     return character
 
 
 def sign_character(kind: str, markers: Markers) -> str:
-    """The sign of a kind; a letter where the font may lack it."""
+    """Return the sign of a kind, or a letter if the font may lack it."""
     sign, letter, _ = SIGNS[kind]
     return sign if markers == "braille" else letter
 
 
 def y_ticks(y: Axis, height: int) -> list[Tick]:
-    """The ticks of the y axis of a canvas so high."""
+    """Return the ticks of the y axis for a canvas of that height."""
     return y.ticks(max(height // 3, 2))
 
 
 def _y_labels(drawing: LineDrawing) -> dict[int, str]:
-    """Labels by row of the canvas."""
+    """Return the labels by row of the canvas."""
     found: dict[int, str] = {}
     for tick in y_ticks(drawing.y, drawing.height):
         _, up = place(drawing, drawing.x.low, tick.value)
@@ -199,7 +202,7 @@ def _y_labels(drawing: LineDrawing) -> dict[int, str]:
 
 
 def _x_axis(drawing: LineDrawing, signs: Iterable[Sign], where: Room) -> list[Row]:
-    """The axis with its ticks and signs, and the row of labels."""
+    """Return the axis with its ticks and signs, and the row of labels."""
     plain = drawing.markers == "ascii"
     line, tick_sign, corner = ("-", "+", "+") if plain else ("─", "┬", "└")
     axis, inks = [line] * drawing.width, [AXIS] * drawing.width
@@ -227,14 +230,14 @@ def _x_axis(drawing: LineDrawing, signs: Iterable[Sign], where: Room) -> list[Ro
 
 
 def title_row(drawing: LineDrawing, around: Surround, width: int) -> Row:
-    """The title, the lines by name, the signs by name and, on the right, notes; or a reading."""
+    """Return the title with names of lines and signs, and notes on the right; or a reading."""
     if around.reading:
         return fitted([(around.reading, CURSOR)], width)
     parts = [(f" {around.title}", TITLE)]
     notes = ", ".join(around.notes)
     named = around.signs if width >= NARROWEST_WITH_SIGN_NAMES else ()
     for more in (_line_names(drawing), _sign_names(drawing, named)):
-        # Notes come first: they say what cannot be seen.
+        # Notes have priority: they say what cannot be seen.
         if _length(parts + more) + (len(notes) + 3 if notes else 0) <= width:
             parts += more
     if notes:
@@ -268,7 +271,7 @@ def _length(parts: Iterable[tuple[str, str]]) -> int:
 
 
 def line_sample(markers: Markers, ink: str, *, beads: bool, faint: bool = False) -> str:
-    """A piece of a line, to stand beside its name."""
+    """Return a short piece of a line, to show next to its name."""
     if markers == "ascii":
         mark = ASCII_MARKS[ink]
         side = "-" if mark == "o" else mark
@@ -278,7 +281,7 @@ def line_sample(markers: Markers, ink: str, *, beads: bool, faint: bool = False)
 
 
 def fitted(parts: Iterable[tuple[str, str]], width: int) -> Row:
-    """Texts in a row of exactly `width` cells. A wide character takes two, the second a blank."""
+    """Join texts into a row of exactly `width` cells; wide characters become question marks."""
     text, inks = "", ""
     for part, ink in parts:
         text, inks = text + part, inks + ink * len(part)
@@ -289,7 +292,7 @@ def fitted(parts: Iterable[tuple[str, str]], width: int) -> Row:
 
 
 def message(text: str, width: int, height: int) -> list[Row]:
-    """A line of text in the middle of nothing."""
+    """Return rows that are blank except for a line of text in the middle."""
     blank = Row(" " * width, PLAIN * width)
     found = [blank] * height
     if height:

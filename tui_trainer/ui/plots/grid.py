@@ -1,6 +1,6 @@
-"""`PanelGrid`: the panels of a run in a grid, the chosen one always among those that are shown.
+"""`PanelGrid`: the panels of a run in a grid; the chosen one is always visible.
 
-Layer: ui. Panels are made as metrics appear, and never taken away: they are given other series.
+Layer: ui. Panels are added as metrics appear and never removed: they are given other series.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tui_trainer.ui.plots.plot import Plot
 
 
 class PanelGrid(Container):
-    """It draws nothing by itself: who holds it has the plots look, all of them or those due."""
+    """Draws nothing itself: its owner calls `look` on all plots, or on those that are due."""
 
     DEFAULT_CSS = """
     PanelGrid { layout: grid; height: 1fr; }
@@ -28,10 +28,10 @@ class PanelGrid(Container):
         self._markers = markers
         self._specs: list[PanelSpec] = []
         self._turn = 0
-        """Counts the looks, of which each draws another of the small panels."""
+        """Counts the calls of `due`; each draws another one of the small panels."""
         self._chosen = 0
         self._arranged: tuple[object, ...] = ()
-        # It stands for the panels to come, and says that there are none yet.
+        # A placeholder for the panels to come; until then it says that there are none.
         self._plots = [Plot(PanelSpec("", ()), self._markers)]
 
     def compose(self) -> ComposeResult:
@@ -39,7 +39,7 @@ class PanelGrid(Container):
 
     @property
     def is_made(self) -> bool:
-        """Whether panels can be taken in: its first plot is there."""
+        """Whether panels can be added, which needs the first plot to be mounted."""
         return self._plots[0].is_attached
 
     @property
@@ -49,7 +49,7 @@ class PanelGrid(Container):
 
     @property
     def titles(self) -> list[str]:
-        """Of the panels."""
+        """The titles of the panels."""
         return [spec.title for spec in self._specs]
 
     @property
@@ -59,19 +59,19 @@ class PanelGrid(Container):
 
     @property
     def title(self) -> str:
-        """Of the chosen panel; empty while there is none."""
+        """The title of the chosen panel; empty while there is none."""
         return self._specs[self._chosen].title if self._specs else ""
 
     def due(self) -> list[Plot]:
-        """The large panel and one of the small ones in turn: five at once are dear."""
+        """Return the large panel and, in turn, one small one: drawing five at once is expensive."""
         shown = [plot for plot in self._plots if plot.display]
         self._turn += 1
         return [*shown[:1], *(shown[1 + self._turn % (len(shown) - 1) :][:1] if shown[1:] else ())]
 
     def take(self, specs: list[PanelSpec]) -> bool:
-        """Have a panel for each of these; whether they are others than before.
+        """Show a panel for each of these specs; return whether they have changed.
 
-        The chosen one stays chosen wherever it now is.
+        The chosen panel stays chosen, whatever its index is now.
         """
         if specs == self._specs:
             return False
@@ -86,14 +86,14 @@ class PanelGrid(Container):
         return True
 
     def choose(self, index: int) -> bool:
-        """Choose a panel; whether there is one of that index. It is shown after the next `fit`."""
+        """Choose a panel, shown after the next `fit`; return whether the index exists."""
         if not 0 <= index < len(self._specs):
             return False
         self._chosen = index
         return True
 
     def fit(self, width: int, height: int) -> None:
-        """Show the panels there is room for, as large as there is room."""
+        """Show the panels for which there is room, as large as possible."""
         grid = grid_for(width, height, len(self._specs), self._chosen)
         if (arranged := (grid, self._chosen, len(self._plots))) == self._arranged:
             return
@@ -107,27 +107,26 @@ class PanelGrid(Container):
             plot.set_class(index == self._chosen, "-chosen")
 
 
-# Which panels are shown, and where: all at once where there is room, one where there is not.
-#
-# Pure functions of the room and of the panels.
+# Which panels are shown and where, as pure functions of the room and of the panels: all of them if
+# there is room, otherwise the chosen one.
 
 
 MOST_SMALL = 4
 LEAST_WIDTH = 60
-"""Of a grid; with less, there is one panel at a time."""
+"""Narrower grids show one panel at a time."""
 NARROWEST_SMALL, LOWEST_SMALL, LOWEST_LARGE = 30, 8, 10
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """The panels that are shown, the first one over the whole width, the others in rows below."""
+    """The panels shown: the first over the whole width, the others in rows below it."""
 
     shown: tuple[int, ...]
     columns: int = 1
     rows: int = 0
 
     def span(self, index: int) -> int:
-        """How many columns a panel takes; a last row that is not full is filled by its last."""
+        """Return how many columns a panel spans; the last panel fills an incomplete last row."""
         if index == self.shown[0]:
             return self.columns
         spare = self.columns * self.rows - len(self.shown) + 1
@@ -135,7 +134,10 @@ class Grid:
 
 
 def grid_for(width: int, height: int, panels: int, chosen: int) -> Grid:
-    """The first panel large and up to four small, the chosen one among them; or that one alone."""
+    """Return a grid of the first panel and up to four small ones, or of the chosen one alone.
+
+    The chosen panel is always part of it.
+    """
     columns = width // NARROWEST_SMALL
     rows = (height - LOWEST_LARGE) // LOWEST_SMALL
     most = min(MOST_SMALL, columns * rows) if width >= LEAST_WIDTH and rows > 0 else 0

@@ -1,7 +1,7 @@
-"""Which series belong on one plot, and how a plot of them is looked at.
+"""Decides which series share a plot, and turns history and view into a picture of it.
 
-Layer: ui. A metric of validation and the same one of training share a plot; the curves come from
-the history already bucketed to the width, because each point costs plotext some 20 us.
+Layer: ui. A training metric and the same validation metric share a plot. The history returns curves
+that are already bucketed to the width, because each point costs plotext about 20 us.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TITLES = {number.key: number.title for number in CURVES if number.title}
 
 @dataclass(frozen=True, slots=True)
 class PanelCurve:
-    """A curve of the history by its name there, and how it is drawn."""
+    """A curve of the history, by its name there, and how it is drawn."""
 
     name: str
     label: str
@@ -37,7 +37,7 @@ class PanelCurve:
 
 @dataclass(frozen=True, slots=True)
 class PanelSpec:
-    """The series of one plot; their labels are shown where there are several."""
+    """The series of one plot; their labels are shown if there are several."""
 
     title: str
     series: tuple[PanelCurve, ...]
@@ -45,7 +45,7 @@ class PanelSpec:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """How a panel is looked at; `cursor` is the share of the x axis where the crosshair stands."""
+    """The view of a panel; `cursor` is the crosshair's position as a share of the x axis."""
 
     smoothing: float = 0.6
     x: XAxis = "step"
@@ -64,7 +64,7 @@ class Picture:
 
 
 def panels_of(names: Iterable[str]) -> list[PanelSpec]:
-    """The plots for these series: the loss, other metrics, then what else is recorded."""
+    """Return the plots for these series: the loss, other metrics, then all other series."""
     given = list(names)
     metrics = [name.partition("/")[2] for name in given if "/" in name]
     ordered = sorted(set(metrics), key=lambda metric: (metric != "loss", metrics.index(metric)))
@@ -87,7 +87,7 @@ def panels_of(names: Iterable[str]) -> list[PanelSpec]:
 def picture(
     history: History, spec: PanelSpec, view: View, width: int, height: int, markers: Markers
 ) -> Picture | None:
-    """The panel as it is now; None while there is nothing to draw."""
+    """Return the panel as it looks now; None while there is nothing to draw."""
     where = room(width, height)
     if where.width < 1 or where.height < 1:
         return None
@@ -134,7 +134,7 @@ def _y_axis(curves: Sequence[Curve], view: View) -> tuple[Axis, tuple[str, ...]]
 
 
 def _lines(spec: PanelSpec, curves: Sequence[Curve], view: View) -> tuple[Line, ...]:
-    """What is noisy and faint behind, what is smooth in front."""
+    """Return the lines, with noisy and faint ones behind smooth ones."""
     behind, front = [], []
     for series, curve in zip(spec.series, curves, strict=True):
         label = series.label if len(spec.series) > 1 else ""
@@ -150,9 +150,9 @@ def _lines(spec: PanelSpec, curves: Sequence[Curve], view: View) -> tuple[Line, 
 
 
 def _outline(curve: Curve, ink: str, *, faint: bool, label: str) -> Line:
-    """The values, or bars from the lowest to the highest where a point stands for many.
+    """Return the values, or bars from lowest to highest where a point stands for many values.
 
-    Bars that overlap are not connected: the line between them would hide how far they reach.
+    Bars that overlap are not connected: a line between them would hide their extent.
     """
     xs: list[float] = []
     ys: list[float] = []
@@ -172,7 +172,7 @@ def _outline(curve: Curve, ink: str, *, faint: bool, label: str) -> Line:
 def _signs(
     history: History, spec: PanelSpec, curves: Sequence[Curve], view: View
 ) -> tuple[Sign, ...]:
-    """What happened, on the x axis; the best one on the line of validation."""
+    """Return what happened as signs on the x axis; the best step is on the validation line."""
     judged = [
         curve
         for series, curve in zip(spec.series, curves, strict=True)
@@ -192,7 +192,7 @@ def _signs(
 def _reading(
     history: History, spec: PanelSpec, view: View, drawing: LineDrawing
 ) -> tuple[str, int | None]:
-    """The text of the crosshair and its column; empty without one."""
+    """Return the crosshair's text and column; empty and None without a crosshair."""
     if view.cursor is None:
         return "", None
     at = min(int(view.cursor * drawing.width), drawing.width - 1)
@@ -217,20 +217,19 @@ def _beside(x: XAxis, value: float) -> str:
     return f", epoch {value:.2f}" if x == "epoch" else f", {duration(value)}"
 
 
-# Curves of several runs over each other, as one history that a plot can show.
-#
-# A run's own buckets are taken as they are: what is compared is their shape.
+# Curves of several runs over each other, as one history that a plot can show. Each run keeps its
+# own buckets: it is the shapes that are compared.
 
 
 LOOKS = ((TRAIN, False), (VAL, False), (OTHER, False), (TRAIN, True), (VAL, True), (OTHER, True))
-"""Inks, and whether points have beads: six runs are told apart."""
+"""Inks, and whether points have beads: enough to tell six runs apart."""
 LABEL_CELLS = 16
-"""A name begins with what was run, and ends with when: both ends are kept."""
+"""A run's name begins with what was run and ends with when, so both ends are kept."""
 COLUMNS = 400
 
 
 def overlay(histories: Mapping[str, History]) -> tuple[History, PanelSpec]:
-    """The loss of each run under its label; of validation where all have it, else of training."""
+    """Put each run's loss under its label: validation if all runs have it, else training."""
     name = "loss"
     for kind in ("val", "train"):
         name = f"{kind}/loss"

@@ -1,7 +1,7 @@
 """`Plot`: one panel of curves.
 
-Layer: ui. It is drawn only when asked to look: a refresh that finds the same version of the
-history, view and size costs nothing, and one that finds more sends only the cells that differ.
+Layer: ui. It is drawn only when its `look` is called: with the same version of the history, view
+and size that costs nothing, and otherwise only the cells that differ are repainted.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ INK_CLASSES = {
 
 
 class Plot(Widget):
-    """A panel; the screen's `look` keeps it up to date."""
+    """A panel; the screen updates it by calling `look`."""
 
     DEFAULT_CSS = """
     Plot {
@@ -80,7 +80,7 @@ class Plot(Widget):
     COMPONENT_CLASSES: ClassVar[set[str]] = set(INK_CLASSES.values())
 
     class Pointed(Message):
-        """The mouse asks for the crosshair at a share of the x axis."""
+        """Posted when the mouse points at a share of the x axis, where the crosshair should go."""
 
         def __init__(self, plot: Plot, share: float, clicked: bool) -> None:
             super().__init__()
@@ -102,16 +102,16 @@ class Plot(Widget):
 
     @property
     def columns(self) -> int:
-        """How many columns the canvas has; 0 while there is none."""
+        """The number of columns of the canvas; 0 before the first drawing."""
         return self._canvas_width
 
     def look(self, history: History, view: View) -> bool:
-        """Draw what is new; whether anything was."""
+        """Draw what is new; return whether there was anything."""
         self._history, self._view = history, view
         return self._redraw()
 
     def choose(self, spec: PanelSpec) -> None:
-        """Show these series from the next look on."""
+        """Show these series from the next `look` on."""
         self.spec = spec
 
     def _redraw(self) -> bool:
@@ -155,7 +155,7 @@ class Plot(Widget):
         return self._strips[y]
 
     def _inks(self) -> dict[str, Style]:
-        """The style of each ink in the theme, with the widget's background."""
+        """Return the style of each ink in the current theme, on the widget's background."""
         if not self._styles:
             for ink, name in INK_CLASSES.items():
                 self._styles[ink] = self.get_component_rich_style(name)
@@ -186,21 +186,20 @@ class Plot(Widget):
             self.post_message(self.Pointed(self, min(max(share, 0.0), 1.0), clicked))
 
 
-# Rows of characters and inks as Textual's strips, and where two rows differ.
-#
-# Runs of one ink are one segment and blanks belong to the run before them, because each change of
-# style costs some twenty bytes on the way to the terminal.
+# Rows of characters and inks as Textual's strips. Consecutive cells of one ink form one segment,
+# and blanks join the segment before them, because each change of style sends some twenty bytes to
+# the terminal.
 
 
 def strip_of(row: Row, styles: Mapping[str, Style]) -> Strip:
-    """A row in these styles; an ink that is not among them is painted plainly."""
-    # Textual's filters take no segment without a style.
+    """Convert a row to a strip with these styles; an ink without a style is painted plain."""
+    # Textual's filters do not accept a segment without a style.
     segments = [Segment(text, styles.get(ink, Style.null())) for ink, text in _runs(row)]
     return Strip(segments, len(row.text))
 
 
 def _runs(row: Row) -> Iterator[tuple[str, str]]:
-    """Ink and text of each run; a blank cell is of the ink of the cell before it."""
+    """Yield ink and text of each run; a blank cell takes the ink of the cell before it."""
     inks = list(row.inks)
     ink = PLAIN
     for index, character in enumerate(row.text):
@@ -216,7 +215,7 @@ def _runs(row: Row) -> Iterator[tuple[str, str]]:
 
 
 def changed_span(old: Row, new: Row) -> tuple[int, int] | None:
-    """First and last + 1 of the cells in which two rows of the same length differ."""
+    """Return first and last + 1 of the cells in which two rows of equal length differ, or None."""
     if old == new:
         return None
     differs = [

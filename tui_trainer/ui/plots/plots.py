@@ -1,7 +1,7 @@
-"""`Plots`: the panels of a run, and the keys by which they are looked at.
+"""`Plots`: the panels of a run, their tabs, and the keys that change how they are viewed.
 
-Layer: ui. Which of them are shown, and where, is their grid's. Nothing is drawn but in `look`, by
-a key, or on a resize.
+Layer: ui. Its `PanelGrid` decides which panels are shown and where. Nothing is drawn except in
+`look`, after a key, or on a resize.
 """
 
 from __future__ import annotations
@@ -30,10 +30,8 @@ from tui_trainer.ui.plots.plot import Plot
 from tui_trainer.ui.plots.view import Viewing
 from tui_trainer.ui.shared.bindings import bindings_of
 
-# `PlotTabs`: the line above the plots, with their names and how they are looked at.
-#
-# Where the names do not fit, the longest ones are said shorter, all but the chosen one; their
-# digits are also the keys.
+# The line above the plots, with their names and the state of the view. When the names do not fit,
+# the longest are shortened, except that of the chosen plot; their digits are also the keys.
 
 
 GAP = "  "
@@ -42,14 +40,14 @@ SHORT = {"accuracy": "acc", "grad norm": "grad", "samples/s": "speed"}
 
 
 class PlotTabs(Static):
-    """Says something new only when something is new."""
+    """The tabs; updated only when their text has changed."""
 
     DEFAULT_CSS = """
     PlotTabs { height: 1; width: 1fr; color: $text-muted; }
     """
 
     class Picked(Message):
-        """The mouse picked a plot, counted from 0."""
+        """Posted when the mouse picked a plot, counted from 0."""
 
         def __init__(self, index: int) -> None:
             super().__init__()
@@ -61,7 +59,7 @@ class PlotTabs(Static):
         self._ends: list[int] = []
 
     def show(self, titles: Sequence[str], chosen: int, state: Sequence[str]) -> bool:
-        """Say which plots there are and how they are looked at; whether that is new."""
+        """Show the plots and how they are viewed; return whether anything changed."""
         saying = (tuple(titles), chosen, tuple(state), self.size.width)
         if saying == self._said:
             return False
@@ -87,7 +85,7 @@ class PlotTabs(Static):
 def fitted(
     titles: Sequence[str], chosen: int, state: Sequence[str], width: int
 ) -> tuple[list[str], str]:
-    """The tabs and the state as they fit in a width: first of the state goes what is last in it."""
+    """Fit the tabs and the state into `width` cells; the last parts of the state go first."""
     for count in range(len(state), -1, -1):
         shown = "  ".join(state[:count])
         names = list(titles)
@@ -99,7 +97,7 @@ def fitted(
 
 
 def _shorten(names: list[str], chosen: int) -> bool:
-    """Say the longest of the other names shorter; whether there was one."""
+    """Shorten the longest name except the chosen one; return whether there was one."""
     others = [at for at, name in enumerate(names) if at != chosen and cell_len(name) > LEAST_CELLS]
     if not others:
         return False
@@ -123,7 +121,7 @@ DIGITS: list[BindingType] = [
 
 
 class Plots(Widget, can_focus=True):
-    """The screen calls `look` at each refresh, and may forward keys to the actions."""
+    """The panels; the screen calls `look` at each refresh, and may forward keys to the actions."""
 
     DEFAULT_CSS = """
     Plots {
@@ -151,9 +149,9 @@ class Plots(Widget, can_focus=True):
         yield self._panels
 
     def look(self, history: History, *, whole: bool = False) -> bool:
-        """Draw what is new in the curves of the panels that are shown; whether anything was.
+        """Draw what is new in the panels that are shown; return whether there was anything.
 
-        Of small panels one in turn, unless the `whole` is wanted.
+        Small panels are drawn one per call, in turn, unless `whole` asks for all of them.
         """
         if not self._panels.is_made:
             return False  # the screen is not made yet
@@ -164,7 +162,7 @@ class Plots(Widget, can_focus=True):
         return self._draw(self._panels.plots if whole else self._panels.due())
 
     def _draw(self, due: Sequence[Plot] | None = None) -> bool:
-        """Draw what is new of all panels, or of these."""
+        """Draw what is new in these panels, or in all of them."""
         if self._history is None:
             return False
         state = self._viewing.state(self._panels.title)
@@ -175,7 +173,7 @@ class Plots(Widget, can_focus=True):
 
     @property
     def state(self) -> str:
-        """How the chosen panel is looked at, by the keys that change it."""
+        """The view of the chosen panel, in terms of the keys that change it."""
         return "  ".join(self._viewing.state(self._panels.title))
 
     def _arrange(self) -> None:
@@ -183,7 +181,7 @@ class Plots(Widget, can_focus=True):
         self._panels.fit(width, height - 1)
 
     def _choose(self, index: int) -> bool:
-        """Choose a panel, if there is one of that index; whether there is."""
+        """Choose a panel; return whether there is one with that index."""
         if not self._panels.choose(index):
             return False
         self._arrange()
@@ -209,36 +207,36 @@ class Plots(Widget, can_focus=True):
             self._draw()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """The crosshair's keys are others' while there is none."""
+        """Leave the crosshair's keys to other widgets while there is no crosshair."""
         return self._viewing.has_cursor if action in ("earlier", "later") else True
 
     def action_smoothing(self) -> None:
-        """The next stronger smoothing, then none."""
+        """Switch to the next stronger smoothing, and after the strongest to none."""
         self._viewing.smooth_more()
         self._draw()
 
     def action_log_axis(self) -> None:
-        """A logarithmic y axis for the chosen panel, or a linear one again."""
+        """Switch the chosen panel's y axis between linear and logarithmic."""
         self._viewing.turn_log(self._panels.title)
         self._draw()
 
     def action_x_axis(self) -> None:
-        """Step, epoch or time."""
+        """Switch the x axis between step, epoch and time."""
         self._viewing.turn_x()
         self._draw()
 
     def action_window(self) -> None:
-        """The newest steps, or all of the run."""
+        """Switch between the newest steps and the whole run."""
         self._viewing.turn_window()
         self._draw()
 
     def action_outliers(self) -> None:
-        """Leave outliers out of the y axis, or take them in again."""
+        """Leave outliers off the y axis, or include them again."""
         self._viewing.turn_outliers()
         self._draw()
 
     def action_full_screen(self) -> None:
-        """The chosen panel on the whole screen, and back."""
+        """Show the chosen panel on the whole screen, or return to the grid."""
         if self.is_maximized:
             self.screen.minimize()
         else:
@@ -247,16 +245,16 @@ class Plots(Widget, can_focus=True):
         self._draw()
 
     def action_crosshair(self) -> None:
-        """A crosshair at the newest values, or none."""
+        """Show a crosshair at the newest values, or remove it."""
         self._viewing.turn_cursor()
         self._draw()
 
     def action_earlier(self) -> None:
-        """The crosshair a column to the left."""
+        """Move the crosshair one column to the left."""
         self._move_cursor(-1)
 
     def action_later(self) -> None:
-        """The crosshair a column to the right."""
+        """Move the crosshair one column to the right."""
         self._move_cursor(1)
 
     def _move_cursor(self, columns: int) -> None:
@@ -268,11 +266,11 @@ class Plots(Widget, can_focus=True):
         self._choose(number - 1)
 
     def action_next(self) -> None:
-        """Choose the next panel; after the last one the focus goes on."""
+        """Choose the next panel; from the last one, the focus moves on."""
         if not self._choose(self._panels.chosen + 1):
             self.screen.focus_next()
 
     def action_previous(self) -> None:
-        """Choose the panel before; from the first one the focus goes back."""
+        """Choose the previous panel; from the first one, the focus moves back."""
         if not self._choose(self._panels.chosen - 1):
             self.screen.focus_previous()
