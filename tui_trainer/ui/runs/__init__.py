@@ -1,1 +1,1 @@
-"""The list of runs."""
+"""The screen that lists runs: filter, comparison, forking and deleting."""

@@ -1,6 +1,6 @@
-"""`RunActions`: what takes a question and a while to do with a run of the list: fork it, delete it.
+"""`RunActions`: actions on a run of the list that ask first and take time: fork and delete.
 
-Layer: ui. Files are read and removed in other threads; what goes wrong is said, and never raised.
+Layer: ui. Files are read and removed in other threads; errors are shown, never raised.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ from tui_trainer.ui.shared.confirm import Confirm
 
 
 class Say(Protocol):
-    """Tells the user something."""
+    """Shows the user a message."""
 
     def __call__(self, text: str, *, warn: bool = False) -> None: ...
 
 
 class RunActions:
-    """Asks over a screen; to be awaited in a worker of it."""
+    """Asks over a screen; its methods must be awaited in a worker of that screen."""
 
     def __init__(self, screen: Screen[Any], say: Say) -> None:
         self._screen = screen
         self._say = say
         self.deleting: set[str] = set()
-        """The names of runs that are about to be gone."""
+        """The names of runs that are being deleted."""
 
     async def ask_to_fork(self, run: RunSummary) -> tuple[str, tuple[Override, ...]] | None:
-        """From which checkpoint a new run is to go on, and with which changes."""
+        """Ask for the checkpoint and the changes of a new run; None if there will be none."""
         directory = RunDirectory(run.path)
         try:
             experiment = await asyncio.to_thread(read_config, directory)
@@ -56,7 +56,7 @@ class RunActions:
         return await self._screen.app.push_screen_wait(ForkDialog(run.name, experiment, steps))
 
     async def delete(self, run: RunSummary) -> bool:
-        """Delete a run if that is wanted; whether it was."""
+        """Delete a run if the user confirms it; return whether that was confirmed."""
         text = await asyncio.to_thread(_contents, run.path)
         dialog = Confirm(f"Delete {run.name}?", text, "delete it for good")
         if not await self._screen.app.push_screen_wait(dialog):
@@ -73,7 +73,7 @@ class RunActions:
 
 
 def _contents(path: Path) -> str:
-    """What would be lost: checkpoints and bytes."""
+    """Say what would be lost: the number of checkpoints and the size."""
     try:
         checkpoints, size_bytes = count_files(path, ".pt")
     except OSError as error:

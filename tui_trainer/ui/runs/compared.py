@@ -1,6 +1,6 @@
-"""`Compared`: runs beside each other, their curves and what differs.
+"""`Compared`: shows runs side by side, their curves and their differences.
 
-Layer: ui. It is told what there is to show; reading is the screen's.
+Layer: ui. The screen reads the runs and passes them in.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ from tui_trainer.ui.plots.panels import LABEL_CELLS, LOOKS, PanelSpec, View, ove
 from tui_trainer.ui.plots.plot import Plot
 
 MOST = len(LOOKS)
-"""How many runs can be compared: more curves than that nobody tells apart."""
+"""The most runs that can be compared: more curves could not be told apart."""
 VALUE_CELLS = 16
 PLOT_CELLS = 24
-"""What a plot beside the table needs; it is above it where there is less."""
+"""Width of a plot beside the table; if there is less room, the plot goes above it."""
 STYLES = {TRAIN: "$text-primary", VAL: "$text-warning", OTHER: "$text-success"}
 SHORTEST = 6
-"""Letters of a label that are kept where the name has them."""
+"""Characters of a label that are kept, if the name has as many."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Portrait:
 
 
 class Compared(Container):
-    """Hidden until there is something to compare; plot and table are beside each other if wide."""
+    """Hidden unless there is something to compare; on a wide screen plot and table share rows."""
 
     DEFAULT_CSS = """
     Compared {
@@ -76,7 +76,7 @@ class Compared(Container):
         encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
         choice = self._preferences.markers
         if choice == "auto" and self.app.no_color:
-            # Lines of dots are alike without colours; lines of letters are not.
+            # Without colours, lines of dots look alike; lines of letters do not.
             choice = "ascii"
         self._markers = markers_for(choice, os.environ, encoding)
         yield Plot(PanelSpec("", ()), self._markers)
@@ -84,7 +84,7 @@ class Compared(Container):
             yield Static(markup=False)
 
     def show(self, portraits: Sequence[Portrait]) -> None:
-        """Show these runs; nothing of fewer than two."""
+        """Show these runs; nothing if there are fewer than two."""
         self.display = len(portraits) > 1
         if not self.display or list(portraits) == self._portraits:
             return
@@ -103,16 +103,16 @@ class Compared(Container):
         self.query_one(Static).update(Content("\n").join(lines))
 
     def on_resize(self) -> None:
-        """Arrange what is shown anew."""
+        """Arrange plot and table for the new size."""
         self._arrange()
 
     def _arrange(self) -> None:
-        """The table takes the height that it needs where the width would not do for both."""
+        """Put the plot above the table if the screen is too narrow for both."""
         self.set_class(self.app.size.width - self._table_cells < PLOT_CELLS, "-narrow")
 
 
 def short_labels(names: Sequence[str]) -> list[str]:
-    """The names without what all of them begin with, as far as they stay different."""
+    """Return the names without their common beginning, as long as they stay different."""
     first, last = min(names), max(names)
     pairs = enumerate(zip(first, last, strict=False))
     alike = next((n for n, (one, other) in pairs if one != other), len(first))
@@ -123,9 +123,9 @@ def short_labels(names: Sequence[str]) -> list[str]:
 def comparison_lines(
     labels: Sequence[str], portraits: Sequence[Portrait], markers: Markers
 ) -> list[Content]:
-    """What differs: results first, then settings, in columns below the labels.
+    """Return the differences as lines: results first, then settings, in columns below the labels.
 
-    Above each label is a piece of its curve, as a plot may have no room to say whose is whose.
+    Above each label is a sample of its curve, because a plot may have no room for a legend.
     """
     heads = [cut_middle(clean(label, 40), LABEL_CELLS) for label in labels]
     looks = LOOKS[: len(labels)]
@@ -156,7 +156,7 @@ def comparison_lines(
 
 
 def _aligned(rows: Sequence[Sequence[str]]) -> list[list[str]]:
-    """The cells of each row, each as wide as its column is."""
+    """Return the cells of each row, padded to the width of their column."""
     table = [row for row in rows if len(row) > 1]
     first = max(cell_len(row[0]) for row in table)
     cut = [[row[0], *(cut_end(cell, VALUE_CELLS) for cell in row[1:])] for row in rows]

@@ -1,7 +1,6 @@
-"""`ForkDialog`: from which checkpoint a new run begins, and what is changed in it.
+"""`ForkDialog`: asks from which checkpoint a new run starts, and what to change in it.
 
-Layer: ui. It returns the checkpoint and the overrides; what is wrong with either is said as it is
-typed.
+Layer: ui. It returns the checkpoint and the overrides; errors in either are shown while typing.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ MOST_STEPS = 8
 
 
 class ForkDialog(ModalScreen[Answer | None]):
-    """Two fields; enter begins, where both can be read."""
+    """Two fields; enter starts the run if both are valid."""
 
     ABOUT = (
         "A new run goes on from a checkpoint of this one, with other values for live settings "
@@ -79,13 +78,13 @@ class ForkDialog(ModalScreen[Answer | None]):
 
     @on(Input.Changed)
     def check(self, event: Input.Changed) -> None:
-        """Say at once what is wrong."""
+        """Show at once what is wrong."""
         event.stop()
         self.query_one("#wrong", Static).update(Content(clean(self._read()[1], 400)))
 
     @on(Input.Submitted)
     def begin(self, event: Input.Submitted) -> None:
-        """Begin, if both fields can be read."""
+        """Return the answer, if both fields are valid."""
         event.stop()
         answer, wrong = self._read()
         if not wrong:
@@ -94,7 +93,7 @@ class ForkDialog(ModalScreen[Answer | None]):
             self.query_one("#wrong", Static).update(Content(clean(wrong, 400)))
 
     def action_close(self) -> None:
-        """Back to the list."""
+        """Go back to the list."""
         self.dismiss(None)
 
     def _read(self) -> tuple[Answer, str]:

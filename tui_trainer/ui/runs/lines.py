@@ -1,4 +1,4 @@
-"""The list of runs as lines of text, as many columns as there is room for.
+"""The list of runs as lines of text, with as many columns as there is room for.
 
 Layer: ui. The columns are those of `tui-trainer runs`.
 """
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 DISPENSABLE = ("pid", "step", "epoch", "device", "progress", "accuracy")
-"""Columns that are left out where there is no room, the first ones first."""
+"""Columns that are left out if there is no room, in this order."""
 SHORTEST_NAME = 18
 
 
 def run_lines(runs: Sequence[RunSummary], width: int, now: datetime) -> tuple[str, list[str]]:
-    """The line of titles, and a line for each run, all with room for a mark before them."""
+    """Return the line of titles and a line for each run, all with room for a mark in front."""
     rows = [list(COLUMNS), *(cells_of(run, now) for run in runs)]
     widths = dict(zip(COLUMNS, (max(map(cell_len, it)) for it in zip(*rows)), strict=True))  # noqa: B905
     shown = list(COLUMNS)
@@ -52,7 +52,7 @@ def run_lines(runs: Sequence[RunSummary], width: int, now: datetime) -> tuple[st
 
 
 def mark_line(line: str, is_marked: bool, *, plain: bool) -> str:
-    """A line with the sign of a selected run before it, or without."""
+    """Return a line with or without the sign of a selected run in front."""
     sign = "*" if plain else "●"
     return f"{sign if is_marked else ' '}{line[1:]}"
 
@@ -65,13 +65,11 @@ def _cell(title: str, text: str, width: int) -> str:
     return padded(cut_middle(text, width), width, right=title not in LEFT)
 
 
-# `RunList`: the lines of runs, the cursor, and the marks of those that were selected.
-#
-# A thousand lines are shown at once, so only those that differ are touched.
+# The list widget. It holds a thousand lines at once, so only those that differ are touched.
 
 
 class RunList(OptionList):
-    """Enter opens the run under the cursor, and the keys line says so."""
+    """The lines of runs, the cursor and the marks; enter opens the run under the cursor."""
 
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding(it.keys, "select", it.label, tooltip=it.text, id=it.id)
@@ -85,7 +83,7 @@ class RunList(OptionList):
         self._texts: list[str] = []
         self.shown: list[RunSummary] = []
         self.marked: list[str] = []
-        """Names, in the order in which they were selected."""
+        """Names of the selected runs, in the order of selection."""
 
     @property
     def pointed(self) -> RunSummary | None:
@@ -94,7 +92,7 @@ class RunList(OptionList):
         return self.shown[at] if at is not None and at < len(self.shown) else None
 
     def show(self, page: Page) -> None:
-        """Bring the list up to date; the cursor and the marks stay on their runs."""
+        """Update the list; the cursor and the marks stay on their runs."""
         there = {run.name for run in page.runs}
         self.marked = [name for name in self.marked if name in there]
         if [run.name for run in page.kept] == [run.name for run in self.shown]:
@@ -104,7 +102,7 @@ class RunList(OptionList):
         self.shown = list(page.kept)
 
     def mark(self, run: RunSummary, most: int) -> bool:
-        """Select a run, or take that back; False when there are as many as there may be."""
+        """Select or deselect a run; return False if `most` runs are selected already."""
         if run.name in self.marked:
             self.marked.remove(run.name)
         elif len(self.marked) < most:
@@ -115,7 +113,7 @@ class RunList(OptionList):
         return True
 
     def unmark(self) -> None:
-        """Take all selections back."""
+        """Deselect all runs."""
         self.marked.clear()
         self._show_lines(self.shown, self._texts)
 
@@ -126,7 +124,7 @@ class RunList(OptionList):
         ]
 
     def _show_lines(self, runs: Sequence[RunSummary], lines: Sequence[str]) -> None:
-        """Other lines, or other marks, of the runs that are shown."""
+        """Update lines and marks while the runs stay the same."""
         new = self._marked_lines(runs, lines)
         for run, line, before in zip(runs, new, self._texts, strict=True):
             if line != before:
@@ -134,7 +132,7 @@ class RunList(OptionList):
         self._texts = new
 
     def _fill(self, runs: Sequence[RunSummary], lines: Sequence[str]) -> None:
-        """Other runs; the cursor stays on its own where that is still there."""
+        """Show other runs; the cursor stays on its run if that is still there."""
         before = self.pointed
         self._texts = self._marked_lines(runs, lines)
         self.clear_options()

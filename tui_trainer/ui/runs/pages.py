@@ -1,7 +1,7 @@
-"""`RunPages`: what a list of runs shows, read from their folder.
+"""`RunPages`: reads the pages of the list of runs from their folder; `RunQuery`: what is wanted.
 
-Layer: ui. Folders and files are read in a thread, one at a time: more of them would only take the
-screen's time.
+Layer: ui. Folders and files are read in a thread, one at a time: more threads would only take time
+from the screen.
 """
 
 from __future__ import annotations
@@ -26,29 +26,29 @@ from tui_trainer.ui.runs.lines import run_lines
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """What there is, what is shown of it, and how."""
+    """All runs, the ones that are shown, and their lines."""
 
     runs: list[RunSummary]
     kept: list[RunSummary]
     titles: str
     lines: list[str]
-    """Of those that are kept, none marked."""
+    """The lines of the runs that are shown, without marks."""
     wrong: str = ""
-    """What is wrong with the filter."""
+    """The filter's error, or an empty string."""
 
 
 def page_of(runs: list[RunSummary], kept: list[RunSummary], width: int, wrong: str = "") -> Page:
-    """The runs as lines of a width; needs no file."""
+    """Return the runs as lines of that width; reads no file."""
     titles, lines = run_lines(kept, width, datetime.now(timezone.utc))
     return Page(runs, kept, titles, lines, wrong)
 
 
 class _OutdatedError(Exception):
-    """What is being read is not what is wanted any more."""
+    """The page that is being read is no longer wanted."""
 
 
 class RunPages:
-    """Reads a folder again and again; a run's files only when it has gone on."""
+    """Reads a folder repeatedly; a run's files are read again only when the run has progressed."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -57,19 +57,19 @@ class RunPages:
         self._is_outdated = threading.Event()
 
     def outdate(self) -> None:
-        """Something else is wanted than what is being read, if anything is."""
+        """Abandon the reading in progress, if there is any: something else is wanted."""
         self._is_outdated.set()
 
     def renew(self) -> None:
-        """What is read from now on is wanted."""
+        """Begin a reading that is wanted."""
         self._is_outdated.clear()
 
     def read(
         self, terms: Sequence[Term], order: str, width: int, without: Collection[str]
     ) -> Page | None:
-        """The runs that fit a filter, in an order, but for those named in `without`.
+        """Return the runs that match a filter, in an order, except those named in `without`.
 
-        None when it was outdated meanwhile; settings that were read are kept.
+        None if the reading was abandoned; settings that it has read are kept.
         """
         runs = [run for run in list_runs(self._folder) if run.name not in without]
         try:
@@ -84,7 +84,7 @@ class RunPages:
         return None if self._is_outdated.is_set() else page
 
     def portrait(self, run: RunSummary) -> Portrait:
-        """A run with its settings and curves."""
+        """Return a run with its settings and curves."""
         known = self._portraits.get(run.name)
         if known is None or known.summary != run:
             history = open_recording(RunDirectory(run.path)).history
@@ -103,23 +103,21 @@ class RunPages:
         return known[1]
 
 
-# `RunQuery`: what is wanted of a folder's runs: those that fit a filter, in an order.
-#
-# A filter that is half typed is no filter yet: all runs fit it.
+# The filter and the order of the list. A filter that is incomplete is not applied: all runs match.
 
 
 class RunQuery:
-    """Holds what was typed and chosen; reading a folder by it is somebody else's."""
+    """Holds the filter and the order; it does not read anything itself."""
 
     def __init__(self) -> None:
         self.terms: list[Term] = []
         self.order = ""
-        """One of `ORDERS`, or empty as the list is at first."""
+        """One of `ORDERS`, or empty for the list's original order."""
         self.typo = ""
-        """What is wrong with the filter, whatever runs there are."""
+        """The filter's syntax error, which does not depend on the runs."""
 
     def type(self, text: str) -> None:
-        """Take a filter as it was typed so far."""
+        """Take the filter as typed so far."""
         self.terms, self.typo = [], ""
         try:
             self.terms = parse_filter(text)
@@ -127,12 +125,12 @@ class RunQuery:
             self.typo = str(error)
 
     def turn_order(self) -> None:
-        """Order by the next column, then as at first."""
+        """Order by the next column; after the last one, return to the original order."""
         orders = ["", *ORDERS]
         self.order = orders[(orders.index(self.order) + 1) % len(orders)]
 
     def told(self, runs: Sequence[RunSummary], kept: Sequence[RunSummary], wrong: str) -> str:
-        """How many runs there are and fit, and their order; a `wrong` filter fits nothing."""
+        """Say how many runs there are, how many match, and their order; if `wrong`, count all."""
         live = sum(run.is_live for run in runs)
         told = f"{counted(len(runs), 'run')}, {live} live"
         if self.terms and not wrong:

@@ -1,7 +1,7 @@
-"""`RunsScreen`: all runs in a folder, to open, go on with, compare and delete.
+"""`RunsScreen`: lists all runs of a folder, to open, resume, fork, compare and delete them.
 
 Layer: ui. Files are read in threads, and only while this screen is in front: a folder on a slow
-disk delays no key, and a run that trains is left alone.
+disk delays no key, and a training run is not slowed down.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ HINT = "lr<0.01 model=cnn state=ended, or a part of a name; esc shows all"
 
 
 class RunsScreen(Screen[None]):
-    """The list, a filter, and what is selected beside each other."""
+    """The list, a filter, and a comparison of the selected runs."""
 
     ABOUT = (
         "All runs of a folder, live ones first. A filter has conditions with a space between: "
@@ -53,13 +53,13 @@ class RunsScreen(Screen[None]):
 
     @dataclass
     class Open(Message):
-        """This run is to be watched."""
+        """Posted to open this run."""
 
         path: Path
 
     @dataclass
     class Fork(Message):
-        """A new run is to go on from a checkpoint of this one."""
+        """Posted to start a new run from a checkpoint of this one."""
 
         path: Path
         which: str
@@ -67,7 +67,7 @@ class RunsScreen(Screen[None]):
 
     @dataclass
     class Resume(Message):
-        """This run is to go on."""
+        """Posted to resume this run."""
 
         path: Path
 
@@ -81,7 +81,7 @@ class RunsScreen(Screen[None]):
         self._compared = Compared(services.preferences)
         self._query = RunQuery()
         self._page: Page | None = None
-        """What was last read."""
+        """The page that was read last."""
         self.is_reading = False
         self._errands = RunActions(self, self._say)
 
@@ -102,7 +102,7 @@ class RunsScreen(Screen[None]):
         self.look()
 
     def look(self) -> None:
-        """Read the folder anew, unless something else is in front; a reading goes on to its end."""
+        """Read the folder again, unless a reading is in progress or another screen is in front."""
         if self.is_attached and self.is_active and not self.is_reading:
             self.is_reading = True
             self.run_worker(self._read(), group="read", exit_on_error=False)
@@ -141,7 +141,7 @@ class RunsScreen(Screen[None]):
         if (page := self._page) is not None:
             self._show(page_of(page.runs, page.kept, self._width, page.wrong))
 
-    # Comparing.
+    # Comparing runs.
 
     async def _compare(self) -> None:
         by_name = {run.name: run for run in self._page.runs} if self._page is not None else {}
@@ -151,7 +151,7 @@ class RunsScreen(Screen[None]):
         self._compared.show(found)
 
     def action_mark(self) -> None:
-        """Select the run under the cursor, or take that back."""
+        """Select the run under the cursor, or deselect it."""
         if (run := self._list.pointed) is None:
             return
         if not self._list.mark(run, MOST):
@@ -160,14 +160,14 @@ class RunsScreen(Screen[None]):
         self.run_worker(self._compare(), group="compare", exclusive=True, exit_on_error=False)
 
     def action_unmark(self) -> None:
-        """Take all selections back."""
+        """Deselect all runs."""
         self._list.unmark()
         self._compared.show(())
 
     # Filter and order.
 
     def action_filter(self) -> None:
-        """Type a filter."""
+        """Open the line for typing a filter."""
         self.query_one(SearchBar).open("filter")
 
     def on_search_bar_searched(self, message: SearchBar.Searched) -> None:
@@ -178,12 +178,12 @@ class RunsScreen(Screen[None]):
         self._list.focus()
 
     def action_sort(self) -> None:
-        """Order by the next column, then as at first."""
+        """Order by the next column; after the last one, return to the original order."""
         self._query.turn_order()
         self._look_for_other()
 
     def action_back(self) -> None:
-        """End the filter; without one, leave the list."""
+        """Clear the filter; if there is none, leave the list."""
         bar = self.query_one(SearchBar)
         if bar.display:
             bar.close()
@@ -193,7 +193,7 @@ class RunsScreen(Screen[None]):
         else:
             self.dismiss()
 
-    # What is done with a run.
+    # Actions on a run.
 
     @on(OptionList.OptionSelected)
     def _open_selected(self, event: OptionList.OptionSelected) -> None:
@@ -201,12 +201,12 @@ class RunsScreen(Screen[None]):
         self.action_open()
 
     def action_open(self) -> None:
-        """Watch the run under the cursor, or see its results."""
+        """Open the run under the cursor: watch it, or see its results."""
         if (run := self._list.pointed) is not None:
             self.post_message(self.Open(run.path))
 
     def action_resume(self) -> None:
-        """Go on with the run under the cursor."""
+        """Resume the run under the cursor."""
         run = self._list.pointed
         if run is None:
             return
@@ -218,7 +218,7 @@ class RunsScreen(Screen[None]):
             self._say(f"it is {run.state}: enter opens it")
 
     def action_fork(self) -> None:
-        """Ask from where and what is to change, and begin."""
+        """Ask for checkpoint and changes, then start the new run."""
         if (run := self._list.pointed) is None:
             return
         if own := self._trains_here():
@@ -231,7 +231,7 @@ class RunsScreen(Screen[None]):
             self.post_message(self.Fork(run.path, *answer))
 
     def action_delete(self) -> None:
-        """Ask, and delete the run under the cursor."""
+        """Delete the run under the cursor after asking."""
         run = self._list.pointed
         if run is None:
             return
@@ -251,7 +251,7 @@ class RunsScreen(Screen[None]):
         self._list.action_cursor_up()
 
     def complain(self, reason: str) -> None:
-        """Say why a run could not go on."""
+        """Show why a run could not start or resume."""
         self._say(reason, warn=True)
 
     def _say(self, text: str, *, warn: bool = False) -> None:

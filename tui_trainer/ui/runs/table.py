@@ -17,7 +17,7 @@ FIRST_WORDS = "no runs here yet; start one in compose, or by tui-trainer train"
 
 
 class RunTable(Container):
-    """`runs` is its list, which is to have the focus; nothing is said before the first page."""
+    """Its list is `runs`, which should have the focus; it is empty until the first page."""
 
     DEFAULT_CSS = """
     RunTable { height: 1fr; }
@@ -34,7 +34,7 @@ class RunTable(Container):
     def compose(self) -> ComposeResult:
         yield Static(id="titles", markup=False)
         yield Static(id="none", markup=False)
-        # Never hidden: a list that is cannot take the focus from the line of the filter.
+        # Never hidden: the focus could not move from the filter line to a hidden list.
         yield self.runs
 
     def show(self, page: Page) -> None:
