@@ -624,7 +624,7 @@ def test_beside_a_run_that_trains_here_no_other_begins_here(tmp_path: Path) -> N
         app.post_message(RunsScreen.Fork(tmp_path / "other", "last", ()))
         await until(pilot, lambda: told(app).count("tui-trainer fork other --detach") == 2)
         await pilot.press("k", "x")
-        await until(pilot, lambda: "never deleted" in told(app))
+        await until(pilot, lambda: "cannot be deleted" in told(app))
         assert app.screen is listing
 
     play(shown.services, what)

@@ -297,10 +297,10 @@ def test_a_live_run_is_first_and_is_not_deleted(tmp_path: Path) -> None:
     async def play(app: Listing, pilot: Pilot[None]) -> None:
         assert app.text.splitlines()[2].split()[:2] == ["old", "running"]
         await app.type(pilot, "x")
-        assert "never deleted" in app.told
+        assert "cannot be deleted" in app.told
         assert not isinstance(app.screen, Confirm)
         await app.type(pilot, "r")
-        assert "enter opens it" in app.told
+        assert "press enter to open it" in app.told
 
     drive(tmp_path, play)
     lock.release()
@@ -465,7 +465,7 @@ def test_enter_leaves_the_filter_also_while_nothing_fits(tmp_path: Path) -> None
 
     async def play(app: Listing, pilot: Pilot[None]) -> None:
         await app.type(pilot, "/", *"nothing")
-        assert "no run fits" in app.text
+        assert "no run matches" in app.text
         await app.type(pilot, "enter", "f")
         assert isinstance(app.focused, OptionList)
         await app.type(pilot, "escape")

@@ -78,5 +78,5 @@ def _contents(path: Path) -> str:
         checkpoints, size_bytes = count_files(path, ".pt")
     except OSError as error:
         return f"{clean(str(path))}: {clean(error.strerror or str(error))}"
-    what = f"{counted(checkpoints, 'checkpoint')}, {size_bytes / 1e6:,.1f} MB in all"
+    what = f"{counted(checkpoints, 'checkpoint')}, {size_bytes / 1e6:,.1f} MB in total"
     return f"{clean(str(path))}: {what}"

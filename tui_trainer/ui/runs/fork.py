@@ -31,8 +31,8 @@ class ForkDialog(ModalScreen[Answer | None]):
     """Two fields; enter starts the run if both are valid."""
 
     ABOUT = (
-        "A new run goes on from a checkpoint of this one, with other values for live settings "
-        "as optimizer.lr=3e-4, with spaces between. Tab goes to the other field, enter begins."
+        "A new run starts from a checkpoint of this one. To change live settings, type for example "
+        "optimizer.lr=3e-4, with spaces between several. Tab goes to the other field, enter starts."
     )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Back")]
     DEFAULT_CSS = """
@@ -58,10 +58,10 @@ class ForkDialog(ModalScreen[Answer | None]):
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False) as box:
             box.border_title = Content(f"Fork {clean(self._of, 60)}")
-            box.border_subtitle = Content("↵ begin   esc back")
+            box.border_subtitle = Content("↵ start   esc back")
             shown = ", ".join(f"{step}" for step in self._steps[-MOST_STEPS:])
             yield Static(
-                "A new run goes on from a checkpoint; this one stays as it is. "
+                "A new run starts from a checkpoint; this one is not changed. "
                 f"Checkpoints: last, best, or step {shown}.",
                 markup=False,
             )
@@ -70,7 +70,7 @@ class ForkDialog(ModalScreen[Answer | None]):
                 yield TextInput("last", compact=True, id="from")
             with Horizontal():
                 yield Static("changes", markup=False)
-                yield TextInput(compact=True, id="changes", placeholder="as optimizer.lr=3e-4")
+                yield TextInput(compact=True, id="changes", placeholder="such as optimizer.lr=3e-4")
             yield Static("", markup=False, id="wrong")
 
     def on_mount(self) -> None:
@@ -100,7 +100,7 @@ class ForkDialog(ModalScreen[Answer | None]):
         which = self.query_one("#from", Input).value.strip() or "last"
         known = {"last", "best", *map(str, self._steps)}
         if which not in known:
-            return (which, ()), f"no checkpoint {which!r}; there are last, best and the steps above"
+            return (which, ()), f"no checkpoint {which!r}; type last, best or a step from above"
         try:
             overrides = typed_changes(self._experiment, self.query_one("#changes", Input).value)
         except TrainerError as error:

@@ -33,16 +33,16 @@ from tui_trainer.ui.shared.lines import Heading
 from tui_trainer.ui.shared.services import Services, beside
 
 LOOK_S = 2.0
-HINT = "lr<0.01 model=cnn state=ended, or a part of a name; esc shows all"
+HINT = "lr<0.01 model=cnn state=ended, or part of a name; esc shows all"
 
 
 class RunsScreen(Screen[None]):
     """The list, a filter, and a comparison of the selected runs."""
 
     ABOUT = (
-        "All runs of a folder, live ones first. A filter has conditions with a space between: "
+        "All runs of a folder, live ones first. A filter has conditions separated by spaces: "
         "lr<0.01 model=cnn state=stopped accuracy>=98% name~mlp; the keys are settings, metrics, "
-        "and name, state, device, step, epoch, progress; a word alone is a part of a name."
+        "and name, state, device, step, epoch, progress; a word alone is part of a name."
     )
     BINDINGS = bindings_of("runs")
     DEFAULT_CSS = """
@@ -155,7 +155,7 @@ class RunsScreen(Screen[None]):
         if (run := self._list.pointed) is None:
             return
         if not self._list.mark(run, MOST):
-            self._say(f"at most {MOST} runs can be compared; u takes all selections back")
+            self._say(f"at most {MOST} runs can be compared; u clears the selection")
         self._list.action_cursor_down()
         self.run_worker(self._compare(), group="compare", exclusive=True, exit_on_error=False)
 
@@ -213,9 +213,9 @@ class RunsScreen(Screen[None]):
         if run.state in ("stopped", "crashed", "failed"):
             self.post_message(self.Resume(run.path))
         elif run.state == "finished":
-            self._say("it is finished: enter opens it, and r there asks for how much longer")
+            self._say("it is finished: press enter to open it, then r to train it longer")
         else:
-            self._say(f"it is {run.state}: enter opens it")
+            self._say(f"it is {run.state}: press enter to open it")
 
     def action_fork(self) -> None:
         """Ask for checkpoint and changes, then start the new run."""
@@ -236,7 +236,7 @@ class RunsScreen(Screen[None]):
         if run is None:
             return
         if run.is_live:
-            self._say(f"it is {run.state}: a live run is never deleted")
+            self._say(f"it is {run.state}: live runs cannot be deleted")
             return
         self.run_worker(self._delete(run), group="delete", exit_on_error=False)
 

@@ -13,7 +13,7 @@ from textual.widgets import Static
 from tui_trainer.ui.runs.lines import RunList
 from tui_trainer.ui.runs.pages import Page
 
-FIRST_WORDS = "no runs here yet; start one in compose, or by tui-trainer train"
+FIRST_WORDS = "no runs here yet; start one in compose, or with tui-trainer train"
 
 
 class RunTable(Container):
@@ -43,4 +43,4 @@ class RunTable(Container):
         self.query_one("#titles", Static).update(Content(page.titles))
         none = self.query_one("#none", Static)
         none.display = not page.kept
-        none.update(Content("no run fits; esc shows all" if page.runs else FIRST_WORDS))
+        none.update(Content("no run matches; esc shows all" if page.runs else FIRST_WORDS))
