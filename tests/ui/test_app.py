@@ -313,7 +313,7 @@ def test_f1_tells_of_a_dialog_and_closes_again_with_what_was_typed_kept(tmp_path
         await pilot.press("f1")
         await pilot.pause()
         assert isinstance(app.screen, HelpScreen)
-        assert "A preset is a small file" in everything(app)
+        assert "A preset is a small text file" in everything(app)
         assert "Cancel" in everything(app)
         await pilot.press("f1")
         await until(pilot, lambda: app.screen is dialog)

@@ -11,7 +11,7 @@ LIBRARY = PresetLibrary([builtin_dir()])
 
 def test_an_untouched_draft_is_as_its_preset_has_it() -> None:
     draft = Draft(LIBRARY, "digits-cnn")
-    assert changes_of(draft).plain == "Experiment digits-cnn  as the preset has it"
+    assert changes_of(draft).plain == "Experiment digits-cnn  unmodified"
     assert command_of(draft).plain == "$ tui-trainer train digits-cnn"
 
 

@@ -153,7 +153,7 @@ def test_the_cursor_begins_at_what_is_chosen_and_enter_says_when_it_would_change
         await pilot.pause()
         assert pane.border_subtitle == ""
         await press(pilot, "j")
-        assert pane.border_subtitle == "enter takes it"
+        assert pane.border_subtitle == "enter chooses it"
         await press(pilot, "enter")
         assert pane.border_subtitle == ""
         assert app.compose_screen.draft.preset("optimizer") == "muon"
@@ -166,13 +166,13 @@ def test_only_the_list_with_the_focus_says_what_enter_would_do(tmp_path: Path) -
         left, entered = app.pane("dataset"), app.pane("model")
         left.focus()
         await press(pilot, "home")
-        assert left.border_subtitle == "enter takes it"
+        assert left.border_subtitle == "enter chooses it"
         entered.focus()
         await pilot.pause()
         assert left.border_subtitle == ""
         left.focus()
         await pilot.pause()
-        assert left.border_subtitle == "enter takes it"
+        assert left.border_subtitle == "enter chooses it"
 
     drive(tmp_path, step)
 

@@ -66,7 +66,7 @@ def test_an_existing_file_is_replaced_only_by_a_choice_of_its_own(tmp_path: Path
 
     async def step(app: Host, pilot: Pilot[None]) -> None:
         await type_name(pilot, "theirs")
-        assert "It exists already" in shown(app)
+        assert "It already exists" in shown(app)
         await press(pilot, "enter", "enter")
         assert isinstance(app.screen, SavePreset)
         assert path.read_text() == THEIRS

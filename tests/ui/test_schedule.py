@@ -60,7 +60,7 @@ def test_a_limit_by_steps_is_known_without_the_data() -> None:
 
 def test_a_run_of_unknown_length_is_drawn_in_shares() -> None:
     assert rates(experiment("training.epochs=20"), None).steps is None
-    assert "of the run" in "\n".join(lines_of(experiment("training.epochs=20"), None))
+    assert "over the run" in "\n".join(lines_of(experiment("training.epochs=20"), None))
 
 
 def test_highest_lowest_and_length_stand_beside_it() -> None:

@@ -100,7 +100,7 @@ def test_a_result_that_comes_late_is_not_taken_for_the_newest(tmp_path: Path) ->
         await until(pilot, lambda: "preview" in loader.waiting)
         loader.do("preview")
         await pilot.pause()
-        assert "1 step an epoch" in shown(app)
+        assert "1 step per epoch" in shown(app)
 
     drive(tmp_path, step, services=services)
 
@@ -111,7 +111,7 @@ def test_an_error_is_shown_as_it_is_and_goes_with_its_cause(tmp_path: Path) -> N
 
     async def step(app: Host, pilot: Pilot[None]) -> None:
         await until(pilot, lambda: r"! [b]no[/b] such file\x1b[0m; name another" in shown(app))
-        assert "A start would end with this." in shown(app)
+        assert "A run would fail with this error." in shown(app)
         services.fake_workbench.failure = None
         await press(pilot, "d", "escape")
         await until(pilot, lambda: "20,778 parameters" in shown(app))
@@ -137,7 +137,7 @@ def test_wrong_settings_leave_the_last_result_and_say_so(tmp_path: Path) -> None
 
 def test_who_else_is_on_the_device_is_said(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: "also on it: alice (pid 7, 2.1 GB)" in shown(app))
+        await until(pilot, lambda: "in use by: alice (pid 7, 2.1 GB)" in shown(app))
         assert "3 % load" in shown(app)
 
     drive(tmp_path, step, size=(120, 40))
@@ -166,12 +166,12 @@ def test_a_device_of_unknown_memory_claims_none() -> None:
 def test_facts_are_packed_into_lines_and_never_cut(tmp_path: Path) -> None:
     workbench, experiment = preview_of(tmp_path)
     preview = workbench.preview(experiment)
-    assert sizes(preview, 80) == ["20,778 parameters · ~31 MB · 20 steps an epoch, 800 in all"]
-    assert sizes(preview, 40) == ["20,778 parameters · ~31 MB", "20 steps an epoch, 800 in all"]
+    assert sizes(preview, 80) == ["20,778 parameters · ~31 MB · 20 steps per epoch, 800 in total"]
+    assert sizes(preview, 40) == ["20,778 parameters · ~31 MB", "20 steps per epoch, 800 in total"]
     assert samples(preview, 80) == ["samples: 1,221 train · 216 validation · 360 test · 10 classes"]
     assert packed([], 10) == []
     no_limit = replace(preview, total_steps=None)
-    assert sizes(no_limit, 80)[0].endswith("20 steps an epoch")
+    assert sizes(no_limit, 80)[0].endswith("20 steps per epoch")
 
 
 def test_layers_that_keep_the_shape_are_left_out_of_the_line_but_not_of_the_table(

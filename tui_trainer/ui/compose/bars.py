@@ -60,7 +60,7 @@ def changes_of(draft: Draft) -> Content:
     """Return the experiment that a draft began with, and what has changed since."""
     changes = draft.changes
     base = (clean(draft.base, 60), "bold")
-    state = f"  modified: {changes_line(changes)}" if changes else "  as the preset has it"
+    state = f"  modified: {changes_line(changes)}" if changes else "  unmodified"
     return Content.assemble("Experiment ", base, (state, "$foreground-muted"))
 
 

@@ -17,13 +17,13 @@ MB, GB = 2**20, 2**30
 
 def sizes(preview: Preview, width: int) -> list[str]:
     """Return parameters, memory and steps, on as few lines of that width as possible."""
-    total = f", {preview.total_steps:,} in all" if preview.total_steps else ""
+    total = f", {preview.total_steps:,} in total" if preview.total_steps else ""
     plural = "" if preview.steps_per_epoch == 1 else "s"
     return packed(
         [
             f"{preview.parameters:,} parameters",
             f"~{size_text(preview.memory_bytes)}",
-            f"{preview.steps_per_epoch:,} step{plural} an epoch{total}",
+            f"{preview.steps_per_epoch:,} step{plural} per epoch{total}",
         ],
         width,
     )
@@ -110,7 +110,7 @@ def device_text(device: DeviceState) -> str:
     if device.load_percent is not None:
         parts.append(f"{device.load_percent} % load")
     if device.others:
-        parts.append("also on it: " + ", ".join(clean(other, 60) for other in device.others))
+        parts.append("in use by: " + ", ".join(clean(other, 60) for other in device.others))
     return " · ".join([*parts, clean(device.label, 60)])
 
 

@@ -211,7 +211,7 @@ class PresetPane(OptionList):
         text = f"{len(self._rows)} of {len(self._catalogue.presets(self.kind))}"
         if not self._words:
             is_other = entry is not None and entry.name != self._chosen and not entry.wrong
-            text = "enter takes it" if is_other else ""
+            text = "enter chooses it" if is_other else ""
         if text != self.border_subtitle:
             self.border_subtitle = text
 
@@ -224,7 +224,7 @@ class PresetPane(OptionList):
         if self._rows:
             self.add_options([Option(self._prompt(preset)) for preset in self._rows])
         else:
-            text = "nothing matches" if self._words else "there are none"
+            text = "nothing matches" if self._words else "no presets"
             self.add_option(Option(Content.styled(text, "$foreground-muted"), disabled=True))
         self._point_at(pointed)
         self._say_what_enter_does()

@@ -21,15 +21,15 @@ from tui_trainer.text.clean import clean, is_safe_name, slug
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.shared.text_input import TextInput
 
-NAME_RULE = "letters, digits, - _ and . and no - or . at its beginning"
+NAME_RULE = "may contain letters, digits, - _ and . and must not begin with - or ."
 
 
 class SavePreset(ModalScreen[Path | None]):
     """Shows the name, where the preset will be saved, and what is wrong with the name."""
 
     ABOUT = (
-        "A preset is a small file of text that names the presets it takes and what differs from "
-        "them; it is listed with the others from now on, and tui-trainer train NAME takes it "
+        "A preset is a small text file that names the presets it uses and what differs from them. "
+        "Once saved, it is listed with the others, and tui-trainer train NAME accepts it "
         "too."
     )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "cancel", "Cancel")]
@@ -105,9 +105,9 @@ class SavePreset(ModalScreen[Path | None]):
         is_safe, exists = is_safe_name(self._typed), self._exists()
         where = clean(str(self._folder / f"{self._typed}.yaml")) if is_safe else ""
         self.query_one("#where", Static).update(Content.styled(where, "$foreground-muted"))
-        wrong = "" if is_safe else f"A name is {NAME_RULE}."
+        wrong = "" if is_safe else f"A name {NAME_RULE}"
         if exists:
-            wrong = "It exists already: type another name, or go to Replace it (tab)."
+            wrong = "It already exists: type another name, or go to Replace it (tab)."
         self._complain(wrong)
         self.query_one("#save", Button).display = not exists
         self.query_one("#save", Button).disabled = not is_safe

@@ -118,7 +118,7 @@ def _labels(shown: Rates, height: int) -> list[str]:
     """Return the highest rate for the top, the lowest for the bottom, the run's length between."""
     high, low = max(shown.values), min(shown.values)
     labels = [""] * height
-    length = f"{shown.steps:,} steps" if shown.steps is not None else "of the run"
+    length = f"{shown.steps:,} steps" if shown.steps is not None else "over the run"
     if shown.follows_validation:
         length = "by validation"
     if height > 2:

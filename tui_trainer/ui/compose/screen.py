@@ -50,8 +50,8 @@ class ComposeScreen(Screen[None]):
 
     ABOUT = (
         "Choose an experiment, or a dataset, a model and an optimizer: arrows or j and k move, "
-        "enter chooses, tab goes on and shift+tab back. Change what you like in the fields below, "
-        "and start. While typing ^u clears what is before the cursor, ^k what is behind it."
+        "enter chooses, tab goes forward and shift+tab back. Change settings in the fields below, "
+        "and start. While typing, ^u deletes all before the cursor, ^k all after it."
     )
     AUTO_FOCUS = "#experiment"
     PARTS: ClassVar[tuple[str, ...]] = ("list", "form", "choice", "fold")
@@ -178,7 +178,7 @@ class ComposeScreen(Screen[None]):
         if is_found:
             self.draft.choose_experiment(path.stem)
         self._refill()
-        hidden = "" if is_found else "; presets are not looked for there: see --preset-dir"
+        hidden = "" if is_found else "; presets in that folder are not found: see --preset-dir"
         self._say(f"saved as {path}{hidden}", "information" if is_found else "warning")
 
     def action_reset_field(self) -> None:
@@ -190,7 +190,7 @@ class ComposeScreen(Screen[None]):
             self.draft.reset(pane.kind)
             self._refill()
         else:
-            self._say("enter on the chosen experiment takes all changes back")
+            self._say("to undo all changes, press enter on the chosen experiment")
 
     def action_copy_command(self) -> None:
         """Copy the command line through the terminal."""

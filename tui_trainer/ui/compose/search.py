@@ -54,7 +54,7 @@ class Search:
         self._form.filter(text if self._target == FIELDS or is_elsewhere else "")
         where = f"search in the {self._target}s"
         if is_elsewhere:
-            where = f"no {self._target} matches, these fields do"
+            where = f"no {self._target} matches, but these fields do"
         elif self._target == FIELDS and text.strip() and not self._form.best_match(text):
             where = "no field matches"
         self._bar.tell(where)

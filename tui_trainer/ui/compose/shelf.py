@@ -117,7 +117,7 @@ class PresetShelf(Widget):
         self._losing = entry.name
         changes = self._draft.changes
         what = "1 change" if len(changes) == 1 else f"{len(changes)} changes"
-        text = f"↵ again drops {what} for {clean(entry.name, 60)}: {changes_line(changes)}"
+        text = f"↵ again discards {what} for {clean(entry.name, 60)}: {changes_line(changes)}"
         self._hint(text, "$text-warning")
 
     def _describe(self) -> None:

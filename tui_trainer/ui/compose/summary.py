@@ -90,12 +90,12 @@ class Summary(Widget):
         """Return everything in full, in titled parts."""
         parts: list[tuple[str, list[Content]]] = []
         if self.survey.failure:
-            parts.append(("what it would be", [Content.styled(self.survey.failure, "$text-error")]))
+            parts.append(("preview", [Content.styled(self.survey.failure, "$text-error")]))
         elif (preview := self.survey.preview) is not None:
             rows = [*sizes(preview, 100), *samples(preview, 100), shapes(preview)]
             rows += table(preview, MOST_LAYERS)
             rows += [clean(note) for note in (*preview.notes, preview.warning) if note]
-            parts.append(("what it would be", [Content(row) for row in rows]))
+            parts.append(("preview", [Content(row) for row in rows]))
         if self.survey.devices:
             parts.append(
                 ("devices", [Content(device_text(device)) for device in self.survey.devices])
@@ -105,12 +105,12 @@ class Summary(Widget):
     def _state(self) -> Content | None:
         if self.survey.wanted is None:
             text = "some settings need attention" + (
-                "; the above is from before" if self.survey.preview else ""
+                "; the preview above is out of date" if self.survey.preview else ""
             )
             return Content.styled(text, "$text-warning")
         if not self.survey.is_stale:
             return None
-        text = f"{self.survey.stage} ... go on meanwhile" if self.survey.stage else "measuring ..."
+        text = f"{self.survey.stage} ... you can go on" if self.survey.stage else "measuring ..."
         return Content.styled(text, "$text-warning")
 
     def _failed(self, width: int) -> list[Content]:
@@ -118,7 +118,7 @@ class Summary(Widget):
             return []
         style = "dim" if self.survey.is_stale else "$text-error"
         shown = Content.styled(f"! {self.survey.failure}", style).wrap(max(1, width))
-        return [*shown, Content.styled("A start would end with this.", "$foreground-muted")]
+        return [*shown, Content.styled("A run would fail with this error.", "$foreground-muted")]
 
     def _device_lines(self) -> list[str]:
         if self.survey.device_failure:
