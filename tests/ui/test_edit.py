@@ -152,7 +152,7 @@ def test_a_refusal_stands_beside_its_field() -> None:
 def test_ctrl_r_puts_back_what_is_in_force() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await type_in(host, pilot, "training.epochs", "9")
-        assert "↵ change   ^r put back   esc close" in host.text
+        assert "↵ change   ^r reset   esc close" in host.text
         assert "↵ changes it" in line_of(host, "training.epochs")
         await pilot.press("ctrl+r")
         assert field(host, "training.epochs").value == "20"

@@ -240,14 +240,14 @@ def test_a_failure_says_why_and_what_is_saved() -> None:
 def test_without_a_checkpoint_nothing_can_be_resumed() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await host.happen(pilot, a_failure())
-        assert "there is nothing to go on from" in host.text
+        assert "there is nothing to resume from" in host.text
         assert "Train on" not in host.text
         assert "Again" in host.text
         assert "Compose" in host.text
         await pilot.press("r", "r")
         await pilot.pause()
         assert host.screen is host.running
-        assert host.told == ["there is no checkpoint to go on from"]
+        assert host.told == ["there is no checkpoint to resume from"]
 
     drive(play, *some_events(10))
 
@@ -284,7 +284,7 @@ def test_resuming_asks_how_long_and_proposes_the_double() -> None:
 
 @pytest.mark.parametrize(
     ("typed", "wrong"),
-    [("20", "reached already"), ("5", "less than it was"), ("x", "should be a whole number")],
+    [("20", "already reached"), ("5", "less than before"), ("x", "should be a whole number")],
 )
 def test_a_number_that_would_end_the_run_at_once_is_refused(typed: str, wrong: str) -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:

@@ -144,7 +144,7 @@ def test_the_line_follows_the_run_in_a_terminal_without_the_focus() -> None:
 def test_the_key_of_a_pause_says_that_it_goes_on(width: int) -> None:
     async def play(keys: Keys, pilot: Pilot[None]) -> None:
         await pilot.press("p")
-        await until(pilot, lambda: "p Go on" in keys.line)
+        await until(pilot, lambda: "p Resume" in keys.line)
         keys.session.push(StateChanged(41, "paused", "saved at step 41"))
         await pilot.press("p")
         await until(pilot, lambda: "p Pause" in keys.line)

@@ -195,7 +195,7 @@ def test_the_heading_says_what_was_asked_for_until_the_run_has_done_it() -> None
         event = StateChanged(7, state, reason)  # type: ignore[arg-type]
         view.apply(event)
         standing.add(event)
-    assert standing.words(view) == "paused, saved at step 7; p goes on"
+    assert standing.words(view) == "paused, saved at step 7; p resumes"
     standing.wish = "resuming"
     assert not standing.is_pausing(view)
 
@@ -248,7 +248,7 @@ def test_a_paused_heading_cuts_the_name_only_where_there_is_no_room() -> None:
     view.reason, view.epoch = "saved at step 12,345", 14
     for width, name in ((118, view.name), (78, view.name), (74, "digits-c…122-2315")):
         left, right = standing.texts(view, an_experiment(), width)
-        assert f"‖ {name} · paused, saved at step 12,345; p goes on" == left
+        assert f"‖ {name} · paused, saved at step 12,345; p resumes" == left
         assert cell_len(left) + 2 + cell_len(right) <= width
     view.name = "x" * 80
     left, right = standing.texts(view, an_experiment(), 78)

@@ -169,7 +169,7 @@ def test_p_pauses_tells_what_is_saved_and_goes_on() -> None:
         assert "· pausing" in heading()
         await host.happen(pilot, *a_pause(300, "; gave back 512 MB of GPU memory"))
         # As much of the name gives way as it takes to read what is saved and what to do.
-        assert "‖ digits-cnn-1122-2315 · paused, saved at step 300; p goes on" in heading()
+        assert "‖ digits-cnn-1122-2315 · paused, saved at step 300; p resumes" in heading()
         assert heading().rstrip().endswith("epoch 14/20")
         assert "gave back 512 MB of GPU memory" in host.text
         await pilot.press("p")

@@ -68,7 +68,7 @@ def test_a_run_that_can_be_left_to_itself_can_be_detached(keys: list[str], leavi
         host.running.ask_to_stop(then_leave=leaving)
         await pilot.pause()
         rows = [row.split() for row in host.text.splitlines() if "d   detach" in row]
-        assert [row[-4:-1] for row in rows] == [["attach", "comes", "back"]]
+        assert [row[-4:-1] for row in rows] == [["attach", "reopens", "it"]]
         assert ("detaching does not" in host.text) == leaving
         await pilot.press(*keys)
         await pilot.pause()
@@ -127,8 +127,8 @@ def test_on_a_narrow_terminal_a_cost_goes_on_below_its_beginning() -> None:
             await pilot.pause()
             await pilot.pause()
             rows = host.text.splitlines()
-            at = next(n for n, row in enumerate(rows) if "it trains on;" in row)
-            column = rows[at].index("it trains")
+            at = next(n for n, row in enumerate(rows) if "training continues;" in row)
+            column = rows[at].index("training continues")
             assert not rows[at + 1][:column].strip("│ ")
             assert rows[at + 1][column:].strip("│ ")
 
@@ -159,7 +159,8 @@ def test_a_paused_run_has_nothing_to_lose() -> None:
 
 def test_costs_are_honest_without_a_checkpoint_and_after_a_failed_save() -> None:
     view, safety = RunView(step=5), SavedProgress(now_s=1.5)
-    assert costs(view, safety)["discard"] == "no checkpoint yet: all is lost (5 steps, 1.5 s)"
+    lost = "no checkpoint yet: everything is lost (5 steps, 1.5 s)"
+    assert costs(view, safety)["discard"] == lost
     safety.add(SaveFailed(5, "disk full"))
     assert "the last save FAILED" in costs(view, safety)["save"]
     assert costs(RunView(), SavedProgress())["discard"] == "nothing is lost"
@@ -172,7 +173,7 @@ def test_that_nothing_is_lost_is_never_said_of_a_run_that_may_have_gone_on() -> 
     assert "nothing" not in costs(paused, safety, goes_on=True)["discard"]
     assert "nothing" not in costs(running, safety)["discard"]
     begun = RunView(step=0, state="running")
-    assert costs(begun, SavedProgress())["discard"] == "no checkpoint yet: all is lost"
+    assert costs(begun, SavedProgress())["discard"] == "no checkpoint yet: everything is lost"
 
 
 @pytest.mark.parametrize("told", [True, False])
@@ -225,7 +226,7 @@ def test_a_stop_is_seen_at_once_and_not_asked_for_twice() -> None:
         assert host.log_lines[-1] == "stop, saving: asked for"
         await pilot.press("s")
         assert host.screen is host.running
-        assert host.told == ["it is stopping already"]
+        assert host.told == ["it is already stopping"]
 
     drive(play, *some_events())
 
@@ -245,7 +246,7 @@ def test_leaving_waits_for_the_end_of_the_run(key: str) -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         host.running.ask_to_stop(then_leave=True)
         await pilot.pause()
-        assert "leaving stops it" in host.text
+        assert "Leaving stops it" in host.text
         await pilot.press(key)
         await pilot.pause()
         assert host.got == []

@@ -108,7 +108,7 @@ def unavailable_reason(action: str, view: RunView, *, is_over: bool) -> str:
     if is_over and action in LIVE_ONLY:
         return f"the run has ended: {view.state}"
     if action == "offload" and view.device.startswith("cpu"):
-        return "this run is on the CPU: no GPU has memory to give back; p pauses it"
+        return "this run is on the CPU, so there is no GPU memory to free; p pauses it"
     return ""
 
 
@@ -172,7 +172,7 @@ class RunDialogs:
         """Ask how to stop a live run."""
         if self._commands.is_stopping:
             self.leaving |= then_leave
-            self._tell("it is stopping already" + (", and leaves then" if then_leave else ""))
+            self._tell("it is already stopping" + (", then the app closes" if then_leave else ""))
         elif not any(isinstance(dialog, StopDialog) for dialog in self.dialogs):
             goes_on = self._commands.is_resuming
             view = self._session.view

@@ -167,15 +167,15 @@ class EditDialog(ModalScreen[None]):
     """Shows the live settings of a run, to be changed one at a time."""
 
     ABOUT = (
-        "The settings that may change while the run trains. Up and down go from one to the "
-        "next; enter sends the value that is typed, and the run takes it at its next step: it "
-        "is recorded, and part of the run."
+        "The settings that can be changed while the run trains. Up and down move between them; "
+        "enter sends the typed value, which the run applies at its next step and records as an "
+        "edit."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "Close"),
         Binding("up", "move(-1)", "Up", show=False),
         Binding("down", "move(1)", "Down", show=False),
-        Binding("ctrl+r", "put_back", "Put back"),
+        Binding("ctrl+r", "put_back", "Reset"),
     ]
     DEFAULT_CSS = """
     EditDialog { align: center middle; }
@@ -195,8 +195,8 @@ class EditDialog(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False) as box:
-            box.border_title = Content("Change while it trains, from the next step on")
-            box.border_subtitle = Content("↵ change   ^r put back   esc close")
+            box.border_title = Content("Change live settings, from the next step on")
+            box.border_subtitle = Content("↵ change   ^r reset   esc close")
             for key in ordered_keys(self._experiment):
                 yield Setting(key, self._experiment)
 

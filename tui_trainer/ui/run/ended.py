@@ -65,7 +65,7 @@ def _results(ending: RunEnded) -> list[Content]:
 
 def _saved(ending: RunEnded, view: RunView, safety: SavedProgress) -> str:
     if safety.step is None:
-        return "no checkpoint: there is nothing to go on from"
+        return "no checkpoint: there is nothing to resume from"
     behind = safety.steps_beyond(ending.step)
     steps = "the step after it is" if behind == 1 else f"the {behind:,} steps after it are"
     lost = f"; {steps} lost" if behind else ""
@@ -210,7 +210,7 @@ class Ending(VerticalScroll, can_focus=True):
         bound = self._bindings.key_to_bindings.get(event.key, [])
         if not self._can_resume and any(binding.action == "resume" for binding in bound):
             event.stop()
-            self.post_message(self.Refused("there is no checkpoint to go on from"))
+            self.post_message(self.Refused("there is no checkpoint to resume from"))
 
     def action_resume(self) -> None:
         """Ask how much longer to train."""

@@ -149,7 +149,7 @@ class Log(Widget, can_focus=True):
         return [self._title(width), *rows]
 
     def _title(self, width: int) -> Content:
-        below = f" {self._below:,} more below, end to follow" if self._below else ""
+        below = f" {self._below:,} more below, press end to follow" if self._below else ""
         left = f"{self._rule * 2} log{below} "
         style = "bold $accent" if self.has_focus else "$foreground-muted"
         return Content.styled(left.ljust(width, self._rule)[: max(width, 0)], style)

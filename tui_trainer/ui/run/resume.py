@@ -27,10 +27,10 @@ from tui_trainer.ui.run.edit import checked, field_text, typed_changes
 from tui_trainer.ui.shared.text_input import TextInput
 
 _ASKS = {
-    "training.epochs": "epochs in all",
-    "training.max_steps": "steps in all",
-    "training.max_seconds": "seconds of training in all",
-    "early_stopping.patience": "validations without an improvement until the end",
+    "training.epochs": "total epochs",
+    "training.max_steps": "total steps",
+    "training.max_seconds": "total seconds of training",
+    "early_stopping.patience": "validations without improvement before the run ends",
 }
 
 
@@ -69,9 +69,9 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
     """Asks for the new limit; proposes twice the old one if that was reached, else the old one."""
 
     ABOUT = (
-        "The run goes on from its last checkpoint up to the limit that is typed here, with other "
-        "values for live settings as optimizer.lr=3e-4, with spaces between; both are recorded "
-        "as edits. Tab goes to the other field, enter resumes."
+        "The run resumes from its last checkpoint and trains up to the limit typed here. To change "
+        "live settings, type for example optimizer.lr=3e-4, with spaces between several. Both are "
+        "recorded as edits. Tab goes to the other field, enter resumes."
     )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Back")]
     DEFAULT_CSS = """
@@ -108,7 +108,7 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
                 yield TextInput(field_text(new), compact=True, id="limit")
             with Horizontal():
                 yield Static("changes", markup=False)
-                yield TextInput(compact=True, id="changes", placeholder="as optimizer.lr=3e-4")
+                yield TextInput(compact=True, id="changes", placeholder="such as optimizer.lr=3e-4")
             yield Static("", markup=False, id="wrong")
 
     def on_mount(self) -> None:
@@ -147,8 +147,8 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
         if wrong:
             return (), wrong
         if value == self._old:
-            return (), "that is reached already" if self._reached else ""
+            return (), "that is already reached" if self._reached else ""
         if self._reached and value is not None and value < self._old:
-            return (), f"that is less than it was: {self._so_far}"
+            return (), f"that is less than before: {self._so_far}"
         section, _, name = self._key.partition(".")
         return (Override(section, name, value),), ""

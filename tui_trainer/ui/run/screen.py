@@ -50,8 +50,8 @@ class RunScreen(Screen[None]):
     """Watches a run and steers it; shows the results when it ends."""
 
     ABOUT = (
-        "A run. Training never waits for this screen: what is drawn here is looked up a few times "
-        "a second. Every key answers at once in the log; the run obeys at the next step."
+        "A run. Training never waits for this screen, which is updated a few times per second. "
+        "Every key is acknowledged at once in the log; the run acts on it at the next step."
     )
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
@@ -107,7 +107,7 @@ class RunScreen(Screen[None]):
     @property
     def labels(self) -> Mapping[str, str]:
         """While a pause is on, its key is labelled with resuming."""
-        return {"run.pause": "Go on"} if self._commands.is_pausing else {}
+        return {"run.pause": "Resume"} if self._commands.is_pausing else {}
 
     def compose(self) -> ComposeResult:
         plain = self._standing.plain

@@ -135,7 +135,7 @@ class StateLabel:
         if state == "paused" and not self.wish:
             # The log has the whole reason.
             saved = clean(view.reason.partition(";")[0], 40)
-            return f"paused{', ' * bool(saved)}{saved}; {pause_key} goes on"
+            return f"paused{', ' * bool(saved)}{saved}; {pause_key} resumes"
         if self.wish and state not in (*ENDED_STATES, *_UNHEARD, "stopping"):
             return self.wish
         return "validating" if state == "running" and self._validating else state
@@ -214,7 +214,7 @@ class ProgressLine(Static):
                 (left, "$foreground-muted"),
             ]
         else:
-            parts += [("  run has no last step".ljust(rest + 6)[: rest + 6], "$foreground-muted")]
+            parts += [("  run length unknown".ljust(rest + 6)[: rest + 6], "$foreground-muted")]
         self.update(Content.assemble(*parts, tail), layout=False)
         return True
 

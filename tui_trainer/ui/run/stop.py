@@ -33,7 +33,7 @@ _LABELS: dict[Answer, str] = {
 }
 
 
-DETACHED = "it trains on; tui-trainer attach comes back"
+DETACHED = "training continues; tui-trainer attach reopens it"
 
 
 def costs(view: RunView, safety: SavedProgress, *, goes_on: bool = False) -> dict[Answer, str]:
@@ -47,7 +47,7 @@ def costs(view: RunView, safety: SavedProgress, *, goes_on: bool = False) -> dic
     if view.state == "starting" and not view.step and safety.step is None:
         return {"save": "nothing is trained yet", "discard": "nothing is lost", "keep": ""}
     if safety.step is None:
-        discard = f"no checkpoint yet: all is lost{f' ({lost})' if lost else ''}"
+        discard = f"no checkpoint yet: everything is lost{f' ({lost})' if lost else ''}"
     elif safety.has_all(view) and not goes_on:
         discard = f"nothing is lost: step {safety.step:,} is saved"
     else:
@@ -66,8 +66,8 @@ class StopDialog(ModalScreen[Answer]):
     """
 
     ABOUT = (
-        "How the run is to stop. Saving and stopping loses nothing: resume goes on from there, "
-        "bit for bit. Arrows and enter choose too."
+        "How to stop the run. Saving and stopping loses nothing: the run can be resumed later, "
+        "bit for bit. The arrow keys and enter work too."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("s", "answer('save')", "Save and stop"),
@@ -111,8 +111,8 @@ class StopDialog(ModalScreen[Answer]):
             name = clean(self._view.name, 60) or "the run"
             box.border_title = Content(f"Stop {name}?")
             if self._then_leave:
-                but = " and detaching does not" if self._can_detach else ""
-                yield Static(f"It is still training, and leaving stops it{but}.", markup=False)
+                but = "; detaching does not" if self._can_detach else ""
+                yield Static(f"It is still training. Leaving stops it{but}.", markup=False)
             self._shown = self._costs()
             yield OptionList(
                 *(Option(_prompt(answer, cost), id=answer) for answer, cost in self._shown.items()),

@@ -109,7 +109,7 @@ def _confusions(table: Sequence[Sequence[int]], names: Sequence[str]) -> list[Co
     ]
     pairs.sort(key=lambda pair: -pair[0])
     wrong, total = sum(pair[0] for pair in pairs), sum(map(sum, table))
-    lines = [Content(f"Confusion: {wrong:,} of {total:,} wrong; the most frequent of them:")]
+    lines = [Content(f"Confusion: {wrong:,} of {total:,} wrong; the most frequent:")]
     for count, true, guess in pairs[:MOST_CONFUSIONS]:
         lines.append(Content(f"  {count:>6,}  {names[true]} taken for {names[guess]}"))
     return lines
