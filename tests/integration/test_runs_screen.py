@@ -81,7 +81,7 @@ def test_all_runs_are_seen_from_one_that_trains_in_the_app(tmp_path: Path) -> No
         terminal.press("j", "r")
         terminal.until_text("it is finished")
         terminal.press("f")
-        terminal.until_text("trains in this app", "tui-trainer fork ended", "--detach")
+        terminal.until_text("is training in this app", "tui-trainer fork ended", "--detach")
         terminal.press("\r")
         terminal.until_text("finished after", "run again")
         until_more(terminal, run, 3_000)

@@ -34,7 +34,7 @@ def test_keys_that_come_too_early_are_shown_at_once_and_typed_again_in_time() ->
             first, after = FirstScreen(), Next()
             await app.push_screen(first)
             await pilot.press("slash", "l", "r", "enter")
-            assert "kept for then: / l r ↵" in text_of(app)
+            assert "keys kept for later: / l r ↵" in text_of(app)
             await app.push_screen(after)
             first.hand_over()
             await pilot.pause()

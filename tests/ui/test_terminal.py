@@ -156,7 +156,7 @@ def test_a_flood_is_bounded_in_the_file_on_the_screen_and_in_memory(tmp_path: Pa
     assert FILE_LIMIT < path.stat().st_size < FILE_LIMIT + 100
     assert path.read_bytes().endswith(b"(more was printed, not kept)\n")
     assert max(map(len, batches)) == SHOWN_AT_ONCE + 1
-    assert "19,800 lines left out" in batches[0][0]
+    assert "19,800 lines omitted" in batches[0][0]
     assert held < FILE_LIMIT
 
 
@@ -351,7 +351,7 @@ def test_an_app_that_ends_while_a_run_lives_stops_and_saves_it(tmp_path: Path) -
     with small(tmp_path, "run", "60") as terminal:
         terminal.press("q")
         assert terminal.wait() == 0
-        terminal.until_text("the run is stopped and saved")
+        terminal.until_text("stopping and saving the run")
     assert report(tmp_path)["sent"] == ["Stop"]
 
 

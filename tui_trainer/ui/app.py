@@ -273,7 +273,7 @@ class TrainerApp(App[int], inherit_bindings=False):
             self._leave()
         else:
             self._interrupted_s = time.monotonic()
-            self.notify("ctrl+c again leaves", timeout=AGAIN_S)
+            self.notify("press ctrl+c again to leave", timeout=AGAIN_S)
 
     async def action_quit(self) -> None:
         """Leave the app; ask first whether to stop the run if one is alive."""
@@ -289,7 +289,7 @@ class TrainerApp(App[int], inherit_bindings=False):
         if terminal is not None and terminal.tether is not None and terminal.driver is not None:
             terminal.driver.rest()
         else:
-            self.notify("no shell waits here")
+            self.notify("there is no shell to return to")
 
     def action_help(self) -> None:
         from tui_trainer.ui.shared.help import HelpScreen

@@ -224,7 +224,7 @@ def _run(
     if hung_up or live.is_let_go:
         _let_go(terminal, live)
     elif live.alive:
-        terminal.say("tui-trainer: the run is stopped and saved; ctrl+c twice does not wait")
+        terminal.say("tui-trainer: stopping and saving the run; ctrl+c twice leaves at once")
         live.send(Stop(origin="the end of the app"))
     if live.session is not None and live.alive:
         result, hung_up = None, False

@@ -37,7 +37,7 @@ class FirstScreen(Screen[None]):
             event.stop()
             self._kept.append(event)
             keys = " ".join(shown_key(kept.key) for kept in self._kept)
-            self.query_one(Static).update(f"{READING}; kept for then: {keys}")
+            self.query_one(Static).update(f"{READING}; keys kept for later: {keys}")
 
     def hand_over(self) -> None:
         """Send the kept keys again, to the screen that is in front now."""

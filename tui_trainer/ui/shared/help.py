@@ -36,8 +36,8 @@ TITLES = {
     "list": "In a list",
     "form": "In the fields",
     "choice": "In a field with choices",
-    "menu": "In the choices",
-    "fold": "On a line that says more",
+    "menu": "In a list of choices",
+    "fold": "On a line that unfolds",
     "app": "Everywhere",
 }
 

@@ -81,7 +81,7 @@ class Services:
 
 def beside(own: str, command: str) -> str:
     """Say that this process is training already, and give the command for a separate process."""
-    return f"{clean(own, 60)} trains in this app; in another shell: {clean(command)}"
+    return f"{clean(own, 60)} is training in this app; in another shell, run: {clean(command)}"
 
 
 @dataclass(frozen=True, slots=True)

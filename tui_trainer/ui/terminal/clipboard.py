@@ -17,8 +17,8 @@ from tui_trainer.config.processes import feed
 from tui_trainer.text.clean import harmless_block
 
 PATIENCE_S = 2.0
-ASKED = "where the terminal lets programs copy; if it does not paste, select it in the details"
-IN_TMUX = "in tmux's buffer, and in the terminal's clipboard where that lets programs copy"
+ASKED = "this needs a terminal that lets programs copy; if not, select the text in the details"
+IN_TMUX = "to tmux's buffer, and to the terminal's clipboard if it lets programs copy"
 
 
 async def copy(app: App[Any], text: str, env: Mapping[str, str]) -> str:

@@ -180,7 +180,7 @@ def _shown(lines: Sequence[bytes]) -> list[str]:
     left_out = len(lines) - SHOWN_AT_ONCE
     shown = [_readable(line) for line in lines[-SHOWN_AT_ONCE:]]
     if left_out > 0:
-        shown.insert(0, f"({left_out:,} lines left out here)")
+        shown.insert(0, f"({left_out:,} lines omitted here)")
     return shown
 
 

@@ -36,9 +36,9 @@ def can_open_app(env: Mapping[str, str], stdin: TextIO | None, stdout: TextIO | 
     """Return why no app can be opened here, or an empty string."""
     try:
         if stdin is None or not stdin.isatty():
-            return "the input is no terminal"
+            return "the input is not a terminal"
         if stdout is None or not stdout.isatty():
-            return "the output is no terminal"
+            return "the output is not a terminal"
     except ValueError:
         return "the terminal is closed"
     if env.get("TERM", "") in ("", "dumb", "unknown"):
