@@ -37,7 +37,7 @@ LOOK_S = 0.2
 PATIENCE_S = 5.0
 """Seconds an app that was asked to end may take before the process ends without it."""
 SWITCH_S = 0.001
-"""The interpreter's thread switch interval; with its default of 5 ms, plots come four times later
+"""The interpreter's thread switch interval; with the default of 5 ms, plots take four times as long
 beside a run in pure Python."""
 HANG_UP_CODE = 128 + signal.SIGHUP
 _TEXTUALS_SIGNALS = (
@@ -113,6 +113,7 @@ class Supervisor(threading.Thread):
                 self._over.wait(LOOK_S)
             elif self._terminal.hung_up(LOOK_S):
                 self._desk.hang_up()
+            # A detached run has given the terminal up itself: that is not a hang-up.
             if self._terminal.gone.is_set() and not self._live.is_let_go:
                 self._desk.hang_up()
             self._desk.deliver()
@@ -126,7 +127,7 @@ class Supervisor(threading.Thread):
 
     @property
     def has_ended_app(self) -> bool:
-        """Whether the app was asked to end; an error that it raises then is not reported."""
+        """Whether the app was asked to end; its errors are then reported only with --debug."""
         return self._asked_at_s is not None
 
     def finish(self) -> None:
@@ -185,6 +186,7 @@ def run_app(
     steward = Supervisor(terminal, live, desk)
     with desk, _signals_kept(), _switching(SWITCH_S):
         with terminal:
+            # It must end before the terminal, whose descriptor it polls.
             steward.start()
             try:
                 status = _run(make_app, make_printer, terminal, live, steward, debug=debug)
@@ -258,6 +260,7 @@ def _see_out(run: OwnSession, printer: EventPrinter | None) -> None:
     _, cursor = run.events(sys.maxsize)
     over = False
     while not over:
+        # Asked before the events are read: after the end, one more reading gets the last ones.
         over = run.ended
         events, cursor = run.events(cursor)
         if printer is not None:

@@ -115,7 +115,10 @@ def device_text(device: DeviceState) -> str:
 
 
 def pick_device(devices: Sequence[DeviceState], wanted: str) -> DeviceState | None:
-    """Return the device of a setting: for auto the GPU with the most free memory, or the CPU."""
+    """Return the device that a setting means.
+
+    For auto and cuda it is the GPU with the most free memory; for auto without a GPU, the CPU.
+    """
     gpus = [device for device in devices if device.name != "cpu"]
     if wanted in ("auto", "cuda") and gpus:
         return max(gpus, key=lambda gpu: gpu.free_bytes)

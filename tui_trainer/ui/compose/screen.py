@@ -201,7 +201,7 @@ class ComposeScreen(Screen[None]):
         self._say(f"copied: {command}\n{how}")
 
     def action_details(self) -> None:
-        """Show everything about the preset under the cursor, the changes, and the devices."""
+        """Show all about the preset under the cursor, the changes, the layers and the devices."""
         entry = self._shelf.pane.pointed
         title = f"{self._shelf.kind} {entry.name}" if entry is not None else "details"
         text = everything_text(entry, self.draft, self.query_one(Summary).texts())

@@ -52,7 +52,7 @@ class PreviewLoader:
         self.devices: tuple[DeviceState, ...] = ()
         self.device_failure = ""
         self.stage = ""
-        """What the loader is still preparing."""
+        """The preparation that the loader is busy with; empty when it is ready."""
         self._rests = True
         self._ticking: list[Timer] = []
         self._debounce: Timer | None = None

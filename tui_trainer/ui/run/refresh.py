@@ -114,7 +114,7 @@ class RefreshRate:
         # The median ignores one expensive poll: the first plot, a resized window.
         self._costs: deque[float] = deque([0.0, 0.0], maxlen=5)
         self.settle_s = min(0.1, self._interval_s / 2)
-        """When to call `rest_s` after a poll: by then its changes have been painted."""
+        """Seconds after a poll at which to call `rest_s`: by then its changes are painted."""
 
     def begin(self) -> None:
         """Mark the beginning of a poll."""

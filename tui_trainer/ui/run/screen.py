@@ -39,7 +39,7 @@ from tui_trainer.ui.shared.services import Services
 WIDTHS = [(0, "-narrow"), (72, "-usual"), (110, "-wide")]
 HEIGHTS = [(0, "-flat"), (9, "-low"), (16, "-medium"), (30, "-tall"), (44, "-taller")]
 _SENT = {word: f"send('{word}')" for word in COMMANDS if word not in ("pause", "stop")}
-"""What the command keys call; commands whose key does more than send them are left out."""
+"""The actions of command keys, except for commands whose key does more than send them."""
 _PLOT_KEYS = [
     Binding(it.keys, f"plot('{it.name}')", it.label, show=False, tooltip=it.text, id=it.id)
     for it in actions_of("plot")
@@ -106,7 +106,7 @@ class RunScreen(Screen[None]):
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """While a pause is on, its key is labelled with resuming."""
+        """Labels that differ from the table of actions: during a pause, its key resumes."""
         return {"run.pause": "Resume"} if self._commands.is_pausing else {}
 
     def compose(self) -> ComposeResult:
@@ -191,6 +191,7 @@ class RunScreen(Screen[None]):
         self.query_one(Log).say(text, level)
 
     def on_resize(self) -> None:
+        # The heading has its new width only after the layout.
         self.call_after_refresh(self._parts.show_heading)
 
     def on_descendant_focus(self) -> None:

@@ -131,6 +131,7 @@ class StopDialog(ModalScreen[Answer]):
         self._put([answer for answer in now if now[answer] != self._shown.get(answer)], now)
 
     def on_resize(self) -> None:
+        # The list has its new width only after the layout.
         self.call_after_refresh(lambda: self._put(list(self._shown), self._shown))
 
     def _put(self, changed: list[Answer], costs: dict[Answer, str]) -> None:

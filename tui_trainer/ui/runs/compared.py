@@ -96,6 +96,7 @@ class Compared(Container):
         )
         plot = self.query_one(Plot)
         plot.choose(spec)
+        # After the layout: until then a plot that was hidden has no size.
         self.call_after_refresh(plot.look, history, View(smoothing=0.0))
         lines = comparison_lines(labels, portraits, self._markers)
         self._table_cells = max(line.cell_length for line in lines)

@@ -114,6 +114,7 @@ class RunsScreen(Screen[None]):
     async def _read(self) -> None:
         query, page = self._query, None
         try:
+            # None if the filter or the order changed during the reading.
             while page is None:
                 self._pages.renew()
                 wanted = query.terms, query.order, self._width, set(self._errands.deleting)

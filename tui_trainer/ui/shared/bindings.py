@@ -120,7 +120,7 @@ def live_keys(screen: Screen[Any]) -> list[KeyHint]:
     shown = [it for it in screen.active_bindings.items() if it[1].binding.show]
     found: dict[str, KeyHint] = {}
     for key, active in sorted(shown, key=lambda it: ORDER.get(it[1].binding.id or "", 0)):
-        # Textual knows that a letter is typed into a field, but not that every other sign is.
+        # Textual knows that a field takes letters, but not that it takes all other signs too.
         if focused is None or not focused.check_consume_key(key, CHARACTERS.get(key)):
             it, tooltip = active.binding, active.tooltip or ""
             name = it.id or ""

@@ -1,4 +1,4 @@
-"""Which characters a terminal can show, and ASCII replacements for those that it cannot.
+"""Finds out which characters a terminal can show, and replaces the others by ASCII ones.
 
 Layer: ui. It is needed before the first paint, so it does not import Textual. When Python runs in
 UTF-8 mode, as it does with `LC_ALL=C`, the encoding of its streams says nothing about the terminal;

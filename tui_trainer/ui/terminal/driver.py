@@ -252,6 +252,7 @@ class TerminalDriver(LinuxDriver):
         if self._pen is None:
             return
         if not self._pen.finish(PATIENCE_S):
+            # It has given up and stops soon; two writers would mix their sequences.
             self._pen.join(PATIENCE_S)
             self.terminal.restore_at_once()
         self._pen = None

@@ -81,6 +81,7 @@ class Output:
 
         A file that cannot be written is skipped: printing must not end the run.
         """
+        # Lines printed until now belong to the previous file.
         self.look()
         with self._lock:
             self._path, self._failed = path, False

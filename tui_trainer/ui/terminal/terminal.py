@@ -116,6 +116,7 @@ class Terminal:
             os.dup2(place, number)
             os.close(place)
         self._before.clear()
+        # Closed after 1 and 2 are restored, so that its last reading gets everything.
         self.unkept = self.output.close()
         self.restore_attributes()
         os.close(self.fileno)
@@ -138,6 +139,7 @@ class Terminal:
         self.gone.set()
         self._empty_streams()
         empty = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        # Replaced, not closed: `__exit__` closes the number, which could be another file's by then.
         os.dup2(empty, self.fileno, inheritable=False)
         os.close(empty)
         # A process group leader cannot leave; it stays where a signal to the group reaches it.
