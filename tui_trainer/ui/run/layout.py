@@ -1,34 +1,60 @@
-"""`RunParts`: updates the parts of the run screen, and decides which of them is in front.
+"""`RunParts`: the parts of the run screen: creates and updates them, and chooses the one in front.
 
-Layer: ui. The parts are looked up on the screen when they are needed, so `RunParts` may be created
-before them.
+Layer: ui. A new part is created in `compose` and updated in `show`, which gives it the view of the
+run; or in `add`, if it needs the events. Where it stands is in run.tcss.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+from textual.app import ComposeResult
+from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 
+from tui_trainer.runs.events import Event
 from tui_trainer.sessions.session import Session
 from tui_trainer.ui.plots.plots import Plots
 from tui_trainer.ui.run.ended import Ending
-from tui_trainer.ui.run.log import Log
+from tui_trainer.ui.run.log import Log, digest
 from tui_trainer.ui.run.metrics_panel import MetricsPanel, SavedProgress
-from tui_trainer.ui.run.status import ProgressLine, StateLabel
+from tui_trainer.ui.run.status import ProgressLine, StateLabel, plain_terminal
+from tui_trainer.ui.shared.key_line import KeyLine
 from tui_trainer.ui.shared.lines import Heading
+from tui_trainer.ui.shared.services import Services
 
 
 class RunParts:
     """Draws a session; the middle of the screen holds the plots, the results, or the full log."""
 
-    def __init__(
-        self, screen: Screen[Any], session: Session, standing: StateLabel, safety: SavedProgress
-    ) -> None:
+    def __init__(self, screen: Screen[Any], session: Session, services: Services) -> None:
         self._screen = screen
         self._session = session
-        self._standing = standing
-        self._safety = safety
+        self._services = services
+        self.state_label = StateLabel(plain=plain_terminal(services.preferences))
+        self.saved_progress = SavedProgress()
+
+    def compose(self) -> ComposeResult:
+        """Create the widgets, from top to bottom."""
+        plain = self.state_label.plain
+        yield Heading()
+        yield ProgressLine(plain=plain)
+        with Horizontal(id="middle"):
+            with Vertical(id="front"):
+                yield Ending(self._services.trains_here)
+                yield Plots(self._services.preferences)
+            yield MetricsPanel(in_column=True, id="column")
+        yield MetricsPanel(in_column=False, id="lines")
+        yield Log(plain=plain)
+        yield KeyLine()
+
+    def add(self, events: Sequence[Event]) -> None:
+        """Bring new events to the parts that show events."""
+        for event in events:
+            self.saved_progress.add(event)
+            self.state_label.add(event)
+        self._screen.query_one(Log).add(digest(events, self._session.view.steps_per_epoch))
 
     def show(self) -> None:
         """Update every part; each repaints only if its content has changed."""
@@ -37,7 +63,7 @@ class RunParts:
         self.show_heading()
         self._screen.query_one(ProgressLine).look(view)
         for numbers in self._screen.query(MetricsPanel):
-            numbers.look(view, usage, experiment, self._safety)
+            numbers.look(view, usage, experiment, self.saved_progress)
         self._screen.query_one(Plots).look(session.history, whole=view.ended)
 
     def show_heading(self) -> None:
@@ -49,7 +75,7 @@ class RunParts:
             key = next((it for it, active in bound if active.binding.id == "run.pause"), key)
         heading = self._screen.query_one(Heading)
         width = heading.content_size.width
-        texts = self._standing.texts(view, self._session.experiment, width, pause_key=key)
+        texts = self.state_label.texts(view, self._session.experiment, width, pause_key=key)
         heading.show(*texts)
 
     def catch_up(self) -> None:

@@ -13,7 +13,6 @@ from typing import ClassVar
 from textual import events, on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.screen import Screen
 
@@ -27,13 +26,9 @@ from tui_trainer.ui.plots.plots import Plots
 from tui_trainer.ui.run.actions import RunCommands, RunDialogs, Toasts, unavailable_reason
 from tui_trainer.ui.run.ended import Ending
 from tui_trainer.ui.run.layout import RunParts
-from tui_trainer.ui.run.log import Log, digest
-from tui_trainer.ui.run.metrics_panel import MetricsPanel, SavedProgress
+from tui_trainer.ui.run.log import Log
 from tui_trainer.ui.run.refresh import RefreshRate, RefreshTimer
-from tui_trainer.ui.run.status import ProgressLine, StateLabel, plain_terminal
 from tui_trainer.ui.shared.bindings import bindings_of
-from tui_trainer.ui.shared.key_line import KeyLine
-from tui_trainer.ui.shared.lines import Heading
 from tui_trainer.ui.shared.services import Services
 
 WIDTHS = [(0, "-narrow"), (72, "-usual"), (110, "-wide")]
@@ -84,8 +79,6 @@ class RunScreen(Screen[None]):
     def __init__(self, session: Session, services: Services) -> None:
         super().__init__()
         self.session = session
-        self._preferences = services.preferences
-        self._trains_here = services.trains_here
         self._can_leave_it = services.can_detach or session.is_elsewhere
         self._looking = RefreshTimer(
             session,
@@ -94,13 +87,12 @@ class RunScreen(Screen[None]):
             awaits_answer=self._awaits_answer,
             is_unseen=services.is_unseen,
         )
-        self._safety = SavedProgress()
-        self._standing = StateLabel(plain=plain_terminal(services.preferences))
-        self._parts = RunParts(self, session, self._standing, self._safety)
-        self._commands = RunCommands(session, self._standing, self._asked)
+        self._parts = RunParts(self, session, services)
+        self._commands = RunCommands(session, self._parts.state_label, self._asked)
         self._tell = Toasts(self).tell
         detach = self.action_detach if self._can_leave_it else None
-        self._asking = RunDialogs(self, session, self._commands, self._safety, self._tell, detach)
+        saved = self._parts.saved_progress
+        self._asking = RunDialogs(self, session, self._commands, saved, self._tell, detach)
         self._over = False
         self._labels = self.labels
 
@@ -110,17 +102,7 @@ class RunScreen(Screen[None]):
         return {"run.pause": "Resume"} if self._commands.is_pausing else {}
 
     def compose(self) -> ComposeResult:
-        plain = self._standing.plain
-        yield Heading()
-        yield ProgressLine(plain=plain)
-        with Horizontal(id="middle"):
-            with Vertical(id="front"):
-                yield Ending(self._trains_here)
-                yield Plots(self._preferences)
-            yield MetricsPanel(in_column=True, id="column")
-        yield MetricsPanel(in_column=False, id="lines")
-        yield Log(plain=plain)
-        yield KeyLine()
+        yield from self._parts.compose()
 
     def on_mount(self) -> None:
         self.query_one(Plots).focus()
@@ -128,13 +110,13 @@ class RunScreen(Screen[None]):
         self._looking.begin(self)
 
     def _show_news(self, new: Sequence[Event] | None) -> None:
-        self._safety.begin(self.session.view)
+        self._parts.saved_progress.begin(self.session.view)
         if new is None:
             self._parts.catch_up()
             return
         for event in new:
             self._take(event)
-        self.query_one(Log).add(digest(new, self.session.view.steps_per_epoch))
+        self._parts.add(new)
         self._show()
         ending = self.session.view.ending
         if ending is not None and not self._over:
@@ -146,8 +128,6 @@ class RunScreen(Screen[None]):
         return self._commands.awaits_answer or bool(self._asking.dialogs)
 
     def _take(self, event: Event) -> None:
-        self._safety.add(event)
-        self._standing.add(event)
         self._commands.add(event)
         if isinstance(event, CommandApplied) and event.refused and event.origin == "you":
             self._tell(f"{event.command}: {clean(event.refused)}", warn=True)
@@ -169,7 +149,9 @@ class RunScreen(Screen[None]):
             self.post_message(self.NeverStarted(ending.reason))
         elif not self.is_active:
             self._tell(f"{clean(view.name, 60)} {ending.state}: {clean(ending.reason, 400)}")
-        self.query_one(Ending).tell(ending, view, self._safety, self.session.experiment)
+        self.query_one(Ending).tell(
+            ending, view, self._parts.saved_progress, self.session.experiment
+        )
         self._parts.show_result(True)
 
     def _live_again(self) -> None:
