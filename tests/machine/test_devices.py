@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tui_trainer.machine.devices import (
-    GB,
+    GIB,
     cgroup_cpus,
     choose_device,
     cpu_count,
@@ -27,11 +27,11 @@ from tui_trainer.machine.gpus import (
 )
 from tui_trainer.text.errors import BadInput
 
-PLENTY = 4096 * GB
+PLENTY = 4096 * GIB
 
 
 def gpu(index: int, free_gb: float, driver: str = "580.65.06") -> GpuInfo:
-    return GpuInfo(index, f"GPU-{index}", f"Card {index}", 80 * GB, int(free_gb * GB), 0, driver)
+    return GpuInfo(index, f"GPU-{index}", f"Card {index}", 80 * GIB, int(free_gb * GIB), 0, driver)
 
 
 def seen(*uuids: str, **facts: Any) -> CudaFacts:
@@ -45,14 +45,14 @@ CPU_BUILD = CudaFacts("2.13.0+cpu", None)
 def test_auto_takes_the_gpu_with_the_most_free_memory() -> None:
     chosen = choose_device("auto", [gpu(0, 10), gpu(1, 61)], seen("GPU-0", "GPU-1"))
     assert (chosen.torch_name, chosen.warning) == ("cuda:1", "")
-    assert chosen.label == "cuda:1 Card 1, 61 of 80 GB free"
+    assert chosen.label == "cuda:1 Card 1, 61 of 80 GiB free"
 
 
 def test_torch_and_nvml_are_matched_by_uuid_when_visible_devices_reorder_and_hide() -> None:
     gpus = [gpu(0, 70), gpu(1, 20), gpu(2, 50)]
     cuda = seen("GPU-2", "GPU-1", visible="2,1")
-    assert choose_device("auto", gpus, cuda).label == "cuda:0 Card 2, 50 of 80 GB free"
-    assert choose_device("cuda:1", gpus, cuda).label == "cuda:1 Card 1, 20 of 80 GB free"
+    assert choose_device("auto", gpus, cuda).label == "cuda:0 Card 2, 50 of 80 GiB free"
+    assert choose_device("cuda:1", gpus, cuda).label == "cuda:1 Card 1, 20 of 80 GiB free"
 
 
 def test_equally_free_gpus_give_the_first() -> None:
@@ -204,7 +204,7 @@ class FakeNvml:
         return index
 
     def nvmlDeviceGetMemoryInfo(self, handle: int) -> SimpleNamespace:
-        return SimpleNamespace(total=8 * GB, free=(handle + 1) * GB)
+        return SimpleNamespace(total=8 * GIB, free=(handle + 1) * GIB)
 
     def nvmlDeviceGetUtilizationRates(self, handle: int) -> SimpleNamespace:
         if handle == 2:
@@ -213,7 +213,7 @@ class FakeNvml:
 
     def nvmlDeviceGetComputeRunningProcesses(self, handle: int) -> list[Any]:
         return [
-            SimpleNamespace(pid=10, usedGpuMemory=GB),
+            SimpleNamespace(pid=10, usedGpuMemory=GIB),
             SimpleNamespace(pid=11, usedGpuMemory=None),
         ]
 
@@ -227,7 +227,7 @@ class FakeNvml:
 def test_a_lost_gpu_does_not_hide_the_others() -> None:
     nvml = FakeNvml()
     first, last = nvml_gpus(nvml)
-    assert first == GpuInfo(0, "GPU-0", "Card", 8 * GB, GB, 35, "580.65.06", ((10, GB), (11, 0)))
+    assert first == GpuInfo(0, "GPU-0", "Card", 8 * GIB, GIB, 35, "580.65.06", ((10, GIB), (11, 0)))
     assert (last.index, last.utilization_percent) == (2, None)
     assert nvml.shut_down
 
@@ -250,7 +250,7 @@ def test_the_gpu_of_this_machine_is_taken_with_its_free_memory() -> None:
 
     chosen = choose_device("auto")
     assert torch.ones(3, device=chosen.torch_name).sum().item() == 3
-    assert "GB free" in chosen.label
+    assert "GiB free" in chosen.label
     assert {device.uuid for device in cuda_facts().devices} <= {gpu.uuid for gpu in nvml_gpus()}
 
 

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 
 from tui_trainer import __version__
-from tui_trainer.machine.devices import GB
+from tui_trainer.machine.devices import GIB
 from tui_trainer.machine.doctor import Report, Sources, examine
 from tui_trainer.machine.gpus import CudaDevice, CudaFacts, GpuInfo
 
-CARD = GpuInfo(0, "GPU-0", "Card", 80 * GB, 61 * GB, None, "580.65.06", ((7, GB),))
+CARD = GpuInfo(0, "GPU-0", "Card", 80 * GIB, 61 * GIB, None, "580.65.06", ((7, GIB),))
 CUDA = CudaFacts("2.13.0", "13.0", (CudaDevice("GPU-0", "Card", "9.0"),), cudnn="91002")
 PLAIN = Sources(gpus=lambda: (), cuda=lambda: CudaFacts("2.13.0+cpu", None), env={"TERM": "xterm"})
 
@@ -55,11 +55,13 @@ def test_gpus_are_told_with_driver_memory_and_what_auto_takes(tmp_path: Path) ->
     report = examine([], tmp_path, sources)
     devices = section(report, "devices")
     assert devices["driver"] == "580.65.06"
-    assert devices["gpu 0"] == ("Card, 61.0 GB of 80.0 GB free, load not known, processes 1, GPU-0")
+    assert devices["gpu 0"] == (
+        "Card, 61.0 GiB of 80.0 GiB free, load not known, processes 1, GPU-0"
+    )
     assert devices["CUDA_VISIBLE_DEVICES"] == "'0'"
     assert devices["torch"] == "2.13.0, built for CUDA 13.0, cuDNN 91002"
     assert devices["cuda:0"] == "Card, GPU-0, compute capability 9.0"
-    assert devices["auto"] == "cuda:0 Card, 61 of 80 GB free"
+    assert devices["auto"] == "cuda:0 Card, 61 of 80 GiB free"
     assert report.warnings == ()
 
 
@@ -105,7 +107,7 @@ def test_the_report_is_plain_data(tmp_path: Path) -> None:
     report = examine([tmp_path], tmp_path, replace(PLAIN, gpus=lambda: gpus, cuda=lambda: CUDA))
     plain = report.to_dict()
     assert json.loads(json.dumps(plain)) == plain
-    assert plain["devices"]["gpu 0"]["memory_free_bytes"] == 61 * GB
+    assert plain["devices"]["gpu 0"]["memory_free_bytes"] == 61 * GIB
     assert plain["cpu"]["threads"] >= 1
     assert plain["memory"]["free"] > 0
     assert plain["terminal"]["TERM"] == "xterm"

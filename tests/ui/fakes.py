@@ -23,7 +23,7 @@ from tui_trainer.sessions.workbench import LayerShape, Preview
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.shared.services import Services
 
-GB = 2**30
+GIB = 2**30
 
 
 class FakeSession:
@@ -111,8 +111,8 @@ class FakeWorkbench:
 
     def devices(self) -> Sequence[DeviceState]:
         return (
-            DeviceState("cuda:0", "GPU 0", 61 * GB, 80 * GB, 3, ("alice (pid 7, 2.1 GB)",)),
-            DeviceState("cpu", "2 cores", 20 * GB, 24 * GB, 12),
+            DeviceState("cuda:0", "GPU 0", 61 * GIB, 80 * GIB, 3, ("alice (pid 7, 2.1 GiB)",)),
+            DeviceState("cpu", "2 cores", 20 * GIB, 24 * GIB, 12),
         )
 
 

@@ -344,7 +344,7 @@ def test_details_show_preset_changes_command_and_layers(tmp_path: Path) -> None:
         text = shown(app)
         for part in (
             *("Adam with decoupled weight decay", "lr", "adamw.yaml", "0.003 → 0.01"),
-            *("Conv2d", "20,778 parameters", "alice (pid 7, 2.1 GB)", "optimizer.lr=0.01"),
+            *("Conv2d", "20,778 parameters", "alice (pid 7, 2.1 GiB)", "optimizer.lr=0.01"),
         ):
             assert part in text, part
         await press(pilot, "escape")
@@ -442,10 +442,10 @@ def test_the_schedule_of_what_cannot_be_measured_has_no_number_of_steps(tmp_path
 
 def test_the_heading_names_the_device_with_its_free_memory(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: "cuda:0  61 of 80 GB free" in shown(app).splitlines()[0])
+        await until(pilot, lambda: "cuda:0  61 of 80 GiB free" in shown(app).splitlines()[0])
         app.compose_screen.draft.set("training.device", "cpu")
         app.compose_screen.on_form_changed()
-        await until(pilot, lambda: "cpu  20 of 24 GB free" in shown(app).splitlines()[0])
+        await until(pilot, lambda: "cpu  20 of 24 GiB free" in shown(app).splitlines()[0])
 
     drive(tmp_path, step)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from tests.ui.composing import Host, WaitingLoader, drive, press, shown, until
-from tests.ui.fakes import GB, FakeServices, FakeWorkbench
+from tests.ui.fakes import GIB, FakeServices, FakeWorkbench
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.machine.devices import DeviceState
 from tui_trainer.text.errors import BadInput
@@ -18,7 +18,6 @@ from tui_trainer.ui.compose.facts import (
     pick_device,
     samples,
     shapes,
-    size_text,
     sizes,
     table,
 )
@@ -137,16 +136,16 @@ def test_wrong_settings_leave_the_last_result_and_say_so(tmp_path: Path) -> None
 
 def test_who_else_is_on_the_device_is_said(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: "in use by: alice (pid 7, 2.1 GB)" in shown(app))
+        await until(pilot, lambda: "in use by: alice (pid 7, 2.1 GiB)" in shown(app))
         assert "3 % load" in shown(app)
 
     drive(tmp_path, step, size=(120, 40))
 
 
 def test_a_setting_means_the_device_that_training_would_take() -> None:
-    small = DeviceState("cuda:0", "small", 4 * GB, 8 * GB, 0)
-    large = DeviceState("cuda:1", "large", 60 * GB, 80 * GB, 0)
-    cpu = DeviceState("cpu", "2 cores", 20 * GB, 24 * GB, 0)
+    small = DeviceState("cuda:0", "small", 4 * GIB, 8 * GIB, 0)
+    large = DeviceState("cuda:1", "large", 60 * GIB, 80 * GIB, 0)
+    cpu = DeviceState("cpu", "2 cores", 20 * GIB, 24 * GIB, 0)
     both = (small, large, cpu)
     assert pick_device(both, "auto") is large
     assert pick_device(both, "cuda") is large
@@ -166,8 +165,8 @@ def test_a_device_of_unknown_memory_claims_none() -> None:
 def test_facts_are_packed_into_lines_and_never_cut(tmp_path: Path) -> None:
     workbench, experiment = preview_of(tmp_path)
     preview = workbench.preview(experiment)
-    assert sizes(preview, 80) == ["20,778 parameters · ~31 MB · 20 steps per epoch, 800 in total"]
-    assert sizes(preview, 40) == ["20,778 parameters · ~31 MB", "20 steps per epoch, 800 in total"]
+    assert sizes(preview, 80) == ["20,778 parameters · ~33 MB · 20 steps per epoch, 800 in total"]
+    assert sizes(preview, 40) == ["20,778 parameters · ~33 MB", "20 steps per epoch, 800 in total"]
     assert samples(preview, 80) == ["samples: 1,221 train · 216 validation · 360 test · 10 classes"]
     assert packed([], 10) == []
     no_limit = replace(preview, total_steps=None)
@@ -184,9 +183,3 @@ def test_layers_that_keep_the_shape_are_left_out_of_the_line_but_not_of_the_tabl
     assert shapes(preview) == "input 1\u00d78\u00d78 → 32\u00d78\u00d78 → 2048 → 10"
     assert len(table(preview, 10)) == 5
     assert table(preview, 4)[-1] == "and 2 more"
-
-
-def test_sizes_have_a_unit_that_suits_them() -> None:
-    assert size_text(1) == "1 MB"
-    assert size_text(31 * 2**20) == "31 MB"
-    assert size_text(5 * 2**29) == "2.5 GB"

@@ -20,7 +20,7 @@ from tui_trainer.machine.gpus import CudaDevice, CudaFacts, GpuInfo, cuda_facts,
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
-GB = 2**30
+GIB = 2**30
 ROOT = Path("/")
 DRIVERS = {"12": 525, "13": 580}
 """The oldest driver that runs programs built for each major version of CUDA."""
@@ -146,8 +146,8 @@ def _cuda(number: int, gpus: Sequence[GpuInfo], cuda: CudaFacts) -> DeviceChoice
     label = f"cuda:{number} {device.name}"
     for gpu in gpus:
         if gpu.uuid == device.uuid:
-            free, total = gpu.memory_free_bytes / GB, gpu.memory_total_bytes / GB
-            label += f", {free:.0f} of {total:.0f} GB free"
+            free, total = gpu.memory_free_bytes / GIB, gpu.memory_total_bytes / GIB
+            label += f", {free:.0f} of {total:.0f} GiB free"
     return DeviceChoice(f"cuda:{number}", label, uuid=device.uuid)
 
 
@@ -237,7 +237,7 @@ def _control_groups(root: Path, controller: str) -> list[Path]:
 
 @dataclass(frozen=True, slots=True)
 class DeviceState:
-    """A device as it is now; `others` are the other processes on it: `alice (pid 123, 2.1 GB)`."""
+    """A device as it is now; `others` are the other processes on it: `alice (pid 123, 2.1 GiB)`."""
 
     name: str
     """In the form that --device takes: `cpu`, `cuda:0`."""
@@ -284,7 +284,7 @@ def _who(pid: int, used_bytes: int) -> str:
         owner = clean(psutil.Process(pid).username(), 40)
     except (psutil.Error, OSError, KeyError):
         owner = "unknown user"
-    size = f", {used_bytes / GB:.1f} GB" if used_bytes else ""
+    size = f", {used_bytes / GIB:.1f} GiB" if used_bytes else ""
     return f"{owner} (pid {pid}{size})"
 
 

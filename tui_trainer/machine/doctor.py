@@ -22,7 +22,7 @@ import psutil
 
 from tui_trainer import __version__
 from tui_trainer.machine.devices import (
-    GB,
+    GIB,
     ROOT,
     cgroup_cpus,
     choose_device,
@@ -45,7 +45,7 @@ PACKAGES = (
     "nvidia-ml-py",
     "platformdirs",
 )
-LITTLE_BYTES = 1 * GB
+LITTLE_BYTES = 1 * GIB
 """Warn when there is less free memory than this, or less free disk space for runs."""
 
 
@@ -275,4 +275,4 @@ def _folder(folder: Path) -> Fact:
 
 
 def _gb(size: float) -> str:
-    return f"{size / GB:.1f} GB"
+    return f"{size / GIB:.1f} GiB"

@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from tui_trainer.machine.devices import DeviceState
+from tui_trainer.machine.devices import GIB, DeviceState
 from tui_trainer.sessions.workbench import Preview
 from tui_trainer.text.cells import cut_end, padded
 from tui_trainer.text.clean import clean
-
-MB, GB = 2**20, 2**30
+from tui_trainer.text.format import size_text
 
 
 def sizes(preview: Preview, width: int) -> list[str]:
@@ -88,20 +87,13 @@ def shape_text(shape: tuple[int, ...]) -> str:
     return "\u00d7".join(map(str, shape)) or "1"
 
 
-def size_text(size_bytes: int) -> str:
-    """Return a size such as `31 MB` or `2.4 GB`."""
-    if size_bytes < GB:
-        return f"{max(1, round(size_bytes / MB)):,} MB"
-    return f"{size_bytes / GB:,.1f} GB"
-
-
 def free_text(device: DeviceState) -> str:
-    """Return a device and its free memory: `cuda:0  61 of 80 GB free`."""
+    """Return a device and its free memory: `cuda:0  61 of 80 GiB free`."""
     if not device.total_bytes:
         return clean(device.name, 20)
-    free, total = device.free_bytes / GB, device.total_bytes / GB
+    free, total = device.free_bytes / GIB, device.total_bytes / GIB
     digits = 0 if total >= 10 else 1
-    return f"{clean(device.name, 20)}  {free:.{digits}f} of {total:.{digits}f} GB free"
+    return f"{clean(device.name, 20)}  {free:.{digits}f} of {total:.{digits}f} GiB free"
 
 
 def device_text(device: DeviceState) -> str:
