@@ -1,1 +1,1 @@
-"""Data: files, splits, preprocessing, augmentation and batches, as tensors in memory."""
+"""Data: reading, splitting, preprocessing, augmentation and batching."""

@@ -1,7 +1,7 @@
-"""`DataFeed`: where the batches of a training come from, as the section `loader` says.
+"""`DataFeed`: supplies the batches of a training run, as configured by the `loader` section.
 
-Layer: data. A batch is the same whether it is made here or by a worker, and whatever the number of
-workers; only the time it takes is another.
+Layer: data. A batch is the same whether this process or a worker makes it, and for any number of
+workers; only the time it takes differs.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.batches.workers import WorkerPool
 
 SHARE_OF_MEMORY = 0.5
-"""How much of a GPU's free memory the data may take; the rest is for the training."""
+"""The share of a GPU's free memory that the data may take; the rest is for training."""
 
 
 class DataFeed:
-    """The workers of one training, and which split goes through them."""
+    """Owns the workers of one training run, and decides which splits are read through them."""
 
     def __init__(self, settings: LoaderSection, device: torch.device, seed: int) -> None:
         on_cuda = device.type == "cuda"
@@ -37,8 +37,8 @@ class DataFeed:
         self._seed = seed
 
     def placed(self, data: Dataset) -> Dataset:
-        """The data with its tensors on the device where they are to live there, and its samples
-        read through the workers.
+        """Return the data with its tensors moved to the device, if they are to be resident there,
+        and with map-style splits read through the workers.
         """
         parts: dict[str, Split] = {"train": data.train, "val": data.val, "test": data.test}
         resident = self._is_resident(data)
@@ -56,7 +56,7 @@ class DataFeed:
         )
 
     def _notes(self, train: Split) -> list[str]:
-        """Why the workers that were asked for have nothing to do."""
+        """Return a note if workers were requested but are of no use to the training data."""
         workers = self._settings.num_workers
         reason = ""
         if isinstance(train, TextSplit):
@@ -68,7 +68,7 @@ class DataFeed:
         return [f"loader.num_workers={workers} is not used for the training data: {reason}"]
 
     def batches(self, split: Split, order: Order) -> Batches:
-        """The batches to train on."""
+        """Return the training batches of `split`, made by workers if there are any."""
         if self._settings.num_workers == 0 or not isinstance(split, TensorSplit):
             return split.shuffled(order)
         self.pool.add("train", TensorMaker(split))
@@ -76,7 +76,10 @@ class DataFeed:
 
     @contextmanager
     def workers(self, interrupted: Callable[[], bool] = lambda: False) -> Iterator[None]:
-        """Let workers read inside, and end them afterwards; `interrupted` ends a wait for one."""
+        """Keep the workers available inside the block, and end them afterwards.
+
+        A wait for a batch is abandoned once `interrupted` returns True.
+        """
         self.pool.interrupted = interrupted
         try:
             yield
@@ -98,7 +101,7 @@ class DataFeed:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TensorMaker:
-    """Batches of tensors in memory, the same bits as `TensorBatches` gives."""
+    """Makes batches from tensors in memory, bit for bit those of `TensorBatches`."""
 
     split: TensorSplit
 

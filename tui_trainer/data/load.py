@@ -1,6 +1,6 @@
-"""`load`: from a section to a data set that is ready to train on.
+"""`load`: turns a dataset section into a data set that is ready to train on.
 
-Layer: data. The one entry to every kind of data.
+Layer: data. This is the only entry point, for every kind of data.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ LOADERS: dict[str, Loader] = {
     "text": load_text,
     "text_folders": _rows(read_passages),
 }
-"""By the `type` of the section they take."""
+"""Loaders by the `type` of the section they take."""
 
 
 def load(section: DatasetSection, fitted: dict[str, Any] | None = None) -> Dataset:
-    """Read, split, fit and encode a data set; on the CPU.
+    """Read, split, fit and encode a data set, on the CPU.
 
-    `fitted` is the `preprocessing` of a checkpoint, used in the place of fitting anew. The global
-    random generators are left alone.
+    `fitted` is the `preprocessing` of a checkpoint, used instead of fitting again. The global
+    random generators are not touched.
 
     Raises:
         BadInput: the file or a setting is wrong, or the data cannot be trained on.
-        CheckpointUnusable: `fitted` is of other columns, classes or settings.
+        CheckpointUnusable: `fitted` belongs to other columns, classes or settings.
     """
     loader = LOADERS.get(section.type)
     if loader is None:
@@ -56,7 +56,7 @@ def load(section: DatasetSection, fitted: dict[str, Any] | None = None) -> Datas
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         if fitted is None:
             raise
-        # Without a checkpoint the same data are read by the same code, so it is the checkpoint's.
+        # The same code reads the same data without a checkpoint, so the checkpoint is at fault.
         raise CheckpointUnusable(
             "the preprocessing in the checkpoint is not what a run saves: "
             f"{type(error).__name__}: {clean(str(error), 100)}"

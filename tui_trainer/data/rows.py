@@ -1,7 +1,7 @@
-"""`load_rows`: a source of rows, split, fitted and encoded into three splits of tensors.
+"""`load_rows`: splits, fits and encodes the rows of a source into three splits of tensors.
 
-Layer: data. Whatever is learned from data (means, categories) is learned from the training split,
-or taken from a checkpoint's `preprocessing`.
+Layer: data. Means, categories and the like are learned from the training split only, or taken
+from a checkpoint's `preprocessing`.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
 _FEW_NUMBERS = 20
-"""So many different whole numbers may be meant as classes."""
+"""Up to this many distinct whole numbers may be meant as classes."""
 _NAMED_NUMBERS = 5
 
 
 def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | None) -> Dataset:
-    """Split, fit and encode the rows of a source; errors are those of `load`."""
+    """Split, fit and encode the rows of a source; raises the same errors as `load`."""
     target = source.target
     _check_classes(source)
     parts = _split(section, source)
@@ -84,7 +84,10 @@ def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | Non
 
 
 def _doubt(section: RowsSection, target: Target) -> str:
-    """That numbers are predicted where they look like classes and nobody said what they are."""
+    """Return a warning if the target is predicted as a number but looks like classes.
+
+    It is empty if `dataset.task` settles the question.
+    """
     if not isinstance(section, TableSection | SequencesSection):
         return ""
     if target.classes or section.task != "auto":
@@ -136,7 +139,7 @@ def _split(section: RowsSection, source: Source) -> SplitRows:
 
 
 def _check_parts(source: Source, parts: SplitRows) -> None:
-    """Raise BadInput for an empty split, or a class that the training split does not have."""
+    """Raise BadInput for an empty split, or a class missing from the training split."""
     target = source.target
     sizes = {"training": len(parts.train), "validation": len(parts.val), "test": len(parts.test)}
     for name, size in sizes.items():
@@ -161,7 +164,7 @@ def _class_counts(target: Target, part: NDArray[np.int64]) -> tuple[int, ...]:
 
 
 def _absent(target: Target, part: NDArray[np.int64]) -> list[str]:
-    """Classes without a row in a part, fit to be shown."""
+    """Return the classes without a row in a part, cleaned for display."""
     if not target.classes:
         return []
     counts = _class_counts(target, part)

@@ -1,1 +1,1 @@
-"""What all sources of data build on; imports no other folder here."""
+"""The foundation of all data sources; imports no other folder of `data`."""

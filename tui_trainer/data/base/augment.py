@@ -1,6 +1,8 @@
-"""Random changes of training batches, of whatever kind.
+"""Augmentation: random changes to training batches, for numbers and for images.
 
-Layer: data. Each draws from the generator it is given and from nothing else.
+Layer: data. Each change draws only from the generator it is given. Changes to images run on the
+whole batch, on its device; pixels that come in from outside the frame, or are blanked out, get
+the background colour, which is a black pixel after normalisation.
 """
 
 from __future__ import annotations
@@ -18,12 +20,12 @@ from tui_trainer.data.base.batch import Batch
 from tui_trainer.data.base.to_device import Augment
 
 Change = Callable[[Tensor, torch.Generator], Tensor]
-"""Inputs (B, ...) to inputs of the same shape."""
+"""Maps inputs (B, ...) to inputs of the same shape."""
 
 
 @dataclass(frozen=True, slots=True)
 class InputsChanged:
-    """Changes of the inputs alone, one after the other."""
+    """Applies changes to the inputs alone, one after the other; an `Augment`."""
 
     changes: tuple[Change, ...]
 
@@ -36,7 +38,7 @@ class InputsChanged:
 
 @dataclass(frozen=True, slots=True)
 class InTurn:
-    """Several changes of a batch, one after the other."""
+    """Applies several augmentations to a batch, one after the other; an `Augment`."""
 
     augments: tuple[Augment, ...]
 
@@ -47,7 +49,7 @@ class InTurn:
 
 
 def in_turn(augments: Sequence[Augment]) -> Augment | None:
-    """All of them as one; None where there are none."""
+    """Combine augmentations into one; None if there are none."""
     if len(augments) < 2:
         return augments[0] if augments else None
     return InTurn(tuple(augments))
@@ -56,9 +58,9 @@ def in_turn(augments: Sequence[Augment]) -> Augment | None:
 def mixing(
     section: NumbersSection, features: tuple[bool, ...] | None, classes: int
 ) -> list[Augment]:
-    """What a section asks for that suits numbers of any kind: noise, then mixup.
+    """Return the section's augmentations that suit any numbers: noise, then mixup.
 
-    `features` as in `Noise`, `classes` as in `Mixup`.
+    `features` is as in `Noise`, `classes` as in `Mixup`.
     """
     found: list[Augment] = []
     if section.noise > 0:
@@ -70,12 +72,12 @@ def mixing(
 
 @dataclass(frozen=True, slots=True)
 class Noise:
-    """Normal noise on numbers, but not on padding; an `Augment`."""
+    """Adds normal noise to numbers, but not to padding; an `Augment`."""
 
     std: float
     """In units of the inputs, which are standardised."""
     features: tuple[bool, ...] | None = None
-    """Which of the features (the last dimension) have noise; None: all."""
+    """Which features (of the last dimension) get noise; None: all."""
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         inputs = batch.inputs
@@ -94,15 +96,15 @@ class Noise:
 
 @dataclass(frozen=True, slots=True)
 class Mixup:
-    """Mix each sample with another of the batch, and their targets in the same shares (H. Zhang
-    and others, mixup: Beyond Empirical Risk Minimization, 2018); an `Augment`.
+    """Mixes each sample with another one of the batch, and their targets in the same shares (H.
+    Zhang and others, mixup: Beyond Empirical Risk Minimization, 2018); an `Augment`.
 
-    The share is drawn for each sample. Classes become shares of classes, (B, classes) float32.
+    Each sample draws its own share. Classes become shares of classes, (B, classes) float32.
     """
 
     alpha: float
     classes: int
-    """0 where the targets are numbers."""
+    """The number of classes; 0 if the targets are numbers."""
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         inputs, targets = batch.inputs, batch.targets
@@ -110,7 +112,7 @@ class Mixup:
             targets = F.one_hot(targets, self.classes).to(inputs.dtype)
         other = torch.randperm(len(inputs), generator=generator, device=inputs.device)
         share = _beta(self.alpha, len(inputs), generator, inputs.device)
-        # The larger share is the sample's own, so that none is another's double.
+        # Each sample keeps the larger share of itself, so that no mix occurs twice in the batch.
         share = torch.maximum(share, 1 - share)
         return batch._replace(
             inputs=inputs + _wide(1 - share, inputs) * (inputs[other] - inputs),
@@ -119,26 +121,20 @@ class Mixup:
 
 
 def _wide(share: Tensor, like: Tensor) -> Tensor:
-    """(B,) as (B, 1, ...), to be multiplied with `like`."""
+    """Reshape (B,) to (B, 1, ...), to be multiplied with `like`."""
     return share.to(like.dtype).view(-1, *(1,) * (like.dim() - 1))
 
 
 def _beta(alpha: float, count: int, generator: torch.Generator, device: torch.device) -> Tensor:
-    """Numbers of Beta(alpha, alpha), float32 (count,)."""
+    """Draw from Beta(alpha, alpha): float32 (count,)."""
     shape = torch.full((2, count), alpha, dtype=torch.float64, device=device)
-    # A gamma variable of a small shape may be too small for a float.
+    # A gamma variate of a small shape may underflow to 0, and 0 / 0 is NaN.
     drawn = torch._standard_gamma(shape, generator=generator).clamp(min=1e-300)
     return (drawn[0] / drawn.sum(dim=0)).float()
 
 
-# Random changes of a batch of images: mirrored, cropped, a part blanked out, moved.
-#
-# All of a batch is changed by a few operations on its device; what comes in from outside the
-# frame, or is blanked out, is the background: a black pixel after normalisation.
-
-
 def image_changes(section: ImagesSection, background: float) -> tuple[Change, ...]:
-    """The changes that a section asks for, in the order they are made."""
+    """Return the image changes that a section asks for, in the order they are applied."""
     changes: list[Change] = []
     if section.flip_horizontal:
         changes.append(RandomFlip(-1))
@@ -155,7 +151,7 @@ def image_changes(section: ImagesSection, background: float) -> tuple[Change, ..
 
 @dataclass(frozen=True, slots=True)
 class RandomFlip:
-    """Mirror each image (B, C, H, W) along a dimension, or not, as a coin falls."""
+    """Mirrors each image (B, C, H, W) along a dimension, with probability 1/2."""
 
     dimension: int
 
@@ -166,7 +162,7 @@ class RandomFlip:
 
 @dataclass(frozen=True, slots=True)
 class RandomCrop:
-    """Pad images by the background on all sides, and crop each somewhere to its old size."""
+    """Pads images with the background on all sides, and crops each at random to its old size."""
 
     padding: int
     background: float
@@ -180,15 +176,15 @@ class RandomCrop:
         rows = corners[0] + torch.arange(height, device=images.device)
         columns = corners[1] + torch.arange(width, device=images.device)
         which = torch.arange(count, device=images.device)[:, None, None]
-        # The channels come last where they lie between index tensors.
+        # Indexing puts the channels last, because they stand between index tensors.
         cropped = padded[which, :, rows[:, :, None], columns[:, None, :]]
         return cropped.permute(0, 3, 1, 2).contiguous()
 
 
 @dataclass(frozen=True, slots=True)
 class Cutout:
-    """Blank out a square of each image, whose centre may be anywhere in it (T. DeVries, G. Taylor,
-    Improved Regularization of Convolutional Neural Networks with Cutout, 2017).
+    """Blanks out a square in each image; its centre may be anywhere in the image (T. DeVries, G.
+    Taylor, Improved Regularization of Convolutional Neural Networks with Cutout, 2017).
     """
 
     side: int
@@ -206,22 +202,16 @@ class Cutout:
 
 
 def _covered(first: Tensor, side: int, size: int) -> Tensor:
-    """(B, size) which places lie in `side` places from the first (B, 1)."""
+    """Return which of `size` positions are among the `side` ones from `first` (B, 1): (B, size)."""
     places = torch.arange(size, device=first.device)
     return (places >= first) & (places < first + side)
 
 
-# Random shifts and turns of a batch of images, as one operation on their device.
-#
-# What comes in from outside the frame is the background, a black pixel after normalisation, and
-# not the zero that `grid_sample` would put there.
-
-
 @dataclass(frozen=True, slots=True)
 class RandomAffine:
-    """Shift and turn each image of a batch by its own random amounts.
+    """Shifts and rotates each image of a batch by random amounts of its own.
 
-    Call it with images (B, C, H, W) and a generator on the same device, from which alone it draws.
+    Call it with images (B, C, H, W) and a generator on the same device.
     """
 
     shift_pixels: float
@@ -235,15 +225,16 @@ class RandomAffine:
 
 
 def move(images: Tensor, angles: Tensor, shifts: Tensor, background: float) -> Tensor:
-    """Turn images (B, C, H, W) counter-clockwise by `angles` (B,) in radians about the centre,
+    """Rotate images (B, C, H, W) counter-clockwise by `angles` (B,) in radians about the centre,
     after a shift by `shifts` (B, 2) pixels to the right and down; bilinear.
     """
     height, width = images.shape[-2:]
     cos, sin = angles.cos(), angles.sin()
     across, down = shifts.unbind(1)
-    # Rows map output to input places in units of half the width and half the height.
+    # Each row maps output to input positions, in units of half the width and half the height.
     first = [cos, -sin * (height / width), -2 * across / width]
     second = [sin * (width / height), cos, -2 * down / height]
     theta = torch.stack([*first, *second], dim=1).view(-1, 2, 3)
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
+    # grid_sample fills with zeros from outside the frame: make the background zero meanwhile.
     return F.grid_sample(images - background, grid, align_corners=False) + background

@@ -1,7 +1,8 @@
-"""`Batch`, and the seam between data and loop: a `Split` gives its samples in order, or shuffled.
+"""`Batch`, and the interface between data and loop: a `Split` yields its samples in order or
+shuffled.
 
-Layer: data. Whatever holds the samples (a tensor on the device, a text, a loader with workers)
-answers these few questions, and the loop knows of nothing else.
+Layer: data. Samples may be a tensor on the device, a text, or read by workers; the loop sees
+nothing but these protocols.
 """
 
 from __future__ import annotations
@@ -16,23 +17,24 @@ from torch import Tensor
 from tui_trainer.text.errors import TrainerError
 
 IGNORED = -100
-"""A target that is not measured; the number that torch's cross entropy leaves out."""
+"""A target that is not measured: the number that torch's cross entropy ignores."""
 
 
 class Batch(NamedTuple):
-    """Some samples; `lengths` and `fresh` are there for sequences only."""
+    """A batch of samples; `lengths` and `fresh` are set for sequences only."""
 
     inputs: Tensor
     """(B, *input_shape) float32, or (B, T) int64 tokens."""
     targets: Tensor
     """(B,) classes, (B, 1) numbers, (B, classes) shares of classes, or (B, T) tokens."""
     lengths: Tensor | None = None
-    """(B,) int64, always on the CPU; None: all are of the full length."""
+    """(B,) int64, always on the CPU; None: all have the full length."""
     fresh: Tensor | None = None
-    """(B,) bool, on the CPU: rows that begin anew, and take over nothing from the batch before."""
+    """(B,) bool, on the CPU: rows that start a new text and carry over no state from the batch
+    before."""
 
     def to(self, device: torch.device) -> Batch:
-        """The same batch with inputs and targets on a device; does not wait for the copy."""
+        """Return the batch with inputs and targets on `device`; does not wait for the copy."""
         if self.inputs.device == device:
             return self
         return self._replace(
@@ -42,13 +44,13 @@ class Batch(NamedTuple):
 
 
 class Batches(Protocol):
-    """What the loop asks of a source of training batches."""
+    """A source of training batches, as the loop uses it."""
 
     samples: int
     per_epoch: int
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The micro-batches of an epoch (from 0), beginning with number `start`.
+        """Yield the micro-batches of an epoch (counted from 0), beginning with number `start`.
 
         Raises:
             BadInput: a sample cannot be read.
@@ -56,17 +58,17 @@ class Batches(Protocol):
         ...
 
     def size(self, index: int) -> int:
-        """How many samples micro-batch `index` of an epoch has, over all ranks."""
+        """Return the number of samples in micro-batch `index` of an epoch, over all ranks."""
         ...
 
     def rows(self, epoch: int, index: int) -> tuple[int, ...]:
-        """Which rows of the data are in a micro-batch, for messages."""
+        """Return the rows of the data that are in a micro-batch, for messages."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """How training batches are drawn: a batch is a function of these, its epoch and its number."""
+    """Settings for drawing training batches; they, the epoch and the index determine a batch."""
 
     batch_size: int
     seed: int
@@ -74,46 +76,44 @@ class Order:
     rank: int = 0
     world: int = 1
     stateful: bool = False
-    """Whether row b of a batch goes on where row b of the batch before ended."""
+    """Whether row b of a batch continues where row b of the previous batch ended."""
 
 
 class Split(Protocol):
     """A part of a data set."""
 
     def __len__(self) -> int:
-        """How many samples there are."""
+        """Return the number of samples."""
         ...
 
     @property
     def nbytes(self) -> int:
-        """What it holds in memory."""
+        """The bytes it holds in memory."""
         ...
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
-        """Every sample once, for measuring; draws no random numbers."""
+        """Yield every sample once, for evaluation; draws no random numbers."""
         ...
 
     def count(self, batch_size: int) -> int:
-        """How many batches `in_order` gives."""
+        """Return the number of batches that `in_order` yields."""
         ...
 
     def shuffled(self, order: Order) -> Batches:
-        """Batches to train on."""
+        """Return the batches to train on."""
         ...
 
     def to(self, device: torch.device) -> Self:
-        """The same with everything a batch is made of on a device."""
+        """Return the split with everything that batches are made of on `device`."""
         ...
 
 
-# `BatchLost`: a batch that cannot be made, and all that is known of why.
-#
-# It is raised before a step has touched anything, so that the state of the step before can still
-# be saved.
-
-
 class BatchLost(TrainerError):
-    """A worker died or hangs, or a sample cannot be read."""
+    """A batch cannot be made: a worker died or hangs, or a sample cannot be read.
+
+    It is raised before the step has changed anything, so the state after the previous step can
+    still be saved.
+    """
 
     def __init__(self, message: str, details: str = "") -> None:
         super().__init__(message)

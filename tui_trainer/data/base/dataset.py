@@ -1,7 +1,7 @@
-"""`Dataset`: three splits and all there is to know about them; `load` makes one from a section.
+"""`Dataset`: three splits and everything known about them; `load` makes one from a section.
 
-Layer: data. What is learned from data (means, categories) is learned from the training split, or
-taken from a checkpoint's `preprocessing`.
+Layer: data. Means, categories and the like are learned from the training split only, or taken
+from a checkpoint's `preprocessing`.
 """
 
 from __future__ import annotations
@@ -19,41 +19,41 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CheckpointUnusable
 
 MOST_SIZE = 2**31
-"""Of a dimension of samples and outputs that a checkpoint tells."""
+"""Sizes of samples and outputs read from a checkpoint must be below this."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Dataset:
-    """Three splits and all there is to know about them."""
+    """Three splits and everything known about them."""
 
     train: Split
     val: Split
     test: Split
     task: ProblemName
     classes: tuple[str, ...]
-    """As they are in the file, so `clean` them before they are shown; () for regression."""
+    """Names as they are in the file, so `clean` them before showing them; () for regression."""
     signature: Signature
     preprocessing: dict[str, Any]
-    """Plain values: it goes into a checkpoint, and back into `load` as `fitted`."""
+    """Plain values: saved in a checkpoint, and passed back to `load` as `fitted`."""
     augment: Augment | None
     fingerprint: Fingerprint
-    """Of the raw data and the settings."""
+    """Identifies the raw data and the settings."""
     notes: tuple[str, ...]
-    """What a person should be told, one line each, harmless to show."""
+    """Notes for the user, one line each, already cleaned for display."""
     target_mean: float = 0.0
     target_std: float = 1.0
-    """targets * target_std + target_mean are in the file's units."""
+    """`targets * target_std + target_mean` is in the units of the file."""
     soft_targets: bool = False
     """Whether augmentation turns classes into shares of classes, (B, classes) float32."""
     class_counts: tuple[int, ...] = ()
-    """Training samples of each class; () where there are no classes, or nobody counted."""
+    """Training samples per class; () if there are no classes or the counts are unknown."""
     doubt: str = ""
-    """What was read from the data that may be meant otherwise, and how to say so; one of `notes`,
-    and part of the messages about what does not fit it.
+    """A guess made from the data that may be wrong, and the setting that corrects it. It is one of
+    `notes`, and is repeated in messages about settings that do not fit the guess.
     """
 
     def outline(self) -> DatasetInfo:
-        """The data set without its data."""
+        """Return the description of the data set, without its samples."""
         return DatasetInfo(
             self.signature, self.task, self.classes, self.target_mean, self.target_std
         )
@@ -69,7 +69,7 @@ class Dataset:
 
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:
-    """What there is to know of a data set without having it; a checkpoint keeps it."""
+    """Describes a data set without its samples; saved in every checkpoint."""
 
     signature: Signature
     task: ProblemName
@@ -78,12 +78,12 @@ class DatasetInfo:
     target_std: float
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values."""
+        """Return plain values."""
         return asdict(self)
 
     @staticmethod
     def from_dict(plain: Mapping[str, Any]) -> DatasetInfo:
-        """What `to_dict` gave; KeyError or TypeError when it is something else."""
+        """Rebuild the object from the output of `to_dict`; KeyError or TypeError for other data."""
         shape = tuple(plain["signature"]["input_shape"])
         signature = Signature(**{**plain["signature"], "input_shape": shape})
         for size in (*shape, signature.outputs, signature.vocabulary):
@@ -92,7 +92,8 @@ class DatasetInfo:
         return DatasetInfo(**{**plain, "signature": signature, "classes": tuple(plain["classes"])})
 
 
-# What must be equal for a fitted preprocessing to be of some data; it goes into a checkpoint.
+# The identity of a fitted preprocessing. It is saved in a checkpoint, and data can use the
+# preprocessing only if theirs is equal.
 
 
 _MOST_SHOWN = 5
@@ -101,12 +102,15 @@ _MOST_SHOWN = 5
 def identity(
     source: str, task: ProblemName, classes: Sequence[str], layout: Mapping[str, str]
 ) -> dict[str, Any]:
-    """The identity as plain values, the first entries of a `preprocessing`."""
+    """Return the identity as plain values: the first entries of a `preprocessing`."""
     return {"source": source, "task": task, "classes": list(classes), "layout": dict(layout)}
 
 
 def check_same(own: Mapping[str, Any], fitted: Mapping[str, Any], name: str) -> None:
-    """Raise CheckpointUnusable with what differs between data and a checkpoint's preprocessing."""
+    """Raise CheckpointUnusable if the data differ from a checkpoint's preprocessing.
+
+    The message lists the differences.
+    """
     here, there = _flat(own), _flat({key: fitted.get(key) for key in own})
     differences = [
         f"{clean(key, 80)}: {there.get(key, 'missing')} in the checkpoint, "
@@ -123,7 +127,7 @@ def check_same(own: Mapping[str, Any], fitted: Mapping[str, Any], name: str) -> 
 
 
 def _flat(parts: Mapping[str, Any]) -> dict[str, str]:
-    """One entry a thing that can differ, fit to be shown."""
+    """Return one entry for each thing that can differ, cleaned for display."""
     entries = {key: str(parts[key]) for key in ("source", "task")}
     entries |= {f"class {n}": repr(text) for n, text in enumerate(parts["classes"] or ())}
     entries |= {str(key): str(value) for key, value in (parts["layout"] or {}).items()}

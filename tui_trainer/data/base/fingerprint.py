@@ -1,8 +1,9 @@
-"""`Fingerprint`: whether data are those that a checkpoint was trained on.
+"""`Fingerprint`: tells whether data are those that a checkpoint was trained on.
 
-Layer: data. It covers the raw data and the settings of the section, but never the path. A setting
-that a later version adds must not make old data other data, so only settings that differ from
-their defaults count. The first rule counted all of them; what it wrote is compared by that rule.
+Layer: data. It covers the raw data and the settings of the section, but never the path. Only
+settings that differ from their defaults count, so that a setting added by a later version does not
+change the fingerprint of old data. The first rule counted all settings; fingerprints it wrote are
+still compared by that rule.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Any
 from tui_trainer.config.sections.datasets import DatasetSection, RowsSection
 
 _SECOND = "2-"
-"""Begins what the second rule writes."""
+"""The prefix of a fingerprint by the second rule."""
 _BASE = "type split_seed test_fraction val_fraction"
 _IMAGES = "shift_pixels rotate_degrees flip_horizontal flip_vertical crop_padding cutout_pixels"
 _FIRST_RULE: dict[str, frozenset[str]] = {
@@ -31,27 +32,27 @@ _FIRST_RULE: dict[str, frozenset[str]] = {
         ),
     }.items()
 }
-"""The settings of each type when the first rule was in use. They stay as they are."""
+"""The settings that each type had when the first rule was in use. Never change them."""
 _FIRST_RULE_OF_PLUGINS = frozenset(f"{_BASE} stratify".split())
 
 
 @dataclass(frozen=True, slots=True)
 class Fingerprint:
-    """The fingerprint of some data, by each rule that ever was."""
+    """The fingerprint of some data, by each rule that has been in use."""
 
     value: str
-    """What a checkpoint and provenance.json keep."""
+    """The one saved in checkpoints and provenance.json."""
     by_first_rule: str
 
     def is_same(self, saved: object) -> bool:
-        """Whether what a checkpoint kept, by whatever rule, is of these data."""
+        """Whether a fingerprint saved in a checkpoint, by either rule, is that of these data."""
         if isinstance(saved, str) and saved.startswith(_SECOND):
             return saved == self.value
         return saved == self.by_first_rule
 
 
 def fingerprint_of(section: DatasetSection, sha256: str) -> Fingerprint:
-    """Return the fingerprint of raw data with this sum, read as the section says."""
+    """Return the fingerprint of raw data with this sha256, read with the settings of a section."""
     everything = section.model_dump(mode="json", exclude={"path"})
     changed = section.model_dump(mode="json", exclude={"path"}, exclude_defaults=True)
     first = {name: everything[name] for name in _names_of_first_rule(section)}
@@ -63,7 +64,7 @@ def fingerprint_of(section: DatasetSection, sha256: str) -> Fingerprint:
 def _names_of_first_rule(section: DatasetSection) -> frozenset[str]:
     if section.type in _FIRST_RULE:
         return _FIRST_RULE[section.type]
-    # The settings that a plugin has itself are its own affair.
+    # A plugin's own settings all count; only the plugin knows which ones change its data.
     own = set(type(section).model_fields) - set(RowsSection.model_fields)
     return _FIRST_RULE_OF_PLUGINS | own
 

@@ -1,9 +1,9 @@
-"""Random numbers: seeds for what is drawn, and the states of the global generators.
+"""Random numbers: a seed for each purpose, and the states of the global generators.
 
-Layer: data. A draw outside the model has a seed of its own, made of what is drawn and not of what
-was drawn before, so the order of epoch 7 needs no draws of the six epochs before it. What a model
-draws comes from the global generators, whose states go into every checkpoint. Together they make
-a run that was cut at any step equal to the uncut one.
+Layer: data. Each draw outside the model has a seed derived from its purpose, not from earlier
+draws, so the order of epoch 7 does not require drawing the epochs before it. Models draw from the
+global generators, whose states are saved in every checkpoint. Together this makes a run that was
+interrupted at any step identical to an uninterrupted one.
 """
 
 from __future__ import annotations
@@ -21,23 +21,25 @@ from torch import Tensor
 
 
 def derive_seed(seed: int, purpose: str, *numbers: int) -> int:
-    """A seed in [0, 2**63) for one purpose; equal arguments give equal seeds on every machine."""
+    """Return a seed in [0, 2**63) for one purpose; equal arguments give equal seeds on every
+    machine.
+    """
     text = ":".join([str(seed), purpose, *map(str, numbers)])
     return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") >> 1
 
 
 def seeded(device: torch.device | str, seed: int, purpose: str, *numbers: int) -> torch.Generator:
-    """A new generator on `device` for one purpose."""
+    """Return a new generator on `device`, seeded for one purpose."""
     return torch.Generator(device).manual_seed(derive_seed(seed, purpose, *numbers))
 
 
 def permutation(count: int, seed: int, epoch: int) -> Tensor:
-    """The order of the samples in an epoch: int64, shape (count,), on the CPU."""
+    """Return the order of the samples in an epoch: int64, shape (count,), on the CPU."""
     return torch.randperm(count, generator=seeded("cpu", seed, "order", epoch))
 
 
 def seed_all(seed: int) -> None:
-    """Seed the global generators of torch on the CPU, numpy and python."""
+    """Seed the global generators of torch (on the CPU), numpy and Python."""
     torch.default_generator.manual_seed(seed)
     np.random.seed(seed % 2**32)
     random.seed(seed)
@@ -45,7 +47,7 @@ def seed_all(seed: int) -> None:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class GeneratorStates:
-    """The states of the global generators: torch on the CPU and perhaps a GPU, numpy, python."""
+    """The states of the global generators: torch (CPU and optionally a GPU), numpy, Python."""
 
     cpu: Tensor
     numpy: Any
@@ -54,7 +56,7 @@ class GeneratorStates:
 
     @staticmethod
     def capture(device: torch.device | None = None) -> GeneratorStates:
-        """Return the states as they are now; with those of `device` where it is a GPU."""
+        """Return the current states; includes that of `device` if it is a GPU."""
         cuda = None
         if device is not None and device.type == "cuda":
             cuda = torch.cuda.get_rng_state(device)
@@ -66,7 +68,7 @@ class GeneratorStates:
         )
 
     def restore(self, device: torch.device | None = None) -> None:
-        """Set the generators to these states; that of a GPU only where `device` is one."""
+        """Set the generators to these states; the GPU's only if `device` is a GPU."""
         torch.default_generator.set_state(self.cpu)
         if self.cuda is not None and device is not None and device.type == "cuda":
             torch.cuda.set_rng_state(self.cuda, device)
@@ -79,14 +81,14 @@ class GeneratorStates:
         return {
             "torch": self.cpu,
             "cuda": self.cuda,
-            # numpy's own form of the key is an array, which a safe load refuses.
+            # numpy keeps the key as an array, which `torch.load(weights_only=True)` refuses.
             "numpy": [name, [int(number) for number in key], position, has_gauss, gauss],
             "python": self.python,
         }
 
     @staticmethod
     def from_dict(saved: Mapping[str, Any]) -> GeneratorStates:
-        """Return the states that `to_dict` gave; any error is of data that it did not give."""
+        """Rebuild the states from the output of `to_dict`; may raise anything for other data."""
         name, key, position, has_gauss, gauss = saved["numpy"]
         numpy = (name, np.array(key, dtype=np.uint32), position, has_gauss, gauss)
         return GeneratorStates(saved["torch"], numpy, saved["python"], saved.get("cuda"))
@@ -94,7 +96,7 @@ class GeneratorStates:
 
 @contextmanager
 def preserved_generators() -> Iterator[None]:
-    """Leave the global generators as they are, whatever is drawn from them inside."""
+    """Restore the global generators afterwards, whatever is drawn from them inside."""
     states = GeneratorStates.capture()
     try:
         yield

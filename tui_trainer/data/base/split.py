@@ -1,6 +1,6 @@
-"""Which rows train, which validate, which test: a function of the split's seed and the rows alone.
+"""Splits rows into training, validation and test; depends only on the split's seed and the rows.
 
-Layer: data. The test rows are drawn first and the validation rows from the rest, so changing
+Layer: data. Test rows are drawn first and validation rows from the rest, so changing
 `val_fraction` never moves a row into or out of the test split.
 """
 
@@ -18,12 +18,12 @@ from tui_trainer.data.base.random import seeded
 Ints = NDArray[np.int64]
 
 _LEAST_FOR_ALL = 3
-"""A stratum of this many rows has one in each split."""
+"""A stratum with at least this many rows gets one in each split."""
 
 
 @dataclass(frozen=True, slots=True)
 class SplitRows:
-    """Indices of the rows of each split, ascending; disjoint, and together all rows."""
+    """Row indices of each split, ascending; disjoint, and together they are all rows."""
 
     train: Ints
     val: Ints
@@ -40,11 +40,11 @@ def divide(
     val: NDArray[np.bool_] | None = None,
     groups: Ints | None = None,
 ) -> SplitRows:
-    """`split_rows`, where rows of a group (N,) stay together and `test` (N,) may be given.
+    """Split rows like `split_rows`, with groups kept together and splits optionally given.
 
-    A group is of the stratum of its first row. With a given test split, the others are divided
-    into training and validation, and `test_fraction` is not used; with `val` (N,) given too,
-    nothing is drawn.
+    Rows of one group, by `groups` (N,), stay together; a group belongs to the stratum of its first
+    row. If `test` (N,) is given, the other rows are divided into training and validation, and
+    `test_fraction` is not used; if `val` (N,) is given too, nothing is drawn.
     """
     if test is not None and val is not None:
         return SplitRows(np.flatnonzero(~test & ~val), np.flatnonzero(val), np.flatnonzero(test))
@@ -64,11 +64,11 @@ def divide(
 
 
 def split_rows(strata: Ints, seed: int, test_fraction: float, val_fraction: float) -> SplitRows:
-    """Split rows by their stratum (0, 1, ...), keeping the share of each alike in every split.
+    """Split rows by stratum (0, 1, ...), with the same proportion of each stratum in every split.
 
-    The test split has `ceil(rows * test_fraction)` rows and validation `val_fraction` of the
-    others, at least one, unless strata are too small: a stratum keeps a row for training, and
-    one of three rows has one in each split where there is room for all.
+    The test split has `ceil(rows * test_fraction)` rows and the validation split `val_fraction` of
+    the rest, at least one, unless strata are too small: each stratum keeps a row for training, and
+    a stratum of at least three rows gets one in each split if there is room for all of them.
     """
     count = len(strata)
     generator = seeded("cpu", seed, "split")
@@ -78,7 +78,7 @@ def split_rows(strata: Ints, seed: int, test_fraction: float, val_fraction: floa
     starts = np.cumsum(sizes) - sizes
     each = (sizes >= _LEAST_FOR_ALL).astype(np.int64)
 
-    # The small number undoes the error of a product such as 0.35 * 20.
+    # The small number undoes the rounding error of a product such as 0.35 * 20.
     test_total = math.ceil(count * test_fraction - 1e-9)
     tests = allocate(test_total, sizes, each, np.maximum(sizes - 1 - each, 0))
     val_total = max(1, round((count - tests.sum()) * val_fraction))
@@ -97,9 +97,10 @@ def split_rows(strata: Ints, seed: int, test_fraction: float, val_fraction: floa
 
 
 def allocate(total: int, sizes: Ints, least: Ints, most: Ints) -> Ints:
-    """Share out `total` in proportion to `sizes`, within bounds, by largest remainder.
+    """Allocate `total` in proportion to `sizes`, within bounds, by largest remainder.
 
-    The lower bounds give way when they add up to more than `total`, and `total` to the upper ones.
+    The lower bounds are dropped if they add up to more than `total`; the upper bounds hold even
+    if less than `total` can be allocated.
     """
     quotas = total * sizes / max(int(sizes.sum()), 1)
     if least.sum() > total:
@@ -117,7 +118,7 @@ def allocate(total: int, sizes: Ints, least: Ints, most: Ints) -> Ints:
 
 
 def quantile_bins(values: NDArray[np.float64], most: int = 10) -> Ints:
-    """Strata for numbers: bins of about equal size, equal numbers in the same one."""
+    """Return strata for numbers: bins of about equal size, with equal numbers in the same bin."""
     bins = max(1, min(most, len(values) // 5))
     edges = np.unique(np.quantile(values, np.arange(1, bins) / bins))
     _, strata = np.unique(np.searchsorted(edges, values, side="right"), return_inverse=True)

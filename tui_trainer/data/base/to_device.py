@@ -1,7 +1,7 @@
-"""`DeviceBatches`: training batches on their way to the device, copied ahead, then augmented.
+"""`DeviceBatches`: brings training batches to the device, copied ahead of use, then augmented.
 
-Layer: data. Changes draw from a generator of their own for each batch, on the device, so that it
-does not matter who read the samples, in which process, or how far ahead.
+Layer: data. Augmentation draws from a new generator for each batch, on the device, so it does not
+matter which process read the samples, or how far ahead.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ from tui_trainer.data.base.batch import Batch, Batches
 from tui_trainer.data.base.random import seeded
 
 Augment = Callable[[Batch, torch.Generator], Batch]
-"""Random changes of a batch on its device; draws from the generator alone, on the same device."""
+"""Changes a batch at random, on its device; draws only from the generator, on the same device."""
 
 
 class DeviceBatches:
-    """Batches of another source on a device, augmented; implements `Batches`."""
+    """Batches of another source, on a device and augmented; implements `Batches`."""
 
     def __init__(
         self,
@@ -46,12 +46,12 @@ class DeviceBatches:
         return self._source.rows(epoch, index)
 
     def state(self, epoch: int, index: int) -> dict[str, Any] | None:
-        """Where the source stands before a batch, when it can only be read in order."""
+        """Return the source's position before a batch; None unless it can only be read in order."""
         known = getattr(self._source, "state", None)
         return known(epoch, index) if known is not None else None
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Let the source go on where `state` was taken."""
+        """Let the source continue from the position that `state` describes."""
         if hasattr(self._source, "restore"):
             self._source.restore(state)
 
@@ -72,20 +72,20 @@ class DeviceBatches:
 
 
 def _ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
-    """Batches on a CUDA device, each copied on a stream of its own while the one before is used.
+    """Yield batches on a CUDA device, each copied on a side stream while the one before is used.
 
-    What is on the device already is handed on as it is.
+    Batches already on a CUDA device are passed through.
     """
     stream: torch.cuda.Stream | None = None
     waiting: tuple[Batch, torch.cuda.Event] | None = None
     for batch in batches:
-        # Not compared with the device: `cuda` and `cuda:0` are two names of one place.
+        # Not compared with the device, since `cuda` and `cuda:0` name the same one.
         if batch.inputs.is_cuda:
             yield batch
             continue
         stream = stream or torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         with torch.cuda.stream(stream):
-            # From pinned memory, or the copy would wait for everything before it.
+            # From pinned memory: a copy from pageable memory waits for everything before it.
             moved = batch._replace(
                 inputs=_moved(batch.inputs, device), targets=_moved(batch.targets, device)
             )
@@ -103,10 +103,10 @@ def _moved(tensor: Tensor, device: torch.device) -> Tensor:
 
 
 def _arrived(batch: Batch, copied: torch.cuda.Event, device: torch.device) -> Batch:
-    """The batch, fit for use on the current stream."""
+    """Return the batch, ready for use on the current stream."""
     current = torch.cuda.current_stream(device)
     current.wait_event(copied)
     for tensor in (batch.inputs, batch.targets):
-        # The allocator must not give the memory away while this stream still reads it.
+        # Keeps the allocator from reusing the memory while this stream still reads it.
         tensor.record_stream(current)
     return batch

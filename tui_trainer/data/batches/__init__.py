@@ -1,1 +1,1 @@
-"""Making batches, in memory and in workers."""
+"""Batches, made in memory or by worker processes."""

@@ -1,8 +1,8 @@
 """`IteratedSplit`: samples that can only be read one after the other, and their batches.
 
-Layer: data. The order is that of the iterable. One that keeps a state (`state_dict` and
-`load_state_dict`) goes on exactly where a checkpoint was made; any other is read again from the
-start of the epoch. It is read in this process, ahead of the training by a batch at most.
+Layer: data. Samples come in the iterable's own order. An iterable with `state_dict` and
+`load_state_dict` resumes exactly where a checkpoint was saved; any other is read again from the
+start of the epoch. It is read in this process, at most one batch ahead of training.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
 MEASURED = -1
-"""The epoch of samples that are measured on."""
+"""The epoch number of samples read for evaluation."""
 
 _KEPT = 4
-"""States of so many batches are kept: the training is never further behind what was read."""
+"""The states of this many batches are kept; training is never further behind the reader."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,10 +42,10 @@ class IteratedSplit:
     dataset: Any
     """`iter(dataset)` gives pairs (input, target)."""
     samples: int
-    """How many of them make an epoch."""
+    """Samples per epoch."""
     seed: int = 0
     form: SampleSpec | None = None
-    """What its samples have to be; None: whatever goes together in a batch."""
+    """The form every sample must have; None: any samples that can be batched together."""
 
     def __len__(self) -> int:
         return self.samples
@@ -69,7 +69,7 @@ class IteratedSplit:
 
 
 class IteratedBatches:
-    """Batches in the order of an iterable; implements `Batches`, and keeps where it stands."""
+    """Batches in the order of an iterable; implements `Batches`, and records its position."""
 
     def __init__(self, split: IteratedSplit, order: Order) -> None:
         self._split = split
@@ -84,18 +84,17 @@ class IteratedBatches:
         return min(self._order.batch_size, self.samples - index * self._order.batch_size)
 
     def rows(self, epoch: int, index: int) -> tuple[int, ...]:
-        """Numbers of samples in the order they are read in, from 0."""
+        """Return the numbers of the samples in reading order, from 0."""
         first = index * self._order.batch_size
         return tuple(range(first, first + self.size(index)))
 
     def state(self, epoch: int, index: int) -> dict[str, Any] | None:
-        """What `restore` takes to begin with batch `index` of an epoch; None where nothing is kept.
+        """Return the state from which `restore` continues with batch `index` of an epoch.
 
-        Raises:
-            BadInput: the state is not of plain values.
+        It is None if no such state is kept.
         """
         if index == 0:
-            # The end of an epoch, from which the next one starts.
+            # The start of an epoch is recorded as the end of the one before.
             epoch, index = epoch - 1, self.per_epoch
         for state in self._states:
             if (state["epoch"], state["index"]) == (epoch, index):
@@ -103,7 +102,7 @@ class IteratedBatches:
         return None
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Begin where `state` was taken, with the next call of `epoch`."""
+        """Let the next call of `epoch` begin where `state` was taken."""
         self._restored = state
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
@@ -123,7 +122,7 @@ class IteratedBatches:
             samples = [reader.sample() for _ in range(self.size(index))]
             self._keep(epoch, index + 1, draws)
             if index < start:
-                # Read before a cut, and trained on then.
+                # Trained on before the run was interrupted; only read to get past it.
                 continue
             yield self._batch(samples, index)
 
@@ -137,6 +136,7 @@ class IteratedBatches:
             raise BatchLost(f"batch {index} of the iterable: {error}") from error
 
     def _keep(self, epoch: int, index: int, draws: _Draws) -> None:
+        """Record the position before batch `index`; BadInput if the state is not plain values."""
         dataset = self._split.dataset
         if not keeps_state(dataset):
             return
@@ -157,7 +157,7 @@ class _Reader:
             self._iterator = iter(split.dataset)
 
     def sample(self) -> tuple[Tensor, Tensor]:
-        """The next sample; BatchLost when there is none, or it cannot be read."""
+        """Return the next sample; BatchLost if there is none, or it cannot be read."""
         with self._draws:
             try:
                 found = as_sample(next(self._iterator))
@@ -180,7 +180,10 @@ class _Reader:
 
 
 class _Draws:
-    """The global generators as an iterable sees them; outside they are as they were."""
+    """A context in which an iterable has its own global generator states.
+
+    Outside of it the generators are as if the iterable had drawn nothing.
+    """
 
     def __init__(self, seed: int) -> None:
         with preserved_generators():
@@ -198,12 +201,12 @@ class _Draws:
 
 
 def keeps_state(dataset: Any) -> bool:
-    """Whether an iterable can say where it is, and go there."""
+    """Whether an iterable can save and restore its position."""
     return hasattr(dataset, "state_dict") and hasattr(dataset, "load_state_dict")
 
 
 def _check_plain(value: Any, where: str = "state_dict()") -> None:
-    """Raise BadInput for what a checkpoint would not be read back with."""
+    """Raise BadInput for a value that a checkpoint could not be loaded with again."""
     if isinstance(value, dict):
         for key, item in value.items():
             _check_plain(key, f"a key of {where}")

@@ -1,7 +1,7 @@
-"""`MapSplit`: samples of a map-style data set, read when they are needed; and their batches.
+"""`MapSplit`: samples of a map-style data set, read when they are needed, and their batches.
 
-Layer: data. Which samples are in a batch is decided here, by the permutation of the epoch, so that
-a batch in the middle of an epoch can be asked for without those before it.
+Layer: data. The epoch's permutation, drawn here, decides which samples are in a batch, so a batch
+in the middle of an epoch can be requested without those before it.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from tui_trainer.data.batches.tensors import share
 from tui_trainer.data.batches.workers import BatchRequest, WorkerPool
 
 MEASURED = -1
-"""The epoch of samples that are measured on: every time the same."""
+"""The epoch number of samples read for evaluation: always the same, and so are the samples."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MapSplit:
-    """Samples of a data set; implements `Split`."""
+    """Samples of a map-style data set; implements `Split`."""
 
     dataset: Any
     """`dataset[index]` is a pair (input, target)."""
     rows: Tensor
-    """(N,) int64, on the CPU: indices of its samples in the data set."""
+    """(N,) int64, on the CPU: the indices of its samples in the data set."""
     pool: WorkerPool | None = None
-    """Who reads them; None: this process."""
+    """The pool that reads the samples; None: one without workers is made when needed."""
     part: str = ""
     seed: int = 0
     form: SampleSpec | None = None
-    """What its samples have to be; None: whatever goes together in a batch."""
+    """The form every sample must have; None: any samples that can be batched together."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -50,7 +50,7 @@ class MapSplit:
         return self
 
     def through(self, pool: WorkerPool, part: str, seed: int) -> MapSplit:
-        """The same, read by a pool; the seed is that of the samples' own random numbers."""
+        """Return the split read by a pool; `seed` is for random numbers drawn within samples."""
         pool.add(part, SampleMaker(self.dataset, seed, part, self.form))
         return replace(self, pool=pool, part=part, seed=seed)
 
@@ -77,7 +77,7 @@ class MapSplit:
 
 
 class LoadedBatches:
-    """Batches that a pool makes, by a permutation of each epoch; implements `Batches`."""
+    """Batches made by a pool, in a new permutation every epoch; implements `Batches`."""
 
     def __init__(
         self, pool: WorkerPool, part: str, rows: Tensor, order: Order, *, by_row: bool = True
@@ -106,7 +106,7 @@ class LoadedBatches:
             for batch in drawing:
                 index += 1
                 yield batch
-                # A validation needed the workers: what they had read ahead is read again.
+                # A validation took the workers over; batches they had read ahead are read again.
                 if not drawing.is_current:
                     break
 

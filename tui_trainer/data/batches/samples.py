@@ -1,7 +1,8 @@
-"""`SampleMaker`: batches out of a map-style data set of (input, target), in whichever process.
+"""`SampleMaker`: makes batches of (input, target) samples of a map-style data set, in any process.
 
-Layer: data. Before each sample torch, numpy and python are seeded by (seed, epoch, index), so that
-random transforms give the same whoever reads it; afterwards they are as they were.
+Layer: data. Before each sample torch, numpy and Python are seeded by (seed, purpose, epoch, index),
+so random transforms give the same result in whichever process they run; afterwards the generators
+are restored.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from tui_trainer.text.clean import clean
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """What comes in the place of a batch that cannot be made; travels between processes."""
+    """Takes the place of a batch that cannot be made; is sent between processes."""
 
     message: str
     details: str = ""
@@ -34,18 +35,18 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SampleMaker:
-    """Reads samples of a data set and puts them together."""
+    """Reads samples of a data set and collates them into batches."""
 
     dataset: Any
-    """Has `__getitem__(index)`, and perhaps `path(index)`, the file of a sample, for messages."""
+    """Has `__getitem__(index)`, and optionally `path(index)`, the file of a sample for messages."""
     seed: int
     purpose: str
-    """Apart from it, samples of two splits would draw the same."""
+    """Part of the seed; without it, samples of two splits would draw the same random numbers."""
     form: SampleSpec | None = None
-    """What samples have to be; None: whatever goes together in a batch."""
+    """The form every sample must have; None: any samples that can be batched together."""
 
     def make(self, epoch: int, indices: Sequence[int]) -> Batch | Failure:
-        """The batch of these samples in this epoch, or what is wrong with one of them."""
+        """Return the batch of these samples in this epoch, or a Failure that says what is wrong."""
         with undisturbed():
             samples = []
             for index in indices:
@@ -76,15 +77,15 @@ class SampleMaker:
         try:
             return f" ({clean(str(known(index)), 200)})"
         except Exception:
-            # It serves a message about something else, which must not be lost.
+            # This only adds to a message about another error, which must not be lost.
             return ""
 
 
 @contextmanager
 def undisturbed() -> Iterator[None]:
-    """Leave the global generators as they are, and compute with one thread, as a worker does.
+    """Restore the global generators afterwards, and compute with one thread, as a worker does.
 
-    A sum over many numbers has other bits with other threads.
+    A sum over many numbers differs in its last bits with another number of threads.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -96,13 +97,13 @@ def undisturbed() -> Iterator[None]:
 
 
 def collate(samples: Sequence[tuple[Tensor, Tensor]]) -> Batch:
-    """A batch of samples that `as_sample` gave.
+    """Return a batch of samples from `as_sample`.
 
-    Where only the first dimension of the inputs differs they are padded with zeros, and targets
-    that have a place for each with IGNORED.
+    Inputs that differ only in their first dimension are padded with zeros, and targets with one
+    value per step are padded with IGNORED.
 
     Raises:
-        ValueError: their shapes or kinds of numbers do not go together.
+        ValueError: the shapes or dtypes do not go together.
     """
     inputs, targets = [one for one, _ in samples], [target for _, target in samples]
     _check_alike(inputs, "inputs")
@@ -138,7 +139,7 @@ def _check_alike(tensors: Sequence[Tensor], name: str) -> None:
 
 
 def as_sample(sample: Any) -> tuple[Tensor, Tensor]:
-    """Input and target as a batch has them: float32, or int64 for tokens and classes."""
+    """Convert input and target to batch dtypes: float32, or int64 for tokens and classes."""
     try:
         given, target = sample
     except (TypeError, ValueError):
@@ -171,30 +172,29 @@ def _listed(indices: Sequence[int]) -> str:
     return shown if len(indices) <= 8 else f"{shown} and {len(indices) - 8} more"
 
 
-# `SampleSpec`: what every sample of a user's data set has to be, so that model and loss take it.
-#
-# The first sample says it; torch itself would pad, broadcast or leave out one that is otherwise,
-# and train on something that nobody meant.
-
-
 _DIMENSIONS: dict[Kind, int] = {"features": 1, "image": 3, "sequence": 2, "tokens": 1}
 
 Sample = tuple[Tensor, Tensor]
 
 
 class SampleMismatch(ValueError):
-    """A sample that is not as the others; the message says in what."""
+    """A sample differs from the others; the message says how."""
 
 
 @dataclass(frozen=True, slots=True)
 class SampleSpec:
-    """The inputs of a signature and the targets of a task; travels to workers."""
+    """The form that model and loss require of every sample: inputs of a signature, targets of a
+    task; is sent to workers.
+
+    The first sample sets the form. Without this check, torch would pad, broadcast or ignore a
+    sample of another form, and silently train on something unintended.
+    """
 
     signature: Signature
     task: ProblemName
 
     def fitted(self, sample: Sample) -> Sample:
-        """Return the sample with its target as the loss takes it; SampleMismatch if it is not."""
+        """Return the sample with its target as the loss takes it; SampleMismatch if it differs."""
         inputs, target = sample
         self._check_input(inputs)
         if self.task == "regression":
@@ -242,13 +242,16 @@ class SampleSpec:
 
 
 def described(tensor: Tensor) -> str:
-    """Shape and numbers of a tensor in words."""
+    """Describe the shape and dtype of a tensor in words."""
     kind = str(tensor.dtype).removeprefix("torch.")
     return f"{'x'.join(map(str, tensor.shape)) or 'a number'} of {kind}"
 
 
 def _number(target: Tensor) -> Tensor:
-    """One number as (1,) float32; an int is one, which PyTorch would spread over the batch."""
+    """Return a single number as (1,) float32; ints are accepted.
+
+    PyTorch would broadcast a target without its own dimension over the batch.
+    """
     if target.numel() != 1:
         raise SampleMismatch(
             f"the target is {described(target)}; it should be one number to predict"
@@ -260,7 +263,7 @@ def _check_range(numbers: Tensor, count: int, name: str, noun: str) -> None:
     if not numbers.numel():
         return
     if numbers.dim() == 0:
-        # Most samples have one class; comparing tensors would take longer than reading some.
+        # Most samples have one class; reducing a tensor would take longer than reading a sample.
         low = high = int(numbers)
     else:
         low, high = (int(number) for number in numbers.aminmax())

@@ -1,7 +1,7 @@
 """`TensorSplit`: samples held in memory as tensors, gathered by index on their device.
 
 Layer: data. A batch is a function of (seed, epoch, index): `epoch(7, start=3)` gives the same
-batches as the whole of epoch 7 from its fourth on, without drawing what came before.
+batches as the whole of epoch 7 from its fourth on, without drawing those before.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ class TensorSplit:
     targets: Tensor
     """(N,) int64 classes, or (N, 1) float32 numbers, standardised."""
     rows: Tensor
-    """(N,) int64, always on the CPU: which row of the file it is, from 0, for messages."""
+    """(N,) int64, always on the CPU: the row number in the file, from 0, for messages."""
     lengths: Tensor | None = None
-    """(N,) int64, always on the CPU; what lies behind is padding. None: no sequences."""
+    """(N,) int64, always on the CPU; steps beyond are padding. None: not sequences."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -54,7 +54,7 @@ class TensorSplit:
 
 
 class TensorBatches:
-    """Batches by a permutation of each epoch; rank r takes its slice of each batch."""
+    """Batches in a new permutation every epoch; rank r takes its slice of each batch."""
 
     def __init__(self, split: TensorSplit, order: Order) -> None:
         self._split = split
@@ -75,7 +75,7 @@ class TensorBatches:
         inputs, targets, lengths = self._split.inputs, self._split.targets, self._split.lengths
         size, world = self._order.batch_size, self._order.world
         on_host = permutation(len(self._split), self._order.seed, epoch)
-        # Not waited for: a copy that waits would empty the device's queue at every epoch's start.
+        # A blocking copy would drain the device's queue at the start of every epoch.
         on_device = on_host.to(inputs.device, non_blocking=True)
         for index in range(start, self.per_epoch):
             part = slice(index * size, (index + 1) * size)
@@ -91,16 +91,16 @@ class TensorBatches:
 
 
 def share(part: slice, size: int, rank: int, world: int) -> slice:
-    """The slice of a rank, as tensor_split would give it: the first ones are one longer."""
+    """Return the slice of a rank, as `tensor_split` cuts: the first ranks get one sample more."""
     each, more = divmod(size, world)
     first = part.start + rank * each + min(rank, more)
     return slice(first, first + each + (rank < more))
 
 
 def batch_of(inputs: Tensor, targets: Tensor, lengths: Tensor | None) -> Batch:
-    """A batch no longer than its longest sequence; tokens as the numbers that models take."""
+    """Return a batch cut to its longest sequence, with uint8 tokens converted to int64."""
     if lengths is not None:
-        # The lengths are on the host, so that this waits for no device.
+        # The lengths are on the host, so this does not synchronise with the device.
         inputs = inputs[:, : int(lengths.max())]
     if inputs.dtype == torch.uint8:
         inputs = inputs.long()

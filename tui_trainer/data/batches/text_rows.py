@@ -1,8 +1,9 @@
 """`TextSplit`: texts to be predicted byte by byte, held as one tensor and cut into rows on its
 device.
 
-Layer: data. Each text stands behind a NUL byte, which is what its first byte is predicted from.
-For training the texts are one long stream; for measuring each is read alone.
+Layer: data. Each text is preceded by a NUL byte, from which its first byte is predicted. Training
+reads the texts as one long stream; evaluation reads each text on its own, and packs the texts side
+by side so that little of a batch is padding.
 """
 
 from __future__ import annotations
@@ -22,25 +23,25 @@ from tui_trainer.data.batches.tensors import share
 from tui_trainer.text.errors import BadInput
 
 PIECE_BYTES = 1 << 15
-"""A text is measured in pieces of this length, each as if it stood alone: one endless text would
-leave every other row of a batch empty. It is as far as gzip looks back."""
+"""Long texts are evaluated in pieces of this length, each read on its own: one endless text would
+leave the other rows of a batch empty. The length is the window of gzip."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TextSplit:
-    """Some texts of a data set; implements `Split`."""
+    """The texts of one split; implements `Split`."""
 
     data: Tensor
-    """(bytes + texts,) uint8: a NUL byte and a text, and so on."""
+    """(bytes + texts,) uint8: a NUL byte, a text, a NUL byte, a text and so on."""
     borders: tuple[int, ...]
-    """Where each NUL byte stands, and the end."""
+    """The position of each NUL byte, and the end."""
     rows: tuple[int, ...]
     """The number of each text in the data set, from 0, for messages."""
     sequence_length: int
 
     @staticmethod
     def of(texts: Sequence[bytes], rows: Sequence[int], sequence_length: int) -> TextSplit:
-        """A split of texts, none of which is empty."""
+        """Make a split of texts, none of which may be empty."""
         borders = [0]
         for text in texts:
             borders.append(borders[-1] + 1 + len(text))
@@ -49,7 +50,7 @@ class TextSplit:
         return TextSplit(data, tuple(borders), tuple(rows), sequence_length)
 
     def __len__(self) -> int:
-        """How many rows of `sequence_length` there are, whatever place the first begins at."""
+        """Return the number of rows of `sequence_length` that fit at any offset of the first."""
         return max(1, (len(self.data) - self.sequence_length + 1) // self.sequence_length)
 
     @property
@@ -57,7 +58,7 @@ class TextSplit:
         return self.data.nbytes
 
     def texts(self) -> Iterator[bytes]:
-        """Each text by itself."""
+        """Yield each text, without its NUL byte."""
         whole = self.data.cpu().numpy().tobytes()
         for first, end in zip(self.borders[:-1], self.borders[1:], strict=True):
             yield whole[first + 1 : end]
@@ -66,7 +67,7 @@ class TextSplit:
         return TextSplit(self.data.to(device), self.borders, self.rows, self.sequence_length)
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
-        """Every byte of every text predicted once; padding has the target `IGNORED`."""
+        """Yield batches that predict every byte once; padding has the target `IGNORED`."""
         device, width = self.data.device, self.sequence_length
         starts, known, fresh = windows(*self._pieces(), width, batch_size)
         firsts = torch.from_numpy(starts).to(device, non_blocking=True)
@@ -88,7 +89,7 @@ class TextSplit:
         return len(windows(*self._pieces(), self.sequence_length, batch_size)[0])
 
     def _pieces(self) -> tuple[list[int], list[int]]:
-        """Where the pieces of the texts begin, and how many bytes each has."""
+        """Return the positions at which the pieces of the texts begin, and their sizes in bytes."""
         width = self.sequence_length
         longest = max(PIECE_BYTES // width, 1) * width
         firsts: list[int] = []
@@ -100,7 +101,7 @@ class TextSplit:
         return firsts, sizes
 
     def shuffled(self, order: Order) -> Batches:
-        """Batches of rows; for a stateful model rows that go on from batch to batch.
+        """Return batches of rows; for a stateful model, rows continue from batch to batch.
 
         Raises:
             BadInput: the text is too short for such rows.
@@ -109,10 +110,11 @@ class TextSplit:
 
 
 class LaneBatches:
-    """Rows that each read a share of all texts, from batch to batch; implements `Batches`.
+    """Batches in which each row reads its own share of the texts, continued from batch to batch;
+    implements `Batches`.
 
-    The texts are in another order in each epoch. What is left of a share at its end, less than a
-    row, is left out.
+    The order of the texts changes every epoch. The end of a share that does not fill a row is left
+    out.
     """
 
     def __init__(self, split: TextSplit, order: Order) -> None:
@@ -132,7 +134,7 @@ class LaneBatches:
         return self._order.batch_size
 
     def rows(self, epoch: int, index: int) -> tuple[int, ...]:
-        """Which texts are in a batch."""
+        """Return the numbers of the texts in a batch."""
         borders, width = self._split.borders, self._split.sequence_length
         texts = self._texts(epoch)
         ends = torch.tensor([borders[text + 1] - borders[text] for text in texts]).cumsum(0)
@@ -160,14 +162,15 @@ class LaneBatches:
         return order
 
     def _stream(self, epoch: int) -> Tensor:
-        """All texts of the split, each behind a NUL byte, and one at the end."""
+        """Return the texts in the order of the epoch, each after a NUL byte, and a final NUL."""
         data, borders = self._split.data, self._split.borders
         parts = [data[borders[text] : borders[text + 1]] for text in self._texts(epoch)]
         return torch.cat([*parts, data.new_zeros(1)])
 
 
 class WindowBatches:
-    """Rows from anywhere in the texts, at places that move with each epoch; implements `Batches`.
+    """Batches of rows from anywhere in the texts, at an offset drawn every epoch; implements
+    `Batches`.
 
     The texts follow each other, so a row may hold the end of one and the beginning of the next.
     """
@@ -190,7 +193,7 @@ class WindowBatches:
         return min(self._order.batch_size, self.samples - index * self._order.batch_size)
 
     def rows(self, epoch: int, index: int) -> tuple[int, ...]:
-        """Which texts are in a batch."""
+        """Return the numbers of the texts in a batch."""
         width = self._split.sequence_length
         firsts = self._firsts(epoch)[index * self._order.batch_size :][: self.size(index)]
         ends = torch.tensor(self._split.borders[1:])
@@ -201,7 +204,7 @@ class WindowBatches:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         data, size = self._split.data, self._order.batch_size
-        # One more, so that the last byte of the last text has the end of it to predict.
+        # A final NUL, so that the last byte of the last text has a target.
         data = torch.cat([data, data.new_zeros(1)])
         places = torch.arange(self._split.sequence_length + 1, device=data.device)
         firsts = self._firsts(epoch).to(data.device, non_blocking=True)
@@ -213,27 +216,24 @@ class WindowBatches:
             yield Batch(rows[:, :-1], rows[:, 1:])
 
     def _firsts(self, epoch: int) -> Tensor:
-        """Where the rows of an epoch begin, in their order: int64, on the CPU."""
+        """Return the positions at which the rows of an epoch begin, in order: int64, on the CPU."""
         generator = seeded("cpu", self._order.seed, "offset", epoch)
         offset = int(torch.randint(self._offsets, (1,), generator=generator))
         order = permutation(self._windows, self._order.seed, epoch)
         return order * self._split.sequence_length + offset
 
 
-# Texts packed side by side into the rows of batches, so that little of a batch is padding.
-#
-# The packing depends on the texts and the batch size alone.
-
+# Packing for evaluation. It depends only on the texts and the batch size.
 
 Table = NDArray[np.int64]
-"""(batches, rows): one entry for each row of each batch."""
+"""(batches, rows): one entry per row of each batch."""
 
 
 def pack_rows(lengths: Sequence[int], most: int) -> list[list[int]]:
-    """Lanes of items that are read one after the other, at most `most`; items by their index.
+    """Distribute items over at most `most` lanes, each read in sequence; return item indices.
 
-    Each item goes onto the lane that is free first, the longest first (R. L. Graham, Bounds on
-    Multiprocessing Timing Anomalies, 1969). There are no more lanes than keep all of them full
+    Each item, longest first, goes to the lane that is free first (R. L. Graham, Bounds on
+    Multiprocessing Timing Anomalies, 1969). There are no more lanes than can all be kept busy
     while the longest item is read.
     """
     count = min(most, -(-sum(lengths) // max(lengths)))
@@ -249,10 +249,10 @@ def pack_rows(lengths: Sequence[int], most: int) -> list[list[int]]:
 def windows(
     firsts: Sequence[int], sizes: Sequence[int], width: int, most: int
 ) -> tuple[Table, Table, NDArray[np.bool_]]:
-    """How pieces of text are read in batches of `most` rows of `width` places.
+    """Arrange pieces of text into batches of at most `most` rows of `width` positions.
 
-    Piece i begins at `firsts[i]` and has `sizes[i]` places. Returned are, for each row of each
-    batch, the place it begins at, how many places it has (0: none), and whether it begins a piece.
+    Piece i begins at `firsts[i]` and has `sizes[i]` positions. Returns, for each row of each batch,
+    the position it begins at, its number of positions (0: none), and whether it begins a piece.
     """
     counts = [-(-size // width) for size in sizes]
     lanes = pack_rows(counts, most)

@@ -1,8 +1,8 @@
-"""`WorkerPool`: the processes that make batches, through torch's DataLoader, and their supervision.
+"""`WorkerPool`: runs and supervises the processes that make batches, through torch's DataLoader.
 
-Layer: data. A signal to the process group must not take the workers with it, and the trainer is
-not the main thread, which alone would be told by torch that one of them died: so they inherit
-blocked signals, and every wait for a batch is cut into short ones that look after them.
+Layer: data. A signal to the process group must not kill the workers, so they inherit blocked
+signals. torch reports a dead worker only to the main thread, and the trainer runs in another one,
+so every wait for a batch is cut into short waits that check on the workers.
 """
 
 from __future__ import annotations
@@ -34,17 +34,17 @@ from tui_trainer.data.batches.samples import Failure
 from tui_trainer.text.clean import clean
 
 LOOK_S = 0.5
-"""How long a wait for a batch lasts before it is looked whether the workers live."""
+"""Seconds of waiting for a batch before checking whether the workers are alive."""
 START_S = 60.0
-"""How long workers may take, beside loader.timeout_s, to start and to import what they need."""
+"""Seconds that new workers may take, on top of loader.timeout_s, to start and do their imports."""
 BLOCKED = frozenset({signal.SIGINT, signal.SIGHUP, signal.SIGTSTP, signal.SIGUSR1, signal.SIGUSR2})
-"""What workers do not see. SIGTERM is none of them: it is how a worker is ended from outside."""
+"""Signals that workers do not receive. SIGTERM is not blocked, so a worker can be ended by it."""
 SHARED_MEMORY = Path("/dev/shm")
 WAY_OUT = "loader.num_workers=0 goes without workers"
 
 
 class BatchRequest(NamedTuple):
-    """Which batch: of which part of the data, in which epoch, of which samples."""
+    """Identifies a batch: the part of the data, the epoch, and the indices of its samples."""
 
     part: str
     epoch: int
@@ -52,22 +52,22 @@ class BatchRequest(NamedTuple):
 
 
 class BatchBuilder(Protocol):
-    """Makes the batches of one part; is sent to every worker."""
+    """Makes the batches of one part of the data; is sent to every worker."""
 
     def make(self, epoch: int, indices: Sequence[int]) -> Batch | Failure: ...
 
 
 class WorkerPool:
-    """Makes batches in `loader.num_workers` processes, or here when there are none.
+    """Makes batches in `loader.num_workers` processes, or in this process if that is 0.
 
-    One sequence of batches is under way at a time: beginning another ends the one before, whose
-    owner sees that `BatchStream.is_current` is false and begins again where it was.
+    Only one sequence of batches is active at a time. Starting another ends the previous one, whose
+    owner sees that `BatchStream.is_current` is false and starts again at the batch it had reached.
     """
 
     def __init__(self, settings: LoaderSection, *, pin: bool = False) -> None:
         self.settings = settings
         self.interrupted: Callable[[], bool] = lambda: False
-        """Whether a wait for a batch is to be broken off."""
+        """Whether a wait for a batch should be abandoned; called by the thread that waits."""
         self._makers: dict[str, BatchBuilder] = {}
         self._pin = pin
         self._plan = _Plan()
@@ -76,19 +76,19 @@ class WorkerPool:
         self._workers: list[BaseProcess] = []
         self._current: BatchStream | None = None
         self._start_s = 0.0
-        """How much longer than later ones the first batch of new workers may take."""
+        """Extra seconds allowed for the first batch of new workers; 0 once it has arrived."""
 
     def add(self, part: str, maker: BatchBuilder) -> None:
-        """Name a part of the data, before any batch is drawn."""
+        """Register a part of the data; call it before any batch is drawn."""
         self._makers[part] = maker
 
     @property
     def pids(self) -> list[int]:
-        """The workers that live."""
+        """The process ids of the workers that are alive."""
         return [worker.pid for worker in self._workers if worker.pid and worker.is_alive()]
 
     def draw(self, keys: Iterator[BatchRequest]) -> BatchStream:
-        """Batches in this order."""
+        """Return the batches of `keys`, in order; this ends the sequence drawn before."""
         if self.settings.num_workers > 0:
             self._finish_current()
             self._plan.keys = keys
@@ -101,15 +101,15 @@ class WorkerPool:
         return self._current is drawing
 
     def make(self, keys: Iterator[BatchRequest]) -> Batch:
-        """The next batch, made in this process."""
+        """Make the next batch in this process."""
         key = next(keys)
         return _opened(self._makers[key.part].make(key.epoch, key.indices))
 
     def receive(self) -> Batch:
-        """The next batch of the workers; StopIteration at the end.
+        """Return the next batch from the workers; StopIteration at the end.
 
         Raises:
-            BatchLost: a worker died, none answers, or a stop was asked for in the meantime.
+            BatchLost: a worker died, none answers, or a stop was requested during the wait.
         """
         assert self._iterator is not None
         waited_s = 0.0
@@ -122,15 +122,15 @@ class WorkerPool:
             except (StopIteration, BatchLost):
                 raise
             except Exception as error:
-                # A process that was suspended has not waited meanwhile.
+                # Capped, because the clock runs on while this process is suspended.
                 waited_s += min(time.monotonic() - asked_s, 2 * LOOK_S)
                 self._look(error, waited_s)
 
     def close(self) -> None:
-        """End the workers; they start anew when another batch is drawn."""
+        """End the workers; they are started again when another batch is drawn."""
         self._current = self._iterator = self._loader = None
         for worker in self._workers:
-            # Without its iterator torch has ended it already, unless something still refers to it.
+            # Dropping the iterator made torch end the workers, unless something still refers to it.
             worker.join(LOOK_S)
         self._kill()
 
@@ -141,7 +141,8 @@ class WorkerPool:
         try:
             self._iterator = self._started(self._loader)
         except _TooLate:
-            # Idle workers answered too late, as after a suspension: what they send is of no use.
+            # Idle workers answered too late, for example after a suspension. Whatever they send now
+            # is of no use, so start new ones.
             self._kill()
             self.close()
             self._loader = self._make_loader()
@@ -160,17 +161,19 @@ class WorkerPool:
                 timeout=LOOK_S,
                 worker_init_fn=_end_with_parent,
                 multiprocessing_context=worker_context(settings.start_method, preload=__name__),
-                # Otherwise each iterator would draw from the global generator.
+                # Otherwise each iterator would draw its seed from the global generator, which would
+                # change what the model draws.
                 generator=torch.Generator().manual_seed(0),
                 prefetch_factor=settings.prefetch_factor,
                 persistent_workers=settings.persistent_workers,
             )
 
     def _started(self, loader: DataLoader[Any]) -> Iterator[Any]:
-        """An iterator over the plan; the workers start with the first one.
+        """Return an iterator over the plan; the first one starts the workers.
 
-        In a thread of its own, whose signal mask the workers inherit, and where torch installs no
-        handler that would raise in the middle of other work.
+        It is made in a new thread: the workers inherit that thread's signal mask, and outside the
+        main thread torch installs no SIGCHLD handler, which could raise in the middle of other
+        work.
         """
         found: list[Iterator[Any] | Exception] = []
 
@@ -200,9 +203,9 @@ class WorkerPool:
         return result
 
     def _finish_current(self) -> None:
-        """Take what the workers still make for the sequence before, and forget it.
+        """Receive and drop the batches that the workers still make for the previous sequence.
 
-        Afterwards they are idle, and begin anew at once.
+        Afterwards they are idle, and can start the next sequence immediately.
         """
         if self._iterator is None:
             return
@@ -213,17 +216,22 @@ class WorkerPool:
             except StopIteration:
                 return
             except BatchLost:
-                # Who needs that batch asks for it again; but there must be somebody to ask.
+                # A bad batch does not matter here: its owner will request it again. Losing the
+                # workers does.
                 if self._iterator is None:
                     raise
 
     def _look(self, error: Exception, waited_s: float) -> None:
-        """Return where waiting goes on; otherwise end the workers and raise."""
+        """Check on the workers after a failed wait.
+
+        Returns if the wait should continue; otherwise ends the workers and raises BatchLost.
+        """
         dead = [worker for worker in self._workers if not worker.is_alive()]
         if dead:
             self._fail(_death(dead[0]))
         if not _is_timeout(error):
-            # Its end of a connection is closed before a worker is seen to have ended.
+            # A dying worker closes its end of the connection before its process has ended, so wait
+            # briefly for the exit code, which says why.
             ended = connection.wait([worker.sentinel for worker in self._workers], LOOK_S)
             dead = [worker for worker in self._workers if worker.sentinel in ended]
             if dead:
@@ -261,7 +269,7 @@ class WorkerPool:
 
 
 class BatchStream:
-    """A sequence of batches under way."""
+    """An iterator over one sequence of batches of a pool."""
 
     def __init__(self, pool: WorkerPool, keys: Iterator[BatchRequest]) -> None:
         self._pool = pool
@@ -269,7 +277,7 @@ class BatchStream:
 
     @property
     def is_current(self) -> bool:
-        """Whether the workers are still at this one."""
+        """Whether the pool still works on this sequence."""
         return self._pool.is_current(self)
 
     def __iter__(self) -> Iterator[Batch]:
@@ -282,17 +290,17 @@ class BatchStream:
 
 
 class _TooLate(Exception):
-    """Idle workers did not answer at once."""
+    """Idle workers did not answer in time."""
 
 
 class _Plan:
-    """The sampler of the one DataLoader: which batches come next is told before each iteration."""
+    """The sampler of the pool's DataLoader; `keys` is set before each iteration."""
 
     def __init__(self) -> None:
         self.keys: Iterator[BatchRequest] = iter(())
 
     def __iter__(self) -> Iterator[BatchRequest]:
-        # Looked up at each batch, so that what is not sent yet can be called off.
+        # Read `self.keys` for every batch, so that requests not sent yet can be cancelled.
         while True:
             try:
                 yield next(self.keys)
@@ -301,7 +309,10 @@ class _Plan:
 
 
 class _BuilderDataset(Dataset[Any]):
-    """What workers are sent: the makers; `self[key]` is a batch, or what is wrong with it."""
+    """The data set sent to the workers: it holds the makers, and `self[key]` makes a batch.
+
+    A batch that cannot be made is returned as a Failure.
+    """
 
     def __init__(self, makers: Mapping[str, BatchBuilder]) -> None:
         self._makers = dict(makers)
@@ -312,7 +323,8 @@ class _BuilderDataset(Dataset[Any]):
         if not isinstance(made, Batch):
             return made
         try:
-            # It is sent by a thread of torch's, which would lose it without a word.
+            # A background thread sends the batch, and would drop it silently on an error; moving
+            # it to shared memory first raises the error here.
             for tensor in made:
                 if tensor is not None:
                     tensor.share_memory_()  # type: ignore[no-untyped-call]
@@ -321,10 +333,10 @@ class _BuilderDataset(Dataset[Any]):
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # Started by spawn, a worker reads this from a pipe whose other end its parent holds too: if
-        # it died before a large data set is through, the parent would wait for ever. So the pipe
-        # gets a handle, and the bytes go through shared memory.
-        # The plugins first: classes of the makers may be theirs.
+        # A worker started by spawn reads this from a pipe of which its parent holds both ends: if
+        # it died while a large data set is being written, the parent would block forever. So only
+        # a handle goes through the pipe, and the bytes go through shared memory.
+        # The plugins come first, because the makers may use classes that they define.
         data = bytearray(ForkingPickler.dumps((list(LOADED.values()), self._makers)))
         self._packed = torch.frombuffer(data, dtype=torch.uint8).clone()
         self._packed.share_memory_()  # type: ignore[no-untyped-call]
@@ -337,17 +349,17 @@ def _unpack(packed: Tensor) -> _BuilderDataset:
 
 
 def block_signals() -> None:
-    """Block, in this thread and in the processes it starts, what must not reach workers."""
+    """Block the signals in BLOCKED, in this thread and in the processes it starts."""
     signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
-    # Starting it takes the block off SIGINT again, so it is started first and blocked anew.
+    # Starting the resource tracker unblocks SIGINT, so start it now and block the signals again.
     start_resource_tracker()
     signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
 
 
 def _end_with_parent(worker: int) -> None:
-    """Have a thread end this worker at once when the trainer is killed.
+    """Start a thread that ends this worker as soon as the trainer is killed.
 
-    torch watches the parent process, which is the fork server; and that lives until its last
+    torch watches the parent process, but that is the fork server, which lives until its last
     worker has ended.
     """
     parent = multiprocessing.parent_process()
@@ -363,7 +375,7 @@ def _wait_and_end(sentinel: int) -> None:
 
 @contextmanager
 def _quietly() -> Iterator[None]:
-    """Without the warning that there are more workers than cores: that is the person's choice."""
+    """Suppress the warning about more workers than cores, which is the user's choice."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="This DataLoader will create")
         yield
@@ -384,7 +396,7 @@ def _is_timeout(error: Exception) -> bool:
 
 
 def _death(worker: BaseProcess) -> str:
-    """What is known of a worker that ended by itself, and what helps."""
+    """Describe how a worker died, and the remedy."""
     code = worker.exitcode
     name = f"worker {worker.pid} of the data loader"
     if code == -signal.SIGBUS:
@@ -407,7 +419,7 @@ def _signal_name(number: int) -> str:
 
 
 def _shared_memory() -> str:
-    """Whether shared memory may be what is missing, with numbers."""
+    """Describe the free shared memory, which may be too small."""
     try:
         usage = shutil.disk_usage(SHARED_MEMORY)
     except OSError:

@@ -1,7 +1,7 @@
-"""The columns of a CSV table with a header, each as numbers or as codes of texts.
+"""Reads the columns of a CSV table with a header, each as numbers or as codes of texts.
 
-Layer: data. The file is gone through twice: what a column is can be told only by its last row,
-and keeping a million rows as Python strings until then would take ten times the memory.
+Layer: data. The file is read twice: the kind of a column is certain only after its last row, and
+keeping a million rows as Python strings until then would take ten times the memory.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ Kind = Literal["number", "category"]
 Wanted = Kind | Literal["auto"]
 
 MOSTLY = 0.9
-"""A column with this share of numbers is one of numbers, and a text in it a mistake."""
+"""A column with at least this share of numbers is numeric, and any text in it an error."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class NumberColumn:
 
 @dataclass(frozen=True, slots=True)
 class TextColumn:
-    """A column of texts: positions in `texts`, -1 where a value is missing."""
+    """A column of texts as codes: positions in `texts`, -1 where a value is missing."""
 
     codes: NDArray[np.int64]
     texts: tuple[str, ...]
@@ -59,7 +59,7 @@ class TextColumn:
         return self.codes < 0
 
     def take(self, rows: NDArray[np.int64]) -> TextColumn:
-        """Some rows, and only the texts that occur in them."""
+        """Return some rows, with only the texts that occur in them."""
         used, codes = np.unique(self.codes[rows], return_inverse=True)
         first = int(len(used) > 0 and used[0] < 0)
         texts = tuple(self.texts[code] for code in used[first:])
@@ -71,7 +71,7 @@ Column = NumberColumn | TextColumn
 
 @dataclass(frozen=True, slots=True)
 class Table:
-    """The columns that were asked for, and the line each row begins in."""
+    """The requested columns, and the line each row begins in."""
 
     columns: dict[str, Column]
     lines: NDArray[np.int64]
@@ -79,9 +79,11 @@ class Table:
 
 
 def read_table(file: DataFile, header: Sequence[str], wanted: Mapping[str, Wanted]) -> Table:
-    """Read the columns of `wanted`; `auto` is numbers where every value is one.
+    """Read the columns of `wanted`; an `auto` column is numeric if every value is a number.
 
-    Raises BadInput, with the line, for a text among numbers, infinity, and a column without values.
+    Raises:
+        BadInput: a text among numbers or infinity, with its line; a column without values; a
+            table without rows.
     """
     surveys = {name: _Survey() for name, kind in wanted.items() if kind == "auto"}
     lines: list[int] = []
@@ -107,7 +109,7 @@ def read_table(file: DataFile, header: Sequence[str], wanted: Mapping[str, Wante
 def _chunks(
     file: DataFile, header: Sequence[str]
 ) -> Iterator[tuple[Chunk, dict[str, tuple[str, ...]]]]:
-    """The chunks of a file, each also as columns."""
+    """Yield the chunks of a file, each with its columns by name."""
     expectation = f"and the header has {len(header)}"
     for chunk in read_chunks(file, len(header), expectation, header=True):
         columns = zip(*chunk.records, strict=True)
@@ -116,7 +118,7 @@ def _chunks(
 
 @dataclass(slots=True)
 class _Survey:
-    """What a column holds, counted over all rows."""
+    """Counts the numbers and texts of a column over all rows, and notes the first text."""
 
     numbers: int = 0
     texts: int = 0
@@ -178,7 +180,7 @@ def _finite(file: DataFile, name: str, chunk: Chunk, texts: Sequence[str]) -> ND
 
 
 def _texts(codes: list[int], book: Mapping[str, int]) -> TextColumn:
-    """Codes without those of missing values."""
+    """Renumber codes so that missing values become -1."""
     renumbered = np.full(len(book), -1, dtype=np.int64)
     present = [text for text in book if not is_missing(text)]
     for position, text in enumerate(present):

@@ -1,7 +1,8 @@
-"""CSV text as records with line numbers; whatever is not clean CSV in UTF-8 is refused by line.
+"""Reads CSV text as records with line numbers; refuses, by line, all but clean CSV in UTF-8.
 
-Layer: data. A record is named by the line it begins in: a quoted field may hold line breaks, so
-records and lines are counted apart.
+Layer: data. A record is reported by the line it begins in: a quoted field may contain line breaks,
+so lines are not records. Python would read `1_000` and the digits of other scripts as numbers; here
+they are text, so that nothing becomes a number by accident.
 """
 
 from __future__ import annotations
@@ -28,14 +29,14 @@ _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Consecutive records, all of the same width, and the lines they begin in (from 1)."""
+    """Consecutive records of equal width, and the lines they begin in (from 1)."""
 
     lines: list[int]
     records: list[list[str]]
 
 
 def check_text(file: DataFile) -> None:
-    """Raise BadInput unless the content is UTF-8 text without NUL that is not empty."""
+    """Raise BadInput unless the content is non-empty UTF-8 text without NUL."""
     content = file.content
     if content.startswith(_UTF16_BOMS):
         raise BadInput(f"{file.name}: is UTF-16; save it as UTF-8")
@@ -60,17 +61,20 @@ def check_text(file: DataFile) -> None:
 
 
 def read_header(file: DataFile) -> list[str]:
-    """The fields of the first record, without spaces around them."""
+    """Return the fields of the first record, stripped of surrounding spaces."""
     for _, record in _records(file):
         return [field.strip() for field in record]
     raise BadInput(f"{file.name}: the file is empty")
 
 
 def read_chunks(file: DataFile, width: int, expectation: str, *, header: bool) -> Iterator[Chunk]:
-    """The records after the header, if there is one, a few thousand at a time.
+    """Yield the records after the header, if there is one, a few thousand at a time.
 
-    `expectation` says why each should have `width` fields. Empty lines are allowed at the end of
-    the file only. Raises BadInput with the line of the first record that differs.
+    `expectation` says why each record should have `width` fields. Empty lines are allowed only at
+    the end of the file.
+
+    Raises:
+        BadInput: a record of another width, or an empty line between records; names the line.
     """
     records = islice(_records(file), 1 if header else 0, None)
     blank_line = 0
@@ -104,7 +108,7 @@ def _records(file: DataFile) -> Iterator[tuple[int, list[str]]]:
 
 
 def _lines(file: DataFile) -> Iterator[str]:
-    """Lines with their ends, decoded as they are asked for: never the whole text at once."""
+    """Return lines with their line breaks, decoded lazily: never the whole text at once."""
     return io.TextIOWrapper(io.BytesIO(file.content), encoding="utf-8-sig", newline="")
 
 
@@ -121,9 +125,12 @@ def _broken(file: DataFile, first_line: int, last_line: int, reason: str) -> Bad
 
 
 def _open_quote_line(file: DataFile, first_line: int) -> int:
-    """Where the last field of the file opens, given the line its record begins in."""
+    """Return the line in which the last field of the file opens.
+
+    `first_line` is the line in which its record begins.
+    """
     lines = list(islice(_lines(file), first_line - 1, None))
-    # Without `strict`, the end of the text closes the field, and its line breaks tell its length.
+    # Without `strict`, the end of the text closes the field; its line breaks give its height.
     field = next(csv.reader(lines))[-1]
     breaks = field.replace("\r\n", "\n").replace("\r", "\n").count("\n")
     ended = lines[-1].endswith(("\n", "\r"))
@@ -131,7 +138,7 @@ def _open_quote_line(file: DataFile, first_line: int) -> int:
 
 
 def line_at(content: bytes, position: int) -> int:
-    """The line, from 1, that a byte stands in."""
+    """Return the line, counted from 1, that contains the byte at `position`."""
     before = content[:position].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
     return before.count(b"\n") + 1
 
@@ -140,11 +147,8 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-# The header of a CSV table: names of columns, all different.
-
-
 def check_header(file: DataFile, header: Sequence[str]) -> None:
-    """Raise BadInput unless every column has a name of its own."""
+    """Raise BadInput unless every column has a name, and no two have the same."""
     if all(to_number(name) is not None for name in header):
         raise BadInput(f"{file.name}:1: a table needs a header with the names of its columns")
     seen: set[str] = set()
@@ -160,7 +164,7 @@ def check_header(file: DataFile, header: Sequence[str]) -> None:
 
 
 def no_column(name: str, file: DataFile, header: Sequence[str]) -> str:
-    """What to say of a setting that names a column which is not there."""
+    """Return the message for a setting that names a column which does not exist."""
     there = clean(", ".join(header[:20]), 400)
     message = f"no column '{clean(name, 80)}' in {file.name}"
     if other := other_separator(header):
@@ -169,20 +173,14 @@ def no_column(name: str, file: DataFile, header: Sequence[str]) -> str:
 
 
 def other_separator(header: Sequence[str]) -> str:
-    """What to say of a header whose fields are separated by something else, or nothing."""
+    """Return a hint if the header is not separated by commas, or an empty string."""
     if len(header) != 1 or not any(separator in header[0] for separator in ";\t|"):
         return ""
     return f"the header is one field, '{clean(header[0], 400)}': the separator should be a comma"
 
 
-# What a field of a CSV file means: a number, a class, or nothing.
-#
-# Python would read `1_000` and digits of other scripts as numbers; here they are text, so that
-# nothing is taken for a number by accident.
-
-
 MISSING = frozenset({"", "na", "nan", "?", "null"})
-"""Lower-cased texts that stand for a missing value."""
+"""Lower-case texts that stand for a missing value."""
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
@@ -193,7 +191,7 @@ def is_missing(text: str) -> bool:
 
 
 def to_number(text: str) -> float | None:
-    """The number, NaN for a missing value, None for a text; infinity is a number here."""
+    """Return a field's number, NaN for a missing value, None for text; infinity is a number."""
     if is_missing(text):
         return float("nan")
     if "_" in text or not text.isascii():
@@ -205,7 +203,7 @@ def to_number(text: str) -> float | None:
 
 
 def to_numbers(texts: Sequence[str]) -> tuple[NDArray[np.float64], list[int]]:
-    """The numbers, NaN for missing values; and the positions of those that are texts."""
+    """Return the numbers, NaN for missing values and texts, and the positions of the texts."""
     joined = "".join(texts)
     if "_" not in joined and joined.isascii():
         try:
@@ -218,7 +216,7 @@ def to_numbers(texts: Sequence[str]) -> tuple[NDArray[np.float64], list[int]]:
 
 
 def order_classes(texts: Collection[str]) -> tuple[str, ...]:
-    """The distinct texts, by number when all are integers, else by alphabet."""
+    """Return the distinct texts, sorted by number if all are integers, else alphabetically."""
     if all(_INTEGER.fullmatch(text) for text in texts):
         return tuple(sorted(set(texts), key=lambda text: (int(text), text)))
     return tuple(sorted(set(texts)))

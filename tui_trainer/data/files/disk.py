@@ -1,7 +1,7 @@
-"""Data files as bytes: one on the disk, or one that ships with the package (`builtin:NAME`).
+"""Reads data files as bytes: files on disk, or files shipped with the package (`builtin:NAME`).
 
-Layer: data. A builtin file is looked up by its name in `sums.json`, never by a path, and is
-refused when its sha256 is not the one recorded there.
+Layer: data. A built-in file is looked up by name in `sums.json`, never by path, and is refused if
+its sha256 differs from the one recorded there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from tui_trainer.text.errors import BadInput
 
 SUMS = "sums.json"
 MAX_BYTES = 4 * 1024**3
-"""A file may have this many bytes, before and after unpacking."""
+"""The largest size of a file, before and after unpacking."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _PIECE_BYTES = 1 << 20
@@ -32,13 +32,13 @@ _PIECE_BYTES = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """A file that was read whole; `name` is harmless in a message."""
+    """A file that was read completely; `name` is cleaned for messages."""
 
     name: str
     content: bytes = field(repr=False)
-    """Unpacked, when it was compressed."""
+    """Unpacked, if the file was compressed."""
     sha256: str
-    """Of the bytes as they lie on the disk."""
+    """The hash of the bytes as they are on disk."""
 
 
 def open_file(
@@ -48,7 +48,7 @@ def open_file(
 
     Raises:
         BadInput: there is no such file, it cannot be read or unpacked, it is too big, or it is
-            a builtin one that was altered.
+            a built-in file that was altered.
     """
     if path.startswith(BUILTIN):
         folder = builtin_folder or files("tui_trainer.data").joinpath("builtin")
@@ -60,7 +60,7 @@ def open_file(
 
 
 def builtin_bytes(name: str, folder: Traversable) -> bytes:
-    """The bytes of a file that ships with the package, checked; BadInput when they differ."""
+    """Return the bytes of a file shipped with the package; BadInput if its sha256 is wrong."""
     sums = _sums(folder)
     if name not in sums:
         there = ", ".join(f"{BUILTIN}{known}" for known in sums)
@@ -107,7 +107,7 @@ def _bytes_on_disk(path: str, max_bytes: int) -> bytes:
 
 
 def _near(path: str) -> str:
-    """A hint at a file of nearly that name in the same folder."""
+    """Return a hint: a file of a similar name in the same folder, or that there is no folder."""
     try:
         beside = [entry.name for entry in os.scandir(Path(path).parent)][:1000]
     except (OSError, ValueError):
@@ -116,7 +116,7 @@ def _near(path: str) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """Why something could not be read, fit to be shown."""
+    """Return why something could not be read, cleaned for display."""
     if isinstance(error, OSError) and error.errno is not None:
         return os.strerror(error.errno)
     return clean(str(error), 200)
@@ -137,7 +137,7 @@ def _unpacked(raw: bytes, path: str, name: str, max_bytes: int) -> bytes:
 
 
 def _read_capped(packed: gzip.GzipFile, name: str, max_bytes: int) -> bytes:
-    """Everything, a piece at a time: a bomb is refused before it fills the memory."""
+    """Read everything, piece by piece, so that a gzip bomb is refused before it fills memory."""
     pieces = io.BytesIO()
     while piece := packed.read(_PIECE_BYTES):
         pieces.write(piece)

@@ -1,7 +1,7 @@
-"""Which files lie in a folder and below it, by patterns; what cannot be reached is counted.
+"""Lists the files in a folder and below it that match patterns, and counts those left out.
 
-Layer: data. Links are followed, and each real folder and file is taken once, so that a loop of
-links ends. The order is that of the names, and the same on every machine.
+Layer: data. Links are followed, and each real folder and file is visited once, so a loop of links
+ends. Files come in the order of their names, which is the same on every machine.
 """
 
 from __future__ import annotations
@@ -20,11 +20,9 @@ from tui_trainer.data.files.disk import reason_of
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
-# `SkippedFiles`: what was left out of a data set and why, counted, as notes of one line each.
-
 
 class SkippedFiles:
-    """Things left out by reason, each reason with the first of them."""
+    """Counts what was left out of a data set, by reason, and keeps the first name per reason."""
 
     def __init__(self) -> None:
         self._counts: dict[str, int] = {}
@@ -34,18 +32,18 @@ class SkippedFiles:
         return sum(self._counts.values())
 
     def add(self, reason: str, name: str) -> None:
-        """Count a thing; the reason begins with its noun, as `file that is empty`."""
+        """Count one thing left out; `reason` begins with a noun, as in `file that is empty`."""
         self._counts[reason] = self._counts.get(reason, 0) + 1
         self._firsts.setdefault(reason, clean(name, 80))
 
     def update(self, other: SkippedFiles) -> None:
-        """Add what another one counted."""
+        """Add the counts of another object."""
         for reason, count in other._counts.items():
             self._counts[reason] = self._counts.get(reason, 0) + count
             self._firsts.setdefault(reason, other._firsts[reason])
 
     def notes(self) -> list[str]:
-        """A line for each reason, as `2 left out: file that is empty (a.txt and others)`."""
+        """Return a line for each reason, as `2 left out: file that is empty (a.txt and others)`."""
         return [
             f"{count} left out: {reason} "
             f"({self._firsts[reason]}{' and others' if count > 1 else ''})"
@@ -63,36 +61,36 @@ _NOT_OF_THE_LIBRARY = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class SourceFolder:
-    """A folder to be read; `name` is harmless in a message."""
+    """A folder to be read; `name` is cleaned for messages."""
 
     path: Path
     name: str
     skipped: frozenset[str] = frozenset()
-    """Folders of these names are passed over."""
+    """Folders with these names are skipped."""
 
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """A file that fits."""
+    """A file that matches a pattern."""
 
     name: str
-    """Relative to the folder, with `/` between its parts."""
+    """The path relative to the folder, with `/` between its parts."""
     size: int
     """In bytes."""
 
 
 @dataclass(slots=True)
 class Listing:
-    """What a walk found."""
+    """The result of a walk through a folder."""
 
     files: list[Found] = field(default_factory=list)
     omissions: SkippedFiles = field(default_factory=SkippedFiles)
     others: Counter[str] = field(default_factory=Counter)
-    """Endings of the files that fit no pattern, and how many there are of each."""
+    """The number of files that match no pattern, by their ending."""
 
 
 def open_folder(path: str) -> SourceFolder:
-    """The folder of a path, or of `stdlib:`; BadInput when it cannot be one."""
+    """Return the folder of a path or of `stdlib:`; BadInput if there is none."""
     if path.startswith(STDLIB):
         return _library(path)
     name = clean(path, 200)
@@ -108,7 +106,7 @@ def open_folder(path: str) -> SourceFolder:
 
 
 def _library(path: str) -> SourceFolder:
-    """Python's own library without its tests, which are more than half of it and much alike."""
+    """Return Python's standard library without its tests, which are more than half of it."""
     if path != STDLIB:
         raise BadInput(f"dataset.path: nothing may follow {STDLIB}, got {clean(path, 80)!r}")
     place = Path(sysconfig.get_path("stdlib"))
@@ -121,13 +119,13 @@ def _library(path: str) -> SourceFolder:
 
 
 def list_files(folder: SourceFolder, patterns: Sequence[str]) -> Listing:
-    """The files in a folder and below that fit a pattern; hidden ones are passed over.
+    """List the files in a folder and below it that match a pattern; hidden files are skipped.
 
-    A pattern with a `/` is held against the name relative to the folder, any other against the
-    last part of it.
+    A pattern with a `/` is matched against the path relative to the folder, any other pattern
+    against the file name.
 
     Raises:
-        BadInput: the folder cannot be read, or no file fits.
+        BadInput: the folder cannot be read, or no file matches.
     """
     listing = Listing()
     _Walk(folder, patterns, listing).run()
@@ -154,7 +152,7 @@ class _Walk:
         self._folder = folder
         self._patterns = patterns
         self._listing = listing
-        # A link to a folder above would bring in what lies beside the folder.
+        # A link to a parent folder would bring in the neighbours of this folder.
         self._seen = {_key(os.stat(place)) for place in Path(os.path.realpath(folder.path)).parents}
 
     def run(self) -> None:
@@ -162,11 +160,11 @@ class _Walk:
         while waiting:
             below = waiting.pop()
             folders = [one for one in self._entries(below) if self._take(one, below)]
-            # The last one waiting is the next: so the order is that of the names.
+            # The list is a stack, so pushing in reverse visits the folders in name order.
             waiting += [f"{below}{one.name}/" for one in reversed(folders)]
 
     def _entries(self, below: str) -> list[os.DirEntry[str]]:
-        """What is in a folder, by name; nothing if it was there before."""
+        """Return the entries of a folder by name; none if the folder was visited before."""
         place = self._folder.path / below
         try:
             status = os.stat(place)
@@ -187,7 +185,7 @@ class _Walk:
         return is_new
 
     def _take(self, entry: os.DirEntry[str], below: str) -> bool:
-        """Add a file that fits; True for a folder that is to be walked."""
+        """Add a file that matches; return True for a folder that is to be walked."""
         listing, name = self._listing, below + entry.name
         if entry.name.startswith("."):
             return False
@@ -196,7 +194,7 @@ class _Walk:
                 return entry.name not in self._folder.skipped
             status = entry.stat()
         except OSError:
-            # A link to nothing, or to itself.
+            # A link to a missing file, or to itself.
             if self._fits(name):
                 listing.omissions.add("link that leads nowhere", name)
             return False

@@ -1,7 +1,7 @@
-"""Text files as bytes, read and checked: those of a folder, or a single one.
+"""Reads and checks text files as bytes, either all of a folder or a single one.
 
-Layer: data. A text has no NUL byte, so that NUL can stand between two files; and no text is there
-twice, or a copy of what is trained on could be in the test split.
+Layer: data. Texts have no NUL bytes, so that NUL can separate two files. Duplicates are left out,
+or a copy of a training text could end up in the test split.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from tui_trainer.text.errors import BadInput
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A text that is not empty."""
+    """A text; never empty."""
 
     name: str
-    """Relative to the folder; foreign, so `clean` it before it is shown."""
+    """The path relative to the folder, as found on disk, so `clean` it before showing it."""
     content: bytes = field(repr=False)
 
 
@@ -36,15 +36,15 @@ class Texts:
     """Texts in the order of their names."""
 
     name: str
-    """Of the file or the folder, harmless in a message."""
+    """The name of the file or folder, cleaned for messages."""
     texts: tuple[Text, ...]
     sha256: str
-    """Over the names and contents of all."""
+    """The hash of a single file's raw bytes, or of the names and contents of a folder's texts."""
     notes: tuple[str, ...]
 
 
 def read_file(path: str, max_bytes: int) -> Texts:
-    """A single file, unpacked; its first `max_bytes` only, with a note when there is more.
+    """Read a single file, unpacked; only its first `max_bytes`, with a note if there is more.
 
     Raises:
         BadInput: it cannot be read, is empty, or has a NUL byte.
@@ -75,9 +75,10 @@ def read_folder(
     max_bytes: int | None = None,
     seed: int = 0,
 ) -> Texts:
-    """The texts of a folder; what is no text, too large, or there twice is left out with a note.
+    """Read the texts of a folder; files that are not text, too large, or copies of others are left
+    out, with a note.
 
-    Of more than `max_bytes` in all some files are left out, drawn by the seed.
+    If all files together exceed `max_bytes`, some are left out at random, by the seed.
 
     Raises:
         BadInput: the folder cannot be read, or no text is left.
@@ -110,7 +111,7 @@ def read_folder(
 
 
 def in_bytes(count: int) -> str:
-    """A number of bytes for eyes, as `1.5 MB`."""
+    """Format a number of bytes for reading, as `1.5 MB`."""
     if count < 1000:
         return f"{count} bytes"
     if count < 1_000_000:
@@ -137,7 +138,7 @@ def _of_right_size(files: Sequence[Found], most: int, omissions: SkippedFiles) -
 
 
 def _some(files: list[Found], most: int, seed: int, omissions: SkippedFiles) -> list[Found]:
-    """Files of at most so many bytes in all, drawn by the seed; in their order."""
+    """Draw files, by the seed, of at most `most` bytes in all; they keep their order."""
     if sum(one.size for one in files) <= most:
         return files
     order = torch.randperm(len(files), generator=seeded("cpu", seed, "max_bytes")).tolist()
@@ -153,7 +154,7 @@ def _some(files: list[Found], most: int, seed: int, omissions: SkippedFiles) -> 
 
 
 def _content(folder: SourceFolder, found: Found, most: int, omissions: SkippedFiles) -> bytes:
-    """The bytes of a file; none, and counted, when it cannot be used."""
+    """Return the bytes of a file; if it cannot be used, count it and return none."""
     try:
         with open(folder.path / found.name, "rb") as file:
             content = file.read(most + 1)

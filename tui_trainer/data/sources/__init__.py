@@ -1,1 +1,1 @@
-"""Kinds of data sets."""
+"""The kinds of data sets."""

@@ -1,6 +1,6 @@
-"""How one column of a table becomes inputs: what is learned from training rows, and its use.
+"""Fits a column of a table on the training rows, and encodes it as model inputs.
 
-Layer: data. What is learned is plain numbers and strings, because a checkpoint keeps it.
+Layer: data. The fitted values are plain numbers and strings, because they go into a checkpoint.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
 MOST_CATEGORIES = 1000
-"""A column of more different texts is a name or a text, and no category."""
+"""A column with more distinct texts is taken for names or free text, not categories."""
 
 Block = NDArray[np.float32]
 
 
 def fit_column(name: str, train: Column, file_name: str) -> dict[str, Any]:
-    """Learn from the training rows of a column; BadInput when there is nothing to learn from."""
+    """Fit a column on its training rows; BadInput if its values cannot be used."""
     match train:
         case NumberColumn():
             return {"kind": "number", **_fit_numbers(name, train, file_name)}
@@ -32,8 +32,8 @@ def fit_column(name: str, train: Column, file_name: str) -> dict[str, Any]:
 
 
 def moments(values: NDArray[np.float64]) -> tuple[float, float]:
-    """Mean and deviation (of the population) of numbers; the deviation is 0 if all are equal."""
-    # The deviation of equal numbers is not always 0 when computed.
+    """Return the mean and population standard deviation; the latter is 0 if all are equal."""
+    # Rounding can give equal numbers a deviation above 0.
     if values.min() == values.max():
         return float(values[0]), 0.0
     with np.errstate(over="ignore", invalid="ignore"):
@@ -41,9 +41,9 @@ def moments(values: NDArray[np.float64]) -> tuple[float, float]:
 
 
 def standardised(values: NDArray[np.float64], mean: float, std: float) -> Block:
-    """The numbers by the training split's mean and deviation, in their own shape.
+    """Standardise numbers by the training split's mean and deviation; the shape is kept.
 
-    One of another split that is beyond all that the training split has may come out as infinite.
+    A number of another split that is far outside the training range may become infinite.
     """
     with np.errstate(over="ignore"):
         return ((values - mean) / std).astype(np.float32)
@@ -70,7 +70,7 @@ def _fit_texts(name: str, train: TextColumn, file_name: str) -> dict[str, Any]:
 
 
 def encode_column(name: str, column: Column, fitted: dict[str, Any]) -> tuple[Block, list[str]]:
-    """Inputs of all rows, (N, 1) or (N, categories), and what should be said about them."""
+    """Return the inputs of all rows, (N, 1) or (N, categories), and notes about them."""
     match column:
         case NumberColumn():
             return _encode_numbers(clean(name, 80), column, fitted)
@@ -79,7 +79,7 @@ def encode_column(name: str, column: Column, fitted: dict[str, Any]) -> tuple[Bl
 
 
 def doubts(name: str, column: Column, fitted: dict[str, Any]) -> list[str]:
-    """What is odd about a column in a data set to train on."""
+    """Return notes about columns that look unsuitable for training, such as row numbers."""
     if isinstance(column, TextColumn) and 2 * len(fitted["categories"]) > len(column.codes):
         known, rows = len(fitted["categories"]), len(column.codes)
         return [f"{clean(name, 80)}: {known} categories in {rows} rows; is it a name?"]
@@ -115,7 +115,7 @@ def _encode_texts(
     shown: str, column: TextColumn, fitted: dict[str, Any]
 ) -> tuple[Block, list[str]]:
     known = {text: position for position, text in enumerate(fitted["categories"])}
-    # The last place of the lookup is for the code of a missing value, which is -1.
+    # Missing values have the code -1, which indexes the last entry of the lookup.
     lookup = np.array([known.get(text, -1) for text in column.texts] + [-1], dtype=np.int64)
     if fitted["missing"]:
         lookup[-1] = len(known)

@@ -1,7 +1,8 @@
-"""New samples in a user's files, prepared as those that a model was trained on.
+"""Reads new samples from a user's files, prepared like those that a model was trained on.
 
-Layer: data. Nothing is learned here: means, categories and sizes are those of the checkpoint, and
-the data set itself need not be there.
+Layer: data. Nothing is learned here: means, categories and sizes come from the checkpoint, and the
+original data set is not needed. Pictures are read with Pillow, which is imported only here, turned
+upright, and converted to the channels, size and value range of the data.
 """
 
 from __future__ import annotations
@@ -38,19 +39,19 @@ from tui_trainer.text.errors import BadInput
 
 @dataclass(frozen=True, slots=True)
 class Unseen:
-    """Samples of one file."""
+    """The samples of one file."""
 
     inputs: torch.Tensor
     """(N, *input_shape), as a model takes them."""
     places: tuple[str, ...]
-    """Where each is in its file, as `line 7`; empty when the file is one sample."""
+    """The location of each sample in the file, as `line 7`; empty if the file is one sample."""
     notes: tuple[str, ...] = ()
     lengths: torch.Tensor | None = None
     is_one: bool = False
-    """Whether the samples are parts of one thing, and a word on all of them is wanted too."""
+    """Whether the samples are parts of one whole, which should also get a prediction as a whole."""
 
     def split(self) -> TensorSplit:
-        """The samples in batches, with targets that mean nothing."""
+        """Return the samples as a split with dummy targets."""
         count = len(self.inputs)
         nothing = torch.zeros(count, dtype=torch.int64)
         return TensorSplit(self.inputs, nothing, torch.arange(count), self.lengths)
@@ -60,10 +61,10 @@ Reader = Callable[[Any, dict[str, Any], str], Unseen]
 
 
 def read_unseen(section: DatasetSection, preprocessing: dict[str, Any], path: str) -> Unseen:
-    """The samples of a file, by the preprocessing of a checkpoint.
+    """Read the samples of a file and apply the preprocessing of a checkpoint.
 
     Raises:
-        BadInput: the file cannot be read, or is none of such samples; names its line.
+        BadInput: the file cannot be read, or does not hold such samples; names the line.
     """
     reader = READERS.get(section.type)
     if reader is None:
@@ -132,34 +133,29 @@ READERS: dict[str, Reader] = {
     "sequences": _sequences,
     "text_folders": _passages,
 }
-"""By the `type` of the section they take."""
-
-
-# A picture file as the pixels of one sample.
-#
-# Pillow reads it, and is imported only here; a picture is turned upright, brought to the channels
-# and the size of the data, and its values to the data's range.
+"""Readers by the `type` of the section they take."""
 
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm"})
 MOST_PIXELS = 64_000_000
-"""A larger picture is refused before it is unpacked."""
+"""A larger picture is refused before it is decoded."""
 
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
 def is_image(path: str) -> bool:
-    """Whether a file is a picture by its name."""
+    """Whether a file is a picture, judging by its name."""
     return Path(path).suffix.lower() in SUFFIXES
 
 
 def read_image(
     path: str, shape: tuple[int, ...], max_value: float
 ) -> tuple[NDArray[np.float32], tuple[str, ...]]:
-    """A picture as pixels (1, C*H*W) from 0 to `max_value`, and what was done to it.
+    """Read a picture as pixels (1, C*H*W) from 0 to `max_value`, and notes on changes made to it.
 
     Raises:
-        BadInput: it cannot be read, is too large, or has channels that cannot be had.
+        BadInput: it cannot be read, is too large, or the data need an unsupported number of
+            channels.
     """
     from PIL import Image, ImageOps, UnidentifiedImageError
 

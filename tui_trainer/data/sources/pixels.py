@@ -1,7 +1,7 @@
 """The `pixels` source: images as rows of a CSV file, pixels first, label last, no header.
 
-Layer: data. Inputs are divided by `max_value` and then normalised by one mean and one deviation
-over all pixels of the training split; there is none per pixel.
+Layer: data. Inputs are divided by `max_value` and then normalised with a single mean and deviation
+over all pixels of the training split, not one per pixel.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class PixelSource:
     name: str
     sha256: str
     pixels: NDArray[np.float32]
-    """(N, pixels), 0 to `max_value`."""
+    """(N, pixels), from 0 to `max_value`."""
     target: Target
     rows: NDArray[np.int64]
     notes: tuple[str, ...]
@@ -93,7 +93,7 @@ def read_pixels(section: PixelsSection) -> PixelSource:
             label = record[-1].strip()
             if is_missing(label):
                 raise BadInput(f"{file.name}:{line}: the label at the end of the row is missing")
-            # One string object a class: a million rows would hold a million.
+            # Keep one string object per class, not one per row.
             labels.append(known.setdefault(label, label))
     classes = order_classes(known)
     index = {label: position for position, label in enumerate(classes)}
@@ -113,14 +113,17 @@ def read_pixels(section: PixelsSection) -> PixelSource:
 def scaled(
     pixels: NDArray[np.float32], section: PixelsSection, fitted: dict[str, Any]
 ) -> torch.Tensor:
-    """Pixels (N, pixels) as inputs (N, *shape), by what `fit` returned."""
+    """Convert pixels (N, pixels) to inputs (N, *shape), with the values that `fit` returned."""
     inputs = torch.from_numpy(pixels) / section.max_value
     inputs.sub_(fitted["mean"]).div_(fitted["std"])
     return inputs.view(-1, *section.shape)
 
 
 def read_unlabelled(path: str, section: PixelsSection) -> tuple[NDArray[np.float32], list[int]]:
-    """Pixels (N, pixels) and lines of a file of images, whose rows may end in a label or not."""
+    """Read a file of images, with or without labels at the ends of its rows.
+
+    Returns the pixels (N, pixels) and the line of each image.
+    """
     file = open_file(path)
     check_text(file)
     count = math.prod(section.shape)
@@ -140,7 +143,7 @@ def read_unlabelled(path: str, section: PixelsSection) -> tuple[NDArray[np.float
 
 
 def _check_changes(section: PixelsSection) -> None:
-    """Raise ConfigError for a change that would leave nothing of an image."""
+    """Raise ConfigError for an augmentation as large as the image."""
     smaller = min(section.shape[1:])
     for key in ("crop_padding", "cutout_pixels"):
         if getattr(section, key) >= smaller:
@@ -150,10 +153,10 @@ def _check_changes(section: PixelsSection) -> None:
 
 
 def _pixels(file: DataFile, chunk: Chunk, max_value: float) -> NDArray[np.float32]:
-    """The pixels of a chunk, checked: (rows, pixels)."""
+    """Return the pixels of a chunk, (rows, pixels); BadInput for a value out of range."""
     flat = [text for record in chunk.records for text in record[:-1]]
     numbers, foreign = to_numbers(flat)
-    # NaN fails both comparisons, so missing values and infinity are found here too.
+    # NaN fails both comparisons and infinity the second, so both are caught here too.
     right = (numbers >= 0) & (numbers <= max_value)
     if foreign or not right.all():
         worst = min([*foreign[:1], *np.flatnonzero(~right)[:1].tolist()])
@@ -189,7 +192,10 @@ def _range_note(largest: float, max_value: float) -> tuple[str, ...]:
 def _moments(
     pixels: NDArray[np.float32], train: NDArray[np.int64], max_value: float
 ) -> tuple[float, float]:
-    """Mean and deviation of the scaled pixels of some rows; the deviation is 1 if all are equal."""
+    """Return mean and deviation of some rows' scaled pixels; the deviation is 1 if all are equal.
+
+    Works chunk by chunk, so that float64 values of all pixels never exist at once.
+    """
     total = squares = 0.0
     for first in range(0, len(train), CHUNK_ROWS):
         block = pixels[train[first : first + CHUNK_ROWS]].astype(np.float64) / max_value

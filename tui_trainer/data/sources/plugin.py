@@ -1,6 +1,7 @@
-"""`load_plugged`: the data set that a plugin's function returned, split and described.
+"""`load_plugged`: splits and describes the data set that a plugin's function returns.
 
-Layer: data. Samples stay where the plugin has them; the first one is read to see its shape.
+Layer: data. The samples stay with the plugin; only the first one of a split is read here, to learn
+its shape.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ _KINDS: dict[int, Kind] = {1: "features", 2: "sequence", 3: "image"}
 
 
 def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Dataset:
-    """Ask the plugin for its data; errors are those of `load`."""
+    """Load the data of a plugin; raises the same errors as `load`."""
     assert isinstance(section, RowsSection), "plugins give samples with a target each"
     name = f"dataset {section.type}"
     try:
@@ -47,7 +48,7 @@ def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Data
     if fitted is not None and {key: fitted.get(key) for key in identity} != identity:
         raise CheckpointUnusable(f"the checkpoint is of other data than {name}: task or classes")
     train, val, test = _splits(section, data, name)
-    # Of an iterable no sample is read before the training.
+    # No sample of an iterable is read before training starts.
     seen = train if isinstance(train, MapSplit) else val
     signature = _signature(seen, data, name)
     form = SampleSpec(signature, data.task)
@@ -72,7 +73,7 @@ def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Data
 
 
 def _notes(train: MapSplit | IteratedSplit) -> tuple[str, ...]:
-    """How an iterable goes on after a cut."""
+    """Return a note on how an iterable resumes after an interruption."""
     if isinstance(train, MapSplit):
         return ()
     if keeps_state(train.dataset):
@@ -111,7 +112,10 @@ def _splits(
 
 
 def _is_iterable(one: Any) -> bool:
-    """Whether samples come in one order only; torch's class has a `__getitem__` that raises."""
+    """Whether samples come in one order only.
+
+    torch's `IterableDataset` has a `__getitem__` that raises, so it is checked by class.
+    """
     if isinstance(one, IterableDataset):
         return True
     return hasattr(one, "__iter__") and not hasattr(one, "__getitem__")
@@ -135,7 +139,7 @@ def _iterated(data: Data, name: str) -> IteratedSplit:
 
 
 def _measured(data: Data, name: str) -> tuple[MapSplit, MapSplit]:
-    """Validation and test beside an iterable, which itself cannot be divided."""
+    """Return validation and test data for an iterable training set, which cannot be divided."""
     for one in (data.val, data.test):
         if one is None:
             raise BadInput(f"{name}: an iterable cannot be divided; give val and test as well")
@@ -179,7 +183,9 @@ def _kind(batch: Batch, name: str) -> Kind:
 
 
 def _targets(dataset: Any) -> NDArray[np.int64] | None:
-    """The classes of all samples where the data set has them at hand, as those of torchvision."""
+    """Return the classes of all samples if the data set lists them in `targets`, as torchvision's
+    do; else None.
+    """
     try:
         found = np.asarray(dataset.targets)
     except Exception:
@@ -197,6 +203,6 @@ def _class_counts(train: MapSplit | IteratedSplit, data: Data) -> tuple[int, ...
 
 
 def _sum_of(data: Data) -> str:
-    """sha256 over the plugins and what this one says of the version of its data."""
+    """Return a sha256 over the sources of all plugins and the data's version."""
     parts = [data.version, *(plugin.sha256 for plugin in LOADED.values())]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

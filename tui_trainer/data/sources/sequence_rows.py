@@ -1,7 +1,7 @@
-"""`SequenceRows`: the rows of a CSV file of sequences, sorted into sequences and checked.
+"""`SequenceRows`: the rows of a CSV file of sequences, checked and assigned to their sequences.
 
-Layer: data. Rows of different sequences may be mixed; they stay where they are in the file, and
-each knows its sequence and its place in it.
+Layer: data. Rows of different sequences may be mixed in the file. Rows are not moved; each one
+records its sequence and its position in it.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ _WORDS = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SequenceRows:
-    """F rows of a file that belong to N sequences."""
+    """F rows of a file, which belong to N sequences."""
 
     name: str
     sha256: str
     channels: dict[str, NDArray[np.float64]] = field(repr=False)
-    """(F,) numbers by the name of their column; NaN where one is missing."""
+    """(F,) numbers, by the name of their column; NaN where one is missing."""
     target: Column
     """(F,), without missing values."""
     members: Ints
-    """(F,) the sequence of each row; sequences are in the order of their first rows."""
+    """(F,) the sequence of each row; sequences are numbered in the order of their first rows."""
     places: Ints
-    """(F,) the place of each row in its sequence, from 0."""
+    """(F,) the position of each row in its sequence, from 0."""
     lengths: Ints
-    """(N,) rows of each sequence."""
+    """(N,) the number of rows of each sequence."""
     firsts: Ints
-    """(N,) the first row of each sequence, among these."""
+    """(N,) the index of each sequence's first row among the F rows."""
     rows: Ints
     """(N,) the number of that row among the rows of the file, from 0."""
     lines: Ints
@@ -98,7 +98,7 @@ def read_frames(section: SequencesSection) -> SequenceRows:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class NewFrames:
-    """Rows of sequences whose target nobody has to know; the fields are those of `SequenceRows`."""
+    """Rows of sequences without targets; the fields are as in `SequenceRows`."""
 
     name: str
     channels: dict[str, NDArray[np.float64]] = field(repr=False)
@@ -107,15 +107,15 @@ class NewFrames:
     lengths: Ints
     lines: Ints
     ids: tuple[str, ...]
-    """(N,) of each sequence, as in the file."""
+    """(N,) the id of each sequence, as in the file."""
     notes: tuple[str, ...]
 
 
 def read_new_frames(section: SequencesSection, channels: Sequence[str], path: str) -> NewFrames:
-    """Read a file with these channels; without a column of ids it is one sequence.
+    """Read a file with these channels; without a column of ids, the file is one sequence.
 
     Raises:
-        BadInput: names the line or column that is wrong.
+        BadInput: something is wrong with the file; names the line or column.
     """
     file = open_file(path)
     check_text(file)
@@ -156,7 +156,7 @@ def read_new_frames(section: SequencesSection, channels: Sequence[str], path: st
 def _check_settings(
     section: SequencesSection, file: DataFile, header: Sequence[str]
 ) -> tuple[str, ...]:
-    """The names of the channels; ConfigError with every setting that names no column."""
+    """Return the names of the channels; ConfigError lists every setting that does not fit."""
     keys = {key: getattr(section, key) for key in ("sequence", "step", "target", "split")}
     named = [(key, name) for key, name in keys.items() if name is not None]
     problems = [
@@ -210,7 +210,7 @@ def _numbers(table: Table, name: str) -> NDArray[np.float64]:
 
 
 def _split_words(section: SequencesSection, file: DataFile, table: Table) -> Ints:
-    """0 for rows to train on, 1 to validate, 2 to test; all 0 without a column of splits."""
+    """Return each row's split: 0 training, 1 validation, 2 test; all 0 without a split column."""
     if section.split is None:
         return np.zeros(len(table.lines), dtype=np.int64)
     column = table.columns[section.split]
@@ -241,7 +241,7 @@ def _division(section: SequencesSection, file: DataFile, parts: Ints) -> Divisio
 
 
 def _members(section: SequencesSection, file: DataFile, table: Table, parts: Ints) -> Ints:
-    """(rows,) a number for each pair of id and split."""
+    """Return a number for each row that identifies its pair of id and split."""
     column = table.columns[section.sequence]
     assert isinstance(column, TextColumn)
     if column.missing.any():
@@ -260,10 +260,10 @@ def _complete(
     channels: Sequence[str],
     members: Ints,
 ) -> tuple[Ints, list[str]]:
-    """The rows that stay, by `missing`, and what is to be said."""
+    """Return the rows that are kept under `dataset.missing`, and notes."""
     missing = {name: table.columns[name].missing for name in (*channels, section.target)}
     if section.missing == "mean":
-        # The mean of a target would be no target.
+        # A missing target cannot be replaced by the mean.
         _refuse(file, table, {section.target: missing[section.target]}, "drop")
         return np.arange(len(members)), []
     if section.missing == "error":
@@ -293,7 +293,10 @@ def _refuse(file: DataFile, table: Table, missing: dict[str, NDArray[np.bool_]],
 
 
 def _renumbered(members: Ints) -> tuple[Ints, Ints, Ints]:
-    """Members numbered in the order of their first rows, with those rows, and how many of each."""
+    """Renumber sequences in the order of their first rows.
+
+    Returns the new number of each row, and the first row and the length of each sequence.
+    """
     _, firsts, inverse, counts = np.unique(
         members, return_index=True, return_inverse=True, return_counts=True
     )
@@ -311,7 +314,11 @@ def _order(
     members: Ints,
     lines: Ints,
 ) -> tuple[Ints, list[str]]:
-    """The rows by sequence and step; BadInput for a step that is missing or there twice."""
+    """Sort the rows by sequence and step, and return notes.
+
+    Raises:
+        BadInput: a step is missing from a row, or occurs twice in a sequence.
+    """
     if section.step is None:
         return np.argsort(members, kind="stable"), []
     steps = _numbers(table, section.step)[kept]
@@ -324,7 +331,7 @@ def _order(
     inside = np.diff(members[order]) == 0
     twice = np.flatnonzero(inside & (apart == 0))
     if len(twice):
-        # Equal steps stay in the order of the file.
+        # The sort is stable, so equal steps are in file order and the later line is named.
         at = twice[np.argmin(lines[order[twice + 1]])]
         raise BadInput(
             f"{file.name}:{lines[order[at + 1]]}: {shown} {steps[order[at]]:g} is there already, "

@@ -1,7 +1,8 @@
-"""The `sequences` source: a CSV table with a header, one row a step of one sequence.
+"""The `sequences` source: a CSV table with a header; each row is one step of one sequence.
 
-Layer: data. A sequence is told by its id and its split together: files number the sequences of
-each split from 0. Means and deviations of channels come from the frames of training sequences.
+Layer: data. A sequence is identified by its id and its split together, because files often number
+the sequences of each split from 0. Means and deviations of channels come from the rows of training
+sequences.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from tui_trainer.text.errors import BadInput
 Ints = NDArray[np.int64]
 
 MOST_BYTES = 8 * 1024**3
-"""Sequences padded to the longest may take this much memory."""
+"""The most memory that sequences padded to the longest may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +79,7 @@ class SequenceSource:
 
 
 def encode_frames(frames: SequenceRows | NewFrames, fitted: dict[str, Any]) -> Encoded:
-    """Sequences padded with zeros to the longest, by what `fit` returned."""
+    """Encode sequences, padded with zeros to the longest, with the values that `fit` returned."""
     shape = (len(frames.lengths), int(frames.lengths.max()), len(fitted))
     inputs = np.zeros(shape, dtype=np.float32)
     notes = []
@@ -119,7 +120,7 @@ def _lengths_note(lengths: Ints) -> str:
 
 
 def _target(section: SequencesSection, frames: SequenceRows) -> Target:
-    """What is to be predicted of each sequence; it must be the same in all rows of one."""
+    """Return the target of each sequence; BadInput if the rows of a sequence disagree."""
     column, firsts = frames.target, frames.firsts
     codes: NDArray[Any] = column.values if isinstance(column, NumberColumn) else column.codes
     differs = codes != codes[firsts][frames.members]

@@ -1,7 +1,7 @@
-"""`Source`: what a kind of data set has to answer, so that `load` can split, fit and encode it.
+"""`Source`: the interface of a kind of data set, through which `load` splits, fits and encodes it.
 
-Layer: data. A source holds all rows, unscaled; it learns which of them train only in `fit`, and
-`encode` uses nothing but what `fit` returned, which is how a checkpoint can stand in for it.
+Layer: data. A source holds all rows, unscaled. It learns which of them are training rows only in
+`fit`, and `encode` uses nothing but the result of `fit`, so a checkpoint's values can replace it.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from tui_trainer.data.base.to_device import Augment
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What is to be predicted, of every row."""
+    """The values to be predicted, one for each row."""
 
     classes: tuple[str, ...]
-    """Empty when the target is a number."""
+    """Empty if the target is a number."""
     values: NDArray[Any]
     """(N,) int64 positions in `classes`, or float64 numbers."""
 
@@ -35,25 +35,25 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """Inputs as a model takes them, and what there is to say."""
+    """Inputs as a model takes them, and notes about them."""
 
     inputs: Tensor
     """(N, *input_shape) float32, or (N, T) uint8 tokens."""
     notes: Sequence[str] = ()
     lengths: Tensor | None = None
-    """(N,) int64, for sequences; inputs behind them are zeros."""
+    """(N,) int64, for sequences; inputs beyond them are zeros."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Division:
-    """What the data say about how they are to be split."""
+    """Constraints that the data themselves put on how they are split."""
 
     test: NDArray[np.bool_] | None = None
-    """(N,) rows that are the test split by the data's own word."""
+    """(N,) rows that the data assign to the test split."""
     val: NDArray[np.bool_] | None = None
-    """(N,) rows that are the validation split by the data's own word; only together with `test`."""
+    """(N,) rows that the data assign to the validation split; only together with `test`."""
     groups: NDArray[np.int64] | None = None
-    """(N,) rows of one group stay together, as the passages of one file."""
+    """(N,) the group of each row; a group stays in one split, as the passages of one file do."""
 
 
 class Source(Protocol):
@@ -61,27 +61,27 @@ class Source(Protocol):
 
     @property
     def name(self) -> str:
-        """Of the file, for messages."""
+        """The name of the file, for messages."""
         ...
 
     @property
     def sha256(self) -> str:
-        """Of the raw data."""
+        """The hash of the raw data."""
         ...
 
     @property
     def kind(self) -> Kind:
-        """What the inputs are."""
+        """The kind of the inputs."""
         ...
 
     @property
     def vocabulary(self) -> int:
-        """Tokens are below this; 0 where inputs are no tokens."""
+        """Tokens are below this; 0 if the inputs are not tokens."""
         ...
 
     @property
     def division(self) -> Division:
-        """What may not be drawn freely when rows are split."""
+        """Constraints on the split."""
         ...
 
     @property
@@ -89,17 +89,17 @@ class Source(Protocol):
 
     @property
     def rows(self) -> NDArray[np.int64]:
-        """(N,) number of each row among the rows of the file, from 0."""
+        """(N,) the number of each row among the rows of the file, from 0."""
         ...
 
     @property
     def layout(self) -> dict[str, str]:
-        """What a fitted preprocessing must agree with, by name."""
+        """Properties, by name, that must be equal for a fitted preprocessing to be used."""
         ...
 
     @property
     def notes(self) -> Sequence[str]:
-        """What reading had to say."""
+        """Notes from reading the file."""
         ...
 
     def fit(self, train: NDArray[np.int64]) -> dict[str, Any]:
@@ -107,9 +107,9 @@ class Source(Protocol):
         ...
 
     def encode(self, fitted: dict[str, Any]) -> Encoded:
-        """Every row, by what `fit` returned."""
+        """Encode every row with the values that `fit` returned."""
         ...
 
     def augment(self, fitted: dict[str, Any]) -> Augment | None:
-        """Random changes of training batches."""
+        """Return the random changes to training batches; None if there are none."""
         ...

@@ -1,7 +1,7 @@
 """The `table` source: a CSV table with a header; numbers standardised, categories one-hot.
 
-Layer: data. Means, deviations and categories come from the training rows alone; a category that
-only other rows have becomes all zeros, and is counted in the notes.
+Layer: data. Means, deviations and categories come from the training rows only. A category found
+only in other rows is encoded as all zeros, and counted in the notes.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class TableSource:
-    """The rows of a table that are not left out; implements `Source`."""
+    """The rows of a table that are kept; implements `Source`."""
 
     kind: ClassVar[Kind] = "features"
     vocabulary: ClassVar[int] = 0
@@ -82,7 +82,7 @@ class TableSource:
         return in_turn(mixing(self.section, self._numbers(fitted), len(self.target.classes)))
 
     def _numbers(self, fitted: dict[str, Any]) -> tuple[bool, ...]:
-        """Which of the inputs are numbers, and no part of a category."""
+        """Return which of the inputs are numbers, rather than part of a category."""
         found: list[bool] = []
         for settings in fitted.values():
             if settings["kind"] == "number":
@@ -111,7 +111,7 @@ def read_rows(section: TableSection) -> TableSource:
 
 
 def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]) -> None:
-    """Raise ConfigError with every setting that names a column which is not there."""
+    """Raise ConfigError with every setting that does not fit the header."""
     named = [("target", section.target)]
     named += [("categorical", name) for name in section.categorical]
     named += [("drop", name) for name in section.drop]
@@ -142,7 +142,7 @@ def _wanted(section: TableSection, header: Sequence[str]) -> dict[str, Wanted]:
 
 
 def _kept(section: TableSection, file: DataFile, table: Table) -> tuple[Rows, list[str]]:
-    """Which rows stay, by `missing`, and how many do not."""
+    """Return the rows that are kept under `dataset.missing`, and notes on those left out."""
     incomplete = {name: column.missing for name, column in table.columns.items()}
     if section.missing == "error":
         _refuse_missing(file, table, incomplete)

@@ -1,6 +1,6 @@
-"""The `text` data set: files predicted byte by byte, split by file, or one file cut in three.
+"""The `text` data set: files predicted byte by byte, split by file; a single file is cut in three.
 
-Layer: data. Nothing is learned from the texts: the tokens are their bytes.
+Layer: data. There is no tokenizer to fit: the tokens are bytes.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ VOCABULARY = 256
 
 _LEAST_FILES = 3
 _NEAR_BYTES = 1000
-"""A file is cut at the end of a line, when there is one so near."""
+"""A file is cut at the end of a line if there is one within this distance."""
 
 
 def load_text(section: TextSection, fitted: dict[str, Any] | None) -> Dataset:
-    """Read and split the texts of a section; errors are those of `load`."""
+    """Read and split the texts of a section; raises the same errors as `load`."""
     texts = _read(section)
     own = identity(section.type, "language_modelling", (), {})
     if fitted is not None:
@@ -82,7 +82,7 @@ def _read(section: TextSection) -> Texts:
 
 
 def _divided(section: TextSection, texts: Texts) -> SplitRows:
-    """Files by their splits; files of like sizes are shared out alike."""
+    """Split by file, stratified by size."""
     count = len(texts.texts)
     if count < _LEAST_FILES:
         raise BadInput(
@@ -96,7 +96,7 @@ def _divided(section: TextSection, texts: Texts) -> SplitRows:
 
 
 def _cut(section: TextSection, texts: Texts) -> tuple[Texts, SplitRows]:
-    """One file as three texts, the test at its end; cut at the ends of lines where there are."""
+    """Cut one file into three texts, at ends of lines if possible; the test is at its end."""
     content = texts.texts[0].content
     test = math.ceil(len(content) * section.test_fraction)
     val = round((len(content) - test) * section.val_fraction)
@@ -115,20 +115,23 @@ def _cut(section: TextSection, texts: Texts) -> tuple[Texts, SplitRows]:
 
 
 def _line_end(content: bytes, place: int) -> int:
-    """The next end of a line that is near and leaves something behind it, or the place itself."""
+    """Return the next end of a line if it is near and not the end of the text, else `place`."""
     found = content.find(b"\n", place, place + _NEAR_BYTES) + 1
     return found if 0 < found < len(content) else place
 
 
 def _texts_of(texts: Texts, part: Sequence[int]) -> list[tuple[int, bytes]]:
-    """The texts of a split with their numbers."""
+    """Return the texts of a split, with their numbers."""
     return [(index, texts.texts[index].content) for index in part]
 
 
 def _bounded(
     section: TextSection, val: list[tuple[int, bytes]]
 ) -> tuple[list[tuple[int, bytes]], list[str]]:
-    """Validation texts of no more than `val_bytes`, drawn by the split's seed; the last is cut."""
+    """Draw at most `val_bytes` of the validation texts by the split's seed, and return a note.
+
+    The last text drawn is cut to fit.
+    """
     total = sum(len(content) for _, content in val)
     if section.val_bytes is None or total <= section.val_bytes:
         return val, []

@@ -1,7 +1,7 @@
-"""The `text_folders` source: passages of text files as bytes, with their folder as class.
+"""The `text_folders` source: passages of text files as bytes; their folder is their class.
 
-Layer: data. Passages of one file are always in one split, or the test would be of texts that were
-trained on in part.
+Layer: data. All passages of a file are in the same split, or the test split would contain texts
+that were partly trained on.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class PassageSource:
     name: str
     sha256: str
     passages: Tensor
-    """(N, T) uint8, zeros behind the end of a passage."""
+    """(N, T) uint8, with zeros after the end of a passage."""
     lengths: Tensor
     """(N,) int64."""
     target: Target
@@ -78,7 +78,7 @@ def read_passages(section: TextFoldersSection) -> PassageSource:
     """Read the folder of a section.
 
     Raises:
-        BadInput: it cannot be read, or has fewer than two classes of enough files.
+        BadInput: it cannot be read, or has fewer than two classes with enough files.
     """
     folder = open_folder(section.path)
     texts = read_folder(folder, section.patterns, section.max_file_bytes)
@@ -98,7 +98,7 @@ def read_passages(section: TextFoldersSection) -> PassageSource:
 
 
 def _classes(section: TextFoldersSection, texts: Texts) -> tuple[tuple[str, ...], list[str]]:
-    """The folders with enough files, by name, and what is to be said of the others."""
+    """Return the folders with enough files, by name, and notes on the others."""
     counts = Counter(text.name.partition("/")[0] for text in texts.texts if "/" in text.name)
     classes = tuple(sorted(name for name, count in counts.items() if count >= section.min_files))
     few = sorted(name for name in counts if name not in classes)
@@ -129,7 +129,7 @@ def _classes(section: TextFoldersSection, texts: Texts) -> tuple[tuple[str, ...]
 def _passages(
     section: TextFoldersSection, texts: Sequence[Text], classes: Sequence[str]
 ) -> tuple[list[_Passage], list[str]]:
-    """Passages of all classes, none there twice, and what is to be said of them."""
+    """Return the passages of all classes, without duplicates, and notes."""
     by_class: list[list[_Passage]] = [[] for _ in classes]
     position = {name: index for index, name in enumerate(classes)}
     known: set[bytes] = set()
@@ -163,7 +163,7 @@ def _passages(
 
 
 def read_new_passages(section: TextFoldersSection, path: str) -> tuple[Tensor, Tensor, list[str]]:
-    """Passages of a text file as those trained on: tokens, lengths, and where each is.
+    """Read passages of a text file like those of training: tokens, lengths and locations.
 
     Raises:
         BadInput: it cannot be read, or is blank.
@@ -184,7 +184,10 @@ def read_new_passages(section: TextFoldersSection, path: str) -> tuple[Tensor, T
 
 
 def _split(content: bytes, lines: int) -> list[bytes]:
-    """Passages of that many lines; a shorter one only where a file has no other. No blank ones."""
+    """Cut a text into passages of `lines` lines, and drop blank ones.
+
+    A rest of fewer lines is dropped too, unless it is all that the file has.
+    """
     every = content.splitlines(keepends=True)
     whole = len(every) // lines * lines or len(every)
     passages = [b"".join(every[first : first + lines]) for first in range(0, whole, lines)]
@@ -192,7 +195,7 @@ def _split(content: bytes, lines: int) -> list[bytes]:
 
 
 def _some(passages: list[bytes], section: TextFoldersSection) -> list[bytes]:
-    """At most `max_passages_file`, from everywhere in the file."""
+    """Return at most `max_passages_file` passages, spread evenly over the file."""
     count, most = len(passages), section.max_passages_file
     if count <= most:
         return passages
@@ -200,7 +203,9 @@ def _some(passages: list[bytes], section: TextFoldersSection) -> list[bytes]:
 
 
 def _thinned(section: TextFoldersSection, label: int, passages: list[_Passage]) -> list[_Passage]:
-    """At most `max_passages_class`, in turn from each file, so that small ones keep theirs."""
+    """Return at most `max_passages_class` passages, taken from the files in turn, so that small
+    files keep theirs.
+    """
     if len(passages) <= section.max_passages_class:
         return passages
     generator = seeded("cpu", section.split_seed, "passages", label)
