@@ -1,1 +1,1 @@
-"""Models: plain torch modules, one a file, built from their sections."""
+"""Models: plain torch modules, built from their sections."""

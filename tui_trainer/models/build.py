@@ -1,16 +1,16 @@
-"""`build_model`: from a section to a module whose sizes are inferred from the data.
+"""`build_model`: builds a module from a section; its sizes are inferred from the data.
 
-Layer: models. Initial weights are drawn from the global generator: the caller seeds it.
+Layer: models. Initial weights are drawn from the global generator, so the caller must seed it.
 
-What the training asks of a module:
+Training requires of a module:
 
-- `forward(inputs)` gives outputs (B, K). Inputs of the kind `sequence` (B, T, C) and `tokens`
-  (B, T) come with a second argument, `lengths`: (B,) int64 on the CPU, or None when every one has
-  the full length T. What lies behind a length is padding, and changes no output.
-- Where the signature says `per_step`, outputs are (B, T, K), and place t has seen no later one.
-- A module that can go on where the batch before it ended has `advance(inputs, carry)`, which
-  returns the outputs and the carry of the next call: a tuple of tensors, None for a fresh start.
-- Repeated blocks are the children of an attribute named `blocks`, the last layer is `head`.
+- `forward(inputs)` returns outputs (B, K). Inputs of the kinds `sequence` (B, T, C) and `tokens`
+  (B, T) come with a second argument, `lengths`: (B,) int64 on the CPU, or None if every sample has
+  the full length T. Steps beyond a length are padding, and must not change any output.
+- If the signature says `per_step`, outputs are (B, T, K), and step t must not depend on later ones.
+- A module that can continue where the previous batch ended has `advance(inputs, carry)`, which
+  returns the outputs and the carry for the next call: a tuple of tensors, None for a fresh start.
+- Repeated blocks are the children of an attribute named `blocks`; the last layer is named `head`.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ MODELS: dict[str, Builder] = {
     "rnn": build_rnn,
     "transformer": Transformer,
 }
-"""Modules by the `type` of the section they take."""
+"""Builders by the `type` of the section they take."""
 
 
 def build_model(section: TypedSection, signature: Signature) -> nn.Module:
-    """A module for data of this signature, on the CPU, in training mode.
+    """Build a module for data of this signature, on the CPU, in training mode.
 
     Raises:
         BadInput: the model cannot take such data.

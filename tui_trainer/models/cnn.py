@@ -1,7 +1,8 @@
 """`Cnn`: blocks of convolution, norm, activation and 2x2 pooling, then a fully connected head.
 
-Layer: models. Each block halves height and width, so the image limits how many there can be. The
-last feature map is flattened unless asked for: on small images the place of a feature matters.
+Layer: models. A block with pooling halves height and width, so the image size limits the number of
+blocks. By default the last feature map is flattened, not averaged: on small images the position of
+a feature matters.
 
 Shapes: B batch, C channels, H height, W width, D features, K outputs.
 """
@@ -18,7 +19,7 @@ from tui_trainer.text.errors import ConfigError, Problem
 
 
 class Cnn(nn.Module):
-    """Images (C, H, W) to `outputs` numbers a sample; ConfigError when they do not fit."""
+    """Maps images (C, H, W) to `outputs` numbers per sample; ConfigError if they do not fit."""
 
     def __init__(self, section: CnnSection, signature: Signature) -> None:
         super().__init__()
@@ -38,7 +39,7 @@ class Cnn(nn.Module):
         initialise(self, section.init, section.activation)
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, K)."""
+        """Map (B, C, H, W) to (B, K)."""
         features_BCHW = self.blocks(images_BCHW)
         if self.pool is not None:
             features_BCHW = self.pool(features_BCHW)
@@ -64,7 +65,7 @@ def _check(section: CnnSection, signature: Signature) -> None:
 
 
 def _sizes(section: CnnSection, signature: Signature) -> list[tuple[int, int]]:
-    """Height and width of the image and after each block, until nothing is left."""
+    """Return height and width of the image and after each block, until nothing is left."""
     _, height, width = signature.input_shape
     found = [(height, width)]
     for _ in section.channels:

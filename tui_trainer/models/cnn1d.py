@@ -1,8 +1,8 @@
-"""`Cnn1d`: convolutions over the steps of a sequence or a text, and the largest of what they find.
+"""`Cnn1d`: convolutions over the steps of a sequence or a text, pooled over the steps.
 
-Layer: models. After each convolution the padding is made zero again, as what lies outside of a
-sample is: so more padding changes no output. Batch norm counts it in training, where a batch is as
-long as its longest sample whatever comes.
+Layer: models. Padding is set to zero again before each convolution, as if it were outside of the
+sample, so more padding changes no output. Only batch norm in training mode includes padding in its
+statistics; a training batch is always as long as its longest sample.
 
 Shapes: B batch, T steps, C channels, D features, K outputs.
 """
@@ -27,7 +27,7 @@ from tui_trainer.text.errors import ConfigError, Problem
 
 
 class Cnn1d(nn.Module):
-    """Sequences (B, T, C) or texts (B, T) to `outputs` numbers a sample."""
+    """Maps sequences (B, T, C) or texts (B, T) to `outputs` numbers per sample."""
 
     def __init__(self, section: Cnn1dSection, signature: Signature) -> None:
         _check(section, signature)
@@ -47,7 +47,7 @@ class Cnn1d(nn.Module):
         initialise(self, section.init, section.activation)
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """(B, T, C) or (B, T), with lengths (B,) on the CPU, to (B, K)."""
+        """Map (B, T, C) or (B, T), with lengths (B,) on the CPU, to (B, K)."""
         lengths = real_lengths(lengths, inputs.shape[1])
         if lengths is not None:
             inputs = without_padding(inputs, lengths)
@@ -63,7 +63,7 @@ class Cnn1d(nn.Module):
 
 
 class _Block(nn.Module):
-    """A convolution, a norm, an activation, and two steps made one."""
+    """A convolution, an optional norm, an activation, and optional pooling of pairs of steps."""
 
     def __init__(self, section: Cnn1dSection, channels: int, wider: int) -> None:
         super().__init__()
@@ -75,7 +75,7 @@ class _Block(nn.Module):
         self._halves = section.pooling == "max"
 
     def forward(self, features_BTC: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """(B, T, C), with lengths (B,), to (B, T or half of it rounded up, D)."""
+        """Map (B, T, C), with lengths (B,), to (B, T, D), or (B, ceil(T / 2), D) with pooling."""
         features_BDT = self.conv(features_BTC.transpose(1, 2))
         if self.norm is not None:
             features_BDT = self.norm(features_BDT)
@@ -83,7 +83,7 @@ class _Block(nn.Module):
         if not self._halves:
             return features_BTD
         if lengths is not None:
-            # A last step whose partner is padding stays as it is.
+            # Padding must not win the maximum, so a last step paired with it is kept as it is.
             mask_BT = mask_of(lengths, features_BTD.shape[1], features_BTD.device)
             features_BTD = features_BTD.masked_fill(~mask_BT[:, :, None], float("-inf"))
         first, second = features_BTD[:, ::2], features_BTD[:, 1::2]

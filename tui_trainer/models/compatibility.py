@@ -1,6 +1,7 @@
-"""Whether a model can take the data at all, and what to take instead when it cannot.
+"""Checks whether a model can take the data at all, and suggests models that can.
 
-Layer: models. Asked before anything is built, so that the message names the model and the data.
+Layer: models. It is called before anything is built, so that messages can name the model and the
+data.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _KINDS: dict[Kind, str] = {
 
 
 def described(signature: Signature) -> str:
-    """The data of a signature in words."""
+    """Describe the data of a signature in words."""
     return _KINDS[signature.kind].format(*signature.input_shape)
 
 
@@ -50,7 +51,7 @@ def check_tied(signature: Signature) -> None:
 
 
 def suitable(signature: Signature) -> str:
-    """Return which models to use for such data, in words; those that can do most come first."""
+    """Return the models to use for such data, in words; the most versatile come first."""
     purpose = "per_step" if signature.per_step else signature.kind
     ordered = sorted(MODELS, key=lambda spec: "per_step" not in spec.suits)
     return any_of([spec.name for spec in ordered if purpose in spec.suits])

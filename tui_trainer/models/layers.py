@@ -1,6 +1,7 @@
-"""Activations by the names that sections use.
+"""Building blocks of the models: activations, initialisation, norms, evaluation mode, and the head.
 
-Layer: models. Modules and not functions, so that a summary of a model shows them.
+Layer: models. Activations and norms are known by the names that sections use. They are modules
+rather than functions, so that a model's summary shows them.
 """
 
 from __future__ import annotations
@@ -41,24 +42,21 @@ _GAINS = {
 
 
 def gain_of(activation: str) -> float:
-    """What weights before an activation are multiplied by, to keep the size of the signal.
+    """Return the factor for weights before an activation that preserves the signal's variance.
 
-    torch's table; what it does not have is near a ReLU, which takes half of the variance.
+    The values are torch's; activations that torch does not list are treated like ReLU, which
+    halves the variance.
     """
     return _GAINS.get(activation, math.sqrt(2))
 
 
-# First weights of layers in a row, by the names that sections use.
-#
-# Torch draws its own first, and these over them: `default` is what it was ever.
-
-
 def initialise(model: nn.Module, how: str, activation: str) -> None:
-    """Draw the weights of linear layers and convolutions from the global generator; biases 0.
+    """Draw the weights of linear layers and 2-d convolutions from the global generator; biases 0.
 
-    `kaiming` is normal by the inputs of a layer (He et al., arXiv:1502.01852), `xavier` uniform by
-    inputs and outputs (Glorot and Bengio, AISTATS 2010), `orthogonal` keeps lengths (Saxe et al.,
-    arXiv:1312.6120), `default` leaves torch's. The last layer is followed by no activation.
+    `kaiming` is normal, scaled by the inputs of a layer (He et al., arXiv:1502.01852); `xavier` is
+    uniform, scaled by inputs and outputs (Glorot and Bengio, AISTATS 2010); `orthogonal` preserves
+    norms (Saxe et al., arXiv:1312.6120); `default` keeps the weights that torch drew. No activation
+    follows the last layer, so its gain is 1.
     """
     if how == "default":
         return
@@ -80,43 +78,36 @@ def _draw(weight: Tensor, how: str, gain: float) -> None:
             weight.mul_(gain)
 
 
-# Normalisation by the names that sections use.
-#
-# Each function makes one module for features of a known number.
-
-
 class RmsNorm(nn.RMSNorm):
-    """Division by the root of the mean square (Zhang and Sennrich, arXiv:1910.07467).
+    """Divides by the root mean square (Zhang and Sennrich, arXiv:1910.07467).
 
-    It works in the precision of its weight: under autocast torch has no fused form for a
+    It computes in the precision of its weight: under autocast, torch has no fused kernel for a
     16-bit input with a 32-bit weight, and warns.
     """
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """Any shape that ends in the features."""
+        """Normalise over the last dimension, the features; the shape is kept."""
         if self.weight is not None:
             inputs = inputs.to(self.weight.dtype)
         return F.rms_norm(inputs, self.normalized_shape, self.weight, self.eps)
 
 
 def vector_norm(kind: str, width: int, *, bias: bool = True) -> nn.Module:
-    """`layer` or `rms`, over the last dimension; an RMS norm has no bias."""
+    """Return a `layer` or `rms` norm over the last dimension; an RMS norm has no bias."""
     return RmsNorm(width, eps=1e-5) if kind == "rms" else nn.LayerNorm(width, bias=bias)
 
 
 def channel_norm(kind: str, channels: int, groups: int) -> nn.Module:
-    """`batch`, or `group` (Wu and He, arXiv:1803.08494) in so many groups, over feature maps."""
+    """Return a `batch` norm, or a `group` norm (Wu and He, arXiv:1803.08494), for feature maps."""
     return nn.GroupNorm(groups, channels) if kind == "group" else nn.BatchNorm2d(channels)
-
-
-# Training and evaluation mode of a module.
-#
-# Modules inside a model may have modes of their own, a frozen norm for one.
 
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, and afterwards each module's own mode again."""
+    """Set the model to evaluation mode, and restore each module's mode afterwards.
+
+    Modules are restored one by one, because their modes may differ: a frozen norm, for example.
+    """
     modes = [(module, module.training) for module in model.modules()]
     model.eval()
     try:
@@ -126,11 +117,10 @@ def evaluating(model: nn.Module) -> Iterator[None]:
             module.training = training
 
 
-# The head of the convolutional models: from their features to the outputs.
-
-
 def build_head(section: CnnSection | Cnn1dSection, width: int, outputs: int) -> nn.Sequential:
-    """Return a linear layer for `width` features, after a hidden layer and dropout if asked for."""
+    """Return the head of a convolutional model: a linear layer for `width` features, after a
+    hidden layer and dropout if the section has them.
+    """
     head = nn.Sequential()
     if section.hidden > 0:
         head.add_module("hidden", nn.Linear(width, section.hidden))

@@ -1,7 +1,7 @@
-"""`Mlp`: fully connected layers on the flattened input.
+"""`Mlp` and `Linear`: fully connected layers on the flattened input.
 
-Layer: models. A hidden layer is linear, norm, activation, dropout, in this order; the layer before
-a batch norm has no bias, since the norm would take it away.
+Layer: models. A hidden layer is linear, norm, activation, dropout, in this order; a linear layer
+before a batch norm has no bias, since the norm would cancel it.
 
 Shapes: B batch, ... any input shape, D features, K outputs.
 """
@@ -19,7 +19,7 @@ from tui_trainer.models.layers import ACTIVATIONS, initialise, vector_norm
 
 
 class Mlp(nn.Module):
-    """Inputs of any shape to `outputs` numbers a sample."""
+    """A multilayer perceptron; maps inputs of any shape to `outputs` numbers per sample."""
 
     def __init__(self, section: MlpSection, signature: Signature) -> None:
         check_fixed(section.type, signature)
@@ -35,7 +35,7 @@ class Mlp(nn.Module):
         initialise(self, section.init, section.activation)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(B, ...) to (B, K)."""
+        """Map (B, ...) to (B, K)."""
         features_BD = self.hidden(self.flatten(inputs))
         logits_BK: Tensor = self.head(features_BD)
         return logits_BK
@@ -54,15 +54,11 @@ def _hidden_layer(section: MlpSection, width: int, units: int) -> nn.Sequential:
     return layer
 
 
-# `Linear`: one affine map of the flattened input; logistic or linear regression.
-#
-# It returns logits, or one number a sample, and no probabilities: the loss does that.
-#
-# Shapes: B batch, ... any input shape, D features, K outputs.
-
-
 class Linear(nn.Module):
-    """Inputs of any shape to `outputs` numbers a sample."""
+    """One affine map of the flattened input: logistic or linear regression.
+
+    It returns logits, or one number per sample, and never probabilities; the loss normalises.
+    """
 
     def __init__(self, section: LinearSection, signature: Signature) -> None:
         check_fixed(section.type, signature)
@@ -77,7 +73,7 @@ class Linear(nn.Module):
                 nn.init.zeros_(parameter)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """(B, ...) to (B, K)."""
+        """Map (B, ...) to (B, K)."""
         features_BD = self.flatten(inputs)
         if self.dropout is not None:
             features_BD = self.dropout(features_BD)

@@ -1,7 +1,7 @@
-"""`ResNet`: residual networks for small images, in the form made for CIFAR.
+"""`ResNet`: residual networks for small images, in the variant designed for CIFAR.
 
-Layer: models. He et al., arXiv:1512.03385, section 4.2: a 3x3 stem and no pooling before the end,
-so that images of 8x8 still have 2x2 features. A stage after the first halves height and width.
+Layer: models. As in He et al., arXiv:1512.03385, section 4.2: a 3x3 stem and no pooling before the
+end, so that 8x8 images still have 2x2 features. Each stage after the first halves height and width.
 
 Shapes: B batch, C channels, H height, W width, K outputs.
 """
@@ -19,7 +19,7 @@ from tui_trainer.text.errors import ConfigError, Problem
 
 
 class ResNet(nn.Module):
-    """Images (C, H, W) to `outputs` numbers a sample; ConfigError when they are too small."""
+    """Maps images (C, H, W) to `outputs` numbers per sample; ConfigError if they are too small."""
 
     def __init__(self, section: ResNetSection, signature: Signature) -> None:
         super().__init__()
@@ -46,7 +46,7 @@ class ResNet(nn.Module):
         _initialise(self, section)
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, K)."""
+        """Map (B, C, H, W) to (B, K)."""
         features_BCHW = self.stem(images_BCHW)
         for block in self.blocks:
             features_BCHW = block(features_BCHW)
@@ -55,7 +55,7 @@ class ResNet(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions that are added to their input."""
+    """Two convolutions whose output is added to their input."""
 
     def __init__(self, section: ResNetSection, channels: int, wider: int, stride: int) -> None:
         super().__init__()
@@ -68,7 +68,7 @@ class ResidualBlock(nn.Module):
         self.shortcut = _shortcut(section, channels, wider, stride)
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
-        """(B, C, H, W) to the wider channels, and half the size where the stride is 2."""
+        """Map (B, C, H, W) to `wider` channels, at half the size if the stride is 2."""
         features = self.activation1(self.norm1(self.conv1(images_BCHW)))
         features = self.norm2(self.conv2(features))
         passed = images_BCHW if self.shortcut is None else self.shortcut(images_BCHW)
@@ -77,7 +77,7 @@ class ResidualBlock(nn.Module):
 
 
 class _PaddedShortcut(nn.Module):
-    """The input at every second pixel, with channels of zeros behind its own (option A)."""
+    """Subsamples the input by the stride, and appends channels of zeros (option A)."""
 
     def __init__(self, stride: int, added: int) -> None:
         super().__init__()
@@ -90,7 +90,7 @@ class _PaddedShortcut(nn.Module):
 
 
 def _shortcut(section: ResNetSection, channels: int, wider: int, stride: int) -> nn.Module | None:
-    """What makes an input as large as the output; None where it is."""
+    """Return the module that gives the input the output's shape; None if it has it already."""
     if stride == 1 and channels == wider:
         return None
     if section.shortcut == "pad":
@@ -106,10 +106,11 @@ def _convolution(channels: int, wider: int, stride: int) -> nn.Conv2d:
 
 
 def _initialise(model: ResNet, section: ResNetSection) -> None:
-    """First weights, from the global generator.
+    """Draw initial weights from the global generator.
 
-    Convolutions as in He et al., arXiv:1502.01852. With the last norm of a block at zero a block
-    passes its input on at first (Goyal et al., arXiv:1706.02677, section 5.1).
+    Convolutions follow He et al., arXiv:1502.01852. With `zero_init`, the last norm of each block
+    is zero, so that the block passes on its input at first (Goyal et al., arXiv:1706.02677, section
+    5.1).
     """
     for module in model.modules():
         if isinstance(module, nn.Conv2d):
@@ -121,7 +122,7 @@ def _initialise(model: ResNet, section: ResNetSection) -> None:
 def _check(section: ResNetSection, signature: Signature) -> None:
     check_images(section.type, signature)
     _, height, width = signature.input_shape
-    # Halving s rounded down can be done this many times before nothing is left.
+    # The smaller side can be halved, rounding down, this many times before it is 0.
     most = min(height, width).bit_length() - 1
     if section.stages > most + 1:
         message = (

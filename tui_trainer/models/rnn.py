@@ -1,7 +1,7 @@
-"""Recurrent networks: `Rnn` gives one prediction a sample, `SteppedRnn` one at each step.
+"""Recurrent networks: `Rnn` makes one prediction per sample, `SteppedRnn` one per step.
 
-Layer: models. Each layer is a torch module of its own with the dropout after it, and not one
-module of several layers: cuDNN keeps the state of its own dropout where no checkpoint sees it.
+Layer: models. Each layer is a torch module of its own, followed by our dropout, instead of one
+torch module with several layers: cuDNN's built-in dropout has a state that no checkpoint can save.
 
 Shapes: B batch, T steps, C channels, D features, H hidden units of all directions, K outputs.
 """
@@ -28,13 +28,13 @@ from tui_trainer.models.steps import (
 from tui_trainer.text.errors import ConfigError, Problem
 
 Carry = tuple[Tensor, ...]
-"""What a layer remembers, for every layer in turn: (B, H), twice for an LSTM (hidden, cell)."""
+"""The states of all layers in turn: (B, H) per layer, two for an LSTM (hidden, cell)."""
 
 _CELLS: dict[str, Callable[..., nn.RNNBase]] = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 
 
 def build_rnn(section: RnnSection, signature: Signature) -> nn.Module:
-    """The network that the outputs ask for; ConfigError when it cannot take the data."""
+    """Build the network that the outputs require; ConfigError if it cannot take the data."""
     check_sequences(section.type, signature)
     if section.tie_embedding:
         check_tied(signature)
@@ -50,7 +50,7 @@ def build_rnn(section: RnnSection, signature: Signature) -> nn.Module:
 
 
 class Rnn(nn.Module):
-    """Sequences (B, T, C) or texts (B, T) to `outputs` numbers a sample."""
+    """Maps sequences (B, T, C) or texts (B, T) to `outputs` numbers per sample."""
 
     def __init__(self, section: RnnSection, signature: Signature) -> None:
         super().__init__()
@@ -61,7 +61,7 @@ class Rnn(nn.Module):
         self.pooling = section.pooling
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """(B, T, C) or (B, T), with lengths (B,) on the CPU, to (B, K)."""
+        """Map (B, T, C) or (B, T), with lengths (B,) on the CPU, to (B, K)."""
         lengths = real_lengths(lengths, inputs.shape[1])
         features_BTH = _embedded(self.embedding, inputs, lengths)
         for block in self.blocks:
@@ -70,7 +70,7 @@ class Rnn(nn.Module):
         return logits_BK
 
     def _pooled(self, features_BTH: Tensor, lengths: Tensor | None) -> Tensor:
-        """(B, H). The last step is that of each direction: reading from the end ends at 0."""
+        """Pool over the steps, to (B, H). The backward direction has its last output at step 0."""
         if self.pooling == "mean":
             return mean_over_steps(features_BTH, lengths)
         if self.pooling == "max":
@@ -82,10 +82,11 @@ class Rnn(nn.Module):
 
 
 class SteppedRnn(nn.Module):
-    """Sequences (B, T, C) or texts (B, T) to `outputs` numbers at each step, as for a language.
+    """Maps sequences (B, T, C) or texts (B, T) to `outputs` numbers per step, as a language model
+    does.
 
-    It goes on where a batch before ended: two calls of `advance` give what one over all the steps
-    gives.
+    It can continue where the previous batch ended: two calls of `advance` return the same as one
+    call over all the steps.
     """
 
     def __init__(self, section: RnnSection, signature: Signature) -> None:
@@ -94,24 +95,24 @@ class SteppedRnn(nn.Module):
         self.blocks, width = _layers(section, width)
         self.head = nn.Linear(width, signature.outputs)
         if section.tie_embedding and self.embedding is not None:
-            # As an output layer it would give logits of sqrt(H) with torch's standard normal.
+            # With torch's standard normal weights, an output layer would give logits of sqrt(H).
             nn.init.normal_(self.embedding.weight, std=width**-0.5)
             self.head.weight = self.embedding.weight
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """(B, T, C) or (B, T) to (B, T, K); what stands behind a length means nothing."""
+        """Map (B, T, C) or (B, T) to (B, T, K); outputs beyond a sample's length are undefined."""
         lengths = real_lengths(lengths, inputs.shape[1])
         features_BTH = _embedded(self.embedding, inputs, lengths)
-        # Nothing is packed: padding comes last, and no step sees a later one.
+        # Packing is not needed: padding comes last, and no step sees a later one.
         for block in self.blocks:
             features_BTH = block(features_BTH)
         logits_BTK: Tensor = self.head(features_BTH)
         return logits_BTK
 
     def advance(self, inputs: Tensor, carry: Carry | None) -> tuple[Tensor, Carry]:
-        """Outputs (B, T, K), and what the next call goes on from; None is a fresh start.
+        """Return outputs (B, T, K) and the carry for the next call; a carry of None starts fresh.
 
-        The carry is part of the graph: who passes it on detaches it.
+        The carry is part of the graph; the caller must detach it before passing it on.
         """
         features_BTH = _embedded(self.embedding, inputs, None)
         size = len(carry) // len(self.blocks) if carry else 0
@@ -125,7 +126,7 @@ class SteppedRnn(nn.Module):
 
 
 class RecurrentLayer(nn.Module):
-    """One layer of cells, and dropout of its outputs."""
+    """One recurrent layer, with dropout on its outputs."""
 
     def __init__(self, section: RnnSection, width: int) -> None:
         super().__init__()
@@ -138,7 +139,7 @@ class RecurrentLayer(nn.Module):
         self._has_dropout = section.dropout > 0
 
     def forward(self, inputs_BTD: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """(B, T, D) to (B, T, H), which is zero behind the lengths (B,); None: no padding."""
+        """Map (B, T, D) to (B, T, H), zero beyond the lengths (B,); None means no padding."""
         if lengths is None:
             return self.advance(inputs_BTD, ())[0]
         packed = pack_padded_sequence(inputs_BTD, lengths, batch_first=True, enforce_sorted=False)
@@ -149,7 +150,7 @@ class RecurrentLayer(nn.Module):
         return self._dropped(outputs_BTH)
 
     def advance(self, inputs_BTD: Tensor, carry: Carry) -> tuple[Tensor, Carry]:
-        """Outputs (B, T, H) and the carry after the last step; `()` is a fresh start."""
+        """Return outputs (B, T, H) and the carry after the last step; `()` starts fresh."""
         states = tuple(state_BH.to(inputs_BTD.dtype)[None] for state_BH in carry)
         is_lstm = isinstance(self.cell, nn.LSTM)
         with self._precision(inputs_BTD):
@@ -162,7 +163,7 @@ class RecurrentLayer(nn.Module):
         return self.dropout(outputs_BTH) if self._has_dropout else outputs_BTH
 
     def _precision(self, inputs: Tensor) -> torch.autocast | nullcontext[None]:
-        """oneDNN, which computes an LSTM on a CPU, has none in float16: it stays in float32."""
+        """Keep an LSTM on the CPU in float32: oneDNN, which computes it, has none in float16."""
         device = inputs.device.type
         if (
             device == "cpu"
@@ -175,7 +176,7 @@ class RecurrentLayer(nn.Module):
 
 
 def _embedding(section: RnnSection, signature: Signature) -> tuple[nn.Embedding | None, int]:
-    """What makes vectors of tokens, with their size; numbers are vectors already."""
+    """Return the embedding of tokens and its width; None for numbers, which need none."""
     if signature.kind == "tokens":
         return nn.Embedding(signature.vocabulary, section.embedding), section.embedding
     return None, signature.input_shape[-1]
@@ -188,7 +189,7 @@ def _embedded(embedding: nn.Embedding | None, inputs: Tensor, lengths: Tensor | 
 
 
 def _layers(section: RnnSection, width: int) -> tuple[nn.ModuleList, int]:
-    """The layers, and how many features the last one gives."""
+    """Build the layers, and return them with the width of the last one."""
     layers = nn.ModuleList()
     for _ in range(section.layers):
         layers.append(RecurrentLayer(section, width))
@@ -197,18 +198,19 @@ def _layers(section: RnnSection, width: int) -> tuple[nn.ModuleList, int]:
 
 
 def _initialise(cell: nn.RNNBase, section: RnnSection) -> None:
-    """First weights, from the global generator; what torch drew is uniform within 1 / sqrt(H).
+    """Draw initial weights from the global generator; torch's own are uniform within 1 / sqrt(H).
 
-    Orthogonal (Saxe et al., arXiv:1312.6120): each gate's recurrent matrix, so that a state keeps
-    its length through many steps; input weights after Glorot and Bengio (AISTATS 2010), biases 0.
-    The forget gate of an LSTM is opened as Jozefowicz et al. (ICML 2015, section 2.2) advise.
+    `orthogonal` (Saxe et al., arXiv:1312.6120) applies to each gate's recurrent matrix, so that a
+    state keeps its norm over many steps; input weights follow Glorot and Bengio (AISTATS 2010), and
+    biases are 0. The forget gate of an LSTM is opened as Jozefowicz et al. (ICML 2015, section 2.2)
+    recommend.
     """
     hidden = section.hidden
     for name, parameter in cell.named_parameters():
         if section.init == "orthogonal":
             _draw_gates(name, parameter, hidden)
         if section.cell == "lstm" and name.startswith("bias"):
-            # Gates stand in the order input, forget, cell, output, and have two biases each.
+            # torch orders the gates input, forget, cell, output; each has two biases.
             forget = section.forget_bias if name.startswith("bias_ih") else 0.0
             with torch.no_grad():
                 parameter[hidden : 2 * hidden] = forget

@@ -1,7 +1,7 @@
-"""`generate`: tokens that a language model goes on with after a prompt.
+"""`generate`: samples the tokens with which a language model continues a prompt.
 
-Layer: models. A model with a carry reads each token once; any other one reads the last T tokens
-anew for each, T being the longest text it was built for.
+Layer: models. A model with a carry reads each token once; any other model reads the last T tokens
+again for each new one, where T is the longest text it was built for.
 
 Shapes: T tokens, K the vocabulary.
 """
@@ -31,17 +31,18 @@ def generate(
     top_k: int = 0,
     generator: torch.Generator | None = None,
 ) -> Tensor:
-    """The `count` tokens (int64, on the CPU) that follow the prompt (T,), which is not repeated.
+    """Return the `count` tokens (int64, on the CPU) that follow the prompt (T,), without it.
 
-    The model is left in the mode it was in, and the global random generators are left alone.
+    The model keeps its mode, and the global random generators are not touched.
 
     Args:
-        temperature: logits are divided by it; 0 takes the likeliest token, and draws nothing.
-        top_k: only the likeliest this many tokens are drawn from; 0 for all of them.
-        generator: where the draws come from, on any device; needed unless the temperature is 0.
+        temperature: divides the logits; 0 takes the most likely token and draws nothing.
+        top_k: draw only from this many of the most likely tokens; 0 for all of them.
+        generator: the source of the draws, on any device; required unless the temperature is 0.
 
     Raises:
-        BadInput: this is no language model, or an argument or the model's outputs cannot be used.
+        BadInput: this is not a language model, or an argument or the model's outputs cannot be
+            used.
     """
     _check(signature, prompt, count, temperature, top_k)
     if temperature > 0 and generator is None:
@@ -64,13 +65,13 @@ def generate(
 def _chosen(
     logits_K: Tensor, temperature: float, top_k: int, generator: torch.Generator | None
 ) -> Tensor:
-    """One token, (1,)."""
+    """Choose one token, (1,)."""
     if not bool(logits_K.isfinite().all()):
         raise BadInput("the model has NaN or infinity in its outputs; nothing can be sampled")
     if temperature == 0 or generator is None:
         return logits_K.argmax(keepdim=True)
     likeliest, tokens = logits_K.topk(min(top_k or len(logits_K), len(logits_K)))
-    # The largest becomes 0 first: a tiny temperature would make it infinite.
+    # Subtract the maximum before dividing: a tiny temperature would make it infinite.
     chances = ((likeliest - likeliest[0]) / temperature).softmax(-1).to(generator.device)
     return tokens[torch.multinomial(chances, 1, generator=generator).to(tokens.device)]
 

@@ -1,9 +1,11 @@
-"""Which steps of a batch are real, and which only fill it up to the longest sample.
+"""Steps of a batch: masks and pooling that leave out padding, and positions for transformers.
 
-Layer: models. Lengths are on the CPU, so that asking whether there is any padding waits for no
-device. A sample of length 0 counts as one step of zeros: no mean and no maximum is over nothing.
+Layer: models. Lengths are on the CPU, so that checking for padding does not wait for a device. A
+sample of length 0 counts as one step of zeros, so that no mean or maximum is over nothing. Tables
+of positions are buffers that are not saved in checkpoints.
 
-Shapes: B batch, T steps, D features; ... what a step has.
+Shapes: B batch, T steps, D features, P positions, F frequencies, H heads, E numbers per head; ...
+the shape of a step.
 """
 
 from __future__ import annotations
@@ -15,26 +17,26 @@ from torch import Tensor, nn
 
 
 def real_lengths(lengths: Tensor | None, steps: int) -> Tensor | None:
-    """The lengths (B,), at least 1; None when no sample is shorter than `steps`."""
+    """Return the lengths (B,), at least 1; None if no sample is shorter than `steps`."""
     if lengths is None or int(lengths.min()) >= steps:
         return None
     return lengths.clamp(min=1)
 
 
 def mask_of(lengths: Tensor, steps: int, device: torch.device) -> Tensor:
-    """(B, T) bool on a device: whether a step is real."""
+    """Return which steps are not padding: (B, T) bool on `device`."""
     on_device = lengths.to(device, non_blocking=True)
     return torch.arange(steps, device=device) < on_device[:, None]
 
 
 def without_padding(inputs: Tensor, lengths: Tensor) -> Tensor:
-    """Inputs (B, T, ...) with zeros for whatever stands in the padding, NaN included."""
+    """Replace padding in inputs (B, T, ...) with zeros, even where it is NaN."""
     mask_BT = mask_of(lengths, inputs.shape[1], inputs.device)
     return inputs.masked_fill(~mask_BT.view(*mask_BT.shape, *[1] * (inputs.ndim - 2)), 0)
 
 
 def mean_over_steps(features_BTD: Tensor, lengths: Tensor | None) -> Tensor:
-    """(B, D), the mean over the real steps."""
+    """Return the mean over the real steps, (B, D)."""
     if lengths is None:
         return features_BTD.mean(1)
     sums_BD = without_padding(features_BTD, lengths).sum(1)
@@ -42,7 +44,7 @@ def mean_over_steps(features_BTD: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def max_over_steps(features_BTD: Tensor, lengths: Tensor | None) -> Tensor:
-    """(B, D), the largest number of each feature over the real steps."""
+    """Return the maximum of each feature over the real steps, (B, D)."""
     if lengths is None:
         return features_BTD.amax(1)
     mask_BT = mask_of(lengths, features_BTD.shape[1], features_BTD.device)
@@ -50,23 +52,19 @@ def max_over_steps(features_BTD: Tensor, lengths: Tensor | None) -> Tensor:
 
 
 def last_step(features_BTD: Tensor, lengths: Tensor | None) -> Tensor:
-    """(B, D), the last real step of each sample."""
+    """Return the last real step of each sample, (B, D)."""
     if lengths is None:
         return features_BTD[:, -1]
     batch = torch.arange(len(lengths), device=features_BTD.device)
     return features_BTD[batch, (lengths - 1).to(features_BTD.device)]
 
 
-# How a transformer learns where a step is.
-#
-# Learned and sinusoidal positions are added once, before the first layer; rotary ones turn
-# queries and keys in every layer. Tables are buffers that no checkpoint holds.
-#
-# Shapes: B batch, T steps, D features, P places there are, H heads, E numbers a head.
+# Positions for transformers. Learned and sinusoidal ones are added once, before the first layer;
+# rotary ones rotate queries and keys in every layer.
 
 
 class LearnedPositions(nn.Module):
-    """A vector for each place, trained with the rest."""
+    """Adds a trained vector for each position."""
 
     def __init__(self, places: int, width: int) -> None:
         super().__init__()
@@ -78,7 +76,8 @@ class LearnedPositions(nn.Module):
 
 
 class SinusoidalPositions(nn.Module):
-    """Sines and cosines of falling frequencies (Vaswani et al., arXiv:1706.03762, section 3.5).
+    """Adds sines and cosines of falling frequencies (Vaswani et al., arXiv:1706.03762, section
+    3.5).
 
     Features are multiplied by sqrt(D) first (section 3.4), or the waves would drown them.
     """
@@ -97,16 +96,16 @@ class SinusoidalPositions(nn.Module):
 
 
 def rotation_table(places: int, head_width: int) -> Tensor:
-    """(2, P, E / 2): cosines and sines of the angle of each pair at each place.
+    """Return cosines and sines of the angle of each pair at each position: (2, P, E / 2).
 
-    Su et al., arXiv:2104.09864, section 3.4.2; pair i is made of the numbers i and i + E / 2.
+    From Su et al., arXiv:2104.09864, section 3.4.2; pair i consists of the numbers i and i + E / 2.
     """
     angles_PF = _angles(places, head_width // 2)
     return torch.stack([angles_PF.cos(), angles_PF.sin()])
 
 
 def rotated(vectors_BHTE: Tensor, table: Tensor) -> Tensor:
-    """Each pair of numbers turned by the angle of its place, in the precision of the vectors."""
+    """Rotate each pair of numbers by the angle of its position; the dtype is kept."""
     cosines_TF, sines_TF = table[:, : vectors_BHTE.shape[2]]
     first, second = vectors_BHTE.chunk(2, dim=-1)
     turned = (first * cosines_TF - second * sines_TF, second * cosines_TF + first * sines_TF)
@@ -114,8 +113,8 @@ def rotated(vectors_BHTE: Tensor, table: Tensor) -> Tensor:
 
 
 def _angles(places: int, frequencies: int) -> Tensor:
-    """(P, F): place / 10000^(f / F)."""
-    # In double, since a late place times a rounded frequency is off by whole hundredths.
+    """Return the angles position / 10000^(f / F), (P, F)."""
+    # In float64: a rounded frequency times a late position would be off by hundredths.
     powers_F = torch.arange(frequencies, dtype=torch.float64) / frequencies
     angles_PF = torch.arange(places, dtype=torch.float64)[:, None] * 10000.0**-powers_F
     return angles_PF.to(torch.get_default_dtype())

@@ -1,7 +1,7 @@
-"""The layers of a model with their shapes and parameters, without computing anything.
+"""Summarizes a model's layers, with shapes and parameters, without computing anything.
 
-Layer: models. The pass is made on the `meta` device, which has shapes and no numbers: neither the
-weights, nor running statistics, nor a random generator can change.
+Layer: models. The forward pass runs on the `meta` device, which has shapes but no numbers, so it
+cannot change weights, running statistics or random generators.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from tui_trainer.models.layers import evaluating
 
 @dataclass(frozen=True, slots=True)
 class LayerSummary:
-    """One layer: a module without children, or one with parameters of its own."""
+    """A layer: a module without children, or one with parameters of its own."""
 
     name: str
     """Its path in the model, such as `blocks.0.conv`."""
     kind: str
     """Its class, such as `Conv2d`."""
     output_shape: tuple[int, ...]
-    """Without the batch."""
+    """The shape of its output, without the batch dimension."""
     parameters: int
 
 
 def count_parameters(model: nn.Module) -> int:
-    """How many numbers are trained; shared parameters count once."""
+    """Return the number of trainable parameters; shared ones count once."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 
 def summarize(
     model: nn.Module, signature: Signature, batch_size: int = 1
 ) -> tuple[LayerSummary, ...]:
-    """The layers in the order they are first called in, in evaluation mode.
+    """Return the layers in the order of their first call, in evaluation mode.
 
-    The model is swapped to other tensors meanwhile, so no other thread may use it; afterwards it
-    is as before.
+    The model's tensors are swapped during the call, so no other thread may use the model; they are
+    restored afterwards.
     """
     found: dict[str, LayerSummary] = {}
     tensors = chain(model.named_parameters(), model.named_buffers())
@@ -57,7 +57,7 @@ def summarize(
 
 @contextmanager
 def _observed(model: nn.Module, found: dict[str, LayerSummary]) -> Iterator[None]:
-    """Hooks on every layer that add it to `found` when it is called."""
+    """Install hooks on every layer that add it to `found` when it is called."""
 
     def watch(name: str, module: nn.Module) -> torch.utils.hooks.RemovableHandle:
         def note(module: nn.Module, _: object, output: object) -> None:
@@ -80,7 +80,7 @@ def _observed(model: nn.Module, found: dict[str, LayerSummary]) -> Iterator[None
 
 
 def _shape(output: object) -> tuple[int, ...]:
-    """Of the first tensor of an output, without the batch."""
+    """Return the shape of the first tensor of an output, without the batch dimension."""
     if isinstance(output, Tensor):
         return tuple(output.shape[1:])
     if isinstance(output, tuple | list) and output:

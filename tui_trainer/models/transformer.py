@@ -1,9 +1,9 @@
-"""`Transformer`: layers of attention; causal for a prediction at each step, else an encoder.
+"""`Transformer`: layers of attention; causal for predictions at each step, otherwise an encoder.
 
-Layer: models. It has no carry to go on from: what comes after a text is sampled from a window of
-the last T tokens. Causal attention needs no mask for padding, which no earlier step sees.
+Layer: models. It has no carry: text is generated from a window of the last T tokens. Causal
+attention needs no mask for padding, because padding comes last and no earlier step sees it.
 
-Shapes: B batch, T steps, C channels, D features, H heads, E numbers a head, K outputs.
+Shapes: B batch, T steps, C channels, D features, H heads, E numbers per head, K outputs.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tui_trainer.text.errors import BadInput
 
 
 class Transformer(nn.Module):
-    """Sequences (B, T, C) or texts (B, T) to `outputs` numbers a sample, or at each step."""
+    """Maps sequences (B, T, C) or texts (B, T) to `outputs` numbers per sample, or per step."""
 
     def __init__(self, section: TransformerSection, signature: Signature) -> None:
         check_sequences(section.type, signature)
@@ -54,16 +54,16 @@ class Transformer(nn.Module):
             TransformerBlock(section, is_causal=self.is_causal) for _ in range(section.layers)
         )
         self.norm = _norm(section) if section.norm_order == "pre" else None
-        # The output layer of a language model is an embedding read backwards, without a bias.
+        # A language model's output layer mirrors its embedding, which has no bias.
         self.head = nn.Linear(width, signature.outputs, bias=not self.is_causal)
         _initialise(self, section)
         if section.tie_embedding and isinstance(self.embedding, nn.Embedding):
             self.head.weight = self.embedding.weight
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """(B, T, C) or (B, T), with lengths (B,) on the CPU, to (B, K) or (B, T, K).
+        """Map (B, T, C) or (B, T), with lengths (B,) on the CPU, to (B, K) or (B, T, K).
 
-        Outputs of steps behind a length mean nothing.
+        Outputs of steps beyond a sample's length are undefined.
 
         Raises:
             BadInput: there are more steps than the model was built for.
@@ -90,7 +90,7 @@ class Transformer(nn.Module):
         return outputs
 
     def _pooled(self, features_BTD: Tensor, lengths: Tensor | None) -> Tensor:
-        """What the head reads: every step of a causal model, one vector (B, D) of an encoder."""
+        """Return the head's input: all steps of a causal model, one vector (B, D) of an encoder."""
         if self.is_causal:
             return features_BTD
         return mean_over_steps(features_BTD, lengths) if self.cls is None else features_BTD[:, 0]
@@ -104,7 +104,7 @@ class Transformer(nn.Module):
 
 
 class TransformerBlock(nn.Module):
-    """Attention between the steps, then two dense layers at each; both are added to the input."""
+    """Attention across the steps, then two dense layers at each step, both with residuals."""
 
     def __init__(self, section: TransformerSection, *, is_causal: bool) -> None:
         super().__init__()
@@ -118,7 +118,7 @@ class TransformerBlock(nn.Module):
     def forward(
         self, inputs_BTD: Tensor, mask_BT: Tensor | None = None, rotation: Tensor | None = None
     ) -> Tensor:
-        """(B, T, D) to the same shape; steps where the mask is false are not looked at."""
+        """Map (B, T, D) to the same shape; steps where the mask is False are not attended to."""
         features_BTD: Tensor = inputs_BTD
         if self.norm_first:
             found_BTD = self.attention(self.attention_norm(features_BTD), mask_BT, rotation)
@@ -132,7 +132,7 @@ class TransformerBlock(nn.Module):
 
 
 class Attention(nn.Module):
-    """Scaled dot-product attention of several heads (Vaswani et al., arXiv:1706.03762)."""
+    """Multi-head scaled dot-product attention (Vaswani et al., arXiv:1706.03762)."""
 
     def __init__(self, section: TransformerSection, *, is_causal: bool) -> None:
         super().__init__()
@@ -145,7 +145,7 @@ class Attention(nn.Module):
     def forward(
         self, inputs_BTD: Tensor, mask_BT: Tensor | None = None, rotation: Tensor | None = None
     ) -> Tensor:
-        """(B, T, D) to the same shape."""
+        """Map (B, T, D) to the same shape."""
         batch, steps, width = inputs_BTD.shape
         joint = self.queries_keys_values(inputs_BTD).view(batch, steps, 3, self.heads, -1)
         queries_BHTE, keys_BHTE, values_BHTE = joint.permute(2, 0, 3, 1, 4).unbind(0)
@@ -164,7 +164,7 @@ class Attention(nn.Module):
 
 
 class _FirstPlace(nn.Module):
-    """A trained vector before the first step, which gathers what the whole is about."""
+    """Prepends a trained vector (CLS), whose output represents the whole sequence."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -176,7 +176,7 @@ class _FirstPlace(nn.Module):
 
 
 def _embedding(section: TransformerSection, signature: Signature) -> nn.Module:
-    """What makes vectors of tokens or of the numbers of a step."""
+    """Return the layer that turns tokens, or the numbers of a step, into vectors."""
     if signature.kind == "tokens":
         return nn.Embedding(signature.vocabulary, section.width)
     return nn.Linear(signature.input_shape[-1], section.width)
@@ -202,11 +202,12 @@ def _dense(section: TransformerSection) -> nn.Sequential:
 
 
 def _initialise(model: Transformer, section: TransformerSection) -> None:
-    """First weights as in GPT-2, from the global generator.
+    """Draw initial weights as GPT-2 does, from the global generator.
 
-    Normal with `init_std`, biases 0 (Radford et al. 2018, section 4.1). The two layers of a block
-    that are added to its input are smaller by sqrt of their number in the model, so that the sum
-    does not grow with the depth (Radford et al. 2019, section 2.3).
+    Weights are normal with `init_std`, biases 0 (Radford et al. 2018, section 4.1). Layers whose
+    output is added to the residual stream, two per block, are divided by the square root of their
+    number in the model, so that the sum does not grow with depth (Radford et al. 2019, section
+    2.3).
     """
     for name, parameter in model.named_parameters():
         if name.endswith("bias"):
