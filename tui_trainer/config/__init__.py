@@ -1,1 +1,1 @@
-"""What a run is: sections, specs, presets and overrides, without torch."""
+"""The configuration of a run: sections, specs, presets and overrides, without torch."""

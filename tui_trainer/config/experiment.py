@@ -1,7 +1,7 @@
-"""`Experiment`: the whole configuration of a run, and how a tree of values becomes one.
+"""`Experiment`: the complete configuration of a run; `resolve` makes it from a tree of values.
 
-Layer: config. A `Tree` is values plus the place each came from; `resolve` turns it into frozen
-sections and reports every problem of every section at once.
+Layer: config. A `Tree` holds values and the place each came from. `resolve` turns it into frozen
+sections, and reports the problems of all sections together.
 """
 
 from __future__ import annotations
@@ -55,33 +55,33 @@ Path_ = tuple[str | int, ...]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a value was written."""
+    """The place a value was written in."""
 
     source: str = ""
     line: int | None = None
     column: int | None = None
     folder: Path | None = None
-    """What relative file names beside the value are relative to; None: the current directory."""
+    """The folder that relative file names start from; None: the current directory."""
 
 
 @dataclass(slots=True)
 class Tree:
-    """Values by section, and the places they were written in, by key path."""
+    """Values by section, and the places where they were written, by key path."""
 
     values: dict[str, Any] = field(default_factory=dict)
     places: dict[Path_, Place] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
-    """What to tell whoever asked for it of where the values come from."""
+    """Notes for the user about the origin of the values."""
 
     def place(self, path: Path_) -> Place:
-        """The place of the key, or of the nearest key above it."""
+        """Return the place of a key, or of the nearest key above it."""
         for length in range(len(path), -1, -1):
             if path[:length] in self.places:
                 return self.places[path[:length]]
         return Place()
 
     def problem(self, path: Path_, message: str) -> Problem:
-        """A problem at the place of a key."""
+        """Return a problem at the place of a key."""
         place = self.place(path)
         return Problem(message, shown_key(path), place.source, place.line, place.column)
 
@@ -103,24 +103,24 @@ class Experiment:
     early_stopping: EarlyStoppingSection
     loader: LoaderSection
     notes: tuple[str, ...] = field(default=(), compare=False)
-    """What to tell whoever asked for it of where it comes from; no part of the configuration."""
+    """Notes for the user about its origin; not part of the configuration."""
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data, as it is written to config.yaml and read back to an equal experiment."""
+        """Return plain data, as written to config.yaml; reading it gives an equal experiment."""
         plain: dict[str, Any] = {"name": self.name, "description": self.description}
         for section in SECTIONS:
             plain[section] = getattr(self, section).model_dump(mode="json")
         return plain
 
     def get(self, key: str) -> Any:
-        """The value of `section.field`; KeyError when there is no such field."""
+        """Return the value of `section.field`; KeyError if there is no such field."""
         section, _, name = key.partition(".")
         if section not in SECTIONS or name not in type(getattr(self, section)).model_fields:
             raise KeyError(key)
         return getattr(getattr(self, section), name)
 
     def all_keys(self) -> list[str]:
-        """Every key that has a value, as `section.field`."""
+        """Return every key that has a value, as `section.field`."""
         return [
             f"{section}.{name}"
             for section in SECTIONS
@@ -129,7 +129,7 @@ class Experiment:
 
 
 def resolve(tree: Tree, name: str) -> Experiment:
-    """Validate a tree; ConfigError holds every problem found in it."""
+    """Validate a tree; raises ConfigError with every problem found in it."""
     problems: list[Problem] = []
     parts: dict[str, Section] = {}
     for key in tree.values:
@@ -155,7 +155,7 @@ def resolve(tree: Tree, name: str) -> Experiment:
 
 
 def check_section(tree: Tree, key: str) -> Section:
-    """One section of a tree, resolved by itself; raises ConfigError."""
+    """Resolve a single section of a tree; raises ConfigError."""
     problems: list[Problem] = []
     section = _section(tree, key, problems)
     if section is None:
@@ -164,7 +164,7 @@ def check_section(tree: Tree, key: str) -> Section:
 
 
 def _section(tree: Tree, key: str, problems: list[Problem]) -> Section | None:
-    """The section of that key, or None after adding to `problems`."""
+    """Return the section of a key, or None after adding to `problems`."""
     values = tree.values.get(key, {})
     if not isinstance(values, dict):
         problems.append(tree.problem((key,), "should be a mapping of settings"))
@@ -189,7 +189,7 @@ def _section(tree: Tree, key: str, problems: list[Problem]) -> Section | None:
 
 
 def _absolute(tree: Tree, key: str, kind: type[Section], values: dict[str, Any]) -> dict[str, Any]:
-    """The values, with file names made absolute by the place they were written in."""
+    """Return the values, with relative file names resolved from the place they were written in."""
     resolved = dict(values)
     for name, info in kind.model_fields.items():
         value = resolved.get(name)
@@ -202,15 +202,17 @@ def _absolute(tree: Tree, key: str, kind: type[Section], values: dict[str, Any])
 def _translated(
     tree: Tree, section: str, kind: type[Section], errors: list[ErrorDetails]
 ) -> list[Problem]:
-    """pydantic's errors as problems: ours for unknown and missing keys, one a key."""
+    """Turn pydantic's errors into problems, one per key, with our words for unknown and missing
+    keys.
+    """
     problems: dict[Path_, Problem] = {}
     wrong_inside = {error["loc"][0] for error in errors if len(error["loc"]) > 1}
     for error in errors:
         location = error["loc"]
         if error["type"] == "too_short" and location[0] in wrong_inside:
-            continue  # pydantic counts the right items only
+            continue  # pydantic counts only valid items, so the list may not be too short at all
         known = list(kind.model_fields)
-        # What follows the field and its index is a branch of a union, not a key.
+        # Parts after the field and its index name a branch of a union, not a key.
         path: Path_ = (section, *location[:2]) if len(location) > 1 else (section, *location)
         if len(path) > 2 and not isinstance(path[2], int):
             path = path[:2]
@@ -229,7 +231,7 @@ def _translated(
 
 
 def _meant(error: ErrorDetails) -> str:
-    """A hint for a word that is none of the choices."""
+    """Return a hint for a word that is not one of the choices."""
     if error["type"] != "literal_error" or not isinstance(error["input"], str):
         return ""
     choices = str(error.get("ctx", {}).get("expected", "")).split("'")[1::2]
@@ -237,7 +239,7 @@ def _meant(error: ErrorDetails) -> str:
 
 
 def _elsewhere(section: str, word: str, known: list[str]) -> str:
-    """A hint for an unknown key: a near one here, or the same one in another section."""
+    """Return a hint for an unknown key: the same key in another section, or a similar one here."""
     for other, kind in PLAIN.items():
         if other != section and word in kind.model_fields:
             return f" (did you mean '{other}.{word}'?)"
@@ -249,7 +251,7 @@ def _elsewhere(section: str, word: str, known: list[str]) -> str:
 
 
 def contradictions(experiment: Experiment) -> list[tuple[Path_, str]]:
-    """What is wrong between fields that are each right by themselves, with the key to blame."""
+    """Return contradictions between fields that are each valid, with the key to blame for each."""
     training, optimizer = experiment.training, experiment.optimizer
     found: list[tuple[Path_, str]] = []
     if training.epochs is None and training.max_steps is None and training.max_seconds is None:
@@ -278,7 +280,7 @@ def contradictions(experiment: Experiment) -> list[tuple[Path_, str]]:
 
 
 def places_of(document_places: Mapping[Path_, tuple[int, int]], source: Path) -> dict[Path_, Place]:
-    """The places of a document as `Place`s, relative file names being beside it."""
+    """Return the places of a document as `Place`s; relative file names start from its folder."""
     folder = source.resolve().parent
     places = {
         path: Place(clean(str(source)), line, column, folder)

@@ -1,7 +1,7 @@
-"""How many steps a run will have, by the limits in its configuration.
+"""`horizon`: the number of steps of a run, by the limits in its configuration.
 
-Layer: config, and not training, because a form draws the schedule over them while it is edited.
-Limits by time are not counted: nobody knows how many steps fit in.
+Layer: config, not training, because a form plots the schedule over these steps during editing.
+Limits by time are ignored: the number of steps that fit into them is unknown.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from tui_trainer.config.experiment import Experiment
 
 
 def horizon(experiment: Experiment, steps_per_epoch: int) -> int | None:
-    """Steps until the nearer of the limits by epochs and by steps; None without either."""
+    """Return the lower of the limits by epochs and by steps, in steps; None without either."""
     training = experiment.training
     limits = []
     if training.epochs is not None:

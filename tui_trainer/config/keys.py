@@ -1,7 +1,7 @@
 """The actions of the app and their keys: one table for bindings, footer, help, palette and keymap.
 
-Layer: config, without Textual, so that `tui-trainer config` can check a keymap. Keys are in
-Textual's names; several are separated by commas.
+Layer: config, without Textual, so that `tui-trainer config` can check a keymap. Keys have Textual's
+names; several are separated by commas.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from tui_trainer.text.clean import clean, suggest
 
 @dataclass(frozen=True, slots=True)
 class Action:
-    """Something a user can do. `id` names it in the keymap; `action_NAME` is its method."""
+    """An action of the user. `id` names it in the keymap; `action_NAME` is its method."""
 
     id: str
     keys: str
     label: str
-    """For the footer: one or two words."""
+    """One or two words, for the footer."""
     text: str
-    """For help and palette: a sentence without its full stop."""
+    """A sentence without its full stop, for help and the palette."""
     in_footer: bool = True
     priority: bool = False
-    """Whether it comes before the widget that has the focus, a field being typed in included."""
+    """Whether it takes precedence over the focused widget, even a field that is being typed in."""
     does: str = ""
-    """The method, where it is that of another action; texts are the same then, too."""
+    """The name of the method, if it is that of another action, which has the same texts."""
     rank: int = 0
-    """When it leaves a footer that has no room for all: the highest first, 0 never."""
+    """The order in which actions are dropped from a footer without room: highest first, 0 never."""
 
     @property
     def place(self) -> str:
@@ -75,7 +75,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("compose.save_preset", "ctrl+s", "Save", "Save as a preset of your own", priority=True),
     Action("compose.reset_field", "ctrl+r,r", "Reset", "Set it to the preset's value", rank=15),
     Action("compose.search", "slash", "Search", "Search in the presets or the fields"),
-    # Before a field, which would keep what is typed on while the search opens.
+    # Takes precedence over a field, which would otherwise receive keys while the search opens.
     Action(
         "compose.search_typing",
         "f3",
@@ -157,15 +157,12 @@ ACTIONS: tuple[Action, ...] = (
 
 
 def actions_of(place: str) -> tuple[Action, ...]:
-    """The actions of a place, in the order of the footer."""
+    """Return the actions of a place, in the order of the footer."""
     return tuple(action for action in ACTIONS if action.place == place)
 
 
-# A user's keymap: keys by action, checked against the table of actions.
-#
-# Two actions that can be live on one screen may not share a key: the app would obey one of them
-# and say nothing of the other.
-
+# The user's keymap. Two actions that can be active on one screen must not share a key: the app
+# would execute one of them and silently ignore the other.
 
 SCREENS: tuple[frozenset[str], ...] = (
     frozenset({"app", "compose", "list"}),
@@ -177,7 +174,7 @@ SCREENS: tuple[frozenset[str], ...] = (
     frozenset({"app", "ending"}),
     frozenset({"app", "panel"}),
 )
-"""The places whose actions are live together."""
+"""Sets of places whose actions can be active together."""
 
 NAMED = frozenset(
     {"space", "enter", "escape", "tab", "backspace", "insert", "delete", "home", "end"}
@@ -185,11 +182,11 @@ NAMED = frozenset(
     | {f"f{number}" for number in range(1, 25)}
 )
 SIGNS = {"?": "question_mark", "/": "slash", "+": "plus", "-": "minus", ".": "full_stop"}
-"""Signs that have a name of their own among the keys."""
+"""Characters that have a name as keys."""
 
 
 def keys_in_force(keymap: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
-    """The keys of each action, with a keymap's in the place of the table's."""
+    """Return the keys of each action; those of a keymap replace those of the table."""
     return {
         action.id: tuple(map(_whole, keymap.get(action.id, action.keys).split(",")))
         for action in ACTIONS
@@ -197,7 +194,7 @@ def keys_in_force(keymap: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
 
 
 def keymap_problems(keymap: Mapping[str, str]) -> dict[str, str]:
-    """What is wrong with a keymap, by the action it is wrong with."""
+    """Return the problems of a keymap, by action."""
     known = [action.id for action in ACTIONS]
     problems: dict[str, str] = {}
     for name, keys in keymap.items():
@@ -217,7 +214,7 @@ def keymap_problems(keymap: Mapping[str, str]) -> dict[str, str]:
 
 
 def _clashes(keymap: Mapping[str, str]) -> dict[str, str]:
-    """Keys that a keymap gives to two actions of one screen, by the action that got it anew."""
+    """Return keys that two actions of one screen share, by the action that the keymap changed."""
     in_force = keys_in_force(keymap)
     places = {action.id: action.place for action in ACTIONS}
     problems: dict[str, str] = {}
@@ -232,7 +229,7 @@ def _clashes(keymap: Mapping[str, str]) -> dict[str, str]:
 
 
 def _whole(key: str) -> str:
-    """A key's name in the form of the table."""
+    """Return a key's name in the form used in the table."""
     stripped = key.strip()
     return SIGNS.get(stripped, stripped)
 

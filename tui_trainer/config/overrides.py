@@ -1,7 +1,9 @@
-"""Overrides of the command line: `optimizer.lr=3e-4`, `model.layers=[128,64]`, `optimizer=sgd`.
+"""Overrides on the command line, such as `optimizer.lr=3e-4` or `optimizer=sgd`, and live edits.
 
-Layer: config. Whole sections are replaced before types, and types before other fields are set,
-whatever their order on the command line; of two overrides of a key the later one counts.
+Layer: config. Whole sections are replaced first, then types are set, then other fields, in
+whatever order they are on the command line; of two overrides of a key the later one wins. A live
+edit never changes config.yaml: the configuration in force at a step is that file plus all edits up
+to the step.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from tui_trainer.text.value_errors import worded
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One KEY=VALUE; `field` is empty where a whole section is meant."""
+    """One KEY=VALUE; `field` is empty if it replaces a whole section."""
 
     section: str
     field: str
@@ -34,7 +36,7 @@ class Override:
 
 
 def parse_overrides(arguments: Sequence[str]) -> list[Override]:
-    """Overrides from KEY=VALUE words; ConfigError names every one that is not of that form."""
+    """Parse KEY=VALUE words; ConfigError names every word that cannot be used."""
     problems: list[Problem] = []
     overrides: list[Override] = []
     for argument in arguments:
@@ -56,14 +58,8 @@ def parse_overrides(arguments: Sequence[str]) -> list[Override]:
     return overrides
 
 
-# Live edits: which settings can be changed in a running training, and the changed experiment.
-#
-# An edit never changes config.yaml; the configuration in force at a step is that file plus the
-# edits up to the step.
-
-
 def live_keys(experiment: Experiment) -> list[str]:
-    """The keys that can be edited while this experiment is training."""
+    """Return the keys that can be edited while this experiment is training."""
     return [
         f"{section}.{name}"
         for section in SECTIONS
@@ -73,10 +69,10 @@ def live_keys(experiment: Experiment) -> list[str]:
 
 
 def edited(experiment: Experiment, key: str, value: Any) -> Experiment:
-    """The experiment with one live setting changed.
+    """Return the experiment with one live setting changed.
 
     Raises:
-        BadInput: the key is unknown or not live, or the value does not fit; with the reason.
+        BadInput: the key is unknown or not live, or the value is invalid; gives the reason.
     """
     live = live_keys(experiment)
     if key not in live:
@@ -94,10 +90,12 @@ def edited(experiment: Experiment, key: str, value: Any) -> Experiment:
 
 
 def with_value(experiment: Experiment, key: str, value: Any) -> Experiment:
-    """The experiment with one setting changed, live or not; only its own form is checked.
+    """Return the experiment with one setting changed, live or not.
+
+    The section is validated, but contradictions with other sections are not checked.
 
     Raises:
-        BadInput: the value does not fit; with the reason.
+        BadInput: the value is invalid; gives the reason.
     """
     section, _, name = key.partition(".")
     old = getattr(experiment, section)

@@ -1,8 +1,8 @@
-"""A person's own data sets and models: the files and packages they come from, and what they add.
+"""Loads plugins: files and packages that add the user's own data sets and models.
 
-Layer: config. A plugin is code, so it is loaded only when the command line names its file or when
-its package is installed; no preset, run or checkpoint can ask for it. Workers get the very source
-that was loaded here.
+Layer: config. A plugin is code, so it is loaded only if the command line names its file or its
+package is installed; no preset, run or checkpoint can request one. Workers receive the same source
+that was loaded here, even if the file has changed since.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ from tui_trainer.text.errors import BadInput, TrainerError
 ENTRY_POINTS = "tui_trainer.plugins"
 
 DATASET_FACTORIES: dict[str, Callable[[Any], Any]] = {}
-"""What makes a data set of a section, by the section's `type`."""
+"""Functions that make a data set from a section, by the section's `type`."""
 MODEL_FACTORIES: dict[str, Callable[[Any, Any], Any]] = {}
-"""What makes a module of a section and a signature, by the section's `type`."""
+"""Functions that make a module from a section and a signature, by the section's `type`."""
 
 
 @dataclass(frozen=True, slots=True)
 class PluginFile:
-    """A file that was loaded. Unpickled in a worker it is loaded there, under the same name."""
+    """A file that was loaded. Unpickling it in a worker loads it there, under the same name."""
 
     path: str
     source: bytes
@@ -43,7 +43,7 @@ class PluginFile:
 
     @property
     def module(self) -> str:
-        """The name of its module: a function of the path, so that pickles find it anywhere."""
+        """The name of its module, derived from the path so that pickles find it in any process."""
         stem = re.sub(r"\W", "_", Path(self.path).stem)
         return f"tui_trainer_plugin_{stem}_{hashlib.sha256(self.path.encode()).hexdigest()[:8]}"
 
@@ -56,15 +56,15 @@ LOADED: dict[str, PluginFile] = {}
 
 
 def has_plugins(files: Sequence[Path]) -> bool:
-    """Whether there is anything to load; loads nothing."""
+    """Whether there are any plugins; loads nothing."""
     return bool(files or metadata.entry_points(group=ENTRY_POINTS))
 
 
 def load_plugins(files: Sequence[Path]) -> None:
-    """Load what installed packages bring, then the files.
+    """Load the plugins of installed packages, then the files.
 
     Raises:
-        BadInput: one cannot be loaded; with the line at which it failed.
+        BadInput: a plugin cannot be loaded; for a file, names the line at which it failed.
     """
     for entry in metadata.entry_points(group=ENTRY_POINTS):
         try:
@@ -83,7 +83,7 @@ def load_plugins(files: Sequence[Path]) -> None:
 
 
 def _loaded(path: str, source: bytes) -> PluginFile:
-    """Run a file as a module of its own, once in a process."""
+    """Run a file as a module of its own, once per process."""
     plugin = LOADED.get(path)
     if plugin is not None:
         return plugin
@@ -92,7 +92,7 @@ def _loaded(path: str, source: bytes) -> PluginFile:
     module.__file__ = path
     folder = os.path.dirname(path)
     if folder not in sys.path:
-        # Last, so that nothing of ours or of Python's is replaced by a file beside it.
+        # Appended, so that a neighbouring file cannot shadow a module of ours or of Python.
         sys.path.append(folder)
     sys.modules[plugin.module] = module
     try:
@@ -105,9 +105,9 @@ def _loaded(path: str, source: bytes) -> PluginFile:
 
 
 def explained(error: Exception, path: str = "") -> str:
-    """An exception of a plugin in one line: file, line, what happened.
+    """Describe an exception of a plugin in one line: file, line, and the error.
 
-    Without a path it is the last line in any of the files that were loaded.
+    The line is the innermost one in `path`, or without a path, in any loaded file.
     """
     files = [path] if path else list(LOADED)
     place = path
@@ -123,12 +123,12 @@ def explained(error: Exception, path: str = "") -> str:
 
 
 def plugin_facts() -> list[dict[str, str]]:
-    """The files that were loaded, for provenance."""
+    """Return the loaded files, for provenance."""
     return [{"path": one.path, "sha256": one.sha256} for one in LOADED.values()]
 
 
 def missing_plugins(provenance: Mapping[str, Any]) -> list[str]:
-    """Files that a run was started with, by its provenance, and that are not loaded now."""
+    """Return the plugin files of a run, by its provenance, that are not loaded now."""
     try:
         found = provenance["plugins"]
         recorded = {str(one["path"]): str(one["sha256"]) for one in found}

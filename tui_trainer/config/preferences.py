@@ -1,7 +1,7 @@
-"""The user's own settings of the app: how it looks, how often it draws, which keys do what.
+"""The user's preferences for the app: its look, its refresh rate, and its keys.
 
-Layer: config. They live in one YAML file in the user's config directory, never in a run: nothing
-here changes what is trained. Checked without Textual, so that the command line can do it.
+Layer: config. They are in one YAML file in the user's config directory, never in a run: no
+preference changes what is trained. They are checked without Textual, so the command line can do it.
 """
 
 from __future__ import annotations
@@ -35,11 +35,11 @@ _FORMS = {
     ("keymap", "string_type"): "keys are one text with commas between them, as 's,f9'",
     ("theme", "string_type"): "the name of one theme is asked for, as nord",
 }
-"""What is asked for, where pydantic would speak of Python: by setting and kind of error."""
+"""Messages by setting and kind of error, where pydantic's would mention Python types."""
 
 
 class Preferences(Section):
-    """How the app looks and draws."""
+    """The look, refresh rate and keys of the app."""
 
     theme: str = setting("textual-dark", "colours; one of Textual's themes")
     fps: float = setting(2.0, "most refreshes a second", ge=0.1, le=30)
@@ -52,7 +52,7 @@ class Preferences(Section):
 
 
 def preferences_path(env: Mapping[str, str] = os.environ) -> Path:
-    """$TUI_TRAINER_CONFIG, or `config.yaml` in the user's config directory."""
+    """Return $TUI_TRAINER_CONFIG, or `config.yaml` in the user's config directory."""
     given = env.get("TUI_TRAINER_CONFIG")
     if given:
         return Path(os.path.expanduser(given))
@@ -60,11 +60,11 @@ def preferences_path(env: Mapping[str, str] = os.environ) -> Path:
 
 
 def load_preferences(path: Path) -> Preferences:
-    """The settings of a file, and the defaults for what it leaves out or when it is not there.
+    """Read the settings of a file; missing ones, or all if there is no file, have their defaults.
 
     Raises:
-        ConfigError: with every problem of the file.
-        BadInput: it cannot be read.
+        ConfigError: the file has problems; the error lists all of them.
+        BadInput: the file cannot be read.
     """
     if not path.exists():
         return Preferences()
@@ -82,7 +82,7 @@ def load_preferences(path: Path) -> Preferences:
 
 
 def _own_problems(document: Document, path: Path) -> list[Problem]:
-    """What is wrong with a theme or a keymap beyond its form."""
+    """Return the problems of a theme or a keymap that pydantic cannot see."""
     theme, keymap = document.data.get("theme"), document.data.get("keymap")
     problems = []
     if isinstance(theme, str) and theme not in THEMES:
@@ -97,7 +97,7 @@ def _own_problems(document: Document, path: Path) -> list[Problem]:
 
 
 def chosen_preferences(fps: float | None = None) -> Preferences:
-    """The user's settings, with the refreshes a second that the command line asks for."""
+    """Return the user's settings, with the refreshes per second from the command line, if given."""
     preferences = load_preferences(preferences_path())
     if fps is None:
         return preferences
@@ -119,7 +119,7 @@ def _problem(document: Document, path: Path, error: ErrorDetails) -> Problem:
 
 
 def _by_place(problems: Sequence[Problem]) -> list[Problem]:
-    """As one finds them going down the file."""
+    """Sort problems by their place in the file."""
     return sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0))
 
 

@@ -1,7 +1,7 @@
-"""Presets: where they are looked for, and how an experiment is put together from them.
+"""Presets: finds them in their folders, and composes experiments from them.
 
-Layer: config. A preset is data. It names types of the registries and other presets by name,
-never a module or a path to code, and reading one runs nothing.
+Layer: config. A preset is data. It refers to registered types and other presets by name, never to
+a module or a path to code, and reading one never runs anything.
 """
 
 from __future__ import annotations
@@ -34,23 +34,23 @@ from tui_trainer.text.errors import BadInput, ConfigError, Problem
 KINDS: tuple[str, ...] = ("experiment", "dataset", "model", "optimizer")
 DEFAULT_EXPERIMENT = "digits-cnn"
 SUFFIXES = (".yaml", ".yml")
-"""Of the files of presets the first; the other is what is often written for it."""
+"""Preset files end in the first; the second is a common mistake, which is reported."""
 
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """A preset file that was found, and the folder of presets it was found in."""
+    """A preset file, and the folder of presets it was found in."""
 
     kind: str
     name: str
     path: Path
     folder: Path
     replaces: bool = False
-    """Whether it takes the place of a built-in one, though nobody named its folder."""
+    """Whether it shadows a built-in preset, although the user did not name its folder."""
 
     @property
     def note(self) -> str:
-        """What to tell whoever means the preset by its name; empty where it is no surprise."""
+        """A note for a user who refers to the preset by name, if it may surprise; else empty."""
         if not self.replaces:
             return ""
         what = f"the built-in {self.kind} preset {self.name}"
@@ -58,14 +58,16 @@ class Preset:
 
 
 def builtin_dir() -> Path:
-    """The presets that ship with the program, in a wheel or in a checkout."""
+    """Return the folder of the presets shipped with the program, in a wheel or a checkout."""
     package = Path(__file__).resolve().parent.parent
     inside = package / "_presets"
     return inside if inside.is_dir() else package.parent / "presets"
 
 
 def search_dirs(given: Sequence[Path] = (), env: Mapping[str, str] = os.environ) -> list[Path]:
-    """Folders to look in, first wins: given, $TUI_TRAINER_PRESETS, ./presets, user's, built in."""
+    """Return the folders to search, of which the first match wins: `given`, then
+    $TUI_TRAINER_PRESETS, ./presets, the user's folder, and the built-in presets.
+    """
     from_env = [Path(part) for part in env.get("TUI_TRAINER_PRESETS", "").split(os.pathsep) if part]
     user = Path(platformdirs.user_config_dir("tui-trainer")) / "presets"
     found: dict[Path, None] = {}
@@ -79,10 +81,11 @@ def _absolute(folder: Path) -> Path:
 
 
 class PresetLibrary:
-    """The presets in a list of folders; nothing is read until it is asked for.
+    """The presets in a list of folders; files are read only when needed.
 
-    `named` are those of the folders that the command line named: what is in them was meant. The
-    others are looked into by themselves, and the first is the current directory's.
+    `named` are the folders named on the command line, whose presets are chosen deliberately. The
+    others are searched by default, ./presets among them, so a preset of theirs that shadows a
+    built-in one gets a note.
     """
 
     def __init__(self, folders: Sequence[Path], named: Sequence[Path] = ()) -> None:
@@ -91,9 +94,9 @@ class PresetLibrary:
         self._read: dict[Path, tuple[tuple[int, ...], Document]] = {}
 
     def read(self, path: Path) -> Document:
-        """`read_document`, but a file that did not change since is not read again.
+        """Read a document as `read_document` does, but from a cache if the file has not changed.
 
-        A form asks at every key that is typed.
+        A form calls this at every keystroke.
         """
         stamp = stamp_of(path)
         if not stamp:
@@ -104,7 +107,7 @@ class PresetLibrary:
         return known[1]
 
     def list(self, kind: str) -> list[Preset]:
-        """The presets that `find` finds, by name; of equal names the one in the first folder."""
+        """Return all presets that `find` finds, sorted by name."""
         found: dict[str, Preset] = {}
         for folder in self.folders:
             for path in _files(folder / f"{kind}s", is_named):
@@ -113,7 +116,7 @@ class PresetLibrary:
         return [found[name] for name in sorted(found)]
 
     def misnamed(self, kind: str) -> tuple[Preset, ...]:
-        """Files beside presets that no name can mean, by the names of the files."""
+        """Return files among the presets whose file names cannot name a preset."""
         return tuple(
             Preset(kind, path.name, path, folder)
             for folder in self.folders
@@ -121,7 +124,7 @@ class PresetLibrary:
         )
 
     def find(self, kind: str, name: str) -> Preset:
-        """The preset of that name; BadInput lists those there are."""
+        """Return the preset of a name, from the first folder that has it; BadInput lists all."""
         if is_safe_name(name):
             for folder in self.folders:
                 path = folder / f"{kind}s" / f"{name}.yaml"
@@ -150,12 +153,12 @@ class PresetLibrary:
         return True
 
     def finds(self, kind: str, path: Path) -> bool:
-        """Whether the name of a preset's file means that file, and no other or none."""
+        """Whether looking up the name of a preset's file finds that very file."""
         name = path.stem
         return self.has(kind, name) and self.find(kind, name).path.absolute() == path.absolute()
 
     def check(self, kind: str, preset: Preset) -> None:
-        """Make sure that a dataset, model or optimizer preset resolves; raises ConfigError."""
+        """Check that a dataset, model or optimizer preset resolves; raises ConfigError."""
         document = self.read(preset.path)
         data = {key: value for key, value in document.data.items() if key != "description"}
         places = {
@@ -164,18 +167,18 @@ class PresetLibrary:
         check_section(Tree({kind: data}, places), kind)
 
     def experiment(self, reference: str, overrides: Sequence[Override] = ()) -> Experiment:
-        """The experiment of a preset's name or of a file, with overrides, resolved.
+        """Resolve the experiment of a preset's name or of a file, with overrides.
 
         Raises:
-            ConfigError: with every problem of the files and the overrides.
-            BadInput: when there is no such preset or file.
+            ConfigError: the files or the overrides have problems; the error lists all of them.
+            BadInput: there is no such preset or file.
         """
         path = experiment_path(self, reference)
         return compose(self, reference, self.read(path), path, overrides)
 
 
 def stamp_of(path: Path) -> tuple[int, ...]:
-    """What differs once a file was written again; empty where there is none."""
+    """Return a stamp that changes when the file is written; empty if there is no file."""
     try:
         facts = os.stat(path)
     except (OSError, ValueError):
@@ -184,14 +187,14 @@ def stamp_of(path: Path) -> tuple[int, ...]:
 
 
 def why_misnamed(path: Path) -> str:
-    """What is wrong with the name of a file that `PresetLibrary.misnamed` found, and the fix."""
+    """Return why a file found by `PresetLibrary.misnamed` is misnamed, and the fix."""
     if path.suffix != SUFFIXES[0]:
         return f"rename it, the file of a preset ends in {SUFFIXES[0]}"
     return "rename it, names of presets have letters a-z, digits, . _ -, and begin with no sign"
 
 
 def is_named(path: Path) -> bool:
-    """Whether the name of a file can name a preset; asks nothing of the disk."""
+    """Whether a file name can name a preset; does not access the disk."""
     return path.suffix == SUFFIXES[0] and is_safe_name(path.stem)
 
 
@@ -200,7 +203,7 @@ def _is_misnamed(path: Path) -> bool:
 
 
 def _files(folder: Path, is_wanted: Callable[[Path], bool]) -> list[Path]:
-    """The files of a folder whose names are wanted; none where it cannot be read."""
+    """Return the files of a folder whose names are wanted; none if it cannot be read."""
     try:
         paths = sorted(folder.iterdir())
     except (OSError, ValueError):
@@ -209,7 +212,7 @@ def _files(folder: Path, is_wanted: Callable[[Path], bool]) -> list[Path]:
 
 
 def experiment_path(library: PresetLibrary, reference: str) -> Path:
-    """The file meant: a path when it looks like one, else the experiment preset of that name."""
+    """Return the file of a reference: a path if it looks like one, else an experiment preset."""
     if _is_path(reference):
         path = Path(os.path.expanduser(reference))
         if not os.path.exists(path):
@@ -229,7 +232,7 @@ def compose(
     path: Path,
     overrides: Sequence[Override] = (),
 ) -> Experiment:
-    """Join an experiment's document with the presets it names and with overrides, and resolve."""
+    """Merge an experiment's document with its presets and with overrides, and resolve it."""
     tree, problems = assemble(library, document, path, overrides)
     if problems:
         raise ConfigError(problems + _other_problems(tree, problems, path.stem))
@@ -243,7 +246,9 @@ def compose(
 def assemble(
     library: PresetLibrary, document: Document, path: Path, overrides: Sequence[Override] = ()
 ) -> tuple[Tree, list[Problem]]:
-    """The tree of an experiment that is not resolved yet, without the sections with a problem."""
+    """Return the unresolved tree of an experiment, and problems; sections whose preset cannot be
+    used are left out of the tree.
+    """
     tree = Tree(places=places_of(document.places, path))
     problems: list[Problem] = []
     chosen = {override.section: override.value for override in overrides if not override.field}
@@ -277,7 +282,7 @@ def assemble(
 
 
 def _other_problems(tree: Tree, found: list[Problem], name: str) -> list[Problem]:
-    """What else is wrong, in the sections that could be expanded."""
+    """Return further problems, in the sections that could be expanded."""
     try:
         resolve(tree, name)
     except ConfigError as error:
@@ -289,7 +294,7 @@ def _other_problems(tree: Tree, found: list[Problem], name: str) -> list[Problem
 def _expand(
     library: PresetLibrary, tree: Tree, section: str, value: Any, problems: list[Problem]
 ) -> None:
-    """Put the preset or type that a section names under its own keys."""
+    """Expand the preset or type that a section names; the section's own keys override it."""
     blamed = (section, "preset") if isinstance(value, dict) else (section,)
     if isinstance(value, str):
         value = {"preset": value} if section in KINDS else {"type": value}
@@ -310,7 +315,7 @@ def _expand(
         preset = library.find(section, value["preset"])
         document = library.read(preset.path)
     except ConfigError as error:
-        # They are keys of the preset's file; here they belong to the section.
+        # The keys are relative to the preset's file; prefix them with the section.
         for problem in error.problems:
             key = f"{section}.{problem.key}" if problem.key else section
             problems.append(dataclasses.replace(problem, key=key))
@@ -329,7 +334,7 @@ def _expand(
 
 
 def _set(tree: Tree, override: Override) -> None:
-    """Set one field; another type leaves the fields of the old type behind."""
+    """Set one field; setting another type drops the fields of the old type."""
     section, name = override.section, override.field
     values = tree.values.get(section)
     if not isinstance(values, dict):
@@ -344,6 +349,6 @@ def _set(tree: Tree, override: Override) -> None:
 
 
 def _forget(tree: Tree, *prefix: str) -> None:
-    """Drop the places of a key and of all below it."""
+    """Drop the places of a key and of all keys below it."""
     for path in [path for path in tree.places if path[: len(prefix)] == prefix]:
         del tree.places[path]

@@ -1,10 +1,10 @@
-"""Processes that this program starts, and the rules that all of them have.
+"""Starts processes, under rules that hold for every process of this program.
 
-Layer: config. The current directory may come from anywhere, so nothing in it may run only because
-a program was started there. A Python that is started by `-c`, as the workers, their fork server,
-the resource tracker and the helpers of torch.compile are, has that directory first on its module
-path unless PYTHONSAFEPATH is set; and a PATH with an empty or a relative entry finds programs in
-it. Both are rules of the environment, because libraries start processes too, whenever they like.
+Layer: config. The current directory is not trusted: nothing in it may run just because the program
+was started there. Python started with `-c` (the workers, their fork server, the resource tracker,
+the helpers of torch.compile) has that directory first on its module path unless PYTHONSAFEPATH is
+set, and a PATH with an empty or relative entry finds programs in it. Both are fixed in the
+environment, because libraries start processes of their own at any time.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 SAFE_PATH = "PYTHONSAFEPATH"
 MOST_BYTES = 128 * 2**20
-"""How much a program may print. A small index of git can name paths of any length."""
+"""The most output that is read from a program. Even a small git index can name very long paths."""
 _PIECE_BYTES = 2**16
 
 
 def protect_environment(env: MutableMapping[str, str] = os.environ) -> None:
-    """Make the environment one that runs nothing of the current directory.
+    """Make the environment one that runs nothing from the current directory.
 
-    The program does so before anything else, while it has one thread: changing the environment
-    later is not safe beside C code that reads it. Where all is well nothing is changed.
+    The program does this before anything else, while it has only one thread: changing the
+    environment later is not safe while C code may read it. A safe environment is not changed.
     """
     if not env.get(SAFE_PATH):
         env[SAFE_PATH] = "1"
@@ -40,7 +40,7 @@ def protect_environment(env: MutableMapping[str, str] = os.environ) -> None:
 
 
 def protected(env: Mapping[str, str] = os.environ, **more: str) -> dict[str, str]:
-    """A copy of an environment with these rules, and with more variables."""
+    """Return a protected copy of an environment, with more variables added."""
     copied = {**env, **more}
     protect_environment(copied)
     return copied
@@ -53,13 +53,16 @@ def output_of(
     given: bytes = b"",
     most_bytes: int = MOST_BYTES,
 ) -> bytes | None:
-    """What a program prints; None when it is missing, fails, takes too long or prints too much."""
+    """Return a program's output; None if it is missing, fails, or exceeds a limit.
+
+    The limits are `timeout_s` and `most_bytes`; `given` is its standard input.
+    """
     import subprocess
     from tempfile import TemporaryFile
 
     until_s = time.monotonic() + timeout_s
     try:
-        # Read from a file, what is given cannot keep the program from printing.
+        # Input from a file, not a pipe: writing to a pipe could deadlock with the reading below.
         with TemporaryFile() if given else open(os.devnull, "r+b") as stdin:
             stdin.write(given)
             stdin.seek(0)
@@ -84,7 +87,7 @@ def output_of(
 
 
 def _read_until(descriptor: int, until_s: float, most_bytes: int) -> bytes | None:
-    """Everything up to the end; None where that is too late or too much."""
+    """Read to the end; None if that takes too long or is too much."""
     printed = bytearray()
     while select.select([descriptor], [], [], max(until_s - time.monotonic(), 0))[0]:
         piece = os.read(descriptor, _PIECE_BYTES)
@@ -97,7 +100,10 @@ def _read_until(descriptor: int, until_s: float, most_bytes: int) -> bytes | Non
 
 
 async def feed(*words: str, given: bytes, timeout_s: float, env: Mapping[str, str]) -> bool:
-    """Whether a program took what it was given on its standard input; waits beside the app."""
+    """Run a program with this standard input; True if it succeeded.
+
+    It does not block the event loop. The program is killed after `timeout_s`.
+    """
     import asyncio
     from asyncio.subprocess import DEVNULL, PIPE
 
@@ -120,7 +126,10 @@ async def feed(*words: str, given: bytes, timeout_s: float, env: Mapping[str, st
 
 
 def worker_context(method: str, preload: str) -> BaseContext:
-    """What starts workers by that method; a fork server imports the module `preload` for all."""
+    """Return the context that starts workers with `method`.
+
+    A fork server imports the module `preload` once, for all workers.
+    """
     import multiprocessing
     from multiprocessing import forkserver
 
@@ -131,7 +140,7 @@ def worker_context(method: str, preload: str) -> BaseContext:
 
 
 def start_resource_tracker() -> None:
-    """Start the process that cleans up after killed workers, unless it runs."""
+    """Start the process that cleans up after killed workers, unless it is running already."""
     from multiprocessing import resource_tracker
 
     protect_environment()

@@ -1,7 +1,7 @@
 """The JSON schema of an experiment file, for editors that complete and check YAML.
 
-Layer: config. It is put together from the sections and the registries, so that a plugin's types
-are in it as well.
+Layer: config. It is generated from the sections and the registries, so it includes the types of
+loaded plugins.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from tui_trainer.config.sections.section import Registry
 
 
 def json_schema() -> dict[str, Any]:
-    """A JSON schema (draft 2020-12) of an experiment preset."""
+    """Return a JSON schema (draft 2020-12) of an experiment preset."""
     properties: dict[str, Any] = {
         "name": {"type": "string"},
         "description": {"type": "string"},
@@ -34,7 +34,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _choice(key: str, registry: Registry, definitions: dict[str, Any]) -> dict[str, Any]:
-    """A name, a preset with changes, or a mapping of one of the types."""
+    """Return the schema of a section: a name, a preset with changes, or a mapping by type."""
     options: list[dict[str, Any]] = [
         {"type": "string", "description": f"a {key} preset or type"},
         {

@@ -1,1 +1,1 @@
-"""An experiment while it is composed."""
+"""Drafts: experiments that are being composed."""

@@ -1,7 +1,7 @@
-"""`Composition`: what a preset, the presets chosen beside it and typed texts amount to.
+"""`Composition`: the result of an experiment preset, other presets chosen, and typed texts.
 
-Layer: config. It never changes: a draft makes another one at each edit, and asks it for texts,
-problems and the experiment. Everything is found out when it is first asked for.
+Layer: config. It is immutable: a draft makes a new one at each edit, and gets texts, problems and
+the experiment from it. Everything is computed on first use.
 """
 
 from __future__ import annotations
@@ -31,31 +31,31 @@ from tui_trainer.config.yaml.reader import Document, parse_value
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
 WHOLE = "experiment"
-"""The key of a problem of the experiment's file as a whole."""
+"""The key of a problem with the experiment's file as a whole."""
 
-# What was given stands in the field already.
+# Removed from messages, because the field already shows the given value.
 _GIVEN = re.compile(r" \(got .*?\)(?=$|, or )")
 
 
 class PresetValues:
-    """The sections of a tree one by one, so that a broken one does not hide the others."""
+    """The sections of a tree, each checked on its own, so a broken one does not hide the rest."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
         self._sections = {key: _checked(tree, key) for key in SECTIONS}
 
     def raw(self, section: str) -> dict[str, Any]:
-        """What is written for a section, unchecked."""
+        """Return the values written for a section, unchecked."""
         values = self._tree.values.get(section)
         return values if isinstance(values, dict) else {}
 
     def type_of(self, section: str) -> str:
-        """The type of a section as it is written, known or not."""
+        """Return the type of a section as it is written, even if there is no such type."""
         value = self.raw(section).get("type", "")
         return value if isinstance(value, str) else ""
 
     def value(self, key: str) -> Any:
-        """The value of a field, as good as it can be had; None where it has none."""
+        """Return the value of a field: checked, or as written, or the default; else None."""
         section, _, name = key.partition(".")
         whole = self._sections[section]
         if whole is not None:
@@ -86,19 +86,19 @@ class Composition:
 
     @cached_property
     def document(self) -> tuple[Document, Path] | None:
-        """The file that it starts from; None when that cannot be read."""
+        """The base file; None if it cannot be read."""
         try:
             return self.read_base()
         except BadInput:
             return None
 
     def read_base(self) -> tuple[Document, Path]:
-        """The file that it starts from, or BadInput."""
+        """Read the base file; raises BadInput."""
         path = experiment_path(self.library, self.base)
         return self.library.read(path), path
 
     def preset_of_base(self, kind: str) -> tuple[str, bool]:
-        """The preset that the file names for a kind, and whether the file adds nothing to it."""
+        """Return the preset that the base file names for a kind, and whether it is used as is."""
         value = self.document[0].data.get(kind) if self.document is not None else None
         if isinstance(value, str):
             is_type = not self.library.has(kind, value) and REGISTRIES[kind].find(value)
@@ -109,12 +109,12 @@ class Composition:
 
     @cached_property
     def presets(self) -> PresetValues:
-        """What presets give, before types are chosen by themselves."""
+        """The values of the presets, before typed types are applied."""
         return self._assembled([])
 
     @cached_property
     def unedited(self) -> PresetValues:
-        """What presets and chosen types give: the fields as a reset leaves them."""
+        """The values of the presets with typed types applied: those that a reset restores."""
         typed = [
             Override(section, "type", self.types[section])
             for section in REGISTRIES
@@ -131,7 +131,7 @@ class Composition:
 
     @cached_property
     def types(self) -> dict[str, str]:
-        """The type of each section that has one, as it is written or typed."""
+        """The type of each section that has one, as typed or else as written."""
         found = {}
         for section in REGISTRIES:
             text = self.texts.get(f"{section}.type")
@@ -139,22 +139,22 @@ class Composition:
         return found
 
     def field(self, key: str) -> Field | None:
-        """The field of a key, or None where these types have none."""
+        """Return the field of a key, or None if the current types have no such field."""
         return field_at(key, self.types)
 
     def preset_text(self, key: str) -> str:
-        """What a field says when nothing is typed into it."""
+        """Return the text of a field into which nothing was typed."""
         section, _, name = key.partition(".")
         if name == "type" and section in REGISTRIES:
             return self.presets.type_of(section)
         return entry_text(self.unedited.value(key), self.field(key)) if name else ""
 
     def value(self, key: str) -> Any:
-        """What the text of a key means; raises BadInput."""
+        """Return the value of the text typed for a key; raises BadInput."""
         return read_entry(self.field(key), self.texts[key])
 
     def is_changed(self, key: str) -> bool:
-        """Whether what is typed means something else than the preset's value."""
+        """Whether the typed text has another value than the preset."""
         if key not in self.texts:
             return False
         if key.endswith(".type") or self.field(key) is None:
@@ -166,13 +166,13 @@ class Composition:
 
     @cached_property
     def changed(self) -> list[str]:
-        """The keys whose texts count, by section, a type before its fields."""
+        """The keys whose texts differ from the presets, by section, types before other fields."""
         place = {section: index for index, section in enumerate(SECTIONS)}
         keys = [key for key in self.texts if self.is_changed(key)]
         return sorted(keys, key=lambda key: (place[key.partition(".")[0]], key[-5:] != ".type"))
 
     def argument(self, key: str) -> str:
-        """The text of a key as it is written on a command line."""
+        """Return the text of a key as it is written on a command line."""
         text = self.texts[key].strip()
         try:
             value = self.value(key)
@@ -185,7 +185,7 @@ class Composition:
 
     @cached_property
     def _read(self) -> tuple[list[Override], dict[str, str]]:
-        """The overrides that can be read, and what is wrong with the others."""
+        """The overrides that can be read, and the errors of the others by key."""
         overrides = [Override(kind, "", name) for kind, name in self.chosen.items()]
         wrong: dict[str, str] = {}
         for key in self.changed:
@@ -198,7 +198,7 @@ class Composition:
 
     @cached_property
     def _found(self) -> tuple[Experiment | None, tuple[Problem, ...]]:
-        """What resolving says, without the texts that mean no value."""
+        """The resolved experiment, or its problems; texts that cannot be read are left out."""
         try:
             document, path = self.read_base()
             return compose(self.library, self.base, document, path, self._read[0]), ()
@@ -209,7 +209,7 @@ class Composition:
 
     @cached_property
     def result(self) -> tuple[Experiment | None, dict[str, str]]:
-        """The experiment, or None and what is wrong by key."""
+        """The experiment and no problems, or None and the problems by key."""
         experiment, found = self._found
         problems = dict(self._read[1])
         for problem in found:
@@ -221,7 +221,7 @@ class Composition:
         return (None if problems else experiment), problems
 
     def _worded(self, problem: Problem, field: Field | None) -> str:
-        """The message, with the place when it is a file's fault."""
+        """Return a problem's message, with the place if the cause is in a file."""
         if problem.source not in ("", COMMAND_LINE) and problem in self._of_files:
             line = "" if problem.line is None else f":{problem.line}"
             return f"{problem.source}{line}: {problem.message}"
@@ -231,7 +231,7 @@ class Composition:
 
     @cached_property
     def _of_files(self) -> tuple[Problem, ...]:
-        """What is wrong before anything is typed."""
+        """The problems that exist before anything is typed."""
         if not self.texts:
             return self._found[1]
         return Composition(self.library, self.base, self.chosen, {})._found[1]
@@ -246,12 +246,12 @@ def _type_in(text: str) -> str:
 
 
 def _alike(one: Any, other: Any) -> bool:
-    """Equal, a list being a tuple and an int a float, but true not being 1."""
+    """Whether values are equal: lists equal tuples and ints equal floats, but true is not 1."""
     if isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)):
         return len(one) == len(other) and all(map(_alike, one, other))
     return isinstance(one, bool) is isinstance(other, bool) and bool(one == other)
 
 
 def _field_key(problem: Problem) -> str:
-    """The key of the field, or section, that a problem is shown at."""
+    """Return the key of the field or section at which a problem is shown."""
     return ".".join(problem.key.split(".")[:2]) or WHOLE

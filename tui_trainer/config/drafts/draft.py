@@ -1,7 +1,8 @@
-"""`Draft`: an experiment that is being composed: a preset, other presets chosen, and what is typed.
+"""`Draft`: an experiment being composed from a preset, other presets chosen, and typed texts.
 
-Layer: config; one thread. A draft holds texts, not values: what is typed stays as it was typed,
-wrong or not, and becomes an experiment by the same code as the words of a command line.
+Layer: config; one thread. A draft holds texts, not values: a text stays as it was typed, valid or
+not, and becomes part of an experiment by the same code as the words of a command line. The
+functions that make drafts from overrides or from a run fill them in the way a user would.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ CHOSEN_KINDS: tuple[str, ...] = tuple(kind for kind in KINDS if kind != "experim
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """A difference from the experiment preset: the name of a kind or of a field, and texts."""
+    """A difference from the experiment preset: a kind or the key of a field, and the texts."""
 
     key: str
     before: str
@@ -39,7 +40,7 @@ class Change:
 
 
 class Draft:
-    """The experiment being composed; pure data that belongs to one thread."""
+    """An experiment being composed; pure data, to be used from one thread."""
 
     def __init__(
         self,
@@ -50,22 +51,22 @@ class Draft:
         self._base = experiment
         self._chosen: dict[str, str] = {}
         self._texts: dict[str, str] = {}
-        # Of each type that a section had: coming back to it brings its fields back.
+        # Texts by section and type, restored when the user returns to that type.
         self._set_aside: dict[tuple[str, str], dict[str, str]] = {}
         self._now = self._composed()
 
     @property
     def library(self) -> PresetLibrary:
-        """Where its presets are."""
+        """The library that its presets come from."""
         return self._library
 
     @property
     def base(self) -> str:
-        """The experiment preset, or file, that it started from."""
+        """The experiment preset or file that it starts from."""
         return self._base
 
     def preset(self, kind: str) -> str:
-        """The name of the preset that fills a kind; empty where none does."""
+        """Return the name of the preset that fills a kind; empty if none does."""
         if kind == "experiment":
             return self._base
         if f"{kind}.type" in self._texts:
@@ -73,7 +74,7 @@ class Draft:
         return self._chosen.get(kind, self._now.preset_of_base(kind)[0])
 
     def choose_experiment(self, name: str) -> None:
-        """Start anew from another experiment; every choice and every edit is dropped."""
+        """Start over from another experiment; all choices and edits are dropped."""
         self._base = name
         self._chosen.clear()
         self._texts.clear()
@@ -81,7 +82,7 @@ class Draft:
         self._now = self._composed()
 
     def choose(self, kind: str, name: str) -> None:
-        """Fill a kind from a preset; edits of its own fields are dropped, those of others kept."""
+        """Fill a kind from a preset; edits to fields of that kind are dropped, others are kept."""
         if kind == "experiment":
             self.choose_experiment(name)
             return
@@ -95,18 +96,21 @@ class Draft:
         self._now = self._composed()
 
     def groups(self) -> list[FieldGroup]:
-        """What a form shows; it depends on the types that are chosen."""
+        """Return the groups of fields that a form shows, which depend on the chosen types."""
         return groups_of(self._now.types)
 
     def text(self, key: str) -> str:
-        """What stands in a field: what was typed, or else what the presets give."""
+        """Return the text of a field: as typed, or else as the presets have it."""
         return self._texts[key] if key in self._texts else self.preset_text(key)
 
     def set(self, key: str, text: str) -> None:
-        """Type a text into a field; what is wrong with it is a problem, and it stays as it is.
+        """Type a text into a field; an invalid text is kept, and reported as a problem.
 
-        Another type takes the fields of the old one away; what was typed into them comes back
-        with the type. KeyError when there is no such section.
+        Changing a type removes the fields of the old one; texts typed into them are restored with
+        that type.
+
+        Raises:
+            KeyError: there is no such section.
         """
         section, _, name = key.partition(".")
         if section not in SECTIONS or not name:
@@ -120,12 +124,12 @@ class Draft:
         self._now = self._composed()
 
     def set_section(self, section: str, text: str) -> None:
-        """Have a whole section be what a word of a command line says: a mapping."""
+        """Replace a whole section by a mapping, given as text on a command line."""
         self._texts[section] = text
         self._now = self._composed()
 
     def reset(self, key: str) -> None:
-        """Take back what was typed into a field, or, with the name of a kind, what was chosen."""
+        """Undo what was typed into a field, or for the name of a kind, what was chosen."""
         section, _, name = key.partition(".")
         if key in CHOSEN_KINDS:
             self._drop(key)
@@ -137,42 +141,42 @@ class Draft:
         self._now = self._composed()
 
     def field(self, key: str) -> Field | None:
-        """The field of a key, with the types that are chosen."""
+        """Return the field of a key, or None if the chosen types have no such field."""
         return self._now.field(key)
 
     def preset_value(self, key: str) -> Any:
-        """What the presets give a field, as a value."""
+        """Return the value of a field in the presets."""
         return self._now.unedited.value(key)
 
     def preset_text(self, key: str) -> str:
-        """What resetting a field gives."""
+        """Return the text of a field in the presets, which a reset restores."""
         return self._now.preset_text(key)
 
     def is_changed(self, key: str) -> bool:
-        """Whether a field means something else than the preset's value."""
+        """Whether a field has another value than in the presets."""
         return self._now.is_changed(key)
 
     def problem(self, key: str) -> str:
-        """What is wrong with a field, or nothing."""
+        """Return the problem of a field, or an empty string."""
         return self.problems.get(key, "")
 
     @property
     def problems(self) -> dict[str, str]:
-        """Everything that is wrong, by field.
+        """All problems, by field.
 
-        What blames no field is under its section, and what is wrong with the file as a whole
-        under `experiment`.
+        A problem that concerns no single field has its section as key, and one with the file as a
+        whole has `experiment`.
         """
         return self._now.result[1]
 
     @property
     def experiment(self) -> Experiment | None:
-        """What it resolves to; None while there are problems."""
+        """The resolved experiment; None while there are problems."""
         return self._now.result[0]
 
     @property
     def changes(self) -> list[Change]:
-        """The difference from the experiment preset: presets chosen, then fields."""
+        """The differences from the experiment preset: chosen presets, then fields."""
         chosen = [Change(kind, self._described(kind), name) for kind, name in self._chosen.items()]
         return chosen + [
             Change(key, self.preset_text(key), self._texts[key].strip())
@@ -180,14 +184,14 @@ class Draft:
         ]
 
     def command(self) -> str:
-        """The command line that starts an equal experiment, quoted for a shell."""
+        """Return the command line that starts an equal experiment, quoted for a shell."""
         return command_of(self._now)
 
     def save(self, name: str, folder: Path, *, replace: bool = False) -> Path:
-        """Write it as an experiment preset of one's own below `folder`, and return the file.
+        """Save it as an experiment preset of the user below `folder`, and return the file.
 
-        The file names the presets and the differences from them, and resolves to an equal
-        experiment but for its name.
+        The file names the presets and the differences from them, and resolves to an experiment
+        that is equal except for its name.
 
         Raises:
             BadInput: there are problems, the name is unsafe, or the file exists already.
@@ -205,7 +209,7 @@ class Draft:
         return name if pure else f"{name}, changed"
 
     def _drop(self, section: str) -> None:
-        """Forget what was typed into a section, and what was set aside of it."""
+        """Forget the texts typed into a section, including those set aside."""
         for key in [key for key in self._texts if key.partition(".")[0] == section]:
             del self._texts[key]
         for place in [place for place in self._set_aside if place[0] == section]:
@@ -226,20 +230,14 @@ class Draft:
         self._texts.update(self._set_aside.pop((section, self._now.types[section]), {}))
 
 
-# Drafts of what there is already: the words of a command line, the experiment of a run.
-#
-# A draft is typed into as a person would, so that what it then says, shows and resolves to
-# follows from the same code.
-
-
 def draft_with(
     library: PresetLibrary,
     experiment: str = DEFAULT_EXPERIMENT,
     overrides: Sequence[Override] = (),
 ) -> Draft:
-    """A draft of a preset with overrides.
+    """Make a draft of a preset with overrides.
 
-    They are taken over in the order in which `compose` would: sections, types, fields.
+    They are applied in the order that `compose` uses: sections, types, other fields.
     """
     draft = Draft(library, experiment)
     for override in overrides:
@@ -255,11 +253,11 @@ def draft_with(
 
 
 def draft_of(library: PresetLibrary, experiment: Experiment, source: Path | None = None) -> Draft:
-    """A draft that resolves to a run's experiment.
+    """Make a draft that resolves to a run's experiment.
 
-    It starts from the preset of that name; where there is none, or one that was broken since, from
-    `source`, a file as a run's config.yaml, or else from the default preset. Name and description
-    are the start's.
+    It starts from the preset of that name. If there is none, or it no longer resolves, it starts
+    from `source` (a file such as a run's config.yaml), or else from the default preset. Name and
+    description are those of the start.
     """
     base = experiment.name
     if not _resolves(library, base):
@@ -279,7 +277,7 @@ def _resolves(library: PresetLibrary, name: str) -> bool:
 
 
 def _set_section(draft: Draft, section: str, value: Any) -> None:
-    """A preset's name, a type, or a mapping with either and fields beside it."""
+    """Set a section to a preset, a type, or a mapping that has either and further fields."""
     if not isinstance(value, str) or section not in REGISTRIES:
         draft.set_section(section, argument_text(value))
     elif section in CHOSEN_KINDS and (
@@ -297,7 +295,7 @@ def _set_field(draft: Draft, section: str, name: str, value: Any) -> None:
 
 
 def _adopt(draft: Draft, section: str, wanted: Section) -> None:
-    """Make a section resolve to `wanted`, by a preset that gives it or field by field."""
+    """Make a section resolve to `wanted`, through a matching preset or field by field."""
     fields = type(wanted).model_fields
     if all(draft.preset_value(f"{section}.{name}") == getattr(wanted, name) for name in fields):
         return
@@ -316,5 +314,5 @@ def _adopt(draft: Draft, section: str, wanted: Section) -> None:
 
 
 def _written(value: Any) -> str:
-    """A value as a text that stands for it even where nothing is known of the field."""
+    """Return a text for a value that reads back even in an unknown field."""
     return "null" if value is None else argument_text(value)

@@ -1,6 +1,7 @@
-"""An experiment preset written from a draft: the presets it names, and the differences from them.
+"""Exports a draft, as an experiment preset and as a command line.
 
-Layer: config. The file is complete before it has its name, and it is never outside of its folder.
+Layer: config. A preset names other presets and the differences from them. Its file is complete
+before it gets its name, and is never written outside of its folder.
 """
 
 from __future__ import annotations
@@ -23,7 +24,13 @@ from tui_trainer.text.errors import BadInput, CannotWrite
 
 
 def write_preset(composition: Composition, name: str, folder: Path, *, replace: bool) -> Path:
-    """Write FOLDER/experiments/NAME.yaml; BadInput and CannotWrite say why not."""
+    """Write FOLDER/experiments/NAME.yaml.
+
+    Raises:
+        BadInput: the draft has problems, the name is unsafe, or the file exists and is not to be
+            replaced.
+        CannotWrite: the file cannot be written.
+    """
     experiment, problems = composition.result
     if experiment is None:
         key, message = next(iter(problems.items()))
@@ -48,7 +55,7 @@ def write_preset(composition: Composition, name: str, folder: Path, *, replace: 
 
 
 def _write(target: Path, text: str) -> None:
-    """Write beside the target first, so that no reader meets half a file."""
+    """Write a temporary file next to the target, then rename it, so no reader sees half a file."""
     descriptor, temporary = tempfile.mkstemp(prefix=".", suffix=".tmp", dir=target.parent)
     try:
         with open(descriptor, "w", encoding="utf-8") as file:
@@ -68,7 +75,7 @@ def _umask() -> int:
 
 
 def preset_data(composition: Composition, experiment: Experiment) -> dict[str, Any]:
-    """The plain data of the preset, without a name: that is the file's."""
+    """Return the plain data of the preset, without its name, which is that of the file."""
     written = composition.document[0].data if composition.document is not None else {}
     data: dict[str, Any] = {}
     if experiment.description:
@@ -83,7 +90,7 @@ def preset_data(composition: Composition, experiment: Experiment) -> dict[str, A
 def _section_data(
     composition: Composition, experiment: Experiment, section: str, written: Any
 ) -> Any:
-    """A section as it is written: as in the file, or with what was chosen and typed."""
+    """Return a section to be written: as in the base file, with choices and edits applied."""
     resolved = experiment.to_dict()[section]
     edits = [key.partition(".")[2] for key in composition.changed if key.startswith(f"{section}.")]
     value = composition.chosen.get(section, written)
@@ -94,7 +101,7 @@ def _section_data(
     if edits or isinstance(value, dict):
         value = {**(value or {}), **{name: resolved[name] for name in edits}}
         for name, info in type(getattr(experiment, section)).model_fields.items():
-            # It was relative to the file that it stood in.
+            # The written name may be relative to the base file's folder; use the absolute one.
             is_file = "path" in extra_of(info) and not str(resolved[name]).startswith(NO_FILES)
             if is_file and name in value:
                 value[name] = resolved[name]
@@ -102,21 +109,19 @@ def _section_data(
 
 
 def _names(composition: Composition, section: str, name: str) -> str:
-    """Whether a bare name is that of a preset or of a type, as `compose` decides it."""
+    """Return "preset" or "type": what a bare name refers to, as `compose` decides it."""
     if section not in KINDS:
         return "type"
     is_type = REGISTRIES[section].find(name) and not composition.library.has(section, name)
     return "type" if is_type else "preset"
 
 
-# The command line that starts what is composed.
-#
-# It is for a shell: every word is quoted where it must be, and running it anywhere but for
-# relative paths gives an equal experiment.
-
-
 def command_of(composition: Composition) -> str:
-    """`tui-trainer train digits-cnn optimizer.lr=3e-3`, wrong texts as they are typed."""
+    """Return the command that starts it, as `tui-trainer train digits-cnn optimizer.lr=3e-3`.
+
+    Words are quoted for a shell; invalid texts are included as typed. Run in any directory, it
+    gives an equal experiment, unless paths in it are relative.
+    """
     base = composition.base
     words = ["tui-trainer", "train", f"./{base}" if base.startswith("-") else base]
     words += [f"{kind}={name}" for kind, name in composition.chosen.items()]
@@ -127,13 +132,16 @@ def command_of(composition: Composition) -> str:
 
 
 def _short(key: str) -> str:
-    """The key as one would type it: `schedule=cosine`; what has presets keeps `.type`."""
+    """Shorten a key to what a user would type, as `schedule` for `schedule.type`.
+
+    Sections with presets keep `.type`, because their bare name chooses a preset.
+    """
     section, _, name = key.partition(".")
     return section if name == "type" and section not in KINDS else key
 
 
 def _given_folders(library: PresetLibrary) -> list[Path]:
-    """The folders to name on a command line for the same search."""
+    """Return the folders that a command line must name for the same search order."""
     folders = library.folders
     for count in range(len(folders)):
         if tuple(search_dirs(folders[:count])) == folders:

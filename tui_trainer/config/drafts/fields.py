@@ -1,7 +1,7 @@
 """The fields of a configuration as a form shows them: label, kind, bounds, choices, groups.
 
-Layer: config. Everything is read off the sections and the registries, so that a type that is
-added needs nothing here; only the order, and what counts as rarely changed, is a table.
+Layer: config. Fields are derived from the sections and the registries, so a new type needs no
+change here; only the groups, the order and the list of rarely changed fields are tables.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from tui_trainer.config.sections.section import Section, extra_of
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One setting as a form shows it. Labels and descriptions of plugins are foreign text."""
+    """One setting as a form shows it. Clean labels and descriptions: plugins may define them."""
 
     key: str
     label: str
@@ -31,10 +31,10 @@ class Field:
     """Whether it may be left empty."""
     live: bool
     bounds: str
-    """In words, as `above 0, at most 10,000`; empty where anything goes."""
+    """The bounds in words, as `above 0, at most 10,000`; empty if there are none."""
     choices: tuple[str, ...]
     choice_texts: tuple[str, ...]
-    """A description of each choice, or nothing."""
+    """A description of each choice, or an empty string."""
     advanced: bool
 
     @property
@@ -53,7 +53,7 @@ class FieldGroup:
 
 @dataclass(frozen=True, slots=True)
 class _Plan:
-    """A group: its title, its sections, and what of them is shown at once (`x.*`: all of x)."""
+    """A group: its title, its sections, and the fields not folded away (`x.*`: all fields of x)."""
 
     title: str
     sections: tuple[str, ...]
@@ -95,14 +95,14 @@ _PLANS = (
     _Plan("Checkpoints", ("checkpoint",), ("checkpoint.every_seconds", "checkpoint.monitor")),
     _Plan("Logging", ("logging",), ()),
 )
-# Chosen in the lists of presets; here they are for those who have no preset for it.
+# Usually chosen in the lists of presets; the fields are for types without a preset.
 _RARE = frozenset({"model.type", "optimizer.type", "dataset.type"})
 
 
 def groups_of(chosen: Mapping[str, str]) -> list[FieldGroup]:
-    """The groups of an experiment whose sections have these types, the usual ones first.
+    """Return the groups of an experiment whose sections have these types.
 
-    Of a section whose type is unknown only the field of the type is there.
+    A section of unknown type has only the field for its type.
     """
     return list(_groups(tuple(chosen.get(section, "") for section in REGISTRIES)))
 
@@ -126,13 +126,13 @@ def _group(plan: _Plan, kinds: Mapping[str, type[Section]]) -> FieldGroup:
             labels.add(label)
             advanced = field.key in _RARE or _rank(plan, field.key) == len(plan.shown)
             found[field.key] = replace(field, label=label, advanced=advanced)
-    # Stable: within one rank the fields stay in the order of their section.
+    # The sort is stable: fields of equal rank stay in the order of their section.
     ordered = sorted(found.values(), key=lambda field: (field.advanced, _rank(plan, field.key)))
     return FieldGroup(plan.title, plan.sections, tuple(ordered))
 
 
 def _rank(plan: _Plan, key: str) -> int:
-    """The place of a key among those shown at once; their number for any other key."""
+    """Return the index of a key among the fields shown, or their number for any other key."""
     section = key.partition(".")[0]
     for rank, pattern in enumerate(plan.shown):
         if pattern in (key, f"{section}.*"):
@@ -141,7 +141,7 @@ def _rank(plan: _Plan, key: str) -> int:
 
 
 def fields_of(section: str, kind: type[Section] | None) -> list[Field]:
-    """The fields of one section, in their order; with `kind` None only the field of its type."""
+    """Return the fields of a section, in order; if `kind` is None, only the field for its type."""
     fields = [_type_field(section)] if section in REGISTRIES else []
     if kind is not None:
         for name, info in kind.model_fields.items():
@@ -151,7 +151,7 @@ def fields_of(section: str, kind: type[Section] | None) -> list[Field]:
 
 
 def field_at(key: str, chosen: Mapping[str, str]) -> Field | None:
-    """The field of a key, given the types of the sections; None where there is none."""
+    """Return the field of a key, given the types of the sections; None if there is none."""
     for group in groups_of(chosen):
         for field in group.fields:
             if field.key == key:
@@ -160,13 +160,15 @@ def field_at(key: str, chosen: Mapping[str, str]) -> Field | None:
 
 
 def matches(field: Field, words: Sequence[str]) -> bool:
-    """Whether all of the words, in lower case, are in key, label or description."""
+    """Whether all words, which must be lower case, are in the key, label or description."""
     text = f"{field.key} {field.label} {field.description}".lower()
     return all(word in text for word in words)
 
 
 def best_match(groups: Sequence[FieldGroup], text: str) -> Field | None:
-    """The field that a search means: named so before called so, described so last."""
+    """Return the best match for a search: equal names first, then prefixes, then words in names,
+    then descriptions.
+    """
     asked = text.lower().strip()
     words = asked.split()
 
@@ -221,21 +223,19 @@ def _words(name: str) -> str:
     return name.replace("_", " ")
 
 
-# What the annotation of a setting asks for: kind, choices, whether it may be empty, and bounds.
-#
-# Only what the sections use is told apart; anything else is `other`.
-
+# Annotations of settings: kind, choices, whether the field may be empty, and bounds. Only
+# annotations that the sections use are distinguished; anything else is `other`.
 
 Kind = Literal["int", "float", "bool", "choice", "text", "list", "other"]
-"""`other` is what a form has no better name for; it is typed as YAML."""
+"""A value of kind `other` is typed as YAML."""
 
-# A bound as large as this is the reader's own limit, not news to the user.
+# Bounds from here on are limits of the YAML reader, and of no interest to the user.
 _HUGE = 2**53
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """What an annotation asks for."""
+    """The kind of value that an annotation describes."""
 
     kind: Kind
     optional: bool = False
@@ -248,7 +248,7 @@ _SIMPLE: dict[Any, Kind] = {bool: "bool", int: "int", float: "float", str: "text
 
 
 def shape_of(annotation: Any) -> Shape:
-    """What an annotation asks for: a scalar, a choice, a list, or one of these or nothing."""
+    """Return the shape of an annotation: a scalar, a choice or a list, each possibly optional."""
     origin, arguments = get_origin(annotation), get_args(annotation)
     if annotation in _SIMPLE:
         return Shape(_SIMPLE[annotation])
@@ -277,7 +277,7 @@ def _union(parts: list[Any], count: int) -> Shape:
 
 
 def bounds_of(shape: Shape, info: FieldInfo) -> str:
-    """The bounds in words, as `above 0, at most 10,000`; empty where anything goes."""
+    """Return the bounds in words, as `above 0, at most 10,000`; empty if there are none."""
     parts: list[str] = []
     if shape.kind == "list":
         item = shape.item.__metadata__ if get_origin(shape.item) is Annotated else ()
@@ -297,7 +297,7 @@ def bounds_of(shape: Shape, info: FieldInfo) -> str:
 
 
 def _bounds(metadata: list[Any]) -> str:
-    """`above 0, at most 10,000` from the marks of pydantic."""
+    """Return bounds in words from the metadata of pydantic."""
     low = {"gt": "above", "ge": "at least"}
     high = {"lt": "below", "le": "at most"}
     found: dict[str, Any] = {}
@@ -314,7 +314,7 @@ def _bounds(metadata: list[Any]) -> str:
 
 
 def _size(metadata: list[Any]) -> str:
-    """How many items a list may have."""
+    """Return the allowed number of items of a list, in words."""
     least = max((getattr(mark, "min_length", 0) or 0 for mark in metadata), default=0)
     mosts = [getattr(mark, "max_length", None) for mark in metadata]
     most = min((limit for limit in mosts if limit is not None), default=None)

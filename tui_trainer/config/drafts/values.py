@@ -1,8 +1,7 @@
-"""What is typed into a field as a value, and a value as the text that is typed for it.
+"""Converts text typed into a field to its value, and values back to such text.
 
-Layer: config. Text goes through `parse_value`, as it does on the command line; a form is only
-more lenient with lists (`32, 64`) and with texts that look like numbers, because it knows the
-kind of each field.
+Layer: config. Text is read by `parse_value`, as on the command line. A form is more lenient only
+with lists (`32, 64`) and with texts that look like numbers, because it knows each field's kind.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from tui_trainer.text.errors import BadInput
 
 
 def read_entry(field: Field | None, text: str) -> Any:
-    """The value that a text means in a field (None: one that is not known); raises BadInput."""
+    """Return the value of a text in a field (None: an unknown field); raises BadInput."""
     stripped = text.strip()
     if field is None or field.kind in ("int", "float", "bool", "other"):
         if not stripped and field is not None and not field.optional:
@@ -30,7 +29,7 @@ def read_entry(field: Field | None, text: str) -> Any:
         if field.optional:
             return None
         raise BadInput("a value is needed")
-    # A column may well be named 5, or true.
+    # Keep numbers and booleans as text: a column may be named 5, or true.
     return value if isinstance(value, (str, list, dict)) else stripped
 
 
@@ -46,7 +45,7 @@ def _read_list(field: Field, text: str) -> Any:
 
 
 def entry_text(value: Any, field: Field | None = None) -> str:
-    """The text to type for a value: `read_entry` gives an equal value back."""
+    """Return the text to type for a value; `read_entry` turns it back into an equal value."""
     if value is None:
         return ""
     if isinstance(value, (list, tuple)) and field is not None and field.kind == "list":
@@ -68,7 +67,7 @@ def _reads_back(field: Field, text: str) -> bool:
 
 
 def argument_text(value: Any, *, in_list: bool = False) -> str:
-    """A value as it is written after `KEY=`: `parse_value` gives an equal value back."""
+    """Return a value as written after `KEY=`; `parse_value` turns it back into an equal value."""
     match value:
         case None:
             return "null" if in_list else ""
@@ -87,7 +86,7 @@ def argument_text(value: Any, *, in_list: bool = False) -> str:
 
 
 def _float_text(value: float) -> str:
-    """The shortest text: `30`, `0.003`, `1e-8`."""
+    """Return the shortest text of a number, as `30`, `0.003` or `1e-8`."""
     if math.isnan(value) or math.isinf(value):
         return ".nan" if math.isnan(value) else ".inf" if value > 0 else "-.inf"
     if value == 0 and math.copysign(1.0, value) < 0:

@@ -1,6 +1,6 @@
-"""Specs of the data sets: where the samples come from, how they are split and prepared.
+"""Sections and specs of the data sets: the source of samples, their split and preparation.
 
-Layer: config. `split_seed` is apart from `training.seed`: changing the seed of a training never
+Layer: config. `split_seed` is separate from `training.seed`, so changing the seed of training never
 moves a sample from one split to another.
 """
 
@@ -13,11 +13,11 @@ from pydantic import Field
 from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
 
 BUILTIN = "builtin:"
-"""Prefix of a path that names a file shipped with the package."""
+"""The prefix of a path that names a file shipped with the package."""
 STDLIB = "stdlib:"
-"""A path that means the source of Python's standard library, where this program finds it."""
+"""The path that stands for the source of Python's standard library."""
 NO_FILES = (BUILTIN, STDLIB)
-"""What a path begins with that is no name of a file."""
+"""Prefixes of paths that are not file names."""
 
 MEBIBYTE = 1 << 20
 

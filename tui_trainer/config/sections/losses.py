@@ -1,6 +1,6 @@
-"""Specs of the losses.
+"""Sections and specs of the losses.
 
-Layer: config. `auto` takes cross entropy for classes and the mean squared error for numbers.
+Layer: config. `auto` means cross entropy for classes and mean squared error for numbers.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
-"""Specs of the metrics: for which task, which way is better, and how they are shown.
+"""Specs of the metrics: their tasks, which direction is better, and how they are shown.
 
-Layer: config. Keys in files are `val/accuracy`; in results of one split, `accuracy`. A new metric
-is a name in one of the two `Literal` types and a spec here, and a formula in training/metrics.py.
+Layer: config. In files the keys are `val/accuracy`; in results of one split, `accuracy`. A new
+metric needs a name in one of the two `Literal` types and a spec here, and a formula in
+training/metrics.py.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ ProblemName = Literal["classification", "regression", "language_modelling"]
 ExtraMetric = Literal[
     "top3_accuracy", "top5_accuracy", "balanced_accuracy", "f1", "precision", "recall", "auroc"
 ]
-"""What is computed only when it is asked for."""
+"""Metrics that are computed only on request."""
 MetricName = Literal[
     "loss",
     "accuracy",
@@ -42,11 +43,11 @@ class MetricSpec:
     tasks: tuple[ProblemName, ...]
     higher_is_better: bool
     is_extra: bool = False
-    """Whether it is computed only when asked for, by torchmetrics."""
+    """Whether it is computed only on request, by torchmetrics."""
     more_classes_than: int = 1
-    """With so few classes it says nothing."""
+    """With this many classes or fewer, the metric is meaningless."""
     is_share: bool = False
-    """Whether people read it as percent."""
+    """Whether it is shown as a percentage."""
 
 
 _CLASSES: tuple[ProblemName, ...] = ("classification", "language_modelling")
@@ -104,17 +105,17 @@ EXTRA_METRICS = tuple(name for name, spec in METRICS.items() if spec.is_extra)
 
 
 def metrics_of(task: ProblemName) -> tuple[str, ...]:
-    """Names of the metrics of a task that are always computed, loss first."""
+    """Return the names of a task's metrics that are always computed, loss first."""
     return tuple(n for n, spec in METRICS.items() if task in spec.tasks and not spec.is_extra)
 
 
 def extras_of(listed: Iterable[str], monitored: str) -> tuple[str, ...]:
-    """The extra metrics to compute: what is listed, and what is monitored; each once."""
+    """Return the extra metrics to compute, listed or monitored, without duplicates."""
     return tuple(dict.fromkeys(name for name in (*listed, monitored) if METRICS[name].is_extra))
 
 
 def why_no_metric(name: str, task: ProblemName, classes: int) -> str:
-    """Why a metric cannot be used for a task with so many classes, or nothing."""
+    """Return why a metric cannot be used for a task with `classes` classes, or an empty string."""
     spec = METRICS[name]
     usable = [
         other
@@ -129,7 +130,7 @@ def why_no_metric(name: str, task: ProblemName, classes: int) -> str:
 
 
 def metric_text(name: str, value: float | None) -> str:
-    """`98.61 %` of a share, four digits of any other metric."""
+    """Format a metric: a share as `98.61 %`, any other with four significant digits."""
     is_share = name in METRICS and METRICS[name].is_share
     if is_share and value is not None and math.isfinite(value):
         return f"{value * 100:.2f} %"
@@ -137,7 +138,10 @@ def metric_text(name: str, value: float | None) -> str:
 
 
 def metrics_text(metrics: Mapping[str, float]) -> str:
-    """`loss 0.07120, accuracy 98.40 %`; names are cleaned, as a file of a run may have any."""
+    """Format metrics as `loss 0.07120, accuracy 98.40 %`.
+
+    Names are cleaned, because a run's file may contain anything.
+    """
     return ", ".join(
         f"{clean(name, 40)} {metric_text(name, value)}" for name, value in metrics.items()
     )

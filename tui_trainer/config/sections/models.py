@@ -1,8 +1,8 @@
-"""Specs of the models; the sizes of input and output are inferred from the data.
+"""Sections and specs of the models; input and output sizes are inferred from the data.
 
-Layer: config. The modules themselves are in `tui_trainer.models`. A setting that contradicts one
-above it in its section is refused here, and the later one of the two is blamed; what depends on
-the data is refused when the module is built.
+Layer: config. The modules themselves are in `tui_trainer.models`. A setting that contradicts an
+earlier one of its section is refused here, and the later one is blamed. Settings that do not fit
+the data are refused when the module is built.
 """
 
 from __future__ import annotations
@@ -36,13 +36,13 @@ MODELS = Registry("model")
 
 
 def _contradiction(message: str) -> PydanticCustomError:
-    """An error that says what is wrong without pydantic's `Value error` before it."""
-    # The message is a template, in which braces would ask for a value.
+    """Return an error whose message does not get pydantic's prefix `Value error`."""
+    # The message is passed as a value, because pydantic would format braces in a template.
     return PydanticCustomError("contradiction", "{message}", {"message": message})
 
 
 def _dividing(groups: int, norm: str | None, channels: tuple[int, ...]) -> int:
-    """The groups of a norm, which divide each number of channels."""
+    """Check that the groups of a norm divide each number of channels, and return them."""
     for count in channels:
         if norm == "group" and count % groups:
             raise _contradiction(f"{groups} groups do not divide {count} channels")

@@ -1,6 +1,6 @@
-"""Specs of the optimizers; names and defaults are torch's.
+"""Sections and specs of the optimizers; names and defaults are torch's.
 
-Layer: config. `optimizer.lr` is the base rate: the rate of a step is lr x schedule factor.
+Layer: config. `optimizer.lr` is the base rate; the rate of a step is lr x schedule factor.
 """
 
 from __future__ import annotations

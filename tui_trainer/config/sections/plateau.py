@@ -1,7 +1,7 @@
-"""`Plateau`: how far a learning rate has fallen because validations no longer improve.
+"""`Plateau`: the state of a schedule that lowers the learning rate when validation stops improving.
 
-Layer: config. The rules are those of torch's ReduceLROnPlateau, as a pure function; what it
-returns goes into every checkpoint.
+Layer: config. The rules are those of torch's ReduceLROnPlateau, except for a relative threshold
+with negative values. They are a pure function; the state it returns goes into every checkpoint.
 """
 
 from __future__ import annotations
@@ -14,20 +14,20 @@ from tui_trainer.config.sections.schedules import PlateauSection
 
 @dataclass(frozen=True, slots=True)
 class Plateau:
-    """Where a schedule that follows the validation stands."""
+    """The state of a schedule that follows validation."""
 
     factor: float = 1.0
     best: float | None = None
     stale: int = 0
-    """Validations in a row that were no better."""
+    """Consecutive validations without an improvement."""
     cooldown: int = 0
-    """Validations that are still not to be counted."""
+    """Upcoming validations that are not counted."""
 
 
 def after_validation(
     schedule: PlateauSection, plateau: Plateau, value: float, *, higher_is_better: bool
 ) -> Plateau:
-    """The state after a validation with this value; NaN is no better than anything."""
+    """Return the state after a validation with this value; NaN is never an improvement."""
     stale, best, factor = plateau.stale + 1, plateau.best, plateau.factor
     if _is_better(schedule, value, best, higher_is_better=higher_is_better):
         stale, best = 0, value
@@ -46,6 +46,6 @@ def _is_better(
         return math.isfinite(value)
     margin = schedule.threshold
     if schedule.threshold_mode == "rel":
-        # By the size of the best: torch's rule takes a worse value for a better one below zero.
+        # Use the magnitude of the best: below zero, torch's rule accepts a worse value as better.
         margin *= abs(best)
     return value > best + margin if higher_is_better else value < best - margin

@@ -1,7 +1,7 @@
 """The learning-rate schedules: specs, and the factor as a pure function of the step.
 
-Layer: config, and not training, because a factor is arithmetic without torch and a form draws
-it while it is edited. Step s counts from 0: it is the rate of the step that is about to be taken.
+Layer: config, not training, because a factor is arithmetic without torch, and a form plots it
+during editing. Steps count from 0: the factor is for the step that is about to be taken.
 """
 
 from __future__ import annotations
@@ -151,17 +151,17 @@ SCHEDULES.add(Spec("plateau", "down when the monitored metric stops improving", 
 
 
 def needs_horizon(schedule: TypedSection) -> bool:
-    """Whether the factor depends on how many steps there will be."""
+    """Whether the factor depends on the total number of steps."""
     return not isinstance(schedule, ConstantSection | CountedSection | PlateauSection)
 
 
 def needs_epochs(schedule: TypedSection) -> bool:
-    """Whether the factor depends on how many steps an epoch has."""
+    """Whether the factor depends on the number of steps per epoch."""
     return isinstance(schedule, CountedSection) and schedule.counted_in == "epochs"
 
 
 def follows_validation(schedule: TypedSection) -> bool:
-    """Whether the factor depends on validations to come, and cannot be drawn beforehand."""
+    """Whether the factor depends on future validations, and cannot be plotted in advance."""
     return isinstance(schedule, PlateauSection)
 
 
@@ -173,11 +173,13 @@ def factor(
     steps_per_epoch: int | None = None,
     plateau: float = 1.0,
 ) -> float:
-    """What `optimizer.lr` is multiplied by at step `step` (from 0) of `horizon`.
+    """Return the factor of `optimizer.lr` at step `step` (from 0) of `horizon` steps.
 
-    The last step, horizon - 1, gets the final factor; later ones keep it. `plateau` is how far a
-    schedule that follows the validation has fallen. A schedule that needs a horizon, or the steps
-    of an epoch, raises ValueError without.
+    The last step, horizon - 1, gets the final factor; later steps keep it. `plateau` is the factor
+    that a schedule which follows validation has reached.
+
+    Raises:
+        ValueError: the schedule needs the horizon or the steps per epoch, and it is None.
     """
     assert isinstance(schedule, AnySchedule)
     match schedule:
@@ -217,7 +219,7 @@ def _one_cycle(schedule: OneCycleSection, step: int, horizon: int) -> float:
 def _falling(
     schedule: CosineSection | LinearDecaySection | PolynomialSection, step: int, horizon: int
 ) -> float:
-    """From 1 at the end of the warm-up to the final factor at the last step."""
+    """Fall from 1 at the end of the warm-up to the final factor at the last step."""
     done = _share(step - schedule.warmup_steps, horizon - schedule.warmup_steps)
     match schedule:
         case CosineSection():
@@ -230,7 +232,7 @@ def _falling(
 
 
 def _wsd(schedule: WsdSection, step: int, horizon: int) -> float:
-    """The base rate until the last `decay_share` of the steps, at least one of which falls."""
+    """Keep the base rate until the last `decay_share` of the steps, at least one, then fall."""
     falling = max(round(schedule.decay_share * horizon), 1)
     done = min(max((step + 1 - (horizon - falling)) / falling, 0.0), 1.0)
     left = {"linear": 1 - done, "cosine": _cosine(done), "1-sqrt": 1 - math.sqrt(done)}
@@ -238,7 +240,7 @@ def _wsd(schedule: WsdSection, step: int, horizon: int) -> float:
 
 
 def _counted(schedule: CountedSection, step: int, steps_per_epoch: int | None) -> int:
-    """How many epochs or steps are done before this step."""
+    """Return the number of epochs or steps completed before this step."""
     if schedule.counted_in == "steps":
         return step
     if steps_per_epoch is None:
@@ -253,15 +255,15 @@ def _known(horizon: int | None) -> int:
 
 
 def _share(step: float, steps: float) -> float:
-    """How much of `steps` is done at `step`: 0 at the first, 1 at the last and after it."""
+    """Return the completed share of `steps` at `step`: 0 at the first, 1 from the last one on."""
     return min(max(step / (steps - 1), 0.0), 1.0) if steps > 1 else 1.0
 
 
 def _between(start: float, end: float, left: float) -> float:
-    """`start` where everything is left, `end` where nothing is."""
+    """Interpolate: `start` if `left` is 1, `end` if it is 0."""
     return end + (start - end) * left
 
 
 def _cosine(done: float) -> float:
-    """Half a cosine from 1 to 0."""
+    """Return half a cosine wave, from 1 at `done` 0 to 0 at 1."""
     return (1 + math.cos(math.pi * done)) / 2

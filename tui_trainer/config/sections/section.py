@@ -1,7 +1,7 @@
-"""`Section`, the pydantic model under every part of a configuration, and its fields.
+"""`Section`, the pydantic base class of every part of a configuration; its fields; and registries.
 
-Layer: config. Reading is strict: `epochs: "10"` and `epochs: true` are errors, an int is a
-float where one is asked for, and a YAML list is a tuple here, so that a section can be frozen.
+Layer: config. Validation is strict: `epochs: "10"` and `epochs: true` are errors. An int is
+accepted for a float, and a YAML list becomes a tuple, so that a section can be frozen.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ class Section(BaseModel):
 
 
 class TypedSection(Section):
-    """A section whose `type` names an entry of a registry."""
+    """A section whose `type` names a spec in a registry."""
 
     type: str
 
@@ -51,9 +51,9 @@ def setting(
 ) -> Any:
     """Declare a field of a section.
 
-    `live` fields can be edited while a run is training; `path` fields hold a file name, which is
-    relative to the preset file it stands in, or to the current directory on the command line.
-    Bounds are pydantic's (`ge`, `gt`, `le`, `lt`, `min_length`).
+    `live` fields can be edited while a run is training. `path` fields hold a file name, relative to
+    the preset file it is written in, or to the current directory on the command line. Bounds are
+    pydantic's (`ge`, `gt`, `le`, `lt`, `min_length`).
     """
     extra: dict[str, Any] = {}
     if unit:
@@ -66,29 +66,28 @@ def setting(
 
 
 def extra_of(field: FieldInfo) -> dict[str, Any]:
-    """What `setting` recorded beside the field: unit, live, path."""
+    """Return the extra properties that `setting` recorded for a field: unit, live, path."""
     return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
 
 
-# Registries of specs: what can be named in a preset, without the code that builds it.
-#
-# A spec knows no torch; the implementation binds to it by name in `data`, `models` or `training`,
-# and a test holds the two sets of names equal.
+# Specs list the types that a preset can name, without the code that builds them: they do not need
+# torch. Implementations in `data`, `models` and `training` refer to them by name, and a test keeps
+# the two sets of names equal.
 
 
 @dataclass(frozen=True, slots=True)
 class Spec:
-    """One thing that a configuration can name.
+    """A type that a configuration can name.
 
-    `params` is the section that configures it; its `type` field accepts exactly `name`.
+    `params` is the section that configures it; its `type` field accepts only `name`.
     """
 
     name: str
     description: str
     params: type[TypedSection]
     suits: tuple[str, ...] = ()
-    """Of a model: the kinds of data for which a message proposes it, and `per_step` if it can
-    predict something at each step."""
+    """For a model: the kinds of data for which messages suggest it, and `per_step` if it can make
+    a prediction at each step."""
 
 
 class Registry:
@@ -99,17 +98,17 @@ class Registry:
         self._specs: dict[str, Spec] = {}
 
     def add(self, spec: Spec) -> None:
-        """Add a spec; a name that is taken is refused with ValueError."""
+        """Add a spec; ValueError if the name is taken."""
         if spec.name in self._specs:
             raise ValueError(f"{self.kind} {spec.name!r} is registered already")
         self._specs[spec.name] = spec
 
     def find(self, name: object) -> Spec | None:
-        """The spec of that name, or None."""
+        """Return the spec of a name, or None."""
         return self._specs.get(name) if isinstance(name, str) else None
 
     def complaint(self, name: object) -> str:
-        """Why `name` is not in this registry, with what is."""
+        """Return the message for a `name` that is not in this registry; lists all names."""
         known = ", ".join(self._specs)
         hint = suggest(name, self._specs) if isinstance(name, str) else ""
         return f"no {self.kind} type {clean(repr(name), 80)}{hint}; there are: {known}"

@@ -1,7 +1,7 @@
-"""The plain sections: training, checkpoint, logging, early stopping.
+"""The sections without types: training, checkpoint, logging, loader, early stopping.
 
-Layer: config. A field that is `live` can be edited in a running training, and the edit is part
-of the run.
+Layer: config. A `live` field can be edited while a run is training; the edit is recorded as part of
+the run.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""YAML, read strictly."""
+"""Strict reading and writing of YAML."""

@@ -1,7 +1,7 @@
-"""Plain data put together from the events of PyYAML's parser, with every problem on the way.
+"""`parse_yaml`: builds plain data from the events of PyYAML's parser, and collects all problems.
 
-Layer: config. Only PyYAML's reader, scanner and parser are used: there is no constructor that a
-tag could reach. The caps hold while events come in, so that a bomb is refused before it is built.
+Layer: config. Only PyYAML's reader, scanner and parser are used, so no tag can reach a constructor.
+The limits are enforced while events arrive, so that a YAML bomb is refused before it is expanded.
 """
 
 from __future__ import annotations
@@ -32,7 +32,8 @@ MOST_PROBLEMS = 50
 
 KeyPath = tuple[str | int, ...]
 
-# What the parser says, what that means, and whether the place to name is where it began.
+# A pattern of the parser's message, our message, and whether to report the place where the
+# construct began rather than where the parser stopped.
 _PLAIN_WORDS: tuple[tuple[str, str, bool], ...] = (
     (r"character '\t'", "a tab; indent and separate with spaces", False),
     ("that cannot start any token", "a text cannot begin with this character; quote it", False),
@@ -53,7 +54,7 @@ _PLAIN_WORDS: tuple[tuple[str, str, bool], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class ParsedYaml:
-    """Data (None when the text is empty), 1-based places of keys and items, and problems."""
+    """Data (None if the text is empty), 1-based places of keys and items, and problems."""
 
     data: Any
     places: dict[KeyPath, tuple[int, int]]
@@ -61,9 +62,9 @@ class ParsedYaml:
 
 
 def parse_yaml(text: str, source: str) -> ParsedYaml:
-    """Plain data from a text of YAML; problems are in the order of their lines, at most 51.
+    """Parse a text of YAML into plain data; problems are in the order of lines, at most 51.
 
-    Bad syntax or a reached cap ends the reading; it is a problem like the others.
+    A syntax error or an exceeded limit ends the parsing, and is reported as a problem too.
     """
     if unreadable := unreadable_text(text, source):
         return ParsedYaml(None, {}, (unreadable,))
@@ -74,7 +75,7 @@ def parse_yaml(text: str, source: str) -> ParsedYaml:
 
 
 def unreadable_text(text: str, source: str) -> Problem | None:
-    """What keeps a text from being scanned at all: its length, or a control character."""
+    """Return the problem of a text that cannot be scanned: its length, or a control character."""
     if len(text) > MOST_BYTES:
         return Problem(f"{len(text):,} characters; at most {MOST_BYTES:,} are read", "", source)
     found = Reader.NON_PRINTABLE.search(text)
@@ -86,22 +87,22 @@ def unreadable_text(text: str, source: str) -> Problem | None:
 
 
 def place_after(text: str) -> tuple[int, int]:
-    """The 1-based line and column of what follows a text."""
+    """Return the 1-based line and column of the position after a text."""
     lines = re.split(r"\r\n|\r|\n", text)
     return len(lines), len(lines[-1]) + 1
 
 
 def shown_key(path: KeyPath) -> str:
-    """A path of keys as it is shown to the user."""
+    """Return a path of keys as it is shown to the user."""
     return clean(".".join(map(str, path)), 120)
 
 
 class _TooMuch(yaml.MarkedYAMLError):
-    """A cap was reached; its problem is in plain words already."""
+    """A limit was exceeded; its message is in plain words already."""
 
 
 class _Events(Reader, Scanner, Parser):
-    """PyYAML's events from a text."""
+    """PyYAML's parser for a text, with a limit on the depth of flow collections."""
 
     def __init__(self, text: str) -> None:
         Reader.__init__(self, text)
@@ -109,22 +110,23 @@ class _Events(Reader, Scanner, Parser):
         Parser.__init__(self)
 
     def fetch_flow_collection_start(self, token_class: Any) -> None:
-        # A key may be 1024 characters long, so the scanner runs that far ahead of the events.
+        # The scanner looks up to 1024 characters ahead for a key, so checking the depth of events
+        # would be too late.
         if self.flow_level >= MOST_DEPTH:
             raise _too_deep(self.get_mark())
         super().fetch_flow_collection_start(token_class)
 
     def upcoming(self) -> Any:
-        """The next event, which stays the next one."""
+        """Return the next event without consuming it."""
         return self.peek_event()  # type: ignore[no-untyped-call]
 
     def take(self) -> Any:
-        """The next event."""
+        """Consume and return the next event."""
         return self.get_event()  # type: ignore[no-untyped-call]
 
 
 class _Builder:
-    """Reads one document by recursion, whose depth is capped."""
+    """Builds one document by recursion of limited depth."""
 
     def __init__(self, events: _Events, source: str) -> None:
         self._events = events
@@ -134,13 +136,13 @@ class _Builder:
         self.problems: list[Problem] = []
 
     def document(self) -> Any:
-        """The whole text as one value."""
+        """Build the whole text as one value."""
         try:
             return self._only_document()
         except yaml.MarkedYAMLError as error:
             message, mark = _in_plain_words(error)
         except (ValueError, OverflowError):
-            # PyYAML makes numbers of the digits of an escape and of %YAML without checking them.
+            # PyYAML converts the digits of escapes and of %YAML without checking their range.
             message, mark = "a number out of range in an escape", self._events.get_mark()
         self.problems.append(self._problem(mark, (), message))
         return None
@@ -208,7 +210,7 @@ class _Builder:
         return isinstance(event, yaml.ScalarEvent) and not event.value and not event.style
 
     def _key(self, path: KeyPath, depth: int) -> str | None:
-        """The key, or None after a complaint."""
+        """Return the key, or None after reporting a problem."""
         if not self._events.check_event(yaml.ScalarEvent):
             if not self._events.check_event(yaml.AliasEvent):
                 mark = self._events.upcoming().start_mark
@@ -245,7 +247,7 @@ class _Builder:
         return value
 
     def _next_node(self, path: KeyPath) -> Any:
-        """The event that begins a node, counted; what refers to other nodes is refused."""
+        """Consume the event that begins a node, and count it; aliases and anchors are refused."""
         event = self._events.take()
         self._nodes += 1
         if self._nodes > MOST_NODES:
@@ -281,7 +283,7 @@ def _place(mark: Any) -> tuple[int, int]:
 
 
 def _in_plain_words(error: yaml.MarkedYAMLError) -> tuple[str, Any]:
-    """What an error of the parser means, and its place."""
+    """Translate an error of the parser, and return it with its place."""
     said = " ".join(part for part in (error.context, error.problem) if part)
     mark = error.problem_mark or error.context_mark
     if isinstance(error, _TooMuch):

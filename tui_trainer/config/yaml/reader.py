@@ -1,7 +1,7 @@
 """The strict reader of YAML files and of values on the command line.
 
-Layer: config. What comes back is plain data (dict with text keys, list, str, int, float, bool,
-None) and the place of every key; nothing is constructed from a tag, and nothing is looked up.
+Layer: config. It returns plain data (dicts with text keys, lists, str, int, float, bool, None) and
+the place of every key; no object is ever constructed from a tag.
 """
 
 from __future__ import annotations
@@ -31,14 +31,14 @@ _WIDE_MARKS = (b"\xff\xfe", b"\xfe\xff", b"\0\0\xfe\xff")
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """What was read: data, and the 1-based (line, column) of each key and list item."""
+    """The data of a document, and the 1-based (line, column) of each key and list item."""
 
     source: str
     data: dict[str, Any]
     places: Mapping[KeyPath, tuple[int, int]]
 
     def problem(self, path: KeyPath, message: str) -> Problem:
-        """A problem at the place of a key, or of the nearest one above it."""
+        """Return a problem at the place of a key, or of the nearest key above it."""
         for length in range(len(path), 0, -1):
             if path[:length] in self.places:
                 line, column = self.places[path[:length]]
@@ -47,11 +47,11 @@ class Document:
 
 
 def read_document(path: Path, *, may_be_empty: bool = False) -> Document:
-    """Read a file; where it may be empty, or all comments, that is an empty mapping.
+    """Read a file; with `may_be_empty`, one without content is an empty mapping.
 
     Raises:
-        BadInput: there is no such file, it cannot be opened, or it is no file at all.
-        ConfigError: its content is refused, with every problem that was found.
+        BadInput: there is no such file, it cannot be opened, or it is not a regular file.
+        ConfigError: the content is refused; the error lists all problems.
     """
     source = clean(str(path))
     try:
@@ -69,7 +69,7 @@ def document_of(data: bytes, source: str, *, may_be_empty: bool = False) -> Docu
 
 
 def parse_document(text: str, source: str, *, may_be_empty: bool = False) -> Document:
-    """Read a document from a text; `source` names it in problems. Raises ConfigError."""
+    """Read a document from a text; `source` is its name in problems. Raises ConfigError."""
     composed = parse_yaml(text, source)
     if composed.problems:
         raise ConfigError(composed.problems)
@@ -81,10 +81,10 @@ def parse_document(text: str, source: str, *, may_be_empty: bool = False) -> Doc
 
 
 def parse_value(text: str) -> Any:
-    """The value of an override: flow lists and mappings and scalars; raises BadInput.
+    """Read the value of an override: a flow list, a flow mapping or a scalar; raises BadInput.
 
-    What does not begin like a list, a mapping, a quoted text, a tag, an anchor or an alias is one
-    scalar as it stands, so that `C:\\data`, `builtin:x.csv` and `a #1` need no quotes.
+    A text that does not begin like a list, a mapping, a quoted text, a tag, an anchor or an alias
+    is a single scalar, so `C:\\data`, `builtin:x.csv` and `a #1` need no quotes.
     """
     stripped = text.strip()
     if stripped.startswith(_BEGINNINGS_OF_YAML):
@@ -101,9 +101,9 @@ def parse_value(text: str) -> Any:
 
 
 def _bytes_of(path: Path, source: str) -> bytes:
-    """The content of a regular file of a bearable size; nothing else is opened, nor waited for."""
+    """Read a regular file of at most MOST_BYTES; never waits for a pipe or a device."""
     _check_kind(path.stat(), source)
-    # Between the look and the opening, the file may have become a pipe, which would wait.
+    # The file may have become a pipe since the check; O_NONBLOCK keeps open from waiting for it.
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
         _check_kind(os.fstat(file.fileno()), source)
         data = file.read(MOST_BYTES + 1)
@@ -123,7 +123,7 @@ def _check_kind(facts: os.stat_result, source: str) -> None:
 
 
 def _decoded(data: bytes, source: str) -> str:
-    # Of plain text, UTF-16 makes every second byte zero, and UTF-32 three of four.
+    # In UTF-16, every second byte of plain text is zero; in UTF-32, three of four are.
     zeros = data.count(0) / len(data) if data else 0
     if data.startswith(_WIDE_MARKS) or 0.3 < zeros < 0.8:
         raise _refused(source, "looks like UTF-16 or UTF-32; save it as UTF-8", 1, 1)

@@ -1,7 +1,8 @@
-"""What a scalar of YAML means, by the core schema of YAML 1.2.
+"""Reads scalars of YAML by the core schema of YAML 1.2, and writes data that reads back equal.
 
-Layer: config. This is not what PyYAML does: `1e-3` is a number here, and `no`, `1:30`, `1_000` and
-dates are texts. A number that Python could not hold as it was written is refused, never rounded.
+Layer: config. PyYAML behaves differently: here `1e-3` is a number, and `no`, `1:30`, `1_000` and
+dates are texts. Integers of 2^63 and more are refused, and so are floats that would overflow or
+underflow.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ _TYPES: dict[str, type] = {
 
 
 def read_plain(text: str) -> tuple[Any, str]:
-    """The value of a scalar without quotes, and what is wrong with it, or nothing."""
+    """Return the value of a scalar without quotes, and an error message or an empty string."""
     if text in _WORDS:
         return _WORDS[text], ""
     if _INT.fullmatch(text):
@@ -54,17 +55,20 @@ def read_plain(text: str) -> tuple[Any, str]:
 
 
 def read_quoted(text: str) -> tuple[str, str]:
-    """A text as it stands; escapes can put what no file name or file may hold into it."""
+    """Return a text unchanged, and an error message or an empty string.
+
+    Escapes can produce characters that no file name or UTF-8 file may contain.
+    """
     return text, "a text with NUL or half a surrogate pair in it" if _UNFIT.search(text) else ""
 
 
 def has_scalar_tag(tag: str) -> bool:
-    """Whether it is one of `!!str`, `!!int`, `!!float`, `!!bool` and `!!null`."""
+    """Whether a tag is one of `!!str`, `!!int`, `!!float`, `!!bool` and `!!null`."""
     return tag.startswith(CORE) and tag.removeprefix(CORE) in _TYPES
 
 
 def read_tagged(tag: str, text: str) -> tuple[Any, str]:
-    """The value of a scalar that says its type, as `read_plain` would give it."""
+    """Return the value of a scalar with a type tag, and an error message or an empty string."""
     kind = tag.removeprefix(CORE)
     if kind == "str":
         return read_quoted(text)
@@ -76,10 +80,8 @@ def read_tagged(tag: str, text: str) -> tuple[Any, str]:
     return value, wrong
 
 
-# Writing YAML so that the strict reader reads the same data back.
-#
-# The reader follows YAML 1.2 and refuses aliases, so texts that it would take for numbers (`1e3`,
-# `08`) are quoted, and what occurs twice is written twice.
+# Writing for the strict reader. It follows YAML 1.2 and refuses aliases, so texts that it would
+# take for numbers (`1e3`, `08`) are quoted, and an object that occurs twice is written twice.
 
 
 class _Writer(yaml.SafeDumper):
@@ -90,7 +92,7 @@ class _Writer(yaml.SafeDumper):
 def _represent_text(writer: yaml.SafeDumper, text: str) -> yaml.Node:
     style = None if isinstance(read_plain(text)[0], str) else "'"
     if not text.isprintable():
-        style = '"'  # line breaks, U+0085 among them, change in every other style
+        style = '"'  # any other style would change line breaks, including U+0085
     return writer.represent_scalar(CORE + "str", text, style=style)
 
 
@@ -98,14 +100,14 @@ _Writer.add_representer(str, _represent_text)
 
 
 def to_yaml(data: dict[str, Any]) -> str:
-    """Plain data as a YAML document, its keys in their order."""
+    """Write plain data as a YAML document; the order of keys is kept."""
     text: str = yaml.dump(data, Dumper=_Writer, sort_keys=False, allow_unicode=True)
     return text
 
 
 def to_flow(value: Any) -> str:
-    """A value on one line, in brackets, braces or quotes, so that it can stand in a flow list."""
-    # In a list of one a text is written as it must be inside of lists.
+    """Write a value on one line, bracketed or quoted such that it can be part of a flow list."""
+    # Written as the only item of a list, because texts need more quoting inside lists.
     text: str = yaml.dump(
         [value],
         Dumper=_Writer,
