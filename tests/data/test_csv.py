@@ -120,7 +120,7 @@ def test_a_quote_open_for_more_than_128_kb_asks_about_the_quote() -> None:
 
 
 def test_text_after_a_closing_quote_is_refused_by_line() -> None:
-    assert refusal(b'a,b\n1,2\n"1"x,2\n').startswith("rows.csv:3: no valid CSV")
+    assert refusal(b'a,b\n1,2\n"1"x,2\n').startswith("rows.csv:3: not valid CSV")
 
 
 @given(st.binary(max_size=200))

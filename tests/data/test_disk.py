@@ -101,7 +101,7 @@ def test_a_missing_file_is_named_with_a_near_one(tmp_path: Path) -> None:
 def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.csv")
 
-    with pytest.raises(BadInput, match="no regular file"):
+    with pytest.raises(BadInput, match="not a regular file"):
         open_file(str(tmp_path / "pipe.csv"))
     with pytest.raises(BadInput, match="is a folder"):
         open_file(str(tmp_path))
@@ -120,7 +120,7 @@ def test_gzip_is_known_by_its_content(tmp_path: Path) -> None:
 
     misnamed = tmp_path / "plain.csv.gz"
     misnamed.write_bytes(b"a,b\n1,2\n")
-    with pytest.raises(BadInput, match="is no gzip file"):
+    with pytest.raises(BadInput, match="is not a gzip file"):
         open_file(str(misnamed))
 
 

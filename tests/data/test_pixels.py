@@ -114,7 +114,7 @@ def test_there_is_no_augmentation_without_shift_and_turn(tmp_path: Path) -> None
         ("1,2,3,4,NA", "images.csv:3: the label at the end of the row is missing"),
         (
             "1,2,3,4",
-            "images.csv:3: 4 fields, and dataset.shape [1, 2, 2] takes 5: 4 pixels and the label "
+            "images.csv:3: 4 fields, but dataset.shape [1, 2, 2] needs 5: 4 pixels and the label "
             "at the end",
         ),
     ],
@@ -132,7 +132,7 @@ def test_fault_38_a_header_is_recognised(tmp_path: Path) -> None:
 
 
 def test_fault_38_one_class_only_is_refused(tmp_path: Path) -> None:
-    assert "every row is of the class 'a'" in refusal(tmp_path, rows(20, "a"))
+    assert "every row has the class 'a'" in refusal(tmp_path, rows(20, "a"))
 
 
 def test_fault_37_escapes_in_a_pixel_or_label_are_shown_harmlessly(tmp_path: Path) -> None:

@@ -136,27 +136,27 @@ def test_a_split_of_the_file_is_kept_and_ids_may_repeat_between_splits(tmp_path:
 
 def test_a_wrong_split_of_the_file_is_refused(tmp_path: Path) -> None:
     message = refusal(tmp_path, with_splits(["train", "rest"]), split="part")
-    assert message == ("steps.csv:32: column 'part' has 'rest', and should say train, val or test")
+    assert message == ("steps.csv:32: column 'part' has 'rest', but should have train, val or test")
     message = refusal(tmp_path, with_splits(["train", "val"]), split="part")
     assert "no row has 'test' in column 'part'; leave dataset.split empty" in message
     message = refusal(tmp_path, with_splits(["train", ""]), split="part")
-    assert "steps.csv:32: column 'part' has nothing, and should say" in message
+    assert "steps.csv:32: column 'part' has nothing, but should have" in message
 
 
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ("3,1,5,6,maybe", "5: y is 'maybe', and 'yes' in line 4 of the same sequence; a sequence"),
-        ("3,0,5,6,yes", "5: t 0 is there already, in line 4 of the same sequence; remove one"),
+        ("3,1,5,6,maybe", "5: y is 'maybe', but 'yes' in line 4 of the same sequence; a sequence"),
+        ("3,0,5,6,yes", "5: t 0 occurs already, in line 4 of the same sequence; remove one"),
         ("3,,5,6,yes", "5: column 't' is empty; every row needs its step"),
         (",1,5,6,yes", "5: column 'id' is empty; every row needs the id of its sequence"),
         ("3,1,,6,yes", "5: column 'a' has no value; set dataset.missing=mean or dataset.missing"),
         ("3,1,NaN,6,yes", "5: column 'a' has no value; set dataset.missing=mean"),
         ("3,1,5,6,", "5: column 'y' has no value; set dataset.missing="),
-        ("3,1,inf,6,yes", "5: column 'a' has 'inf', which is no finite number"),
+        ("3,1,inf,6,yes", "5: column 'a' has 'inf', which is not a finite number"),
         ("3,1,oops,6,yes", "5: column 'a' has 'oops' among numbers"),
-        ("3,1,5,6", "5: 4 fields, and the header has 5"),
-        ("3,x,5,6,yes", "5: column 't' has 'x', which is no finite number"),
+        ("3,1,5,6", "5: 4 fields, but the header has 5"),
+        ("3,x,5,6,yes", "5: column 't' has 'x', which is not a finite number"),
     ],
 )
 def test_fault_38_a_wrong_row_is_named_by_its_line(tmp_path: Path, line: str, message: str) -> None:
@@ -168,8 +168,8 @@ def test_fault_38_a_wrong_row_is_named_by_its_line(tmp_path: Path, line: str, me
 def test_a_column_of_texts_is_no_channel(tmp_path: Path) -> None:
     content = table([f"{row},word{n}" for n, row in enumerate(rows())], "id,t,a,b,y,comment")
     assert refusal(tmp_path, content) == (
-        "steps.csv:2: column 'comment' has 'word0', and a channel is numbers; add the column to "
-        "dataset.drop"
+        "steps.csv:2: column 'comment' has 'word0', but a channel must be numeric; add the column "
+        "to dataset.drop"
     )
     assert load(section(tmp_path, content, drop=["comment"])).input_shape == (4, 2)
 
@@ -209,7 +209,7 @@ def test_settings_that_name_no_column_are_refused_all_at_once(tmp_path: Path) ->
 
 def test_fault_21_too_few_sequences_or_one_class_are_refused(tmp_path: Path) -> None:
     assert "leave the" in refusal(tmp_path, table(rows(2)))
-    assert "every row is of the class 'no'" in refusal(tmp_path, table(rows(target="no")))
+    assert "every row has the class 'no'" in refusal(tmp_path, table(rows(target="no")))
     content = with_splits(["train", "test"]).splitlines()
     kept = [line for line in content if not (line.startswith("train") and line.endswith("yes"))]
     message = refusal(tmp_path, "\n".join(kept) + "\n", split="part")

@@ -89,7 +89,7 @@ def test_the_task_can_be_chosen_for_a_target_of_numbers(tmp_path: Path) -> None:
     assert loaded(tmp_path, content, task="classification").classes == ("0", "1", "2")
     assert loaded(tmp_path, content, categorical=["y"]).classes == ("0", "1", "2")
     words = table([f"{n},u,{['no', 'yes'][n % 2]}" for n in range(30)])
-    assert "'no', which is no finite number" in refusal(tmp_path, words, task="regression")
+    assert "'no', which is not a finite number" in refusal(tmp_path, words, task="regression")
 
 
 def test_numbers_can_be_read_as_categories_and_columns_left_out(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_fault_38_infinity_is_refused_by_line(tmp_path: Path, text: str) -> None
     rows[2] = f"{text},u,no"
 
     assert refusal(tmp_path, table(rows)) == (
-        f"table.csv:4: column 'a' has '{text}', which is no finite number"
+        f"table.csv:4: column 'a' has '{text}', which is not a finite number"
     )
 
 
@@ -220,8 +220,8 @@ def test_fault_38_numbers_too_large_to_square_are_refused(tmp_path: Path) -> Non
 
 
 def test_fault_38_a_header_alone_is_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path, "a,b,y\n") == "table.csv: a header and no rows"
-    assert refusal(tmp_path, "a,b,y") == "table.csv: a header and no rows"
+    assert refusal(tmp_path, "a,b,y\n") == "table.csv: a header but no rows"
+    assert refusal(tmp_path, "a,b,y") == "table.csv: a header but no rows"
 
 
 def test_fault_38_a_missing_header_is_recognised(tmp_path: Path) -> None:
@@ -272,8 +272,8 @@ def test_whole_numbers_that_may_be_classes_are_told_to_be_numbers(
     assert dataset.task == "regression"
     assert dataset.notes[0] == dataset.doubt
     assert dataset.doubt == (
-        f"y is predicted as a number, since it is one ({shown}); dataset.task=classification "
-        "makes classes of them"
+        f"y is predicted as a number, because its values are numbers ({shown}); "
+        "dataset.task=classification treats them as classes"
     )
 
 
@@ -296,7 +296,7 @@ def test_a_target_cannot_be_dropped_and_something_must_be_left(tmp_path: Path) -
 
 def test_fault_38_one_class_only_and_equal_numbers_are_refused(tmp_path: Path) -> None:
     one = table([f"{n},u,yes" for n in range(20)])
-    assert "every row is of the class 'yes'" in refusal(tmp_path, one)
+    assert "every row has the class 'yes'" in refusal(tmp_path, one)
     equal = table([f"{n},u,0.1" for n in range(20)])
     assert "the numbers to predict are all 0.1" in refusal(tmp_path, equal)
 
@@ -315,8 +315,8 @@ def test_a_column_that_counts_the_rows_is_noted(
     tmp_path: Path, first: int, step: int, counts: int
 ) -> None:
     rows = [f"{first + step * n},{'uvw'[n % 3]},{['no', 'yes'][n % 2]}" for n in range(40)]
-    told = [note for note in loaded(tmp_path, table(rows)).notes if "counts the rows" in note]
-    assert told == ["a: counts the rows; dataset.drop leaves it out"] * counts
+    told = [note for note in loaded(tmp_path, table(rows)).notes if "numbers the rows" in note]
+    assert told == ["a: only numbers the rows; dataset.drop leaves it out"] * counts
 
 
 def test_fault_38_an_unseen_category_becomes_zeros_and_is_counted(tmp_path: Path) -> None:
@@ -328,7 +328,7 @@ def test_fault_38_an_unseen_category_becomes_zeros_and_is_counted(tmp_path: Path
     dataset = loaded(tmp_path, table(rows), missing="mean")
 
     assert dataset.notes == (
-        "b: 2 rows with what no training row has (a missing value, 'rare') encoded as zeros",
+        "b: 2 rows with values that no training row has (a missing value, 'rare') encoded as zeros",
     )
     assert tensors(dataset.test).inputs[0, 1:].tolist() == [0, 0, 0]
     assert tensors(dataset.val).inputs[0, 1:].tolist() == [0, 0, 0]

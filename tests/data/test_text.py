@@ -66,7 +66,9 @@ def test_a_single_file_is_cut_in_three_at_ends_of_lines(tmp_path: Path) -> None:
     assert all(part.endswith(b"\n") for part in (train, val, test))
     assert len(test) == pytest.approx(0.2 * len(content), abs=10)
     assert len(val) == pytest.approx(0.15 * 0.8 * len(content), abs=20)
-    assert any("its first part trains, its last is the test" in note for note in dataset.notes)
+    assert any(
+        "its first part is for training, its last for the test" in note for note in dataset.notes
+    )
 
 
 def test_a_single_file_without_lines_is_cut_too(tmp_path: Path) -> None:
@@ -108,7 +110,7 @@ def test_validation_is_bounded_and_the_test_never(tmp_path: Path) -> None:
     assert texts(bounded)[0] == texts(whole)[0]
     assert texts(bounded)[2] == texts(whole)[2]
     assert all(any(text.startswith(part) for text in texts(whole)[1]) for part in texts(bounded)[1])
-    assert "validation reads 500 bytes of" in bounded.notes[-1]
+    assert "validation uses 500 bytes of" in bounded.notes[-1]
     assert not any("val_bytes" in note for note in whole.notes)
 
 
@@ -127,12 +129,10 @@ def test_what_is_no_text_is_left_out_and_counted(tmp_path: Path) -> None:
     notes = "\n".join(dataset.notes)
     assert sum(map(len, texts(dataset))) == 21
     assert "2 left out: file that is empty (empty.txt and others)" in notes
-    assert (
-        "2 left out: file with NUL bytes, which is no text in UTF-8 (nul.txt and others)" in notes
-    )
+    assert "2 left out: file with NUL bytes, which is not UTF-8 text (nul.txt and others)" in notes
     assert "1 left out: copy of another file (copy.txt)" in notes
     assert "1 left out: file larger than dataset.max_file_bytes (large.txt)" in notes
-    assert "1 kept: file is not UTF-8, its bytes are taken as they are (latin.txt)" in notes
+    assert "1 kept: file is not UTF-8, its bytes are used as they are (latin.txt)" in notes
     assert "\x1b" not in notes
 
 
@@ -156,8 +156,8 @@ def test_links_are_followed_once_and_loops_end(tmp_path: Path) -> None:
     assert b"must not be read" not in there
     notes = "\n".join(dataset.notes)
     assert "2 left out: link that leads nowhere (dead.txt and others)" in notes
-    assert "3 left out: link to a folder above, or to what was read already" in notes
-    assert "1 left out: thing that is no regular file (pipe.txt)" in notes
+    assert "3 left out: link to a parent folder, or to something already read" in notes
+    assert "1 left out: entry that is not a regular file (pipe.txt)" in notes
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root can read everything")
@@ -192,7 +192,7 @@ def test_patterns_choose_by_name_or_by_place(tmp_path: Path) -> None:
     assert sum(map(len, texts(load(section(tmp_path / "a"))))) == 5
     assert sum(map(len, texts(load(section(tmp_path / "a", patterns=["docs/*"]))))) == 7
     message = refusal(tmp_path / "a", patterns=["*.py"])
-    assert message.endswith("no file fits dataset.patterns *.py; there are: 7 *.md, 5 *.txt")
+    assert message.endswith("no file matches dataset.patterns *.py; there are: 7 *.md, 5 *.txt")
 
 
 def test_wrong_places_and_too_little_text_are_refused(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ def test_passages_have_the_class_of_their_folder(tmp_path: Path) -> None:
     assert ("dog", b"dog 3 line 3\ndog 3 line 4\ndog 3 line 5\n") in found
     assert dataset.signature.kind == "tokens"
     assert (dataset.signature.vocabulary, dataset.signature.per_step) == (256, False)
-    assert "49 passages of 25 files in 2 classes, 24 to 25 a class" in dataset.notes
+    assert "49 passages of 25 files in 2 classes, 24 to 25 per class" in dataset.notes
 
 
 def test_no_file_is_in_two_splits_and_every_class_in_each(tmp_path: Path) -> None:
@@ -89,12 +89,12 @@ def test_long_files_and_large_classes_are_thinned_out(tmp_path: Path) -> None:
     write(tmp_path, "cat", files=12, lines=60)
     write(tmp_path, "dog", files=12, lines=3)
     few = load(section(tmp_path, max_passages_file=5))
-    assert any("12 to 60 a class" in note for note in few.notes)
+    assert any("12 to 60 per class" in note for note in few.notes)
     lines = {text.split()[3] for name, text in passages(few)[0] if name == "cat"}
     assert lines == {b"0", b"12", b"24", b"36", b"48"}, "from everywhere in the file"
 
     balanced = load(section(tmp_path, max_passages_class=13))
-    assert any("12 to 13 a class" in note for note in balanced.notes)
+    assert any("12 to 13 per class" in note for note in balanced.notes)
     files = {text.split()[1] for part in passages(balanced) for name, text in part if name == "cat"}
     assert len(files) == 12, "in turn from each file"
     assert passages(load(section(tmp_path, max_passages_class=13))) == passages(balanced)
@@ -103,7 +103,7 @@ def test_long_files_and_large_classes_are_thinned_out(tmp_path: Path) -> None:
 def test_a_passage_has_a_most_of_bytes(tmp_path: Path) -> None:
     dataset = load(section(write(tmp_path), max_passage_bytes=10))
     assert dataset.input_shape == (10,)
-    assert "48 of 48 passages cut off behind dataset.max_passage_bytes 10" in dataset.notes
+    assert "48 of 48 passages cut off after dataset.max_passage_bytes 10" in dataset.notes
 
 
 def test_what_is_blank_or_there_twice_is_left_out(tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_what_is_blank_or_there_twice_is_left_out(tmp_path: Path) -> None:
     dataset = load(section(tmp_path))
     found = [text for part in passages(dataset) for _, text in part]
     assert len(found) == len(set(found)) == 49
-    assert "1 passages that another file has too left out" in dataset.notes
+    assert "1 duplicate passages left out" in dataset.notes
 
 
 def test_folders_with_few_files_and_files_beside_them_are_left_out(tmp_path: Path) -> None:
@@ -122,27 +122,27 @@ def test_folders_with_few_files_and_files_beside_them_are_left_out(tmp_path: Pat
     (tmp_path / "beside.txt").write_text("nothing of a class\n")
     dataset = load(section(tmp_path))
     assert dataset.classes == ("cat", "dog")
-    assert "1 folders of fewer than 10 files left out: emu" in dataset.notes
-    assert "1 files beside the folders left out" in dataset.notes
+    assert "1 folders with fewer than 10 files left out: emu" in dataset.notes
+    assert "1 files outside of the folders left out" in dataset.notes
     assert load(section(tmp_path, min_files=9)).classes == ("cat", "dog", "emu")
 
 
 def test_fault_21_fewer_than_two_classes_are_refused(tmp_path: Path) -> None:
     message = refusal(write(tmp_path, "cat"))
-    assert "1 of 1 folders have 10 texts or more, and there must be two" in message
+    assert "1 of 1 folders have 10 texts or more, but at least two" in message
     write(tmp_path / "other", "cat dog", 3)
     assert "lower dataset.min_files" in refusal(tmp_path / "other")
-    assert "no file fits dataset.patterns *.md" in refusal(tmp_path, patterns=["*.md"])
+    assert "no file matches dataset.patterns *.md" in refusal(tmp_path, patterns=["*.md"])
     (tmp_path / "blank" / "cat").mkdir(parents=True)
     write(tmp_path / "blank", "dog")
     for number in range(10):
         (tmp_path / "blank" / "cat" / f"{number}.txt").write_text("\n" * (number + 1))
-    assert "the class 'cat' has no text that is neither blank" in refusal(tmp_path / "blank")
+    assert "the class 'cat' has only texts that are blank" in refusal(tmp_path / "blank")
 
 
 def test_fault_21_texts_without_folders_are_told_where_to_go(tmp_path: Path) -> None:
     (tmp_path / "a.txt").write_text("one\n")
-    assert "put those of each class into a folder of its own" in refusal(tmp_path)
+    assert "put the texts of each class into a folder of their own" in refusal(tmp_path)
 
 
 def test_preprocessing_goes_through_a_checkpoint_of_the_same_classes(tmp_path: Path) -> None:

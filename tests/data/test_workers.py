@@ -194,7 +194,7 @@ class Odd:
     [
         (["abc"], "TypeError: a sample is a pair (input, target), not str"),
         ([({}, 1)], "TypeError: the input is of type dict, not numbers; make it a tensor"),
-        ([(["a"], 1)], "the input is no array of numbers"),
+        ([(["a"], 1)], "the input is not an array of numbers"),
         (
             [(torch.zeros(2, 3), 0), (torch.zeros(2, 4), 0)],
             "samples 0, 1 of the data set: inputs are 2x3 of float32 and 2x4 of float32; "

@@ -91,5 +91,5 @@ def test_a_loss_for_classes_on_numbers_says_how_they_become_classes(tmp_path: Pa
     loss = CrossEntropySection(type="cross_entropy")
     monitor = plain.checkpoint.model_copy(update={"monitor": "accuracy"})
     for asked in (replace(plain, loss=loss), replace(plain, checkpoint=monitor)):
-        with pytest.raises(BadInput, match=r"dataset\.task=classification makes classes of them"):
+        with pytest.raises(BadInput, match=r"dataset\.task=classification treats them as classes"):
             preview(asked)

@@ -89,7 +89,7 @@ def test_a_picture_is_one_sample_scaled_and_told(tmp_path: Path) -> None:
     assert found.notes == (f"{large}: scaled from 40x20 to 4x4",)
     assert [sample.place for sample in found.samples] == [""]
     (tmp_path / "broken.png").write_bytes(b"\x89PNG broken")
-    with pytest.raises(BadInput, match=r"broken\.png: no picture that can be read"):
+    with pytest.raises(BadInput, match=r"broken\.png: cannot be read as a picture"):
         asked.file(str(tmp_path / "broken.png"))
     with pytest.raises(BadInput, match=r"none\.png: no such file"):
         asked.file(str(tmp_path / "none.png"))
@@ -110,7 +110,7 @@ def test_what_the_model_was_not_trained_on_is_refused_by_name(tmp_path: Path) ->
     images = Run.new(tmp_path / "i", small_experiment(write_images(tmp_path / "images.csv")))
     images.start()
     new.write_text("1,2,3\n")
-    with pytest.raises(BadInput, match=r"new\.csv:1: 3 fields, and images of \[1, 4, 4\] have 16"):
+    with pytest.raises(BadInput, match=r"new\.csv:1: 3 fields, but images of \[1, 4, 4\] have 16"):
         predictor(images).file(str(new))
 
 

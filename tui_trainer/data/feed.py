@@ -60,9 +60,9 @@ class DataFeed:
         workers = self._settings.num_workers
         reason = ""
         if isinstance(train, TextSplit):
-            reason = "cutting a batch out of a text in memory is quicker than sending it"
+            reason = "cutting a batch out of a text in memory is faster than sending it"
         if isinstance(train, IteratedSplit):
-            reason = "an iterable is read in its order, by the training itself"
+            reason = "an iterable is read in order, by the training process itself"
         if not workers or not reason:
             return []
         return [f"loader.num_workers={workers} is not used for the training data: {reason}"]

@@ -98,8 +98,8 @@ def _doubt(section: RowsSection, target: Target) -> str:
     shown = ", ".join(f"{number:g}" for number in different[:_NAMED_NUMBERS])
     more = ", ..." if len(different) > _NAMED_NUMBERS else ""
     return (
-        f"{clean(section.target, 80)} is predicted as a number, since it is one ({shown}{more}); "
-        "dataset.task=classification makes classes of them"
+        f"{clean(section.target, 80)} is predicted as a number, because its values are numbers "
+        f"({shown}{more}); dataset.task=classification treats them as classes"
     )
 
 
@@ -110,8 +110,8 @@ def _is_mixed(section: RowsSection) -> bool:
 def _check_classes(source: Source) -> None:
     if len(source.target.classes) == 1:
         raise BadInput(
-            f"{source.name}: every row is of the class '{clean(source.target.classes[0], 80)}'; "
-            "there is nothing to tell apart"
+            f"{source.name}: every row has the class '{clean(source.target.classes[0], 80)}'; "
+            "classification needs at least two classes"
         )
 
 
@@ -211,7 +211,5 @@ def _encode_target(name: str, target: Target, preprocessing: Mapping[str, Any]) 
         return torch.from_numpy(target.values)
     scaled = standardised(target.values, preprocessing["target_mean"], preprocessing["target_std"])
     if not np.isfinite(scaled).all():
-        raise BadInput(
-            f"{name}: the numbers to predict are too far apart to compute with; rescale them"
-        )
+        raise BadInput(f"{name}: the range of the numbers to predict is too large; rescale them")
     return torch.from_numpy(scaled[:, None])

@@ -122,7 +122,7 @@ def check_same(own: Mapping[str, Any], fitted: Mapping[str, Any], name: str) -> 
         hidden = len(differences) - _MOST_SHOWN
         more = f" (and {hidden} more)" if hidden > 0 else ""
         raise CheckpointUnusable(
-            "the checkpoint is of other data: " + "; ".join(differences[:_MOST_SHOWN]) + more
+            "the checkpoint is for other data: " + "; ".join(differences[:_MOST_SHOWN]) + more
         )
 
 

@@ -109,7 +109,7 @@ def collate(samples: Sequence[tuple[Tensor, Tensor]]) -> Batch:
     _check_alike(inputs, "inputs")
     _check_alike(targets, "targets")
     if targets[0].is_floating_point() and len({target.shape for target in targets}) > 1:
-        raise ValueError("targets of numbers are of different lengths")
+        raise ValueError("numeric targets have different lengths")
     lengths = torch.tensor([len(one) if one.dim() else 1 for one in inputs])
     if inputs[0].dim() == 0 or bool((lengths == lengths[0]).all()):
         return Batch(torch.stack(inputs), _stacked(targets, IGNORED))
@@ -163,7 +163,7 @@ def _as_tensor(value: Any, name: str) -> Tensor:
         try:
             return torch.as_tensor(value)
         except (TypeError, ValueError, RuntimeError) as error:
-            raise TypeError(f"the {name} is no array of numbers: {error}") from None
+            raise TypeError(f"the {name} is not an array of numbers: {error}") from None
     raise TypeError(f"the {name} is of type {type(value).__name__}, not numbers; make it a tensor")
 
 
@@ -215,8 +215,8 @@ class SampleSpec:
             first = "x".join(map(str, (["T"] if has_length else []) + list(shape[has_length:])))
             numbers = "ints" if kind == "tokens" else "floats"
             raise SampleMismatch(
-                f"the input is {described(inputs)}, and that of the first sample was {first} "
-                f"{numbers}; all must be alike"
+                f"the input is {described(inputs)}, but that of the first sample was {first} "
+                f"{numbers}; all must have the same form"
             )
         if has_length and not len(inputs):
             raise SampleMismatch("the input has no steps")
@@ -236,7 +236,7 @@ class SampleSpec:
         if target.shape != inputs.shape[:1]:
             raise SampleMismatch(
                 f"the target is {described(target)} for an input of {len(inputs)} steps; it needs "
-                "a token for each"
+                "one token per step"
             )
         _check_range(target[target != IGNORED], self.signature.outputs, "a target", "tokens")
 

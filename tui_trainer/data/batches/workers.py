@@ -40,7 +40,7 @@ START_S = 60.0
 BLOCKED = frozenset({signal.SIGINT, signal.SIGHUP, signal.SIGTSTP, signal.SIGUSR1, signal.SIGUSR2})
 """Signals that workers do not receive. SIGTERM is not blocked, so a worker can be ended by it."""
 SHARED_MEMORY = Path("/dev/shm")
-WAY_OUT = "loader.num_workers=0 goes without workers"
+WAY_OUT = "loader.num_workers=0 runs without workers"
 
 
 class BatchRequest(NamedTuple):

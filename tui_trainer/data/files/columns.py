@@ -92,7 +92,7 @@ def read_table(file: DataFile, header: Sequence[str], wanted: Mapping[str, Wante
         for name, survey in surveys.items():
             survey.add(texts[name], chunk.lines)
     if not lines:
-        raise BadInput(f"{file.name}: a header and no rows")
+        raise BadInput(f"{file.name}: a header but no rows")
     kinds: dict[str, Kind] = {
         name: surveys[name].decide(file, name) if kind == "auto" else kind
         for name, kind in wanted.items()
@@ -110,7 +110,7 @@ def _chunks(
     file: DataFile, header: Sequence[str]
 ) -> Iterator[tuple[Chunk, dict[str, tuple[str, ...]]]]:
     """Yield the chunks of a file, each with its columns by name."""
-    expectation = f"and the header has {len(header)}"
+    expectation = f"but the header has {len(header)}"
     for chunk in read_chunks(file, len(header), expectation, header=True):
         columns = zip(*chunk.records, strict=True)
         yield chunk, dict(zip(header, columns, strict=True))
@@ -174,7 +174,7 @@ def _finite(file: DataFile, name: str, chunk: Chunk, texts: Sequence[str]) -> ND
         position = min(wrong)
         raise BadInput(
             f"{file.name}:{chunk.lines[position]}: column '{clean(name, 80)}' has "
-            f"{clean(texts[position], 40)!r}, which is no finite number"
+            f"{clean(texts[position], 40)!r}, which is not a finite number"
         )
     return numbers
 

@@ -121,7 +121,7 @@ def _broken(file: DataFile, first_line: int, last_line: int, reason: str) -> Bad
             f"{file.name}:{first_line}: a field of more than {csv.field_size_limit() // 1024} kB; "
             "does a quote open there that never closes?"
         )
-    return BadInput(f"{file.name}:{last_line}: no valid CSV: {clean(reason, 200)}")
+    return BadInput(f"{file.name}:{last_line}: not valid CSV: {clean(reason, 200)}")
 
 
 def _open_quote_line(file: DataFile, first_line: int) -> int:

@@ -95,7 +95,7 @@ def _bytes_on_disk(path: str, max_bytes: int) -> bytes:
     try:
         status = os.stat(path)
         if not stat.S_ISREG(status.st_mode):
-            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "no regular file"
+            kind = "a folder" if stat.S_ISDIR(status.st_mode) else "not a regular file"
             raise BadInput(f"{name}: is {kind}; name a file")
         if status.st_size > max_bytes:
             raise _too_big(name, max_bytes)
@@ -125,7 +125,7 @@ def reason_of(error: Exception) -> str:
 def _unpacked(raw: bytes, path: str, name: str, max_bytes: int) -> bytes:
     if not raw.startswith(_GZIP_MAGIC):
         if path.endswith(".gz") and raw:
-            raise BadInput(f"{name}: is no gzip file, although its name ends in .gz; rename it")
+            raise BadInput(f"{name}: is not a gzip file, although its name ends in .gz; rename it")
         return raw
     try:
         with gzip.GzipFile(fileobj=io.BytesIO(raw)) as packed:

@@ -53,7 +53,7 @@ class SkippedFiles:
 
 MOST_FILES = 1_000_000
 
-_AGAIN = "link to a folder above, or to what was read already"
+_AGAIN = "link to a parent folder, or to something already read"
 _NOT_OF_THE_LIBRARY = frozenset(
     {"__pycache__", "dist-packages", "idle_test", "site-packages", "test", "tests"}
 )
@@ -101,7 +101,7 @@ def open_folder(path: str) -> SourceFolder:
     except (OSError, ValueError) as error:
         raise BadInput(f"{name}: cannot be read: {reason_of(error)}") from error
     if not stat.S_ISDIR(status.st_mode):
-        raise BadInput(f"{name}: is no folder; check dataset.path")
+        raise BadInput(f"{name}: is not a folder; check dataset.path")
     return SourceFolder(Path(path), name)
 
 
@@ -131,7 +131,7 @@ def list_files(folder: SourceFolder, patterns: Sequence[str]) -> Listing:
     _Walk(folder, patterns, listing).run()
     if not listing.files:
         raise BadInput(
-            f"{folder.name}: no file fits dataset.patterns {clean(', '.join(patterns), 120)}"
+            f"{folder.name}: no file matches dataset.patterns {clean(', '.join(patterns), 120)}"
             f"{_there(listing)}"
         )
     return listing
@@ -201,7 +201,7 @@ class _Walk:
         if not self._fits(name):
             listing.others["*" + (os.path.splitext(name)[1] or " (no ending)")] += 1
         elif not stat.S_ISREG(status.st_mode):
-            listing.omissions.add("thing that is no regular file", name)
+            listing.omissions.add("entry that is not a regular file", name)
         elif not self._is_new(status):
             listing.omissions.add(_AGAIN, name)
         else:

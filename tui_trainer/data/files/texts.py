@@ -64,7 +64,7 @@ def read_file(path: str, max_bytes: int) -> Texts:
             "Save it as UTF-8 without NUL"
         )
     if not _is_utf8(content):
-        notes.append(f"{file.name} is not UTF-8; its bytes are taken as they are")
+        notes.append(f"{file.name} is not UTF-8; its bytes are used as they are")
     return Texts(file.name, (Text(file.name, content),), file.sha256, tuple(notes))
 
 
@@ -102,7 +102,7 @@ def read_folder(
             texts.append(Text(one.name, content))
             whole.update(os.fsencode(one.name) + b"\0" + digest)
             if not _is_utf8(content):
-                strange.add("file is not UTF-8, its bytes are taken as they are", one.name)
+                strange.add("file is not UTF-8, its bytes are used as they are", one.name)
     notes = [*_library_note(folder), *omissions.notes()]
     notes += [note.replace(" left out: ", " kept: ") for note in strange.notes()]
     if not texts:
@@ -165,7 +165,7 @@ def _content(folder: SourceFolder, found: Found, most: int, omissions: SkippedFi
         omissions.add("file that grew while it was read", found.name)
         return b""
     if b"\0" in content:
-        omissions.add("file with NUL bytes, which is no text in UTF-8", found.name)
+        omissions.add("file with NUL bytes, which is not UTF-8 text", found.name)
         return b""
     return content
 

@@ -88,7 +88,7 @@ def doubts(name: str, column: Column, fitted: dict[str, Any]) -> list[str]:
         and len(column.values) > 2
         and (np.diff(column.values) == 1).all()
     ):
-        return [f"{clean(name, 80)}: counts the rows; dataset.drop leaves it out"]
+        return [f"{clean(name, 80)}: only numbers the rows; dataset.drop leaves it out"]
     return []
 
 
@@ -99,9 +99,7 @@ def _encode_numbers(
     scaled = standardised(column.values, fitted["mean"], fitted["std"])
     scaled[missing] = 0.0
     if not np.isfinite(scaled).all():
-        raise BadInput(
-            f"column '{shown}' has numbers too far apart to compute with; rescale or drop it"
-        )
+        raise BadInput(f"column '{shown}' has numbers of too large a range; rescale or drop it")
     notes = []
     if missing.any():
         values = _counted(int(missing.sum()), "missing value")
@@ -137,7 +135,7 @@ def _encode_texts(
 def _unseen_note(shown: str, column: TextColumn, codes: NDArray[np.int64]) -> str:
     texts = ["a missing value" if c < 0 else repr(column.texts[c]) for c in np.unique(codes)[:3]]
     return (
-        f"{shown}: {_counted(len(codes), 'row')} with what no training row has "
+        f"{shown}: {_counted(len(codes), 'row')} with values that no training row has "
         f"({clean(', '.join(texts), 120)}) encoded as zeros"
     )
 

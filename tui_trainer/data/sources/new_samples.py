@@ -95,7 +95,7 @@ def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
         if section.missing != "mean" and empty.any():
             line = int(table.lines[int(empty.argmax())])
             raise BadInput(
-                f"{file.name}:{line}: column '{clean(name, 80)}' has no value, and the model was "
+                f"{file.name}:{line}: column '{clean(name, 80)}' has no value, but the model was "
                 "trained on rows without gaps; fill it in"
             )
         block, said = encode_column(name, column, settings)
@@ -163,7 +163,7 @@ def read_image(
     channels, height, width = shape
     mode = _MODES.get(channels)
     if mode is None:
-        raise BadInput(f"{shown}: a picture has 1, 3 or 4 channels, and the data {channels}")
+        raise BadInput(f"{shown}: a picture has 1, 3 or 4 channels, but the data have {channels}")
     notes = []
     try:
         with warnings.catch_warnings():
@@ -179,7 +179,7 @@ def read_image(
         raise BadInput(f"{shown}: no such file") from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
         reason = clean(str(error), 120)
-        raise BadInput(f"{shown}: no picture that can be read ({reason})") from error
+        raise BadInput(f"{shown}: cannot be read as a picture ({reason})") from error
     except Image.DecompressionBombError as error:
         raise BadInput(f"{shown}: more than {MOST_PIXELS:,} pixels") from error
     if image.size != (width, height):

@@ -82,7 +82,7 @@ def read_pixels(section: PixelsSection) -> PixelSource:
     count = math.prod(section.shape)
     shape = ", ".join(map(str, section.shape))
     expectation = (
-        f"and dataset.shape [{shape}] takes {count + 1}: {count} pixels and the label at the end"
+        f"but dataset.shape [{shape}] needs {count + 1}: {count} pixels and the label at the end"
     )
     blocks: list[NDArray[np.float32]] = []
     labels: list[str] = []
@@ -131,11 +131,11 @@ def read_unlabelled(path: str, section: PixelsSection) -> tuple[NDArray[np.float
     shape = ", ".join(map(str, section.shape))
     if width not in (count, count + 1):
         raise BadInput(
-            f"{file.name}:1: {width} fields, and images of [{shape}] have {count}, or one more "
+            f"{file.name}:1: {width} fields, but images of [{shape}] have {count}, or one more "
             "with the label at the end"
         )
     blocks, lines = [], []
-    for chunk in read_chunks(file, width, f"and the first row has {width}", header=False):
+    for chunk in read_chunks(file, width, f"but the first row has {width}", header=False):
         unlabelled = Chunk(chunk.lines, [[*record[:count], ""] for record in chunk.records])
         blocks.append(_pixels(file, unlabelled, section.max_value))
         lines += chunk.lines

@@ -43,10 +43,10 @@ def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Data
     if not isinstance(data, Data):
         raise BadInput(f"{name}: its function returned {type(data).__name__}, not plugins.Data")
     if (data.task == "classification") != (len(data.classes) > 1):
-        raise BadInput(f"{name}: two classes at least for a classification, and none otherwise")
+        raise BadInput(f"{name}: a classification needs two or more classes, other tasks none")
     identity = {"source": section.type, "task": data.task, "classes": list(data.classes)}
     if fitted is not None and {key: fitted.get(key) for key in identity} != identity:
-        raise CheckpointUnusable(f"the checkpoint is of other data than {name}: task or classes")
+        raise CheckpointUnusable(f"the checkpoint is for other data than {name}: task or classes")
     train, val, test = _splits(section, data, name)
     # No sample of an iterable is read before training starts.
     seen = train if isinstance(train, MapSplit) else val
@@ -77,9 +77,9 @@ def _notes(train: MapSplit | IteratedSplit) -> tuple[str, ...]:
     if isinstance(train, MapSplit):
         return ()
     if keeps_state(train.dataset):
-        return ("the training data are read in their own order, and keep their state",)
+        return ("the training data are read in their own order, and a resume continues in it",)
     return (
-        "the training data are read in their own order, and have no state_dict: a resume reads "
+        "the training data are read in their own order, but have no state_dict: a resume reads "
         "again from the start of the epoch",
     )
 
@@ -89,7 +89,7 @@ def _splits(
 ) -> tuple[MapSplit | IteratedSplit, MapSplit, MapSplit]:
     given = (data.train, data.val, data.test)
     if (data.val is None) != (data.test is None):
-        raise BadInput(f"{name}: give val and test, or neither of them")
+        raise BadInput(f"{name}: give both val and test, or neither")
     if _is_iterable(data.train):
         return _iterated(data, name), *_measured(data, name)
     for one in given:
@@ -161,8 +161,8 @@ def _signature(train: MapSplit, data: Data, name: str) -> Signature:
     kind = _kind(batch, name)
     if kind == "tokens" and data.vocabulary < 1:
         raise BadInput(
-            f"{name}: an input of ints is a text of tokens, and Data has no vocabulary; say how "
-            "many tokens there are, or return floats"
+            f"{name}: inputs of ints are tokens, but Data has no vocabulary; give the number of "
+            "tokens, or return floats"
         )
     return Signature(
         kind,

@@ -198,8 +198,8 @@ def _check_channels(file: DataFile, table: Table, channels: Sequence[str]) -> No
             row = int((column.codes >= 0).argmax())
             text = clean(column.texts[column.codes[row]], 40)
             raise BadInput(
-                f"{file.name}:{table.lines[row]}: column '{clean(name, 80)}' has {text!r}, and a "
-                "channel is numbers; add the column to dataset.drop"
+                f"{file.name}:{table.lines[row]}: column '{clean(name, 80)}' has {text!r}, but a "
+                "channel must be numeric; add the column to dataset.drop"
             )
 
 
@@ -223,7 +223,7 @@ def _split_words(section: SequencesSection, file: DataFile, table: Table) -> Int
         given = repr(clean(column.texts[code], 40)) if code >= 0 else "nothing"
         raise BadInput(
             f"{file.name}:{table.lines[row]}: column '{clean(section.split, 80)}' has {given}, "
-            "and should say train, val or test"
+            "but should have train, val or test"
         )
     return parts
 
@@ -334,9 +334,9 @@ def _order(
         # The sort is stable, so equal steps are in file order and the later line is named.
         at = twice[np.argmin(lines[order[twice + 1]])]
         raise BadInput(
-            f"{file.name}:{lines[order[at + 1]]}: {shown} {steps[order[at]]:g} is there already, "
+            f"{file.name}:{lines[order[at + 1]]}: {shown} {steps[order[at]]:g} occurs already, "
             f"in line {lines[order[at]]} of the same sequence; remove one, or give the "
-            "sequences ids of their own"
+            "sequences different ids"
         )
     gaps = inside & (apart > 1)
     if not gaps.any() or not np.equal(np.mod(steps, 1), 0).all():
@@ -344,5 +344,5 @@ def _order(
     after = order[int(gaps.argmax()) + 1]
     count = len(np.unique(members[order[1:][gaps]]))
     noun = "sequence has" if count == 1 else "sequences have"
-    note = f"{count} {noun} gaps in {shown}, the first before line {lines[after]}; read as if none"
+    note = f"{count} {noun} gaps in {shown}, the first before line {lines[after]}; they are ignored"
     return order, [note]

@@ -129,7 +129,7 @@ def _target(section: SequencesSection, frames: SequenceRows) -> Target:
         first = firsts[frames.members[row]]
         raise BadInput(
             f"{frames.name}:{frames.lines[row]}: {clean(section.target, 80)} is "
-            f"{_shown(column, row)}, and {_shown(column, int(first))} in line "
+            f"{_shown(column, row)}, but {_shown(column, int(first))} in line "
             f"{frames.lines[first]} of the same sequence; a sequence has one target"
         )
     if isinstance(column, NumberColumn):

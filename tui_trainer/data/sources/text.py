@@ -109,7 +109,7 @@ def _cut(section: TextSection, texts: Texts) -> tuple[Texts, SplitRows]:
             "validation and a test share"
         )
     three = tuple(Text(texts.texts[0].name, share) for share in shares)
-    note = f"{texts.name} is one file: its first part trains, its last is the test"
+    note = f"{texts.name} is one file: its first part is for training, its last for the test"
     cut = Texts(texts.name, three, texts.sha256, (*texts.notes, note))
     return cut, SplitRows(np.array([0]), np.array([1]), np.array([2]))
 
@@ -144,8 +144,8 @@ def _bounded(
             kept.append((number, content[:left]))
             left -= len(content)
     note = (
-        f"validation reads {in_bytes(section.val_bytes)} of {in_bytes(total)} held out for it "
-        "(dataset.val_bytes); the test reads all of its own"
+        f"validation uses {in_bytes(section.val_bytes)} of the {in_bytes(total)} held out for it "
+        "(dataset.val_bytes); the test uses all of its own"
     )
     return sorted(kept), [note]
 

@@ -108,20 +108,20 @@ def _classes(section: TextFoldersSection, texts: Texts) -> tuple[tuple[str, ...]
         named = clean(", ".join(few[:_MOST_NAMED]), 200)
         more = f" and {len(few) - _MOST_NAMED} more" if len(few) > _MOST_NAMED else ""
         notes.append(
-            f"{len(few)} folders of fewer than {section.min_files} files left out: {named}{more}"
+            f"{len(few)} folders with fewer than {section.min_files} files left out: {named}{more}"
         )
     if beside:
-        notes.append(f"{beside} files beside the folders left out")
+        notes.append(f"{beside} files outside of the folders left out")
     if not counts:
         raise BadInput(
-            f"{texts.name}: there are texts and no folders; put those of each class into a folder "
-            "of its own"
+            f"{texts.name}: there are texts but no folders; put the texts of each class into a "
+            "folder of their own"
         )
     if len(classes) < 2:
         raise BadInput(
             f"{texts.name}: {len(classes)} of {len(counts)} folders have {section.min_files} "
-            "texts or more, and there must be two classes to tell apart; lower "
-            "dataset.min_files, or see dataset.patterns and dataset.path"
+            "texts or more, but at least two classes are needed; lower dataset.min_files, or check "
+            "dataset.patterns and dataset.path"
         )
     return classes, notes
 
@@ -149,15 +149,15 @@ def _passages(
     for name, passages in zip(classes, by_class, strict=True):
         if not passages:
             raise BadInput(
-                f"the class '{clean(name, 80)}' has no text that is neither blank nor in another "
-                "class too; remove it"
+                f"the class '{clean(name, 80)}' has only texts that are blank or also in another "
+                "class; remove it"
             )
         chosen += _thinned(section, position[name], passages)
     most = section.max_passage_bytes
     cut = sum(len(passage.content) > most for passage in chosen)
-    notes = [f"{copies:,} passages that another file has too left out"] if copies else []
+    notes = [f"{copies:,} duplicate passages left out"] if copies else []
     if cut:
-        behind = f"behind dataset.max_passage_bytes {most:,}"
+        behind = f"after dataset.max_passage_bytes {most:,}"
         notes.append(f"{cut:,} of {len(chosen):,} passages cut off {behind}")
     return [replace(passage, content=passage.content[:most]) for passage in chosen], notes
 
@@ -225,7 +225,7 @@ def _counts_note(passages: Sequence[_Passage], classes: Sequence[str]) -> str:
     files = len({passage.file for passage in passages})
     return (
         f"{len(passages):,} passages of {files:,} files in {len(classes)} classes, "
-        f"{min(counts.values()):,} to {max(counts.values()):,} a class"
+        f"{min(counts.values()):,} to {max(counts.values()):,} per class"
     )
 
 
