@@ -128,7 +128,7 @@ def test_a_cnn_has_the_kernels_norm_and_head_that_are_named() -> None:
 def test_a_cnn_on_what_is_no_image_is_refused() -> None:
     message = refusal("cnn", (10,))
 
-    assert message == ("model.type: cnn takes images, and the data are rows of 10 numbers; use mlp")
+    assert message == ("model.type: cnn takes images, but the data are rows of 10 numbers; use mlp")
 
 
 @pytest.mark.parametrize("kind", ["linear", "mlp", "cnn", "resnet"])
@@ -143,7 +143,7 @@ def test_a_cnn_with_too_many_blocks_says_how_many_there_can_be() -> None:
     assert built("cnn", (1, 8, 8), channels=[2, 2, 2])
     message = refusal("cnn", (1, 8, 9), channels=[2, 2, 2, 2])
     assert message == (
-        "model.channels: 4 blocks, and images of 8x9 can be halved 3 times; name at most 3"
+        "model.channels: 4 blocks, but images of 8x9 can be halved 3 times; use at most 3"
     )
     assert refusal("cnn", (1, 1, 64)).endswith("can be halved 0 times; use mlp")
 

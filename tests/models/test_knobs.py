@@ -151,7 +151,7 @@ def test_strides_that_leave_nothing_say_how_many_blocks_there_can_be() -> None:
     with pytest.raises(BadInput) as caught:
         model_of("cnn", IMAGES, channels=[2, 2, 2], stride=2)
     assert str(caught.value) == (
-        "model.channels: 3 blocks, and images of 8x8 can be divided by 4 1 times; name at most 1"
+        "model.channels: 3 blocks, but images of 8x8 can be divided by 4 1 times; use at most 1"
     )
 
 

@@ -63,13 +63,13 @@ def test_images_that_are_too_small_are_refused_with_why() -> None:
     with pytest.raises(BadInput) as caught:
         model_of("resnet", Signature("image", (1, 2, 9), 5), stages=3)
     assert str(caught.value) == (
-        "model.stages: 3 stages halve an image 2 times, and those of 2x9 can be halved 1 times; "
-        "take at most 2"
+        "model.stages: 3 stages halve an image 2 times, but those of 2x9 can be halved 1 times; "
+        "use at most 2"
     )
     with pytest.raises(BadInput, match="use mlp"):
         model_of("resnet", Signature("image", (1, 1, 9), 5))
     assert model_of("resnet", Signature("image", (1, 2, 9), 5), stages=2, depth=6)
-    with pytest.raises(BadInput, match="resnet takes images, and the data are rows of 9 numbers"):
+    with pytest.raises(BadInput, match="resnet takes images, but the data are rows of 9 numbers"):
         model_of("resnet", Signature("features", (9,), 5))
 
 

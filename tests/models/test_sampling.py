@@ -143,8 +143,10 @@ def test_what_cannot_be_sampled_is_refused() -> None:
             generate(model, signature, prompt, **asked)  # type: ignore[arg-type]
         return str(caught.value)
 
-    assert refusal(TEXTS) == "only a language model can go on with a text"
-    assert refusal(prompt=torch.tensor([], dtype=torch.int64)) == "a prompt has at least one token"
+    assert refusal(TEXTS) == "only a language model can continue a text"
+    assert (
+        refusal(prompt=torch.tensor([], dtype=torch.int64)) == "a prompt needs at least one token"
+    )
     assert refusal(prompt=torch.tensor([0, 3])) == "the prompt has tokens that are not in 0 to 2"
     assert refusal(generator=None).endswith("needs a generator to draw from")
     assert "below 0" in refusal(count=-1)

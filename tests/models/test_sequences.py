@@ -288,7 +288,9 @@ def test_a_tied_embedding_is_counted_once_and_needs_a_language(
 ) -> None:
     settings = {"tie_embedding": True, **({"embedding": 16} if kind == "rnn" else {})}
     if signature is SIGNALS:
-        with pytest.raises(BadInput, match=r"model\.tie_embedding: only a language model has"):
+        with pytest.raises(
+            BadInput, match=r"model\.tie_embedding: only a language model can share"
+        ):
             model_of(kind, signature, **settings)
         return
     tied = model_of(kind, signature, **settings)
@@ -303,7 +305,7 @@ def test_a_tied_embedding_is_counted_once_and_needs_a_language(
 @pytest.mark.parametrize("kind", KINDS)
 def test_other_data_are_refused_with_what_to_use(kind: str) -> None:
     with pytest.raises(
-        BadInput, match=f"model.type: {kind} takes sequences or texts, and the data "
+        BadInput, match=f"model.type: {kind} takes sequences or texts, but the data "
     ):
         model_of(kind, IMAGES)
     with pytest.raises(BadInput, match="images of 2x8x8; use cnn or resnet"):

@@ -110,7 +110,7 @@ def test_a_first_loss_is_that_of_even_chances() -> None:
 
 def test_a_longer_text_than_it_was_built_for_is_refused() -> None:
     model = model_of("transformer", LANGUAGE)
-    with pytest.raises(BadInput, match="a sequence of 13 steps, and this transformer was built fo"):
+    with pytest.raises(BadInput, match="a sequence of 13 steps, but this transformer was built fo"):
         model(samples(LANGUAGE, steps=13))
 
 

@@ -58,5 +58,5 @@ def build_model(section: TypedSection, signature: Signature) -> nn.Module:
     except Exception as error:
         raise BadInput(f"model {section.type}: {explained(error)}") from error
     if not isinstance(model, nn.Module):
-        raise BadInput(f"model {section.type}: {type(model).__name__} is no torch.nn.Module")
+        raise BadInput(f"model {section.type}: {type(model).__name__} is not a torch.nn.Module")
     return model

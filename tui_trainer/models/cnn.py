@@ -51,16 +51,16 @@ class Cnn(nn.Module):
 def _check(section: CnnSection, signature: Signature) -> None:
     check_images(section.type, signature)
     if section.kernel_size % 2 == 0:
-        message = f"{section.kernel_size} is even; take an odd size, so that a layer keeps the size"
+        message = f"{section.kernel_size} is even; use an odd size, so that a layer keeps the size"
         raise ConfigError([Problem(message, "model.kernel_size")])
     most = len(_sizes(section, signature)) - 1
     if most < len(section.channels):
         _, height, width = signature.input_shape
         smaller = "halved" if section.stride == 1 else f"divided by {2 * section.stride}"
         message = (
-            f"{len(section.channels)} blocks, and images of {height}x{width} can be {smaller} "
+            f"{len(section.channels)} blocks, but images of {height}x{width} can be {smaller} "
         )
-        advice = "use mlp" if most == 0 else f"name at most {most}"
+        advice = "use mlp" if most == 0 else f"use at most {most}"
         raise ConfigError([Problem(f"{message}{most} times; {advice}", "model.channels")])
 
 

@@ -96,7 +96,7 @@ def _check(section: Cnn1dSection, signature: Signature) -> None:
     check_sequences(section.type, signature)
     if signature.per_step:
         message = (
-            "a prediction at each step must not know what comes next, and these convolutions see "
-            f"it; use {suitable(signature)}"
+            "a prediction at each step must not see later steps, but these convolutions do; "
+            f"use {suitable(signature)}"
         )
         raise ConfigError([Problem(message, "model.type")])

@@ -46,7 +46,7 @@ def check_tied(signature: Signature) -> None:
     """Raise ConfigError unless inputs and outputs are tokens of one vocabulary."""
     sizes_fit = signature.outputs == signature.vocabulary
     if not (signature.kind == "tokens" and signature.per_step and sizes_fit):
-        message = "only a language model has outputs to share its embedding with; set it to false"
+        message = "only a language model can share its embedding with its outputs; set it to false"
         raise ConfigError([Problem(message, "model.tie_embedding")])
 
 
@@ -59,5 +59,5 @@ def suitable(signature: Signature) -> str:
 
 def _misfit(model: str, signature: Signature, wanted: str) -> ConfigError:
     data, others = described(signature), suitable(signature)
-    message = f"{model} takes {wanted}, and the data are {data}; use {others}"
+    message = f"{model} takes {wanted}, but the data are {data}; use {others}"
     return ConfigError([Problem(message, "model.type")])

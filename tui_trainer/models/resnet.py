@@ -126,8 +126,8 @@ def _check(section: ResNetSection, signature: Signature) -> None:
     most = min(height, width).bit_length() - 1
     if section.stages > most + 1:
         message = (
-            f"{section.stages} stages halve an image {section.stages - 1} times, and those of "
+            f"{section.stages} stages halve an image {section.stages - 1} times, but those of "
             f"{height}x{width} can be halved {most} times; "
         )
-        advice = "use mlp" if most == 0 else f"take at most {most + 1}"
+        advice = "use mlp" if most == 0 else f"use at most {most + 1}"
         raise ConfigError([Problem(message + advice, "model.stages")])

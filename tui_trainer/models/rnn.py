@@ -42,8 +42,8 @@ def build_rnn(section: RnnSection, signature: Signature) -> nn.Module:
         return Rnn(section, signature)
     if section.bidirectional:
         message = (
-            "a prediction at each step must not know what comes next, and reading from the end "
-            "shows it; set it to false"
+            "a prediction at each step must not see later steps, but reading from the end shows "
+            "them; set it to false"
         )
         raise ConfigError([Problem(message, "model.bidirectional")])
     return SteppedRnn(section, signature)

@@ -80,12 +80,12 @@ def _check(
     signature: Signature, prompt: Tensor, count: int, temperature: float, top_k: int
 ) -> None:
     if not (signature.kind == "tokens" and signature.per_step):
-        raise BadInput("only a language model can go on with a text")
+        raise BadInput("only a language model can continue a text")
     if prompt.ndim != 1 or len(prompt) == 0:
-        raise BadInput("a prompt has at least one token")
+        raise BadInput("a prompt needs at least one token")
     if bool((prompt < 0).any()) or bool((prompt >= signature.vocabulary).any()):
         raise BadInput(f"the prompt has tokens that are not in 0 to {signature.vocabulary - 1}")
     if count < 0 or top_k < 0:
         raise BadInput("neither count nor top_k can be below 0")
     if not 0 <= temperature < float("inf"):
-        raise BadInput("temperature is a number of 0 or more")
+        raise BadInput("temperature must be 0 or more, and finite")

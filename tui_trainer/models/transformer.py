@@ -98,7 +98,7 @@ class Transformer(nn.Module):
     def _check_steps(self, steps: int) -> None:
         if steps > self.context:
             raise BadInput(
-                f"a sequence of {steps} steps, and this transformer was built for at most "
+                f"a sequence of {steps} steps, but this transformer was built for at most "
                 f"{self.context}; cut it, or train with longer ones"
             )
 
