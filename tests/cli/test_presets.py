@@ -105,12 +105,12 @@ def test_files_that_no_name_can_mean_are_told_of_with_the_fix(
 ) -> None:
     odd = written(tmp_path / "models" / "größe.yaml", "type: mlp\n")
     other = written(tmp_path / "experiments" / "mine.yml", "dataset: digits\n")
-    names = "names of presets have letters a-z, digits, . _ -, and begin with no sign"
+    names = "preset names have letters, digits, . _ - and do not begin with . or -"
     assert main(["presets", "list", "--preset-dir", str(tmp_path)]) == 0
     told = capsys.readouterr().err.splitlines()
     assert told == [
-        f"{other}: rename it, the file of a preset ends in .yaml",
-        f"{odd}: rename it, {names}",
+        f"{other}: rename it: preset files end in .yaml",
+        f"{odd}: rename it: {names}",
     ]
     assert main(["presets", "validate", "--preset-dir", str(tmp_path)]) == 2
     assert capsys.readouterr().err.splitlines() == told
@@ -244,7 +244,7 @@ def test_fault_58_what_takes_the_place_of_a_built_in_preset_is_said_on_stderr(
     capsys: Capture, tmp_path: Path
 ) -> None:
     path = written(tmp_path / "presets/models/mlp.yaml", "type: mlp\nlayers: [3]\n")
-    said = f"{path} takes the place of the built-in model preset mlp\n"
+    said = f"{path} replaces the built-in model preset mlp\n"
     for words in (
         *(["list"], ["list", "models"], ["validate"], ["show", "models/mlp"]),
         *(["validate", "digits-mlp"], ["show", "digits-mlp"], ["copy", "models/mlp", "mine"]),
@@ -265,7 +265,7 @@ def test_fault_58_what_takes_the_place_of_a_built_in_preset_is_said_on_stderr(
 def test_fault_58_train_says_which_preset_it_takes(capsys: Capture, tmp_path: Path) -> None:
     text = (builtin_dir() / "experiments/penguins-mlp.yaml").read_text()
     path = written(tmp_path / "presets/experiments/penguins-mlp.yaml", text)
-    said = f"tui-trainer: {path} takes the place of the built-in experiment preset penguins-mlp"
+    said = f"tui-trainer: {path} replaces the built-in experiment preset penguins-mlp"
     words = ("train", "penguins-mlp", "--runs-dir", str(tmp_path / "runs"))
     for more in (["--dry-run"], ["--dry-run", "--log-format", "json"]):
         assert main([*words, *more]) == 0

@@ -54,9 +54,9 @@ def test_what_is_monitored_is_computed_without_being_listed() -> None:
 @pytest.mark.parametrize(
     ("name", "task", "classes", "words"),
     [
-        ("f1", "regression", 1, "f1 is no metric of regression; there are: loss, mae, rmse, r2"),
+        ("f1", "regression", 1, "f1 is not a metric of regression; there are: loss, mae, rmse, r2"),
         ("auroc", "language_modelling", 9, "there are: loss, accuracy, perplexity, bits_per_byte"),
-        ("perplexity", "classification", 3, "perplexity is no metric of classification"),
+        ("perplexity", "classification", 3, "perplexity is not a metric of classification"),
         ("top5_accuracy", "classification", 5, "top5_accuracy is always 1 with 5 classes"),
         ("top3_accuracy", "classification", 2, "is always 1 with 2 classes"),
     ],

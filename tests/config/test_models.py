@@ -32,7 +32,7 @@ def test_heads_that_do_not_divide_the_width_are_blamed() -> None:
 
 def test_rotary_positions_of_an_odd_head_are_blamed() -> None:
     words = ["model=transformer", "model.width=60", "model.heads=4", "model.position=rotary"]
-    assert refusal(*words).startswith("model.position: rotary turns pairs, and a head has 15 num")
+    assert refusal(*words).startswith("model.position: rotary rotates pairs, but a head has 15 num")
     assert accepted(*words, "model.heads=2")
 
 
@@ -50,7 +50,7 @@ def test_a_setting_that_is_wrong_by_itself_is_blamed_alone() -> None:
 
 def test_a_depth_that_no_stages_have_is_blamed_with_the_nearest() -> None:
     assert refusal("model=resnet", "model.depth=21") == (
-        "model.depth: 21 is not 6n + 2, which 3 stages of two layers a block need; "
+        "model.depth: 21 is not 6n + 2, which 3 stages with two layers per block need; "
         "the nearest: 20 and 26 (got 21)"
     )
     assert "the nearest: 8 (got 5)" in refusal("model=resnet", "model.depth=5")

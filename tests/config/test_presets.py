@@ -335,7 +335,7 @@ def test_a_schedule_of_no_type_is_constant_with_what_is_said_of_it(tmp_path: Pat
 
 
 def taken(path: Path, kind: str, name: str) -> str:
-    return f"{path} takes the place of the built-in {kind} preset {name}"
+    return f"{path} replaces the built-in {kind} preset {name}"
 
 
 def test_fault_58_a_preset_that_takes_the_place_of_a_built_in_one_is_told(tmp_path: Path) -> None:
@@ -384,4 +384,4 @@ def test_a_path_that_steers_the_terminal_is_told_of_without_doing_so(tmp_path: P
     written(folder, "models/mlp.yaml", "type: mlp\n")
     (note,) = library(folder).experiment("digits-mlp").notes
     assert "\x1b" not in note
-    assert "\\x1b[2J/models/mlp.yaml takes the place of" in note
+    assert "\\x1b[2J/models/mlp.yaml replaces" in note

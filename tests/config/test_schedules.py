@@ -234,5 +234,5 @@ def test_it_is_known_what_a_schedule_depends_on() -> None:
             with pytest.raises(ValueError, match=r"training\.epochs or training\.max_steps"):
                 factor(schedule, 0, None)
         if needs_epochs(schedule):
-            with pytest.raises(ValueError, match="steps of an epoch"):
+            with pytest.raises(ValueError, match="steps per epoch"):
                 factor(schedule, 0, None)

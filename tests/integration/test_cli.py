@@ -317,7 +317,7 @@ def test_fault_58_a_run_begins_with_the_preset_that_it_takes(
     path.parent.mkdir(parents=True)
     path.write_text("type: mlp\nlayers: [4]\n")
     done = call(tmp_path, "train", *SHORT, "--no-ui")
-    said = f"tui-trainer: {path} takes the place of the built-in model preset mlp"
+    said = f"tui-trainer: {path} replaces the built-in model preset mlp"
     assert done.returncode == 0
     assert done.stderr.splitlines() == [said]
     # What a run is, it is from then on: its configuration names no preset.

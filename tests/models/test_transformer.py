@@ -78,7 +78,7 @@ def test_heads_that_do_not_divide_the_width_are_refused_with_those_that_do() -> 
 
 
 def test_rotary_positions_need_pairs() -> None:
-    with pytest.raises(ValueError, match="rotary turns pairs, and a head has 3 numbers"):
+    with pytest.raises(ValueError, match="rotary rotates pairs, but a head has 3 numbers"):
         model_of("transformer", TEXTS, width=12, heads=4, position="rotary")
     assert model_of("transformer", TEXTS, width=12, heads=4)
 

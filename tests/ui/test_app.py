@@ -346,7 +346,7 @@ def test_help_on_the_list_of_runs_and_at_the_end_tells_the_keys_there(tmp_path: 
         await until(pilot, lambda: "Runs" in type(app.screen).__name__)
         await pilot.press("f1")
         await pilot.pause()
-        assert "Select for comparison, or take that back" in everything(app)
+        assert "Select for comparison, or unselect" in everything(app)
         await pilot.press("escape", "escape")
         await pilot.pause()
         session.push(*started(), ended())
@@ -356,7 +356,7 @@ def test_help_on_the_list_of_runs_and_at_the_end_tells_the_keys_there(tmp_path: 
         await pilot.press("f1")
         await pilot.pause()
         assert "Move the crosshair left" in everything(app)
-        assert "See the plots; escape comes back" in everything(app)
+        assert "See the plots; escape returns" in everything(app)
 
     play(FakeServices(tmp_path, session), what, (100, 60))
 
@@ -384,11 +384,11 @@ def test_the_palette_offers_every_action_of_the_screen(tmp_path: Path) -> None:
 def test_help_and_palette_tell_both_keys_that_leave(tmp_path: Path) -> None:
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
         found = {c.title: c.help for c in app.get_system_commands(app.screen)}
-        assert found["Leave; a live run is asked about first"] == "q, ^q"
+        assert found["Quit; asks first if a run is active"] == "q, ^q"
         await pilot.press("f1")
         await pilot.pause()
         text = everything(app)
-        assert "q ^q         Leave; a live run is asked about first" in text
+        assert "q ^q         Quit; asks first if a run is active" in text
         for part in ("Take the preset", "Go to the next field", "Show all choices", "↑ k"):
             assert part in text, part
 

@@ -167,7 +167,7 @@ def test_the_pointer_on_a_key_tells_what_it_does(width: int) -> None:
     async def play(keys: Keys, pilot: Pilot[None]) -> None:
         line = keys.running.query_one(KeyLine)
         await pilot.hover(KeyLine, offset=(keys.line.index("p Pause"), 0))
-        assert line.tooltip == "Pause (it is saved first), or go on"
+        assert line.tooltip == "Pause (saves first), or continue"
         await pilot.hover(KeyLine, offset=(keys.line.index("? Help"), 0))
         assert line.tooltip == "Show what the keys do here"
 

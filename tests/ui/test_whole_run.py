@@ -126,7 +126,7 @@ def test_fault_58_a_preset_that_takes_the_place_of_a_built_in_one_is_said(tmp_pa
             def shown() -> str:
                 return "\n".join(s.text for s in app.screen._compositor.render_strips())
 
-            await until(lambda: "takes the place of the built-in experiment preset" in shown())
+            await until(lambda: "replaces the built-in experiment preset" in shown())
             await pilot.press("f5")
             await until(lambda: state(app) == "finished")
 
@@ -137,4 +137,4 @@ def test_fault_58_a_preset_that_takes_the_place_of_a_built_in_one_is_said(tmp_pa
     (place,) = (tmp_path / "runs").iterdir()
     events = [json.loads(line) for line in RunDirectory(place).events.read_text().splitlines()]
     notices = [event["text"] for event in events if event["event"] == "notice"]
-    assert f"{path} takes the place of the built-in experiment preset penguins-mlp" in notices
+    assert f"{path} replaces the built-in experiment preset penguins-mlp" in notices

@@ -266,8 +266,8 @@ def contradictions(experiment: Experiment) -> list[tuple[Path_, str]]:
         found.append(
             (
                 ("schedule", "type"),
-                f"{experiment.schedule.type} needs to know how many steps there will be: "
-                "set training.epochs or training.max_steps, or take schedule=constant",
+                f"{experiment.schedule.type} needs to know the number of steps: "
+                "set training.epochs or training.max_steps, or use schedule=constant",
             )
         )
     if getattr(optimizer, "nesterov", False) and getattr(optimizer, "momentum", 0.0) == 0:

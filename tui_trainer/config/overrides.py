@@ -78,7 +78,7 @@ def edited(experiment: Experiment, key: str, value: Any) -> Experiment:
     if key not in live:
         if key in experiment.all_keys():
             raise BadInput(
-                f"{key} cannot be edited while training: it shapes what was trained so far; "
+                f"{key} cannot be edited while training, because earlier steps depend on it; "
                 f"these can: {', '.join(live)}"
             )
         raise BadInput(f"no setting {clean(key, 80)!r}{suggest(key, experiment.all_keys())}")

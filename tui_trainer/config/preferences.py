@@ -31,9 +31,9 @@ THEMES: tuple[str, ...] = (
 
 
 _FORMS = {
-    ("keymap", "dict_type"): "actions with their keys are asked for, as {run.stop: s}",
-    ("keymap", "string_type"): "keys are one text with commas between them, as 's,f9'",
-    ("theme", "string_type"): "the name of one theme is asked for, as nord",
+    ("keymap", "dict_type"): "should be actions with their keys, as {run.stop: s}",
+    ("keymap", "string_type"): "should be one text with keys separated by commas, as 's,f9'",
+    ("theme", "string_type"): "should be the name of one theme, as nord",
 }
 """Messages by setting and kind of error, where pydantic's would mention Python types."""
 
@@ -42,10 +42,10 @@ class Preferences(Section):
     """The look, refresh rate and keys of the app."""
 
     theme: str = setting("textual-dark", "colours; one of Textual's themes")
-    fps: float = setting(2.0, "most refreshes a second", ge=0.1, le=30)
+    fps: float = setting(2.0, "maximum refreshes per second", ge=0.1, le=30)
     smoothing: float = setting(0.6, "weight of the past in the smoothed line", ge=0, lt=1)
     markers: Literal["auto", "braille", "block", "ascii"] = setting(
-        "auto", "what plots are drawn with; auto: what the terminal can show"
+        "auto", "characters that plots are drawn with; auto: the best the terminal can show"
     )
     mouse: bool = setting(True, "whether the mouse is used; off leaves it to the terminal")
     keymap: dict[str, str] = setting({}, "keys by action, as in run.pause: 'space'")

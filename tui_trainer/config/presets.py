@@ -54,7 +54,7 @@ class Preset:
         if not self.replaces:
             return ""
         what = f"the built-in {self.kind} preset {self.name}"
-        return f"{clean(str(self.path), 300)} takes the place of {what}"
+        return f"{clean(str(self.path), 300)} replaces {what}"
 
 
 def builtin_dir() -> Path:
@@ -189,8 +189,8 @@ def stamp_of(path: Path) -> tuple[int, ...]:
 def why_misnamed(path: Path) -> str:
     """Return why a file found by `PresetLibrary.misnamed` is misnamed, and the fix."""
     if path.suffix != SUFFIXES[0]:
-        return f"rename it, the file of a preset ends in {SUFFIXES[0]}"
-    return "rename it, names of presets have letters a-z, digits, . _ -, and begin with no sign"
+        return f"rename it: preset files end in {SUFFIXES[0]}"
+    return "rename it: preset names have letters, digits, . _ - and do not begin with . or -"
 
 
 def is_named(path: Path) -> bool:

@@ -38,7 +38,7 @@ def write_preset(composition: Composition, name: str, folder: Path, *, replace: 
     if not is_safe_name(name):
         raise BadInput(
             f"not the name of a preset: {clean(name, 60)!r}; "
-            "take letters, digits, '-', '_' and '.', and no '.' or '-' at the beginning"
+            "use letters, digits, '-', '_' and '.', and no '.' or '-' at the beginning"
         )
     target = folder / "experiments" / f"{name}.yaml"
     shown = clean(str(target))
@@ -47,7 +47,7 @@ def write_preset(composition: Composition, name: str, folder: Path, *, replace: 
         if folder.resolve() not in target.parent.resolve().parents:
             raise BadInput(f"{shown}: leads out of {clean(str(folder))}")
         if os.path.lexists(target) and not replace:
-            raise BadInput(f"{shown}: exists already; take another name")
+            raise BadInput(f"{shown}: exists already; use another name")
         _write(target, to_yaml(preset_data(composition, experiment)))
     except OSError as error:
         raise CannotWrite(f"{shown}: {(error.strerror or str(error)).lower()}") from error

@@ -41,7 +41,7 @@ def _read_list(field: Field, text: str) -> Any:
     try:
         return parse_value(f"[{text}]")
     except BadInput as error:
-        raise BadInput("expected values with commas between them, as in: 1, 2") from error
+        raise BadInput("expected values separated by commas, as in: 1, 2") from error
 
 
 def entry_text(value: Any, field: Field | None = None) -> str:

@@ -28,12 +28,12 @@ DATASETS = Registry("dataset")
 
 
 class DatasetSection(TypedSection):
-    """What every data set has: a place, and a split that depends on nothing else."""
+    """Settings of every data set: its path, and a split that depends on nothing else."""
 
     path: str = setting(
         ..., "CSV file, also .gz; builtin:NAME for one that ships with the program", path=True
     )
-    split_seed: int = setting(0, "seed of the split, apart from training.seed", ge=0, lt=2**63)
+    split_seed: int = setting(0, "seed of the split, not training.seed", ge=0, lt=2**63)
     test_fraction: float = setting(0.2, "share of the rows held out for the test", ge=0.2, le=0.8)
     val_fraction: float = setting(
         0.15, "share of the remaining rows used for validation", gt=0, le=0.5
@@ -41,20 +41,20 @@ class DatasetSection(TypedSection):
 
 
 class RowsSection(DatasetSection):
-    """Samples with a target each."""
+    """Samples with one target each."""
 
-    stratify: bool = setting(True, "keep the share of each class alike in every split")
+    stratify: bool = setting(True, "keep the share of each class equal in all splits")
 
 
 class NumbersSection(RowsSection):
     """Samples of numbers, all of one size."""
 
     noise: float = setting(
-        0.0, "random noise on training inputs, in deviations of the inputs", ge=0, le=10
+        0.0, "random noise on training inputs, in standard deviations", ge=0, le=10
     )
     mixup: float | None = setting(
         None,
-        "mix pairs of training samples and their targets, by Beta(mixup, mixup); empty: do not",
+        "mix pairs of training samples and their targets, by Beta(mixup, mixup); empty: off",
         ge=0.01,
         le=100,
     )
@@ -64,15 +64,15 @@ class ImagesSection(NumbersSection):
     """Images, changed at random for training."""
 
     shift_pixels: float = setting(
-        0.0, "random shift of training images, at most", unit="pixels", ge=0
+        0.0, "largest random shift of training images", unit="pixels", ge=0
     )
     rotate_degrees: float = setting(
-        0.0, "random turn of training images, at most", unit="degrees", ge=0, le=180
+        0.0, "largest random rotation of training images", unit="degrees", ge=0, le=180
     )
     flip_horizontal: bool = setting(False, "mirror half of the training images left to right")
     flip_vertical: bool = setting(False, "mirror half of the training images top to bottom")
     crop_padding: int = setting(
-        0, "pad training images by so much and crop at random", unit="pixels", ge=0, le=65536
+        0, "pad training images by this much and crop at random", unit="pixels", ge=0, le=65536
     )
     cutout_pixels: int = setting(
         0, "side of a square blanked out of training images", unit="pixels", ge=0, le=65536
@@ -96,27 +96,27 @@ class TableSection(NumbersSection):
         "auto", "auto: regression where the target is numbers, else classification"
     )
     categorical: Items[str] = setting(
-        (), "columns of numbers to be read as categories (text columns always are)"
+        (), "numeric columns to be read as categories (text columns always are)"
     )
     drop: Items[str] = setting((), "columns left out")
     missing: Literal["error", "drop", "mean"] = setting(
-        "error", "missing values: refuse, drop the row, or fill in the mean (a category: its own)"
+        "error", "missing values: refuse, drop the row, or fill in the mean (or a category for it)"
     )
 
 
 class SequencesSection(RowsSection):
-    """Sequences of numbers in a CSV file with a header, one row a step of one sequence."""
+    """Sequences of numbers in a CSV file with a header, one row per step of a sequence."""
 
     type: Literal["sequences"]
-    sequence: str = setting(..., "the column that names the sequence a row is of", min_length=1)
+    sequence: str = setting(..., "the column with the id of a row's sequence", min_length=1)
     step: str | None = setting(
-        None, "the column that orders the steps; empty: as they stand in the file", min_length=1
+        None, "the column that orders the steps; empty: the order of the file", min_length=1
     )
     target: str = setting(
         ..., "the column to predict, the same in every row of a sequence", min_length=1
     )
     split: str | None = setting(
-        None, "a column that says train, val or test; empty: the split is drawn", min_length=1
+        None, "a column with train, val or test; empty: a random split", min_length=1
     )
     task: Literal["auto", "classification", "regression"] = setting(
         "auto", "auto: regression where the target is numbers, else classification"
@@ -126,7 +126,7 @@ class SequencesSection(RowsSection):
         "error", "missing values: refuse, drop the sequence, or fill in the channel's mean"
     )
     noise: float = setting(
-        0.0, "random noise on training inputs, in deviations of their channel", ge=0, le=10
+        0.0, "random noise on training inputs, in standard deviations", ge=0, le=10
     )
 
 
@@ -149,10 +149,10 @@ class TextSection(DatasetSection):
         ("*.txt",), "which files of a folder, as *.txt or docs/*.md", min_length=1
     )
     sequence_length: int = setting(
-        100, "bytes of a row of a batch, through which gradients go", unit="bytes", ge=2, le=65536
+        100, "bytes per row of a batch, through which gradients flow", unit="bytes", ge=2, le=65536
     )
     val_bytes: int | None = setting(
-        MEBIBYTE, "validate on no more than this; empty: on all of it", unit="bytes", ge=1
+        MEBIBYTE, "validate on at most this much; empty: on all of it", unit="bytes", ge=1
     )
     max_file_bytes: int = setting(
         8 * MEBIBYTE, "larger files of a folder are left out", unit="bytes", ge=1, le=2**32
@@ -178,14 +178,14 @@ class TextFoldersSection(RowsSection):
     patterns: Items[Name] = setting(
         ("*.txt",), "which files of a folder, as *.txt or mail/*.eml", min_length=1
     )
-    passage_lines: int = setting(20, "lines of a passage", unit="lines", ge=1, le=100_000)
+    passage_lines: int = setting(20, "lines per passage", unit="lines", ge=1, le=100_000)
     max_passage_bytes: int = setting(
         1024, "the rest of a longer passage is cut off", unit="bytes", ge=2, le=65536
     )
-    min_files: int = setting(10, "a class of fewer files is left out", ge=3, le=1_000_000)
-    max_passages_file: int = setting(20, "passages taken from one file, at most", ge=1, le=2**20)
+    min_files: int = setting(10, "a class with fewer files is left out", ge=3, le=1_000_000)
+    max_passages_file: int = setting(20, "most passages taken from one file", ge=1, le=2**20)
     max_passages_class: int = setting(
-        500, "passages taken from one class, at most, so that none outweighs the others", ge=3
+        500, "most passages taken from one class, so that none outweighs the others", ge=3
     )
     max_file_bytes: int = setting(
         8 * MEBIBYTE, "larger files are left out", unit="bytes", ge=1, le=2**32
@@ -194,8 +194,8 @@ class TextFoldersSection(RowsSection):
 
 DATASETS.add(Spec("pixels", "images as rows of a CSV file, label last", PixelsSection))
 DATASETS.add(Spec("table", "a CSV table of numbers and categories", TableSection))
-DATASETS.add(Spec("sequences", "a CSV table of sequences, one row a step", SequencesSection))
+DATASETS.add(Spec("sequences", "a CSV table of sequences, one row per step", SequencesSection))
 DATASETS.add(Spec("text", "text files, predicted byte by byte", TextSection))
 DATASETS.add(
-    Spec("text_folders", "passages of text files, a folder for each class", TextFoldersSection)
+    Spec("text_folders", "passages of text files, one folder per class", TextFoldersSection)
 )

@@ -21,10 +21,10 @@ class AutoLossSection(TypedSection):
 
 
 class WeightedSection(TypedSection):
-    """Losses over classes that can weigh them."""
+    """Losses over classes, with optional class weights."""
 
     class_weights: Literal["none", "balanced"] | Items[Annotated[float, Field(gt=0)]] = setting(
-        "none", "balanced: n / (classes x n of the class), of the training split; or a list"
+        "none", "balanced: n / (classes x n per class), in the training split; or a list"
     )
 
 
@@ -77,7 +77,7 @@ class HuberSection(TypedSection):
     """
 
     type: Literal["huber"]
-    delta: float = setting(1.0, "error from which on it is a straight line", gt=0, le=1e6)
+    delta: float = setting(1.0, "error above which the loss is linear", gt=0, le=1e6)
 
 
 LOSSES.add(Spec("auto", "cross entropy for classes, squared error for numbers", AutoLossSection))

@@ -77,28 +77,26 @@ METRICS: dict[str, MetricSpec] = {
     for spec in (
         MetricSpec("loss", "the loss, without smoothing", (*_CLASSES, "regression"), False),
         MetricSpec(
-            "accuracy", "share of samples (of tokens) that are right", _CLASSES, True, is_share=True
+            "accuracy", "share of correct samples, or tokens", _CLASSES, True, is_share=True
         ),
-        MetricSpec("perplexity", "e to the cross entropy of a token", _TEXT, False),
-        MetricSpec("bits_per_byte", "bits to write down a byte of the text", _TEXT, False),
+        MetricSpec("perplexity", "e to the cross entropy per token", _TEXT, False),
+        MetricSpec("bits_per_byte", "bits needed per byte of the text", _TEXT, False),
         _of_numbers("mae", "mean absolute error, in units of the target", higher_is_better=False),
         _of_numbers(
             "rmse", "root mean squared error, in units of the target", higher_is_better=False
         ),
         _of_numbers("r2", "coefficient of determination", higher_is_better=True),
         _extra(
-            "top3_accuracy", "share of samples whose class is among the first 3", 3, is_share=True
+            "top3_accuracy", "share of samples whose class is among the top 3", 3, is_share=True
         ),
         _extra(
-            "top5_accuracy", "share of samples whose class is among the first 5", 5, is_share=True
+            "top5_accuracy", "share of samples whose class is among the top 5", 5, is_share=True
         ),
-        _extra(
-            "balanced_accuracy", "mean over the classes of the share that is right", is_share=True
-        ),
+        _extra("balanced_accuracy", "mean over the classes of the share correct", is_share=True),
         _extra("f1", "mean over the classes of the F1 score"),
         _extra("precision", "mean over the classes of the precision"),
         _extra("recall", "mean over the classes of the recall, which is balanced_accuracy"),
-        _extra("auroc", "mean over the classes of the area under the ROC curve, one against rest"),
+        _extra("auroc", "mean over the classes of the area under the ROC curve, one versus rest"),
     )
 }
 EXTRA_METRICS = tuple(name for name, spec in METRICS.items() if spec.is_extra)
@@ -123,7 +121,7 @@ def why_no_metric(name: str, task: ProblemName, classes: int) -> str:
         if task in found.tasks and (task != "classification" or classes > found.more_classes_than)
     ]
     if task not in spec.tasks:
-        return f"{name} is no metric of {task}; there are: {', '.join(usable)}"
+        return f"{name} is not a metric of {task}; there are: {', '.join(usable)}"
     if name not in usable:
         return f"{name} is always 1 with {classes} classes; there are: {', '.join(usable)}"
     return ""

@@ -56,7 +56,7 @@ class LinearSection(TypedSection):
     bias: bool = setting(True, "add a bias")
     dropout: float = setting(0.0, "share of the inputs dropped in training", ge=0, lt=1)
     init: Literal["default", "zeros"] = setting(
-        "default", "first weights: torch's uniform ones, or zeros"
+        "default", "initial weights: torch's uniform ones, or zeros"
     )
 
 
@@ -84,15 +84,13 @@ class CnnSection(TypedSection):
     )
     kernel_size: int = setting(3, "size of the kernels, odd", unit="pixels", ge=1, le=15)
     stride: int = setting(1, "step of the kernels", unit="pixels", ge=1, le=8)
-    pooling: Literal["max", "avg", "none"] = setting(
-        "max", "what each block makes of 2x2 pixels; none: it keeps them"
-    )
+    pooling: Literal["max", "avg", "none"] = setting("max", "pooling of 2x2 pixels in each block")
     hidden: int = setting(0, "units of a hidden layer before the output; 0: none", ge=0, le=65536)
     activation: Activation = setting("relu", "activation of each block")
     norm: Literal["none", "batch", "group"] = setting("batch", "normalisation of each block")
     groups: int = setting(8, "groups of channels of a group norm", unit="groups", ge=1, le=65536)
     readout: Literal["flatten", "avg"] = setting(
-        "flatten", "what the head reads: the last features at each place, or their mean"
+        "flatten", "input of the head: the last features at each position, or their mean"
     )
     dropout: float = setting(0.0, "share of features dropped before the output", ge=0, lt=1)
     init: Init = setting("default", "first weights; default is torch's")
@@ -114,12 +112,12 @@ class Cnn1dSection(TypedSection):
         (128, 128), "channels of each block", unit="channels", min_length=1, max_length=16
     )
     kernel_size: int = setting(5, "size of the kernels, odd", unit="steps", ge=1, le=255)
-    pooling: Literal["max", "none"] = setting(
-        "max", "what each block makes of two steps; none: it keeps them"
+    pooling: Literal["max", "none"] = setting("max", "pooling of pairs of steps in each block")
+    embedding: int = setting(
+        32, "size of a token's vector; texts only", unit="units", ge=1, le=65536
     )
-    embedding: int = setting(32, "numbers that stand for a token", unit="units", ge=1, le=65536)
     readout: Literal["max", "mean"] = setting(
-        "max", "what the head reads: the largest of each feature over the steps, or their mean"
+        "max", "input of the head: each feature's maximum over the steps, or its mean"
     )
     hidden: int = setting(0, "units of a hidden layer before the output; 0: none", ge=0, le=65536)
     activation: Activation = setting("relu", "activation of each block")
@@ -129,12 +127,12 @@ class Cnn1dSection(TypedSection):
 
 
 class ResNetSection(TypedSection):
-    """Residual blocks of two convolutions, in the form made for small images."""
+    """Residual blocks of two convolutions, in the variant for small images."""
 
     type: Literal["resnet"]
     width: int = setting(16, "channels of the first stage", unit="channels", ge=1, le=4096)
     stages: int = setting(
-        3, "stages; each has twice the channels and half the size", unit="stages", ge=1, le=6
+        3, "stages, each with twice the channels and half the size", unit="stages", ge=1, le=6
     )
     depth: int = setting(
         20, "layers with weights: 6n + 2 with three stages", unit="layers", ge=4, le=2000
@@ -144,9 +142,9 @@ class ResNetSection(TypedSection):
     groups: int = setting(8, "groups of channels of a group norm", unit="groups", ge=1, le=4096)
     dropout: float = setting(0.0, "share of features dropped before the output", ge=0, lt=1)
     shortcut: Literal["pad", "conv"] = setting(
-        "pad", "how an input gets more channels: zeros behind them, or a 1x1 convolution"
+        "pad", "how shortcuts get more channels: padding with zeros, or a 1x1 convolution"
     )
-    zero_init: bool = setting(True, "let each block pass its input on unchanged at first")
+    zero_init: bool = setting(True, "start with blocks that pass on their input unchanged")
 
     @field_validator("depth")
     @classmethod
@@ -156,8 +154,8 @@ class ResNetSection(TypedSection):
             below = (value - 2) // (2 * stages)
             near = [2 * stages * n + 2 for n in (below, below + 1) if n > 0]
             raise _contradiction(
-                f"{value} is not {2 * stages}n + 2, which {stages} stages of two layers a block "
-                f"need; the nearest: {' and '.join(map(str, near))}"
+                f"{value} is not {2 * stages}n + 2, which {stages} stages with two layers per "
+                f"block need; the nearest: {' and '.join(map(str, near))}"
             )
         return value
 
@@ -168,7 +166,7 @@ class ResNetSection(TypedSection):
 
 
 class RnnSection(TypedSection):
-    """Recurrent layers over a sequence or a text, for one prediction or one at each step."""
+    """Recurrent layers over a sequence or a text, for one prediction or one per step."""
 
     type: Literal["rnn"]
     cell: Literal["rnn", "gru", "lstm"] = setting("gru", "kind of the recurrent cells")
@@ -177,18 +175,18 @@ class RnnSection(TypedSection):
     )
     layers: int = setting(1, "recurrent layers", unit="layers", ge=1, le=64)
     embedding: int = setting(
-        64, "size of the vector of a token; texts only", unit="numbers", ge=1, le=65536
+        64, "size of a token's vector; texts only", unit="numbers", ge=1, le=65536
     )
-    bidirectional: bool = setting(False, "read the sequence from both ends; no language models")
+    bidirectional: bool = setting(False, "read sequences from both ends; not for language models")
     dropout: float = setting(0.0, "share of the outputs of each layer dropped", ge=0, lt=1)
     pooling: Literal["mean", "max", "last"] = setting(
-        "mean", "how the steps become one vector, where the whole gets one prediction"
+        "mean", "how steps become one vector, for one prediction per sequence"
     )
     init: Literal["orthogonal", "uniform"] = setting(
         "orthogonal", "recurrent weights: orthogonal, or uniform within 1 / sqrt(hidden)"
     )
     forget_bias: float = setting(
-        1.0, "bias of an LSTM's forget gate at the start; above 0 it remembers", ge=-10, le=10
+        1.0, "initial bias of an LSTM's forget gate; above 0, it remembers", ge=-10, le=10
     )
     tie_embedding: bool = setting(
         False, "let the output layer share the embedding; language models only"
@@ -207,10 +205,10 @@ class RnnSection(TypedSection):
 
 
 class TransformerSection(TypedSection):
-    """Layers of attention; causal where there is a prediction at each step, else an encoder."""
+    """Layers of attention; causal for predictions at each step, otherwise an encoder."""
 
     type: Literal["transformer"]
-    width: int = setting(128, "size of the vector of a step", unit="numbers", ge=1, le=65536)
+    width: int = setting(128, "size of a step's vector", unit="numbers", ge=1, le=65536)
     layers: int = setting(4, "layers of attention", unit="layers", ge=1, le=256)
     heads: int = setting(4, "heads of each layer; they divide the width", ge=1, le=1024)
     mlp_ratio: float = setting(4.0, "hidden units of a layer, in widths", gt=0, le=64)
@@ -221,19 +219,19 @@ class TransformerSection(TypedSection):
     )
     norm: Literal["layer", "rms"] = setting("layer", "normalisation of a vector")
     norm_order: Literal["pre", "post"] = setting(
-        "pre", "normalise what goes into each part, or the sum after it"
+        "pre", "normalise the input of each part, or the sum after it"
     )
     position: Literal["learned", "rotary", "sinusoidal"] = setting(
-        "learned", "how a layer knows where a step is"
+        "learned", "encoding of a step's position"
     )
     bias: bool = setting(True, "biases in the layers")
     pooling: Literal["mean", "cls"] = setting(
-        "mean", "one vector for the whole: the mean of the steps, or a place of its own"
+        "mean", "one vector per sequence: the mean of the steps, or a trained extra step"
     )
     tie_embedding: bool = setting(
         False, "let the output layer share the embedding; language models only"
     )
-    init_std: float = setting(0.02, "standard deviation of the first weights", gt=0, le=10)
+    init_std: float = setting(0.02, "standard deviation of the initial weights", gt=0, le=10)
 
     @field_validator("heads")
     @classmethod
@@ -252,8 +250,8 @@ class TransformerSection(TypedSection):
         width, heads = info.data.get("width"), info.data.get("heads")
         if value == "rotary" and width and heads and width // heads % 2:
             raise _contradiction(
-                f"rotary turns pairs, and a head has {width // heads} numbers ({width} / {heads}); "
-                "make that even, or take learned"
+                f"rotary rotates pairs, but a head has {width // heads} numbers ({width} / "
+                f"{heads}); make that even, or use learned"
             )
         return value
 

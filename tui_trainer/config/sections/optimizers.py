@@ -27,7 +27,7 @@ def _weight_decay(default: float) -> Any:
 
 def _decay(default: Decay) -> Any:
     return setting(
-        default, "what decays: all, or matrices: what has two dimensions, no norm and no bias"
+        default, "what decays: all, or only matrices: two or more dimensions, no norms or biases"
     )
 
 
@@ -40,11 +40,11 @@ def _eps(default: float = 1e-8) -> Any:
 
 
 def _decoupled() -> Any:
-    return setting(False, "weight decay apart from the gradient, as in AdamW")
+    return setting(False, "weight decay separate from the gradient, as in AdamW")
 
 
 class OptimizerSection(TypedSection):
-    """What every optimizer has. Every field but `type` and `decay` is an argument of torch's."""
+    """Settings of every optimizer. All fields but `type` and `decay` are arguments of torch's."""
 
     lr: float = _lr(1e-3)
     weight_decay: float = _weight_decay(0.0)
@@ -57,7 +57,7 @@ class SgdSection(OptimizerSection):
     type: Literal["sgd"]
     lr: float = _lr(1e-2)
     momentum: float = setting(0.0, "momentum", live=True, ge=0, lt=1)
-    nesterov: bool = setting(False, "Nesterov's form of the momentum")
+    nesterov: bool = setting(False, "use Nesterov momentum")
 
 
 class AdamSection(OptimizerSection):
@@ -69,7 +69,7 @@ class AdamSection(OptimizerSection):
 
 
 class AdamWSection(OptimizerSection):
-    """AdamW (Loshchilov & Hutter, arXiv:1711.05101): weight decay apart from the gradient."""
+    """AdamW (Loshchilov & Hutter, arXiv:1711.05101): decoupled weight decay."""
 
     type: Literal["adamw"]
     weight_decay: float = _weight_decay(1e-2)
@@ -111,7 +111,7 @@ class NadamSection(OptimizerSection):
 
 
 class RadamSection(OptimizerSection):
-    """Adam that waits until its running mean of squares is to be trusted (arXiv:1908.03265)."""
+    """Adam that waits until its running mean of squares is reliable (arXiv:1908.03265)."""
 
     type: Literal["radam"]
     betas: Items[Beta] = _betas()
@@ -122,8 +122,8 @@ class RadamSection(OptimizerSection):
 class AdafactorSection(OptimizerSection):
     """Adafactor (Shazeer & Stern, arXiv:1804.04235): squares kept by row and column only.
 
-    As torch has it: the rate of step t is min(lr, 1/sqrt(t)) x the size of the weights, and the
-    weight decay is apart from the gradient.
+    As in torch, the rate of step t is min(lr, 1/sqrt(t)) x the size of the weights, and weight
+    decay is decoupled.
     """
 
     type: Literal["adafactor"]
@@ -144,13 +144,13 @@ class MuonSection(OptimizerSection):
     weight_decay: float = _weight_decay(0.1)
     decay: Decay = _decay("matrices")
     momentum: float = setting(0.95, "momentum of the hidden matrices", live=True, ge=0, lt=1)
-    nesterov: bool = setting(True, "Nesterov's form of the momentum")
-    ns_steps: int = setting(5, "iterations of Newton and Schulz", ge=1, lt=100)
+    nesterov: bool = setting(True, "use Nesterov momentum")
+    ns_steps: int = setting(5, "Newton-Schulz iterations", ge=1, lt=100)
     adjust_lr_fn: Literal["original", "match_rms_adamw"] = setting(
         "original",
-        "lr x sqrt(max(1, rows/columns)); or as large as a step of AdamW (arXiv:2502.16982)",
+        "lr x sqrt(max(1, rows/columns)), or matched to AdamW's step size (arXiv:2502.16982)",
     )
-    adamw_lr: float = _lr(1e-3, "learning rate of all that is no hidden matrix")
+    adamw_lr: float = _lr(1e-3, "learning rate of everything but hidden matrices")
     adamw_betas: Items[Beta] = _betas()
     adamw_eps: float = _eps()
 

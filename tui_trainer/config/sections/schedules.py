@@ -75,20 +75,20 @@ class WsdSection(ScheduleSection):
 
 
 class CountedSection(ScheduleSection):
-    """Schedules that fall at counted epochs of the run, or steps, whatever its length.
+    """Schedules that fall after a number of epochs or steps, whatever the length of the run.
 
-    Epochs and steps count from the start of the run, the warm-up included.
+    Epochs and steps count from the start of the run, including the warm-up.
     """
 
-    gamma: float = setting(0.1, "what the rate is multiplied by each time", gt=0, le=1)
-    counted_in: Literal["epochs", "steps"] = setting("epochs", "what is counted")
+    gamma: float = setting(0.1, "factor of the rate each time it falls", gt=0, le=1)
+    counted_in: Literal["epochs", "steps"] = setting("epochs", "unit that is counted")
 
 
 class StepSection(CountedSection):
-    """Times gamma after every so many epochs or steps, as torch's StepLR."""
+    """Times gamma every N epochs or steps, as torch's StepLR."""
 
     type: Literal["step"]
-    every: int = setting(30, "how many of them between two falls", ge=1)
+    every: int = setting(30, "epochs or steps between two falls", ge=1)
 
 
 class MilestonesSection(CountedSection):
@@ -96,7 +96,7 @@ class MilestonesSection(CountedSection):
 
     type: Literal["milestones"]
     at: Items[Annotated[int, Field(ge=1)]] = setting(
-        (30, 60, 90), "after how many epochs or steps the rate falls", min_length=1
+        (30, 60, 90), "epochs or steps after which the rate falls", min_length=1
     )
 
 
@@ -104,7 +104,7 @@ class ExponentialSection(CountedSection):
     """Times gamma after each epoch or each step, as torch's ExponentialLR."""
 
     type: Literal["exponential"]
-    gamma: float = setting(0.95, "what the rate is multiplied by each time", gt=0, le=1)
+    gamma: float = setting(0.95, "factor of the rate each time it falls", gt=0, le=1)
 
 
 class PlateauSection(ScheduleSection):
@@ -115,9 +115,9 @@ class PlateauSection(ScheduleSection):
     """
 
     type: Literal["plateau"]
-    factor: float = setting(0.1, "what the rate is multiplied by each time", gt=0, lt=1)
-    patience: int = setting(10, "validations without an improvement that are borne", ge=0)
-    threshold: float = setting(1e-4, "how much better counts as better", ge=0)
+    factor: float = setting(0.1, "factor of the rate each time it falls", gt=0, lt=1)
+    patience: int = setting(10, "validations without improvement that are tolerated", ge=0)
+    threshold: float = setting(1e-4, "smallest change that counts as better", ge=0)
     threshold_mode: Literal["rel", "abs"] = setting(
         "rel", "rel: the threshold is a share of the best value"
     )
@@ -144,7 +144,7 @@ SCHEDULES.add(Spec("linear", "a straight line down to the final factor", LinearD
 SCHEDULES.add(Spec("one_cycle", "up to the base rate and down again", OneCycleSection))
 SCHEDULES.add(Spec("polynomial", "a power down to the final factor", PolynomialSection))
 SCHEDULES.add(Spec("wsd", "the base rate, and down in the last part of the run", WsdSection))
-SCHEDULES.add(Spec("step", "times gamma every so many epochs or steps", StepSection))
+SCHEDULES.add(Spec("step", "times gamma every N epochs or steps", StepSection))
 SCHEDULES.add(Spec("milestones", "times gamma at given epochs or steps", MilestonesSection))
 SCHEDULES.add(Spec("exponential", "times gamma each epoch or step", ExponentialSection))
 SCHEDULES.add(Spec("plateau", "down when the monitored metric stops improving", PlateauSection))
@@ -244,7 +244,7 @@ def _counted(schedule: CountedSection, step: int, steps_per_epoch: int | None) -
     if schedule.counted_in == "steps":
         return step
     if steps_per_epoch is None:
-        raise ValueError("this schedule counts epochs: it needs to know the steps of an epoch")
+        raise ValueError("this schedule counts epochs: it needs to know the steps per epoch")
     return step // steps_per_epoch
 
 

@@ -15,7 +15,7 @@ SignalName = Literal["SIGHUP", "SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2"]
 
 
 class TrainingSection(Section):
-    """How long, on what, and in which steps a model is trained."""
+    """The length, steps, precision and device of a training run."""
 
     epochs: int | None = setting(None, "limit: passes over the data", live=True, ge=1)
     max_steps: int | None = setting(
@@ -24,36 +24,36 @@ class TrainingSection(Section):
     max_seconds: float | None = setting(
         None, "limit: training time, pauses not counted", unit="s", live=True, gt=0
     )
-    batch_size: int = setting(64, "samples of a micro-batch", unit="samples", ge=1, le=2**24)
-    grad_accumulation: int = setting(1, "micro-batches of one optimizer step", ge=1, le=65536)
+    batch_size: int = setting(64, "samples per micro-batch", unit="samples", ge=1, le=2**24)
+    grad_accumulation: int = setting(1, "micro-batches per optimizer step", ge=1, le=65536)
     drop_last: bool = setting(False, "leave out an epoch's last, smaller batch")
     seed: int = setting(0, "seed of weights, order, augmentation and dropout", ge=0, lt=2**63)
     precision: Literal["fp32", "tf32", "bf16", "fp16"] = setting(
         "fp32",
         "number format of the forward pass; bf16 and fp16 are mixed (torch.autocast), fp16 with "
-        "a loss scaler, tf32 is for GPUs and fp32 elsewhere",
+        "a loss scaler; tf32 is for GPUs, and is fp32 elsewhere",
     )
     ema_decay: float | None = setting(
         None,
-        "keep a running mean of the weights with this decay, and measure that; empty: none",
+        "keep a running mean of the weights with this decay, and validate it; empty: none",
         gt=0,
         lt=1,
     )
     compile: bool = setting(
         False,
-        "compile the model (torch.compile); needs a C++ compiler, and leaves sequences of "
-        "different length as they are",
+        "compile the model (torch.compile); needs a C++ compiler, and does nothing for "
+        "sequences of different lengths",
     )
     gradient_checkpointing: bool = setting(
-        False, "compute each block again in the backward pass, for less memory"
+        False, "recompute each block in the backward pass, to save memory"
     )
-    channels_last: bool = setting(False, "keep images and kernels channels last in memory")
+    channels_last: bool = setting(False, "store images and kernels with channels last in memory")
     freeze: Items[str] = setting(
         (), "layers and parameters that are not trained, by name, such as blocks.0 or *.bias"
     )
     init_from: str | None = setting(
         None,
-        "run or checkpoint file whose weights to start from, of a run the best; empty: none",
+        "run (its best checkpoint) or checkpoint file to take initial weights from; empty: none",
         path=True,
     )
     init_skip: Items[str] = setting(
@@ -66,21 +66,20 @@ class TrainingSection(Section):
         None, "clip each gradient to this size", live=True, gt=0
     )
     validate_every_steps: int | None = setting(
-        None, "validate every so many steps; empty: after each epoch", unit="steps", live=True, ge=1
+        None, "validate every N steps; empty: after each epoch", unit="steps", live=True, ge=1
     )
     eval_batch_size: int | None = setting(
-        None, "samples of a batch in validation and test; empty: 4 x batch_size", ge=1, le=2**24
+        None, "samples per batch in validation and test; empty: 4 x batch_size", ge=1, le=2**24
     )
     metrics: Items[ExtraMetric] = setting(
         (),
-        f"more metrics of classes: {', '.join(EXTRA_METRICS)}; one that is monitored needs not be "
-        "listed",
+        f"more metrics of classes: {', '.join(EXTRA_METRICS)}; a monitored one need not be listed",
     )
     on_nonfinite: Literal["stop", "pause"] = setting(
         "stop", "when the loss or a gradient is NaN or infinite"
     )
     deterministic: bool = setting(
-        False, "only deterministic algorithms of torch (needed on CUDA for exact resume)"
+        False, "use only deterministic algorithms of torch (needed on CUDA for exact resume)"
     )
     device: str = setting(
         "auto",
@@ -88,7 +87,7 @@ class TrainingSection(Section):
         pattern=r"^(auto|cpu|cuda|cuda:\d{1,3})$",
     )
     threads: int | None = setting(
-        None, "threads of torch on the CPU; empty: one a core", ge=1, le=4096
+        None, "threads of torch on the CPU; empty: one per core", ge=1, le=4096
     )
     on_hangup: Literal["continue", "save-and-stop"] = setting(
         "continue",
@@ -96,65 +95,63 @@ class TrainingSection(Section):
     )
     preempt_signals: Items[SignalName] = setting(
         (),
-        "signals by which a scheduler asks for the machine: they save and stop, as SIGTERM does",
+        "signals with which a scheduler preempts the run: they save and stop, as SIGTERM does",
     )
     preempt_exit_code: int | None = setting(
         None,
-        "exit code after one of preempt_signals, as for a requeue; empty: 128 and its number",
+        "exit code after one of preempt_signals, as for a requeue; empty: 128 + signal number",
         ge=0,
         le=255,
     )
 
 
 class CheckpointSection(Section):
-    """When a checkpoint is written, and which are kept. There is always one at the end."""
+    """When checkpoints are written, and which are kept. One is always written at the end."""
 
-    every_steps: int | None = setting(
-        None, "save every so many steps", unit="steps", live=True, ge=1
-    )
-    every_epochs: int | None = setting(None, "save every so many epochs", live=True, ge=1)
+    every_steps: int | None = setting(None, "save every N steps", unit="steps", live=True, ge=1)
+    every_epochs: int | None = setting(None, "save every N epochs", live=True, ge=1)
     every_seconds: float | None = setting(
-        30.0, "save every so many seconds of training", unit="s", live=True, gt=0
+        30.0, "save every N seconds of training", unit="s", live=True, gt=0
     )
-    keep_last: int = setting(2, "how many of the newest are kept", ge=1, le=100000)
-    monitor: MetricName = setting("loss", "metric of the validation that decides the best")
+    keep_last: int = setting(2, "number of newest checkpoints to keep", ge=1, le=100000)
+    monitor: MetricName = setting("loss", "validation metric that decides the best checkpoint")
     give_up_s: float = setting(
-        600.0, "stop with exit code 3 when no save succeeded for so long", unit="s", ge=0
+        600.0, "stop with exit code 3 when no save has succeeded for this long", unit="s", ge=0
     )
 
 
 class LoggingSection(Section):
-    """How often numbers are read from the device and written."""
+    """The intervals at which numbers are read from the device and written."""
 
     every_steps: int | None = setting(
         None,
-        "write every so many steps to metrics.jsonl; empty: every step at first, "
-        "then ever fewer, so that a file stays small",
+        "write every N steps to metrics.jsonl; empty: every step at first, then fewer and fewer, "
+        "so that the file stays small",
         unit="steps",
         ge=1,
     )
     every_seconds: float = setting(
-        0.25, "read losses from the device, and report them, so often", unit="s", gt=0, le=60
+        0.25, "interval at which losses are read and reported", unit="s", gt=0, le=60
     )
 
 
 class LoaderSection(Section):
-    """How samples get from a data set to the device. Nothing here changes a result."""
+    """The loading of samples and their transfer to the device. Nothing here changes a result."""
 
     num_workers: int = setting(
         0,
-        "processes that read samples; 0: the training reads them itself, as it always does for "
-        "texts predicted byte by byte and for iterables",
+        "processes that read samples; 0: the training process reads them itself, as it always "
+        "does for texts predicted byte by byte and for iterables",
         ge=0,
         le=512,
     )
     prefetch_factor: int = setting(
         2, "batches that each worker reads ahead", unit="batches", ge=1, le=1024
     )
-    persistent_workers: bool = setting(True, "keep the workers from one epoch to the next")
+    persistent_workers: bool = setting(True, "keep the workers running between epochs")
     timeout_s: float = setting(
         120.0,
-        "longest wait for a batch of the workers; after it the run saves and fails",
+        "longest wait for a batch from the workers; after it the run saves and fails",
         unit="s",
         gt=0,
         le=86400,
@@ -167,18 +164,18 @@ class LoaderSection(Section):
     )
     device_resident: Literal["auto", "always", "never"] = setting(
         "auto",
-        "whole data on the GPU instead of copying batches; auto: where half its free memory is "
+        "keep all data on the GPU instead of copying batches; auto: if half its free memory is "
         "enough",
     )
 
 
 class EarlyStoppingSection(Section):
-    """When to end because the metric of checkpoint.monitor no longer improves."""
+    """When to stop because the metric of checkpoint.monitor no longer improves."""
 
     patience: int | None = setting(
-        None, "validations without an improvement until the end; empty: never", live=True, ge=1
+        None, "validations without improvement before stopping; empty: never", live=True, ge=1
     )
-    min_delta: float = setting(0.0, "how much better counts as better", live=True, ge=0)
+    min_delta: float = setting(0.0, "smallest change that counts as better", live=True, ge=0)
     threshold: float | None = setting(
-        None, "end as soon as the monitored metric is this good", live=True
+        None, "stop as soon as the monitored metric is this good", live=True
     )

@@ -43,7 +43,7 @@ _PLAIN_WORDS: tuple[tuple[str, str, bool], ...] = (
     ("a quoted scalar found unexpected", "this quote is never closed", True),
     ("expected ',' or ']'", "this '[' is not closed by ']', or a ',' is missing after it", True),
     ("expected ',' or '}'", "this '{' is not closed by '}', or a ',' is missing after it", True),
-    ("a double-quoted scalar", "no escape that YAML knows; for a \\ take single quotes", False),
+    ("a double-quoted scalar", "not an escape of YAML; for a \\ use single quotes", False),
     ("expected <block end>", "does not fit here; check indentation, brackets and quotes", False),
     ("expected '<document start>'", "does not fit here; check brackets and quotes", False),
     ("expected the node content", "a value is missing here; check the brackets", False),
@@ -157,7 +157,7 @@ class _Builder:
         events.take()
         if not events.check_event(yaml.StreamEndEvent):
             mark = events.upcoming().start_mark
-            self._blame(mark, (), "a second document begins; one file holds one")
+            self._blame(mark, (), "a second document begins; a file can hold only one")
         return value
 
     def _value(self, path: KeyPath, depth: int) -> Any:
