@@ -94,6 +94,7 @@ def _loaded(path: str, source: bytes) -> PluginFile:
     if folder not in sys.path:
         # Appended, so that a neighbouring file cannot shadow a module of ours or of Python.
         sys.path.append(folder)
+    # Registered before it runs, as for an import: dataclasses look their module up by its name.
     sys.modules[plugin.module] = module
     try:
         exec(compile(source, path, "exec"), module.__dict__)

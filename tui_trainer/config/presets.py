@@ -272,6 +272,7 @@ def assemble(
         given = tree.values.setdefault(missing, {})
         if isinstance(given, dict):
             tree.values[missing] = {"type": default, **given}
+    # Types before other fields, because a new type drops the fields of the old one.
     for override in overrides:
         if override.field == "type":
             _set(tree, override)

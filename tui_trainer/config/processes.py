@@ -79,6 +79,7 @@ def output_of(
         assert process.stdout is not None
         printed = _read_until(process.stdout.fileno(), until_s, most_bytes)
         try:
+            # After a limit was exceeded there is nothing to wait for, and the program is killed.
             status = process.wait(0 if printed is None else until_s - time.monotonic())
         except subprocess.TimeoutExpired:
             process.kill()

@@ -73,6 +73,7 @@ def _draw(weight: Tensor, how: str, gain: float) -> None:
     elif how == "orthogonal":
         nn.init.orthogonal_(weight, gain)
     else:
+        # Scaled by our own gain, because torch does not know all of these activations.
         nn.init.kaiming_normal_(weight, nonlinearity="linear")
         with torch.no_grad():
             weight.mul_(gain)

@@ -60,6 +60,7 @@ def _write(target: Path, text: str) -> None:
     try:
         with open(descriptor, "w", encoding="utf-8") as file:
             file.write(text)
+            # mkstemp makes the file private; give it the mode of an ordinary new file.
             os.fchmod(file.fileno(), 0o666 & ~_umask())
         os.replace(temporary, target)
     except BaseException:
@@ -69,6 +70,7 @@ def _write(target: Path, text: str) -> None:
 
 
 def _umask() -> int:
+    # The mask can only be read by setting it.
     mask = os.umask(0o077)
     os.umask(mask)
     return mask

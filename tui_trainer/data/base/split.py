@@ -73,6 +73,7 @@ def split_rows(strata: Ints, seed: int, test_fraction: float, val_fraction: floa
     count = len(strata)
     generator = seeded("cpu", seed, "split")
     order = torch.randperm(count, generator=generator).numpy()
+    # The stable sort keeps the random order within each stratum.
     by_stratum = order[np.argsort(strata[order], kind="stable")]
     sizes = np.bincount(strata)
     starts = np.cumsum(sizes) - sizes

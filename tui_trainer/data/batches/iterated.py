@@ -120,6 +120,7 @@ class IteratedBatches:
         reader = _Reader(self._split, draws)
         for index in range(begin, self.per_epoch):
             samples = [reader.sample() for _ in range(self.size(index))]
+            # Recorded before the batch is trained on: the checkpoint after that step asks for it.
             self._keep(epoch, index + 1, draws)
             if index < start:
                 # Trained on before the run was interrupted; only read to get past it.

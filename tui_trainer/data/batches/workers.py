@@ -90,8 +90,11 @@ class WorkerPool:
     def draw(self, keys: Iterator[BatchRequest]) -> BatchStream:
         """Return the batches of `keys`, in order; this ends the sequence drawn before."""
         if self.settings.num_workers > 0:
+            # The old sequence is drained first: the workers must be idle when the next iterator
+            # resets them, which waits for them only briefly.
             self._finish_current()
             self._plan.keys = keys
+            # Starting workers may raise, and then no sequence is active.
             self._current = None
             self._begin()
         self._current = BatchStream(self, keys)
@@ -187,9 +190,11 @@ class WorkerPool:
 
         if not self._workers:
             self._start_s = START_S
+        # torch does not publish its workers: they are the children that are new afterwards.
         before = set(multiprocessing.active_children())
         thread = threading.Thread(target=start, name="start of workers", daemon=True)
         thread.start()
+        # Bounded, because a worker may hang while it imports the data set.
         longest_s = self.settings.timeout_s + START_S
         thread.join(longest_s)
         self._workers += [one for one in multiprocessing.active_children() if one not in before]
@@ -255,6 +260,7 @@ class WorkerPool:
         self._fail(f"the workers cannot start: {text}; {WAY_OUT}")
 
     def _fail(self, message: str) -> NoReturn:
+        # Killed first: closing would wait for a worker that hangs.
         self._kill()
         self.close()
         raise BatchLost(message) from None
@@ -370,6 +376,7 @@ def _end_with_parent(worker: int) -> None:
 
 def _wait_and_end(sentinel: int) -> None:
     connection.wait([sentinel])
+    # sys.exit would end only this thread.
     os._exit(1)
 
 

@@ -157,6 +157,7 @@ def _content(folder: SourceFolder, found: Found, most: int, omissions: SkippedFi
     """Return the bytes of a file; if it cannot be used, count it and return none."""
     try:
         with open(folder.path / found.name, "rb") as file:
+            # One byte more than allowed shows that the file has grown since it was listed.
             content = file.read(most + 1)
     except OSError as error:
         omissions.add(f"file that cannot be read ({reason_of(error)})", found.name)
