@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import shutil
 import signal
 import threading
 import time
@@ -19,7 +18,6 @@ from contextlib import contextmanager
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
 from multiprocessing.reduction import ForkingPickler
-from pathlib import Path
 from typing import Any, NamedTuple, NoReturn, Protocol
 
 import torch
@@ -31,6 +29,7 @@ from tui_trainer.config.processes import start_resource_tracker, worker_context
 from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.data.base.batch import Batch, BatchLost
 from tui_trainer.data.batches.samples import Failure
+from tui_trainer.data.batches.worker_errors import WAY_OUT, describe_death, describe_shared_memory
 from tui_trainer.text.clean import clean
 
 LOOK_S = 0.5
@@ -39,8 +38,6 @@ START_S = 60.0
 """Seconds that new workers may take, on top of loader.timeout_s, to start and do their imports."""
 BLOCKED = frozenset({signal.SIGINT, signal.SIGHUP, signal.SIGTSTP, signal.SIGUSR1, signal.SIGUSR2})
 """Signals that workers do not receive. SIGTERM is not blocked, so a worker can be ended by it."""
-SHARED_MEMORY = Path("/dev/shm")
-WAY_OUT = "loader.num_workers=0 runs without workers"
 
 
 class BatchRequest(NamedTuple):
@@ -233,7 +230,7 @@ class WorkerPool:
         """
         dead = [worker for worker in self._workers if not worker.is_alive()]
         if dead:
-            self._fail(_death(dead[0]))
+            self._fail(describe_death(dead[0]))
         if not _is_timeout(error):
             # A dying worker closes its end of the connection before its process has ended, so wait
             # briefly for the exit code, which says why.
@@ -241,7 +238,7 @@ class WorkerPool:
             dead = [worker for worker in self._workers if worker.sentinel in ended]
             if dead:
                 dead[0].join(LOOK_S)
-                self._fail(_death(dead[0]))
+                self._fail(describe_death(dead[0]))
             self._fail(f"a batch cannot be received: {clean(str(error), 300)}; {WAY_OUT}")
         if self.interrupted():
             self._fail("stopped while waiting for a batch")
@@ -255,7 +252,7 @@ class WorkerPool:
     def _fail_to_start(self, error: Exception) -> NoReturn:
         dead = [worker for worker in self._workers if not worker.is_alive()]
         if dead:
-            self._fail(_death(dead[0]))
+            self._fail(describe_death(dead[0]))
         text = clean(f"{type(error).__name__}: {error}", 300)
         self._fail(f"the workers cannot start: {text}; {WAY_OUT}")
 
@@ -335,7 +332,9 @@ class _BuilderDataset(Dataset[Any]):
                 if tensor is not None:
                     tensor.share_memory_()  # type: ignore[no-untyped-call]
         except RuntimeError as error:
-            return Failure(f"no shared memory for a batch: {_shared_memory()} ({error}); {WAY_OUT}")
+            return Failure(
+                f"no shared memory for a batch: {describe_shared_memory()} ({error}); {WAY_OUT}"
+            )
         return made
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -400,38 +399,3 @@ def _opened(made: Batch | Failure) -> Batch:
 
 def _is_timeout(error: Exception) -> bool:
     return isinstance(error, RuntimeError) and "timed out" in str(error)
-
-
-def _death(worker: BaseProcess) -> str:
-    """Describe how a worker died, and the remedy."""
-    code = worker.exitcode
-    name = f"worker {worker.pid} of the data loader"
-    if code == -signal.SIGBUS:
-        return f"{name} was killed by SIGBUS: {_shared_memory()}; {WAY_OUT}"
-    if code == -signal.SIGKILL:
-        return (
-            f"{name} was killed by SIGKILL: out of memory? Fewer workers need less "
-            f"(loader.num_workers=), {WAY_OUT}"
-        )
-    if code is not None and code < 0:
-        return f"{name} was killed by {_signal_name(-code)}; {WAY_OUT}"
-    return f"{name} ended with status {code}; {WAY_OUT}"
-
-
-def _signal_name(number: int) -> str:
-    try:
-        return signal.Signals(number).name
-    except ValueError:
-        return f"signal {number}"
-
-
-def _shared_memory() -> str:
-    """Describe the free shared memory, which may be too small."""
-    try:
-        usage = shutil.disk_usage(SHARED_MEMORY)
-    except OSError:
-        return "shared memory may be too small"
-    return (
-        f"{SHARED_MEMORY} has {usage.free / 2**20:,.0f} of {usage.total / 2**20:,.0f} MB free and "
-        "may be too small (docker: --shm-size)"
-    )
