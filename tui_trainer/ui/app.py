@@ -25,7 +25,7 @@ from tui_trainer.ui.navigation import Navigator
 from tui_trainer.ui.process import CurrentRun
 from tui_trainer.ui.shared.bindings import KeyTable, bindings_of
 from tui_trainer.ui.shared.first import FirstScreen
-from tui_trainer.ui.terminal.painting import harmless_update
+from tui_trainer.ui.terminal.segments import harmless_update
 from tui_trainer.ui.terminal.terminal import Terminal
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ from textual._compositor import ChopsUpdate, InlineUpdate, LayoutUpdate
 from textual.geometry import Region
 from textual.strip import Strip
 
-from tui_trainer.ui.terminal.painting import harmless_cells, harmless_strip, harmless_update
+from tui_trainer.ui.terminal.segments import harmless_cells, harmless_strip, harmless_update
 
 BAD = "\x1b]52;c;eA==\x1b\\\x07\x1b[31m\u202e\x9b\x85"
 CONSOLE = Console(file=io.StringIO(), force_terminal=True)
