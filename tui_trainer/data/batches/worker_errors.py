@@ -19,7 +19,7 @@ def describe_death(worker: BaseProcess) -> str:
     code = worker.exitcode
     name = f"worker {worker.pid} of the data loader"
     if code == -signal.SIGBUS:
-        return f"{name} was killed by SIGBUS: {describe_shared_memory()}; {WAY_OUT}"
+        return f"{name} was killed by SIGBUS: {free_shared_memory()}; {WAY_OUT}"
     if code == -signal.SIGKILL:
         return (
             f"{name} was killed by SIGKILL: out of memory? Fewer workers need less "
@@ -37,7 +37,7 @@ def _signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def describe_shared_memory() -> str:
+def free_shared_memory() -> str:
     """Describe the free shared memory, which may be too small."""
     try:
         usage = shutil.disk_usage(SHARED_MEMORY)

@@ -29,7 +29,7 @@ from tui_trainer.config.processes import start_resource_tracker, worker_context
 from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.data.base.batch import Batch, BatchLost
 from tui_trainer.data.batches.samples import Failure
-from tui_trainer.data.batches.worker_errors import WAY_OUT, describe_death, describe_shared_memory
+from tui_trainer.data.batches.worker_errors import WAY_OUT, describe_death, free_shared_memory
 from tui_trainer.text.clean import clean
 
 LOOK_S = 0.5
@@ -333,7 +333,7 @@ class _BuilderDataset(Dataset[Any]):
                     tensor.share_memory_()  # type: ignore[no-untyped-call]
         except RuntimeError as error:
             return Failure(
-                f"no shared memory for a batch: {describe_shared_memory()} ({error}); {WAY_OUT}"
+                f"no shared memory for a batch: {free_shared_memory()} ({error}); {WAY_OUT}"
             )
         return made
 
