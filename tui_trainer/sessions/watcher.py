@@ -45,7 +45,7 @@ of a core."""
 
 
 class WatchedSession(Protocol):
-    """What the watcher needs of the session that trains."""
+    """The session that trains, as the watcher sees it."""
 
     usage: Usage | None
 

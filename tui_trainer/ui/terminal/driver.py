@@ -15,7 +15,7 @@ import signal
 import sys
 import threading
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from textual import events
 from textual._xterm_parser import XTermParser
@@ -27,7 +27,7 @@ from tui_trainer.ui.terminal.ascii import PLAIN_LETTERS
 if TYPE_CHECKING:
     from textual.app import App
 
-    from tui_trainer.ui.terminal.terminal import Terminal
+    from tui_trainer.sessions.launcher import Tether
 
 MOST_WAITING = 2**18
 """Bytes that may wait to be written, a few frames; frames beyond that are dropped."""
@@ -93,10 +93,27 @@ class Pen(threading.Thread):
                 return
 
 
+class DrivenTerminal(Protocol):
+    """The terminal as the driver sees it; `Terminal` implements it."""
+
+    tether: Tether | None
+    driver: TerminalDriver | None
+    gone: threading.Event
+    fileno: int
+
+    @property
+    def in_foreground(self) -> bool: ...
+
+    @property
+    def encoding(self) -> str: ...
+
+    def restore_at_once(self) -> None: ...
+
+
 class TerminalDriver(LinuxDriver):
     """The driver; `Terminal.driver_class` makes the subclass that an app is given."""
 
-    terminal: ClassVar[Terminal]
+    terminal: ClassVar[DrivenTerminal]
 
     def __init__(
         self,
