@@ -6,8 +6,9 @@ Layer: ui. The columns are those of `tui-trainer runs`.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import ClassVar
 
 from rich.cells import cell_len
 from textual.binding import Binding, BindingType
@@ -18,10 +19,6 @@ from textual.widgets.option_list import Option
 from tui_trainer.config.keys import actions_of
 from tui_trainer.runs.index import COLUMNS, GAP, LEFT, RunSummary, cells_of
 from tui_trainer.text.cells import cut_middle, padded
-
-if TYPE_CHECKING:
-    from tui_trainer.ui.runs.pages import Page
-
 
 DISPENSABLE = ("pid", "step", "epoch", "device", "progress", "accuracy")
 """Columns that are left out if there is no room, in this order."""
@@ -66,6 +63,25 @@ def _cell(title: str, text: str, width: int) -> str:
 
 
 # The list widget. It holds a thousand lines at once, so only those that differ are touched.
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """All runs, the ones that are shown, and their lines."""
+
+    runs: list[RunSummary]
+    kept: list[RunSummary]
+    titles: str
+    lines: list[str]
+    """The lines of the runs that are shown, without marks."""
+    wrong: str = ""
+    """The filter's error, or an empty string."""
+
+
+def page_of(runs: list[RunSummary], kept: list[RunSummary], width: int, wrong: str = "") -> Page:
+    """Return the runs as lines of that width; reads no file."""
+    titles, lines = run_lines(kept, width, datetime.now(timezone.utc))
+    return Page(runs, kept, titles, lines, wrong)
 
 
 class RunList(OptionList):

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -21,26 +19,7 @@ from tui_trainer.runs.recording import open_recording
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import counted
 from tui_trainer.ui.runs.compared import Portrait
-from tui_trainer.ui.runs.lines import run_lines
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """All runs, the ones that are shown, and their lines."""
-
-    runs: list[RunSummary]
-    kept: list[RunSummary]
-    titles: str
-    lines: list[str]
-    """The lines of the runs that are shown, without marks."""
-    wrong: str = ""
-    """The filter's error, or an empty string."""
-
-
-def page_of(runs: list[RunSummary], kept: list[RunSummary], width: int, wrong: str = "") -> Page:
-    """Return the runs as lines of that width; reads no file."""
-    titles, lines = run_lines(kept, width, datetime.now(timezone.utc))
-    return Page(runs, kept, titles, lines, wrong)
+from tui_trainer.ui.runs.lines import Page, page_of
 
 
 class _OutdatedError(Exception):

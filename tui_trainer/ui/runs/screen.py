@@ -25,7 +25,8 @@ from tui_trainer.ui.compose.search import SearchBar
 from tui_trainer.ui.run.status import plain_terminal
 from tui_trainer.ui.runs.actions import RunActions
 from tui_trainer.ui.runs.compared import MOST, Compared
-from tui_trainer.ui.runs.pages import Page, RunPages, RunQuery, page_of
+from tui_trainer.ui.runs.lines import Page, page_of
+from tui_trainer.ui.runs.pages import RunPages, RunQuery
 from tui_trainer.ui.runs.table import RunTable
 from tui_trainer.ui.shared.bindings import bindings_of
 from tui_trainer.ui.shared.key_line import KeyLine

@@ -10,8 +10,7 @@ from textual.containers import Container
 from textual.content import Content
 from textual.widgets import Static
 
-from tui_trainer.ui.runs.lines import RunList
-from tui_trainer.ui.runs.pages import Page
+from tui_trainer.ui.runs.lines import Page, RunList
 
 FIRST_WORDS = "no runs here yet; start one in compose, or with tui-trainer train"
 
