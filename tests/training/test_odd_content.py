@@ -6,15 +6,16 @@ import copy
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from tests.training.harness import Run, small_experiment
+from tests.training.harness import Run, small_experiment, write_images
 from tui_trainer.runs.files import Files
 from tui_trainer.runs.manifests import read_manifests
-from tui_trainer.text.errors import TrainerError
+from tui_trainer.text.errors import CheckpointUnusable, TrainerError
 from tui_trainer.training.checkpoint_data import CheckpointData, Origin, Snapshot
 from tui_trainer.training.checkpoints import (
     choose_checkpoint,
@@ -82,7 +83,7 @@ def replace_content(run: Run, content: dict[str, Any]) -> None:
     write_checkpoint(folder, odd_data(content), saved_at="", files=Files())
 
 
-def odd_data(content: dict[str, Any]) -> CheckpointData:
+def odd_data(content: dict[str, Any], step: int = 3) -> CheckpointData:
     """What is written as this content, whatever that is."""
 
     @dataclass(frozen=True, kw_only=True, eq=False)
@@ -92,7 +93,7 @@ def odd_data(content: dict[str, Any]) -> CheckpointData:
 
     return Odd(
         state=Snapshot(model={}, optimizer={}, rng={}),
-        progress=Progress(step=3),
+        progress=Progress(step=step),
         preprocessing={},
         origin=Origin("cpu", "2", 1, 1, ""),
     )
@@ -108,6 +109,26 @@ def trials(run: Run) -> dict[str, Callable[[], object]]:
         "predict": predict,
         "resume": run.resume,
     }
+
+
+def test_a_resume_that_is_refused_while_loading_discards_nothing(tmp_path: Path) -> None:
+    data = write_images(tmp_path / "images.csv")
+    run = Run.new(
+        tmp_path / "run", small_experiment(data, checkpoint={"keep_last": 9, "every_steps": 3})
+    )
+    assert run.start().state == "finished"
+    folder = run.directory.checkpoints
+    first, *later = read_manifests(folder)
+    assert later
+    content = read_checkpoint(folder, first).data.to_dict()
+    state = content["optimizer"]["state"]
+    content["optimizer"]["state"] = {name: {"step": "x"} for name in state}
+    remove_checkpoint(folder, first, Files())
+    write_checkpoint(folder, odd_data(content, first.step), saved_at="", files=Files())
+    before = sorted(path.name for path in folder.iterdir()), run.lines()
+    with pytest.raises(CheckpointUnusable, match="optimizer"):
+        run.resume(which=str(first.step))
+    assert (sorted(path.name for path in folder.iterdir()), run.lines()) == before
 
 
 @pytest.mark.full

@@ -24,7 +24,7 @@ from tui_trainer.training.part import Clock, Emit
 from tui_trainer.training.progress import Progress
 from tui_trainer.training.recorder import Diverged
 from tui_trainer.training.run_end import broken_off, diverged, finish, stopped, wait_out
-from tui_trainer.training.start import begin, discard_after, process_settings
+from tui_trainer.training.start import begin, discard_after, load_state, process_settings
 from tui_trainer.training.start_point import StartPoint
 from tui_trainer.training.task import Task
 from tui_trainer.training.training import Training
@@ -60,10 +60,12 @@ def train(
         # Twice or more only after divergences that were waited out: each goes back to the last
         # good checkpoint.
         while True:
+            # Before anything is discarded: a checkpoint that is refused leaves the run as it was.
+            state = load_state(task, start)
             discard_after(run, start, files)
             journal = Journal(run.metrics, files)
             with Writer(run.checkpoints, journal, files) as writer:
-                training = begin(task, start, control, emit, run, writer, clock)
+                training = begin(task, start, state, control, emit, run, writer, clock)
                 # Usually the length that the checkpoint records, but the file may have been cut.
                 training.progress.metrics_bytes = journal.length
                 try:

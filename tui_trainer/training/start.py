@@ -41,8 +41,23 @@ from tui_trainer.training.validation import Validator
 from tui_trainer.training.writer import Writer
 
 
+def load_state(task: Task, start: StartPoint) -> State:
+    """Return the state at the start: before the first step, or that of the checkpoint.
+
+    Raises:
+        CheckpointUnusable: the checkpoint belongs to another model, or cannot be loaded.
+    """
+    state = state_of(task)
+    if isinstance(start, FromCheckpoint):
+        state.load(start.checkpoint.data.state)
+    return state
+
+
 def discard_after(run: RunDirectory, start: StartPoint, files: Files) -> None:
-    """Move newer checkpoints and later lines of metrics into discarded/."""
+    """Move newer checkpoints and later lines of metrics into discarded/.
+
+    Call it only when nothing can refuse the start any more.
+    """
     later = read_manifests(run.checkpoints)
     length = 0
     if isinstance(start, FromCheckpoint):
@@ -62,22 +77,18 @@ def discard_after(run: RunDirectory, start: StartPoint, files: Files) -> None:
 def begin(
     task: Task,
     start: StartPoint,
+    state: State,
     control: Control,
     emit: Emit,
     run: RunDirectory,
     writer: Writer,
     clock: Callable[[], float],
 ) -> Training:
-    """Build the parts of a training, load the checkpoint if there is one, and emit `RunStarted`.
-
-    Raises:
-        CheckpointUnusable: the checkpoint belongs to another model.
-    """
+    """Build the parts of a training around its state, and emit `RunStarted`."""
     saved = start.checkpoint.data if isinstance(start, FromCheckpoint) else None
-    state, notes = state_of(task), task.dataset.notes
+    notes = task.dataset.notes
     progress = Progress() if saved is None else deepcopy(saved.progress)
     if saved is not None:
-        state.load(saved.state)
         if saved.stream:
             task.batches.restore(saved.stream)
         notes += bitwise_notes(task, saved.origin)
