@@ -81,7 +81,7 @@ class GeneratorStates:
         return {
             "torch": self.cpu,
             "cuda": self.cuda,
-            # numpy keeps the key as an array, which `torch.load(weights_only=True)` refuses.
+            # numpy keeps the key as an array, which a safe load refuses.
             "numpy": [name, [int(number) for number in key], position, has_gauss, gauss],
             "python": self.python,
         }
