@@ -11,6 +11,7 @@ from tui_trainer.sessions.workbench import preview
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_block, print_json, print_line
 from tui_trainer.text.errors import ExitCode
+from tui_trainer.text.format import size_text
 
 
 def print_preview(experiment: Experiment, *, as_json: bool = False) -> int:
@@ -32,7 +33,7 @@ def print_preview(experiment: Experiment, *, as_json: bool = False) -> int:
     print_line(f"parameters: {found.parameters:,}")
     total = f", {found.total_steps:,} in all" if found.total_steps else ""
     print_line(f"steps: {found.steps_per_epoch:,} per epoch{total}")
-    print_line(f"memory: about {found.memory_bytes / 2**20:,.1f} MB, not counting torch itself")
+    print_line(f"memory: about {size_text(found.memory_bytes)}, not counting torch itself")
     print_line(f"device: {found.device}")
     if found.warning:
         print_line(f"warning: {found.warning}")

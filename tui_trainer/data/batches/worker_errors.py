@@ -10,6 +10,8 @@ import signal
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from tui_trainer.text.format import size_text
+
 SHARED_MEMORY = Path("/dev/shm")
 WAY_OUT = "loader.num_workers=0 runs without workers"
 
@@ -44,6 +46,6 @@ def free_shared_memory() -> str:
     except OSError:
         return "shared memory may be too small"
     return (
-        f"{SHARED_MEMORY} has {usage.free / 2**20:,.0f} of {usage.total / 2**20:,.0f} MB free and "
+        f"{SHARED_MEMORY} has {size_text(usage.free)} of {size_text(usage.total)} free and "
         "may be too small (docker: --shm-size)"
     )

@@ -20,6 +20,7 @@ from tui_trainer.data.files.csv import line_at
 from tui_trainer.data.files.disk import open_file, reason_of
 from tui_trainer.data.files.folders import Found, SkippedFiles, SourceFolder, list_files
 from tui_trainer.text.errors import BadInput
+from tui_trainer.text.format import size_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +112,8 @@ def read_folder(
 
 
 def in_bytes(count: int) -> str:
-    """Format a number of bytes for reading, as `1.5 MB`."""
-    if count < 1000:
-        return f"{count} bytes"
-    if count < 1_000_000:
-        return f"{count / 1000:.3g} kB"
-    return f"{count / 1_000_000:.3g} MB" if count < 1e9 else f"{count / 1e9:.3g} GB"
+    """Write a number of bytes, as `12 bytes` or `1.5 MB`."""
+    return f"{count} bytes" if count < 1000 else size_text(count)
 
 
 def _library_note(folder: SourceFolder) -> list[str]:

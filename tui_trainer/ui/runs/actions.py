@@ -20,7 +20,7 @@ from tui_trainer.runs.takeover import delete_run
 from tui_trainer.sessions.prepare import read_config
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
-from tui_trainer.text.format import counted
+from tui_trainer.text.format import counted, size_text
 from tui_trainer.ui.runs.fork import ForkDialog
 from tui_trainer.ui.shared.confirm import Confirm
 
@@ -78,5 +78,5 @@ def _contents(path: Path) -> str:
         checkpoints, size_bytes = count_files(path, ".pt")
     except OSError as error:
         return f"{clean(str(path))}: {clean(error.strerror or str(error))}"
-    what = f"{counted(checkpoints, 'checkpoint')}, {size_bytes / 1e6:,.1f} MB in total"
+    what = f"{counted(checkpoints, 'checkpoint')}, {size_text(size_bytes)} in total"
     return f"{clean(str(path))}: {what}"
