@@ -118,6 +118,30 @@ def test_a_resumed_run_shows_what_it_was_before(tmp_path: Path) -> None:
     ]
 
 
+def test_a_resume_shows_and_keeps_the_best_of_the_closing_validation(tmp_path: Path) -> None:
+    limits = ["training.max_steps=6", "training.validate_every_steps=4", "schedule=constant"]
+    experiment = PresetLibrary([builtin_dir()]).experiment(
+        "penguins-mlp", parse_overrides([*limits, "checkpoint.keep_last=1"])
+    )
+    whole = trained(LocalSession(partial(prepare_new, experiment, tmp_path, "r", ["test"])))
+    whole.refresh()
+    assert whole.view.scores.best_step == 6
+    (run,) = map(RunDirectory, tmp_path.iterdir())
+
+    # Without a higher limit there is nothing to do, and with one every later step is worse.
+    for changes in ([], ["training.max_steps=12", "optimizer.weight_decay=100"]):
+        prepared = prepare_resume(run, parse_overrides(changes), ["test"])
+        prepared.lock.release()
+        assert view_of(prepared).scores.best_step == 6
+        assert view_of(prepared).scores.best == whole.view.scores.best
+        resumed = trained(LocalSession(partial(prepare_resume, run, [], ["test"])))
+        resumed.refresh()
+        assert resumed.view.scores.best == whole.view.scores.best
+        assert resumed.view.scores.best_step == 6
+    assert resumed.view.step == 12
+    assert {6, 12} == {manifest.step for manifest in read_manifests(run.checkpoints)}
+
+
 def trained(session: LocalSession) -> LocalSession:
     session.start()
     session.join()

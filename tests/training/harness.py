@@ -101,6 +101,7 @@ class Run:
     ) -> RunEnded:
         """Go on from a checkpoint, as a new process would."""
         checkpoint, _ = choose_checkpoint(self.directory.checkpoints, which, "small")
+        checkpoint = checkpoint.with_marked_best(self.experiment.checkpoint.monitor)
         step = checkpoint.manifest.step
         edits = [
             e for e in read_edits(self.directory.edits) if not drop_edits or e.apply_at_step <= step

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -17,8 +19,17 @@ from tests.training.harness import (
     small_experiment,
     write_images,
 )
-from tui_trainer.runs.commands import Command, Pause, Resume, Save, Stop, Validate
-from tui_trainer.runs.events import Event, StateChanged, StepsTaken, ValidationStarted
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.overrides import edited
+from tui_trainer.runs.commands import Command, Pause, Resume, Save, Set, Stop, Validate
+from tui_trainer.runs.events import (
+    Event,
+    StateChanged,
+    StepsTaken,
+    ValidationEnded,
+    ValidationStarted,
+)
+from tui_trainer.runs.manifests import read_manifests
 
 STEPS = 12
 
@@ -73,8 +84,6 @@ def test_fault_12_cut_at_a_step_equals_the_uncut_run(
 
 
 def edits_of_step_9() -> list[Command]:
-    from tui_trainer.runs.commands import Set
-
     return [Set(key="optimizer.weight_decay", value=0.1)]
 
 
@@ -193,6 +202,134 @@ def test_resume_of_a_finished_run_with_more_epochs_equals_the_longer_run(
     assert run.resume().step == STEPS
     assert run.lines() == longer.lines()
     assert same(run.final(), longer.final())
+
+
+def closing(data: Path, **sections: Any) -> Experiment:
+    """6 steps, of which only the validation that closes the run sees the last two."""
+    changes: dict[str, Any] = {
+        "training": {"epochs": None, "max_steps": 6, "validate_every_steps": 4},
+        "schedule": {"type": "constant"},
+        "early_stopping": {"patience": None},
+        "checkpoint": {"keep_last": 1},
+    }
+    for name, values in sections.items():
+        changes[name] = {**changes.get(name, {}), **values}
+    return small_experiment(data, **changes)
+
+
+def spoiled(data: Path, steps: int, **sections: Any) -> Experiment:
+    """The same run with a higher limit, and a weight decay that forgets what was learned."""
+    training = {"max_steps": steps, "max_seconds": None, "validate_every_steps": 4}
+    optimizer = {"lr": 1e-3, "weight_decay": 1e3}
+    return closing(data, optimizer=optimizer, training=training, **sections)
+
+
+def checkpoint_steps(run: Run) -> list[int]:
+    return [manifest.step for manifest in read_manifests(run.directory.checkpoints)]
+
+
+def test_the_best_of_a_closing_validation_stays_the_best_after_resumes(
+    tmp_path: Path, data: Path
+) -> None:
+    run = Run.new(tmp_path / "run", closing(data))
+    first = run.start()
+    assert first.best is not None
+    assert first.best["step"] == 6
+    for steps in (10, 14):
+        run.experiment = spoiled(data, steps)
+        later = run.resume()
+        assert (later.step, later.best, later.test) == (steps, first.best, first.test)
+        assert 6 in checkpoint_steps(run)
+
+
+@pytest.mark.parametrize("monitor", ["loss", "accuracy"])
+def test_the_only_validation_of_a_run_that_ended_by_time_stays_the_best(
+    tmp_path: Path, data: Path, monitor: str
+) -> None:
+    checkpoint = {"monitor": monitor}
+    training = {"max_steps": None, "max_seconds": 0.2, "validate_every_steps": 100}
+    run = Run.new(tmp_path / "run", closing(data, training=training, checkpoint=checkpoint))
+    ticks = itertools.count()
+    first = run.start(clock=lambda: next(ticks) * 1e-3)
+    assert first.reason == "0.2 s have passed"
+    assert first.best is not None
+    assert (first.best["step"], first.best["metric"]) == (first.step, monitor)
+    run.experiment = spoiled(data, first.step + 4, checkpoint=checkpoint)
+    later = run.resume()
+    assert (later.step, later.best, later.test) == (first.step + 4, first.best, first.test)
+
+
+def test_a_run_that_is_stopped_in_its_test_ends_as_if_it_was_not(
+    tmp_path: Path, data: Path
+) -> None:
+    # The threshold is reached by the closing validation, and is no reason to end before the limit.
+    experiment = closing(data, early_stopping={"threshold": 100.0, "patience": None})
+    experiment = edited(experiment, "training.validate_every_steps", 100)
+    whole = Run.new(tmp_path / "whole", experiment)
+    expected = whole.start()
+    run = Run.new(tmp_path / "run", experiment)
+
+    def stop(event: Event) -> Sequence[Command]:
+        return (Stop(),) if isinstance(event, ValidationEnded) else ()
+
+    assert run.start(stop).reason == "stopped before the test"
+    again = run.resume()
+    assert (again.state, again.reason) == ("finished", "6 steps are done")
+    assert (again.best, again.test) == (expected.best, expected.test)
+    assert run.lines() == whole.lines()
+
+
+def test_a_closing_validation_changes_no_step_of_a_run_that_is_trained_on(
+    tmp_path: Path, data: Path
+) -> None:
+    def limited(steps: int) -> Experiment:
+        # Patience and plateau count the scheduled validations, each of which is a bad one.
+        return closing(
+            data,
+            training={"max_steps": steps},
+            schedule={"type": "plateau", "patience": 0, "threshold": 9.0},
+            early_stopping={"patience": 3, "min_delta": 10.0, "threshold": 1e-9},
+        )
+
+    longer = Run.new(tmp_path / "longer", limited(STEPS))
+    longer.start()
+    run = Run.new(tmp_path / "run", limited(6))
+    run.start()
+    run.experiment = limited(STEPS)
+    assert run.resume().step == STEPS
+    assert run.lines() == longer.lines()
+    resumed, uncut = run.final(), longer.final()
+    for part in ("model", "optimizer", "rng"):
+        assert same(resumed[part], uncut[part])
+    for count in ("stale", "reference", "validated_step", "plateau", "last_metrics"):
+        assert resumed["progress"][count] == uncut["progress"][count]
+
+
+def test_going_back_after_a_divergence_keeps_the_best_of_a_closing_validation(
+    tmp_path: Path, data: Path
+) -> None:
+    def limited(steps: int, lr: float, decay: float) -> Experiment:
+        training = {"max_steps": steps, "on_nonfinite": "pause", "grad_clip_norm": None}
+        optimizer = {"type": "sgd", "lr": lr, "weight_decay": decay}
+        return closing(data, training=training, optimizer=optimizer)
+
+    run = Run.new(tmp_path / "run", limited(6, 0.01, 0.0))
+    first = run.start()
+    assert first.best is not None
+    assert first.best["step"] == 6
+    pauses = []
+
+    def mend(event: Event) -> Sequence[Command]:
+        if not isinstance(event, StateChanged) or event.state != "paused":
+            return ()
+        pauses.append(event)
+        return (Set(key="optimizer.lr", value=1e-9), Resume())
+
+    run.experiment = limited(60, 1e4, 100.0)
+    stopped = run.resume(both(mend, at_step(30, Stop())))
+    assert (stopped.state, stopped.step, len(pauses)) == ("stopped", 30, 1)
+    assert stopped.best is not None
+    assert stopped.best["step"] == 6
 
 
 def test_numbers_of_every_step_are_emitted_once(uncut: Run) -> None:

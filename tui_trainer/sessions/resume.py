@@ -99,6 +99,7 @@ def _resumed(
     step = checkpoint.manifest.step if checkpoint else 0
     task, device = build_task(experiment, checkpoint.data.preprocessing if checkpoint else None)
     if checkpoint is not None:
+        checkpoint = checkpoint.with_marked_best(experiment.checkpoint.monitor)
         check_fits(task.model, checkpoint.data.state.model)
     plan = plan_edits(experiment, read_edits(run.edits), overrides, step, drop_later=drop_edits)
     status = read_status(run.status)

@@ -9,15 +9,17 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import math
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import torch
 
+from tui_trainer.runs.bounds import number_or_nan
 from tui_trainer.runs.files import Files, publish, write_atomically
 from tui_trainer.runs.manifests import (
     FORMAT,
@@ -34,6 +36,7 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CannotWrite, CheckpointUnusable
 from tui_trainer.training.archives import ArchiveRefused, load_archive
 from tui_trainer.training.checkpoint_data import CheckpointData, newer_format
+from tui_trainer.training.progress import Best
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,25 @@ class Checkpoint:
 
     manifest: Manifest
     data: CheckpointData
+
+    def with_marked_best(self, monitor: str) -> Checkpoint:
+        """Return this checkpoint with the best of its manifest, to resume a training from it.
+
+        The validation that closes a run comes after its last checkpoint, so only the manifest says
+        that this step became the best. `monitor` is the metric that decided. Nothing else changes:
+        early stopping and the schedule follow the scheduled validations alone.
+        """
+        manifest, data = self.manifest, self.data
+        if manifest.best_step != manifest.step or data.best_step == manifest.step:
+            return self
+        # null stands for a number that was not finite.
+        metrics = {name: number_or_nan(value) for name, value in manifest.metrics.items()}
+        value = metrics.get(monitor, math.nan)
+        if not math.isfinite(value):
+            return self
+        best = Best(monitor, value, manifest.step, manifest.epoch, metrics)
+        progress = replace(data.progress, best=best)
+        return Checkpoint(manifest, replace(data, progress=progress, best=None))
 
 
 class _Summed(io.RawIOBase):

@@ -156,6 +156,9 @@ def limit_reached(experiment: Experiment, progress: Progress, elapsed_s: float) 
     if (
         stopping.threshold is not None
         and best is not None
+        # The best of a closing validation counts from the next scheduled validation on: until
+        # then, a run that is trained on takes the same steps as an uncut one.
+        and best.step <= progress.validated_step
         and (
             best.value == stopping.threshold or better(best.metric, best.value, stopping.threshold)
         )

@@ -137,6 +137,7 @@ def wait_out(training: Training) -> FromCheckpoint | RunEnded:
     checkpoint, notes = choose_checkpoint(run.checkpoints, "last", run.path.name)
     for note in notes:
         training.events.note(note, "warning")
+    checkpoint = checkpoint.with_marked_best(training.experiment.checkpoint.monitor)
     edits: list[Edit] = [*commands.edits, *commands.replay]
     experiment = training.experiment
 
