@@ -242,6 +242,21 @@ def test_the_best_of_a_closing_validation_stays_the_best_after_resumes(
         assert 6 in checkpoint_steps(run)
 
 
+def test_the_best_of_a_closing_validation_is_on_the_disk_before_it_is_told(
+    tmp_path: Path, data: Path
+) -> None:
+    run = Run.new(tmp_path / "run", closing(data))
+    marked: list[int | None] = []
+
+    def look(event: Event) -> Sequence[Command]:
+        if isinstance(event, ValidationEnded) and event.step == 6:
+            marked.append(read_manifests(run.directory.checkpoints)[-1].best_step)
+        return ()
+
+    run.start(look)
+    assert marked == [6]
+
+
 @pytest.mark.parametrize("monitor", ["loss", "accuracy"])
 def test_the_only_validation_of_a_run_that_ended_by_time_stays_the_best(
     tmp_path: Path, data: Path, monitor: str

@@ -138,6 +138,20 @@ def write_checkpoint(
     return manifest
 
 
+def mark_as_best(directory: Path, step: int, metrics: dict[str, float], files: Files) -> None:
+    """Mark the newest checkpoint as the best in its manifest; the file itself is not touched.
+
+    Raises:
+        CannotWrite: the manifest is as it was, or the checkpoint of this step is gone.
+    """
+    manifests = read_manifests(directory)
+    if not manifests or manifests[-1].step != step:
+        raise CannotWrite(f"{directory}: the checkpoint of step {step:,} is gone")
+    newest = manifests[-1]
+    changed = replace(newest, best_step=step, metrics=metrics)
+    write_atomically(manifest_path(directory, newest.file), changed.to_json(), files)
+
+
 def remove_checkpoint(directory: Path, manifest: Manifest, files: Files) -> None:
     """Remove a checkpoint; the manifest first, so that none ever refers to a missing file."""
     _remove(directory, manifest.file, files)

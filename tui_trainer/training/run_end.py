@@ -7,15 +7,14 @@ the test) is derived from it and can be repeated.
 from __future__ import annotations
 
 import signal
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import Any
 
 from tui_trainer.config.overrides import edited
 from tui_trainer.runs.commands import Command, Pause, Set, Stop
 from tui_trainer.runs.edits import Edit, in_force, rewrite_edits
 from tui_trainer.runs.events import NonFinite, RunEnded, RunState
-from tui_trainer.runs.files import write_atomically
-from tui_trainer.runs.manifests import manifest_path, read_manifests
+from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.errors import BadInput, CannotWrite, ExitCode, TrainerError
 from tui_trainer.training.baselines import baselines, left_out
 from tui_trainer.training.checkpoints import choose_checkpoint
@@ -33,11 +32,9 @@ def finish(training: Training, reason: str) -> RunEnded:
         raise CannotWrite(f"the last checkpoint could not be written: {training.saver.failure}")
     # The rest is derived from the saved state, and is no training time.
     training.shared.watch.pause()
-    if progress.validated_step != progress.step:
-        if not training.validator.validate_end(commands.stop_asked):
-            return _stopped_before_test(training)
-        if progress.best is not None and progress.best.step == progress.step:
-            _mark_as_best(training, progress.best.metrics)
+    is_validated = progress.validated_step == progress.step
+    if not is_validated and not training.validator.validate_end(commands.stop_asked):
+        return _stopped_before_test(training)
     training.recorder.write_held_line()
     if progress.best is not None and progress.best.step != progress.step:
         best_weights = training.saver.best_weights
@@ -194,17 +191,6 @@ def _with_edit(training: Training, edits: list[Edit], edit: Edit) -> list[Edit]:
     in_force(training.task.experiment, changed)
     rewrite_edits(training.run.edits, changed)
     return changed
-
-
-def _mark_as_best(training: Training, metrics: dict[str, float]) -> None:
-    """Mark the newest checkpoint as the best in its manifest; the file itself is not touched."""
-    folder = training.run.checkpoints
-    newest = read_manifests(folder)[-1]
-    changed = replace(newest, best_step=newest.step, metrics=metrics)
-    try:
-        write_atomically(manifest_path(folder, newest.file), changed.to_json())
-    except CannotWrite as error:
-        training.events.note(f"the best checkpoint could not be marked: {error}", "warning")
 
 
 def _stopped_before_test(training: Training) -> RunEnded:

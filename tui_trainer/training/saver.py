@@ -119,6 +119,13 @@ class Saver(Part):
             self._best_job = None
         self.drain()
 
+    def mark_as_best(self, metrics: dict[str, float]) -> None:
+        """Mark the checkpoint of this step, which is the newest, as the best."""
+        try:
+            self._writer.mark_as_best(self._progress.step, metrics)
+        except CannotWrite as error:
+            self._events.note(f"the best checkpoint could not be marked: {error}", "warning")
+
     def drain(self) -> None:
         """Wait until the writer has finished everything; raises like `handle_results`."""
         self._handle(self._writer.drain())

@@ -83,7 +83,11 @@ class Validator(Part):
             return False
         self._recorder.write_held_line(_named(metrics))
         duration_s = self._clock() - began_s
-        self._tell(metrics, duration_s, improved=self._take_best(metrics))
+        improved = self._take_best(metrics)
+        if improved:
+            # Before it is told: whoever resumes after a kill must find what others were told.
+            self._saver.mark_as_best(metrics)
+        self._tell(metrics, duration_s, improved=improved)
         return True
 
     def measure(self, interrupted: Callable[[], bool]) -> dict[str, float] | None:

@@ -19,7 +19,7 @@ from tui_trainer.runs.files import Files
 from tui_trainer.runs.journal import Journal
 from tui_trainer.runs.manifests import Manifest, read_manifests, surplus
 from tui_trainer.training.checkpoint_data import CheckpointData
-from tui_trainer.training.checkpoints import remove_checkpoint, write_checkpoint
+from tui_trainer.training.checkpoints import mark_as_best, remove_checkpoint, write_checkpoint
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +100,13 @@ class Writer:
         """Wait until everything handed over is done; return the results of the saves."""
         self._queue.join()
         return self.results()
+
+    def mark_as_best(self, step: int, metrics: dict[str, float]) -> None:
+        """Mark the newest checkpoint, of this step, as the best; raises CannotWrite.
+
+        Call `drain` first: the file must be published, and it is marked in the calling thread.
+        """
+        mark_as_best(self._directory, step, metrics, self._files)
 
     def reopen(self) -> int:
         """Open the journal by name again after its directory was recreated; return its length.
