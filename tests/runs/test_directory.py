@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 import threading
@@ -189,6 +190,36 @@ def test_runs_are_listed_newest_first_and_none_is_no_error(tmp_path: Path) -> No
 
     assert run_names(tmp_path) == ["c", "a", "b"]
     assert run_names(tmp_path / "not there") == []
+
+
+def test_the_last_run_is_the_one_started_last_whatever_a_copy_did_to_the_file_times(
+    tmp_path: Path,
+) -> None:
+    for age_s, name, started_at in [
+        (0, "first", "2026-11-26T17:11:49+00:00"),
+        (10, "resumed", "2026-11-26T19:30:00.250+01:00"),
+        (20, "second", "2026-11-26T18:29:59.900+00:00"),
+    ]:
+        run = make_run(tmp_path, name, age_s)
+        earlier = [{"started_at": "2030-01-01T00:00:00+00:00"}]
+        run.provenance.write_text(json.dumps({"started_at": started_at, "earlier": earlier}))
+
+    assert run_names(tmp_path) == ["resumed", "second", "first"]
+    assert find_run("last", tmp_path).path.name == "resumed"
+
+    # The start is read again once the record has changed.
+    (tmp_path / "first" / "provenance.json").write_text('{"started_at": "2026-11-27T00:00:00Z"}')
+    assert find_run("last", tmp_path).path.name == "first"
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", "[]", "{}", '{"started_at": 7}', '{"started_at": "0001-01-01"}']
+)
+def test_a_run_whose_start_cannot_be_read_counts_by_its_files(tmp_path: Path, text: str) -> None:
+    for age_s, name in [(0, "new"), (10, "middle"), (20, "old")]:
+        make_run(tmp_path, name, age_s).provenance.write_text(text)
+
+    assert run_names(tmp_path) == ["new", "middle", "old"]
 
 
 def test_a_run_is_opened_by_name_beginning_last_and_path(tmp_path: Path) -> None:

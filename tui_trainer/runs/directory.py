@@ -14,12 +14,14 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
 from tui_trainer.runs.files import Files, cannot_write, publish
 from tui_trainer.runs.folder import Folder, NotOurs, UnsafeFile, open_folder
 from tui_trainer.runs.paths import exists, names_in, open_file, size_of
+from tui_trainer.runs.provenance import read_provenance
 from tui_trainer.text.clean import clean, is_safe_name, slug, suggest
 from tui_trainer.text.errors import BadInput, CannotWrite
 
@@ -188,15 +190,38 @@ def _check_folder(above: Folder, name: str, *, writing: bool) -> None:
 
 
 def run_names(runs_dir: Path) -> list[str]:
-    """Return the names of the runs in a folder, the newest first."""
+    """Return the names of the runs in a folder, the one started or resumed last first."""
     found = []
     with contextlib.suppress(OSError), os.scandir(runs_dir) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False) and is_safe_name(entry.name):
                 made_ns = _made_ns(entry.path)
                 if made_ns is not None:
-                    found.append((made_ns, entry.name))
-    return [name for _, name in sorted(found, reverse=True)]
+                    found.append((_started_ns(entry.path) or made_ns, made_ns, entry.name))
+    return [name for *_, name in sorted(found, reverse=True)]
+
+
+def _started_ns(path: str) -> int:
+    """Return when a run was started or resumed last, by its own record; 0 if that is unreadable.
+
+    The times of its files do not tell: a copy or an archive sets them anew.
+    """
+    provenance = os.path.join(path, "provenance.json")
+    try:
+        facts = os.stat(provenance, follow_symlinks=False)
+    except OSError:
+        return 0
+    return _recorded_start_ns(provenance, facts.st_ino, facts.st_mtime_ns, facts.st_size)
+
+
+@lru_cache(maxsize=4096)
+def _recorded_start_ns(provenance: str, *stamp: int) -> int:
+    """Read the start from a file; cached until the file changes, as a list is read repeatedly."""
+    started_at = read_provenance(Path(provenance)).get("started_at")
+    try:
+        return round(datetime.fromisoformat(str(started_at)).timestamp() * 1e9)
+    except (ValueError, OverflowError, OSError):
+        return 0
 
 
 def _made_ns(path: str) -> int | None:

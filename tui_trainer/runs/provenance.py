@@ -39,7 +39,8 @@ def collect(
     return {
         "argv": list(argv),
         "cwd": _cwd(),
-        "started_at": datetime.now(timezone.utc).isoformat(timespec="seconds"),
+        # Runs are ordered by it, and several may start within a second.
+        "started_at": datetime.now(timezone.utc).isoformat(timespec="milliseconds"),
         "host": socket.gethostname(),
         "user": _user(),
         "platform": platform.platform(),
