@@ -15,7 +15,13 @@ from pathlib import Path
 import pytest
 
 OTHER = "other-host"
-_UNSHARE = ("unshare", "--map-root-user", "--uts", "sh", "-c")
+_UNSHARE = ("unshare", "--map-root-user", "--uts", "--mount", "sh", "-c")
+_RENAME = f"hostname {OTHER}"
+_REBOOT = (
+    "file=$(mktemp) && echo 00000000-1111-2222-3333-444444444444 >$file"
+    " && mount --bind $file /proc/sys/kernel/random/boot_id && rm $file"
+)
+"""The other host has a kernel of its own, for all that its processes can see."""
 _PRELOADED = """
 #include <errno.h>
 int flock(int descriptor, int operation) { errno = NUMBER; return -1; }
@@ -26,7 +32,7 @@ int flock(int descriptor, int operation) { errno = NUMBER; return -1; }
 def _can_rename() -> bool:
     if shutil.which("unshare") is None:
         return False
-    done = subprocess.run([*_UNSHARE, f"hostname {OTHER}"], capture_output=True)
+    done = subprocess.run([*_UNSHARE, f"{_RENAME} && {_REBOOT}"], capture_output=True)
     return done.returncode == 0
 
 
@@ -35,8 +41,13 @@ needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C com
 
 
 def on_other_host() -> tuple[str, ...]:
-    """What comes before a command that is to run under the other name."""
-    return (*_UNSHARE, f'hostname {OTHER} && exec "$@"', "sh")
+    """What comes before a command that is to run on the other host."""
+    return (*_UNSHARE, f'{_RENAME} && {_REBOOT} && exec "$@"', "sh")
+
+
+def on_renamed_host() -> tuple[str, ...]:
+    """What comes before a command that is to run on this host under the other name."""
+    return (*_UNSHARE, f'{_RENAME} && exec "$@"', "sh")
 
 
 def without_flock(folder: Path, number: str = "ENOLCK") -> Mapping[str, str]:

@@ -16,6 +16,7 @@ from tests.integration.hosts import (
     needs_compiler,
     needs_other_host,
     on_other_host,
+    on_renamed_host,
     without_flock,
 )
 from tests.integration.processes import ENDLESS, Process, call, lines, started, status, steps
@@ -82,6 +83,21 @@ def test_a_run_on_another_host_is_seen_steered_and_never_written_twice(tmp_path:
     kept = lines(run)
     assert kept[:100] == before[:100]
     assert steps(run) == sorted(set(steps(run)))
+
+
+@needs_other_host
+def test_a_killed_run_goes_on_at_once_after_its_host_was_renamed(tmp_path: Path) -> None:
+    with started(tmp_path, *TRAIN, before=on_renamed_host()) as process:
+        process.until_step(500)
+        run = process.run
+        assert status(run)["host"] == OTHER
+        assert state_of(tmp_path) == "running"
+        done = call(tmp_path, *on(run, "--force"))
+        assert (done.returncode, f"on {OTHER} is writing this run" in done.stderr) == (2, True)
+        killed(process, run)
+    assert state_of(tmp_path) == "crashed"
+    assert call(tmp_path, *on(run)).returncode == 0
+    assert state_of(tmp_path) == "finished"
 
 
 @pytest.mark.full

@@ -354,7 +354,8 @@ ELSEWHERE: dict[str, tuple[set[str], str]] = {
     ),
     "runs/index": ({"TemporaryFile", "stat"}, "the clock of the file system that the runs are on"),
     "runs/files": ({"exists", "disk_usage"}, "how much room is on the disk"),
-    "runs/lock": ({"read_text", "read_bytes"}, "/proc"),
+    "runs/host": ({"read_text"}, "/proc"),
+    "runs/lock": ({"read_bytes"}, "/proc"),
     "runs/repository": (
         {"open", "stat", "lstat", "lexists"},
         "the files of the user's own repository",

@@ -196,6 +196,28 @@ def test_without_flock_a_number_that_another_process_got_since_blocks_nobody(pat
     lock.release()
 
 
+def test_without_flock_a_dead_holder_is_known_under_another_host_name_but_not_in_a_container(
+    path: Path,
+) -> None:
+    RunLock.acquire(path).release()
+    ours = read_holder(path)
+    assert ours is not None
+    renamed = replace(ours, pid=dead_pid(), host="name-before")
+    write_holder(path, renamed)
+    assert not is_held(path, NO_FLOCK)
+    RunLock.acquire(path, NO_FLOCK).release()
+
+    for out_of_sight in (
+        replace(renamed, namespace="pid:[1]"),
+        replace(renamed, namespace=""),
+        replace(renamed, birth="another-boot/1"),
+    ):
+        write_holder(path, out_of_sight)
+        assert is_held(path, NO_FLOCK)
+        with pytest.raises(BadInput, match="on name-before is writing"):
+            RunLock.acquire(path, NO_FLOCK)
+
+
 def test_without_flock_a_holder_of_an_older_version_is_known_by_its_number(path: Path) -> None:
     write_holder(path, Holder(os.getpid(), socket.gethostname(), 1.0))
     assert is_held(path, NO_FLOCK)
@@ -248,6 +270,7 @@ def test_fault_37_what_the_lock_file_says_is_shown_harmless(path: Path) -> None:
         '{"pid": "x", "host": "HOST", "started_at": 0}',
         '{"pid": 1, "host": 3, "started_at": 0}',
         '{"pid": -1, "host": "HOST", "started_at": 0}',
+        '{"pid": 1, "host": "elsewhere", "started_at": 0, "birth": 7, "namespace": []}',
         '{"pid": 1' + "0" * 40 + ', "host": "HOST", "started_at": 0}',
         "[" * 100_000,
     ],

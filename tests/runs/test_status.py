@@ -19,6 +19,7 @@ from tests.runs.children import HOLD, HOLD_WITHOUT_FLOCK, child, kill, stopped
 from tests.runs.views import a_view, changed
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.events import FINAL_STATES, SaveFailed
+from tui_trainer.runs.host import boot_id
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.numbers import StepNumbers
 from tui_trainer.runs.status import (
@@ -168,6 +169,17 @@ def test_a_live_run_here_is_what_it_says_as_long_as_the_lock_is_held(
         assert conclude(run, status) == state
         assert conclude(run, status, 10 * CRASHED_AFTER_S) == state, "a slow disk is no crash"
     assert conclude(run, status) == "crashed"
+
+
+def test_a_host_is_recognised_by_its_boot_after_it_was_renamed(run: RunDirectory) -> None:
+    renamed = changed(ELSEWHERE, boot_id=boot_id())
+
+    with held(run):
+        assert conclude(run, renamed, 10 * CRASHED_AFTER_S) == "running"
+    assert conclude(run, renamed) == "crashed"
+    assert conclude(run, changed(ELSEWHERE, boot_id="another boot")) == "running"
+    # Started again since, the same host has another boot id and its name.
+    assert conclude(run, changed(HERE, boot_id="another boot")) == "crashed"
 
 
 def test_fault_3_a_run_that_was_killed_is_crashed(run: RunDirectory) -> None:

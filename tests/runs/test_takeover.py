@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from tests.runs.test_index import make_run
 from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.host import boot_id
 from tui_trainer.runs.journal import Journal
+from tui_trainer.runs.lock import Holder
+from tui_trainer.runs.status import read_status, write_status
 from tui_trainer.runs.takeover import fence, gone_host
 from tui_trainer.text.errors import BadInput, CannotWrite
 
@@ -48,6 +53,21 @@ def test_there_is_nobody_to_ask_of_an_ended_run_or_one_of_this_host(
 ) -> None:
     run = silent(tmp_path, 100, state, host or socket.gethostname())
     assert gone_host(run) == ""
+
+
+def test_a_run_of_this_host_under_its_former_name_is_taken_over_at_once(tmp_path: Path) -> None:
+    run = silent(tmp_path, 0)
+    status = read_status(run.status)
+    assert status is not None
+    status.process.boot_id = boot_id()
+    write_status(run.status, status)
+    assert gone_host(run) == ""
+
+    # Without flock, a process in another container is out of sight, and only silence tells.
+    holder = Holder(7, "there", 1.0, f"{boot_id()}/1", "pid:[1]")
+    run.lock.with_name("lock.exclusive").write_text(json.dumps(asdict(holder)))
+    with pytest.raises(BadInput, match="process 7 on there is writing"):
+        gone_host(run)
 
 
 def test_a_run_without_a_status_has_no_host(tmp_path: Path) -> None:

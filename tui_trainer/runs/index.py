@@ -8,7 +8,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterable
@@ -23,7 +22,7 @@ from tui_trainer.runs.directory import RunDirectory, check_run, run_names
 from tui_trainer.runs.events import ENDED_STATES, FINAL_STATES
 from tui_trainer.runs.folder import open_folder
 from tui_trainer.runs.paths import facts_of
-from tui_trainer.runs.status import conclude, status_in
+from tui_trainer.runs.status import conclude, is_here, status_in
 from tui_trainer.runs.view import RunView, Scores
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -66,7 +65,7 @@ class RunSummary:
 
 def list_runs(runs_dir: Path) -> list[RunSummary]:
     """Return the runs, live ones first, and the newest first within both groups."""
-    real, here = Path(os.path.realpath(runs_dir)), socket.gethostname()
+    real = Path(os.path.realpath(runs_dir))
     # Asked at most once, and only if a run is on another host: it makes a file.
     now_there = cache(lambda: _now_there(real))
     names = run_names(runs_dir)
@@ -80,8 +79,8 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
         state = status.state if status is not None else "unreadable"
         if status is not None and state not in FINAL_STATES:
             # On this host the lock tells whether the run is alive.
-            elsewhere = status.process.host != here
-            state = conclude(run, status, _age_s(run.status, now_there()) if elsewhere else 0.0)
+            age_s = 0.0 if is_here(run, status) else _age_s(run.status, now_there())
+            state = conclude(run, status, age_s)
         found.append(RunSummary(name, run.path, state, status))
     return sorted(found, key=lambda summary: not summary.is_live)
 

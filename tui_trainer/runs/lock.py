@@ -21,6 +21,7 @@ import psutil
 
 from tui_trainer.runs.files import cannot_write
 from tui_trainer.runs.folder import open_folder
+from tui_trainer.runs.host import boot_id, is_this_host, process_namespace
 from tui_trainer.runs.paths import exists, is_folder, open_file, read_file
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -59,14 +60,22 @@ class Holder:
     birth: str = ""
     """The boot of the machine and the clock tick of the process's start, where the system tells; a
     later process that was given the same pid has another one."""
+    namespace: str = ""
+    """The name space in which the process has this pid, where the system tells."""
 
     def __str__(self) -> str:
         return f"process {self.pid} on {clean(self.host, 80)}"
 
     @property
     def is_here(self) -> bool:
-        """Whether the process is on this host, so that the system can be asked about it."""
-        return self.host == socket.gethostname()
+        """Whether the process is on this host, so that the system can be asked about it.
+
+        Under another host name it may be in another container, where its pid means nothing here.
+        """
+        if self.host == socket.gethostname():
+            return True
+        is_visible = bool(self.namespace) and self.namespace == process_namespace()
+        return is_visible and is_this_host(self.host, self.birth.partition("/")[0])
 
     @property
     def lives(self) -> bool:
@@ -80,17 +89,17 @@ class Holder:
 def _birth(pid: int) -> str:
     """Return when a process started, unaffected by changes of the clock; empty if unknown."""
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
         # proc(5): the name is in parentheses and may have some in it; field 22 is the start.
         after_name = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2]
-        return f"{boot}/{int(after_name.split()[19])}"
+        return f"{boot_id()}/{int(after_name.split()[19])}" if boot_id() else ""
     except (OSError, ValueError, IndexError):
         return ""
 
 
 def _ourselves() -> Holder:
     pid = os.getpid()
-    return Holder(pid, socket.gethostname(), psutil.Process().create_time(), _birth(pid))
+    started_at = psutil.Process().create_time()
+    return Holder(pid, socket.gethostname(), started_at, _birth(pid), process_namespace())
 
 
 class RunLock:
@@ -184,8 +193,9 @@ def _read_holder(file: Path) -> Holder | None:
         holder = Holder(**json.loads(read_file(file, MOST_BYTES)))
     except (OSError, ValueError, TypeError, RecursionError):
         return None
+    texts = (holder.host, holder.birth, holder.namespace)
     right = isinstance(holder.pid, int) and 0 < holder.pid < 2**31
-    return holder if right and isinstance(holder.host, str) else None
+    return holder if right and all(isinstance(text, str) for text in texts) else None
 
 
 def is_held(path: Path, flock: Flock = fcntl.flock) -> bool:
@@ -207,6 +217,12 @@ def is_held(path: Path, flock: Flock = fcntl.flock) -> bool:
         except OSError as error:
             return error.errno in _TAKEN and not _is_held_by_another(path)
     return False
+
+
+def is_out_of_sight(path: Path) -> bool:
+    """Whether a lock file stands in for the lock, and names a process that cannot be looked up."""
+    holder = _read_holder(_exclusive(path))
+    return holder is not None and not holder.is_here
 
 
 def _is_held_by_another(path: Path) -> bool:

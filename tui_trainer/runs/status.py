@@ -7,7 +7,6 @@ hosts need not agree.
 from __future__ import annotations
 
 import json
-import socket
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -17,8 +16,9 @@ from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import FINAL_STATES
 from tui_trainer.runs.files import write_atomically
 from tui_trainer.runs.folder import Folder
+from tui_trainer.runs.host import is_this_host
 from tui_trainer.runs.journal import encode
-from tui_trainer.runs.lock import is_held, read_holder
+from tui_trainer.runs.lock import is_held, is_out_of_sight, read_holder
 from tui_trainer.runs.paths import read_file
 from tui_trainer.runs.view import RunView
 
@@ -63,6 +63,12 @@ def _view_in(data: bytes) -> RunView | None:
         return None
 
 
+def is_here(run: RunDirectory, status: RunView) -> bool:
+    """Whether a run is on this host, so that its lock tells whether its process is alive."""
+    process = status.process
+    return is_this_host(process.host, process.boot_id) and not is_out_of_sight(run.lock)
+
+
 def conclude(run: RunDirectory, status: RunView, unchanged_s: float = 0.0) -> str:
     """Return the state as a reader sees it: what the run says, or crashed, suspended, lost?.
 
@@ -71,7 +77,7 @@ def conclude(run: RunDirectory, status: RunView, unchanged_s: float = 0.0) -> st
     """
     if status.state in FINAL_STATES:
         return status.state
-    if status.process.host == socket.gethostname():
+    if is_here(run, status):
         if not is_held(run.lock):
             # The run may have ended properly since `status` was read.
             now = read_status(run.status) or status
@@ -86,7 +92,7 @@ def conclude(run: RunDirectory, status: RunView, unchanged_s: float = 0.0) -> st
 def _is_stopped(run: RunDirectory) -> bool:
     """Whether a signal has stopped the process that holds the lock."""
     holder = read_holder(run.lock)
-    if holder is None:
+    if holder is None or not holder.is_here:
         return False
     try:
         return psutil.Process(holder.pid).status() == psutil.STATUS_STOPPED

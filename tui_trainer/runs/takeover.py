@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
@@ -20,7 +19,7 @@ from tui_trainer.runs.folder import NotOurs, UnsafeFile
 from tui_trainer.runs.index import RunSummary, unheard_s
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.paths import exists, is_folder, open_file, remove_tree
-from tui_trainer.runs.status import CRASHED_AFTER_S, LOST_AFTER_S, read_status
+from tui_trainer.runs.status import CRASHED_AFTER_S, LOST_AFTER_S, is_here, read_status
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CannotWrite
 
@@ -34,7 +33,7 @@ def gone_host(run: RunDirectory, *, force: bool = False) -> str:
     status = read_status(run.status)
     if status is None or status.state in FINAL_STATES:
         return ""
-    if status.process.host == socket.gethostname():
+    if is_here(run, status):
         return ""
     silent_s = unheard_s(run)
     who = f"{run.path}: process {status.process.pid} on {clean(status.process.host, 80)}"

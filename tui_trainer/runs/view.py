@@ -104,6 +104,8 @@ class Process:
     usage: UsageRecord | None = None
     """The newest measurement of memory and load, see `machine.usage`."""
     updated_at: Text = ""
+    boot_id: Text = ""
+    """The boot of the host, by which it is recognised under another name."""
 
 
 @dataclass(slots=True)

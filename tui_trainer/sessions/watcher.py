@@ -21,6 +21,7 @@ from tui_trainer.machine.usage import Usage, UsageMeter
 from tui_trainer.runs.commands import HERE, Command, Stop, origin_of
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import Event, Notice, RunEnded, StateChanged, StepsTaken, to_dict
+from tui_trainer.runs.host import boot_id
 from tui_trainer.runs.journal import Journal
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import Mailbox
@@ -71,7 +72,7 @@ class Watcher:
         self._run = run
         self._lock = lock
         self._view = view
-        view.process = Process(os.getpid(), socket.gethostname())
+        view.process = Process(os.getpid(), socket.gethostname(), boot_id=boot_id())
         self._meter = meter
         self._mailbox = Mailbox(run.control)
         self._journal = Journal(run.events)
