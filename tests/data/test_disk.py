@@ -96,6 +96,8 @@ def test_a_missing_file_is_named_with_a_near_one(tmp_path: Path) -> None:
 
     with pytest.raises(BadInput, match="there is no folder"):
         open_file(str(tmp_path / "nowhere" / "flower.csv"))
+    with pytest.raises(BadInput, match=r"no such file \(there is no folder"):
+        open_file(str(tmp_path / "flowers.csv" / "flower.csv"))
 
 
 def test_what_is_no_regular_file_is_refused_without_waiting(tmp_path: Path) -> None:

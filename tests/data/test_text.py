@@ -196,7 +196,9 @@ def test_patterns_choose_by_name_or_by_place(tmp_path: Path) -> None:
 
 
 def test_wrong_places_and_too_little_text_are_refused(tmp_path: Path) -> None:
-    assert "no such file or folder; check dataset.path" in refusal(tmp_path / "nothing")
+    assert "no such file or folder; say where the data are now: dataset.path=" in refusal(
+        tmp_path / "nothing"
+    )
     (tmp_path / "empty").touch()
     assert "the file is empty" in refusal(tmp_path / "empty")
     (tmp_path / "nul").write_bytes(b"one\ntwo\0")

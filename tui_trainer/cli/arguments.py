@@ -15,6 +15,8 @@ from tui_trainer.runs.commands import COMMANDS
 from tui_trainer.text.clean import clean, harmless, suggest
 from tui_trainer.text.format import any_of
 
+_MOVED = "dataset.path=PATH"
+_MOVED_HELP = "where the data are now, if they were moved"
 RUN_HELP = "a run's name, its beginning, last, or a path"
 
 
@@ -160,7 +162,12 @@ def _add_training(commands: Commands) -> None:
 
     resume = _command(commands, "resume", "continue a run")
     _add_run_name(resume)
-    resume.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="live settings to change")
+    resume.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help=f"live settings to change; {_MOVED}: {_MOVED_HELP}",
+    )
     resume.add_argument(
         "--from", dest="which", default="last", metavar="last|best|STEP", help="default: last"
     )
@@ -177,7 +184,12 @@ def _add_training(commands: Commands) -> None:
 
     fork = _command(commands, "fork", "start a new run from a checkpoint of another")
     _add_run_name(fork)
-    fork.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="live settings to change")
+    fork.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help=f"live settings to change; {_MOVED}: {_MOVED_HELP}",
+    )
     fork.add_argument(
         "--from", dest="which", default="last", metavar="last|best|STEP", help="default: last"
     )
@@ -241,6 +253,7 @@ def _add_runs(commands: Commands) -> None:
     )
     evaluate = _command(commands, "evaluate", "measure a run's best weights")
     _add_run_name(evaluate)
+    evaluate.add_argument("overrides", nargs="*", metavar=_MOVED, help=_MOVED_HELP)
     evaluate.add_argument("--split", choices=("train", "val", "test"), default="test")
     evaluate.add_argument(
         "--from", dest="which", default="", metavar="last|best|STEP", help="default: best"
@@ -250,6 +263,8 @@ def _add_runs(commands: Commands) -> None:
     predict = _command(commands, "predict", "use a run's best weights on new files")
     _add_run_name(predict)
     predict.add_argument("files", nargs="*", metavar="FILE", help="samples like those trained on")
+    predict.set_defaults(overrides=[])
+    predict.epilog = f"{_MOVED}: {_MOVED_HELP}; only a run of an older version needs them"
     predict.add_argument(
         "--from", dest="which", default="", metavar="last|best|STEP", help="default: best"
     )

@@ -11,8 +11,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from tui_trainer.cli import options
+from tui_trainer.config.overrides import Override, parse_overrides
 from tui_trainer.config.sections.metrics import metrics_text
 from tui_trainer.runs.directory import RunDirectory, find_run
+from tui_trainer.sessions.prepare import DATA_PLACE
 from tui_trainer.sessions.workbench import Generation, evaluate_run, generate_text, open_predictor
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_block, print_error, print_json, print_line
@@ -22,24 +24,32 @@ if TYPE_CHECKING:
     from tui_trainer.training.evaluation import Predicted
 
 
+_MOVED = f"{DATA_PLACE}="
+"""A word that begins so says where the data are; a file of such a name is ./dataset.path=..."""
+
+
 def evaluate(arguments: argparse.Namespace) -> int:
     """Measure a run's model on one of its splits."""
     run = find_run(arguments.name, options.runs_dir(arguments))
     options.load_plugins(arguments)
-    return print_evaluation(
-        run, arguments.split, arguments.which, arguments.device, as_json=arguments.json
-    )
+    overrides = parse_overrides(arguments.overrides)
+    where = (arguments.which, arguments.device, overrides)
+    return print_evaluation(run, arguments.split, *where, as_json=arguments.json)
 
 
 def predict(arguments: argparse.Namespace) -> int:
     """Print predictions of a run's model for files, or text that it generates."""
-    if arguments.files and arguments.generate is not None:
+    # What comes after an option is parsed as an override, even if it is a file.
+    words = [*arguments.files, *arguments.overrides]
+    overrides = parse_overrides([word for word in words if word.startswith(_MOVED)])
+    files = [word for word in words if not word.startswith(_MOVED)]
+    if files and arguments.generate is not None:
         raise BadInput("--generate continues --prompt TEXT, and takes no files")
     options.load_plugins(arguments)
     run = find_run(arguments.name, options.runs_dir(arguments))
-    where = (arguments.which, arguments.device)
+    where = (arguments.which, arguments.device, overrides)
     if arguments.generate is None:
-        return print_predictions(run, arguments.files, *where, as_json=arguments.json)
+        return print_predictions(run, files, *where, as_json=arguments.json)
     how = Generation(
         arguments.generate,
         arguments.prompt,
@@ -51,10 +61,16 @@ def predict(arguments: argparse.Namespace) -> int:
 
 
 def print_evaluation(
-    run: RunDirectory, split: str, which: str, device: str, *, as_json: bool = False
+    run: RunDirectory,
+    split: str,
+    which: str,
+    device: str,
+    overrides: Sequence[Override] = (),
+    *,
+    as_json: bool = False,
 ) -> int:
     """Evaluate a checkpoint and print the metrics; the best one unless another is named."""
-    found = evaluate_run(run, split, which, device)
+    found = evaluate_run(run, split, which, device, overrides)
     for note in found.notes:
         print_error(f"tui-trainer: {clean(note)}")
     if as_json:
@@ -71,7 +87,13 @@ _SHOWN = 3
 
 
 def print_predictions(
-    run: RunDirectory, files: Sequence[str], which: str, device: str, *, as_json: bool = False
+    run: RunDirectory,
+    files: Sequence[str],
+    which: str,
+    device: str,
+    overrides: Sequence[Override] = (),
+    *,
+    as_json: bool = False,
 ) -> int:
     """Predict every sample of every file, as lines or JSON lines.
 
@@ -79,7 +101,7 @@ def print_predictions(
     """
     if not files:
         raise BadInput("predict needs files, or --generate N for a language model")
-    predictor, notes = open_predictor(run, which, device)
+    predictor, notes = open_predictor(run, which, device, overrides)
     _note(notes)
     worst: int = ExitCode.OK
     for path in files:
@@ -101,10 +123,16 @@ def print_predictions(
 
 
 def print_generated(
-    run: RunDirectory, how: Generation, which: str, device: str, *, as_json: bool = False
+    run: RunDirectory,
+    how: Generation,
+    which: str,
+    device: str,
+    overrides: Sequence[Override] = (),
+    *,
+    as_json: bool = False,
 ) -> int:
     """Print the prompt and the text with which a language model continues it."""
-    text, notes = generate_text(run, how, which, device)
+    text, notes = generate_text(run, how, which, device, overrides)
     _note(notes)
     if as_json:
         print_json({"prompt": how.prompt, "text": text})

@@ -181,14 +181,16 @@ def _section(tree: Tree, key: str, problems: list[Problem]) -> Section | None:
             return None
         kind = spec.params
     try:
-        return kind.model_validate(_absolute(tree, key, kind, values))
+        return kind.model_validate(absolute_paths(tree, key, kind, values))
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=True)
         problems.extend(_translated(tree, key, kind, found))
         return None
 
 
-def _absolute(tree: Tree, key: str, kind: type[Section], values: dict[str, Any]) -> dict[str, Any]:
+def absolute_paths(
+    tree: Tree, key: str, kind: type[Section], values: dict[str, Any]
+) -> dict[str, Any]:
     """Return the values, with relative file names resolved from the place they were written in."""
     resolved = dict(values)
     for name, info in kind.model_fields.items():

@@ -14,7 +14,14 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tui_trainer.config.experiment import COMMAND_LINE, SECTIONS, Experiment, contradictions
+from tui_trainer.config.experiment import (
+    COMMAND_LINE,
+    SECTIONS,
+    Experiment,
+    Tree,
+    absolute_paths,
+    contradictions,
+)
 from tui_trainer.config.sections.section import extra_of
 from tui_trainer.config.yaml.reader import parse_value
 from tui_trainer.text.clean import clean, suggest
@@ -92,15 +99,17 @@ def edited(experiment: Experiment, key: str, value: Any) -> Experiment:
 def with_value(experiment: Experiment, key: str, value: Any) -> Experiment:
     """Return the experiment with one setting changed, live or not.
 
-    The section is validated, but contradictions with other sections are not checked.
+    The section is validated, but contradictions with other sections are not checked. A relative
+    file name starts from the current directory.
 
     Raises:
         BadInput: the value is invalid; gives the reason.
     """
     section, _, name = key.partition(".")
     old = getattr(experiment, section)
+    given = absolute_paths(Tree(), section, type(old), {name: value})
     try:
-        new = type(old).model_validate({**old.model_dump(mode="json"), name: value})
+        new = type(old).model_validate({**old.model_dump(mode="json"), **given})
     except ValidationError as error:
         message = worded(error.errors(include_url=False)[0])
         raise BadInput(f"{key}={clean(repr(value), 60)}: {message}") from error

@@ -10,6 +10,7 @@ from typing import Any
 
 from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.files.disk import NoSuchData
 from tui_trainer.data.rows import load_rows
 from tui_trainer.data.sources.pixels import read_pixels
 from tui_trainer.data.sources.plugin import load_plugged
@@ -19,7 +20,7 @@ from tui_trainer.data.sources.table import read_rows
 from tui_trainer.data.sources.text import load_text
 from tui_trainer.data.sources.text_folders import read_passages
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import CheckpointUnusable
+from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 Loader = Callable[[Any, dict[str, Any] | None], Dataset]
 
@@ -53,6 +54,10 @@ def load(section: DatasetSection, fitted: dict[str, Any] | None = None) -> Datas
         return load_plugged(section, fitted)
     try:
         return loader(section, fitted)
+    except NoSuchData as error:
+        raise BadInput(
+            f"{error}; say where the data are now: dataset.path=/where/it/is/now"
+        ) from error
     except (KeyError, IndexError, TypeError, ValueError, AttributeError, RuntimeError) as error:
         if fitted is None:
             raise

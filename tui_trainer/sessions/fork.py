@@ -11,14 +11,15 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from tui_trainer.config.overrides import Override
+from tui_trainer.config.overrides import Override, with_value
+from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.directory import RunDirectory, check_writable, create_run
 from tui_trainer.runs.edits import read_edits, rewrite_edits
-from tui_trainer.runs.files import Files, cannot_write
+from tui_trainer.runs.files import Files, cannot_write, write_atomically
 from tui_trainer.runs.manifests import Manifest, manifest_path, read_manifests
 from tui_trainer.runs.paths import copy_file, exists, open_file, remove_tree
 from tui_trainer.runs.provenance import write_provenance
-from tui_trainer.sessions.prepare import PreparedRun, read_config
+from tui_trainer.sessions.prepare import DATA_PLACE, PreparedRun, read_config
 from tui_trainer.sessions.resume import prepare_resume
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
@@ -57,7 +58,13 @@ def prepare_fork(
         _copy_beginning(origin, run, checkpoint.data.progress.metrics_bytes)
         if edits:
             rewrite_edits(run.edits, edits)
-        _copy(origin.config, run.config, origin)
+        moved = [override for override in overrides if override.key == DATA_PLACE]
+        if moved:
+            # The new run begins with its data where they are now.
+            experiment = with_value(experiment, DATA_PLACE, moved[-1].value)
+            write_atomically(run.config, to_yaml(experiment.to_dict()).encode())
+        else:
+            _copy(origin.config, run.config, origin)
         whence = {"forked_from": str(origin.path), "step": checkpoint.manifest.step}
         write_provenance(run.provenance, whence)
         return prepare_resume(run, overrides, argv)

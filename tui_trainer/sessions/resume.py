@@ -29,6 +29,7 @@ from tui_trainer.runs.manifests import (
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.takeover import fence, gone_host
 from tui_trainer.sessions.prepare import (
+    DATA_PLACE,
     PreparedRun,
     build_task,
     read_config,
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
     from tui_trainer.training.checkpoints import Checkpoint
 
 RUNTIME = (
+    DATA_PLACE,
     *("training.device", "training.threads", "training.on_hangup"),
     *("training.preempt_signals", "training.preempt_exit_code"),
     *(f"loader.{name}" for name in LoaderSection.model_fields),

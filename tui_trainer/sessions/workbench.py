@@ -6,15 +6,19 @@ functions, so call them in a loader thread.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.horizon import horizon
+from tui_trainer.config.overrides import Override, with_value
 from tui_trainer.machine.devices import choose_device
 from tui_trainer.runs.directory import RunDirectory, default_runs_dir
 from tui_trainer.runs.manifests import read_manifests
-from tui_trainer.sessions.prepare import read_config, resolve_init_from
+from tui_trainer.sessions.prepare import DATA_PLACE, read_config, resolve_init_from
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
 
 if TYPE_CHECKING:
     from tui_trainer.training.evaluation import Evaluation, Predictor
@@ -104,13 +108,18 @@ def _size(shape: tuple[int, ...]) -> int:
     return size
 
 
-def evaluate_run(run: RunDirectory, split: str, which: str, device: str) -> Evaluation:
-    """Measure a checkpoint of a run; an empty `which` means the best one, or else the last."""
+def evaluate_run(
+    run: RunDirectory, split: str, which: str, device: str, overrides: Sequence[Override] = ()
+) -> Evaluation:
+    """Measure a checkpoint of a run; an empty `which` means the best one, or else the last.
+
+    `overrides` may say where the data are now, and nothing else.
+    """
     import torch
 
     from tui_trainer.training.evaluation import evaluate
 
-    experiment = read_config(run)
+    experiment = _read_config(run, overrides)
     training = experiment.training.model_copy(update={"device": device})
     chosen = choose_device(device)
     placed = replace(experiment, training=training)
@@ -118,14 +127,32 @@ def evaluate_run(run: RunDirectory, split: str, which: str, device: str) -> Eval
     return evaluate(run, placed, torch.device(chosen.torch_name), split, which)
 
 
-def open_predictor(run: RunDirectory, which: str, device: str) -> tuple[Predictor, list[str]]:
-    """Load a run's checkpoint to predict new samples; returns notes too, `which` as before."""
+def open_predictor(
+    run: RunDirectory, which: str, device: str, overrides: Sequence[Override] = ()
+) -> tuple[Predictor, list[str]]:
+    """Load a run's checkpoint to predict new samples; returns notes too, the rest as before.
+
+    Only a checkpoint of an older version needs the data.
+    """
     import torch
 
     from tui_trainer.training.evaluation import load_predictor
 
     chosen = torch.device(choose_device(device).torch_name)
-    return load_predictor(run, read_config(run), chosen, which or _best_or_last(run))
+    experiment = _read_config(run, overrides)
+    return load_predictor(run, experiment, chosen, which or _best_or_last(run))
+
+
+def _read_config(run: RunDirectory, overrides: Sequence[Override]) -> Experiment:
+    experiment = read_config(run)
+    for override in overrides:
+        if override.key != DATA_PLACE:
+            raise BadInput(
+                f"{clean(override.key, 80)} cannot be set here, because the weights depend on it; "
+                f"only {DATA_PLACE} can"
+            )
+        experiment = with_value(experiment, override.key, override.value)
+    return experiment
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,10 +168,14 @@ class Generation:
 
 
 def generate_text(
-    run: RunDirectory, how: Generation, which: str, device: str
+    run: RunDirectory,
+    how: Generation,
+    which: str,
+    device: str,
+    overrides: Sequence[Override] = (),
 ) -> tuple[str, list[str]]:
     """Generate text with a run's language model, with notes; BadInput if it is no such model."""
-    predictor, notes = open_predictor(run, which, device)
+    predictor, notes = open_predictor(run, which, device, overrides)
     return predictor.generated(how.prompt, how.count, how.temperature, how.top_k, how.seed), notes
 
 

@@ -30,6 +30,10 @@ _GZIP_MAGIC = b"\x1f\x8b"
 _PIECE_BYTES = 1 << 20
 
 
+class NoSuchData(BadInput):
+    """There is no file or folder of that name; it may have been moved."""
+
+
 @dataclass(frozen=True, slots=True)
 class DataFile:
     """A file that was read completely; `name` is cleaned for messages."""
@@ -47,8 +51,9 @@ def open_file(
     """Read a file, unpacking gzip.
 
     Raises:
-        BadInput: there is no such file, it cannot be read or unpacked, it is too big, or it is
-            a built-in file that was altered.
+        NoSuchData: there is no such file.
+        BadInput: it cannot be read or unpacked, it is too big, or it is a built-in file that was
+            altered.
     """
     if path.startswith(BUILTIN):
         folder = builtin_folder or files("tui_trainer.data").joinpath("builtin")
@@ -100,8 +105,8 @@ def _bytes_on_disk(path: str, max_bytes: int) -> bytes:
         if status.st_size > max_bytes:
             raise _too_big(name, max_bytes)
         return Path(path).read_bytes()
-    except FileNotFoundError as error:
-        raise BadInput(f"{name}: no such file{_near(path)}") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NoSuchData(f"{name}: no such file{_near(path)}") from error
     except (OSError, ValueError) as error:
         raise BadInput(f"{name}: cannot be read: {reason_of(error)}") from error
 

@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from tui_trainer.config.sections.datasets import STDLIB
-from tui_trainer.data.files.disk import reason_of
+from tui_trainer.data.files.disk import NoSuchData, reason_of
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
@@ -90,14 +90,14 @@ class Listing:
 
 
 def open_folder(path: str) -> SourceFolder:
-    """Return the folder of a path or of `stdlib:`; BadInput if there is none."""
+    """Return the folder of a path or of `stdlib:`; NoSuchData if there is none."""
     if path.startswith(STDLIB):
         return _library(path)
     name = clean(path, 200)
     try:
         status = os.stat(path)
-    except FileNotFoundError as error:
-        raise BadInput(f"{name}: no such file or folder; check dataset.path") from error
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise NoSuchData(f"{name}: no such file or folder") from error
     except (OSError, ValueError) as error:
         raise BadInput(f"{name}: cannot be read: {reason_of(error)}") from error
     if not stat.S_ISDIR(status.st_mode):

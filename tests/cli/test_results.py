@@ -1,0 +1,35 @@
+"""`evaluate` and `predict` as they are typed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.sessions.test_moved_data import Moved
+from tui_trainer.cli.main import main
+
+THERE = "dataset.path=new/rows.csv"
+
+
+def test_the_place_of_the_data_is_given_to_each_command_in_the_same_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Moved(tmp_path)
+    Path("samples.csv").write_text("width,height\n3,8\n")
+
+    assert main(["evaluate", "last"]) == 2
+    assert "dataset.path=/where/it/is/now" in capsys.readouterr().err
+    for words in (
+        ["evaluate", "last", THERE],
+        ["evaluate", "last", "--split", "val", THERE],
+        ["predict", "last", THERE, "samples.csv"],
+        ["predict", "last", "--device", "cpu", "samples.csv", THERE],
+        ["resume", "last", "training.epochs=3", THERE, "--no-ui"],
+        ["fork", "last", "training.epochs=4", THERE, "--no-ui"],
+    ):
+        assert main(words) == 0, capsys.readouterr().err
+    assert capsys.readouterr().out.count("samples.csv, ") == 2
+    assert main(["evaluate", "last", "training.epochs=3"]) == 2
+    assert "only dataset.path can" in capsys.readouterr().err
