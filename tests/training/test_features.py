@@ -280,13 +280,86 @@ def test_a_run_starts_from_the_weights_of_another(tmp_path: Path, data: Path) ->
     assert second.resume(at_step(5, Stop())).step == 5
 
 
+def small_mlp(outputs: int = 3) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(2, 2), nn.Linear(2, outputs))
+
+
 def test_weights_of_another_model_are_refused_with_the_way_out() -> None:
-    here, there = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 3)), nn.Linear(2, 5)
-    other = nn.Sequential(nn.Linear(2, 2), there).state_dict()
+    here, other = small_mlp(), small_mlp(5).state_dict()
     with pytest.raises(BadInput, match=r"1\.weight is 5x2 there and 3x2 here.*init_skip=\[1\]"):
         take_weights(here, other, (), "step 3 of run")
-    assert take_weights(here, other, ["1"], "step 3 of run") == 6
+    note = take_weights(here, other, ["1"], "step 3 of run")
+    assert note == "weights taken from step 3 of run: 6 of 15 parameters"
     assert torch.equal(here.get_parameter("0.weight"), other["0.weight"])
+
+
+def test_what_is_to_be_left_out_leaves_something_to_take() -> None:
+    inside = nn.ModuleDict({"net": small_mlp()})
+    other = nn.ModuleDict({"net": small_mlp(5)}).state_dict()
+    hint = r"init_skip=\[net\.1\.weight, net\.1\.bias\]"
+    with pytest.raises(BadInput, match=hint):
+        take_weights(inside, other, (), "weights.pt")
+    note = take_weights(inside, other, ["net.1.weight", "net.1.bias"], "weights.pt")
+    assert note == "weights taken from weights.pt: 6 of 15 parameters"
+
+
+@pytest.mark.parametrize(
+    "prefix", ["_orig_mod.", "module.", "model.", "module._orig_mod.", "net.encoder."]
+)
+def test_a_prefix_of_every_name_is_removed_and_noted(prefix: str) -> None:
+    here, plain = small_mlp(), small_mlp().state_dict()
+    note = take_weights(here, {prefix + name: one for name, one in plain.items()}, (), "w.pt")
+    assert same(dict(here.state_dict()), dict(plain))
+    said = f"weights taken from w.pt: 15 of 15 parameters; the prefix '{prefix}' of its names"
+    assert note == f"{said} was removed"
+
+
+def test_tensors_beside_the_prefixed_ones_are_counted() -> None:
+    here, there = small_mlp(), small_mlp()
+    averaged = torch.optim.swa_utils.AveragedModel(there).state_dict()
+    assert "n_averaged" in averaged, "the data is as the test needs it"
+    note = take_weights(here, averaged | {"criterion.scale": torch.ones(2)}, (), "w.pt")
+    assert same(dict(here.state_dict()), dict(there.state_dict()))
+    assert note.endswith("; 2 of its 6 tensors are not in the model")
+
+
+def test_the_prefix_of_the_whole_model_is_meant_and_not_that_of_a_part() -> None:
+    here = nn.ModuleDict({"head": nn.Linear(2, 3), "net": nn.ModuleDict({"head": nn.Linear(2, 3)})})
+    plain = {name: torch.randn_like(one) for name, one in here.state_dict().items()}
+    take_weights(here, plain, (), "plain.pt")
+    assert same(dict(here.state_dict()), plain)
+    take_weights(here, {f"net.{name}": one * 2 for name, one in plain.items()}, (), "w.pt")
+    assert same(dict(here.state_dict()), {name: one * 2 for name, one in plain.items()})
+
+
+def test_of_two_prefixes_none_is_guessed() -> None:
+    here, plain = small_mlp(), small_mlp().state_dict()
+    before = {name: one.clone() for name, one in here.state_dict().items()}
+    pair = {f"{who}.{name}": one for who in ("teacher", "student") for name, one in plain.items()}
+    there, wanted = r"it has teacher\.0\.weight 2x2, .* and 5 more", r"wants 0\.weight 2x2, "
+    with pytest.raises(BadInput, match=rf"nothing in w\.pt fits: {there}; the model {wanted}"):
+        take_weights(here, pair, (), "w.pt")
+    # Names without a prefix beside names with one: some are of another model.
+    mixed = {f"model.{name}": one for name, one in plain.items()} | {"0.bias": plain["0.bias"]}
+    with pytest.raises(BadInput, match=r"0\.weight is missing there"):
+        take_weights(here, mixed, (), "w.pt")
+    assert same(dict(here.state_dict()), before)
+
+
+@pytest.mark.parametrize("skip", [["0", "1"], ["*"]])
+def test_weights_of_which_nothing_is_taken_are_refused(skip: list[str]) -> None:
+    plain = small_mlp().state_dict()
+    there = r"w\.pt, which has 0\.weight 2x2, 0\.bias 2, 1\.weight 3x2 and 1 more"
+    with pytest.raises(BadInput, match=rf"init_skip leaves out everything, .*{there}"):
+        take_weights(small_mlp(), plain, skip, "w.pt")
+
+
+def test_statistics_that_fit_do_not_count_as_weights_taken() -> None:
+    def model(width: int) -> nn.Sequential:
+        return nn.Sequential(nn.BatchNorm1d(width), nn.Linear(width, 1, bias=False))
+
+    with pytest.raises(BadInput, match=r"nothing in w\.pt fits"):
+        take_weights(model(2), model(3).state_dict(), (), "w.pt")
 
 
 def test_weights_come_from_a_plain_file_too(tmp_path: Path, data: Path) -> None:
@@ -299,6 +372,14 @@ def test_weights_come_from_a_plain_file_too(tmp_path: Path, data: Path) -> None:
         started(tmp_path / "c", data, init_from=str(tmp_path / "bad.pt")).task()
     with pytest.raises(BadInput, match="no such file or run"):
         started(tmp_path / "d", data, init_from=str(tmp_path / "none.pt")).task()
+
+
+def test_weights_of_a_wrapped_model_are_those_of_the_plain_one(tmp_path: Path, data: Path) -> None:
+    model = started(tmp_path / "a", data).task().model
+    torch.save(nn.DataParallel(model).state_dict(), tmp_path / "parallel.pt")
+    task = started(tmp_path / "b", data, init_from=str(tmp_path / "parallel.pt"), seed=5).task()
+    assert same(task.model.state_dict(), model.state_dict())
+    assert any("the prefix 'module.' of its names was removed" in n for n in task.dataset.notes)
 
 
 @pytest.mark.full

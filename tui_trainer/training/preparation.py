@@ -7,10 +7,12 @@ these settings loads with any others.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from fnmatch import fnmatchcase
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import MethodType
 from typing import Any
@@ -23,10 +25,12 @@ from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, ConfigError, Problem
+from tui_trainer.text.format import counted
 from tui_trainer.training.archives import ArchiveRefused, load_archive
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
 
 _MOST_NAMED = 8
+_MOST_DIFFERING = 3
 
 
 def names_matching(patterns: Iterable[str], names: Iterable[str], key: str) -> set[str]:
@@ -123,30 +127,94 @@ def _untracked(norms: list[Any]) -> Iterator[None]:
 
 
 def take_weights(
-    model: nn.Module, weights: dict[str, Tensor], skip: Iterable[str], source: str
-) -> int:
-    """Load weights by name, except those to skip; return how many parameters were loaded.
+    model: nn.Module, weights: Mapping[str, Tensor], skip: Iterable[str], source: str
+) -> str:
+    """Load weights by name, except those to skip; return a note on what was taken.
+
+    A prefix in front of every name, as torch.compile, DataParallel and Lightning write one, is
+    removed.
 
     Raises:
-        BadInput: names or shapes differ; the message lists the first ones and what to do.
+        BadInput: names or shapes differ, or nothing would be taken; the message says what is there,
+            what the model wants, and what to do.
     """
     own = model.state_dict()
+    sizes = {name: parameter.numel() for name, parameter in model.named_parameters()}
     skipped = names_matching(skip, own, "training.init_skip")
     wanted = [name for name in own if name not in skipped]
-    differing = [
-        f"{clean(name, 80)} is {_shape(weights.get(name))} there and {_shape(own[name])} here"
-        for name in wanted
-        if name not in weights or weights[name].shape != own[name].shape
-    ]
-    if differing:
-        layers = dict.fromkeys(text.split(" ", 1)[0].split(".")[0] for text in differing)
-        hint = ", ".join(list(layers)[:3])
+    if not any(name in sizes for name in wanted):
         raise BadInput(
-            f"training.init_from: {source} belongs to another model: {'; '.join(differing[:3])}; "
-            f"leave them out with training.init_skip=[{hint}], or use the same model"
+            f"training.init_skip leaves out everything, so nothing would be taken from {source}, "
+            f"which has {_listed(weights)}; the model has {_listed(own)}; leave out less, or leave "
+            "out training.init_from"
         )
-    model.load_state_dict({name: weights[name] for name in wanted}, strict=False)
-    return sum(own[name].numel() for name in wanted)
+    prefix = _prefix_of(weights, own)
+    there = {name: weights[prefix + name] for name in own if prefix + name in weights}
+    fitting = {name for name in wanted if name in there and there[name].shape == own[name].shape}
+    if not any(name in sizes for name in fitting):
+        raise BadInput(
+            f"training.init_from: nothing in {source} fits: it has {_listed(weights)}; the model "
+            f"wants {_listed({name: own[name] for name in wanted})}; use the same model, or save "
+            "the weights under the names that it wants"
+        )
+    differing = [name for name in wanted if name not in fitting]
+    if differing:
+        shapes = [
+            f"{clean(name, 80)} is {_shape(there.get(name))} there and {_shape(own[name])} here"
+            for name in differing[:_MOST_DIFFERING]
+        ]
+        raise BadInput(
+            f"training.init_from: {source} belongs to another model: {'; '.join(shapes)}; "
+            f"leave them out with training.init_skip=[{_to_skip(differing, fitting & sizes.keys())}"
+            "], or use the same model"
+        )
+    model.load_state_dict({name: there[name] for name in wanted}, strict=False)
+    taken = sum(size for name, size in sizes.items() if name not in skipped)
+    note = f"weights taken from {source}: {taken:,} of {sum(sizes.values()):,} parameters"
+    if prefix:
+        note += f"; the prefix {clean(repr(prefix), 80)} of its names was removed"
+    if unused := len(weights) - len(there):
+        note += f"; {unused:,} of its {counted(len(weights), 'tensor')} are not in the model"
+    return note
+
+
+def _prefix_of(weights: Iterable[str], own: Iterable[str]) -> str:
+    """Return what stands before the model's own names in `weights`, such as `module._orig_mod.`.
+
+    It is empty unless each name that could be one of the model's begins with it, and more of them
+    are found with it than without: of a file with a teacher and a student, neither is guessed.
+    """
+    there, known = set(weights), set(own)
+    prefixes: Counter[str] = Counter()
+    candidates = []
+    for name in there:
+        parts = name.split(".")
+        ends = [".".join(parts[count:]) for count in range(len(parts))]
+        found = [name.removesuffix(end) for end in ends if end in known]
+        prefixes.update(found)
+        candidates += [name] if found else []
+    # Of equally good prefixes the shortest: the others stand for a part of the model only.
+    best = max(prefixes, key=lambda prefix: (prefixes[prefix], -len(prefix)), default="")
+    return best if all(name.startswith(best) for name in candidates) else ""
+
+
+def _to_skip(differing: Sequence[str], fitting: Iterable[str]) -> str:
+    """Return names for `training.init_skip`: whole layers, if this leaves something to take."""
+    names = list(dict.fromkeys(name.split(".")[0] for name in differing))
+    if all(name.split(".")[0] in names for name in fitting):
+        names = list(differing)
+    shown = ", ".join(clean(name, 80) for name in names[:_MOST_NAMED])
+    return shown + (", ..." if names[_MOST_NAMED:] else "")
+
+
+def _listed(tensors: Mapping[str, Tensor]) -> str:
+    """Return the first names with their shapes, and how many more there are."""
+    shown = [
+        f"{clean(name, 80)} {_shape(tensor)}"
+        for name, tensor in islice(tensors.items(), _MOST_DIFFERING)
+    ]
+    more = len(tensors) - len(shown)
+    return ", ".join(shown) + (f" and {more:,} more" if more else "")
 
 
 def _shape(tensor: Tensor | None) -> str:

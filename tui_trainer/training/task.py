@@ -85,8 +85,8 @@ def build(
     model = build_model(experiment.model, dataset.signature)
     if training.init_from and fitted is None:
         weights, source = read_weights(training.init_from)
-        take_weights(model, weights, training.init_skip, source)
-        dataset = replace(dataset, notes=(*dataset.notes, f"weights taken from {source}"))
+        note = take_weights(model, weights, training.init_skip, source)
+        dataset = replace(dataset, notes=(*dataset.notes, note))
     freeze(model, training.freeze)
     # In our own text datasets each row continues from batch to batch; the samples of a plugin are
     # independent of each other.
