@@ -204,8 +204,8 @@ def test_fault_21_a_class_absent_from_validation_is_noted(tmp_path: Path) -> Non
     )
 
     assert load(table(tmp_path, content)).notes == (
-        "classes without a row in the validation split: rare",
-        "classes without a row in the test split: rare",
+        "classes without a row in the validation split: rare (2 in training, 0 in test)",
+        "classes without a row in the test split: rare (2 in training, 0 in validation)",
     )
 
 

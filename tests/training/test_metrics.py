@@ -3,22 +3,38 @@
 from __future__ import annotations
 
 import math
+import re
 import subprocess
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
 
 import pytest
 import torch
 from torch import Tensor
+from torchmetrics import classification
 
 from tests.training.harness import Run, at_step, small_experiment, write_images
+from tui_trainer.config.plugins import DATASET_FACTORIES
+from tui_trainer.config.sections.datasets import DATASETS, TableSection
 from tui_trainer.config.sections.metrics import EXTRA_METRICS, METRICS, ExtraMetric
+from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.data.load import load
+from tui_trainer.plugins import Data, DatasetParams, dataset
 from tui_trainer.runs.commands import Stop
-from tui_trainer.runs.events import Notice, ValidationEnded
+from tui_trainer.runs.events import RunStarted, ValidationEnded
 from tui_trainer.text.errors import ConfigError
 from tui_trainer.training.evaluation import evaluate
-from tui_trainer.training.metrics import FORMULAS, TORCHMETRICS, ExtraMetrics
+from tui_trainer.training.metrics import (
+    FORMULAS,
+    MEANS,
+    TORCHMETRICS,
+    ExtraMetrics,
+    why_undefined,
+)
+from tui_trainer.training.task import Task
 
 CPU = torch.device("cpu")
 NAMES: tuple[str, ...] = get_args(ExtraMetric)
@@ -56,13 +72,14 @@ def measured(
 
 
 def by_formula(outputs: Tensor, targets: Tensor) -> dict[str, float]:
-    """The same numbers, one class after the other."""
-    classes = outputs.shape[1]
+    """The same numbers, one class after the other, for those that have a sample."""
     p, guesses = outputs.double().softmax(1), outputs.argmax(1)
     ranks = outputs.argsort(dim=1, descending=True)
     each: dict[str, list[float]] = {"f1": [], "precision": [], "recall": [], "auroc": []}
-    for one in range(classes):
+    for one in range(outputs.shape[1]):
         is_one, said = targets == one, guesses == one
+        if not is_one.any():
+            continue
         hits = int((is_one & said).sum())
         each["precision"].append(hits / max(int(said.sum()), 1))
         each["recall"].append(hits / int(is_one.sum()))
@@ -70,7 +87,7 @@ def by_formula(outputs: Tensor, targets: Tensor) -> dict[str, float]:
         inside, outside = p[is_one, one][:, None], p[~is_one, one][None]
         wins = (inside > outside).double() + (inside == outside).double() / 2
         each["auroc"].append(wins.mean().item())
-    means = {name: sum(values) / classes for name, values in each.items()}
+    means = {name: sum(values) / len(values) for name, values in each.items()}
     tops = {
         f"top{k}_accuracy": (ranks[:, :k] == targets[:, None]).any(1).double().mean().item()
         for k in (3, 5)
@@ -100,22 +117,35 @@ def test_the_batch_size_changes_no_bit(scale: float) -> None:
         assert measured(outputs * scale, targets, batch_size) == whole
 
 
-def test_a_class_without_a_sample_leaves_no_mean_over_classes() -> None:
+def test_a_class_without_a_sample_is_left_out_of_the_means() -> None:
     outputs, targets = samples()
     targets[targets == 2] = 3
+    assert (outputs.argmax(1) == 2).any(), "the class is predicted, which changes no mean"
     found = measured(outputs, targets)
-    assert {name for name, value in found.items() if math.isnan(value)} == {
-        "balanced_accuracy",
-        "f1",
-        "precision",
-        "recall",
-        "auroc",
-    }
-    assert found["top3_accuracy"] == pytest.approx(by_top_3(outputs, targets))
+    assert found == pytest.approx(by_formula(outputs, targets), abs=1e-6)
+    for batch_size in (1, 7, 200):
+        assert measured(outputs, targets, batch_size) == found
 
 
-def by_top_3(outputs: Tensor, targets: Tensor) -> float:
-    return (outputs.topk(3).indices == targets[:, None]).any(1).double().mean().item()
+def test_of_a_single_class_all_but_auroc_is_known() -> None:
+    outputs, targets = samples()
+    targets[:] = 2
+    found = measured(outputs, targets)
+    assert [name for name, value in found.items() if math.isnan(value)] == ["auroc"]
+    share = (outputs.argmax(1) == 2).double().mean().item()
+    assert (found["recall"], found["precision"]) == pytest.approx((share, 1.0))
+
+
+@pytest.mark.parametrize("classes", [3, 7, 40])
+def test_with_every_class_there_the_means_are_those_of_torchmetrics_to_the_bit(
+    classes: int,
+) -> None:
+    outputs, targets = samples(classes=classes)
+    probabilities = outputs.double().softmax(1)
+    for name, value in measured(outputs, targets, names=MEANS).items():
+        kind, _ = TORCHMETRICS[name]
+        theirs = getattr(classification, kind)(classes, average="macro")
+        assert value == theirs(probabilities, targets).item(), name
 
 
 def test_outputs_that_are_not_finite_have_no_metric() -> None:
@@ -166,31 +196,113 @@ def test_extra_metrics_change_nothing_else_and_resume_exactly(tmp_path: Path, da
         assert {k: v for k, v in line.items() if k != "val/auroc"} == quiet
 
 
-def test_a_metric_that_is_no_number_never_becomes_the_best(tmp_path: Path, data: Path) -> None:
-    rows = data.read_text().splitlines()
-    # One class is so rare that the validation has none of it.
-    rare = [row for row in rows if not row.endswith(",2")] + [r for r in rows if r.endswith(",2")][
-        :3
-    ]
-    path = tmp_path / "rare.csv"
-    path.write_text("\n".join(rare) + "\n")
-    dataset = {"type": "pixels", "path": str(path), "shape": [1, 4, 4], "max_value": 16}
-    run = Run.new(
-        tmp_path / "run",
-        small_experiment(
-            data,
-            dataset={**dataset, "val_fraction": 0.05},
-            checkpoint={"monitor": "auroc"},
-            training={"max_steps": 6},
-            early_stopping={"patience": None},
-        ),
+RARE_ROWS = 30
+
+
+def rare_rows(folder: Path, classes: str) -> dict[str, Any]:
+    """A table of `classes` and a class of two rows, of which validation has none."""
+    path = folder / "rare.csv"
+    kinds = ["rare" if n < 2 else classes[n % len(classes)] for n in range(RARE_ROWS)]
+    path.write_text("a,y\n" + "".join(f"{2 * n},{kind}\n" for n, kind in enumerate(kinds)))
+    return {"type": "table", "path": str(path), "target": "y"}
+
+
+def test_a_class_absent_from_validation_is_noted_and_left_out_of_the_monitored_mean(
+    tmp_path: Path, data: Path
+) -> None:
+    experiment = small_experiment(
+        data, dataset=rare_rows(tmp_path, "ab"), checkpoint={"monitor": "f1"}
     )
-    classes = {int(c) for batch in run.task().dataset.val.in_order(99) for c in batch.targets}
-    assert classes != {0, 1, 2}, "the data is as the test needs it"
+    run = Run.new(tmp_path / "run", experiment)
     outcome = run.start()
-    assert outcome.best is None
-    told = [e.text for e in run.events if isinstance(e, Notice)]
-    assert any("auroc is nan; it cannot become the best" in text for text in told)
+    assert (outcome.state, outcome.exit_code) == ("finished", 0)
+    assert outcome.best is not None
+    notes = next(e for e in run.events if isinstance(e, RunStarted)).notes
+    assert notes[0].startswith("classes without a row in the validation split: rare (2 in training")
+    assert notes[-1] == "f1: in validation the mean over the 2 of 3 classes that have a row there"
+
+
+def test_a_monitored_metric_that_validation_cannot_have_is_refused_before_training(
+    tmp_path: Path, data: Path
+) -> None:
+    dataset = rare_rows(tmp_path, "a")
+    why = r"it needs two classes, and the \d+ rows there have the class 'a'"
+    monitored = small_experiment(data, dataset=dataset, checkpoint={"monitor": "auroc"})
+    run = Run.new(tmp_path / "run", monitored)
+    with pytest.raises(ConfigError, match=rf"auroc cannot be computed .*: {why}; .*val_fraction"):
+        run.task()
+    listed = small_experiment(data, dataset=dataset, training={"metrics": ["auroc"]})
+    task = Run.new(tmp_path / "listed", listed).task()
+    assert re.search(
+        rf"auroc is not computed on the validation split: {why}", " ".join(notes(task))
+    )
+    # A run that was begun before this was checked goes on.
+    assert "auroc is not computed" in " ".join(notes(run.task(task.dataset.preprocessing)))
+
+
+def notes(task: Task) -> tuple[str, ...]:
+    return task.dataset.notes
+
+
+def test_r2_needs_different_numbers_in_validation(tmp_path: Path) -> None:
+    path = tmp_path / "numbers.csv"
+    path.write_text("a,y\n" + "".join(f"{n},{n / 4}\n" for n in range(RARE_ROWS)))
+    dataset = load(TableSection(type="table", path=str(path), target="y"))
+    val = dataset.val
+    assert isinstance(val, TensorSplit)
+    assert why_undefined("r2", dataset) == ""
+    equal = replace(dataset, val=replace(val, targets=torch.full_like(val.targets, 0.1)))
+    assert "the numbers" not in why_undefined("mae", equal)
+    assert why_undefined("r2", equal).startswith("it needs different numbers to predict")
+
+
+class Points(torch.utils.data.Dataset[Any]):
+    """Two numbers and their class, which is known only when the sample is read."""
+
+    def __init__(self, classes: Sequence[int]) -> None:
+        self._classes = classes
+
+    def __len__(self) -> int:
+        return len(self._classes)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        kind = self._classes[index]
+        return torch.tensor([kind + index / 10, 1.0]), kind
+
+
+class ListedPoints(Points):
+    """The same, with its classes in a list, as the data sets of torchvision have it."""
+
+    @property
+    def targets(self) -> Sequence[int]:
+        return self._classes
+
+
+@pytest.mark.parametrize("odd", [[], [7], [-1]])
+def test_the_classes_that_a_plugin_lists_are_counted_before_training(
+    tmp_path: Path, data: Path, odd: list[int]
+) -> None:
+    @dataset("test-listed", description="points", params=DatasetParams)
+    def points(params: DatasetParams) -> Data:
+        mixed, single = ListedPoints([0, 1] * 6), ListedPoints([1] * 5 + odd)
+        return Data(mixed, val=single, test=mixed, task="classification", classes=("a", "b"))
+
+    try:
+        sections: dict[str, Any] = {"dataset": {"type": "test-listed"}}
+        task = Run.new(tmp_path / "run", small_experiment(data, **sections)).task()
+        absent = "classes without a row in the validation split: a (6 in training, 6 in test)"
+        # A class that does not exist is an error of its own, with the number of the sample.
+        assert notes(task) == (() if odd else (absent,))
+        sections["checkpoint"] = {"monitor": "auroc"}
+        run = Run.new(tmp_path / "monitored", small_experiment(data, **sections))
+        if odd:
+            run.task()
+        else:
+            with pytest.raises(ConfigError, match="the 5 rows there have the class 'b'"):
+                run.task()
+    finally:
+        DATASETS._specs.pop("test-listed", None)
+        DATASET_FACTORIES.pop("test-listed", None)
 
 
 @pytest.mark.parametrize(

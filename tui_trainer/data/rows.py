@@ -20,7 +20,7 @@ from tui_trainer.config.sections.datasets import (
     SequencesSection,
     TableSection,
 )
-from tui_trainer.data.base.dataset import Dataset, check_same, identity
+from tui_trainer.data.base.dataset import Dataset, absent_notes, check_same, identity
 from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.base.signature import Signature
 from tui_trainer.data.base.split import SplitRows, divide, quantile_bins
@@ -48,6 +48,7 @@ def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | Non
         preprocessing = fitted
     encoded = source.encode(preprocessing["inputs"])
     doubt = _doubt(section, target)
+    counts = [_class_counts(target, part) for part in (parts.train, parts.val, parts.test)]
     whole = TensorSplit(
         encoded.inputs,
         _encode_target(source.name, target, preprocessing),
@@ -73,12 +74,13 @@ def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | Non
             *([doubt] if doubt else []),
             *source.notes,
             *encoded.notes,
-            *_absent_notes(target, parts),
+            *absent_notes(target.classes, *counts),
         ),
         target_mean=preprocessing["target_mean"],
         target_std=preprocessing["target_std"],
         soft_targets=bool(target.classes) and _is_mixed(section),
-        class_counts=_class_counts(target, parts.train),
+        class_counts=counts[0],
+        val_counts=counts[1],
         doubt=doubt,
     )
 
@@ -169,16 +171,6 @@ def _absent(target: Target, part: NDArray[np.int64]) -> list[str]:
         return []
     counts = _class_counts(target, part)
     return [clean(target.classes[index], 80) for index, count in enumerate(counts) if count == 0]
-
-
-def _absent_notes(target: Target, parts: SplitRows) -> list[str]:
-    notes = []
-    for name, part in (("validation", parts.val), ("test", parts.test)):
-        absent = _absent(target, part)
-        if absent:
-            shown = clean(", ".join(absent), 200)
-            notes.append(f"classes without a row in the {name} split: {shown}")
-    return notes
 
 
 def _fit(section: RowsSection, source: Source, train: NDArray[np.int64]) -> dict[str, Any]:

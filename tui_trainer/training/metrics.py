@@ -8,6 +8,7 @@ standardised in memory and scaled back here. torchmetrics takes more than a seco
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,9 @@ from torch import Tensor
 from tui_trainer.config.sections.metrics import metrics_of
 from tui_trainer.data.base.batch import IGNORED, Split
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.text.clean import clean
+from tui_trainer.text.format import counted
 from tui_trainer.training.forward import Forward, RecurrentState
 from tui_trainer.training.losses import Loss
 
@@ -171,26 +175,45 @@ def _batch_confusion(outputs: Tensor, targets: Tensor, classes: int) -> Tensor:
     return torch.bincount(cells, minlength=classes * classes).view(classes, classes)
 
 
-_MACRO = {"average": "macro"}
+_PER_CLASS = {"average": "none"}
 TORCHMETRICS: dict[str, tuple[str, dict[str, Any]]] = {
     "top3_accuracy": ("MulticlassAccuracy", {"average": "micro", "top_k": 3}),
     "top5_accuracy": ("MulticlassAccuracy", {"average": "micro", "top_k": 5}),
-    "balanced_accuracy": ("MulticlassAccuracy", _MACRO),
-    "f1": ("MulticlassF1Score", _MACRO),
-    "precision": ("MulticlassPrecision", _MACRO),
-    "recall": ("MulticlassRecall", _MACRO),
-    "auroc": ("MulticlassAUROC", _MACRO),
+    "balanced_accuracy": ("MulticlassAccuracy", _PER_CLASS),
+    "f1": ("MulticlassF1Score", _PER_CLASS),
+    "precision": ("MulticlassPrecision", _PER_CLASS),
+    "recall": ("MulticlassRecall", _PER_CLASS),
+    "auroc": ("MulticlassAUROC", _PER_CLASS),
 }
 """The extra metrics: a class of `torchmetrics.classification` and its arguments."""
-_MEANS = {name for name, (_, options) in TORCHMETRICS.items() if options == _MACRO}
-"""The metrics that are means over the classes, and NaN if a class has no samples."""
+MEANS = tuple(name for name, (_, options) in TORCHMETRICS.items() if options == _PER_CLASS)
+"""The metrics that are means over the classes of a split."""
+
+
+def why_undefined(name: str, dataset: Dataset) -> str:
+    """Return why a metric is NaN on the validation split whatever the model does, or "".
+
+    Also "" if that is known only when the samples of a plugin are read.
+    """
+    split, rows = dataset.val, counted(len(dataset.val), "row")
+    if name == "auroc":
+        there = [place for place, count in enumerate(dataset.val_counts) if count]
+        if len(there) == 1:
+            only = clean(dataset.classes[there[0]], 80)
+            return f"it needs two classes, and the {rows} there have the class '{only}'"
+    if name == "r2" and isinstance(split, TensorSplit):
+        low, high = split.targets.aminmax()
+        if low == high:
+            return f"it needs different numbers to predict, and the {rows} there have the same"
+    return ""
 
 
 class ExtraMetrics:
     """Classification metrics, exact and the same for every batch size; draws no random numbers.
 
-    A mean over the classes is NaN if a class has no sample in the split, because a mean over the
-    others would be another metric. All are NaN if an output is not finite.
+    A mean over the classes is one over those that have a sample in the split, whatever is
+    predicted, so that every measurement of a split takes the same mean. AUROC is NaN if only one
+    class has samples, and all are NaN if an output is not finite.
 
     Args:
         names: names of extra metrics, as in their specs.
@@ -219,11 +242,23 @@ class ExtraMetrics:
         """Return the metrics by name, after at least one batch."""
         if not self._finite.item():
             return dict.fromkeys(self._metrics, math.nan)
-        complete = bool((self._counts > 0).all().item())
-        return {
-            name: float(metric.compute().item()) if complete or name not in _MEANS else math.nan
-            for name, metric in self._metrics.items()
-        }
+        there = self._counts > 0
+        return {name: self._value(name, metric, there) for name, metric in self._metrics.items()}
+
+    def _value(self, name: str, metric: Metric, there: Tensor) -> float:
+        """Return a metric, as a mean over the classes that are in the mask `there` (K,)."""
+        if name not in MEANS:
+            return float(metric.compute().item())
+        count = int(there.sum().item())
+        if name == "auroc" and count == 1:
+            return math.nan
+        with warnings.catch_warnings():
+            # Of a class without a sample, whose score is then left out.
+            warnings.filterwarnings("ignore", message="No positive samples")
+            scores: Tensor = metric.compute()
+        # In the order in which torchmetrics computes its own means, so that no bit differs.
+        part = scores[there]
+        return float((part.mean() if name == "auroc" else (part / count).sum()).item())
 
 
 def _metric(name: str, classes: int) -> Metric:

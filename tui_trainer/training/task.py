@@ -13,7 +13,7 @@ import torch
 from torch import nn, optim
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.sections.metrics import extras_of, why_no_metric
+from tui_trainer.config.sections.metrics import extras_of, metrics_of, why_no_metric
 from tui_trainer.data.base.batch import Batches, Order
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.random import derive_seed
@@ -25,7 +25,7 @@ from tui_trainer.models.build import build_model
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.losses import Criterion, build_criterion
-from tui_trainer.training.metrics import ExtraMetrics
+from tui_trainer.training.metrics import MEANS, ExtraMetrics, why_undefined
 from tui_trainer.training.optimizers import build_optimizer
 from tui_trainer.training.preparation import freeze, read_weights, recompute_blocks, take_weights
 from tui_trainer.training.ranks import Ranks
@@ -80,7 +80,8 @@ def build(
     """
     training = experiment.training
     dataset = load(experiment.dataset, fitted)
-    _check_metrics(experiment, dataset)
+    notes = _check_metrics(experiment, dataset, is_new=fitted is None)
+    dataset = replace(dataset, notes=(*dataset.notes, *notes))
     torch.manual_seed(derive_seed(training.seed, "model"))
     model = build_model(experiment.model, dataset.signature)
     if training.init_from and fitted is None:
@@ -155,16 +156,43 @@ def warm_up() -> None:
     optimizer.step()
 
 
-def _check_metrics(experiment: Experiment, dataset: Dataset) -> None:
-    asked = [("checkpoint.monitor", experiment.checkpoint.monitor)]
+def _check_metrics(experiment: Experiment, dataset: Dataset, *, is_new: bool) -> list[str]:
+    """Return notes on metrics that are not what their names promise on the validation split.
+
+    Raises:
+        ConfigError: a metric does not fit the data, or the monitored metric of a new run cannot be
+            computed. A checkpoint of an older run goes on all the same.
+    """
+    monitored = experiment.checkpoint.monitor
+    asked = [("checkpoint.monitor", monitored)]
     asked += [("training.metrics", name) for name in experiment.training.metrics]
     reasons = [(key, why_no_metric(name, dataset.task, dataset.outputs)) for key, name in asked]
     if any(reason for _, reason in reasons):
         doubt = f"; {dataset.doubt}" if dataset.doubt else ""
         raise ConfigError([Problem(reason + doubt, key) for key, reason in reasons if reason])
-    if extras := extras_of(experiment.training.metrics, experiment.checkpoint.monitor):
+    extras = extras_of(experiment.training.metrics, monitored)
+    if extras:
         # Takes a second to import; if torchmetrics is missing, fail now and not after an epoch.
         ExtraMetrics(extras, dataset.outputs, torch.device("cpu"))
+    notes = []
+    for name in (*metrics_of(dataset.task), *extras):
+        why = why_undefined(name, dataset)
+        if why and name == monitored and is_new:
+            message = (
+                f"{name} cannot be computed on the validation split: {why}; monitor another "
+                "metric, such as loss, or have other rows for validation: change "
+                "dataset.val_fraction or dataset.split_seed"
+            )
+            raise ConfigError([Problem(message, "checkpoint.monitor")])
+        if why:
+            notes.append(f"{name} is not computed on the validation split: {why}")
+    there = sum(count > 0 for count in dataset.val_counts)
+    if 0 < there < dataset.outputs and (means := [name for name in extras if name in MEANS]):
+        notes.append(
+            f"{', '.join(means)}: in validation the mean over the {there} of {dataset.outputs} "
+            "classes that have a row there"
+        )
+    return notes
 
 
 def _check_batches(experiment: Experiment, batches: Batches, dataset: Dataset) -> None:

@@ -47,6 +47,8 @@ class Dataset:
     """Whether augmentation turns classes into shares of classes, (B, classes) float32."""
     class_counts: tuple[int, ...] = ()
     """Training samples per class; () if there are no classes or the counts are unknown."""
+    val_counts: tuple[int, ...] = ()
+    """Validation samples per class, as `class_counts`."""
     doubt: str = ""
     """A guess made from the data that may be wrong, and the setting that corrects it. It is one of
     `notes`, and is repeated in messages about settings that do not fit the guess.
@@ -90,6 +92,34 @@ class DatasetInfo:
             if type(size) is not int or not 0 <= size < MOST_SIZE:
                 raise TypeError(f"a size of {size!r:.40}")
         return DatasetInfo(**{**plain, "signature": signature, "classes": tuple(plain["classes"])})
+
+
+def absent_notes(
+    classes: Sequence[str],
+    train: Sequence[int],
+    val: Sequence[int],
+    test: Sequence[int],
+) -> tuple[str, ...]:
+    """Return a note for each measured split without a sample of some class.
+
+    Args:
+        classes: the names of the classes, as in the file.
+        train: training samples per class, empty if unknown; `val` and `test` likewise.
+    """
+    counts = {"training": train, "validation": val, "test": test}
+    notes = []
+    for split in ("validation", "test"):
+        others = {name: known for name, known in counts.items() if known and name != split}
+        absent = [
+            clean(classes[place], 80)
+            + f" ({', '.join(f'{known[place]:,} in {name}' for name, known in others.items())})"
+            for place, count in enumerate(counts[split])
+            if count == 0
+        ]
+        if absent:
+            shown = clean(", ".join(absent), 200)
+            notes.append(f"classes without a row in the {split} split: {shown}")
+    return tuple(notes)
 
 
 # The identity of a fitted preprocessing. It is saved in a checkpoint, and data can use the

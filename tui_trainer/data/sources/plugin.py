@@ -18,7 +18,7 @@ from torch.utils.data import IterableDataset
 from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED, explained
 from tui_trainer.config.sections.datasets import DatasetSection, RowsSection
 from tui_trainer.data.base.batch import Batch
-from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.base.dataset import Dataset, absent_notes
 from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.base.signature import Kind, Signature
 from tui_trainer.data.base.split import divide
@@ -57,6 +57,7 @@ def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Data
     for split in (train, val, test):
         if isinstance(split, MapSplit):
             _first(split, name)
+    counts = [_class_counts(split, data) for split in (train, val, test)]
     return Dataset(
         train=train,
         val=val,
@@ -67,8 +68,9 @@ def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Data
         preprocessing=identity,
         augment=None,
         fingerprint=fingerprint_of(section, _sum_of(data)),
-        notes=_notes(train),
-        class_counts=_class_counts(train, data),
+        notes=(*_notes(train), *absent_notes(data.classes, *counts)),
+        class_counts=counts[0],
+        val_counts=counts[1],
     )
 
 
@@ -194,11 +196,14 @@ def _targets(dataset: Any) -> NDArray[np.int64] | None:
     return found.astype(np.int64) if fits else None
 
 
-def _class_counts(train: MapSplit | IteratedSplit, data: Data) -> tuple[int, ...]:
-    targets = _targets(train.dataset) if data.classes else None
-    if targets is None or isinstance(train, IteratedSplit):
+def _class_counts(split: MapSplit | IteratedSplit, data: Data) -> tuple[int, ...]:
+    targets = _targets(split.dataset) if data.classes else None
+    if targets is None or isinstance(split, IteratedSplit):
         return ()
-    chosen = targets[train.rows.numpy()]
+    chosen = targets[split.rows.numpy()]
+    if chosen.min() < 0 or chosen.max() >= len(data.classes):
+        # The sample is named when it is read.
+        return ()
     return tuple(np.bincount(chosen, minlength=len(data.classes)).tolist())
 
 
