@@ -120,7 +120,7 @@ def test_fault_15_a_closing_validation_that_is_nan_is_not_the_best(
     outcome = train(
         replace(task, criterion=blind), FromScratch(), Control(), run.events.append, run.directory
     )
-    assert (outcome.state, outcome.best) == ("finished", None)
+    assert (outcome.state, outcome.exit_code, outcome.best) == ("failed", 1, None)
     assert read_manifests(run.directory.checkpoints)[-1].best_step is None
 
 

@@ -6,7 +6,7 @@ import math
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
@@ -17,16 +17,22 @@ from torch import Tensor
 from torchmetrics import classification
 
 from tests.training.harness import Run, at_step, small_experiment, write_images
+from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.plugins import DATASET_FACTORIES
 from tui_trainer.config.sections.datasets import DATASETS, TableSection
 from tui_trainer.config.sections.metrics import EXTRA_METRICS, METRICS, ExtraMetric
+from tui_trainer.config.sections.plateau import Plateau
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.load import load
 from tui_trainer.plugins import Data, DatasetParams, dataset
 from tui_trainer.runs.commands import Stop
-from tui_trainer.runs.events import RunStarted, ValidationEnded
+from tui_trainer.runs.control import Control
+from tui_trainer.runs.events import Notice, RunStarted, ValidationEnded
+from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.errors import ConfigError
+from tui_trainer.training.checkpoints import read_checkpoint
 from tui_trainer.training.evaluation import evaluate
+from tui_trainer.training.loop import train
 from tui_trainer.training.metrics import (
     FORMULAS,
     MEANS,
@@ -34,6 +40,7 @@ from tui_trainer.training.metrics import (
     ExtraMetrics,
     why_undefined,
 )
+from tui_trainer.training.start_point import FromCheckpoint
 from tui_trainer.training.task import Task
 
 CPU = torch.device("cpu")
@@ -303,6 +310,65 @@ def test_the_classes_that_a_plugin_lists_are_counted_before_training(
     finally:
         DATASETS._specs.pop("test-listed", None)
         DATASET_FACTORIES.pop("test-listed", None)
+
+
+@pytest.fixture
+def one_class(data: Path) -> Iterator[Experiment]:
+    """AUROC is monitored, and all samples to validate are of one class."""
+
+    @dataset("test-one-class", description="points", params=DatasetParams)
+    def points(params: DatasetParams) -> Data:
+        mixed, single = Points([0, 1] * 6), Points([1] * 5)
+        return Data(mixed, val=single, test=mixed, task="classification", classes=("a", "b"))
+
+    yield small_experiment(
+        data,
+        dataset={"type": "test-one-class"},
+        schedule={"type": "plateau", "patience": 0, "factor": 0.5},
+        checkpoint={"monitor": "auroc"},
+        early_stopping={"patience": 2},
+    )
+    DATASETS._specs.pop("test-one-class", None)
+    DATASET_FACTORIES.pop("test-one-class", None)
+
+
+def test_a_metric_that_is_no_number_uses_up_no_patience_and_leaves_no_success(
+    tmp_path: Path, one_class: Experiment
+) -> None:
+    run = Run.new(tmp_path / "run", one_class)
+    outcome = run.start()
+    validations = [e for e in run.events if isinstance(e, ValidationEnded)]
+    assert len(validations) == 4, "the run has all its epochs"
+    assert all(math.isnan(e.metrics["auroc"]) and e.stale == 0 for e in validations)
+    assert {line["lr"] for line in run.lines()} == {0.01}, "no plateau is seen in them either"
+    told = [e.text for e in run.events if isinstance(e, Notice) and e.level == "warning"]
+    assert told == 4 * [
+        "validation: auroc is nan; it cannot become the best, and is not counted for "
+        "early_stopping.patience"
+    ]
+    assert (outcome.best, outcome.state, outcome.exit_code) == (None, "failed", 1)
+    assert outcome.reason.startswith(
+        "4 epochs are done, but auroc was not a finite number in any validation: no step is the "
+        "best, and the test is of the last one"
+    )
+    assert outcome.test is not None
+
+
+def test_the_patience_that_an_older_run_lost_to_nan_stays_as_it_was(
+    tmp_path: Path, one_class: Experiment
+) -> None:
+    run = Run.new(tmp_path / "run", one_class)
+    run.start(at_step(3, Stop()))
+    (manifest,) = read_manifests(run.directory.checkpoints)
+    checkpoint = read_checkpoint(run.directory.checkpoints, manifest)
+    checkpoint.data.progress.stale = 1
+    checkpoint.data.progress.plateau = Plateau(0.5, None, 0, 0)
+    run.events.clear()
+    start, task = FromCheckpoint(checkpoint), run.task(checkpoint.data.preprocessing)
+    outcome = train(task, start, Control(), run.events.append, run.directory)
+    stale = {e.stale for e in run.events if isinstance(e, ValidationEnded)}
+    assert (stale, outcome.step) == ({1}, 4)
+    assert run.final()["progress"]["plateau"]["factor"] == 0.5
 
 
 @pytest.mark.parametrize(

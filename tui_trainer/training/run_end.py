@@ -55,11 +55,19 @@ def finish(training: Training, reason: str) -> RunEnded:
     training.saver.drain()
     for note in left_out(task.dataset, task.dataset.test):
         training.events.note(note)
+    state: RunState = "finished"
+    if progress.best is None:
+        name, state = training.experiment.checkpoint.monitor, "failed"
+        reason += (
+            f", but {name} was not a finite number in any validation: no step is the best, and "
+            "the test is of the last one, which is saved; choose another checkpoint.monitor for "
+            "the next run"
+        )
     return ended(
         training,
-        "finished",
+        state,
         reason,
-        ExitCode.OK,
+        ExitCode.OK if state == "finished" else ExitCode.FAILED,
         test=measured.metrics,
         baseline=baselines(task.dataset, task.dataset.test),
         confusion=measured.confusion,

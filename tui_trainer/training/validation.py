@@ -113,10 +113,13 @@ class Validator(Part):
         value, reference = metrics[name], progress.reference
         progress.last_metrics = metrics
         if not math.isfinite(value):
-            self._events.note(
-                f"validation: {name} is {value}; it cannot become the best", "warning"
-            )
-            progress.stale += 1
+            told = f"validation: {name} is {value}; it cannot become the best"
+            if math.isnan(value):
+                # It is neither better nor worse than another value.
+                told += ", and is not counted for early_stopping.patience"
+            else:
+                progress.stale += 1
+            self._events.note(told, "warning")
             return False
         if reference is None or better(name, value, reference, experiment.early_stopping.min_delta):
             progress.reference = value
@@ -140,7 +143,7 @@ class Validator(Part):
         """Lower the learning rate on a plateau, if the schedule follows the monitored metric."""
         experiment, progress = self._settings.experiment, self._progress
         schedule, name = experiment.schedule, experiment.checkpoint.monitor
-        if not isinstance(schedule, PlateauSection):
+        if not isinstance(schedule, PlateauSection) or math.isnan(value):
             return
         before = self._settings.lr()
         upwards = METRICS[name].higher_is_better
