@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import platformdirs
 
 from tui_trainer.config.experiment import (
     COMMAND_LINE,
@@ -27,14 +25,35 @@ from tui_trainer.config.experiment import (
     resolve,
 )
 from tui_trainer.config.overrides import Override
+from tui_trainer.config.preset_files import (
+    KINDS,
+    SUFFIXES,
+    absolute,
+    builtin_dir,
+    files_in,
+    is_named,
+    search_dirs,
+)
 from tui_trainer.config.yaml.reader import Document, read_document
 from tui_trainer.text.clean import clean, is_safe_name, suggest
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
-KINDS: tuple[str, ...] = ("experiment", "dataset", "model", "optimizer")
+__all__ = [
+    "DEFAULT_EXPERIMENT",
+    "KINDS",
+    "Preset",
+    "PresetLibrary",
+    "assemble",
+    "builtin_dir",
+    "compose",
+    "experiment_path",
+    "is_named",
+    "search_dirs",
+    "stamp_of",
+    "why_misnamed",
+]
+
 DEFAULT_EXPERIMENT = "digits-cnn"
-SUFFIXES = (".yaml", ".yml")
-"""Preset files end in the first; the second is a common mistake, which is reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,29 +76,6 @@ class Preset:
         return f"{clean(str(self.path), 300)} replaces {what}"
 
 
-def builtin_dir() -> Path:
-    """Return the folder of the presets shipped with the program, in a wheel or a checkout."""
-    package = Path(__file__).resolve().parent.parent
-    inside = package / "_presets"
-    return inside if inside.is_dir() else package.parent / "presets"
-
-
-def search_dirs(given: Sequence[Path] = (), env: Mapping[str, str] = os.environ) -> list[Path]:
-    """Return the folders to search, of which the first match wins: `given`, then
-    $TUI_TRAINER_PRESETS, ./presets, the user's folder, and the built-in presets.
-    """
-    from_env = [Path(part) for part in env.get("TUI_TRAINER_PRESETS", "").split(os.pathsep) if part]
-    user = Path(platformdirs.user_config_dir("tui-trainer")) / "presets"
-    found: dict[Path, None] = {}
-    for folder in (*given, *from_env, Path("presets"), user, builtin_dir()):
-        found.setdefault(_absolute(folder))
-    return list(found)
-
-
-def _absolute(folder: Path) -> Path:
-    return Path(os.path.expanduser(folder)).absolute()
-
-
 class PresetLibrary:
     """The presets in a list of folders; files are read only when needed.
 
@@ -90,7 +86,7 @@ class PresetLibrary:
 
     def __init__(self, folders: Sequence[Path], named: Sequence[Path] = ()) -> None:
         self.folders = tuple(folders)
-        self._named = {_absolute(folder) for folder in named}
+        self._named = {absolute(folder) for folder in named}
         self._read: dict[Path, tuple[tuple[int, ...], Document]] = {}
 
     def read(self, path: Path) -> Document:
@@ -110,7 +106,7 @@ class PresetLibrary:
         """Return all presets that `find` finds, sorted by name."""
         found: dict[str, Preset] = {}
         for folder in self.folders:
-            for path in _files(folder / f"{kind}s", is_named):
+            for path in files_in(folder / f"{kind}s", is_named):
                 if path.stem not in found:
                     found[path.stem] = self._preset(kind, path, folder)
         return [found[name] for name in sorted(found)]
@@ -120,7 +116,7 @@ class PresetLibrary:
         return tuple(
             Preset(kind, path.name, path, folder)
             for folder in self.folders
-            for path in _files(folder / f"{kind}s", _is_misnamed)
+            for path in files_in(folder / f"{kind}s", _is_misnamed)
         )
 
     def find(self, kind: str, name: str) -> Preset:
@@ -140,7 +136,7 @@ class PresetLibrary:
 
     def _preset(self, kind: str, path: Path, folder: Path) -> Preset:
         builtin = builtin_dir()
-        is_meant = folder == builtin or _absolute(folder) in self._named
+        is_meant = folder == builtin or absolute(folder) in self._named
         replaces = not is_meant and os.path.isfile(builtin / f"{kind}s" / path.name)
         return Preset(kind, path.stem, path, folder, replaces)
 
@@ -193,22 +189,8 @@ def why_misnamed(path: Path) -> str:
     return "rename it: preset names have letters, digits, . _ - and do not begin with . or -"
 
 
-def is_named(path: Path) -> bool:
-    """Whether a file name can name a preset; does not access the disk."""
-    return path.suffix == SUFFIXES[0] and is_safe_name(path.stem)
-
-
 def _is_misnamed(path: Path) -> bool:
     return path.suffix in SUFFIXES and not is_named(path) and not path.name.startswith(".")
-
-
-def _files(folder: Path, is_wanted: Callable[[Path], bool]) -> list[Path]:
-    """Return the files of a folder whose names are wanted; none if it cannot be read."""
-    try:
-        paths = sorted(folder.iterdir())
-    except (OSError, ValueError):
-        return []
-    return [path for path in paths if is_wanted(path) and os.path.isfile(path)]
 
 
 def experiment_path(library: PresetLibrary, reference: str) -> Path:
