@@ -128,3 +128,18 @@ def test_a_run_that_ends_before_it_sees_a_command_is_told_of_by_its_state(tmp_pa
         control(run, "pause", [])
     ending.join()
     lock.release()
+
+
+def test_a_setting_may_be_named_by_its_last_part(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with living(tmp_path) as run:
+        run.config.write_text("optimizer: {type: sgd, lr: 0.1}\ntraining: {epochs: 3}\n")
+        control(run, "set", ["lr=1e-4", "epochs=9"], timeout_s=0)
+        with pytest.raises(BadInput, match=r"set: learning_rate: .*did you mean 'optimizer\.lr'"):
+            control(run, "set", ["learning_rate=1e-4"])
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "accepted" in line] == [
+        "set optimizer.lr: accepted",
+        "set training.epochs: accepted",
+    ]

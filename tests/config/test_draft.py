@@ -561,3 +561,11 @@ def test_a_key_is_answered_within_ten_milliseconds(draft: Draft) -> None:
 
     # The best of many: how long it takes when nothing else has the processor.
     assert min(typed(f"{number}e-4") for number in range(1, 20)) < 0.01
+
+
+def test_a_draft_takes_settings_by_their_short_names(library: PresetLibrary) -> None:
+    draft = draft_with(library, overrides=parse_overrides(["lr=0.5", "optimizer=sgd"]))
+    assert draft.text("optimizer.lr") == "0.5"
+    assert resolved(draft).optimizer.lr == 0.5
+    with pytest.raises(TrainerError, match="lrr: no such setting"):
+        draft_with(library, overrides=parse_overrides(["lrr=1"]))

@@ -97,8 +97,8 @@ def test_the_name_is_that_of_the_file_unless_it_is_given() -> None:
 @pytest.mark.parametrize(
     ("line", "key", "words"),
     [
-        ("epoch: 3", "training.epoch", "unknown key (did you mean 'epochs'?)"),
-        ("batchsize: 3", "training.batchsize", "unknown key (did you mean 'batch_size'?)"),
+        ("epoch: 3", "training.epoch", "unknown key (did you mean 'training.epochs'?)"),
+        ("batchsize: 3", "training.batchsize", "unknown key (did you mean 'training.batch_size'?)"),
         ("lr: 0.1", "training.lr", "unknown key (did you mean 'optimizer.lr'?)"),
         (
             "keep_last: 1",

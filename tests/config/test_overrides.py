@@ -51,7 +51,7 @@ def test_a_word_is_a_key_and_a_value(word: str, expected: Override) -> None:
 
 
 def test_fault_34_every_wrong_word_is_told_at_once() -> None:
-    words = ["lr", "optimzer.lr=1", "=1", "optimizer.=1", "model.layers=[1", "zz=1", "seed=[", "."]
+    words = ["lr", "optimzer.lr=1", "=1", "optimizer.=1", "model.layers=[1", "z.x=1", "seed=[", "."]
     with pytest.raises(ConfigError) as caught:
         parse_overrides([*words, "optimizer.lr=1"])
     problems = caught.value.problems

@@ -80,7 +80,7 @@ def test_the_wheel_lists_its_own_presets_when_installed_elsewhere(
 def test_the_wheel_has_the_code_the_data_and_the_presets_and_no_more(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if ".dist-info/" not in name}
-    kinds = (".py", ".tcss", ".typed", ".csv", ".gz", ".json", ".md")
+    kinds = (".py", ".tcss", ".txt", ".typed", ".csv", ".gz", ".json", ".md")
     code = files_below(ROOT / "tui_trainer", kinds)
     presets = files_below(ROOT / "presets", (".yaml",))
     expected = {f"tui_trainer/{name}" for name in code}

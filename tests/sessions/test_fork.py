@@ -88,7 +88,7 @@ def test_a_resume_keeps_the_settings_of_a_configuration_edited_since(tmp_path: P
 
 def test_changes_of_a_fork_hold_from_its_checkpoint_on(tmp_path: Path) -> None:
     origin = an_origin(tmp_path)
-    fork = forked(origin, "16", "optimizer.lr=0.5")
+    fork = forked(origin, "16", "lr=0.5")
     assert numbers(fork)[:16] == numbers(origin)[:16]
     assert numbers(fork)[16] != numbers(origin)[16]
     (edit,) = map(json.loads, fork.edits.read_text().splitlines())
@@ -104,6 +104,7 @@ def test_changes_of_a_fork_hold_from_its_checkpoint_on(tmp_path: Path) -> None:
         ("17", (), TrainerError, "no checkpoint of that step"),
         ("last", ("model.dropout=0.5",), BadInput, "cannot be edited"),
         ("last", ("optimizer.lrr=1",), BadInput, "did you mean"),
+        ("last", ("learning_rate=1",), BadInput, "did you mean 'optimizer.lr'"),
     ],
 )
 def test_a_fork_that_cannot_be_leaves_no_run_behind(

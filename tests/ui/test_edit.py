@@ -12,7 +12,8 @@ from tests.ui.runs import an_ending, an_experiment, some_events
 from tui_trainer.config.overrides import live_keys
 from tui_trainer.runs.commands import Set
 from tui_trainer.runs.events import CommandApplied, Edited
-from tui_trainer.ui.run.edit import EditDialog, Setting, checked, field_text
+from tui_trainer.text.errors import ConfigError
+from tui_trainer.ui.run.edit import EditDialog, Setting, checked, field_text, typed_changes
 
 
 def rows(host: Host) -> dict[str, Setting]:
@@ -192,3 +193,11 @@ def test_a_paste_brings_nothing_unseen_into_a_setting() -> None:
         assert field(host, "optimizer.lr").value == "1e-4"
 
     drive(play, *some_events())
+
+
+def test_changes_typed_for_a_resume_may_have_short_names() -> None:
+    experiment = an_experiment()
+    changes = typed_changes(experiment, "lr=0.5 training.epochs=9")
+    assert [change.key for change in changes] == ["optimizer.lr", "training.epochs"]
+    with pytest.raises(ConfigError, match=r"did you mean 'optimizer\.lr'"):
+        typed_changes(experiment, "learning_rate=0.5")

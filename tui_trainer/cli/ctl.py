@@ -9,12 +9,15 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Collection, Sequence
+from dataclasses import replace
 from typing import Any
 
 from tui_trainer.cli import options
+from tui_trainer.config.names import full_key
 from tui_trainer.config.yaml.reader import parse_value
 from tui_trainer.runs.commands import COMMANDS, Command, Set, name_of, origin_of
 from tui_trainer.runs.directory import RunDirectory, find_run
+from tui_trainer.runs.edits import settings_of
 from tui_trainer.runs.events import ENDED_STATES, CommandAccepted, CommandApplied
 from tui_trainer.runs.mailbox import send, wait_for
 from tui_trainer.runs.paths import size_of
@@ -56,6 +59,7 @@ def control(
         raise BadInput(f"--timeout: should be at least 0 seconds (got {timeout_s:g})")
     commands = _commands(word, settings, flags)
     _check_alive(run)
+    commands = [_with_full_key(command, run) for command in commands]
     code = ExitCode.OK
     for command in commands:
         offset = size_of(run.events)
@@ -145,6 +149,17 @@ def _setting(setting: str, origin: str) -> Set:
     if not equals or isinstance(value, list | dict):
         raise BadInput(f"set: expected KEY=VALUE with one value, got {clean(setting, 80)!r}")
     return Set(origin=origin, key=key, value=value)
+
+
+def _with_full_key(command: Command, run: RunDirectory) -> Command:
+    """Return a `set` with the full key of the setting that its key means; raises BadInput."""
+    keys = settings_of(run) if isinstance(command, Set) and "." not in command.key else ()
+    if not isinstance(command, Set) or not keys:
+        return command
+    try:
+        return replace(command, key=full_key(command.key, keys))
+    except BadInput as error:
+        raise BadInput(f"set: {clean(command.key, 80)}: {error}") from error
 
 
 def _check_alive(run: RunDirectory) -> None:

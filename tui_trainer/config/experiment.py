@@ -15,6 +15,7 @@ from typing import Any, cast
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
+from tui_trainer.config.names import other_name, suggest_key
 from tui_trainer.config.sections.datasets import DATASETS, NO_FILES, DatasetSection
 from tui_trainer.config.sections.losses import LOSSES
 from tui_trainer.config.sections.models import MODELS
@@ -128,13 +129,38 @@ class Experiment:
         ]
 
 
+def keys_in(tree: Tree) -> list[str]:
+    """Return the keys that an experiment of this tree has; those of all types where it has none."""
+    keys: dict[str, None] = {}
+    for section in SECTIONS:
+        values = tree.values.get(section)
+        spec = None
+        if section in REGISTRIES and isinstance(values, dict):
+            spec = REGISTRIES[section].find(values.get("type"))
+        kinds = [spec.params] if spec else kinds_of(section)
+        keys.update({f"{section}.{name}": None for kind in kinds for name in kind.model_fields})
+    return list(keys)
+
+
+def every_key() -> list[str]:
+    """Return the keys of all types together."""
+    return keys_in(Tree())
+
+
+def kinds_of(section: str) -> list[type[Section]]:
+    """Return the sections, one per type, that can stand under a key."""
+    if section in PLAIN:
+        return [PLAIN[section]]
+    return [spec.params for spec in REGISTRIES[section]]
+
+
 def resolve(tree: Tree, name: str) -> Experiment:
     """Validate a tree; raises ConfigError with every problem found in it."""
     problems: list[Problem] = []
     parts: dict[str, Section] = {}
     for key in tree.values:
         if key not in (*SECTIONS, "name", "description"):
-            message = f"unknown section{suggest(key, SECTIONS)}"
+            message = f"unknown section{suggest_key(key, SECTIONS)}"
             problems.append(tree.problem((key,), message))
     for key in SECTIONS:
         section = _section(tree, key, problems)
@@ -241,7 +267,9 @@ def _meant(error: ErrorDetails) -> str:
 
 
 def _elsewhere(section: str, word: str, known: list[str]) -> str:
-    """Return a hint for an unknown key: the same key in another section, or a similar one here."""
+    """Return a hint for an unknown key: the same key in another section, or one here that is
+    similar or has this name in other programs.
+    """
     for other, kind in PLAIN.items():
         if other != section and word in kind.model_fields:
             return f" (did you mean '{other}.{word}'?)"
@@ -249,7 +277,10 @@ def _elsewhere(section: str, word: str, known: list[str]) -> str:
         keys = {name for spec in registry for name in spec.params.model_fields} - {"type"}
         if other != section and word in keys:
             return f" (did you mean '{other}.{word}'?)"
-    return suggest(word, known) or f"; there are: {', '.join(known)}"
+    here = [f"{section}.{name}" for name in known]
+    found = other_name(f"{section}.{word}", here) or other_name(word, every_key())
+    hint = suggest_key(f"{section}.{word}", found) if found else suggest(word, known)
+    return hint or f"; there are: {', '.join(known)}"
 
 
 def contradictions(experiment: Experiment) -> list[tuple[Path_, str]]:

@@ -3,12 +3,13 @@
 Layer: config. Whole sections are replaced first, then types are set, then other fields, in
 whatever order they are on the command line; of two overrides of a key the later one wins. A live
 edit never changes config.yaml: the configuration in force at a step is that file plus all edits up
-to the step.
+to the step. A setting may be named by its last part alone, as in `lr=3e-4`; which setting that is
+depends on the types of the experiment, so `with_full_keys` decides it later.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -22,16 +23,20 @@ from tui_trainer.config.experiment import (
     absolute_paths,
     contradictions,
 )
+from tui_trainer.config.names import full_key, suggest_key
 from tui_trainer.config.sections.section import extra_of
 from tui_trainer.config.yaml.reader import parse_value
-from tui_trainer.text.clean import clean, suggest
+from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.text.value_errors import worded
 
 
 @dataclass(frozen=True, slots=True)
 class Override:
-    """One KEY=VALUE; `field` is empty if it replaces a whole section."""
+    """One KEY=VALUE; `field` is empty if it replaces a whole section.
+
+    `section` is empty as long as only the last part of the key is known.
+    """
 
     section: str
     field: str
@@ -39,7 +44,7 @@ class Override:
 
     @property
     def key(self) -> str:
-        return f"{self.section}.{self.field}" if self.field else self.section
+        return ".".join(filter(None, (self.section, self.field)))
 
 
 def parse_overrides(arguments: Sequence[str]) -> list[Override]:
@@ -48,12 +53,14 @@ def parse_overrides(arguments: Sequence[str]) -> list[Override]:
     overrides: list[Override] = []
     for argument in arguments:
         key, equals, text = argument.partition("=")
-        section, _, name = key.partition(".")
+        section, dot, name = key.partition(".")
+        if not dot and section not in SECTIONS:
+            section, name = "", key
         shown = clean(argument, 80)
         if not equals or not key or key.endswith("."):
             problems.append(Problem(f"expected KEY=VALUE, got {shown!r}", "", COMMAND_LINE))
-        elif section not in SECTIONS:
-            hint = suggest(section, SECTIONS) or f"; there are: {', '.join(SECTIONS)}"
+        elif dot and section not in SECTIONS:
+            hint = suggest_key(section, SECTIONS) or f"; there are: {', '.join(SECTIONS)}"
             problems.append(Problem(f"unknown section{hint}", clean(key, 80), COMMAND_LINE))
         else:
             try:
@@ -63,6 +70,35 @@ def parse_overrides(arguments: Sequence[str]) -> list[Override]:
     if problems:
         raise ConfigError(problems)
     return overrides
+
+
+def with_full_keys(
+    overrides: Sequence[Override], keys: Collection[str]
+) -> tuple[list[Override], list[Problem]]:
+    """Return the overrides with the sections of those that have only the last part of a key.
+
+    Those that mean no setting among `keys`, or more than one, are left out; a problem names each.
+    """
+    found: list[Override] = []
+    problems: list[Problem] = []
+    for override in overrides:
+        if override.section:
+            found.append(override)
+            continue
+        try:
+            section, _, name = full_key(override.field, (*keys, *SECTIONS)).partition(".")
+            found.append(replace(override, section=section, field=name))
+        except BadInput as error:
+            problems.append(Problem(str(error), clean(override.field, 80), COMMAND_LINE))
+    return found, problems
+
+
+def overrides_of(experiment: Experiment, overrides: Sequence[Override]) -> tuple[Override, ...]:
+    """Return the overrides with full keys of this experiment; raises ConfigError."""
+    found, problems = with_full_keys(overrides, experiment.all_keys())
+    if problems:
+        raise ConfigError(problems)
+    return tuple(found)
 
 
 def live_keys(experiment: Experiment) -> list[str]:
@@ -88,7 +124,7 @@ def edited(experiment: Experiment, key: str, value: Any) -> Experiment:
                 f"{key} cannot be edited while training, because earlier steps depend on it; "
                 f"these can: {', '.join(live)}"
             )
-        raise BadInput(f"no setting {clean(key, 80)!r}{suggest(key, experiment.all_keys())}")
+        raise BadInput(f"no setting {clean(key, 80)!r}{suggest_key(key, experiment.all_keys())}")
     changed = with_value(experiment, key, value)
     wrong = contradictions(changed)
     if wrong:

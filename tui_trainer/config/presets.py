@@ -21,10 +21,11 @@ from tui_trainer.config.experiment import (
     Place,
     Tree,
     check_section,
+    keys_in,
     places_of,
     resolve,
 )
-from tui_trainer.config.overrides import Override
+from tui_trainer.config.overrides import Override, with_full_keys
 from tui_trainer.config.preset_files import (
     KINDS,
     SUFFIXES,
@@ -256,9 +257,14 @@ def assemble(
             tree.values[missing] = {"type": default, **given}
     # Types before other fields, because a new type drops the fields of the old one.
     for override in overrides:
-        if override.field == "type":
+        if override.section and override.field == "type":
             _set(tree, override)
-    for override in overrides:
+    complete, unknown = with_full_keys(overrides, keys_in(tree))
+    problems += unknown
+    short = {override.field for override in overrides if not override.section}
+    notes = [f"{override.field} is {override.key}" for override in complete]
+    tree.notes += [note for note in dict.fromkeys(notes) if note.partition(" ")[0] in short]
+    for override in complete:
         if override.field not in ("", "type"):
             _set(tree, override)
     return tree, problems

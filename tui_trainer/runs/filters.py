@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from tui_trainer.config.names import suggest_key
 from tui_trainer.runs.index import STATES, RunSummary
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput
@@ -69,7 +70,7 @@ def select(runs: Iterable[RunSummary], terms: Sequence[Term], read: Settings) ->
         seen: set[str] = set()
         candidates = [_candidates(run, term, read, seen) for run in kept]
         if kept and term.asks_settings and not any(candidates):
-            hint = suggest(term.key, seen)
+            hint = suggest_key(term.key, seen)
             raise BadInput(f"no run here has a setting or metric {clean(term.key, 40)!r}{hint}")
         kept = [run for run, own in zip(kept, candidates, strict=True) if _holds(term, own)]
     return kept

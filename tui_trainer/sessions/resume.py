@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.overrides import Override, edited, with_value
+from tui_trainer.config.overrides import Override, edited, overrides_of, with_value
 from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.runs.commands import new_id
 from tui_trainer.runs.directory import RunDirectory, check_run, check_writable
@@ -70,7 +70,9 @@ def prepare_resume(
     """
     check_run(run, writing=True)
     check_writable(run.path)
-    experiment = _with_runtime(read_config(run), overrides)
+    config = read_config(run)
+    overrides = overrides_of(config, overrides)
+    experiment = _with_runtime(config, overrides)
     gone = gone_host(run, force=force)
     lock = RunLock.acquire(run.lock, gone=gone)
     try:

@@ -18,14 +18,14 @@ from tui_trainer.config.drafts.export import command_of, write_preset
 from tui_trainer.config.drafts.fields import Field, FieldGroup, groups_of
 from tui_trainer.config.drafts.values import argument_text, entry_text
 from tui_trainer.config.experiment import REGISTRIES, SECTIONS, Experiment
-from tui_trainer.config.overrides import Override
+from tui_trainer.config.overrides import Override, with_full_keys
 from tui_trainer.config.presets import (
     DEFAULT_EXPERIMENT,
     KINDS,
     PresetLibrary,
 )
 from tui_trainer.config.sections.section import Section
-from tui_trainer.text.errors import TrainerError
+from tui_trainer.text.errors import ConfigError, TrainerError
 
 CHOSEN_KINDS: tuple[str, ...] = tuple(kind for kind in KINDS if kind != "experiment")
 
@@ -237,16 +237,21 @@ def draft_with(
 ) -> Draft:
     """Make a draft of a preset with overrides.
 
-    They are applied in the order that `compose` uses: sections, types, other fields.
+    They are applied in the order that `compose` uses: sections, types, other fields. Raises
+    ConfigError if a short name does not mean exactly one setting.
     """
     draft = Draft(library, experiment)
     for override in overrides:
         if not override.field:
             _set_section(draft, override.section, override.value)
     for override in overrides:
-        if override.field == "type":
+        if override.section and override.field == "type":
             draft.set(override.key, _written(override.value))
-    for override in overrides:
+    keys = [field.key for group in draft.groups() for field in group.fields]
+    complete, problems = with_full_keys(overrides, keys)
+    if problems:
+        raise ConfigError(problems)
+    for override in complete:
         if override.field not in ("", "type"):
             _set_field(draft, override.section, override.field, override.value)
     return draft

@@ -18,7 +18,13 @@ from textual.screen import ModalScreen
 from textual.widgets import Input, Static
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.overrides import Override, edited, live_keys, parse_overrides
+from tui_trainer.config.overrides import (
+    Override,
+    edited,
+    live_keys,
+    overrides_of,
+    parse_overrides,
+)
 from tui_trainer.config.sections.section import extra_of
 from tui_trainer.config.yaml.reader import parse_value
 from tui_trainer.runs.commands import Set
@@ -63,7 +69,7 @@ def typed_changes(experiment: Experiment, text: str) -> tuple[Override, ...]:
     Raises:
         TrainerError: a word is not a change, or the change is not possible on a live run.
     """
-    overrides = tuple(parse_overrides(text.split()))
+    overrides = overrides_of(experiment, parse_overrides(text.split()))
     for override in overrides:
         experiment = edited(experiment, override.key, override.value)
     return overrides
