@@ -8,11 +8,14 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from tui_trainer import __version__
+from tui_trainer.cli import hints
+from tui_trainer.cli.examples import EXAMPLES, examples_of
 from tui_trainer.runs.commands import COMMANDS
-from tui_trainer.text.clean import clean, harmless, suggest
+from tui_trainer.text.clean import clean, harmless
+from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import any_of
 
 _MOVED = "dataset.path=PATH"
@@ -21,10 +24,28 @@ RUN_HELP = "a run's name, its beginning, last, or a path"
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose error messages have no control characters: arguments are often pasted."""
+    """A parser that raises BadInput with a hint, and whose help ends with examples."""
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        options["formatter_class"] = argparse.RawDescriptionHelpFormatter
+        options["allow_abbrev"] = False
+        super().__init__(prog, **options)
+        self.epilog = examples_of(self.command)
+
+    @property
+    def command(self) -> str:
+        """The words of the command, such as `presets list`; empty for the program itself."""
+        return self.prog.partition(" ")[2]
+
+    @property
+    def options(self) -> list[str]:
+        """The names of its options, with their dashes."""
+        return list(self._option_string_actions)
 
     def error(self, message: str) -> NoReturn:
-        super().error(harmless(message))
+        """Raise BadInput; main prints it, and the exit status is 2."""
+        text = harmless(hints.plainly(message, EXAMPLES[self.command][0]))
+        raise BadInput(f"{self.command}: {text}" if self.command else text)
 
 
 if TYPE_CHECKING:
@@ -34,43 +55,70 @@ if TYPE_CHECKING:
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """Parse the arguments; `action` names the command, which is `compose` if none is given.
 
-    Bad usage and --help exit as argparse does, with status 2 and 0.
+    --help exits as argparse does, with status 0.
+
+    Raises:
+        BadInput: the arguments cannot be used; gives a hint.
     """
-    parser = _parser()
+    parser = make_parser()
+    parsers = parsers_of(parser)
+    if words and not words[0].startswith("-") and words[0] not in parsers:
+        raise BadInput(hints.no_command(words, [name for name in parsers if name.isalpha()]))
     bare = not words or words[0].partition("=")[0] == "--plugin"
     arguments, rest = parser.parse_known_args(["compose", *words] if bare else words)
-    if not hasattr(arguments, "action"):
-        parser.error("no command; tui-trainer --help lists them")
-    _take_rest(parser, arguments, rest)
+    if rest or not hasattr(arguments, "action"):
+        command = getattr(arguments, "action", "")
+        _take_rest(parsers[command], parsers, arguments, rest, words)
     arguments.argv = ["tui-trainer", *words]
     return arguments
 
 
-def _take_rest(parser: Parser, arguments: argparse.Namespace, rest: list[str]) -> None:
+def _take_rest(
+    parser: Parser,
+    parsers: dict[str, Parser],
+    arguments: argparse.Namespace,
+    rest: list[str],
+    words: Sequence[str],
+) -> None:
     """Add overrides that come after options, which argparse alone does not allow."""
-    options = [word for word in rest if word.startswith("-")]
-    if options or (rest and not hasattr(arguments, "overrides")):
-        word = (options or rest)[0]
-        known = [option for action in _all_actions(parser) for option in action.option_strings]
-        parser.error(f"unknown argument {clean(word, 80)}{suggest(word.split('=')[0], known)}")
-    if rest:
-        arguments.overrides = [*arguments.overrides, *rest]
+    takes_settings = hasattr(arguments, "overrides")
+    unknown = [word for word in rest if word.startswith("-")]
+    unknown += [] if takes_settings else rest
+    if not parser.command:
+        # Only options, and none that the program has without a command.
+        owners = [name for name, other in parsers.items() if words[0] in other.options]
+        belongs = f"; {clean(words[0], 80)} belongs to {any_of(owners)}" if owners else ""
+        raise BadInput(f"no command{belongs}; tui-trainer --help lists them")
+    if unknown:
+        following = [*words, ""][list(words).index(unknown[0]) + 1] if unknown[0] in words else ""
+        options = {name: other.options for name, other in parsers.items()}
+        command = parser.command
+        raise BadInput(
+            hints.no_argument(
+                unknown[0], command, options, following=following, settings=takes_settings
+            )
+        )
+    arguments.overrides = [*arguments.overrides, *rest]
 
 
-def _all_actions(parser: Parser) -> list[argparse.Action]:
-    found = list(parser._actions)
+def parsers_of(parser: Parser) -> dict[str, Parser]:
+    """Return the parsers of all commands by their words, such as `presets list`.
+
+    That of the program itself is there under the empty name.
+    """
+    found = {parser.command: parser}
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for below in action.choices.values():
-                found += _all_actions(below)
+                found |= parsers_of(below)
     return found
 
 
-def _parser() -> Parser:
+def make_parser() -> Parser:
+    """Return the parser of the whole command line."""
     parser = Parser(
         "tui-trainer",
         description="Train PyTorch models from the terminal. Without a command the app opens.",
-        allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=f"tui-trainer {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
@@ -90,7 +138,7 @@ def _parser() -> Parser:
 
 def _command(commands: Commands, name: str, text: str) -> Parser:
     """Add a command with the options that all commands share."""
-    parser = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+    parser = commands.add_parser(name, help=text, description=text)
     parser.add_argument("--debug", action="store_true", help="show tracebacks")
     parser.set_defaults(action=name)
     return parser
@@ -151,7 +199,9 @@ def _add_training(commands: Commands) -> None:
     _add_fps(compose)
 
     train = _command(commands, "train", "train an experiment")
-    train.add_argument("experiment", help="an experiment preset, or a YAML file")
+    train.add_argument(
+        "experiment", metavar="EXPERIMENT", help="an experiment preset, or a YAML file"
+    )
     train.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="like optimizer.lr=3e-4")
     train.add_argument("--name", default="", help="the run's name; the date is added to it")
     train.add_argument("--dry-run", action="store_true", help="show what would be trained")
@@ -232,11 +282,9 @@ def _add_watching(commands: Commands) -> None:
 def _add_runs(commands: Commands) -> None:
     control = _command(commands, "ctl", "steer a live run")
     _add_run_name(control)
-    control.formatter_class = argparse.RawDescriptionHelpFormatter
-    control.epilog = "\n".join(
-        ["commands:", *(f"  {kind.word:<19}  {kind.help}" for kind in COMMANDS.values())]
-    )
-    control.add_argument("command", help=any_of(list(COMMANDS)))
+    commands_of_runs = [f"  {kind.word:<19}  {kind.help}" for kind in COMMANDS.values()]
+    control.epilog = "\n".join(["commands:", *commands_of_runs, "", control.epilog or ""])
+    control.add_argument("command", metavar="COMMAND", help=any_of(list(COMMANDS)))
     control.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings, for set")
     control.set_defaults(flags=[])
     for kind in COMMANDS.values():
@@ -286,7 +334,7 @@ def _add_runs(commands: Commands) -> None:
 
 def _add_presets(commands: Commands) -> None:
     text = "list, show, check and copy presets"
-    presets = commands.add_parser("presets", help=text, description=text, allow_abbrev=False)
+    presets = commands.add_parser("presets", help=text, description=text)
     actions = presets.add_subparsers(title="actions", metavar="ACTION", required=True)
     listing = _command(actions, "list", "list them")
     listing.add_argument("kind", nargs="?", help="experiment, dataset, model or optimizer")

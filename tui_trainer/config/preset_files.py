@@ -62,3 +62,10 @@ def preset_names(kind: str, folders: Sequence[Path]) -> list[str]:
     return sorted(
         {path.stem for folder in folders for path in files_in(folder / f"{kind}s", is_named)}
     )
+
+
+def is_experiment(word: str, folders: Sequence[Path]) -> bool:
+    """Whether a word is a YAML file that exists, or the name of an experiment preset."""
+    if word.endswith(SUFFIXES):
+        return os.path.isfile(os.path.expanduser(word))
+    return word in preset_names("experiment", folders)

@@ -1,0 +1,96 @@
+"""The examples that each command's help ends with.
+
+Layer: cli. A test parses each of them, and looks for the presets that they name.
+"""
+
+from __future__ import annotations
+
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "": (
+        "tui-trainer",
+        "tui-trainer train digits-cnn",
+        "tui-trainer attach last",
+    ),
+    "compose": (
+        "tui-trainer compose digits-cnn",
+        "tui-trainer compose penguins-mlp dataset.path=mine.csv dataset.target=label",
+    ),
+    "train": (
+        "tui-trainer train digits-cnn",
+        "tui-trainer train digits-mlp lr=3e-4 model.layers=[128,64] epochs=100",
+        "tui-trainer train digits-cnn optimizer=sgd schedule=cosine --dry-run",
+    ),
+    "resume": (
+        "tui-trainer resume last",
+        "tui-trainer resume last epochs=80 --from best",
+    ),
+    "fork": (
+        "tui-trainer fork last lr=1e-4 --from best",
+        "tui-trainer fork digits-cnn --name smaller-steps --no-ui",
+    ),
+    "attach": (
+        "tui-trainer attach",
+        "tui-trainer attach last --no-ui",
+    ),
+    "logs": (
+        "tui-trainer logs last --follow",
+        "tui-trainer logs digits-cnn --lines 20",
+    ),
+    "runs": (
+        "tui-trainer runs --state live",
+        "tui-trainer runs --filter 'model=cnn lr<0.01' --sort best",
+        "tui-trainer runs --json",
+    ),
+    "ctl": (
+        "tui-trainer ctl last pause",
+        "tui-trainer ctl last set lr=1e-4",
+        "tui-trainer ctl last stop --discard",
+    ),
+    "evaluate": (
+        "tui-trainer evaluate last",
+        "tui-trainer evaluate last --split val --from last --json",
+    ),
+    "predict": (
+        "tui-trainer predict last new.csv",
+        "tui-trainer predict last --generate 400 --prompt 'def main'",
+    ),
+    "presets": (
+        "tui-trainer presets list",
+        "tui-trainer presets show digits-cnn",
+    ),
+    "presets list": (
+        "tui-trainer presets list",
+        "tui-trainer presets list model --json",
+    ),
+    "presets show": (
+        "tui-trainer presets show digits-cnn",
+        "tui-trainer presets show optimizer/adamw",
+    ),
+    "presets validate": (
+        "tui-trainer presets validate",
+        "tui-trainer presets validate my-experiment.yaml",
+    ),
+    "presets copy": (
+        "tui-trainer presets copy digits-cnn my-experiment.yaml",
+        "tui-trainer presets copy model/resnet",
+    ),
+    "presets schema": (
+        "tui-trainer presets schema",
+        "tui-trainer presets schema > experiment.schema.json",
+    ),
+    "config": (
+        "tui-trainer config",
+        "tui-trainer config --init",
+    ),
+    "doctor": (
+        "tui-trainer doctor",
+        "tui-trainer doctor --json",
+    ),
+}
+"""By the words of the command; empty for the program itself."""
+
+
+def examples_of(command: str) -> str:
+    """Return the last lines of a command's help; empty if there are no examples."""
+    lines = EXAMPLES.get(command, ())
+    return "\n".join(["examples:", *(f"  {line}" for line in lines)]) if lines else ""
