@@ -20,6 +20,7 @@ from tui_trainer.text.format import any_of
 
 _MOVED = "dataset.path=PATH"
 _MOVED_HELP = "where the data are now, if they were moved"
+SHELLS = ("bash", "zsh", "fish")
 RUN_HELP = "a run's name, its beginning, last, or a path"
 
 
@@ -41,6 +42,15 @@ class Parser(argparse.ArgumentParser):
     def options(self) -> list[str]:
         """The names of its options, with their dashes."""
         return list(self._option_string_actions)
+
+    def option(self, name: str) -> argparse.Action | None:
+        """Return the option of a name, or None."""
+        return self._option_string_actions.get(name)
+
+    @property
+    def positionals(self) -> list[argparse.Action]:
+        """The arguments that are no options, in their order."""
+        return self._get_positional_actions()
 
     def error(self, message: str) -> NoReturn:
         """Raise BadInput; main prints it, and the exit status is 2."""
@@ -133,6 +143,8 @@ def make_parser() -> Parser:
     _add_runs_dir(doctor)
     _add_preset_dir(doctor)
     doctor.add_argument("--json", action="store_true")
+    completion = _command(commands, "completion", "print a script that completes words in a shell")
+    completion.add_argument("shell", choices=SHELLS, metavar="|".join(SHELLS), help="your shell")
     return parser
 
 

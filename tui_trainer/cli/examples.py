@@ -82,6 +82,10 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "tui-trainer config",
         "tui-trainer config --init",
     ),
+    "completion": (
+        "tui-trainer completion bash > ~/.local/share/bash-completion/completions/tui-trainer",
+        "tui-trainer completion fish > ~/.config/fish/completions/tui-trainer.fish",
+    ),
     "doctor": (
         "tui-trainer doctor",
         "tui-trainer doctor --json",

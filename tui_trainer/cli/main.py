@@ -35,6 +35,7 @@ COMMANDS = {
     "predict": "results.predict",
     "config": "preferences.config",
     "doctor": "doctor.doctor",
+    "completion": "completion.completion",
     "presets list": "presets.list_presets",
     "presets show": "presets.show_preset",
     "presets validate": "presets.validate_presets",
@@ -53,6 +54,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     words = list(sys.argv[1:] if argv is None else argv)
     try:
         _check_surroundings()
+        if words[:3] == ["completion", "candidates", "--"]:
+            from tui_trainer.cli.completion import print_candidates
+
+            return print_candidates(words[3:])
         arguments = parse(words)
         arguments.tether = None
         if leaves_the_shell(arguments):
