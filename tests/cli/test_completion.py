@@ -66,6 +66,7 @@ def make_run(runs_dir: Path, name: str, made_s: int) -> None:
         ("resume last --from ", ["last", "best"]),
         ("evaluate last --split t", ["train", "test"]),
         ("predict last ", []),
+        ("evaluate last d", ["dataset.path="]),
         ("presets ", ["list", "show", "validate", "copy", "schema"]),
         ("presets list m", ["model"]),
         (

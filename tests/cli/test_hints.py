@@ -106,6 +106,7 @@ def test_an_option_named_like_a_setting_is_answered_with_the_word_to_type(
         ("runs --lines 3", "runs has no option --lines, which belongs to logs"),
         ("train digits-mlp --json", "train has no option --json, which belongs to runs, ctl, "),
         ("runs --lr 3", "runs has no option --lr"),
+        ("evaluate last --lr 3", "evaluate has no option --lr"),
         ("--json runs", "--json comes after the command: tui-trainer runs ... --json"),
         ("runs mlp", "runs takes no 'mlp'; to select some: runs --filter mlp"),
         ("logs last more", "logs takes no further argument, but there is 'more'"),

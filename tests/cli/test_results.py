@@ -24,6 +24,7 @@ def test_the_place_of_the_data_is_given_to_each_command_in_the_same_words(
     for words in (
         ["evaluate", "last", THERE],
         ["evaluate", "last", "--split", "val", THERE],
+        ["evaluate", "last", "path=new/rows.csv"],
         ["predict", "last", THERE, "samples.csv"],
         ["predict", "last", "--device", "cpu", "samples.csv", THERE],
         ["resume", "last", "training.epochs=3", THERE, "--no-ui"],

@@ -33,6 +33,15 @@ class Parser(argparse.ArgumentParser):
         super().__init__(prog, **options)
         self.epilog = examples_of(self.command)
 
+    def explain(self, text: str) -> None:
+        """Add a text to the help, before the examples."""
+        self.epilog = f"{text}\n\n{self.epilog or ''}".rstrip()
+
+    @property
+    def takes_settings(self) -> bool:
+        """Whether any setting may be given, not just the place of the data."""
+        return any(argument.metavar == "KEY=VALUE" for argument in self.positionals)
+
     @property
     def command(self) -> str:
         """The words of the command, such as `presets list`; empty for the program itself."""
@@ -91,9 +100,9 @@ def _take_rest(
     words: Sequence[str],
 ) -> None:
     """Add overrides that come after options, which argparse alone does not allow."""
-    takes_settings = hasattr(arguments, "overrides")
+    takes_more = hasattr(arguments, "overrides")
     unknown = [word for word in rest if word.startswith("-")]
-    unknown += [] if takes_settings else rest
+    unknown += [] if takes_more else rest
     if not parser.command:
         # Only options, and none that the program has without a command.
         owners = [name for name, other in parsers.items() if words[0] in other.options]
@@ -105,7 +114,7 @@ def _take_rest(
         command = parser.command
         raise BadInput(
             hints.no_argument(
-                unknown[0], command, options, following=following, settings=takes_settings
+                unknown[0], command, options, following=following, settings=parser.takes_settings
             )
         )
     arguments.overrides = [*arguments.overrides, *rest]
@@ -295,7 +304,7 @@ def _add_runs(commands: Commands) -> None:
     control = _command(commands, "ctl", "steer a live run")
     _add_run_name(control)
     commands_of_runs = [f"  {kind.word:<19}  {kind.help}" for kind in COMMANDS.values()]
-    control.epilog = "\n".join(["commands:", *commands_of_runs, "", control.epilog or ""])
+    control.explain("\n".join(["commands:", *commands_of_runs]))
     control.add_argument("command", metavar="COMMAND", help=any_of(list(COMMANDS)))
     control.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="settings, for set")
     control.set_defaults(flags=[])
@@ -324,7 +333,7 @@ def _add_runs(commands: Commands) -> None:
     _add_run_name(predict)
     predict.add_argument("files", nargs="*", metavar="FILE", help="samples like those trained on")
     predict.set_defaults(overrides=[])
-    predict.epilog = f"{_MOVED}: {_MOVED_HELP}; only a run of an older version needs them"
+    predict.explain(f"{_MOVED}: {_MOVED_HELP}; only a run of an older version needs them")
     predict.add_argument(
         "--from", dest="which", default="", metavar="last|best|STEP", help="default: best"
     )

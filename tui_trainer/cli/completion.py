@@ -105,6 +105,8 @@ class _Line:
             return ["last", *names] if names else []
         if positional.dest == "experiment":
             return self._presets("experiment")
+        if positional.dest == "overrides" and not self._parser.takes_settings:
+            return [str(positional.metavar).partition("=")[0] + "="]
         if positional.dest == "overrides" and (command != "ctl" or self._positional[1] == "set"):
             return self._settings(current, live_only=command in _LIVE_ONLY)
         if positional.dest == "command":

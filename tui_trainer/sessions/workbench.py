@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.horizon import horizon
-from tui_trainer.config.overrides import Override, with_value
+from tui_trainer.config.overrides import Override, overrides_of, with_value
 from tui_trainer.machine.devices import choose_device
 from tui_trainer.runs.directory import RunDirectory, default_runs_dir
 from tui_trainer.runs.manifests import read_manifests
@@ -145,7 +145,7 @@ def open_predictor(
 
 def _read_config(run: RunDirectory, overrides: Sequence[Override]) -> Experiment:
     experiment = read_config(run)
-    for override in overrides:
+    for override in overrides_of(experiment, overrides):
         if override.key != DATA_PLACE:
             raise BadInput(
                 f"{clean(override.key, 80)} cannot be set here, because the weights depend on it; "
