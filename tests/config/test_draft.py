@@ -490,7 +490,7 @@ def check(draft: Draft, library: PresetLibrary, folder: Path) -> None:
     assert path.is_relative_to(folder)
 
 
-@settings(max_examples=150, suppress_health_check=list(HealthCheck))
+@settings(max_examples=80, suppress_health_check=list(HealthCheck))
 @given(st.data(), EXPERIMENTS, STEPS)
 def test_whatever_is_done_a_draft_is_consistent_and_no_text_is_lost(
     library: PresetLibrary,

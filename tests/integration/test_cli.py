@@ -158,6 +158,7 @@ def test_fault_30_a_second_writer_is_refused_by_name(tmp_path: Path) -> None:
     assert len(steps(run)) == len(set(steps(run)))
 
 
+@pytest.mark.processes
 def test_ctl_pauses_edits_saves_validates_resumes_and_stops(tmp_path: Path) -> None:
     rarely = "training.validate_every_steps=1000000000"
     with started(tmp_path, "train", "penguins-mlp", *ENDLESS, rarely) as process:

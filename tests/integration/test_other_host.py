@@ -86,6 +86,7 @@ def test_a_run_on_another_host_is_seen_steered_and_never_written_twice(tmp_path:
 
 
 @needs_other_host
+@pytest.mark.processes
 def test_a_killed_run_goes_on_at_once_after_its_host_was_renamed(tmp_path: Path) -> None:
     with started(tmp_path, *TRAIN, before=on_renamed_host()) as process:
         process.until_step(500)

@@ -388,6 +388,7 @@ def test_a_metric_that_does_not_fit_the_data_is_refused_before_training(
     assert [problem.key for problem in caught.value.problems] == [key]
 
 
+@pytest.mark.processes
 def test_a_run_without_extra_metrics_does_not_import_torchmetrics(
     tmp_path: Path, data: Path
 ) -> None:
