@@ -15,7 +15,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from tui_trainer.runs.commands import Command, Save, Stop
 
@@ -46,7 +46,26 @@ def leave_at_once(code: int) -> None:
     os._exit(code)
 
 
-class SignalHandler:
+class _ReplacedHandlers:
+    """Puts back, at its end, the signal handlers that `_replace` has replaced."""
+
+    def __init__(self) -> None:
+        self._before: dict[int, _Handler] = {}
+
+    def _replace(self, number: int, handler: _Handler) -> None:
+        self._before[number] = signal.signal(number, handler)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+
+class SignalHandler(_ReplacedHandlers):
     """A context manager that turns the process's signals into commands for a session."""
 
     def __init__(
@@ -57,13 +76,13 @@ class SignalHandler:
         hung_up: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        super().__init__()
         self._session = session
         self._leave = leave
         self._hung_up = hung_up
         self._clock = clock
         self._asked_at_s: float | None = None
         self._interrupted = False
-        self._before: dict[int, _Handler] = {}
         self._noted: deque[int] = deque()
         self._noted_at_s: dict[int, float] = {}
         self._has_hung_up = False
@@ -77,17 +96,8 @@ class SignalHandler:
             signal.SIGUSR2: self.on_other,
         }
         for number, handler in handlers.items():
-            self._before[number] = signal.signal(number, handler)
+            self._replace(number, handler)
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
 
     def deliver(self) -> None:
         """Send the session the commands for the noted signals; the main loop calls this often."""
@@ -146,7 +156,7 @@ def _meaning(number: int, settings: TrainingSection) -> Command | None:
     return Save(origin=name) if number == signal.SIGUSR1 else None
 
 
-class InterruptFlag:
+class InterruptFlag(_ReplacedHandlers):
     """Notes an interrupt, for programs that only watch; a context manager.
 
     The caller looks at `is_asked` and ends. Nothing is raised from the handler: an exception while
@@ -158,22 +168,13 @@ class InterruptFlag:
     _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
     def __init__(self) -> None:
+        super().__init__()
         self.is_asked = False
-        self._before: dict[int, Callable[..., Any] | int | None] = {}
 
     def __enter__(self) -> InterruptFlag:
         for number in self._SIGNALS:
-            self._before[number] = signal.signal(number, self._note)
+            self._replace(number, self._note)
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.is_asked = True
