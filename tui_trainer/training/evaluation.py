@@ -28,7 +28,7 @@ from tui_trainer.training.checkpoints import Checkpoint, choose_checkpoint
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.metrics import measure
 from tui_trainer.training.ranks import SingleRank
-from tui_trainer.training.start import bitwise_notes
+from tui_trainer.training.start import data_notes
 from tui_trainer.training.state import check_fits
 from tui_trainer.training.task import build
 
@@ -79,7 +79,7 @@ def evaluate(
             extras=task.extras,
         )
     assert found is not None, "without `interrupted` a measurement runs to its end"
-    changed = [note for note in bitwise_notes(task, data.origin) if "data changed" in note]
+    changed = data_notes(task, data.origin)
     return Evaluation(
         checkpoint.manifest.step,
         split,

@@ -170,13 +170,19 @@ def bitwise_notes(task: Task, origin: Origin) -> tuple[str, ...]:
     notes = []
     if differing := origin.differences(origin_of(task)):
         notes.append(f"not bitwise: {'; '.join(differing)}")
-    if not task.dataset.fingerprint.is_same(origin.fingerprint):
-        notes.append("not bitwise: the data changed since the checkpoint was written")
+    notes += data_notes(task, origin)
     if origin.broken:
         notes.append("not bitwise: the step after this one had already begun when it failed")
     if task.device.type == "cuda" and not task.experiment.training.deterministic:
         notes.append("not bitwise on CUDA without training.deterministic=true")
     return tuple(notes)
+
+
+def data_notes(task: Task, origin: Origin) -> list[str]:
+    """Return a note if the data are not those that the checkpoint was trained on."""
+    if task.dataset.fingerprint.is_same(origin.fingerprint):
+        return []
+    return ["not bitwise: the data changed since the checkpoint was written"]
 
 
 @contextmanager
