@@ -188,6 +188,22 @@ def _add_plugin(parser: Parser) -> None:
     )
 
 
+def _add_live_overrides(parser: Parser) -> None:
+    parser.add_argument(
+        "overrides",
+        nargs="*",
+        metavar="KEY=VALUE",
+        help=f"live settings to change; {_MOVED}: {_MOVED_HELP}",
+    )
+
+
+def _add_checkpoint(parser: Parser, default: str, shown: str) -> None:
+    """Add --from; its help gives the default as `shown`."""
+    parser.add_argument(
+        "--from", dest="which", default=default, metavar="last|best|STEP", help=f"default: {shown}"
+    )
+
+
 def _add_run_name(parser: Parser) -> None:
     parser.add_argument("name", metavar="RUN", help=RUN_HELP)
 
@@ -233,15 +249,8 @@ def _add_training(commands: Commands) -> None:
 
     resume = _command(commands, "resume", "continue a run")
     _add_run_name(resume)
-    resume.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="KEY=VALUE",
-        help=f"live settings to change; {_MOVED}: {_MOVED_HELP}",
-    )
-    resume.add_argument(
-        "--from", dest="which", default="last", metavar="last|best|STEP", help="default: last"
-    )
+    _add_live_overrides(resume)
+    _add_checkpoint(resume, "last", "last")
     resume.add_argument(
         "--drop-edits", action="store_true", help="drop the edits made after the checkpoint"
     )
@@ -255,15 +264,8 @@ def _add_training(commands: Commands) -> None:
 
     fork = _command(commands, "fork", "start a new run from a checkpoint of another")
     _add_run_name(fork)
-    fork.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="KEY=VALUE",
-        help=f"live settings to change; {_MOVED}: {_MOVED_HELP}",
-    )
-    fork.add_argument(
-        "--from", dest="which", default="last", metavar="last|best|STEP", help="default: last"
-    )
+    _add_live_overrides(fork)
+    _add_checkpoint(fork, "last", "last")
     fork.add_argument("--name", dest="new_name", default="", help="the new run's name, as in train")
     _add_runs_dir(fork)
     _add_preset_dir(fork)
@@ -324,9 +326,7 @@ def _add_runs(commands: Commands) -> None:
     _add_run_name(evaluate)
     evaluate.add_argument("overrides", nargs="*", metavar=_MOVED, help=_MOVED_HELP)
     evaluate.add_argument("--split", choices=("train", "val", "test"), default="test")
-    evaluate.add_argument(
-        "--from", dest="which", default="", metavar="last|best|STEP", help="default: best"
-    )
+    _add_checkpoint(evaluate, "", "best")
     evaluate.add_argument("--device", default="auto")
     _add_plugin(evaluate)
     predict = _command(commands, "predict", "use a run's best weights on new files")
@@ -334,9 +334,7 @@ def _add_runs(commands: Commands) -> None:
     predict.add_argument("files", nargs="*", metavar="FILE", help="samples like those trained on")
     predict.set_defaults(overrides=[])
     predict.explain(f"{_MOVED}: {_MOVED_HELP}; only a run of an older version needs them")
-    predict.add_argument(
-        "--from", dest="which", default="", metavar="last|best|STEP", help="default: best"
-    )
+    _add_checkpoint(predict, "", "best")
     predict.add_argument(
         "--generate", type=int, metavar="N", help="generate N bytes with a language model"
     )
