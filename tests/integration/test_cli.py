@@ -23,11 +23,16 @@ from tests.integration.processes import (
     status,
     steps,
 )
+from tui_trainer.cli.main import main
 
 SHORT = ("penguins-mlp", "training.epochs=3", "training.threads=1")
 
 
-def test_a_run_from_start_to_evaluation(tmp_path: Path) -> None:
+def test_a_run_from_start_to_evaluation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It trains in a process of its own; this process calls what comes after."""
+    monkeypatch.setenv("TUI_TRAINER_RUNS_DIR", str(tmp_path / "runs"))
     with started(tmp_path, "train", *SHORT, "--name", "My first run!") as process:
         assert process.wait() == 0
         last = process.events[-1]
@@ -44,21 +49,21 @@ def test_a_run_from_start_to_evaluation(tmp_path: Path) -> None:
     assert {"epoch", "pid", "host", "heartbeat"} <= found.keys()
     first = json.loads((run / "metrics.jsonl").read_text().splitlines()[0])
     assert {"step", "epoch", "elapsed_s", "train/loss", "lr", "grad_norm"} <= first.keys()
-    evaluated = call(tmp_path, "evaluate", run.name, "--json")
-    assert json.loads(evaluated.stdout)["accuracy"] == last["test"]["accuracy"]
-    listed = json.loads(call(tmp_path, "runs", "--json").stdout)
+    assert main(["evaluate", run.name, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["accuracy"] == last["test"]["accuracy"]
+    assert main(["runs", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)
     assert [(one["name"], one["state"]) for one in listed] == [(run.name, "finished")]
     for manifest in (run / "checkpoints").glob("*.json"):
         manifest.rename(tmp_path / manifest.name)
     before = sorted(run.rglob("*"))
-    lost = call(tmp_path, "resume", run.name, "training.epochs=9")
-    assert lost.returncode == 4, "a run whose manifests are lost must not begin at 0 again"
+    # A run whose manifests are lost must not begin at 0 again.
+    assert main(["resume", run.name, "training.epochs=9"]) == 4
     assert sorted(run.rglob("*")) == before
     for manifest in tmp_path.glob("step-*.json"):
         manifest.rename(run / "checkpoints" / manifest.name)
-    again = call(tmp_path, "resume", run.name)
-    assert again.returncode == 0, again.stderr
-    assert "nothing to do: 3 epochs are done" in again.stdout
+    assert main(["resume", run.name]) == 0
+    assert "nothing to do: 3 epochs are done" in capsys.readouterr().out
 
 
 @pytest.mark.full
@@ -186,37 +191,6 @@ def test_ctl_pauses_edits_saves_validates_resumes_and_stops(tmp_path: Path) -> N
     assert "nothing to steer" in dead.stderr
 
 
-@pytest.mark.parametrize(
-    ("words", "code", "message"),
-    [
-        (["train", "digits-cn"], 2, "did you mean 'digits-cnn'"),
-        (["train", "digits-cnn", "optimizer.lrr=1"], 2, "command line: optimizer.lrr: unknown key"),
-        (["train", "digits-cnn", "optimizer.lr=abc"], 2, "optimizer.lr: should be a number"),
-        (["train", "digits-cnn", "--devise", "cpu"], 2, "did you mean '--device'"),
-        (["train", "penguins-mlp", "--runs-dir", "/proc/nowhere"], 3, "cannot be written"),
-        (["train", "penguins-mlp", "dataset.path=missing.csv"], 2, "missing.csv"),
-        (["train", "penguins-mlp", "dataset.target=spices"], 2, "did you mean 'species'"),
-        (["train", "penguins-mlp", "model=cnn"], 2, "images"),
-        (["train", "digits-cnn", "training.epochs=null"], 2, "training"),
-        (["train", "digits-cnn", "training.device=cuda:7"], 2, "cuda"),
-        (["resume", "nothing"], 2, "no run"),
-        (["ctl", "nothing", "pause"], 2, "no run"),
-        (["evaluate", "../etc"], 2, "not the directory of a run"),
-        (["predict", "last", "a.txt", "--generate", "9"], 2, "takes no files"),
-    ],
-    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
-)
-def test_bad_input_gets_one_line_and_an_exit_code(
-    tmp_path: Path, words: list[str], code: int, message: str
-) -> None:
-    done = call(tmp_path, *words)
-    assert done.returncode == code, done.stderr
-    assert message in done.stderr
-    assert "Traceback" not in done.stderr
-    assert done.stdout == "", "what went wrong is told once, on stderr"
-    assert not list((tmp_path / "runs").glob("*"))
-
-
 @pytest.mark.processes
 @pytest.mark.parametrize(
     "words",
@@ -236,20 +210,6 @@ def test_a_run_that_never_was_has_its_end_in_the_json_lines_too(
     ended = json.loads(line)
     assert (ended["event"], ended["state"], ended["exit_code"]) == ("run_ended", "failed", 2)
     assert f"tui-trainer: {ended['reason']}" in done.stderr
-
-
-def test_a_dry_run_shows_layers_parameters_steps_and_memory(tmp_path: Path) -> None:
-    done = call(tmp_path, "train", "digits-cnn", "--dry-run")
-    assert done.returncode == 0
-    for text in (
-        "Conv2d",
-        "parameters: 141,642",
-        "steps: 20 per epoch",
-        "memory: about",
-        "lr: 0.003",
-    ):
-        assert text in done.stdout
-    assert not (tmp_path / "runs").exists()
 
 
 @pytest.mark.full
@@ -276,6 +236,7 @@ def test_faults_05_06_08_a_checkpoint_that_cannot_be_used_ends_in_4(tmp_path: Pa
     assert not (run / "discarded").exists()
 
 
+@pytest.mark.processes
 def test_closed_streams_and_a_deleted_directory_are_no_bugs(tmp_path: Path) -> None:
     words = f"{sys.executable} -m tui_trainer train penguins-mlp training.epochs=1"
     closed = subprocess.run(
