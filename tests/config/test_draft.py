@@ -490,7 +490,7 @@ def check(draft: Draft, library: PresetLibrary, folder: Path) -> None:
     assert path.is_relative_to(folder)
 
 
-@settings(max_examples=80, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(st.data(), EXPERIMENTS, STEPS)
 def test_whatever_is_done_a_draft_is_consistent_and_no_text_is_lost(
     library: PresetLibrary,
@@ -533,7 +533,7 @@ def test_whatever_is_done_a_draft_is_consistent_and_no_text_is_lost(
         check(draft, library, folder)
 
 
-@settings(max_examples=40, suppress_health_check=list(HealthCheck))
+@settings(max_examples=20, suppress_health_check=list(HealthCheck))
 @given(st.data(), st.sampled_from(["digits-cnn", "digits-mlp", "penguins-mlp", "inline"]), STEPS)
 def test_composing_from_a_run_gives_its_experiment(
     library: PresetLibrary, data: st.DataObject, base: str, steps: list[str]

@@ -375,15 +375,15 @@ def test_fault_37_foreign_text_in_notes_and_messages_is_harmless(tmp_path: Path)
         assert "\n" not in message
 
 
-def test_a_hundred_thousand_rows_are_read(tmp_path: Path) -> None:
-    lines = [f"{n * 0.5},{'uvw'[n % 3]},{['no', 'yes'][n % 2]}" for n in range(100_000)]
-    lines[77_777] = ",u,no"
+def test_ten_thousand_rows_are_read(tmp_path: Path) -> None:
+    lines = [f"{n * 0.5},{'uvw'[n % 3]},{['no', 'yes'][n % 2]}" for n in range(10_000)]
+    lines[7_777] = ",u,no"
     dataset = loaded(tmp_path, table(lines), missing="mean")
-    assert len(all_inputs(dataset)) == 100_000
+    assert len(all_inputs(dataset)) == 10_000
     assert any(note.startswith("a: 1 missing value filled") for note in dataset.notes)
 
-    lines[98_765] = "1,u"
-    assert refusal(tmp_path, table(lines)).startswith("table.csv:98767: 2 fields,")
+    lines[9_876] = "1,u"
+    assert refusal(tmp_path, table(lines)).startswith("table.csv:9878: 2 fields,")
 
 
 _CELLS = st.sampled_from(
