@@ -18,7 +18,8 @@ from tui_trainer.data.base.batch import Batch, Order
 from tui_trainer.data.base.random import permutation
 from tui_trainer.data.batches.samples import SampleMaker, SampleSpec
 from tui_trainer.data.batches.tensors import share
-from tui_trainer.data.batches.workers import BatchRequest, WorkerPool
+from tui_trainer.data.batches.worker_process import BatchRequest
+from tui_trainer.data.batches.workers import WorkerPool
 
 MEASURED = -1
 """The epoch number of samples read for evaluation: always the same, and so are the samples."""

@@ -8,50 +8,36 @@ so every wait for a batch is cut into short waits that check on the workers.
 from __future__ import annotations
 
 import multiprocessing
-import os
-import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from multiprocessing import connection
 from multiprocessing.process import BaseProcess
-from multiprocessing.reduction import ForkingPickler
-from typing import Any, NamedTuple, NoReturn, Protocol
+from typing import Any, NoReturn
 
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader
 
-from tui_trainer.config.plugins import LOADED
-from tui_trainer.config.processes import start_resource_tracker, worker_context
+from tui_trainer.config.processes import worker_context
 from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.data.base.batch import Batch, BatchLost
 from tui_trainer.data.batches.samples import Failure
-from tui_trainer.data.batches.worker_errors import WAY_OUT, describe_death, free_shared_memory
+from tui_trainer.data.batches.worker_errors import WAY_OUT, describe_death
+from tui_trainer.data.batches.worker_process import (
+    BatchBuilder,
+    BatchRequest,
+    BuilderDataset,
+    block_signals,
+    end_with_parent,
+)
 from tui_trainer.text.clean import clean
 
 LOOK_S = 0.5
 """Seconds of waiting for a batch before checking whether the workers are alive."""
 START_S = 60.0
 """Seconds that new workers may take, on top of loader.timeout_s, to start and do their imports."""
-BLOCKED = frozenset({signal.SIGINT, signal.SIGHUP, signal.SIGTSTP, signal.SIGUSR1, signal.SIGUSR2})
-"""Signals that workers do not receive. SIGTERM is not blocked, so a worker can be ended by it."""
-
-
-class BatchRequest(NamedTuple):
-    """Identifies a batch: the part of the data, the epoch, and the indices of its samples."""
-
-    part: str
-    epoch: int
-    indices: Sequence[int]
-
-
-class BatchBuilder(Protocol):
-    """Makes the batches of one part of the data; is sent to every worker."""
-
-    def make(self, epoch: int, indices: Sequence[int]) -> Batch | Failure: ...
 
 
 class WorkerPool:
@@ -152,15 +138,17 @@ class WorkerPool:
         settings = self.settings
         with _quietly():
             return DataLoader(
-                _BuilderDataset(self._makers),
+                BuilderDataset(self._makers),
                 batch_size=None,
                 sampler=self._plan,
                 num_workers=settings.num_workers,
                 collate_fn=_as_it_is,
                 pin_memory=self._pin,
                 timeout=LOOK_S,
-                worker_init_fn=_end_with_parent,
-                multiprocessing_context=worker_context(settings.start_method, preload=__name__),
+                worker_init_fn=end_with_parent,
+                multiprocessing_context=worker_context(
+                    settings.start_method, preload=BuilderDataset.__module__
+                ),
                 # Otherwise each iterator would draw its seed from the global generator, which would
                 # change what the model draws.
                 generator=torch.Generator().manual_seed(0),
@@ -309,74 +297,6 @@ class _Plan:
                 yield next(self.keys)
             except StopIteration:
                 return
-
-
-class _BuilderDataset(Dataset[Any]):
-    """The data set sent to the workers: it holds the makers, and `self[key]` makes a batch.
-
-    A batch that cannot be made is returned as a Failure.
-    """
-
-    def __init__(self, makers: Mapping[str, BatchBuilder]) -> None:
-        self._makers = dict(makers)
-        self._packed: Tensor | None = None
-
-    def __getitem__(self, key: BatchRequest) -> Batch | Failure:
-        made = self._makers[key.part].make(key.epoch, key.indices)
-        if not isinstance(made, Batch):
-            return made
-        try:
-            # A background thread sends the batch, and would drop it silently on an error; moving
-            # it to shared memory first raises the error here.
-            for tensor in made:
-                if tensor is not None:
-                    tensor.share_memory_()  # type: ignore[no-untyped-call]
-        except RuntimeError as error:
-            return Failure(
-                f"no shared memory for a batch: {free_shared_memory()} ({error}); {WAY_OUT}"
-            )
-        return made
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        # A worker started by spawn reads this from a pipe of which its parent holds both ends: if
-        # it died while a large data set is being written, the parent would block forever. So only
-        # a handle goes through the pipe, and the bytes go through shared memory.
-        # The plugins come first, because the makers may use classes that they define.
-        data = bytearray(ForkingPickler.dumps((list(LOADED.values()), self._makers)))
-        self._packed = torch.frombuffer(data, dtype=torch.uint8).clone()
-        self._packed.share_memory_()  # type: ignore[no-untyped-call]
-        return _unpack, (self._packed,)
-
-
-def _unpack(packed: Tensor) -> _BuilderDataset:
-    _, makers = ForkingPickler.loads(packed.numpy().tobytes())
-    return _BuilderDataset(makers)
-
-
-def block_signals() -> None:
-    """Block the signals in BLOCKED, in this thread and in the processes it starts."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
-    # Starting the resource tracker unblocks SIGINT, so start it now and block the signals again.
-    start_resource_tracker()
-    signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
-
-
-def _end_with_parent(worker: int) -> None:
-    """Start a thread that ends this worker as soon as the trainer is killed.
-
-    torch watches the parent process, but that is the fork server, which lives until its last
-    worker has ended.
-    """
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        watch = threading.Thread(target=_wait_and_end, args=(parent.sentinel,), daemon=True)
-        watch.start()
-
-
-def _wait_and_end(sentinel: int) -> None:
-    connection.wait([sentinel])
-    # sys.exit would end only this thread.
-    os._exit(1)
 
 
 @contextmanager

@@ -1,0 +1,111 @@
+"""`BuilderDataset`: the object that is sent to each worker process and makes its batches there.
+
+Layer: data. A worker inherits blocked signals from the thread that starts it, and ends as soon as
+the trainer does. `workers.py` starts the workers and waits for their batches.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Mapping, Sequence
+from multiprocessing import connection
+from multiprocessing.reduction import ForkingPickler
+from typing import Any, NamedTuple, Protocol
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from tui_trainer.config.plugins import LOADED
+from tui_trainer.config.processes import start_resource_tracker
+from tui_trainer.data.base.batch import Batch
+from tui_trainer.data.batches.samples import Failure
+from tui_trainer.data.batches.worker_errors import WAY_OUT, free_shared_memory
+
+BLOCKED = frozenset({signal.SIGINT, signal.SIGHUP, signal.SIGTSTP, signal.SIGUSR1, signal.SIGUSR2})
+"""Signals that workers do not receive. SIGTERM is not blocked, so a worker can be ended by it."""
+
+
+class BatchRequest(NamedTuple):
+    """Identifies a batch: the part of the data, the epoch, and the indices of its samples."""
+
+    part: str
+    epoch: int
+    indices: Sequence[int]
+
+
+class BatchBuilder(Protocol):
+    """Makes the batches of one part of the data; is sent to every worker."""
+
+    def make(self, epoch: int, indices: Sequence[int]) -> Batch | Failure: ...
+
+
+class BuilderDataset(Dataset[Any]):
+    """The data set sent to the workers: it holds the makers, and `self[key]` makes a batch.
+
+    A batch that cannot be made is returned as a Failure.
+    """
+
+    def __init__(self, makers: Mapping[str, BatchBuilder]) -> None:
+        self._makers = dict(makers)
+        self._packed: Tensor | None = None
+
+    def __getitem__(self, key: BatchRequest) -> Batch | Failure:
+        made = self._makers[key.part].make(key.epoch, key.indices)
+        if not isinstance(made, Batch):
+            return made
+        try:
+            # A background thread sends the batch, and would drop it silently on an error; moving
+            # it to shared memory first raises the error here.
+            for tensor in made:
+                if tensor is not None:
+                    tensor.share_memory_()  # type: ignore[no-untyped-call]
+        except RuntimeError as error:
+            return Failure(
+                f"no shared memory for a batch: {free_shared_memory()} ({error}); {WAY_OUT}"
+            )
+        return made
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # A worker started by spawn reads this from a pipe of which its parent holds both ends: if
+        # it died while a large data set is being written, the parent would block forever. So only
+        # a handle goes through the pipe, and the bytes go through shared memory.
+        # The plugins come first, because the makers may use classes that they define.
+        data = bytearray(ForkingPickler.dumps((list(LOADED.values()), self._makers)))
+        self._packed = torch.frombuffer(data, dtype=torch.uint8).clone()
+        self._packed.share_memory_()  # type: ignore[no-untyped-call]
+        return _unpack, (self._packed,)
+
+
+def _unpack(packed: Tensor) -> BuilderDataset:
+    _, makers = ForkingPickler.loads(packed.numpy().tobytes())
+    return BuilderDataset(makers)
+
+
+def block_signals() -> None:
+    """Block the signals in BLOCKED, in this thread and in the processes it starts."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
+    # Starting the resource tracker unblocks SIGINT, so start it now and block the signals again.
+    start_resource_tracker()
+    signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
+
+
+def end_with_parent(worker: int) -> None:
+    """Start a thread that ends this worker as soon as the trainer is killed.
+
+    torch watches the parent process, but that is the fork server, which lives until its last
+    worker has ended.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        watch = threading.Thread(target=_wait_and_end, args=(parent.sentinel,), daemon=True)
+        watch.start()
+
+
+def _wait_and_end(sentinel: int) -> None:
+    connection.wait([sentinel])
+    # sys.exit would end only this thread.
+    os._exit(1)
