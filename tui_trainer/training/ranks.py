@@ -7,11 +7,9 @@ more ranks divide the work but do not change the result.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from torch import Tensor
-
-T = TypeVar("T")
 
 
 class Ranks(Protocol):
@@ -22,10 +20,6 @@ class Ranks(Protocol):
 
     @property
     def world(self) -> int: ...
-
-    def broadcast(self, value: T) -> T:
-        """Return the value that rank 0 has."""
-        ...
 
     def sum(self, tensor: Tensor) -> Tensor:
         """Return the sum over all ranks, the same on each of them."""
@@ -38,9 +32,6 @@ class SingleRank:
 
     rank: int = 0
     world: int = 1
-
-    def broadcast(self, value: T) -> T:
-        return value
 
     def sum(self, tensor: Tensor) -> Tensor:
         return tensor
