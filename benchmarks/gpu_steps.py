@@ -117,7 +117,7 @@ def steps(device: str, work: Path) -> int:
 def _compare(run: Run, device: str, rounds: int, seconds: float) -> tuple[int, dict[str, Timed]]:
     task = run.task(place(device))
     parameters = sum(parameter.numel() for parameter in task.model.parameters())
-    batches = [(batch.inputs, batch.targets) for batch in _some(task, 20)]
+    batches = [(batch["input"], batch["target"]) for batch in _some(task, 20)]
     ways = {name: Timed() for name in ("ours", "plain", "reading")}
     plain = PlainLoop(task, batches)
     for round_ in range(rounds + 1):
@@ -153,7 +153,7 @@ def _some(task: Task, most: int) -> Iterator[Any]:
     """The first full batches of an epoch."""
     size = task.experiment.training.batch_size
     for _, batch in zip(range(most), task.batches.epoch(0), strict=False):
-        if len(batch.inputs) == size:
+        if len(batch["input"]) == size:
             yield batch
 
 

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 
 from tui_trainer.config.sections.datasets import PixelsSection, TableSection
 from tui_trainer.data.base.augment import Cutout, Mixup, Noise, RandomCrop, RandomFlip, in_turn
-from tui_trainer.data.base.batch import Batch, Order
+from tui_trainer.data.base.batch import Batch, Order, to_device
 from tui_trainer.data.base.to_device import Augment, DeviceBatches
 from tui_trainer.data.load import load
 from tui_trainer.text.errors import BadInput
@@ -27,7 +27,7 @@ def images(count: int = 64, height: int = 5, width: int = 7) -> torch.Tensor:
 
 
 def classes(count: int = 64) -> Batch:
-    return Batch(images(count), torch.arange(count) % 3)
+    return {"input": images(count), "target": torch.arange(count) % 3}
 
 
 def digits(**settings: Any) -> PixelsSection:
@@ -81,10 +81,10 @@ def test_a_cutout_blanks_a_square_that_may_stick_out() -> None:
 
 
 def test_noise_has_its_deviation_and_spares_categories() -> None:
-    batch = Batch(torch.zeros(4000, 3), torch.zeros(4000))
-    noisy = Noise(0.3)(batch, seeded()).inputs
+    batch = {"input": torch.zeros(4000, 3), "target": torch.zeros(4000)}
+    noisy = Noise(0.3)(batch, seeded())["input"]
     assert noisy.std(0).tolist() == pytest.approx([0.3] * 3, rel=0.1)
-    spared = Noise(0.3, (True, False, True))(batch, seeded()).inputs
+    spared = Noise(0.3, (True, False, True))(batch, seeded())["input"]
     assert not spared[:, 1].any()
     assert spared[:, [0, 2]].equal(noisy[:, [0, 2]])
 
@@ -92,39 +92,39 @@ def test_noise_has_its_deviation_and_spares_categories() -> None:
 def test_mixup_mixes_inputs_and_classes_in_the_same_shares() -> None:
     batch = classes()
     mixed = Mixup(0.5, 3)(batch, seeded())
-    assert mixed.targets.shape == (64, 3)
-    assert mixed.targets.dtype == torch.float32
-    torch.testing.assert_close(mixed.targets.sum(1), torch.ones(64))
-    own = mixed.targets.gather(1, batch.targets[:, None])
+    assert mixed["target"].shape == (64, 3)
+    assert mixed["target"].dtype == torch.float32
+    torch.testing.assert_close(mixed["target"].sum(1), torch.ones(64))
+    own = mixed["target"].gather(1, batch["target"][:, None])
     assert own.min() >= 0.5 - 1e-6, "a sample is most of itself"
     assert ((own < 0.99) & (own > 0.5)).sum() > 10
     # Inputs that say their class come out as the targets do.
-    told = Batch(F.one_hot(batch.targets, 3).float(), batch.targets)
+    told = {"input": F.one_hot(batch["target"], 3).float(), "target": batch["target"]}
     again = Mixup(0.5, 3)(told, seeded())
-    torch.testing.assert_close(again.inputs, again.targets)
+    torch.testing.assert_close(again["input"], again["target"])
 
 
 def test_mixup_mixes_numbers_too() -> None:
     numbers = torch.randn(50, 1, generator=seeded(1))
-    mixed = Mixup(1.0, 0)(Batch(numbers.expand(50, 4), numbers), seeded())
-    assert mixed.targets.shape == (50, 1)
-    torch.testing.assert_close(mixed.inputs, mixed.targets.expand(50, 4))
-    assert not mixed.targets.equal(numbers)
+    mixed = Mixup(1.0, 0)({"input": numbers.expand(50, 4), "target": numbers}, seeded())
+    assert mixed["target"].shape == (50, 1)
+    torch.testing.assert_close(mixed["input"], mixed["target"].expand(50, 4))
+    assert not mixed["target"].equal(numbers)
 
 
 def test_a_batch_of_one_is_mixed_with_itself() -> None:
-    one = Batch(torch.ones(1, 4), torch.tensor([2]))
+    one = {"input": torch.ones(1, 4), "target": torch.tensor([2])}
     mixed = Mixup(0.4, 3)(one, seeded())
-    assert mixed.inputs.equal(one.inputs)
-    assert mixed.targets.tolist() == [[0, 0, 1]]
+    assert mixed["input"].equal(one["input"])
+    assert mixed["target"].tolist() == [[0, 0, 1]]
 
 
 ALL: list[Augment] = [
     Mixup(0.3, 3),
     Noise(0.1),
-    lambda batch, generator: batch._replace(inputs=RandomFlip(-1)(batch.inputs, generator)),
-    lambda batch, generator: batch._replace(inputs=RandomCrop(2, 0.0)(batch.inputs, generator)),
-    lambda batch, generator: batch._replace(inputs=Cutout(3, 0.0)(batch.inputs, generator)),
+    lambda batch, generator: {**batch, "input": RandomFlip(-1)(batch["input"], generator)},
+    lambda batch, generator: {**batch, "input": RandomCrop(2, 0.0)(batch["input"], generator)},
+    lambda batch, generator: {**batch, "input": Cutout(3, 0.0)(batch["input"], generator)},
 ]
 
 
@@ -143,28 +143,28 @@ ALL: list[Augment] = [
     ],
 )
 def test_a_change_is_a_function_of_the_generator_alone(augment: Augment, device: str) -> None:
-    batch = classes().to(torch.device(device))
+    batch = to_device(classes(), torch.device(device))
     before = torch.get_rng_state()
     first = augment(batch, seeded(1, device))
     torch.rand(3)
     again, other = (augment(batch, seeded(seed, device)) for seed in (1, 2))
-    assert first.inputs.device.type == device
-    assert first.inputs.shape == batch.inputs.shape
-    assert first.inputs.dtype == torch.float32
-    assert first.inputs.equal(again.inputs)
-    assert first.targets.equal(again.targets)
-    assert not first.inputs.equal(other.inputs)
+    assert first["input"].device.type == device
+    assert first["input"].shape == batch["input"].shape
+    assert first["input"].dtype == torch.float32
+    assert first["input"].equal(again["input"])
+    assert first["target"].equal(again["target"])
+    assert not first["input"].equal(other["input"])
     torch.set_rng_state(before)
-    assert batch.inputs.cpu().equal(images())
+    assert batch["input"].cpu().equal(images())
 
 
 def test_changes_are_made_in_turn() -> None:
     assert in_turn([]) is None
-    double = lambda batch, _: batch._replace(inputs=batch.inputs * 2)  # noqa: E731
-    add = lambda batch, _: batch._replace(inputs=batch.inputs + 1)  # noqa: E731
+    double = lambda batch, _: {**batch, "input": batch["input"] * 2}  # noqa: E731
+    add = lambda batch, _: {**batch, "input": batch["input"] + 1}  # noqa: E731
     both = in_turn([double, add])
     assert both is not None
-    assert both(Batch(torch.ones(1), torch.ones(1)), seeded()).inputs.item() == 3
+    assert both({"input": torch.ones(1), "target": torch.ones(1)}, seeded())["input"].item() == 3
 
 
 def test_every_setting_of_images_changes_training_batches_and_no_others() -> None:
@@ -184,11 +184,11 @@ def test_every_setting_of_images_changes_training_batches_and_no_others() -> Non
         dataset = load(digits(**setting))
         assert dataset.augment is not None
         changed = dataset.augment(batch, seeded())
-        assert changed.inputs.shape == batch.inputs.shape
-        assert not changed.inputs.equal(batch.inputs)
+        assert changed["input"].shape == batch["input"].shape
+        assert not changed["input"].equal(batch["input"])
         assert dataset.soft_targets == ("mixup" in setting)
-        assert changed.targets.is_floating_point() == dataset.soft_targets
-        assert next(dataset.val.in_order(9)).inputs.equal(next(plain.val.in_order(9)).inputs)
+        assert changed["target"].is_floating_point() == dataset.soft_targets
+        assert next(dataset.val.in_order(9))["input"].equal(next(plain.val.in_order(9))["input"])
 
 
 def test_augmented_batches_from_the_middle_of_an_epoch_are_its_tail() -> None:
@@ -198,8 +198,8 @@ def test_augmented_batches_from_the_middle_of_an_epoch_are_its_tail() -> None:
     tail = list(delivery.epoch(2, 3))
     assert len(tail) == len(whole) - 3 > 0
     for one, other in zip(whole[3:], tail, strict=True):
-        assert one.inputs.equal(other.inputs)
-        assert one.targets.equal(other.targets)
+        assert one["input"].equal(other["input"])
+        assert one["target"].equal(other["target"])
 
 
 @pytest.mark.parametrize("key", ["crop_padding", "cutout_pixels"])
@@ -216,7 +216,7 @@ def test_a_table_has_noise_on_its_numbers_and_can_be_mixed(tmp_path: Path) -> No
     dataset = load(TableSection.model_validate({**values, "noise": 0.1}))
     batch = next(dataset.train.in_order(40))
     assert dataset.augment is not None
-    changed = dataset.augment(batch, seeded()).inputs != batch.inputs
+    changed = dataset.augment(batch, seeded())["input"] != batch["input"]
     assert changed.all(0).tolist() == [True, False, False, False, True]
 
     mixed = load(TableSection.model_validate({**values, "mixup": 0.4}))
@@ -224,5 +224,5 @@ def test_a_table_has_noise_on_its_numbers_and_can_be_mixed(tmp_path: Path) -> No
     number = load(TableSection.model_validate({**values, "mixup": 0.4, "target": "c"}))
     assert not number.soft_targets
     assert number.augment is not None
-    targets = number.augment(next(number.train.in_order(9)), seeded()).targets
+    targets = number.augment(next(number.train.in_order(9)), seeded())["target"]
     assert targets.shape == (9, 1)

@@ -89,7 +89,7 @@ def test_the_background_of_moved_images_is_a_black_pixel(tmp_path: Path) -> None
     assert isinstance(change, RandomAffine)
     assert change.background == pytest.approx(tensors(dataset.train).inputs.min().item())
     batch = next(dataset.train.in_order(100))
-    moved = dataset.augment(batch, torch.Generator().manual_seed(0)).inputs
+    moved = dataset.augment(batch, torch.Generator().manual_seed(0))["input"]
     assert moved.shape == tensors(dataset.train).inputs.shape
     assert not torch.equal(moved, tensors(dataset.train).inputs)
 

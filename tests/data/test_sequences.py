@@ -87,8 +87,8 @@ def test_rows_become_padded_sequences_with_lengths(tmp_path: Path) -> None:
 def test_batches_are_as_long_as_their_longest_sequence(tmp_path: Path) -> None:
     dataset = load(section(tmp_path, table(rows())))
     for batch in dataset.train.in_order(2):
-        assert batch.lengths is not None
-        assert batch.inputs.shape[1] == batch.lengths.max()
+        assert "lengths" in batch
+        assert batch["input"].shape[1] == batch["lengths"].max()
 
 
 def test_the_order_is_that_of_the_steps_and_rows_may_be_mixed(tmp_path: Path) -> None:
@@ -235,10 +235,10 @@ def test_noise_leaves_the_padding_alone(tmp_path: Path) -> None:
     assert dataset.augment is not None
     batch = next(dataset.train.in_order(100))
     noisy = dataset.augment(batch, torch.Generator().manual_seed(0))
-    assert batch.lengths is not None
-    inside = (torch.arange(4) < batch.lengths[:, None])[..., None].expand_as(batch.inputs)
-    assert noisy.inputs[~inside].equal(batch.inputs[~inside])
-    assert (noisy.inputs[inside] != batch.inputs[inside]).all()
+    assert "lengths" in batch
+    inside = (torch.arange(4) < batch["lengths"][:, None])[..., None].expand_as(batch["input"])
+    assert noisy["input"][~inside].equal(batch["input"][~inside])
+    assert (noisy["input"][inside] != batch["input"][inside]).all()
     assert load(section(tmp_path, table(rows()))).augment is None
 
 

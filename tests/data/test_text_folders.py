@@ -80,9 +80,9 @@ def test_no_file_is_in_two_splits_and_every_class_in_each(tmp_path: Path) -> Non
 def test_batches_are_tokens_with_lengths(tmp_path: Path) -> None:
     dataset = load(section(write(tmp_path)))
     batch = next(dataset.train.in_order(4))
-    assert batch.inputs.dtype == torch.int64
-    assert batch.lengths is not None
-    assert batch.inputs.shape == (4, int(batch.lengths.max()))
+    assert batch["input"].dtype == torch.int64
+    assert "lengths" in batch
+    assert batch["input"].shape == (4, int(batch["lengths"].max()))
 
 
 def test_long_files_and_large_classes_are_thinned_out(tmp_path: Path) -> None:

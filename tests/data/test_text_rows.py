@@ -26,7 +26,7 @@ def split_of(texts: list[bytes], width: int = 7) -> TextSplit:
 
 def same(one: list[Batch], other: list[Batch]) -> bool:
     return len(one) == len(other) and all(
-        a.inputs.equal(b.inputs) and a.targets.equal(b.targets)
+        a["input"].equal(b["input"]) and a["target"].equal(b["target"])
         for a, b in zip(one, other, strict=True)
     )
 
@@ -37,12 +37,12 @@ def read_back(split: TextSplit, batch_size: int) -> list[bytes]:
     done: list[bytes] = []
     reading: dict[int, bytearray] = {}
     for batch in split.in_order(batch_size):
-        assert batch.fresh is not None
-        assert batch.inputs.shape == batch.targets.shape
-        assert batch.fresh.shape == (len(batch.inputs),)
-        for row, (inputs, targets) in enumerate(zip(batch.inputs, batch.targets, strict=True)):
+        assert "fresh" in batch
+        assert batch["input"].shape == batch["target"].shape
+        assert batch["fresh"].shape == (len(batch["input"]),)
+        for row, (inputs, targets) in enumerate(zip(batch["input"], batch["target"], strict=True)):
             known = targets[targets != IGNORED].tolist()
-            if batch.fresh[row]:
+            if batch["fresh"][row]:
                 done.append(bytes(reading.pop(row, b"")))
                 reading[row] = bytearray()
                 # A piece of a long text begins behind the byte before it.
@@ -70,7 +70,7 @@ def test_in_order_predicts_every_byte_once_each_text_from_its_own_start(
     split = split_of(texts, width)
     assert sorted(read_back(split, batch_size)) == sorted(texts)
     assert split.count(batch_size) == len(list(split.in_order(batch_size)))
-    assert all(len(batch.inputs) <= batch_size for batch in split.in_order(batch_size))
+    assert all(len(batch["input"]) <= batch_size for batch in split.in_order(batch_size))
     assert list(split.texts()) == texts
 
 
@@ -106,10 +106,10 @@ def test_rows_of_a_stateful_model_go_on_from_batch_to_batch_through_all_texts() 
     for epoch in (0, 1):
         got = list(batches.epoch(epoch))
         assert len(got) == batches.per_epoch
-        assert {tuple(batch.inputs.shape) for batch in got} == {(4, 7)}
-        assert all(batch.fresh is None for batch in got)
-        inputs = torch.cat([batch.inputs for batch in got], dim=1)
-        targets = torch.cat([batch.targets for batch in got], dim=1)
+        assert {tuple(batch["input"].shape) for batch in got} == {(4, 7)}
+        assert all("fresh" not in batch for batch in got)
+        inputs = torch.cat([batch["input"] for batch in got], dim=1)
+        targets = torch.cat([batch["target"] for batch in got], dim=1)
         assert targets[:, :-1].equal(inputs[:, 1:])
         stream = bytes(split.data.tolist())
         assert sum(map(len, texts)) + 20 == len(stream)
@@ -117,7 +117,7 @@ def test_rows_of_a_stateful_model_go_on_from_batch_to_batch_through_all_texts() 
         for lane in inputs.tolist():
             whole = bytes(lane).split(b"\0")[1:-1]
             assert all(text in texts for text in whole)
-    first, second = (next(iter(batches.epoch(epoch))).inputs for epoch in (0, 1))
+    first, second = (next(iter(batches.epoch(epoch)))["input"] for epoch in (0, 1))
     assert not first.equal(second)
 
 
@@ -127,7 +127,7 @@ def test_the_texts_of_a_batch_are_named_by_their_numbers() -> None:
         batches = split_of(texts).shuffled(Order(3, seed=1, stateful=stateful))
         for epoch in (0, 1):
             for index, batch in enumerate(batches.epoch(epoch)):
-                there = {10 + value - 65 for value in batch.inputs.flatten().tolist() if value}
+                there = {10 + value - 65 for value in batch["input"].flatten().tolist() if value}
                 named = set(batches.rows(epoch, index))
                 assert there <= named
                 # A row may end on the NUL before a text.
@@ -142,9 +142,11 @@ def test_windows_cover_the_texts_and_move_with_each_epoch() -> None:
     for epoch in range(8):
         got = list(batches.epoch(epoch))
         assert len(got) == batches.per_epoch
-        assert sum(len(batch.inputs) for batch in got) == batches.samples == len(split)
-        assert [len(batch.inputs) for batch in got] == list(map(batches.size, range(len(got))))
-        rows = torch.cat([torch.cat([b.inputs, b.targets[:, -1:]], dim=1) for b in got]).tolist()
+        assert sum(len(batch["input"]) for batch in got) == batches.samples == len(split)
+        assert [len(batch["input"]) for batch in got] == list(map(batches.size, range(len(got))))
+        rows = torch.cat(
+            [torch.cat([b["input"], b["target"][:, -1:]], dim=1) for b in got]
+        ).tolist()
         text = bytes(stream)
         places = sorted(text.find(bytes(row)) for row in rows)
         assert places[0] >= 0
@@ -177,7 +179,7 @@ def test_the_batches_of_ranks_together_are_those_of_one(stateful: bool, world: i
         for rank in range(world)
     ]
     joined = [
-        Batch(torch.cat([b.inputs for b in each]), torch.cat([b.targets for b in each]))
+        {name: torch.cat([batch[name] for batch in each]) for name in ("input", "target")}
         for each in zip(*parts, strict=True)
     ]
     assert same(joined, whole)
@@ -200,4 +202,4 @@ def test_every_length_from_one_row_on_can_be_trained_on(size: int) -> None:
     split = split_of([b"x" * (size - 1)])
     for epoch in range(10):
         for batch in split.shuffled(Order(2, 0)).epoch(epoch):
-            assert batch.inputs.shape[1] == batch.targets.shape[1] == 7
+            assert batch["input"].shape[1] == batch["target"].shape[1] == 7

@@ -46,8 +46,8 @@ def split_of(dataset: Any, pool: WorkerPool, part: str = "train") -> MapSplit:
     return MapSplit(dataset, torch.arange(len(dataset))).through(pool, part, seed=5)
 
 
-def plain(batch: Batch) -> list[Any]:
-    return [None if part is None else part.tolist() for part in batch]
+def plain(batch: Batch) -> dict[str, Any]:
+    return {name: field.tolist() for name, field in batch.items()}
 
 
 def drawn(split: MapSplit, *epochs: tuple[int, int]) -> list[Any]:
@@ -130,7 +130,7 @@ def test_tensors_in_memory_give_the_same_bits_through_workers(pools: Any, worker
     for epoch, start in ((0, 0), (1, 2)):
         for one, other in zip(loaded.epoch(epoch, start), direct.epoch(epoch, start), strict=True):
             assert plain(one) == plain(other)
-            assert one.inputs.dtype == other.inputs.dtype
+            assert one["input"].dtype == other["input"].dtype
     assert loaded.rows(1, 3) == direct.rows(1, 3)
     assert [loaded.size(index) for index in range(4)] == [direct.size(i) for i in range(4)]
 
@@ -144,25 +144,25 @@ def test_ranks_share_each_batch() -> None:
             for rank in range(world)
         ]
         for number, batch in enumerate(whole.epoch(0)):
-            shares = [part[number].targets for part in parts]
-            assert torch.cat(shares).equal(batch.targets)
+            shares = [part[number]["target"] for part in parts]
+            assert torch.cat(shares).equal(batch["target"])
 
 
 def test_sequences_are_padded_and_have_lengths(pools: Any) -> None:
     split = MapSplit(Growing(), torch.tensor([3, 0, 2]))
     batch = next(split.in_order(3))
-    assert batch.inputs.shape == (3, 4, 2)
-    assert batch.inputs.dtype == torch.float32
-    assert batch.lengths is not None
-    assert batch.lengths.tolist() == [4, 1, 3]
-    assert batch.inputs[1].tolist() == [[0, 0]] * 4
-    assert batch.targets.dtype == torch.int64
+    assert batch["input"].shape == (3, 4, 2)
+    assert batch["input"].dtype == torch.float32
+    assert "lengths" in batch
+    assert batch["lengths"].tolist() == [4, 1, 3]
+    assert batch["input"][1].tolist() == [[0, 0]] * 4
+    assert batch["target"].dtype == torch.int64
 
 
 def test_targets_at_each_place_are_padded_with_what_is_not_measured() -> None:
     samples = [(torch.arange(n), torch.arange(n)) for n in (2, 4)]
     batch = collate(samples)
-    assert batch.targets[0].tolist() == [0, 1, IGNORED, IGNORED]
+    assert batch["target"][0].tolist() == [0, 1, IGNORED, IGNORED]
 
 
 def test_fault_20_a_sample_that_raises_is_named_with_its_file(pools: Any) -> None:

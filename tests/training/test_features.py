@@ -12,7 +12,6 @@ import torch
 from torch import nn
 
 from tests.training.harness import Run, at_step, same, small_experiment, write_images
-from tui_trainer.data.base.batch import Batch
 from tui_trainer.runs.commands import Pause, Stop
 from tui_trainer.runs.commands import Resume as GoOn
 from tui_trainer.runs.events import Event, Notice, RunStarted, StateChanged, StepsTaken
@@ -183,7 +182,7 @@ def test_mixed_precision_computes_in_it_and_keeps_float32(
     task = run.task()
     layer = task.model.get_submodule("head.output")
     layer.register_forward_hook(lambda module, inputs, output: seen.add(output.dtype))
-    outputs, _ = task.forward(Batch(torch.randn(2, 1, 4, 4), torch.zeros(2)))
+    outputs, _ = task.forward({"input": torch.randn(2, 1, 4, 4), "target": torch.zeros(2)})
     assert seen == {torch.bfloat16 if precision == "bf16" else torch.float16}
     assert outputs.dtype == torch.float32
     assert run.start().state == "finished"
@@ -206,7 +205,7 @@ def test_a_loss_scale_that_overflows_is_halved_and_its_step_left_out(
     state = state_of(task)
     weights = {name: w.clone() for name, w in task.model.named_parameters()}
     state.clear_gradients()
-    outputs, _ = task.forward(Batch(torch.randn(4, 1, 4, 4), torch.zeros(4)))
+    outputs, _ = task.forward({"input": torch.randn(4, 1, 4, 4), "target": torch.zeros(4)})
     state.backward(outputs.sum() * 1e36)
     state.unscale_gradients()
     state.update(1)
@@ -408,10 +407,14 @@ def test_sequences_of_different_length_are_not_compiled() -> None:
             return inputs.sum(1), lengths
 
     forward = Forward(Lengths(), compiled=True)
-    batch = Batch(torch.ones(2, 3), torch.zeros(2), torch.tensor([3, 1]))
+    batch = {
+        "input": torch.ones(2, 3),
+        "target": torch.zeros(2),
+        "lengths": torch.tensor([3, 1]),
+    }
     (outputs, lengths), carry = forward(batch)
     assert outputs.tolist() == [3.0, 3.0]
-    assert lengths is batch.lengths
+    assert lengths is batch["lengths"]
     assert carry is None
 
 
@@ -441,11 +444,11 @@ def test_a_carry_is_zeroed_in_the_rows_that_begin_anew() -> None:
 
     forward = Forward(Counter(), stateful=True)
     ones, none = torch.ones(3, 2), torch.zeros(3)
-    _, carry = forward(Batch(ones, none))
-    outputs, carry = forward(Batch(ones, none), carry)
+    _, carry = forward({"input": ones, "target": none})
+    outputs, carry = forward({"input": ones, "target": none}, carry)
     assert outputs[:, 0].tolist() == [4, 4, 4]
-    fresh = torch.tensor([False, True, False])
-    outputs, carry = forward(Batch(ones, none, None, fresh), carry)
+    some, all_rows = torch.tensor([False, True, False]), torch.tensor([True, True, True])
+    outputs, carry = forward({"input": ones, "target": none, "fresh": some}, carry)
     assert outputs[:, 0].tolist() == [6, 2, 6]
-    outputs, _ = forward(Batch(ones, none, None, torch.ones(3, dtype=torch.bool)), carry)
+    outputs, _ = forward({"input": ones, "target": none, "fresh": all_rows}, carry)
     assert outputs[:, 0].tolist() == [2, 2, 2]

@@ -132,12 +132,12 @@ def test_an_epoch_is_so_many_samples_and_the_generators_are_left_alone() -> None
     before = torch.get_rng_state(), random.getstate()
     stream = Afresh()
     found = list(batches(stream).epoch(2))
-    assert [len(batch.targets) for batch in found] == [4, 4, 2]
+    assert [len(batch["target"]) for batch in found] == [4, 4, 2]
     assert stream.passes == [2]
     assert torch.equal(torch.get_rng_state(), before[0])
     assert random.getstate() == before[1]
     again = list(batches(Afresh()).epoch(2, start=1))
-    assert torch.equal(again[0].inputs, found[1].inputs)
+    assert torch.equal(again[0]["input"], found[1]["input"])
 
 
 def test_an_iterable_that_ends_too_early_says_both_numbers() -> None:

@@ -110,5 +110,5 @@ class TensorMaker:
         split = self.split
         inputs, targets = split.inputs[chosen], split.targets[chosen]
         if split.lengths is None:
-            return Batch(inputs, targets)
+            return {"input": inputs, "target": targets}
         return batch_of(inputs, targets, split.lengths[chosen])

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.sections.datasets import DatasetSection
+from tui_trainer.data.base.batch import to_device
 from tui_trainer.data.base.dataset import DatasetInfo
 from tui_trainer.data.base.random import preserved_generators
 from tui_trainer.data.load import load
@@ -187,7 +188,7 @@ class Predictor:
     def _outputs(self, batches: Any) -> Tensor:
         """Return the outputs (N, K) of all samples, in float64 on the CPU."""
         return torch.cat(
-            [self._forward(batch.to(self._device))[0].double().cpu() for batch in batches]
+            [self._forward(to_device(batch, self._device))[0].double().cpu() for batch in batches]
         )
 
     def _classified(self, place: str, shares: Tensor) -> Predicted:

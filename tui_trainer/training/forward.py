@@ -67,25 +67,27 @@ class Forward:
 
     def __call__(self, batch: Batch, carry: RecurrentState = None) -> tuple[Tensor, RecurrentState]:
         """Return the outputs, (B, K) or (B, T, K), and the detached carry for the next batch."""
-        if self._channels_last and batch.inputs.dim() == 4:
-            batch = batch._replace(
-                inputs=batch.inputs.contiguous(memory_format=torch.channels_last)
-            )
+        inputs = batch["input"]
+        if self._channels_last and inputs.dim() == 4:
+            inputs = inputs.contiguous(memory_format=torch.channels_last)
         if self._dtype is None:
-            return self._outputs(batch, carry)
-        with torch.autocast(batch.inputs.device.type, dtype=self._dtype):
-            outputs, left = self._outputs(batch, carry)
+            return self._outputs(inputs, batch, carry)
+        with torch.autocast(inputs.device.type, dtype=self._dtype):
+            outputs, left = self._outputs(inputs, batch, carry)
         return outputs.float(), left
 
-    def _outputs(self, batch: Batch, carry: RecurrentState) -> tuple[Tensor, RecurrentState]:
+    def _outputs(
+        self, inputs: Tensor, batch: Batch, carry: RecurrentState
+    ) -> tuple[Tensor, RecurrentState]:
         if self.stateful:
-            outputs, left = self._run(batch.inputs, _kept(carry, batch.fresh))
+            outputs, left = self._run(inputs, _kept(carry, batch.get("fresh")))
             return outputs, tuple(part.detach() for part in left)
-        if batch.lengths is None:
-            return self._run(batch.inputs), None
+        lengths = batch.get("lengths")
+        if lengths is None:
+            return self._run(inputs), None
         # Never compiled: every new length would compile again, and packed sequences have a kernel
         # of their own. On an H200, compiling a GRU took over 80 s and gained nothing.
-        return self.model(batch.inputs, batch.lengths), None
+        return self.model(inputs, lengths), None
 
 
 def _kept(carry: RecurrentState, fresh: Tensor | None) -> RecurrentState:

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tui_trainer.config.sections.metrics import metrics_of
-from tui_trainer.data.base.batch import IGNORED, Split
+from tui_trainer.data.base.batch import IGNORED, Split, to_device
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.text.clean import clean
@@ -117,17 +117,17 @@ def measure(
                 return None
             # `interrupted` stays outside of inference mode: a pause in it may move the parameters.
             with torch.inference_mode():
-                placed = batch.to(forward.device)
+                placed = to_device(batch, forward.device)
                 outputs, carry = forward(placed, carry)
                 # All sums stay on the device in one tensor until the last batch, because reading
                 # one would wait for the device.
-                named = _batch_sums(outputs, placed.targets, dataset, loss)
+                named = _batch_sums(outputs, placed["target"], dataset, loss)
                 names, part = tuple(named), torch.stack(tuple(named.values()))
                 sums = part if sums is None else sums + part
                 if more is not None:
-                    more.update(outputs, placed.targets)
+                    more.update(outputs, placed["target"])
                 if confusion and is_counted:
-                    seen = _batch_confusion(outputs, placed.targets, dataset.outputs)
+                    seen = _batch_confusion(outputs, placed["target"], dataset.outputs)
                     counts = seen if counts is None else counts + seen
     finally:
         model.train(was_training)

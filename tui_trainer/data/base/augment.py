@@ -30,10 +30,10 @@ class InputsChanged:
     changes: tuple[Change, ...]
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        inputs = batch.inputs
+        inputs = batch["input"]
         for change in self.changes:
             inputs = change(inputs, generator)
-        return batch._replace(inputs=inputs)
+        return {**batch, "input": inputs}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,18 +80,18 @@ class Noise:
     """Which features (of the last dimension) get noise; None: all."""
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        inputs = batch.inputs
+        inputs = batch["input"]
         drawn = torch.randn(
             inputs.shape, generator=generator, device=inputs.device, dtype=inputs.dtype
         )
         noise = drawn * self.std
         if self.features is not None:
             noise = noise * torch.tensor(self.features).to(inputs.device, non_blocking=True)
-        if batch.lengths is not None:
-            lengths = batch.lengths.to(inputs.device, non_blocking=True)
+        if "lengths" in batch:
+            lengths = batch["lengths"].to(inputs.device, non_blocking=True)
             places = torch.arange(inputs.shape[1], device=inputs.device)
             noise = noise * (places < lengths[:, None])[..., None]
-        return batch._replace(inputs=inputs + noise)
+        return {**batch, "input": inputs + noise}
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,17 +107,18 @@ class Mixup:
     """The number of classes; 0 if the targets are numbers."""
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
-        inputs, targets = batch.inputs, batch.targets
+        inputs, targets = batch["input"], batch["target"]
         if self.classes:
             targets = F.one_hot(targets, self.classes).to(inputs.dtype)
         other = torch.randperm(len(inputs), generator=generator, device=inputs.device)
         share = _beta(self.alpha, len(inputs), generator, inputs.device)
         # Each sample keeps the larger share of itself, so that no mix occurs twice in the batch.
         share = torch.maximum(share, 1 - share)
-        return batch._replace(
-            inputs=inputs + _wide(1 - share, inputs) * (inputs[other] - inputs),
-            targets=targets + _wide(1 - share, targets) * (targets[other] - targets),
-        )
+        return {
+            **batch,
+            "input": inputs + _wide(1 - share, inputs) * (inputs[other] - inputs),
+            "target": targets + _wide(1 - share, targets) * (targets[other] - targets),
+        }
 
 
 def _wide(share: Tensor, like: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol, Self
+from typing import Protocol, Self
 
 import torch
 from torch import Tensor
@@ -20,27 +20,28 @@ IGNORED = -100
 """A target that is not measured: the number that torch's cross entropy ignores."""
 
 
-class Batch(NamedTuple):
-    """A batch of samples; `lengths` and `fresh` are set for sequences only."""
+Batch = dict[str, Tensor]
+"""The fields of a batch by name, each with the samples in dimension 0.
 
-    inputs: Tensor
-    """(B, *input_shape) float32, or (B, T) int64 tokens."""
-    targets: Tensor
-    """(B,) classes, (B, 1) numbers, (B, classes) shares of classes, or (B, T) tokens."""
-    lengths: Tensor | None = None
-    """(B,) int64, always on the CPU; None: all have the full length."""
-    fresh: Tensor | None = None
-    """(B,) bool, on the CPU: rows that start a new text and carry over no state from the batch
-    before."""
+- `input`: (B, *input_shape) float32, or (B, T) int64 tokens
+- `target`: (B,) classes, (B, 1) numbers, (B, classes) shares of classes, or (B, T) tokens
+- `lengths`, only of sequences that differ in length: (B,) int64, always on the CPU
+- `fresh`, only of texts: (B,) bool, always on the CPU; rows that start a new text, and so carry
+  over no state from the batch before
+"""
 
-    def to(self, device: torch.device) -> Batch:
-        """Return the batch with inputs and targets on `device`; does not wait for the copy."""
-        if self.inputs.device == device:
-            return self
-        return self._replace(
-            inputs=self.inputs.to(device, non_blocking=True),
-            targets=self.targets.to(device, non_blocking=True),
-        )
+ON_HOST = frozenset({"lengths", "fresh"})
+"""Fields that stay on the CPU, where reading them does not wait for the device."""
+
+
+def to_device(batch: Batch, device: torch.device) -> Batch:
+    """Return the batch with its fields on `device`; does not wait for the copies."""
+    if batch["input"].device == device:
+        return batch
+    return {
+        name: field if name in ON_HOST else field.to(device, non_blocking=True)
+        for name, field in batch.items()
+    }
 
 
 class Batches(Protocol):

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tui_trainer.data.base.batch import Batch, Batches
+from tui_trainer.data.base.batch import ON_HOST, Batch, Batches
 from tui_trainer.data.base.random import seeded
 
 Augment = Callable[[Batch, torch.Generator], Batch]
@@ -80,15 +80,16 @@ def _ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
     waiting: tuple[Batch, torch.cuda.Event] | None = None
     for batch in batches:
         # Not compared with the device, since `cuda` and `cuda:0` name the same one.
-        if batch.inputs.is_cuda:
+        if batch["input"].is_cuda:
             yield batch
             continue
         stream = stream or torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         with torch.cuda.stream(stream):
             # From pinned memory: a copy from pageable memory waits for everything before it.
-            moved = batch._replace(
-                inputs=_moved(batch.inputs, device), targets=_moved(batch.targets, device)
-            )
+            moved = {
+                name: field if name in ON_HOST else _moved(field, device)
+                for name, field in batch.items()
+            }
             copied = stream.record_event()
         if waiting is not None:
             yield _arrived(*waiting, device)
@@ -106,7 +107,8 @@ def _arrived(batch: Batch, copied: torch.cuda.Event, device: torch.device) -> Ba
     """Return the batch, ready for use on the current stream."""
     current = torch.cuda.current_stream(device)
     current.wait_event(copied)
-    for tensor in (batch.inputs, batch.targets):
-        # Keeps the allocator from reusing the memory while this stream still reads it.
-        tensor.record_stream(current)
+    for name, field in batch.items():
+        if name not in ON_HOST:
+            # Keeps the allocator from reusing the memory while this stream still reads it.
+            field.record_stream(current)
     return batch

@@ -112,8 +112,12 @@ def collate(samples: Sequence[tuple[Tensor, Tensor]]) -> Batch:
         raise ValueError("numeric targets have different lengths")
     lengths = torch.tensor([len(one) if one.dim() else 1 for one in inputs])
     if inputs[0].dim() == 0 or bool((lengths == lengths[0]).all()):
-        return Batch(torch.stack(inputs), _stacked(targets, IGNORED))
-    return Batch(_stacked(inputs, 0), _stacked(targets, IGNORED), lengths)
+        return {"input": torch.stack(inputs), "target": _stacked(targets, IGNORED)}
+    return {
+        "input": _stacked(inputs, 0),
+        "target": _stacked(targets, IGNORED),
+        "lengths": lengths,
+    }
 
 
 def _stacked(tensors: Sequence[Tensor], filling: int) -> Tensor:

@@ -85,7 +85,7 @@ class TensorBatches:
             picked = inputs.index_select(0, chosen)
             wanted = targets.index_select(0, chosen)
             if lengths is None:
-                yield Batch(picked, wanted)
+                yield {"input": picked, "target": wanted}
             else:
                 yield batch_of(picked, wanted, lengths[on_host[part]])
 
@@ -104,4 +104,6 @@ def batch_of(inputs: Tensor, targets: Tensor, lengths: Tensor | None) -> Batch:
         inputs = inputs[:, : int(lengths.max())]
     if inputs.dtype == torch.uint8:
         inputs = inputs.long()
-    return Batch(inputs, targets, lengths)
+    if lengths is None:
+        return {"input": inputs, "target": targets}
+    return {"input": inputs, "target": targets, "lengths": lengths}

@@ -79,11 +79,11 @@ class TextSplit:
             at = firsts[index, :, None] + places
             inputs = self.data[at.clamp(max=last)].long()
             targets = self.data[(at + 1).clamp(max=last)].long()
-            yield Batch(
-                inputs.masked_fill_(~inside, 0),
-                targets.masked_fill_(~inside, IGNORED),
-                fresh=torch.from_numpy(fresh[index]),
-            )
+            yield {
+                "input": inputs.masked_fill_(~inside, 0),
+                "target": targets.masked_fill_(~inside, IGNORED),
+                "fresh": torch.from_numpy(fresh[index]),
+            }
 
     def count(self, batch_size: int) -> int:
         return len(windows(*self._pieces(), self.sequence_length, batch_size)[0])
@@ -155,7 +155,7 @@ class LaneBatches:
         targets = stream[1 : used + 1].view(-1, self._share)[mine]
         for index in range(start, self.per_epoch):
             part = slice(index * width, (index + 1) * width)
-            yield Batch(inputs[:, part].long(), targets[:, part].long())
+            yield {"input": inputs[:, part].long(), "target": targets[:, part].long()}
 
     def _texts(self, epoch: int) -> list[int]:
         order: list[int] = permutation(len(self._split.rows), self._order.seed, epoch).tolist()
@@ -213,7 +213,7 @@ class WindowBatches:
             if self._order.world > 1:
                 part = share(part, self.size(index), self._order.rank, self._order.world)
             rows = data[firsts[part, None] + places].long()
-            yield Batch(rows[:, :-1], rows[:, 1:])
+            yield {"input": rows[:, :-1], "target": rows[:, 1:]}
 
     def _firsts(self, epoch: int) -> Tensor:
         """Return the positions at which the rows of an epoch begin, in order: int64, on the CPU."""

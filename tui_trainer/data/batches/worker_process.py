@@ -55,14 +55,13 @@ class BuilderDataset(Dataset[Any]):
 
     def __getitem__(self, key: BatchRequest) -> Batch | Failure:
         made = self._makers[key.part].make(key.epoch, key.indices)
-        if not isinstance(made, Batch):
+        if isinstance(made, Failure):
             return made
         try:
             # A background thread sends the batch, and would drop it silently on an error; moving
             # it to shared memory first raises the error here.
-            for tensor in made:
-                if tensor is not None:
-                    tensor.share_memory_()  # type: ignore[no-untyped-call]
+            for field in made.values():
+                field.share_memory_()  # type: ignore[no-untyped-call]
         except RuntimeError as error:
             return Failure(
                 f"no shared memory for a batch: {free_shared_memory()} ({error}); {WAY_OUT}"

@@ -168,7 +168,7 @@ def _signature(train: MapSplit, data: Data, name: str) -> Signature:
         )
     return Signature(
         kind,
-        data.input_shape or tuple(batch.inputs.shape[1:]),
+        data.input_shape or tuple(batch["input"].shape[1:]),
         outputs=len(data.classes) or data.vocabulary or 1,
         vocabulary=data.vocabulary,
         per_step=data.task == "language_modelling",
@@ -176,9 +176,9 @@ def _signature(train: MapSplit, data: Data, name: str) -> Signature:
 
 
 def _kind(batch: Batch, name: str) -> Kind:
-    if not batch.inputs.is_floating_point():
+    if not batch["input"].is_floating_point():
         return "tokens"
-    dimensions = batch.inputs.dim() - 1
+    dimensions = batch["input"].dim() - 1
     if dimensions not in _KINDS:
         raise BadInput(f"{name}: inputs of {dimensions} dimensions; there are models for 1 to 3")
     return _KINDS[dimensions]
