@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import os
 import shlex
 import tempfile
@@ -17,10 +18,12 @@ from hypothesis import strategies as st
 
 from tui_trainer.cli.arguments import parse
 from tui_trainer.config.drafts.draft import CHOSEN_KINDS, Change, Draft, draft_of, draft_with
+from tui_trainer.config.drafts.export import StartOptions
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import DEFAULT_EXPERIMENT, PresetLibrary, builtin_dir, search_dirs
 from tui_trainer.text.errors import BadInput, CannotWrite, TrainerError
+from tui_trainer.text.shell import is_plain
 
 OWN = {
     "experiments/inline.yaml": """
@@ -73,11 +76,16 @@ def resolved(draft: Draft) -> Experiment:
     return draft.experiment
 
 
-def ran(command: str) -> Experiment:
-    """What the words of a command line resolve to."""
+def parsed(command: str) -> argparse.Namespace:
+    """What our command line takes the words of a shell's line for."""
     program, *words = shlex.split(command)
     assert program == "tui-trainer"
-    arguments = parse(words)
+    return parse(words)
+
+
+def ran(command: str) -> Experiment:
+    """What a command line resolves to."""
+    arguments = parsed(command)
     found = PresetLibrary(search_dirs(arguments.preset_dir))
     return found.experiment(arguments.experiment, parse_overrides(arguments.overrides))
 
@@ -326,6 +334,45 @@ def test_the_command_names_folders_of_presets_that_are_not_searched_otherwise(
     assert ran(draft.command()) == resolved(draft)
 
 
+def test_the_command_does_not_depend_on_the_variables_of_the_shell(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TUI_TRAINER_PRESETS", str(folder))
+    draft = Draft(PresetLibrary(search_dirs()))
+    draft.choose("model", "small")
+    monkeypatch.delenv("TUI_TRAINER_PRESETS")
+    assert draft.command().endswith(f"model=small --preset-dir {folder}")
+    assert ran(draft.command()) == resolved(draft)
+
+
+def test_a_text_with_invisible_characters_is_written_with_escapes(draft: Draft) -> None:
+    draft.choose_experiment("penguins-mlp")
+    draft.set("dataset.target", "a\u202eb")
+    assert r"""'dataset.target="a\u202eb"'""" in draft.command()
+    assert resolved(draft).get("dataset.target") == "a\u202eb"
+    assert ran(draft.command()) == resolved(draft)
+
+
+NAMES = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8).filter(is_plain)
+"""What the field for the name of a run takes."""
+PATHS = st.sampled_from(["runs", "-x", "~/my runs", "it's/$(x)", "größe/データ", 'a"b\\c', "a=b"])
+
+
+@given(NAMES, st.none() | PATHS, st.lists(PATHS, max_size=2))
+def test_the_command_has_the_options_of_what_would_start(
+    name: str, runs_dir: str | None, plugins: list[str]
+) -> None:
+    folder = None if runs_dir is None else Path(runs_dir)
+    options = StartOptions(name, folder, tuple(map(Path, plugins)))
+    command = Draft(PresetLibrary(search_dirs())).command(options)
+    assert is_plain(command)
+    arguments = parsed(command)
+    given = (arguments.name, arguments.runs_dir, tuple(arguments.plugin))
+    assert given == (options.name, options.runs_dir, options.plugins)
+    assert (arguments.experiment, arguments.overrides) == (DEFAULT_EXPERIMENT, [])
+    assert (arguments.device, arguments.threads, arguments.preset_dir) == (None, None, [])
+
+
 def test_a_run_is_composed_from_again(library: PresetLibrary) -> None:
     words = ["model=mlp", "optimizer.lr=1e-2", "schedule.type=cosine", "training.epochs=3"]
     past = library.experiment(DEFAULT_EXPERIMENT, parse_overrides(words))
@@ -483,6 +530,7 @@ def check(draft: Draft, library: PresetLibrary, folder: Path) -> None:
         with pytest.raises(TrainerError):
             ran(draft.command())
         return
+    assert is_plain(draft.command())
     assert ran(draft.command()) == draft.experiment
     path = draft.save("saved", folder, replace=True)
     saved = PresetLibrary([folder, *library.folders]).experiment("saved")

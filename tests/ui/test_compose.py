@@ -210,13 +210,21 @@ def test_y_copies_the_whole_command_line(tmp_path: Path) -> None:
     drive(tmp_path, step, overrides=["model.channels=[1,2,3,4,5,6,7,8]", "training.epochs=3"])
 
 
-def test_ctrl_y_copies_while_a_field_is_typed_in(tmp_path: Path) -> None:
+def test_the_command_shown_and_copied_has_the_name_and_the_options_of_the_run(
+    tmp_path: Path,
+) -> None:
+    services = FakeServices(tmp_path)
+    services.runs_dir, services.plugins = Path("my runs"), (Path("-mine.py"),)
+
     async def step(app: Host, pilot: Pilot[None]) -> None:
         app.compose_screen.query_one("#run-name", Input).focus()
-        await press(pilot, "y", "ctrl+y")
-        assert app.clipboard == app.compose_screen.draft.command()
+        await press(pilot, "y")
+        options = f"--preset-dir {tmp_path} --plugin=-mine.py --runs-dir 'my runs' --name y"
+        assert f"$ tui-trainer train digits-cnn {options}" in shown(app)
+        await press(pilot, "ctrl+y")
+        assert app.clipboard == f"tui-trainer train digits-cnn {options}"
 
-    drive(tmp_path, step)
+    drive(tmp_path, step, services=services, size=(200, 50))
 
 
 def test_search_narrows_the_list_until_escape(tmp_path: Path) -> None:

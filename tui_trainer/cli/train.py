@@ -151,6 +151,7 @@ def _asked(arguments: argparse.Namespace, library: PresetLibrary) -> AppArgument
         runs_dir=options.runs_dir(arguments),
         preferences=chosen_preferences(arguments.fps),
         argv=arguments.argv,
+        plugins=tuple(arguments.plugin),
     )
 
 

@@ -95,6 +95,11 @@ def default_runs_dir(env: Mapping[str, str] = os.environ) -> Path:
     return Path(env.get("TUI_TRAINER_RUNS_DIR") or "runs").expanduser()
 
 
+def is_default(runs_dir: Path) -> bool:
+    """Whether a command without --runs-dir uses this folder, with the variable set or not."""
+    return runs_dir == default_runs_dir() == default_runs_dir({})
+
+
 def check_writable(folder: Path) -> None:
     """Make a folder if needed, and make sure that it takes files; CannotWrite if not."""
     try:

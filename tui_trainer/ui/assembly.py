@@ -44,6 +44,7 @@ class AppArguments:
     runs_dir: Path
     preferences: Preferences
     argv: Sequence[str]
+    plugins: tuple[Path, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,6 +170,7 @@ def assemble(
         attach=launcher.attach,
         fork=launcher.fork,
         runs_dir=asked.runs_dir,
+        plugins=asked.plugins,
         preferences=asked.preferences,
         can_detach=terminal.tether is not None,
         is_unseen=lambda: terminal.is_behind,

@@ -29,6 +29,7 @@ from tui_trainer.config.presets import PresetLibrary, assemble, compose, experim
 from tui_trainer.config.sections.section import Section
 from tui_trainer.config.yaml.reader import Document, parse_value
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
+from tui_trainer.text.shell import is_plain
 
 WHOLE = "experiment"
 """The key of a problem with the experiment's file as a whole."""
@@ -179,7 +180,7 @@ class Composition:
             plain = parse_value(text)
         except BadInput:
             plain = value = None
-        if type(plain) is type(value) and plain == value:
+        if type(plain) is type(value) and plain == value and (value is None or is_plain(text)):
             return text
         return argument_text(value)
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from tui_trainer.config.drafts.composition import Composition
-from tui_trainer.config.drafts.export import command_of, write_preset
+from tui_trainer.config.drafts.export import StartOptions, command_of, write_preset
 from tui_trainer.config.drafts.fields import Field, FieldGroup, groups_of
 from tui_trainer.config.drafts.values import argument_text, entry_text
 from tui_trainer.config.experiment import REGISTRIES, SECTIONS, Experiment
@@ -183,9 +183,9 @@ class Draft:
             for key in self._now.changed
         ]
 
-    def command(self) -> str:
+    def command(self, options: StartOptions | None = None) -> str:
         """Return the command line that starts an equal experiment, quoted for a shell."""
-        return command_of(self._now)
+        return command_of(self._now, options or StartOptions())
 
     def save(self, name: str, folder: Path, *, replace: bool = False) -> Path:
         """Save it as an experiment preset of the user below `folder`, and return the file.

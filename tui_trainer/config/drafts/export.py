@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shlex
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from tui_trainer.config.sections.section import extra_of
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.text.clean import clean, is_safe_name
 from tui_trainer.text.errors import BadInput, CannotWrite
+from tui_trainer.text.shell import shell_line
 
 
 def write_preset(composition: Composition, name: str, folder: Path, *, replace: bool) -> Path:
@@ -118,19 +119,35 @@ def _names(composition: Composition, section: str, name: str) -> str:
     return "type" if is_type else "preset"
 
 
-def command_of(composition: Composition) -> str:
+@dataclass(frozen=True, slots=True)
+class StartOptions:
+    """The options of `tui-trainer train` for what a draft does not contain."""
+
+    name: str = ""
+    """The name of the run; empty: that of the experiment."""
+    runs_dir: Path | None = None
+    """The folder of the runs; None: the default."""
+    plugins: tuple[Path, ...] = ()
+
+
+def command_of(composition: Composition, options: StartOptions) -> str:
     """Return the command that starts it, as `tui-trainer train digits-cnn optimizer.lr=3e-3`.
 
-    Words are quoted for a shell; invalid texts are included as typed. Run in any directory, it
-    gives an equal experiment, unless paths in it are relative.
+    Words are quoted for a shell; invalid texts are included as typed. Run in the same directory, it
+    starts an equal experiment, whatever variables of this program that shell has set.
     """
     base = composition.base
     words = ["tui-trainer", "train", f"./{base}" if base.startswith("-") else base]
     words += [f"{kind}={name}" for kind, name in composition.chosen.items()]
     words += [f"{_short(key)}={composition.argument(key)}" for key in composition.changed]
-    for folder in _given_folders(composition.library):
-        words += ["--preset-dir", str(folder)]
-    return shlex.join(words)
+    given = [("--preset-dir", str(folder)) for folder in _given_folders(composition.library)]
+    given += [("--plugin", str(file)) for file in options.plugins]
+    given += [] if options.runs_dir is None else [("--runs-dir", str(options.runs_dir))]
+    given += [("--name", options.name)] if options.name else []
+    for option, value in given:
+        # One word, because a value on its own that begins with a dash would be taken for an option.
+        words += [f"{option}={value}"] if value.startswith("-") else [option, value]
+    return shell_line(words)
 
 
 def _short(key: str) -> str:
@@ -143,9 +160,12 @@ def _short(key: str) -> str:
 
 
 def _given_folders(library: PresetLibrary) -> list[Path]:
-    """Return the folders that a command line must name for the same search order."""
+    """Return the folders that a command line must name for the same search order.
+
+    $TUI_TRAINER_PRESETS does not count: another shell may not have it.
+    """
     folders = library.folders
     for count in range(len(folders)):
-        if tuple(search_dirs(folders[:count])) == folders:
+        if tuple(search_dirs(folders[:count], env={})) == folders:
             return list(folders[:count])
     return [folder for folder in folders if folder != builtin_dir()]

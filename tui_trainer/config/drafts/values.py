@@ -12,7 +12,9 @@ from typing import Any
 from tui_trainer.config.drafts.fields import Field
 from tui_trainer.config.yaml.reader import parse_value
 from tui_trainer.config.yaml.scalars import to_flow
+from tui_trainer.text.clean import harmless
 from tui_trainer.text.errors import BadInput
+from tui_trainer.text.shell import is_plain
 
 
 def read_entry(field: Field | None, text: str) -> Any:
@@ -98,6 +100,10 @@ def _float_text(value: float) -> str:
 
 
 def _plain_or_quoted(text: str, in_list: bool) -> str:
+    if not is_plain(text):
+        escaped = text.replace("\\", "\\\\").replace('"', '\\"').replace("\t", "\\t")
+        # The escapes of `harmless` are also those of YAML.
+        return f'"{harmless(escaped)}"'
     try:
         bare = parse_value(f"[{text}]") == [text] if in_list else parse_value(text) == text
     except BadInput:

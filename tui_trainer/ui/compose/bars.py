@@ -1,11 +1,10 @@
 """`LaunchBar`: the name of the run and the start button; `DraftLine`: one line about the draft.
 
-Layer: ui. The text of a `DraftLine` depends only on the draft; it repaints only when that changes.
+Layer: ui.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from textual.app import ComposeResult
@@ -39,6 +38,9 @@ class LaunchBar(Horizontal):
         yield TextInput(compact=True, max_length=100, placeholder="optional", id="run-name")
         yield Button("▶ Start  F5", variant="primary", compact=True, id="start")
 
+    class Named(Message):
+        """Posted when another name was typed."""
+
     @property
     def run_name(self) -> str:
         """The name that was typed; empty means the experiment's own name."""
@@ -50,6 +52,7 @@ class LaunchBar(Horizontal):
 
     def on_input_changed(self, event: Input.Changed) -> None:
         event.stop()
+        self.post_message(self.Named())
 
     def on_input_submitted(self, event: Input.Submitted) -> None:
         event.stop()
@@ -64,9 +67,9 @@ def changes_of(draft: Draft) -> Content:
     return Content.assemble("Experiment ", base, (state, "$foreground-muted"))
 
 
-def command_of(draft: Draft) -> Content:
-    """Return the command line that starts the same run."""
-    return Content.assemble(("$ ", "$foreground-muted"), clean(draft.command(), 2000))
+def prompted(command: str) -> Content:
+    """Return a command line as it looks in a shell."""
+    return Content.assemble(("$ ", "$foreground-muted"), clean(command, 2000))
 
 
 class DraftLine(Static):
@@ -78,12 +81,10 @@ class DraftLine(Static):
     }
     """
 
-    def __init__(self, text_of: Callable[[Draft], Content], *, id: str) -> None:
+    def __init__(self, *, id: str) -> None:
         super().__init__(id=id, markup=False)
-        self._text_of = text_of
 
-    def show(self, draft: Draft) -> None:
-        """Show the line for this draft."""
-        text = self._text_of(draft)
+    def show(self, text: Content) -> None:
+        """Show another text; repaint only if it differs."""
         if self.content != text:
             self.update(text, layout=False)

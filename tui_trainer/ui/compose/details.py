@@ -134,7 +134,10 @@ def beside_text(entry: PresetEntry, draft: Draft) -> Content:
 
 
 def everything_text(
-    entry: PresetEntry | None, draft: Draft, more: Sequence[tuple[str, Sequence[Content]]]
+    entry: PresetEntry | None,
+    draft: Draft,
+    command: str,
+    more: Sequence[tuple[str, Sequence[Content]]],
 ) -> Content:
     """Describe a preset, the problems, the changes, the command line, and further titled parts."""
     parts = [preset_text(entry)] if entry is not None else []
@@ -142,7 +145,7 @@ def everything_text(
         parts += [_title("needs attention"), problems_text(problems)]
     if changes := draft.changes:
         parts += [_title(f"changed from {draft.base}"), changes_text(changes)]
-    parts += [_title("command line"), Content(clean(draft.command(), 5000))]
+    parts += [_title("command line"), Content(clean(command, 5000))]
     for title, lines in more:
         parts += [_title(title), *lines]
     return Content("\n").join(parts)

@@ -22,9 +22,11 @@ from textual.screen import Screen
 from textual.widget import Widget
 
 from tui_trainer.config.drafts.draft import Draft
+from tui_trainer.config.drafts.export import StartOptions
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.runs.directory import is_default
 from tui_trainer.text.clean import clean
-from tui_trainer.ui.compose.bars import DraftLine, LaunchBar, changes_of, command_of
+from tui_trainer.ui.compose.bars import DraftLine, LaunchBar, changes_of, prompted
 from tui_trainer.ui.compose.details import DetailsScreen, everything_text
 from tui_trainer.ui.compose.facts import free_text
 from tui_trainer.ui.compose.form import Form
@@ -81,7 +83,7 @@ class ComposeScreen(Screen[None]):
         # Before there are widgets, because their styles would be computed a second time.
         self.add_class(*size_classes(*self.app.size), update=False)
         yield Heading(TITLE, platform.node())
-        yield DraftLine(changes_of, id="changes")
+        yield DraftLine(id="changes")
         yield (shelf := PresetShelf(self._services.library, self.draft))
         yield (bar := SearchBar())
         yield (form := Form(self.draft))
@@ -90,7 +92,7 @@ class ComposeScreen(Screen[None]):
             yield Summary(self._services)
             yield ScheduleSketch()
         yield LaunchBar()
-        yield DraftLine(command_of, id="command")
+        yield DraftLine(id="command")
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -133,6 +135,9 @@ class ComposeScreen(Screen[None]):
     def on_summary_device_seen(self, message: Summary.DeviceSeen) -> None:
         device = "" if message.device is None else f"  {free_text(message.device)}"
         self.query_one(Heading).show(TITLE, f"{platform.node()}{device}")
+
+    def on_launch_bar_named(self) -> None:
+        self._show_command()
 
     def on_launch_bar_pressed(self) -> None:
         self.action_start()
@@ -194,7 +199,7 @@ class ComposeScreen(Screen[None]):
 
     def action_copy_command(self) -> None:
         """Copy the command line through the terminal."""
-        self.run_worker(self._copy(self.draft.command()))
+        self.run_worker(self._copy(self._command))
 
     async def _copy(self, command: str) -> None:
         how = await copy(self.app, command, os.environ)
@@ -204,7 +209,7 @@ class ComposeScreen(Screen[None]):
         """Show all about the preset under the cursor, the changes, the layers and the devices."""
         entry = self._shelf.pane.pointed
         title = f"{self._shelf.kind} {entry.name}" if entry is not None else "details"
-        text = everything_text(entry, self.draft, self.query_one(Summary).texts())
+        text = everything_text(entry, self.draft, self._command, self.query_one(Summary).texts())
         self.app.push_screen(DetailsScreen(title, text))
 
     def action_runs(self) -> None:
@@ -231,10 +236,21 @@ class ComposeScreen(Screen[None]):
     def _redraw(self) -> None:
         """Show the draft everywhere but in the form, which shows it already."""
         self._shelf.show(self.draft)
-        for line in self.query(DraftLine):
-            line.show(self.draft)
+        self.query_one("#changes", DraftLine).show(changes_of(self.draft))
+        self._show_command()
         self.query_one(Summary).survey.measure(self.draft.experiment)
         self._sketch()
+
+    def _show_command(self) -> None:
+        self.query_one("#command", DraftLine).show(prompted(self._command))
+
+    @property
+    def _command(self) -> str:
+        """The command line that starts the same run."""
+        services = self._services
+        runs_dir = None if is_default(services.runs_dir) else services.runs_dir
+        name = self.query_one(LaunchBar).run_name
+        return self.draft.command(StartOptions(name, runs_dir, services.plugins))
 
     def _sketch(self) -> None:
         survey = self.query_one(Summary).survey

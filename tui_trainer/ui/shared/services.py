@@ -71,6 +71,8 @@ class Services:
     fork: Callable[[Path, str, Sequence[Override]], Session] | None = None
     """Starts a new run from a checkpoint (`last`, `best` or a step) of the run in a directory."""
     runs_dir: Path = Path("runs")
+    plugins: tuple[Path, ...] = ()
+    """The plugin files that the command line named."""
     can_detach: bool = False
     """Whether the terminal can be given back to the shell while a run goes on."""
     is_unseen: Callable[[], bool] = bool
