@@ -100,7 +100,10 @@ def test_another_experiment_is_taken_at_once_only_when_nothing_is_lost(tmp_path:
         draft = app.compose_screen.draft
         await press(pilot, "j", "enter")
         assert draft.base == "digits-cnn"
-        assert "↵ again discards 1 change for digits-mlp" in shown(app)
+        assert (
+            "↵ again takes digits-mlp and discards 1 change: optimizer.lr 0.003 → 0.0001"
+            in shown(app)
+        )
         await press(pilot, "j", "k")
         await press(pilot, "enter")
         assert draft.base == "digits-cnn", "moving takes the warning back"
@@ -109,6 +112,54 @@ def test_another_experiment_is_taken_at_once_only_when_nothing_is_lost(tmp_path:
         assert draft.changes == []
 
     drive(tmp_path, step, overrides=["optimizer.lr=1e-4"])
+
+
+def test_another_preset_is_taken_at_once_only_when_no_edit_of_its_kind_is_lost(
+    tmp_path: Path,
+) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        draft = app.compose_screen.draft
+        app.pane("model").focus()
+        await press(pilot, "end", "enter")
+        assert draft.preset("model") == "cnn"
+        text = "↵ again takes transformer and discards 1 change: model.dropout 0.3 → 0.5"
+        assert text in shown(app)
+        await press(pilot, "enter")
+        assert draft.preset("model") == "transformer"
+        assert draft.text("optimizer.lr") == "0.0001"
+        await press(pilot, "home", "enter")
+        assert draft.preset("model") == "cnn", "no edit of a model is left"
+
+    drive(tmp_path, step, overrides=["model.dropout=0.5", "optimizer.lr=1e-4"])
+
+
+@pytest.mark.parametrize("kind", ["experiment", "dataset", "model", "optimizer"])
+def test_enter_on_the_chosen_preset_changes_nothing(tmp_path: Path, kind: str) -> None:
+    overrides = ["dataset.val_fraction=0.3", "model.dropout=0.5", "optimizer.lr=1e-4"]
+
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        draft = app.compose_screen.draft
+        before = draft.command()
+        app.pane(kind).focus()
+        await press(pilot, "enter", "enter", "space")
+        assert draft.command() == before
+        assert f"{draft.preset(kind)} is chosen already; r resets its settings" in shown(app)
+
+    drive(tmp_path, step, overrides=overrides)
+
+
+def test_r_on_the_experiments_discards_all_changes_when_pressed_twice(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        draft = app.compose_screen.draft
+        await press(pilot, "r")
+        assert len(draft.changes) == 2
+        assert "r again takes digits-cnn and discards 2 changes: model cnn → mlp" in shown(app)
+        await press(pilot, "r")
+        assert draft.changes == []
+        await press(pilot, "r")
+        assert "nothing is changed" in shown(app)
+
+    drive(tmp_path, step, overrides=["model=mlp", "optimizer.lr=1e-4"])
 
 
 def test_typing_a_field_changes_draft_and_command_line(tmp_path: Path) -> None:

@@ -195,7 +195,7 @@ class ComposeScreen(Screen[None]):
             self.draft.reset(pane.kind)
             self._refill()
         else:
-            self._say("to undo all changes, press enter on the chosen experiment")
+            self._shelf.reset_experiment()
 
     def action_copy_command(self) -> None:
         """Copy the command line through the terminal."""

@@ -1,7 +1,7 @@
 """`PresetShelf`: the lists of presets side by side, and details of the one under the cursor.
 
-Layer: ui. It changes nothing itself: a choice is posted as a message. Choosing another experiment
-discards the changes, so if there are any it takes a second enter.
+Layer: ui. It changes nothing itself: a choice is posted as a message. A choice that would discard
+edits takes a second enter, and the chosen preset is never chosen again.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
-from tui_trainer.config.drafts.draft import Draft
+from tui_trainer.config.drafts.draft import Change, Draft
 from tui_trainer.config.presets import KINDS, PresetLibrary
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.compose.details import Details, beside_text, changes_line
-from tui_trainer.ui.compose.preset_list import Catalogue, PresetEntry, PresetPane
+from tui_trainer.ui.compose.preset_list import Catalogue, PresetPane
 
 
 class PresetShelf(Widget):
@@ -47,8 +47,8 @@ class PresetShelf(Widget):
         self.catalogue = Catalogue(library)
         self.kind = KINDS[0]
         """The list that has, or last had, the focus."""
-        self._losing = ""
-        """The experiment that is chosen if enter is pressed once more."""
+        self._warned_of: tuple[str, str] | None = None
+        """The kind and the preset that are chosen if the same key is pressed once more."""
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="lists"):
@@ -60,7 +60,7 @@ class PresetShelf(Widget):
     def show(self, draft: Draft) -> None:
         """Mark the presets that a draft uses, and those with changes."""
         self._draft = draft
-        self._losing = ""
+        self._warned_of = None
         changes = draft.changes
         edited = {change.key.partition(".")[0] for change in changes if "." in change.key}
         for pane in self.panes:
@@ -91,13 +91,13 @@ class PresetShelf(Widget):
     def on_preset_pane_pointed(self, message: PresetPane.Pointed) -> None:
         message.stop()
         if message.kind == self.kind:
-            self._losing = ""
+            self._warned_of = None
             self._describe()
 
     def on_descendant_focus(self) -> None:
         focused = self.screen.focused
         if isinstance(focused, PresetPane):
-            self._losing = ""
+            self._warned_of = None
             self.kind = focused.kind
             self._describe()
 
@@ -108,17 +108,36 @@ class PresetShelf(Widget):
             text = f"{clean(entry.name, 60)} cannot be used: {entry.wrong}"
             self.app.notify(text, severity="error", markup=False)
             self._describe()
-        elif message.kind == "experiment" and self._draft.changes and self._losing != entry.name:
-            self._warn(entry)
+        elif entry.name == self._draft.preset(message.kind):
+            edits = "; r resets its settings" if self._edits(message.kind) else ""
+            self._hint(f"{clean(entry.name, 60)} is chosen already{edits}", "$foreground-muted")
         else:
-            self.post_message(self.Chosen(message.kind, entry.name))
+            self._choose(message.kind, entry.name, "↵")
 
-    def _warn(self, entry: PresetEntry) -> None:
-        self._losing = entry.name
-        changes = self._draft.changes
-        what = "1 change" if len(changes) == 1 else f"{len(changes)} changes"
-        text = f"↵ again discards {what} for {clean(entry.name, 60)}: {changes_line(changes)}"
+    def reset_experiment(self) -> None:
+        """Discard all changes; ask once more first."""
+        if self._draft.changes:
+            self._choose("experiment", self._draft.base, "r")
+        else:
+            self._hint("nothing is changed", "$foreground-muted")
+
+    def _choose(self, kind: str, name: str, key: str) -> None:
+        """Choose a preset; if that discards edits, name them and wait for the same key again."""
+        edits = self._edits(kind)
+        if not edits or self._warned_of == (kind, name):
+            self.post_message(self.Chosen(kind, name))
+            return
+        self._warned_of = kind, name
+        count = "1 change" if len(edits) == 1 else f"{len(edits)} changes"
+        text = f"{key} again takes {clean(name, 60)} and discards {count}: {changes_line(edits)}"
         self._hint(text, "$text-warning")
+
+    def _edits(self, kind: str) -> list[Change]:
+        """Return the changes that are lost if another preset of a kind is chosen."""
+        changes = self._draft.changes
+        if kind == "experiment":
+            return changes
+        return [change for change in changes if change.key.startswith(f"{kind}.")]
 
     def _describe(self) -> None:
         entry = self.pane.pointed
