@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
+from typing import Literal
 
 import pytest
 from textual.app import App, ComposeResult
@@ -15,8 +16,10 @@ from tests.ui.composing import until
 from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.config.drafts.fields import groups_of
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.config.sections.models import MODELS
+from tui_trainer.config.sections.section import Spec, TypedSection, setting
 from tui_trainer.ui.compose.choice import Choice, Menu
-from tui_trainer.ui.compose.field import FieldRow
+from tui_trainer.ui.compose.field import MOST_LINES, FieldRow
 from tui_trainer.ui.compose.form import Form
 from tui_trainer.ui.compose.groups import LOOK_S, UNFOLDING, Fold, Group, Groups
 
@@ -127,37 +130,139 @@ def test_opening_a_form_changes_nothing_and_says_nothing() -> None:
     using(test)
 
 
-def test_a_problem_stands_beside_its_field_in_words_as_it_is_typed() -> None:
+def told(row: FieldRow) -> str:
+    """The problem that a row shows, put together from its lines."""
+    first, *below = [line.plain for line in row.render().split("\n")]
+    assert row.size.height == 1 + len(below)
+    assert all(line.cell_length <= row.size.width for line in row.render().split("\n"))
+    return " ".join(line.strip() for line in below) or first[first.find("✗") :].rstrip()
+
+
+def test_a_problem_with_little_text_stands_beside_its_field_as_it_is_typed() -> None:
     async def test(hand: Hand) -> None:
-        await hand.type("optimizer.lr", "3e-33o")
-        assert "✗ should be a number" in hand.host.line("lr")
-        assert "3e-33o" in hand.host.line("lr")
-        await hand.press("backspace")
-        assert "✗" not in hand.host.line("lr")
+        await hand.type("early_stopping.patience", "0")
+        line = hand.host.line("patience")
+        assert line.split("*")[1].strip() == "✗ should be at least 1 (got 0)"
+        await hand.press("backspace", "1")
+        assert "✗" not in hand.host.text
 
     using(test)
 
 
-def test_a_problem_without_room_moves_no_row_and_is_told_below_the_form() -> None:
+PROBLEMS = {
+    "optimizer.lr": ("3e-33o", "✗ should be a number, above 0, at most 10,000 (got '3e-33o')"),
+    "training.device": ("gpu", "✗ should be auto, cpu, cuda or cuda:N (got 'gpu')"),
+    "model.activation": (
+        "geul",
+        "✗ should be 'relu', 'gelu', 'silu', 'mish', 'elu', 'selu', 'relu6', 'hardswish', "
+        "'softplus', 'tanh', 'sigmoid', 'identity' or 'leaky_relu' (did you mean 'gelu'?) "
+        "(got 'geul')",
+    ),
+    "model.channels": ("32, x", "✗ should be a whole number (got 'x')"),
+    "dataset.path": (
+        "",
+        "✗ a value is needed: CSV file, also .gz; builtin:NAME for one that ships with the program",
+    ),
+    "optimizer.eps": ("7", "✗ should be at most 1 (got 7)"),
+}
+"""What is typed into a field, and what is said of it: a number, a choice, a list, a path, ..."""
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (120, 40), (200, 50)])
+def test_every_problem_is_shown_whole_at_its_field(size: tuple[int, int]) -> None:
+    draft = Draft(LIBRARY)
+    for key, (text, _) in PROBLEMS.items():
+        draft.set(key, text)
+
     async def test(hand: Hand) -> None:
+        assert {key: told(hand.row(key)) for key in PROBLEMS} == {
+            key: problem for key, (_, problem) in PROBLEMS.items()
+        }
         await hand.go("training.device")
-        before = [row.region for row in hand.form.query(FieldRow)]
-        await hand.type("training.device", "gpu")
-        assert "✗ should b…" in hand.host.line("device")
-        last = hand.host.text.splitlines()[-1]
-        assert "training.device  ✗ should be auto, cpu, cuda or cuda:N" in last
-        assert [row.region for row in hand.form.query(FieldRow)] == before
-        await hand.type("training.device", "cpu")
-        assert "✗" not in hand.host.text
+        row = hand.row("training.device").region
+        assert hand.form.query_one(Groups).region.contains_region(row)
 
-    using(test, size=(60, 20))
+    using(test, draft, size=size)
 
 
-def test_every_row_is_one_line_high() -> None:
+def test_a_field_of_a_plugin_shows_its_problem_whole() -> None:
+    class Gauge(TypedSection):
+        type: Literal["gauge"]
+        level: int = setting(1, "how full it is", ge=1, le=9)
+
+    MODELS.add(Spec("gauge", "a plugin's model", Gauge))
+    try:
+        draft = Draft(LIBRARY)
+        draft.set("model.type", "gauge")
+        draft.set("model.level", "high")
+
+        async def test(hand: Hand) -> None:
+            problem = "✗ should be a whole number, 1 to 9 (got 'high')"
+            assert told(hand.row("model.level")) == problem
+
+        using(test, draft, size=(80, 24))
+    finally:
+        MODELS._specs.pop("gauge", None)
+
+
+def test_a_problem_that_is_too_long_says_where_the_rest_is(tmp_path: Path) -> None:
+    path = tmp_path / "models" / "odd.yaml"
+    path.parent.mkdir()
+    path.write_text(f"type: cnn\nactivation: {'x' * 50}\n")
+    draft = Draft(PresetLibrary([tmp_path / ("y" * 200), tmp_path, builtin_dir()]))
+    draft.choose("model", "odd")
+
+    async def test(hand: Hand) -> None:
+        problem = told(hand.row("model.activation"))
+        assert hand.row("model.activation").size.height == 1 + MOST_LINES
+        assert problem.endswith("… F4 shows the rest")
+        assert draft.problem("model.activation").startswith(problem[2:20])
+
+    using(test, draft, size=(30, 24))
+
+
+def test_rows_move_for_a_problem_only_when_typing_pauses() -> None:
+    async def test(hand: Hand) -> None:
+        row = await hand.go("optimizer.lr")
+        before = [each.region for each in hand.form.query(FieldRow)]
+
+        def show(text: str) -> int:
+            hand.draft.set("optimizer.lr", text)
+            hand.form.show(hand.draft)
+            return row.get_content_height(row.size, row.size, row.size.width)
+
+        assert [show(text) for text in ("3", "3e", "3e-", "3e-4", "3e-4x")] == [1] * 5
+        await until(hand.pilot, lambda: row.size.height > 1)
+        assert told(row) == "✗ should be a number, above 0, at most 10,000 (got '3e-4x')"
+        assert show("3e-4xy") == row.size.height
+        assert show("3e-4") == 1
+        await hand.pilot.pause()
+        assert [each.region for each in hand.form.query(FieldRow)] == before
+
+    using(test, size=(80, 24))
+
+
+def test_a_row_without_a_problem_is_one_line_high() -> None:
     async def test(hand: Hand) -> None:
         assert {row.size.height for row in hand.form.query(FieldRow)} == {1}
 
     using(test)
+
+
+def test_a_folded_field_that_is_wrong_is_shown_until_it_is_left() -> None:
+    draft = Draft(LIBRARY)
+    draft.set("optimizer.eps", "7")
+
+    async def test(hand: Hand) -> None:
+        assert "optimizer.eps" in hand.shown()
+        assert "optimizer.betas" not in hand.shown()
+        await hand.type("optimizer.eps", "1e-6")
+        assert "optimizer.eps" in hand.shown()
+        await hand.go("optimizer.lr")
+        await hand.type("optimizer.lr", "1")
+        assert "optimizer.eps" not in hand.shown()
+
+    using(test, draft)
 
 
 def test_enter_and_arrows_go_from_field_to_field() -> None:
@@ -395,18 +500,25 @@ def test_the_first_problem_is_found_in_a_fold_and_behind_a_search() -> None:
     using(test)
 
 
-def test_what_blames_no_field_is_told_in_the_title_of_its_group_and_below() -> None:
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (200, 50)])
+def test_what_blames_no_field_is_told_whole_above_the_fields_of_its_group(
+    size: tuple[int, int],
+) -> None:
     async def test(hand: Hand) -> None:
         before = [row.region for row in hand.form.query(FieldRow)]
         await hand.type("training.epochs", "")
-        first, *_, last = hand.host.text.splitlines()
-        assert "Training  ✗ training: no limit" in first
-        assert "✗ training: no limit" in last
-        assert [row.region for row in hand.form.query(FieldRow)] == before
+        group = hand.form.query(Group)[0]
+        width = group.region.right
+        column = [line[:width].strip() for line in hand.host.text.splitlines()]
+        assert column[0].startswith("─Training ✗─")
+        problem = "✗ training: no limit; set training.epochs, training.max_steps or max_seconds"
+        assert " ".join(column[1:]).startswith(problem)
+        assert hand.form.focused_key == "training.epochs"
         await hand.type("training.epochs", "3")
         assert "no limit" not in hand.host.text
+        assert [row.region for row in hand.form.query(FieldRow)] == before
 
-    using(test)
+    using(test, size=size)
 
 
 def test_what_is_wrong_with_the_file_is_told_at_the_top_and_is_no_markup(tmp_path: Path) -> None:
@@ -465,7 +577,7 @@ def test_a_long_path_is_seen_whole_where_there_is_room() -> None:
         await hand.go("training.seed")
         assert path in hand.host.text
         await hand.type("training.batch_size", "many")
-        assert "✗ should be a whole number" in hand.host.line("batch size")
+        assert "✗ should be a whole number" in told(hand.row("training.batch_size"))
 
     using(test, size=(200, 50))
 

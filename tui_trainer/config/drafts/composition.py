@@ -6,7 +6,6 @@ the experiment from it. Everything is computed on first use.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -28,14 +27,15 @@ from tui_trainer.config.overrides import Override
 from tui_trainer.config.presets import PresetLibrary, assemble, compose, experiment_path
 from tui_trainer.config.sections.section import Section
 from tui_trainer.config.yaml.reader import Document, parse_value
+from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.text.shell import is_plain
 
 WHOLE = "experiment"
 """The key of a problem with the experiment's file as a whole."""
 
-# Removed from messages, because the field already shows the given value.
-_GIVEN = re.compile(r" \(got .*?\)(?=$|, or )")
+_NUMBERS = ("should be a number", "should be a whole number")
+_MOST_GIVEN = 60
 
 
 class PresetValues:
@@ -143,6 +143,10 @@ class Composition:
         """Return the field of a key, or None if the current types have no such field."""
         return field_at(key, self.types)
 
+    def text(self, key: str) -> str:
+        """Return the text of a field: as typed, or else as the presets have it."""
+        return self.texts[key] if key in self.texts else self.preset_text(key)
+
     def preset_text(self, key: str) -> str:
         """Return the text of a field into which nothing was typed."""
         section, _, name = key.partition(".")
@@ -222,13 +226,23 @@ class Composition:
         return (None if problems else experiment), problems
 
     def _worded(self, problem: Problem, field: Field | None) -> str:
-        """Return a problem's message, with the place if the cause is in a file."""
+        """Return a problem's message, with the value or, if the cause is in a file, the place."""
         if problem.source not in ("", COMMAND_LINE) and problem in self._of_files:
             line = "" if problem.line is None else f":{problem.line}"
             return f"{problem.source}{line}: {problem.message}"
-        if field is not None and problem.message.startswith("should match pattern"):
-            return f"should be {field.description.partition(';')[0]}"
-        return _GIVEN.sub("", problem.message)
+        message, got, given = problem.message.partition(" (got ")
+        if field is not None and message.startswith("should match pattern"):
+            message = f"should be {field.description.partition(';')[0]}"
+        elif field is not None and field.kind in ("int", "float") and message in _NUMBERS:
+            message = f"{message}, {field.bounds}" if field.bounds else message
+        if field is None:
+            return message + got + given
+        text = clean(self.text(field.key).strip(), _MOST_GIVEN)
+        if given == "())":
+            got = given = ""
+        if not got and text and text not in message:
+            got, given = " (got ", f"{text})"
+        return message + got + given
 
     @cached_property
     def _of_files(self) -> tuple[Problem, ...]:

@@ -101,7 +101,7 @@ class Draft:
 
     def text(self, key: str) -> str:
         """Return the text of a field: as typed, or else as the presets have it."""
-        return self._texts[key] if key in self._texts else self.preset_text(key)
+        return self._now.text(key)
 
     def set(self, key: str, text: str) -> None:
         """Type a text into a field; an invalid text is kept, and reported as a problem.

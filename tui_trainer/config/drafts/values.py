@@ -22,7 +22,7 @@ def read_entry(field: Field | None, text: str) -> Any:
     stripped = text.strip()
     if field is None or field.kind in ("int", "float", "bool", "other"):
         if not stripped and field is not None and not field.optional:
-            raise BadInput("a value is needed")
+            raise _needed(field)
         return parse_value(stripped)
     if field.kind == "list":
         return _read_list(field, stripped)
@@ -30,9 +30,14 @@ def read_entry(field: Field | None, text: str) -> Any:
     if not stripped:
         if field.optional:
             return None
-        raise BadInput("a value is needed")
+        raise _needed(field)
     # Keep numbers and booleans as text: a column may be named 5, or true.
     return value if isinstance(value, (str, list, dict)) else stripped
+
+
+def _needed(field: Field) -> BadInput:
+    wanted = field.bounds or field.description
+    return BadInput(f"a value is needed: {wanted}" if wanted else "a value is needed")
 
 
 def _read_list(field: Field, text: str) -> Any:

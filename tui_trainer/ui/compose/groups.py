@@ -21,7 +21,7 @@ from textual.widgets import Static
 from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.config.drafts.fields import Field, FieldGroup, matches
 from tui_trainer.text.clean import clean
-from tui_trainer.ui.compose.field import FieldRow, FieldState
+from tui_trainer.ui.compose.field import WRONG, FieldRow, FieldState
 from tui_trainer.ui.shared.bindings import bindings_of
 
 TWO_COLUMNS = 74
@@ -113,7 +113,7 @@ class Groups(Widget):
         """Show problems that belong to no group, such as those of the experiment's file."""
         known = {section for group in draft.groups() for section in group.sections}
         lines = [
-            f"✗ {clean(key, 80)}: {clean(text, 400)}"
+            f"{WRONG} {clean(key, 80)}: {clean(text, 2000)}"
             for key, text in draft.problems.items()
             if key.partition(".")[0] not in known
         ]
@@ -131,7 +131,9 @@ class Groups(Widget):
 
     def bring_into_view(self, editor: Widget, looks: int = UNFOLDING) -> None:
         """Scroll to it now, and again while unfolded rows are still being laid out."""
-        self.scroll_to_widget(editor, animate=False)
+        # Its whole row, which may have a problem below the editor.
+        whole = editor.parent if isinstance(editor.parent, FieldRow) else editor
+        self.scroll_to_widget(whole, animate=False)
         if looks > 0 and (editor.has_focus or not self.has_focus_within):
             self.set_timer(LOOK_S, lambda: self.bring_into_view(editor, looks - 1))
 
@@ -191,25 +193,35 @@ class Group(Widget):
         border-title-color: $text-primary;
         border-title-style: bold;
     }
+    Group > .blame { height: auto; padding: 0 1; color: $text-error; }
     """
 
     def __init__(self, group: FieldGroup, draft: Draft) -> None:
         super().__init__()
+        self._title = group.title
+        self._blame: Static | None = None
         self._rows: dict[str, FieldRow] = {}
         self._fold = Fold()
         for field in group.fields:
-            if not field.advanced:
+            if not field.advanced or draft.problem(field.key):
                 self._rows[field.key] = FieldRow(field, _state(draft, field))
         self._describe(group, draft)
 
     def compose(self) -> ComposeResult:
         """Compose the fields, and the line that unfolds the others."""
-        yield from self._rows.values()
+        if self._blame is not None:
+            yield self._blame
+        yield from (row for row in self._rows.values() if not row.field.advanced)
         yield self._fold
+        yield from (row for row in self._rows.values() if row.field.advanced)
 
     def show(self, group: FieldGroup, draft: Draft, words: Sequence[str] = ()) -> None:
         """Show the fields of a draft that match all words; touch only what has changed."""
-        wanted = [f for f in group.fields if not f.advanced or self._fold.is_open or words]
+        wanted = [
+            field
+            for field in group.fields
+            if not field.advanced or self._fold.is_open or words or self._matters(field, draft)
+        ]
         self._arrange(group, wanted, draft)
         for field in group.fields:
             row = self._rows.get(field.key)
@@ -221,12 +233,17 @@ class Group(Widget):
         self._describe(group, draft, is_searched=bool(words))
         self.display = not words or any(row.display for row in self._rows.values())
 
+    def _matters(self, field: Field, draft: Draft) -> bool:
+        """Whether a folded field is shown all the same: it is wrong, or being typed in."""
+        row = self._rows.get(field.key)
+        return bool(draft.problem(field.key)) or (row is not None and row.editor.has_focus)
+
     def reveal(self, key: str, group: FieldGroup, draft: Draft) -> FieldRow | None:
         """Return the row of a field, unfolded if necessary; None if it is in another group."""
         field = next((field for field in group.fields if field.key == key), None)
         if field is None:
             return None
-        if field.advanced and not self._fold.is_open:
+        if field.advanced and not self._fold.is_open and not self._matters(field, draft):
             self._fold.is_open = True
             self.show(group, draft)
         return self._rows[key]
@@ -236,7 +253,7 @@ class Group(Widget):
         return [
             child.editor if isinstance(child, FieldRow) else child
             for child in self.children
-            if child.display
+            if child.display and isinstance(child, FieldRow | Fold)
         ]
 
     def _arrange(self, group: FieldGroup, wanted: Sequence[Field], draft: Draft) -> None:
@@ -245,7 +262,7 @@ class Group(Widget):
             if row.field not in group.fields:
                 self._rows.pop(key).remove()
         # The fields are in order, with the advanced ones at the end.
-        for start, is_advanced in ((None, False), (self._fold, True)):
+        for start, is_advanced in ((self._blame, False), (self._fold, True)):
             above: Widget | None = start
             for field in wanted:
                 if field.advanced is not is_advanced:
@@ -268,18 +285,29 @@ class Group(Widget):
         counts += [f"{changed} changed *"] if changed else []
         counts += [f"✗ {wrong} wrong"] if wrong else []
         self._fold.text = "▾ less" if self._fold.is_open else f"▸ more ({', '.join(counts)})"
-        # Shown in the title, where it does not move anything.
-        told = "".join(f"  ✗ {text}" for text in blame_of(group, draft))
-        title = Content.assemble(group.title, (told, "$text-error"))
+        self._show_blame(blame_of(group, draft))
+
+    def _show_blame(self, problems: Sequence[str]) -> None:
+        """Show the problems of the sections above the fields, and mark the title."""
+        title = Content.assemble(self._title, (f" {WRONG}" if problems else "", "$text-error"))
         if title != self.border_title:
             self.border_title = title
+        text = Content("\n".join(f"{WRONG} {problem}" for problem in problems))
+        if self._blame is None and problems:
+            # Only now, because hardly any group ever has one.
+            self._blame = Static(text, classes="blame")
+            if self.is_attached:
+                self.mount(self._blame, before=0)
+        elif self._blame is not None and self._blame.content != text:
+            self._blame.update(text)
+            self._blame.display = bool(problems)
 
 
 def blame_of(group: FieldGroup, draft: Draft) -> list[str]:
     """Return the problems of a group's sections that belong to none of its fields."""
     keys = {field.key for field in group.fields}
     return [
-        f"{clean(key, 80)}: {clean(text, 400)}"
+        f"{clean(key, 80)}: {clean(text, 2000)}"
         for key, text in draft.problems.items()
         if key not in keys and key.partition(".")[0] in group.sections
     ]
