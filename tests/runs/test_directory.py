@@ -22,9 +22,11 @@ from tui_trainer.runs.directory import (
     create_run,
     default_runs_dir,
     find_run,
+    is_default,
     make_skeleton,
     run_names,
     set_aside,
+    why_not_writable,
 )
 from tui_trainer.runs.files import Files
 from tui_trainer.text.errors import BadInput, CannotWrite, ExitCode
@@ -280,6 +282,20 @@ def check_refused(folder: Path) -> None:
         assert caught.value.exit_code == ExitCode.CANNOT_WRITE
 
 
+def test_whether_a_folder_takes_runs_is_found_out_without_making_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("mine")
+    monkeypatch.chdir(tmp_path)
+    for folder in (tmp_path, Path("runs"), tmp_path / "a" / "b"):
+        assert why_not_writable(folder) == ""
+    for folder in (tmp_path / "file", tmp_path / "file" / "runs"):
+        with pytest.raises(CannotWrite) as caught:
+            check_writable(folder)
+        assert why_not_writable(folder) == str(caught.value)
+    assert os.listdir(tmp_path) == ["file"]
+
+
 def test_fault_31_below_a_regular_file_nothing_can_be_written(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("mine")
 
@@ -293,6 +309,17 @@ def test_fault_31_below_a_regular_file_nothing_can_be_written(tmp_path: Path) ->
 def test_fault_31_in_proc_nothing_can_be_written() -> None:
     check_refused(Path("/proc/runs"))
     check_refused(Path("/proc/self"))
+
+
+def test_only_the_folder_that_every_shell_would_take_needs_no_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.delenv("TUI_TRAINER_RUNS_DIR", raising=False)
+    assert is_default(Path("runs"))
+    assert not is_default(Path("other"))
+    monkeypatch.setenv("TUI_TRAINER_RUNS_DIR", "other")
+    assert not is_default(Path("runs"))
+    assert not is_default(Path("other"))
 
 
 def test_the_runs_directory_comes_from_the_environment() -> None:

@@ -53,7 +53,7 @@ def experiment(kind: str, folder: Path, **training: Any) -> Experiment:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_preview_tells_sizes_steps_and_memory(kind: str, tmp_path: Path) -> None:
-    found = preview(experiment(kind, tmp_path))
+    found = preview(experiment(kind, tmp_path), tmp_path)
     assert min(found.samples) >= 1
     assert found.steps_per_epoch >= 1
     assert found.memory_bytes > 0
@@ -64,14 +64,14 @@ def test_a_preview_tells_sizes_steps_and_memory(kind: str, tmp_path: Path) -> No
 @pytest.mark.parametrize("kind", KINDS)
 def test_fault_21_a_batch_larger_than_the_data_is_refused(kind: str, tmp_path: Path) -> None:
     with pytest.raises(BadInput) as caught:
-        preview(experiment(kind, tmp_path, batch_size=5000, drop_last=True))
+        preview(experiment(kind, tmp_path, batch_size=5000, drop_last=True), tmp_path)
     assert caught.value.exit_code == ExitCode.BAD_INPUT
     assert "training.batch_size 5000" in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if kind != "text"])
 def test_a_batch_of_all_samples_is_one_step(kind: str, tmp_path: Path) -> None:
-    assert preview(experiment(kind, tmp_path, batch_size=5000)).steps_per_epoch == 1
+    assert preview(experiment(kind, tmp_path, batch_size=5000), tmp_path).steps_per_epoch == 1
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -79,9 +79,9 @@ def test_workers_that_a_kind_of_data_does_not_use_are_told_of(kind: str, tmp_pat
     plain = experiment(kind, tmp_path)
     told = "loader.num_workers=2 is not used for the training data: "
     asked = replace(plain, loader=plain.loader.model_copy(update={"num_workers": 2}))
-    notes = [note for note in preview(asked).notes if note.startswith(told)]
+    notes = [note for note in preview(asked, tmp_path).notes if note.startswith(told)]
     assert len(notes) == (kind == "text")
-    assert not any(note.startswith("loader") for note in preview(plain).notes)
+    assert not any(note.startswith("loader") for note in preview(plain, tmp_path).notes)
 
 
 def test_a_loss_for_classes_on_numbers_says_how_they_become_classes(tmp_path: Path) -> None:
@@ -92,4 +92,25 @@ def test_a_loss_for_classes_on_numbers_says_how_they_become_classes(tmp_path: Pa
     monitor = plain.checkpoint.model_copy(update={"monitor": "accuracy"})
     for asked in (replace(plain, loss=loss), replace(plain, checkpoint=monitor)):
         with pytest.raises(BadInput, match=r"dataset\.task=classification treats them as classes"):
-            preview(asked)
+            preview(asked, tmp_path)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_data_that_cannot_be_read_blame_their_path(kind: str, tmp_path: Path) -> None:
+    asked = experiment(kind, tmp_path)
+    gone = asked.dataset.model_copy(update={"path": str(tmp_path / "gone")})
+    with pytest.raises(BadInput) as caught:
+        preview(replace(asked, dataset=gone), tmp_path)
+    assert caught.value.key == "dataset.path"
+
+
+def test_a_device_that_is_not_there_is_blamed(tmp_path: Path) -> None:
+    with pytest.raises(BadInput) as caught:
+        preview(experiment("table", tmp_path, device="cuda:999"), tmp_path)
+    assert caught.value.key == "training.device"
+
+
+def test_initial_weights_are_looked_for_among_the_runs_of_the_folder(tmp_path: Path) -> None:
+    runs = tmp_path / "elsewhere"
+    with pytest.raises(BadInput, match=f"no run 'mine' in {runs}"):
+        preview(experiment("table", tmp_path, init_from=str(tmp_path / "mine")), runs)

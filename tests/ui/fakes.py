@@ -84,6 +84,10 @@ class FakeWorkbench:
     def __init__(self) -> None:
         self.asked: list[Experiment] = []
         self.failure: TrainerError | None = None
+        self.runs_dir_problem = ""
+
+    def why_no_run(self) -> str:
+        return self.runs_dir_problem
 
     def preview(self, experiment: Experiment) -> Preview:
         self.asked.append(experiment)

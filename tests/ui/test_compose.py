@@ -10,12 +10,13 @@ import pytest
 from textual import events
 from textual.pilot import Pilot
 from textual.screen import Screen
-from textual.widgets import Input
+from textual.widgets import Button, Input
 
 from tests.ui.composing import Host, drive, press, shown, until, write_preset
 from tests.ui.fakes import FakeServices
 from tui_trainer.config.drafts.draft import Draft
-from tui_trainer.text.errors import BadInput
+from tui_trainer.sessions.loader import Unforeseen
+from tui_trainer.text.errors import BadInput, ConfigError, Problem, TrainerError
 from tui_trainer.ui.compose.details import DetailsScreen
 from tui_trainer.ui.compose.form import Form
 from tui_trainer.ui.compose.save_preset import SavePreset
@@ -222,18 +223,116 @@ def test_start_can_be_clicked(tmp_path: Path) -> None:
     assert len(drive(tmp_path, step).launched) == 1
 
 
-def test_a_wrong_setting_keeps_it_from_starting_and_gets_the_focus(tmp_path: Path) -> None:
+def start_line(app: Host) -> str:
+    """The line with the start button, as long as no message is shown over it."""
+    return next(line for line in shown(app).splitlines() if "Start  F5" in line)
+
+
+def can_start(app: Host) -> bool:
+    """Whether the start button looks available."""
+    label = str(app.compose_screen.query_one("#start", Button).label)
+    assert label in ("▶ Start  F5", "✗ Start  F5")
+    return label.startswith("▶")
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
+def test_a_wrong_setting_is_told_at_start_and_by_its_key_which_goes_there(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
+        assert start_line(app).rstrip().endswith("▶ Start  F5")
         form = app.compose_screen.query_one(Form)
         assert form.focus_field("optimizer.lr")
-        await press(pilot, *"x")
+        await press(pilot, "ctrl+u", *"fast")
+        assert "✗ Start  F5" in start_line(app)
+        assert " optimizer.lr: should be a numb" in start_line(app)
         app.pane("experiment").focus()
         await press(pilot, "f5")
         assert form.focused_key == "optimizer.lr"
         assert form.has_focus_within
-        assert any("1 setting needs attention: optimizer.lr: " in text for text in app.notices())
+        problem = "should be a number, above 0, at most 10,000 (got 'fast')"
+        assert app.notices() == [f"cannot start: optimizer.lr: {problem}"]
+        await press(pilot, "ctrl+u", "1")
+        assert can_start(app)
 
-    assert drive(tmp_path, step).launched == []
+    assert drive(tmp_path, step, size=size).launched == []
+
+
+def test_start_says_how_many_more_settings_are_wrong(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await press(pilot, "f5")
+        (notice,) = app.notices()
+        assert notice.startswith("cannot start: training.seed: ")
+        assert notice.endswith(" (and 1 more)")
+
+    drive(tmp_path, step, overrides=["optimizer.lr=fast", "training.seed=x"])
+
+
+REFUSALS: list[tuple[TrainerError, str, str]] = [
+    (
+        ConfigError([Problem("cnn takes images, but the data are rows; use mlp", "model.type")]),
+        "model.type",
+        "cnn takes images, but the data are rows; use mlp",
+    ),
+    (BadInput("a.csv:3: 2 columns"), "dataset.path", "a.csv:3: 2 columns"),
+    (
+        BadInput("training.batch_size 64 is more than 5 samples"),
+        "training.batch_size",
+        "training.batch_size 64 is more than 5 samples",
+    ),
+    (BadInput("--device cuda: no GPU was found"), "training.device", "no GPU was found"),
+]
+REFUSALS[1][0].key, REFUSALS[3][0].key = "dataset.path", "training.device"
+
+
+@pytest.mark.parametrize(("refusal", "key", "text"), REFUSALS)
+def test_what_the_data_or_the_machine_refuse_is_told_at_start_and_at_the_field(
+    tmp_path: Path, refusal: TrainerError, key: str, text: str
+) -> None:
+    services = FakeServices(tmp_path)
+    services.fake_workbench.failure = refusal
+
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: not can_start(app))
+        assert str(refusal)[:20] in start_line(app)
+        await press(pilot, "f5")
+        form = app.compose_screen.query_one(Form)
+        assert form.focused_key == key
+        assert text in app.compose_screen.draft.problem(key)
+        assert app.notices() == [f"cannot start: {refusal}"]
+        services.fake_workbench.failure = None
+        await press(pilot, "f5")
+        await until(pilot, lambda: can_start(app))
+        assert app.compose_screen.draft.problem(key) == ""
+        assert app.launched == []
+        await press(pilot, "f5")
+
+    assert len(drive(tmp_path, step, services=services).launched) == 1
+
+
+def test_a_folder_that_takes_no_runs_is_told_at_start(tmp_path: Path) -> None:
+    services = FakeServices(tmp_path)
+    services.fake_workbench.runs_dir_problem = "/r/runs: cannot be written: Permission denied"
+
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: "✗ Start  F5 " in start_line(app))
+        assert "/r/runs: cannot be written" in start_line(app)
+        await press(pilot, "f5")
+        reason = "/r/runs: cannot be written: Permission denied"
+        assert app.notices() == [f"cannot start: {reason}"]
+
+    assert drive(tmp_path, step, services=services).launched == []
+
+
+def test_an_error_that_nobody_foresaw_does_not_keep_it_from_starting(tmp_path: Path) -> None:
+    services = FakeServices(tmp_path)
+    services.fake_workbench.failure = Unforeseen("KeyError: 'x'; this is a bug")
+
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: "this is a bug" in shown(app))
+        await press(pilot, "f5")
+
+    assert len(drive(tmp_path, step, services=services).launched) == 1
 
 
 def test_a_complaint_is_shown_and_nothing_typed_is_lost(tmp_path: Path) -> None:
@@ -474,17 +573,6 @@ def test_another_draft_ends_the_search_of_the_one_before(tmp_path: Path) -> None
         assert "epochs" in shown(app)
 
     drive(tmp_path, step)
-
-
-def test_a_failing_preview_blocks_nothing(tmp_path: Path) -> None:
-    services = FakeServices(tmp_path)
-    services.fake_workbench.failure = BadInput("digits.csv: no such file; name another")
-
-    async def step(app: Host, pilot: Pilot[None]) -> None:
-        await until(pilot, lambda: "no such file" in shown(app))
-        await press(pilot, "f5")
-
-    assert len(drive(tmp_path, step, services=services).launched) == 1
 
 
 def test_the_schedule_of_what_cannot_be_measured_has_no_number_of_steps(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ Layer: cli. The data is loaded and the model is built; only the training is left
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.sessions.workbench import preview
@@ -14,9 +16,9 @@ from tui_trainer.text.errors import ExitCode
 from tui_trainer.text.format import size_text
 
 
-def print_preview(experiment: Experiment, *, as_json: bool = False) -> int:
+def print_preview(experiment: Experiment, runs_dir: Path, *, as_json: bool = False) -> int:
     """Print the configuration, layers, parameters, steps and memory."""
-    found = preview(experiment)
+    found = preview(experiment, runs_dir)
     if as_json:
         print_json({"config": experiment.to_dict(), **found.to_dict()})
         return ExitCode.OK

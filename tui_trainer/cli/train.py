@@ -72,7 +72,7 @@ def train(arguments: argparse.Namespace) -> int:
 
         options.load_plugins(arguments)
         as_json = arguments.log_format == "json"
-        return print_preview(request().experiment, as_json=as_json)
+        return print_preview(request().experiment, options.runs_dir(arguments), as_json=as_json)
     if options.has_plugins(arguments):
         return _run(arguments, options.runs_dir(arguments), request)
     # Errors in the experiment are printed before the app opens.

@@ -49,6 +49,14 @@ def load(section: DatasetSection, fitted: dict[str, Any] | None = None) -> Datas
         BadInput: the file or a setting is wrong, or the data cannot be trained on.
         CheckpointUnusable: `fitted` belongs to other columns, classes or settings.
     """
+    try:
+        return _load(section, fitted)
+    except BadInput as error:
+        error.key = error.key or "dataset.path"
+        raise
+
+
+def _load(section: DatasetSection, fitted: dict[str, Any] | None) -> Dataset:
     loader = LOADERS.get(section.type)
     if loader is None:
         return load_plugged(section, fitted)

@@ -7,6 +7,7 @@ directory is written, and a name is never used twice.
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import re
 import shutil
@@ -108,6 +109,18 @@ def check_writable(folder: Path) -> None:
             pass
     except OSError as error:
         raise cannot_write(folder, error) from error
+
+
+def why_not_writable(folder: Path) -> str:
+    """Return why `check_writable` would fail, or an empty string; makes and writes nothing."""
+    whole = folder.absolute()
+    there = next(path for path in (whole, *whole.parents) if os.path.lexists(path))
+    code = 0
+    if not os.path.isdir(there):
+        code = errno.ENOTDIR if there != whole else errno.EEXIST
+    elif not os.access(there, os.W_OK | os.X_OK):
+        code = errno.EACCES
+    return str(cannot_write(folder, OSError(code, os.strerror(code)))) if code else ""
 
 
 def create_run(runs_dir: Path, name: str, now: datetime | None = None) -> RunDirectory:

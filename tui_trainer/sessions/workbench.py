@@ -8,13 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.horizon import horizon
 from tui_trainer.config.overrides import Override, overrides_of, with_value
 from tui_trainer.machine.devices import choose_device
-from tui_trainer.runs.directory import RunDirectory, default_runs_dir
+from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.sessions.prepare import DATA_PLACE, read_config, resolve_init_from
 from tui_trainer.text.clean import clean
@@ -57,8 +58,12 @@ class Preview:
         return asdict(self)
 
 
-def preview(experiment: Experiment) -> Preview:
-    """Build the task on the CPU and measure it; nothing is trained, and nothing is written."""
+def preview(experiment: Experiment, runs_dir: Path) -> Preview:
+    """Build the task on the CPU and measure it; nothing is trained, and nothing is written.
+
+    Raises:
+        TrainerError: a run would fail with the same error; `key` names the setting if known.
+    """
     import torch
 
     from tui_trainer.data.base.random import preserved_generators
@@ -66,9 +71,13 @@ def preview(experiment: Experiment) -> Preview:
     from tui_trainer.training.ranks import SingleRank
     from tui_trainer.training.task import build
 
-    device = choose_device(experiment.training.device)
+    try:
+        device = choose_device(experiment.training.device)
+    except BadInput as error:
+        error.key = "training.device"
+        raise
     with preserved_generators():
-        placed = resolve_init_from(experiment, default_runs_dir())
+        placed = resolve_init_from(experiment, runs_dir)
         task = build(placed, SingleRank(), torch.device("cpu"))
     batch = experiment.training.batch_size
     layers = tuple(

@@ -25,6 +25,8 @@ class TrainerError(Exception):
     """An error to show to the user as one line that includes the fix."""
 
     exit_code: ExitCode = ExitCode.FAILED
+    key: str = ""
+    """The setting to change, as `dataset.path`; empty if it is unknown or in the message."""
 
 
 class BadInput(TrainerError):

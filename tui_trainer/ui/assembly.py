@@ -18,7 +18,7 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import DEFAULT_EXPERIMENT, PresetLibrary
-from tui_trainer.runs.directory import RunDirectory, check_run
+from tui_trainer.runs.directory import RunDirectory, check_run, why_not_writable
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.requests import ForkRun, NewRun, ResumeRun, RunRequest, prepare
@@ -140,10 +140,16 @@ class Launcher:
 class Bench:
     """The workbench; its slow modules are imported on first use."""
 
+    def __init__(self, runs_dir: Path) -> None:
+        self._runs_dir = runs_dir
+
     def preview(self, experiment: Experiment) -> Preview:
         from tui_trainer.sessions.workbench import preview
 
-        return preview(experiment)
+        return preview(experiment, self._runs_dir)
+
+    def why_no_run(self) -> str:
+        return why_not_writable(self._runs_dir)
 
     def devices(self) -> Sequence[DeviceState]:
         from tui_trainer.machine.devices import device_states
@@ -163,7 +169,7 @@ def assemble(
     launcher = Launcher(asked, terminal, live, loader, launched)
     services = Services(
         library=asked.library,
-        workbench=Bench(),
+        workbench=Bench(asked.runs_dir),
         loader=loader,
         launch=launcher.launch,
         resume=launcher.resume,

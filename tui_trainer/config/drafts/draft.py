@@ -8,7 +8,7 @@ functions that make drafts from overrides or from a run fill them in the way a u
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,7 @@ class Draft:
         self._texts: dict[str, str] = {}
         # Texts by section and type, restored when the user returns to that type.
         self._set_aside: dict[tuple[str, str], dict[str, str]] = {}
+        self._reported: dict[str, str] = {}
         self._now = self._composed()
 
     @property
@@ -79,6 +80,7 @@ class Draft:
         self._chosen.clear()
         self._texts.clear()
         self._set_aside.clear()
+        self._reported.clear()
         self._now = self._composed()
 
     def choose(self, kind: str, name: str) -> None:
@@ -115,6 +117,7 @@ class Draft:
         section, _, name = key.partition(".")
         if section not in SECTIONS or not name:
             raise KeyError(key)
+        self._reported.pop(key, None)
         if name == "type" and section in REGISTRIES:
             self._set_type(section, text)
         elif text == self.preset_text(key):
@@ -156,9 +159,16 @@ class Draft:
         """Whether a field has another value than in the presets."""
         return self._now.is_changed(key)
 
+    def report(self, problems: Mapping[str, str]) -> None:
+        """Report problems of fields that only the data or the machine shows.
+
+        They take the place of those reported before; each is forgotten when its field changes.
+        """
+        self._reported = dict(problems)
+
     def problem(self, key: str) -> str:
-        """Return the problem of a field, or an empty string."""
-        return self.problems.get(key, "")
+        """Return the problem of a field, its own or a reported one, or an empty string."""
+        return self.problems.get(key) or self._reported.get(key, "")
 
     @property
     def problems(self) -> dict[str, str]:
@@ -209,7 +219,10 @@ class Draft:
         return name if pure else f"{name}, changed"
 
     def _drop(self, section: str) -> None:
-        """Forget the texts typed into a section, including those set aside."""
+        """Forget what was typed into a section, also what was set aside, and what is reported."""
+        self._reported = {
+            key: text for key, text in self._reported.items() if key.partition(".")[0] != section
+        }
         for key in [key for key in self._texts if key.partition(".")[0] == section]:
             del self._texts[key]
         for place in [place for place in self._set_aside if place[0] == section]:

@@ -18,15 +18,26 @@ from tui_trainer.text.clean import clean
 from tui_trainer.ui.compose.details import changes_line
 from tui_trainer.ui.shared.text_input import TextInput
 
+START, NO_START = "▶ Start  F5", "✗ Start  F5"
+
 
 class LaunchBar(Horizontal):
-    """One line; enter in the name field goes to the button."""
+    """One line; enter in the name field goes to the button.
+
+    A start that cannot work looks like that, but can still be pressed: the answer says why.
+    """
 
     DEFAULT_CSS = """
     LaunchBar { height: 1; padding: 0 1; }
-    LaunchBar Static { width: 9; color: $text-muted; }
+    LaunchBar .label { width: 9; color: $text-muted; }
     LaunchBar Input { width: 1fr; max-width: 40; margin-right: 2; }
     LaunchBar Button { min-width: 15; }
+    LaunchBar #why {
+        display: none; width: 1fr; padding-left: 1; color: $text-error;
+        text-wrap: nowrap; text-overflow: ellipsis;
+    }
+    LaunchBar.-blocked Input { width: 14; margin-right: 1; }
+    LaunchBar.-blocked #why { display: block; }
     """
 
     @dataclass
@@ -34,9 +45,22 @@ class LaunchBar(Horizontal):
         """Posted when the button was pressed."""
 
     def compose(self) -> ComposeResult:
-        yield Static("run name", markup=False)
+        yield Static("run name", markup=False, classes="label")
         yield TextInput(compact=True, max_length=100, placeholder="optional", id="run-name")
-        yield Button("▶ Start  F5", variant="primary", compact=True, id="start")
+        yield Button(START, variant="primary", compact=True, id="start")
+        yield Static(id="why", markup=False)
+
+    def show(self, why: str) -> None:
+        """Show that a start cannot work and why; an empty text means that it can."""
+        is_blocked = bool(why)
+        if self.has_class("-blocked") != is_blocked:
+            self.set_class(is_blocked, "-blocked")
+            button = self.query_one(Button)
+            button.label = NO_START if is_blocked else START
+            button.variant = "default" if is_blocked else "primary"
+        line = self.query_one("#why", Static)
+        if line.content != (text := Content(clean(why, 500))):
+            line.update(text, layout=False)
 
     class Named(Message):
         """Posted when another name was typed."""

@@ -95,24 +95,15 @@ class Form(Widget):
             self._changed(row.field.key)
 
     def focus_field(self, key: str) -> bool:
-        """Focus a field, unfolding its group if necessary; return False if there is none."""
+        """Focus a field, unfolded and found again if necessary; return False if there is none."""
         row = self._groups.reveal(key)
         if row is None:
             return False
+        if not row.display:
+            self.filter("")
         row.editor.focus()
         self._groups.bring_into_view(row.editor)
         return True
-
-    def focus_first_problem(self) -> bool:
-        """Focus the first field with a problem; return False if there is none."""
-        problems = self._draft.problems
-        for group in self._draft.groups():
-            for field in group.fields:
-                if field.key in problems:
-                    if self._words:
-                        self.filter("")
-                    return self.focus_field(field.key)
-        return False
 
     def action_next_field(self) -> None:
         """Go to the next field."""

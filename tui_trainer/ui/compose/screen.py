@@ -30,6 +30,7 @@ from tui_trainer.ui.compose.bars import DraftLine, LaunchBar, changes_of, prompt
 from tui_trainer.ui.compose.details import DetailsScreen, everything_text
 from tui_trainer.ui.compose.facts import free_text
 from tui_trainer.ui.compose.form import Form
+from tui_trainer.ui.compose.obstacle import Obstacle, obstacle_of, problems_of
 from tui_trainer.ui.compose.preset_list import PresetPane
 from tui_trainer.ui.compose.save_preset import SavePreset
 from tui_trainer.ui.compose.schedule import ScheduleSketch
@@ -130,6 +131,10 @@ class ComposeScreen(Screen[None]):
         self._redraw()
 
     def on_summary_measured(self) -> None:
+        refusal = self.query_one(Summary).survey.refusal
+        self.draft.report(problems_of(refusal, self.draft) if refusal is not None else {})
+        self.query_one(Form).show(self.draft)
+        self._show_obstacle()
         self._sketch()
 
     def on_summary_device_seen(self, message: Summary.DeviceSeen) -> None:
@@ -161,15 +166,25 @@ class ComposeScreen(Screen[None]):
 
     def action_start(self) -> None:
         """Start the run, or go to the first setting that prevents it."""
-        problems, experiment = self.draft.problems, self.draft.experiment
-        if problems or experiment is None:
-            self.query_one(Form).focus_first_problem()
-            key, text = next(iter(problems.items()), ("experiment", "it cannot be put together"))
-            need = "setting needs" if len(problems) == 1 else "settings need"
-            self._say(f"{len(problems)} {need} attention: {key}: {text}", "error")
+        obstacle, experiment = self._obstacle, self.draft.experiment
+        if obstacle is not None or experiment is None:
+            self._refuse(obstacle or Obstacle("it cannot be put together"))
         elif not self._is_launching:
             self._is_launching = True
             self.post_message(self.Launch(experiment, self.query_one(LaunchBar).run_name))
+
+    def _refuse(self, obstacle: Obstacle) -> None:
+        """Say why it does not start, go to the field, and look whether that still holds."""
+        self.query_one(Form).focus_field(obstacle.key)
+        self._say(f"cannot start: {obstacle.text}", "error")
+        survey = self.query_one(Summary).survey
+        if survey.refusal is not None:
+            survey.measure_again()
+
+    @property
+    def _obstacle(self) -> Obstacle | None:
+        survey = self.query_one(Summary).survey
+        return obstacle_of(self.draft, survey.refusal, survey.runs_problem)
 
     def action_save_preset(self) -> None:
         """Ask for a name, and save the draft as a preset."""
@@ -239,7 +254,12 @@ class ComposeScreen(Screen[None]):
         self.query_one("#changes", DraftLine).show(changes_of(self.draft))
         self._show_command()
         self.query_one(Summary).survey.measure(self.draft.experiment)
+        self._show_obstacle()
         self._sketch()
+
+    def _show_obstacle(self) -> None:
+        obstacle = self._obstacle
+        self.query_one(LaunchBar).show(obstacle.text if obstacle is not None else "")
 
     def _show_command(self) -> None:
         self.query_one("#command", DraftLine).show(prompted(self._command))

@@ -13,6 +13,7 @@ from textual.widget import Widget
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.machine.devices import DeviceState
+from tui_trainer.sessions.loader import Unforeseen
 from tui_trainer.sessions.workbench import Preview
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
@@ -49,6 +50,9 @@ class PreviewLoader:
         self.preview: Preview | None = None
         self.failure = ""
         """Why there is no preview of the settings that were measured last."""
+        self._refused: tuple[Experiment, TrainerError] | None = None
+        self.runs_problem = ""
+        """Why there can be no run in the folder of the runs."""
         self.devices: tuple[DeviceState, ...] = ()
         self.device_failure = ""
         self.stage = ""
@@ -67,6 +71,18 @@ class PreviewLoader:
             self._tell_device()
         self._schedule()
         self._changed()
+
+    def measure_again(self) -> None:
+        """Measure the same settings again: a file that was wrong may be mended by now."""
+        self._measured = None
+        self._schedule()
+
+    @property
+    def refusal(self) -> TrainerError | None:
+        """The error with which a run of the newest settings would fail, or None."""
+        if self._refused is None or self._refused[0] != self.wanted:
+            return None
+        return self._refused[1]
 
     def rest(self) -> None:
         """Ask nothing from now on."""
@@ -87,10 +103,10 @@ class PreviewLoader:
             # A file that was missing may exist by now.
             self._measured = None
         self._ticking = [
-            self._pump.set_interval(DEVICES_EVERY_S, self._ask_devices),
+            self._pump.set_interval(DEVICES_EVERY_S, self._look_around),
             self._pump.set_interval(STAGE_EVERY_S, self._look_at_stage),
         ]
-        self._ask_devices()
+        self._look_around()
         self._schedule()
 
     @property
@@ -144,16 +160,28 @@ class PreviewLoader:
         if experiment != self.wanted:
             return
         self._measured = experiment
+        self._refused = None
         if isinstance(result, TrainerError):
+            # One that nobody foresaw may be the preview's alone.
+            if not isinstance(result, Unforeseen):
+                self._refused = experiment, result
             self.failure = clean(str(result), 1000, multiline=True)
         else:
             self.failure, self.preview = "", result
         self._found()
         self._changed()
 
-    def _ask_devices(self) -> None:
+    def _look_around(self) -> None:
+        """Ask for the devices, and whether the folder of the runs takes a run."""
         workbench = self._services.workbench
+        self._services.loader.submit("runs", workbench.why_no_run, self._take_runs_problem)
         self._services.loader.submit("devices", workbench.devices, self._take_devices)
+
+    def _take_runs_problem(self, result: str | TrainerError) -> None:
+        problem = str(result)
+        if self._pump.is_attached and problem != self.runs_problem:
+            self.runs_problem = problem
+            self._found()
 
     def _take_devices(self, result: Sequence[DeviceState] | TrainerError) -> None:
         if not self._pump.is_attached:

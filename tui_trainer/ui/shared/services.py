@@ -29,6 +29,10 @@ class Workbench(Protocol):
 
     def devices(self) -> Sequence[DeviceState]: ...
 
+    def why_no_run(self) -> str:
+        """Return why the folder of the runs takes no run, or an empty string."""
+        ...
+
 
 class BackgroundLoader(Protocol):
     """Does work in the background, one piece after the other."""
