@@ -27,7 +27,10 @@ TYPES: dict[str, tuple[type, ...]] = {
     "boolean": (bool,),
     "null": (type(None),),
 }
-IGNORED = {"$schema", "$defs", "title", "description", "default", "unit", "live", "path"}
+IGNORED = {
+    *("$schema", "$defs", "title", "description", "default"),
+    *("unit", "live", "path", "limit"),
+}
 
 
 LIMITS: dict[str, tuple[tuple[type, ...], Callable[[Any, Any], bool]]] = {

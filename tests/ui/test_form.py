@@ -446,6 +446,22 @@ def test_rarely_changed_fields_are_folded_and_not_made_until_they_are_opened() -
     using(test)
 
 
+def test_a_limit_that_a_preset_sets_is_not_folded_away() -> None:
+    async def test(hand: Hand) -> None:
+        assert "training.max_steps" not in hand.shown()
+        hand.form.show(Draft(LIBRARY, "stdlib-gpt"))
+        await hand.pilot.pause()
+        assert hand.shown()[:3] == ["training.epochs", "training.max_steps", "training.batch_size"]
+        assert hand.host.line("max steps").split() == ["max", "steps", "700", "steps"]
+        assert "dataset.val_bytes" in hand.shown()
+        row = await hand.go("training.max_steps")
+        await hand.press("ctrl+u")
+        assert row.editor.has_focus
+        assert "training.max_steps" in hand.shown(), "it stays while it is typed in"
+
+    using(test)
+
+
 def test_a_fold_says_that_something_in_it_is_wrong() -> None:
     async def test(hand: Hand) -> None:
         folded = sum(field.advanced for field in groups_of({"loss": "auto"})[0].fields)

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tui_trainer.config.drafts.fields import Field, field_at
+from tui_trainer.config.drafts.fields import Field, FieldGroup, field_at, groups_of
 from tui_trainer.config.drafts.values import argument_text, entry_text, read_entry
 from tui_trainer.config.experiment import (
     COMMAND_LINE,
@@ -138,6 +138,18 @@ class Composition:
             text = self.texts.get(f"{section}.type")
             found[section] = self.presets.type_of(section) if text is None else _type_in(text)
         return found
+
+    @cached_property
+    def groups(self) -> list[FieldGroup]:
+        """The groups of fields; limits that the presets set are not folded away."""
+        fields = [field for group in groups_of(self.types) for field in group.fields]
+        limits = [field for field in fields if field.is_limit and field.advanced]
+        set_there = [
+            field.key
+            for field in limits
+            if self.unedited.value(field.key) not in (None, field.default)
+        ]
+        return groups_of(self.types, frozenset(set_there))
 
     def field(self, key: str) -> Field | None:
         """Return the field of a key, or None if the current types have no such field."""

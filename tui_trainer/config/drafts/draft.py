@@ -15,7 +15,7 @@ from typing import Any
 
 from tui_trainer.config.drafts.composition import Composition
 from tui_trainer.config.drafts.export import StartOptions, command_of, write_preset
-from tui_trainer.config.drafts.fields import Field, FieldGroup, groups_of
+from tui_trainer.config.drafts.fields import Field, FieldGroup
 from tui_trainer.config.drafts.values import argument_text, entry_text
 from tui_trainer.config.experiment import REGISTRIES, SECTIONS, Experiment
 from tui_trainer.config.overrides import Override, with_full_keys
@@ -99,7 +99,17 @@ class Draft:
 
     def groups(self) -> list[FieldGroup]:
         """Return the groups of fields that a form shows, which depend on the chosen types."""
-        return groups_of(self._now.types)
+        return list(self._now.groups)
+
+    @property
+    def limits(self) -> list[tuple[Field, str]]:
+        """The limits of the run and of its data that are set, with their texts."""
+        found = [(field, self.text(field.key)) for group in self.groups() for field in group.fields]
+        return [
+            (field, text)
+            for field, text in found
+            if field.is_limit and text not in ("", entry_text(field.default, field))
+        ]
 
     def text(self, key: str) -> str:
         """Return the text of a field: as typed, or else as the presets have it."""

@@ -36,6 +36,11 @@ class Field:
     choice_texts: tuple[str, ...]
     """A description of each choice, or an empty string."""
     advanced: bool
+    """Whether it is folded away."""
+    is_limit: bool = False
+    """Whether it ends a run or leaves something out."""
+    default: Any = None
+    """Its value if nothing is said; None also if it has to be said."""
 
     @property
     def section(self) -> str:
@@ -99,25 +104,28 @@ _PLANS = (
 _RARE = frozenset({"model.type", "optimizer.type", "dataset.type"})
 
 
-def groups_of(chosen: Mapping[str, str]) -> list[FieldGroup]:
+def groups_of(
+    chosen: Mapping[str, str], unfolded: frozenset[str] = frozenset()
+) -> list[FieldGroup]:
     """Return the groups of an experiment whose sections have these types.
 
-    A section of unknown type has only the field for its type.
+    A section of unknown type has only the field for its type. `unfolded` are the keys of fields
+    that are not folded away although they are rarely changed.
     """
-    return list(_groups(tuple(chosen.get(section, "") for section in REGISTRIES)))
+    return list(_groups(tuple(chosen.get(section, "") for section in REGISTRIES), unfolded))
 
 
 @lru_cache(maxsize=64)
-def _groups(chosen: tuple[str, ...]) -> tuple[FieldGroup, ...]:
+def _groups(chosen: tuple[str, ...], unfolded: frozenset[str]) -> tuple[FieldGroup, ...]:
     kinds: dict[str, type[Section]] = dict(PLAIN)
     for (section, registry), name in zip(REGISTRIES.items(), chosen, strict=True):
         spec = registry.find(name)
         if spec is not None:
             kinds[section] = spec.params
-    return tuple(_group(plan, kinds) for plan in _PLANS)
+    return tuple(_group(plan, kinds, unfolded) for plan in _PLANS)
 
 
-def _group(plan: _Plan, kinds: Mapping[str, type[Section]]) -> FieldGroup:
+def _group(plan: _Plan, kinds: Mapping[str, type[Section]], unfolded: frozenset[str]) -> FieldGroup:
     found: dict[str, Field] = {}
     labels: set[str] = set()
     for section in plan.sections:
@@ -125,9 +133,14 @@ def _group(plan: _Plan, kinds: Mapping[str, type[Section]]) -> FieldGroup:
             label = field.label if field.label not in labels else f"{_words(section)} {field.label}"
             labels.add(label)
             advanced = field.key in _RARE or _rank(plan, field.key) == len(plan.shown)
+            advanced = advanced and field.key not in unfolded
             found[field.key] = replace(field, label=label, advanced=advanced)
+
+    def place(field: Field) -> tuple[bool, int]:
+        return field.advanced, 0 if field.key in unfolded else _rank(plan, field.key)
+
     # The sort is stable: fields of equal rank stay in the order of their section.
-    ordered = sorted(found.values(), key=lambda field: (field.advanced, _rank(plan, field.key)))
+    ordered = sorted(found.values(), key=place)
     return FieldGroup(plan.title, plan.sections, tuple(ordered))
 
 
@@ -216,6 +229,8 @@ def _field(section: str, name: str, info: FieldInfo) -> Field:
         choices=shape.choices,
         choice_texts=("",) * len(shape.choices),
         advanced=False,
+        is_limit=bool(extra.get("limit")),
+        default=None if info.is_required() else info.default,
     )
 
 

@@ -152,13 +152,22 @@ class TextSection(DatasetSection):
         100, "bytes per row of a batch, through which gradients flow", unit="bytes", ge=2, le=65536
     )
     val_bytes: int | None = setting(
-        MEBIBYTE, "validate on at most this much; empty: on all of it", unit="bytes", ge=1
+        MEBIBYTE,
+        "validate on at most this much; empty: on all of it",
+        unit="bytes",
+        ge=1,
+        limit=True,
     )
     max_file_bytes: int = setting(
-        8 * MEBIBYTE, "larger files of a folder are left out", unit="bytes", ge=1, le=2**32
+        8 * MEBIBYTE,
+        "larger files of a folder are left out",
+        unit="bytes",
+        ge=1,
+        le=2**32,
+        limit=True,
     )
     max_bytes: int = setting(
-        256 * MEBIBYTE, "more text than this is left out", unit="bytes", ge=3, le=2**32
+        256 * MEBIBYTE, "more text than this is left out", unit="bytes", ge=3, le=2**32, limit=True
     )
 
 
@@ -182,13 +191,20 @@ class TextFoldersSection(RowsSection):
     max_passage_bytes: int = setting(
         1024, "the rest of a longer passage is cut off", unit="bytes", ge=2, le=65536
     )
-    min_files: int = setting(10, "a class with fewer files is left out", ge=3, le=1_000_000)
-    max_passages_file: int = setting(20, "most passages taken from one file", ge=1, le=2**20)
+    min_files: int = setting(
+        10, "a class with fewer files is left out", ge=3, le=1_000_000, limit=True
+    )
+    max_passages_file: int = setting(
+        20, "most passages taken from one file", ge=1, le=2**20, limit=True
+    )
     max_passages_class: int = setting(
-        500, "most passages taken from one class, so that none outweighs the others", ge=3
+        500,
+        "most passages taken from one class, so that none outweighs the others",
+        ge=3,
+        limit=True,
     )
     max_file_bytes: int = setting(
-        8 * MEBIBYTE, "larger files are left out", unit="bytes", ge=1, le=2**32
+        8 * MEBIBYTE, "larger files are left out", unit="bytes", ge=1, le=2**32, limit=True
     )
 
 

@@ -47,13 +47,15 @@ def setting(
     unit: str = "",
     live: bool = False,
     path: bool = False,
+    limit: bool = False,
     **bounds: Any,
 ) -> Any:
     """Declare a field of a section.
 
     `live` fields can be edited while a run is training. `path` fields hold a file name, relative to
-    the preset file it is written in, or to the current directory on the command line. Bounds are
-    pydantic's (`ge`, `gt`, `le`, `lt`, `min_length`).
+    the preset file it is written in, or to the current directory on the command line. A `limit`
+    ends a run or leaves something out, so the app never hides one that is set. Bounds are those of
+    pydantic (`ge`, `gt`, `le`, `lt`, `min_length`).
     """
     extra: dict[str, Any] = {}
     if unit:
@@ -62,11 +64,13 @@ def setting(
         extra["live"] = True
     if path:
         extra["path"] = True
+    if limit:
+        extra["limit"] = True
     return Field(default, description=description, json_schema_extra=extra, **bounds)
 
 
 def extra_of(field: FieldInfo) -> dict[str, Any]:
-    """Return the extra properties that `setting` recorded for a field: unit, live, path."""
+    """Return the extra properties that `setting` recorded for a field: unit, live, path, limit."""
     return field.json_schema_extra if isinstance(field.json_schema_extra, dict) else {}
 
 

@@ -17,12 +17,12 @@ SignalName = Literal["SIGHUP", "SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2"]
 class TrainingSection(Section):
     """The length, steps, precision and device of a training run."""
 
-    epochs: int | None = setting(None, "limit: passes over the data", live=True, ge=1)
+    epochs: int | None = setting(None, "limit: passes over the data", live=True, ge=1, limit=True)
     max_steps: int | None = setting(
-        None, "limit: optimizer steps", unit="steps", live=True, ge=1, lt=2**53
+        None, "limit: optimizer steps", unit="steps", live=True, ge=1, lt=2**53, limit=True
     )
     max_seconds: float | None = setting(
-        None, "limit: training time, pauses not counted", unit="s", live=True, gt=0
+        None, "limit: training time, pauses not counted", unit="s", live=True, gt=0, limit=True
     )
     batch_size: int = setting(64, "samples per micro-batch", unit="samples", ge=1, le=2**24)
     grad_accumulation: int = setting(1, "micro-batches per optimizer step", ge=1, le=65536)
@@ -49,7 +49,9 @@ class TrainingSection(Section):
     )
     channels_last: bool = setting(False, "store images and kernels with channels last in memory")
     freeze: Items[str] = setting(
-        (), "layers and parameters that are not trained, by name, such as blocks.0 or *.bias"
+        (),
+        "layers and parameters that are not trained, by name, such as blocks.0 or *.bias",
+        limit=True,
     )
     init_from: str | None = setting(
         None,
@@ -173,9 +175,13 @@ class EarlyStoppingSection(Section):
     """When to stop because the metric of checkpoint.monitor no longer improves."""
 
     patience: int | None = setting(
-        None, "validations without improvement before stopping; empty: never", live=True, ge=1
+        None,
+        "validations without improvement before stopping; empty: never",
+        live=True,
+        ge=1,
+        limit=True,
     )
     min_delta: float = setting(0.0, "smallest change that counts as better", live=True, ge=0)
     threshold: float | None = setting(
-        None, "stop as soon as the monitored metric is this good", live=True
+        None, "stop as soon as the monitored metric is this good", live=True, limit=True
     )

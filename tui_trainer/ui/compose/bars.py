@@ -84,11 +84,13 @@ class LaunchBar(Horizontal):
 
 
 def changes_of(draft: Draft) -> Content:
-    """Return the experiment that a draft began with, and what has changed since."""
+    """Return the experiment that a draft began with, its limits, and what has changed since."""
     changes = draft.changes
     base = (clean(draft.base, 60), "bold")
     state = f"  modified: {changes_line(changes)}" if changes else "  unmodified"
-    return Content.assemble("Experiment ", base, (state, "$foreground-muted"))
+    limits = ", ".join(f"{clean(f.label, 40)} {clean(text, 40)}" for f, text in draft.limits)
+    told = f"  limits: {limits}" if limits else ""
+    return Content.assemble("Experiment ", base, told, (state, "$foreground-muted"))
 
 
 def prompted(command: str) -> Content:
