@@ -56,7 +56,7 @@ def test_every_shipped_preset_resolves(kind: str, name: str) -> None:
         assert resolved.name == name
         assert resolved.description
     else:
-        presets.check(kind, presets.find(kind, name))
+        presets.section(presets.find(kind, name))
         chosen = presets.experiment(DEFAULT_EXPERIMENT, parse_overrides([f"{kind}={name}"]))
         assert chosen.get(f"{kind}.type")
 
@@ -252,7 +252,7 @@ def test_fault_35_a_malicious_part_is_refused_and_runs_nothing(tmp_path: Path) -
     message = refusal(presets, "digits-mlp", "optimizer=evil")
     assert message.startswith(f"{path}:2:5: optimizer.lr: the tag !!python/object/apply:os.system")
     with pytest.raises(ConfigError, match="tag"):
-        presets.check("optimizer", presets.find("optimizer", "evil"))
+        presets.section(presets.find("optimizer", "evil"))
     assert not marker.exists()
 
 
@@ -323,7 +323,7 @@ def test_fault_34_a_part_is_checked_by_itself(
     written(tmp_path, f"{kind}s/p.yaml", text)
     presets = PresetLibrary([tmp_path])
     with pytest.raises(ConfigError) as caught:
-        presets.check(kind, presets.find(kind, "p"))
+        presets.section(presets.find(kind, "p"))
     assert words in str(caught.value)
 
 

@@ -18,6 +18,7 @@ from tui_trainer.runs.events import Event, RunEnded
 from tui_trainer.runs.history import History
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.event_log import EventLog
+from tui_trainer.sessions.misfits import Misfits
 from tui_trainer.sessions.session import TrackedRun
 from tui_trainer.sessions.workbench import LayerShape, Preview
 from tui_trainer.text.errors import TrainerError
@@ -85,6 +86,8 @@ class FakeWorkbench:
         self.asked: list[Experiment] = []
         self.failure: TrainerError | None = None
         self.runs_dir_problem = ""
+        self.unfit: Misfits = {}
+        """What does not fit, whatever the data are."""
 
     def why_no_run(self) -> str:
         return self.runs_dir_problem
@@ -112,6 +115,9 @@ class FakeWorkbench:
             memory_bytes=31 * 2**20,
             notes=(),
         )
+
+    def misfits(self, experiment: Experiment) -> Misfits:
+        return self.unfit
 
     def devices(self) -> Sequence[DeviceState]:
         return (

@@ -6,12 +6,15 @@ from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
+from textual.content import Content
 from textual.pilot import Pilot
 
-from tests.ui.composing import Host, drive, press, shown, write_preset
+from tests.ui.composing import Host, drive, press, shown, until, write_preset
+from tests.ui.fakes import FakeServices
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.text.cells import cut_end, cut_middle
 from tui_trainer.ui.compose.details import preset_text
+from tui_trainer.ui.compose.form import Form
 from tui_trainer.ui.compose.preset_list import Catalogue, PresetEntry
 from tui_trainer.ui.shared.lines import fitted
 
@@ -84,6 +87,63 @@ def test_a_file_that_no_name_can_mean_is_in_the_list_with_what_is_wrong(
         assert app.compose_screen.draft.preset("model") == "cnn"
 
     drive(tmp_path, step)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
+def test_a_preset_that_does_not_fit_the_data_is_marked_with_the_reason(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    services = FakeServices(tmp_path)
+    services.fake_workbench.unfit = {"model": {"cnn": "takes images", "gpt": "takes texts"}}
+
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: "✗ gpt" in shown(app))
+        assert "● cnn ✗" in shown(app)
+        assert "  linear " in shown(app)
+        pane = app.pane("model")
+        prompts = [option.prompt for option in pane.options[:3]]
+        styles = [[str(s.style) for s in p.spans] for p in prompts if isinstance(p, Content)]
+        assert styles == [["bold"], [], ["dim"]]
+        pane.focus()
+        await press(pilot, "j", "j")
+        assert "✗ gpt does not fit: takes texts" in shown(app)
+        assert ("It does not fit the data:" in shown(app)) is (size[0] > 80)
+        await press(pilot, "enter")
+        assert app.compose_screen.draft.preset("model") == "gpt", "it can be chosen all the same"
+        await press(pilot, "d")
+        assert "✗ It does not fit the data:" in shown(app)
+
+    drive(tmp_path, step, services=services, size=size)
+
+
+def test_marks_of_presets_that_do_not_fit_go_when_the_data_change(tmp_path: Path) -> None:
+    services = FakeServices(tmp_path)
+    services.fake_workbench.unfit = {"model": {"gpt": "takes texts"}}
+
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: "✗ gpt" in shown(app))
+        services.fake_workbench.unfit = {}
+        app.pane("dataset").focus()
+        await press(pilot, "home", "enter")
+        assert "✗ gpt" not in shown(app)
+
+    drive(tmp_path, step, services=services)
+
+
+def test_a_loss_that_does_not_fit_is_marked_in_its_menu(tmp_path: Path) -> None:
+    services = FakeServices(tmp_path)
+    services.fake_workbench.unfit = {"loss": {"mse": "mse needs a number to predict"}}
+
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        await until(pilot, lambda: bool(app.summary.survey.misfits))
+        assert app.compose_screen.query_one(Form).focus_field("loss.type")
+        await press(pilot, "enter")
+        assert "✗mse" in shown(app)
+        assert "mse needs a number to predict" in shown(app)
+        await press(pilot, *["down"] * 4, "enter")
+        assert app.compose_screen.draft.text("loss.type") == "mse"
+
+    drive(tmp_path, step, services=services)
 
 
 def test_a_preset_mended_in_an_editor_can_be_chosen(tmp_path: Path) -> None:

@@ -149,7 +149,7 @@ def _description(preset: Preset) -> str:
 def _is_whole(library: PresetLibrary, kind: str, preset: Preset) -> bool:
     """Whether a dataset, model or optimizer preset resolves; prints the result either way."""
     try:
-        library.check(kind, preset)
+        library.section(preset)
     except TrainerError as error:
         print_error(clean(str(error), 5000, multiline=True))
         return False

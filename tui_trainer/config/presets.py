@@ -35,6 +35,7 @@ from tui_trainer.config.preset_files import (
     is_named,
     search_dirs,
 )
+from tui_trainer.config.sections.section import Section
 from tui_trainer.config.yaml.reader import Document, read_document
 from tui_trainer.text.clean import clean, is_safe_name, suggest
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
@@ -154,14 +155,15 @@ class PresetLibrary:
         name = path.stem
         return self.has(kind, name) and self.find(kind, name).path.absolute() == path.absolute()
 
-    def check(self, kind: str, preset: Preset) -> None:
-        """Check that a dataset, model or optimizer preset resolves; raises ConfigError."""
+    def section(self, preset: Preset) -> Section:
+        """Return the section of a dataset, model or optimizer preset; raises ConfigError."""
+        kind = preset.kind
         document = self.read(preset.path)
         data = {key: value for key, value in document.data.items() if key != "description"}
         places = {
             (kind, *path): place for path, place in places_of(document.places, preset.path).items()
         }
-        check_section(Tree({kind: data}, places), kind)
+        return check_section(Tree({kind: data}, places), kind)
 
     def experiment(self, reference: str, overrides: Sequence[Override] = ()) -> Experiment:
         """Resolve the experiment of a preset's name or of a file, with overrides.

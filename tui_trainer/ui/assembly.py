@@ -29,6 +29,7 @@ from tui_trainer.ui.terminal.terminal import Terminal
 if TYPE_CHECKING:
     from tui_trainer.machine.devices import DeviceState
     from tui_trainer.sessions.attached import AttachedSession
+    from tui_trainer.sessions.misfits import Misfits
     from tui_trainer.sessions.prepare import PreparedRun
     from tui_trainer.sessions.session import Session
     from tui_trainer.sessions.workbench import Preview
@@ -140,13 +141,19 @@ class Launcher:
 class Bench:
     """The workbench; its slow modules are imported on first use."""
 
-    def __init__(self, runs_dir: Path) -> None:
+    def __init__(self, runs_dir: Path, preset_dirs: tuple[Path, ...]) -> None:
         self._runs_dir = runs_dir
+        self._preset_dirs = preset_dirs
 
     def preview(self, experiment: Experiment) -> Preview:
         from tui_trainer.sessions.workbench import preview
 
         return preview(experiment, self._runs_dir)
+
+    def misfits(self, experiment: Experiment) -> Misfits:
+        from tui_trainer.sessions.misfits import find_misfits
+
+        return find_misfits(experiment, self._preset_dirs)
 
     def why_no_run(self) -> str:
         return why_not_writable(self._runs_dir)
@@ -169,7 +176,7 @@ def assemble(
     launcher = Launcher(asked, terminal, live, loader, launched)
     services = Services(
         library=asked.library,
-        workbench=Bench(asked.runs_dir),
+        workbench=Bench(asked.runs_dir, asked.library.folders),
         loader=loader,
         launch=launcher.launch,
         resume=launcher.resume,

@@ -6,7 +6,7 @@ says.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len
@@ -106,6 +106,8 @@ class Choice(Widget, can_focus=True):
         self.choices = tuple(choices)
         self._texts = tuple(texts) or ("",) * len(self.choices)
         self._menu: Menu | None = None
+        self.misfits: Mapping[str, str] = {}
+        """Reasons by choice why it does not fit the data; it can be chosen all the same."""
         self.set_reactive(Choice.value, value)
 
     @property
@@ -154,18 +156,20 @@ class Choice(Widget, can_focus=True):
         shown = [clean(choice, 60) for choice in self.choices]
         width = max(map(cell_len, shown), default=0)
         lines = [
-            Option(
-                Content.assemble(
-                    f" {padded(choice, width)} ",
-                    (f" {clean(text, 80)} " if text else "", "$foreground 60%"),
-                )
-            )
-            for choice, text in zip(shown, self._texts, strict=True)
+            Option(self._line(choice, padded(name, width), text))
+            for choice, name, text in zip(self.choices, shown, self._texts, strict=True)
         ]
         menu = Menu(*lines, compact=True)
         if self.value in self.choices:
             menu.highlighted = self.choices.index(self.value)
         return menu
+
+    def _line(self, choice: str, name: str, text: str) -> Content:
+        misfit = self.misfits.get(choice)
+        if misfit:
+            return Content.styled(f"✗{name}  {clean(misfit, 80)}", "dim")
+        told = f" {clean(text, 80)} " if text else ""
+        return Content.assemble(f" {name} ", (told, "$foreground 60%"))
 
     @on(Menu.OptionSelected)
     def _menu_chosen(self, event: Menu.OptionSelected) -> None:

@@ -20,7 +20,7 @@ from tui_trainer.config.experiment import REGISTRIES
 from tui_trainer.config.sections.section import Spec, extra_of
 from tui_trainer.config.yaml.scalars import to_flow
 from tui_trainer.text.clean import clean
-from tui_trainer.ui.compose.preset_list import PresetEntry
+from tui_trainer.ui.compose.preset_list import MISFIT, PresetEntry
 
 
 class DetailsScreen(ModalScreen[None]):
@@ -101,11 +101,17 @@ class Details(VerticalScroll, can_focus=False):
             self.scroll_home(animate=False)
 
 
-def preset_text(entry: PresetEntry) -> Content:
-    """Describe a preset: its description, problem, values and defaults, and file."""
+def preset_text(entry: PresetEntry, misfit: str = "") -> Content:
+    """Describe a preset: its problem, description, values and defaults, and file.
+
+    `misfit` says why it does not fit the data, if that is so.
+    """
     parts: list[Content] = []
     if entry.wrong:
         parts += [Content.styled(f"It cannot be used:\n{entry.wrong}", "$text-error"), Content("")]
+    if misfit:
+        told = f"{MISFIT} It does not fit the data:\n{clean(misfit, 2000)}"
+        parts += [Content.styled(told, "$text-warning"), Content("")]
     if note := entry.preset.note:
         parts += [Content.styled(note, "$text-warning"), Content("")]
     parts.append(Content.styled(entry.description or "no description", "bold"))
@@ -124,9 +130,9 @@ def preset_text(entry: PresetEntry) -> Content:
     return Content("\n").join(parts)
 
 
-def beside_text(entry: PresetEntry, draft: Draft) -> Content:
+def beside_text(entry: PresetEntry, draft: Draft, misfit: str = "") -> Content:
     """Describe a preset, preceded by the draft's changes, for the panel beside the lists."""
-    parts = [preset_text(entry)]
+    parts = [preset_text(entry, misfit)]
     if changes := draft.changes:
         heading = Content.styled(f"changed from {clean(draft.base, 60)}", "bold")
         parts = [heading, changes_text(changes), Content(""), *parts]
@@ -138,9 +144,10 @@ def everything_text(
     draft: Draft,
     command: str,
     more: Sequence[tuple[str, Sequence[Content]]],
+    misfit: str = "",
 ) -> Content:
     """Describe a preset, the problems, the changes, the command line, and further titled parts."""
-    parts = [preset_text(entry)] if entry is not None else []
+    parts = [preset_text(entry, misfit)] if entry is not None else []
     if problems := draft.problems:
         parts += [_title("needs attention"), problems_text(problems)]
     if changes := draft.changes:

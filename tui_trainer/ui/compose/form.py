@@ -6,6 +6,7 @@ then. Rows of folded fields are created when they are first unfolded.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from textual import events, on
@@ -76,6 +77,12 @@ class Form(Widget):
         with self.app.batch_update():
             self._groups.show(draft, self._words)
         self._show_about()
+
+    def show_misfits(self, key: str, reasons: Mapping[str, str]) -> None:
+        """Mark the choices of a field that do not fit the data, given the reasons by choice."""
+        row = self._groups.reveal(key)
+        if row is not None and isinstance(row.editor, Choice):
+            row.editor.misfits = reasons
 
     def filter(self, text: str) -> None:
         """Show only the fields with all of these words in key, label or description."""

@@ -123,6 +123,8 @@ class Groups(Widget):
 
     def reveal(self, key: str) -> FieldRow | None:
         """Return the row of a field, unfolding its group if necessary, or None."""
+        if not self._groups:
+            return None
         for group, widget in zip(self._draft.groups(), self._groups, strict=True):
             row = widget.reveal(key, group, self._draft)
             if row is not None:

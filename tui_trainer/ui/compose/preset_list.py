@@ -7,6 +7,7 @@ none; a file that was changed in an editor is read again.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +21,7 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.shared.bindings import bindings_of
 
-CHOSEN, BROKEN, CHANGED = "●", "!", "*"
+CHOSEN, BROKEN, CHANGED, MISFIT = "●", "!", "*", "✗"
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +90,7 @@ class Catalogue:
             elif preset.kind == "experiment":
                 self.library.experiment(preset.name)
             else:
-                self.library.check(preset.kind, preset)
+                self.library.section(preset)
         except TrainerError as error:
             wrong = clean(str(error), 2000, multiline=True)
         return PresetEntry(preset, clean(str(data.get("description", "")), 300), data, wrong)
@@ -138,6 +139,7 @@ class PresetPane(OptionList):
         self._rows: list[Preset] = []
         self._chosen = ""
         self._is_changed = False
+        self._misfits: Mapping[str, str] = {}
 
     def on_mount(self) -> None:
         self._rebuild()
@@ -159,6 +161,17 @@ class PresetPane(OptionList):
         if moved:
             self._point_at(chosen)
             self._say_what_enter_does()
+
+    def show_misfits(self, reasons: Mapping[str, str]) -> None:
+        """Mark the presets that do not fit the data, given the reasons by name."""
+        if reasons != self._misfits:
+            self._misfits = reasons
+            for index, preset in enumerate(self._rows):
+                self._replace(index, preset)
+
+    def misfit(self, name: str) -> str:
+        """Return why a preset does not fit the data, or an empty string."""
+        return self._misfits.get(name, "")
 
     def reread(self) -> None:
         """Rebuild the list, after the catalogue has been cleared."""
@@ -254,8 +267,10 @@ class PresetPane(OptionList):
 
     def _prompt(self, preset: Preset) -> Content:
         is_broken = self._catalogue.is_known_broken(preset)
-        is_chosen = preset.name == self._chosen
-        mark = CHOSEN if is_chosen else BROKEN if is_broken else " "
-        style = "$text-error" if is_broken else "bold" if is_chosen else ""
+        is_chosen, is_misfit = preset.name == self._chosen, bool(self.misfit(preset.name))
+        sign = BROKEN if is_broken else MISFIT if is_misfit else " "
+        style = "$text-error" if is_broken else "bold" if is_chosen else "dim" if is_misfit else ""
         change = f" {CHANGED}" if is_chosen and self._is_changed else ""
+        change += f" {MISFIT}" if is_chosen and is_misfit else ""
+        mark = CHOSEN if is_chosen else sign
         return Content.styled(f"{mark} {clean(preset.name, 100)}{change}", style)

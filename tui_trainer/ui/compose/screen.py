@@ -134,6 +134,7 @@ class ComposeScreen(Screen[None]):
         refusal = self.query_one(Summary).survey.refusal
         self.draft.report(problems_of(refusal, self.draft) if refusal is not None else {})
         self.query_one(Form).show(self.draft)
+        self._show_misfits()
         self._show_obstacle()
         self._sketch()
 
@@ -224,7 +225,9 @@ class ComposeScreen(Screen[None]):
         """Show all about the preset under the cursor, the changes, the layers and the devices."""
         entry = self._shelf.pane.pointed
         title = f"{self._shelf.kind} {entry.name}" if entry is not None else "details"
-        text = everything_text(entry, self.draft, self._command, self.query_one(Summary).texts())
+        misfit = self._shelf.pane.misfit(entry.name) if entry is not None else ""
+        more = self.query_one(Summary).texts()
+        text = everything_text(entry, self.draft, self._command, more, misfit)
         self.app.push_screen(DetailsScreen(title, text))
 
     def action_runs(self) -> None:
@@ -254,8 +257,14 @@ class ComposeScreen(Screen[None]):
         self.query_one("#changes", DraftLine).show(changes_of(self.draft))
         self._show_command()
         self.query_one(Summary).survey.measure(self.draft.experiment)
+        self._show_misfits()
         self._show_obstacle()
         self._sketch()
+
+    def _show_misfits(self) -> None:
+        misfits = self.query_one(Summary).survey.misfits
+        self._shelf.show_misfits(misfits)
+        self.query_one(Form).show_misfits("loss.type", misfits.get("loss", {}))
 
     def _show_obstacle(self) -> None:
         obstacle = self._obstacle

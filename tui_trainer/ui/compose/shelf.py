@@ -17,9 +17,10 @@ from textual.widgets import Static
 
 from tui_trainer.config.drafts.draft import Change, Draft
 from tui_trainer.config.presets import KINDS, PresetLibrary
+from tui_trainer.sessions.misfits import Misfits
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.compose.details import Details, beside_text, changes_line
-from tui_trainer.ui.compose.preset_list import Catalogue, PresetPane
+from tui_trainer.ui.compose.preset_list import MISFIT, Catalogue, PresetPane
 
 
 class PresetShelf(Widget):
@@ -67,6 +68,13 @@ class PresetShelf(Widget):
             is_changed = bool(changes) if pane.kind == "experiment" else pane.kind in edited
             pane.show(draft.preset(pane.kind), is_changed)
         self._describe()
+
+    def show_misfits(self, misfits: Misfits) -> None:
+        """Mark the presets that do not fit the data, given the reasons by kind and name."""
+        for pane in self.panes:
+            pane.show_misfits(misfits.get(pane.kind, {}))
+        if self._warned_of is None:
+            self._describe()
 
     def reread(self) -> None:
         """Read the list of presets again."""
@@ -144,15 +152,19 @@ class PresetShelf(Widget):
         if entry is None:
             self._hint("", "")
             return
-        name = clean(entry.name, 60)
+        name, misfit = clean(entry.name, 60), self.pane.misfit(entry.name)
         if entry.wrong:
             self._hint(f"{name} cannot be used: {clean(entry.wrong, 300)}", "$text-error")
+        elif misfit:
+            self._hint(f"{MISFIT} {name} does not fit: {clean(misfit, 300)}", "$text-warning")
         elif entry.preset.replaces:
             self._hint(entry.preset.note, "$text-warning")
         else:
             self._hint(f"{name}: {entry.description or 'no description'}", "$foreground-muted")
         title = f"{self.kind} {entry.name}"
-        self.query_one(Details).show(title, beside_text(entry, self._draft))
+        self.query_one(Details).show(
+            title, beside_text(entry, self._draft, self.pane.misfit(entry.name))
+        )
 
     def _hint(self, text: str, style: str) -> None:
         content = Content.styled(text, style)

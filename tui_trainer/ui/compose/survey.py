@@ -14,6 +14,7 @@ from textual.widget import Widget
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.machine.devices import DeviceState
 from tui_trainer.sessions.loader import Unforeseen
+from tui_trainer.sessions.misfits import Misfits
 from tui_trainer.sessions.workbench import Preview
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
@@ -51,6 +52,10 @@ class PreviewLoader:
         self.failure = ""
         """Why there is no preview of the settings that were measured last."""
         self._refused: tuple[Experiment, TrainerError] | None = None
+        self.misfits: Misfits = {}
+        """Which presets do not fit the data, as far as that is known."""
+        self._tried: Experiment | None = None
+        """The experiment for whose data `misfits` holds, or has been asked for."""
         self.runs_problem = ""
         """Why there can be no run in the folder of the runs."""
         self.devices: tuple[DeviceState, ...] = ()
@@ -67,6 +72,8 @@ class PreviewLoader:
             return
         before = self.device_wanted
         self.wanted = experiment
+        if self.misfits and experiment is not None and not self._is_tried(experiment):
+            self.misfits = {}
         if self.device_wanted != before:
             self._tell_device()
         self._schedule()
@@ -74,7 +81,7 @@ class PreviewLoader:
 
     def measure_again(self) -> None:
         """Measure the same settings again: a file that was wrong may be mended by now."""
-        self._measured = None
+        self._measured = self._tried = None
         self._schedule()
 
     @property
@@ -168,8 +175,29 @@ class PreviewLoader:
             self.failure = clean(str(result), 1000, multiline=True)
         else:
             self.failure, self.preview = "", result
+        self._try_presets(experiment)
         self._found()
         self._changed()
+
+    def _is_tried(self, experiment: Experiment) -> bool:
+        """Whether the presets were tried with the data and the model of an experiment."""
+        tried = self._tried
+        return tried is not None and (tried.dataset, tried.model, tried.loss) == (
+            *(experiment.dataset, experiment.model, experiment.loss),
+        )
+
+    def _try_presets(self, experiment: Experiment) -> None:
+        if self._is_tried(experiment):
+            return
+        self._tried = experiment
+        workbench = self._services.workbench
+
+        def done(result: Misfits | TrainerError) -> None:
+            if self._pump.is_attached and self._tried is experiment:
+                self.misfits = {} if isinstance(result, TrainerError) else result
+                self._found()
+
+        self._services.loader.submit("misfits", lambda: workbench.misfits(experiment), done)
 
     def _look_around(self) -> None:
         """Ask for the devices, and whether the folder of the runs takes a run."""

@@ -16,6 +16,7 @@ from tui_trainer.config.overrides import Override
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import PresetLibrary
 from tui_trainer.machine.devices import DeviceState
+from tui_trainer.sessions.misfits import Misfits
 from tui_trainer.sessions.session import Session
 from tui_trainer.sessions.workbench import Preview
 from tui_trainer.text.clean import clean
@@ -26,6 +27,10 @@ class Workbench(Protocol):
     """Answers questions about an experiment without a run. Slow: call it through the loader."""
 
     def preview(self, experiment: Experiment) -> Preview: ...
+
+    def misfits(self, experiment: Experiment) -> Misfits:
+        """Return which presets cannot be used with the data of an experiment, and why."""
+        ...
 
     def devices(self) -> Sequence[DeviceState]: ...
 

@@ -1,0 +1,73 @@
+"""Which presets do not fit the data of an experiment, and that the reasons are those of a run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from tui_trainer.config.overrides import parse_overrides
+from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.sessions.misfits import find_misfits
+from tui_trainer.sessions.workbench import preview
+from tui_trainer.text.errors import ConfigError
+
+LIBRARY = PresetLibrary([builtin_dir()])
+MODELS = {preset.name for preset in LIBRARY.list("model")}
+
+
+@pytest.mark.parametrize(
+    ("base", "fitting"),
+    [
+        ("digits-mlp", {"cnn", "linear", "mlp", "resnet"}),
+        ("penguins-mlp", {"linear", "mlp"}),
+        ("vowels-gru", {"cnn1d", "lstm", "rnn", "transformer"}),
+    ],
+)
+def test_models_that_do_not_fit_have_the_reason_of_a_run(
+    base: str, fitting: set[str], tmp_path: Path
+) -> None:
+    found = find_misfits(LIBRARY.experiment(base), LIBRARY.folders)["model"]
+    assert MODELS - set(found) == fitting
+    for name, reason in found.items():
+        asked = LIBRARY.experiment(base, parse_overrides([f"model={name}"]))
+        with pytest.raises(ConfigError) as caught:
+            preview(asked, tmp_path)
+        assert "; ".join(problem.message for problem in caught.value.problems) == reason
+
+
+def test_losses_that_do_not_fit_have_a_reason() -> None:
+    of_classes = find_misfits(LIBRARY.experiment("penguins-mlp"), LIBRARY.folders)["loss"]
+    assert set(of_classes) == {"binary_cross_entropy", "mse", "l1", "huber"}
+    assert of_classes["mse"].startswith("mse needs a number to predict; the target is a class")
+    of_numbers = find_misfits(LIBRARY.experiment("auto-mpg-mlp"), LIBRARY.folders)["loss"]
+    assert set(of_numbers) == {"cross_entropy", "binary_cross_entropy", "focal"}
+
+
+def test_an_optimizer_for_matrices_does_not_fit_a_model_without_hidden_ones() -> None:
+    asked = LIBRARY.experiment("penguins-mlp", parse_overrides(["model=linear"]))
+    found = find_misfits(asked, LIBRARY.folders)["optimizer"]
+    assert set(found) == {"muon"}
+    assert find_misfits(LIBRARY.experiment("penguins-mlp"), LIBRARY.folders)["optimizer"] == {}
+
+
+def test_optimizers_are_not_tried_on_a_model_that_does_not_fit() -> None:
+    asked = LIBRARY.experiment("penguins-mlp", parse_overrides(["model=cnn"]))
+    assert "optimizer" not in find_misfits(asked, LIBRARY.folders)
+
+
+def test_nothing_is_known_of_data_that_cannot_be_read() -> None:
+    asked = LIBRARY.experiment("penguins-mlp", parse_overrides(["dataset.path=/no/such.csv"]))
+    assert find_misfits(asked, LIBRARY.folders) == {}
+
+
+def test_a_broken_preset_is_left_out_and_random_numbers_stay_as_they_are(tmp_path: Path) -> None:
+    (tmp_path / "models").mkdir()
+    (tmp_path / "models" / "broken.yaml").write_text("type: [")
+    (tmp_path / "models" / "deep.yaml").write_text("type: cnn\nchannels: [8, 8, 8, 8, 8]\n")
+    before = torch.get_rng_state()
+    found = find_misfits(LIBRARY.experiment("digits-cnn"), (tmp_path, *LIBRARY.folders))["model"]
+    assert torch.equal(torch.get_rng_state(), before)
+    assert "broken" not in found
+    assert found["deep"] == "5 blocks, but images of 8x8 can be halved 3 times; use at most 3"
