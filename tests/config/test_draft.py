@@ -244,6 +244,23 @@ def test_a_type_of_its_own_is_no_preset(draft: Draft) -> None:
     assert "model.type=mlp" in draft.command()
 
 
+@pytest.mark.parametrize(
+    ("text", "value", "argument"),
+    [
+        ("*.txt", ("*.txt",), """'dataset.patterns=['"'"'*.txt'"'"']'"""),
+        ("*.md, !x", ("*.md", "!x"), """'dataset.patterns=['"'"'*.md'"'"', '"'"'!x'"'"']'"""),
+    ],
+)
+def test_a_list_of_texts_takes_what_means_something_else_in_yaml(
+    library: PresetLibrary, text: str, value: tuple[str, ...], argument: str
+) -> None:
+    draft = Draft(library, "stdlib-packages")
+    draft.set("dataset.patterns", text)
+    assert resolved(draft).get("dataset.patterns") == value
+    assert argument in draft.command()
+    assert ran(draft.command()) == resolved(draft)
+
+
 def test_a_path_that_is_typed_is_relative_to_the_current_directory(draft: Draft) -> None:
     draft.set("dataset.path", "some/data.csv")
     assert resolved(draft).dataset.path == str(Path.cwd() / "some/data.csv")

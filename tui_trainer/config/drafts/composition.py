@@ -193,10 +193,13 @@ class Composition:
         text = self.texts[key].strip()
         try:
             value = self.value(key)
+        except BadInput:
+            return text
+        try:
             plain = parse_value(text)
         except BadInput:
-            plain = value = None
-        if type(plain) is type(value) and plain == value and (value is None or is_plain(text)):
+            return argument_text(value)
+        if type(plain) is type(value) and plain == value and is_plain(text):
             return text
         return argument_text(value)
 

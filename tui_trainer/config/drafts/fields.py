@@ -37,6 +37,8 @@ class Field:
     """A description of each choice, or an empty string."""
     advanced: bool
     """Whether it is folded away."""
+    of_texts: bool = False
+    """Whether it is a list of texts."""
     is_limit: bool = False
     """Whether it ends a run or leaves something out."""
     default: Any = None
@@ -229,6 +231,7 @@ def _field(section: str, name: str, info: FieldInfo) -> Field:
         choices=shape.choices,
         choice_texts=("",) * len(shape.choices),
         advanced=False,
+        of_texts=shape.item is not None and shape_of(shape.item).kind == "text",
         is_limit=bool(extra.get("limit")),
         default=None if info.is_required() else info.default,
     )

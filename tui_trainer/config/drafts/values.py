@@ -48,6 +48,9 @@ def _read_list(field: Field, text: str) -> Any:
     try:
         return parse_value(f"[{text}]")
     except BadInput as error:
+        if field.of_texts and not any(sign in text for sign in "'\"[]{}"):
+            # Texts such as *.txt mean something else in YAML.
+            return [part.strip() for part in text.split(",")]
         raise BadInput("expected values separated by commas, as in: 1, 2") from error
 
 
