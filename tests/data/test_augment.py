@@ -8,7 +8,14 @@ import torch
 import torch.nn.functional as F
 
 from tui_trainer.config.sections.datasets import PixelsSection, TableSection
-from tui_trainer.data.base.augment import Cutout, Mixup, Noise, RandomCrop, RandomFlip, in_turn
+from tui_trainer.data.base.augment import (
+    Cutout,
+    Mixup,
+    Noise,
+    RandomCrop,
+    RandomFlip,
+    combine_augments,
+)
 from tui_trainer.data.base.batch import Batch, Order, to_device
 from tui_trainer.data.base.to_device import Augment, DeviceBatches
 from tui_trainer.data.load import load
@@ -159,10 +166,10 @@ def test_a_change_is_a_function_of_the_generator_alone(augment: Augment, device:
 
 
 def test_changes_are_made_in_turn() -> None:
-    assert in_turn([]) is None
+    assert combine_augments([]) is None
     double = lambda batch, _: {**batch, "input": batch["input"] * 2}  # noqa: E731
     add = lambda batch, _: {**batch, "input": batch["input"] + 1}  # noqa: E731
-    both = in_turn([double, add])
+    both = combine_augments([double, add])
     assert both is not None
     assert both({"input": torch.ones(1), "target": torch.ones(1)}, seeded())["input"].item() == 3
 

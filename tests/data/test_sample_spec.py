@@ -36,7 +36,7 @@ def form(
 
 def fitted(a_form: SampleSpec, inputs: Any, target: Any) -> torch.Tensor:
     """The target of a sample that fits."""
-    return a_form.fitted(as_sample((inputs, target)))[1]
+    return a_form.conform(as_sample((inputs, target)))[1]
 
 
 @pytest.mark.parametrize("target", [3, 3.0, [3], torch.tensor(3), torch.tensor([3.0])], ids=repr)

@@ -21,7 +21,7 @@ def some_texts(count: int = 12, seed: int = 0) -> list[bytes]:
 
 
 def split_of(texts: list[bytes], width: int = 7) -> TextSplit:
-    return TextSplit.of(texts, [10 + number for number in range(len(texts))], width)
+    return TextSplit.from_texts(texts, [10 + number for number in range(len(texts))], width)
 
 
 def same(one: list[Batch], other: list[Batch]) -> bool:

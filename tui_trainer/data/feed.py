@@ -36,7 +36,7 @@ class DataFeed:
         self._device = device
         self._seed = seed
 
-    def placed(self, data: Dataset) -> Dataset:
+    def prepare(self, data: Dataset) -> Dataset:
         """Return the data with its tensors moved to the device, if they are to be resident there,
         and with map-style splits read through the workers.
         """

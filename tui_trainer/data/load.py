@@ -25,16 +25,16 @@ from tui_trainer.text.errors import BadInput, CheckpointUnusable
 Loader = Callable[[Any, dict[str, Any] | None], Dataset]
 
 
-def _rows(read: Callable[[Any], Source]) -> Loader:
+def _row_loader(read: Callable[[Any], Source]) -> Loader:
     return lambda section, fitted: load_rows(section, read(section), fitted)
 
 
 LOADERS: dict[str, Loader] = {
-    "pixels": _rows(read_pixels),
-    "table": _rows(read_rows),
-    "sequences": _rows(read_sequences),
+    "pixels": _row_loader(read_pixels),
+    "table": _row_loader(read_rows),
+    "sequences": _row_loader(read_sequences),
     "text": load_text,
-    "text_folders": _rows(read_passages),
+    "text_folders": _row_loader(read_passages),
 }
 """Loaders by the `type` of the section they take."""
 

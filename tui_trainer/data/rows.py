@@ -25,7 +25,7 @@ from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.base.signature import Signature
 from tui_trainer.data.base.split import SplitRows, divide, quantile_bins
 from tui_trainer.data.batches.tensors import TensorSplit
-from tui_trainer.data.sources.encoding import moments, standardised
+from tui_trainer.data.sources.encoding import moments, standardise
 from tui_trainer.data.sources.source import Source, Target
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -48,17 +48,17 @@ def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | Non
         preprocessing = fitted
     encoded = source.encode(preprocessing["inputs"])
     doubt = _doubt(section, target)
-    counts = [_class_counts(target, part) for part in (parts.train, parts.val, parts.test)]
-    whole = TensorSplit(
+    counts = [_class_counts(target, rows) for rows in (parts.train, parts.val, parts.test)]
+    full = TensorSplit(
         encoded.inputs,
         _encode_target(source.name, target, preprocessing),
         torch.from_numpy(source.rows),
         encoded.lengths,
     )
     return Dataset(
-        train=_take(whole, parts.train),
-        val=_take(whole, parts.val),
-        test=_take(whole, parts.test),
+        train=_take(full, parts.train),
+        val=_take(full, parts.val),
+        test=_take(full, parts.test),
         task=target.task,
         classes=target.classes,
         signature=Signature(
@@ -94,14 +94,14 @@ def _doubt(section: RowsSection, target: Target) -> str:
         return ""
     if target.classes or section.task != "auto":
         return ""
-    different = np.unique(target.values)
-    if len(different) > _FEW_NUMBERS or not (different == np.round(different)).all():
+    distinct = np.unique(target.values)
+    if len(distinct) > _FEW_NUMBERS or not (distinct == np.round(distinct)).all():
         return ""
-    shown = ", ".join(f"{number:g}" for number in different[:_NAMED_NUMBERS])
-    more = ", ..." if len(different) > _NAMED_NUMBERS else ""
+    shown = ", ".join(f"{number:g}" for number in distinct[:_NAMED_NUMBERS])
+    suffix = ", ..." if len(distinct) > _NAMED_NUMBERS else ""
     return (
         f"{clean(section.target, 80)} is predicted as a number, because its values are numbers "
-        f"({shown}{more}); dataset.task=classification treats them as classes"
+        f"({shown}{suffix}); dataset.task=classification treats them as classes"
     )
 
 
@@ -117,10 +117,10 @@ def _check_classes(source: Source) -> None:
         )
 
 
-def _take(whole: TensorSplit, part: NDArray[np.int64]) -> TensorSplit:
-    chosen = torch.from_numpy(part)
-    lengths = None if whole.lengths is None else whole.lengths[chosen]
-    return TensorSplit(whole.inputs[chosen], whole.targets[chosen], whole.rows[chosen], lengths)
+def _take(split: TensorSplit, rows: NDArray[np.int64]) -> TensorSplit:
+    chosen = torch.from_numpy(rows)
+    lengths = None if split.lengths is None else split.lengths[chosen]
+    return TensorSplit(split.inputs[chosen], split.targets[chosen], split.rows[chosen], lengths)
 
 
 def _split(section: RowsSection, source: Source) -> SplitRows:
@@ -159,17 +159,17 @@ def _check_parts(source: Source, parts: SplitRows) -> None:
         )
 
 
-def _class_counts(target: Target, part: NDArray[np.int64]) -> tuple[int, ...]:
+def _class_counts(target: Target, rows: NDArray[np.int64]) -> tuple[int, ...]:
     if not target.classes:
         return ()
-    return tuple(np.bincount(target.values[part], minlength=len(target.classes)).tolist())
+    return tuple(np.bincount(target.values[rows], minlength=len(target.classes)).tolist())
 
 
-def _absent(target: Target, part: NDArray[np.int64]) -> list[str]:
+def _absent(target: Target, rows: NDArray[np.int64]) -> list[str]:
     """Return the classes without a row in a part, cleaned for display."""
     if not target.classes:
         return []
-    counts = _class_counts(target, part)
+    counts = _class_counts(target, rows)
     return [clean(target.classes[index], 80) for index, count in enumerate(counts) if count == 0]
 
 
@@ -201,7 +201,7 @@ def _identity(section: RowsSection, source: Source) -> dict[str, Any]:
 def _encode_target(name: str, target: Target, preprocessing: Mapping[str, Any]) -> Tensor:
     if target.classes:
         return torch.from_numpy(target.values)
-    scaled = standardised(target.values, preprocessing["target_mean"], preprocessing["target_std"])
+    scaled = standardise(target.values, preprocessing["target_mean"], preprocessing["target_std"])
     if not np.isfinite(scaled).all():
         raise BadInput(f"{name}: the range of the numbers to predict is too large; rescale them")
     return torch.from_numpy(scaled[:, None])

@@ -95,7 +95,7 @@ def build(
     if training.gradient_checkpointing:
         recompute_blocks(model, stateful=stateful)
     feed = DataFeed(experiment.loader, device, training.seed)
-    placed = feed.placed(dataset)
+    placed = feed.prepare(dataset)
     batches = _batches(experiment, placed, feed, ranks, device, stateful=stateful)
     _check_batches(experiment, batches, dataset)
     _check_norm(experiment, model, batches)

@@ -48,26 +48,26 @@ class InTurn:
         return batch
 
 
-def in_turn(augments: Sequence[Augment]) -> Augment | None:
+def combine_augments(augments: Sequence[Augment]) -> Augment | None:
     """Combine augmentations into one; None if there are none."""
     if len(augments) < 2:
         return augments[0] if augments else None
     return InTurn(tuple(augments))
 
 
-def mixing(
+def number_augments(
     section: NumbersSection, features: tuple[bool, ...] | None, classes: int
 ) -> list[Augment]:
     """Return the section's augmentations that suit any numbers: noise, then mixup.
 
     `features` is as in `Noise`, `classes` as in `Mixup`.
     """
-    found: list[Augment] = []
+    augments: list[Augment] = []
     if section.noise > 0:
-        found.append(Noise(section.noise, features))
+        augments.append(Noise(section.noise, features))
     if section.mixup is not None:
-        found.append(Mixup(section.mixup, classes))
-    return found
+        augments.append(Mixup(section.mixup, classes))
+    return augments
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +81,16 @@ class Noise:
 
     def __call__(self, batch: Batch, generator: torch.Generator) -> Batch:
         inputs = batch["input"]
-        drawn = torch.randn(
+        unit_noise = torch.randn(
             inputs.shape, generator=generator, device=inputs.device, dtype=inputs.dtype
         )
-        noise = drawn * self.std
+        noise = unit_noise * self.std
         if self.features is not None:
             noise = noise * torch.tensor(self.features).to(inputs.device, non_blocking=True)
         if "lengths" in batch:
             lengths = batch["lengths"].to(inputs.device, non_blocking=True)
-            places = torch.arange(inputs.shape[1], device=inputs.device)
-            noise = noise * (places < lengths[:, None])[..., None]
+            positions = torch.arange(inputs.shape[1], device=inputs.device)
+            noise = noise * (positions < lengths[:, None])[..., None]
         return {**batch, "input": inputs + noise}
 
 
@@ -110,28 +110,30 @@ class Mixup:
         inputs, targets = batch["input"], batch["target"]
         if self.classes:
             targets = F.one_hot(targets, self.classes).to(inputs.dtype)
-        other = torch.randperm(len(inputs), generator=generator, device=inputs.device)
-        share = _beta(self.alpha, len(inputs), generator, inputs.device)
+        partners = torch.randperm(len(inputs), generator=generator, device=inputs.device)
+        share = _draw_beta(self.alpha, len(inputs), generator, inputs.device)
         # Each sample keeps the larger share of itself, so that no mix occurs twice in the batch.
         share = torch.maximum(share, 1 - share)
         return {
             **batch,
-            "input": inputs + _wide(1 - share, inputs) * (inputs[other] - inputs),
-            "target": targets + _wide(1 - share, targets) * (targets[other] - targets),
+            "input": inputs + _expand(1 - share, inputs) * (inputs[partners] - inputs),
+            "target": targets + _expand(1 - share, targets) * (targets[partners] - targets),
         }
 
 
-def _wide(share: Tensor, like: Tensor) -> Tensor:
+def _expand(share: Tensor, like: Tensor) -> Tensor:
     """Reshape (B,) to (B, 1, ...), to be multiplied with `like`."""
     return share.to(like.dtype).view(-1, *(1,) * (like.dim() - 1))
 
 
-def _beta(alpha: float, count: int, generator: torch.Generator, device: torch.device) -> Tensor:
+def _draw_beta(
+    alpha: float, count: int, generator: torch.Generator, device: torch.device
+) -> Tensor:
     """Draw from Beta(alpha, alpha): float32 (count,)."""
     shape = torch.full((2, count), alpha, dtype=torch.float64, device=device)
     # A gamma variate of a small shape may underflow to 0, and 0 / 0 is NaN.
-    drawn = torch._standard_gamma(shape, generator=generator).clamp(min=1e-300)
-    return (drawn[0] / drawn.sum(dim=0)).float()
+    gammas = torch._standard_gamma(shape, generator=generator).clamp(min=1e-300)
+    return (gammas[0] / gammas.sum(dim=0)).float()
 
 
 def image_changes(section: ImagesSection, background: float) -> tuple[Change, ...]:
@@ -157,8 +159,10 @@ class RandomFlip:
     dimension: int
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        drawn = torch.rand(len(images), generator=generator, device=images.device)
-        return torch.where((drawn < 0.5)[:, None, None, None], images.flip(self.dimension), images)
+        uniform = torch.rand(len(images), generator=generator, device=images.device)
+        return torch.where(
+            (uniform < 0.5)[:, None, None, None], images.flip(self.dimension), images
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,9 +180,9 @@ class RandomCrop:
         )
         rows = corners[0] + torch.arange(height, device=images.device)
         columns = corners[1] + torch.arange(width, device=images.device)
-        which = torch.arange(count, device=images.device)[:, None, None]
+        indices = torch.arange(count, device=images.device)[:, None, None]
         # Indexing puts the channels last, because they stand between index tensors.
-        cropped = padded[which, :, rows[:, :, None], columns[:, None, :]]
+        cropped = padded[indices, :, rows[:, :, None], columns[:, None, :]]
         return cropped.permute(0, 3, 1, 2).contiguous()
 
 
@@ -193,19 +197,19 @@ class Cutout:
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
         count, _, height, width = images.shape
-        drawn = torch.rand(2, count, 1, generator=generator, device=images.device)
+        centres = torch.rand(2, count, 1, generator=generator, device=images.device)
         inside = [
-            _covered((where * size).floor() - self.side // 2, self.side, size)
-            for where, size in zip(drawn, (height, width), strict=True)
+            _span_mask((centre * size).floor() - self.side // 2, self.side, size)
+            for centre, size in zip(centres, (height, width), strict=True)
         ]
         blank = inside[0][:, None, :, None] & inside[1][:, None, None, :]
         return images.masked_fill(blank, self.background)
 
 
-def _covered(first: Tensor, side: int, size: int) -> Tensor:
-    """Return which of `size` positions are among the `side` ones from `first` (B, 1): (B, size)."""
-    places = torch.arange(size, device=first.device)
-    return (places >= first) & (places < first + side)
+def _span_mask(start: Tensor, side: int, size: int) -> Tensor:
+    """Return which of `size` positions are among the `side` ones from `start` (B, 1): (B, size)."""
+    positions = torch.arange(size, device=start.device)
+    return (positions >= start) & (positions < start + side)
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,9 +224,9 @@ class RandomAffine:
     background: float
 
     def __call__(self, images: Tensor, generator: torch.Generator) -> Tensor:
-        drawn = torch.rand(len(images), 3, generator=generator, device=images.device) * 2 - 1
-        angles = drawn[:, 0] * math.radians(self.rotate_degrees)
-        return move(images, angles, drawn[:, 1:] * self.shift_pixels, self.background)
+        factors = torch.rand(len(images), 3, generator=generator, device=images.device) * 2 - 1
+        angles = factors[:, 0] * math.radians(self.rotate_degrees)
+        return move(images, angles, factors[:, 1:] * self.shift_pixels, self.background)
 
 
 def move(images: Tensor, angles: Tensor, shifts: Tensor, background: float) -> Tensor:
@@ -233,9 +237,9 @@ def move(images: Tensor, angles: Tensor, shifts: Tensor, background: float) -> T
     cos, sin = angles.cos(), angles.sin()
     across, down = shifts.unbind(1)
     # Each row maps output to input positions, in units of half the width and half the height.
-    first = [cos, -sin * (height / width), -2 * across / width]
-    second = [sin * (width / height), cos, -2 * down / height]
-    theta = torch.stack([*first, *second], dim=1).view(-1, 2, 3)
+    x_row = [cos, -sin * (height / width), -2 * across / width]
+    y_row = [sin * (width / height), cos, -2 * down / height]
+    theta = torch.stack([*x_row, *y_row], dim=1).view(-1, 2, 3)
     grid = F.affine_grid(theta, list(images.shape), align_corners=False)
     # grid_sample fills with zeros from outside the frame: make the background zero meanwhile.
     return F.grid_sample(images - background, grid, align_corners=False) + background

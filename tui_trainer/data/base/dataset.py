@@ -109,11 +109,11 @@ def absent_notes(
     counts = {"training": train, "validation": val, "test": test}
     notes = []
     for split in ("validation", "test"):
-        others = {name: known for name, known in counts.items() if known and name != split}
+        others = {name: sizes for name, sizes in counts.items() if sizes and name != split}
         absent = [
-            clean(classes[place], 80)
-            + f" ({', '.join(f'{known[place]:,} in {name}' for name, known in others.items())})"
-            for place, count in enumerate(counts[split])
+            clean(classes[index], 80)
+            + f" ({', '.join(f'{sizes[index]:,} in {name}' for name, sizes in others.items())})"
+            for index, count in enumerate(counts[split])
             if count == 0
         ]
         if absent:
@@ -141,18 +141,18 @@ def check_same(own: Mapping[str, Any], fitted: Mapping[str, Any], name: str) -> 
 
     The message lists the differences.
     """
-    here, there = _flat(own), _flat({key: fitted.get(key) for key in own})
+    current, saved = _flat(own), _flat({key: fitted.get(key) for key in own})
     differences = [
-        f"{clean(key, 80)}: {there.get(key, 'missing')} in the checkpoint, "
-        f"{here.get(key, 'missing')} in {name}"
-        for key in dict.fromkeys([*here, *there])
-        if here.get(key) != there.get(key)
+        f"{clean(key, 80)}: {saved.get(key, 'missing')} in the checkpoint, "
+        f"{current.get(key, 'missing')} in {name}"
+        for key in dict.fromkeys([*current, *saved])
+        if current.get(key) != saved.get(key)
     ]
     if differences:
         hidden = len(differences) - _MOST_SHOWN
-        more = f" (and {hidden} more)" if hidden > 0 else ""
+        suffix = f" (and {hidden} more)" if hidden > 0 else ""
         raise CheckpointUnusable(
-            "the checkpoint is for other data: " + "; ".join(differences[:_MOST_SHOWN]) + more
+            "the checkpoint is for other data: " + "; ".join(differences[:_MOST_SHOWN]) + suffix
         )
 
 

@@ -55,9 +55,10 @@ def fingerprint_of(section: DatasetSection, sha256: str) -> Fingerprint:
     """Return the fingerprint of raw data with this sha256, read with the settings of a section."""
     everything = section.model_dump(mode="json", exclude={"path"})
     changed = section.model_dump(mode="json", exclude={"path"}, exclude_defaults=True)
-    first = {name: everything[name] for name in _names_of_first_rule(section)}
+    first_rule_settings = {name: everything[name] for name in _names_of_first_rule(section)}
     return Fingerprint(
-        _SECOND + _sum([sha256, {**changed, "type": section.type}]), _sum([sha256, first])
+        _SECOND + _sum([sha256, {**changed, "type": section.type}]),
+        _sum([sha256, first_rule_settings]),
     )
 
 
@@ -65,8 +66,8 @@ def _names_of_first_rule(section: DatasetSection) -> frozenset[str]:
     if section.type in _FIRST_RULE:
         return _FIRST_RULE[section.type]
     # A plugin's own settings all count; only the plugin knows which ones change its data.
-    own = set(type(section).model_fields) - set(RowsSection.model_fields)
-    return _FIRST_RULE_OF_PLUGINS | own
+    own_settings = set(type(section).model_fields) - set(RowsSection.model_fields)
+    return _FIRST_RULE_OF_PLUGINS | own_settings
 
 
 def _sum(value: Any) -> str:

@@ -54,13 +54,15 @@ def divide(
     if test is None:
         parts = split_rows(strata[firsts], seed, test_fraction, val_fraction)
     else:
-        open_ = np.flatnonzero(~test[firsts])
-        inner = split_rows(strata[firsts[open_]], seed, 0.0, val_fraction)
-        parts = SplitRows(open_[inner.train], open_[inner.val], np.flatnonzero(test[firsts]))
-    where = np.empty(len(firsts), dtype=np.int64)
+        remaining = np.flatnonzero(~test[firsts])
+        inner = split_rows(strata[firsts[remaining]], seed, 0.0, val_fraction)
+        parts = SplitRows(
+            remaining[inner.train], remaining[inner.val], np.flatnonzero(test[firsts])
+        )
+    split_of_group = np.empty(len(firsts), dtype=np.int64)
     for number, part in enumerate((parts.train, parts.val, parts.test)):
-        where[part] = number
-    return SplitRows(*(np.flatnonzero(where[members] == number) for number in range(3)))
+        split_of_group[part] = number
+    return SplitRows(*(np.flatnonzero(split_of_group[members] == number) for number in range(3)))
 
 
 def split_rows(strata: Ints, seed: int, test_fraction: float, val_fraction: float) -> SplitRows:
@@ -77,19 +79,19 @@ def split_rows(strata: Ints, seed: int, test_fraction: float, val_fraction: floa
     by_stratum = order[np.argsort(strata[order], kind="stable")]
     sizes = np.bincount(strata)
     starts = np.cumsum(sizes) - sizes
-    each = (sizes >= _LEAST_FOR_ALL).astype(np.int64)
+    minimum = (sizes >= _LEAST_FOR_ALL).astype(np.int64)
 
     # The small number undoes the rounding error of a product such as 0.35 * 20.
     test_total = math.ceil(count * test_fraction - 1e-9)
-    tests = allocate(test_total, sizes, each, np.maximum(sizes - 1 - each, 0))
+    tests = allocate(test_total, sizes, minimum, np.maximum(sizes - 1 - minimum, 0))
     val_total = max(1, round((count - tests.sum()) * val_fraction))
-    rest = sizes - tests
-    spare = np.maximum(rest - 1, 0)
-    vals = allocate(val_total, rest, np.minimum(each, spare), spare)
+    remaining = sizes - tests
+    spare = np.maximum(remaining - 1, 0)
+    vals = allocate(val_total, remaining, np.minimum(minimum, spare), spare)
 
-    place = np.arange(count) - np.repeat(starts, sizes)
-    in_test = place < np.repeat(tests, sizes)
-    in_val = ~in_test & (place < np.repeat(tests + vals, sizes))
+    positions = np.arange(count) - np.repeat(starts, sizes)
+    in_test = positions < np.repeat(tests, sizes)
+    in_val = ~in_test & (positions < np.repeat(tests + vals, sizes))
     return SplitRows(
         train=np.sort(by_stratum[~in_test & ~in_val]),
         val=np.sort(by_stratum[in_val]),

@@ -47,8 +47,8 @@ class DeviceBatches:
 
     def state(self, epoch: int, index: int) -> dict[str, Any] | None:
         """Return the source's position before a batch; None unless it can only be read in order."""
-        known = getattr(self._source, "state", None)
-        return known(epoch, index) if known is not None else None
+        state_of = getattr(self._source, "state", None)
+        return state_of(epoch, index) if state_of is not None else None
 
     def restore(self, state: dict[str, Any]) -> None:
         """Let the source continue from the position that `state` describes."""
@@ -58,7 +58,7 @@ class DeviceBatches:
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         batches = self._source.epoch(epoch, start)
         if self._device.type == "cuda":
-            batches = _ahead(batches, self._device)
+            batches = _copy_ahead(batches, self._device)
         if self._augment is None:
             return batches
         return self._augmented(batches, self._augment, epoch, start)
@@ -71,7 +71,7 @@ class DeviceBatches:
             yield augment(batch, seeded(self._device, self._seed, "augment", *numbers))
 
 
-def _ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
+def _copy_ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
     """Yield batches on a CUDA device, each copied on a side stream while the one before is used.
 
     Batches already on a CUDA device are passed through.
@@ -87,23 +87,23 @@ def _ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batch]:
         with torch.cuda.stream(stream):
             # From pinned memory: a copy from pageable memory waits for everything before it.
             moved = {
-                name: field if name in ON_HOST else _moved(field, device)
+                name: field if name in ON_HOST else _start_copy(field, device)
                 for name, field in batch.items()
             }
             copied = stream.record_event()
         if waiting is not None:
-            yield _arrived(*waiting, device)
+            yield _wait_for_copy(*waiting, device)
         waiting = moved, copied
     if waiting is not None:
-        yield _arrived(*waiting, device)
+        yield _wait_for_copy(*waiting, device)
 
 
-def _moved(tensor: Tensor, device: torch.device) -> Tensor:
+def _start_copy(tensor: Tensor, device: torch.device) -> Tensor:
     pinned = tensor if tensor.is_pinned() else tensor.pin_memory()
     return pinned.to(device, non_blocking=True)
 
 
-def _arrived(batch: Batch, copied: torch.cuda.Event, device: torch.device) -> Batch:
+def _wait_for_copy(batch: Batch, copied: torch.cuda.Event, device: torch.device) -> Batch:
     """Return the batch, ready for use on the current stream."""
     current = torch.cuda.current_stream(device)
     current.wait_event(copied)

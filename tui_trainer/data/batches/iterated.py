@@ -24,7 +24,7 @@ from tui_trainer.data.base.random import (
     seed_all,
 )
 from tui_trainer.data.batches.samples import SampleMismatch, SampleSpec, as_sample, collate
-from tui_trainer.data.batches.tensors import share
+from tui_trainer.data.batches.tensors import rank_slice
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
@@ -85,8 +85,8 @@ class IteratedBatches:
 
     def rows(self, epoch: int, index: int) -> tuple[int, ...]:
         """Return the numbers of the samples in reading order, from 0."""
-        first = index * self._order.batch_size
-        return tuple(range(first, first + self.size(index)))
+        start = index * self._order.batch_size
+        return tuple(range(start, start + self.size(index)))
 
     def state(self, epoch: int, index: int) -> dict[str, Any] | None:
         """Return the state from which `restore` continues with batch `index` of an epoch.
@@ -121,7 +121,7 @@ class IteratedBatches:
         for index in range(begin, self.per_epoch):
             samples = [reader.sample() for _ in range(self.size(index))]
             # Recorded before the batch is trained on: the checkpoint after that step asks for it.
-            self._keep(epoch, index + 1, draws)
+            self._record_state(epoch, index + 1, draws)
             if index < start:
                 # Trained on before the run was interrupted; only read to get past it.
                 continue
@@ -129,22 +129,24 @@ class IteratedBatches:
 
     def _batch(self, samples: list[tuple[Tensor, Tensor]], index: int) -> Batch:
         if self._order.world > 1:
-            part = share(slice(0, len(samples)), len(samples), self._order.rank, self._order.world)
-            samples = samples[part]
+            own_rows = rank_slice(
+                slice(0, len(samples)), len(samples), self._order.rank, self._order.world
+            )
+            samples = samples[own_rows]
         try:
             return collate(samples)
         except ValueError as error:
             raise BatchLost(f"batch {index} of the iterable: {error}") from error
 
-    def _keep(self, epoch: int, index: int, draws: _Draws) -> None:
+    def _record_state(self, epoch: int, index: int, draws: _Draws) -> None:
         """Record the position before batch `index`; BadInput if the state is not plain values."""
         dataset = self._split.dataset
         if not keeps_state(dataset):
             return
         state = dataset.state_dict()
         _check_plain(state)
-        kept = {"epoch": epoch, "index": index, "dataset": state, "rng": draws.states.to_dict()}
-        self._states.append(kept)
+        entry = {"epoch": epoch, "index": index, "dataset": state, "rng": draws.states.to_dict()}
+        self._states.append(entry)
 
 
 class _Reader:
@@ -161,9 +163,9 @@ class _Reader:
         """Return the next sample; BatchLost if there is none, or it cannot be read."""
         with self._draws:
             try:
-                found = as_sample(next(self._iterator))
+                sample = as_sample(next(self._iterator))
                 if self._split.form is not None:
-                    found = self._split.form.fitted(found)
+                    sample = self._split.form.conform(sample)
             except SampleMismatch as error:
                 raise BatchLost(f"sample {self._read} of the iterable: {error}") from error
             except StopIteration:
@@ -177,7 +179,7 @@ class _Reader:
                 message += type(error).__name__ + (f": {text}" if text else "")
                 raise BatchLost(message, traceback.format_exc()) from error
         self._read += 1
-        return found
+        return sample
 
 
 class _Draws:

@@ -17,7 +17,7 @@ from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.data.base.batch import Batch, Order
 from tui_trainer.data.base.random import permutation
 from tui_trainer.data.batches.samples import SampleMaker, SampleSpec
-from tui_trainer.data.batches.tensors import share
+from tui_trainer.data.batches.tensors import rank_slice
 from tui_trainer.data.batches.worker_process import BatchRequest
 from tui_trainer.data.batches.workers import WorkerPool
 
@@ -59,8 +59,8 @@ class MapSplit:
         split = self._readable()
         assert split.pool is not None, "a readable split has a pool"
         return split.pool.draw(
-            BatchRequest(split.part, MEASURED, part.tolist())
-            for part in torch.split(self.rows, batch_size)
+            BatchRequest(split.part, MEASURED, rows.tolist())
+            for rows in torch.split(self.rows, batch_size)
         )
 
     def count(self, batch_size: int) -> int:
@@ -97,28 +97,28 @@ class LoadedBatches:
 
     def rows(self, epoch: int, index: int) -> tuple[int, ...]:
         order = permutation(len(self._rows), self._order.seed, epoch)
-        first = index * self._order.batch_size
-        return tuple(self._rows[order[first : first + self.size(index)]].tolist())
+        start = index * self._order.batch_size
+        return tuple(self._rows[order[start : start + self.size(index)]].tolist())
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         index = start
         while index < self.per_epoch:
-            drawing = self._pool.draw(self._keys(epoch, index))
-            for batch in drawing:
+            stream = self._pool.draw(self._keys(epoch, index))
+            for batch in stream:
                 index += 1
                 yield batch
                 # A validation took the workers over; batches they had read ahead are read again.
-                if not drawing.is_current:
+                if not stream.is_current:
                     break
 
     def _keys(self, epoch: int, start: int) -> Iterator[BatchRequest]:
         size, world = self._order.batch_size, self._order.world
         order = permutation(len(self._rows), self._order.seed, epoch)
         for index in range(start, self.per_epoch):
-            part = slice(index * size, index * size + self.size(index))
+            positions = slice(index * size, index * size + self.size(index))
             if world > 1:
-                part = share(part, self.size(index), self._order.rank, world)
-            chosen = order[part]
+                positions = rank_slice(positions, self.size(index), self._order.rank, world)
+            chosen = order[positions]
             yield BatchRequest(
                 self._part, epoch, (self._rows[chosen] if self._by_row else chosen).tolist()
             )

@@ -47,42 +47,42 @@ class SampleMaker:
 
     def make(self, epoch: int, indices: Sequence[int]) -> Batch | Failure:
         """Return the batch of these samples in this epoch, or a Failure that says what is wrong."""
-        with undisturbed():
+        with worker_conditions():
             samples = []
             for index in indices:
                 try:
                     seed_all(derive_seed(self.seed, self.purpose, epoch, index))
                     sample = as_sample(self.dataset[index])
-                    samples.append(sample if self.form is None else self.form.fitted(sample))
+                    samples.append(sample if self.form is None else self.form.conform(sample))
                 except SampleMismatch as error:
-                    place = f"sample {index} of the data set{self._place(index)}"
-                    return Failure(f"{place}: {error}")
+                    location = f"sample {index} of the data set{self._describe_path(index)}"
+                    return Failure(f"{location}: {error}")
                 except Exception as error:
                     return self._failure(index, error)
             try:
                 return collate(samples)
             except ValueError as error:
-                return Failure(f"samples {_listed(indices)} of the data set: {error}")
+                return Failure(f"samples {_join_indices(indices)} of the data set: {error}")
 
     def _failure(self, index: int, error: Exception) -> Failure:
         text = clean(str(error), 300)
-        message = f"sample {index} of the data set{self._place(index)} cannot be read: "
+        message = f"sample {index} of the data set{self._describe_path(index)} cannot be read: "
         message += type(error).__name__ + (f": {text}" if text else "")
         return Failure(message, traceback.format_exc())
 
-    def _place(self, index: int) -> str:
-        known = getattr(self.dataset, "path", None)
-        if not callable(known):
+    def _describe_path(self, index: int) -> str:
+        path_of = getattr(self.dataset, "path", None)
+        if not callable(path_of):
             return ""
         try:
-            return f" ({clean(str(known(index)), 200)})"
+            return f" ({clean(str(path_of(index)), 200)})"
         except Exception:
             # This only adds to a message about another error, which must not be lost.
             return ""
 
 
 @contextmanager
-def undisturbed() -> Iterator[None]:
+def worker_conditions() -> Iterator[None]:
     """Restore the global generators afterwards, and compute with one thread, as a worker does.
 
     A sum over many numbers differs in its last bits with another number of threads.
@@ -105,39 +105,39 @@ def collate(samples: Sequence[tuple[Tensor, Tensor]]) -> Batch:
     Raises:
         ValueError: the shapes or dtypes do not go together.
     """
-    inputs, targets = [one for one, _ in samples], [target for _, target in samples]
+    inputs, targets = [value for value, _ in samples], [target for _, target in samples]
     _check_alike(inputs, "inputs")
     _check_alike(targets, "targets")
     if targets[0].is_floating_point() and len({target.shape for target in targets}) > 1:
         raise ValueError("numeric targets have different lengths")
-    lengths = torch.tensor([len(one) if one.dim() else 1 for one in inputs])
+    lengths = torch.tensor([len(value) if value.dim() else 1 for value in inputs])
     if inputs[0].dim() == 0 or bool((lengths == lengths[0]).all()):
-        return {"input": torch.stack(inputs), "target": _stacked(targets, IGNORED)}
+        return {"input": torch.stack(inputs), "target": _pad_and_stack(targets, IGNORED)}
     return {
-        "input": _stacked(inputs, 0),
-        "target": _stacked(targets, IGNORED),
+        "input": _pad_and_stack(inputs, 0),
+        "target": _pad_and_stack(targets, IGNORED),
         "lengths": lengths,
     }
 
 
-def _stacked(tensors: Sequence[Tensor], filling: int) -> Tensor:
+def _pad_and_stack(tensors: Sequence[Tensor], filling: int) -> Tensor:
     if len({tensor.shape for tensor in tensors}) == 1:
         return torch.stack(list(tensors))
     longest = max(map(len, tensors))
-    stacked = tensors[0].new_full((len(tensors), longest, *tensors[0].shape[1:]), filling)
-    for row, tensor in zip(stacked, tensors, strict=True):
+    padded = tensors[0].new_full((len(tensors), longest, *tensors[0].shape[1:]), filling)
+    for row, tensor in zip(padded, tensors, strict=True):
         row[: len(tensor)] = tensor
-    return stacked
+    return padded
 
 
 def _check_alike(tensors: Sequence[Tensor], name: str) -> None:
     first = tensors[0]
     for other in tensors[1:]:
         if other.dtype != first.dtype or other.dim() != first.dim():
-            raise ValueError(f"{name} are {described(first)} and {described(other)}")
+            raise ValueError(f"{name} are {describe(first)} and {describe(other)}")
         if other.shape[1:] != first.shape[1:]:
             raise ValueError(
-                f"{name} are {described(first)} and {described(other)}; "
+                f"{name} are {describe(first)} and {describe(other)}; "
                 "only the first dimension may differ"
             )
 
@@ -145,19 +145,19 @@ def _check_alike(tensors: Sequence[Tensor], name: str) -> None:
 def as_sample(sample: Any) -> tuple[Tensor, Tensor]:
     """Convert input and target to batch dtypes: float32, or int64 for tokens and classes."""
     try:
-        given, target = sample
+        raw_input, raw_target = sample
     except (TypeError, ValueError):
         raise TypeError(
             f"a sample is a pair (input, target), not {type(sample).__name__}"
         ) from None
-    inputs, wanted = _as_tensor(given, "input"), _as_tensor(target, "target")
+    inputs, target = _as_tensor(raw_input, "input"), _as_tensor(raw_target, "target")
     are_tokens = inputs.dim() == 1 and not inputs.is_floating_point()
     inputs = inputs.long() if are_tokens else inputs.float()
-    if wanted.is_floating_point():
-        wanted = wanted.float().reshape(wanted.shape or (1,))
+    if target.is_floating_point():
+        target = target.float().reshape(target.shape or (1,))
     else:
-        wanted = wanted.long()
-    return inputs, wanted
+        target = target.long()
+    return inputs, target
 
 
 def _as_tensor(value: Any, name: str) -> Tensor:
@@ -171,7 +171,7 @@ def _as_tensor(value: Any, name: str) -> Tensor:
     raise TypeError(f"the {name} is of type {type(value).__name__}, not numbers; make it a tensor")
 
 
-def _listed(indices: Sequence[int]) -> str:
+def _join_indices(indices: Sequence[int]) -> str:
     shown = ", ".join(map(str, indices[:8]))
     return shown if len(indices) <= 8 else f"{shown} and {len(indices) - 8} more"
 
@@ -197,29 +197,29 @@ class SampleSpec:
     signature: Signature
     task: ProblemName
 
-    def fitted(self, sample: Sample) -> Sample:
+    def conform(self, sample: Sample) -> Sample:
         """Return the sample with its target as the loss takes it; SampleMismatch if it differs."""
         inputs, target = sample
         self._check_input(inputs)
         if self.task == "regression":
-            return inputs, _number(target)
+            return inputs, _to_number(target)
         if target.is_floating_point():
-            raise SampleMismatch(f"the target is {described(target)}; classes are ints, from 0")
+            raise SampleMismatch(f"the target is {describe(target)}; classes are ints, from 0")
         if self.task == "classification":
-            return inputs, self._class(target)
+            return inputs, self._to_class(target)
         self._check_tokens(inputs, target)
         return sample
 
     def _check_input(self, inputs: Tensor) -> None:
         kind, shape = self.signature.kind, self.signature.input_shape
-        found = tuple(inputs.shape)
+        actual_shape = tuple(inputs.shape)
         has_length = kind in ("sequence", "tokens")
-        fits = inputs.dim() == _DIMENSIONS[kind] and found[has_length:] == shape[has_length:]
+        fits = inputs.dim() == _DIMENSIONS[kind] and actual_shape[has_length:] == shape[has_length:]
         if not fits or inputs.is_floating_point() == (kind == "tokens"):
-            first = "x".join(map(str, (["T"] if has_length else []) + list(shape[has_length:])))
+            expected = "x".join(map(str, (["T"] if has_length else []) + list(shape[has_length:])))
             numbers = "ints" if kind == "tokens" else "floats"
             raise SampleMismatch(
-                f"the input is {described(inputs)}, but that of the first sample was {first} "
+                f"the input is {describe(inputs)}, but that of the first sample was {expected} "
                 f"{numbers}; all must have the same form"
             )
         if has_length and not len(inputs):
@@ -227,38 +227,38 @@ class SampleSpec:
         if kind == "tokens":
             _check_range(inputs, self.signature.vocabulary, "a token", "tokens")
 
-    def _class(self, target: Tensor) -> Tensor:
+    def _to_class(self, target: Tensor) -> Tensor:
         if target.numel() != 1:
             raise SampleMismatch(
-                f"the target is {described(target)}; it should be one class, as an int"
+                f"the target is {describe(target)}; it should be one class, as an int"
             )
-        one = target.reshape(())
-        _check_range(one, self.signature.outputs, "the target", "classes")
-        return one
+        class_index = target.reshape(())
+        _check_range(class_index, self.signature.outputs, "the target", "classes")
+        return class_index
 
     def _check_tokens(self, inputs: Tensor, target: Tensor) -> None:
         if target.shape != inputs.shape[:1]:
             raise SampleMismatch(
-                f"the target is {described(target)} for an input of {len(inputs)} steps; it needs "
+                f"the target is {describe(target)} for an input of {len(inputs)} steps; it needs "
                 "one token per step"
             )
         _check_range(target[target != IGNORED], self.signature.outputs, "a target", "tokens")
 
 
-def described(tensor: Tensor) -> str:
+def describe(tensor: Tensor) -> str:
     """Describe the shape and dtype of a tensor in words."""
     kind = str(tensor.dtype).removeprefix("torch.")
     return f"{'x'.join(map(str, tensor.shape)) or 'a number'} of {kind}"
 
 
-def _number(target: Tensor) -> Tensor:
+def _to_number(target: Tensor) -> Tensor:
     """Return a single number as (1,) float32; ints are accepted.
 
     PyTorch would broadcast a target without its own dimension over the batch.
     """
     if target.numel() != 1:
         raise SampleMismatch(
-            f"the target is {described(target)}; it should be one number to predict"
+            f"the target is {describe(target)}; it should be one number to predict"
         )
     return target.float().reshape(1)
 
@@ -272,5 +272,5 @@ def _check_range(numbers: Tensor, count: int, name: str, noun: str) -> None:
     else:
         low, high = (int(number) for number in numbers.aminmax())
     if low < 0 or high >= count:
-        wrong = low if low < 0 else high
-        raise SampleMismatch(f"{name} is {wrong}, and {noun} go from 0 to {count - 1}")
+        value = low if low < 0 else high
+        raise SampleMismatch(f"{name} is {value}, and {noun} go from 0 to {count - 1}")

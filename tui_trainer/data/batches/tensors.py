@@ -41,10 +41,10 @@ class TensorSplit:
         return TensorSplit(inputs, targets, self.rows, self.lengths)
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
-        for first in range(0, len(self), batch_size):
-            part = slice(first, first + batch_size)
-            lengths = None if self.lengths is None else self.lengths[part]
-            yield batch_of(self.inputs[part], self.targets[part], lengths)
+        for start in range(0, len(self), batch_size):
+            rows = slice(start, start + batch_size)
+            lengths = None if self.lengths is None else self.lengths[rows]
+            yield batch_of(self.inputs[rows], self.targets[rows], lengths)
 
     def count(self, batch_size: int) -> int:
         return -(-len(self) // batch_size)
@@ -78,23 +78,23 @@ class TensorBatches:
         # A blocking copy would drain the device's queue at the start of every epoch.
         on_device = on_host.to(inputs.device, non_blocking=True)
         for index in range(start, self.per_epoch):
-            part = slice(index * size, (index + 1) * size)
+            positions = slice(index * size, (index + 1) * size)
             if world > 1:
-                part = share(part, self.size(index), self._order.rank, world)
-            chosen = on_device[part]
-            picked = inputs.index_select(0, chosen)
-            wanted = targets.index_select(0, chosen)
+                positions = rank_slice(positions, self.size(index), self._order.rank, world)
+            chosen = on_device[positions]
+            chosen_inputs = inputs.index_select(0, chosen)
+            chosen_targets = targets.index_select(0, chosen)
             if lengths is None:
-                yield {"input": picked, "target": wanted}
+                yield {"input": chosen_inputs, "target": chosen_targets}
             else:
-                yield batch_of(picked, wanted, lengths[on_host[part]])
+                yield batch_of(chosen_inputs, chosen_targets, lengths[on_host[positions]])
 
 
-def share(part: slice, size: int, rank: int, world: int) -> slice:
+def rank_slice(part: slice, size: int, rank: int, world: int) -> slice:
     """Return the slice of a rank, as `tensor_split` cuts: the first ranks get one sample more."""
-    each, more = divmod(size, world)
-    first = part.start + rank * each + min(rank, more)
-    return slice(first, first + each + (rank < more))
+    least, extra = divmod(size, world)
+    start = part.start + rank * least + min(rank, extra)
+    return slice(start, start + least + (rank < extra))
 
 
 def batch_of(inputs: Tensor, targets: Tensor, lengths: Tensor | None) -> Batch:

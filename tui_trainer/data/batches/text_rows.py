@@ -19,7 +19,7 @@ from torch import Tensor
 
 from tui_trainer.data.base.batch import IGNORED, Batch, Batches, Order
 from tui_trainer.data.base.random import permutation, seeded
-from tui_trainer.data.batches.tensors import share
+from tui_trainer.data.batches.tensors import rank_slice
 from tui_trainer.text.errors import BadInput
 
 PIECE_BYTES = 1 << 15
@@ -40,7 +40,7 @@ class TextSplit:
     sequence_length: int
 
     @staticmethod
-    def of(texts: Sequence[bytes], rows: Sequence[int], sequence_length: int) -> TextSplit:
+    def from_texts(texts: Sequence[bytes], rows: Sequence[int], sequence_length: int) -> TextSplit:
         """Make a split of texts, none of which may be empty."""
         borders = [0]
         for text in texts:
@@ -59,9 +59,9 @@ class TextSplit:
 
     def texts(self) -> Iterator[bytes]:
         """Yield each text, without its NUL byte."""
-        whole = self.data.cpu().numpy().tobytes()
-        for first, end in zip(self.borders[:-1], self.borders[1:], strict=True):
-            yield whole[first + 1 : end]
+        content = self.data.cpu().numpy().tobytes()
+        for start, end in zip(self.borders[:-1], self.borders[1:], strict=True):
+            yield content[start + 1 : end]
 
     def to(self, device: torch.device | str) -> TextSplit:
         return TextSplit(self.data.to(device), self.borders, self.rows, self.sequence_length)
@@ -69,16 +69,16 @@ class TextSplit:
     def in_order(self, batch_size: int) -> Iterator[Batch]:
         """Yield batches that predict every byte once; padding has the target `IGNORED`."""
         device, width = self.data.device, self.sequence_length
-        starts, known, fresh = windows(*self._pieces(), width, batch_size)
-        firsts = torch.from_numpy(starts).to(device, non_blocking=True)
-        counts = torch.from_numpy(known).to(device, non_blocking=True)
-        places = torch.arange(width, device=device)
+        starts, counts, fresh = windows(*self._pieces(), width, batch_size)
+        device_starts = torch.from_numpy(starts).to(device, non_blocking=True)
+        device_counts = torch.from_numpy(counts).to(device, non_blocking=True)
+        offsets = torch.arange(width, device=device)
         last = len(self.data) - 1
         for index in range(len(starts)):
-            inside = places < counts[index, :, None]
-            at = firsts[index, :, None] + places
-            inputs = self.data[at.clamp(max=last)].long()
-            targets = self.data[(at + 1).clamp(max=last)].long()
+            inside = offsets < device_counts[index, :, None]
+            positions = device_starts[index, :, None] + offsets
+            inputs = self.data[positions.clamp(max=last)].long()
+            targets = self.data[(positions + 1).clamp(max=last)].long()
             yield {
                 "input": inputs.masked_fill_(~inside, 0),
                 "target": targets.masked_fill_(~inside, IGNORED),
@@ -94,10 +94,10 @@ class TextSplit:
         longest = max(PIECE_BYTES // width, 1) * width
         firsts: list[int] = []
         sizes: list[int] = []
-        for first, end in zip(self.borders[:-1], self.borders[1:], strict=True):
-            for place in range(first, end - 1, longest):
-                firsts.append(place)
-                sizes.append(min(longest, end - 1 - place))
+        for text_start, end in zip(self.borders[:-1], self.borders[1:], strict=True):
+            for start in range(text_start, end - 1, longest):
+                firsts.append(start)
+                sizes.append(min(longest, end - 1 - start))
         return firsts, sizes
 
     def shuffled(self, order: Order) -> Batches:
@@ -141,21 +141,25 @@ class LaneBatches:
         firsts = torch.arange(self._order.batch_size) * self._share + index * width
         low = torch.searchsorted(ends, firsts, right=True).tolist()
         high = torch.searchsorted(ends, firsts + width - 1, right=True).tolist()
-        among = {place for a, b in zip(low, high, strict=True) for place in range(a, b + 1)}
-        return tuple(sorted(self._split.rows[texts[place]] for place in among))
+        in_batch = {
+            position for a, b in zip(low, high, strict=True) for position in range(a, b + 1)
+        }
+        return tuple(sorted(self._split.rows[texts[position]] for position in in_batch))
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         width = self._split.sequence_length
-        mine = slice(0, self._order.batch_size)
+        own_rows = slice(0, self._order.batch_size)
         if self._order.world > 1:
-            mine = share(mine, self._order.batch_size, self._order.rank, self._order.world)
+            own_rows = rank_slice(
+                own_rows, self._order.batch_size, self._order.rank, self._order.world
+            )
         stream = self._stream(epoch)
         used = self._order.batch_size * self._share
-        inputs = stream[:used].view(-1, self._share)[mine]
-        targets = stream[1 : used + 1].view(-1, self._share)[mine]
+        inputs = stream[:used].view(-1, self._share)[own_rows]
+        targets = stream[1 : used + 1].view(-1, self._share)[own_rows]
         for index in range(start, self.per_epoch):
-            part = slice(index * width, (index + 1) * width)
-            yield {"input": inputs[:, part].long(), "target": targets[:, part].long()}
+            columns = slice(index * width, (index + 1) * width)
+            yield {"input": inputs[:, columns].long(), "target": targets[:, columns].long()}
 
     def _texts(self, epoch: int) -> list[int]:
         order: list[int] = permutation(len(self._split.rows), self._order.seed, epoch).tolist()
@@ -195,27 +199,29 @@ class WindowBatches:
     def rows(self, epoch: int, index: int) -> tuple[int, ...]:
         """Return the numbers of the texts in a batch."""
         width = self._split.sequence_length
-        firsts = self._firsts(epoch)[index * self._order.batch_size :][: self.size(index)]
+        firsts = self._row_starts(epoch)[index * self._order.batch_size :][: self.size(index)]
         ends = torch.tensor(self._split.borders[1:])
         low = torch.searchsorted(ends, firsts, right=True).tolist()
         high = torch.searchsorted(ends, firsts + width - 1, right=True).tolist()
-        among = {text for a, b in zip(low, high, strict=True) for text in range(a, b + 1)}
-        return tuple(sorted(self._split.rows[text] for text in among))
+        in_batch = {text for a, b in zip(low, high, strict=True) for text in range(a, b + 1)}
+        return tuple(sorted(self._split.rows[text] for text in in_batch))
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         data, size = self._split.data, self._order.batch_size
         # A final NUL, so that the last byte of the last text has a target.
         data = torch.cat([data, data.new_zeros(1)])
-        places = torch.arange(self._split.sequence_length + 1, device=data.device)
-        firsts = self._firsts(epoch).to(data.device, non_blocking=True)
+        offsets = torch.arange(self._split.sequence_length + 1, device=data.device)
+        firsts = self._row_starts(epoch).to(data.device, non_blocking=True)
         for index in range(start, self.per_epoch):
-            part = slice(index * size, (index + 1) * size)
+            positions = slice(index * size, (index + 1) * size)
             if self._order.world > 1:
-                part = share(part, self.size(index), self._order.rank, self._order.world)
-            rows = data[firsts[part, None] + places].long()
+                positions = rank_slice(
+                    positions, self.size(index), self._order.rank, self._order.world
+                )
+            rows = data[firsts[positions, None] + offsets].long()
             yield {"input": rows[:, :-1], "target": rows[:, 1:]}
 
-    def _firsts(self, epoch: int) -> Tensor:
+    def _row_starts(self, epoch: int) -> Tensor:
         """Return the positions at which the rows of an epoch begin, in order: int64, on the CPU."""
         generator = seeded("cpu", self._order.seed, "offset", epoch)
         offset = int(torch.randint(self._offsets, (1,), generator=generator))
@@ -258,15 +264,15 @@ def windows(
     lanes = pack_rows(counts, most)
     batches = max(sum(counts[piece] for piece in lane) for lane in lanes)
     starts = np.zeros((batches, len(lanes)), dtype=np.int64)
-    known = np.zeros_like(starts)
+    position_counts = np.zeros_like(starts)
     fresh = np.ones(starts.shape, dtype=np.bool_)
     for row, lane in enumerate(lanes):
-        at = 0
+        batch = 0
         for piece in lane:
             offsets = np.arange(counts[piece]) * width
-            part = slice(at, at + counts[piece])
-            starts[part, row] = firsts[piece] + offsets
-            known[part, row] = np.minimum(sizes[piece] - offsets, width)
-            fresh[part, row] = offsets == 0
-            at = part.stop
-    return starts, known, fresh
+            span = slice(batch, batch + counts[piece])
+            starts[span, row] = firsts[piece] + offsets
+            position_counts[span, row] = np.minimum(sizes[piece] - offsets, width)
+            fresh[span, row] = offsets == 0
+            batch = span.stop
+    return starts, position_counts, fresh

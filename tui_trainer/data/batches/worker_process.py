@@ -54,19 +54,19 @@ class BuilderDataset(Dataset[Any]):
         self._packed: Tensor | None = None
 
     def __getitem__(self, key: BatchRequest) -> Batch | Failure:
-        made = self._makers[key.part].make(key.epoch, key.indices)
-        if isinstance(made, Failure):
-            return made
+        batch = self._makers[key.part].make(key.epoch, key.indices)
+        if isinstance(batch, Failure):
+            return batch
         try:
             # A background thread sends the batch, and would drop it silently on an error; moving
             # it to shared memory first raises the error here.
-            for field in made.values():
+            for field in batch.values():
                 field.share_memory_()  # type: ignore[no-untyped-call]
         except RuntimeError as error:
             return Failure(
                 f"no shared memory for a batch: {free_shared_memory()} ({error}); {WAY_OUT}"
             )
-        return made
+        return batch
 
     def __reduce__(self) -> tuple[Any, ...]:
         # A worker started by spawn reads this from a pipe of which its parent holds both ends: if

@@ -79,17 +79,17 @@ class WorkerPool:
             self._plan.keys = keys
             # Starting workers may raise, and then no sequence is active.
             self._current = None
-            self._begin()
+            self._start_iterator()
         self._current = BatchStream(self, keys)
         return self._current
 
-    def is_current(self, drawing: BatchStream) -> bool:
-        return self._current is drawing
+    def is_current(self, stream: BatchStream) -> bool:
+        return self._current is stream
 
     def make(self, keys: Iterator[BatchRequest]) -> Batch:
         """Make the next batch in this process."""
         key = next(keys)
-        return _opened(self._makers[key.part].make(key.epoch, key.indices))
+        return _unwrap(self._makers[key.part].make(key.epoch, key.indices))
 
     def receive(self) -> Batch:
         """Return the next batch from the workers; StopIteration at the end.
@@ -100,17 +100,17 @@ class WorkerPool:
         assert self._iterator is not None
         waited_s = 0.0
         while True:
-            asked_s = time.monotonic()
+            began_s = time.monotonic()
             try:
-                made = next(self._iterator)
+                result = next(self._iterator)
                 self._start_s = 0.0
-                return _opened(made)
+                return _unwrap(result)
             except (StopIteration, BatchLost):
                 raise
             except Exception as error:
                 # Capped, because the clock runs on while this process is suspended.
-                waited_s += min(time.monotonic() - asked_s, 2 * LOOK_S)
-                self._look(error, waited_s)
+                waited_s += min(time.monotonic() - began_s, 2 * LOOK_S)
+                self._check_workers(error, waited_s)
 
     def close(self) -> None:
         """End the workers; they are started again when another batch is drawn."""
@@ -120,29 +120,29 @@ class WorkerPool:
             worker.join(LOOK_S)
         self._kill()
 
-    def _begin(self) -> None:
+    def _start_iterator(self) -> None:
         if self._loader is None or not self.settings.persistent_workers:
             self.close()
             self._loader = self._make_loader()
         try:
-            self._iterator = self._started(self._loader)
+            self._iterator = self._make_iterator(self._loader)
         except _TooLate:
             # Idle workers answered too late, for example after a suspension. Whatever they send now
             # is of no use, so start new ones.
             self._kill()
             self.close()
             self._loader = self._make_loader()
-            self._iterator = self._started(self._loader)
+            self._iterator = self._make_iterator(self._loader)
 
     def _make_loader(self) -> DataLoader[Any]:
         settings = self.settings
-        with _quietly():
+        with _ignore_core_warning():
             return DataLoader(
                 BuilderDataset(self._makers),
                 batch_size=None,
                 sampler=self._plan,
                 num_workers=settings.num_workers,
-                collate_fn=_as_it_is,
+                collate_fn=_pass_through,
                 pin_memory=self._pin,
                 timeout=LOOK_S,
                 worker_init_fn=end_with_parent,
@@ -156,22 +156,22 @@ class WorkerPool:
                 persistent_workers=settings.persistent_workers,
             )
 
-    def _started(self, loader: DataLoader[Any]) -> Iterator[Any]:
+    def _make_iterator(self, loader: DataLoader[Any]) -> Iterator[Any]:
         """Return an iterator over the plan; the first one starts the workers.
 
         It is made in a new thread: the workers inherit that thread's signal mask, and outside the
         main thread torch installs no SIGCHLD handler, which could raise in the middle of other
         work.
         """
-        found: list[Iterator[Any] | Exception] = []
+        outcomes: list[Iterator[Any] | Exception] = []
 
         def start() -> None:
             block_signals()
             try:
-                with _quietly():
-                    found.append(iter(loader))
+                with _ignore_core_warning():
+                    outcomes.append(iter(loader))
             except Exception as error:
-                found.append(error)
+                outcomes.append(error)
 
         if not self._workers:
             self._start_s = START_S
@@ -182,10 +182,12 @@ class WorkerPool:
         # Bounded, because a worker may hang while it imports the data set.
         longest_s = self.settings.timeout_s + START_S
         thread.join(longest_s)
-        self._workers += [one for one in multiprocessing.active_children() if one not in before]
-        if not found:
+        self._workers += [
+            child for child in multiprocessing.active_children() if child not in before
+        ]
+        if not outcomes:
             self._fail(f"the workers did not start within {longest_s:g} s; {WAY_OUT}")
-        result = found[0]
+        result = outcomes[0]
         if isinstance(result, Exception):
             if _is_timeout(result) and all(worker.is_alive() for worker in self._workers):
                 raise _TooLate
@@ -211,7 +213,7 @@ class WorkerPool:
                 if self._iterator is None:
                     raise
 
-    def _look(self, error: Exception, waited_s: float) -> None:
+    def _check_workers(self, error: Exception, waited_s: float) -> None:
         """Check on the workers after a failed wait.
 
         Returns if the wait should continue; otherwise ends the workers and raises BatchLost.
@@ -300,21 +302,21 @@ class _Plan:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def _ignore_core_warning() -> Iterator[None]:
     """Suppress the warning about more workers than cores, which is the user's choice."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="This DataLoader will create")
         yield
 
 
-def _as_it_is(made: Any) -> Any:
-    return made
+def _pass_through(batch: Any) -> Any:
+    return batch
 
 
-def _opened(made: Batch | Failure) -> Batch:
-    if isinstance(made, Failure):
-        raise BatchLost(made.message, made.details)
-    return made
+def _unwrap(result: Batch | Failure) -> Batch:
+    if isinstance(result, Failure):
+        raise BatchLost(result.message, result.details)
+    return result
 
 
 def _is_timeout(error: Exception) -> bool:

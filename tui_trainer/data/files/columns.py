@@ -19,7 +19,7 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
 Kind = Literal["number", "category"]
-Wanted = Kind | Literal["auto"]
+RequestedKind = Kind | Literal["auto"]
 
 MOSTLY = 0.9
 """A column with at least this share of numbers is numeric, and any text in it an error."""
@@ -61,9 +61,9 @@ class TextColumn:
     def take(self, rows: NDArray[np.int64]) -> TextColumn:
         """Return some rows, with only the texts that occur in them."""
         used, codes = np.unique(self.codes[rows], return_inverse=True)
-        first = int(len(used) > 0 and used[0] < 0)
-        texts = tuple(self.texts[code] for code in used[first:])
-        return TextColumn(codes.astype(np.int64) - first, texts)
+        offset = int(len(used) > 0 and used[0] < 0)
+        texts = tuple(self.texts[code] for code in used[offset:])
+        return TextColumn(codes.astype(np.int64) - offset, texts)
 
 
 Column = NumberColumn | TextColumn
@@ -78,14 +78,16 @@ class Table:
     notes: tuple[str, ...]
 
 
-def read_table(file: DataFile, header: Sequence[str], wanted: Mapping[str, Wanted]) -> Table:
-    """Read the columns of `wanted`; an `auto` column is numeric if every value is a number.
+def read_table(
+    file: DataFile, header: Sequence[str], requested: Mapping[str, RequestedKind]
+) -> Table:
+    """Read the columns of `requested`; an `auto` column is numeric if every value is a number.
 
     Raises:
         BadInput: a text among numbers or infinity, with its line; a column without values; a
             table without rows.
     """
-    surveys = {name: _Survey() for name, kind in wanted.items() if kind == "auto"}
+    surveys = {name: _Survey() for name, kind in requested.items() if kind == "auto"}
     lines: list[int] = []
     for chunk, texts in _chunks(file, header):
         lines += chunk.lines
@@ -95,7 +97,7 @@ def read_table(file: DataFile, header: Sequence[str], wanted: Mapping[str, Wante
         raise BadInput(f"{file.name}: a header but no rows")
     kinds: dict[str, Kind] = {
         name: surveys[name].decide(file, name) if kind == "auto" else kind
-        for name, kind in wanted.items()
+        for name, kind in requested.items()
     }
     notes = tuple(
         f"{clean(name, 80)}: read as categories, because line {survey.line} has "
@@ -154,7 +156,7 @@ def _collect(file: DataFile, header: Sequence[str], kinds: Mapping[str, Kind]) -
     books: dict[str, dict[str, int]] = {name: {} for name in codes}
     for chunk, texts in _chunks(file, header):
         for name, blocks in parts.items():
-            blocks.append(_finite(file, name, chunk, texts[name]))
+            blocks.append(_finite_numbers(file, name, chunk, texts[name]))
         for name, book in books.items():
             values = [text.strip() for text in texts[name]]
             codes[name] += [book.setdefault(value, len(book)) for value in values]
@@ -163,15 +165,17 @@ def _collect(file: DataFile, header: Sequence[str], kinds: Mapping[str, Kind]) -
         if kind == "number":
             columns[name] = NumberColumn(np.concatenate(parts[name]))
         else:
-            columns[name] = _texts(codes[name], books[name])
+            columns[name] = _text_column(codes[name], books[name])
     return columns
 
 
-def _finite(file: DataFile, name: str, chunk: Chunk, texts: Sequence[str]) -> NDArray[np.float64]:
+def _finite_numbers(
+    file: DataFile, name: str, chunk: Chunk, texts: Sequence[str]
+) -> NDArray[np.float64]:
     numbers, foreign = to_numbers(texts)
-    wrong = [*foreign[:1], *np.flatnonzero(np.isinf(numbers))[:1].tolist()]
-    if wrong:
-        position = min(wrong)
+    not_finite = [*foreign[:1], *np.flatnonzero(np.isinf(numbers))[:1].tolist()]
+    if not_finite:
+        position = min(not_finite)
         raise BadInput(
             f"{file.name}:{chunk.lines[position]}: column '{clean(name, 80)}' has "
             f"{clean(texts[position], 40)!r}, which is not a finite number"
@@ -179,7 +183,7 @@ def _finite(file: DataFile, name: str, chunk: Chunk, texts: Sequence[str]) -> ND
     return numbers
 
 
-def _texts(codes: list[int], book: Mapping[str, int]) -> TextColumn:
+def _text_column(codes: list[int], book: Mapping[str, int]) -> TextColumn:
     """Renumber codes so that missing values become -1."""
     renumbered = np.full(len(book), -1, dtype=np.int64)
     present = [text for text in book if not is_missing(text)]

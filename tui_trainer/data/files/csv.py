@@ -78,9 +78,9 @@ def read_chunks(file: DataFile, width: int, expectation: str, *, header: bool) -
     """
     records = islice(_records(file), 1 if header else 0, None)
     blank_line = 0
-    while taken := list(islice(records, CHUNK_ROWS)):
+    while block := list(islice(records, CHUNK_ROWS)):
         chunk = Chunk([], [])
-        for line, record in taken:
+        for line, record in block:
             if not record:
                 blank_line = blank_line or line
                 continue
@@ -104,7 +104,7 @@ def _records(file: DataFile) -> Iterator[tuple[int, list[str]]]:
             yield line, record
             line = reader.line_num + 1
     except csv.Error as error:
-        raise _broken(file, line, reader.line_num, str(error)) from error
+        raise _csv_error(file, line, reader.line_num, str(error)) from error
 
 
 def _lines(file: DataFile) -> Iterator[str]:
@@ -112,7 +112,7 @@ def _lines(file: DataFile) -> Iterator[str]:
     return io.TextIOWrapper(io.BytesIO(file.content), encoding="utf-8-sig", newline="")
 
 
-def _broken(file: DataFile, first_line: int, last_line: int, reason: str) -> BadInput:
+def _csv_error(file: DataFile, first_line: int, last_line: int, reason: str) -> BadInput:
     if reason == "unexpected end of data":
         line = _open_quote_line(file, first_line)
         return BadInput(f"{file.name}:{line}: a quote opens here and never closes")
@@ -151,25 +151,25 @@ def check_header(file: DataFile, header: Sequence[str]) -> None:
     """Raise BadInput unless every column has a name, and no two have the same."""
     if all(to_number(name) is not None for name in header):
         raise BadInput(f"{file.name}:1: a table needs a header with the names of its columns")
-    seen: set[str] = set()
+    names: set[str] = set()
     for position, name in enumerate(header, 1):
         if not name:
             raise BadInput(
                 f"{file.name}:1: column {position} has no name; give it one, and add it to "
                 "dataset.drop if it only counts the rows"
             )
-        if name in seen:
+        if name in names:
             raise BadInput(f"{file.name}:1: two columns are named '{clean(name, 80)}'; rename one")
-        seen.add(name)
+        names.add(name)
 
 
 def no_column(name: str, file: DataFile, header: Sequence[str]) -> str:
     """Return the message for a setting that names a column which does not exist."""
-    there = clean(", ".join(header[:20]), 400)
+    columns = clean(", ".join(header[:20]), 400)
     message = f"no column '{clean(name, 80)}' in {file.name}"
-    if other := other_separator(header):
-        return f"{message}; {other}"
-    return f"{message}{clean(suggest(name, header))}; there are: {there}"
+    if hint := other_separator(header):
+        return f"{message}; {hint}"
+    return f"{message}{clean(suggest(name, header))}; there are: {columns}"
 
 
 def other_separator(header: Sequence[str]) -> str:

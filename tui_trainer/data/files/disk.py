@@ -61,17 +61,17 @@ def open_file(
     else:
         raw = _bytes_on_disk(path, max_bytes)
     name = clean(path, 200)
-    return DataFile(name, _unpacked(raw, path, name, max_bytes), hashlib.sha256(raw).hexdigest())
+    return DataFile(name, _unpack(raw, path, name, max_bytes), hashlib.sha256(raw).hexdigest())
 
 
 def builtin_bytes(name: str, folder: Traversable) -> bytes:
     """Return the bytes of a file shipped with the package; BadInput if its sha256 is wrong."""
     sums = _sums(folder)
     if name not in sums:
-        there = ", ".join(f"{BUILTIN}{known}" for known in sums)
+        available = ", ".join(f"{BUILTIN}{file_name}" for file_name in sums)
         raise BadInput(
             f"dataset.path: no file {BUILTIN}{clean(name, 80)}{suggest(name, sums)}; "
-            f"there are: {there}"
+            f"there are: {available}"
         )
     try:
         content = folder.joinpath(name).read_bytes()
@@ -106,18 +106,18 @@ def _bytes_on_disk(path: str, max_bytes: int) -> bytes:
             raise _too_big(name, max_bytes)
         return Path(path).read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise NoSuchData(f"{name}: no such file{_near(path)}") from error
+        raise NoSuchData(f"{name}: no such file{_similar_name(path)}") from error
     except (OSError, ValueError) as error:
         raise BadInput(f"{name}: cannot be read: {reason_of(error)}") from error
 
 
-def _near(path: str) -> str:
+def _similar_name(path: str) -> str:
     """Return a hint: a file of a similar name in the same folder, or that there is no folder."""
     try:
-        beside = [entry.name for entry in os.scandir(Path(path).parent)][:1000]
+        neighbours = [entry.name for entry in os.scandir(Path(path).parent)][:1000]
     except (OSError, ValueError):
         return f" (there is no folder {clean(str(Path(path).parent), 200)} either)"
-    return clean(suggest(Path(path).name, beside))
+    return clean(suggest(Path(path).name, neighbours))
 
 
 def reason_of(error: Exception) -> str:
@@ -127,7 +127,7 @@ def reason_of(error: Exception) -> str:
     return clean(str(error), 200)
 
 
-def _unpacked(raw: bytes, path: str, name: str, max_bytes: int) -> bytes:
+def _unpack(raw: bytes, path: str, name: str, max_bytes: int) -> bytes:
     if not raw.startswith(_GZIP_MAGIC):
         if path.endswith(".gz") and raw:
             raise BadInput(f"{name}: is not a gzip file, although its name ends in .gz; rename it")

@@ -70,7 +70,7 @@ class SourceFolder:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ListedFile:
     """A file that matches a pattern."""
 
     name: str
@@ -83,7 +83,7 @@ class Found:
 class Listing:
     """The result of a walk through a folder."""
 
-    files: list[Found] = field(default_factory=list)
+    files: list[ListedFile] = field(default_factory=list)
     omissions: SkippedFiles = field(default_factory=SkippedFiles)
     others: Counter[str] = field(default_factory=Counter)
     """The number of files that match no pattern, by their ending."""
@@ -109,13 +109,13 @@ def _library(path: str) -> SourceFolder:
     """Return Python's standard library without its tests, which are more than half of it."""
     if path != STDLIB:
         raise BadInput(f"dataset.path: nothing may follow {STDLIB}, got {clean(path, 80)!r}")
-    place = Path(sysconfig.get_path("stdlib"))
-    if not (place / "os.py").is_file():
+    root = Path(sysconfig.get_path("stdlib"))
+    if not (root / "os.py").is_file():
         raise BadInput(
-            f"{STDLIB} the source of Python's standard library is not in {clean(str(place), 200)}; "
+            f"{STDLIB} the source of Python's standard library is not in {clean(str(root), 200)}; "
             "name a folder of your own in dataset.path"
         )
-    return SourceFolder(place, STDLIB, _NOT_OF_THE_LIBRARY)
+    return SourceFolder(root, STDLIB, _NOT_OF_THE_LIBRARY)
 
 
 def list_files(folder: SourceFolder, patterns: Sequence[str]) -> Listing:
@@ -132,12 +132,12 @@ def list_files(folder: SourceFolder, patterns: Sequence[str]) -> Listing:
     if not listing.files:
         raise BadInput(
             f"{folder.name}: no file matches dataset.patterns {clean(', '.join(patterns), 120)}"
-            f"{_there(listing)}"
+            f"{_other_files(listing)}"
         )
     return listing
 
 
-def _there(listing: Listing) -> str:
+def _other_files(listing: Listing) -> str:
     left_out = "".join(f"; {note}" for note in listing.omissions.notes())
     if not listing.others:
         return left_out or "; the folder has no files"
@@ -153,25 +153,27 @@ class _Walk:
         self._patterns = patterns
         self._listing = listing
         # A link to a parent folder would bring in the neighbours of this folder.
-        self._seen = {_key(os.stat(place)) for place in Path(os.path.realpath(folder.path)).parents}
+        self._visited = {
+            _key(os.stat(parent)) for parent in Path(os.path.realpath(folder.path)).parents
+        }
 
     def run(self) -> None:
         waiting = [""]
         while waiting:
             below = waiting.pop()
-            folders = [one for one in self._entries(below) if self._take(one, below)]
+            folders = [entry for entry in self._entries(below) if self._visit(entry, below)]
             # The list is a stack, so pushing in reverse visits the folders in name order.
-            waiting += [f"{below}{one.name}/" for one in reversed(folders)]
+            waiting += [f"{below}{entry.name}/" for entry in reversed(folders)]
 
     def _entries(self, below: str) -> list[os.DirEntry[str]]:
         """Return the entries of a folder by name; none if the folder was visited before."""
-        place = self._folder.path / below
+        path = self._folder.path / below
         try:
-            status = os.stat(place)
+            status = os.stat(path)
             if not self._is_new(status):
                 self._listing.omissions.add(_AGAIN, below)
                 return []
-            with os.scandir(place) as entries:
+            with os.scandir(path) as entries:
                 return sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
             if not below:
@@ -180,11 +182,11 @@ class _Walk:
             return []
 
     def _is_new(self, status: os.stat_result) -> bool:
-        is_new = _key(status) not in self._seen
-        self._seen.add(_key(status))
+        is_new = _key(status) not in self._visited
+        self._visited.add(_key(status))
         return is_new
 
-    def _take(self, entry: os.DirEntry[str], below: str) -> bool:
+    def _visit(self, entry: os.DirEntry[str], below: str) -> bool:
         """Add a file that matches; return True for a folder that is to be walked."""
         listing, name = self._listing, below + entry.name
         if entry.name.startswith("."):
@@ -195,25 +197,26 @@ class _Walk:
             status = entry.stat()
         except OSError:
             # A link to a missing file, or to itself.
-            if self._fits(name):
+            if self._matches(name):
                 listing.omissions.add("link that leads nowhere", name)
             return False
-        if not self._fits(name):
+        if not self._matches(name):
             listing.others["*" + (os.path.splitext(name)[1] or " (no ending)")] += 1
         elif not stat.S_ISREG(status.st_mode):
             listing.omissions.add("entry that is not a regular file", name)
         elif not self._is_new(status):
             listing.omissions.add(_AGAIN, name)
         else:
-            listing.files.append(Found(name, status.st_size))
+            listing.files.append(ListedFile(name, status.st_size))
             if len(listing.files) > MOST_FILES:
                 raise BadInput(f"{self._folder.name}: more than {MOST_FILES:,} files")
         return False
 
-    def _fits(self, name: str) -> bool:
-        last = name.rpartition("/")[2]
+    def _matches(self, name: str) -> bool:
+        base_name = name.rpartition("/")[2]
         return any(
-            fnmatchcase(name if "/" in pattern else last, pattern) for pattern in self._patterns
+            fnmatchcase(name if "/" in pattern else base_name, pattern)
+            for pattern in self._patterns
         )
 
 

@@ -18,7 +18,7 @@ from tui_trainer.config.sections.datasets import STDLIB
 from tui_trainer.data.base.random import seeded
 from tui_trainer.data.files.csv import line_at
 from tui_trainer.data.files.disk import open_file, reason_of
-from tui_trainer.data.files.folders import Found, SkippedFiles, SourceFolder, list_files
+from tui_trainer.data.files.folders import ListedFile, SkippedFiles, SourceFolder, list_files
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import size_text
 
@@ -56,8 +56,8 @@ def read_file(path: str, max_bytes: int) -> Texts:
     if not content:
         raise BadInput(f"{file.name}: the file is empty")
     if len(content) < len(file.content):
-        left = len(file.content) - len(content)
-        notes.append(f"the last {in_bytes(left)} are left out (dataset.max_bytes)")
+        omitted = len(file.content) - len(content)
+        notes.append(f"the last {in_bytes(omitted)} are left out (dataset.max_bytes)")
     zero = content.find(b"\0")
     if zero >= 0:
         raise BadInput(
@@ -86,29 +86,29 @@ def read_folder(
     """
     listing = list_files(folder, patterns)
     omissions = listing.omissions
-    found = _of_right_size(listing.files, max_file_bytes, omissions)
+    files = _select_by_size(listing.files, max_file_bytes, omissions)
     if max_bytes is not None:
-        found = _some(found, max_bytes, seed, omissions)
+        files = _draw_files(files, max_bytes, seed, omissions)
     texts: list[Text] = []
-    known: set[bytes] = set()
-    whole = hashlib.sha256()
-    strange = SkippedFiles()
-    for one in found:
-        content = _content(folder, one, max_file_bytes, omissions)
+    digests: set[bytes] = set()
+    folder_hash = hashlib.sha256()
+    not_utf8 = SkippedFiles()
+    for file in files:
+        content = _read_content(folder, file, max_file_bytes, omissions)
         digest = hashlib.sha256(content).digest()
-        if digest in known:
-            omissions.add("copy of another file", one.name)
+        if digest in digests:
+            omissions.add("copy of another file", file.name)
         elif content:
-            known.add(digest)
-            texts.append(Text(one.name, content))
-            whole.update(os.fsencode(one.name) + b"\0" + digest)
+            digests.add(digest)
+            texts.append(Text(file.name, content))
+            folder_hash.update(os.fsencode(file.name) + b"\0" + digest)
             if not _is_utf8(content):
-                strange.add("file is not UTF-8, its bytes are used as they are", one.name)
+                not_utf8.add("file is not UTF-8, its bytes are used as they are", file.name)
     notes = [*_library_note(folder), *omissions.notes()]
-    notes += [note.replace(" left out: ", " kept: ") for note in strange.notes()]
+    notes += [note.replace(" left out: ", " kept: ") for note in not_utf8.notes()]
     if not texts:
         raise BadInput(f"{folder.name}: no text is left; " + "; ".join(notes))
-    return Texts(folder.name, tuple(texts), whole.hexdigest(), tuple(notes))
+    return Texts(folder.name, tuple(texts), folder_hash.hexdigest(), tuple(notes))
 
 
 def in_bytes(count: int) -> str:
@@ -122,48 +122,54 @@ def _library_note(folder: SourceFolder) -> list[str]:
     return [f"the standard library of Python {platform.python_version()}, without its tests"]
 
 
-def _of_right_size(files: Sequence[Found], most: int, omissions: SkippedFiles) -> list[Found]:
-    kept = []
-    for one in files:
-        if one.size == 0:
-            omissions.add("file that is empty", one.name)
-        elif one.size > most:
-            omissions.add("file larger than dataset.max_file_bytes", one.name)
+def _select_by_size(
+    files: Sequence[ListedFile], most: int, omissions: SkippedFiles
+) -> list[ListedFile]:
+    selected = []
+    for file in files:
+        if file.size == 0:
+            omissions.add("file that is empty", file.name)
+        elif file.size > most:
+            omissions.add("file larger than dataset.max_file_bytes", file.name)
         else:
-            kept.append(one)
-    return kept
+            selected.append(file)
+    return selected
 
 
-def _some(files: list[Found], most: int, seed: int, omissions: SkippedFiles) -> list[Found]:
+def _draw_files(
+    files: list[ListedFile], most: int, seed: int, omissions: SkippedFiles
+) -> list[ListedFile]:
     """Draw files, by the seed, of at most `most` bytes in all; they keep their order."""
-    if sum(one.size for one in files) <= most:
+    if sum(file.size for file in files) <= most:
         return files
     order = torch.randperm(len(files), generator=seeded("cpu", seed, "max_bytes")).tolist()
-    kept = set()
+    chosen = set()
     total = 0
     for index in order:
         if total + files[index].size <= most:
             total += files[index].size
-            kept.add(index)
+            chosen.add(index)
         else:
             omissions.add("file beyond dataset.max_bytes", files[index].name)
-    return [one for index, one in enumerate(files) if index in kept]
+    return [file for index, file in enumerate(files) if index in chosen]
 
 
-def _content(folder: SourceFolder, found: Found, most: int, omissions: SkippedFiles) -> bytes:
+def _read_content(
+    folder: SourceFolder, listed: ListedFile, most: int, omissions: SkippedFiles
+) -> bytes:
     """Return the bytes of a file; if it cannot be used, count it and return none."""
     try:
-        with open(folder.path / found.name, "rb") as file:
+        with open(folder.path / listed.name, "rb") as file:
             # One byte more than allowed shows that the file has grown since it was listed.
             content = file.read(most + 1)
     except OSError as error:
-        omissions.add(f"file that cannot be read ({reason_of(error)})", found.name)
+        omissions.add(f"file that cannot be read ({reason_of(error)})", listed.name)
         return b""
     if len(content) > most:
-        omissions.add("file that grew while it was read", found.name)
+        omissions.add("file that grew while it was read", listed.name)
         return b""
     if b"\0" in content:
-        omissions.add("file with NUL bytes, which is not UTF-8 text", found.name)
+        omissions.add("file with NUL bytes, which is not UTF-8 text", listed.name)
         return b""
     return content
 

@@ -40,7 +40,7 @@ def moments(values: NDArray[np.float64]) -> tuple[float, float]:
         return float(values.mean()), float(values.std())
 
 
-def standardised(values: NDArray[np.float64], mean: float, std: float) -> Block:
+def standardise(values: NDArray[np.float64], mean: float, std: float) -> Block:
     """Standardise numbers by the training split's mean and deviation; the shape is kept.
 
     A number of another split that is far outside the training range may become infinite.
@@ -78,11 +78,11 @@ def encode_column(name: str, column: Column, fitted: dict[str, Any]) -> tuple[Bl
             return _encode_texts(clean(name, 80), column, fitted)
 
 
-def doubts(name: str, column: Column, fitted: dict[str, Any]) -> list[str]:
+def doubt_notes(name: str, column: Column, fitted: dict[str, Any]) -> list[str]:
     """Return notes about columns that look unsuitable for training, such as row numbers."""
     if isinstance(column, TextColumn) and 2 * len(fitted["categories"]) > len(column.codes):
-        known, rows = len(fitted["categories"]), len(column.codes)
-        return [f"{clean(name, 80)}: {known} categories in {rows} rows; is it a name?"]
+        count, rows = len(fitted["categories"]), len(column.codes)
+        return [f"{clean(name, 80)}: {count} categories in {rows} rows; is it a name?"]
     if (
         isinstance(column, NumberColumn)
         and len(column.values) > 2
@@ -96,7 +96,7 @@ def _encode_numbers(
     shown: str, column: NumberColumn, fitted: dict[str, Any]
 ) -> tuple[Block, list[str]]:
     missing = column.missing
-    scaled = standardised(column.values, fitted["mean"], fitted["std"])
+    scaled = standardise(column.values, fitted["mean"], fitted["std"])
     scaled[missing] = 0.0
     if not np.isfinite(scaled).all():
         raise BadInput(f"column '{shown}' has numbers of too large a range; rescale or drop it")
@@ -112,21 +112,21 @@ def _encode_numbers(
 def _encode_texts(
     shown: str, column: TextColumn, fitted: dict[str, Any]
 ) -> tuple[Block, list[str]]:
-    known = {text: position for position, text in enumerate(fitted["categories"])}
+    positions = {text: position for position, text in enumerate(fitted["categories"])}
     # Missing values have the code -1, which indexes the last entry of the lookup.
-    lookup = np.array([known.get(text, -1) for text in column.texts] + [-1], dtype=np.int64)
+    lookup = np.array([positions.get(text, -1) for text in column.texts] + [-1], dtype=np.int64)
     if fitted["missing"]:
-        lookup[-1] = len(known)
-    places = lookup[column.codes]
-    block = np.zeros((len(places), len(known) + int(fitted["missing"])), dtype=np.float32)
-    rows = np.flatnonzero(places >= 0)
-    block[rows, places[rows]] = 1.0
+        lookup[-1] = len(positions)
+    codes = lookup[column.codes]
+    block = np.zeros((len(codes), len(positions) + int(fitted["missing"])), dtype=np.float32)
+    rows = np.flatnonzero(codes >= 0)
+    block[rows, codes[rows]] = 1.0
     notes = []
     missing = int(column.missing.sum())
     if missing and fitted["missing"]:
         values = _counted(missing, "missing value")
         notes.append(f"{shown}: {values} read as a category of their own")
-    unseen = np.flatnonzero(places < 0)
+    unseen = np.flatnonzero(codes < 0)
     if len(unseen):
         notes.append(_unseen_note(shown, column, column.codes[unseen]))
     return block, notes

@@ -25,11 +25,11 @@ from tui_trainer.config.sections.datasets import (
     TextFoldersSection,
 )
 from tui_trainer.data.batches.tensors import TensorSplit
-from tui_trainer.data.files.columns import Wanted, read_table
+from tui_trainer.data.files.columns import RequestedKind, read_table
 from tui_trainer.data.files.csv import check_text, other_separator, read_header
 from tui_trainer.data.files.disk import open_file
 from tui_trainer.data.sources.encoding import encode_column
-from tui_trainer.data.sources.pixels import read_unlabelled, scaled
+from tui_trainer.data.sources.pixels import read_unlabelled, scale_pixels
 from tui_trainer.data.sources.sequence_rows import read_new_frames
 from tui_trainer.data.sources.sequences import encode_frames
 from tui_trainer.data.sources.text_folders import read_new_passages
@@ -86,8 +86,8 @@ def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
             f"{file.name}:1: no column '{name}'{others}{near}; the "
             f"model was trained on: {clean(', '.join(fitted), 400)}"
         )
-    wanted: dict[str, Wanted] = {name: settings["kind"] for name, settings in fitted.items()}
-    table = read_table(file, header, wanted)
+    kinds: dict[str, RequestedKind] = {name: settings["kind"] for name, settings in fitted.items()}
+    table = read_table(file, header, kinds)
     blocks, notes = [], list(table.notes)
     for name, settings in fitted.items():
         column = table.columns[name]
@@ -98,9 +98,9 @@ def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
                 f"{file.name}:{line}: column '{clean(name, 80)}' has no value, but the model was "
                 "trained on rows without gaps; fill it in"
             )
-        block, said = encode_column(name, column, settings)
+        block, column_notes = encode_column(name, column, settings)
         blocks.append(block)
-        notes += said
+        notes += column_notes
     places = tuple(f"line {line}" for line in table.lines)
     return Unseen(torch.from_numpy(np.concatenate(blocks, axis=1)), places, tuple(notes))
 
@@ -112,7 +112,7 @@ def _pixels(section: PixelsSection, fitted: dict[str, Any], path: str) -> Unseen
     else:
         pixels, lines = read_unlabelled(path, section)
         notes, places = (), tuple(f"line {line}" for line in lines)
-    return Unseen(scaled(pixels, section, fitted), places, notes)
+    return Unseen(scale_pixels(pixels, section, fitted), places, notes)
 
 
 def _sequences(section: SequencesSection, fitted: dict[str, Any], path: str) -> Unseen:
@@ -168,13 +168,13 @@ def read_image(
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            with Image.open(path) as opened:
-                if opened.width * opened.height > MOST_PIXELS:
-                    size = f"{opened.width}x{opened.height}"
+            with Image.open(path) as picture:
+                if picture.width * picture.height > MOST_PIXELS:
+                    size = f"{picture.width}x{picture.height}"
                     raise BadInput(f"{shown}: {size} pixels, more than {MOST_PIXELS:,}")
-                if getattr(opened, "n_frames", 1) > 1:
+                if getattr(picture, "n_frames", 1) > 1:
                     notes.append(f"{shown}: only the first of its pictures is read")
-                image = ImageOps.exif_transpose(opened).convert(mode)
+                image = ImageOps.exif_transpose(picture).convert(mode)
     except FileNotFoundError as error:
         raise BadInput(f"{shown}: no such file") from error
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
@@ -183,8 +183,8 @@ def read_image(
     except Image.DecompressionBombError as error:
         raise BadInput(f"{shown}: more than {MOST_PIXELS:,} pixels") from error
     if image.size != (width, height):
-        was = f"{image.width}x{image.height}"
-        notes.append(f"{shown}: scaled from {was} to {width}x{height}")
+        original = f"{image.width}x{image.height}"
+        notes.append(f"{shown}: scaled from {original} to {width}x{height}")
         image = image.resize((width, height), Image.Resampling.BILINEAR)
     values = np.asarray(image, dtype=np.float32).reshape(height, width, channels)
     flat = values.transpose(2, 0, 1).reshape(1, -1) * (max_value / 255.0)

@@ -15,7 +15,12 @@ import torch
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import PixelsSection
-from tui_trainer.data.base.augment import InputsChanged, image_changes, in_turn, mixing
+from tui_trainer.data.base.augment import (
+    InputsChanged,
+    combine_augments,
+    image_changes,
+    number_augments,
+)
 from tui_trainer.data.base.signature import Kind
 from tui_trainer.data.base.to_device import Augment
 from tui_trainer.data.files.csv import (
@@ -65,13 +70,15 @@ class PixelSource:
         return {"mean": mean, "std": std}
 
     def encode(self, fitted: dict[str, Any]) -> Encoded:
-        return Encoded(scaled(self.pixels, self.section, fitted))
+        return Encoded(scale_pixels(self.pixels, self.section, fitted))
 
     def augment(self, fitted: dict[str, Any]) -> Augment | None:
         background = -fitted["mean"] / fitted["std"]
         changes = image_changes(self.section, background)
         moved = [InputsChanged(changes)] if changes else []
-        return in_turn([*moved, *mixing(self.section, None, len(self.target.classes))])
+        return combine_augments(
+            [*moved, *number_augments(self.section, None, len(self.target.classes))]
+        )
 
 
 def read_pixels(section: PixelsSection) -> PixelSource:
@@ -86,7 +93,7 @@ def read_pixels(section: PixelsSection) -> PixelSource:
     )
     blocks: list[NDArray[np.float32]] = []
     labels: list[str] = []
-    known: dict[str, str] = {}
+    distinct: dict[str, str] = {}
     for chunk in read_chunks(file, count + 1, expectation, header=False):
         blocks.append(_pixels(file, chunk, section.max_value))
         for line, record in zip(chunk.lines, chunk.records, strict=True):
@@ -94,8 +101,8 @@ def read_pixels(section: PixelsSection) -> PixelSource:
             if is_missing(label):
                 raise BadInput(f"{file.name}:{line}: the label at the end of the row is missing")
             # Keep one string object per class, not one per row.
-            labels.append(known.setdefault(label, label))
-    classes = order_classes(known)
+            labels.append(distinct.setdefault(label, label))
+    classes = order_classes(distinct)
     index = {label: position for position, label in enumerate(classes)}
     targets = np.array([index[label] for label in labels], dtype=np.int64)
     pixels = np.concatenate(blocks)
@@ -110,7 +117,7 @@ def read_pixels(section: PixelsSection) -> PixelSource:
     )
 
 
-def scaled(
+def scale_pixels(
     pixels: NDArray[np.float32], section: PixelsSection, fitted: dict[str, Any]
 ) -> torch.Tensor:
     """Convert pixels (N, pixels) to inputs (N, *shape), with the values that `fit` returned."""
@@ -157,10 +164,10 @@ def _pixels(file: DataFile, chunk: Chunk, max_value: float) -> NDArray[np.float3
     flat = [text for record in chunk.records for text in record[:-1]]
     numbers, foreign = to_numbers(flat)
     # NaN fails both comparisons and infinity the second, so both are caught here too.
-    right = (numbers >= 0) & (numbers <= max_value)
-    if foreign or not right.all():
-        worst = min([*foreign[:1], *np.flatnonzero(~right)[:1].tolist()])
-        raise _bad_pixel(file, chunk, worst, flat[worst], max_value)
+    in_range = (numbers >= 0) & (numbers <= max_value)
+    if foreign or not in_range.all():
+        position = min([*foreign[:1], *np.flatnonzero(~in_range)[:1].tolist()])
+        raise _bad_pixel(file, chunk, position, flat[position], max_value)
     return numbers.astype(np.float32).reshape(len(chunk.records), -1)
 
 
@@ -197,8 +204,8 @@ def _moments(
     Works chunk by chunk, so that float64 values of all pixels never exist at once.
     """
     total = squares = 0.0
-    for first in range(0, len(train), CHUNK_ROWS):
-        block = pixels[train[first : first + CHUNK_ROWS]].astype(np.float64) / max_value
+    for start in range(0, len(train), CHUNK_ROWS):
+        block = pixels[train[start : start + CHUNK_ROWS]].astype(np.float64) / max_value
         total += float(block.sum())
         squares += float(np.square(block).sum())
     count = len(train) * pixels.shape[1]

@@ -24,7 +24,7 @@ from tui_trainer.data.base.signature import Kind, Signature
 from tui_trainer.data.base.split import divide
 from tui_trainer.data.batches.iterated import IteratedSplit, keeps_state
 from tui_trainer.data.batches.mapped import MapSplit
-from tui_trainer.data.batches.samples import Failure, SampleMaker, SampleSpec, undisturbed
+from tui_trainer.data.batches.samples import Failure, SampleMaker, SampleSpec, worker_conditions
 from tui_trainer.plugins import Data
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
@@ -36,7 +36,7 @@ def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Data
     assert isinstance(section, RowsSection), "plugins give samples with a target each"
     name = f"dataset {section.type}"
     try:
-        with undisturbed():
+        with worker_conditions():
             data = DATASET_FACTORIES[section.type](section)
     except Exception as error:
         raise BadInput(f"{name}: {explained(error)}") from error
@@ -49,14 +49,14 @@ def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Data
         raise CheckpointUnusable(f"the checkpoint is for other data than {name}: task or classes")
     train, val, test = _splits(section, data, name)
     # No sample of an iterable is read before training starts.
-    seen = train if isinstance(train, MapSplit) else val
-    signature = _signature(seen, data, name)
+    readable = train if isinstance(train, MapSplit) else val
+    signature = _signature(readable, data, name)
     form = SampleSpec(signature, data.task)
     train = replace(train, form=form)
     val, test = replace(val, form=form), replace(test, form=form)
     for split in (train, val, test):
         if isinstance(split, MapSplit):
-            _first(split, name)
+            _read_first(split, name)
     counts = [_class_counts(split, data) for split in (train, val, test)]
     return Dataset(
         train=train,
@@ -67,7 +67,7 @@ def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Data
         signature=signature,
         preprocessing=identity,
         augment=None,
-        fingerprint=fingerprint_of(section, _sum_of(data)),
+        fingerprint=fingerprint_of(section, _version_hash(data)),
         notes=(*_notes(train), *absent_notes(data.classes, *counts)),
         class_counts=counts[0],
         val_counts=counts[1],
@@ -89,15 +89,15 @@ def _notes(train: MapSplit | IteratedSplit) -> tuple[str, ...]:
 def _splits(
     section: RowsSection, data: Data, name: str
 ) -> tuple[MapSplit | IteratedSplit, MapSplit, MapSplit]:
-    given = (data.train, data.val, data.test)
+    datasets = (data.train, data.val, data.test)
     if (data.val is None) != (data.test is None):
         raise BadInput(f"{name}: give both val and test, or neither")
     if _is_iterable(data.train):
-        return _iterated(data, name), *_measured(data, name)
-    for one in given:
-        _check_mapped(one, name)
+        return _iterated_split(data, name), *_evaluation_splits(data, name)
+    for dataset in datasets:
+        _check_mapped(dataset, name)
     if data.val is not None:
-        splits = [MapSplit(one, torch.arange(len(one))) for one in given]
+        splits = [MapSplit(dataset, torch.arange(len(dataset))) for dataset in datasets]
     else:
         classes = _targets(data.train) if section.stratify and data.classes else None
         strata = np.zeros(len(data.train), dtype=np.int64) if classes is None else classes
@@ -113,22 +113,24 @@ def _splits(
     return train, val, test
 
 
-def _is_iterable(one: Any) -> bool:
+def _is_iterable(dataset: Any) -> bool:
     """Whether samples come in one order only.
 
     torch's `IterableDataset` has a `__getitem__` that raises, so it is checked by class.
     """
-    if isinstance(one, IterableDataset):
+    if isinstance(dataset, IterableDataset):
         return True
-    return hasattr(one, "__iter__") and not hasattr(one, "__getitem__")
+    return hasattr(dataset, "__iter__") and not hasattr(dataset, "__getitem__")
 
 
-def _check_mapped(one: Any, name: str) -> None:
-    if one is not None and not (hasattr(one, "__len__") and hasattr(one, "__getitem__")):
-        raise BadInput(f"{name}: {type(one).__name__} has no __len__ and __getitem__")
+def _check_mapped(dataset: Any, name: str) -> None:
+    if dataset is not None and not (
+        hasattr(dataset, "__len__") and hasattr(dataset, "__getitem__")
+    ):
+        raise BadInput(f"{name}: {type(dataset).__name__} has no __len__ and __getitem__")
 
 
-def _iterated(data: Data, name: str) -> IteratedSplit:
+def _iterated_split(data: Data, name: str) -> IteratedSplit:
     samples = data.samples_per_epoch
     if not samples and hasattr(data.train, "__len__"):
         samples = len(data.train)
@@ -140,26 +142,26 @@ def _iterated(data: Data, name: str) -> IteratedSplit:
     return IteratedSplit(data.train, samples)
 
 
-def _measured(data: Data, name: str) -> tuple[MapSplit, MapSplit]:
+def _evaluation_splits(data: Data, name: str) -> tuple[MapSplit, MapSplit]:
     """Return validation and test data for an iterable training set, which cannot be divided."""
-    for one in (data.val, data.test):
-        if one is None:
+    for dataset in (data.val, data.test):
+        if dataset is None:
             raise BadInput(f"{name}: an iterable cannot be divided; give val and test as well")
-        _check_mapped(one, name)
-        if len(one) == 0:
+        _check_mapped(dataset, name)
+        if len(dataset) == 0:
             raise BadInput(f"{name}: a split is empty")
-    return tuple(MapSplit(one, torch.arange(len(one))) for one in (data.val, data.test))  # type: ignore[return-value]
+    return tuple(MapSplit(dataset, torch.arange(len(dataset))) for dataset in (data.val, data.test))  # type: ignore[return-value]
 
 
-def _first(split: MapSplit, name: str) -> Batch:
-    made = SampleMaker(split.dataset, 0, "first", split.form).make(0, split.rows[:1].tolist())
-    if isinstance(made, Failure):
-        raise BadInput(f"{name}: {made.message}")
-    return made
+def _read_first(split: MapSplit, name: str) -> Batch:
+    batch = SampleMaker(split.dataset, 0, "first", split.form).make(0, split.rows[:1].tolist())
+    if isinstance(batch, Failure):
+        raise BadInput(f"{name}: {batch.message}")
+    return batch
 
 
 def _signature(train: MapSplit, data: Data, name: str) -> Signature:
-    batch = _first(train, name)
+    batch = _read_first(train, name)
     kind = _kind(batch, name)
     if kind == "tokens" and data.vocabulary < 1:
         raise BadInput(
@@ -189,11 +191,11 @@ def _targets(dataset: Any) -> NDArray[np.int64] | None:
     do; else None.
     """
     try:
-        found = np.asarray(dataset.targets)
+        targets = np.asarray(dataset.targets)
     except Exception:
         return None
-    fits = found.ndim == 1 and len(found) == len(dataset) and found.dtype.kind in "iu"
-    return found.astype(np.int64) if fits else None
+    fits = targets.ndim == 1 and len(targets) == len(dataset) and targets.dtype.kind in "iu"
+    return targets.astype(np.int64) if fits else None
 
 
 def _class_counts(split: MapSplit | IteratedSplit, data: Data) -> tuple[int, ...]:
@@ -207,7 +209,7 @@ def _class_counts(split: MapSplit | IteratedSplit, data: Data) -> tuple[int, ...
     return tuple(np.bincount(chosen, minlength=len(data.classes)).tolist())
 
 
-def _sum_of(data: Data) -> str:
+def _version_hash(data: Data) -> str:
     """Return a sha256 over the sources of all plugins and the data's version."""
     parts = [data.version, *(plugin.sha256 for plugin in LOADED.values())]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

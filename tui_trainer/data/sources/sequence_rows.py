@@ -16,9 +16,9 @@ from tui_trainer.config.sections.datasets import SequencesSection
 from tui_trainer.data.files.columns import (
     Column,
     NumberColumn,
+    RequestedKind,
     Table,
     TextColumn,
-    Wanted,
     read_table,
 )
 from tui_trainer.data.files.csv import check_header, check_text, no_column, read_header
@@ -69,30 +69,30 @@ def read_frames(section: SequencesSection) -> SequenceRows:
     header = read_header(file)
     check_header(file, header)
     channels = _check_settings(section, file, header)
-    table = read_table(file, header, _wanted(section, channels))
+    table = read_table(file, header, _requested_kinds(section, channels))
     _check_channels(file, table, channels)
     parts = _split_words(section, file, table)
     members = _members(section, file, table, parts)
-    kept, notes = _complete(section, file, table, channels, members)
-    members, firsts, lengths = _renumbered(members[kept])
-    lines = table.lines[kept]
-    order, said = _order(section, file, table, kept, members, lines)
-    places = np.empty(len(kept), dtype=np.int64)
-    places[order] = np.arange(len(kept)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    of_each = parts[kept][firsts]
+    kept_rows, notes = _select_complete(section, file, table, channels, members)
+    members, firsts, lengths = _renumber(members[kept_rows])
+    lines = table.lines[kept_rows]
+    order, order_notes = _sort_rows(section, file, table, kept_rows, members, lines)
+    places = np.empty(len(kept_rows), dtype=np.int64)
+    places[order] = np.arange(len(kept_rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    sequence_parts = parts[kept_rows][firsts]
     return SequenceRows(
         name=file.name,
         sha256=file.sha256,
-        channels={name: _numbers(table, name)[kept] for name in channels},
-        target=table.columns[section.target].take(kept),
+        channels={name: _numbers(table, name)[kept_rows] for name in channels},
+        target=table.columns[section.target].take(kept_rows),
         members=members,
         places=places,
         lengths=lengths,
         firsts=firsts,
-        rows=kept[firsts],
+        rows=kept_rows[firsts],
         lines=lines,
-        division=_division(section, file, of_each),
-        notes=(*table.notes, *notes, *said),
+        division=_division(section, file, sequence_parts),
+        notes=(*table.notes, *notes, *order_notes),
     )
 
 
@@ -125,31 +125,31 @@ def read_new_frames(section: SequencesSection, channels: Sequence[str], path: st
     if absent:
         trained = f"the model was trained on: {clean(', '.join(channels), 300)}"
         raise BadInput(f"{no_column(absent[0], file, header)}; {trained}")
-    there = {key: getattr(section, key) in header for key in ("sequence", "step", "split")}
-    read = section.model_copy(update={key: None for key in ("step", "split") if not there[key]})
-    wanted: dict[str, Wanted] = dict.fromkeys(channels, "number")
+    present = {key: getattr(section, key) in header for key in ("sequence", "step", "split")}
+    usable = section.model_copy(update={key: None for key in ("step", "split") if not present[key]})
+    kinds: dict[str, RequestedKind] = dict.fromkeys(channels, "number")
     for key, kind in (("sequence", "category"), ("step", "number"), ("split", "category")):
-        if there[key]:
-            wanted[getattr(section, key)] = kind  # type: ignore[assignment]
-    table = read_table(file, header, wanted)
+        if present[key]:
+            kinds[getattr(section, key)] = kind  # type: ignore[assignment]
+    table = read_table(file, header, kinds)
     if section.missing != "mean":
         missing = {name: table.columns[name].missing for name in channels}
-        _refuse(file, table, missing, "mean when training")
-    every = np.arange(len(table.lines))
-    found = np.zeros(len(every), dtype=np.int64)
+        _refuse_missing(file, table, missing, "mean when training")
+    all_rows = np.arange(len(table.lines))
+    groups = np.zeros(len(all_rows), dtype=np.int64)
     ids: tuple[str, ...] = ("",)
-    if there["sequence"]:
-        found = _members(read, file, table, _split_words(read, file, table))
-    members, firsts, lengths = _renumbered(found)
-    if there["sequence"]:
+    if present["sequence"]:
+        groups = _members(usable, file, table, _split_words(usable, file, table))
+    members, firsts, lengths = _renumber(groups)
+    if present["sequence"]:
         column = table.columns[section.sequence]
         assert isinstance(column, TextColumn)
         ids = tuple(column.texts[code] for code in column.codes[firsts])
-    order, said = _order(read, file, table, every, members, table.lines)
-    places = np.empty(len(every), dtype=np.int64)
-    places[order] = every - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    order, order_notes = _sort_rows(usable, file, table, all_rows, members, table.lines)
+    places = np.empty(len(all_rows), dtype=np.int64)
+    places[order] = all_rows - np.repeat(np.cumsum(lengths) - lengths, lengths)
     numbers = {name: _numbers(table, name) for name in channels}
-    notes = (*table.notes, *said)
+    notes = (*table.notes, *order_notes)
     return NewFrames(file.name, numbers, members, places, lengths, table.lines, ids, notes)
 
 
@@ -158,14 +158,14 @@ def _check_settings(
 ) -> tuple[str, ...]:
     """Return the names of the channels; ConfigError lists every setting that does not fit."""
     keys = {key: getattr(section, key) for key in ("sequence", "step", "target", "split")}
-    named = [(key, name) for key, name in keys.items() if name is not None]
+    named_columns = [(key, name) for key, name in keys.items() if name is not None]
     problems = [
         Problem(no_column(name, file, header), f"dataset.{key}")
-        for key, name in [*named, *(("drop", name) for name in section.drop)]
+        for key, name in [*named_columns, *(("drop", name) for name in section.drop)]
         if name not in header
     ]
     used: dict[str, str] = {}
-    for key, name in named:
+    for key, name in named_columns:
         if name in used:
             message = f"column '{clean(name, 80)}' is dataset.{used[name]} already"
             problems.append(Problem(message, f"dataset.{key}"))
@@ -180,15 +180,17 @@ def _check_settings(
     return channels
 
 
-def _wanted(section: SequencesSection, channels: Sequence[str]) -> dict[str, Wanted]:
-    wanted: dict[str, Wanted] = {section.sequence: "category", section.target: "auto"}
+def _requested_kinds(
+    section: SequencesSection, channels: Sequence[str]
+) -> dict[str, RequestedKind]:
+    kinds: dict[str, RequestedKind] = {section.sequence: "category", section.target: "auto"}
     if section.task != "auto":
-        wanted[section.target] = "category" if section.task == "classification" else "number"
+        kinds[section.target] = "category" if section.task == "classification" else "number"
     if section.step is not None:
-        wanted[section.step] = "number"
+        kinds[section.step] = "number"
     if section.split is not None:
-        wanted[section.split] = "category"
-    return wanted | dict.fromkeys(channels, "auto")
+        kinds[section.split] = "category"
+    return kinds | dict.fromkeys(channels, "auto")
 
 
 def _check_channels(file: DataFile, table: Table, channels: Sequence[str]) -> None:
@@ -215,14 +217,14 @@ def _split_words(section: SequencesSection, file: DataFile, table: Table) -> Int
         return np.zeros(len(table.lines), dtype=np.int64)
     column = table.columns[section.split]
     assert isinstance(column, TextColumn)
-    known = [_WORDS.get(text.strip().lower(), -1) for text in column.texts]
-    parts = np.array([*known, -1], dtype=np.int64)[column.codes]
+    split_numbers = [_WORDS.get(text.strip().lower(), -1) for text in column.texts]
+    parts = np.array([*split_numbers, -1], dtype=np.int64)[column.codes]
     if (parts < 0).any():
         row = int((parts < 0).argmax())
         code = column.codes[row]
-        given = repr(clean(column.texts[code], 40)) if code >= 0 else "nothing"
+        value = repr(clean(column.texts[code], 40)) if code >= 0 else "nothing"
         raise BadInput(
-            f"{file.name}:{table.lines[row]}: column '{clean(section.split, 80)}' has {given}, "
+            f"{file.name}:{table.lines[row]}: column '{clean(section.split, 80)}' has {value}, "
             "but should have train, val or test"
         )
     return parts
@@ -253,7 +255,7 @@ def _members(section: SequencesSection, file: DataFile, table: Table, parts: Int
     return column.codes * 3 + parts
 
 
-def _complete(
+def _select_complete(
     section: SequencesSection,
     file: DataFile,
     table: Table,
@@ -264,27 +266,29 @@ def _complete(
     missing = {name: table.columns[name].missing for name in (*channels, section.target)}
     if section.missing == "mean":
         # A missing target cannot be replaced by the mean.
-        _refuse(file, table, {section.target: missing[section.target]}, "drop")
+        _refuse_missing(file, table, {section.target: missing[section.target]}, "drop")
         return np.arange(len(members)), []
     if section.missing == "error":
-        _refuse(file, table, missing, "mean or dataset.missing=drop")
+        _refuse_missing(file, table, missing, "mean or dataset.missing=drop")
         return np.arange(len(members)), []
-    some = np.any(list(missing.values()), axis=0)
-    left_out = np.unique(members[some])
-    kept = np.flatnonzero(~np.isin(members, left_out))
-    if not len(kept):
+    incomplete = np.any(list(missing.values()), axis=0)
+    left_out = np.unique(members[incomplete])
+    kept_rows = np.flatnonzero(~np.isin(members, left_out))
+    if not len(kept_rows):
         raise BadInput(f"{file.name}: no sequence is left, because each has a missing value")
     count = len(left_out)
     noun = "sequence" if count == 1 else "sequences"
-    return kept, [f"{count} {noun} with missing values left out"] if count else []
+    return kept_rows, [f"{count} {noun} with missing values left out"] if count else []
 
 
-def _refuse(file: DataFile, table: Table, missing: dict[str, NDArray[np.bool_]], ways: str) -> None:
-    some = np.any(list(missing.values()), axis=0)
-    if some.any():
-        row = int(some.argmax())
+def _refuse_missing(
+    file: DataFile, table: Table, missing: dict[str, NDArray[np.bool_]], ways: str
+) -> None:
+    incomplete = np.any(list(missing.values()), axis=0)
+    if incomplete.any():
+        row = int(incomplete.argmax())
         name = next(name for name, where in missing.items() if where[row])
-        count = int(some.sum())
+        count = int(incomplete.sum())
         others = f" (and {count - 1} more rows have missing values)" if count > 1 else ""
         raise BadInput(
             f"{file.name}:{table.lines[row]}: column '{clean(name, 80)}' has no value{others}; "
@@ -292,7 +296,7 @@ def _refuse(file: DataFile, table: Table, missing: dict[str, NDArray[np.bool_]],
         )
 
 
-def _renumbered(members: Ints) -> tuple[Ints, Ints, Ints]:
+def _renumber(members: Ints) -> tuple[Ints, Ints, Ints]:
     """Renumber sequences in the order of their first rows.
 
     Returns the new number of each row, and the first row and the length of each sequence.
@@ -306,11 +310,11 @@ def _renumbered(members: Ints) -> tuple[Ints, Ints, Ints]:
     return rank[inverse], firsts[order], counts[order]
 
 
-def _order(
+def _sort_rows(
     section: SequencesSection,
     file: DataFile,
     table: Table,
-    kept: Ints,
+    rows: Ints,
     members: Ints,
     lines: Ints,
 ) -> tuple[Ints, list[str]]:
@@ -321,24 +325,24 @@ def _order(
     """
     if section.step is None:
         return np.argsort(members, kind="stable"), []
-    steps = _numbers(table, section.step)[kept]
+    steps = _numbers(table, section.step)[rows]
     shown = clean(section.step, 80)
     if np.isnan(steps).any():
         line = lines[int(np.isnan(steps).argmax())]
         raise BadInput(f"{file.name}:{line}: column '{shown}' is empty; every row needs its step")
     order = np.lexsort((steps, members))
-    apart = np.diff(steps[order])
+    step_sizes = np.diff(steps[order])
     inside = np.diff(members[order]) == 0
-    twice = np.flatnonzero(inside & (apart == 0))
+    twice = np.flatnonzero(inside & (step_sizes == 0))
     if len(twice):
         # The sort is stable, so equal steps are in file order and the later line is named.
-        at = twice[np.argmin(lines[order[twice + 1]])]
+        row = twice[np.argmin(lines[order[twice + 1]])]
         raise BadInput(
-            f"{file.name}:{lines[order[at + 1]]}: {shown} {steps[order[at]]:g} occurs already, "
-            f"in line {lines[order[at]]} of the same sequence; remove one, or give the "
+            f"{file.name}:{lines[order[row + 1]]}: {shown} {steps[order[row]]:g} occurs already, "
+            f"in line {lines[order[row]]} of the same sequence; remove one, or give the "
             "sequences different ids"
         )
-    gaps = inside & (apart > 1)
+    gaps = inside & (step_sizes > 1)
     if not gaps.any() or not np.equal(np.mod(steps, 1), 0).all():
         return order, []
     after = order[int(gaps.argmax()) + 1]

@@ -87,8 +87,8 @@ def encode_frames(frames: SequenceRows | NewFrames, fitted: dict[str, Any]) -> E
         scaled = (frames.channels[name] - settings["mean"]) / settings["std"]
         missing = np.isnan(scaled)
         if missing.any():
-            filled = f"{int(missing.sum())} missing filled with the training mean"
-            notes.append(f"{clean(name, 80)}: {filled} {settings['mean']:.4g}")
+            replaced = f"{int(missing.sum())} missing filled with the training mean"
+            notes.append(f"{clean(name, 80)}: {replaced} {settings['mean']:.4g}")
             scaled[missing] = 0.0
         if settings["constant"]:
             notes.append(f"{clean(name, 80)}: always the same in training; no information")
@@ -126,11 +126,11 @@ def _target(section: SequencesSection, frames: SequenceRows) -> Target:
     differs = codes != codes[firsts][frames.members]
     if differs.any():
         row = int(differs.argmax())
-        first = firsts[frames.members[row]]
+        first_row = firsts[frames.members[row]]
         raise BadInput(
             f"{frames.name}:{frames.lines[row]}: {clean(section.target, 80)} is "
-            f"{_shown(column, row)}, but {_shown(column, int(first))} in line "
-            f"{frames.lines[first]} of the same sequence; a sequence has one target"
+            f"{_shown(column, row)}, but {_shown(column, int(first_row))} in line "
+            f"{frames.lines[first_row]} of the same sequence; a sequence has one target"
         )
     if isinstance(column, NumberColumn):
         return Target((), column.values[firsts])

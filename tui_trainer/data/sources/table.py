@@ -15,15 +15,15 @@ import torch
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import TableSection
-from tui_trainer.data.base.augment import in_turn, mixing
+from tui_trainer.data.base.augment import combine_augments, number_augments
 from tui_trainer.data.base.signature import Kind
 from tui_trainer.data.base.to_device import Augment
 from tui_trainer.data.files.columns import (
     Column,
     NumberColumn,
+    RequestedKind,
     Table,
     TextColumn,
-    Wanted,
     read_table,
 )
 from tui_trainer.data.files.csv import (
@@ -34,7 +34,7 @@ from tui_trainer.data.files.csv import (
     read_header,
 )
 from tui_trainer.data.files.disk import DataFile, open_file
-from tui_trainer.data.sources.encoding import doubts, encode_column, fit_column
+from tui_trainer.data.sources.encoding import doubt_notes, encode_column, fit_column
 from tui_trainer.data.sources.source import Division, Encoded, Target
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
@@ -73,23 +73,25 @@ class TableSource:
         blocks: list[NDArray[np.float32]] = []
         notes: list[str] = []
         for name, settings in fitted.items():
-            block, said = encode_column(name, self.columns[name], settings)
+            block, column_notes = encode_column(name, self.columns[name], settings)
             blocks.append(block)
-            notes += said + doubts(name, self.columns[name], settings)
+            notes += column_notes + doubt_notes(name, self.columns[name], settings)
         return Encoded(torch.from_numpy(np.concatenate(blocks, axis=1)), notes)
 
     def augment(self, fitted: dict[str, Any]) -> Augment | None:
-        return in_turn(mixing(self.section, self._numbers(fitted), len(self.target.classes)))
+        return combine_augments(
+            number_augments(self.section, self._numbers(fitted), len(self.target.classes))
+        )
 
     def _numbers(self, fitted: dict[str, Any]) -> tuple[bool, ...]:
         """Return which of the inputs are numbers, rather than part of a category."""
-        found: list[bool] = []
+        are_numbers: list[bool] = []
         for settings in fitted.values():
             if settings["kind"] == "number":
-                found.append(True)
+                are_numbers.append(True)
             else:
-                found += [False] * (len(settings["categories"]) + int(settings["missing"]))
-        return tuple(found)
+                are_numbers += [False] * (len(settings["categories"]) + int(settings["missing"]))
+        return tuple(are_numbers)
 
 
 def read_rows(section: TableSection) -> TableSource:
@@ -99,25 +101,27 @@ def read_rows(section: TableSection) -> TableSource:
     header = read_header(file)
     check_header(file, header)
     _check_settings(section, file, header)
-    table = read_table(file, header, _wanted(section, header))
-    kept, notes = _kept(section, file, table)
-    target = _target(section.target, table.columns[section.target].take(kept))
+    table = read_table(file, header, _requested_kinds(section, header))
+    kept_rows, notes = _select_rows(section, file, table)
+    target = _target(section.target, table.columns[section.target].take(kept_rows))
     columns = {
-        name: column.take(kept) for name, column in table.columns.items() if name != section.target
+        name: column.take(kept_rows)
+        for name, column in table.columns.items()
+        if name != section.target
     }
     return TableSource(
-        section, file.name, file.sha256, columns, target, kept, (*table.notes, *notes)
+        section, file.name, file.sha256, columns, target, kept_rows, (*table.notes, *notes)
     )
 
 
 def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]) -> None:
     """Raise ConfigError with every setting that does not fit the header."""
-    named = [("target", section.target)]
-    named += [("categorical", name) for name in section.categorical]
-    named += [("drop", name) for name in section.drop]
+    named_columns = [("target", section.target)]
+    named_columns += [("categorical", name) for name in section.categorical]
+    named_columns += [("drop", name) for name in section.drop]
     problems = [
         Problem(no_column(name, file, header), f"dataset.{key}")
-        for key, name in named
+        for key, name in named_columns
         if name not in header
     ]
     if section.target in section.drop:
@@ -128,20 +132,20 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
         raise ConfigError(problems)
 
 
-def _wanted(section: TableSection, header: Sequence[str]) -> dict[str, Wanted]:
-    wanted: dict[str, Wanted] = {
+def _requested_kinds(section: TableSection, header: Sequence[str]) -> dict[str, RequestedKind]:
+    kinds: dict[str, RequestedKind] = {
         name: "category" if name in section.categorical else "auto"
         for name in header
         if name not in section.drop
     }
     if section.task == "classification":
-        wanted[section.target] = "category"
+        kinds[section.target] = "category"
     elif section.task == "regression":
-        wanted[section.target] = "number"
-    return wanted
+        kinds[section.target] = "number"
+    return kinds
 
 
-def _kept(section: TableSection, file: DataFile, table: Table) -> tuple[Rows, list[str]]:
+def _select_rows(section: TableSection, file: DataFile, table: Table) -> tuple[Rows, list[str]]:
     """Return the rows that are kept under `dataset.missing`, and notes on those left out."""
     incomplete = {name: column.missing for name, column in table.columns.items()}
     if section.missing == "error":
@@ -150,9 +154,9 @@ def _kept(section: TableSection, file: DataFile, table: Table) -> tuple[Rows, li
     left_out = incomplete[section.target]
     notes = _left_out_note(left_out, f"without a value of {section.target}")
     if section.missing == "drop":
-        some = np.any(list(incomplete.values()), axis=0) & ~left_out
-        notes += _left_out_note(some, "with missing values")
-        left_out = left_out | some
+        gappy = np.any(list(incomplete.values()), axis=0) & ~left_out
+        notes += _left_out_note(gappy, "with missing values")
+        left_out = left_out | gappy
     if left_out.all():
         raise BadInput(
             f"{file.name}: no row is left, because each has a missing value in the target, or "
@@ -162,12 +166,12 @@ def _kept(section: TableSection, file: DataFile, table: Table) -> tuple[Rows, li
 
 
 def _refuse_missing(file: DataFile, table: Table, incomplete: dict[str, NDArray[np.bool_]]) -> None:
-    some = np.any(list(incomplete.values()), axis=0)
-    if not some.any():
+    gappy = np.any(list(incomplete.values()), axis=0)
+    if not gappy.any():
         return
-    row = int(some.argmax())
+    row = int(gappy.argmax())
     name = next(name for name, missing in incomplete.items() if missing[row])
-    count = int(some.sum())
+    count = int(gappy.sum())
     others = f" (and {count - 1} more rows have missing values)" if count > 1 else ""
     raise BadInput(
         f"{file.name}:{table.lines[row]}: column '{clean(name, 80)}' has no value{others}; "

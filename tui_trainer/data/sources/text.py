@@ -35,18 +35,18 @@ _NEAR_BYTES = 1000
 def load_text(section: TextSection, fitted: dict[str, Any] | None) -> Dataset:
     """Read and split the texts of a section; raises the same errors as `load`."""
     texts = _read(section)
-    own = identity(section.type, "language_modelling", (), {})
+    own_identity = identity(section.type, "language_modelling", (), {})
     if fitted is not None:
-        check_same(own, fitted, texts.name)
+        check_same(own_identity, fitted, texts.name)
     if len(texts.texts) == 1:
-        texts, parts = _cut(section, texts)
+        texts, parts = _cut_file(section, texts)
     else:
-        parts = _divided(section, texts)
+        parts = _split_files(section, texts)
     notes = [*texts.notes, _sizes_note(texts, parts)]
     train, val, test = (
-        _texts_of(texts, part.tolist()) for part in (parts.train, parts.val, parts.test)
+        _texts_of(texts, rows.tolist()) for rows in (parts.train, parts.val, parts.test)
     )
-    val, said = _bounded(section, val)
+    val, limit_notes = _limit_validation(section, val)
     _check_length(section, texts.name, train)
     return Dataset(
         train=_split(section, train),
@@ -61,10 +61,10 @@ def load_text(section: TextSection, fitted: dict[str, Any] | None) -> Dataset:
             vocabulary=VOCABULARY,
             per_step=True,
         ),
-        preprocessing=own if fitted is None else fitted,
+        preprocessing=own_identity if fitted is None else fitted,
         augment=None,
         fingerprint=fingerprint_of(section, texts.sha256),
-        notes=(*notes, *said),
+        notes=(*notes, *limit_notes),
     )
 
 
@@ -81,7 +81,7 @@ def _read(section: TextSection) -> Texts:
     )
 
 
-def _divided(section: TextSection, texts: Texts) -> SplitRows:
+def _split_files(section: TextSection, texts: Texts) -> SplitRows:
     """Split by file, stratified by size."""
     count = len(texts.texts)
     if count < _LEAST_FILES:
@@ -95,14 +95,14 @@ def _divided(section: TextSection, texts: Texts) -> SplitRows:
     )
 
 
-def _cut(section: TextSection, texts: Texts) -> tuple[Texts, SplitRows]:
+def _cut_file(section: TextSection, texts: Texts) -> tuple[Texts, SplitRows]:
     """Cut one file into three texts, at ends of lines if possible; the test is at its end."""
     content = texts.texts[0].content
     test = math.ceil(len(content) * section.test_fraction)
     val = round((len(content) - test) * section.val_fraction)
-    first = _line_end(content, len(content) - test - val)
-    second = _line_end(content, max(len(content) - test, first))
-    shares = (content[:first], content[first:second], content[second:])
+    train_end = _line_end(content, len(content) - test - val)
+    val_end = _line_end(content, max(len(content) - test, train_end))
+    shares = (content[:train_end], content[train_end:val_end], content[val_end:])
     if not all(shares):
         raise BadInput(
             f"{texts.name}: {len(content)} bytes are too few to be cut into a training, a "
@@ -114,18 +114,18 @@ def _cut(section: TextSection, texts: Texts) -> tuple[Texts, SplitRows]:
     return cut, SplitRows(np.array([0]), np.array([1]), np.array([2]))
 
 
-def _line_end(content: bytes, place: int) -> int:
-    """Return the next end of a line if it is near and not the end of the text, else `place`."""
-    found = content.find(b"\n", place, place + _NEAR_BYTES) + 1
-    return found if 0 < found < len(content) else place
+def _line_end(content: bytes, position: int) -> int:
+    """Return the next end of a line if it is near and not the end of the text, else `position`."""
+    line_end = content.find(b"\n", position, position + _NEAR_BYTES) + 1
+    return line_end if 0 < line_end < len(content) else position
 
 
-def _texts_of(texts: Texts, part: Sequence[int]) -> list[tuple[int, bytes]]:
+def _texts_of(texts: Texts, rows: Sequence[int]) -> list[tuple[int, bytes]]:
     """Return the texts of a split, with their numbers."""
-    return [(index, texts.texts[index].content) for index in part]
+    return [(index, texts.texts[index].content) for index in rows]
 
 
-def _bounded(
+def _limit_validation(
     section: TextSection, val: list[tuple[int, bytes]]
 ) -> tuple[list[tuple[int, bytes]], list[str]]:
     """Draw at most `val_bytes` of the validation texts by the split's seed, and return a note.
@@ -136,18 +136,18 @@ def _bounded(
     if section.val_bytes is None or total <= section.val_bytes:
         return val, []
     order = torch.randperm(len(val), generator=seeded("cpu", section.split_seed, "val_bytes"))
-    left = section.val_bytes
-    kept = []
+    remaining = section.val_bytes
+    selected = []
     for index in order.tolist():
         number, content = val[index]
-        if left > 0:
-            kept.append((number, content[:left]))
-            left -= len(content)
+        if remaining > 0:
+            selected.append((number, content[:remaining]))
+            remaining -= len(content)
     note = (
         f"validation uses {in_bytes(section.val_bytes)} of the {in_bytes(total)} held out for it "
         "(dataset.val_bytes); the test uses all of its own"
     )
-    return sorted(kept), [note]
+    return sorted(selected), [note]
 
 
 def _check_length(section: TextSection, name: str, train: Sequence[tuple[int, bytes]]) -> None:
@@ -161,17 +161,17 @@ def _check_length(section: TextSection, name: str, train: Sequence[tuple[int, by
 
 def _split(section: TextSection, texts: Sequence[tuple[int, bytes]]) -> TextSplit:
     contents = [content for _, content in texts]
-    return TextSplit.of(contents, [number for number, _ in texts], section.sequence_length)
+    return TextSplit.from_texts(contents, [number for number, _ in texts], section.sequence_length)
 
 
 def _sizes_note(texts: Texts, parts: SplitRows) -> str:
     shares = []
-    for name, part in (
+    for name, rows in (
         ("to train on", parts.train),
         ("to validate", parts.val),
         ("to test", parts.test),
     ):
-        size = sum(len(texts.texts[index].content) for index in part)
-        files = f" in {len(part)} files" if len(texts.texts) > 3 or len(part) > 1 else ""
+        size = sum(len(texts.texts[index].content) for index in rows)
+        files = f" in {len(rows)} files" if len(texts.texts) > 3 or len(rows) > 1 else ""
         shares.append(f"{in_bytes(size)}{files} {name}")
     return ", ".join(shares)

@@ -83,9 +83,9 @@ def read_passages(section: TextFoldersSection) -> PassageSource:
     folder = open_folder(section.path)
     texts = read_folder(folder, section.patterns, section.max_file_bytes)
     classes, notes = _classes(section, texts)
-    passages, said = _passages(section, texts.texts, classes)
-    notes += [*said, _counts_note(passages, classes)]
-    padded, lengths = _padded([passage.content for passage in passages])
+    passages, passage_notes = _passages(section, texts.texts, classes)
+    notes += [*passage_notes, _counts_note(passages, classes)]
+    padded, lengths = _pad([passage.content for passage in passages])
     return PassageSource(
         texts.name,
         texts.sha256,
@@ -105,10 +105,10 @@ def _classes(section: TextFoldersSection, texts: Texts) -> tuple[tuple[str, ...]
     beside = len(texts.texts) - sum(counts.values())
     notes = []
     if few:
-        named = clean(", ".join(few[:_MOST_NAMED]), 200)
+        names = clean(", ".join(few[:_MOST_NAMED]), 200)
         more = f" and {len(few) - _MOST_NAMED} more" if len(few) > _MOST_NAMED else ""
         notes.append(
-            f"{len(few)} folders with fewer than {section.min_files} files left out: {named}{more}"
+            f"{len(few)} folders with fewer than {section.min_files} files left out: {names}{more}"
         )
     if beside:
         notes.append(f"{beside} files outside of the folders left out")
@@ -132,18 +132,18 @@ def _passages(
     """Return the passages of all classes, without duplicates, and notes."""
     by_class: list[list[_Passage]] = [[] for _ in classes]
     position = {name: index for index, name in enumerate(classes)}
-    known: set[bytes] = set()
+    contents: set[bytes] = set()
     copies = 0
     for file, text in enumerate(texts):
         folder, between, _ = text.name.partition("/")
         if not between or folder not in position:
             continue
         label = position[folder]
-        for content in _some(_split(text.content, section.passage_lines), section):
-            if content in known:
+        for content in _spread_passages(_split(text.content, section.passage_lines), section):
+            if content in contents:
                 copies += 1
                 continue
-            known.add(content)
+            contents.add(content)
             by_class[label].append(_Passage(content, label, file))
     chosen = []
     for name, passages in zip(classes, by_class, strict=True):
@@ -152,7 +152,7 @@ def _passages(
                 f"the class '{clean(name, 80)}' has only texts that are blank or also in another "
                 "class; remove it"
             )
-        chosen += _thinned(section, position[name], passages)
+        chosen += _limit_class(section, position[name], passages)
     most = section.max_passage_bytes
     cut = sum(len(passage.content) > most for passage in chosen)
     notes = [f"{copies:,} duplicate passages left out"] if copies else []
@@ -170,16 +170,16 @@ def read_new_passages(section: TextFoldersSection, path: str) -> tuple[Tensor, T
     """
     file = open_file(path)
     lines = section.passage_lines
-    every = file.content.splitlines(keepends=True)
+    all_lines = file.content.splitlines(keepends=True)
     contents, places = [], []
-    for first in range(0, len(every), lines):
-        content = b"".join(every[first : first + lines])
+    for start in range(0, len(all_lines), lines):
+        content = b"".join(all_lines[start : start + lines])
         if not content.isspace():
             contents.append(content[: section.max_passage_bytes])
-            places.append(f"lines {first + 1}-{min(first + lines, len(every))}")
+            places.append(f"lines {start + 1}-{min(start + lines, len(all_lines))}")
     if not contents:
         raise BadInput(f"{file.name}: there is no text in it")
-    padded, lengths = _padded(contents)
+    padded, lengths = _pad(contents)
     return padded, lengths, places
 
 
@@ -188,13 +188,13 @@ def _split(content: bytes, lines: int) -> list[bytes]:
 
     A rest of fewer lines is dropped too, unless it is all that the file has.
     """
-    every = content.splitlines(keepends=True)
-    whole = len(every) // lines * lines or len(every)
-    passages = [b"".join(every[first : first + lines]) for first in range(0, whole, lines)]
+    all_lines = content.splitlines(keepends=True)
+    used = len(all_lines) // lines * lines or len(all_lines)
+    passages = [b"".join(all_lines[start : start + lines]) for start in range(0, used, lines)]
     return [passage for passage in passages if not passage.isspace()]
 
 
-def _some(passages: list[bytes], section: TextFoldersSection) -> list[bytes]:
+def _spread_passages(passages: list[bytes], section: TextFoldersSection) -> list[bytes]:
     """Return at most `max_passages_file` passages, spread evenly over the file."""
     count, most = len(passages), section.max_passages_file
     if count <= most:
@@ -202,7 +202,9 @@ def _some(passages: list[bytes], section: TextFoldersSection) -> list[bytes]:
     return [passages[index * count // most] for index in range(most)]
 
 
-def _thinned(section: TextFoldersSection, label: int, passages: list[_Passage]) -> list[_Passage]:
+def _limit_class(
+    section: TextFoldersSection, label: int, passages: list[_Passage]
+) -> list[_Passage]:
     """Return at most `max_passages_class` passages, taken from the files in turn, so that small
     files keep theirs.
     """
@@ -212,12 +214,12 @@ def _thinned(section: TextFoldersSection, label: int, passages: list[_Passage]) 
     order = torch.randperm(len(passages), generator=generator).tolist()
     turns: Counter[int] = Counter()
     ranked = []
-    for place, index in enumerate(order):
+    for rank, index in enumerate(order):
         file = passages[index].file
-        ranked.append((turns[file], place, index))
+        ranked.append((turns[file], rank, index))
         turns[file] += 1
-    kept = sorted(index for _, _, index in sorted(ranked)[: section.max_passages_class])
-    return [passages[index] for index in kept]
+    chosen = sorted(index for _, _, index in sorted(ranked)[: section.max_passages_class])
+    return [passages[index] for index in chosen]
 
 
 def _counts_note(passages: Sequence[_Passage], classes: Sequence[str]) -> str:
@@ -229,7 +231,7 @@ def _counts_note(passages: Sequence[_Passage], classes: Sequence[str]) -> str:
     )
 
 
-def _padded(contents: Sequence[bytes]) -> tuple[Tensor, Tensor]:
+def _pad(contents: Sequence[bytes]) -> tuple[Tensor, Tensor]:
     longest = max(map(len, contents))
     joined = bytearray(b"".join(content.ljust(longest, b"\0") for content in contents))
     lengths = torch.tensor([len(content) for content in contents])
