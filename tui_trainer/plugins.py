@@ -66,17 +66,17 @@ def dataset(
     name: str, *, description: str = "", params: type[DatasetParams] = DatasetParams
 ) -> Callable[[Made], Made]:
     """Register a function `(params) -> Data` as the dataset `type: NAME`."""
-    return _registering(DATASETS, DATASET_FACTORIES, name, description, params)
+    return _registrar(DATASETS, DATASET_FACTORIES, name, description, params)
 
 
 def model(
     name: str, *, description: str = "", params: type[ModelParams] = ModelParams
 ) -> Callable[[Made], Made]:
     """Register a function `(params, signature) -> torch.nn.Module` as the model `type: NAME`."""
-    return _registering(MODELS, MODEL_FACTORIES, name, description, params)
+    return _registrar(MODELS, MODEL_FACTORIES, name, description, params)
 
 
-def _registering(
+def _registrar(
     registry: Registry,
     factories: dict[str, Callable[..., Any]],
     name: str,

@@ -16,7 +16,7 @@ from tests.models.specimens import (
     samples,
 )
 from tui_trainer.models.layers import RmsNorm
-from tui_trainer.models.steps import SinusoidalPositions, rotated, rotation_table
+from tui_trainer.models.steps import SinusoidalPositions, rotate, rotation_table
 from tui_trainer.models.summary import count_parameters
 from tui_trainer.text.errors import BadInput
 
@@ -129,7 +129,7 @@ def test_rotated_vectors_agree_by_the_distance_alone() -> None:
 
     def agreement(place: int, other: int) -> torch.Tensor:
         turned = [
-            rotated(vector.expand(1, 1, 32, 8), table)[0, 0, at]
+            rotate(vector.expand(1, 1, 32, 8), table)[0, 0, at]
             for vector, at in ((query, place), (key, other))
         ]
         return turned[0] @ turned[1]

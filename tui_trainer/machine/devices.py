@@ -49,15 +49,15 @@ def choose_device(
         BadInput: the request is none of these, or it is for a GPU that does not exist or that torch
             cannot use; the message says why and what to install.
     """
-    asked = re.fullmatch(r"(auto|cpu|cuda)|cuda:([0-9]{1,4})", request)
-    if asked is None:
+    match = re.fullmatch(r"(auto|cpu|cuda)|cuda:([0-9]{1,4})", request)
+    if match is None:
         raise BadInput(f"--device {clean(request, 40)}: should be auto, cpu, cuda or cuda:N")
     if request == "cpu":
         return _cpu()
     gpus = nvml_gpus() if gpus is None else gpus
     cuda = cuda_facts() if cuda is None else cuda
-    if asked[2] and cuda.devices:
-        return _numbered(int(asked[2]), gpus, cuda)
+    if match[2] and cuda.devices:
+        return _choose_numbered(int(match[2]), gpus, cuda)
     free = {gpu.uuid: gpu.memory_free_bytes for gpu in gpus}
     usable = [n for n, device in enumerate(cuda.devices) if device.supported]
     if usable:
@@ -71,12 +71,14 @@ def choose_device(
     raise BadInput(f"--device {request}: {why or 'no GPU was found'}")
 
 
-def _numbered(number: int, gpus: Sequence[GpuInfo], cuda: CudaFacts) -> DeviceChoice:
+def _choose_numbered(number: int, gpus: Sequence[GpuInfo], cuda: CudaFacts) -> DeviceChoice:
     if number >= len(cuda.devices):
-        there = ", ".join(f"cuda:{n} {device.name}" for n, device in enumerate(cuda.devices))
-        raise BadInput(f"--device cuda:{number}: there is no such GPU; there are: {there}")
+        available = ", ".join(f"cuda:{n} {device.name}" for n, device in enumerate(cuda.devices))
+        raise BadInput(f"--device cuda:{number}: there is no such GPU; there are: {available}")
     if not cuda.devices[number].supported:
-        raise BadInput(f"--device cuda:{number}: {_no_code(cuda.devices[number], gpus, cuda)}")
+        raise BadInput(
+            f"--device cuda:{number}: {_explain_no_code(cuda.devices[number], gpus, cuda)}"
+        )
     return _cuda(number, gpus, cuda)
 
 
@@ -87,27 +89,27 @@ def unusable(gpus: Sequence[GpuInfo], cuda: CudaFacts) -> str:
     """
     if cuda.devices:
         refused = [device for device in cuda.devices if not device.supported]
-        return _no_code(refused[0], gpus, cuda) if len(refused) == len(cuda.devices) else ""
+        return _explain_no_code(refused[0], gpus, cuda) if len(refused) == len(cuda.devices) else ""
     visible = None if cuda.visible is None else cuda.visible.strip()
     if not gpus or visible in ("", "-1"):
         return ""
     driver = gpus[0].driver_version
-    what = f"{gpus[0].name} (driver {driver}) is NOT used: torch {cuda.torch_version}"
+    text = f"{gpus[0].name} (driver {driver}) is NOT used: torch {cuda.torch_version}"
     if cuda.built_for is None:
-        return f"{what} is built without CUDA; {_remedy(cuda, driver)}"
-    what += f" for CUDA {cuda.built_for}"
+        return f"{text} is built without CUDA; {_remedy(cuda, driver)}"
+    text += f" for CUDA {cuda.built_for}"
     needed = DRIVERS.get(cuda.built_for.split(".")[0], 0)
     if 0 < _major(driver) < needed:
-        return f"{what} needs driver {needed} or newer; update it, or {_remedy(cuda, driver)}"
+        return f"{text} needs driver {needed} or newer; update it, or {_remedy(cuda, driver)}"
     if visible is not None and "No CUDA GPUs" in cuda.error:
-        return f"{what} sees no GPU: CUDA_VISIBLE_DEVICES={clean(visible, 80)} names none"
+        return f"{text} sees no GPU: CUDA_VISIBLE_DEVICES={clean(visible, 80)} names none"
     reason = clean(cuda.error or "it finds no GPU", 200)
     return (
-        f"{what} cannot start CUDA ({reason}); run nvidia-smi for details, or restart the machine"
+        f"{text} cannot start CUDA ({reason}); run nvidia-smi for details, or restart the machine"
     )
 
 
-def _no_code(device: CudaDevice, gpus: Sequence[GpuInfo], cuda: CudaFacts) -> str:
+def _explain_no_code(device: CudaDevice, gpus: Sequence[GpuInfo], cuda: CudaFacts) -> str:
     driver = next((gpu.driver_version for gpu in gpus if gpu.uuid == device.uuid), "not known")
     return (
         f"{device.name} (driver {driver}) is NOT used: torch {cuda.torch_version} for CUDA "
@@ -220,7 +222,7 @@ def _cgroup_free(root: Path) -> Iterator[int]:
 def _control_groups(root: Path, controller: str) -> list[Path]:
     """Return the folders of the control groups that hold this process, for both cgroup versions."""
     top = root / "sys/fs/cgroup"
-    found = dict.fromkeys((top, top / controller))
+    folders = dict.fromkeys((top, top / controller))
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -230,9 +232,9 @@ def _control_groups(root: Path, controller: str) -> list[Path]:
         if controllers and controller not in controllers.split(","):
             continue
         base = top / controller if controllers else top
-        own = PurePosixPath(path.lstrip("/"))
-        found.update(dict.fromkeys(base / place for place in (own, *own.parents)))
-    return list(found)
+        group = PurePosixPath(path.lstrip("/"))
+        folders.update(dict.fromkeys(base / ancestor for ancestor in (group, *group.parents)))
+    return list(folders)
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,9 +256,9 @@ def device_states(
     """Return the usable GPUs, then the CPU, whose load is measured since the last call."""
     gpus = nvml_gpus() if gpus is None else gpus
     cuda = cuda_facts() if cuda is None else cuda
-    shown = {gpu.uuid: gpu for gpu in gpus}
+    by_uuid = {gpu.uuid: gpu for gpu in gpus}
     states = [
-        _gpu(number, device, shown.get(device.uuid))
+        _gpu(number, device, by_uuid.get(device.uuid))
         for number, device in enumerate(cuda.devices)
         if device.supported
     ]
@@ -267,7 +269,9 @@ def _gpu(number: int, device: CudaDevice, gpu: GpuInfo | None) -> DeviceState:
     name, label = f"cuda:{number}", clean(device.name, 60)
     if gpu is None:
         return DeviceState(name, label, free_bytes=0, total_bytes=0, load_percent=None)
-    others = tuple(_who(pid, used) for pid, used in gpu.processes if pid != os.getpid())
+    others = tuple(
+        _describe_process(pid, used) for pid, used in gpu.processes if pid != os.getpid()
+    )
     return DeviceState(
         name,
         label,
@@ -278,7 +282,7 @@ def _gpu(number: int, device: CudaDevice, gpu: GpuInfo | None) -> DeviceState:
     )
 
 
-def _who(pid: int, used_bytes: int) -> str:
+def _describe_process(pid: int, used_bytes: int) -> str:
     """Describe a process on a GPU; inside a container its owner is often hidden."""
     try:
         owner = clean(psutil.Process(pid).username(), 40)

@@ -68,16 +68,18 @@ class Report:
     def lines(self) -> list[str]:
         """Return the report as text, safe for a terminal."""
         width = max(len(name) for facts in self.groups.values() for name in facts)
-        found = []
+        lines = []
         for group, facts in self.groups.items():
-            found.append(group)
-            found += [f"  {name:<{width}}  {clean(fact.text)}" for name, fact in facts.items()]
-        return found + [f"WARNING: {clean(warning)}" for warning in self.warnings]
+            lines.append(group)
+            lines += [f"  {name:<{width}}  {clean(fact.text)}" for name, fact in facts.items()]
+        return lines + [f"WARNING: {clean(warning)}" for warning in self.warnings]
 
     def to_dict(self) -> dict[str, Any]:
         """Return the values by group and name; `not_known` says why a value is null."""
         facts = [
-            (group, name, fact) for group, of in self.groups.items() for name, fact in of.items()
+            (group, name, fact)
+            for group, group_facts in self.groups.items()
+            for name, fact in group_facts.items()
         ]
         values: dict[str, Any] = {group: {} for group in self.groups}
         for group, name, fact in facts:
@@ -130,14 +132,14 @@ def _read(read: Callable[[], Any], show: Callable[[Any], str] = str) -> Fact:
 
 def _versions() -> dict[str, Fact]:
     python = sys.version.split()[0]
-    found = {
+    versions = {
         "tui-trainer": Fact(__version__, __version__),
         "python": Fact(f"{python} ({sys.executable})", python),
         "system": _read(platform.platform),
     }
     for package in PACKAGES:
-        found[package] = _read(partial(metadata.version, package))
-    return found
+        versions[package] = _read(partial(metadata.version, package))
+    return versions
 
 
 def _terminal(env: Mapping[str, str], warnings: list[str]) -> dict[str, Fact]:
@@ -160,8 +162,8 @@ def _terminal(env: Mapping[str, str], warnings: list[str]) -> dict[str, Fact]:
 
 
 def _cpu(root: Path) -> dict[str, Fact]:
-    def quota(found: float | None) -> str:
-        return "no quota" if found is None else f"{found:g}"
+    def quota(cpus: float | None) -> str:
+        return "no quota" if cpus is None else f"{cpus:g}"
 
     return {
         "logical": _read(lambda: psutil.cpu_count(logical=True)),
@@ -182,32 +184,34 @@ def _memory(root: Path, warnings: list[str]) -> dict[str, Fact]:
 
 def _devices(sources: Sources, warnings: list[str]) -> dict[str, Fact]:
     """Report GPUs as NVML and torch see them, and the device that `auto` takes."""
-    seen = _read(lambda: tuple(sources.gpus()))
-    gpus: Sequence[GpuInfo] = seen.value or ()
-    found = {f"gpu {gpu.index}": _gpu(gpu) for gpu in gpus}
+    gpus_fact = _read(lambda: tuple(sources.gpus()))
+    gpus: Sequence[GpuInfo] = gpus_fact.value or ()
+    facts = {f"gpu {gpu.index}": _gpu(gpu) for gpu in gpus}
     if not gpus:
-        found["gpus"] = seen if seen.why else Fact("none; NVML finds no NVIDIA driver", [])
+        facts["gpus"] = (
+            gpus_fact if gpus_fact.why else Fact("none; NVML finds no NVIDIA driver", [])
+        )
     else:
-        found["driver"] = Fact(gpus[0].driver_version, gpus[0].driver_version)
+        facts["driver"] = Fact(gpus[0].driver_version, gpus[0].driver_version)
     visible = sources.env.get("CUDA_VISIBLE_DEVICES")
     if visible is not None:
-        found["CUDA_VISIBLE_DEVICES"] = Fact(repr(visible), visible)
-    asked = _read(sources.cuda)
-    cuda: CudaFacts | None = asked.value
+        facts["CUDA_VISIBLE_DEVICES"] = Fact(repr(visible), visible)
+    cuda_fact = _read(sources.cuda)
+    cuda: CudaFacts | None = cuda_fact.value
     if cuda is None:
         warnings.append(
-            f"torch cannot be used ({asked.why}); "
+            f"torch cannot be used ({cuda_fact.why}); "
             f"install it: {sys.executable} -m pip install 'torch>=2.10'"
         )
-        return {**found, "torch": Fact(f"not known: {asked.why}", None, asked.why)}
-    found["torch"] = _torch(cuda)
+        return {**facts, "torch": Fact(f"not known: {cuda_fact.why}", None, cuda_fact.why)}
+    facts["torch"] = _torch(cuda)
     for number, device in enumerate(cuda.devices):
         text = f"{device.name}, {device.uuid}, compute capability {device.capability}"
-        found[f"cuda:{number}"] = Fact(text, {"name": device.name, "uuid": device.uuid})
-    found["auto"] = _read(lambda: choose_device("auto", gpus, cuda).label)
-    if loud := unusable(gpus, cuda):
-        warnings.append(loud)
-    return found
+        facts[f"cuda:{number}"] = Fact(text, {"name": device.name, "uuid": device.uuid})
+    facts["auto"] = _read(lambda: choose_device("auto", gpus, cuda).label)
+    if warning := unusable(gpus, cuda):
+        warnings.append(warning)
+    return facts
 
 
 def _gpu(gpu: GpuInfo) -> Fact:
@@ -239,13 +243,15 @@ def _torch(cuda: CudaFacts) -> Fact:
 
 
 def _disk(runs_dir: Path, warnings: list[str]) -> dict[str, Fact]:
-    place = _existing(runs_dir)
-    free = _read(lambda: shutil.disk_usage(place).free, lambda size: f"{_gb(size)} free in {place}")
+    existing = _nearest_existing(runs_dir)
+    free = _read(
+        lambda: shutil.disk_usage(existing).free, lambda size: f"{_gb(size)} free in {existing}"
+    )
     if free.value is not None and free.value < LITTLE_BYTES:
         warnings.append(f"only {_gb(free.value)} of disk space is free for runs in {runs_dir}")
-    if not os.access(place, os.W_OK | os.X_OK):
+    if not os.access(existing, os.W_OK | os.X_OK):
         warnings.append(
-            f"{place} cannot be written, so no run can be kept in {runs_dir}; "
+            f"{existing} cannot be written, so no run can be kept in {runs_dir}; "
             "name another folder with --runs-dir or TUI_TRAINER_RUNS_DIR"
         )
     shared = Path("/dev/shm")
@@ -255,23 +261,27 @@ def _disk(runs_dir: Path, warnings: list[str]) -> dict[str, Fact]:
     }
 
 
-def _existing(folder: Path) -> Path:
+def _nearest_existing(folder: Path) -> Path:
     """Return the folder, or the nearest one above it that exists."""
-    place = folder.absolute()
-    return next((one for one in (place, *place.parents) if os.path.lexists(one)), place)
+    path = folder.absolute()
+    return next(
+        (candidate for candidate in (path, *path.parents) if os.path.lexists(candidate)), path
+    )
 
 
 def _folders(preset_dirs: Sequence[Path], runs_dir: Path) -> dict[str, Fact]:
-    found = {"runs": _folder(runs_dir)}
+    facts = {"runs": _folder(runs_dir)}
     for number, folder in enumerate(preset_dirs, 1):
-        found[f"presets {number}"] = _folder(folder)
-    return found
+        facts[f"presets {number}"] = _folder(folder)
+    return facts
 
 
 def _folder(folder: Path) -> Fact:
     path = folder.absolute()
-    there = os.path.isdir(path)
-    return Fact(str(path) if there else f"{path} (not there)", {"path": str(path), "there": there})
+    exists = os.path.isdir(path)
+    return Fact(
+        str(path) if exists else f"{path} (not there)", {"path": str(path), "there": exists}
+    )
 
 
 def _gb(size: float) -> str:

@@ -58,7 +58,7 @@ def nvml_gpus(nvml: Any = None) -> tuple[GpuInfo, ...]:
         import pynvml
 
         nvml = pynvml
-    found: list[GpuInfo] = []
+    gpus: list[GpuInfo] = []
     with contextlib.suppress(nvml.NVMLError):
         nvml.nvmlInit()
         try:
@@ -66,10 +66,10 @@ def nvml_gpus(nvml: Any = None) -> tuple[GpuInfo, ...]:
             for index in range(nvml.nvmlDeviceGetCount()):
                 # One that fell off the bus must not hide the others.
                 with contextlib.suppress(nvml.NVMLError):
-                    found.append(_gpu(nvml, index, driver))
+                    gpus.append(_gpu(nvml, index, driver))
         finally:
             nvml.nvmlShutdown()
-    return tuple(found)
+    return tuple(gpus)
 
 
 def _gpu(nvml: Any, index: int, driver: str) -> GpuInfo:
@@ -146,12 +146,12 @@ def has_code_for(capability: tuple[int, int], built: Sequence[str]) -> bool:
     Machine code runs on its own major version, from its minor version on; PTX also runs on every
     newer one. A build whose list names no version is assumed to have code.
     """
-    known = False
+    has_versions = False
     for name in built:
         kind, _, digits = name.partition("_")
         if kind in ("sm", "compute") and digits.isdigit():
-            known = True
-            own = (int(digits[:-1]), int(digits[-1]))
-            if own <= capability and (kind == "compute" or own[0] == capability[0]):
+            has_versions = True
+            version = (int(digits[:-1]), int(digits[-1]))
+            if version <= capability and (kind == "compute" or version[0] == capability[0]):
                 return True
-    return not known
+    return not has_versions

@@ -123,13 +123,13 @@ def _gpu_reader(uuid: str, nvml: Any) -> Callable[[], GpuUsage | None] | None:
         except nvml.NVMLError:
             return None
         load: int | None = None
-        own: int | None = None
+        own_bytes: int | None = None
         with contextlib.suppress(nvml.NVMLError):
             load = int(nvml.nvmlDeviceGetUtilizationRates(handle).gpu)
         with contextlib.suppress(nvml.NVMLError):
             running = nvml.nvmlDeviceGetComputeRunningProcesses(handle)
             used = [p.usedGpuMemory for p in running if p.pid == os.getpid()]
-            own = int(used[0]) if used and used[0] is not None else None
-        return GpuUsage(label, load, int(memory.used), int(memory.total), own)
+            own_bytes = int(used[0]) if used and used[0] is not None else None
+        return GpuUsage(label, load, int(memory.used), int(memory.total), own_bytes)
 
     return read

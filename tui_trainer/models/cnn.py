@@ -67,7 +67,7 @@ def _check(section: CnnSection, signature: Signature) -> None:
 def _sizes(section: CnnSection, signature: Signature) -> list[tuple[int, int]]:
     """Return height and width of the image and after each block, until nothing is left."""
     _, height, width = signature.input_shape
-    found = [(height, width)]
+    sizes = [(height, width)]
     for _ in section.channels:
         # A padded convolution rounds up, and pooling rounds down.
         height, width = ((side - 1) // section.stride + 1 for side in (height, width))
@@ -75,8 +75,8 @@ def _sizes(section: CnnSection, signature: Signature) -> list[tuple[int, int]]:
             height, width = height // 2, width // 2
         if min(height, width) == 0:
             break
-        found.append((height, width))
-    return found
+        sizes.append((height, width))
+    return sizes
 
 
 def _block(section: CnnSection, channels: int, wider: int) -> nn.Sequential:

@@ -86,10 +86,10 @@ class _Block(nn.Module):
             # Padding must not win the maximum, so a last step paired with it is kept as it is.
             mask_BT = mask_of(lengths, features_BTD.shape[1], features_BTD.device)
             features_BTD = features_BTD.masked_fill(~mask_BT[:, :, None], float("-inf"))
-        first, second = features_BTD[:, ::2], features_BTD[:, 1::2]
-        if first.shape[1] > second.shape[1]:
-            second = torch.cat([second, first[:, -1:]], dim=1)
-        return torch.maximum(first, second)
+        even_BTD, odd_BTD = features_BTD[:, ::2], features_BTD[:, 1::2]
+        if even_BTD.shape[1] > odd_BTD.shape[1]:
+            odd_BTD = torch.cat([odd_BTD, even_BTD[:, -1:]], dim=1)
+        return torch.maximum(even_BTD, odd_BTD)
 
 
 def _check(section: Cnn1dSection, signature: Signature) -> None:

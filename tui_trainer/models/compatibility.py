@@ -19,7 +19,7 @@ _KINDS: dict[Kind, str] = {
 }
 
 
-def described(signature: Signature) -> str:
+def describe_data(signature: Signature) -> str:
     """Describe the data of a signature in words."""
     return _KINDS[signature.kind].format(*signature.input_shape)
 
@@ -57,7 +57,7 @@ def suitable(signature: Signature) -> str:
     return any_of([spec.name for spec in ordered if purpose in spec.suits])
 
 
-def _misfit(model: str, signature: Signature, wanted: str) -> ConfigError:
-    data, others = described(signature), suitable(signature)
-    message = f"{model} takes {wanted}, but the data are {data}; use {others}"
+def _misfit(model: str, signature: Signature, required: str) -> ConfigError:
+    data, others = describe_data(signature), suitable(signature)
+    message = f"{model} takes {required}, but the data are {data}; use {others}"
     return ConfigError([Problem(message, "model.type")])

@@ -33,8 +33,8 @@ class ResNet(nn.Module):
         channels = width
         for stage in range(section.stages):
             wider = width * 2**stage
-            for place in range((section.depth - 2) // (2 * section.stages)):
-                stride = 2 if stage > 0 and place == 0 else 1
+            for number in range((section.depth - 2) // (2 * section.stages)):
+                stride = 2 if stage > 0 and number == 0 else 1
                 self.blocks.append(ResidualBlock(section, channels, wider, stride))
                 channels = wider
         self.pool = nn.AdaptiveAvgPool2d(1)
@@ -85,8 +85,8 @@ class _PaddedShortcut(nn.Module):
         self.added = added
 
     def forward(self, images_BCHW: Tensor) -> Tensor:
-        taken = images_BCHW[:, :, :: self.stride, :: self.stride]
-        return F.pad(taken, (0, 0, 0, 0, 0, self.added))
+        sampled_BCHW = images_BCHW[:, :, :: self.stride, :: self.stride]
+        return F.pad(sampled_BCHW, (0, 0, 0, 0, 0, self.added))
 
 
 def _shortcut(section: ResNetSection, channels: int, wider: int, stride: int) -> nn.Module | None:

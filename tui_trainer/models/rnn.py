@@ -63,7 +63,7 @@ class Rnn(nn.Module):
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Map (B, T, C) or (B, T), with lengths (B,) on the CPU, to (B, K)."""
         lengths = real_lengths(lengths, inputs.shape[1])
-        features_BTH = _embedded(self.embedding, inputs, lengths)
+        features_BTH = _embed(self.embedding, inputs, lengths)
         for block in self.blocks:
             features_BTH = block(features_BTH, lengths)
         logits_BK: Tensor = self.head(self._pooled(features_BTH, lengths))
@@ -77,8 +77,8 @@ class Rnn(nn.Module):
             return max_over_steps(features_BTH, lengths)
         if not self.is_bidirectional:
             return last_step(features_BTH, lengths)
-        forth, back = features_BTH.chunk(2, dim=-1)
-        return torch.cat([last_step(forth, lengths), back[:, 0]], dim=-1)
+        forward_BTH, backward_BTH = features_BTH.chunk(2, dim=-1)
+        return torch.cat([last_step(forward_BTH, lengths), backward_BTH[:, 0]], dim=-1)
 
 
 class SteppedRnn(nn.Module):
@@ -102,7 +102,7 @@ class SteppedRnn(nn.Module):
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Map (B, T, C) or (B, T) to (B, T, K); outputs beyond a sample's length are undefined."""
         lengths = real_lengths(lengths, inputs.shape[1])
-        features_BTH = _embedded(self.embedding, inputs, lengths)
+        features_BTH = _embed(self.embedding, inputs, lengths)
         # Packing is not needed: padding comes last, and no step sees a later one.
         for block in self.blocks:
             features_BTH = block(features_BTH)
@@ -114,15 +114,15 @@ class SteppedRnn(nn.Module):
 
         The carry is part of the graph; the caller must detach it before passing it on.
         """
-        features_BTH = _embedded(self.embedding, inputs, None)
+        features_BTH = _embed(self.embedding, inputs, None)
         size = len(carry) // len(self.blocks) if carry else 0
-        held: list[Tensor] = []
-        for place, block in enumerate(self.blocks):
+        states: list[Tensor] = []
+        for layer, block in enumerate(self.blocks):
             assert isinstance(block, RecurrentLayer)
-            before = carry[place * size : (place + 1) * size] if carry else ()
+            before = carry[layer * size : (layer + 1) * size] if carry else ()
             features_BTH, after = block.advance(features_BTH, before)
-            held.extend(after)
-        return self.head(features_BTH), tuple(held)
+            states.extend(after)
+        return self.head(features_BTH), tuple(states)
 
 
 class RecurrentLayer(nn.Module):
@@ -182,7 +182,7 @@ def _embedding(section: RnnSection, signature: Signature) -> tuple[nn.Embedding 
     return None, signature.input_shape[-1]
 
 
-def _embedded(embedding: nn.Embedding | None, inputs: Tensor, lengths: Tensor | None) -> Tensor:
+def _embed(embedding: nn.Embedding | None, inputs: Tensor, lengths: Tensor | None) -> Tensor:
     if lengths is not None:
         inputs = without_padding(inputs, lengths)
     return inputs if embedding is None else embedding(inputs)

@@ -104,11 +104,14 @@ def rotation_table(places: int, head_width: int) -> Tensor:
     return torch.stack([angles_PF.cos(), angles_PF.sin()])
 
 
-def rotated(vectors_BHTE: Tensor, table: Tensor) -> Tensor:
+def rotate(vectors_BHTE: Tensor, table: Tensor) -> Tensor:
     """Rotate each pair of numbers by the angle of its position; the dtype is kept."""
     cosines_TF, sines_TF = table[:, : vectors_BHTE.shape[2]]
-    first, second = vectors_BHTE.chunk(2, dim=-1)
-    turned = (first * cosines_TF - second * sines_TF, second * cosines_TF + first * sines_TF)
+    first_half, second_half = vectors_BHTE.chunk(2, dim=-1)
+    turned = (
+        first_half * cosines_TF - second_half * sines_TF,
+        second_half * cosines_TF + first_half * sines_TF,
+    )
     return torch.cat(turned, dim=-1).to(vectors_BHTE.dtype)
 
 

@@ -45,25 +45,25 @@ def summarize(
     The model's tensors are swapped during the call, so no other thread may use the model; they are
     restored afterwards.
     """
-    found: dict[str, LayerSummary] = {}
+    layers: dict[str, LayerSummary] = {}
     tensors = chain(model.named_parameters(), model.named_buffers())
     on_meta = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
     dtype = torch.int64 if signature.kind == "tokens" else torch.float32
     inputs = torch.empty((batch_size, *signature.input_shape), dtype=dtype, device="meta")
-    with _observed(model, found), evaluating(model), torch.no_grad():
+    with _record_layers(model, layers), evaluating(model), torch.no_grad():
         functional_call(model, on_meta, (inputs,))
-    return tuple(found.values())
+    return tuple(layers.values())
 
 
 @contextmanager
-def _observed(model: nn.Module, found: dict[str, LayerSummary]) -> Iterator[None]:
-    """Install hooks on every layer that add it to `found` when it is called."""
+def _record_layers(model: nn.Module, layers: dict[str, LayerSummary]) -> Iterator[None]:
+    """Install hooks on every layer that add it to `layers` when it is called."""
 
     def watch(name: str, module: nn.Module) -> torch.utils.hooks.RemovableHandle:
         def note(module: nn.Module, _: object, output: object) -> None:
-            own = sum(p.numel() for p in module.parameters(recurse=False))
+            own_parameters = sum(p.numel() for p in module.parameters(recurse=False))
             kind = type(module).__name__
-            found.setdefault(name, LayerSummary(name, kind, _shape(output), own))
+            layers.setdefault(name, LayerSummary(name, kind, _shape(output), own_parameters))
 
         return module.register_forward_hook(note)
 

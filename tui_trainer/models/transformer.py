@@ -22,7 +22,7 @@ from tui_trainer.models.steps import (
     mask_of,
     mean_over_steps,
     real_lengths,
-    rotated,
+    rotate,
     rotation_table,
     without_padding,
 )
@@ -121,12 +121,12 @@ class TransformerBlock(nn.Module):
         """Map (B, T, D) to the same shape; steps where the mask is False are not attended to."""
         features_BTD: Tensor = inputs_BTD
         if self.norm_first:
-            found_BTD = self.attention(self.attention_norm(features_BTD), mask_BT, rotation)
-            features_BTD = features_BTD + self.dropout(found_BTD)
+            attended_BTD = self.attention(self.attention_norm(features_BTD), mask_BT, rotation)
+            features_BTD = features_BTD + self.dropout(attended_BTD)
             features_BTD = features_BTD + self.dropout(self.dense(self.dense_norm(features_BTD)))
         else:
-            found_BTD = self.attention(features_BTD, mask_BT, rotation)
-            features_BTD = self.attention_norm(features_BTD + self.dropout(found_BTD))
+            attended_BTD = self.attention(features_BTD, mask_BT, rotation)
+            features_BTD = self.attention_norm(features_BTD + self.dropout(attended_BTD))
             features_BTD = self.dense_norm(features_BTD + self.dropout(self.dense(features_BTD)))
         return features_BTD
 
@@ -150,8 +150,8 @@ class Attention(nn.Module):
         joint = self.queries_keys_values(inputs_BTD).view(batch, steps, 3, self.heads, -1)
         queries_BHTE, keys_BHTE, values_BHTE = joint.permute(2, 0, 3, 1, 4).unbind(0)
         if rotation is not None:
-            queries_BHTE, keys_BHTE = rotated(queries_BHTE, rotation), rotated(keys_BHTE, rotation)
-        found_BHTE = F.scaled_dot_product_attention(
+            queries_BHTE, keys_BHTE = rotate(queries_BHTE, rotation), rotate(keys_BHTE, rotation)
+        attended_BHTE = F.scaled_dot_product_attention(
             queries_BHTE,
             keys_BHTE,
             values_BHTE,
@@ -159,7 +159,9 @@ class Attention(nn.Module):
             dropout_p=self.dropped if self.training else 0.0,
             is_causal=self.is_causal,
         )
-        outputs_BTD: Tensor = self.output(found_BHTE.transpose(1, 2).reshape(batch, steps, width))
+        outputs_BTD: Tensor = self.output(
+            attended_BHTE.transpose(1, 2).reshape(batch, steps, width)
+        )
         return outputs_BTD
 
 
@@ -171,8 +173,8 @@ class _FirstPlace(nn.Module):
         self.weight = nn.Parameter(torch.zeros(width))
 
     def forward(self, features_BTD: Tensor) -> Tensor:
-        first_B1D = self.weight.to(features_BTD.dtype).expand(len(features_BTD), 1, -1)
-        return torch.cat([first_B1D, features_BTD], dim=1)
+        cls_B1D = self.weight.to(features_BTD.dtype).expand(len(features_BTD), 1, -1)
+        return torch.cat([cls_B1D, features_BTD], dim=1)
 
 
 def _embedding(section: TransformerSection, signature: Signature) -> nn.Module:
@@ -182,10 +184,10 @@ def _embedding(section: TransformerSection, signature: Signature) -> nn.Module:
     return nn.Linear(signature.input_shape[-1], section.width)
 
 
-def _positions(section: TransformerSection, places: int) -> nn.Module | None:
+def _positions(section: TransformerSection, count: int) -> nn.Module | None:
     if section.position == "learned":
-        return LearnedPositions(places, section.width)
-    return SinusoidalPositions(places, section.width) if section.position == "sinusoidal" else None
+        return LearnedPositions(count, section.width)
+    return SinusoidalPositions(count, section.width) if section.position == "sinusoidal" else None
 
 
 def _norm(section: TransformerSection) -> nn.Module:

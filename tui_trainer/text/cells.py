@@ -20,7 +20,7 @@ def cut_end(text: str, width: int) -> str:
     """Return the text in at most `width` cells, with an ellipsis at its end if it was cut."""
     if cell_len(text) <= width:
         return text
-    return _first(_signs(text), width - 1) + "…" if width > 0 else ""
+    return _fit_start(_signs(text), width - 1) + "…" if width > 0 else ""
 
 
 def cut_middle(text: str, width: int) -> str:
@@ -30,9 +30,9 @@ def cut_middle(text: str, width: int) -> str:
     if width < 5:
         return cut_end(text, width)
     signs = _signs(text)
-    last = _fitting(signs[::-1], (width - 1) // 2)
-    tail = "".join(signs[len(signs) - last :])
-    return _first(signs, width - 1 - cell_len(tail)) + "…" + tail
+    tail_signs = _count_fitting(signs[::-1], (width - 1) // 2)
+    tail = "".join(signs[len(signs) - tail_signs :])
+    return _fit_start(signs, width - 1 - cell_len(tail)) + "…" + tail
 
 
 def padded(text: str, width: int, *, right: bool = False) -> str:
@@ -41,13 +41,13 @@ def padded(text: str, width: int, *, right: bool = False) -> str:
     return blanks + text if right else text + blanks
 
 
-def _first(signs: Sequence[str], width: int) -> str:
-    return "".join(signs[: _fitting(signs, width)])
+def _fit_start(signs: Sequence[str], width: int) -> str:
+    return "".join(signs[: _count_fitting(signs, width)])
 
 
-def _fitting(signs: Sequence[str], width: int) -> int:
+def _count_fitting(signs: Sequence[str], width: int) -> int:
     """Return how many of the first graphemes fit in `width` cells."""
-    return sum(taken <= width for taken in accumulate(map(cell_len, signs)))
+    return sum(used <= width for used in accumulate(map(cell_len, signs)))
 
 
 def _signs(text: str) -> list[str]:

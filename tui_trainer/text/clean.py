@@ -37,7 +37,7 @@ def clean(text: str, limit: int = 500, *, multiline: bool = False) -> str:
         text = text.replace("\r\n", "\n")
     shown: list[str] = []
     length = 0
-    for char, is_shown in _judged(text):
+    for char, is_shown in _visibility(text):
         shown.append(char if is_shown or (multiline and char == "\n") else _escape(char))
         length += len(shown[-1])
         if length > limit:
@@ -53,7 +53,7 @@ def harmless(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
     return "".join(
-        char if is_shown or char == "\t" else _escape(char) for char, is_shown in _judged(text)
+        char if is_shown or char == "\t" else _escape(char) for char, is_shown in _visibility(text)
     )
 
 
@@ -64,15 +64,15 @@ def harmless_block(text: str) -> str:
 
 def typed(text: str) -> str:
     """Return the text as it could have been typed: tabs become spaces, invisible characters go."""
-    return "".join(char for char, is_shown in _judged(text.replace("\t", " ")) if is_shown)
+    return "".join(char for char, is_shown in _visibility(text.replace("\t", " ")) if is_shown)
 
 
 def masked(text: str) -> str:
     """Return the text with a replacement character for each one that `clean` would escape."""
-    return "".join(char if is_shown else "\ufffd" for char, is_shown in _judged(text))
+    return "".join(char if is_shown else "\ufffd" for char, is_shown in _visibility(text))
 
 
-def _judged(text: str) -> Iterator[tuple[str, bool]]:
+def _visibility(text: str) -> Iterator[tuple[str, bool]]:
     """Yield each character, and whether a terminal may receive it as it is."""
     marks = 0
     for index, char in enumerate(text):
@@ -102,12 +102,12 @@ def _escape(char: str) -> str:
 
 def _cut(shown: list[str], limit: int) -> str:
     """Return the first whole characters and escapes that leave room for the ellipsis."""
-    kept = shown[:]
-    length = sum(map(len, kept))
-    while kept and length > limit - 1:
-        length -= len(kept.pop())
+    pieces = shown[:]
+    length = sum(map(len, pieces))
+    while pieces and length > limit - 1:
+        length -= len(pieces.pop())
     # A joiner at the end would merge the ellipsis with the character before it.
-    return "".join(kept).rstrip("".join(_JOINERS)) + "…" if limit > 0 else ""
+    return "".join(pieces).rstrip("".join(_JOINERS)) + "…" if limit > 0 else ""
 
 
 def slug(text: str, limit: int = 60) -> str:
@@ -134,10 +134,12 @@ def suggest(word: str, options: Iterable[str]) -> str:
     `optim.lr` both mean `optimizer.lr`.
     """
     by_lower = {option.lower(): option for option in options if option != word}
-    asked = word[:200].lower()
-    found = difflib.get_close_matches(asked, by_lower, n=1, cutoff=0.6)
-    if not found:
+    lowered = word[:200].lower()
+    matches = difflib.get_close_matches(lowered, by_lower, n=1, cutoff=0.6)
+    if not matches:
         by_part = {option.rpartition(".")[2]: option for option in reversed(by_lower)}
-        last = asked.rpartition(".")[2]
-        found = [by_part[p] for p in difflib.get_close_matches(last, by_part, n=1, cutoff=0.7)]
-    return f" (did you mean '{clean(by_lower[found[0]], 80)}'?)" if found else ""
+        last_part = lowered.rpartition(".")[2]
+        matches = [
+            by_part[p] for p in difflib.get_close_matches(last_part, by_part, n=1, cutoff=0.7)
+        ]
+    return f" (did you mean '{clean(by_lower[matches[0]], 80)}'?)" if matches else ""

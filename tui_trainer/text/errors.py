@@ -58,10 +58,10 @@ class Problem:
     column: int | None = None
 
     def __str__(self) -> str:
-        place = self.source
-        if place and self.line is not None:
-            place += f":{self.line}" if self.column is None else f":{self.line}:{self.column}"
-        return ": ".join(part for part in (place, self.key, self.message) if part)
+        location = self.source
+        if location and self.line is not None:
+            location += f":{self.line}" if self.column is None else f":{self.line}:{self.column}"
+        return ": ".join(part for part in (location, self.key, self.message) if part)
 
 
 class ConfigError(BadInput):

@@ -24,8 +24,8 @@ def counted(count: int, noun: str, plural: str = "") -> str:
 
 def any_of(words: Sequence[str]) -> str:
     """Return the words as a choice: `rnn, transformer or cnn1d`."""
-    *others, last = words
-    return f"{', '.join(others)} or {last}" if others else last
+    *initial, last = words
+    return f"{', '.join(initial)} or {last}" if initial else last
 
 
 def size_text(size_bytes: float) -> str:
@@ -36,7 +36,9 @@ def size_text(size_bytes: float) -> str:
     if not 0 <= size_bytes < _MOST_BYTES:
         return "-"
     # Chosen by the rounded amount: 999,700 bytes are 1.0 MB, not 1000 kB.
-    name, unit = next((it for it in _UNITS if size_bytes < 999.5 * it[1]), _UNITS[-1])
+    name, unit = next(
+        (named_unit for named_unit in _UNITS if size_bytes < 999.5 * named_unit[1]), _UNITS[-1]
+    )
     amount = size_bytes / unit
     decimals = 1 if name != "kB" and amount < 9.95 else 0
     # A size above zero is never shown as 0 kB.
@@ -52,9 +54,9 @@ def duration(seconds: float) -> str:
         return "-"
     if seconds < 60:
         return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
+    minutes, remaining_s = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+    return f"{hours}:{minutes:02}:{remaining_s:02}" if hours else f"{minutes}:{remaining_s:02}"
 
 
 _FASTEST = 1e12
