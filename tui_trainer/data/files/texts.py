@@ -155,21 +155,21 @@ def _draw_files(
 
 
 def _read_content(
-    folder: SourceFolder, listed: ListedFile, most: int, omissions: SkippedFiles
+    folder: SourceFolder, entry: ListedFile, most: int, omissions: SkippedFiles
 ) -> bytes:
     """Return the bytes of a file; if it cannot be used, count it and return none."""
     try:
-        with open(folder.path / listed.name, "rb") as file:
+        with open(folder.path / entry.name, "rb") as file:
             # One byte more than allowed shows that the file has grown since it was listed.
             content = file.read(most + 1)
     except OSError as error:
-        omissions.add(f"file that cannot be read ({reason_of(error)})", listed.name)
+        omissions.add(f"file that cannot be read ({reason_of(error)})", entry.name)
         return b""
     if len(content) > most:
-        omissions.add("file that grew while it was read", listed.name)
+        omissions.add("file that grew while it was read", entry.name)
         return b""
     if b"\0" in content:
-        omissions.add("file with NUL bytes, which is not UTF-8 text", listed.name)
+        omissions.add("file with NUL bytes, which is not UTF-8 text", entry.name)
         return b""
     return content
 
