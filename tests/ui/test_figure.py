@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tui_trainer.ui.plots import figure
-from tui_trainer.ui.plots.axes import Axis, clock, x_axis, y_axis
+from tui_trainer.ui.plots.axes import Axis, x_axis, y_axis
 from tui_trainer.ui.plots.canvas import Line, LineDrawing, LineText, Markers, markers_for
 from tui_trainer.ui.plots.figure import draw, preload
+from tui_trainer.ui.plots.ticks import clock
 
 BLANK_BRAILLE = "\u2800"
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
 
-from tui_trainer.ui.plots.axes import Axis, Tick
+from tui_trainer.ui.plots.axes import Axis
 from tui_trainer.ui.plots.canvas import (
     ASCII_MARKS,
     AXIS,
@@ -26,6 +26,7 @@ from tui_trainer.ui.plots.canvas import (
     column,
     place,
 )
+from tui_trainer.ui.plots.ticks import Tick
 
 MARGIN = 7
 """Cells for the y labels, the same in every panel, so that panels below each other align."""
