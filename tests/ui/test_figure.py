@@ -15,6 +15,7 @@ from tui_trainer.ui.plots import figure
 from tui_trainer.ui.plots.axes import Axis, x_axis, y_axis
 from tui_trainer.ui.plots.canvas import Line, LineDrawing, LineText, Markers, markers_for
 from tui_trainer.ui.plots.figure import draw, preload
+from tui_trainer.ui.plots.frame import MARGIN, y_scale
 from tui_trainer.ui.plots.ticks import clock
 
 BLANK_BRAILLE = "\u2800"
@@ -140,7 +141,7 @@ def test_no_value_ends_the_process(
     y = y_axis(ys, log=log)
     for layer in draw(LineDrawing(width, height, (Line(xs, ys, gaps=xs[::3]),), x, y)):
         assert [len(row) for row in layer.rows] == [width] * height
-    assert all(len(tick.label) < 24 for tick in (*y.ticks(5), *x.ticks(5)))
+    assert all(len(tick.label) < 24 for tick in (*y.scale(5).ticks, *x.scale(5).ticks))
 
 
 def test_calls_of_the_kernel_keep_the_gil() -> None:
@@ -186,7 +187,7 @@ def test_a_figure_prepared_in_a_thread_draws_in_this_one() -> None:
     ],
 )
 def test_ticks_are_few_and_round(low: float, high: float, labels: list[str]) -> None:
-    assert [tick.label for tick in y_axis([low, high], log=False).ticks(5)] == labels
+    assert [tick.label for tick in y_axis([low, high], log=False).scale(5).ticks] == labels
 
 
 @pytest.mark.parametrize(
@@ -199,18 +200,62 @@ def test_ticks_are_few_and_round(low: float, high: float, labels: list[str]) -> 
 def test_a_log_axis_has_decades_or_round_numbers(
     low: float, high: float, labels: list[str]
 ) -> None:
-    assert [tick.label for tick in y_axis([low, high], log=True).ticks(6)] == labels
+    assert [tick.label for tick in y_axis([low, high], log=True).scale(6).ticks] == labels
 
 
-def test_values_that_hardly_differ_have_labels_that_do() -> None:
-    labels = [tick.label for tick in y_axis([1.00001, 1.00003], log=False).ticks(4)]
-    assert len(labels) > 1
-    assert len(set(labels)) == len(labels)
+@pytest.mark.parametrize(
+    ("low", "high", "labels"),
+    [
+        (0.12, 0.75, ["0.2", "0.5"]),
+        (3e-5, 8e-5, ["4e-5", "8e-5"]),
+        (0.4, 0.45, ["0.40", "0.45"]),
+        (0.3, 40.0, ["1", "10"]),
+    ],
+)
+def test_a_log_axis_of_a_small_plot_has_two_ticks(
+    low: float, high: float, labels: list[str]
+) -> None:
+    assert [tick.label for tick in y_scale(y_axis([low, high], log=True), 8).ticks] == labels
+
+
+spans = st.floats(-9, 12).map(lambda power: 10.0**power)
+
+
+@settings(max_examples=300)
+@given(st.floats(1e-90, 1e80), spans, st.integers(4, 40), st.booleans())
+def test_every_axis_has_two_short_labels_that_differ(
+    low: float, span: float, height: int, log: bool
+) -> None:
+    y = y_axis([low, low * (1 + span)], log=log)
+    ticks = y_scale(y, height).ticks
+    labels = [tick.label for tick in ticks]
+    assert len({round(y.share(tick.value) * height) for tick in ticks}) >= 2
+    assert len(set(labels)) == len(labels) <= max(height // 3, 2)
+    assert max(map(len, labels)) <= MARGIN
+
+
+def test_labels_of_values_that_hardly_differ_are_differences_from_one_of_them() -> None:
+    scale = y_scale(y_axis([0.6931471, 0.6931473], log=False), 9)
+    assert [tick.label for tick in scale.ticks] == ["+0", "+1e-7", "+2e-7"]
+    assert scale.base == "0.6931471"
+
+
+def test_shares_are_labelled_in_percent_up_to_a_hundred() -> None:
+    axis = y_axis([0.31, 0.998], log=False, is_share=True)
+    assert [tick.label for tick in axis.scale(4).ticks] == ["40 %", "60 %", "80 %", "100 %"]
+    constant = y_axis([1.0], log=False, is_share=True)
+    assert constant.high == 1.0
+    assert [tick.label for tick in constant.scale(2).ticks] == ["90 %", "100 %"]
 
 
 def test_epochs_are_whole_and_times_are_clocks() -> None:
-    assert [t.label for t in x_axis(0, 2.5, "integer").ticks(6)] == ["0", "1", "2", "3"]
-    assert [t.label for t in x_axis(0, 100, "time").ticks(5)] == ["0:00", "0:30", "1:00", "1:30"]
+    assert [t.label for t in x_axis(0, 2.5, "integer").scale(6).ticks] == ["0", "1", "2", "3"]
+    assert [t.label for t in x_axis(0, 100, "time").scale(5).ticks] == [
+        "0:00",
+        "0:30",
+        "1:00",
+        "1:30",
+    ]
     assert clock(3723) == "1:02:03"
 
 

@@ -8,6 +8,7 @@ from tui_trainer.ui.plots.axes import Axis
 from tui_trainer.ui.plots.canvas import Line, LineDrawing, LineText
 from tui_trainer.ui.plots.frame import Row, Sign, Surround, fitted, message, room, rows
 from tui_trainer.ui.plots.plot import changed_span, strip_of
+from tui_trainer.ui.plots.ticks import Tick
 
 CROSS = "\u00d7"
 STYLES = {"t": Style(color="red"), "v": Style(color="blue"), " ": Style()}
@@ -52,7 +53,7 @@ def test_every_row_of_a_panel_fills_its_width_whatever_the_size() -> None:
 
 
 def test_the_frame_has_labels_left_and_below() -> None:
-    found = panel()
+    found = panel(around=Surround("loss", y_ticks=(Tick(0.0, "0.0"), Tick(1.0, "1.0"))))
     assert found[1].text.startswith("    1.0┤")
     assert found[-2].text.startswith("       └┬")
     assert found[-1].text.split() == ["0", "5", "10"]

@@ -1,4 +1,4 @@
-"""Axes: limits that seldom change, and a few round ticks.
+"""Axes: limits that seldom change, and where values are between them.
 
 Layer: ui. Limits are rounded outwards, so that the plot of a growing run changes at its edge only,
 and a refresh sends a few cells instead of the whole picture.
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from tui_trainer.ui.plots.ticks import Tick, log_ticks, nice, number_ticks, time_ticks
+from tui_trainer.ui.plots.ticks import ANY_CELLS, Scale, log_scale, nice, number_scale, time_scale
 
 AxisKind = Literal["linear", "log", "integer", "time"]
 
@@ -28,6 +28,8 @@ class Axis:
     low: float = 0.0
     high: float = 1.0
     kind: AxisKind = "linear"
+    is_share: bool = False
+    """Whether the values are shares, which are labelled in percent."""
 
     def share(self, value: float) -> float:
         """Return 0 at `low`, 1 at `high`; clipped to -1..2 outside, so that lines leave steeply."""
@@ -51,17 +53,21 @@ class Axis:
         """Return whether a value can be placed on this axis, within its limits or not."""
         return math.isfinite(value) and (value > 0 or self.kind != "log")
 
-    def ticks(self, most: int) -> list[Tick]:
-        """Return about `most` ticks at most, within the limits."""
+    def scale(self, most: int, cells: int = ANY_CELLS) -> Scale:
+        """Return about `most` ticks at most, within the limits; two, where that is possible.
+
+        Labels have at most `cells` characters, except those of times and integers.
+        """
         if most < 1:
-            return []
+            return Scale()
+        if self.kind == "time":
+            return time_scale(self.low, self.high, most)
+        factor, unit = (100.0, " %") if self.is_share else (1.0, "")
+        low, high = self.low * factor, self.high * factor
         if self.kind == "log":
-            found = log_ticks(self.low, self.high, most)
-        elif self.kind == "time":
-            found = time_ticks(self.low, self.high, most)
-        else:
-            found = number_ticks(self.low, self.high, most, whole=self.kind == "integer")
-        return [tick for tick in found if 0 <= self.share(tick.value) <= 1]
+            return log_scale(low, high, most, cells=cells, unit=unit).per(factor)
+        whole = self.kind == "integer"
+        return number_scale(low, high, most, whole=whole, cells=cells, unit=unit).per(factor)
 
     def _ends(self) -> tuple[float, float]:
         return (_log(self.low), _log(self.high)) if self.kind == "log" else (self.low, self.high)
@@ -71,20 +77,29 @@ def _log(value: float) -> float:
     return math.log10(max(value, 1e-300))
 
 
-def y_axis(values: Iterable[float], *, log: bool, within: float = 1.0) -> Axis:
-    """Return the axis for these values; only their middle share `within` must be on it."""
+def y_axis(
+    values: Iterable[float], *, log: bool, within: float = 1.0, is_share: bool = False
+) -> Axis:
+    """Return the axis for these values; only their middle share `within` must be on it.
+
+    An axis of shares ends at 0 and 1, unless there are values beyond.
+    """
     shown = sorted(
         min(max(v, -LARGEST), LARGEST)
         for v in values
         if math.isfinite(v) and (v >= 1 / LARGEST or not log)
     )
     if not shown:
-        return Axis(0.1, 1.0, "log") if log else Axis()
+        return Axis(0.1, 1.0, "log", is_share) if log else Axis(is_share=is_share)
     low, high = _middle(shown, within)
     if log:
         low, high = _rounded(math.log10(low), math.log10(high))
-        return Axis(10 ** max(low, -300.0), 10 ** min(high, 300.0), "log")
-    return Axis(*_rounded(low, high))
+        low, high = 10 ** max(low, -300.0), 10 ** min(high, 300.0)
+    else:
+        low, high = _rounded(low, high)
+    if is_share:
+        low, high = max(low, min(shown[0], 0.0)), min(high, max(shown[-1], 1.0))
+    return Axis(low, high, "log" if log else "linear", is_share)
 
 
 def x_axis(low: float, high: float, kind: AxisKind) -> Axis:

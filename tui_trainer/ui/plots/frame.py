@@ -26,7 +26,7 @@ from tui_trainer.ui.plots.canvas import (
     column,
     place,
 )
-from tui_trainer.ui.plots.ticks import Tick
+from tui_trainer.ui.plots.ticks import Scale, Tick
 
 MARGIN = 7
 """Cells for the y labels, the same in every panel, so that panels below each other align."""
@@ -86,11 +86,12 @@ class Surround:
     reading: str = ""
     cursor: int | None = None
     """The column of the crosshair."""
+    y_ticks: tuple[Tick, ...] = ()
 
 
-def room(width: int, height: int, margin: int = MARGIN) -> Room:
+def room(width: int, height: int) -> Room:
     """Lay out a panel of this size; when it is small, what surrounds the canvas is left out."""
-    left = margin + 1 if width >= NARROWEST_WITH_LABELS else 0
+    left = MARGIN + 1 if width >= NARROWEST_WITH_LABELS else 0
     top = 1 if height >= LOWEST_WITH_TITLE else 0
     below = 2 if height >= LOWEST_WITH_X_AXIS else 0
     return Room(left, top, max(width - left, 0), max(height - top - below, 0), bool(below))
@@ -100,18 +101,18 @@ def rows(
     drawing: LineDrawing, layers: Sequence[LineText], around: Surround, width: int, height: int
 ) -> list[Row]:
     """Return all rows of a panel, each `width` cells wide."""
-    where = room(width, height, width - drawing.width - 1)
+    where = room(width, height)
     canvas = _Canvas(drawing, layers)
     canvas.beads()
     canvas.signs(around.signs)
     canvas.cursor(around.cursor)
     found = [title_row(drawing, around, width)] * where.top
-    labels = _y_labels(drawing) if where.left else {}
+    labels = _y_labels(drawing, around.y_ticks) if where.left else {}
     bar, tick = ("|", "+") if drawing.markers == "ascii" else ("│", "┤")
     for index, row in enumerate(canvas.rows()):
         if where.left:
             label = labels.get(index, "")
-            edge = f"{label:>{where.left - 1}}"[: where.left - 1] + (tick if label else bar)
+            edge = f"{label:>{MARGIN}}" + (tick if label else bar)
             found.append(Row(edge + row.text, AXIS * where.left + row.inks))
         else:
             found.append(row)
@@ -188,15 +189,15 @@ def sign_character(kind: str, markers: Markers) -> str:
     return sign if markers == "braille" else letter
 
 
-def y_ticks(y: Axis, height: int) -> list[Tick]:
+def y_scale(y: Axis, height: int) -> Scale:
     """Return the ticks of the y axis for a canvas of that height."""
-    return y.ticks(max(height // 3, 2))
+    return y.scale(max(height // 3, 2), MARGIN)
 
 
-def _y_labels(drawing: LineDrawing) -> dict[int, str]:
+def _y_labels(drawing: LineDrawing, ticks: Iterable[Tick]) -> dict[int, str]:
     """Return the labels by row of the canvas."""
     found: dict[int, str] = {}
-    for tick in y_ticks(drawing.y, drawing.height):
+    for tick in ticks:
         _, up = place(drawing, drawing.x.low, tick.value)
         found[drawing.height - 1 - int(up)] = tick.label
     return found
@@ -209,7 +210,7 @@ def _x_axis(drawing: LineDrawing, signs: Iterable[Sign], where: Room) -> list[Ro
     axis, inks = [line] * drawing.width, [AXIS] * drawing.width
     text = [" "] * drawing.width
     free = 0
-    for tick in drawing.x.ticks(max(drawing.width // 10, 2)):
+    for tick in drawing.x.scale(max(drawing.width // 10, 2)).ticks:
         at = column(drawing, tick.value)
         start = min(max(at - len(tick.label) // 2, 0), drawing.width - len(tick.label))
         if start < free or not 0 <= at < drawing.width:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from tui_trainer.config.sections.metrics import METRICS
 from tui_trainer.runs.history import Curve, History, Window, XAxis
 from tui_trainer.runs.numbers import CURVES
 from tui_trainer.text.cells import cut_middle
@@ -16,7 +17,7 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.format import duration, measured
 from tui_trainer.ui.plots.axes import Axis, AxisKind, x_axis, y_axis
 from tui_trainer.ui.plots.canvas import OTHER, TRAIN, VAL, Line, LineDrawing, Markers, x_at
-from tui_trainer.ui.plots.frame import MARGIN, Sign, Surround, room, y_ticks
+from tui_trainer.ui.plots.frame import Sign, Surround, room, y_scale
 
 WITHIN = 0.96
 """The share of the values that stays on the axis when outliers are left out."""
@@ -41,6 +42,8 @@ class PanelSpec:
 
     title: str
     series: tuple[PanelCurve, ...]
+    is_share: bool = False
+    """Whether the values are shown as percentages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +79,8 @@ def panels_of(names: Iterable[str]) -> list[PanelSpec]:
             if (name := f"{kind}/{metric}") in given
         ]
         if series:
-            panels.append(PanelSpec(clean(metric, 40), tuple(series)))
+            is_share = metric in METRICS and METRICS[metric].is_share
+            panels.append(PanelSpec(clean(metric, 40), tuple(series), is_share))
     rest = [name for name in (*TITLES, *given) if name in given and "/" not in name]
     for name in dict.fromkeys(rest):
         series = [PanelCurve(name, "", OTHER, is_smoothed=name != "lr")]
@@ -104,24 +108,26 @@ def picture(
     if not any(curve.xs or curve.gaps for curve in curves):
         return None
     x = x_axis(*history.span(x=view.x, window=view.window), AXIS_KINDS[view.x])
-    y, notes = _y_axis(curves, view)
+    y, notes = _y_axis(curves, view, is_share=spec.is_share)
+    scale = y_scale(y, where.height)
+    if scale.base and where.left:
+        notes = (f"y from {scale.base}", *notes)
     lines = _lines(spec, curves, view)
-    # Values that hardly differ need longer labels than there is usually room for.
-    longest = max((len(tick.label) for tick in y_ticks(y, where.height)), default=0)
-    where = room(width, height, min(max(MARGIN, longest), width // 2))
     drawing = LineDrawing(where.width, where.height, lines, x, y, markers)
     around = Surround(
         spec.title,
         _signs(history, spec, curves, view),
         notes,
         *_reading(history, spec, view, drawing),
+        y_ticks=scale.ticks,
     )
     return Picture(drawing, around)
 
 
-def _y_axis(curves: Sequence[Curve], view: View) -> tuple[Axis, tuple[str, ...]]:
+def _y_axis(curves: Sequence[Curve], view: View, *, is_share: bool) -> tuple[Axis, tuple[str, ...]]:
     values = [v for curve in curves for v in (*curve.lows, *curve.highs, *curve.means)]
-    y = y_axis(values, log=view.is_log, within=WITHIN if view.cuts_outliers else 1.0)
+    within = WITHIN if view.cuts_outliers else 1.0
+    y = y_axis(values, log=view.is_log, within=within, is_share=is_share)
     notes = ["log"] if view.is_log else []
     if view.is_log and any(v <= 0 for v in values):
         notes.append("0 and below left out")
