@@ -5,9 +5,10 @@ from __future__ import annotations
 from rich.style import Style
 
 from tui_trainer.ui.plots.axes import Axis
-from tui_trainer.ui.plots.canvas import Line, LineDrawing, LineText
-from tui_trainer.ui.plots.frame import Row, Sign, Surround, fitted, message, room, rows
+from tui_trainer.ui.plots.canvas import Line, LineDrawing, LineText, Row
+from tui_trainer.ui.plots.frame import Surround, fitted, message, room, rows
 from tui_trainer.ui.plots.plot import changed_span, strip_of
+from tui_trainer.ui.plots.signs import Sign
 from tui_trainer.ui.plots.ticks import Tick
 
 CROSS = "\u00d7"

@@ -59,6 +59,14 @@ class LineText:
     rows: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Row:
+    """`inks` names, cell by cell, how the text is painted."""
+
+    text: str
+    inks: str
+
+
 DOTS: dict[Markers, tuple[int, int]] = {"braille": (2, 4), "block": (2, 2), "ascii": (1, 1)}
 """Dots per cell, across and down."""
 

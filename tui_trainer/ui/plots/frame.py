@@ -23,9 +23,12 @@ from tui_trainer.ui.plots.canvas import (
     LineDrawing,
     LineText,
     Markers,
+    Row,
     column,
     place,
 )
+from tui_trainer.ui.plots.layers import Layers
+from tui_trainer.ui.plots.signs import SIGNS, Sign, sign_character
 from tui_trainer.ui.plots.ticks import Scale, Tick
 
 MARGIN = 7
@@ -34,35 +37,6 @@ NARROWEST_WITH_LABELS = 26
 NARROWEST_WITH_SIGN_NAMES = 50
 LOWEST_WITH_X_AXIS = 6
 LOWEST_WITH_TITLE = 3
-
-BRAILLE = "\u2800"
-"""The first braille character; its eight lowest bits are the dots."""
-
-SIGNS: dict[str, tuple[str, str, str]] = {
-    "nonfinite": ("\u00d7", "x", "not finite"),
-    "edit": ("▲", "e", "edit"),
-    "pause": ("‖", "p", "pause"),
-    "best": ("★", "B", "best"),
-    "checkpoint": ("◆", "c", "saved"),
-}
-"""By kind, the most important first: the sign, its ASCII letter, and its name."""
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """`inks` names, cell by cell, how the text is painted."""
-
-    text: str
-    inks: str
-
-
-@dataclass(frozen=True, slots=True)
-class Sign:
-    """A mark at an x; at `y` if it has one, else on the x axis."""
-
-    kind: str
-    x: float
-    y: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +76,7 @@ def rows(
 ) -> list[Row]:
     """Return all rows of a panel, each `width` cells wide."""
     where = room(width, height)
-    canvas = _Canvas(drawing, layers)
+    canvas = Layers(drawing, layers)
     canvas.beads()
     canvas.signs(around.signs)
     canvas.cursor(around.cursor)
@@ -119,74 +93,6 @@ def rows(
     if where.has_x_axis:
         found += _x_axis(drawing, around.signs, where)
     return found[:height]
-
-
-class _Canvas:
-    """Merges the layers, cell by cell."""
-
-    def __init__(self, drawing: LineDrawing, layers: Sequence[LineText]) -> None:
-        self._drawing = drawing
-        self._text = [[" "] * drawing.width for _ in range(drawing.height)]
-        self._inks = [[PLAIN] * drawing.width for _ in range(drawing.height)]
-        for layer in layers:
-            for text, inks, row in zip(self._text, self._inks, layer.rows, strict=False):
-                first = len(row) - len(row.lstrip(" "))
-                for index, character in enumerate(row.rstrip(" ")[first:], first):
-                    if character != " ":
-                        text[index] = _over(text[index], inks[index], character, layer.ink)
-                        inks[index] = layer.ink
-
-    def put(self, x: float, y: float, character: str, ink: str) -> None:
-        """Put a character on the cell of a point, if it is on the canvas."""
-        across, up = place(self._drawing, x, y)
-        at, row = int(across // 1), self._drawing.height - 1 - int(up // 1)
-        if 0 <= at < self._drawing.width and 0 <= row < self._drawing.height:
-            self._text[row][at], self._inks[row][at] = character, ink
-
-    def beads(self) -> None:
-        character = "•" if self._drawing.markers == "braille" else "o"
-        for line in self._drawing.lines:
-            few = len(line.xs) <= self._drawing.width // 3
-            if line.beads and (few or len(line.xs) == 1):
-                for x, y in zip(line.xs, line.ys, strict=False):
-                    if self._drawing.y.shows(y):
-                        self.put(x, y, character, line.ink)
-
-    def signs(self, signs: Iterable[Sign]) -> None:
-        for sign in signs:
-            if sign.y is not None and self._drawing.y.shows(sign.y):
-                self.put(sign.x, sign.y, sign_character(sign.kind, self._drawing.markers), SIGN)
-
-    def cursor(self, at: int | None) -> None:
-        if at is None or not 0 <= at < self._drawing.width:
-            return
-        bar = "|" if self._drawing.markers == "ascii" else "│"
-        for text, inks in zip(self._text, self._inks, strict=True):
-            if text[at] == " ":
-                text[at] = bar
-            inks[at] = CURSOR
-
-    def rows(self) -> list[Row]:
-        return [
-            Row("".join(text), "".join(inks))
-            for text, inks in zip(self._text, self._inks, strict=True)
-        ]
-
-
-def _over(below: str, below_ink: str, character: str, ink: str) -> str:
-    """Return what a cell shows with `character` drawn over `below`.
-
-    Braille dots are merged with those below, unless these are another line's faint dots.
-    """
-    if below >= BRAILLE and character >= BRAILLE and (below_ink == ink or below_ink.islower()):
-        return chr(ord(below) | ord(character))
-    return character
-
-
-def sign_character(kind: str, markers: Markers) -> str:
-    """Return the sign of a kind, or a letter if the font may lack it."""
-    sign, letter, _ = SIGNS[kind]
-    return sign if markers == "braille" else letter
 
 
 def y_scale(y: Axis, height: int) -> Scale:

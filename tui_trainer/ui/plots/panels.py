@@ -17,7 +17,8 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.format import duration, measured
 from tui_trainer.ui.plots.axes import Axis, AxisKind, x_axis, y_axis
 from tui_trainer.ui.plots.canvas import OTHER, TRAIN, VAL, Line, LineDrawing, Markers, x_at
-from tui_trainer.ui.plots.frame import Sign, Surround, room, y_scale
+from tui_trainer.ui.plots.frame import Surround, room, y_scale
+from tui_trainer.ui.plots.signs import Sign
 
 WITHIN = 0.96
 """The share of the values that stays on the axis when outliers are left out."""

@@ -30,9 +30,10 @@ from tui_trainer.ui.plots.canvas import (
     TRAIN,
     VAL,
     Markers,
+    Row,
 )
 from tui_trainer.ui.plots.figure import draw
-from tui_trainer.ui.plots.frame import Row, message, rows
+from tui_trainer.ui.plots.frame import message, rows
 from tui_trainer.ui.plots.panels import PanelSpec, View, picture
 
 WAITING = "Waiting for the first step"
