@@ -6,7 +6,7 @@ from pathlib import Path
 
 from tui_trainer.runs.history import History
 from tui_trainer.runs.index import RunSummary
-from tui_trainer.ui.plots.panels import overlay
+from tui_trainer.ui.plots.panels import View, overlay, picture
 from tui_trainer.ui.runs.compared import Portrait, comparison_lines
 
 NAMES = ("arger-bold-x-1125-1724", "digits-cnn-1125-1714")
@@ -29,10 +29,17 @@ def test_a_column_has_the_name_of_its_curve() -> None:
         Portrait(RunSummary(name, Path(name), "finished", None), {}, a_history()) for name in NAMES
     ]
     samples, heads, *_ = comparison_lines(NAMES, portraits, "braille")
-    assert samples.plain.split() == ["──", "──"]
+    assert samples.plain.split() == ["─1─", "─2─"]
     assert heads.plain.split() == list(SHOWN)
     styles = [{str(span.style) for span in line.spans} - {""} for line in (samples, heads)]
     assert styles == [{"$text-primary", "$text-warning"}] * 2
+
+
+def test_curves_that_are_equal_are_said_to_be() -> None:
+    history, spec = overlay({name: a_history() for name in ("one", "two", "three")})
+    shot = picture(history, spec, View(smoothing=0.0), 80, 20, "braille")
+    assert shot is not None
+    assert shot.around.remark == "1, 2 and 3 are equal"
 
 
 def test_six_curves_are_told_apart_by_ink_and_beads() -> None:
@@ -41,4 +48,4 @@ def test_six_curves_are_told_apart_by_ink_and_beads() -> None:
         Portrait(RunSummary(name, Path(name), "finished", None), {}, a_history()) for name in names
     ]
     samples = comparison_lines(names, portraits, "ascii")[0]
-    assert samples.plain.split() == ["***", "ooo", "###", "*o*", "-o-", "#o#"]
+    assert samples.plain.split() == ["*1*", "o2o", "#3#", "*4*", "o5o", "#6#"]

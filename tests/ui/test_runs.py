@@ -216,7 +216,7 @@ def test_without_colours_compared_lines_are_letters_of_their_own(
         await app.type(pilot, "space", "space", "space")
         await app.settle(pilot)
         samples = str(app.listing.query_one(Compared).query_one(Static).render()).splitlines()[0]
-        assert [set(sample) for sample in samples.split()] == [{"*"}, {"o"}, {"#"}]
+        assert [set(sample) for sample in samples.split()] == [set("*1"), set("o2"), set("#3")]
 
     drive(tmp_path, play, (120, 40))
 
@@ -244,7 +244,7 @@ def test_60_columns_have_the_curves_above_what_differs(tmp_path: Path) -> None:
         assert plot.size.width >= 58
         assert plot.region.bottom <= table.region.y
         assert min(plot.size.height, table.size.height) >= 3
-        assert "train loss  ── " in app.text
+        assert "train loss  ─1─ " in app.text
         assert "optimizer.lr" in app.text
         assert "digits-cnn-1" in app.text.splitlines()[2]
         await pilot.resize_terminal(80, 24)

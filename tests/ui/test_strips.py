@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from rich.style import Style
 
 from tui_trainer.ui.plots.axes import Axis
@@ -62,14 +63,25 @@ def test_the_frame_has_labels_left_and_below() -> None:
 
 def test_a_front_line_covers_a_faint_one_and_keeps_the_dots_of_another() -> None:
     blank = " " * 32
-    line = "⠁" + blank[1:]
     rest = (blank,) * 6
-    faint = LineText("T", (line, *rest))
-    train = LineText("t", ("⠂" + blank[1:], *rest))
-    val = LineText("v", ("⠄" + blank[1:], *rest))
+    faint = LineText("T", ("⠁" + blank[1:], *rest), 0)
+    train = LineText("t", ("⠂" + blank[1:], *rest), 1)
+    val = LineText("v", ("⠄" + blank[1:], *rest), 2)
     assert panel(layers=(faint, train))[1].text[8] == "⠂"
     both = panel(layers=(faint, train, val))[1]
     assert (both.text[8], both.inks[8]) == ("⠆", "v")
+
+
+@pytest.mark.parametrize(("first", "second"), [("⠒", "⠒"), ("*", "o")])
+def test_lines_that_lie_on_each_other_take_turns(first: str, second: str) -> None:
+    blank = (" " * 32,) * 6
+    layers = [
+        LineText(ink, (mark * 32, *blank), n)
+        for n, ink, mark in ((0, "t", first), (1, "v", second))
+    ]
+    row = panel(layers=tuple(layers))[1]
+    assert row.inks[8:20] == "vvvtttvvvttt"
+    assert row.text[8:20] == (second * 3 + first * 3) * 2
 
 
 def test_signs_stand_on_the_axis_and_are_named_in_the_title() -> None:
@@ -104,12 +116,19 @@ def test_a_reading_takes_the_place_of_the_title_and_moves_nothing() -> None:
     assert len(with_it) == len(without)
 
 
-def test_few_points_have_beads_and_many_do_not() -> None:
-    few = Line((0.0, 5.0, 10.0), (0.0, 0.5, 1.0), "v", beads=True)
-    many = Line(tuple(i / 4 for i in range(40)), (0.5,) * 40, "v", beads=True)
-    text = "".join(row.text for row in panel((few,))[1:])
-    assert text.count("•") == 3
-    assert "•" not in "".join(row.text for row in panel((many,))[1:])
+def test_few_points_have_a_bead_each_and_many_one_in_twelve_cells() -> None:
+    few = Line((0.0, 5.0, 10.0), (0.0, 0.5, 1.0), "v", bead="•")
+    many = Line(tuple(i / 4 for i in range(40)), (0.5,) * 40, "v", bead="•")
+    assert "".join(row.text for row in panel((few,))[1:]).count("•") == 3
+    assert "".join(row.text for row in panel((many,))[1:]).count("•") == 3
+
+
+@pytest.mark.parametrize(("points", "beads"), [(4, "2121"), (40, "1212")])
+def test_beads_of_equal_lines_take_turns(points: int, beads: str) -> None:
+    xs = tuple(10 * i / (points - 1) for i in range(points))
+    lines = tuple(Line(xs, (0.5,) * points, "t", bead=bead) for bead in "12")
+    row = next(row.text for row in panel(lines)[1:] if "1" in row.text)
+    assert row.replace(" ", "")[1:].startswith(beads)
 
 
 def test_wide_characters_do_not_shift_a_row() -> None:

@@ -27,7 +27,7 @@ ASCII_MARKS = {TRAIN: "*", VAL: "o", OTHER: "#"}
 class Line:
     """A series, interrupted at the x values in `gaps`. Values that are not finite are left out.
 
-    `beads` puts a sign on every point, which distinguishes the line without colour.
+    `bead` is a character put on points, which distinguishes the line without colour.
     """
 
     xs: tuple[float, ...]
@@ -35,7 +35,7 @@ class Line:
     ink: str = OTHER
     faint: bool = False
     label: str = ""
-    beads: bool = False
+    bead: str = ""
     gaps: tuple[float, ...] = ()
 
 
@@ -53,10 +53,14 @@ class LineDrawing:
 
 @dataclass(frozen=True, slots=True)
 class LineText:
-    """One line as text: a row of characters for each row of the canvas, blank elsewhere."""
+    """One line as text: a row of characters for each row of the canvas, blank elsewhere.
+
+    `line` is its index in the drawing: a line may have several of these.
+    """
 
     ink: str
     rows: tuple[str, ...]
+    line: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +69,15 @@ class Row:
 
     text: str
     inks: str
+
+
+DOT = "•"
+"""The bead of a validation line."""
+
+
+def bead_character(bead: str, markers: Markers) -> str:
+    """Return a bead, or a letter in its place if the font may lack it."""
+    return "o" if bead == DOT and markers != "braille" else bead
 
 
 DOTS: dict[Markers, tuple[int, int]] = {"braille": (2, 4), "block": (2, 2), "ascii": (1, 1)}

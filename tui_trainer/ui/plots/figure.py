@@ -52,15 +52,18 @@ def draw(drawing: LineDrawing) -> list[LineText]:
     if drawing.width < 1 or drawing.height < 1:
         return []
     size = (drawing.width, drawing.height)
-    inks, stretches = [], []
-    for line in drawing.lines:
+    owners, stretches = [], []
+    for index, line in enumerate(drawing.lines):
         for stretch in _stretches(drawing, line):
-            inks.append(line.ink.upper() if line.faint else line.ink)
+            owners.append((line.ink.upper() if line.faint else line.ink, index))
             stretches.append(stretch)
     new = [s for s in dict.fromkeys(stretches) if (size, s) not in _drawn]
     for together in _groups(new, drawing.height):
         _remember(size, together, _build(*size, together))
-    layers = [LineText(ink, _drawn[size, s]) for ink, s in zip(inks, stretches, strict=True)]
+    layers = [
+        LineText(ink, _drawn[size, stretch], index)
+        for (ink, index), stretch in zip(owners, stretches, strict=True)
+    ]
     while len(_drawn) > max(REMEMBERED, len(layers)):
         del _drawn[next(iter(_drawn))]
     return layers

@@ -24,6 +24,7 @@ from tui_trainer.ui.plots.canvas import (
     LineText,
     Markers,
     Row,
+    bead_character,
     column,
     place,
 )
@@ -61,6 +62,8 @@ class Surround:
     cursor: int | None = None
     """The column of the crosshair."""
     y_ticks: tuple[Tick, ...] = ()
+    remark: str = ""
+    """What stands after the names of the lines, if there is room."""
 
 
 def room(width: int, height: int) -> Room:
@@ -144,7 +147,8 @@ def title_row(drawing: LineDrawing, around: Surround, width: int) -> Row:
     parts = [(f" {around.title}", TITLE)]
     notes = ", ".join(around.notes)
     named = around.signs if width >= NARROWEST_WITH_SIGN_NAMES else ()
-    for more in (_line_names(drawing), _sign_names(drawing, named)):
+    remark = [("  ", PLAIN), (around.remark, NOTE)] if around.remark else []
+    for more in (_line_names(drawing), remark, _sign_names(drawing, named)):
         # Notes have priority: they say what cannot be seen.
         if _length(parts + more) + (len(notes) + 3 if notes else 0) <= width:
             parts += more
@@ -159,7 +163,7 @@ def _line_names(drawing: LineDrawing) -> list[tuple[str, str]]:
     for line in drawing.lines:
         if line.label:
             ink = line.ink.upper() if line.faint else line.ink
-            sample = line_sample(drawing.markers, line.ink, beads=line.beads, faint=line.faint)
+            sample = line_sample(drawing.markers, line.ink, line.bead, faint=line.faint)
             parts += [("  ", PLAIN), (f"{sample} {line.label}", ink)]
     return parts
 
@@ -178,14 +182,12 @@ def _length(parts: Iterable[tuple[str, str]]) -> int:
     return sum(cell_len(text) for text, _ in parts)
 
 
-def line_sample(markers: Markers, ink: str, *, beads: bool, faint: bool = False) -> str:
+def line_sample(markers: Markers, ink: str, bead: str, *, faint: bool = False) -> str:
     """Return a short piece of a line, to show next to its name."""
-    if markers == "ascii":
-        mark = ASCII_MARKS[ink]
-        side = "-" if mark == "o" else mark
-        return "..." if faint else f"{side}o{side}" if beads else mark * 3
-    bead = "•" if markers == "braille" else "o"
-    return "┄┄" if faint else f"─{bead}─" if beads else "──"
+    dash, dots = (ASCII_MARKS[ink], "..") if markers == "ascii" else ("─", "┄┄")
+    if faint:
+        return dots
+    return f"{dash}{bead_character(bead, markers)}{dash}" if bead else dash * 2
 
 
 def fitted(parts: Iterable[tuple[str, str]], width: int) -> Row:

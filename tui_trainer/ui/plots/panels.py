@@ -16,7 +16,7 @@ from tui_trainer.text.cells import cut_middle
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import duration, measured
 from tui_trainer.ui.plots.axes import Axis, AxisKind, x_axis, y_axis
-from tui_trainer.ui.plots.canvas import OTHER, TRAIN, VAL, Line, LineDrawing, Markers, x_at
+from tui_trainer.ui.plots.canvas import DOT, OTHER, TRAIN, VAL, Line, LineDrawing, Markers, x_at
 from tui_trainer.ui.plots.frame import Surround, room, y_scale
 from tui_trainer.ui.plots.signs import Sign
 
@@ -34,7 +34,7 @@ class PanelCurve:
     label: str
     ink: str
     is_smoothed: bool
-    beads: bool = False
+    bead: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +75,8 @@ def panels_of(names: Iterable[str]) -> list[PanelSpec]:
     panels = []
     for metric in ordered:
         series = [
-            PanelCurve(name, kind, ink, is_smoothed=kind == "train", beads=kind == "val")
-            for kind, ink in (("train", TRAIN), ("val", VAL))
+            PanelCurve(name, kind, ink, is_smoothed=kind == "train", bead=bead)
+            for kind, ink, bead in (("train", TRAIN, ""), ("val", VAL, DOT))
             if (name := f"{kind}/{metric}") in given
         ]
         if series:
@@ -121,6 +121,7 @@ def picture(
         notes,
         *_reading(history, spec, view, drawing),
         y_ticks=scale.ticks,
+        remark=_equal_curves(spec, curves),
     )
     return Picture(drawing, around)
 
@@ -140,12 +141,23 @@ def _y_axis(curves: Sequence[Curve], view: View, *, is_share: bool) -> tuple[Axi
     return y, tuple(notes)
 
 
+def _equal_curves(spec: PanelSpec, curves: Sequence[Curve]) -> str:
+    """Say which curves lie on each other over their whole length."""
+    alike: dict[tuple[object, ...], list[str]] = {}
+    for series, curve in zip(spec.series, curves, strict=True):
+        if curve.xs:
+            name = series.bead if series.bead.isdigit() else series.label
+            alike.setdefault((curve.xs, curve.means), []).append(name)
+    groups = [names for names in alike.values() if len(names) > 1]
+    return ", ".join(f"{', '.join(names[:-1])} and {names[-1]} are equal" for names in groups)
+
+
 def _lines(spec: PanelSpec, curves: Sequence[Curve], view: View) -> tuple[Line, ...]:
     """Return the lines, with noisy and faint ones behind smooth ones."""
     behind, front = [], []
     for series, curve in zip(spec.series, curves, strict=True):
         label = series.label if len(spec.series) > 1 else ""
-        line = Line(curve.xs, curve.means, series.ink, False, label, series.beads, curve.gaps)
+        line = Line(curve.xs, curve.means, series.ink, False, label, series.bead, curve.gaps)
         if not series.is_smoothed:
             front.append(line)
         elif view.smoothing > 0:
@@ -183,7 +195,7 @@ def _signs(
     judged = [
         curve
         for series, curve in zip(spec.series, curves, strict=True)
-        if series.beads and curve.xs
+        if series.name.startswith("val/") and curve.xs
     ]
     marks = history.marks(x=view.x, window=view.window)
     signs = [Sign(mark.kind, mark.x) for mark in marks if mark.kind != "best"]
@@ -228,8 +240,8 @@ def _beside(x: XAxis, value: float) -> str:
 # own buckets: it is the shapes that are compared.
 
 
-LOOKS = ((TRAIN, False), (VAL, False), (OTHER, False), (TRAIN, True), (VAL, True), (OTHER, True))
-"""Inks, and whether points have beads: enough to tell six runs apart."""
+LOOKS = ((TRAIN, "1"), (VAL, "2"), (OTHER, "3"), (TRAIN, "4"), (VAL, "5"), (OTHER, "6"))
+"""Inks and beads: enough to tell six runs apart, also without colour and where they are equal."""
 LABEL_CELLS = 16
 """A run's name begins with what was run and ends with when, so both ends are kept."""
 COLUMNS = 400
@@ -244,11 +256,11 @@ def overlay(histories: Mapping[str, History]) -> tuple[History, PanelSpec]:
             break
     together = History()
     series = []
-    for (label, history), (ink, beads) in zip(histories.items(), LOOKS, strict=False):
+    for (label, history), (ink, bead) in zip(histories.items(), LOOKS, strict=False):
         curve = history.curve(name, x="step", window="all", columns=COLUMNS, smoothing=0.0)
         steps = [round(x) for x in curve.xs]
         kept = [n for n, step in enumerate(steps) if not n or step > steps[n - 1]]
         together.put(label, [steps[n] for n in kept], [curve.means[n] for n in kept])
         shown = cut_middle(label, LABEL_CELLS)
-        series.append(PanelCurve(label, shown, ink, is_smoothed=False, beads=beads))
+        series.append(PanelCurve(label, shown, ink, is_smoothed=False, bead=bead))
     return together, PanelSpec(f"{'val' if name[0] == 'v' else 'train'} loss", tuple(series))

@@ -130,9 +130,7 @@ def comparison_lines(
     """
     heads = [cut_middle(clean(label, 40), LABEL_CELLS) for label in labels]
     looks = LOOKS[: len(labels)]
-    rows: list[list[str]] = [
-        ["", *(line_sample(markers, ink, beads=beads) for ink, beads in looks)]
-    ]
+    rows: list[list[str]] = [["", *(line_sample(markers, ink, bead) for ink, bead in looks)]]
     rows.append(["", *heads])
     for name, values in results([portrait.summary for portrait in portraits]):
         metric = name.rpartition(".")[2]
