@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.events import (
     CheckpointSaved,
+    CommandApplied,
     Edited,
     NonFinite,
     RunStarted,
@@ -167,6 +168,16 @@ def test_marks_are_bounded_and_only_the_newest_best_is_one() -> None:
     assert sum(mark.kind == "checkpoint" for mark in marks) == MOST_MARKS
     assert "optimizer.lr 0.003 -> 0.002" in [mark.text for mark in marks]
     assert sum(mark.kind == "pause" for mark in marks) == 1
+
+
+def test_a_save_that_was_asked_for_has_a_mark_of_its_own() -> None:
+    history = History()
+    history.add(started())
+    history.add(CommandApplied(7, "1", "save", "you"))
+    history.add(CommandApplied(8, "2", "save", "you", refused="the run has ended"))
+    history.add(CommandApplied(9, "3", "validate", "you"))
+    marks = history.marks(x="step", window="all")
+    assert [(mark.kind, mark.step) for mark in marks] == [("save", 7)]
 
 
 def test_reading_takes_the_nearest_point() -> None:

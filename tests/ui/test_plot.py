@@ -233,12 +233,24 @@ def test_cut_outliers_are_said_to_be_cut() -> None:
 
 def test_marks_of_a_run_are_on_the_axis_and_the_best_on_its_line() -> None:
     history = falling()
-    history.happened = [("checkpoint", 10), ("edit", 30), ("pause", 40), ("best", 50)]
+    history.happened = [("save", 10), ("edit", 30), ("pause", 40), ("best", 50)]
     lines = text_of(history, View(), size=(80, 16)).splitlines()
     for sign in "◆▲‖":
         assert sign in lines[-2]
     assert any("★" in line for line in lines[1:-2])
     assert "★ best" in lines[0]
+
+
+def test_checkpoints_that_nobody_asked_for_are_marked_where_they_are_wanted() -> None:
+    history = falling()
+    history.happened = [("checkpoint", step) for step in range(2, 61, 2)]
+    history.happened += [("save", 20), ("edit", 30)]
+    axis = text_of(history, View()).splitlines()[-2]
+    assert (axis.count("◇"), axis.count("◆"), axis.count("▲")) == (0, 1, 1)
+    axis = text_of(history, View(has_all_marks=True)).splitlines()[-2]
+    assert (axis.count("◆"), axis.count("▲")) == (1, 1)
+    assert 20 < axis.count("◇") < 29
+    assert "◇◇" not in axis
 
 
 def test_the_crosshair_reads_raw_smooth_and_validation() -> None:

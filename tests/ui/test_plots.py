@@ -191,6 +191,8 @@ def test_keys_change_how_the_curves_are_looked_at() -> None:
             ("x", "S 0.6  y log  x time  w all"),
             ("w", "S 0.6  y log  x time  w recent"),
             ("o", "S 0.6  y log  x time  w recent  o cut"),
+            ("o", "S 0.6  y log  x time  w recent"),
+            ("m", "S 0.6  y log  x time  w recent  m all"),
         ):
             await pilot.press(key)
             assert host.plots.state == state

@@ -85,7 +85,7 @@ def test_lines_that_lie_on_each_other_take_turns(first: str, second: str) -> Non
 
 
 def test_signs_stand_on_the_axis_and_are_named_in_the_title() -> None:
-    around = Surround("loss", (Sign("checkpoint", 5.0), Sign("nonfinite", 5.0), Sign("edit", 10.0)))
+    around = Surround("loss", (Sign("save", 5.0), Sign("nonfinite", 5.0), Sign("edit", 10.0)))
     found = panel(around=around, width=60)
     axis = found[-2]
     assert axis.text.count(CROSS) == 1  # of two at one place, the one that matters more

@@ -137,6 +137,7 @@ ACTIONS: tuple[Action, ...] = (
     Action("plot.full_screen", "f", "Full", "One plot on the whole screen"),
     Action("plot.crosshair", "c", "Read", "Read values with a crosshair", in_footer=False),
     Action("plot.outliers", "o", "Outliers", "Leave outliers out of the axis", in_footer=False),
+    Action("plot.marks", "m", "Marks", "Mark all checkpoints, or only your own", in_footer=False),
     Action("panel.next", "tab", "Next plot", "Go to the next plot, then on", in_footer=False),
     Action("panel.previous", "shift+tab", "Previous", "Go to the previous plot", in_footer=False),
     Action("panel.earlier", "left,h", "Earlier", "Move the crosshair left", in_footer=False),

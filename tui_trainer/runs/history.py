@@ -15,6 +15,7 @@ from typing import Literal
 
 from tui_trainer.runs.events import (
     CheckpointSaved,
+    CommandApplied,
     Edited,
     Event,
     NonFinite,
@@ -29,7 +30,8 @@ from tui_trainer.text.format import LATEST_S
 
 XAxis = Literal["step", "epoch", "time"]
 Window = Literal["all", "recent"]
-MarkKind = Literal["best", "checkpoint", "edit", "pause", "nonfinite"]
+MarkKind = Literal["best", "checkpoint", "save", "edit", "pause", "nonfinite"]
+"""A `save` is a checkpoint that was asked for by a command."""
 WINDOW = 1024
 """The number of steps in the recent window."""
 MOST_MARKS = 256
@@ -133,6 +135,8 @@ class History:
                 self.mark("best", event.step)
             case CheckpointSaved():
                 self.mark("checkpoint", event.step)
+            case CommandApplied(command="save", refused=""):
+                self.mark("save", event.step)
             case Edited():
                 self.mark("edit", event.step, f"{event.key} {event.old} -> {event.new}")
             case StateChanged(state="paused"):

@@ -160,7 +160,7 @@ _HEAD = struct.Struct("<II")
 _COLUMNS = "qqdddqqd"
 """The types of a series' columns: steps, counts, totals, lows, highs, bads; then steps and values
 of the newest."""
-_KINDS: tuple[MarkKind, ...] = ("best", "checkpoint", "edit", "pause", "nonfinite")
+_KINDS: tuple[MarkKind, ...] = ("best", "checkpoint", "save", "edit", "pause", "nonfinite")
 
 
 def write_recording(run: RunDirectory, recording: Recording) -> None:

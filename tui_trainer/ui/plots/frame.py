@@ -29,7 +29,7 @@ from tui_trainer.ui.plots.canvas import (
     place,
 )
 from tui_trainer.ui.plots.layers import Layers
-from tui_trainer.ui.plots.signs import SIGNS, Sign, sign_character
+from tui_trainer.ui.plots.signs import SIGNS, Sign, merged, sign_character
 from tui_trainer.ui.plots.ticks import Scale, Tick
 
 MARGIN = 7
@@ -127,11 +127,10 @@ def _x_axis(drawing: LineDrawing, signs: Iterable[Sign], where: Room) -> list[Ro
         axis[at] = tick_sign
         text[start : start + len(tick.label)] = tick.label
         free = start + len(tick.label) + 2
-    order = list(SIGNS)
-    for sign in sorted(signs, key=lambda sign: -order.index(sign.kind)):
-        at = column(drawing, sign.x)
-        if sign.y is None and 0 <= at < drawing.width:
-            axis[at], inks[at] = sign_character(sign.kind, drawing.markers), SIGN
+    marks = ((column(drawing, sign.x), sign.kind) for sign in signs if sign.y is None)
+    for at, kind in merged(marks).items():
+        if 0 <= at < drawing.width:
+            axis[at], inks[at] = sign_character(kind, drawing.markers), SIGN
     edge = " " * (where.left - 1) + corner if where.left else ""
     blank = " " * where.left
     return [

@@ -56,6 +56,8 @@ class View:
     window: Window = "all"
     is_log: bool = False
     cuts_outliers: bool = False
+    has_all_marks: bool = False
+    """Whether checkpoints that nobody asked for are marked as well."""
     cursor: float | None = None
 
 
@@ -198,7 +200,8 @@ def _signs(
         if series.name.startswith("val/") and curve.xs
     ]
     marks = history.marks(x=view.x, window=view.window)
-    signs = [Sign(mark.kind, mark.x) for mark in marks if mark.kind != "best"]
+    hidden = {"best"} if view.has_all_marks else {"best", "checkpoint"}
+    signs = [Sign(mark.kind, mark.x) for mark in marks if mark.kind not in hidden]
     signs += [Sign("nonfinite", x) for curve in curves for x in curve.gaps]
     best = [mark.x for mark in marks if mark.kind == "best"]
     if best and judged:

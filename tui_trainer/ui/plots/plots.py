@@ -235,6 +235,11 @@ class Plots(Widget, can_focus=True):
         self._viewing.turn_outliers()
         self._draw()
 
+    def action_marks(self) -> None:
+        """Mark all checkpoints, or only those that were asked for."""
+        self._viewing.turn_marks()
+        self._draw()
+
     def action_full_screen(self) -> None:
         """Show the chosen panel on the whole screen, or return to the grid."""
         if self.is_maximized:

@@ -31,7 +31,8 @@ class Viewing:
         """Return a panel's view in terms of the keys that change it, the most important first."""
         view = self.of(title)
         parts = [f"S {view.smoothing:g}", f"y {'log' if view.is_log else 'lin'}", f"x {view.x}"]
-        return [*parts, f"w {view.window}", *(["o cut"] if view.cuts_outliers else [])]
+        parts += [f"w {view.window}", *(["o cut"] if view.cuts_outliers else [])]
+        return [*parts, *(["m all"] if view.has_all_marks else [])]
 
     @property
     def has_cursor(self) -> bool:
@@ -59,6 +60,10 @@ class Viewing:
     def turn_outliers(self) -> None:
         """Leave outliers off the y axis, or include them again."""
         self._view = replace(self._view, cuts_outliers=not self._view.cuts_outliers)
+
+    def turn_marks(self) -> None:
+        """Mark all checkpoints, or only those that were asked for."""
+        self._view = replace(self._view, has_all_marks=not self._view.has_all_marks)
 
     def turn_cursor(self) -> None:
         """Show a crosshair at the newest values, or remove it."""
