@@ -1,28 +1,19 @@
-"""Decides which series share a plot, and turns history and view into a picture of it.
+"""Decides which series share a plot.
 
-Layer: ui. A training metric and the same validation metric share a plot. The history returns curves
-that are already bucketed to the width, because each point costs plotext about 20 us.
+Layer: ui. A training metric and the same validation metric share one.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 
 from tui_trainer.config.sections.metrics import METRICS
-from tui_trainer.runs.history import Curve, History, Window, XAxis
+from tui_trainer.runs.history import Window, XAxis
 from tui_trainer.runs.numbers import CURVES
-from tui_trainer.text.cells import cut_middle
 from tui_trainer.text.clean import clean
-from tui_trainer.text.format import duration, measured
-from tui_trainer.ui.plots.axes import Axis, AxisKind, x_axis, y_axis
-from tui_trainer.ui.plots.canvas import DOT, OTHER, TRAIN, VAL, Line, LineDrawing, Markers, x_at
-from tui_trainer.ui.plots.frame import Surround, room, y_scale
-from tui_trainer.ui.plots.signs import Sign
+from tui_trainer.ui.plots.canvas import DOT, OTHER, TRAIN, VAL
 
-WITHIN = 0.96
-"""The share of the values that stays on the axis when outliers are left out."""
-AXIS_KINDS: dict[XAxis, AxisKind] = {"step": "integer", "epoch": "integer", "time": "time"}
 TITLES = {number.key: number.title for number in CURVES if number.title}
 
 
@@ -61,14 +52,6 @@ class View:
     cursor: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Picture:
-    """A panel ready to be drawn."""
-
-    drawing: LineDrawing
-    around: Surround
-
-
 def panels_of(names: Iterable[str]) -> list[PanelSpec]:
     """Return the plots for these series: the loss, other metrics, then all other series."""
     given = list(names)
@@ -89,181 +72,3 @@ def panels_of(names: Iterable[str]) -> list[PanelSpec]:
         series = [PanelCurve(name, "", OTHER, is_smoothed=name != "lr")]
         panels.append(PanelSpec(TITLES.get(name, clean(name, 40)), tuple(series)))
     return panels
-
-
-def picture(
-    history: History, spec: PanelSpec, view: View, width: int, height: int, markers: Markers
-) -> Picture | None:
-    """Return the panel as it looks now; None while there is nothing to draw."""
-    where = room(width, height)
-    if where.width < 1 or where.height < 1:
-        return None
-    curves = [
-        history.curve(
-            series.name,
-            x=view.x,
-            window=view.window,
-            columns=where.width,
-            smoothing=view.smoothing if series.is_smoothed else 0.0,
-        )
-        for series in spec.series
-    ]
-    if not any(curve.xs or curve.gaps for curve in curves):
-        return None
-    x = x_axis(*history.span(x=view.x, window=view.window), AXIS_KINDS[view.x])
-    y, notes = _y_axis(curves, view, is_share=spec.is_share)
-    scale = y_scale(y, where.height)
-    if scale.base and where.left:
-        notes = (f"y from {scale.base}", *notes)
-    lines = _lines(spec, curves, view)
-    drawing = LineDrawing(where.width, where.height, lines, x, y, markers)
-    around = Surround(
-        spec.title,
-        _signs(history, spec, curves, view),
-        notes,
-        *_reading(history, spec, view, drawing),
-        y_ticks=scale.ticks,
-        remark=_equal_curves(spec, curves),
-    )
-    return Picture(drawing, around)
-
-
-def _y_axis(curves: Sequence[Curve], view: View, *, is_share: bool) -> tuple[Axis, tuple[str, ...]]:
-    values = [v for curve in curves for v in (*curve.lows, *curve.highs, *curve.means)]
-    within = WITHIN if view.cuts_outliers else 1.0
-    y = y_axis(values, log=view.is_log, within=within, is_share=is_share)
-    notes = ["log"] if view.is_log else []
-    if view.is_log and any(v <= 0 for v in values):
-        notes.append("0 and below left out")
-    above, below = any(v > y.high for v in values), any(v < y.low for v in values)
-    if view.cuts_outliers and (above or below):
-        notes.append(
-            "cut above and below" if above and below else f"cut {'above' if above else 'below'}"
-        )
-    return y, tuple(notes)
-
-
-def _equal_curves(spec: PanelSpec, curves: Sequence[Curve]) -> str:
-    """Say which curves lie on each other over their whole length."""
-    alike: dict[tuple[object, ...], list[str]] = {}
-    for series, curve in zip(spec.series, curves, strict=True):
-        if curve.xs:
-            name = series.bead if series.bead.isdigit() else series.label
-            alike.setdefault((curve.xs, curve.means), []).append(name)
-    groups = [names for names in alike.values() if len(names) > 1]
-    return ", ".join(f"{', '.join(names[:-1])} and {names[-1]} are equal" for names in groups)
-
-
-def _lines(spec: PanelSpec, curves: Sequence[Curve], view: View) -> tuple[Line, ...]:
-    """Return the lines, with noisy and faint ones behind smooth ones."""
-    behind, front = [], []
-    for series, curve in zip(spec.series, curves, strict=True):
-        label = series.label if len(spec.series) > 1 else ""
-        line = Line(curve.xs, curve.means, series.ink, False, label, series.bead, curve.gaps)
-        if not series.is_smoothed:
-            front.append(line)
-        elif view.smoothing > 0:
-            behind.append(_outline(curve, series.ink, faint=True, label=""))
-            front.append(replace(line, ys=curve.smooth))
-        else:
-            front.append(_outline(curve, series.ink, faint=False, label=label))
-    return (*behind, *front)
-
-
-def _outline(curve: Curve, ink: str, *, faint: bool, label: str) -> Line:
-    """Return the values, or bars from lowest to highest where a point stands for many values.
-
-    Bars that overlap are not connected: a line between them would hide their extent.
-    """
-    xs: list[float] = []
-    ys: list[float] = []
-    gaps = list(curve.gaps)
-    for x, low, high in zip(curve.xs, curve.lows, curve.highs, strict=True):
-        if low == high:
-            xs.append(x)
-            ys.append(low)
-            continue
-        if ys and low <= max(ys[-2:]) and min(ys[-2:]) <= high:
-            gaps.append((xs[-1] + x) / 2)
-        xs += [x, x]
-        ys += [low, high] if not ys or ys[-1] < high else [high, low]
-    return Line(tuple(xs), tuple(ys), ink, faint, label, gaps=tuple(gaps))
-
-
-def _signs(
-    history: History, spec: PanelSpec, curves: Sequence[Curve], view: View
-) -> tuple[Sign, ...]:
-    """Return what happened as signs on the x axis; the best step is on the validation line."""
-    judged = [
-        curve
-        for series, curve in zip(spec.series, curves, strict=True)
-        if series.name.startswith("val/") and curve.xs
-    ]
-    marks = history.marks(x=view.x, window=view.window)
-    hidden = {"best"} if view.has_all_marks else {"best", "checkpoint"}
-    signs = [Sign(mark.kind, mark.x) for mark in marks if mark.kind not in hidden]
-    signs += [Sign("nonfinite", x) for curve in curves for x in curve.gaps]
-    best = [mark.x for mark in marks if mark.kind == "best"]
-    if best and judged:
-        curve = judged[0]
-        nearest = min(range(len(curve.xs)), key=lambda i: abs(curve.xs[i] - best[-1]))
-        signs.append(Sign("best", curve.xs[nearest], curve.means[nearest]))
-    return tuple(signs)
-
-
-def _reading(
-    history: History, spec: PanelSpec, view: View, drawing: LineDrawing
-) -> tuple[str, int | None]:
-    """Return the crosshair's text and column; empty and None without a crosshair."""
-    if view.cursor is None:
-        return "", None
-    at = min(int(view.cursor * drawing.width), drawing.width - 1)
-    parts = []
-    where = ""
-    for series in spec.series:
-        smoothing = view.smoothing if series.is_smoothed else 0.0
-        reading = history.read(
-            series.name, x_at(drawing, at), x=view.x, window=view.window, smoothing=smoothing
-        )
-        if reading is None:
-            continue
-        where = where or f" step {reading.step:,}{_beside(view.x, reading.x)}"
-        text = f"{series.label or spec.title} {measured(reading.value)}"
-        parts.append(text + (f", smooth {measured(reading.smooth)}" if smoothing else ""))
-    return "  ".join([where or " nothing here", *parts]), at
-
-
-def _beside(x: XAxis, value: float) -> str:
-    if x == "step":
-        return ""
-    return f", epoch {value:.2f}" if x == "epoch" else f", {duration(value)}"
-
-
-# Curves of several runs over each other, as one history that a plot can show. Each run keeps its
-# own buckets: it is the shapes that are compared.
-
-
-LOOKS = ((TRAIN, "1"), (VAL, "2"), (OTHER, "3"), (TRAIN, "4"), (VAL, "5"), (OTHER, "6"))
-"""Inks and beads: enough to tell six runs apart, also without colour and where they are equal."""
-LABEL_CELLS = 16
-"""A run's name begins with what was run and ends with when, so both ends are kept."""
-COLUMNS = 400
-
-
-def overlay(histories: Mapping[str, History]) -> tuple[History, PanelSpec]:
-    """Put each run's loss under its label: validation if all runs have it, else training."""
-    name = "loss"
-    for kind in ("val", "train"):
-        name = f"{kind}/loss"
-        if all(name in history.names for history in histories.values()):
-            break
-    together = History()
-    series = []
-    for (label, history), (ink, bead) in zip(histories.items(), LOOKS, strict=False):
-        curve = history.curve(name, x="step", window="all", columns=COLUMNS, smoothing=0.0)
-        steps = [round(x) for x in curve.xs]
-        kept = [n for n, step in enumerate(steps) if not n or step > steps[n - 1]]
-        together.put(label, [steps[n] for n in kept], [curve.means[n] for n in kept])
-        shown = cut_middle(label, LABEL_CELLS)
-        series.append(PanelCurve(label, shown, ink, is_smoothed=False, bead=bead))
-    return together, PanelSpec(f"{'val' if name[0] == 'v' else 'train'} loss", tuple(series))

@@ -34,7 +34,8 @@ from tui_trainer.ui.plots.canvas import (
 )
 from tui_trainer.ui.plots.figure import draw
 from tui_trainer.ui.plots.frame import message, rows
-from tui_trainer.ui.plots.panels import PanelSpec, View, picture
+from tui_trainer.ui.plots.panels import PanelSpec, View
+from tui_trainer.ui.plots.picture import picture
 
 WAITING = "Waiting for the first step"
 

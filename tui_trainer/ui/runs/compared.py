@@ -27,7 +27,8 @@ from tui_trainer.text.cells import cut_end, cut_middle, padded
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.plots.canvas import OTHER, TRAIN, VAL, Markers, markers_for
 from tui_trainer.ui.plots.frame import line_sample
-from tui_trainer.ui.plots.panels import LABEL_CELLS, LOOKS, PanelSpec, View, overlay
+from tui_trainer.ui.plots.overlay import LABEL_CELLS, LOOKS, overlay
+from tui_trainer.ui.plots.panels import PanelSpec, View
 from tui_trainer.ui.plots.plot import Plot
 
 MOST = len(LOOKS)
