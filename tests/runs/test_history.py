@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -23,7 +24,7 @@ from tui_trainer.runs.events import (
     ValidationEnded,
     to_dict,
 )
-from tui_trainer.runs.history import MOST_MARKS, WINDOW, History
+from tui_trainer.runs.history import MOST_MARKS, WINDOW, History, Reading
 from tui_trainer.runs.recording import read_history
 from tui_trainer.runs.series import MOST_BUCKETS, Series, Times, smoothed
 from tui_trainer.runs.tail import MOST_LINES
@@ -185,14 +186,27 @@ def test_reading_takes_the_nearest_point() -> None:
     history.add(started())
     history.add(steps(20, [float(n) for n in range(1, 21)]))
     history.add(validated(10, 0.25))
-    options = {"x": "step", "window": "all", "smoothing": 0.0}
-    reading = history.read("train/loss", 7.4, **options)  # type: ignore[arg-type]
-    assert reading is not None
-    assert (reading.step, reading.value) == (7, 7.0)
-    val = history.read("val/loss", 99.0, **options)  # type: ignore[arg-type]
-    assert val is not None
-    assert val.value == 0.25
-    assert history.read("val/accuracy", 1.0, **options) is None  # type: ignore[arg-type]
+    read = partial(history.read, window="all", smoothing=0.0)
+    assert read("train/loss", 7) == Reading(7, 7.0, 7.0)
+    assert read("train/loss", 99) == Reading(20, 20.0, 20.0)
+    assert read("val/loss", 99) == Reading(10, 0.25, 0.25)
+    assert read("val/accuracy", 1) is None
+
+
+def test_a_step_of_a_long_run_is_read_exactly_or_as_the_mean_of_its_bucket() -> None:
+    history = History()
+    history.add(started())
+    for last in range(1000, 16_001, 1000):
+        history.add(steps(last, [float(n) for n in range(last - 999, last + 1)]))
+    read = partial(history.read, "train/loss", smoothing=0.0)
+    old = read(100, window="all")
+    assert old is not None
+    assert (old.step, old.count) == (100, 16)
+    assert old.value == sum(range(96, 112)) / 16
+    new = read(15_999, window="all")
+    assert new is not None
+    assert (new.value, new.count) == (15_999.0, 1)
+    assert read(100, window="recent") == old
 
 
 def test_the_version_grows_with_what_is_drawn_and_with_nothing_else() -> None:

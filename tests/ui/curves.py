@@ -71,15 +71,25 @@ class FakeHistory(History):
             Mark(kind, step, step * PER_STEP[x]) for kind, step in self.happened if step >= first
         ]
 
-    def read(
-        self, name: str, at: float, *, x: XAxis, window: Window, smoothing: float
-    ) -> Reading | None:
+    def steps(self, name: str, window: Window) -> Sequence[int]:
+        first = self._steps(window)[0]
+        steps, values = self.given.get(name, ([], []))
+        pairs = zip(steps, values, strict=True)
+        return [step for step, value in pairs if step >= first and math.isfinite(value)]
+
+    def x_of(self, step: int, x: XAxis) -> float:
+        return step * PER_STEP[x]
+
+    def step_at(self, at: float, x: XAxis) -> float:
+        return at / PER_STEP[x]
+
+    def read(self, name: str, step: int, *, window: Window, smoothing: float) -> Reading | None:
         steps, values = self.given.get(name, ([], []))
         if not steps:
             return None
-        index = min(range(len(steps)), key=lambda i: abs(steps[i] * PER_STEP[x] - at))
-        step, value = steps[index], values[index]
-        return Reading(step, step * PER_STEP[x], value, value / 2 if smoothing else value)
+        index = min(range(len(steps)), key=lambda i: abs(steps[i] - step))
+        value = values[index]
+        return Reading(steps[index], value, value / 2 if smoothing else value)
 
 
 def falling(steps: int = 60) -> FakeHistory:

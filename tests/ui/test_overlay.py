@@ -6,6 +6,7 @@ from pathlib import Path
 
 from tui_trainer.runs.history import History
 from tui_trainer.runs.index import RunSummary
+from tui_trainer.ui.plots.frame import rows
 from tui_trainer.ui.plots.overlay import overlay
 from tui_trainer.ui.plots.panels import View
 from tui_trainer.ui.plots.picture import picture
@@ -42,6 +43,14 @@ def test_curves_that_are_equal_are_said_to_be() -> None:
     shot = picture(history, spec, View(smoothing=0.0), 80, 20, "braille")
     assert shot is not None
     assert shot.around.remark == "1, 2 and 3 are equal"
+
+
+def test_values_of_many_runs_stand_beside_their_numbers() -> None:
+    history, spec = overlay({f"digits-cnn-112{n}": a_history() for n in range(4)})
+    shot = picture(history, spec, View(smoothing=0.0, cursor=2), 64, 20, "braille")
+    assert shot is not None
+    title = rows(shot.drawing, [], shot.around, 64, 20)[0].text.strip()
+    assert title == "val loss  1 0.2500  2 0.2500  3 0.2500  4 0.2500"
 
 
 def test_six_curves_are_told_apart_by_ink_and_beads() -> None:

@@ -12,12 +12,14 @@ from textual.geometry import Region
 from textual.pilot import Pilot
 
 from tests.ui.curves import FakeHistory, falling
+from tui_trainer.runs.history import History
 from tui_trainer.ui.plots.canvas import Markers
 from tui_trainer.ui.plots.panels import PanelSpec, View, panels_of
 from tui_trainer.ui.plots.picture import picture
 from tui_trainer.ui.plots.plot import WAITING, Plot
 
 CROSS = "\u00d7"
+LOSS = panels_of(["train/loss"])[0]
 
 
 def spec_of(history: FakeHistory, title: str = "loss") -> PanelSpec:
@@ -256,20 +258,51 @@ def test_checkpoints_that_nobody_asked_for_are_marked_where_they_are_wanted() ->
 
 def test_the_crosshair_reads_raw_smooth_and_validation() -> None:
     history = falling()
-    text = text_of(history, View(cursor=0.5), size=(80, 16)).splitlines()
-    step = 30
-    values = history.given["train/loss"][1]
-    assert f"step {step}" in text[0]
-    assert f"train {values[step - 1]:.4g}, smooth {values[step - 1] / 2:.4g}" in text[0]
-    assert "val 0.7" in text[0]
+    text = text_of(history, View(cursor=34), size=(80, 16)).splitlines()
+    value = history.given["train/loss"][1][33]
+    assert f"── train {value:.4f} (smooth {value / 2:.4f})  ─•─ val 0.7000 at 30" in text[0]
     assert sum("│" in line[8:] for line in text[1:-2]) > 5
-    assert "epoch 1.5" in text_of(history, View(cursor=0.5, x="epoch"), size=(80, 16))
+    at = text[3].index("│", 8)
+    assert "step 34" in text[-1][at - 5 : at + 6]
+    assert "step 34, epoch 1.70" in text_of(history, View(cursor=34, x="epoch"), size=(80, 16))
+
+
+@pytest.mark.parametrize(
+    ("title", "value"),
+    [
+        ("accuracy", "accuracy  91.67 %"),
+        ("lr", "lr  0.001"),
+        ("samples/s", "samples/s  12,059"),
+        ("grad norm", "grad norm  2.500"),
+    ],
+)
+def test_a_value_at_the_crosshair_has_its_name_and_unit(title: str, value: str) -> None:
+    text = text_of(falling(), View(cursor=60, smoothing=0), title, (40, 12))
+    assert text.splitlines()[0].strip() == value
+
+
+def test_values_at_the_crosshair_are_shortened_where_there_is_little_room() -> None:
+    def title(width: int) -> str:
+        shot = text_of(falling(), View(cursor=34), size=(width, 12))
+        return shot.splitlines()[0].strip()
+
+    assert title(62) == "loss  ── train 0.4651 (smooth 0.2326)  ─•─ val 0.7000 at 30"
+    assert title(50) == "loss  ── train 0.4651  ─•─ val 0.7000 at 30"
+    assert title(36) == "loss  train 0.4651  val 0.7000"
+
+
+def test_an_edit_at_the_crosshair_says_what_was_edited() -> None:
+    history = History()
+    history.put("train/loss", range(1, 61), [1.0 / step for step in range(1, 61)])
+    history.mark("edit", 30, "optimizer.lr 0.003 -> 0.002")
+    shots = [picture(history, LOSS, View(cursor=step), 80, 20, "braille") for step in (30, 40)]
+    assert [shot.around.notes for shot in shots if shot] == [("optimizer.lr 0.003 -> 0.002",), ()]
 
 
 def test_no_size_is_too_small_or_too_large() -> None:
     history = falling()
     for size in ((1, 1), (2, 3), (20, 5), (26, 6), (500, 200)):
-        rows = text_of(history, View(cursor=0.3), size=size).splitlines()
+        rows = text_of(history, View(cursor=20), size=size).splitlines()
         assert [len(row) for row in rows] == [size[0]] * size[1]
 
 

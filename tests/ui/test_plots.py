@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Awaitable, Callable
 from typing import ClassVar
 
@@ -23,6 +24,7 @@ SMALL, LARGE = (80, 14), (120, 40)
 
 class Host(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("l", "log", "Log")]
+    ESCAPE_TO_MINIMIZE = False
 
     def __init__(self, history: FakeHistory | None = None, smoothing: float = 0.6) -> None:
         super().__init__()
@@ -239,28 +241,97 @@ def test_the_recent_window_shows_the_newest_steps_only() -> None:
     drive(host, use)
 
 
-def test_the_crosshair_moves_by_a_column_and_leaves_its_keys_to_others_when_off() -> None:
+def readings(host: Host) -> list[str]:
+    """The titles of the plots that are shown, which have the values at the crosshair."""
+    return [plot.render_line(0).text.strip() for plot in host.query(Plot) if plot.display]
+
+
+def test_the_crosshair_moves_from_step_to_step_and_leaves_its_keys_to_others_when_off() -> None:
     host = Host()
 
     async def use(pilot: Pilot[None]) -> None:
         await pilot.press("l")
         assert host.logs == 1
         await pilot.press("c")
-        await pilot.pause()
-        assert "step 60 " in host.text
+        assert "step 60" in host.text
         await pilot.press("left", "h", "left")
-        await pilot.pause()
-        assert any(f"step {step} " in host.text for step in (57, 58))
+        assert "step 57" in host.text
         await pilot.press("right", "l", "l", "l")
-        await pilot.pause()
-        assert "step 60 " in host.text
+        assert "step 60" in host.text
         assert host.logs == 1
-        await pilot.press("c", "l")
-        await pilot.pause()
+        await pilot.press("H")
+        assert "step 5" in host.text
+        await pilot.press("escape", "l")
         assert host.logs == 2
-        assert "step 60 " not in host.text
+        assert "step 5" not in host.text
 
     drive(host, use)
+
+
+def test_all_plots_are_read_at_one_step() -> None:
+    host = Host(smoothing=0.0)
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("2", "c", "left")
+        assert readings(host) == [
+            "loss  ── train 0.3390  ─•─ val 0.4200",
+            "accuracy  90.00 %",
+            "lr  0.001",
+            "grad norm  1.500",
+            "samples/s  12,049",
+        ]
+        assert host.text.count("step 50") == 5
+
+    drive(host, use, LARGE)
+
+
+def test_the_crosshair_prefers_steps_at_which_all_curves_of_a_plot_have_a_value() -> None:
+    host = Host(falling(400))
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("c", "left", "left")
+        assert "step 390" in host.text
+        assert "(" in readings(host)[0]
+        assert " at " not in readings(host)[0]
+
+    drive(host, use)
+
+
+def test_the_crosshair_stays_at_its_step_while_the_run_grows() -> None:
+    host = Host(falling(60))
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("c", "left", "left", "x")
+        before = readings(host)
+        assert "step 58, epoch 2.90" in host.text
+        host.history.given = falling(600).given
+        host.history.version += 1
+        host.plots.look(host.history, whole=True)
+        await pilot.pause()
+        assert "step 58, epoch 2.90" in host.text
+        assert readings(host) == before
+        await pilot.press("w")
+        assert readings(host) == before
+
+    drive(host, use, LARGE)
+
+
+def test_escape_ends_the_crosshair_before_the_large_plot() -> None:
+    host = Host()
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("f", "c")
+        await pilot.pause()
+        assert "step 60" in host.text
+        await pilot.press("escape")
+        await pilot.pause()
+        assert "step 60" not in host.text
+        assert host.titles == ["loss"]
+        await pilot.press("escape")
+        await pilot.pause()
+        assert len(host.titles) == 5
+
+    drive(host, use, LARGE)
 
 
 def test_the_mouse_sets_the_crosshair_and_chooses_a_panel() -> None:
@@ -270,12 +341,12 @@ def test_the_mouse_sets_the_crosshair_and_chooses_a_panel() -> None:
         lr = list(host.query(Plot))[2]
         await pilot.hover(lr, offset=(15, 4))
         await pilot.pause()
-        assert ", smooth " not in host.text
+        assert re.search(r"step \d", host.text) is None
         await pilot.click(lr, offset=(15, 4))
         await pilot.pause()
         assert "3 lr" in host.tabs
         before = host.text
-        assert ", smooth " in before
+        assert re.search(r"step \d", before)
         await pilot.hover(lr, offset=(20, 4))
         await pilot.pause()
         assert host.text != before

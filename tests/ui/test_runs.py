@@ -25,6 +25,7 @@ from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.index import list_runs
 from tui_trainer.runs.lock import RunLock
+from tui_trainer.text.format import measured
 from tui_trainer.ui.plots.plot import Plot
 from tui_trainer.ui.runs.compared import Compared, short_labels
 from tui_trainer.ui.runs.fork import ForkDialog
@@ -217,6 +218,28 @@ def test_without_colours_compared_lines_are_letters_of_their_own(
         await app.settle(pilot)
         samples = str(app.listing.query_one(Compared).query_one(Static).render()).splitlines()[0]
         assert [set(sample) for sample in samples.split()] == [set("*1"), set("o2"), set("#3")]
+
+    drive(tmp_path, play, (120, 40))
+
+
+def test_the_compared_curves_are_read_with_a_crosshair(tmp_path: Path) -> None:
+    some_runs(tmp_path)
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        await app.type(pilot, "space", "space")
+        table = app.listing.query_one(Compared).query_one(Static)
+        width = table.size.width
+        await app.type(pilot, "c", "h")
+        first = str(table.render()).splitlines()[0].split()
+        step = int(first[1])
+        assert first[0] == "step"
+        assert [first[2], first[4]] == ["─1─", "─2─"]
+        assert f"step {step}" in app.text.splitlines()[-2]
+        assert first[3] == first[5] == measured(2.0 / step)
+        assert table.size.width == width
+        await app.type(pilot, "escape")
+        assert "step " not in str(table.render()).splitlines()[0]
+        assert app.screen is app.listing
 
     drive(tmp_path, play, (120, 40))
 

@@ -7,7 +7,7 @@ from rich.style import Style
 
 from tui_trainer.ui.plots.axes import Axis
 from tui_trainer.ui.plots.canvas import Line, LineDrawing, LineText, Row
-from tui_trainer.ui.plots.frame import Surround, fitted, message, room, rows
+from tui_trainer.ui.plots.frame import Cursor, Surround, fitted, message, room, rows
 from tui_trainer.ui.plots.plot import changed_span, strip_of
 from tui_trainer.ui.plots.signs import Sign
 from tui_trainer.ui.plots.ticks import Tick
@@ -108,11 +108,14 @@ def test_a_note_is_kept_when_the_names_do_not_fit() -> None:
     assert "train" in panel(lines, width=40)[0].text
 
 
-def test_a_reading_takes_the_place_of_the_title_and_moves_nothing() -> None:
-    without, with_it = panel(), panel(around=Surround("loss", reading=" step 5", cursor=3))
-    assert with_it[0].text.startswith(" step 5")
+def test_the_crosshair_is_named_among_the_labels_and_moves_nothing() -> None:
+    without = panel()
+    with_it = panel(around=Surround("loss", cursor=Cursor(3, "step 5")))
     assert with_it[1].text[8 + 3] == "│"
     assert with_it[1].inks[8 + 3] == "c"
+    assert with_it[-1].text.split() == ["step", "5", "5", "10"]
+    assert with_it[-1].inks[8:14] == "c" * 6
+    assert with_it[-2] == without[-2]
     assert len(with_it) == len(without)
 
 

@@ -70,12 +70,15 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """The values of a series at the point nearest to an x."""
+    """The values of a series at a step, or at the nearest one that has any.
+
+    `value` is the mean of `count` values where they are no longer known one by one.
+    """
 
     step: int
-    x: float
     value: float
     smooth: float
+    count: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,19 +214,19 @@ class History:
             good = good.joined(ends)
             means, smooth = good.means(), [smooth[end - 1] for end in ends]
         return Curve(
-            xs=tuple(self._x(step, x) for step in good.steps),
+            xs=tuple(self.x_of(step, x) for step in good.steps),
             means=tuple(means),
             lows=tuple(good.lows),
             highs=tuple(good.highs),
             smooth=tuple(smooth),
-            gaps=tuple(self._x(step, x) for step in gaps),
+            gaps=tuple(self.x_of(step, x) for step in gaps),
         )
 
     def marks(self, *, x: XAxis, window: Window) -> Sequence[Mark]:
         """Return the marks in the order of steps; of those for the best, only the newest."""
         since = self._since(window) or 0
         found = [
-            Mark(kind, step, self._x(step, x), text)
+            Mark(kind, step, self.x_of(step, x), text)
             for kind, marks in self._marks.items()
             for step, text in (list(marks)[-1:] if kind == "best" else marks)
             if step >= since
@@ -232,21 +235,31 @@ class History:
 
     def span(self, *, x: XAxis, window: Window) -> tuple[float, float]:
         """Return the first and last x of the window over all series: the plots' common axis."""
-        return self._x(self._since(window) or 0, x), self._x(self.newest, x)
+        return self.x_of(self._since(window) or 0, x), self.x_of(self.newest, x)
 
-    def read(
-        self, name: str, at: float, *, x: XAxis, window: Window, smoothing: float
-    ) -> Reading | None:
-        """Return the values nearest to `at`; None if there are none."""
+    def steps(self, name: str, window: Window) -> Sequence[int]:
+        """Return the steps of a series that have a value; of joined ones, the last."""
+        return self._points(name, window).finite().steps
+
+    def read(self, name: str, step: int, *, window: Window, smoothing: float) -> Reading | None:
+        """Return the values at the step that is nearest to `step`; None if there are none.
+
+        A step before the window is read from the whole run.
+        """
+        if step < (self._since(window) or 0):
+            window = "all"
         points = self._points(name, window).finite()
         if not points:
             return None
-        after = bisect_left(points.steps, self._step(at, x))
-        around = range(max(after - 1, 0), min(after + 1, len(points)))
-        index = min(around, key=lambda i: abs(self._x(points.steps[i], x) - at))
-        step, means = points.steps[index], points.means()
-        smooth = smoothed(means[: index + 1], smoothing)[-1]
-        return Reading(step, self._x(step, x), means[index], smooth)
+        index = _nearest(points, step)
+        at, value, count = points.steps[index], points.means()[index], points.counts[index]
+        smooth = smoothed(points.means()[: index + 1], smoothing)[-1]
+        if count > 1 and step < at:
+            at = step
+        exact = self._series[name].value(at)
+        if exact is not None and math.isfinite(exact):
+            value, count = exact, 1
+        return Reading(at, value, smooth, count)
 
     @property
     def newest(self) -> int:
@@ -275,18 +288,30 @@ class History:
             return []
         width = _rounded_up((right - left) / (columns - 1))
         first, last = math.floor(left / width), math.ceil(right / width)
-        return [self._step(at * width, x) for at in range(first + 1, last)]
+        return [self.step_at(at * width, x) for at in range(first + 1, last)]
 
-    def _x(self, step: int, x: XAxis) -> float:
+    def x_of(self, step: int, x: XAxis) -> float:
+        """Return where a step is on an axis."""
         if x == "step":
             return step
         return step / self._steps_per_epoch if x == "epoch" else self._times.seconds(step)
 
-    def _step(self, at: float, x: XAxis) -> float:
-        """Return the step at an x, the inverse of `_x`."""
+    def step_at(self, at: float, x: XAxis) -> float:
+        """Return the step at an x, the inverse of `x_of`."""
         if x == "step":
             return at
         return at * self._steps_per_epoch if x == "epoch" else self._times.step(at)
+
+
+def _nearest(points: Points, step: int) -> int:
+    """Return the index of the point that contains a step, or else of the nearest one."""
+    after = bisect_left(points.steps, step)
+    if after == len(points):
+        return after - 1
+    if after == 0 or points.counts[after] > 1 or points.steps[after] == step:
+        return after
+    is_nearer = points.steps[after] - step < step - points.steps[after - 1]
+    return after if is_nearer else after - 1
 
 
 def _rounded_up(width: float) -> float:

@@ -307,6 +307,12 @@ class Series:
         """The newest step; None if there is none."""
         return self._buckets.steps[-1] if self._buckets.steps else None
 
+    def value(self, step: int) -> float | None:
+        """Return the value at a step, if it is among the newest ones that are kept one by one."""
+        at = bisect_left(self._steps, step)
+        is_kept = at < len(self._steps) and self._steps[at] == step
+        return self._values[at] if is_kept else None
+
     def all(self) -> Points:
         """Return the points of the whole run."""
         return self._buckets

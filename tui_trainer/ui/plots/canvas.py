@@ -37,6 +37,8 @@ class Line:
     label: str = ""
     bead: str = ""
     gaps: tuple[float, ...] = ()
+    values: tuple[str, ...] = ()
+    """Its value at the crosshair, as texts of which the longest comes first."""
 
 
 @dataclass(frozen=True, slots=True)

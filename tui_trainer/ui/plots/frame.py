@@ -6,7 +6,7 @@ a row that is equal to the one on the screen need not be painted again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from rich.cells import cell_len, set_cell_size
@@ -20,6 +20,7 @@ from tui_trainer.ui.plots.canvas import (
     PLAIN,
     SIGN,
     TITLE,
+    Line,
     LineDrawing,
     LineText,
     Markers,
@@ -52,15 +53,21 @@ class Room:
 
 
 @dataclass(frozen=True, slots=True)
+class Cursor:
+    """The crosshair: its column, which may be off the canvas, and where it is as text."""
+
+    column: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Surround:
-    """Everything around the canvas. A `reading` replaces the title row."""
+    """Everything around the canvas."""
 
     title: str
     signs: tuple[Sign, ...] = ()
     notes: tuple[str, ...] = ()
-    reading: str = ""
-    cursor: int | None = None
-    """The column of the crosshair."""
+    cursor: Cursor | None = None
     y_ticks: tuple[Tick, ...] = ()
     remark: str = ""
     """What stands after the names of the lines, if there is room."""
@@ -82,8 +89,8 @@ def rows(
     canvas = Layers(drawing, layers)
     canvas.beads()
     canvas.signs(around.signs)
-    canvas.cursor(around.cursor)
-    found = [title_row(drawing, around, width)] * where.top
+    canvas.cursor(around.cursor.column if around.cursor is not None else None)
+    found = [title_row(drawing, around, where, width)] * where.top
     labels = _y_labels(drawing, around.y_ticks) if where.left else {}
     bar, tick = ("|", "+") if drawing.markers == "ascii" else ("│", "┤")
     for index, row in enumerate(canvas.rows()):
@@ -94,7 +101,7 @@ def rows(
         else:
             found.append(row)
     if where.has_x_axis:
-        found += _x_axis(drawing, around.signs, where)
+        found += _x_axis(drawing, around, where)
     return found[:height]
 
 
@@ -112,22 +119,23 @@ def _y_labels(drawing: LineDrawing, ticks: Iterable[Tick]) -> dict[int, str]:
     return found
 
 
-def _x_axis(drawing: LineDrawing, signs: Iterable[Sign], where: Room) -> list[Row]:
-    """Return the axis with its ticks and signs, and the row of labels."""
+def _x_axis(drawing: LineDrawing, around: Surround, where: Room) -> list[Row]:
+    """Return the axis with its ticks and signs, and the row of labels.
+
+    The crosshair's place is among the labels, and covers those of ticks.
+    """
     plain = drawing.markers == "ascii"
     line, tick_sign, corner = ("-", "+", "+") if plain else ("─", "┬", "└")
     axis, inks = [line] * drawing.width, [AXIS] * drawing.width
-    text = [" "] * drawing.width
-    free = 0
+    labels = _Labels(drawing.width)
+    if around.cursor is not None:
+        labels.put(around.cursor.column, around.cursor.text, CURSOR)
     for tick in drawing.x.scale(max(drawing.width // 10, 2)).ticks:
         at = column(drawing, tick.value)
-        start = min(max(at - len(tick.label) // 2, 0), drawing.width - len(tick.label))
-        if start < free or not 0 <= at < drawing.width:
-            continue
-        axis[at] = tick_sign
-        text[start : start + len(tick.label)] = tick.label
-        free = start + len(tick.label) + 2
-    marks = ((column(drawing, sign.x), sign.kind) for sign in signs if sign.y is None)
+        if 0 <= at < drawing.width:
+            labels.put(at, tick.label, AXIS)
+            axis[at] = tick_sign
+    marks = ((column(drawing, sign.x), sign.kind) for sign in around.signs if sign.y is None)
     for at, kind in merged(marks).items():
         if 0 <= at < drawing.width:
             axis[at], inks[at] = sign_character(kind, drawing.markers), SIGN
@@ -135,35 +143,82 @@ def _x_axis(drawing: LineDrawing, signs: Iterable[Sign], where: Room) -> list[Ro
     blank = " " * where.left
     return [
         Row(edge + "".join(axis), AXIS * len(edge) + "".join(inks)),
-        Row(blank + "".join(text), AXIS * (len(blank) + drawing.width)),
+        Row(blank + "".join(labels.text), AXIS * len(blank) + "".join(labels.inks)),
     ]
 
 
-def title_row(drawing: LineDrawing, around: Surround, width: int) -> Row:
-    """Return the title with names of lines and signs, and notes on the right; or a reading."""
-    if around.reading:
-        return fitted([(around.reading, CURSOR)], width)
+class _Labels:
+    """The row of labels below an axis, those that were put first before all others."""
+
+    def __init__(self, width: int) -> None:
+        self.text = [" "] * width
+        self.inks = [AXIS] * width
+
+    def put(self, at: int, label: str, ink: str) -> bool:
+        """Put a label below a column, if there is room for it; return whether there is."""
+        start = min(max(at - len(label) // 2, 0), len(self.text) - len(label))
+        end = start + len(label)
+        if start < 0 or any(it != " " for it in self.text[max(start - 2, 0) : end + 2]):
+            return False
+        self.text[start:end] = label
+        self.inks[start:end] = ink * len(label)
+        return True
+
+
+def title_row(drawing: LineDrawing, around: Surround, where: Room, width: int) -> Row:
+    """Return the title with the names of lines and signs, and notes on the right.
+
+    With a crosshair, the values of the lines are beside their names, and signs are not named.
+    """
     parts = [(f" {around.title}", TITLE)]
     notes = ", ".join(around.notes)
-    named = around.signs if width >= NARROWEST_WITH_SIGN_NAMES else ()
-    remark = [("  ", PLAIN), (around.remark, NOTE)] if around.remark else []
-    for more in (_line_names(drawing), remark, _sign_names(drawing, named)):
-        # Notes have priority: they say what cannot be seen.
-        if _length(parts + more) + (len(notes) + 3 if notes else 0) <= width:
-            parts += more
+    if around.cursor is not None:
+        if not where.has_x_axis:
+            parts.append((f"  {around.cursor.text}", CURSOR))
+        parts += _values(drawing, width - _length(parts) - (len(notes) + 3 if notes else 0))
+    else:
+        remark = [("  ", PLAIN), (around.remark, NOTE)] if around.remark else []
+        named = around.signs if width >= NARROWEST_WITH_SIGN_NAMES else ()
+        for more in (_line_names(drawing), remark, _sign_names(drawing, named)):
+            # Notes have priority: they say what cannot be seen.
+            if _length(parts + more) + (len(notes) + 3 if notes else 0) <= width:
+                parts += more
     if notes:
         parts.append((" " * max(width - _length(parts) - len(notes) - 1, 1), PLAIN))
         parts.append((notes, NOTE))
     return fitted(parts, width)
 
 
-def _line_names(drawing: LineDrawing) -> list[tuple[str, str]]:
+def _values(drawing: LineDrawing, width: int) -> list[tuple[str, str]]:
+    """Return the lines with their values, in the longest form that fits, or else the shortest."""
+    most = max((len(line.values) for line in drawing.lines), default=0)
+    forms = [_line_names(drawing, level) for level in range(most)]
+    forms.append(_line_names(drawing, most - 1, name=lambda line: line.label))
+    forms.append(_line_names(drawing, most - 1, name=_brief_name))
+    return next((parts for parts in forms if _length(parts) <= width), forms[-1])
+
+
+def _brief_name(line: Line) -> str:
+    """Return the number of a compared run, which is its bead, or else the whole name."""
+    return line.bead if line.bead.isdigit() else line.label
+
+
+def _line_names(
+    drawing: LineDrawing, level: int | None = None, name: Callable[[Line], str] | None = None
+) -> list[tuple[str, str]]:
+    """Return the names of the lines, by default with samples; with values, if a `level` is given.
+
+    A higher level has shorter values.
+    """
     parts = []
     for line in drawing.lines:
-        if line.label:
-            ink = line.ink.upper() if line.faint else line.ink
-            sample = line_sample(drawing.markers, line.ink, line.bead, faint=line.faint)
-            parts += [("  ", PLAIN), (f"{sample} {line.label}", ink)]
+        sample = line_sample(drawing.markers, line.ink, line.bead, faint=line.faint)
+        shown = f"{sample} {line.label}" if name is None else name(line)
+        words = [shown if line.label else ""]
+        if level is not None and line.values:
+            words.append(line.values[min(level, len(line.values) - 1)])
+        if text := " ".join(filter(None, words)):
+            parts += [("  ", PLAIN), (text, line.ink.upper() if line.faint else line.ink)]
     return parts
 
 

@@ -40,7 +40,7 @@ class PanelSpec:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """The view of a panel; `cursor` is the crosshair's position as a share of the x axis."""
+    """The view of a panel; `cursor` is the step of the crosshair."""
 
     smoothing: float = 0.6
     x: XAxis = "step"
@@ -49,7 +49,7 @@ class View:
     cuts_outliers: bool = False
     has_all_marks: bool = False
     """Whether checkpoints that nobody asked for are marked as well."""
-    cursor: float | None = None
+    cursor: int | None = None
 
 
 def panels_of(names: Iterable[str]) -> list[PanelSpec]:

@@ -8,17 +8,24 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 
+from tui_trainer.config.sections.metrics import metric_text
 from tui_trainer.runs.history import Curve, History, XAxis
-from tui_trainer.text.format import duration, measured
+from tui_trainer.runs.numbers import CURVES
+from tui_trainer.text.clean import clean
+from tui_trainer.text.format import duration
 from tui_trainer.ui.plots.axes import Axis, AxisKind, x_axis, y_axis
-from tui_trainer.ui.plots.canvas import Line, LineDrawing, Markers, x_at
-from tui_trainer.ui.plots.frame import Surround, room, y_scale
-from tui_trainer.ui.plots.panels import PanelSpec, View
+from tui_trainer.ui.plots.canvas import Line, LineDrawing, Markers, column
+from tui_trainer.ui.plots.frame import Cursor, Surround, room, y_scale
+from tui_trainer.ui.plots.panels import PanelCurve, PanelSpec, View
 from tui_trainer.ui.plots.signs import Sign
 
+MARK_CELLS = 60
+"""The most characters of the text of a mark."""
 WITHIN = 0.96
 """The share of the values that stays on the axis when outliers are left out."""
+TEXTS = {number.key: number.text for number in CURVES}
 AXIS_KINDS: dict[XAxis, AxisKind] = {"step": "integer", "epoch": "integer", "time": "time"}
 
 
@@ -54,13 +61,14 @@ def picture(
     scale = y_scale(y, where.height)
     if scale.base and where.left:
         notes = (f"y from {scale.base}", *notes)
-    lines = _lines(spec, curves, view)
+    lines = _lines(history, spec, curves, view)
     drawing = LineDrawing(where.width, where.height, lines, x, y, markers)
+    cursor = _cursor(history, view, drawing)
     around = Surround(
         spec.title,
         _signs(history, spec, curves, view),
-        notes,
-        *_reading(history, spec, view, drawing),
+        (*_texts_of_marks(history, view, drawing, cursor), *notes),
+        cursor,
         y_ticks=scale.ticks,
         remark=_equal_curves(spec, curves),
     )
@@ -93,19 +101,25 @@ def _equal_curves(spec: PanelSpec, curves: Sequence[Curve]) -> str:
     return ", ".join(f"{', '.join(names[:-1])} and {names[-1]} are equal" for names in groups)
 
 
-def _lines(spec: PanelSpec, curves: Sequence[Curve], view: View) -> tuple[Line, ...]:
+def _lines(
+    history: History, spec: PanelSpec, curves: Sequence[Curve], view: View
+) -> tuple[Line, ...]:
     """Return the lines, with noisy and faint ones behind smooth ones."""
     behind, front = [], []
     for series, curve in zip(spec.series, curves, strict=True):
         label = series.label if len(spec.series) > 1 else ""
-        line = Line(curve.xs, curve.means, series.ink, False, label, series.bead, curve.gaps)
+        values = _values(history, series, view)
+        line = Line(
+            curve.xs, curve.means, series.ink, False, label, series.bead, curve.gaps, values
+        )
         if not series.is_smoothed:
             front.append(line)
         elif view.smoothing > 0:
             behind.append(_outline(curve, series.ink, faint=True, label=""))
             front.append(replace(line, ys=curve.smooth))
         else:
-            front.append(_outline(curve, series.ink, faint=False, label=label))
+            outline = _outline(curve, series.ink, faint=False, label=label)
+            front.append(replace(outline, values=values))
     return (*behind, *front)
 
 
@@ -150,29 +164,45 @@ def _signs(
     return tuple(signs)
 
 
-def _reading(
-    history: History, spec: PanelSpec, view: View, drawing: LineDrawing
-) -> tuple[str, int | None]:
-    """Return the crosshair's text and column; empty and None without a crosshair."""
+def _values(history: History, series: PanelCurve, view: View) -> tuple[str, ...]:
+    """Return the value of a curve at the crosshair, as texts of which the longest comes first."""
     if view.cursor is None:
-        return "", None
-    at = min(int(view.cursor * drawing.width), drawing.width - 1)
-    parts = []
-    where = ""
-    for series in spec.series:
-        smoothing = view.smoothing if series.is_smoothed else 0.0
-        reading = history.read(
-            series.name, x_at(drawing, at), x=view.x, window=view.window, smoothing=smoothing
-        )
-        if reading is None:
-            continue
-        where = where or f" step {reading.step:,}{_beside(view.x, reading.x)}"
-        text = f"{series.label or spec.title} {measured(reading.value)}"
-        parts.append(text + (f", smooth {measured(reading.smooth)}" if smoothing else ""))
-    return "  ".join([where or " nothing here", *parts]), at
+        return ()
+    smoothing = view.smoothing if series.is_smoothed else 0.0
+    reading = history.read(series.name, view.cursor, window=view.window, smoothing=smoothing)
+    if reading is None:
+        return ("-", "-", "-")
+    number = partial(_number, series.name)
+    about = [f"mean of {reading.count:,}"] if reading.count > 1 else []
+    about += [f"smooth {number(reading.smooth)}"] if smoothing else []
+    value = number(reading.value)
+    # A curve without a value at the step shows its nearest one, and where that is.
+    where = f" at {reading.step:,}" if reading.step != view.cursor else ""
+    longest = f"{value} ({', '.join(about)}){where}" if about else f"{value}{where}"
+    return longest, f"{value}{where}", value
 
 
-def _beside(x: XAxis, value: float) -> str:
-    if x == "step":
-        return ""
-    return f", epoch {value:.2f}" if x == "epoch" else f", {duration(value)}"
+def _number(name: str, value: float) -> str:
+    if name in TEXTS:
+        return TEXTS[name](value).strip()
+    return metric_text(name.partition("/")[2], value)
+
+
+def _cursor(history: History, view: View, drawing: LineDrawing) -> Cursor | None:
+    """Return the crosshair on a drawing; its text is `step 640`, with the epoch or the time."""
+    if view.cursor is None:
+        return None
+    x = history.x_of(view.cursor, view.x)
+    beside = {"step": "", "epoch": f", epoch {x:.2f}", "time": f", {duration(x)}"}[view.x]
+    return Cursor(column(drawing, x), f"step {view.cursor:,}{beside}")
+
+
+def _texts_of_marks(
+    history: History, view: View, drawing: LineDrawing, cursor: Cursor | None
+) -> tuple[str, ...]:
+    """Return what the marks at the crosshair are about, such as an edit."""
+    if cursor is None:
+        return ()
+    marks = history.marks(x=view.x, window=view.window)
+    at = [mark.text for mark in marks if mark.text and column(drawing, mark.x) == cursor.column]
+    return tuple(clean(text, MARK_CELLS) for text in at[-1:])

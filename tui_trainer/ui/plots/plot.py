@@ -29,6 +29,7 @@ from tui_trainer.ui.plots.canvas import (
     TITLE,
     TRAIN,
     VAL,
+    LineDrawing,
     Markers,
     Row,
 )
@@ -82,12 +83,12 @@ class Plot(Widget):
     COMPONENT_CLASSES: ClassVar[set[str]] = set(INK_CLASSES.values())
 
     class Pointed(Message):
-        """Posted when the mouse points at a share of the x axis, where the crosshair should go."""
+        """Posted when the mouse points at a column of the canvas, where the crosshair should go."""
 
-        def __init__(self, plot: Plot, share: float, clicked: bool) -> None:
+        def __init__(self, plot: Plot, column: int, clicked: bool) -> None:
             super().__init__()
             self.plot = plot
-            self.share = share
+            self.column = column
             self.clicked = clicked
 
     def __init__(self, spec: PanelSpec, markers: Markers) -> None:
@@ -97,15 +98,11 @@ class Plot(Widget):
         self._history: History | None = None
         self._view = View()
         self._drawn: tuple[object, ...] = ()
-        self._canvas_width = 0
+        self.drawing: LineDrawing | None = None
+        """What the canvas shows; None before there is anything."""
         self._rows: list[Row] = []
         self._styles: dict[str, Style] = {}
         self._strips: dict[int, Strip] = {}
-
-    @property
-    def columns(self) -> int:
-        """The number of columns of the canvas; 0 before the first drawing."""
-        return self._canvas_width
 
     def look(self, history: History, view: View) -> bool:
         """Draw what is new; return whether there was anything."""
@@ -125,7 +122,7 @@ class Plot(Widget):
             return False
         self._drawn = state
         shown = picture(history, self.spec, self._view, width, height, self._markers)
-        self._canvas_width = shown.drawing.width if shown else 0
+        self.drawing = shown.drawing if shown else None
         if shown is None:
             new = message(WAITING, width, height)
         else:
@@ -182,10 +179,9 @@ class Plot(Widget):
         self._point(event, clicked=False)
 
     def _point(self, event: events.MouseEvent, *, clicked: bool) -> None:
-        if self._canvas_width > 0:
-            left = self.size.width - self._canvas_width
-            share = (event.x - left + 0.5) / self._canvas_width
-            self.post_message(self.Pointed(self, min(max(share, 0.0), 1.0), clicked))
+        if self.drawing is not None:
+            left = self.size.width - self.drawing.width
+            self.post_message(self.Pointed(self, event.x - left, clicked))
 
 
 # Rows of characters and inks as Textual's strips. Consecutive cells of one ink form one segment,

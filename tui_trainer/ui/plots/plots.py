@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import ClassVar
 
 from rich.cells import cell_len
@@ -23,6 +23,7 @@ from textual.widgets import Static
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.runs.history import History
 from tui_trainer.text.cells import cut_end
+from tui_trainer.ui.plots import crosshair
 from tui_trainer.ui.plots.canvas import markers_for
 from tui_trainer.ui.plots.grid import PanelGrid
 from tui_trainer.ui.plots.panels import panels_of
@@ -115,6 +116,10 @@ def _length(names: Sequence[str]) -> int:
     return 2 + sum(cell_len(name) + len(GAP) for name in _numbered(names))
 
 
+FAR = 10
+"""The columns that the crosshair moves at once, with shift."""
+OF_THE_CROSSHAIR = ("earlier", "later", "much_earlier", "much_later")
+
 DIGITS: list[BindingType] = [
     Binding(str(digit), f"panel({digit})", f"Plot {digit}", show=False) for digit in range(1, 10)
 ]
@@ -203,12 +208,13 @@ class Plots(Widget, can_focus=True):
         if event.clicked:
             self._choose(self._panels.plots.index(event.plot))
         if event.clicked or self._viewing.has_cursor:
-            self._viewing.point(event.share)
-            self._draw()
+            self._point(crosshair.snapped, event.column, plot=event.plot)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Leave the crosshair's keys to other widgets while there is no crosshair."""
-        return self._viewing.has_cursor if action in ("earlier", "later") else True
+        if action == "end":
+            return self._viewing.has_cursor or self.is_maximized
+        return self._viewing.has_cursor if action in OF_THE_CROSSHAIR else True
 
     def action_smoothing(self) -> None:
         """Switch to the next stronger smoothing, and after the strongest to none."""
@@ -246,25 +252,53 @@ class Plots(Widget, can_focus=True):
             self.screen.minimize()
         else:
             self.screen.maximize(self, container=False)
+            self.focus()
         self._arrange()
         self._draw()
 
     def action_crosshair(self) -> None:
         """Show a crosshair at the newest values, or remove it."""
-        self._viewing.turn_cursor()
-        self._draw()
+        if self._viewing.has_cursor:
+            self.action_end()
+        else:
+            self._point(crosshair.newest)
+            # Its other keys are those of the plots, not of the whole screen.
+            self.focus()
+
+    def action_end(self) -> None:
+        """Remove the crosshair; without one, return from the whole screen to the grid."""
+        if self._viewing.has_cursor:
+            self._viewing.point(None)
+            self._draw()
+        elif self.is_maximized:
+            self.action_full_screen()
 
     def action_earlier(self) -> None:
-        """Move the crosshair one column to the left."""
-        self._move_cursor(-1)
+        """Move the crosshair to the left."""
+        self._point(crosshair.moved, -1)
 
     def action_later(self) -> None:
-        """Move the crosshair one column to the right."""
-        self._move_cursor(1)
+        """Move the crosshair to the right."""
+        self._point(crosshair.moved, 1)
 
-    def _move_cursor(self, columns: int) -> None:
-        self._viewing.move_cursor(columns, self._panels.plots[self._panels.chosen].columns)
-        self._draw()
+    def action_much_earlier(self) -> None:
+        """Move the crosshair far to the left."""
+        self._point(crosshair.moved, -FAR)
+
+    def action_much_later(self) -> None:
+        """Move the crosshair far to the right."""
+        self._point(crosshair.moved, FAR)
+
+    def _point(self, find: Callable[..., int | None], *at: int, plot: Plot | None = None) -> None:
+        """Put the crosshair of all panels at the step found in one, by default the chosen one."""
+        plot = plot or self._panels.plots[self._panels.chosen]
+        if self._history is None or plot.drawing is None:
+            return
+        view = self._viewing.of(plot.spec.title)
+        step = find(self._history, plot.spec, view, plot.drawing, *at)
+        if step is not None:
+            self._viewing.point(step)
+            self._draw()
 
     def action_panel(self, number: int) -> None:
         """Choose a panel by its number, from 1."""

@@ -50,7 +50,7 @@ class Viewing:
         self._logs ^= {title}
 
     def turn_x(self) -> None:
-        """Switch between step, epoch and time; the crosshair keeps its place on the screen."""
+        """Switch between step, epoch and time; the crosshair keeps its step."""
         self._view = replace(self._view, x=NEXT_X[self._view.x])
 
     def turn_window(self) -> None:
@@ -65,16 +65,6 @@ class Viewing:
         """Mark all checkpoints, or only those that were asked for."""
         self._view = replace(self._view, has_all_marks=not self._view.has_all_marks)
 
-    def turn_cursor(self) -> None:
-        """Show a crosshair at the newest values, or remove it."""
-        self.point(None if self.has_cursor else 1.0)
-
-    def point(self, share: float | None) -> None:
-        """Put the crosshair at a share of the x axis, or remove it for None."""
-        self._view = replace(self._view, cursor=share)
-
-    def move_cursor(self, columns: int, width: int) -> None:
-        """Move the crosshair by columns of a canvas `width` columns wide."""
-        if self._view.cursor is not None and width > 0:
-            at = min(int(self._view.cursor * width), width - 1) + columns
-            self.point((min(max(at, 0), width - 1) + 0.5) / width)
+    def point(self, step: int | None) -> None:
+        """Put the crosshair at a step, or remove it for None."""
+        self._view = replace(self._view, cursor=step)

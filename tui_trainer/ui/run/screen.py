@@ -55,6 +55,8 @@ class RunScreen(Screen[None]):
     CSS_PATH = "run.tcss"
     # Keep the heading visible when one plot fills the screen.
     ALLOW_IN_MAXIMIZED_VIEW = "Heading, KeyLine"
+    # Escape ends the crosshair first; the plots handle it.
+    ESCAPE_TO_MINIMIZE = False
 
     class Leave(Message):
         """Posted to leave: the run that was stopped for it has ended, or a watched run is left."""

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from rich.cells import cell_len
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container, VerticalScroll
 from textual.content import Content
@@ -25,6 +27,8 @@ from tui_trainer.runs.history import History
 from tui_trainer.runs.index import RunSummary
 from tui_trainer.text.cells import cut_end, cut_middle, padded
 from tui_trainer.text.clean import clean
+from tui_trainer.text.format import measured
+from tui_trainer.ui.plots import crosshair
 from tui_trainer.ui.plots.canvas import OTHER, TRAIN, VAL, Markers, markers_for
 from tui_trainer.ui.plots.frame import line_sample
 from tui_trainer.ui.plots.overlay import LABEL_CELLS, LOOKS, overlay
@@ -34,6 +38,8 @@ from tui_trainer.ui.plots.plot import Plot
 MOST = len(LOOKS)
 """The most runs that can be compared: more curves could not be told apart."""
 VALUE_CELLS = 16
+SAMPLE_CELLS = 12
+"""The width of a sample of a curve with its value at the crosshair."""
 PLOT_CELLS = 24
 """Width of a plot beside the table; if there is less room, the plot goes above it."""
 STYLES = {TRAIN: "$text-primary", VAL: "$text-warning", OTHER: "$text-success"}
@@ -71,6 +77,9 @@ class Compared(Container):
         super().__init__()
         self._preferences = preferences
         self._portraits: list[Portrait] = []
+        self._labels: list[str] = []
+        self._history = History()
+        self._view = View(smoothing=0.0)
         self._table_cells = 0
 
     def compose(self) -> ComposeResult:
@@ -91,18 +100,74 @@ class Compared(Container):
             return
         self._portraits = list(portraits)
         self.border_title = Content(f"compare: {len(portraits)} selected")
-        labels = short_labels([portrait.summary.name for portrait in portraits])
-        history, spec = overlay(
-            {label: it.history for label, it in zip(labels, portraits, strict=True)}
+        self._labels = short_labels([portrait.summary.name for portrait in portraits])
+        self._history, spec = overlay(
+            {label: it.history for label, it in zip(self._labels, portraits, strict=True)}
         )
-        plot = self.query_one(Plot)
-        plot.choose(spec)
+        self._plot.choose(spec)
         # After the layout: until then a plot that was hidden has no size.
-        self.call_after_refresh(plot.look, history, View(smoothing=0.0))
-        lines = comparison_lines(labels, portraits, self._markers)
+        self.call_after_refresh(self._draw)
+
+    @property
+    def _plot(self) -> Plot:
+        return self.query_one(Plot)
+
+    def _draw(self) -> None:
+        """Draw the curves and the table, with the values at the crosshair."""
+        self._plot.look(self._history, self._view)
+        readings = self._readings()
+        lines = comparison_lines(self._labels, self._portraits, self._markers, *readings)
         self._table_cells = max(line.cell_length for line in lines)
         self._arrange()
         self.query_one(Static).update(Content("\n").join(lines))
+
+    def _readings(self) -> tuple[str, list[float | None]]:
+        """Return where the crosshair is, and the value of each curve there."""
+        if self._view.cursor is None:
+            return "", []
+        read = partial(self._history.read, window=self._view.window, smoothing=0.0)
+        found = [read(label, self._view.cursor) for label in self._labels]
+        values = [reading.value if reading is not None else None for reading in found]
+        return f"step {self._view.cursor:,}", values
+
+    # The crosshair.
+
+    @property
+    def has_crosshair(self) -> bool:
+        """Whether the crosshair is shown."""
+        return self.display and self._view.cursor is not None
+
+    def turn_crosshair(self) -> None:
+        """Show a crosshair at the newest step, or remove it."""
+        if self.has_crosshair:
+            self.remove_crosshair()
+        else:
+            self._point(crosshair.newest)
+
+    def move_crosshair(self, columns: int) -> None:
+        """Move the crosshair by some columns of the plot."""
+        self._point(crosshair.moved, columns)
+
+    def remove_crosshair(self) -> None:
+        """Remove the crosshair."""
+        self._view = replace(self._view, cursor=None)
+        self._draw()
+
+    def _point(self, find: Callable[..., int | None], *at: int) -> None:
+        """Put the crosshair at the step found in the plot, if there is one."""
+        plot = self._plot
+        if not self.display or plot.drawing is None:
+            return
+        step = find(self._history, plot.spec, self._view, plot.drawing, *at)
+        if step is not None:
+            self._view = replace(self._view, cursor=step)
+            self._draw()
+
+    @on(Plot.Pointed)
+    def _pointed(self, event: Plot.Pointed) -> None:
+        event.stop()
+        if event.clicked or self.has_crosshair:
+            self._point(crosshair.snapped, event.column)
 
     def on_resize(self) -> None:
         """Arrange plot and table for the new size."""
@@ -123,15 +188,23 @@ def short_labels(names: Sequence[str]) -> list[str]:
 
 
 def comparison_lines(
-    labels: Sequence[str], portraits: Sequence[Portrait], markers: Markers
+    labels: Sequence[str],
+    portraits: Sequence[Portrait],
+    markers: Markers,
+    where: str = "",
+    at_crosshair: Sequence[float | None] = (),
 ) -> list[Content]:
     """Return the differences as lines: results first, then settings, in columns below the labels.
 
-    Above each label is a sample of its curve, because a plot may have no room for a legend.
+    Above each label is a sample of its curve, because a plot may have no room for a legend, with
+    its value at the crosshair, which `where` names. The columns are as wide without a crosshair.
     """
     heads = [cut_middle(clean(label, 40), LABEL_CELLS) for label in labels]
     looks = LOOKS[: len(labels)]
-    rows: list[list[str]] = [["", *(line_sample(markers, ink, bead) for ink, bead in looks)]]
+    samples = [line_sample(markers, ink, bead) for ink, bead in looks]
+    for n, value in enumerate(at_crosshair):
+        samples[n] += f" {measured(value)}"
+    rows: list[list[str]] = [[where, *(sample.rjust(SAMPLE_CELLS) for sample in samples)]]
     rows.append(["", *heads])
     for name, values in results([portrait.summary for portrait in portraits]):
         metric = name.rpartition(".")[2]

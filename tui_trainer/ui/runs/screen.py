@@ -166,6 +166,25 @@ class RunsScreen(Screen[None]):
         self._list.unmark()
         self._compared.show(())
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Leave out the keys of the crosshair while there is none to see."""
+        if action == "crosshair":
+            return self._compared.display
+        return self._compared.has_crosshair if action in ("earlier", "later") else True
+
+    def action_crosshair(self) -> None:
+        """Show a crosshair in the compared curves, or remove it."""
+        self._compared.turn_crosshair()
+        self.refresh_bindings()
+
+    def action_earlier(self) -> None:
+        """Move the crosshair to the left."""
+        self._compared.move_crosshair(-1)
+
+    def action_later(self) -> None:
+        """Move the crosshair to the right."""
+        self._compared.move_crosshair(1)
+
     # Filter and order.
 
     def action_filter(self) -> None:
@@ -185,9 +204,11 @@ class RunsScreen(Screen[None]):
         self._look_for_other()
 
     def action_back(self) -> None:
-        """Clear the filter; if there is none, leave the list."""
+        """Remove the crosshair or clear the filter; if there is neither, leave the list."""
         bar = self.query_one(SearchBar)
-        if bar.display:
+        if self._compared.has_crosshair and not bar.display:
+            self.action_crosshair()
+        elif bar.display:
             bar.close()
             self._query.type("")
             self._list.focus()
