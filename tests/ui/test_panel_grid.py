@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import pytest
 from textual.app import App, ComposeResult
 
-from tui_trainer.ui.plots.grid import PanelGrid
+from tui_trainer.ui.plots.grid import PanelGrid, grid_for
 from tui_trainer.ui.plots.panels import PanelCurve, PanelSpec
 
 LARGE, SMALL = (120, 40), (50, 12)
@@ -59,7 +60,7 @@ def test_the_chosen_panel_is_shown_alone_or_among_the_others() -> None:
         assert host.grid.choose(6)
         host.grid.fit(*SMALL)
         assert host.shown == ["g"]
-        host.grid.fit(*LARGE)
+        host.grid.fit(82, 28)
         assert host.shown == ["a", "b", "c", "d", "g"]
         assert [it.spec.title for it in host.grid.plots if it.has_class("-chosen")] == ["g"]
         assert not host.grid.choose(7)
@@ -67,6 +68,23 @@ def test_the_chosen_panel_is_shown_alone_or_among_the_others() -> None:
         assert host.grid.title == "g"
 
     use(do)
+
+
+@pytest.mark.parametrize(
+    ("size", "titles", "columns", "rows"),
+    [
+        ((162, 33), "abcdefg", 3, 2),
+        ((162, 33), "abcde", 4, 1),
+        ((162, 33), "abcd", 3, 1),
+        ((82, 28), "abcde", 2, 2),
+    ],
+)
+def test_all_panels_are_shown_where_there_is_room(
+    size: tuple[int, int], titles: str, columns: int, rows: int
+) -> None:
+    grid = grid_for(*size, len(titles), 0)
+    assert len(grid.shown) == len(titles)
+    assert (grid.columns, grid.rows) == (columns, rows)
 
 
 def test_the_chosen_panel_stays_chosen_where_panels_come_before_it() -> None:

@@ -147,7 +147,7 @@ def test_a_chosen_panel_that_has_no_place_takes_one() -> None:
         assert "samples/s" in host.titles
         assert len(host.titles) == 5
 
-    drive(host, use, LARGE)
+    drive(host, use, (84, 36))
 
 
 def test_full_screen_shows_the_chosen_panel_and_goes_back() -> None:

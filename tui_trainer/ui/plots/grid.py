@@ -111,7 +111,8 @@ class PanelGrid(Container):
 # there is room, otherwise the chosen one.
 
 
-MOST_SMALL = 4
+MOST_SMALL = 8
+"""With more, each would be drawn too seldom, as one is drawn at a time."""
 LEAST_WIDTH = 60
 """Narrower grids show one panel at a time."""
 NARROWEST_SMALL, LOWEST_SMALL, LOWEST_LARGE = 30, 8, 10
@@ -134,9 +135,10 @@ class Grid:
 
 
 def grid_for(width: int, height: int, panels: int, chosen: int) -> Grid:
-    """Return a grid of the first panel and up to four small ones, or of the chosen one alone.
+    """Return a grid of the first panel and as many small ones as there is room for.
 
-    The chosen panel is always part of it.
+    The chosen panel is always part of it, or the only one. Small panels are in as few rows as
+    possible, with equally many in each.
     """
     columns = width // NARROWEST_SMALL
     rows = (height - LOWEST_LARGE) // LOWEST_SMALL
@@ -145,5 +147,5 @@ def grid_for(width: int, height: int, panels: int, chosen: int) -> Grid:
     if not small:
         return Grid((chosen,))
     small[-1] = max(small[-1], chosen)
-    columns = min(columns, len(small))
-    return Grid((0, *small), columns, -(-len(small) // columns))
+    rows = -(-len(small) // columns)
+    return Grid((0, *small), -(-len(small) // rows), rows)

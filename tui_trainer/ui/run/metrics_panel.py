@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from textual.content import Content
 from textual.widgets import Static
 
@@ -17,6 +18,7 @@ from tui_trainer.machine.usage import Usage
 from tui_trainer.runs.events import CheckpointSaved, Event, RunStarted, SaveFailed, StepsTaken
 from tui_trainer.runs.numbers import Group
 from tui_trainer.runs.view import RunView
+from tui_trainer.text.cells import cut_end, padded
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted, duration, measured, size_text
 
@@ -296,11 +298,19 @@ class MetricsPanel(Static):
             self.look(*self._known)
 
 
+LABEL_CELLS = range(13, 18)
+"""How wide the labels of a column may be; a wider label is cut, so that values stay in line."""
+
+
 def _content(rows: Sequence[Row] | Sequence[str]) -> Content:
+    longest = max((cell_len(row[0]) for row in rows if not isinstance(row, str)), default=0)
+    width = min(max(longest, LABEL_CELLS[0]), LABEL_CELLS[-1])
     lines = [
         Content(row)
         if isinstance(row, str)
-        else Content.assemble((f"{row[0]:<13} ", "$foreground-muted"), row[1])
+        else Content.assemble(
+            (f"{padded(cut_end(row[0], width), width)} ", "$foreground-muted"), row[1]
+        )
         if row[1]
         else Content.styled(row[0], "bold")
         for row in rows
