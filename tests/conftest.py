@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -16,6 +18,16 @@ settings.register_profile(
     "patient", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("patient")
+
+
+STATE = tempfile.TemporaryDirectory(prefix="tui-trainer-tests-")
+"""Never the user's own state directory; another folder in it for each test."""
+
+
+@pytest.fixture(autouse=True)
+def own_state(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give each test a state directory of its own, which is made when something is kept there."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(Path(STATE.name) / f"{id(request.node):x}"))
 
 
 @pytest.fixture(autouse=True)

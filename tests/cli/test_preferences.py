@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from tui_trainer.cli.preferences import print_preferences
+from tui_trainer.config.choices import choices_path, write_choices
 from tui_trainer.config.keys import ACTIONS
 
 
@@ -34,3 +35,20 @@ def test_values_are_shown_as_the_file_has_them(
     settings = dict(line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:6])
     assert settings["mouse"] == "false"
     assert settings["markers"] == "auto"
+
+
+def test_what_was_chosen_in_the_app_is_shown_with_what_takes_precedence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("theme: dracula\n", encoding="utf-8")
+    write_choices(choices_path(), {"theme": "nord", "smoothing": 0.0, "log_axes": ["loss", "lr"]})
+    assert print_preferences(path) == 0
+    _, _, chosen = capsys.readouterr().out.partition("chosen in the app, ")
+    lines = chosen.partition("keys\n")[0].splitlines()
+    assert lines[0] == f"kept in {choices_path()}"
+    assert [line.split() for line in lines[1:]] == [
+        ["theme", "nord", *["the", "setting", "above", "takes", "precedence"]],
+        ["smoothing", "0.0"],
+        ["log_axes", "loss,", "lr"],
+    ]

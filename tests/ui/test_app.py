@@ -15,6 +15,7 @@ from textual.widgets import Input, OptionList
 
 from tests.runs.test_index import make_run
 from tests.ui.fakes import FakeServices, FakeSession
+from tui_trainer.config.choices import RememberedChoices
 from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.config.keys import ACTIONS
 from tui_trainer.config.preferences import THEMES, Preferences
@@ -431,6 +432,59 @@ def test_every_theme_that_settings_take_is_one_of_textuals(tmp_path: Path) -> No
         assert set(THEMES) <= set(app.available_themes)
 
     play(FakeServices(tmp_path), what)
+
+
+@pytest.mark.parametrize("setting", [None, "dracula"])
+def test_a_theme_is_kept_unless_the_config_file_sets_one(
+    setting: str | None, tmp_path: Path
+) -> None:
+    path = tmp_path / "app.json"
+    settings = Preferences(theme=setting) if setting else Preferences()
+
+    def opened(what: Play) -> TrainerApp:
+        services = FakeServices(tmp_path)
+        services.preferences = settings
+        services.choices = RememberedChoices(path, settings.model_fields_set)
+        return play(services, what)
+
+    async def choose(app: TrainerApp, pilot: Pilot[int]) -> None:
+        assert app.theme == (setting or "textual-dark")
+        app.theme = "nord"
+        await pilot.pause()
+
+    async def look(app: TrainerApp, pilot: Pilot[int]) -> None:
+        assert app.theme == (setting or "nord")
+
+    app = opened(choose)
+    told = [notification.message for notification in app._notifications]
+    assert told == (
+        ["config.yaml sets the theme: this one lasts until you quit"] if setting else []
+    )
+    opened(look)
+
+
+def test_the_theme_of_a_start_is_not_a_choice(tmp_path: Path) -> None:
+    services = FakeServices(tmp_path)
+    services.choices = RememberedChoices(tmp_path / "app.json")
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        await pilot.pause()
+
+    play(services, what)
+    assert not (tmp_path / "app.json").exists()
+
+
+def test_a_damaged_file_of_choices_is_told_of_when_the_app_opens(tmp_path: Path) -> None:
+    path = tmp_path / "app.json"
+    path.write_text("{")
+    services = FakeServices(tmp_path)
+    services.choices = RememberedChoices(path)
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        (told,) = [notification.message for notification in app._notifications]
+        assert told.startswith(f"{path}: damaged")
+
+    play(services, what)
 
 
 def test_the_list_of_runs_opens_runs_and_comes_back(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
@@ -15,6 +16,7 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Footer
 
 from tests.ui.curves import FakeHistory, falling
+from tui_trainer.config.choices import RememberedChoices
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.ui.plots.plot import WAITING, Plot
 from tui_trainer.ui.plots.plots import Plots, PlotTabs, fitted
@@ -26,10 +28,15 @@ class Host(App[None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("l", "log", "Log")]
     ESCAPE_TO_MINIMIZE = False
 
-    def __init__(self, history: FakeHistory | None = None, smoothing: float = 0.6) -> None:
+    def __init__(
+        self,
+        history: FakeHistory | None = None,
+        smoothing: float = 0.6,
+        choices: RememberedChoices | None = None,
+    ) -> None:
         super().__init__()
         self.history = history or falling()
-        self.plots = Plots(Preferences(markers="braille", smoothing=smoothing))
+        self.plots = Plots(Preferences(markers="braille", smoothing=smoothing), choices)
         self.logs = 0
 
     def compose(self) -> ComposeResult:
@@ -201,6 +208,22 @@ def test_keys_change_how_the_curves_are_looked_at() -> None:
             assert state in host.tabs
 
     drive(host, use)
+
+
+def test_plots_begin_as_they_were_looked_at_last(tmp_path: Path) -> None:
+    last = RememberedChoices(tmp_path / "app.json")
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press("S", "y", "x", "m", "w", "o")
+
+    drive(Host(choices=last), use)
+    last.close()
+    host = Host(choices=RememberedChoices(tmp_path / "app.json"))
+
+    async def look(pilot: Pilot[None]) -> None:
+        assert host.plots.state == "S 0.9  y log  x epoch  w all  m all"
+
+    drive(host, look)
 
 
 def test_smoothing_goes_round() -> None:

@@ -6,12 +6,14 @@ Layer: cli. As with presets, all problems of a bad file are printed, and the exi
 from __future__ import annotations
 
 import argparse
+from dataclasses import asdict
 from pathlib import Path
 
+from tui_trainer.config.choices import Choices, choices_path, load_choices
 from tui_trainer.config.keys import ACTIONS, keys_in_force
 from tui_trainer.config.preferences import Preferences, load_preferences, preferences_path
 from tui_trainer.text.clean import clean
-from tui_trainer.text.console import print_json, print_line
+from tui_trainer.text.console import error_stream, print_json, print_line
 from tui_trainer.text.errors import BadInput, CannotWrite, ExitCode
 
 
@@ -26,10 +28,15 @@ def config(arguments: argparse.Namespace) -> int:
 def print_preferences(path: Path, *, as_json: bool = False) -> int:
     """Check the file and print what is in force: the settings, then the keys of every action."""
     preferences = load_preferences(path)
+    kept = choices_path()
+    chosen, problem = load_choices(kept)
+    if problem:
+        error_stream().line(f"tui-trainer: {problem}")
     keys = keys_in_force(preferences.keymap)
     if as_json:
         settings = preferences.model_dump(mode="json", exclude={"keymap"})
-        print_json({"path": str(path), "settings": settings, "keys": keys})
+        choices = {"path": str(kept), **asdict(chosen)}
+        print_json({"path": str(path), "settings": settings, "keys": keys, "choices": choices})
         return ExitCode.OK
     there = "" if path.exists() else " (no such file; these are the defaults, --init writes it)"
     print_line(f"{clean(str(path))}{there}")
@@ -37,6 +44,7 @@ def print_preferences(path: Path, *, as_json: bool = False) -> int:
         if name != "keymap":
             value = _text(getattr(preferences, name))
             print_line(f"  {name:<12} {clean(value, 40):<16} {info.description}")
+    _print_choices(kept, chosen, preferences)
     print_line("keys")
     shown = {action.id: clean(", ".join(keys[action.id]), 40) for action in ACTIONS}
     id_width, keys_width = max(map(len, shown)), max(map(len, shown.values()))
@@ -45,6 +53,18 @@ def print_preferences(path: Path, *, as_json: bool = False) -> int:
         row = f"{action.id:<{id_width}}  {shown[action.id]:<{keys_width}}  {action.text}"
         print_line(f"{mark} {row}")
     return ExitCode.OK
+
+
+def _print_choices(path: Path, chosen: Choices, preferences: Preferences) -> None:
+    """Print what was chosen in the app, and what the settings make of it."""
+    default = asdict(Choices())
+    made = {name: value for name, value in asdict(chosen).items() if value != default[name]}
+    print_line(f"chosen in the app{f', kept in {clean(str(path))}' if made else ': nothing'}")
+    for name, value in made.items():
+        text = ", ".join(map(str, value)) if isinstance(value, tuple) else _text(value)
+        settled = name in preferences.model_fields_set
+        note = "the setting above takes precedence" if settled else ""
+        print_line(f"  {name:<12} {clean(text, 40):<16} {note}".rstrip())
 
 
 def write_preferences(path: Path) -> int:

@@ -143,6 +143,7 @@ def _asked_for(arguments: argparse.Namespace) -> tuple[AppArguments, ComposeRequ
 
 
 def _asked(arguments: argparse.Namespace, library: PresetLibrary) -> AppArguments:
+    from tui_trainer.config.choices import choices_path
     from tui_trainer.config.preferences import chosen_preferences
     from tui_trainer.ui.assembly import AppArguments
 
@@ -152,6 +153,7 @@ def _asked(arguments: argparse.Namespace, library: PresetLibrary) -> AppArgument
         preferences=chosen_preferences(arguments.fps),
         argv=arguments.argv,
         plugins=tuple(arguments.plugin),
+        choices=choices_path(),
     )
 
 

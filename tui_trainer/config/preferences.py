@@ -101,8 +101,9 @@ def chosen_preferences(fps: float | None = None) -> Preferences:
     preferences = load_preferences(preferences_path())
     if fps is None:
         return preferences
+    given = preferences.model_dump(exclude_unset=True)
     try:
-        return Preferences.model_validate({**preferences.model_dump(), "fps": fps})
+        return Preferences.model_validate({**given, "fps": fps})
     except ValidationError as error:
         message = worded(error.errors(include_url=False)[0])
         raise BadInput(f"--fps {fps:g}: {message}") from error

@@ -29,6 +29,9 @@ from tui_trainer.ui.terminal.segments import harmless_update
 from tui_trainer.ui.terminal.terminal import Terminal
 
 if TYPE_CHECKING:
+    from textual.theme import Theme
+
+    from tui_trainer.config.choices import RememberedChoices
     from tui_trainer.config.preferences import Preferences
     from tui_trainer.ui.compose.screen import ComposeScreen
     from tui_trainer.ui.run.ended import Ending
@@ -39,6 +42,8 @@ if TYPE_CHECKING:
 
 AGAIN_S = 3.0
 """Seconds within which a second ctrl+c leaves the app when no run is alive."""
+WARNING_S = 15.0
+"""How long a warning about the choices is shown, which names a file."""
 
 
 class TrainerApp(App[int], inherit_bindings=False):
@@ -71,6 +76,8 @@ class TrainerApp(App[int], inherit_bindings=False):
         self._leaves_with_run = False
         self._keymap_of_user: Mapping[str, str] = {}
         self._interrupted_s = -AGAIN_S
+        self._theme_at_start = ""
+        self._is_theme_settled = False
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         # Everything that Textual paints passes through here on its way to the driver.
@@ -99,7 +106,7 @@ class TrainerApp(App[int], inherit_bindings=False):
             self.exit(ExitCode.FAILED)
             return
         self.services = opening.services
-        self._dress(opening.services.preferences)
+        self._dress(opening.services.preferences, opening.services.choices)
         self._draft = opening.draft
         self._leaves_with_run = opening.is_old
         loop = asyncio.get_running_loop()
@@ -122,11 +129,17 @@ class TrainerApp(App[int], inherit_bindings=False):
             import tui_trainer.ui.run.screen  # noqa: F401
         return opening
 
-    def _dress(self, preferences: Preferences) -> None:
-        """Apply the user's preferences."""
+    def _dress(self, preferences: Preferences, choices: RememberedChoices) -> None:
+        """Apply the user's preferences, and what was chosen in the app."""
         from tui_trainer.ui.run.status import plain_terminal
 
-        self.theme = preferences.theme
+        self.theme = self._theme_at_start = choices.values.theme or preferences.theme
+        self._is_theme_settled = "theme" in preferences.model_fields_set
+        self.theme_changed_signal.subscribe(self, self._keep_theme)
+        loop = asyncio.get_running_loop()
+        choices.complain = lambda text: loop.call_soon_threadsafe(self._warn, text)
+        if choices.problem:
+            self._warn(choices.problem)
         self._keymap_of_user = preferences.keymap
         self.set_keymap(preferences.keymap)
         self.set_class(plain_terminal(preferences), "-ascii")
@@ -135,6 +148,22 @@ class TrainerApp(App[int], inherit_bindings=False):
             driver.release_mouse()
         if driver is not None and preferences.markers in ("braille", "block"):
             driver.write_utf8()
+
+    def _keep_theme(self, theme: Theme) -> None:
+        """Remember a theme that was chosen."""
+        choices = self.services.choices
+        if theme.name == (choices.values.theme or self._theme_at_start):
+            return
+        choices.keep(theme=theme.name)
+        if self._is_theme_settled:
+            self.notify("config.yaml sets the theme: this one lasts until you quit")
+
+    def _warn(self, text: str) -> None:
+        self.notify(clean(text, 1000), severity="warning", markup=False, timeout=WARNING_S)
+
+    async def on_unmount(self) -> None:
+        if self._theme_at_start:
+            await asyncio.to_thread(self.services.choices.close)
 
     def _hear(self, loop: asyncio.AbstractEventLoop, lines: Sequence[str]) -> None:
         """Called in the output thread, even after the event loop has ended."""

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tui_trainer.config.choices import RememberedChoices
 from tui_trainer.config.drafts.draft import Draft, draft_of, draft_with
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
@@ -46,6 +47,8 @@ class AppArguments:
     preferences: Preferences
     argv: Sequence[str]
     plugins: tuple[Path, ...] = ()
+    choices: Path | None = None
+    """The file of what the user chose in the app; None to keep nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +188,7 @@ def assemble(
         runs_dir=asked.runs_dir,
         plugins=asked.plugins,
         preferences=asked.preferences,
+        choices=RememberedChoices(asked.choices, asked.preferences.model_fields_set),
         can_detach=terminal.tether is not None,
         is_unseen=lambda: terminal.is_behind,
         trains_here=lambda: live.name,

@@ -20,6 +20,7 @@ from textual.message import Message
 from textual.widget import Widget
 from textual.widgets import Static
 
+from tui_trainer.config.choices import RememberedChoices
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.runs.history import History
 from tui_trainer.text.cells import cut_end
@@ -140,10 +141,10 @@ class Plots(Widget, can_focus=True):
         *DIGITS,
     ]
 
-    def __init__(self, preferences: Preferences) -> None:
+    def __init__(self, preferences: Preferences, choices: RememberedChoices | None = None) -> None:
         super().__init__()
         encoding = getattr(sys.__stdout__, "encoding", None) or "utf-8"
-        self._viewing = Viewing(preferences.smoothing)
+        self._viewing = Viewing(preferences.smoothing, choices or RememberedChoices())
         self._history: History | None = None
         self._tabs = PlotTabs()
         markers = markers_for(preferences.markers, os.environ, encoding)

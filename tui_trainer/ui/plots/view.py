@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from tui_trainer.config.choices import MOST_LOG_AXES, RememberedChoices
 from tui_trainer.runs.history import Window, XAxis
 from tui_trainer.ui.plots.panels import View
 
@@ -17,11 +18,16 @@ NEXT_WINDOW: dict[Window, Window] = {"all": "recent", "recent": "all"}
 
 
 class Viewing:
-    """The view of each panel, by its title."""
+    """The view of each panel, by its title; begins with what the user chose last."""
 
-    def __init__(self, smoothing: float) -> None:
-        self._view = View(smoothing=smoothing)
-        self._logs: set[str] = set()
+    def __init__(self, smoothing: float, choices: RememberedChoices) -> None:
+        self._choices, last = choices, choices.values
+        self._view = View(
+            smoothing=smoothing if last.smoothing is None else last.smoothing,
+            x=last.x or "step",
+            has_all_marks=last.all_marks,
+        )
+        self._logs = set(last.log_axes)
 
     def of(self, title: str) -> View:
         """Return the view of the panel with that title."""
@@ -44,14 +50,17 @@ class Viewing:
         now = self._view.smoothing
         stronger = next((s for s in SMOOTHINGS if s > now + 1e-9), SMOOTHINGS[0])
         self._view = replace(self._view, smoothing=stronger)
+        self._choices.keep(smoothing=stronger)
 
     def turn_log(self, title: str) -> None:
         """Switch a panel's y axis between linear and logarithmic."""
         self._logs ^= {title}
+        self._choices.keep(log_axes=tuple(sorted(self._logs))[:MOST_LOG_AXES])
 
     def turn_x(self) -> None:
         """Switch between step, epoch and time; the crosshair keeps its step."""
         self._view = replace(self._view, x=NEXT_X[self._view.x])
+        self._choices.keep(x=self._view.x)
 
     def turn_window(self) -> None:
         """Switch between the newest steps and the whole run."""
@@ -64,6 +73,7 @@ class Viewing:
     def turn_marks(self) -> None:
         """Mark all checkpoints, or only those that were asked for."""
         self._view = replace(self._view, has_all_marks=not self._view.has_all_marks)
+        self._choices.keep(all_marks=self._view.has_all_marks)
 
     def point(self, step: int | None) -> None:
         """Put the crosshair at a step, or remove it for None."""

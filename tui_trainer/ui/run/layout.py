@@ -43,7 +43,7 @@ class RunParts:
         with Horizontal(id="middle"):
             with Vertical(id="front"):
                 yield Ending(self._services.trains_here)
-                yield Plots(self._services.preferences)
+                yield Plots(self._services.preferences, self._services.choices)
             yield MetricsPanel(in_column=True, id="column")
         yield MetricsPanel(in_column=False, id="lines")
         yield Log(plain=plain)

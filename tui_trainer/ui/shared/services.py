@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
+from tui_trainer.config.choices import RememberedChoices
 from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
@@ -73,6 +74,8 @@ class Services:
     resume: Callable[[Path, Sequence[Override]], Session]
     """Resumes the run in a directory; overrides are recorded as edits."""
     preferences: Preferences = field(default_factory=Preferences)
+    choices: RememberedChoices = field(default_factory=RememberedChoices)
+    """What the user chose in the app, now or last time."""
     preset_dir: Path = Path("presets")
     """The directory that saved presets go to."""
     attach: Callable[[Path], Session] | None = None
