@@ -1,16 +1,19 @@
 """The writer thread: writes metrics and checkpoints to the disk, in the order it received them.
 
-Layer: training. Only the trainer thread calls a `Writer`. A failed save is a result like any other,
-and the trainer decides what to do about it; a save that failed is never reported as saved.
+Layer: training. Only the trainer thread calls a `Writer`. Lines are written a few times per second,
+however often they arrive. A failed save is a result like any other, and the trainer decides what to
+do about it; a save that failed is never reported as saved.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import queue
 import threading
 import time
 from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
@@ -20,6 +23,10 @@ from tui_trainer.runs.journal import Journal
 from tui_trainer.runs.manifests import Manifest, read_manifests, surplus
 from tui_trainer.training.checkpoint_data import CheckpointData
 from tui_trainer.training.checkpoints import mark_as_best, remove_checkpoint, write_checkpoint
+
+LINES_EVERY_S = 0.25
+"""Seconds between two writes of lines. A small model hands over lines a thousand times per second,
+and each write and each change of threads would cost it more than a step."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +61,20 @@ class SaveResult:
 class Writer:
     """A thread with a queue; leaving its context finishes the queue and closes the journal."""
 
-    def __init__(self, directory: Path, journal: Journal, files: Files) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        journal: Journal,
+        files: Files,
+        lines_every_s: float = LINES_EVERY_S,
+    ) -> None:
         self._directory = directory
         self._journal = journal
         self._files = files
+        self._lines_every_s = lines_every_s
         self._queue: queue.Queue[bytes | SaveJob | None] = queue.Queue()
+        self._urgent = threading.Event()
+        """Set when something is waited for, so that lines must not be collected any longer."""
         self._results: deque[SaveResult] = deque()
         self._saving = 0
         self._thread = threading.Thread(target=self._work, name="writer")
@@ -69,19 +85,21 @@ class Writer:
 
     def __exit__(self, *exc: object) -> None:
         self._queue.put(None)
+        self._urgent.set()
         self._thread.join()
         with contextlib.suppress(OSError):
             self._journal.sync()
         self._journal.close()
 
     def lines(self, data: bytes) -> None:
-        """Append encoded lines to metrics.jsonl."""
+        """Append encoded lines to metrics.jsonl, after at most `lines_every_s`."""
         self._queue.put(data)
 
     def save(self, job: SaveJob) -> None:
         """Write a checkpoint, after the lines that were handed over before it."""
         self._saving += 1
         self._queue.put(job)
+        self._urgent.set()
 
     @property
     def busy(self) -> bool:
@@ -98,6 +116,7 @@ class Writer:
 
     def drain(self) -> list[SaveResult]:
         """Wait until everything handed over is done; return the results of the saves."""
+        self._urgent.set()
         self._queue.join()
         return self.results()
 
@@ -117,20 +136,42 @@ class Writer:
         return self._journal.length
 
     def _work(self) -> None:
+        written_s = -math.inf
         while True:
-            item = self._queue.get()
-            try:
-                if item is None:
-                    return
-                if isinstance(item, SaveJob):
-                    self._results.append(self._saved(item))
-                else:
-                    self._journal.append_bytes(item)
-            except (OSError, MemoryError):
-                # The journal keeps the lines and writes them later; the next save reports the disk.
-                continue
-            finally:
+            items = [self._queue.get()]
+            if isinstance(items[0], bytes):
+                # What arrives during this wait wakes no thread.
+                self._urgent.wait(max(written_s + self._lines_every_s - time.monotonic(), 0.0))
+            # Before the queue is emptied, so that what is urgent later is not missed.
+            self._urgent.clear()
+            with contextlib.suppress(queue.Empty):
+                while True:
+                    items.append(self._queue.get_nowait())
+            self._handle(items)
+            written_s = time.monotonic()
+            for _ in items:
                 self._queue.task_done()
+            if items[-1] is None:
+                return
+
+    def _handle(self, items: Sequence[bytes | SaveJob | None]) -> None:
+        """Write lines and checkpoints in their order, successive lines at once."""
+        lines: list[bytes] = []
+        for item in items:
+            if isinstance(item, bytes):
+                lines.append(item)
+            elif item is not None:
+                self._append(lines)
+                lines = []
+                self._results.append(self._saved(item))
+        self._append(lines)
+
+    def _append(self, lines: Sequence[bytes]) -> None:
+        # If it fails, the journal keeps the lines and writes them later; the next save reports the
+        # disk.
+        with contextlib.suppress(OSError, MemoryError):
+            if lines:
+                self._journal.append_bytes(b"".join(lines))
 
     def _saved(self, job: SaveJob) -> SaveResult:
         begin = time.monotonic()
