@@ -7,6 +7,9 @@ negative.
 
 from __future__ import annotations
 
+import contextlib
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields
 from datetime import datetime
 from functools import cache
@@ -32,6 +35,10 @@ _KINDS: dict[str, type[Event]] = {
     if isinstance(kind, type) and issubclass(kind, Event) and kind is not Event
 }
 _BEST = {"metric": str, "value": float, "step": int, "epoch": int, "metrics": dict[str, float]}
+"""The types of what the end of a run says about its best step."""
+
+Fit = Callable[[Any], Any]
+"""Returns a value of JSON in the form that a type wants; raises TypeError if it does not fit."""
 
 
 def event_of(record: dict[str, Any]) -> Event | None:
@@ -44,13 +51,13 @@ def event_of(record: dict[str, Any]) -> Event | None:
         return None
     values = {}
     try:
-        for name, hint, needed in _shape(word):
+        for name, fit, needed in _shape(word):
             if name in record:
-                values[name] = _fitted(record[name], hint)
+                values[name] = fit(record[name])
             elif needed:
                 return None
         if isinstance(best := values.get("best"), dict):
-            values["best"] = best | {key: _fitted(best[key], _BEST[key]) for key in _BEST}
+            values["best"] = best | {key: _fit_of(kind)(best[key]) for key, kind in _BEST.items()}
     except (TypeError, KeyError):
         return None
     return _KINDS[word](**values, at_s=_seconds(record.get("time")))
@@ -66,8 +73,8 @@ def _seconds(text: object) -> float:
 
 
 @cache
-def _shape(word: str) -> tuple[tuple[str, Any, bool], ...]:
-    """Return the fields with their types, and whether a line must have them."""
+def _shape(word: str) -> tuple[tuple[str, Fit, bool], ...]:
+    """Return the fields by name, each with its function and whether a line must have it."""
     kind = _KINDS[word]
     hints = get_type_hints(kind)
     found = []
@@ -75,41 +82,78 @@ def _shape(word: str) -> tuple[tuple[str, Any, bool], ...]:
         if field.name in UNWRITTEN:
             continue
         needed = field.default is MISSING and field.default_factory is MISSING
-        found.append((field.name, hints[field.name], needed))
+        found.append((field.name, _fit_of(hints[field.name]), needed))
     return tuple(found)
 
 
-def _fitted(value: Any, hint: Any) -> Any:
-    """Return the value in the form the type wants; null is NaN for a float.
-
-    Raises:
-        TypeError: the value is of another type, or out of bounds.
-    """
+def _fit_of(hint: Any) -> Fit:
+    """Return the function for a type; it also checks bounds, and null is NaN for a float."""
     origin, inner = get_origin(hint), get_args(hint)
-    if hint is Any and is_plain(value):
-        return value
     if origin in (Union, UnionType):
-        return None if value is None else _first_fitting(value, inner)
-    if origin is Literal and isinstance(value, str) and value in inner:
-        return value
-    if origin is tuple and is_list(value):
-        return tuple(_fitted(item, inner[0]) for item in value)
-    if origin is dict and is_mapping(value):
-        return {key: _fitted(item, inner[1]) for key, item in value.items()}
-    if hint is float and (value is None or is_number(value)):
-        return number_or_nan(value)
-    if (hint is int and is_count(value)) or (hint is str and is_text(value)):
-        return value
-    if hint is bool and isinstance(value, bool):
-        return value
-    raise TypeError(f"not a {hint}")
+        return _first_of([_fit_of(one) for one in inner if one is not type(None)])
+    if origin is tuple:
+        return _items_of(_fit_of(inner[0]))
+    if origin is dict:
+        return _values_of(_fit_of(inner[1]))
+    if origin is Literal:
+        return _checked(lambda value: isinstance(value, str) and value in inner)
+    if hint is float:
+        return _float
+    return _checked(_CHECKS[hint])
 
 
-def _first_fitting(value: Any, hints: tuple[Any, ...]) -> Any:
-    for hint in hints:
-        if hint is not type(None):
-            try:
-                return _fitted(value, hint)
-            except TypeError:
-                continue
-    raise TypeError(f"none of {hints}")
+_CHECKS: dict[Any, Callable[[object], bool]] = {
+    Any: is_plain,
+    int: is_count,
+    str: is_text,
+    bool: lambda value: isinstance(value, bool),
+}
+
+
+def _checked(is_fitting: Callable[[object], bool]) -> Fit:
+    def fit(value: Any) -> Any:
+        if not is_fitting(value):
+            raise TypeError
+        return value
+
+    return fit
+
+
+def _float(value: Any) -> float:
+    if type(value) is float and math.isfinite(value):
+        return value
+    if value is not None and not is_number(value):
+        raise TypeError
+    return number_or_nan(value)
+
+
+def _items_of(fit: Fit) -> Fit:
+    def fit_all(value: Any) -> Any:
+        if not is_list(value):
+            raise TypeError
+        return tuple(fit(item) for item in value)
+
+    return fit_all
+
+
+def _values_of(fit: Fit) -> Fit:
+    def fit_all(value: Any) -> Any:
+        if not is_mapping(value):
+            raise TypeError
+        return {key: fit(item) for key, item in value.items()}
+
+    return fit_all
+
+
+def _first_of(fits: Sequence[Fit]) -> Fit:
+    """Fit a value by the first function that accepts it; None stays None."""
+
+    def fit_first(value: Any) -> Any:
+        if value is None:
+            return None
+        for fit in fits:
+            with contextlib.suppress(TypeError):
+                return fit(value)
+        raise TypeError
+
+    return fit_first

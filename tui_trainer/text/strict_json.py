@@ -11,13 +11,17 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+_PLAIN = json.JSONEncoder(allow_nan=False)
+
 
 def strict_json(value: Any, default: Callable[[Any], Any] | None = None) -> str:
     """Return the value as JSON; `default` converts what JSON cannot hold into plain data."""
+    # `json.dumps` would make an encoder for each call.
+    encoder = _PLAIN if default is None else json.JSONEncoder(allow_nan=False, default=default)
     try:
-        text = json.dumps(value, allow_nan=False, default=default)
+        text = encoder.encode(value)
     except ValueError:
-        text = json.dumps(_finite(value), allow_nan=False, default=default)
+        text = encoder.encode(_finite(value))
     return text.replace("\x7f", "\\u007f")
 
 
