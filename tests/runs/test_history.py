@@ -7,6 +7,7 @@ import math
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import get_args
 
 import pytest
 from hypothesis import given
@@ -17,6 +18,7 @@ from tui_trainer.runs.events import (
     CheckpointSaved,
     CommandApplied,
     Edited,
+    Event,
     NonFinite,
     RunStarted,
     StateChanged,
@@ -24,7 +26,7 @@ from tui_trainer.runs.events import (
     ValidationEnded,
     to_dict,
 )
-from tui_trainer.runs.history import MOST_MARKS, WINDOW, History, Reading
+from tui_trainer.runs.history import MOST_MARKS, WINDOW, History, Reading, Window, XAxis
 from tui_trainer.runs.recording import read_history
 from tui_trainer.runs.series import MOST_BUCKETS, Series, Times, smoothed
 from tui_trainer.runs.tail import MOST_LINES
@@ -55,6 +57,37 @@ def test_a_short_run_is_shown_value_by_value() -> None:
     assert curve.means == curve.lows == curve.highs == curve.smooth == (3.0, 2.0, 1.0, 0.5)
     assert history.span(x="step", window="all") == (0, 4)
     assert history.names[0] == "train/loss"
+
+
+def test_many_events_at_once_give_the_curves_and_marks_of_each_by_itself() -> None:
+    # Values whose sums are exact, in whatever order they are added.
+    events: list[Event] = [started(steps_per_epoch=2)]
+    for step in range(2, 5000, 2):
+        events.append(steps(step, [step / 8, 1.0], elapsed_s=step / 64))
+        events.append(validated(step, step / 4, improved=step % 1000 == 0))
+    events[2000:2000] = [started(1000, steps_per_epoch=2), Edited(1000, "a", 1, 2, "you")]
+    events[2002:2002] = [steps(1002, [0.5, 0.5]), validated(1002, 0.5)]
+    del events[2004:2200]
+    together, alone = History(), History()
+    together.add(*events)
+    for event in events:
+        alone.add(event)
+    assert together.parts().marks == alone.parts().marks
+    for name in ("train/loss", "lr", "samples_per_s", "val/loss"):
+        for window in get_args(Window):
+            for x in get_args(XAxis):
+                curves = [
+                    history.curve(name, x=x, window=window, columns=90, smoothing=0.5)
+                    for history in (together, alone)
+                ]
+                assert curves[0] == curves[1]
+                assert curves[0].xs
+
+
+def test_many_reports_change_each_series_once() -> None:
+    history = History()
+    history.add(*(steps(step, [1.0]) for step in range(1, 500)))
+    assert history.version == len(history.names) == 4
 
 
 def test_the_axes_are_steps_epochs_and_seconds_without_pauses() -> None:

@@ -11,6 +11,7 @@ from bisect import bisect_left
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 from tui_trainer.runs.events import (
@@ -118,18 +119,45 @@ class History:
         history.version = 1
         return history
 
-    def add(self, event: Event) -> None:
-        """Add the numbers and the mark of an event; a new start drops everything after its step."""
-        match event:
-            case RunStarted():
-                self.restart(event.step, event.steps_per_epoch)
-            case StepsTaken():
-                self._take(event)
-            case ValidationEnded():
-                # Validations on demand too: they decide nothing, but are measurements all the same.
-                for name, value in event.metrics.items():
-                    self.put(f"val/{name}", (event.step,), (value,))
-        self.mark_event(event)
+    def add(self, *events: Event) -> None:
+        """Add the numbers and marks of events; a new start drops everything after its step.
+
+        All values of a series are added at once: the reports of a small model are a few steps long,
+        and to add each by itself would take several times as long.
+        """
+        reports: list[StepsTaken] = []
+        validations: list[ValidationEnded] = []
+        for event in events:
+            match event:
+                case StepsTaken():
+                    reports.append(event)
+                    continue
+                case ValidationEnded():
+                    # Those on demand too: they decide nothing, but are measurements all the same.
+                    validations.append(event)
+                case RunStarted():
+                    self._add_values(reports, validations)
+                    reports, validations = [], []
+                    self.restart(event.step, event.steps_per_epoch)
+            self.mark_event(event)
+        self._add_values(reports, validations)
+
+    def _add_values(
+        self, reports: Sequence[StepsTaken], validations: Sequence[ValidationEnded]
+    ) -> None:
+        for report in reports:
+            self.time(report.step, report.elapsed_s)
+        for number in CURVES:
+            columns = [number.values(report) for report in reports]
+            steps = [
+                range(report.step - len(column) + 1, report.step + 1)
+                for report, column in zip(reports, columns, strict=True)
+            ]
+            self.put(number.key, list(chain(*steps)), list(chain(*columns)))
+        for name in dict.fromkeys(chain(*(event.metrics for event in validations))):
+            having = [event for event in validations if name in event.metrics]
+            values = [event.metrics[name] for event in having]
+            self.put(f"val/{name}", [event.step for event in having], values)
 
     def mark_event(self, event: Event) -> None:
         """Add the mark that an event leaves on the plots, if it leaves one."""
@@ -146,12 +174,6 @@ class History:
                 self.mark("pause", event.step, event.reason)
             case NonFinite():
                 self.mark("nonfinite", event.step, event.what)
-
-    def _take(self, event: StepsTaken) -> None:
-        self.time(event.step, event.elapsed_s)
-        for number in CURVES:
-            values = number.values(event)
-            self.put(number.key, range(event.step - len(values) + 1, event.step + 1), values)
 
     def put(self, name: str, steps: Sequence[int], values: Sequence[float]) -> None:
         """Add values to a series, one for each step; all steps are later than those before."""

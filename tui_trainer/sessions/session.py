@@ -5,7 +5,7 @@ Layer: sessions. Screens, the headless printer and the tests use nothing else.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Protocol
 
 from tui_trainer.config.experiment import Experiment
@@ -103,11 +103,11 @@ class TrackedRun:
         self._before: list[tuple[int, Experiment]] = []
         """The step of each edit, and the configuration before it."""
 
-    def add(self, events: Iterable[Event]) -> None:
+    def add(self, events: Sequence[Event]) -> None:
         """Apply events to the view, the curves and the configuration, in their order."""
         for event in events:
             self.apply(event)
-            self.history.add(event)
+        self.history.add(*events)
 
     def apply(self, event: Event) -> None:
         """Apply an event to all but the curves, which may come from the files of the run."""
