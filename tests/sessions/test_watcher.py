@@ -16,7 +16,7 @@ from tests.runs.test_recording import append, make_run, metrics_line
 from tui_trainer.machine.usage import GpuUsage, Usage, UsageMeter, usage_of
 from tui_trainer.runs.commands import Save
 from tui_trainer.runs.directory import create_run, make_skeleton
-from tui_trainer.runs.events import Notice, StateChanged
+from tui_trainer.runs.events import Notice, StateChanged, ValidationEnded, ValidationStarted
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import send
 from tui_trainer.runs.recording import read_recording
@@ -188,3 +188,23 @@ def test_what_is_not_known_or_not_asked_for_is_not_said(
     tmp_path: Path, gpu: GpuUsage | None, freed_bytes: int
 ) -> None:
     assert told(tmp_path, gpu, freed_bytes) == []
+
+
+def test_of_a_validation_that_is_over_only_the_end_is_written(tmp_path: Path) -> None:
+    run = create_run(tmp_path, "run")
+    lock = RunLock.acquire(run.lock)
+    session = LocalSession(never)
+    watcher = Watcher(session, run, lock, RunView(), FakeMeter(None))
+    for step in (10, 20):
+        session.emit(ValidationStarted(step, 1))
+        session.emit(ValidationEnded(step, 1, 0.5, {"loss": 0.5}, 0.1, True, 0))
+    session.emit(ValidationStarted(30, 1))
+    watcher.start()
+    watcher.finish()
+    lock.release()
+    lines = [json.loads(line) for line in run.events.read_text().splitlines()]
+    assert [(line["event"], line["step"]) for line in lines] == [
+        ("validation_ended", 10),
+        ("validation_ended", 20),
+        ("validation_started", 30),
+    ]

@@ -77,7 +77,9 @@ def is_plain(value: object, depth: int = _DEEPEST) -> bool:
 
 def number_or_nan(value: object) -> float:
     """Return the number as a float; NaN for anything else, and for null, which was not finite."""
-    return float(value) if isinstance(value, int | float) and is_number(value) else math.nan
+    if type(value) is float:
+        return value if math.isfinite(value) else math.nan
+    return float(value) if isinstance(value, int) and is_whole(value) else math.nan
 
 
 def are_counts(numbers: Sequence[int]) -> bool:

@@ -8,7 +8,6 @@ negative.
 from __future__ import annotations
 
 import contextlib
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import MISSING, fields
 from datetime import datetime
@@ -120,8 +119,6 @@ def _checked(is_fitting: Callable[[object], bool]) -> Fit:
 
 
 def _float(value: Any) -> float:
-    if type(value) is float and math.isfinite(value):
-        return value
     if value is not None and not is_number(value):
         raise TypeError
     return number_or_nan(value)

@@ -11,7 +11,7 @@ import os
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any, Protocol
 
@@ -20,7 +20,16 @@ import psutil
 from tui_trainer.machine.usage import Usage, UsageMeter
 from tui_trainer.runs.commands import HERE, Command, Stop, origin_of
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.events import Event, Notice, RunEnded, StateChanged, StepsTaken, to_dict
+from tui_trainer.runs.events import (
+    Event,
+    Notice,
+    RunEnded,
+    StateChanged,
+    StepsTaken,
+    ValidationEnded,
+    ValidationStarted,
+    to_dict,
+)
 from tui_trainer.runs.host import boot_id
 from tui_trainer.runs.journal import Journal
 from tui_trainer.runs.lock import RunLock
@@ -145,7 +154,7 @@ class Watcher:
             for command in mail.commands:
                 self._session.send(command)
         events, self._cursor = self._session.events(self._cursor)
-        self._unwritten += [self._line(e) for e in events if not isinstance(e, StepsTaken)]
+        self._unwritten += [self._line(event) for event in _for_file(events)]
         for event in events:
             self._view.apply(event)
             if isinstance(event, StateChanged) and event.freed_bytes:
@@ -189,6 +198,23 @@ class Watcher:
         process.usage = asdict(usage) if usage is not None else None
         with contextlib.suppress(TrainerError):
             write_status(self._run.status, self._view)
+
+
+def _for_file(events: Sequence[Event]) -> list[Event]:
+    """Return the events for events.jsonl: no steps, and of validations that are over only the end.
+
+    That a validation has begun matters only while it runs. A small model validates hundreds of
+    times per second, and the file would be twice as long.
+    """
+    ends = [at for at, event in enumerate(events) if isinstance(event, ValidationEnded)]
+    over = ends[-1] if ends else -1
+    return [
+        event
+        for at, event in enumerate(events)
+        if not (
+            isinstance(event, StepsTaken) or (isinstance(event, ValidationStarted) and at < over)
+        )
+    ]
 
 
 class CurveKeeper:
