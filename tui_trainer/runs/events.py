@@ -66,8 +66,7 @@ class StateChanged(Event):
 class StepsTaken(Event):
     """The numbers of the steps since the last such event; the last of these steps is `step`.
 
-    `losses`, `grad_norms` and `lrs` have one entry per step; `logged` are the lines for
-    metrics.jsonl, which need not cover every step.
+    `losses`, `grad_norms` and `lrs` have one entry per step.
     """
 
     epoch: int
@@ -77,7 +76,6 @@ class StepsTaken(Event):
     lrs: tuple[float, ...]
     samples_per_s: float
     waiting_share: float
-    logged: tuple[dict[str, float | int], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,6 @@ class Recorder(Part):
                 lrs=tuple(entry.record.lr for entry in steps),
                 samples_per_s=rate,
                 waiting_share=min(self._waiting_s / span_s, 1.0),
-                logged=tuple(lines),
             )
         )
         self.reported_at_s, self._samples, self._waiting_s = now_s, 0, 0.0
