@@ -19,7 +19,7 @@ from tui_trainer.data.base.fingerprint import Fingerprint
 from tui_trainer.data.base.signature import Signature
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.runs.commands import Set
-from tui_trainer.runs.events import ValidationEnded
+from tui_trainer.runs.events import StepsTaken, ValidationEnded
 from tui_trainer.text.errors import ConfigError
 from tui_trainer.training.baselines import baselines
 from tui_trainer.training.forward import Forward
@@ -67,6 +67,23 @@ def test_lines_thin_out_by_powers_of_two_and_by_the_step_alone() -> None:
     million = sum(is_logged(step, None) for step in range(1, 1_000_001))
     assert 15_000 < million < 25_000
     assert [step for step in range(1, 10) if is_logged(step, 3)] == [3, 6, 9]
+
+
+def test_validations_that_follow_each_other_fast_share_a_report(tmp_path: Path, data: Path) -> None:
+    rarely = {"logging": {"every_seconds": 60}, "training": {"validate_every_steps": 1}}
+    run = Run.new(tmp_path / "run", small_experiment(data, **rarely))
+    outcome = run.start()
+    reports = [event for event in run.events if isinstance(event, StepsTaken)]
+    # Before the first validation, and at the end.
+    assert [(event.step, len(event.losses)) for event in reports] == [
+        (1, 1),
+        (outcome.step, outcome.step - 1),
+    ]
+    lines = run.lines()
+    assert [line["step"] for line in lines] == list(range(1, outcome.step + 1))
+    assert all("val/loss" in line for line in lines)
+    reported = [loss for event in reports for loss in event.losses]
+    assert [line["train/loss"] for line in lines] == reported
 
 
 def test_flat_gradients_are_those_of_autograd() -> None:

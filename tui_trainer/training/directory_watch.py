@@ -19,7 +19,7 @@ from tui_trainer.training.saver import Saver
 
 
 class DirectoryWatch(Part):
-    """Checks after each report whether the run directory still exists."""
+    """Checks after each reading of the numbers whether the run directory still exists."""
 
     def __init__(
         self,
@@ -37,16 +37,16 @@ class DirectoryWatch(Part):
         self._config = config_bytes(run)
         """config.yaml as it was at the start."""
         self._looked_at_s = 0.0
-        """The time of the newest report after which the directory was checked."""
+        """The time of the newest reading after which the directory was checked."""
 
     @property
     def is_due(self) -> bool:
-        """Whether something was reported since the last check; validations and saves report too."""
-        return self._looked_at_s != self._recorder.reported_at_s
+        """Whether numbers were read since the last check; validations and saves read them too."""
+        return self._looked_at_s != self._recorder.read_at_s
 
     def check(self) -> None:
         """Wait while the directory is gone; raises like `_wait`."""
-        self._looked_at_s = self._recorder.reported_at_s
+        self._looked_at_s = self._recorder.read_at_s
         if self._is_gone():
             self._wait()
 

@@ -1,8 +1,8 @@
 """`Recorder`: turns the numbers of steps into lines of metrics.jsonl and into events.
 
-Layer: training. The only place on the hot path that waits for the device. It also reports before
-every validation and every save, so that a state with non-finite numbers is never saved or called
-the best.
+Layer: training. The only place on the hot path that waits for the device. It also reads the numbers
+before every validation and every save, so that a state with non-finite numbers is never saved or
+called the best.
 """
 
 from __future__ import annotations
@@ -68,8 +68,17 @@ class Recorder(Part):
         self._overflows = 0
         """Steps in a row that a loss scaler skipped."""
         self._samples = 0
+        """Samples since the numbers were read."""
+        self.read_at_s = shared.progress.elapsed_s
+        """When the numbers were last read, in seconds of training."""
+        self._unreported: list[MeasuredStep] = []
+        """Steps that have their lines, but are in no event yet."""
+        self._unreported_samples = 0
         self._waiting_s = 0.0
-        self.reported_at_s = shared.progress.elapsed_s
+        """How long the steps since the last report waited for samples."""
+        self._reported_at_s = shared.progress.elapsed_s
+        self._validated_at_s = -math.inf
+        """When the last validation asked for a report."""
 
     def record(
         self, step: StepRecord, loss: Tensor, grad_norm: Tensor, samples: int, waiting_s: float
@@ -85,27 +94,65 @@ class Recorder(Part):
     @property
     def is_due(self) -> bool:
         """Whether it is time to read the numbers."""
-        due_s = self.reported_at_s + self._settings.experiment.logging.every_seconds
+        due_s = self._reported_at_s + self._settings.experiment.logging.every_seconds
         return self._buffer.full or self._watch.elapsed_s() >= due_s
 
-    def report(self) -> None:
+    def report(self, *, may_emit_later: bool = False) -> None:
         """Read the numbers from the device, write their lines, and emit `StepsTaken`.
-
-        The line of the newest step is held back, because a validation of this step may add its
-        metrics to it.
 
         Raises:
             Diverged: a number is not finite; raised after the steps were reported.
         """
+        bad = self._read()
+        if bad is not None or not may_emit_later:
+            self._emit()
+        if bad is not None:
+            self.write_held_line()
+            raise self._diverged(bad)
+
+    def report_before_validation(self) -> None:
+        """Like `report`, but of validations that follow each other fast, only some emit events.
+
+        A small model validates hundreds of times per second, and whoever receives events needs a
+        few of them. Before a validation that may take long, the steps so far are always reported.
+        """
+        now_s = self._watch.elapsed_s()
+        recent_s = now_s - self._settings.experiment.logging.every_seconds
+        is_soon_again = self._validated_at_s > recent_s
+        self._validated_at_s = now_s
+        self.report(may_emit_later=is_soon_again and not self.is_due)
+
+    def _read(self) -> MeasuredStep | None:
+        """Read the numbers and write their lines; return a step that the training cannot survive.
+
+        The line of the newest step is held back, because a validation of this step may add its
+        metrics to it.
+        """
         now_s = self._watch.elapsed_s()
         steps = self._buffer.read()
         if not steps:
-            return
-        span_s = max(now_s - self.reported_at_s, 1e-9)
-        rate = self._samples / span_s
+            return None
+        rate = self._samples / max(now_s - self.read_at_s, 1e-9)
         every = self._settings.experiment.logging.every_steps
         lines = [_line(entry, rate) for entry in steps if is_logged(entry.record.step, every)]
         bad = self._first_bad(steps)
+        self._unreported += steps
+        self._unreported_samples += self._samples
+        self.read_at_s, self._samples = now_s, 0
+        # The line held so far belongs to an earlier step by now, and goes first to keep the order.
+        newest = lines.pop() if lines and lines[-1]["step"] == self._progress.step else None
+        self.write_held_line()
+        self._write(lines)
+        self._progress.held_line = newest
+        return bad
+
+    def _emit(self) -> None:
+        """Emit the steps that are in no event yet, as one."""
+        steps = self._unreported
+        if not steps:
+            return
+        now_s = self._watch.elapsed_s()
+        span_s = max(now_s - self._reported_at_s, 1e-9)
         self._events.emit(
             StepsTaken(
                 step=steps[-1].record.step,
@@ -114,19 +161,13 @@ class Recorder(Part):
                 losses=tuple(entry.loss for entry in steps),
                 grad_norms=tuple(entry.grad_norm for entry in steps),
                 lrs=tuple(entry.record.lr for entry in steps),
-                samples_per_s=rate,
+                samples_per_s=self._unreported_samples / span_s,
                 waiting_share=min(self._waiting_s / span_s, 1.0),
             )
         )
-        self.reported_at_s, self._samples, self._waiting_s = now_s, 0, 0.0
-        # The line held so far belongs to an earlier step by now, and goes first to keep the order.
-        newest = lines.pop() if lines and lines[-1]["step"] == self._progress.step else None
-        self.write_held_line()
-        self._write(lines)
-        self._progress.held_line = newest
-        if bad is not None:
-            self.write_held_line()
-            raise self._diverged(bad)
+        self._unreported = []
+        self._unreported_samples = 0
+        self._reported_at_s, self._waiting_s = now_s, 0.0
 
     def write_held_line(self, more: Mapping[str, Any] | None = None) -> None:
         """Write the line that was held back, together with `more`, the metrics of a validation."""

@@ -53,7 +53,7 @@ class Validator(Part):
     def validate(self, interrupted: Callable[[], bool], *, on_demand: bool = False) -> bool:
         """Validate this step; False if a stop interrupted it before anything was decided."""
         # Raises `Diverged` before a bad state can become the best.
-        self._recorder.report()
+        self._recorder.report_before_validation()
         began_s = self._clock()
         metrics = self.measure(interrupted)
         if metrics is None:
