@@ -33,6 +33,9 @@ def clean(text: str, limit: int = 500, *, multiline: bool = False) -> str:
     A line break is shown as `\\n` unless `multiline`. Emoji and every script stay as they are.
     Where marks are piled on one character, the fifth and later ones are shown as escapes too.
     """
+    if len(text) <= limit and text.isascii() and text.isprintable():
+        # Nearly every text; the rest looks at each character.
+        return text
     if multiline:
         text = text.replace("\r\n", "\n")
     shown: list[str] = []
