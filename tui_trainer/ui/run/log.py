@@ -7,7 +7,7 @@ again with every line.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import date, datetime
 from typing import ClassVar
@@ -183,18 +183,22 @@ def _with_ellipsis(line: Content, width: int) -> Content:
 # which cleans them.
 
 
-def digest(events: Iterable[Event], steps_per_epoch: int = 0) -> list[LogEntry]:
+def digest(events: Sequence[Event], steps_per_epoch: int = 0) -> list[LogEntry]:
     """Return the log entries of events; of ordinary validations and checkpoints, only the newest.
 
     A small model may validate a hundred times between two polls, too often to be read.
     """
-    found = [(event, _is_ordinary(event), entries_of(event, steps_per_epoch)) for event in events]
-    newest = {type(event): index for index, (event, ordinary, _) in enumerate(found) if ordinary}
-    kept: list[LogEntry] = []
-    for index, (event, ordinary, entries) in enumerate(found):
-        if not ordinary or newest[type(event)] == index:
-            kept += [replace(entry, at_s=event.at_s) for entry in entries]
-    return kept
+    newest: dict[type[Event], Event] = {}
+    for event in events:
+        if _is_ordinary(event):
+            newest[type(event)] = event
+    # Only those that are kept are put into words, which costs more than the rest of a poll.
+    return [
+        replace(entry, at_s=event.at_s)
+        for event in events
+        if not _is_ordinary(event) or newest[type(event)] is event
+        for entry in entries_of(event, steps_per_epoch)
+    ]
 
 
 def _is_ordinary(event: Event) -> bool:
