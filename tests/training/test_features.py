@@ -16,10 +16,10 @@ from tui_trainer.runs.commands import Pause, Stop
 from tui_trainer.runs.commands import Resume as GoOn
 from tui_trainer.runs.events import Event, Notice, RunStarted, StateChanged, StepsTaken
 from tui_trainer.text.errors import BadInput, ConfigError
+from tui_trainer.training.average import Average
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.preparation import freeze, names_matching, recompute_blocks, take_weights
 from tui_trainer.training.start import state_of
-from tui_trainer.training.state import Average
 
 STEPS = 12
 CNN = {"type": "cnn", "channels": [4, 4], "dropout": 0.2}

@@ -22,6 +22,7 @@ from tui_trainer.runs.events import RunStarted
 from tui_trainer.runs.files import Files
 from tui_trainer.runs.manifests import manifest_path, read_manifests
 from tui_trainer.runs.paths import exists
+from tui_trainer.training.average import Average
 from tui_trainer.training.checkpoint_data import CheckpointData, Origin
 from tui_trainer.training.command_handler import CommandHandler
 from tui_trainer.training.directory_watch import DirectoryWatch
@@ -32,7 +33,7 @@ from tui_trainer.training.progress import Progress, Stopwatch
 from tui_trainer.training.recorder import Recorder
 from tui_trainer.training.saver import Saver, origin_of
 from tui_trainer.training.start_point import FromCheckpoint, StartPoint
-from tui_trainer.training.state import Average, State
+from tui_trainer.training.state import State
 from tui_trainer.training.step import Stepper
 from tui_trainer.training.step_buffer import StepBuffer
 from tui_trainer.training.task import Task
