@@ -22,7 +22,7 @@ from tui_trainer.text.errors import BadInput, CannotWrite, TrainerError
 from tui_trainer.text.format import size_text
 from tui_trainer.training.optimizers import retune
 from tui_trainer.training.part import Part, Shared
-from tui_trainer.training.recorder import Diverged
+from tui_trainer.training.recorder import Diverged, Recorder
 from tui_trainer.training.saver import Saver
 from tui_trainer.training.state import State
 from tui_trainer.training.validation import Validator
@@ -46,6 +46,7 @@ class CommandHandler(Part):
         control: Control,
         edits_file: Path,
         state: State,
+        recorder: Recorder,
         saver: Saver,
         validator: Validator,
         *,
@@ -57,6 +58,7 @@ class CommandHandler(Part):
         self._control = control
         self._edits_file = edits_file
         self._state = state
+        self._recorder = recorder
         self._saver = saver
         self._validator = validator
         self.edits = edits
@@ -241,6 +243,7 @@ class CommandHandler(Part):
 
     def _enforce(self, edit: Edit) -> None:
         settings, step = self._settings, self._progress.step
+        self._recorder.count_skipped()
         before = settings.lr()
         settings.experiment = edited(settings.experiment, edit.key, edit.new)
         retune(self._state.optimizer, settings.experiment.optimizer)

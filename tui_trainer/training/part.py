@@ -86,10 +86,13 @@ class LiveSettings:
         return horizon(self.experiment, self._steps_per_epoch)
 
     def lr(self) -> float:
-        """The learning rate of the step that is about to be taken."""
+        """The learning rate of the step that is about to be taken.
+
+        The schedule waits with the optimizer: steps that a loss scaler skipped do not count.
+        """
         shape = factor(
             self.experiment.schedule,
-            self._progress.step,
+            self._progress.updates,
             self.horizon,
             steps_per_epoch=self._steps_per_epoch,
             plateau=self._progress.plateau.factor,

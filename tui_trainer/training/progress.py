@@ -32,6 +32,8 @@ class Progress:
     step: int = 0
     epoch: int = 0
     batch: int = 0
+    skipped_steps: int = 0
+    """Steps that changed no weights, because their fp16 gradients overflowed."""
     elapsed_s: float = 0.0
     validated_step: int = 0
     """The last step whose scheduled validation is done."""
@@ -52,6 +54,11 @@ class Progress:
     def shown_epoch(self) -> int:
         """The epoch of the last step, from 1."""
         return self.epoch + 1 if self.batch > 0 or self.epoch == 0 else self.epoch
+
+    @property
+    def updates(self) -> int:
+        """The steps that updated the weights; the learning-rate schedule counts these."""
+        return self.step - self.skipped_steps
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -86,6 +93,7 @@ def _odd_fields(progress: Progress) -> list[str]:
     counts = ("step", "epoch", "batch", "validated_step", "stale", "metrics_bytes")
     fits = {
         **{name: is_count(getattr(progress, name)) for name in counts},
+        "skipped_steps": is_count(progress.skipped_steps) and progress.updates >= 0,
         "elapsed_s": is_number(progress.elapsed_s),
         "reference": reference is None or isinstance(reference, float | int),
         "held_line": isinstance(progress.held_line, dict | None),

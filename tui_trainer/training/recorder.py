@@ -16,7 +16,9 @@ from torch import Tensor
 from tui_trainer.data.base.batch import Batches
 from tui_trainer.runs.events import StepsTaken
 from tui_trainer.runs.journal import encode
+from tui_trainer.text.format import counted
 from tui_trainer.training.part import Part, Shared
+from tui_trainer.training.state import State
 from tui_trainer.training.step_buffer import MeasuredStep, StepBuffer, StepRecord
 from tui_trainer.training.writer import Writer
 
@@ -56,15 +58,13 @@ class Recorder(Part):
         buffer: StepBuffer,
         batches: Batches,
         writer: Writer,
-        *,
-        may_overflow: bool,
+        state: State,
     ) -> None:
-        """`may_overflow`: whether a loss scaler skips steps whose gradients are not finite."""
         super().__init__(shared)
         self._buffer = buffer
         self._batches = batches
         self._writer = writer
-        self._may_overflow = may_overflow
+        self._state = state
         self._overflows = 0
         """Steps in a row that a loss scaler skipped."""
         self._samples = 0
@@ -90,6 +90,13 @@ class Recorder(Part):
         self._samples += samples
         self._waiting_s += waiting_s
         self._buffer.record(step, loss, grad_norm)
+
+    def count_skipped(self) -> None:
+        """Count the last step if its gradients overflowed and so it changed nothing.
+
+        Waits for the device only if there is a loss scaler.
+        """
+        self._progress.skipped_steps += self._state.take_skipped()
 
     @property
     def is_due(self) -> bool:
@@ -130,6 +137,7 @@ class Recorder(Part):
         """
         now_s = self._watch.elapsed_s()
         steps = self._buffer.read()
+        self.count_skipped()
         if not steps:
             return None
         rate = self._samples / max(now_s - self.read_at_s, 1e-9)
@@ -195,7 +203,7 @@ class Recorder(Part):
         With a loss scaler, a gradient that overflows is expected: the step was skipped and the
         scale halved. Only `MOST_OVERFLOWS` of them in a row are a fault.
         """
-        if not self._may_overflow:
+        if not self._state.scaled:
             return next((entry for entry in steps if entry.fault), None)
         skipped = []
         for entry in steps:
@@ -210,8 +218,9 @@ class Recorder(Part):
                 return entry
         if skipped:
             self._events.note(
-                f"fp16: the gradients of {_listed(skipped)} overflowed; they were not used, and "
-                "the loss scale was halved"
+                f"fp16: the gradients of {_listed(skipped)} overflowed; they were not used, the "
+                "loss scale was halved, and the learning-rate schedule did not advance "
+                f"({counted(self._progress.skipped_steps, 'step')} skipped so far)"
             )
         return None
 

@@ -27,6 +27,7 @@ from tui_trainer.training.checkpoint_data import CheckpointData, Origin
 from tui_trainer.training.command_handler import CommandHandler
 from tui_trainer.training.directory_watch import DirectoryWatch
 from tui_trainer.training.forward import RecurrentState
+from tui_trainer.training.loss_scaler import LossScaler
 from tui_trainer.training.optimizers import retune
 from tui_trainer.training.part import Emit, LiveSettings, RunEvents, Shared
 from tui_trainer.training.progress import Progress, Stopwatch
@@ -105,12 +106,12 @@ def begin(
         events=RunEvents(emit, progress),
     )
     buffer, measured = StepBuffer(task.device), task.forward.of(state.measured)
-    recorder = Recorder(shared, buffer, task.batches, writer, may_overflow=state.scaled)
+    recorder = Recorder(shared, buffer, task.batches, writer, state)
     stepper = Stepper(shared, task, state, recorder, _carry_of(saved, task.device))
     saver = Saver(shared, task, state, writer, recorder, stepper, saved)
     validator = Validator(shared, task, measured, recorder, saver)
     commands = CommandHandler(
-        shared, control, run.edits, state, saver, validator, edits=early, replay=replay
+        shared, control, run.edits, state, recorder, saver, validator, edits=early, replay=replay
     )
     training = Training(
         task=task,
@@ -139,7 +140,7 @@ def state_of(task: Task) -> State:
     if training.ema_decay is not None:
         average = Average(task.model, training.ema_decay)
     if training.precision == "fp16":
-        scaler = torch.amp.GradScaler(task.device.type)
+        scaler = LossScaler(task.device)
     return State(task.model, task.optimizer, task.device, average=average, scaler=scaler)
 
 

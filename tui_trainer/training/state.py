@@ -19,6 +19,7 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CheckpointUnusable
 from tui_trainer.training.average import Average
 from tui_trainer.training.checkpoint_data import Snapshot
+from tui_trainer.training.loss_scaler import LossScaler
 
 
 class State:
@@ -34,7 +35,7 @@ class State:
         device: torch.device,
         *,
         average: Average | None = None,
-        scaler: torch.amp.GradScaler | None = None,
+        scaler: LossScaler | None = None,
     ) -> None:
         self.model = model
         self.optimizer = optimizer
@@ -64,7 +65,7 @@ class State:
     def unscale_gradients(self) -> None:
         """Undo the effect of the loss scale on the gradients, before their norm is taken."""
         if self._scaler is not None:
-            self._scaler.unscale_(self.optimizer)
+            self._scaler.unscale(self.optimizer)
 
     def update(self, step: int) -> None:
         """Take the optimizer's step; `step` counts from 1."""
@@ -72,9 +73,12 @@ class State:
             self.optimizer.step()
         else:
             self._scaler.step(self.optimizer)
-            self._scaler.update()
         if self._average is not None:
             self._average.update(self.model, step)
+
+    def take_skipped(self) -> int:
+        """Return how many steps were skipped since the last call: 0 or 1, if asked every step."""
+        return 0 if self._scaler is None else self._scaler.take_skipped()
 
     def clear_gradients(self) -> None:
         """Set every gradient to zero, before the first backward pass of a step.

@@ -53,7 +53,6 @@ class Stepper(Part):
         # of the last finished step.
         batches = [next(self._batches) for _ in group]
         waiting_s = self._clock() - asked_s
-        lr = self._settings.lr()
         state.clear_gradients()
         total, carry = None, self.carry
         for index, batch in zip(group, batches, strict=True):
@@ -72,6 +71,10 @@ class Stepper(Part):
             state.scale_gradients(torch.clamp(training.grad_clip_norm / (norm + 1e-6), max=1.0))
         if training.grad_clip_value is not None:
             state.clamp_gradients(training.grad_clip_value)
+        # Only now, because it may depend on whether the last step was skipped. While the host waits
+        # for that, the device works on this step.
+        self._recorder.count_skipped()
+        lr = self._settings.lr()
         state.set_lr(lr)
         # If the update fails half-way, `failures` must not save these weights.
         self.is_updating = True
