@@ -16,7 +16,6 @@ from tui_trainer.runs.commands import Pause, Stop
 from tui_trainer.runs.commands import Resume as GoOn
 from tui_trainer.runs.events import Event, Notice, RunStarted, StateChanged, StepsTaken
 from tui_trainer.text.errors import BadInput, ConfigError
-from tui_trainer.training.average import Average
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.preparation import freeze, names_matching, recompute_blocks, take_weights
 from tui_trainer.training.start import state_of
@@ -134,19 +133,6 @@ def test_a_model_without_blocks_cannot_be_recomputed(tmp_path: Path, data: Path)
     run = started(tmp_path, data, {"type": "linear"}, gradient_checkpointing=True)
     with pytest.raises(ConfigError, match="linear has no blocks to recompute"):
         run.task()
-
-
-def test_the_mean_of_the_weights_follows_its_formula() -> None:
-    model = nn.Linear(1, 1)
-    average = Average(model, 0.5)
-    expected = average.model.get_parameter("weight").item()
-    for step in range(1, 20):
-        model.weight.data.fill_(float(step))
-        average.update(model, step)
-        decay = min(0.5, (1 + step) / (10 + step))
-        expected = decay * expected + (1 - decay) * step
-    assert average.model.get_parameter("weight").item() == pytest.approx(expected, rel=1e-5)
-    assert not average.model.get_parameter("weight").requires_grad
 
 
 def test_the_mean_is_what_is_validated_tested_and_kept_as_best(tmp_path: Path, data: Path) -> None:

@@ -8,15 +8,19 @@ from __future__ import annotations
 from copy import deepcopy
 
 import torch
-from torch import Tensor, nn
+from torch import nn
+
+_STATISTICS = ("running_mean", "running_var")
+"""The buffers of torch's norm layers, and of others that follow them, that are running means."""
 
 
 class Average:
     """The running mean of a model's weights, which is validated and tested instead of the model.
 
-    A second model whose parameters follow those of the first; buffers are copied. An exponential
-    mean as in Polyak averaging, with the warm-up of the decay that Tan & Le use for EfficientNet:
-    early on, min(decay, (1 + step) / (10 + step)).
+    A second model whose parameters follow those of the first. So do the running statistics of its
+    norm layers, because those of the model belong to other weights; all other buffers are copied.
+    An exponential mean as in Polyak averaging, with the warm-up of the decay that Tan & Le use for
+    EfficientNet: early on, min(decay, (1 + step) / (10 + step)).
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -32,11 +36,13 @@ class Average:
     def update(self, model: nn.Module, step: int) -> None:
         """Move the mean towards the model's weights after step `step`, counted from 1."""
         share = 1 - min(self._decay, (1 + step) / (10 + step))
-        mean, now = list(self.model.parameters()), list(model.parameters())
-        torch._foreach_lerp_(_tensors(mean), _tensors(now), share)
-        for ours, theirs in zip(self.model.buffers(), model.buffers(), strict=True):
-            ours.copy_(theirs)
-
-
-def _tensors(parameters: list[nn.Parameter]) -> list[Tensor]:
-    return [parameter.data for parameter in parameters]
+        mean = [parameter.data for parameter in self.model.parameters()]
+        now = [parameter.data for parameter in model.parameters()]
+        buffers = zip(self.model.named_buffers(), model.buffers(), strict=True)
+        for (name, ours), theirs in buffers:
+            if name.rpartition(".")[2] in _STATISTICS:
+                mean.append(ours)
+                now.append(theirs)
+            else:
+                ours.copy_(theirs)
+        torch._foreach_lerp_(mean, now, share)
