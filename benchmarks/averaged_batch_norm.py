@@ -69,7 +69,7 @@ def with_statistics(average: nn.Module, source: nn.Module) -> nn.Module:
 
 def recomputed(average: nn.Module, task: Task) -> nn.Module:
     model = deepcopy(average)
-    batches = [batch.inputs for batch in task.dataset.train.in_order(256)]
+    batches = [batch["input"] for batch in task.dataset.train.in_order(256)]
     update_bn(batches, model)
     return model
 
@@ -82,7 +82,7 @@ def losses(task: Task, epochs: int) -> list[tuple[float, ...]]:
         for batch in task.batches.epoch(epoch, 0):
             task.optimizer.zero_grad()
             outputs, _ = task.forward(batch)
-            loss = task.criterion.train(outputs, batch.targets)
+            loss = task.criterion.train(outputs, batch["target"])
             loss.backward()  # type: ignore[no-untyped-call]
             task.optimizer.step()
             step += 1

@@ -142,7 +142,8 @@ def test_fault_20_a_sample_that_raises_ends_the_run_saved_and_named(tmp_path: Pa
         assert process.wait() == 1
         (line,) = process.errors.splitlines()
         run = process.run
-    assert "sample 7 of the data set (7.png) cannot be read: OSError: truncated" in line
+    assert "OSError: truncated; sample 7 of the data set (7.png) cannot be read" in line
+    assert line.startswith(f"tui-trainer: {moons}:")
     saved = status(run)["saved_step"]
     assert f"step {saved} is saved; tui-trainer resume {run.name} goes on" in line
     (tmp_path / "bad").unlink()

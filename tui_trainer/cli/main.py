@@ -92,9 +92,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except Exception as error:
         if "--debug" in words:
             return _show_traceback()
-        text = clean(f"{type(error).__name__}: {error}", 400)
-        print_error(f"tui-trainer: {text}; this is a bug, --debug shows where")
-        return ExitCode.FAILED
+        return _explain(error)
 
 
 def _function_of(command: str) -> Callable[[argparse.Namespace], int]:
@@ -103,6 +101,18 @@ def _function_of(command: str) -> Callable[[argparse.Namespace], int]:
         import_module(f"tui_trainer.cli.{module}"), name
     )
     return function
+
+
+def _explain(error: Exception) -> ExitCode:
+    """Print an exception that no command has explained; it came from a plugin, or is our bug."""
+    from tui_trainer.config.user_code import describe_user_error
+
+    if text := describe_user_error(error):
+        print_error(f"tui-trainer: {text}")
+        return ExitCode.BAD_INPUT
+    text = clean(f"{type(error).__name__}: {error}", 400)
+    print_error(f"tui-trainer: {text}; this is a bug, --debug shows where")
+    return ExitCode.FAILED
 
 
 def _show_traceback() -> ExitCode:

@@ -29,6 +29,7 @@ from tui_trainer.config.sections.training import (
     LoggingSection,
     TrainingSection,
 )
+from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.config.yaml.parser import shown_key
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import ConfigError, Problem
@@ -211,7 +212,12 @@ def _section(tree: Tree, key: str, problems: list[Problem]) -> Section | None:
     except ValidationError as error:
         found = error.errors(include_url=False, include_context=True)
         problems.extend(_translated(tree, key, kind, found))
-        return None
+    except Exception as error:
+        # A plugin's section may have validators of its own.
+        if not (text := describe_user_error(error)):
+            raise
+        problems.append(tree.problem((key,), text))
+    return None
 
 
 def absolute_paths(

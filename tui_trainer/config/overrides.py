@@ -25,6 +25,7 @@ from tui_trainer.config.experiment import (
 )
 from tui_trainer.config.names import full_key, suggest_key
 from tui_trainer.config.sections.section import extra_of
+from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.config.yaml.reader import parse_value
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
@@ -149,4 +150,9 @@ def with_value(experiment: Experiment, key: str, value: Any) -> Experiment:
     except ValidationError as error:
         message = worded(error.errors(include_url=False)[0])
         raise BadInput(f"{key}={clean(repr(value), 60)}: {message}") from error
+    except Exception as error:
+        # A plugin's section may have validators of its own.
+        if not (text := describe_user_error(error)):
+            raise
+        raise BadInput(f"{key}={clean(repr(value), 60)}: {text}") from error
     return replace(experiment, **{section: new})

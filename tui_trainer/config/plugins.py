@@ -11,7 +11,6 @@ import hashlib
 import os
 import re
 import sys
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -19,8 +18,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from tui_trainer.config.user_code import add_folder, describe_error_near
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import BadInput, TrainerError
+from tui_trainer.text.errors import BadInput
 
 ENTRY_POINTS = "tui_trainer.plugins"
 
@@ -73,6 +73,9 @@ def load_plugins(files: Sequence[Path]) -> None:
             name = entry.dist.name if entry.dist is not None else entry.value
             text = f"{type(error).__name__}: {clean(str(error), 300)}"
             raise BadInput(f"plugin {clean(entry.name, 80)} of {name}: {text}") from error
+        package = sys.modules.get(entry.module.partition(".")[0])
+        for folder in getattr(package, "__path__", ()):
+            add_folder(folder)
     for file in files:
         path = os.path.realpath(os.path.expanduser(file))
         try:
@@ -94,33 +97,16 @@ def _loaded(path: str, source: bytes) -> PluginFile:
     if folder not in sys.path:
         # Appended, so that a neighbouring file cannot shadow a module of ours or of Python.
         sys.path.append(folder)
+    add_folder(folder)
     # Registered before it runs, as for an import: dataclasses look their module up by its name.
     sys.modules[plugin.module] = module
     try:
         exec(compile(source, path, "exec"), module.__dict__)
     except Exception as error:
         del sys.modules[plugin.module]
-        raise BadInput(explained(error, path)) from error
+        raise BadInput(describe_error_near(error, path)) from error
     LOADED[path] = plugin
     return plugin
-
-
-def explained(error: Exception, path: str = "") -> str:
-    """Describe an exception of a plugin in one line: file, line, and the error.
-
-    The line is the innermost one in `path`, or without a path, in any loaded file.
-    """
-    files = [path] if path else list(LOADED)
-    place = path
-    for frame in traceback.extract_tb(error.__traceback__):
-        if frame.filename in files:
-            place = f"{frame.filename}:{frame.lineno}"
-    if isinstance(error, SyntaxError) and error.filename in files:
-        place = f"{error.filename}:{error.lineno}"
-    text = clean(str(error), 300)
-    if not isinstance(error, TrainerError):
-        text = type(error).__name__ + (f": {text}" if text else "")
-    return f"{clean(place, 300)}: {text}" if place else text
 
 
 def plugin_facts() -> list[dict[str, str]]:

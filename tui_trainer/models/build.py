@@ -18,10 +18,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 
-from tui_trainer.config.plugins import MODEL_FACTORIES, explained
+from tui_trainer.config.plugins import MODEL_FACTORIES
 from tui_trainer.config.sections.section import TypedSection
+from tui_trainer.config.user_code import describe_error_near, place_of
 from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.cnn import Cnn
 from tui_trainer.models.cnn1d import Cnn1d
@@ -53,10 +54,33 @@ def build_model(section: TypedSection, signature: Signature) -> nn.Module:
     """
     if section.type in MODELS:
         return MODELS[section.type](section, signature)
+    function = MODEL_FACTORIES[section.type]
+    name, place = f"model {section.type}", place_of(function)
     try:
-        model = MODEL_FACTORIES[section.type](section, signature)
-    except Exception as error:
-        raise BadInput(f"model {section.type}: {explained(error)}") from error
+        model = function(section, signature)
+    except (Exception, SystemExit) as error:
+        raise BadInput(f"{describe_error_near(error, place)} (in {name})") from error
     if not isinstance(model, nn.Module):
-        raise BadInput(f"model {section.type}: {type(model).__name__} is not a torch.nn.Module")
+        raise BadInput(f"{place}: {name} is a {type(model).__name__}, not a torch.nn.Module")
+    _check_outputs_of(model, signature, name)
     return model
+
+
+def _check_outputs_of(model: nn.Module, signature: Signature, name: str) -> None:
+    """Let a model of the user check the shape of its outputs at every call.
+
+    Losses fail on a wrong shape without a word about the model, or broadcast it.
+    """
+    place = place_of(type(model).forward)
+
+    def check(module: nn.Module, inputs: tuple[Any, ...], output: object) -> None:
+        given = inputs[0].shape
+        wanted = (*given[: 1 + signature.per_step], signature.outputs)
+        if isinstance(output, Tensor) and output.shape == wanted:
+            return
+        found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
+        raise BadInput(
+            f"{place}: {name} returns {found} for inputs {tuple(given)}; the data need {wanted}"
+        )
+
+    model.register_forward_hook(check)

@@ -21,6 +21,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import error_stream
 from tui_trainer.text.errors import TrainerError
@@ -244,7 +245,10 @@ def _open_libraries() -> None:
 def _as_error(error: BaseException) -> TrainerError:
     if isinstance(error, TrainerError):
         return error
+    users = describe_user_error(error)
     # While the app is open, printed text goes into its log.
     error_stream().block("".join(traceback.format_exception(error)))
+    if users:
+        return Unforeseen(f"{users}; the log has the traceback")
     text = f"{type(error).__name__}: {clean(str(error), 400)}"
     return Unforeseen(f"{text}; this is a bug, the log shows where")

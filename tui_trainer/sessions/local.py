@@ -14,6 +14,7 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
+from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.machine.usage import Usage, UsageMeter
 from tui_trainer.runs.commands import Command, name_of
 from tui_trainer.runs.control import Control, applied
@@ -161,12 +162,8 @@ class LocalSession:
             self.details = ended.details
         except TrainerError as error:
             ended = self._failed(prepared, str(error), int(error.exit_code))
-        except OSError as error:
-            ended = self._failed(prepared, clean(str(error), 400), ExitCode.CANNOT_WRITE)
-        except Exception as error:
-            self.traceback = traceback.format_exc()
-            text = f"{type(error).__name__}: {clean(str(error), 400)}"
-            ended = self._failed(prepared, text, ExitCode.FAILED)
+        except (Exception, SystemExit) as error:
+            ended = self._failed(prepared, *self._explained(error, prepared))
         finally:
             if prepared is not None and watcher is not None and watcher.taken_by:
                 ended = self._lost(prepared, watcher.taken_by)
@@ -210,6 +207,18 @@ class LocalSession:
             clock=self._clock,
             files=GuardedFiles(prepared.lock),
         )
+
+    def _explained(
+        self, error: BaseException, prepared: PreparedRun | None
+    ) -> tuple[str, ExitCode]:
+        """Describe an exception that nothing else has explained, and keep its traceback."""
+        if text := describe_user_error(error):
+            self.details = traceback.format_exc()
+            return text, ExitCode.BAD_INPUT if prepared is None else ExitCode.FAILED
+        if isinstance(error, OSError):
+            return clean(str(error), 400), ExitCode.CANNOT_WRITE
+        self.traceback = traceback.format_exc()
+        return f"{type(error).__name__}: {clean(str(error), 400)}", ExitCode.FAILED
 
     def _failed(self, prepared: PreparedRun | None, reason: str, code: int) -> RunEnded:
         run_dir = str(prepared.run.path) if prepared else ""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.horizon import horizon
 from tui_trainer.config.overrides import Override, overrides_of, with_value
+from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.machine.devices import choose_device
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.manifests import read_manifests
@@ -23,6 +24,7 @@ from tui_trainer.text.errors import BadInput
 
 if TYPE_CHECKING:
     from tui_trainer.training.evaluation import Evaluation, Predictor
+    from tui_trainer.training.task import Task
 
 FLOAT_BYTES = 4
 
@@ -67,7 +69,7 @@ def preview(experiment: Experiment, runs_dir: Path) -> Preview:
     import torch
 
     from tui_trainer.data.base.random import preserved_generators
-    from tui_trainer.models.summary import count_parameters, summarize
+    from tui_trainer.models.summary import count_parameters
     from tui_trainer.training.ranks import SingleRank
     from tui_trainer.training.task import build
 
@@ -80,10 +82,7 @@ def preview(experiment: Experiment, runs_dir: Path) -> Preview:
         placed = resolve_init_from(experiment, runs_dir)
         task = build(placed, SingleRank(), torch.device("cpu"))
     batch = experiment.training.batch_size
-    layers = tuple(
-        LayerShape(layer.name, layer.kind, tuple(layer.output_shape), layer.parameters)
-        for layer in summarize(task.model, task.dataset.signature, 2)
-    )
+    layers, unlisted = _layers_of(task)
     parameters = count_parameters(task.model)
     data = task.dataset
     return Preview(
@@ -96,9 +95,27 @@ def preview(experiment: Experiment, runs_dir: Path) -> Preview:
         steps_per_epoch=task.steps_per_epoch,
         total_steps=horizon(experiment, task.steps_per_epoch),
         memory_bytes=_memory_bytes(task, layers, parameters, batch),
-        notes=data.notes,
+        notes=(*data.notes, *unlisted),
         warning=device.warning,
     )
+
+
+def _layers_of(task: Task) -> tuple[tuple[LayerShape, ...], tuple[str, ...]]:
+    """Return the layers with their shapes, or a note on why they cannot be listed."""
+    from tui_trainer.models.summary import summarize
+
+    try:
+        found = summarize(task.model, task.dataset.signature, 2)
+    except RuntimeError as error:
+        # A model of a plugin may need real numbers, and train all the same.
+        if not (text := describe_user_error(error)):
+            raise
+        return (), (f"the layers cannot be listed without data: {text}",)
+    shapes = [
+        LayerShape(layer.name, layer.kind, tuple(layer.output_shape), layer.parameters)
+        for layer in found
+    ]
+    return tuple(shapes), ()
 
 
 def _memory_bytes(task: Any, layers: tuple[LayerShape, ...], parameters: int, batch: int) -> int:

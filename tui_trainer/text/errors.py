@@ -1,7 +1,8 @@
 """The errors a user can cause or run into, and the exit code for each of them.
 
 Layer: text. Every exception that we raise on purpose derives from `TrainerError`; the command line
-prints it as one line, without a traceback. Any other exception is a bug in this program.
+prints it as one line, without a traceback. Any other exception is a bug in this program, unless it
+came from a plugin (`config/user_code.py`).
 """
 
 from __future__ import annotations

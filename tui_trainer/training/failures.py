@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import torch
 
+from tui_trainer.config.plugins import MODEL_FACTORIES
+from tui_trainer.config.user_code import describe_error_near, describe_user_error, place_of
 from tui_trainer.runs.events import RunEnded
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.clean import clean
@@ -67,9 +69,13 @@ def failed(training: Training, error: Exception) -> RunEnded:
         Exception: the error itself, if `known` has no explanation for it.
     """
     fault = known(error)
+    users = "" if fault else _user_error(training, error)
+    details = "".join(traceback.format_exception(error))
     # The frames of the traceback keep the activations alive; saving needs their memory.
     traceback.clear_frames(error.__traceback__)
     told = "" if isinstance(error, CannotWrite) else _rescued(training, fault)
+    if users:
+        return ended(training, "failed", f"{users}; {told}", ExitCode.FAILED, details=details)
     if fault is None:
         if told and not isinstance(error, TrainerError):
             training.events.note(told)
@@ -77,6 +83,22 @@ def failed(training: Training, error: Exception) -> RunEnded:
     step = training.progress.step
     reason = f"{fault.what} in step {step + 1}; {told}; {fault.advice}"
     return ended(training, "failed", reason, ExitCode.FAILED)
+
+
+def _user_error(training: Training, error: Exception) -> str:
+    """Describe an error that the user's own code caused; empty if it did not."""
+    if isinstance(error, TrainerError):
+        return ""
+    model = MODEL_FACTORIES.get(training.experiment.model.type)
+    if model is None or not _is_raised_by_torch(error):
+        return describe_user_error(error)
+    # As in the backward pass, where torch finds what is wrong in a forward pass.
+    return describe_error_near(error, place_of(model))
+
+
+def _is_raised_by_torch(error: Exception) -> bool:
+    *_, (frame, _) = traceback.walk_tb(error.__traceback__)
+    return str(frame.f_globals.get("__name__")).partition(".")[0] == "torch"
 
 
 def _rescued(training: Training, fault: Fault | None) -> str:

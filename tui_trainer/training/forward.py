@@ -70,6 +70,16 @@ class Forward:
         inputs = batch["input"]
         if self._channels_last and inputs.dim() == 4:
             inputs = inputs.contiguous(memory_format=torch.channels_last)
+        try:
+            return self._in_precision(inputs, batch, carry)
+        except Exception as error:
+            shape = "x".join(map(str, inputs.shape))
+            error.add_note(f"the inputs are {shape} of {str(inputs.dtype).removeprefix('torch.')}")
+            raise
+
+    def _in_precision(
+        self, inputs: Tensor, batch: Batch, carry: RecurrentState
+    ) -> tuple[Tensor, RecurrentState]:
         if self._dtype is None:
             return self._outputs(inputs, batch, carry)
         with torch.autocast(inputs.device.type, dtype=self._dtype):

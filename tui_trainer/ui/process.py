@@ -16,6 +16,7 @@ from collections.abc import Callable
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Protocol
 
+from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.runs.commands import Command, Stop
 from tui_trainer.sessions.signals import SignalHandler, leave_at_once
 from tui_trainer.text.clean import clean
@@ -273,7 +274,8 @@ def _see_out(run: OwnSession, printer: EventPrinter | None) -> None:
 
 def _tell(error: Exception, terminal: Terminal, *, debug: bool) -> None:
     """Report an error of the app in one line, and put its traceback where it can be read."""
-    text = clean(f"{type(error).__name__}: {error}", 400)
+    users = describe_user_error(error)
+    text = users or clean(f"{type(error).__name__}: {error}; this is a bug", 400)
     trace = "".join(traceback.format_exception(error))
     if debug:
         where = "its traceback is above"
@@ -283,7 +285,7 @@ def _tell(error: Exception, terminal: Terminal, *, debug: bool) -> None:
         terminal.output.note(trace)
     else:
         where = "--debug shows the traceback"
-    terminal.say(f"tui-trainer: the app failed: {text}; this is a bug, {where}")
+    terminal.say(f"tui-trainer: the app failed: {text}, {where}")
 
 
 @contextmanager

@@ -23,7 +23,13 @@ from tui_trainer.data.base.random import (
     preserved_generators,
     seed_all,
 )
-from tui_trainer.data.batches.samples import SampleMismatch, SampleSpec, as_sample, collate
+from tui_trainer.data.batches.samples import (
+    SampleMismatch,
+    SampleSpec,
+    as_sample,
+    collate,
+    unreadable,
+)
 from tui_trainer.data.batches.tensors import rank_slice
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -173,10 +179,8 @@ class _Reader:
                     f"the iterable ended after {self._read:,} samples, and an epoch has "
                     f"{len(self._split):,}; give the right samples_per_epoch"
                 ) from None
-            except Exception as error:
-                text = clean(str(error), 300)
-                message = f"sample {self._read} of the iterable cannot be read: "
-                message += type(error).__name__ + (f": {text}" if text else "")
+            except (Exception, SystemExit) as error:
+                message = unreadable(f"sample {self._read} of the iterable", error)
                 raise BatchLost(message, traceback.format_exc()) from error
         self._read += 1
         return sample

@@ -18,6 +18,8 @@ import torch
 from torch import Tensor
 
 from tui_trainer.config.sections.metrics import ProblemName
+from tui_trainer.config.user_code import describe_user_error
+from tui_trainer.config.user_code import described as described_error
 from tui_trainer.data.base.batch import IGNORED, Batch
 from tui_trainer.data.base.random import derive_seed, preserved_generators, seed_all
 from tui_trainer.data.base.signature import Kind, Signature
@@ -57,18 +59,16 @@ class SampleMaker:
                 except SampleMismatch as error:
                     location = f"sample {index} of the data set{self._describe_path(index)}"
                     return Failure(f"{location}: {error}")
-                except Exception as error:
+                except (Exception, SystemExit) as error:
                     return self._failure(index, error)
             try:
                 return collate(samples)
             except ValueError as error:
                 return Failure(f"samples {_join_indices(indices)} of the data set: {error}")
 
-    def _failure(self, index: int, error: Exception) -> Failure:
-        text = clean(str(error), 300)
-        message = f"sample {index} of the data set{self._describe_path(index)} cannot be read: "
-        message += type(error).__name__ + (f": {text}" if text else "")
-        return Failure(message, traceback.format_exc())
+    def _failure(self, index: int, error: BaseException) -> Failure:
+        sample = f"sample {index} of the data set{self._describe_path(index)}"
+        return Failure(unreadable(sample, error), traceback.format_exc())
 
     def _describe_path(self, index: int) -> str:
         path_of = getattr(self.dataset, "path", None)
@@ -169,6 +169,13 @@ def _as_tensor(value: Any, name: str) -> Tensor:
         except (TypeError, ValueError, RuntimeError) as error:
             raise TypeError(f"the {name} is not an array of numbers: {error}") from None
     raise TypeError(f"the {name} is of type {type(value).__name__}, not numbers; make it a tensor")
+
+
+def unreadable(sample: str, error: BaseException) -> str:
+    """Say that a sample cannot be read, with the line of the user's code first if it is known."""
+    if text := describe_user_error(error):
+        return f"{text}; {sample} cannot be read"
+    return f"{sample} cannot be read: {described_error(error)}"
 
 
 def _join_indices(indices: Sequence[int]) -> str:

@@ -10,6 +10,7 @@ import multiprocessing
 import os
 import signal
 import threading
+import traceback
 from collections.abc import Mapping, Sequence
 from multiprocessing import connection
 from multiprocessing.reduction import ForkingPickler
@@ -21,6 +22,7 @@ from torch.utils.data import Dataset
 
 from tui_trainer.config.plugins import LOADED
 from tui_trainer.config.processes import start_resource_tracker
+from tui_trainer.config.user_code import describe_user_error, described
 from tui_trainer.data.base.batch import Batch
 from tui_trainer.data.batches.samples import Failure
 from tui_trainer.data.batches.worker_errors import WAY_OUT, free_shared_memory
@@ -79,8 +81,27 @@ class BuilderDataset(Dataset[Any]):
         return _unpack, (self._packed,)
 
 
-def _unpack(packed: Tensor) -> BuilderDataset:
-    _, makers = ForkingPickler.loads(packed.numpy().tobytes())
+class BrokenDataset(Dataset[Any]):
+    """Takes the place of a data set that cannot be set up in a worker; every batch is a Failure.
+
+    An exception would end the worker with a traceback on the terminal, and the trainer would know
+    only that it is dead.
+    """
+
+    def __init__(self, failure: Failure) -> None:
+        self._failure = failure
+
+    def __getitem__(self, key: BatchRequest) -> Failure:
+        return self._failure
+
+
+def _unpack(packed: Tensor) -> BuilderDataset | BrokenDataset:
+    try:
+        _, makers = ForkingPickler.loads(packed.numpy().tobytes())
+    except (Exception, SystemExit) as error:
+        text = describe_user_error(error) or described(error)
+        message = f"{text}; the data set cannot be set up in a worker; {WAY_OUT}"
+        return BrokenDataset(Failure(message, traceback.format_exc()))
     return BuilderDataset(makers)
 
 

@@ -15,8 +15,9 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import IterableDataset
 
-from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED, explained
+from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED
 from tui_trainer.config.sections.datasets import DatasetSection, RowsSection
+from tui_trainer.config.user_code import describe_error_near, describe_user_error, place_of
 from tui_trainer.data.base.batch import Batch
 from tui_trainer.data.base.dataset import Dataset, absent_notes
 from tui_trainer.data.base.fingerprint import fingerprint_of
@@ -26,7 +27,7 @@ from tui_trainer.data.batches.iterated import IteratedSplit, keeps_state
 from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.data.batches.samples import Failure, SampleMaker, SampleSpec, worker_conditions
 from tui_trainer.plugins import Data
-from tui_trainer.text.errors import BadInput, CheckpointUnusable
+from tui_trainer.text.errors import BadInput, CheckpointUnusable, TrainerError
 
 _KINDS: dict[int, Kind] = {1: "features", 2: "sequence", 3: "image"}
 
@@ -35,11 +36,25 @@ def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Data
     """Load the data of a plugin; raises the same errors as `load`."""
     assert isinstance(section, RowsSection), "plugins give samples with a target each"
     name = f"dataset {section.type}"
+    function = DATASET_FACTORIES[section.type]
     try:
         with worker_conditions():
-            data = DATASET_FACTORIES[section.type](section)
+            data = function(section)
+    except (Exception, SystemExit) as error:
+        raise BadInput(f"{describe_error_near(error, place_of(function))} (in {name})") from error
+    try:
+        return _loaded(section, data, fitted, name)
+    except TrainerError:
+        raise
     except Exception as error:
-        raise BadInput(f"{name}: {explained(error)}") from error
+        if not (text := describe_user_error(error)):
+            raise
+        raise BadInput(f"{text} (in {name})") from error
+
+
+def _loaded(
+    section: RowsSection, data: object, fitted: dict[str, Any] | None, name: str
+) -> Dataset:
     if not isinstance(data, Data):
         raise BadInput(f"{name}: its function returned {type(data).__name__}, not plugins.Data")
     if (data.task == "classification") != (len(data.classes) > 1):
@@ -156,7 +171,7 @@ def _evaluation_splits(data: Data, name: str) -> tuple[MapSplit, MapSplit]:
 def _read_first(split: MapSplit, name: str) -> Batch:
     batch = SampleMaker(split.dataset, 0, "first", split.form).make(0, split.rows[:1].tolist())
     if isinstance(batch, Failure):
-        raise BadInput(f"{name}: {batch.message}")
+        raise BadInput(f"{batch.message} (in {name})")
     return batch
 
 

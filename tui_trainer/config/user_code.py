@@ -1,0 +1,81 @@
+"""Finds the line of the user's own code that an exception came from, and describes it from there.
+
+Layer: config. The user's code is a plugin and what it imports from its own folder. An exception
+that passed through it is the user's to mend, and never a bug of this program, wherever it was
+raised in the end.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from types import CodeType
+from typing import Any
+
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import TrainerError
+
+_FOLDERS: set[str] = set()
+"""The folders of the plugins that were loaded, each with a separator at its end."""
+_OURS = str(Path(__file__).resolve().parents[1]) + os.sep
+_LIBRARIES = (os.path.dirname(os.__file__) + os.sep, _OURS)
+_INSTALLED = tuple(f"{os.sep}{name}{os.sep}" for name in ("site-packages", "dist-packages"))
+
+
+def add_folder(folder: str) -> None:
+    """Take the files in a folder for the user's own code, except for libraries in it."""
+    _FOLDERS.add(os.path.join(folder, ""))
+
+
+def describe_user_error(error: BaseException) -> str:
+    """Describe an exception from the user's code: file, line, exception, shapes if known.
+
+    Empty if it did not pass through such code.
+    """
+    place = _place_in_user_code(error)
+    return f"{place}: {described(error)}" if place else ""
+
+
+def describe_error_near(error: BaseException, place: str) -> str:
+    """Describe an exception that the user's code led to; `place` is for one raised elsewhere."""
+    return describe_user_error(error) or f"{clean(place, 300)}: {described(error)}"
+
+
+def described(error: BaseException) -> str:
+    """Return the exception in one line, with the notes that were added to it."""
+    text = clean(str(error), 300)
+    if not isinstance(error, TrainerError):
+        text = type(error).__name__ + (f": {text}" if text else "")
+    return "; ".join([text, *(clean(note, 200) for note in getattr(error, "__notes__", ()))])
+
+
+def place_of(function: Callable[..., Any]) -> str:
+    """Return the file and line of a function's definition."""
+    code = getattr(function, "__code__", None)
+    if isinstance(code, CodeType):
+        return f"{code.co_filename}:{code.co_firstlineno}"
+    return str(getattr(function, "__module__", "a plugin"))
+
+
+def _place_in_user_code(error: BaseException) -> str:
+    """Return the innermost line of the user's code that the exception passed through."""
+    if isinstance(error, SyntaxError) and _is_users(error.filename or ""):
+        return clean(f"{error.filename}:{error.lineno}", 300)
+    place, is_called_by_us = "", False
+    for frame, line in traceback.walk_tb(error.__traceback__):
+        file = frame.f_code.co_filename
+        # Outside of our code there is only the script that started us.
+        is_called_by_us = is_called_by_us or file.startswith(_OURS)
+        if is_called_by_us and _is_users(file):
+            place = clean(f"{file}:{line}", 300)
+    return place
+
+
+def _is_users(file: str) -> bool:
+    folder = next((folder for folder in _FOLDERS if file.startswith(folder)), None)
+    if folder is None or file.startswith(_LIBRARIES):
+        return False
+    # An installed plugin is itself below site-packages; what is installed below its folder is not.
+    return not any(part in os.sep + file.removeprefix(folder) for part in _INSTALLED)
