@@ -59,7 +59,7 @@ def test_a_dry_run_shows_layers_parameters_steps_and_memory(
     out = capsys.readouterr().out
     for text in (
         "Conv2d",
-        "parameters: 141,642",
+        "size: 141,642 parameters",
         "steps: 20 per epoch",
         "memory: about",
         "lr: 0.003",

@@ -14,11 +14,15 @@ from torch import nn
 from tests.training.harness import Run, at_step, same, small_experiment, write_images
 from tui_trainer.runs.commands import Pause, Stop
 from tui_trainer.runs.commands import Resume as GoOn
+from tui_trainer.runs.describe import describe
 from tui_trainer.runs.events import Event, Notice, RunStarted, StateChanged, StepsTaken
+from tui_trainer.runs.view import RunView
+from tui_trainer.sessions.workbench import preview
 from tui_trainer.text.errors import BadInput, ConfigError
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.preparation import freeze, names_matching, recompute_blocks, take_weights
 from tui_trainer.training.start import state_of
+from tui_trainer.ui.compose.facts import sizes
 
 STEPS = 12
 CNN = {"type": "cnn", "channels": [4, 4], "dropout": 0.2}
@@ -229,7 +233,17 @@ def test_frozen_layers_do_not_move_and_keep_their_statistics(tmp_path: Path, dat
         assert torch.equal(after[name], tensor) == name.startswith("blocks.0"), name
     started_event = next(event for event in run.events if isinstance(event, RunStarted))
     trained = sum(p.numel() for p in run.task().model.parameters() if p.requires_grad)
-    assert started_event.parameters == trained
+    assert started_event.trained_parameters == trained
+    total = sum(p.numel() for p in run.task().model.parameters())
+    assert started_event.parameters == total > trained
+    told = describe(started_event)[0]
+    assert f": {total:,} parameters, {trained:,} trained on cpu" in told
+    view = RunView()
+    view.apply(started_event)
+    assert RunView.from_dict(view.to_dict()).trained_parameters == trained
+    frozen = preview(run.experiment)
+    assert (frozen.parameters, frozen.trained_parameters) == (total, trained)
+    assert sizes(frozen, 200)[0].startswith(f"{total:,} parameters, {trained:,} trained · ")
 
 
 def test_a_name_that_is_not_there_and_a_model_with_nothing_left_are_refused() -> None:

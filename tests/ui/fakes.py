@@ -108,6 +108,7 @@ class FakeWorkbench:
             ),
             input_shape=(1, 8, 8),
             parameters=20778,
+            trained_parameters=20778,
             samples=(1221, 216, 360),
             classes=tuple("0123456789"),
             steps_per_epoch=steps,

@@ -13,7 +13,7 @@ from tui_trainer.sessions.workbench import preview
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_block, print_json, print_line
 from tui_trainer.text.errors import ExitCode
-from tui_trainer.text.format import size_text
+from tui_trainer.text.format import parameters_text, size_text
 
 
 def print_preview(experiment: Experiment, runs_dir: Path, *, as_json: bool = False) -> int:
@@ -32,7 +32,7 @@ def print_preview(experiment: Experiment, runs_dir: Path, *, as_json: bool = Fal
         count = f"{layer.parameters:,}" if layer.parameters else ""
         shape = _shape(layer.output_shape)
         print_line(f"  {layer.name:<20} {layer.kind:<14} {shape:<14} {count:>12}")
-    print_line(f"parameters: {found.parameters:,}")
+    print_line(f"size: {parameters_text(found.parameters, found.trained_parameters)}")
     total = f", {found.total_steps:,} in all" if found.total_steps else ""
     print_line(f"steps: {found.steps_per_epoch:,} per epoch{total}")
     print_line(f"memory: about {size_text(found.memory_bytes)}, not counting torch itself")

@@ -33,7 +33,12 @@ class LayerSummary:
 
 
 def count_parameters(model: nn.Module) -> int:
-    """Return the number of trainable parameters; shared ones count once."""
+    """Return the number of parameters, frozen ones included; shared ones count once."""
+    return sum(p.numel() for p in model.parameters())
+
+
+def count_trained_parameters(model: nn.Module) -> int:
+    """Return the number of parameters that are not frozen."""
     return sum(p.numel() for p in model.parameters() if p.requires_grad)
 
 

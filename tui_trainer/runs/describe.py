@@ -26,7 +26,7 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
-from tui_trainer.text.format import duration, size_text
+from tui_trainer.text.format import duration, parameters_text, size_text
 
 Level = Literal["note", "warning", "error"]
 
@@ -38,8 +38,9 @@ def describe(event: Event) -> list[str]:
             until = f" of {event.total_steps:,}" if event.total_steps else ""
             begin = f" from step {event.step:,}{until}" if event.step else ""
             device = clean(event.device, 80)
+            size = parameters_text(event.parameters, event.trained_parameters)
             lines = [
-                f"{clean(event.run)}: {event.parameters:,} parameters on {device}, "
+                f"{clean(event.run)}: {size} on {device}, "
                 f"{event.samples:,} samples, {event.steps_per_epoch:,} steps per epoch{begin}"
             ]
             return lines + [f"  {clean(note)}" for note in event.notes]

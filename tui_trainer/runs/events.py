@@ -51,6 +51,8 @@ class RunStarted(Event):
     total_steps: int | None
     generation: int
     notes: tuple[str, ...] = ()
+    trained_parameters: int | None = None
+    """Those of `parameters` that are not frozen; None in files of older versions."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,8 @@ class RunView:
     elapsed_s: Seconds = 0.0
     device: Text = ""
     parameters: Count = 0
+    trained_parameters: Count | None = None
+    """Those that are not frozen."""
     generation: Count = 0
     """The number of times the run was resumed."""
     numbers: StepNumbers = field(default_factory=StepNumbers)
@@ -184,7 +186,8 @@ class RunView:
 
     def _start(self, event: RunStarted) -> None:
         self.name, self.device, self.epoch = event.run, event.device, event.epoch
-        self.parameters, self.generation = event.parameters, event.generation
+        self.parameters, self.trained_parameters = event.parameters, event.trained_parameters
+        self.generation = event.generation
         self.total_steps, self.steps_per_epoch = event.total_steps, event.steps_per_epoch
         self.speed = Speed()
         if self.scores.best_step is not None and self.scores.best_step > event.step:

@@ -47,6 +47,8 @@ class Preview:
     layers: tuple[LayerShape, ...]
     input_shape: tuple[int, ...]
     parameters: int
+    trained_parameters: int
+    """Those that are not frozen."""
     samples: tuple[int, int, int]
     """The sizes of the train, validation and test splits."""
     classes: tuple[str, ...]
@@ -69,7 +71,7 @@ def preview(experiment: Experiment, runs_dir: Path) -> Preview:
     import torch
 
     from tui_trainer.data.base.random import preserved_generators
-    from tui_trainer.models.summary import count_parameters
+    from tui_trainer.models.summary import count_parameters, count_trained_parameters
     from tui_trainer.training.ranks import SingleRank
     from tui_trainer.training.task import build
 
@@ -84,17 +86,19 @@ def preview(experiment: Experiment, runs_dir: Path) -> Preview:
     batch = experiment.training.batch_size
     layers, unlisted = _layers_of(task)
     parameters = count_parameters(task.model)
+    trained = count_trained_parameters(task.model)
     data = task.dataset
     return Preview(
         device=device.label,
         layers=layers,
         input_shape=data.input_shape,
         parameters=parameters,
+        trained_parameters=trained,
         samples=(len(data.train), len(data.val), len(data.test)),
         classes=data.classes,
         steps_per_epoch=task.steps_per_epoch,
         total_steps=horizon(experiment, task.steps_per_epoch),
-        memory_bytes=_memory_bytes(task, layers, parameters, batch),
+        memory_bytes=_memory_bytes(task, layers, parameters + 3 * trained, batch),
         notes=(*data.notes, *unlisted),
         warning=device.warning,
     )
@@ -118,13 +122,15 @@ def _layers_of(task: Task) -> tuple[tuple[LayerShape, ...], tuple[str, ...]]:
     return tuple(shapes), ()
 
 
-def _memory_bytes(task: Any, layers: tuple[LayerShape, ...], parameters: int, batch: int) -> int:
-    """Estimate the bytes of weights, gradients, two moments, data, and kept activations."""
+def _memory_bytes(task: Any, layers: tuple[LayerShape, ...], numbers: int, batch: int) -> int:
+    """Estimate the bytes of data, kept activations, and `numbers`: weights, and for those that are
+    trained a gradient and two moments.
+    """
     kept = sum(_size(layer.output_shape) for layer in layers)
     data: int = sum(
         split.nbytes for split in (task.dataset.train, task.dataset.val, task.dataset.test)
     )
-    return FLOAT_BYTES * (4 * parameters + 2 * batch * kept) + data
+    return FLOAT_BYTES * (numbers + 2 * batch * kept) + data
 
 
 def _size(shape: tuple[int, ...]) -> int:

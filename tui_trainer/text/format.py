@@ -22,6 +22,12 @@ def counted(count: int, noun: str, plural: str = "") -> str:
     return f"{count:,} {noun if count == 1 else plural or noun + 's'}"
 
 
+def parameters_text(count: int, trained: int | None = None) -> str:
+    """Write the size of a model: `446,123 parameters`, and how many are trained if not all are."""
+    text = counted(count, "parameter")
+    return text if trained is None or trained == count else f"{text}, {trained:,} trained"
+
+
 def any_of(words: Sequence[str]) -> str:
     """Return the words as a choice: `rnn, transformer or cnn1d`."""
     *initial, last = words

@@ -14,7 +14,7 @@ from copy import deepcopy
 import torch
 
 from tui_trainer.config.sections.training import TrainingSection
-from tui_trainer.models.summary import count_parameters
+from tui_trainer.models.summary import count_parameters, count_trained_parameters
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, set_aside
 from tui_trainer.runs.edits import in_force
@@ -159,6 +159,7 @@ def _started(training: Training, notes: tuple[str, ...]) -> RunStarted:
         run=training.run.path.name,
         device=str(task.device),
         parameters=count_parameters(task.model),
+        trained_parameters=count_trained_parameters(task.model),
         samples=len(task.dataset.train),
         steps_per_epoch=task.steps_per_epoch,
         total_steps=training.shared.settings.horizon,

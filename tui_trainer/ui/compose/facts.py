@@ -11,7 +11,7 @@ from tui_trainer.machine.devices import GIB, DeviceState
 from tui_trainer.sessions.workbench import Preview
 from tui_trainer.text.cells import cut_end, padded
 from tui_trainer.text.clean import clean
-from tui_trainer.text.format import size_text
+from tui_trainer.text.format import parameters_text, size_text
 
 
 def sizes(preview: Preview, width: int) -> list[str]:
@@ -20,7 +20,7 @@ def sizes(preview: Preview, width: int) -> list[str]:
     plural = "" if preview.steps_per_epoch == 1 else "s"
     return packed(
         [
-            f"{preview.parameters:,} parameters",
+            parameters_text(preview.parameters, preview.trained_parameters),
             f"~{size_text(preview.memory_bytes)}",
             f"{preview.steps_per_epoch:,} step{plural} per epoch{total}",
         ],

@@ -204,6 +204,7 @@ def column(
     beyond = safety.steps_beyond(view.step)
     counter = patience(view, experiment).removeprefix("patience ")
     first, *rest = _rows(view, "learning")
+    trained = view.trained_parameters
     rows: list[Row] = [
         ("learning", ""),
         first,
@@ -215,6 +216,7 @@ def column(
         ("speed", ""),
         *_rows(view, "speed"),
         ("parameters", f"{view.parameters:,}"),
+        *([] if trained in (None, view.parameters) else [("  trained", f"{trained:,}")]),
         ("safety", ""),
         ("checkpoint", "none yet" if safety.step is None else f"step {safety.step:,}"),
         ("  behind by", f"{counted(beyond, 'step')}, {duration(safety.age_s)}"),
