@@ -241,7 +241,7 @@ def test_frozen_layers_do_not_move_and_keep_their_statistics(tmp_path: Path, dat
     view = RunView()
     view.apply(started_event)
     assert RunView.from_dict(view.to_dict()).trained_parameters == trained
-    frozen = preview(run.experiment)
+    frozen = preview(run.experiment, run.directory.path.parent)
     assert (frozen.parameters, frozen.trained_parameters) == (total, trained)
     assert sizes(frozen, 200)[0].startswith(f"{total:,} parameters, {trained:,} trained · ")
 
