@@ -349,7 +349,7 @@ ELSEWHERE: dict[str, tuple[set[str], str]] = {
     ),
     "runs/paths": ({"rmtree"}, "removes a folder below one that the door has opened"),
     "runs/directory": (
-        {"mkdir", "TemporaryFile", "scandir", "is_dir", "stat"},
+        {"mkdir", "TemporaryFile", "scandir", "is_dir", "isdir", "lexists", "stat"},
         "the folder that holds the runs, and making the directory of a run in it",
     ),
     "runs/index": ({"TemporaryFile", "stat"}, "the clock of the file system that the runs are on"),
