@@ -37,6 +37,7 @@ class LaunchBar(Horizontal):
         text-wrap: nowrap; text-overflow: ellipsis;
     }
     LaunchBar.-blocked Input { width: 14; margin-right: 1; }
+    LaunchBar.-blocked Button { color: $foreground 60%; text-style: none; }
     LaunchBar.-blocked #why { display: block; }
     """
 
