@@ -168,7 +168,12 @@ async def main() -> None:
             raise AssertionError
 
         services = Services(
-            PresetLibrary([builtin_dir()]), Bench(), Loader(), none, none, runs_dir=Path(folder)
+            PresetLibrary([builtin_dir()]),
+            Bench(Path(folder), ()),
+            Loader(),
+            none,
+            none,
+            runs_dir=Path(folder),
         )
         app = Listing(services)
         async with app.run_test(size=(120, 40)) as pilot:
