@@ -1,4 +1,4 @@
-"""What a detached run prints goes into its own output.log, and into nothing else."""
+"""The output of a detached run goes into its own output.log, and nowhere else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command line answers to words that it does not know, and the examples of its help."""
+"""Hints of the command line about unknown words, and the examples in its help."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ def written(path: Path, text: str) -> Path:
 
 
 def presets(capsys: Capture, *words: str) -> str:
-    """What a command prints that has to succeed."""
+    """Return the output of a command that must succeed."""
     assert main(["presets", *words]) == 0
     printed = capsys.readouterr()
     assert printed.err == ""

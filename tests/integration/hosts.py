@@ -41,12 +41,12 @@ needs_compiler = pytest.mark.skipif(shutil.which("cc") is None, reason="no C com
 
 
 def on_other_host() -> tuple[str, ...]:
-    """What comes before a command that is to run on the other host."""
+    """Return the words before a command that is to run on the other host."""
     return (*_UNSHARE, f'{_RENAME} && {_REBOOT} && exec "$@"', "sh")
 
 
 def on_renamed_host() -> tuple[str, ...]:
-    """What comes before a command that is to run on this host under the other name."""
+    """Return the words before a command that is to run on this host under the other name."""
     return (*_UNSHARE, f'{_RENAME} && exec "$@"', "sh")
 
 

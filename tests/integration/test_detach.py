@@ -36,7 +36,7 @@ SHELLS = {"bash": ("bash", "--norc", "--noprofile", "-i"), "dash": ("dash", "-i"
 PROMPT = "PROMPT>"
 HEARTBEATS = 4
 MOST_CPU = 0.1
-"""Of a core, for a run that rests after a hang-up: a spin takes more than half of one."""
+"""The share of a core for a run that rests after a hang-up; a busy loop takes over half of one."""
 
 
 def trainer(run: Path) -> psutil.Process:
@@ -45,7 +45,7 @@ def trainer(run: Path) -> psutil.Process:
 
 
 def streams(process: psutil.Process) -> list[str]:
-    """Where all its descriptors lead."""
+    """Return the targets of all its file descriptors."""
     found = []
     for one in Path(f"/proc/{process.pid}/fd").iterdir():
         # A file of the run may be closed between the two looks.

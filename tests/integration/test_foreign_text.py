@@ -28,7 +28,7 @@ SIGNS = {
 }
 SIZE = (150, 45)
 POINTER = re.compile(r"\x1b]22;[a-z-]*\x07")
-"""How Textual itself sets the shape of the pointer."""
+"""The sequence with which Textual itself sets the shape of the pointer."""
 F2 = "\x1bOQ"
 
 

@@ -35,7 +35,7 @@ pytestmark = [pytest.mark.full, pytest.mark.processes]
 
 EXAMPLES = 15
 HANG_S = 15.0
-"""What hangs hangs for ever; what does not takes a second, and some on a busy machine."""
+"""A command either hangs forever or takes a second, or a few on a busy machine."""
 SECRET = "SECRET-OF-SOMEBODY"
 CLIPBOARD = "\x1b]52;c;cHduZWQ=\x1b\\"
 BAD_TEXT = f"{CLIPBOARD}\x1b[31m\u202e\x9b\x07\r[red]{SECRET[:3]}"
@@ -73,7 +73,7 @@ class Payload:
 
 @dataclass
 class Place:
-    """Where the hostile run lies, and what must stay as it is."""
+    """The folder of the hostile run, and the files that must not change."""
 
     folder: Path
     base: Path

@@ -33,7 +33,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def output_of(folder: Path, *words: str) -> str:
-    """What a command prints; it must end well and must not doubt the bits."""
+    """Return the output of a command, which must succeed without doubting the reproduction."""
     done = call(folder, *words, env=SAME_KERNELS)
     assert done.returncode == 0, done.stderr
     assert "not bitwise" not in done.stdout + done.stderr

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.full
 
 
 def python(*words: str, cwd: Path, **env: str) -> str:
-    """What a python prints; its standard error is in the failure."""
+    """Return what a Python process prints; a failure includes its standard error."""
     done = subprocess.run(
         [sys.executable, *words],
         cwd=cwd,

@@ -79,7 +79,7 @@ class Forks:
 
     @property
     def events(self) -> list[dict[str, Any]]:
-        """What the run has told so far."""
+        """Return the events that the run has reported so far."""
         if not self._printed.exists():
             return []
         whole = self._printed.read_text().rpartition("\n")[0]

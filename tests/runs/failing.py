@@ -120,7 +120,7 @@ def failures(fault: int | None, *, torn: bool = False, first: int = 1) -> Iterat
 def error_of(
     action: Callable[Asked, object], *args: Asked.args, **kwargs: Asked.kwargs
 ) -> BaseException | None:
-    """What an action raised, death included; None when it passed."""
+    """Return the exception of an action, a simulated death included; None if it passed."""
     try:
         action(*args, **kwargs)
     except (Exception, Died) as error:

@@ -43,7 +43,7 @@ def temporaries(folder: Path) -> list[str]:
 
 
 def check_outcome(files: FailingFiles, fault: int | None, error: object, target: Path) -> None:
-    """What holds after any publishing: a saved state, a fitting error, nothing left behind."""
+    """Check the state after publishing: a complete file, a fitting error, nothing left behind."""
     assert target.read_bytes() in (OLD, NEW)
     if not files.failed:
         assert error is None

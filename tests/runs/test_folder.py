@@ -1,4 +1,4 @@
-"""What somebody else puts into a run is never followed, waited for, or taken for a file of ours."""
+"""A file that another program puts into a run is never followed, waited for, or trusted."""
 
 from __future__ import annotations
 
@@ -374,7 +374,7 @@ ELSEWHERE: dict[str, tuple[set[str], str]] = {
     "ui/compose/search": ({"open"}, "a bar that is opened"),
     "ui/terminal/terminal": ({"open"}, "the terminal, and /dev/null"),
 }
-"""What modules do with the file system by themselves, and to what."""
+"""Direct uses of the file system that modules may make, and on which files."""
 
 
 def file_call(node: ast.AST) -> str:

@@ -57,7 +57,7 @@ def files_in(folder: Path) -> list[str]:
 
 
 def moved_aside(folder: Path) -> list[str]:
-    """What lies in control/rejected, without the id in front that keeps the names apart."""
+    """Return the names of the files in control/rejected, without the ids that make them unique."""
     return [name.partition("-")[2] for name in os.listdir(folder / "rejected")]
 
 

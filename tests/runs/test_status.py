@@ -1,4 +1,4 @@
-"""What a reader makes of a status: the run's word, unless lock, process or heartbeat deny it."""
+"""A reader believes the status of a run unless lock, process or heartbeat contradict it."""
 
 from __future__ import annotations
 

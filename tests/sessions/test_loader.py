@@ -39,7 +39,7 @@ class Gate:
 
 
 class Results:
-    """What was delivered, to be waited for."""
+    """Collects what was delivered, so that a test can wait for it."""
 
     def __init__(self) -> None:
         self.found: list[Any] = []

@@ -1,4 +1,4 @@
-"""What a session holds of a run: the configuration in force, and the limits it sets."""
+"""A session knows the configuration in force of a run, and the limits that it sets."""
 
 from __future__ import annotations
 

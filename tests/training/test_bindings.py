@@ -1,4 +1,4 @@
-"""What can be named in a preset and what can be built are the same, one to one."""
+"""Every type that a preset can name can be built, and the other way round."""
 
 from __future__ import annotations
 

@@ -84,7 +84,7 @@ def replace_content(run: Run, content: dict[str, Any]) -> None:
 
 
 def odd_data(content: dict[str, Any], step: int = 3) -> CheckpointData:
-    """What is written as this content, whatever that is."""
+    """Return the data of a checkpoint that is written as this content."""
 
     @dataclass(frozen=True, kw_only=True, eq=False)
     class Odd(CheckpointData):

@@ -61,7 +61,7 @@ class Host(App[None]):
 
     @property
     def told(self) -> list[str]:
-        """What notifications say."""
+        """The texts of the notifications."""
         return [notification.message for notification in self._notifications]
 
     @property

@@ -66,7 +66,7 @@ def some_events(until: int = 300, name: str = "digits-cnn-1122-2315") -> Iterato
 
 
 def a_pause(step: int, more: str = "") -> Iterator[Event]:
-    """What a run says when it pauses."""
+    """Return the events of a run that pauses."""
     yield StateChanged(step, "pausing")
     yield CheckpointSaved(step, f"step-{step:08}.pt", 620_000, 0.01, False)
     yield StateChanged(step, "paused", f"saved at step {step}{more}")

@@ -1,4 +1,4 @@
-"""What can not be done with a run, and why."""
+"""Actions that are unavailable for a run, and why."""
 
 from __future__ import annotations
 

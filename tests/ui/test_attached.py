@@ -57,7 +57,7 @@ class AttachedApp(App[None]):
         await pilot.pause()
 
     def mail(self) -> list[Command]:
-        """What the run would take out of its mailbox."""
+        """Return the commands that the run would take out of its mailbox."""
         self.watched.session._post()
         return Mailbox(self.watched.run.control).take().commands
 

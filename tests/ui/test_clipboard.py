@@ -1,4 +1,4 @@
-"""What is copied goes to the terminal and to tmux, and no more is said than is known."""
+"""Copied text goes to the terminal and to tmux, and messages claim no more than is known."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far apart looks are, by what they cost."""
+"""The interval between refreshes depends on their cost."""
 
 from __future__ import annotations
 

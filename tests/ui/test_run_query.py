@@ -1,4 +1,4 @@
-"""What is asked of the list of runs: a filter as it is typed, an order, and how that is said."""
+"""Queries of the list of runs: a typed filter, an order, and the text that describes both."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def experiment(*overrides: str) -> Experiment:
 def lines_of(
     chosen: Experiment | None, steps_per_epoch: int | None, size: tuple[int, int] = (45, 5)
 ) -> list[str]:
-    """What the widget shows, alone on a screen of this size."""
+    """Return what the widget shows, alone on a screen of this size."""
     found: list[str] = []
 
     class Host(App[None]):
