@@ -131,7 +131,7 @@ class Experiment:
 
 
 def keys_in(tree: Tree) -> list[str]:
-    """Return the keys that an experiment of this tree has; those of all types where it has none."""
+    """Return the keys of an experiment; a section without a type has the keys of all types."""
     keys: dict[str, None] = {}
     for section in SECTIONS:
         values = tree.values.get(section)

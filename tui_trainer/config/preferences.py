@@ -35,7 +35,7 @@ _FORMS = {
     ("keymap", "string_type"): "should be one text with keys separated by commas, as 's,f9'",
     ("theme", "string_type"): "should be the name of one theme, as nord",
 }
-"""Messages by setting and kind of error, where pydantic's would mention Python types."""
+"""Messages by setting and kind of error, in place of pydantic's, which mention Python types."""
 
 
 class Preferences(Section):

@@ -82,7 +82,7 @@ class PresetLibrary:
     """The presets in a list of folders; files are read only when needed.
 
     `named` are the folders named on the command line, whose presets are chosen deliberately. The
-    others are searched by default, ./presets among them, so a preset of theirs that shadows a
+    others are searched by default, ./presets among them, so a preset in one of them that shadows a
     built-in one gets a note.
     """
 

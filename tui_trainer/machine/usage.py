@@ -32,7 +32,7 @@ class GpuUsage:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """One measurement. The process's load is in percent of one core, the machine's of all."""
+    """One measurement: the process's load in percent of one core, the machine's of all cores."""
 
     process_bytes: int
     process_percent: float

@@ -1,1 +1,1 @@
-"""Text for people: cleaning, formats, errors, and output. Imports nothing else of ours."""
+"""Text for people: cleaning, formats, errors, and output. Imports no other package of ours."""

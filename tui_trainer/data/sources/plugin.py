@@ -202,8 +202,8 @@ def _kind(batch: Batch, name: str) -> Kind:
 
 
 def _targets(dataset: Any) -> NDArray[np.int64] | None:
-    """Return the classes of all samples if the data set lists them in `targets`, as torchvision's
-    do; else None.
+    """Return the classes of all samples if the data set lists them in `targets`, as the data sets
+    of torchvision do; else None.
     """
     try:
         targets = np.asarray(dataset.targets)

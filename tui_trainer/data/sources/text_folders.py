@@ -186,7 +186,7 @@ def read_new_passages(section: TextFoldersSection, path: str) -> tuple[Tensor, T
 def _split(content: bytes, lines: int) -> list[bytes]:
     """Cut a text into passages of `lines` lines, and drop blank ones.
 
-    A rest of fewer lines is dropped too, unless it is all that the file has.
+    A last passage of fewer lines is dropped too, unless the file has no other.
     """
     all_lines = content.splitlines(keepends=True)
     used = len(all_lines) // lines * lines or len(all_lines)
