@@ -1,11 +1,16 @@
-"""What the app costs a run: processor time of its threads, wall clock, bytes, and no bits.
+"""What the app costs a run: processor time of its threads, bytes, and no bits of the results.
 
-The same training in turns: without the app, in it on a pty of 120x40, and in it on a pty that
-nobody reads. Threads are counted by the kernel (Linux), from the first step to the last; a trainer
-that has the same share of a core in each of the ways is held up by nothing, however much the wall
-clock of a shared machine varies.
+The same training in turns: without the app, in it on a pty of 120x40, with `--stalled` also on a
+pty that nobody reads, and with `--against` also in the app of another checkout. Some seconds of
+each are measured after its first steps.
 
-    python benchmarks/ui_cost.py [--experiment penguins-mlp] [--steps 150000] [--rounds 5]
+Threads are counted by the kernel (Linux), against two measures: the wall, and the processor time of
+the trainer's own thread. They are nearly the same where nothing else runs. Beside other work the
+trainer has less than a core, and the truth is between the two: what is done a few times per second
+is overstated by the second, and what is done for every step is understated by the first.
+
+    python benchmarks/ui_cost.py [--experiment penguins-mlp ...] [--all] [--seconds 10]
+        [--rounds 3] [--against OTHER_CHECKOUT]
 """
 
 from __future__ import annotations
@@ -20,38 +25,71 @@ import tempfile
 import threading
 import time
 from collections import defaultdict
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from tests.integration.processes import environment, lines, status
-from tests.integration.terminals import program
+from tests.integration.processes import environment, status
+from tests.integration.terminals import TerminalProcess, program
 
+ROOT = Path(__file__).resolve().parents[1]
 SIZE = (120, 40)
-COUNTED = {
+COUNTED = (
     *("MainThread", "textual-input", "textual-output", "terminal-output"),
-    *("output", "steward", "writer"),
-}
+    *("output", "steward", "choices", "writer"),
+)
 """The threads of the app, and the one that writes metrics and checkpoints."""
-LOOK_S = 0.1
+WATCHER, TRAINER = "watcher", "trainer"
+MEASURES = ("wall", TRAINER)
+OWN = ("teller",)
+"""Threads of this program."""
+SETTLED_S = 2.0
+LIMIT_S = 120.0
+LOOK_S = 0.02
 
 
-@dataclass
+@dataclass(frozen=True)
+class Moment:
+    """How far a run is, and the seconds of processor time of its threads."""
+
+    at_s: float
+    step: int
+    bytes_sent: int
+    threads_s: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Measured:
-    """One training."""
+    """A stretch of a training, and the first lines of its metrics."""
 
-    run: Path
-    training_s: float
-    wall_s: float = 0.0
-    threads_s: dict[str, float] = field(default_factory=dict)
-    bytes_sent: int = 0
+    wall_s: float
+    steps: int
+    bytes_sent: int
+    threads_s: Mapping[str, float]
+    lines: list[dict[str, Any]]
+
+    def seconds(self, *names: str) -> float:
+        return sum(self.threads_s.get(name, 0.0) for name in names)
 
 
-def words(experiment: str, steps: int, threads: int) -> list[str]:
+@dataclass(frozen=True)
+class Way:
+    """A way to run a training."""
+
+    name: str
+    has_ui: bool = True
+    stalled: bool = False
+    checkout: Path = ROOT
+
+
+def words(experiment: str, threads: int) -> list[str]:
+    # It has no end of its own, and saves and tests nothing in between.
     return [
-        *("train", experiment, f"training.max_steps={steps}", "training.epochs=null"),
+        *("train", experiment, "training.max_steps=1000000000", "training.epochs=null"),
         *("schedule=constant", f"training.threads={threads}", "checkpoint.every_seconds=null"),
     ]
 
@@ -61,75 +99,70 @@ def newest_run(folder: Path) -> Path | None:
     return max(runs, key=lambda path: path.stat().st_mtime_ns, default=None)
 
 
-def state_of(folder: Path) -> str:
-    run = newest_run(folder)
-    return str(status(run)["state"]) if run else ""
-
-
-def pid_of(folder: Path) -> int:
-    run = newest_run(folder)
-    assert run is not None
-    return int(status(run)["pid"])
-
-
-def measured(run: Path | None) -> Measured:
-    assert run is not None
+def measure(way: Way, folder: Path, arguments: list[str], seconds: float) -> Measured:
+    """Train for some seconds, and kill it."""
+    names = folder / "threads.json"
+    with running(way, folder, names, arguments) as terminal:
+        wait_until(lambda: newest_run(folder) is not None)
+        run = newest_run(folder)
+        assert run is not None
+        wait_until(lambda: status(run)["step"] > 0)
+        if terminal is not None and way.stalled:
+            terminal.stall()
+        time.sleep(SETTLED_S)
+        begin = moment(run, names, terminal)
+        time.sleep(seconds)
+        end = moment(run, names, terminal)
+    spent = {name: s - begin.threads_s.get(name, 0.0) for name, s in end.threads_s.items()}
     return Measured(
-        run, float(json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])["elapsed_s"])
+        end.at_s - begin.at_s,
+        end.step - begin.step,
+        end.bytes_sent - begin.bytes_sent,
+        spent,
+        first_lines(run),
     )
 
 
-def without(folder: Path, arguments: list[str]) -> Measured:
-    """Headless, its lines to nowhere."""
-    names = folder / "threads.json"
+def wait_until(holds: Callable[[], bool]) -> None:
+    until_s = time.monotonic() + LIMIT_S
+    while not holds():
+        assert time.monotonic() < until_s, "the run did not get as far as its first steps"
+        time.sleep(LOOK_S)
+
+
+@contextmanager
+def running(
+    way: Way, folder: Path, names: Path, arguments: list[str]
+) -> Iterator[TerminalProcess | None]:
+    """The program, killed at the end."""
+    file = str(way.checkout / "benchmarks" / "ui_cost.py")
+    inside = [file, "--inside", str(names), *arguments]
+    place = {"PYTHONPATH": str(way.checkout)}
+    if way.has_ui:
+        with program(folder, *inside, size=SIZE, env=place) as terminal:
+            yield terminal
+        return
     trainer = subprocess.Popen(
-        [sys.executable, __file__, "--inside", str(names), *arguments, "--no-ui"],
-        env=environment(folder),
+        [sys.executable, *inside, "--no-ui"],
+        env={**environment(folder), **place},
         stdout=subprocess.DEVNULL,
         stdin=subprocess.DEVNULL,
     )
-    while trainer.poll() is None and state_of(folder) != "running":
-        time.sleep(LOOK_S)
-    begin_s, begin = time.monotonic(), cpu_of_threads(trainer.pid, names)
-    last, last_s = begin, begin_s
-    while state_of(folder) == "running":
-        last, last_s = cpu_of_threads(trainer.pid, names), time.monotonic()
-        time.sleep(LOOK_S)
-    assert trainer.wait() == 0
-    found = measured(newest_run(folder))
-    found.wall_s = last_s - begin_s
-    found.threads_s = {name: spent - begin.get(name, 0.0) for name, spent in last.items()}
-    return found
+    try:
+        yield None
+    finally:
+        trainer.kill()
+        trainer.wait()
 
 
-def within(folder: Path, arguments: list[str], *, stalled: bool) -> Measured:
-    """In the app; `stalled`: from the first step on nobody reads what it writes."""
-    names = folder / "threads.json"
-    with program(folder, __file__, "--inside", str(names), *arguments, size=SIZE) as terminal:
-        terminal.until(lambda: state_of(folder) == "running")
-        # Not the process that was started: that one waits for the app, and gives back the shell.
-        pid = pid_of(folder)
-        begin_s, begin = time.monotonic(), cpu_of_threads(pid, names)
-        first = len(terminal.received)
-        if stalled:
-            terminal.stall()
-        last, last_s, sent = begin, begin_s, first
-        while state_of(folder) == "running":
-            last, last_s, sent = (
-                cpu_of_threads(pid, names),
-                time.monotonic(),
-                len(terminal.received),
-            )
-            time.sleep(LOOK_S)
-        terminal.go_on()
-        terminal.until(lambda: state_of(folder) == "finished")
-        terminal.press("q")
-        assert terminal.wait() == 0
-    found = measured(newest_run(folder))
-    found.wall_s = last_s - begin_s
-    found.bytes_sent = sent - first
-    found.threads_s = {name: spent - begin.get(name, 0.0) for name, spent in last.items()}
-    return found
+def moment(run: Path, names: Path, terminal: TerminalProcess | None) -> Moment:
+    """Wait for the next status, which says how far the run is now."""
+    before = status(run)["heartbeat"]
+    wait_until(lambda: status(run)["heartbeat"] != before)
+    now = status(run)
+    sent = len(terminal.received) if terminal is not None else 0
+    # Not the process that was started: that one waits for the app, and gives back the shell.
+    return Moment(time.monotonic(), now["step"], sent, cpu_of_threads(now["pid"], names))
 
 
 def cpu_of_threads(pid: int, names: Path) -> dict[str, float]:
@@ -145,6 +178,14 @@ def cpu_of_threads(pid: int, names: Path) -> dict[str, float]:
             continue
         spent[known.get(task.name, "others")] += nanoseconds / 1e9
     return dict(spent)
+
+
+def first_lines(run: Path) -> list[dict[str, Any]]:
+    """Return the whole lines of metrics.jsonl without what depends on the time."""
+    text = (run / "metrics.jsonl").read_text()
+    records = map(json.loads, text[: text.rfind("\n") + 1].splitlines())
+    times = ("elapsed_s", "samples_per_s")
+    return [{k: v for k, v in record.items() if k not in times} for record in records]
 
 
 def inside(names: Path, arguments: list[str]) -> int:
@@ -169,58 +210,73 @@ def inside(names: Path, arguments: list[str]) -> int:
 
 
 def interval(values: list[float]) -> str:
-    return f"{statistics.median(values):>7.3f}   {min(values):.3f} to {max(values):.3f}"
+    return f"{statistics.median(values):>7.2f}  {min(values):>6.2f} to {max(values):<6.2f}"
 
 
-def show(found: dict[str, list[Measured]], arguments: argparse.Namespace) -> None:
-    base = [m.training_s for m in found["headless"]]
+def percent(runs: list[Measured], names: tuple[str, ...], of: str) -> list[float]:
+    """Return the processor time of these threads, in percent of the wall or of the trainer's."""
+    wholes = [m.wall_s if of == "wall" else m.seconds(TRAINER) for m in runs]
+    return [100 * m.seconds(*names) / whole for m, whole in zip(runs, wholes, strict=True)]
+
+
+def show(experiment: str, found: dict[str, list[Measured]], *, by_thread: bool) -> None:
+    first = next(iter(found.values()))
+    rate = statistics.median(m.steps / m.seconds(TRAINER) for m in first)
     print(
-        f"{arguments.experiment}, {arguments.steps:,} steps, {arguments.threads} thread(s), "
-        f"{len(base)} rounds in turns, {SIZE[0]}x{SIZE[1]}; "
-        f"headless takes {statistics.median(base):.1f} s"
+        f"{experiment}: {rate:,.0f} steps in a second of the trainer's processor time; "
+        f"the trainer has {statistics.median(percent(first, (TRAINER,), 'wall')):.0f} % of a core"
     )
-    print(f"{'wall clock of training, to headless':<38} median   range")
-    for way in ("app", "app, stalled"):
-        ratios = [m.training_s / b for m, b in zip(found[way], base, strict=True)]
-        print(f"  {way:<36} {interval(ratios)}")
-    print("processor time, percent of the wall")
+    print(f"  {'percent':<34} {'of the wall':<26} of the trainer's processor time")
     for way, runs in found.items():
-        shares: dict[str, list[float]] = defaultdict(list)
-        for m in runs:
-            for name in {*COUNTED, *m.threads_s}:
-                shares[name].append(100 * m.threads_s.get(name, 0.0) / m.wall_s)
-        total = [sum(values) for values in zip(*(shares[n] for n in COUNTED), strict=True)]
-        bound = "" if way == "headless" else "   (at most 2)"
-        print(f"  {way + ': UI and writer':<36} {interval(total)}{bound}")
-        for name, values in sorted(shares.items(), key=lambda item: -statistics.median(item[1])):
-            if statistics.median(values) > 0.02:
-                print(f"    {name:<34} {interval(values)}")
-    rates = [m.bytes_sent / m.wall_s / 1000 for m in found["app"]]
-    print(f"{'kB a second to the terminal':<38} {interval(rates)}   (at most 15)")
-    expected: list[dict[str, Any]] = lines(found["headless"][0].run)
-    same = all(lines(m.run) == expected for way in found.values() for m in way)
-    print(f"losses and metrics of all runs {'are the same bits' if same else 'DIFFER'}")
+        for title, names in (("UI and writer", COUNTED), ("watcher", (WATCHER,))):
+            both = "    ".join(interval(percent(runs, names, of)) for of in MEASURES)
+            print(f"  {way + ': ' + title:<34} {both}")
+        if by_thread:
+            for name in sorted({name for m in runs for name in m.threads_s} - {TRAINER, *OWN}):
+                if statistics.median(percent(runs, (name,), "wall")) > 0.02:
+                    both = "    ".join(interval(percent(runs, (name,), of)) for of in MEASURES)
+                    print(f"      {name:<30} {both}")
+    for way, runs in found.items():
+        if way != "headless":
+            rates = [m.bytes_sent / m.wall_s / 1000 for m in runs]
+            print(f"  {way + ': kB a second':<34} {interval(rates)}")
+    runs = [m for way in found.values() for m in way]
+    count = min(len(m.lines) for m in runs)
+    same = all(m.lines[:count] == runs[0].lines[:count] for m in runs)
+    are = "are the same bits" if same else "DIFFER"
+    print(f"  losses and metrics of the first {count:,} lines of all runs {are}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--experiment", default="penguins-mlp")
-    parser.add_argument("--steps", type=int, default=150_000)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--experiment", nargs="+", default=["penguins-mlp"])
+    parser.add_argument("--all", action="store_true", help="every experiment that is shipped")
+    parser.add_argument("--seconds", type=float, default=10.0)
+    parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--against", type=Path, help="another checkout, measured in turns")
+    parser.add_argument("--no-headless", action="store_true")
+    parser.add_argument("--stalled", action="store_true", help="also with nobody reading")
     arguments = parser.parse_args()
-    given = words(arguments.experiment, arguments.steps, arguments.threads)
-    found: dict[str, list[Measured]] = {"headless": [], "app": [], "app, stalled": []}
-    with tempfile.TemporaryDirectory() as name:
-        for round_ in range(arguments.rounds):
-            for way, results in found.items():
-                folder = Path(name) / f"{round_} {way}"
-                folder.mkdir()
-                if way == "headless":
-                    results.append(without(folder, given))
-                else:
-                    results.append(within(folder, given, stalled="stalled" in way))
-        show(found, arguments)
+    shipped = sorted(path.stem for path in (ROOT / "presets" / "experiments").glob("*.yaml"))
+    ways = [Way("app")] if arguments.no_headless else [Way("headless", has_ui=False), Way("app")]
+    if arguments.stalled:
+        ways.append(Way("app, stalled", stalled=True))
+    if arguments.against is not None:
+        ways.append(Way("the other app", checkout=arguments.against.resolve()))
+    print(
+        f"{arguments.rounds} rounds of {arguments.seconds:g} s in turns, {SIZE[0]}x{SIZE[1]}, "
+        f"{arguments.threads} thread(s); median, lowest to highest"
+    )
+    for experiment in shipped if arguments.all else arguments.experiment:
+        given = words(experiment, arguments.threads)
+        found: dict[str, list[Measured]] = {way.name: [] for way in ways}
+        for _ in range(arguments.rounds):
+            for way in ways:
+                with tempfile.TemporaryDirectory() as folder:
+                    measured = measure(way, Path(folder), given, arguments.seconds)
+                found[way.name].append(measured)
+        show(experiment, found, by_thread=not arguments.all)
 
 
 if __name__ == "__main__":
