@@ -104,11 +104,12 @@ class Draft:
     @property
     def limits(self) -> list[tuple[Field, str]]:
         """The limits of the run and of its data that are set, with their texts."""
-        found = [(field, self.text(field.key)) for group in self.groups() for field in group.fields]
+        limits = [field for group in self.groups() for field in group.fields if field.is_limit]
+        found = [(field, self.text(field.key)) for field in limits]
         return [
             (field, text)
             for field, text in found
-            if field.is_limit and text not in ("", entry_text(field.default, field))
+            if text not in ("", entry_text(field.default, field))
         ]
 
     def text(self, key: str) -> str:
