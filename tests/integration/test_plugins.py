@@ -81,6 +81,33 @@ def test_a_resume_without_the_plugin_names_it(tmp_path: Path) -> None:
     assert done.stderr.rstrip().endswith(f"needs its own code: add --plugin {moons}")
 
 
+def test_fault_50_a_changed_plugin_and_changed_data_are_told_apart(tmp_path: Path) -> None:
+    experiment, moons, _ = written(tmp_path)
+    words = ("--plugin", moons, "--no-ui")
+    assert call(tmp_path, "train", experiment, *words, "training.max_steps=2").returncode == 0
+    source = Path(moons).read_text()
+    plugin = "the plugin moons.py changed since the checkpoint was written: "
+
+    Path(moons).write_text(source.replace("0.5 - y", "0.4 - y") + "# the end\n")
+    done = call(tmp_path, "resume", "last", "training.max_steps=3", *words)
+    assert done.returncode == 0, done.stderr
+    lines = f"{plugin}2 lines added, 1 removed; the data are the same by their version and size"
+    assert f"bitwise only if the changed lines do not take part in the training: {lines}" in (
+        " ".join(done.stdout.split())
+    )
+    assert "data changed" not in done.stdout
+
+    more = source.replace("Moons(params.count,", "Moons(params.count + 20,")
+    Path(moons).write_text(more)
+    done = call(tmp_path, "evaluate", "last", "--plugin", moons)
+    assert done.returncode == 0, done.stderr
+    differs = "the run itself may have measured other values: "
+    data, code = (line for line in done.stderr.splitlines() if differs in line)
+    assert "the data changed since the checkpoint was written: " in data
+    assert " then, " in data
+    assert f"{plugin}2 lines added, 3 removed" in code
+
+
 def test_a_model_of_a_plugin_is_trained(tmp_path: Path) -> None:
     _, _, layers = written(tmp_path)
     words = ("model=two-layers", "model.width=9", "training.epochs=null", "training.max_steps=3")

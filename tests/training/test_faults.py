@@ -413,7 +413,17 @@ def test_a_resume_on_changed_data_is_noted(tmp_path: Path, data: Path) -> None:
     lines = mine.read_text().splitlines()
     mine.write_text("\n".join(["0" + lines[0], *lines[1:]]) + "\n")
     run.resume()
-    assert any("the data changed" in note for note in of(RunStarted, run)[-1].notes)
+    changed = "not bitwise: the data changed since the checkpoint was written: "
+    same_size = "there are as many samples as before, with other values or settings"
+    assert changed + same_size in of(RunStarted, run)[-1].notes
+
+    mine.write_text("\n".join(lines[:-9]) + "\n")
+    run.resume(which="3")
+    (note,) = (note for note in of(RunStarted, run)[-1].notes if "data changed" in note)
+    assert note == (
+        f"{changed}48 training, 9 validation and 15 test samples then, "
+        "42 training, 8 validation and 13 test samples now"
+    )
 
 
 def test_batch_norm_on_a_batch_of_one_is_refused_before_training(

@@ -11,6 +11,7 @@ import hashlib
 import os
 import re
 import sys
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import metadata
@@ -112,6 +113,18 @@ def _loaded(path: str, source: bytes) -> PluginFile:
 def plugin_facts() -> list[dict[str, str]]:
     """Return the loaded files, for provenance."""
     return [{"path": one.path, "sha256": one.sha256} for one in LOADED.values()]
+
+
+def plugin_lines() -> dict[str, list[int]]:
+    """Return a checksum of each line of the loaded files, by the name of the file.
+
+    The folder is left out, because a file may be moved.
+    """
+    lines: dict[str, list[int]] = {}
+    for plugin in LOADED.values():
+        sums = [zlib.crc32(line) for line in plugin.source.splitlines()]
+        lines.setdefault(Path(plugin.path).name, []).extend(sums)
+    return lines
 
 
 def missing_plugins(provenance: Mapping[str, Any]) -> list[str]:

@@ -59,6 +59,10 @@ class Origin:
     """The fingerprint of the data; `Fingerprint.is_same` compares it."""
     broken: bool = False
     """Whether the next step failed after it may have drawn random numbers."""
+    plugins: dict[str, list[int]] | None = None
+    """A checksum of each line of the plugins; None in older checkpoints."""
+    samples: list[int] | None = None
+    """The sizes of the training, validation and test splits; None in older checkpoints."""
 
     def differences(self, now: Origin) -> list[str]:
         """Describe each difference of the machine and the process; the data is not compared."""
@@ -218,6 +222,17 @@ def _is_origin(_: Mapping[str, Any], value: object) -> bool:
         and all(is_text(value.get(name)) for name in ("device", "torch", "fingerprint"))
         and all(is_count(value.get(name)) for name in ("threads", "world"))
         and isinstance(value.get("broken", False), bool)
+        and (value.get("plugins") is None or _is_mapping_of(value["plugins"], list))
+        and all(_are_counts(lines) for lines in (value.get("plugins") or {}).values())
+        and (value.get("samples") is None or _are_counts(value["samples"], 3))
+    )
+
+
+def _are_counts(value: object, length: int | None = None) -> bool:
+    return (
+        isinstance(value, list)
+        and all(map(is_count, value))
+        and (length is None or len(value) == length)
     )
 
 

@@ -24,12 +24,12 @@ from tui_trainer.models.sampling import generate
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.text.errors import BadInput
 from tui_trainer.training.baselines import baselines, left_out
+from tui_trainer.training.changes import evaluation_notes, prediction_notes
 from tui_trainer.training.checkpoint_data import CheckpointData
 from tui_trainer.training.checkpoints import Checkpoint, choose_checkpoint
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.metrics import measure
 from tui_trainer.training.ranks import SingleRank
-from tui_trainer.training.start import data_notes
 from tui_trainer.training.state import check_fits
 from tui_trainer.training.task import build
 
@@ -80,7 +80,7 @@ def evaluate(
             extras=task.extras,
         )
     assert found is not None, "without `interrupted` a measurement runs to its end"
-    changed = data_notes(task, data.origin)
+    changed = evaluation_notes(task, data.origin)
     return Evaluation(
         checkpoint.manifest.step,
         split,
@@ -208,7 +208,8 @@ def load_predictor(
         CheckpointUnusable: it cannot be read, or belongs to another model.
     """
     checkpoint, notes = choose_checkpoint(run.checkpoints, which, run.path.name)
-    return Predictor(checkpoint, experiment, device), notes
+    predictor = Predictor(checkpoint, experiment, device)
+    return predictor, [*notes, *prediction_notes(checkpoint.data.origin)]
 
 
 def _outline_of_files(data: CheckpointData, section: DatasetSection) -> DatasetInfo:

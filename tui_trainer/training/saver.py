@@ -11,9 +11,11 @@ from copy import deepcopy
 
 import torch
 
+from tui_trainer.config.plugins import plugin_lines
 from tui_trainer.runs.events import CheckpointSaved, SaveFailed
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CannotWrite
+from tui_trainer.training.changes import sizes_of
 from tui_trainer.training.checkpoint_data import CheckpointData, Origin
 from tui_trainer.training.part import Part, Shared
 from tui_trainer.training.recorder import Diverged, Recorder
@@ -218,4 +220,6 @@ def origin_of(task: Task, *, broken: bool = False) -> Origin:
         world=task.ranks.world,
         fingerprint=task.dataset.fingerprint.value,
         broken=broken,
+        plugins=plugin_lines(),
+        samples=sizes_of(task),
     )

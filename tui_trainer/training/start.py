@@ -23,6 +23,7 @@ from tui_trainer.runs.files import Files
 from tui_trainer.runs.manifests import manifest_path, read_manifests
 from tui_trainer.runs.paths import exists
 from tui_trainer.training.average import Average
+from tui_trainer.training.changes import resume_notes
 from tui_trainer.training.checkpoint_data import CheckpointData, Origin
 from tui_trainer.training.command_handler import CommandHandler
 from tui_trainer.training.directory_watch import DirectoryWatch
@@ -173,19 +174,12 @@ def bitwise_notes(task: Task, origin: Origin) -> tuple[str, ...]:
     notes = []
     if differing := origin.differences(origin_of(task)):
         notes.append(f"not bitwise: {'; '.join(differing)}")
-    notes += data_notes(task, origin)
+    notes += resume_notes(task, origin)
     if origin.broken:
         notes.append("not bitwise: the step after this one had already begun when it failed")
     if task.device.type == "cuda" and not task.experiment.training.deterministic:
         notes.append("not bitwise on CUDA without training.deterministic=true")
     return tuple(notes)
-
-
-def data_notes(task: Task, origin: Origin) -> list[str]:
-    """Return a note if the data are not those that the checkpoint was trained on."""
-    if task.dataset.fingerprint.is_same(origin.fingerprint):
-        return []
-    return ["not bitwise: the data changed since the checkpoint was written"]
 
 
 @contextmanager

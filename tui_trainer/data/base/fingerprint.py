@@ -17,6 +17,9 @@ from tui_trainer.config.sections.datasets import DatasetSection, RowsSection
 
 _SECOND = "2-"
 """The prefix of a fingerprint by the second rule."""
+_THIRD = "3-"
+"""The prefix of a fingerprint by the third rule, which is for data of plugins: it covers the data
+as they describe themselves, and the code of the plugins no more."""
 _BASE = "type split_seed test_fraction val_fraction"
 _IMAGES = "shift_pixels rotate_degrees flip_horizontal flip_vertical crop_padding cutout_pixels"
 _FIRST_RULE: dict[str, frozenset[str]] = {
@@ -43,11 +46,13 @@ class Fingerprint:
     value: str
     """The one saved in checkpoints and provenance.json."""
     by_first_rule: str
+    by_second_rule: str = ""
+    """Only for data of plugins, which have a third rule."""
 
     def is_same(self, saved: object) -> bool:
         """Whether a fingerprint saved in a checkpoint, by either rule, is that of these data."""
-        if isinstance(saved, str) and saved.startswith(_SECOND):
-            return saved == self.value
+        if isinstance(saved, str) and saved.startswith((_SECOND, _THIRD)):
+            return saved in (self.value, self.by_second_rule)
         return saved == self.by_first_rule
 
 
@@ -60,6 +65,12 @@ def fingerprint_of(section: DatasetSection, sha256: str) -> Fingerprint:
         _SECOND + _sum([sha256, {**changed, "type": section.type}]),
         _sum([sha256, first_rule_settings]),
     )
+
+
+def fingerprint_of_plugin(section: DatasetSection, data: str, data_and_code: str) -> Fingerprint:
+    """Return the fingerprint of a plugin's data from two sums; older rules cover the code too."""
+    old, new = fingerprint_of(section, data_and_code), fingerprint_of(section, data)
+    return Fingerprint(_THIRD + new.value.removeprefix(_SECOND), old.by_first_rule, old.value)
 
 
 def _names_of_first_rule(section: DatasetSection) -> frozenset[str]:

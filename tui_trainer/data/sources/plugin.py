@@ -7,6 +7,7 @@ its shape.
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -20,7 +21,7 @@ from tui_trainer.config.sections.datasets import DatasetSection, RowsSection
 from tui_trainer.config.user_code import describe_error_near, describe_user_error, place_of
 from tui_trainer.data.base.batch import Batch
 from tui_trainer.data.base.dataset import Dataset, absent_notes
-from tui_trainer.data.base.fingerprint import fingerprint_of
+from tui_trainer.data.base.fingerprint import fingerprint_of_plugin
 from tui_trainer.data.base.signature import Kind, Signature
 from tui_trainer.data.base.split import divide
 from tui_trainer.data.batches.iterated import IteratedSplit, keeps_state
@@ -82,7 +83,11 @@ def _loaded(
         signature=signature,
         preprocessing=identity,
         augment=None,
-        fingerprint=fingerprint_of(section, _version_hash(data)),
+        fingerprint=fingerprint_of_plugin(
+            section,
+            _hash([data.version, *map(str, map(len, (train, val, test)))]),
+            _hash_with_code(data),
+        ),
         notes=(*_notes(train), *absent_notes(data.classes, *counts)),
         class_counts=counts[0],
         val_counts=counts[1],
@@ -224,7 +229,10 @@ def _class_counts(split: MapSplit | IteratedSplit, data: Data) -> tuple[int, ...
     return tuple(np.bincount(chosen, minlength=len(data.classes)).tolist())
 
 
-def _version_hash(data: Data) -> str:
-    """Return a sha256 over the sources of all plugins and the data's version."""
-    parts = [data.version, *(plugin.sha256 for plugin in LOADED.values())]
+def _hash_with_code(data: Data) -> str:
+    """Return a sha256 over the data's version and all plugins, as older rules have it."""
+    return _hash([data.version, *(plugin.sha256 for plugin in LOADED.values())])
+
+
+def _hash(parts: Sequence[str]) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()

@@ -1,0 +1,83 @@
+"""Says what changed since a checkpoint was written: the data, or the code of the plugins.
+
+Layer: training. The two are told apart, because they call for different remedies: other data is
+seldom intended, and other code often is.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from tui_trainer.config.plugins import plugin_lines
+from tui_trainer.text.clean import clean
+from tui_trainer.text.format import counted
+from tui_trainer.training.checkpoint_data import Origin
+from tui_trainer.training.task import Task
+
+
+def sizes_of(task: Task) -> list[int]:
+    """Return the numbers of training, validation and test samples."""
+    data = task.dataset
+    return [len(split) for split in (data.train, data.val, data.test)]
+
+
+def resume_notes(task: Task, origin: Origin) -> list[str]:
+    """Return notes on changed data and plugins, and what they mean for a resume."""
+    data, plugins = data_change(task, origin), plugin_changes(origin)
+    notes = [f"not bitwise: {data}"] if data else []
+    for change in plugins:
+        same = "" if data else "; the data are the same by their version and size"
+        notes.append(
+            f"bitwise only if the changed lines do not take part in the training: {change}{same}"
+        )
+    return notes
+
+
+def evaluation_notes(task: Task, origin: Origin) -> list[str]:
+    """Return notes on changed data and plugins, and what they mean for an evaluation."""
+    changes = [data_change(task, origin), *plugin_changes(origin)]
+    return [
+        f"the run itself may have measured other values: {change}" for change in changes if change
+    ]
+
+
+def prediction_notes(origin: Origin) -> list[str]:
+    """Return notes on changed plugins; predictions do not read the data of the run."""
+    return [f"the run itself may predict other values: {one}" for one in plugin_changes(origin)]
+
+
+def data_change(task: Task, origin: Origin) -> str:
+    """Describe how the data changed since the checkpoint, or return an empty string."""
+    if task.dataset.fingerprint.is_same(origin.fingerprint):
+        return ""
+    if origin.samples is None:
+        # Older checkpoints have one sum over the data and all plugins.
+        what = "data or a plugin" if plugin_lines() else "data"
+        return f"the {what} changed since the checkpoint was written"
+    text = "the data changed since the checkpoint was written: "
+    if list(origin.samples) == sizes_of(task):
+        return f"{text}there are as many samples as before, with other values or settings"
+    return f"{text}{_listed(origin.samples)} then, {_listed(sizes_of(task))} now"
+
+
+def plugin_changes(origin: Origin) -> list[str]:
+    """Describe each plugin whose file changed since the checkpoint, and by how many lines."""
+    changes = []
+    for name, lines in plugin_lines().items():
+        saved = (origin.plugins or {}).get(name)
+        if saved is None or list(saved) == lines:
+            continue
+        before, now = Counter(saved), Counter(lines)
+        added, removed = (now - before).total(), (before - now).total()
+        how = f"{counted(added, 'line')} added, {removed:,} removed"
+        if added == removed == 0:
+            how = "lines in another order"
+        text = f"the plugin {clean(name, 100)} changed since the checkpoint was written: {how}"
+        changes.append(text)
+    return changes
+
+
+def _listed(sizes: Sequence[int]) -> str:
+    train, val, test = sizes
+    return f"{train:,} training, {val:,} validation and {test:,} test samples"
