@@ -479,7 +479,10 @@ def test_fault_17_out_of_memory_saves_the_last_finished_step_and_says_what_helps
     outcome = broken_off(run, error)
     assert (outcome.state, outcome.exit_code) == ("failed", ExitCode.FAILED)
     assert outcome.reason.startswith("out of memory")
-    assert "in step 5; saved at step 4; use a smaller training.batch_size" in outcome.reason
+    assert (
+        "in step 5; saved at step 4; start a new run with a smaller training.batch_size"
+        in outcome.reason
+    )
     assert "\n" not in outcome.reason
     assert run.resume().state == "finished"
     notes = [note for e in run.events if isinstance(e, RunStarted) for note in e.notes]

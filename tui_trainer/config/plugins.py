@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import shlex
 import sys
 import zlib
 from collections.abc import Callable, Mapping, Sequence
@@ -113,6 +114,11 @@ def _loaded(path: str, source: bytes) -> PluginFile:
 def plugin_facts() -> list[dict[str, str]]:
     """Return the loaded files, for provenance."""
     return [{"path": one.path, "sha256": one.sha256} for one in LOADED.values()]
+
+
+def plugin_words() -> str:
+    """Return the options that load the same files again, for a command in a message."""
+    return "".join(f" --plugin {clean(shlex.quote(path))}" for path in LOADED)
 
 
 def plugin_lines() -> dict[str, list[int]]:

@@ -40,7 +40,7 @@ def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | Non
     target = source.target
     _check_classes(source)
     parts = _split(section, source)
-    _check_parts(source, parts)
+    _check_parts(section, source, parts)
     if fitted is None:
         preprocessing = _fit(section, source, parts.train)
     else:
@@ -140,7 +140,7 @@ def _split(section: RowsSection, source: Source) -> SplitRows:
     )
 
 
-def _check_parts(source: Source, parts: SplitRows) -> None:
+def _check_parts(section: RowsSection, source: Source, parts: SplitRows) -> None:
     """Raise BadInput for an empty split, or a class missing from the training split."""
     target = source.target
     sizes = {"training": len(parts.train), "validation": len(parts.val), "test": len(parts.test)}
@@ -153,9 +153,11 @@ def _check_parts(source: Source, parts: SplitRows) -> None:
             )
     absent = _absent(target, parts.train)
     if absent:
+        way = "set another dataset.split_seed" if section.stratify else "set dataset.stratify=true"
+        if source.division.test is not None or source.division.val is not None:
+            way = "the data say which rows are in which split; put a row of it into training"
         raise BadInput(
-            f"{source.name}: the training split has no row of the class '{absent[0]}'; "
-            "set dataset.stratify=true, or another dataset.split_seed"
+            f"{source.name}: the training split has no row of the class '{absent[0]}'; {way}"
         )
 
 

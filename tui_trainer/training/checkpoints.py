@@ -229,9 +229,11 @@ def choose_checkpoint(directory: Path, which: str, run_name: str) -> tuple[Check
             notes.append(str(error))
     others = ", ".join(sorted({str(m.step) for m in manifests}))
     why = "; ".join(notes) or f"{directory}: no checkpoint was published"
+    if not others:
+        raise CheckpointUnusable(why)
     raise CheckpointUnusable(
         f"{why}. Try: tui-trainer resume {run_name} --from best, or --from STEP "
-        f"(there are: {others or 'none'})"
+        f"(there are: {others})"
     )
 
 

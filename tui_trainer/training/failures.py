@@ -17,8 +17,10 @@ from tui_trainer.runs.events import RunEnded
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CannotWrite, ExitCode, TrainerError
+from tui_trainer.training.advice import less_memory
 from tui_trainer.training.recorder import Diverged
 from tui_trainer.training.run_end import ended
+from tui_trainer.training.task import Task
 from tui_trainer.training.training import Training
 
 _NO_MEMORY = (
@@ -38,7 +40,7 @@ class Fault:
     device_is_lost: bool = False
 
 
-def known(error: Exception) -> Fault | None:
+def known(error: Exception, task: Task) -> Fault | None:
     """Return the explanation of an error of torch, or None if there is nothing a user could do."""
     text = str(error)
     first = clean(text.split("\n", 1)[0], 200)
@@ -47,8 +49,7 @@ def known(error: Exception) -> Fault | None:
     ):
         return Fault(
             f"out of memory: {first}" if first else "out of memory",
-            "use a smaller training.batch_size (with training.grad_accumulation for the same "
-            "step), training.gradient_checkpointing=true or training.precision=bf16",
+            less_memory(task.experiment, task.model, stateful=task.forward.stateful),
         )
     if isinstance(error, torch.AcceleratorError) or any(mark in text for mark in _CUDA_DEAD):
         return Fault(
@@ -68,7 +69,7 @@ def failed(training: Training, error: Exception) -> RunEnded:
     Raises:
         Exception: the error itself, if `known` has no explanation for it.
     """
-    fault = known(error)
+    fault = known(error, training.task)
     users = "" if fault else _user_error(training, error)
     details = "".join(traceback.format_exception(error))
     # The frames of the traceback keep the activations alive; saving needs their memory.

@@ -11,11 +11,13 @@ from dataclasses import asdict
 from typing import Any
 
 from tui_trainer.config.overrides import edited
+from tui_trainer.config.plugins import plugin_words
 from tui_trainer.runs.commands import Command, Pause, Set, Stop
 from tui_trainer.runs.edits import Edit, in_force, rewrite_edits
 from tui_trainer.runs.events import NonFinite, RunEnded, RunState
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.errors import BadInput, CannotWrite, ExitCode, TrainerError
+from tui_trainer.training.advice import against_divergence
 from tui_trainer.training.baselines import baselines, left_out
 from tui_trainer.training.checkpoints import choose_checkpoint
 from tui_trainer.training.metrics import measure
@@ -103,7 +105,8 @@ def broken_off(training: Training, fault: TrainerError) -> RunEnded:
     saved = saver.save_and_wait()
     training.recorder.write_held_line()
     saver.drain()
-    how = f"saved; tui-trainer resume {name} goes on" if saved else f"NOT saved: {saver.failure}"
+    resume = f"tui-trainer resume {name}{plugin_words()}"
+    how = f"saved; {resume} goes on" if saved else f"NOT saved: {saver.failure}"
     reason = f"{fault}; step {training.progress.step:,} is {how}"
     details = getattr(fault, "details", "")
     return ended(training, "failed", reason, fault.exit_code, details=details)
@@ -117,7 +120,7 @@ def diverged(training: Training, fault: Diverged) -> RunEnded | None:
     last = f"the last good checkpoint is step {good[-1].step:,}" if good else "no checkpoint yet"
     reason = (
         f"{fault.what} at step {fault.step:,} (epoch {fault.epoch:,}); {last}; "
-        "lower optimizer.lr or set training.grad_clip_norm"
+        f"{against_divergence(training.experiment)}"
     )
     pauses = training.experiment.training.on_nonfinite == "pause"
     if pauses and not training.commands.stop_asked():
@@ -128,8 +131,10 @@ def diverged(training: Training, fault: Diverged) -> RunEnded | None:
             return None
         reason += (
             "; it could not pause as training.on_nonfinite asks, because there is no good "
-            "checkpoint to go back to; set checkpoint.every_steps to save one earlier"
+            "checkpoint to go back to"
         )
+        if (training.experiment.checkpoint.every_steps or fault.step) > 1:
+            reason += "; a smaller checkpoint.every_steps saves one earlier"
     return ended(training, "failed", reason, ExitCode.FAILED)
 
 

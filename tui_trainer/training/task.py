@@ -23,6 +23,7 @@ from tui_trainer.data.feed import DataFeed
 from tui_trainer.data.load import load
 from tui_trainer.models.build import build_model
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
+from tui_trainer.training.advice import against_batches_of_one
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.losses import Criterion, build_criterion
 from tui_trainer.training.metrics import MEANS, ExtraMetrics, why_undefined
@@ -210,6 +211,6 @@ def _check_norm(experiment: Experiment, model: nn.Module, batches: Batches) -> N
     if flat and any(batches.size(index) == 1 for index in (0, batches.per_epoch - 1)):
         raise BadInput(
             f"batch norm needs two samples in a batch, and training.batch_size "
-            f"{experiment.training.batch_size} leaves a batch of one; choose another, "
-            "set training.drop_last=true, or another model.norm"
+            f"{experiment.training.batch_size} leaves a batch of one; "
+            f"{against_batches_of_one(experiment)}"
         )

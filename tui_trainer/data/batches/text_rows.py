@@ -126,7 +126,7 @@ class LaneBatches:
             raise BadInput(
                 f"the {len(split.data):,} bytes to train on are too few for training.batch_size "
                 f"{order.batch_size} rows of dataset.sequence_length {split.sequence_length}; "
-                "make one of the two smaller"
+                f"make {'one of the two' if order.batch_size > 1 else 'the length'} smaller"
             )
         self.samples = self.per_epoch * order.batch_size
 

@@ -16,17 +16,15 @@ SHARED_MEMORY = Path("/dev/shm")
 WAY_OUT = "loader.num_workers=0 runs without workers"
 
 
-def describe_death(worker: BaseProcess) -> str:
-    """Describe how a worker died, and the remedy."""
+def describe_death(worker: BaseProcess, workers: int) -> str:
+    """Describe how one of `workers` workers died, and the remedy."""
     code = worker.exitcode
     name = f"worker {worker.pid} of the data loader"
     if code == -signal.SIGBUS:
         return f"{name} was killed by SIGBUS: {free_shared_memory()}; {WAY_OUT}"
     if code == -signal.SIGKILL:
-        return (
-            f"{name} was killed by SIGKILL: out of memory? Fewer workers need less "
-            f"(loader.num_workers=), {WAY_OUT}"
-        )
+        fewer = "fewer workers (loader.num_workers=) need less, " if workers > 1 else ""
+        return f"{name} was killed by SIGKILL: out of memory? {fewer or 'If so, '}{WAY_OUT}"
     if code is not None and code < 0:
         return f"{name} was killed by {_signal_name(-code)}; {WAY_OUT}"
     return f"{name} ended with status {code}; {WAY_OUT}"

@@ -220,7 +220,7 @@ class WorkerPool:
         """
         dead = [worker for worker in self._workers if not worker.is_alive()]
         if dead:
-            self._fail(describe_death(dead[0]))
+            self._fail(describe_death(dead[0], self.settings.num_workers))
         if not _is_timeout(error):
             # A dying worker closes its end of the connection before its process has ended, so wait
             # briefly for the exit code, which says why.
@@ -228,7 +228,7 @@ class WorkerPool:
             dead = [worker for worker in self._workers if worker.sentinel in ended]
             if dead:
                 dead[0].join(LOOK_S)
-                self._fail(describe_death(dead[0]))
+                self._fail(describe_death(dead[0], self.settings.num_workers))
             self._fail(f"a batch cannot be received: {clean(str(error), 300)}; {WAY_OUT}")
         if self.interrupted():
             self._fail("stopped while waiting for a batch")
@@ -242,7 +242,7 @@ class WorkerPool:
     def _fail_to_start(self, error: Exception) -> NoReturn:
         dead = [worker for worker in self._workers if not worker.is_alive()]
         if dead:
-            self._fail(describe_death(dead[0]))
+            self._fail(describe_death(dead[0], self.settings.num_workers))
         text = clean(f"{type(error).__name__}: {error}", 300)
         self._fail(f"the workers cannot start: {text}; {WAY_OUT}")
 

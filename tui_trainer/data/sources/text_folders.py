@@ -118,9 +118,10 @@ def _classes(section: TextFoldersSection, texts: Texts) -> tuple[tuple[str, ...]
             "folder of their own"
         )
     if len(classes) < 2:
+        lower = "lower dataset.min_files, or " if section.min_files > 1 else ""
         raise BadInput(
             f"{texts.name}: {len(classes)} of {len(counts)} folders have {section.min_files} "
-            "texts or more, but at least two classes are needed; lower dataset.min_files, or check "
+            f"texts or more, but at least two classes are needed; {lower}check "
             "dataset.patterns and dataset.path"
         )
     return classes, notes

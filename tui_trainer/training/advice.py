@@ -1,0 +1,53 @@
+"""Advice in messages about a training: only settings that exist, and that would change something.
+
+Layer: training. Pure functions of the experiment and the model.
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.text.format import any_of
+
+
+def less_memory(experiment: Experiment, model: nn.Module, *, stateful: bool) -> str:
+    """Return what a training with these settings could do to need less memory.
+
+    A run keeps these settings at every resume, so the advice is for a new one.
+    """
+    training, ways = experiment.training, []
+    if training.batch_size > 1:
+        ways.append(
+            "a smaller training.batch_size (with training.grad_accumulation for the same step)"
+        )
+    blocks = getattr(model, "blocks", None)
+    has_blocks = isinstance(blocks, nn.Module) and any(True for _ in blocks.children())
+    if has_blocks and not stateful and not training.gradient_checkpointing:
+        ways.append("training.gradient_checkpointing=true")
+    if training.precision in ("fp32", "tf32"):
+        ways.append("training.precision=bf16")
+    return f"start a new run with {any_of([*ways, 'a smaller model'])}"
+
+
+def against_divergence(experiment: Experiment) -> str:
+    """Return what may keep the numbers finite."""
+    training = experiment.training
+    if training.grad_clip_norm is not None:
+        return f"lower optimizer.lr or training.grad_clip_norm (now {training.grad_clip_norm:g})"
+    if training.grad_clip_value is not None:
+        return f"lower optimizer.lr or training.grad_clip_value (now {training.grad_clip_value:g})"
+    return "lower optimizer.lr or set training.grad_clip_norm"
+
+
+def against_batches_of_one(experiment: Experiment) -> str:
+    """Return how to avoid a batch of one sample, which batch norm cannot take."""
+    training = experiment.training
+    if training.batch_size == 1:
+        ways = ["choose a larger one"]
+    else:
+        # Without the last batch, which is the one of one sample, none is left over.
+        ways = ["choose another", "set training.drop_last=true"]
+    if "norm" in type(experiment.model).model_fields:
+        ways.append("set another model.norm")
+    return any_of(ways)
