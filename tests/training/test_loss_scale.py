@@ -98,3 +98,5 @@ def test_skipped_steps_are_none_in_an_older_checkpoint_and_never_more_than_steps
     for odd in (8, -1, 1.5, None):
         with pytest.raises(CheckpointUnusable, match="an odd skipped_steps"):
             Progress.from_dict({**saved, "skipped_steps": odd})
+    with pytest.raises(CheckpointUnusable, match="an odd step, skipped_steps"):
+        Progress.from_dict({**saved, "step": {}})

@@ -93,7 +93,9 @@ def _odd_fields(progress: Progress) -> list[str]:
     counts = ("step", "epoch", "batch", "validated_step", "stale", "metrics_bytes")
     fits = {
         **{name: is_count(getattr(progress, name)) for name in counts},
-        "skipped_steps": is_count(progress.skipped_steps) and progress.updates >= 0,
+        "skipped_steps": is_count(progress.step)
+        and is_count(progress.skipped_steps)
+        and progress.updates >= 0,
         "elapsed_s": is_number(progress.elapsed_s),
         "reference": reference is None or isinstance(reference, float | int),
         "held_line": isinstance(progress.held_line, dict | None),
