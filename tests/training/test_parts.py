@@ -14,6 +14,7 @@ from torch import nn
 from tests.data.splits import tensors
 from tests.training.harness import Run, at_step, small_experiment, write_images
 from tui_trainer.config.sections.losses import CrossEntropySection, FocalSection
+from tui_trainer.config.sections.metrics import better
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.fingerprint import Fingerprint
 from tui_trainer.data.base.signature import Signature
@@ -27,7 +28,6 @@ from tui_trainer.training.losses import build_criterion
 from tui_trainer.training.metrics import MOST_CLASSES, Measurement, measure
 from tui_trainer.training.recorder import is_logged
 from tui_trainer.training.state import State
-from tui_trainer.training.validation import better
 
 CPU = torch.device("cpu")
 

@@ -7,7 +7,6 @@ always in the same order; that order is what makes a resumed run equal to an uni
 from __future__ import annotations
 
 import time
-from typing import NamedTuple
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.data.base.batch import BatchLost
@@ -16,19 +15,17 @@ from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import RunEnded
 from tui_trainer.runs.files import Files
 from tui_trainer.runs.journal import Journal
+from tui_trainer.runs.limits import Limit, limit_reached
 from tui_trainer.text.errors import BadInput
-from tui_trainer.text.format import counted
 from tui_trainer.training.checkpoints import Checkpoint
 from tui_trainer.training.failures import failed
 from tui_trainer.training.part import Clock, Emit
-from tui_trainer.training.progress import Progress
 from tui_trainer.training.recorder import Diverged
 from tui_trainer.training.run_end import broken_off, diverged, finish, stopped, wait_out
 from tui_trainer.training.start import begin, discard_after, load_state, process_settings
 from tui_trainer.training.start_point import StartPoint
 from tui_trainer.training.task import Task
 from tui_trainer.training.training import Training
-from tui_trainer.training.validation import better
 from tui_trainer.training.writer import Writer
 
 
@@ -123,7 +120,7 @@ def _loop(training: Training) -> RunEnded:
             if commands.stop is not None:
                 return stopped(training, commands.stop)
         # After edits and commands, because they may have moved a limit.
-        if limit := limit_reached(training.experiment, progress, watch.elapsed_s()):
+        if limit := limit_reached(training.experiment, progress.done(watch.elapsed_s())):
             return finish(training, limit.reason)
         # Every so many steps, epochs or seconds. Last, so that the checkpoint includes everything
         # that belongs to this step.
@@ -133,45 +130,7 @@ def _loop(training: Training) -> RunEnded:
         stepper.take()
 
 
-class Limit(NamedTuple):
-    """The reason why a training is over, and the setting that ends it."""
-
-    reason: str
-    setting: str
-
-
 def limit_at(checkpoint: Checkpoint, experiment: Experiment) -> Limit | None:
     """Return the limit that would end a run immediately if it resumed from this checkpoint."""
     progress = checkpoint.data.progress
-    return limit_reached(experiment, progress, progress.elapsed_s)
-
-
-def limit_reached(experiment: Experiment, progress: Progress, elapsed_s: float) -> Limit | None:
-    """Return the limit that this point of the training has reached, or None."""
-    training, stopping = experiment.training, experiment.early_stopping
-    best = progress.best
-    if stopping.patience is not None and progress.stale >= stopping.patience:
-        reason = f"no improvement in {counted(progress.stale, 'validation')}"
-        return Limit(reason, "early_stopping.patience")
-    if (
-        stopping.threshold is not None
-        and best is not None
-        # The best of a closing validation counts from the next scheduled validation on: until
-        # then, a run that is trained on takes the same steps as an uncut one.
-        and best.step <= progress.validated_step
-        and (
-            best.value == stopping.threshold or better(best.metric, best.value, stopping.threshold)
-        )
-    ):
-        return Limit(f"{best.metric} reached {stopping.threshold:g}", "early_stopping.threshold")
-    if training.epochs is not None and progress.epoch >= training.epochs:
-        return Limit(_done(training.epochs, "epoch"), "training.epochs")
-    if training.max_steps is not None and progress.step >= training.max_steps:
-        return Limit(_done(training.max_steps, "step"), "training.max_steps")
-    if training.max_seconds is not None and elapsed_s >= training.max_seconds:
-        return Limit(f"{training.max_seconds:g} s have passed", "training.max_seconds")
-    return None
-
-
-def _done(count: int, noun: str) -> str:
-    return f"{counted(count, noun)} {'is' if count == 1 else 'are'} done"
+    return limit_reached(experiment, progress.done(progress.elapsed_s))

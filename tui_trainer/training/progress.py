@@ -11,6 +11,7 @@ from typing import Any
 
 from tui_trainer.config.sections.plateau import Plateau
 from tui_trainer.runs.bounds import is_count, is_number, is_text
+from tui_trainer.runs.limits import Done
 from tui_trainer.text.errors import CheckpointUnusable
 
 
@@ -59,6 +60,20 @@ class Progress:
     def updates(self) -> int:
         """The steps that updated the weights; the learning-rate schedule counts these."""
         return self.step - self.skipped_steps
+
+    def done(self, elapsed_s: float) -> Done:
+        """Return how far the training has come, in the units of its limits."""
+        best = self.best
+        # The best of a closing validation counts from the next scheduled validation on: until
+        # then, a run that is trained on takes the same steps as an uncut one.
+        counts = best is not None and best.step <= self.validated_step
+        return Done(
+            step=self.step,
+            epochs=self.epoch,
+            elapsed_s=elapsed_s,
+            stale=self.stale,
+            best=(best.metric, best.value) if best is not None and counts else None,
+        )
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)

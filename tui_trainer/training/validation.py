@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from tui_trainer.config.sections.metrics import METRICS
+from tui_trainer.config.sections.metrics import METRICS, better
 from tui_trainer.config.sections.plateau import after_validation
 from tui_trainer.config.sections.schedules import PlateauSection
 from tui_trainer.runs.events import ValidationEnded, ValidationStarted
@@ -175,11 +175,6 @@ class Validator(Part):
                 on_demand=on_demand,
             )
         )
-
-
-def better(name: str, value: float, other: float, by: float = 0.0) -> bool:
-    """Whether `value` is better than `other` by more than `by`, in the metric's direction."""
-    return value > other + by if METRICS[name].higher_is_better else value < other - by
 
 
 def _named(metrics: dict[str, float]) -> dict[str, float]:

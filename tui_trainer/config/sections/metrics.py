@@ -127,6 +127,11 @@ def why_no_metric(name: str, task: ProblemName, classes: int) -> str:
     return ""
 
 
+def better(name: str, value: float, other: float, by: float = 0.0) -> bool:
+    """Whether `value` is better than `other` by more than `by`, in the metric's direction."""
+    return value > other + by if METRICS[name].higher_is_better else value < other - by
+
+
 def metric_text(name: str, value: float | None) -> str:
     """Format a metric: a share as `98.61 %`, any other with four significant digits."""
     is_share = name in METRICS and METRICS[name].is_share
