@@ -17,7 +17,8 @@ from tests.runs.views import a_view
 from tui_trainer.cli.arguments import parse
 from tui_trainer.cli.ctl import control
 from tui_trainer.machine.usage import UsageMeter
-from tui_trainer.runs.commands import to_dict
+from tui_trainer.runs.commands import Set, to_dict
+from tui_trainer.runs.control import applied
 from tui_trainer.runs.directory import RunDirectory, create_run
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.status import write_status
@@ -143,3 +144,77 @@ def test_a_setting_may_be_named_by_its_last_part(
         "set optimizer.lr: accepted",
         "set training.epochs: accepted",
     ]
+
+
+@contextmanager
+def asking(folder: Path) -> Iterator[tuple[RunDirectory, list[Set]]]:
+    """A live run that refuses a `set` until it is forced, and the commands that it got."""
+    session = LocalSession(never)
+    got: list[Set] = []
+    over = threading.Event()
+
+    def answer() -> None:
+        while not over.is_set():
+            session.control.wait(0.05)
+            command = session.control.take()
+            if isinstance(command, Set):
+                got.append(command)
+                question = "" if command.force else "72 epochs are done: this ends the run now"
+                session.emit(applied(command, 1656, question, can_force=bool(question)))
+
+    answering = threading.Thread(target=answer)
+    answering.start()
+    try:
+        with living(folder, session) as run:
+            yield run, got
+    finally:
+        over.set()
+        answering.join()
+
+
+def test_an_edit_that_would_end_the_run_is_made_after_a_yes(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    questions = []
+
+    def yes(question: str) -> bool:
+        questions.append(question)
+        return True
+
+    with asking(tmp_path) as (run, got):
+        assert control(run, "set", ["training.epochs=70"], confirm=yes) == 0
+    assert questions == [
+        "set training.epochs: 72 epochs are done: this ends the run now. Do it anyway?"
+    ]
+    assert [(command.value, command.force) for command in got] == [(70, False), (70, True)]
+    assert got[0].id != got[1].id
+    last = capsys.readouterr().out.splitlines()[-1]
+    assert last == "set training.epochs: applied at step 1,656"
+
+
+def test_without_a_yes_it_is_refused_and_the_flag_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with asking(tmp_path) as (run, got):
+        assert control(run, "set", ["training.epochs=70"]) == 2
+        assert control(run, "set", ["training.epochs=70"], as_json=True) == 2
+    assert [command.force for command in got] == [False, False]
+    captured = capsys.readouterr()
+    assert captured.err.splitlines()[0] == (
+        "tui-trainer: set training.epochs: refused: 72 epochs are done: this ends the run now; "
+        "--force does it anyway"
+    )
+    assert json.loads(captured.out.splitlines()[-1])["can_force"] is True
+
+
+def test_a_forced_edit_is_not_asked_about(tmp_path: Path) -> None:
+    arguments = parse(["ctl", "last", "set", "training.epochs=70", "--force"])
+    with asking(tmp_path) as (run, got):
+        assert control(run, "set", arguments.overrides, flags=arguments.flags) == 0
+    assert [command.force for command in got] == [True]
+
+
+def test_an_older_run_can_read_an_edit_that_is_not_forced() -> None:
+    plain = to_dict(Set(key="training.epochs", value=70))
+    assert plain.keys() == {"command", "origin", "id", "key", "value"}
+    assert to_dict(Set(key="training.epochs", value=70, force=True))["force"] is True

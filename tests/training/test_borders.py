@@ -110,6 +110,24 @@ def test_fault_15_a_mend_is_not_undone_by_the_edit_that_broke_the_run(
     assert (outcome.state, outcome.step, pauses) == ("finished", 60, 1)
 
 
+def test_an_edit_of_the_last_good_state_is_asked_about_if_it_ends_the_run(
+    tmp_path: Path, data: Path
+) -> None:
+    settings = {"epochs": None, "max_steps": 60, "grad_clip_norm": None, "on_nonfinite": "pause"}
+    experiment = exploding(data, training=settings, checkpoint={"every_steps": 5})
+    run = Run.new(tmp_path / "run", experiment)
+    ends_it = Set(key="training.max_steps", value=5)
+
+    def answer(event: Event) -> Sequence[Command]:
+        return (ends_it, Stop()) if paused(event) else ()
+
+    run.start(both(at_step(7, Set(key="optimizer.lr", value=1e4)), answer))
+    (refused,) = [it for it in run.events if isinstance(it, CommandApplied) and it.refused]
+    assert (refused.id, refused.can_force) == (ends_it.id, True)
+    # It diverges at step 11, and the newest checkpoint is that of step 10.
+    assert refused.refused == "10 steps are done: this ends the run now"
+
+
 def test_fault_15_a_closing_validation_that_is_nan_is_not_the_best(
     tmp_path: Path, data: Path
 ) -> None:

@@ -137,6 +137,56 @@ def test_an_edit_from_elsewhere_does_not_touch_what_is_being_typed() -> None:
     drive(play, *some_events())
 
 
+async def lower_the_epochs(host: Host, pilot: Pilot[None]) -> Set:
+    """Ask for fewer epochs than are done, and let the run refuse them; the command sent first."""
+    await type_in(host, pilot, "training.epochs", "5")
+    await pilot.press("enter")
+    (command,) = host.session.sent
+    assert isinstance(command, Set)
+    reason = "13 epochs are done: this ends the run now"
+    await host.happen(pilot, CommandApplied(300, command.id, "set", "you", reason, can_force=True))
+    await pilot.pause()
+    return command
+
+
+def test_a_value_that_would_end_the_run_is_sent_again_after_a_yes() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        first = await lower_the_epochs(host, pilot)
+        assert "13 epochs are done: this ends the run now" in host.text
+        await pilot.press("y")
+        await pilot.pause()
+        again = host.session.sent[-1]
+        assert isinstance(again, Set)
+        assert (again.key, again.value, again.force) == ("training.epochs", 5, True)
+        assert again.id != first.id
+        assert not first.force
+
+    drive(play, *some_events())
+
+
+def test_enter_by_habit_does_not_end_the_run() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await lower_the_epochs(host, pilot)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert isinstance(host.screen, EditDialog)
+        assert len(host.session.sent) == 1
+        assert "13 epochs are done" in line_of(host, "training.epochs")
+        assert field(host, "training.epochs").value == "5"
+
+    drive(play, *some_events())
+
+
+def test_the_question_closes_when_the_run_ends_meanwhile() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await lower_the_epochs(host, pilot)
+        await host.happen(pilot, an_ending())
+        await pilot.pause()
+        assert host.screen is host.running
+
+    drive(play, *some_events())
+
+
 def test_a_refusal_stands_beside_its_field() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await type_in(host, pilot, "training.epochs", "30")

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import argparse
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from typing import Any
 
 from tui_trainer.cli import options
 from tui_trainer.config.names import full_key
 from tui_trainer.config.yaml.reader import parse_value
-from tui_trainer.runs.commands import COMMANDS, Command, Set, name_of, origin_of
+from tui_trainer.runs.commands import COMMANDS, Command, Set, name_of, new_id, origin_of
 from tui_trainer.runs.directory import RunDirectory, find_run
 from tui_trainer.runs.edits import settings_of
 from tui_trainer.runs.events import ENDED_STATES, CommandAccepted, CommandApplied
@@ -23,7 +23,7 @@ from tui_trainer.runs.mailbox import send, wait_for
 from tui_trainer.runs.paths import size_of
 from tui_trainer.runs.status import conclude, read_status
 from tui_trainer.text.clean import clean, suggest
-from tui_trainer.text.console import print_error, print_json, print_line
+from tui_trainer.text.console import ask, print_error, print_json, print_line
 from tui_trainer.text.errors import BadInput, ExitCode
 
 ACCEPTED_S = 5.0
@@ -50,10 +50,12 @@ def control(
     flags: Collection[str] = (),
     timeout_s: float = 30.0,
     as_json: bool = False,
+    confirm: Callable[[str], bool] = ask,
 ) -> int:
     """Send one command, or one `set` per setting, and wait for the answers.
 
-    `flags` are the names of the flags that were given, without dashes.
+    `flags` are the names of the flags that were given, without dashes. `confirm` asks the user
+    whether to force what the run has refused.
     """
     if not timeout_s >= 0:
         raise BadInput(f"--timeout: should be at least 0 seconds (got {timeout_s:g})")
@@ -62,14 +64,30 @@ def control(
     commands = [_with_full_key(command, run) for command in commands]
     code = ExitCode.OK
     for command in commands:
-        offset = size_of(run.events)
-        send(run.control, command)
-        _await_acceptance(run, command, offset)
-        if not as_json:
-            print_line(f"{_shown(command)}: accepted")
-        done = wait_for(run, command.id, CommandApplied, offset, timeout_s)
+        done = _send(run, command, timeout_s, as_json=as_json)
+        if done is not None and done.can_force and not as_json:
+            question = f"{_shown(command)}: {clean(done.refused)}. Do it anyway?"
+            if confirm(question):
+                done = _send(run, _forced(command), timeout_s, as_json=as_json)
         code = max(code, _tell(command, done, timeout_s, as_json=as_json))
     return code
+
+
+def _send(
+    run: RunDirectory, command: Command, timeout_s: float, *, as_json: bool
+) -> CommandApplied | None:
+    """Send a command and return its answer; None if it is accepted but not applied in time."""
+    offset = size_of(run.events)
+    send(run.control, command)
+    _await_acceptance(run, command, offset)
+    if not as_json:
+        print_line(f"{_shown(command)}: accepted")
+    return wait_for(run, command.id, CommandApplied, offset, timeout_s)
+
+
+def _forced(command: Command) -> Command:
+    """Return a command of its own that asks for the same without being refused."""
+    return replace(command, id=new_id(), force=True) if isinstance(command, Set) else command
 
 
 def _shown(command: Command) -> str:
@@ -108,7 +126,8 @@ def _tell(
         step = done.step if done else None
         line = {"command": name_of(command), "applied": applied, "step": step, "refused": refused}
         of_key = {"key": clean(command.key, 80)} if isinstance(command, Set) else {}
-        print_json({**line, **of_key})
+        of_force = {"can_force": True} if done is not None and done.can_force else {}
+        print_json({**line, **of_key, **of_force})
     elif done is None:
         print_line(
             f"{what}: not applied yet after {timeout_s:g} s; it takes effect between two steps"
@@ -116,7 +135,8 @@ def _tell(
     elif not refused:
         print_line(f"{what}: applied at step {done.step:,}")
     if refused:
-        print_error(f"tui-trainer: {what}: refused: {refused}")
+        how = "; --force does it anyway" if done is not None and done.can_force else ""
+        print_error(f"tui-trainer: {what}: refused: {refused}{how}")
         return ExitCode.BAD_INPUT
     return ExitCode.OK
 
@@ -132,23 +152,23 @@ def _commands(word: str, settings: Sequence[str], flags: Collection[str]) -> lis
         for flag in other.flags:
             if flag.name in flags and other is not kind:
                 raise BadInput(f"--{flag.name} belongs to {other.word}; {word} has no such option")
-    origin = origin_of("ctl")
+    values: dict[str, Any] = {flag.field: flag.value for flag in kind.flags if flag.name in flags}
+    values["origin"] = origin_of("ctl")
     if kind is Set:
         if not settings:
             raise BadInput("set: expected KEY=VALUE, as in: ctl RUN set optimizer.lr=3e-4")
-        return [_setting(setting, origin) for setting in settings]
+        return [_setting(setting, values) for setting in settings]
     if settings:
         raise BadInput(f"{word} takes no settings")
-    values: dict[str, Any] = {flag.field: flag.value for flag in kind.flags if flag.name in flags}
-    return [kind(origin=origin, **values)]
+    return [kind(**values)]
 
 
-def _setting(setting: str, origin: str) -> Set:
+def _setting(setting: str, values: dict[str, Any]) -> Set:
     key, equals, text = setting.partition("=")
     value = parse_value(text) if equals else None
     if not equals or isinstance(value, list | dict):
         raise BadInput(f"set: expected KEY=VALUE with one value, got {clean(setting, 80)!r}")
-    return Set(origin=origin, key=key, value=value)
+    return Set(key=key, value=value, **values)
 
 
 def _with_full_key(command: Command, run: RunDirectory) -> Command:

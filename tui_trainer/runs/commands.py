@@ -140,13 +140,18 @@ class Validate(Command):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Set(Command):
-    """Edit one live setting, from the next step on."""
+    """Edit one live setting, from the next step on.
+
+    A run refuses an edit that would end it at once, unless `force` is set.
+    """
 
     word = "set"
     help = "change live settings, as in: set optimizer.lr=3e-4"
+    flags = (Flag("force", "even if it ends the run at once", "force", True),)
 
     key: str
     value: Scalar
+    force: bool = field(default=False, metadata={"left_out_if": False})
 
     @property
     def request(self) -> str:
@@ -167,9 +172,19 @@ def name_of(command: Command) -> str:
 
 
 def to_dict(command: Command) -> dict[str, Any]:
-    """Return plain data for a file: `command` and the command's fields."""
-    values = {item.name: getattr(command, item.name) for item in fields(command)}
+    """Return plain data for a file: `command` and the command's fields.
+
+    A field that older versions refuse to read is left out while it has its old meaning.
+    """
+    values = {
+        item.name: value
+        for item in fields(command)
+        if (value := getattr(command, item.name)) != item.metadata.get("left_out_if", _NOTHING)
+    }
     return {"command": name_of(command), **values}
+
+
+_NOTHING = object()
 
 
 def _types_of(kind: type[Command]) -> dict[str, tuple[type, ...]]:

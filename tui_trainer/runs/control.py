@@ -51,6 +51,9 @@ class Control:
         return self._bell.wait(timeout_s)
 
 
-def applied(command: Command, step: int, refused: str = "") -> CommandApplied:
+def applied(
+    command: Command, step: int, refused: str = "", *, can_force: bool = False
+) -> CommandApplied:
     """Return the event that answers a command: applied at a step, or refused with a reason."""
-    return CommandApplied(step, command.id, name_of(command), command.origin, refused)
+    name = name_of(command)
+    return CommandApplied(step, command.id, name, command.origin, refused, can_force)

@@ -134,6 +134,8 @@ class CommandApplied(Event):
     command: str
     origin: str
     refused: str = ""
+    can_force: bool = False
+    """Whether the same command with `force` would be obeyed."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ from tui_trainer.runs.commands import new_id
 from tui_trainer.runs.directory import RunDirectory, check_run, check_writable
 from tui_trainer.runs.edits import Edit, in_force, read_edits, record_edit, rewrite_edits
 from tui_trainer.runs.files import Files, sweep_temporaries
+from tui_trainer.runs.limits import limit_reached, trained_on
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import Mailbox
 from tui_trainer.runs.manifests import (
@@ -144,12 +145,12 @@ def _choose(run: RunDirectory, which: str) -> tuple[Checkpoint | None, list[str]
 
 def _nothing_to_do(run: RunDirectory, checkpoint: Checkpoint, experiment: Experiment) -> str:
     """Say which limit would end a finished run immediately, or return an empty string."""
-    from tui_trainer.training.loop import limit_at
-
-    limit = limit_at(checkpoint, experiment)
+    done = checkpoint.data.progress.done()
+    limit = limit_reached(experiment, done)
     if limit is None or checkpoint.manifest.step != read_manifests(run.checkpoints)[-1].step:
         return ""
-    return f"{limit.reason}; change the limit to go on, as in {limit.setting}=N"
+    on = f"tui-trainer resume {run.path.name} {trained_on(limit, experiment, done)}"
+    return f"{limit.reason}; to train on: {on}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,14 @@ def print_error(text: str) -> None:
     print(harmless_block(text), file=sys.stderr)
 
 
+def ask(question: str) -> bool:
+    """Ask a question on stderr; False without a terminal to answer on, or unless it is a yes."""
+    if not (sys.stdin and sys.stdin.isatty() and sys.stderr.isatty()):
+        return False
+    print(f"{harmless(question)} [y/N] ", end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower() in ("y", "yes")
+
+
 class Stream:
     """A text stream that goes quiet for good once its reader is gone."""
 

@@ -18,6 +18,7 @@ from tui_trainer.runs.commands import Command, Pause, Resume, Save, Set, Stop, V
 from tui_trainer.runs.control import Control, applied
 from tui_trainer.runs.edits import Edit, in_force, record_edit
 from tui_trainer.runs.events import Edited
+from tui_trainer.runs.limits import Limit, limit_reached
 from tui_trainer.text.errors import BadInput, CannotWrite, TrainerError
 from tui_trainer.text.format import size_text
 from tui_trainer.training.optimizers import retune
@@ -34,7 +35,20 @@ STOP_S = 1.0
 _BRIEFLY_S = 0.05
 
 Execute = Callable[[Command], str]
-"""A function that executes a command and returns why it was refused, or an empty string."""
+"""A function that executes a command and returns why it was refused, or an empty string.
+
+It may raise `EndsRun`.
+"""
+
+
+class EndsRun(Exception):
+    """An edit would end the run at once, and its sender has not confirmed that."""
+
+
+def check_goes_on(command: Set, before: Limit | None, after: Limit | None) -> None:
+    """Raise EndsRun if an edit makes the run reach a limit, unless the command is forced."""
+    if after is not None and before is None and not command.force:
+        raise EndsRun(f"{after.reason}: this ends the run now")
 
 
 class CommandHandler(Part):
@@ -138,9 +152,9 @@ class CommandHandler(Part):
             self.answer(command, reason)
         return None
 
-    def answer(self, command: Command, refused: str = "") -> None:
+    def answer(self, command: Command, refused: str = "", *, can_force: bool = False) -> None:
         """Emit the answer to a command: it took effect at this step, or why it was refused."""
-        self._events.emit(applied(command, self._progress.step, refused))
+        self._events.emit(applied(command, self._progress.step, refused, can_force=can_force))
 
     def replay_edits(self) -> None:
         """Bring the edits of this step into force, including those from before a resume."""
@@ -160,6 +174,9 @@ class CommandHandler(Part):
     def _answer_with(self, execute: Execute, command: Command) -> None:
         try:
             refused = execute(command)
+        except EndsRun as question:
+            self.answer(command, str(question), can_force=True)
+            return
         except (Diverged, CannotWrite, BatchLost) as error:
             self.answer(command, str(error))
             raise
@@ -230,6 +247,8 @@ class CommandHandler(Part):
             in_force(changed, self.replay[len(due) :])
         except BadInput as error:
             return str(error)
+        done = self._progress.done(self._watch.elapsed_s())
+        check_goes_on(command, limit_reached(current, done), limit_reached(changed, done))
         old, new = current.get(command.key), changed.get(command.key)
         edit = Edit(command.id, step, command.key, old, new, command.origin)
         try:

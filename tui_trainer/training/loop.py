@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import time
 
-from tui_trainer.config.experiment import Experiment
 from tui_trainer.data.base.batch import BatchLost
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import RunEnded
 from tui_trainer.runs.files import Files
 from tui_trainer.runs.journal import Journal
-from tui_trainer.runs.limits import Limit, limit_reached
+from tui_trainer.runs.limits import limit_reached
 from tui_trainer.text.errors import BadInput
-from tui_trainer.training.checkpoints import Checkpoint
 from tui_trainer.training.failures import failed
 from tui_trainer.training.part import Clock, Emit
 from tui_trainer.training.recorder import Diverged
@@ -128,9 +126,3 @@ def _loop(training: Training) -> RunEnded:
             saver.save()
         # The border ends here; the next step begins.
         stepper.take()
-
-
-def limit_at(checkpoint: Checkpoint, experiment: Experiment) -> Limit | None:
-    """Return the limit that would end a run immediately if it resumed from this checkpoint."""
-    progress = checkpoint.data.progress
-    return limit_reached(experiment, progress.done(progress.elapsed_s))

@@ -61,8 +61,11 @@ class Progress:
         """The steps that updated the weights; the learning-rate schedule counts these."""
         return self.step - self.skipped_steps
 
-    def done(self, elapsed_s: float) -> Done:
-        """Return how far the training has come, in the units of its limits."""
+    def done(self, elapsed_s: float | None = None) -> Done:
+        """Return how far the training has come, in the units of its limits.
+
+        `elapsed_s` is the time now, if that is later than when this was saved.
+        """
         best = self.best
         # The best of a closing validation counts from the next scheduled validation on: until
         # then, a run that is trained on takes the same steps as an uncut one.
@@ -70,7 +73,7 @@ class Progress:
         return Done(
             step=self.step,
             epochs=self.epoch,
-            elapsed_s=elapsed_s,
+            elapsed_s=self.elapsed_s if elapsed_s is None else elapsed_s,
             stale=self.stale,
             best=(best.metric, best.value) if best is not None and counts else None,
         )

@@ -15,11 +15,13 @@ from tui_trainer.config.plugins import plugin_words
 from tui_trainer.runs.commands import Command, Pause, Set, Stop
 from tui_trainer.runs.edits import Edit, in_force, rewrite_edits
 from tui_trainer.runs.events import NonFinite, RunEnded, RunState
+from tui_trainer.runs.limits import limit_reached
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.errors import BadInput, CannotWrite, ExitCode, TrainerError
 from tui_trainer.training.advice import against_divergence
 from tui_trainer.training.baselines import baselines, left_out
 from tui_trainer.training.checkpoints import choose_checkpoint
+from tui_trainer.training.command_handler import check_goes_on
 from tui_trainer.training.metrics import measure
 from tui_trainer.training.recorder import Diverged
 from tui_trainer.training.start_point import FromCheckpoint
@@ -160,7 +162,10 @@ def wait_out(training: Training) -> FromCheckpoint | RunEnded:
         try:
             known = command.key in experiment.all_keys()
             old = experiment.get(command.key) if known else None
-            experiment = edited(experiment, command.key, command.value)
+            changed = edited(experiment, command.key, command.value)
+            done = checkpoint.data.progress.done()
+            check_goes_on(command, limit_reached(experiment, done), limit_reached(changed, done))
+            experiment = changed
             new, step = experiment.get(command.key), checkpoint.manifest.step
             edit = Edit(command.id, step, command.key, old, new, command.origin)
             edits = _with_edit(training, edits, edit)

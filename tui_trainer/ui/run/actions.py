@@ -153,11 +153,10 @@ class RunDialogs:
         for dialog in self.dialogs:
             dialog.look(self._session.view, self._session.experiment)
 
-    def refuse(self, event: CommandApplied) -> None:
-        """Show next to its field why the run refused a value."""
-        for dialog in self.dialogs:
-            if isinstance(dialog, EditDialog):
-                dialog.refuse(event.id, event.refused)
+    def refuse(self, event: CommandApplied) -> bool:
+        """Show next to its field why the run refused a value; False if no field is open for it."""
+        editing = [it for it in self.dialogs if isinstance(it, EditDialog)]
+        return any(dialog.refuse(event) for dialog in editing)
 
     def edit(self) -> None:
         """Open the dialog for changing live settings."""

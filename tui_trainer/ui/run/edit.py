@@ -7,6 +7,7 @@ force is the one that the run has reported.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar, get_args
 
 from textual import on
@@ -27,11 +28,13 @@ from tui_trainer.config.overrides import (
 )
 from tui_trainer.config.sections.section import extra_of
 from tui_trainer.config.yaml.reader import parse_value
-from tui_trainer.runs.commands import Set
+from tui_trainer.runs.commands import Set, new_id
 from tui_trainer.runs.describe import value_text
+from tui_trainer.runs.events import CommandApplied
 from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
+from tui_trainer.ui.shared.confirm import Confirm
 from tui_trainer.ui.shared.text_input import TextInput
 
 _FIRST = (
@@ -175,7 +178,7 @@ class EditDialog(ModalScreen[None]):
     ABOUT = (
         "The settings that can be changed while the run trains. Up and down move between them; "
         "enter sends the typed value, which the run applies at its next step and records as an "
-        "edit."
+        "edit. Before a value that would end the run at once, you are asked once more."
     )
     BINDINGS: ClassVar[list[BindingType]] = [
         Binding("escape", "close", "Close"),
@@ -196,8 +199,9 @@ class EditDialog(ModalScreen[None]):
         super().__init__()
         self._experiment = experiment
         self._send = send
-        self._asked: dict[str, Setting] = {}
-        """Rows whose value was sent and not refused, by the id of the command."""
+        self._asked: dict[str, tuple[Setting, Set]] = {}
+        """Rows and the commands they sent that were not refused, by the id of the command."""
+        self._question: Confirm | None = None
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False) as box:
@@ -214,17 +218,40 @@ class EditDialog(ModalScreen[None]):
         if not self.is_attached:
             return
         if view.ended:
+            if self._question is not None and self._question.is_active:
+                self._question.dismiss(False)
             self.dismiss(None)
         elif experiment is not None and experiment is not self._experiment:
             self._experiment = experiment
             for row in self.query(Setting):
                 row.look(experiment)
 
-    def refuse(self, id: str, reason: str) -> None:
-        """Show next to its field why the run refused a value."""
-        row = self._asked.pop(id, None)
-        if row is not None:
-            row.refuse(reason)
+    def refuse(self, event: CommandApplied) -> bool:
+        """Show next to its field why the run refused a value; False if it was not sent here.
+
+        If the run would obey an order, ask for one.
+        """
+        row, command = self._asked.pop(event.id, (None, None))
+        if row is None or command is None:
+            return False
+        row.refuse(event.refused)
+        if event.can_force and self.is_active:
+            self._ask_again(row, command, event.refused)
+        return True
+
+    def _ask_again(self, row: Setting, command: Set, reason: str) -> None:
+        def answer(is_yes: bool | None) -> None:
+            if is_yes:
+                self._order(row, replace(command, id=new_id(), force=True))
+
+        yes = f"set {command.key} to {value_text(command.value)}"
+        self._question = Confirm("End the run?", f"{reason}.", yes)
+        self.app.push_screen(self._question, answer)
+
+    def _order(self, row: Setting, command: Set) -> None:
+        row.ask(command.value)
+        self._asked[command.id] = row, command
+        self._send(command)
 
     @on(Input.Submitted)
     def change(self, event: Input.Submitted) -> None:
@@ -236,10 +263,7 @@ class EditDialog(ModalScreen[None]):
         value, fit = row.wanted()
         if not fit:
             return
-        command = Set(key=row.key, value=value)
-        self._asked[command.id] = row
-        row.ask(value)
-        self._send(command)
+        self._order(row, Set(key=row.key, value=value))
 
     def action_close(self) -> None:
         """Go back to the run; text that was not sent is dropped."""

@@ -131,9 +131,13 @@ class RunScreen(Screen[None]):
 
     def _take(self, event: Event) -> None:
         self._commands.add(event)
-        if isinstance(event, CommandApplied) and event.refused and event.origin == "you":
+        if (
+            isinstance(event, CommandApplied)
+            and event.refused
+            and event.origin == "you"
+            and not self._asking.refuse(event)
+        ):
             self._tell(f"{event.command}: {clean(event.refused)}", warn=True)
-            self._asking.refuse(event)
 
     def _show(self) -> None:
         self._parts.show()
