@@ -57,6 +57,7 @@ def test_a_run_seen_from_outside_has_completed_the_epochs_behind_its_step() -> N
         (460, 460, 700),
         (1234, 1234, 1900),
         (10_000, 10_000, 15_000),
+        (60, 60.02, 90),
         (0.5, 0.6, 1),
         (90.5, 91.2, 140),
     ],

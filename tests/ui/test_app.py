@@ -15,6 +15,7 @@ from textual.widgets import Input, OptionList
 
 from tests.runs.test_index import make_run
 from tests.ui.fakes import FakeServices, FakeSession
+from tests.ui.runs import an_experiment
 from tui_trainer.config.choices import RememberedChoices
 from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.config.keys import ACTIONS
@@ -559,6 +560,76 @@ def test_a_run_that_cannot_go_on_leads_back_to_the_list(tmp_path: Path) -> None:
         assert any("its checkpoint is damaged" in text for text in told)
 
     play(services, what)
+
+
+def at_the_results(services: FakeServices, what: Play) -> None:
+    """Run a script on the results of a run that was trained here and can be resumed."""
+    session = services.session
+
+    async def begin(app: TrainerApp, pilot: Pilot[int]) -> None:
+        await running(app, pilot, session)
+        session.push(CheckpointSaved(800, "step-00000800.pt", 620_000, 0.01, True), ended())
+        await until(pilot, lambda: app.screen.has_class("-result"))
+        await what(app, pilot)
+
+    play(services, begin)
+
+
+def resumed_by(services: FakeServices, session: FakeSession) -> None:
+    """Let the services resume a run as this session."""
+
+    def resume(path: Path, overrides: object) -> FakeSession:
+        services.resumed.append((path, tuple(overrides)))  # type: ignore[arg-type]
+        return session
+
+    services.resume = resume
+
+
+def test_results_stay_when_the_run_cannot_be_trained_on_and_say_why(tmp_path: Path) -> None:
+    services = FakeServices(tmp_path, LiveSession(an_experiment()))
+    failing = LiveSession()
+    resumed_by(services, failing)
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        results = app.screen
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, ResumeDialog))
+        await pilot.press("enter")
+        await until(pilot, lambda: len(services.resumed) == 1)
+        failing.push(RunEnded(0, "failed", "digits.csv: no such file", 0, "", 0.0, 2))
+        await until(pilot, lambda: app.screen is results)
+        await pilot.pause()
+        text = "\n".join(strip.text for strip in results._compositor.render_strips())
+        assert "it did not start: digits.csv: no such file" in text
+        assert "finished after epoch 40" in text
+        # Another choice can be made.
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, ResumeDialog))
+
+    at_the_results(services, what)
+
+
+def test_results_give_way_to_the_run_that_goes_on_from_them(tmp_path: Path) -> None:
+    services = FakeServices(tmp_path, LiveSession(an_experiment()))
+    again = LiveSession(an_experiment())
+    resumed_by(services, again)
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        results = app.screen
+        await pilot.press("r")
+        await until(pilot, lambda: isinstance(app.screen, ResumeDialog))
+        await pilot.press("enter")
+        await until(pilot, lambda: len(services.resumed) == 1)
+        assert results in app.screen_stack
+        again.push(*started())
+        await until(pilot, lambda: results not in app.screen_stack)
+        await until(pilot, lambda: not results.is_attached)
+        assert [type(screen) for screen in app.screen_stack[1:]] == [ComposeScreen, RunScreen]
+        assert app.screen.session is again  # type: ignore[attr-defined]
+        again.push(RunEnded(900, "failed", "out of memory", 45, "runs/digits-1", 9.9, 1))
+        await until(pilot, lambda: app.screen.has_class("-result"))
+
+    at_the_results(services, what)
 
 
 def test_runs_that_go_on_one_after_the_other_from_the_list_leave_no_screens(tmp_path: Path) -> None:

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
+from textual.app import App
 from textual.pilot import Pilot
-from textual.widgets import Input
+from textual.widgets import Input, Static
 
+from tests.runs.views import a_view
 from tests.ui.host import Host, drive
 from tests.ui.runs import an_ending, an_experiment, some_events
+from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override, edited
 from tui_trainer.runs.events import CheckpointSaved, RunEnded, SaveFailed, StepsTaken
 from tui_trainer.runs.view import RunView, Scores
@@ -266,25 +271,29 @@ def test_the_experiment_in_force_is_run_again_or_composed_from(
     drive(play, *some_events(460))
 
 
-def test_resuming_asks_how_long_and_proposes_the_double() -> None:
+def test_resuming_asks_how_long_and_proposes_half_as_much_again() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await host.happen(pilot, an_ending())
         await pilot.press("r")
         assert isinstance(host.screen, ResumeDialog)
-        assert host.screen.query_one(Input).value == "40"
+        assert host.screen.query_one(Input).value == "30"
         await pilot.press("enter")
         await pilot.pause()
         (message,) = host.got
         assert isinstance(message, Ending.Resume)
         assert message.run_dir == "/runs/digits-cnn-1122-2315"
-        assert message.overrides == (Override("training", "epochs", 40),)
+        assert message.overrides == (Override("training", "epochs", 30),)
 
     drive(play, *some_events(460))
 
 
 @pytest.mark.parametrize(
     ("typed", "wrong"),
-    [("20", "already reached"), ("5", "less than before"), ("x", "should be a whole number")],
+    [
+        ("20", "20 epochs are done: this would end the run at once"),
+        ("5", "20 epochs are done: this would end the run at once"),
+        ("x", "should be a whole number"),
+    ],
 )
 def test_a_number_that_would_end_the_run_at_once_is_refused(typed: str, wrong: str) -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
@@ -395,3 +404,88 @@ def test_a_large_confusion_can_be_scrolled_to_its_last_row() -> None:
         assert host.running.query_one(Ending).max_scroll_x > 0
 
     drive(play, *some_events(460))
+
+
+def proposed(experiment: Experiment, view: RunView) -> tuple[str, str, str]:
+    """The setting that the dialog asks for, the limit it proposes, and the changes beside it."""
+    found: list[str] = []
+
+    class Asking(App[None]):
+        async def on_mount(self) -> None:
+            await self.push_screen(ResumeDialog(experiment, view))
+
+    async def run() -> None:
+        app = Asking()
+        async with app.run_test() as pilot:
+            await pilot.pause()
+            found.append(str(app.screen.query(Static).first().content).partition(":")[0])
+            found.extend(app.screen.query_one(f"#{id}", Input).value for id in ("limit", "changes"))
+            assert not [line for line in app.screen.query(".wrong") if line.display]
+
+    asyncio.run(run())
+    return found[0], found[1], found[2]
+
+
+@pytest.mark.parametrize(
+    ("limits", "values", "proposal"),
+    [
+        ({}, {"step": 460}, ("training.epochs", "30", "")),
+        ({"training.max_steps": 281}, {"step": 281}, ("training.max_steps", "450", "")),
+        (
+            {"training.max_seconds": 60.0},
+            {"step": 100, "elapsed_s": 60.02},
+            ("training.max_seconds", "90", ""),
+        ),
+        ({}, {"step": 300, "stale": 5}, ("early_stopping.patience", "8", "")),
+        (
+            {"early_stopping.threshold": 0.1},
+            {"step": 300, "best": {"loss": 0.09}},
+            ("early_stopping.threshold", "", ""),
+        ),
+        # Two limits are reached at once: raising one of them would not be enough.
+        (
+            {},
+            {"step": 460, "stale": 6},
+            ("early_stopping.patience", "9", "training.epochs=30"),
+        ),
+    ],
+)
+def test_the_proposal_goes_on_beyond_every_limit_that_is_reached(
+    limits: dict[str, float], values: dict[str, Any], proposal: tuple[str, str, str]
+) -> None:
+    experiment = an_experiment()
+    for key, value in limits.items():
+        experiment = edited(experiment, key, value)
+    view = a_view(state="finished", steps_per_epoch=23, saved_step=values["step"], **values)
+    assert proposed(experiment, view) == proposal
+
+
+def test_a_change_that_ends_the_run_at_once_is_refused_at_its_own_field() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, an_ending())
+        await pilot.press("r", "tab", *"training.max_steps=460")
+        await pilot.pause()
+        (line,) = [it for it in host.screen.query(".wrong") if it.display]
+        assert line.id == "wrong-changes"
+        assert "460 steps are done: this would end the run at once" in host.text
+        await pilot.press("enter")
+        assert isinstance(host.screen, ResumeDialog)
+
+    drive(play, *some_events(460))
+
+
+def test_a_stopped_run_is_not_given_a_limit_that_it_has_reached() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, a_stop())
+        await pilot.press("r", "end", "ctrl+u", *"5")
+        await pilot.pause()
+        assert "13 epochs are done: this would end the run at once" in host.text
+        await pilot.press("enter")
+        assert isinstance(host.screen, ResumeDialog)
+        await pilot.press("end", "ctrl+u", *"14", "enter")
+        await pilot.pause()
+        (message,) = host.got
+        assert isinstance(message, Ending.Resume)
+        assert message.overrides == (Override("training", "epochs", 14),)
+
+    drive(play, *some_events())

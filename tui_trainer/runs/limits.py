@@ -46,15 +46,16 @@ class Done(NamedTuple):
         }.get(key, 0)
 
 
-def done_in(view: RunView, experiment: Experiment) -> Done:
-    """Return how far a run has come, as seen from outside."""
+def done_in(view: RunView, experiment: Experiment, saved_step: int | None = None) -> Done:
+    """Return how far a run has come, as seen from outside; at most up to a saved step."""
     per_epoch = view.steps_per_epoch
+    step = view.step if saved_step is None else min(view.step, saved_step)
     monitored = experiment.checkpoint.monitor
     value = (view.scores.best or {}).get(monitored)
     return Done(
-        step=view.step,
+        step=step,
         # Users see the epoch in progress, so without its length the last one does not count.
-        epochs=view.step // per_epoch if per_epoch else max(view.epoch - 1, 0),
+        epochs=step // per_epoch if per_epoch else max(view.epoch - 1, 0),
         elapsed_s=view.elapsed_s,
         stale=view.scores.stale,
         best=None if value is None else (monitored, value),
@@ -89,11 +90,12 @@ def _are_done(count: int, noun: str) -> str:
 
 
 def proposed_limit(limit: float, used: float) -> int:
-    """Return half as much again as a limit or what is used up of it, whichever is more.
+    """Return half as much again as a limit, or as what is used up if that is far more.
 
     It is rounded up to a whole number that people would type.
     """
-    wanted = max(limit, used) * 1.5
+    # Seconds and validations may go a little beyond their limit.
+    wanted = 1.5 * (limit if used <= 1.1 * limit else used)
     power: int = 10 ** math.floor(math.log10(max(wanted, 1)))
     # Up to 20 in steps of 1, up to 100 in steps of 5, up to 200 in steps of 10, and so on.
     unit = max(power // 10 if wanted < 2 * power else power // 2, 1)

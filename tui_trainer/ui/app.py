@@ -193,7 +193,10 @@ class TrainerApp(App[int], inherit_bindings=False):
     def on_ending_resume(self, message: Ending.Resume) -> None:
         path = Path(message.run_dir)
         if self._can_begin(f"tui-trainer resume {path.name} --detach"):
-            self._stack.begin(self.services.resume(path, message.overrides), self.services)
+            self._stack.train_on(self.services.resume(path, message.overrides), self.services)
+
+    def on_run_screen_started(self) -> None:
+        self._stack.forget_results()
 
     def on_compose_screen_runs(self) -> None:
         self._stack.list_runs(self.services)
@@ -258,7 +261,10 @@ class TrainerApp(App[int], inherit_bindings=False):
             )
 
     async def on_run_screen_never_started(self, message: RunScreen.NeverStarted) -> None:
-        """Go back to the list or to composing, and show why the run did not start."""
+        """Go back to the results, the list or composing, and show why the run did not start."""
+        if (results := self._stack.back_to_results()) is not None:
+            results.complain(message.reason)
+            return
         if self._leaves_with_run:
             self._leave()
             return

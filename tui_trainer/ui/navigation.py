@@ -32,6 +32,8 @@ class Navigator:
         self._app = app
         self._live = live
         self._left_list = left_list
+        self._results: RunScreen | None = None
+        """The screen of a run that ended, while the run that resumes it has not started yet."""
 
     @property
     def composing(self) -> ComposeScreen | None:
@@ -97,6 +99,29 @@ class Navigator:
             self.to_base()
             self.list_runs(services)
         self.watch(session, services)
+
+    def train_on(self, session: Session, services: Services) -> None:
+        """Show a run that resumes the one in front, whose results stay until it has started."""
+        from tui_trainer.ui.run.screen import RunScreen
+
+        self._results = self.run
+        self._app.push_screen(RunScreen(session, services))
+
+    def forget_results(self) -> None:
+        """Close the results that are kept below the run that resumes them."""
+        results, self._results = self._results, None
+        if results is not None and results in self._app.screen_stack:
+            # Textual closes only the frontmost screen.
+            self._app._screen_stack.remove(results)
+            results.remove()
+
+    def back_to_results(self) -> RunScreen | None:
+        """Show the results again that are kept below a run which could not start, if any are."""
+        results, self._results = self._results, None
+        if results is None or results not in self._app.screen_stack:
+            return None
+        self.uncover(results)
+        return results
 
     def watch(self, session: Session, services: Services) -> None:
         """Show a run over the list of runs, or replacing the last run screen."""

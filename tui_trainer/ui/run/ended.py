@@ -118,6 +118,7 @@ class Ending(VerticalScroll, can_focus=True):
     Ending { padding: 0 1; }
     Ending Static { width: 100%; height: auto; }
     Ending #results, Ending #next, Ending #confusion { margin-top: 1; }
+    Ending #problem { display: none; color: $text-error; margin-bottom: 1; }
     /* Tables are scrolled, not wrapped. */
     Ending { overflow-x: auto; }
     Ending #results, Ending #confusion { width: auto; }
@@ -165,6 +166,7 @@ class Ending(VerticalScroll, can_focus=True):
         self._next_steps: list[Content] = []
 
     def compose(self) -> ComposeResult:
+        yield Static("", markup=False, id="problem")
         for part in ("story", "results", "next", "confusion"):
             yield Static("", markup=False, id=part)
 
@@ -239,7 +241,19 @@ class Ending(VerticalScroll, can_focus=True):
         """Accept another choice: the last one could not be carried out."""
         self._handed_over = False
 
+    def complain(self, reason: str) -> None:
+        """Show above the results why the run could not be resumed, and accept another choice."""
+        self.offer_again()
+        self._show_problem(f"it did not start: {reason}")
+        self.scroll_home(animate=False)
+
+    def _show_problem(self, text: str) -> None:
+        problem = self.query_one("#problem", Static)
+        problem.display = bool(text)
+        problem.update(Content(clean(text, 2000, multiline=True)))
+
     def _hand_over(self, message: Message) -> None:
         if not self._handed_over:
             self._handed_over = True
+            self._show_problem("")
             self.post_message(message)

@@ -7,7 +7,7 @@ unless something is changed, so its changes have the focus first.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, NamedTuple
 
 from textual import on
 from textual.app import ComposeResult
@@ -19,7 +19,9 @@ from textual.widgets import Input, Static
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.horizon import horizon
-from tui_trainer.config.overrides import Override
+from tui_trainer.config.overrides import Override, edited
+from tui_trainer.config.sections.metrics import metric_text
+from tui_trainer.runs.limits import Done, done_in, limit_reached, trained_on
 from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
@@ -31,6 +33,7 @@ _ASKS = {
     "training.max_steps": "total steps",
     "training.max_seconds": "total seconds of training",
     "early_stopping.patience": "validations without improvement before the run ends",
+    "early_stopping.threshold": "the value that ends the run; empty: none",
 }
 
 
@@ -44,19 +47,26 @@ def so_far(key: str, experiment: Experiment, view: RunView) -> str:
             done = f"{view.step:,} done"
         case "training.max_seconds":
             done = f"{view.elapsed_s:,.1f} s done"
+        case "early_stopping.threshold":
+            monitor = experiment.checkpoint.monitor
+            done = f"best {metric_text(monitor, (view.scores.best or {}).get(monitor))}"
         case _:
             done = f"{view.scores.stale:,} in a row"
     limit = f"{now:,}" if isinstance(now, int) else f"{now:g}" if now is not None else "none"
     return f"limit now {limit}, {done}"
 
 
+def done_at_checkpoint(experiment: Experiment, view: RunView) -> Done:
+    """Return how far the run had come at its last checkpoint, from which it resumes."""
+    return done_in(view, experiment, view.saved.step)
+
+
 def limit_of(experiment: Experiment, view: RunView) -> str:
     """Return the key of the limit that ended this run, or that would end it first."""
-    training, patience = experiment.training, experiment.early_stopping.patience
-    if patience is not None and view.scores.stale >= patience:
-        return "early_stopping.patience"
-    if training.max_seconds is not None and view.elapsed_s >= training.max_seconds:
-        return "training.max_seconds"
+    limit = limit_reached(experiment, done_at_checkpoint(experiment, view))
+    if limit is not None:
+        return limit.setting
+    training = experiment.training
     if training.epochs is None:
         return "training.max_seconds" if training.max_steps is None else "training.max_steps"
     if training.max_steps is None or not view.steps_per_epoch:
@@ -65,8 +75,28 @@ def limit_of(experiment: Experiment, view: RunView) -> str:
     return "training.max_steps" if training.max_steps == first else "training.epochs"
 
 
+def proposed_settings(experiment: Experiment, done: Done) -> list[str]:
+    """Return settings, as KEY=VALUE, that raise every limit that a run has reached."""
+    settings: list[str] = []
+    while (limit := limit_reached(experiment, done)) is not None:
+        settings.append(trained_on(limit, experiment, done))
+        for override in typed_changes(experiment, settings[-1]):
+            experiment = edited(experiment, override.key, override.value)
+    return settings
+
+
+class Problem(NamedTuple):
+    """What is wrong with one of the two fields."""
+
+    field: str
+    text: str
+
+
 class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
-    """Asks for the new limit; proposes twice the old one if that was reached, else the old one."""
+    """Asks for the new limit; proposes half as much again if the old one was reached.
+
+    Of a run that was interrupted, the limits stay as they are.
+    """
 
     ABOUT = (
         "The run resumes from its last checkpoint and trains up to the limit typed here. To change "
@@ -85,31 +115,43 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
     ResumeDialog Horizontal { height: 1; }
     ResumeDialog Horizontal Static { width: 9; }
     ResumeDialog Input { width: 1fr; }
-    ResumeDialog #wrong { color: $text-error; }
+    ResumeDialog .wrong { color: $text-error; display: none; }
     """
 
     def __init__(self, experiment: Experiment, view: RunView) -> None:
         super().__init__()
         self._experiment = experiment
+        self._done = done_at_checkpoint(experiment, view)
         self._key = limit_of(experiment, view)
         self._old = experiment.get(self._key)
         self._so_far = so_far(self._key, experiment, view)
-        self._reached = view.state == "finished"
+        self._is_finished = view.state == "finished"
         self._failed = view.state == "failed"
+        # A run that was interrupted at its last step may resume, and is then only tested.
+        self._was_reached = limit_reached(experiment, self._done) is not None
+        raised = proposed_settings(experiment, self._done) if self._is_finished else []
+        self._limit_text = raised[0].partition("=")[2] if raised else field_text(self._old)
+        self._limit_text = "" if self._limit_text == "null" else self._limit_text
+        self._changes_text = " ".join(raised[1:])
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False) as box:
             box.border_title = Content("Train on")
             box.border_subtitle = Content("↵ resume   esc back")
             yield Static(f"{self._key}: {_ASKS[self._key]}; {self._so_far}", markup=False)
-            new = self._old * 2 if self._reached else self._old
             with Horizontal():
                 yield Static("limit", markup=False)
-                yield TextInput(field_text(new), compact=True, id="limit")
+                yield TextInput(self._limit_text, compact=True, id="limit", placeholder="none")
+            yield Static("", markup=False, id="wrong-limit", classes="wrong")
             with Horizontal():
                 yield Static("changes", markup=False)
-                yield TextInput(compact=True, id="changes", placeholder="such as optimizer.lr=3e-4")
-            yield Static("", markup=False, id="wrong")
+                yield TextInput(
+                    self._changes_text,
+                    compact=True,
+                    id="changes",
+                    placeholder="such as optimizer.lr=3e-4",
+                )
+            yield Static("", markup=False, id="wrong-changes", classes="wrong")
 
     def on_mount(self) -> None:
         self.query_one("#changes" if self._failed else "#limit", Input).focus()
@@ -118,37 +160,44 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
     def check(self, event: Input.Changed) -> None:
         """Show at once what is wrong."""
         event.stop()
-        self.query_one("#wrong", Static).update(Content(clean(self._read()[1], 400)))
+        problem = self._read()
+        for field in ("limit", "changes"):
+            text = problem.text if isinstance(problem, Problem) and problem.field == field else ""
+            line = self.query_one(f"#wrong-{field}", Static)
+            line.display = bool(text)
+            line.update(Content(clean(text, 400)))
 
     @on(Input.Submitted)
     def resume(self, event: Input.Submitted) -> None:
         """Return the overrides, if both fields are valid."""
         event.stop()
-        overrides, wrong = self._read()
-        if not wrong:
+        overrides = self._read()
+        if not isinstance(overrides, Problem):
             self.dismiss(overrides)
 
     def action_close(self) -> None:
         """Go back to the results."""
         self.dismiss(None)
 
-    def _read(self) -> tuple[tuple[Override, ...], str]:
-        limit, wrong = self._limit(self.query_one("#limit", Input).value)
+    def _read(self) -> tuple[Override, ...] | Problem:
+        """Return the changes that both fields ask for, or what is wrong with one of them."""
+        value, wrong = checked(self._experiment, self._key, self.query_one("#limit", Input).value)
         if wrong:
-            return (), wrong
-        try:
-            changes = typed_changes(self._experiment, self.query_one("#changes", Input).value)
-        except TrainerError as error:
-            return (), str(error)
-        return limit + changes, ""
-
-    def _limit(self, text: str) -> tuple[tuple[Override, ...], str]:
-        value, wrong = checked(self._experiment, self._key, text)
-        if wrong:
-            return (), wrong
-        if value == self._old:
-            return (), "that is already reached" if self._reached else ""
-        if self._reached and value is not None and value < self._old:
-            return (), f"that is less than before: {self._so_far}"
+            return Problem("limit", wrong)
         section, _, name = self._key.partition(".")
-        return (Override(section, name, value),), ""
+        limit = () if value == self._old else (Override(section, name, value),)
+        try:
+            changed = edited(self._experiment, self._key, value)
+            changes = typed_changes(changed, self.query_one("#changes", Input).value)
+            for override in changes:
+                changed = edited(changed, override.key, override.value)
+        except TrainerError as error:
+            return Problem("changes", str(error))
+        reached = limit_reached(changed, self._done)
+        if reached is not None and (self._is_finished or not self._was_reached):
+            is_typed = any(change.key == reached.setting for change in changes)
+            text = f"{reached.reason}: this would end the run at once"
+            if reached.setting != self._key:
+                text += f" ({reached.setting})"
+            return Problem("changes" if is_typed else "limit", text)
+        return limit + changes

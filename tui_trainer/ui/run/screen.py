@@ -19,7 +19,7 @@ from textual.screen import Screen
 from tui_trainer.config.keys import actions_of
 from tui_trainer.runs.commands import COMMANDS
 from tui_trainer.runs.describe import Level
-from tui_trainer.runs.events import CommandApplied, Event, RunEnded
+from tui_trainer.runs.events import CommandApplied, Event, RunEnded, RunStarted
 from tui_trainer.sessions.session import Session
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.plots.plots import Plots
@@ -71,6 +71,9 @@ class RunScreen(Screen[None]):
     class Detach(Message):
         """Posted to end the app and its use of the terminal while the run continues."""
 
+    class Started(Message):
+        """Posted when the run has started, so that there is something to show."""
+
     class NeverStarted(Message):
         """Posted when the run failed before its first step, so there is nothing to show."""
 
@@ -96,6 +99,7 @@ class RunScreen(Screen[None]):
         saved = self._parts.saved_progress
         self._asking = RunDialogs(self, session, self._commands, saved, self._tell, detach)
         self._over = False
+        self._has_started = False
         self._labels = self.labels
 
     @property
@@ -131,6 +135,9 @@ class RunScreen(Screen[None]):
 
     def _take(self, event: Event) -> None:
         self._commands.add(event)
+        if isinstance(event, RunStarted) and not self._has_started:
+            self._has_started = True
+            self.post_message(self.Started())
         if (
             isinstance(event, CommandApplied)
             and event.refused
@@ -151,7 +158,7 @@ class RunScreen(Screen[None]):
         view = self.session.view
         if self._asking.leaving:
             self.post_message(self.Leave())
-        elif ending.state == "failed" and not view.name:
+        elif ending.state == "failed" and not self._has_started and not self.session.is_elsewhere:
             self.post_message(self.NeverStarted(ending.reason))
         elif not self.is_active:
             self._tell(f"{clean(view.name, 60)} {ending.state}: {clean(ending.reason, 400)}")
@@ -173,6 +180,10 @@ class RunScreen(Screen[None]):
     def offer_again(self) -> None:
         """Allow another choice at the end, because the last one could not be carried out."""
         self.query_one(Ending).offer_again()
+
+    def complain(self, reason: str) -> None:
+        """Show beside the results why the run could not be resumed, and allow another choice."""
+        self.query_one(Ending).complain(reason)
 
     def say(self, text: str, level: Level = "note") -> None:
         """Add a line that was printed to the log."""
