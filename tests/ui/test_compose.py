@@ -22,10 +22,10 @@ from tui_trainer.ui.compose.form import Form
 from tui_trainer.ui.compose.save_preset import SavePreset
 from tui_trainer.ui.compose.schedule import ScheduleSketch
 from tui_trainer.ui.compose.screen import ComposeScreen
-from tui_trainer.ui.compose.search import SearchBar
 from tui_trainer.ui.compose.style import HEIGHTS, WIDTHS, size_classes
 from tui_trainer.ui.shared.bindings import bindings_of
 from tui_trainer.ui.shared.key_line import KeyLine
+from tui_trainer.ui.shared.search_bar import SearchBar
 
 
 def test_the_experiments_have_the_focus_at_first(tmp_path: Path) -> None:

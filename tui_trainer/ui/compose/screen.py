@@ -34,13 +34,14 @@ from tui_trainer.ui.compose.obstacle import Obstacle, obstacle_of, problems_of
 from tui_trainer.ui.compose.preset_list import PresetPane
 from tui_trainer.ui.compose.save_preset import SavePreset
 from tui_trainer.ui.compose.schedule import ScheduleSketch
-from tui_trainer.ui.compose.search import Search, SearchBar
+from tui_trainer.ui.compose.search import Search
 from tui_trainer.ui.compose.shelf import PresetShelf
 from tui_trainer.ui.compose.style import COMPOSE_CSS, HEIGHTS, WIDTHS, size_classes
 from tui_trainer.ui.compose.summary import Summary
 from tui_trainer.ui.shared.bindings import bindings_of
 from tui_trainer.ui.shared.key_line import KeyLine
 from tui_trainer.ui.shared.lines import Heading
+from tui_trainer.ui.shared.search_bar import SearchBar
 from tui_trainer.ui.shared.services import Services
 from tui_trainer.ui.terminal.clipboard import copy
 

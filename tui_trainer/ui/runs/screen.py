@@ -21,7 +21,6 @@ from textual.widgets import OptionList, Static
 from tui_trainer.config.overrides import Override
 from tui_trainer.runs.index import RunSummary
 from tui_trainer.text.clean import clean
-from tui_trainer.ui.compose.search import SearchBar
 from tui_trainer.ui.run.status import plain_terminal
 from tui_trainer.ui.runs.actions import RunActions
 from tui_trainer.ui.runs.compared import MOST, Compared
@@ -31,6 +30,7 @@ from tui_trainer.ui.runs.table import RunTable
 from tui_trainer.ui.shared.bindings import bindings_of
 from tui_trainer.ui.shared.key_line import KeyLine
 from tui_trainer.ui.shared.lines import Heading
+from tui_trainer.ui.shared.search_bar import SearchBar
 from tui_trainer.ui.shared.services import Services, beside
 
 LOOK_S = 2.0
