@@ -11,13 +11,23 @@ from pathlib import Path
 import pytest
 
 from tests.runs.views import a_view
+from tui_trainer.cli.arguments import parse
 from tui_trainer.cli.logs import print_logs
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
-from tui_trainer.runs.events import Notice, RunEnded, to_dict
+from tui_trainer.runs.events import (
+    CheckpointSaved,
+    Edited,
+    Event,
+    Notice,
+    RunEnded,
+    ValidationEnded,
+    to_dict,
+)
 from tui_trainer.runs.journal import encode
 from tui_trainer.runs.lock import RunLock
+from tui_trainer.runs.log import FILTERS, Filter
 from tui_trainer.runs.status import write_status
-from tui_trainer.text.errors import ExitCode
+from tui_trainer.text.errors import BadInput, ExitCode
 
 
 @pytest.fixture
@@ -164,3 +174,89 @@ def test_of_what_was_there_only_the_newest_is_told_also_when_followed(
     print_logs(run, follow=True, newest=1, sleep=happenings)
     assert [line[21:] for line in capsys.readouterr().out.splitlines()] == ["c"]
     lock.release()
+
+
+def said_in(run: RunDirectory, *events: Event) -> None:
+    with run.events.open("ab") as file:
+        file.write(encode([to_dict(event) for event in events]))
+
+
+def a_varied_log(run: RunDirectory) -> None:
+    """Two validations, of which one improved, a save, a warning, an edit, and output."""
+    said_in(
+        run,
+        ValidationEnded(10, 1, 1.0, {"loss": 0.5}, 0.1, True, 0),
+        CheckpointSaved(10, "step-00000010.pt", 620_000, 0.01, True),
+        Edited(12, "optimizer.lr", 0.1, 0.2, "ctl (eve@box/7)", None),
+        ValidationEnded(20, 2, 2.0, {"loss": 0.6}, 0.1, False, 1),
+        Notice(21, "3 threads", "warning"),
+    )
+    printed(run, "by hand")
+    beat(run, "finished")
+
+
+@pytest.mark.parametrize(
+    ("level", "grep", "texts"),
+    [
+        (
+            "important",
+            None,
+            [
+                "step 10: validation loss 0.5000, best so far",
+                "step 12: optimizer.lr 0.1 -> 0.2 by ctl (eve@box/7)",
+                "warning: 3 threads",
+            ],
+        ),
+        ("warnings", None, ["warning: 3 threads"]),
+        (
+            "all",
+            "validation .*loss",
+            ["step 10: validation loss 0.5000, best so far", "step 20: validation loss 0.6000"],
+        ),
+        ("all", "BY HAND", []),
+        ("all", "by HAND", []),
+        ("all", "by hand", ["by hand"]),
+        ("all", "optimizer.LR|nothing", []),
+        ("important", "^2026|saved", []),
+    ],
+)
+def test_lines_are_chosen_by_level_and_pattern(
+    run: RunDirectory,
+    capsys: pytest.CaptureFixture[str],
+    level: Filter,
+    grep: str | None,
+    texts: list[str],
+) -> None:
+    a_varied_log(run)
+    print_logs(run, level=level, grep=grep)
+    assert [line[21:] for line in capsys.readouterr().out.splitlines()] == texts
+
+
+def test_the_newest_lines_are_counted_among_those_that_are_chosen(
+    run: RunDirectory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a_varied_log(run)
+    print_logs(run, newest=1, grep="validation")
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.endswith("step 20: validation loss 0.6000")
+
+
+def test_printed_copies_of_events_that_are_left_out_are_left_out_too(
+    run: RunDirectory, capsys: pytest.CaptureFixture[str]
+) -> None:
+    a_varied_log(run)
+    printed(run, "warning: 3 threads", "step 20: validation loss 0.6000")
+    print_logs(run, grep="threads|0.6")
+    assert len(capsys.readouterr().out.splitlines()) == 2
+
+
+def test_a_pattern_that_is_none_is_refused(run: RunDirectory) -> None:
+    with pytest.raises(BadInput, match=r"--grep: '\(' is no regular expression"):
+        print_logs(run, grep="(")
+
+
+def test_the_levels_of_the_command_line_are_those_of_the_log() -> None:
+    for level in FILTERS:
+        assert parse(["logs", "last", "--level", level]).level == level
+    with pytest.raises(BadInput, match=r"--level: no 'warning' \(did you mean 'warnings'\?\)"):
+        parse(["logs", "last", "--level", "warning"])

@@ -370,6 +370,7 @@ ELSEWHERE: dict[str, tuple[set[str], str]] = {
     ),
     "ui/terminal/stdout": ({"TemporaryFile"}, "a file without a name, for what programs print"),
     "ui/runs/screen": ({"open"}, "a bar that is opened"),
+    "ui/run/layout": ({"open"}, "a bar that is opened"),
     "ui/compose/save_preset": ({"exists", "is_symlink"}, "presets"),
     "ui/compose/search": ({"open"}, "a bar that is opened"),
     "ui/terminal/terminal": ({"open"}, "the terminal, and /dev/null"),

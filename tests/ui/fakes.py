@@ -16,6 +16,7 @@ from tui_trainer.machine.usage import Usage
 from tui_trainer.runs.commands import Command
 from tui_trainer.runs.events import Event, RunEnded
 from tui_trainer.runs.history import History
+from tui_trainer.runs.log import EarlierEvents
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.event_log import EventLog
 from tui_trainer.sessions.misfits import Misfits
@@ -33,6 +34,7 @@ class FakeSession:
     def __init__(self, experiment: Experiment | None = None) -> None:
         self.sent: list[Command] = []
         self.usage: Usage | None = None
+        self.earlier: EarlierEvents | None = None
         self.settings: TrainingSection | None = TrainingSection()
         self._log = EventLog()
         self._has_ended = False

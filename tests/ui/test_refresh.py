@@ -8,7 +8,8 @@ from typing import cast
 from textual.message_pump import MessagePump
 
 from tests.ui.fakes import FakeSession
-from tui_trainer.runs.events import Event, RunEnded, StateChanged
+from tui_trainer.runs.events import Event, RunEnded, StateChanged, StepsTaken, ValidationEnded
+from tui_trainer.sessions.event_log import KEPT_STEPS
 from tui_trainer.ui.run.refresh import UNSEEN_S, RefreshRate, RefreshTimer
 
 
@@ -91,3 +92,20 @@ def test_the_end_of_a_run_is_taken_in_though_nobody_sees_it() -> None:
     watch.next_look()
     assert watch.shown == [None, [RUNNING, ENDED]]
     assert watch.clock.waiting == [], "nothing more can come of it"
+
+
+def test_what_the_log_shows_outlasts_the_numbers_of_steps_while_nothing_is_drawn() -> None:
+    watch = Watch()
+    watch.next_look()
+    watch.unseen = True
+    validation = ValidationEnded(1, 1, 1.0, {"loss": 1.0}, 0.1, True, 0)
+    watch.session.push(validation)
+    watch.next_look()
+    numbers = (0.5,) * KEPT_STEPS
+    for step in (2, 3):
+        watch.session.push(StepsTaken(step, 1, 1.0, numbers, numbers, numbers, 1.0, 0.0))
+        watch.clock.run_out()
+    watch.session.push(PAUSED)
+    watch.unseen = False
+    watch.clock.run_out()
+    assert watch.shown[-1] == [validation, PAUSED]

@@ -287,6 +287,17 @@ def _add_watching(commands: Commands) -> None:
     _add_run_name(logs)
     logs.add_argument("-f", "--follow", action="store_true", help="keep printing until it ends")
     logs.add_argument("-n", "--lines", type=int, metavar="N", help="only the newest N lines")
+    logs.add_argument(
+        "--level",
+        choices=("all", "important", "warnings"),
+        default="all",
+        metavar="LEVEL",
+        help="important: no saves, no output, and only validations that improved; "
+        "warnings: only warnings and errors",
+    )
+    logs.add_argument(
+        "-g", "--grep", metavar="PATTERN", help="only lines with this regular expression"
+    )
     runs = _command(commands, "runs", "list the runs")
     runs.add_argument("--json", action="store_true")
     runs.add_argument(

@@ -35,6 +35,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "logs": (
         "tui-trainer logs last --follow",
         "tui-trainer logs digits-cnn --lines 20",
+        "tui-trainer logs last --level important --grep 'val.*best'",
     ),
     "runs": (
         "tui-trainer runs --state live",

@@ -7,16 +7,18 @@ with --follow, appears as it is written.
 from __future__ import annotations
 
 import argparse
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from tui_trainer.cli import options
-from tui_trainer.runs.describe import describe
+from tui_trainer.runs.describe import Level, describe, level_of
 from tui_trainer.runs.directory import RunDirectory, find_run
 from tui_trainer.runs.events import ENDED_STATES, CommandApplied
+from tui_trainer.runs.log import Filter, passes
 from tui_trainer.runs.paths import is_folder
 from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import CRASHED_AFTER_S, conclude, read_status
@@ -24,13 +26,21 @@ from tui_trainer.runs.tail import is_another, records_from, whole_lines
 from tui_trainer.sessions.signals import InterruptFlag
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import Stream, output_stream
-from tui_trainer.text.errors import ExitCode
+from tui_trainer.text.errors import BadInput, ExitCode
 
 LOOK_S = 0.25
 ASK_S = 1.0
 HELD_LOOKS = 3
 MOST_TOLD = 100_000
 """How many event lines are remembered in order to recognise them in the output."""
+
+
+class Line(NamedTuple):
+    """A line that can be printed: its time or `output`, and its text."""
+
+    mark: str
+    text: str
+    level: Level
 
 
 class Tail:
@@ -40,8 +50,11 @@ class Tail:
     their time. The newest output may be ahead of events.jsonl, so it is held for a few looks.
     """
 
-    def __init__(self, run: RunDirectory) -> None:
+    def __init__(self, run: RunDirectory, level: Filter = "all", grep: str | None = None) -> None:
+        """Read a run; of its lines, return those whose level passes and whose text matches."""
         self._run = run
+        self._level = level
+        self._pattern = _pattern_of(grep)
         self._events_bytes = 0
         self._output_bytes = 0
         self._told: Counter[str] = Counter()
@@ -57,24 +70,29 @@ class Tail:
         records, self._events_bytes = records_from(self._run.events, self._events_bytes)
         printed, self._output_bytes = whole_lines(self._run.output, self._output_bytes)
         found = [line for record in records for line in _event_lines(record)]
-        self._told.update(text for _, text in found)
+        self._told.update(line.text for line in found)
         texts = (clean(line.decode("utf-8", "replace"), 10_000) for line in printed)
         self._held += [(self._looks, text) for text in texts]
         is_over = any(record.get("event") == "run_ended" for record in records)
         earlier, new = self._released(whole or is_over)
         self._looks += 1
-        return [f"{mark:<19}  {text}" for mark, text in [*earlier, *found, *new]]
+        lines = (*earlier, *found, *new)
+        return [f"{line.mark:<19}  {line.text}" for line in lines if self._is_wanted(line)]
 
-    def _released(self, whole: bool) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    def _is_wanted(self, line: Line) -> bool:
+        is_found = self._pattern is None or self._pattern.search(line.text)
+        return passes(line.level, self._level) and bool(is_found)
+
+    def _released(self, whole: bool) -> tuple[list[Line], list[Line]]:
         """Return the output that is no event, from before this look and from this look."""
-        earlier: list[tuple[str, str]] = []
-        new: list[tuple[str, str]] = []
+        earlier: list[Line] = []
+        new: list[Line] = []
         held = []
         for look, text in self._held:
             if self._told[text] > 0:
                 self._told[text] -= 1
             elif whole or self._looks - look >= HELD_LOOKS:
-                (new if look == self._looks else earlier).append(("output", text))
+                (new if look == self._looks else earlier).append(Line("output", text, "detail"))
             else:
                 held.append((look, text))
         self._held = held
@@ -86,7 +104,13 @@ class Tail:
 def logs(arguments: argparse.Namespace) -> int:
     """Print the log of the run that the arguments name."""
     run = find_run(arguments.name, options.runs_dir(arguments))
-    return print_logs(run, follow=arguments.follow, newest=arguments.lines)
+    return print_logs(
+        run,
+        follow=arguments.follow,
+        newest=arguments.lines,
+        level=arguments.level,
+        grep=arguments.grep,
+    )
 
 
 def print_logs(
@@ -94,11 +118,16 @@ def print_logs(
     *,
     follow: bool = False,
     newest: int | None = None,
+    level: Filter = "all",
+    grep: str | None = None,
     sleep: Callable[[float], object] = time.sleep,
 ) -> int:
-    """Print the lines of a run; with `follow`, until the run ends or an interrupt."""
+    """Print the lines of a run; with `follow`, until the run ends or an interrupt.
+
+    `newest` counts the lines that pass `level` and contain the pattern `grep`.
+    """
     out = output_stream()
-    tail = Tail(run)
+    tail = Tail(run, level, grep)
     _print(out, _last(tail.lines(), newest))
     ending = _Ending(run)
     with InterruptFlag() as leaving:
@@ -147,7 +176,7 @@ class _Ending:
         return conclude(self._run, status, now_s - self._beat_at_s)
 
 
-def _event_lines(record: dict[str, Any]) -> list[tuple[str, str]]:
+def _event_lines(record: dict[str, Any]) -> list[Line]:
     """Return the lines of an event, the first with its time; none for events without a text."""
     event = event_of(record)
     if event is None:
@@ -156,7 +185,22 @@ def _event_lines(record: dict[str, Any]) -> list[tuple[str, str]]:
     if isinstance(event, CommandApplied) and not event.refused:
         lines = [f"{clean(event.command, 40)}: applied at step {event.step:,}"]
     time_text = _time(event.at_s)
-    return [(time_text if number == 0 else "", line) for number, line in enumerate(lines)]
+    level = level_of(event)
+    return [Line("" if number else time_text, text, level) for number, text in enumerate(lines)]
+
+
+def _pattern_of(grep: str | None) -> re.Pattern[str] | None:
+    """Return the pattern that lines must contain; case counts if it has an upper-case letter.
+
+    Raises:
+        BadInput: it is no regular expression.
+    """
+    if grep is None:
+        return None
+    try:
+        return re.compile(grep, 0 if any(map(str.isupper, grep)) else re.IGNORECASE)
+    except re.error as error:
+        raise BadInput(f"--grep: {clean(grep, 80)!r} is no regular expression: {error}") from error
 
 
 def _time(at_s: float) -> str:

@@ -28,7 +28,9 @@ from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import duration, parameters_text, size_text
 
-Level = Literal["note", "warning", "error"]
+Level = Literal["detail", "note", "warning", "error"]
+"""How much an entry matters. Details are what happens again and again: validations that bring no
+improvement, saves, and what the program prints."""
 
 
 def describe(event: Event) -> list[str]:
@@ -101,6 +103,34 @@ class LogEntry:
     text: str
     level: Level = "note"
     at_s: float = 0.0
+    step: int = 0
+    saves: int = 0
+    """The number of saves that it reports; consecutive ones are one entry."""
+    is_validation: bool = False
+
+
+def level_of(event: Event) -> Level:
+    """Return how much an event matters."""
+    match event:
+        case ValidationEnded():
+            return "note" if event.improved or event.on_demand else "detail"
+        case CheckpointSaved():
+            return "detail"
+        case CommandApplied():
+            return "warning" if event.refused else "note"
+        case SaveFailed() | NonFinite():
+            return "error"
+        case RunEnded():
+            return "error" if event.state in ("failed", "crashed") else "note"
+        case Notice():
+            return event.level
+        case _:
+            return "note"
+
+
+def saves_text(saves: int, step: int) -> str:
+    """Describe several saves, the last of them at a step."""
+    return f"{saves:,} checkpoints saved, last at step {step:,}"
 
 
 def entries_of(event: Event, steps_per_epoch: int) -> list[LogEntry]:
@@ -108,17 +138,20 @@ def entries_of(event: Event, steps_per_epoch: int) -> list[LogEntry]:
 
     They are those of `describe`, except where the screen needs fewer or other words.
     """
+    level = level_of(event)
     match event:
         case ValidationEnded():
             marks = ", best so far" if event.improved else ""
             marks += ", on demand" if event.on_demand else ""
             ends_epoch = not steps_per_epoch or event.step % steps_per_epoch == 0
             where = f"epoch {event.epoch:,}" if ends_epoch else f"step {event.step:,}"
-            return [LogEntry(f"{where}: val {metrics_text(event.metrics)}{marks}")]
+            text = f"{where}: val {metrics_text(event.metrics)}{marks}"
+            return [LogEntry(text, level, step=event.step, is_validation=True)]
         case CheckpointSaved():
             best = " of the best" if event.best else ""
             size = size_text(event.size_bytes)
-            return [LogEntry(f"checkpoint{best} saved at step {event.step:,} ({size})")]
+            text = f"checkpoint{best} saved at step {event.step:,} ({size})"
+            return [LogEntry(text, level, step=event.step, saves=1)]
         case Edited():
             change = f"{clean(event.key, 60)} {value_text(event.old)} -> {value_text(event.new)}"
             return [
@@ -131,14 +164,13 @@ def entries_of(event: Event, steps_per_epoch: int) -> list[LogEntry]:
             # The edit, or its refusal, has its own entry with the name.
             return []
         case CommandApplied() if event.refused:
-            return [LogEntry(clean(line, 1000), "warning") for line in describe(event)]
+            return [LogEntry(clean(line, 1000), level) for line in describe(event)]
         case SaveFailed() | NonFinite():
-            return [LogEntry(f"error: {clean(line, 1000)}", "error") for line in describe(event)]
+            return [LogEntry(f"error: {clean(line, 1000)}", level) for line in describe(event)]
         case Notice():
             prefix = "" if event.level == "note" else f"{event.level}: "
-            return [LogEntry(prefix + clean(event.text), event.level)]
+            return [LogEntry(prefix + clean(event.text), level)]
         case RunEnded():
-            level: Level = "error" if event.state == "failed" else "note"
             return [LogEntry(f"{event.state}: {clean(event.reason, 1000)}", level)]
         case StateChanged() if event.state == "pausing":
             return []

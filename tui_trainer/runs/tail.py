@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -22,6 +22,7 @@ from tui_trainer.runs.paths import open_file, size_of
 MOST_LINES = 50_000
 """The most lines read of a stretch of metrics.jsonl; of a longer one, every n-th."""
 _CHUNK_BYTES = 4 * 2**20
+_STRETCH_BYTES = 2**18
 _AT_ONCE = 256
 """Lines decoded per call, which holds the interpreter's lock."""
 
@@ -154,6 +155,32 @@ def records_before(path: Path, end: int, most_bytes: int) -> list[Record]:
     except OSError:
         return []
     return _with_step(data[: data.rfind(b"\n") + 1].split(b"\n")[:-1])
+
+
+def records_within(path: Path, start: int, end: int) -> Iterator[list[Record]]:
+    """Yield the records between two offsets, some at a time.
+
+    A line that begins before `start` is left out; one that begins before `end` is the last.
+    """
+    try:
+        with open_file(path) as file:
+            offset = _line_begin(file, start)
+            while offset < end and (data := file.read(min(end - offset, _STRETCH_BYTES))):
+                if not data.endswith(b"\n"):
+                    data += file.readline(MOST_LINE_BYTES)
+                offset += len(data)
+                yield _with_step(data[: data.rfind(b"\n") + 1].split(b"\n")[:-1])
+    except OSError:
+        return
+
+
+def line_begin(path: Path, start: int) -> int:
+    """Return where the first line begins that does not begin before an offset; 0 without a file."""
+    try:
+        with open_file(path) as file:
+            return _line_begin(file, start)
+    except OSError:
+        return 0
 
 
 def _line_begin(file: BinaryIO, start: int) -> int:

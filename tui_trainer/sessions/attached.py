@@ -27,6 +27,7 @@ from tui_trainer.runs.events import (
     RunEnded,
 )
 from tui_trainer.runs.history import History
+from tui_trainer.runs.log import EarlierEvents
 from tui_trainer.runs.mailbox import send
 from tui_trainer.runs.recording import Recording
 from tui_trainer.runs.view import RunView
@@ -61,6 +62,7 @@ class AttachedSession:
         """By its last event, not just by what we conclude from its silence."""
         self._ended = False
         self.usage: Usage | None = None
+        self.earlier: EarlierEvents | None = None
         self._tracked = TrackedRun()
         self._tracked.view = RunView(name=run.path.name, run_dir=str(run.path))
         self._recording = Recording()
@@ -164,6 +166,8 @@ class AttachedSession:
 
     def _poll(self) -> None:
         update = self._reader.poll()
+        if self.earlier is None and self._reader.first_told_bytes:
+            self.earlier = EarlierEvents(self._run, self._reader.first_told_bytes)
         if update.status is not None:
             self.usage = usage_of(update.status.process.usage)
         update.events = [self._seen_from_here(event) for event in update.events]

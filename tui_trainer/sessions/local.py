@@ -27,6 +27,7 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.runs.guard import GuardedFiles
 from tui_trainer.runs.history import History
+from tui_trainer.runs.log import EarlierEvents
 from tui_trainer.runs.recording import read_history, read_recording
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.view import RunView
@@ -70,6 +71,7 @@ class LocalSession:
         self._beginning: TrackedRun | None = None
         """Made by the trainer thread, which does not touch it again once it is here."""
         self.usage: Usage | None = None
+        self.earlier: EarlierEvents | None = None
         self.settings: TrainingSection | None = None
         self._thread = threading.Thread(target=self._work, name="trainer")
         self.exit_code: int = ExitCode.FAILED
@@ -155,6 +157,8 @@ class LocalSession:
                 # Otherwise its last status, with the results in it, must stay as it is.
                 meter = UsageMeter(prepared.device.uuid)
                 watcher = Watcher(self, prepared.run, prepared.lock, view_of(prepared), meter)
+                if watcher.events_bytes:
+                    self.earlier = EarlierEvents(prepared.run, watcher.events_bytes)
                 watcher.start()
             for text in prepared.warnings:
                 self.emit(Notice(0, text, "warning"))

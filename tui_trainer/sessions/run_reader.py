@@ -33,7 +33,7 @@ from tui_trainer.runs.paths import is_folder, opened_facts
 from tui_trainer.runs.recording import Recording, open_recording
 from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import LOST_AFTER_S, conclude, read_status
-from tui_trainer.runs.tail import Follower, NewLines, Record, records_before
+from tui_trainer.runs.tail import Follower, NewLines, Record, line_begin, records_before
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.prepare import read_config
 from tui_trainer.sessions.session import TrackedRun
@@ -201,6 +201,8 @@ class RunReader:
         self._beat_at_s = self._asked_at_s = clock()
         self._silence = Silence()
         self._believed = ""
+        self.first_told_bytes = 0
+        """The offset of the first event that was returned."""
         self._told_bytes: int | None = None
         """The offset up to which events have been returned."""
 
@@ -258,6 +260,9 @@ class RunReader:
         end = self._follower.events_bytes
         told = self._told_bytes
         most_bytes = EVENT_TAIL_BYTES if told is None else max(end - told, 0)
+        if told is None:
+            start = max(end - most_bytes, 0)
+            self.first_told_bytes = line_begin(self._run.events, start) if start else 0
         self._told_bytes = end
         return events_of(records_before(self._run.events, end, most_bytes)) if most_bytes else []
 

@@ -19,6 +19,7 @@ from tui_trainer.runs.events import (
     RunStarted,
 )
 from tui_trainer.runs.history import History
+from tui_trainer.runs.log import EarlierEvents
 from tui_trainer.runs.view import RunView
 
 
@@ -54,6 +55,11 @@ class Session(Protocol):
 
     def events(self, cursor: int) -> tuple[list[Event], int]:
         """Return the events since a cursor (0: all that are kept), and the next cursor."""
+        ...
+
+    @property
+    def earlier(self) -> EarlierEvents | None:
+        """The events before the first that `events(0)` returns; None if unknown or if none."""
         ...
 
     def send(self, command: Command) -> None:

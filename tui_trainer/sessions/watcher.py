@@ -95,6 +95,11 @@ class Watcher:
         self._done = threading.Event()
         self._thread = threading.Thread(target=self._work, name="watcher")
 
+    @property
+    def events_bytes(self) -> int:
+        """The length of events.jsonl; before `start`, what earlier starts of the run wrote."""
+        return self._journal.length
+
     def start(self) -> None:
         """Write the first status and start the thread."""
         self._write_status()

@@ -174,7 +174,7 @@ class TrainerApp(App[int], inherit_bindings=False):
         """Show what the program printed, if there is a log to show it in."""
         if (running := self._stack.own_run or self._stack.run) is not None:
             for line in lines:
-                running.say(line)
+                running.say(line, "detail")
 
     def on_key(self, event: events.Key) -> None:
         from tui_trainer.ui.shared.bindings import take_late_letter

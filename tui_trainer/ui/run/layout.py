@@ -17,11 +17,12 @@ from tui_trainer.runs.events import Event
 from tui_trainer.sessions.session import Session
 from tui_trainer.ui.plots.plots import Plots
 from tui_trainer.ui.run.ended import Ending
-from tui_trainer.ui.run.log import Log, digest
+from tui_trainer.ui.run.log import Log
 from tui_trainer.ui.run.metrics_panel import MetricsPanel, SavedProgress
 from tui_trainer.ui.run.status import ProgressLine, StateLabel, plain_terminal
 from tui_trainer.ui.shared.key_line import KeyLine
 from tui_trainer.ui.shared.lines import Heading
+from tui_trainer.ui.shared.search_bar import SearchBar
 from tui_trainer.ui.shared.services import Services
 
 
@@ -46,7 +47,8 @@ class RunParts:
                 yield Plots(self._services.preferences, self._services.choices)
             yield MetricsPanel(in_column=True, id="column")
         yield MetricsPanel(in_column=False, id="lines")
-        yield Log(plain=plain)
+        yield Log(earlier=lambda: self._session.earlier, plain=plain)
+        yield SearchBar("a word in the log; enter goes there, n and N on, esc ends the search")
         yield KeyLine()
 
     def add(self, events: Sequence[Event]) -> None:
@@ -54,7 +56,7 @@ class RunParts:
         for event in events:
             self.saved_progress.add(event)
             self.state_label.add(event)
-        self._screen.query_one(Log).add(digest(events, self._session.view.steps_per_epoch))
+        self._screen.query_one(Log).add(events, self._session.view.steps_per_epoch)
 
     def show(self) -> None:
         """Update every part; each repaints only if its content has changed."""
@@ -109,8 +111,34 @@ class RunParts:
 
     def turn_log(self) -> None:
         """Show the full log, or what was in front before it."""
+        self._turn_log()
+        beneath = Ending if self.has_result else Plots
+        self._screen.query_one(Log if self.has_whole_log else beneath).focus()
+
+    def _turn_log(self) -> None:
         self._screen.minimize()
         self._screen.toggle_class("-full-log")
         self._screen.refresh_bindings()
-        beneath = Ending if self.has_result else Plots
-        self._screen.query_one(Log if self.has_whole_log else beneath).focus()
+        if self.has_whole_log:
+            self._screen.query_one(Log).want_earlier()
+
+    # The search in the log.
+
+    @property
+    def is_searching(self) -> bool:
+        """Whether the line of the search is open."""
+        return any(bar.display for bar in self._screen.query(SearchBar))
+
+    def open_search(self) -> None:
+        """Show the full log, and open the line in which a search of it is typed."""
+        if not self.has_whole_log:
+            self._turn_log()
+        self._screen.query_one(SearchBar).open("search in the log")
+        self._screen.refresh_bindings()
+
+    def end_search(self) -> None:
+        """Close the line of the search, and unmark what it has found."""
+        self._screen.query_one(SearchBar).close()
+        log = self._screen.query_one(Log)
+        log.search("")
+        log.focus()

@@ -6,27 +6,39 @@ again with every line.
 
 from __future__ import annotations
 
-from collections import deque
+import asyncio
+import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import date, datetime
 from typing import ClassVar
 
 from textual import events
-from textual.binding import Binding, BindingType
+from textual.binding import BindingType
 from textual.content import Content
 from textual.strip import Strip
 from textual.visual import RenderOptions
 from textual.widget import Widget
 
-from tui_trainer.runs.describe import Level, LogEntry, entries_of
-from tui_trainer.runs.events import CheckpointSaved, Event, ValidationEnded
+from tui_trainer.runs.describe import Level, LogEntry
+from tui_trainer.runs.events import Event
+from tui_trainer.runs.log import FILTERS, EarlierEvents
 from tui_trainer.text.clean import clean
+from tui_trainer.ui.run.log_window import LogWindow
+from tui_trainer.ui.shared.bindings import bindings_of
 
-MOST_ENTRIES = 2000
+AT_ONCE_BYTES = 2**18
+"""Earlier events up to this size are read when the screen opens; more, when they are wanted."""
+_ENDLESS = 10**9
 _INDENT = len("00:00:00  ")
-
-_STYLES = {"note": "", "warning": "bold $text-warning", "error": "bold $text-error"}
+_STYLES = {"detail": "", "note": "", "warning": "bold $text-warning", "error": "bold $text-error"}
+_SCROLLS = {
+    "older": "scroll_entries(-1)",
+    "newer": "scroll_entries(1)",
+    "page_older": "scroll_pages(-1)",
+    "page_newer": "scroll_pages(1)",
+    "oldest": f"scroll_entries({-_ENDLESS})",
+    "newest": f"scroll_entries({_ENDLESS})",
+}
 
 
 class Log(Widget, can_focus=True):
@@ -35,67 +47,122 @@ class Log(Widget, can_focus=True):
     DEFAULT_CSS = """
     Log { height: 4; }
     """
-    BINDINGS: ClassVar[list[BindingType]] = [
-        Binding("up,k", "scroll_entries(-1)", "Up", show=False),
-        Binding("down,j", "scroll_entries(1)", "Down", show=False),
-        Binding("pageup", "scroll_pages(-1)", "Page up", show=False),
-        Binding("pagedown", "scroll_pages(1)", "Page down", show=False),
-        Binding("home", "scroll_entries(-10000)", "Oldest", show=False),
-        Binding("end", "scroll_entries(10000)", "Newest", show=False),
-    ]
+    BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("log", _SCROLLS)]
 
     def __init__(
-        self, now: Callable[[], datetime] = datetime.now, *, plain: bool = False, id: str = "log"
+        self,
+        now: Callable[[], datetime] = datetime.now,
+        *,
+        earlier: Callable[[], EarlierEvents | None] = lambda: None,
+        plain: bool = False,
+        id: str = "log",
     ) -> None:
+        """Make a log; `earlier` returns the events from before the first that is added here."""
         super().__init__(id=id)
         self._now = now
         self._rule = "-" if plain else "─"
-        self._entries: deque[LogEntry] = deque(maxlen=MOST_ENTRIES)
-        self._day: date | None = None
-        """The day of the newest entry with a known time."""
-        self._below = 0
-        """The number of entries below the last one shown; 0 follows the end."""
+        self._window = LogWindow()
+        self._earlier = earlier
+        self._wants_earlier = False
+        self._reading = ""
+        """What is being read, for the title; empty if nothing is."""
+        self._has_read = False
+        self._query = ""
+        self._top = 0
+        """The first entry in view."""
         self._painted: list[Content] | None = None
 
     @property
     def entries(self) -> Sequence[LogEntry]:
         """All entries that are kept, the newest last."""
-        return list(self._entries)
+        return list(self._window.log.entries)
 
     def say(self, text: str, level: Level = "note") -> None:
         """Add a text that was printed, one entry per line."""
         lines = text.splitlines() or [""]
         at_s = self._now().timestamp()
-        self.add([LogEntry(clean(line.expandtabs(4)), level, at_s) for line in lines])
+        self._add([LogEntry(clean(line.expandtabs(4)), level, at_s) for line in lines])
 
-    def add(self, entries: Sequence[LogEntry]) -> bool:
-        """Add entries; return whether there were any."""
-        if not entries:
-            return False
-        added = [one for entry in entries for one in self._with_day(entry)]
-        self._entries.extend(added)
-        if self._below:
-            self._below = min(self._below + len(added), len(self._entries) - 1)
+    def add(self, new: Sequence[Event], steps_per_epoch: int = 0) -> None:
+        """Add the entries of events; an epoch of their run has `steps_per_epoch` steps."""
+        self._window.log.steps_per_epoch = steps_per_epoch
+        self._add([entry for event in new for entry in self._window.log.entries_of(event)])
+        self._read_earlier()
+
+    def _add(self, entries: Sequence[LogEntry]) -> None:
+        for entry in entries:
+            self._window.add(entry)
+        if entries:
+            self._repaint()
+
+    # The events before those that this process has seen. Reading many of them takes seconds of a
+    # processor on which the run may be training, so that waits until somebody wants to see them.
+
+    def want_earlier(self) -> None:
+        """Read earlier events, however many there are."""
+        self._wants_earlier = True
+        self._read_earlier()
+
+    def _read_earlier(self) -> None:
+        earlier = None if self._has_read else self._earlier()
+        if earlier is not None and (self._wants_earlier or earlier.size <= AT_ONCE_BYTES):
+            self._has_read = True
+            self.run_worker(self._put_before(earlier), group="earlier", exit_on_error=False)
+
+    async def _put_before(self, earlier: EarlierEvents) -> None:
+        self._reading = "reading earlier entries"
         self._repaint()
-        return True
+        try:
+            log = await asyncio.to_thread(earlier.read, self._window.log.steps_per_epoch)
+            self._window.put_before(log)
+        finally:
+            self._reading = ""
+            self._repaint()
 
-    def _with_day(self, entry: LogEntry) -> list[LogEntry]:
-        """Return the entry, preceded by a line with its day if the day has changed."""
-        if not entry.at_s:
-            return [entry]
-        before, self._day = self._day or self._now().date(), _time_of(entry).date()
-        return [entry] if self._day == before else [_heading(self._day), entry]
+    # Scrolling, filtering and searching.
 
     def action_scroll_entries(self, count: int) -> None:
         """Scroll to older entries (negative) or newer ones."""
-        below = min(max(self._below - count, 0), max(len(self._entries) - 1, 0))
-        if below != self._below:
-            self._below = below
+        if count < 0:
+            self.want_earlier()
+        if self._window.scroll(count):
             self._repaint()
 
     def action_scroll_pages(self, count: int) -> None:
         """Scroll by as many entries as there are rows."""
         self.action_scroll_entries(count * max(self.size.height - 2, 1))
+
+    def turn_filter(self) -> None:
+        """Show fewer levels, or all of them again."""
+        self.want_earlier()
+        at = FILTERS.index(self._window.limit)
+        self._window.limit_to(FILTERS[(at + 1) % len(FILTERS)])
+        self._repaint()
+
+    def search(self, text: str) -> None:
+        """Mark a text wherever it occurs, and go to its newest place; an empty text ends that."""
+        if text:
+            self.want_earlier()
+        self._query = text.strip()
+        self._window.search(self._query, self._top, self._rows)
+        self._repaint()
+        self.refresh_bindings()
+
+    def action_next_match(self) -> None:
+        """Go to the next match of the search."""
+        self._step(1)
+
+    def action_previous_match(self) -> None:
+        """Go to the previous match of the search."""
+        self._step(-1)
+
+    def _step(self, count: int) -> None:
+        self._window.step(count, self._top, self._rows)
+        self._repaint()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Offer the next and the previous match only during a search."""
+        return bool(self._query) or action not in ("next_match", "previous_match")
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         event.stop()
@@ -104,6 +171,8 @@ class Log(Widget, can_focus=True):
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         event.stop()
         self.action_scroll_entries(1)
+
+    # Drawing.
 
     def on_resize(self) -> None:
         self._repaint()
@@ -122,6 +191,10 @@ class Log(Widget, can_focus=True):
         self._painted = None
         self.refresh()
 
+    @property
+    def _rows(self) -> int:
+        return max(self.size.height - 1, 0)
+
     def render_line(self, y: int) -> Strip:
         if self._painted is None:
             self._painted = self._paint()
@@ -134,24 +207,50 @@ class Log(Widget, can_focus=True):
 
     def _paint(self) -> list[Content]:
         """Return the title and the rows below it, filled from the newest shown entry upwards."""
-        width, height = self.size.width, self.size.height - 1
+        width, height = self.size.width, self._rows
         rows: list[Content] = []
-        shown = list(self._entries)[: len(self._entries) - self._below]
-        for entry in reversed(shown):
-            lines = _wrapped(entry, width)
-            if len(rows) >= height:
-                break
+        place = self._window.end
+        while place > 0 and len(rows) < height:
+            place -= 1
+            lines = self._lines_of(place, width)
             if len(lines) > (room := height - len(rows)):
                 # Cut its end: the beginning says what it is about and when it happened.
-                rows = [*lines[: room - 1], _with_ellipsis(lines[room - 1], width), *rows]
-                break
+                lines = [*lines[: room - 1], _with_ellipsis(lines[room - 1], width)]
             rows = lines + rows
+        self._top = place
         return [self._title(width), *rows]
 
+    def _lines_of(self, place: int, width: int) -> list[Content]:
+        """Return an entry as rows, below a row with its day if that is another than before."""
+        window = self._window
+        entry = window.shown[place]
+        lines = _wrapped(entry, width, window.pattern, is_found=place == window.found)
+        if entry.at_s and (day := _time_of(entry).date()) != self._day_before(place):
+            lines = [Content(" " * (_INDENT if width >= 40 else 0) + f"{day:%Y-%m-%d}"), *lines]
+        return lines
+
+    def _day_before(self, place: int) -> date:
+        """Return the day of the newest entry before one; today if none has a time."""
+        shown = self._window.shown
+        timed = (shown[at] for at in range(place - 1, -1, -1) if shown[at].at_s)
+        before = next(timed, None)
+        return self._now().date() if before is None else _time_of(before).date()
+
     def _title(self, width: int) -> Content:
-        below = f" {self._below:,} more below, press end to follow" if self._below else ""
-        left = f"{self._rule * 2} log{below} "
+        window = self._window
+        parts = [f"{self._rule * 2} log"]
+        if window.limit != "all":
+            parts.append("important" if window.limit == "important" else "warnings and errors")
+        if self._query:
+            at, count = window.search_state
+            counted = f"{at:,} of {count:,}" if at else f"{count:,} found"
+            parts.append(f"{clean(self._query, 20)}: {counted if count else 'not found'}")
+        if window.below:
+            parts.append(f"{window.below:,} more below, press end to follow")
+        if self._reading:
+            parts.append(self._reading)
         style = "bold $accent" if self.has_focus else "$foreground-muted"
+        left = ", ".join(parts).replace(" log, ", " log  ", 1) + " "
         return Content.styled(left.ljust(width, self._rule)[: max(width, 0)], style)
 
 
@@ -159,15 +258,20 @@ def _time_of(entry: LogEntry) -> datetime:
     return datetime.fromtimestamp(entry.at_s)
 
 
-def _heading(day: date) -> LogEntry:
-    return LogEntry(f"{day:%Y-%m-%d}")
+def _wrapped(
+    entry: LogEntry, width: int, pattern: re.Pattern[str] | None, *, is_found: bool
+) -> list[Content]:
+    """Return an entry as rows `width` cells wide; rows after the first are indented to its text.
 
-
-def _wrapped(entry: LogEntry, width: int) -> list[Content]:
-    """Return an entry as rows `width` cells wide; rows after the first are indented to its text."""
+    Matches of the pattern are marked; those of the entry that a search has found, more strongly.
+    """
     indent = _INDENT if width >= 40 else 0
+    text = Content.styled(entry.text, _STYLES[entry.level])
+    for match in pattern.finditer(entry.text) if pattern else ():
+        mark = "bold reverse" if is_found else "underline $text-accent"
+        text = text.stylize(mark, match.start(), match.end())
     # A wide character needs at least two cells.
-    lines = Content.styled(entry.text, _STYLES[entry.level]).wrap(max(width - indent, 2))
+    lines = text.wrap(max(width - indent, 2))
     time = f"{_time_of(entry):%H:%M:%S}  " if entry.at_s else " " * _INDENT
     first = Content.styled(time, "$foreground-muted") if indent else Content("")
     rest = Content(" " * indent)
@@ -177,31 +281,3 @@ def _wrapped(entry: LogEntry, width: int) -> list[Content]:
 def _with_ellipsis(line: Content, width: int) -> Content:
     """Mark a row as not being the last one of its entry."""
     return line.rstrip().truncate(max(width - 1, 0)) + "…"
-
-
-# Which events deserve a line in the log of the run screen. Their words come from `runs.describe`,
-# which cleans them.
-
-
-def digest(events: Sequence[Event], steps_per_epoch: int = 0) -> list[LogEntry]:
-    """Return the log entries of events; of ordinary validations and checkpoints, only the newest.
-
-    A small model may validate a hundred times between two polls, too often to be read.
-    """
-    newest: dict[type[Event], Event] = {}
-    for event in events:
-        if _is_ordinary(event):
-            newest[type(event)] = event
-    # Only those that are kept are put into words, which costs more than the rest of a poll.
-    return [
-        replace(entry, at_s=event.at_s)
-        for event in events
-        if not _is_ordinary(event) or newest[type(event)] is event
-        for entry in entries_of(event, steps_per_epoch)
-    ]
-
-
-def _is_ordinary(event: Event) -> bool:
-    return isinstance(event, CheckpointSaved) or (
-        isinstance(event, ValidationEnded) and not event.on_demand
-    )

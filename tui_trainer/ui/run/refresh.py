@@ -15,7 +15,8 @@ from statistics import median
 from textual.message_pump import MessagePump
 
 from tui_trainer.machine.usage import Usage
-from tui_trainer.runs.events import CommandApplied, Event, RunEnded, StateChanged
+from tui_trainer.runs.events import CommandApplied, Event, RunEnded, StateChanged, StepsTaken
+from tui_trainer.sessions.event_log import KEPT_EVENTS
 from tui_trainer.sessions.session import Session
 
 GLANCE_S = 0.1
@@ -48,6 +49,8 @@ class RefreshTimer:
         self._over = False
         self._cursor = 0
         self._usage: Usage | None = None
+        self._kept: deque[Event] = deque(maxlen=KEPT_EVENTS)
+        """Events from while nothing was drawn; a session keeps no more than its newest."""
 
     def begin(self, pump: MessagePump) -> None:
         """Poll now, and from now on by the timers of a screen."""
@@ -64,6 +67,9 @@ class RefreshTimer:
         fresh = self._session.refresh() or self._missed
         self._missed = False
         new, self._cursor = self._session.events(self._cursor)
+        if self._kept:
+            new = [*self._kept, *new]
+            self._kept.clear()
         changed = fresh or bool(new) or self._session.usage != self._usage
         self._usage = self._session.usage
         self._show(new if changed else None)
@@ -78,12 +84,18 @@ class RefreshTimer:
 
     def _tick(self) -> None:
         if self._is_unseen() and not self._has_news_of_end():
+            self._keep_events()
             self._pump.set_timer(UNSEEN_S, self._tick)
             return
         self._pace.begin()
         self.look()
         if self._session.view.ending is None or self._session.is_elsewhere:
             self._pump.set_timer(self._pace.settle_s, self._rest)
+
+    def _keep_events(self) -> None:
+        """Take the events that the log will show; the numbers of steps are in the curves."""
+        new, self._cursor = self._session.events(self._cursor)
+        self._kept += [event for event in new if not isinstance(event, StepsTaken)]
 
     def _has_news_of_end(self) -> bool:
         """Return whether the run has ended since the last poll: then the app may have to leave."""

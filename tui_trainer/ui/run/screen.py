@@ -29,6 +29,7 @@ from tui_trainer.ui.run.layout import RunParts
 from tui_trainer.ui.run.log import Log
 from tui_trainer.ui.run.refresh import RefreshRate, RefreshTimer
 from tui_trainer.ui.shared.bindings import bindings_of
+from tui_trainer.ui.shared.search_bar import SearchBar
 from tui_trainer.ui.shared.services import Services
 
 WIDTHS = [(0, "-narrow"), (72, "-usual"), (110, "-wide")]
@@ -51,7 +52,7 @@ class RunScreen(Screen[None]):
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("run", _SENT), *_PLOT_KEYS]
-    PARTS: ClassVar[tuple[str, ...]] = ("panel",)
+    PARTS: ClassVar[tuple[str, ...]] = ("panel", "log")
     CSS_PATH = "run.tcss"
     # Keep the heading visible when one plot fills the screen.
     ALLOW_IN_MAXIMIZED_VIEW = "Heading, KeyLine"
@@ -212,7 +213,7 @@ class RunScreen(Screen[None]):
         if action == "back":
             # On the results, their own binding handles escape.
             is_at_plots = self._over and not self._parts.has_result
-            return is_at_plots or self._parts.has_whole_log
+            return is_at_plots or self._parts.has_whole_log or self._parts.is_searching
         name = str(parameters[0]) if action == "send" else action
         return not self._unavailable_reason(name)
 
@@ -276,14 +277,35 @@ class RunScreen(Screen[None]):
 
     @on(Ending.Plots)
     def action_back(self) -> None:
-        """Close the full log; after the end, switch between the results and the plots."""
-        if self._parts.has_whole_log:
+        """End the search; close the full log; after the end, switch between results and plots."""
+        if self._parts.is_searching:
+            self._parts.end_search()
+        elif self._parts.has_whole_log:
             self._parts.turn_log()
         elif self._over:
             self._parts.show_result(not self._parts.has_result)
 
     def action_full_log(self) -> None:
+        if self._parts.is_searching:
+            self._parts.end_search()
         self._parts.turn_log()
+
+    def action_search_log(self) -> None:
+        """Open the search in the log."""
+        self._parts.open_search()
+
+    def action_log_level(self) -> None:
+        """Show fewer levels in the log, or all of them again."""
+        self.query_one(Log).turn_filter()
+
+    def on_search_bar_searched(self, message: SearchBar.Searched) -> None:
+        self.query_one(Log).search(message.text)
+
+    def on_search_bar_left(self, message: SearchBar.Left) -> None:
+        if message.text:
+            self.query_one(Log).focus()
+        else:
+            self._parts.end_search()
 
     async def action_plot(self, action: str) -> None:
         """Run an action of the plots, wherever the focus is."""

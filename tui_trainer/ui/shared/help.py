@@ -32,6 +32,7 @@ TITLES = {
     "run": "Run",
     "plot": "Plots",
     "panel": "In a plot",
+    "log": "In the log",
     "ending": "At the end",
     "list": "In a list",
     "form": "In the fields",
