@@ -52,6 +52,18 @@ def test_every_live_setting_is_there_with_its_value_and_the_most_used_first() ->
     drive(play, *some_events())
 
 
+def test_keys_that_arrive_together_move_as_far_as_there_are_keys() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("e")
+        for _ in range(4):
+            host.simulate_key("down")
+        await pilot.pause()
+        await pilot.pause()
+        assert field(host, "training.epochs").has_focus
+
+    drive(play, *some_events())
+
+
 def test_enter_sends_the_value_as_it_was_typed() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await type_in(host, pilot, "optimizer.lr", "1e-4")

@@ -182,6 +182,36 @@ def test_a_filter_keeps_the_place_that_was_scrolled_to() -> None:
     drive(play, *some_events(5))
 
 
+def test_a_filter_that_leaves_nothing_follows_the_newest_entry_again() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("l", "up", "up", "L", "L")
+        log = host.running.query_one(Log)
+        assert rows(host) == []
+        await pilot.press("L")
+        await pilot.pause()
+        assert rows(host)[-1] == log.entries[-1].text
+        assert "more below" not in title(host)
+
+    events = [event for event in some_events(30) if not isinstance(event, Notice)]
+    drive(play, *events)
+
+
+def test_the_small_log_follows_again_after_the_full_one_was_read() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, *lines(30))
+        await pilot.press("l", "home")
+        await pilot.pause()
+        # The oldest entry is at the top, and the page is full.
+        assert rows(host)[0] == host.log_lines[0]
+        assert len(rows(host)) == host.running.query_one(Log).size.height - 1
+        assert rows(host)[-1] == "line 15"
+        await pilot.press("escape")
+        await pilot.pause()
+        assert rows(host)[-1] == "line 29"
+
+    drive(play, *some_events(5))
+
+
 async def search(host: Host, pilot: Pilot[None], text: str) -> None:
     await pilot.press("slash")
     await pilot.pause()

@@ -272,8 +272,9 @@ class EditDialog(ModalScreen[None]):
     def action_move(self, count: int) -> None:
         """Move to the setting above or below."""
         fields = list(self.query(Input))
-        at = next((index for index, field in enumerate(fields) if field.has_focus), 0)
-        fields[min(max(at + count, 0), len(fields) - 1)].focus()
+        # At once, and not by what the fields know: several keys may arrive together.
+        at = next((index for index, field in enumerate(fields) if field is self.focused), 0)
+        self.set_focus(fields[min(max(at + count, 0), len(fields) - 1)])
 
     def action_put_back(self) -> None:
         """Reset the field to the value in force."""

@@ -119,8 +119,11 @@ class RunParts:
         self._screen.minimize()
         self._screen.toggle_class("-full-log")
         self._screen.refresh_bindings()
+        log = self._screen.query_one(Log)
         if self.has_whole_log:
-            self._screen.query_one(Log).want_earlier()
+            log.want_earlier()
+        else:
+            log.follow()
 
     # The search in the log.
 

@@ -125,12 +125,27 @@ class Log(Widget, can_focus=True):
         """Scroll to older entries (negative) or newer ones."""
         if count < 0:
             self.want_earlier()
-        if self._window.scroll(count):
+        if self._window.scroll(count, self._least_end()):
             self._repaint()
+
+    def _least_end(self) -> int:
+        """Return the place after the entries that fill the view from the oldest one on."""
+        place, rows = 0, self._rows
+        while place < len(self._window.shown):
+            rows -= len(self._lines_of(place, self.size.width))
+            if rows < 0:
+                break
+            place += 1
+        return max(place, min(1, len(self._window.shown)))
 
     def action_scroll_pages(self, count: int) -> None:
         """Scroll by as many entries as there are rows."""
         self.action_scroll_entries(count * max(self.size.height - 2, 1))
+
+    def follow(self) -> None:
+        """Follow the newest entry again."""
+        self._window.follow()
+        self._repaint()
 
     def turn_filter(self) -> None:
         """Show fewer levels, or all of them again."""

@@ -76,12 +76,20 @@ class LogWindow:
         if last is not None:
             until = next(at for at in range(len(entries), 0, -1) if entries[at - 1] is last)
             passing = sum(passes(entry.level, limit) for entry in entries[:until])
-            self._end = max(passing, min(1, len(self.shown)))
+            # Where nothing passes, there is no place to keep.
+            self._end = max(passing, 1) if self.shown else None
         self.found = None
 
-    def scroll(self, count: int) -> bool:
-        """Move to older entries (negative) or newer ones; return whether that changed anything."""
-        end = min(max(self.end + count, min(1, len(self.shown))), len(self.shown))
+    def follow(self) -> None:
+        """Follow the newest entry."""
+        self._end = None
+
+    def scroll(self, count: int, least_end: int) -> bool:
+        """Move to older entries (negative) or newer ones; return whether that changed anything.
+
+        The view ends at `least_end` or later.
+        """
+        end = min(max(self.end + count, least_end), len(self.shown))
         new = None if end == len(self.shown) else end
         if new == self._end:
             return False
