@@ -116,6 +116,13 @@ def test_a_resumed_run_shows_what_it_was_before(tmp_path: Path) -> None:
     assert [(mark.step, mark.text) for mark in edits] == [
         (whole.view.step, "training.epochs 3 -> 4")
     ]
+    assert whole.earlier is None
+    assert resumed.earlier is not None
+    entries = [entry.text for entry in resumed.earlier.read().entries]
+    assert [text.partition(":")[0] for text in entries if "val loss" in text] == [
+        *("epoch 1", "epoch 2", "epoch 3")
+    ]
+    assert entries[-1] == "finished: 3 epochs are done"
 
 
 def test_a_resume_shows_and_keeps_the_best_of_the_closing_validation(tmp_path: Path) -> None:

@@ -115,6 +115,29 @@ def notices(events: Sequence[Event]) -> list[tuple[str, str]]:
     return [(it.level, it.text) for it in events if isinstance(it, Notice)]
 
 
+def test_of_a_long_run_the_newest_events_come_at_once_and_the_others_can_be_read(
+    watched: Watched,
+) -> None:
+    watched.run.events.unlink()
+    texts = [f"note {number}" for number in range(1, 4001)]
+    watched.tell(*(Notice(1, text) for text in texts))
+    told = [text for _, text in notices(watched.look())]
+    earlier = watched.session.earlier
+    assert earlier is not None
+    assert 0 < earlier.size < watched.run.events.stat().st_size
+    before = [entry.text for entry in earlier.read().entries]
+    assert 0 < len(before) < 4000
+    assert before + told == texts
+    watched.tell(Notice(2, "later"))
+    assert notices(watched.look()) == [("note", "later")]
+    assert watched.session.earlier is earlier
+
+
+def test_of_a_short_run_all_events_come_at_once(watched: Watched) -> None:
+    watched.look()
+    assert watched.session.earlier is None
+
+
 def test_a_run_that_lives_and_writes_nothing_is_told_of_once_and_heard_again(
     watched: Watched,
 ) -> None:

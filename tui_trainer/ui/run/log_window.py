@@ -53,8 +53,9 @@ class LogWindow:
             self._close_gap(taken_in)
         if passing:
             self._match(len(self.shown) - 1)
+        # The list of the log itself may get shorter.
+        before = len(self.shown)
         if self.log.drop_oldest():
-            before = len(self.shown)
             self._filter()
             self._move(len(self.shown) - before)
 
@@ -157,4 +158,5 @@ class LogWindow:
         if self._end is not None and place < self._end:
             self._end = max(self._end - 1, 1)
         if self.found is not None and place <= self.found:
-            self.found = None if place == self.found else self.found - 1
+            # The entry that took it in is the newest.
+            self.found = len(self.shown) - 1 if place == self.found else self.found - 1
