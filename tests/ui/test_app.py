@@ -69,7 +69,13 @@ def ended(state: str = "finished", reason: str = "40 epochs are done") -> RunEnd
     return RunEnded(800, state, reason, 40, "runs/digits-1", 9.2, 0)  # type: ignore[arg-type]
 
 
-def play(services: FakeServices, what: Play, size: tuple[int, int] = (80, 24)) -> TrainerApp:
+def play(
+    services: FakeServices,
+    what: Play,
+    size: tuple[int, int] = (80, 24),
+    *,
+    notifications: bool = False,
+) -> TrainerApp:
     """Run the app with a script, which drives it."""
     live = CurrentRun()
     services.trains_here = lambda: live.name
@@ -83,7 +89,7 @@ def play(services: FakeServices, what: Play, size: tuple[int, int] = (80, 24)) -
     app = TrainerApp(lambda: Opening(services, Draft(services.library)), live)
 
     async def run() -> None:
-        async with app.run_test(size=size) as pilot:
+        async with app.run_test(size=size, notifications=notifications) as pilot:
             await until(pilot, lambda: isinstance(app.screen, ComposeScreen))
             await pilot.pause()
             await what(app, pilot)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import RenderableType
 from textual import events
 from textual.app import App, SystemCommand
+from textual.notifications import Notify, SeverityLevel
 from textual.screen import ModalScreen, Screen, SystemModalScreen
 
 from tui_trainer.config.keys import ACTIONS
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     from tui_trainer.ui.run.screen import RunScreen
     from tui_trainer.ui.runs.screen import RunsScreen
     from tui_trainer.ui.shared.services import Opening, Services
+    from tui_trainer.ui.shared.toasts import ToastPlace
 
 
 AGAIN_S = 3.0
@@ -78,6 +80,7 @@ class TrainerApp(App[int], inherit_bindings=False):
         self._interrupted_s = -AGAIN_S
         self._theme_at_start = ""
         self._is_theme_settled = False
+        self._toasts: ToastPlace | None = None
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
         # Everything that Textual paints passes through here on its way to the driver.
@@ -175,6 +178,42 @@ class TrainerApp(App[int], inherit_bindings=False):
         if (running := self._stack.own_run or self._stack.run) is not None:
             for line in lines:
                 running.say(line, "detail")
+
+    # Messages in a corner. Their module is loaded with the first of them.
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = True,
+    ) -> None:
+        """Show a message on the screen in front, for some seconds."""
+        from tui_trainer.ui.shared.toasts import ToastPlace
+
+        if self._toasts is None:
+            self._toasts = ToastPlace(self)
+            self._toasts.begin()
+        self._toasts.tell(message)
+        super().notify(message, title=title, severity=severity, timeout=timeout, markup=markup)
+
+    def on_notify(self, event: Notify) -> None:
+        if self._toasts is not None and not self._toasts.belongs_here(event.notification):
+            event.prevent_default()
+        self.call_later(self._place_toasts)
+
+    def on_descendant_focus(self) -> None:
+        # The layout may change with the focus.
+        self.call_after_refresh(self._place_toasts)
+
+    def on_resize(self) -> None:
+        self.call_after_refresh(self._place_toasts)
+
+    def _place_toasts(self) -> None:
+        if self._toasts is not None and self._notifications:
+            self._toasts.update()
 
     def on_key(self, event: events.Key) -> None:
         from tui_trainer.ui.shared.bindings import take_late_letter

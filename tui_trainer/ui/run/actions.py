@@ -5,7 +5,6 @@ Layer: ui. Sending a command says only that it was asked for; events say what th
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -203,17 +202,20 @@ TOAST_S = 5.0
 class Toasts:
     """The notifications of one screen."""
 
-    def __init__(self, screen: Screen[Any], clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(self, screen: Screen[Any]) -> None:
         self._screen = screen
-        self._clock = clock
-        self._until_s: dict[str, float] = {}
-        """When each text that is shown disappears."""
+        self._coming: set[str] = set()
+        """The texts that are about to be shown."""
 
     def tell(self, text: str, *, warn: bool = False) -> None:
         """Notify, unless the same text is still shown."""
-        now_s = self._clock()
-        self._until_s = {it: until_s for it, until_s in self._until_s.items() if until_s > now_s}
-        if text not in self._until_s:
-            self._until_s[text] = now_s + TOAST_S
+        shown = {notification.message for notification in self._screen.app._notifications}
+        if text not in shown | self._coming:
+            self._coming.add(text)
             severity: SeverityLevel = "warning" if warn else "information"
             self._screen.notify(text, severity=severity, markup=False, timeout=TOAST_S)
+            # After the app has taken the message in.
+            self._screen.app.call_later(self._forget, text)
+
+    def _forget(self, text: str) -> None:
+        self._coming.discard(text)
