@@ -184,10 +184,10 @@ def test_a_filter_keeps_the_place_that_was_scrolled_to() -> None:
 
 def test_a_filter_that_leaves_nothing_follows_the_newest_entry_again() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
-        await pilot.press("l", "up", "up", "L", "L")
+        await pilot.press("l", "up", "up", "i", "i")
         log = host.running.query_one(Log)
         assert rows(host) == []
-        await pilot.press("L")
+        await pilot.press("i")
         await pilot.pause()
         assert rows(host)[-1] == log.entries[-1].text
         assert "more below" not in title(host)
