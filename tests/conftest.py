@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections.abc import Iterator
+from itertools import count
 from pathlib import Path
 
 import pytest
@@ -22,19 +23,16 @@ settings.load_profile("patient")
 
 STATE = tempfile.TemporaryDirectory(prefix="tui-trainer-tests-")
 """Never the user's own state directory; another folder in it for each test."""
-
-
-@pytest.fixture(autouse=True)
-def own_state(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give each test a state directory of its own, which is made when something is kept there."""
-    monkeypatch.setenv("XDG_STATE_HOME", str(Path(STATE.name) / f"{id(request.node):x}"))
+NUMBERS = count()
+os.environ["XDG_STATE_HOME"] = STATE.name
 
 
 @pytest.fixture(autouse=True)
 def surroundings() -> Iterator[None]:
     """Put back what the program changes in its environment, where a test calls it in-process."""
-    names = ("PYTHONSAFEPATH", "PATH")
+    names = ("PYTHONSAFEPATH", "PATH", "XDG_STATE_HOME")
     before = {name: os.environ.get(name) for name in names}
+    os.environ["XDG_STATE_HOME"] = str(Path(STATE.name) / str(next(NUMBERS)))
     yield
     for name, value in before.items():
         if value is None:
