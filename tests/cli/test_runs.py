@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -54,6 +56,50 @@ def test_a_row_has_state_progress_best_age_device_and_pid(
     ]
     assert [line.split()[0] for line in others] == ["cnn", "mlp", "torn"]
     assert others[0].split()[-1] == "-", "a dead process has no number"
+
+
+class Window(io.TextIOWrapper):
+    """A terminal that keeps what is written to it."""
+
+    def __init__(self, encoding: str) -> None:
+        super().__init__(io.BytesIO(), encoding=encoding)
+
+    def isatty(self) -> bool:
+        return True
+
+    @property
+    def rows(self) -> list[str]:
+        assert isinstance(self.buffer, io.BytesIO)
+        return self.buffer.getvalue().decode(self.encoding).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("encoding", "no_colour", "finished", "stopped"),
+    [
+        ("utf-8", "", "\x1b[32m✓ finished\x1b[0m", "\x1b[33m■ stopped\x1b[0m"),
+        ("utf-8", "1", "✓ finished", "■ stopped"),
+        ("ascii", "", "\x1b[32m+ finished\x1b[0m", "\x1b[33m# stopped\x1b[0m"),
+    ],
+)
+def test_on_a_terminal_a_state_has_a_sign_and_a_colour_unless_the_user_wants_none(
+    runs_dir: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    encoding: str,
+    no_colour: str,
+    finished: str,
+    stopped: str,
+) -> None:
+    window = Window(encoding)
+    monkeypatch.setenv("NO_COLOR", no_colour)
+    monkeypatch.setenv("TERM", "xterm-256color")
+    monkeypatch.setattr(sys, "stdout", window)
+    print_runs(runs_dir, states="finished,stopped")
+    monkeypatch.undo()
+    header, first, second = window.rows
+    assert (finished in first, stopped in second) == (True, True)
+    columns = [header.index("progress"), first.index("25 %"), second.index("50 %")]
+    unseen = len(finished) - len("✓ finished")
+    assert columns[1:] == [columns[0] + unseen + 4] * 2, "the columns stay below their titles"
 
 
 @pytest.mark.parametrize(

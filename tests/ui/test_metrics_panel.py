@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import get_args
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from tui_trainer.runs.events import (
     Event,
     RunEnded,
     RunStarted,
+    RunState,
     SaveFailed,
     StateChanged,
     StepsTaken,
@@ -226,12 +229,13 @@ def test_a_validation_is_said_while_it_lasts() -> None:
 def test_every_state_has_a_sign_and_a_word(plain: bool) -> None:
     standing = StateLabel(plain=plain)
     firsts = {}
-    for state in ("starting", "running", "paused", "finished", "stopped", "failed"):
+    for state in get_args(RunState):
         left, _ = standing.texts(RunView(name="name", state=state), None, 78)
         assert state in left
         firsts[state] = left[0]
         assert left.isascii() or not plain
     assert len(set(firsts.values())) == 6
+    assert "?" not in firsts.values()
 
 
 def test_what_is_left_is_shown_where_there_is_room_and_the_run_goes_on() -> None:

@@ -119,10 +119,10 @@ def test_every_run_has_a_line_and_the_cursor_is_on_the_first(tmp_path: Path) -> 
     async def play(app: Listing, pilot: Pilot[None]) -> None:
         assert "3 runs, 0 live" in app.text
         rows = app.text.splitlines()
-        assert [row.split()[:2] for row in rows[2:5]] == [
-            ["digits-cnn-1", "finished"],
-            ["digits-cnn-2", "stopped"],
-            ["digits-mlp-1", "crashed"],
+        assert [row.split()[:3] for row in rows[2:5]] == [
+            ["digits-cnn-1", "✓", "finished"],
+            ["digits-cnn-2", "■", "stopped"],
+            ["digits-mlp-1", "✗", "crashed"],
         ]
         await app.type(pilot, "enter")
 
@@ -318,7 +318,7 @@ def test_a_live_run_is_first_and_is_not_deleted(tmp_path: Path) -> None:
     lock = RunLock.acquire(run.lock)
 
     async def play(app: Listing, pilot: Pilot[None]) -> None:
-        assert app.text.splitlines()[2].split()[:2] == ["old", "running"]
+        assert app.text.splitlines()[2].split()[:3] == ["old", "●", "running"]
         await app.type(pilot, "x")
         assert "cannot be deleted" in app.told
         assert not isinstance(app.screen, Confirm)
@@ -385,7 +385,7 @@ def test_lines_fit_and_keep_name_state_and_age(tmp_path: Path, width: int) -> No
     make_run(tmp_path, "a-run-with-a-very-long-name-that-says-everything-of-it-1123-1130", 0)
     make_run(tmp_path, "short", 1, device="NVIDIA H100 80GB HBM3, 0")
     runs = list_runs(tmp_path)
-    titles, lines = run_lines(runs, width, datetime.now(timezone.utc))
+    titles, lines = run_lines(runs, width, datetime.now(timezone.utc), plain=False)
     assert max(map(len, [titles, *lines])) <= width
     assert {"name", "state", "age"} <= set(titles.split())
     assert [line[:2] for line in [titles, *lines]] == ["  "] * 3
@@ -401,9 +401,21 @@ def test_selected_runs_have_a_mark_until_it_is_taken_back(tmp_path: Path) -> Non
 
         assert marks() == "   "
         await app.type(pilot, "j", "space")
-        assert marks() == " ● "
+        assert marks() == " ▌ "
         await app.type(pilot, "k", "space", "u")
         assert marks() == "   "
+
+    drive(tmp_path, play)
+
+
+def test_the_state_in_a_line_has_the_colour_of_its_kind(tmp_path: Path) -> None:
+    some_runs(tmp_path)
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        strip = app.screen._compositor.render_strips()[2]
+        assert "✓ finished" in strip.text
+        styles = {s.text.strip(): s.style.color for s in strip if s.style is not None}
+        assert styles["✓ finished"] != styles["digits-cnn-1"]
 
     drive(tmp_path, play)
 

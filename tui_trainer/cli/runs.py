@@ -23,10 +23,12 @@ from tui_trainer.runs.index import (
     ORDERS,
     STATES,
     RunSummary,
+    Signs,
     cells_of,
     list_runs,
     sort_runs,
 )
+from tui_trainer.runs.states import sign_of
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.console import output_stream, print_json, print_line
 from tui_trainer.text.errors import BadInput, ExitCode
@@ -76,11 +78,24 @@ def print_runs(
         which += f" with {clean(conditions, 80)}" if conditions else ""
         print_line(f"no runs{which} in {clean(str(runs_dir))}")
         return ExitCode.OK
-    now = datetime.now(timezone.utc)
-    out = output_stream()
-    for line in _table([cells_of(run, now) for run in runs], _width()):
-        out.line(line)
+    _print_table(runs)
     return ExitCode.OK
+
+
+def _print_table(runs: Sequence[RunSummary]) -> None:
+    """Print the runs below their titles; on a terminal, states have a sign and a colour."""
+    now, width, out = datetime.now(timezone.utc), _width(), output_stream()
+    signs: Signs = "none"
+    if width is not None:
+        is_rich = all(out.can_write(sign_of(state).sign) for state in STATES)
+        signs = "all" if is_rich else "ascii"
+    rows = [cells_of(run, now, signs=signs) for run in runs]
+    titles, *lines = _table(rows, width)
+    out.line(titles)
+    for run, row, line in zip(runs, rows, lines, strict=True):
+        # A name has no blanks in it, so the first match is the state.
+        before, state, after = line.partition(row[1] if signs != "none" else "\0")
+        out.coloured([(before, ""), (state, sign_of(run.state).role), (after, "")])
 
 
 def _wanted(states: str) -> Callable[[RunSummary], bool]:

@@ -15,13 +15,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from tui_trainer.config.sections.metrics import metric_text
 from tui_trainer.runs.directory import RunDirectory, check_run, run_names
 from tui_trainer.runs.events import ENDED_STATES, FINAL_STATES
 from tui_trainer.runs.folder import open_folder
 from tui_trainer.runs.paths import facts_of
+from tui_trainer.runs.states import sign_in
 from tui_trainer.runs.status import conclude, is_here, status_in
 from tui_trainer.runs.view import RunView, Scores
 from tui_trainer.text.clean import clean
@@ -158,16 +159,22 @@ def sort_runs(runs: Iterable[RunSummary], order: str) -> list[RunSummary]:
     return sorted(runs, key=ORDERS[order], reverse=order in _DESCENDING)
 
 
-def cells_of(run: RunSummary, now: datetime) -> list[str]:
-    """Return the cells of a run, one for each of `COLUMNS`."""
+Signs = Literal["none", "ascii", "all"]
+
+
+def cells_of(run: RunSummary, now: datetime, *, signs: Signs = "none") -> list[str]:
+    """Return the cells of a run, one for each of `COLUMNS`; `signs` stand before the states."""
     status = run.status
+    state = clean(run.state, 20)
+    if signs != "none":
+        state = f"{sign_in(run.state, plain=signs == 'ascii')} {state}"
     if status is None:
-        return [clean(run.name), run.state, *("" for _ in COLUMNS[2:])]
+        return [clean(run.name), state, *("" for _ in COLUMNS[2:])]
     metrics = _metrics(run)
     progress = run.progress
     return [
         clean(run.name),
-        clean(run.state, 20),
+        state,
         "-" if progress is None else f"{progress * 100:.0f} %",
         str(status.epoch),
         f"{status.step:,}",

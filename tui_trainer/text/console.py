@@ -7,7 +7,9 @@ that no value and no name in a file from elsewhere can steer the terminal. Nothi
 
 from __future__ import annotations
 
+import os
 import sys
+from collections.abc import Iterable
 from typing import IO
 
 from tui_trainer.text.clean import harmless, harmless_block
@@ -42,6 +44,10 @@ def ask(question: str) -> bool:
     return sys.stdin.readline().strip().lower() in ("y", "yes")
 
 
+_COLOURS = {"muted": "2", "accent": "36", "success": "32", "warning": "33", "error": "31"}
+"""Select Graphic Rendition (ECMA-48) by what the colour is for."""
+
+
 class Stream:
     """A text stream that goes quiet for good once its reader is gone."""
 
@@ -53,9 +59,33 @@ class Stream:
         """Whether the stream has no reader any more."""
         return self._file is None
 
+    @property
+    def has_colours(self) -> bool:
+        """Whether it is a terminal, and the user wants colours (no-color.org)."""
+        try:
+            is_terminal = self._file is not None and self._file.isatty()
+        except ValueError:
+            return False
+        return is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+
+    def can_write(self, text: str) -> bool:
+        """Return whether its encoding has all characters of a text."""
+        try:
+            text.encode(getattr(self._file, "encoding", None) or "utf-8")
+        except (UnicodeEncodeError, LookupError):
+            return False
+        return True
+
     def line(self, text: str) -> None:
         """Write one line and flush it."""
         self._write(harmless(text))
+
+    def coloured(self, parts: Iterable[tuple[str, str]]) -> None:
+        """Write one line of texts, each with the role of its colour or an empty string."""
+        shown = [(harmless(text), _COLOURS.get(role, "")) for text, role in parts]
+        if not self.has_colours:
+            shown = [(text, "") for text, _ in shown]
+        self._write("".join(f"\x1b[{code}m{text}\x1b[0m" if code else text for text, code in shown))
 
     def block(self, text: str) -> None:
         """Write text with its line breaks and flush it."""

@@ -14,6 +14,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import Screen
 
 from tui_trainer.runs.events import Event
+from tui_trainer.runs.states import sign_of
 from tui_trainer.sessions.session import Session
 from tui_trainer.ui.plots.plots import Plots
 from tui_trainer.ui.run.ended import Ending
@@ -78,7 +79,7 @@ class RunParts:
         heading = self._screen.query_one(Heading)
         width = heading.content_size.width
         texts = self.state_label.texts(view, self._session.experiment, width, pause_key=key)
-        heading.show(*texts)
+        heading.show(*texts, sign_of(view.state).role)
 
     def catch_up(self) -> None:
         """Draw one plot that is out of date: only one of the small plots is drawn per poll."""

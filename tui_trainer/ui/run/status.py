@@ -25,6 +25,7 @@ from tui_trainer.runs.events import (
     ValidationEnded,
     ValidationStarted,
 )
+from tui_trainer.runs.states import sign_in
 from tui_trainer.runs.view import RunView
 from tui_trainer.text.cells import cut_middle
 from tui_trainer.text.clean import clean
@@ -37,30 +38,6 @@ LEAST_NAME = 14
 
 Wish = Literal["", "pausing", "resuming", "stopping"]
 
-_SIGNS = {
-    "starting": "○",
-    "running": "●",
-    "pausing": "‖",
-    "paused": "‖",
-    "stopping": "■",
-    "finished": "✓",
-    "stopped": "■",
-    "failed": "✗",
-    "crashed": "✗",
-    "suspended": "‖",
-}
-_PLAIN_SIGNS = {
-    "starting": "o",
-    "running": ">",
-    "pausing": "=",
-    "paused": "=",
-    "stopping": "#",
-    "finished": "+",
-    "stopped": "#",
-    "failed": "x",
-    "crashed": "x",
-    "suspended": "=",
-}
 _UNHEARD = ("suspended", "lost?", "unreachable", "deleted")
 """States in which a run does not receive requests."""
 _FULFILLED = {"pausing": "paused", "resuming": "running"}
@@ -117,7 +94,7 @@ class StateLabel:
         During a pause the state says what to do next, so the name is shortened or left out first.
         """
         name = clean(view.name, 80) or (clean(experiment.name, 80) if experiment else "run")
-        sign = (_PLAIN_SIGNS if self.plain else _SIGNS).get(view.state, "?")
+        sign = sign_in(view.state, plain=self.plain)
         dot = "-" if self.plain else "·"
         words = self.words(view, pause_key)
         is_paused, narrow = view.state == "paused", width < NARROW

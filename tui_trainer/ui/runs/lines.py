@@ -18,16 +18,20 @@ from textual.widgets.option_list import Option
 
 from tui_trainer.config.keys import actions_of
 from tui_trainer.runs.index import COLUMNS, GAP, LEFT, RunSummary, cells_of
+from tui_trainer.runs.states import sign_in, sign_of
 from tui_trainer.text.cells import cut_middle, padded
+from tui_trainer.ui.shared.lines import colour_of
 
 DISPENSABLE = ("pid", "step", "epoch", "device", "progress", "accuracy")
 """Columns that are left out if there is no room, in this order."""
 SHORTEST_NAME = 18
 
 
-def run_lines(runs: Sequence[RunSummary], width: int, now: datetime) -> tuple[str, list[str]]:
+def run_lines(
+    runs: Sequence[RunSummary], width: int, now: datetime, *, plain: bool
+) -> tuple[str, list[str]]:
     """Return the line of titles and a line for each run, all with room for a mark in front."""
-    rows = [list(COLUMNS), *(cells_of(run, now) for run in runs)]
+    rows = [list(COLUMNS), *(cells_of(run, now, signs="ascii" if plain else "all") for run in runs)]
     widths = dict(zip(COLUMNS, (max(map(cell_len, it)) for it in zip(*rows)), strict=True))  # noqa: B905
     shown = list(COLUMNS)
     for title in DISPENSABLE:
@@ -50,7 +54,7 @@ def run_lines(runs: Sequence[RunSummary], width: int, now: datetime) -> tuple[st
 
 def mark_line(line: str, is_marked: bool, *, plain: bool) -> str:
     """Return a line with or without the sign of a selected run in front."""
-    sign = "*" if plain else "●"
+    sign = "*" if plain else "▌"
     return f"{sign if is_marked else ' '}{line[1:]}"
 
 
@@ -78,9 +82,11 @@ class Page:
     """The filter's error, or an empty string."""
 
 
-def page_of(runs: list[RunSummary], kept: list[RunSummary], width: int, wrong: str = "") -> Page:
+def page_of(
+    runs: list[RunSummary], kept: list[RunSummary], width: int, wrong: str = "", *, plain: bool
+) -> Page:
     """Return the runs as lines of that width; reads no file."""
-    titles, lines = run_lines(kept, width, datetime.now(timezone.utc))
+    titles, lines = run_lines(kept, width, datetime.now(timezone.utc), plain=plain)
     return Page(runs, kept, titles, lines, wrong)
 
 
@@ -139,12 +145,21 @@ class RunList(OptionList):
             for run, line in zip(runs, lines, strict=True)
         ]
 
+    def _content(self, run: RunSummary, line: str) -> Content:
+        """Return a line with its state in colour."""
+        # A name has no blanks, so the first match is the state.
+        at = line.find(f"{sign_in(run.state, plain=self._plain)} {run.state}")
+        style = colour_of(sign_of(run.state).role)
+        return (
+            Content(line).stylize(style, at, at + 2 + len(run.state)) if at >= 0 else Content(line)
+        )
+
     def _show_lines(self, runs: Sequence[RunSummary], lines: Sequence[str]) -> None:
         """Update lines and marks while the runs stay the same."""
         new = self._marked_lines(runs, lines)
         for run, line, before in zip(runs, new, self._texts, strict=True):
             if line != before:
-                self.replace_option_prompt(run.name, Content(line))
+                self.replace_option_prompt(run.name, self._content(run, line))
         self._texts = new
 
     def _fill(self, runs: Sequence[RunSummary], lines: Sequence[str]) -> None:
@@ -153,7 +168,8 @@ class RunList(OptionList):
         self._texts = self._marked_lines(runs, lines)
         self.clear_options()
         self.add_options(
-            Option(Content(line), id=run.name) for run, line in zip(runs, self._texts, strict=True)
+            Option(self._content(run, line), id=run.name)
+            for run, line in zip(runs, self._texts, strict=True)
         )
         names = [run.name for run in runs]
         if names:

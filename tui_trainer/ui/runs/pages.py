@@ -29,8 +29,9 @@ class _OutdatedError(Exception):
 class RunPages:
     """Reads a folder repeatedly; a run's files are read again only when the run has progressed."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, plain: bool) -> None:
         self._folder = folder
+        self._plain = plain
         self._settings: dict[str, tuple[RunSummary, Mapping[str, Any]]] = {}
         self._portraits: dict[str, Portrait] = {}
         self._is_outdated = threading.Event()
@@ -56,10 +57,10 @@ class RunPages:
         except _OutdatedError:
             return None
         except BadInput as error:
-            return page_of(runs, runs, width, str(error))
+            return page_of(runs, runs, width, str(error), plain=self._plain)
         if order:
             kept = sort_runs(kept, order)
-        page = page_of(runs, kept, width)
+        page = page_of(runs, kept, width, plain=self._plain)
         return None if self._is_outdated.is_set() else page
 
     def portrait(self, run: RunSummary) -> Portrait:

@@ -76,8 +76,9 @@ class RunsScreen(Screen[None]):
         super().__init__()
         self._folder = services.runs_dir.absolute()
         self._trains_here = services.trains_here
-        self._pages = RunPages(self._folder)
-        self._table = RunTable(plain=plain_terminal(services.preferences))
+        self._plain = plain_terminal(services.preferences)
+        self._pages = RunPages(self._folder, plain=self._plain)
+        self._table = RunTable(plain=self._plain)
         self._list = self._table.runs
         self._compared = Compared(services.preferences)
         self._query = RunQuery()
@@ -141,7 +142,7 @@ class RunsScreen(Screen[None]):
 
     def on_resize(self) -> None:
         if (page := self._page) is not None:
-            self._show(page_of(page.runs, page.kept, self._width, page.wrong))
+            self._show(page_of(page.runs, page.kept, self._width, page.wrong, plain=self._plain))
 
     # Comparing runs.
 

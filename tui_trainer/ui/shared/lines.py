@@ -13,10 +13,16 @@ from textual.content import Content
 from textual.geometry import Size
 from textual.widget import Widget
 
+from tui_trainer.runs.states import ColourRole
 from tui_trainer.text.cells import cut_end, cut_middle
 from tui_trainer.text.clean import clean
 
 FEWEST_ON_THE_LEFT = 20
+
+
+def colour_of(role: ColourRole) -> str:
+    """Return the theme's colour for a role."""
+    return f"$text-{role}"
 
 
 class Heading(Widget):
@@ -36,19 +42,21 @@ class Heading(Widget):
         super().__init__(id=id)
         self.left = clean(left)
         self.right = clean(right)
+        self._role: ColourRole | None = None
 
-    def show(self, left: str, right: str) -> None:
-        """Show new texts; redraw only if they differ."""
-        texts = (clean(left), clean(right))
-        if texts != (self.left, self.right):
-            self.left, self.right = texts
+    def show(self, left: str, right: str, role: ColourRole | None = None) -> None:
+        """Show new texts; redraw only if they differ. `role` colours the sign that comes first."""
+        shown = (clean(left), clean(right), role)
+        if shown != (self.left, self.right, self._role):
+            self.left, self.right, self._role = shown
             self.refresh()
 
     def render(self) -> Content:
         width = self.size.width
         left, right = fitted(self.left, self.right, width)
         gap = " " * max(0, width - cell_len(left) - cell_len(right))
-        return Content.assemble((left, "bold $text-primary"), gap, right)
+        text = Content.assemble((left, "bold $text-primary"), gap, right)
+        return text if self._role is None else text.stylize(f"bold {colour_of(self._role)}", 0, 1)
 
 
 def fitted(left: str, right: str, width: int) -> tuple[str, str]:
