@@ -66,7 +66,7 @@ def train(folder: Path, steps: int, every: int | None) -> tuple[RunDirectory, fl
     experiment = resolve(Tree(values, lambda key: Place("benchmark", key=key)), "watching")
     measured = Measured()
     Watcher._work = measured.around(Watcher._work)  # type: ignore[method-assign]
-    session = LocalSession(lambda: prepare_new(experiment, folder, "", []))
+    session = LocalSession(lambda startup: prepare_new(experiment, folder, "", [], startup))
     session.start()
     while not any(thread.name == "watcher" for thread in threading.enumerate()):
         session.wait(0.01)

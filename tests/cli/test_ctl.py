@@ -24,11 +24,12 @@ from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.status import write_status
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.local import LocalSession
+from tui_trainer.sessions.startup import Startup
 from tui_trainer.sessions.watcher import Watcher
 from tui_trainer.text.errors import BadInput
 
 
-def never() -> NoReturn:
+def never(startup: Startup) -> NoReturn:
     raise AssertionError("the session is not started")
 
 
@@ -106,6 +107,8 @@ def test_a_command_is_sent_as_its_flags_say(
 ) -> None:
     arguments = parse(["ctl", "last", *words])
     session = LocalSession(never)
+    # Before that, a stop would end the start.
+    session._startup.commit()
     with living(tmp_path, session) as run:
         control(run, arguments.command, [], flags=arguments.flags, timeout_s=0)
         command = session.control.take()

@@ -58,6 +58,17 @@ def test_a_row_has_state_progress_best_age_device_and_pid(
     assert others[0].split()[-1] == "-", "a dead process has no number"
 
 
+def test_a_run_that_is_starting_has_no_numbers_yet(
+    runs_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = make_run(runs_dir, "new", 10, state="starting", total_steps=460, step=0, epoch=0)
+    lock = RunLock.acquire(run.lock)
+    print_runs(runs_dir, states="starting")
+    lock.release()
+    _, row = capsys.readouterr().out.splitlines()
+    assert row.split()[:7] == ["new", "starting", "-", "-", "-", "-", "-"]
+
+
 class Window(io.TextIOWrapper):
     """A terminal that keeps what is written to it."""
 

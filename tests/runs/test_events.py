@@ -16,12 +16,14 @@ from tui_trainer.runs.events import (
     CommandApplied,
     Edited,
     Event,
+    FactFound,
     NonFinite,
     Notice,
     RunEnded,
     RunStarted,
     RunState,
     SaveFailed,
+    StageStarted,
     StateChanged,
     StepsTaken,
     ValidationEnded,
@@ -44,6 +46,8 @@ NAMED: dict[str, Event] = {
     "edited": Edited(3, "optimizer.lr", 0.1, 0.2, "you"),
     "non_finite": NonFinite(3, 1, "loss", (1, 2)),
     "notice": Notice(3, "text"),
+    "stage_started": StageStarted(0, "read the data"),
+    "fact_found": FactFound(0, "data", "3 samples to train on"),
     "run_ended": RunEnded(3, "finished", "done", 1, "/runs/x", 0.5, 0, {"loss": 1.0}),
 }
 

@@ -20,10 +20,11 @@ from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.sessions.local import LocalSession, view_of
 from tui_trainer.sessions.prepare import prepare_new
 from tui_trainer.sessions.resume import prepare_resume
+from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.errors import BadInput
 
 
-def full_disk() -> NoReturn:
+def full_disk(startup: Startup) -> NoReturn:
     raise OSError(28, "No space left on device", "metrics.jsonl")
 
 
@@ -53,9 +54,9 @@ def test_nothing_follows_the_end() -> None:
 
 
 def test_a_failed_run_ends_with_the_time_and_epoch_it_had() -> None:
-    def prepare() -> NoReturn:
+    def prepare(startup: Startup) -> NoReturn:
         session.emit(steps_taken(40, 1))
-        full_disk()
+        full_disk(startup)
 
     session = LocalSession(prepare)
     session.start()

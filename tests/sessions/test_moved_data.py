@@ -52,7 +52,7 @@ class Moved:
 
     def _went_on(self, prepare: Callable[..., PreparedRun], *words: str) -> RunDirectory:
         overrides = parse_overrides(["training.epochs=3", *words])
-        return ran(LocalSession(partial(prepare, overrides=overrides, argv=["test"])))
+        return ran(LocalSession(lambda startup: prepare(overrides, ["test"], startup)))
 
 
 @pytest.fixture

@@ -23,6 +23,7 @@ from tui_trainer.runs.recording import read_recording
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.local import LocalSession
+from tui_trainer.sessions.startup import Startup
 from tui_trainer.sessions.watcher import CurveKeeper, Watcher
 
 
@@ -37,7 +38,7 @@ class FakeMeter(UsageMeter):
         return Usage(10**9, 1.0, 1.0, 10**9, self.gpu)
 
 
-def never() -> NoReturn:
+def never(startup: Startup) -> NoReturn:
     raise AssertionError("the session is not started")
 
 

@@ -80,6 +80,10 @@ class FakeSession:
     def is_elsewhere(self) -> bool:
         return False
 
+    @property
+    def is_cancelled(self) -> bool:
+        return False
+
 
 class FakeWorkbench:
     """Knows one model and two devices; refuses when `failure` is set."""

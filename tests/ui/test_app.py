@@ -21,7 +21,13 @@ from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.config.keys import ACTIONS
 from tui_trainer.config.preferences import THEMES, Preferences
 from tui_trainer.runs.commands import Stop
-from tui_trainer.runs.events import CheckpointSaved, RunEnded, RunStarted, StateChanged
+from tui_trainer.runs.events import (
+    CheckpointSaved,
+    RunEnded,
+    RunStarted,
+    StateChanged,
+    StepsTaken,
+)
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.text.errors import BadInput
 from tui_trainer.ui.app import TrainerApp
@@ -58,10 +64,11 @@ class ElsewhereSession(FakeSession):
         return True
 
 
-def started() -> tuple[RunStarted, StateChanged]:
+def started() -> tuple[RunStarted, StateChanged, StepsTaken]:
     return (
         RunStarted(0, 1, "digits-1", "cpu", 20778, 1221, 20, 800, 0),
-        StateChanged(0, "running"),
+        StateChanged(1, "running"),
+        StepsTaken(1, 1, 0.1, (2.3,), (0.5,), (0.003,), 1000.0, 0.0),
     )
 
 

@@ -48,6 +48,7 @@ def _print(session: AttachedSession, printer: Printer, leaving: InterruptFlag) -
         first = first and not fresh
         if over:
             return
+        printer.look()
         session.wait(LOOK_S)
 
 

@@ -76,6 +76,9 @@ class DetachedPrinter:
         self._tether.name_run(run)
         self._tether.let_go()
 
+    def look(self) -> None:
+        self._printer.look()
+
     def close(self) -> None:
         self._printer.close()
         with contextlib.suppress(OSError):

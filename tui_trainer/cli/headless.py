@@ -70,6 +70,11 @@ def run_headless(session: LocalSession, printer: Printer, *, debug: bool = False
                     printer.show(shown)
             if over:
                 break
+            if session.is_cancelled and not session.wait(LOOK_S) and not session.ended:
+                # Its thread is in a stage of the start that takes as long as it takes.
+                session.undo_start()
+                leave(session.exit_code)
+            printer.look()
             session.wait(LOOK_S)
             desk.deliver()
         session.join()

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import contextlib
 import math
+import time
+from collections.abc import Callable
 from typing import IO, Any, Protocol
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 
-from tui_trainer.runs.describe import describe
+from tui_trainer.runs.describe import STAGE_WORDS, describe
 from tui_trainer.runs.events import (
     Event,
     RunEnded,
-    RunStarted,
+    StageStarted,
+    StateChanged,
     StepsTaken,
     ValidationEnded,
     to_dict,
@@ -39,6 +42,10 @@ class Printer(Protocol):
 
     def show(self, event: Event) -> None: ...
 
+    def look(self) -> None:
+        """Show what only the passing of time has changed; called a few times per second."""
+        ...
+
     def close(self) -> None: ...
 
 
@@ -53,6 +60,9 @@ class JsonPrinter:
     def show(self, event: Event) -> None:
         plain = _short(event) if isinstance(event, StepsTaken) else to_dict(event)
         self._out.json(plain)
+
+    def look(self) -> None:
+        return
 
     def close(self) -> None:
         return
@@ -74,19 +84,63 @@ def _short(event: StepsTaken) -> dict[str, Any]:
     }
 
 
+class StageClock:
+    """Times the stage of a start that is under way."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._begun: StageStarted | None = None
+        self.is_told = False
+        """Whether the stage was mentioned."""
+
+    def add(self, event: Event) -> None:
+        """Take an event; the first numbers or the end of the run end the last stage."""
+        if isinstance(event, StageStarted):
+            self._begun, self.is_told = event, False
+        elif isinstance(event, StepsTaken | StateChanged | RunEnded):
+            self._begun = None
+
+    @property
+    def words(self) -> str:
+        """What the run is doing in its start; empty if it is not starting."""
+        return "" if self._begun is None else STAGE_WORDS[self._begun.stage]
+
+    @property
+    def seconds(self) -> float:
+        """How long the stage has lasted; 0 if there is none."""
+        return max(self._clock() - self._begun.at_s, 0.0) if self._begun is not None else 0.0
+
+
+LONG_STAGE_S = 2.0
+"""A stage of a start that takes longer has a line."""
+
+
 class LinePrinter:
     """Prints progress lines, at most one per `every_s`, and lines for all other events."""
 
     is_record = False
 
-    def __init__(self, out: IO[str] | None = None, *, every_s: float = 2.0) -> None:
+    def __init__(
+        self,
+        out: IO[str] | None = None,
+        *,
+        every_s: float = 2.0,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
         self._out = Stream(out) if out is not None else output_stream()
         self._every_s = every_s
         self._shown_at_s = -math.inf
+        self._stage = StageClock(clock)
         self.view = RunView()
+
+    def look(self) -> None:
+        if not self._stage.is_told and self._stage.seconds >= LONG_STAGE_S:
+            self._stage.is_told = True
+            self._out.line(f"{self._stage.words} ...")
 
     def show(self, event: Event) -> None:
         self.view.apply(event)
+        self._stage.add(event)
         if isinstance(event, StepsTaken):
             # Throttled by the training's own clock, so that the lines do not depend on when they
             # are read.
@@ -137,6 +191,7 @@ class BarPrinter:
             transient=True,
         )
         self._bar = self._progress.add_task("", total=None, epoch="starting", numbers="")
+        self._stage = StageClock()
         self._view = RunView()
         self._gone = False
         """Whether the terminal is gone; the run then continues without printing."""
@@ -150,8 +205,18 @@ class BarPrinter:
         except (OSError, ValueError):
             self._gone = True
 
+    def look(self) -> None:
+        """Count the seconds of a stage of the start."""
+        if self._stage.words and not self._gone:
+            try:
+                told = f"{self._stage.words} {duration(self._stage.seconds)}"
+                self._progress.update(self._bar, epoch=told, refresh=True)
+            except (OSError, ValueError):
+                self._gone = True
+
     def _show(self, event: Event) -> None:
         self._view.apply(event)
+        self._stage.add(event)
         view = self._view
         if isinstance(event, RunEnded):
             self.close()
@@ -160,7 +225,7 @@ class BarPrinter:
         quiet = isinstance(event, ValidationEnded) and not (event.improved or event.on_demand)
         for line in () if quiet else describe(event):
             self._console.print(harmless(line), markup=False, soft_wrap=True)
-        if isinstance(event, StepsTaken | RunStarted):
+        if isinstance(event, StepsTaken):
             left = "" if view.eta_s is None else f"  ETA {duration(view.eta_s)}"
             total = f"/{view.total_steps:,}" if view.total_steps else ""
             self._progress.update(

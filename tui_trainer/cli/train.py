@@ -65,7 +65,7 @@ def train(arguments: argparse.Namespace) -> int:
             # The app shows the notes in its own log.
             for note in experiment.notes:
                 print_error(f"tui-trainer: {note}")
-        return NewRun(experiment, arguments.name)
+        return NewRun(experiment, arguments.name, arguments.experiment)
 
     if arguments.dry_run:
         from tui_trainer.cli.preview import print_preview
@@ -76,8 +76,8 @@ def train(arguments: argparse.Namespace) -> int:
     if options.has_plugins(arguments):
         return _run(arguments, options.runs_dir(arguments), request)
     # Errors in the experiment are printed before the app opens.
-    known = request()
-    return _run(arguments, options.runs_dir(arguments), lambda: known)
+    known, runs_dir = request(), options.runs_dir(arguments)
+    return _run(arguments, runs_dir, lambda: known, known.planned_name(runs_dir))
 
 
 def resume(arguments: argparse.Namespace) -> int:
@@ -90,7 +90,7 @@ def resume(arguments: argparse.Namespace) -> int:
     run = find_run(arguments.name, options.runs_dir(arguments))
     how = (arguments.which, arguments.drop_edits, arguments.force)
     old = ResumeRun(run.path, overrides, *how)
-    return _run(arguments, run.path.parent, lambda: old)
+    return _run(arguments, run.path.parent, lambda: old, run.path.name)
 
 
 def fork(arguments: argparse.Namespace) -> int:
@@ -160,10 +160,12 @@ def _asked(arguments: argparse.Namespace, library: PresetLibrary) -> AppArgument
 def _open(
     arguments: argparse.Namespace,
     ask: Callable[[], tuple[AppArguments, ComposeRequest | RunRequest | AttachRequest]],
+    starts: str = "",
 ) -> int:
     from tui_trainer.ui.start import open_app
 
-    return open_app(ask, _make_printer, tether=arguments.tether, debug=arguments.debug)
+    tether, debug = arguments.tether, arguments.debug
+    return open_app(ask, _make_printer, starts=starts, tether=tether, debug=debug)
 
 
 def _make_printer() -> LinePrinter:
@@ -173,8 +175,16 @@ def _make_printer() -> LinePrinter:
     return LinePrinter(sys.__stdout__)
 
 
-def _run(arguments: argparse.Namespace, runs_dir: Path, request: Callable[[], RunRequest]) -> int:
-    """Train, in the app or as lines; `request` is called after the plugins are loaded."""
+def _run(
+    arguments: argparse.Namespace,
+    runs_dir: Path,
+    request: Callable[[], RunRequest],
+    starts: str = "",
+) -> int:
+    """Train, in the app or as lines; `request` is called after the plugins are loaded.
+
+    `starts` is the run's name, if it is known already.
+    """
     if _opens_app(arguments):
         asked = _asked(arguments, options.library(arguments))
 
@@ -182,13 +192,14 @@ def _run(arguments: argparse.Namespace, runs_dir: Path, request: Callable[[], Ru
             options.load_plugins(arguments)
             return asked, request()
 
-        return _open(arguments, ask)
+        return _open(arguments, ask, starts)
     from tui_trainer.cli.headless import make_printer, run_headless
     from tui_trainer.sessions.local import LocalSession
     from tui_trainer.sessions.requests import prepare
 
     options.load_plugins(arguments)
-    work = partial(prepare, request(), runs_dir, arguments.argv)
+    library = options.library(arguments)
+    work = partial(prepare, request(), runs_dir, arguments.argv, library)
     if arguments.tether is None:
         session, printer = LocalSession(work), make_printer(arguments.log_format)
         return run_headless(session, printer, debug=arguments.debug)

@@ -21,6 +21,7 @@ from tui_trainer.runs.events import (
     RunEnded,
     RunStarted,
     SaveFailed,
+    Stage,
     StateChanged,
     ValidationEnded,
 )
@@ -31,6 +32,15 @@ from tui_trainer.text.format import duration, parameters_text, size_text
 Level = Literal["detail", "note", "warning", "error"]
 """How much an entry matters. Details are what happens again and again: validations that bring no
 improvement, saves, and what the program prints."""
+
+STAGE_WORDS: dict[Stage, str] = {
+    "import torch": "importing torch",
+    "read the checkpoint": "reading the checkpoint",
+    "read the data": "reading the data",
+    "build the model": "building the model",
+    "first step": "taking the first step",
+}
+"""What a run is doing in each stage of its start."""
 
 
 def describe(event: Event) -> list[str]:
@@ -82,7 +92,9 @@ def _state(event: StateChanged) -> str:
 
 def _summary(event: RunEnded) -> list[str]:
     reason = f": {clean(event.reason, 1000)}" if event.reason else ""
-    lines = [f"{event.state} after {duration(event.elapsed_s)}{reason}"]
+    # A run without a directory never started.
+    after = f" after {duration(event.elapsed_s)}" if event.run_dir else ""
+    lines = [f"{event.state}{after}{reason}"]
     if event.best:
         best = event.best
         value = metrics_text({best["metric"]: best["value"]})

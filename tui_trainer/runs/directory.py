@@ -12,10 +12,11 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
@@ -124,22 +125,33 @@ def why_not_writable(folder: Path) -> str:
 
 
 def create_run(runs_dir: Path, name: str, now: datetime | None = None) -> RunDirectory:
-    """Make the directory of a new run: slug, month-day, hour-minute, and a number if taken."""
-    stem = f"{slug(name, 40)}-{(now or datetime.now()):%m%d-%H%M}"
-    attempt = 1
-    while True:
-        path = runs_dir / (stem if attempt == 1 else f"{stem}-{attempt}")
+    """Make the directory of a new run, under the first of its names that is free."""
+    for candidate in _names(name, now or datetime.now()):
+        path = runs_dir / candidate
         try:
             # Exclusive: two runs started in the same minute get different names.
             path.mkdir()
             break
         except FileExistsError:
-            attempt += 1
+            continue
         except OSError as error:
             raise cannot_write(path, error) from error
     run = RunDirectory.at(path)
     make_skeleton(run)
     return run
+
+
+def free_name(runs_dir: Path, name: str, now: datetime) -> str:
+    """Return the name that `create_run` would give to a run now."""
+    return next(it for it in _names(name, now) if not exists(runs_dir / it))
+
+
+def _names(name: str, now: datetime) -> Iterator[str]:
+    """Yield the possible names of a run: slug, month-day, hour-minute, and a number if taken."""
+    stem = f"{slug(name, 40)}-{now:%m%d-%H%M}"
+    yield stem
+    for attempt in count(2):
+        yield f"{stem}-{attempt}"
 
 
 def make_skeleton(run: RunDirectory) -> None:

@@ -25,6 +25,18 @@ RunState = Literal[
 ]
 """No run reports `crashed` itself: a reader concludes it."""
 
+Stage = Literal[
+    "import torch",
+    "read the checkpoint",
+    "read the data",
+    "build the model",
+    "first step",
+]
+"""The stages of a start, in their order; not every start has all of them."""
+
+Topic = Literal["changes", "data", "model", "layers", "device"]
+"""What a fact about a starting run is about; `changes` are settings that differ from the preset."""
+
 FINAL_STATES: frozenset[str] = frozenset({"finished", "stopped", "failed"})
 ENDED_STATES: frozenset[str] = FINAL_STATES | {"crashed"}
 
@@ -36,6 +48,21 @@ class Event:
     step: int
     at_s: float = field(default_factory=time.time, kw_only=True, compare=False, repr=False)
     """Unix time in seconds; 0 if a file does not have it."""
+
+
+@dataclass(frozen=True, slots=True)
+class StageStarted(Event):
+    """The start of a run has reached a stage, and left the one before it."""
+
+    stage: Stage
+
+
+@dataclass(frozen=True, slots=True)
+class FactFound(Event):
+    """Something about a starting run has become known; a topic may have several facts."""
+
+    topic: Topic
+    text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,8 @@ class RunSummary:
         """The share of the steps that is done; None if the run has no last step."""
         if self.status is None or not self.status.total_steps:
             return None
+        if self.status.is_starting and not self.status.step:
+            return None
         return min(self.status.step / self.status.total_steps, 1.0)
 
     def to_dict(self) -> dict[str, Any]:
@@ -171,13 +173,13 @@ def cells_of(run: RunSummary, now: datetime, *, signs: Signs = "none") -> list[s
     if status is None:
         return [clean(run.name), state, *("" for _ in COLUMNS[2:])]
     metrics = _metrics(run)
-    progress = run.progress
+    progress, has_steps = run.progress, status.step > 0 or not status.is_starting
     return [
         clean(run.name),
         state,
         "-" if progress is None else f"{progress * 100:.0f} %",
-        str(status.epoch),
-        f"{status.step:,}",
+        str(status.epoch) if has_steps else "-",
+        f"{status.step:,}" if has_steps else "-",
         metric_text("loss", metrics.get("loss")),
         metric_text("accuracy", metrics.get("accuracy")),
         _age(status.process.updated_at, now),

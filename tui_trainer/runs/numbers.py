@@ -58,8 +58,8 @@ class StepNumber:
 
 
 def percent_text(share: float | None) -> str:
-    """Write a share as ` 12 %`, in five characters."""
-    return f"{(share or 0) * 100:3.0f} %"
+    """Write a share as ` 12 %`, in five characters; `    -` if it is unknown."""
+    return "    -" if share is None else f"{share * 100:3.0f} %"
 
 
 @dataclass(slots=True)

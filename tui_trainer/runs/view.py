@@ -21,6 +21,7 @@ from tui_trainer.runs.events import (
     RunEnded,
     RunStarted,
     SaveFailed,
+    StageStarted,
     StateChanged,
     StepsTaken,
     ValidationEnded,
@@ -114,14 +115,16 @@ class RunView:
 
     name: Text = ""
     state: Text = "starting"
+    stage: Text = ""
+    """The stage of a start that is under way."""
     reason: Text = ""
     step: Count = 0
     epoch: Count = 0
     total_steps: Count | None = None
-    steps_per_epoch: Count = 0
+    steps_per_epoch: Count | None = None
     elapsed_s: Seconds = 0.0
     device: Text = ""
-    parameters: Count = 0
+    parameters: Count | None = None
     trained_parameters: Count | None = None
     """Those that are not frozen."""
     generation: Count = 0
@@ -140,6 +143,11 @@ class RunView:
         return self.state in ENDED_STATES
 
     @property
+    def is_starting(self) -> bool:
+        """Whether no numbers of this start of the run are there yet."""
+        return self.state in ("starting", "running") and self.numbers.loss is None
+
+    @property
     def message(self) -> str:
         """Why the run is in its state, or why its newest save failed."""
         return self.reason or self.saved.failure
@@ -147,7 +155,9 @@ class RunView:
     @property
     def eta_s(self) -> float | None:
         """Seconds of training until the nearer limit, at the present speed; None if unknown."""
-        limits = []
+        limits: list[float] = []
+        if self.is_starting:
+            return None
         if self.total_steps is not None and self.speed.step_s is not None:
             limits.append((self.total_steps - self.step) * self.speed.step_s)
         if self.max_seconds is not None:
@@ -162,8 +172,10 @@ class RunView:
         match event:
             case RunStarted():
                 self._start(event)
+            case StageStarted():
+                self.stage = event.stage
             case StateChanged():
-                self.state, self.reason = event.state, event.reason
+                self.state, self.reason, self.stage = event.state, event.reason, ""
             case Edited():
                 self.total_steps = event.total_steps
             case StepsTaken():
@@ -178,7 +190,7 @@ class RunView:
             case SaveFailed():
                 self.saved.failure = event.reason
             case RunEnded():
-                self.state, self.reason = event.state, event.reason
+                self.state, self.reason, self.stage = event.state, event.reason, ""
                 self.elapsed_s, self.epoch, scores.test = event.elapsed_s, event.epoch, event.test
                 self.run_dir, self.ending = event.run_dir, event
                 if event.best:
@@ -189,7 +201,7 @@ class RunView:
         self.parameters, self.trained_parameters = event.parameters, event.trained_parameters
         self.generation = event.generation
         self.total_steps, self.steps_per_epoch = event.total_steps, event.steps_per_epoch
-        self.speed = Speed()
+        self.speed, self.numbers = Speed(), StepNumbers()
         if self.scores.best_step is not None and self.scores.best_step > event.step:
             # The run went back to before its best, as after a loss that was not finite.
             self.scores.best = self.scores.best_step = None

@@ -21,6 +21,7 @@ from tui_trainer.runs.paths import copy_file, exists, open_file, remove_tree
 from tui_trainer.runs.provenance import write_provenance
 from tui_trainer.sessions.prepare import DATA_PLACE, PreparedRun, read_config
 from tui_trainer.sessions.resume import prepare_resume
+from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
@@ -30,6 +31,7 @@ def prepare_fork(
     runs_dir: Path,
     overrides: Sequence[Override],
     argv: Sequence[str],
+    startup: Startup | None = None,
     *,
     which: str = "last",
     name: str = "",
@@ -44,6 +46,8 @@ def prepare_fork(
         CheckpointUnusable: there is no such checkpoint, or it cannot be used.
         CannotWrite: the copy could not be written; nothing of it is left.
     """
+    startup = startup or Startup()
+    startup.use_torch()
     from tui_trainer.training.checkpoints import choose_checkpoint
 
     check_writable(runs_dir)
@@ -53,6 +57,7 @@ def prepare_fork(
     checkpoint, _ = choose_checkpoint(origin.checkpoints, which, origin.path.name)
     edits = [e for e in read_edits(origin.edits) if e.apply_at_step <= checkpoint.manifest.step]
     run = create_run(runs_dir, name or experiment.name)
+    startup.claim(run)
     try:
         _copy_checkpoints(origin, run, checkpoint.manifest)
         _copy_beginning(origin, run, checkpoint.data.progress.metrics_bytes)
@@ -67,7 +72,7 @@ def prepare_fork(
             _copy(origin.config, run.config, origin)
         whence = {"forked_from": str(origin.path), "step": checkpoint.manifest.step}
         write_provenance(run.provenance, whence)
-        return prepare_resume(run, overrides, argv)
+        return prepare_resume(run, overrides, argv, startup)
     except BaseException as error:
         with contextlib.suppress(OSError):
             remove_tree(run.path)

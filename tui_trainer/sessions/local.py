@@ -10,13 +10,13 @@ import threading
 import time
 import traceback
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.machine.usage import Usage, UsageMeter
-from tui_trainer.runs.commands import Command, name_of
+from tui_trainer.runs.commands import Command, Stop, name_of
 from tui_trainer.runs.control import Control, applied
 from tui_trainer.runs.events import (
     CommandAccepted,
@@ -33,23 +33,29 @@ from tui_trainer.runs.status import read_status
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.event_log import EventLog
 from tui_trainer.sessions.session import TrackedRun
+from tui_trainer.sessions.startup import StartCancelled, Startup
 from tui_trainer.sessions.watcher import Watcher
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import ExitCode, TrainerError
+from tui_trainer.text.errors import ConfigError, ExitCode, TrainerError
 
 if TYPE_CHECKING:
     from tui_trainer.config.experiment import Experiment
     from tui_trainer.config.sections.training import TrainingSection
+    from tui_trainer.runs.directory import RunDirectory
+    from tui_trainer.runs.lock import RunLock
     from tui_trainer.sessions.prepare import PreparedRun
     from tui_trainer.training.progress import Progress
 
 
 class LocalSession:
-    """Prepares and trains in its own thread; `prepare` runs there, torch import included."""
+    """Prepares and trains in its own thread; `prepare` runs there, torch import included.
+
+    `within` is entered before torch is used, and left at the end of the thread.
+    """
 
     def __init__(
         self,
-        prepare: Callable[[], PreparedRun],
+        prepare: Callable[[Startup], PreparedRun],
         clock: Callable[[], float] = time.monotonic,
         *,
         within: Callable[[], AbstractContextManager[object]] = nullcontext,
@@ -68,6 +74,15 @@ class LocalSession:
         self._step = 0
         self._tracked = TrackedRun()
         self._seen = 0
+        self._startup = Startup(
+            self.emit,
+            named=self._show_name,
+            claimed=self._watch,
+            undoing=self._end_watch,
+            torch_free=self._enter_within,
+        )
+        self._held = ExitStack()
+        self._watcher: Watcher | None = None
         self._beginning: TrackedRun | None = None
         """Made by the trainer thread, which does not touch it again once it is here."""
         self.usage: Usage | None = None
@@ -102,7 +117,30 @@ class LocalSession:
             if not self._over:
                 step = self._step
                 self.emit(CommandAccepted(step, command.id, name_of(command), command.origin))
-                self.control.send(command)
+                if isinstance(command, Stop) and self._startup.cancel():
+                    self._end_start(command)
+                else:
+                    self.control.send(command)
+
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether the start was cancelled; its thread may still be in a stage of it."""
+        return self._startup.is_cancelled
+
+    def undo_start(self) -> None:
+        """Remove what a cancelled start has made, for a process that ends without its thread."""
+        self._startup.undo()
+
+    def _end_start(self, stop: Stop) -> None:
+        """Report the end of a start that a stop has cancelled; its thread follows."""
+        self.emit(applied(stop, self._step))
+        self._refuse_the_rest()
+        stage = f" while {self._startup.words}" if self._startup.words else ""
+        reason = f"stopped by {stop.origin}{stage}; nothing was trained, and nothing is left of it"
+        self.exit_code = ExitCode.OK if stop.signal is None else 128 + stop.signal
+        self.emit(RunEnded(self._step, "stopped", reason, 0, "", 0.0, self.exit_code))
+        # In a thread, because the caller must not wait for the disk; it may be the watcher itself.
+        threading.Thread(target=self._startup.undo, name="undo").start()
 
     def events(self, cursor: int) -> tuple[list[Event], int]:
         return self._log.since(cursor)
@@ -141,37 +179,73 @@ class LocalSession:
             self._over = isinstance(event, RunEnded)
             self._log.append(event)
 
+    # The start, as `Startup` reports it.
+
+    def _enter_within(self) -> None:
+        self._held.enter_context(self._within())
+
+    def _show_name(self, run: RunDirectory, experiment: Experiment) -> None:
+        """Show which run it is before anything else is known of it."""
+        tracked = TrackedRun(experiment)
+        tracked.view = RunView(run.path.name, run_dir=str(run.path))
+        self._beginning = tracked
+
+    def _watch(self, run: RunDirectory, lock: RunLock) -> None:
+        """Show others a new run from now on."""
+        self._watcher = Watcher(self, run, lock, RunView(run.path.name), UsageMeter())
+        self._watcher.start()
+
+    def _end_watch(self) -> None:
+        watcher, self._watcher = self._watcher, None
+        if watcher is not None:
+            watcher.finish()
+
+    def _begin(self, prepared: PreparedRun) -> None:
+        """Show a run that is about to train, here and to others."""
+        tracked = tracked_run_of(prepared)
+        tracked.view.stage = self._startup.stage or ""
+        self._beginning = tracked
+        meter = UsageMeter(prepared.device.uuid)
+        if self._watcher is not None:
+            self._watcher.use_meter(meter)
+        elif not prepared.nothing_to_do:
+            # Otherwise its last status, with the results in it, must stay as it is.
+            self._watcher = Watcher(self, prepared.run, prepared.lock, view_of(prepared), meter)
+            if self._watcher.events_bytes:
+                self.earlier = EarlierEvents(prepared.run, self._watcher.events_bytes)
+            self._watcher.start()
+
     def _work(self) -> None:
-        with self._within():
+        with self._held:
             self._train_and_tell()
 
     def _train_and_tell(self) -> None:
         prepared: PreparedRun | None = None
-        watcher: Watcher | None = None
         ended: RunEnded | None = None
         try:
-            prepared = self._prepare()
+            prepared = self._prepare(self._startup)
+            self._startup.use_torch()
+            self._startup.commit()
             self.settings = prepared.task.experiment.training
-            self._beginning = tracked_run_of(prepared)
-            if not prepared.nothing_to_do:
-                # Otherwise its last status, with the results in it, must stay as it is.
-                meter = UsageMeter(prepared.device.uuid)
-                watcher = Watcher(self, prepared.run, prepared.lock, view_of(prepared), meter)
-                if watcher.events_bytes:
-                    self.earlier = EarlierEvents(prepared.run, watcher.events_bytes)
-                watcher.start()
+            self._begin(prepared)
             for text in prepared.warnings:
                 self.emit(Notice(0, text, "warning"))
             ended = self._train(prepared)
             self.details = ended.details
+        except StartCancelled:
+            # Its end was reported when it was cancelled.
+            self._startup.undo()
         except TrainerError as error:
-            ended = self._failed(prepared, str(error), int(error.exit_code))
+            # A wrong setting is named by its key already.
+            told = str(error) if isinstance(error, ConfigError) else self._in_stage(str(error))
+            ended = self._failed(prepared, told, int(error.exit_code))
         except (Exception, SystemExit) as error:
             ended = self._failed(prepared, *self._explained(error, prepared))
         finally:
+            watcher = self._watcher
             if prepared is not None and watcher is not None and watcher.taken_by:
                 ended = self._lost(prepared, watcher.taken_by)
-            if ended is not None:
+            if ended is not None and not self._over:
                 self.exit_code = ended.exit_code
                 with self._sending:
                     self._refuse_the_rest()
@@ -220,9 +294,14 @@ class LocalSession:
             self.details = traceback.format_exc()
             return text, ExitCode.BAD_INPUT if prepared is None else ExitCode.FAILED
         if isinstance(error, OSError):
-            return clean(str(error), 400), ExitCode.CANNOT_WRITE
+            return self._in_stage(clean(str(error), 400)), ExitCode.CANNOT_WRITE
         self.traceback = traceback.format_exc()
-        return f"{type(error).__name__}: {clean(str(error), 400)}", ExitCode.FAILED
+        text = f"{type(error).__name__}: {clean(str(error), 400)}"
+        return self._in_stage(text), ExitCode.FAILED
+
+    def _in_stage(self, reason: str) -> str:
+        """Return why the run failed, with the stage of its start if it is in one."""
+        return f"{self._startup.words}: {reason}" if self._startup.words else reason
 
     def _failed(self, prepared: PreparedRun | None, reason: str, code: int) -> RunEnded:
         run_dir = str(prepared.run.path) if prepared else ""

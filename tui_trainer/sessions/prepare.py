@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +28,10 @@ from tui_trainer.runs.files import write_atomically
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.paths import remove_tree
 from tui_trainer.runs.provenance import collect, read_provenance, write_provenance
+from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError
+from tui_trainer.text.format import counted
 
 if TYPE_CHECKING:
     from tui_trainer.training.start_point import StartPoint
@@ -81,31 +84,47 @@ def read_config(run: RunDirectory) -> Experiment:
 
 
 def prepare_new(
-    experiment: Experiment, runs_dir: Path, name: str, argv: Sequence[str]
+    experiment: Experiment,
+    runs_dir: Path,
+    name: str,
+    argv: Sequence[str],
+    startup: Startup | None = None,
+    *,
+    now: datetime | None = None,
 ) -> PreparedRun:
-    """Build the task of a new run and make its directory."""
+    """Make the directory of a new run and build its task; if that fails, nothing is left of it.
+
+    The directory comes first, so that the start can be watched from elsewhere too.
+    """
+    startup = startup or Startup()
     check_writable(runs_dir)
     experiment = resolve_init_from(experiment, runs_dir)
-    task, device = build_task(experiment)
-    run = create_run(runs_dir, name or experiment.name)
-    lock: RunLock | None = None
+    run = create_run(runs_dir, name or experiment.name, now)
     try:
-        lock = RunLock.acquire(run.lock)
-        plain = to_yaml(experiment.to_dict())
-        write_atomically(run.config, plain.encode())
+        startup.name(run, experiment)
+        lock = _lock_new(run)
+        startup.claim(run, lock)
+        write_atomically(run.config, to_yaml(experiment.to_dict()).encode())
+        task, device = build_task(experiment, startup=startup)
         record_provenance(run, argv, task, device)
     except BaseException:
-        # Half a run would count as the `last` one from here on.
-        if lock is not None:
-            lock.release()
-        with contextlib.suppress(OSError):
-            remove_tree(run.path)
+        startup.undo()
         raise
     from tui_trainer.training.start_point import FromScratch
 
     return PreparedRun(
         run, lock, experiment, task, FromScratch(), device, warnings_of(device, lock)
     )
+
+
+def _lock_new(run: RunDirectory) -> RunLock:
+    """Lock a directory that was just made, or remove it."""
+    try:
+        return RunLock.acquire(run.lock)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            remove_tree(run.path)
+        raise
 
 
 def resolve_init_from(experiment: Experiment, runs_dir: Path) -> Experiment:
@@ -126,20 +145,29 @@ def resolve_init_from(experiment: Experiment, runs_dir: Path) -> Experiment:
 
 
 def build_task(
-    experiment: Experiment, fitted: dict[str, Any] | None = None
+    experiment: Experiment, fitted: dict[str, Any] | None = None, *, startup: Startup
 ) -> tuple[Task, DeviceChoice]:
     """Build the task of an experiment on the device it asks for."""
+    startup.use_torch()
     import torch
 
+    from tui_trainer.models.summary import count_parameters
     from tui_trainer.training.ranks import SingleRank
-    from tui_trainer.training.task import build, warm_up
+    from tui_trainer.training.task import build
 
     device = choose_device(experiment.training.device)
+    startup.tell("device", device.label)
     threads = experiment.training.threads or default_threads()
     training = experiment.training.model_copy(update={"threads": threads})
     placed = replace(experiment, training=training)
-    warm_up()
-    return build(placed, SingleRank(), torch.device(device.torch_name), fitted), device
+    task = build(placed, SingleRank(), torch.device(device.torch_name), fitted, startup)
+    kind, parameters = experiment.model.type, count_parameters(task.model)
+    startup.tell("model", f"{kind}, {counted(parameters, 'parameter')}")
+    for name, layer in task.model.named_children():
+        if size := sum(parameter.numel() for parameter in layer.parameters()):
+            kind = clean(type(layer).__name__, 40)
+            startup.tell("layers", f"{clean(name, 40)}: {kind}, {counted(size, 'parameter')}")
+    return task, device
 
 
 def warnings_of(device: DeviceChoice, lock: RunLock) -> tuple[str, ...]:

@@ -7,16 +7,19 @@ and `prepare` is called in the trainer thread.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
-from tui_trainer.runs.directory import find_run
+from tui_trainer.runs.directory import find_run, free_name
 
 if TYPE_CHECKING:
+    from tui_trainer.config.presets import PresetLibrary
     from tui_trainer.sessions.prepare import PreparedRun
+    from tui_trainer.sessions.startup import Startup
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +28,14 @@ class NewRun:
 
     experiment: Experiment
     name: str = ""
+    base: str = ""
+    """The preset or file that the experiment was made from; by default the preset of its name."""
+    asked_at: datetime = field(default_factory=datetime.now, compare=False)
+    """The time in the run's name, which is shown before the run is there."""
+
+    def planned_name(self, runs_dir: Path) -> str:
+        """Return the name that the run will have, unless another takes it in the meantime."""
+        return free_name(runs_dir, self.name or self.experiment.name, self.asked_at)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,17 +62,26 @@ class ForkRun:
 RunRequest = NewRun | ResumeRun | ForkRun
 
 
-def prepare(request: RunRequest, runs_dir: Path, argv: Sequence[str]) -> PreparedRun:
+def prepare(
+    request: RunRequest,
+    runs_dir: Path,
+    argv: Sequence[str],
+    library: PresetLibrary,
+    startup: Startup,
+) -> PreparedRun:
     """Return the run, locked and ready to train; raises what `prepare_new` and its like raise."""
     from tui_trainer.sessions.fork import prepare_fork
     from tui_trainer.sessions.prepare import prepare_new
     from tui_trainer.sessions.resume import prepare_resume
 
     if isinstance(request, NewRun):
-        return prepare_new(request.experiment, runs_dir, request.name, argv)
+        base = request.base or request.experiment.name
+        startup.tell_changes(library, base, request.experiment)
+        experiment, name, now = request.experiment, request.name, request.asked_at
+        return prepare_new(experiment, runs_dir, name, argv, startup, now=now)
     run = find_run(str(request.path), runs_dir)
     which, overrides = request.which, request.overrides
     if isinstance(request, ForkRun):
-        return prepare_fork(run, runs_dir, overrides, argv, which=which, name=request.name)
+        return prepare_fork(run, runs_dir, overrides, argv, startup, which=which, name=request.name)
     drop, force = request.drop_edits, request.force
-    return prepare_resume(run, overrides, argv, which=which, drop_edits=drop, force=force)
+    return prepare_resume(run, overrides, argv, startup, which=which, drop_edits=drop, force=force)

@@ -37,6 +37,7 @@ from tui_trainer.sessions.prepare import (
     record_provenance,
     warnings_of,
 )
+from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ def prepare_resume(
     run: RunDirectory,
     overrides: Sequence[Override],
     argv: Sequence[str],
+    startup: Startup | None = None,
     *,
     which: str = "last",
     drop_edits: bool = False,
@@ -69,9 +71,11 @@ def prepare_resume(
         BadInput: another process holds the run, or an override is for a setting that is not live.
         CheckpointUnusable: there are checkpoints but none can be used, or it is of another model.
     """
+    startup = startup or Startup()
     check_run(run, writing=True)
     check_writable(run.path)
     config = read_config(run)
+    startup.name(run, config)
     overrides = overrides_of(config, overrides)
     experiment = _with_runtime(config, overrides)
     gone = gone_host(run, force=force)
@@ -82,7 +86,7 @@ def prepare_resume(
             fence(run)
         _check_not_lost(run)
         _tidy(run)
-        return _resumed(run, lock, experiment, overrides, argv, which, drop_edits)
+        return _resumed(run, lock, experiment, overrides, argv, which, drop_edits, startup)
     except BaseException:
         lock.release()
         raise
@@ -96,13 +100,17 @@ def _resumed(
     argv: Sequence[str],
     which: str,
     drop_edits: bool,
+    startup: Startup,
 ) -> PreparedRun:
+    startup.use_torch()
+    startup.enter("read the checkpoint")
     from tui_trainer.training.start_point import FromCheckpoint, FromScratch
     from tui_trainer.training.state import check_fits
 
     checkpoint, notes = _choose(run, which)
     step = checkpoint.manifest.step if checkpoint else 0
-    task, device = build_task(experiment, checkpoint.data.preprocessing if checkpoint else None)
+    fitted = checkpoint.data.preprocessing if checkpoint else None
+    task, device = build_task(experiment, fitted, startup=startup)
     if checkpoint is not None:
         checkpoint = checkpoint.with_marked_best(experiment.checkpoint.monitor)
         check_fits(task.model, checkpoint.data.state.model)
@@ -128,6 +136,7 @@ def _resumed(
         hint = _nothing_to_do(run, checkpoint, in_force(experiment, plan.edits))
         if hint:
             return replace(prepared, nothing_to_do=hint)
+    startup.commit()
     plan.write(run)
     record_provenance(run, argv, task, device)
     return prepared

@@ -94,6 +94,11 @@ class OwnSession(Session, Protocol):
         """The exit status for its end; that of a failure if its thread just died."""
         ...
 
+    @property
+    def is_cancelled(self) -> bool:
+        """Whether its start was cancelled: it has reported its end, and its thread follows."""
+        ...
+
     def join(self) -> None:
         """Wait until the thread has ended."""
         ...

@@ -105,6 +105,10 @@ class Watcher:
         self._write_status()
         self._thread.start()
 
+    def use_meter(self, meter: UsageMeter) -> None:
+        """Measure with another meter, because the device is known now."""
+        self._meter = meter
+
     def finish(self) -> None:
         """Write the rest, including the last status, and end."""
         self._done.set()

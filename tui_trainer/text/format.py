@@ -89,7 +89,7 @@ def measured(value: float | None) -> str:
 def speed_text(per_s: float | None) -> str:
     """Write samples per second as `1,234`, or in four digits if no hardware can be so fast."""
     if per_s is None:
-        return "0"
+        return "-"
     return f"{per_s:,.0f}" if abs(per_s) < _FASTEST else measured(per_s)
 
 

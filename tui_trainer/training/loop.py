@@ -92,7 +92,6 @@ def _loop(training: Training) -> RunEnded:
     recorder, saver, validator = training.recorder, training.saver, training.validator
     commands, directory, stepper = training.commands, training.directory, training.stepper
     progress, watch = training.progress, training.shared.watch
-    training.events.enter("running")
     while True:
         # A few times per second: read losses and gradient norms from the device. This is the only
         # place that waits for it, and it comes first: nothing below may use a non-finite number.
@@ -126,3 +125,5 @@ def _loop(training: Training) -> RunEnded:
             saver.save()
         # The border ends here; the next step begins.
         stepper.take()
+        # The first step may take long, as its kernels are compiled; until then the run is starting.
+        training.events.enter("running")

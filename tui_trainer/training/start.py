@@ -18,7 +18,7 @@ from tui_trainer.models.summary import count_parameters, count_trained_parameter
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory, set_aside
 from tui_trainer.runs.edits import in_force
-from tui_trainer.runs.events import RunStarted
+from tui_trainer.runs.events import RunStarted, StageStarted
 from tui_trainer.runs.files import Files
 from tui_trainer.runs.manifests import manifest_path, read_manifests
 from tui_trainer.runs.paths import exists
@@ -131,6 +131,7 @@ def begin(
     retune(state.optimizer, training.experiment.optimizer)
     task.model.train()
     training.events.emit(_started(training, notes))
+    training.events.emit(StageStarted(progress.step, "first step"))
     return training
 
 

@@ -7,7 +7,7 @@ evaluation and the preview all start here.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import nn, optim
@@ -22,6 +22,7 @@ from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.feed import DataFeed
 from tui_trainer.data.load import load
 from tui_trainer.models.build import build_model
+from tui_trainer.runs.events import Stage, Topic
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.training.advice import against_batches_of_one
 from tui_trainer.training.forward import Forward
@@ -64,11 +65,30 @@ class Task:
         return extras_of(experiment.training.metrics, experiment.checkpoint.monitor)
 
 
+class StageReport(Protocol):
+    """Is told how far the building of a task is; `sessions.startup.Startup` is one."""
+
+    def enter(self, stage: Stage) -> None: ...
+
+    def tell(self, topic: Topic, text: str) -> None: ...
+
+
+class NoReport:
+    """For a task that nobody waits for."""
+
+    def enter(self, stage: Stage) -> None:
+        return
+
+    def tell(self, topic: Topic, text: str) -> None:
+        return
+
+
 def build(
     experiment: Experiment,
     ranks: Ranks,
     device: torch.device,
     fitted: dict[str, Any] | None = None,
+    report: StageReport | None = None,
 ) -> Task:
     """Load the data and build the model, seeded by `training.seed`.
 
@@ -79,10 +99,13 @@ def build(
     Raises:
         BadInput: the data cannot be read, or data and model do not fit each other.
     """
-    training = experiment.training
+    training, report = experiment.training, report or NoReport()
+    report.enter("read the data")
     dataset = load(experiment.dataset, fitted)
     notes = _check_metrics(experiment, dataset, is_new=fitted is None)
     dataset = replace(dataset, notes=(*dataset.notes, *notes))
+    report.tell("data", _sizes(dataset))
+    report.enter("build the model")
     torch.manual_seed(derive_seed(training.seed, "model"))
     model = build_model(experiment.model, dataset.signature)
     if training.init_from and fitted is None:
@@ -122,6 +145,11 @@ def build(
         build_optimizer(experiment.optimizer, model),
         feed,
     )
+
+
+def _sizes(dataset: Dataset) -> str:
+    train, val, test = len(dataset.train), len(dataset.val), len(dataset.test)
+    return f"{train:,} samples to train on, {val:,} to validate, {test:,} to test"
 
 
 def _batches(

@@ -7,7 +7,8 @@ it: from then on torch's default random generator belongs to the run alone.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -32,7 +33,8 @@ if TYPE_CHECKING:
     from tui_trainer.sessions.attached import AttachedSession
     from tui_trainer.sessions.misfits import Misfits
     from tui_trainer.sessions.prepare import PreparedRun
-    from tui_trainer.sessions.session import Session
+    from tui_trainer.sessions.session import OwnSession, Session
+    from tui_trainer.sessions.startup import Startup
     from tui_trainer.sessions.workbench import Preview
 
 OUTPUT = "output.log"
@@ -85,10 +87,8 @@ class Launcher:
 
     def begin(self, what: RunRequest) -> Session:
         """Start a run; it is registered in `CurrentRun` before its thread starts."""
-        session = LocalSession(partial(self._prepare, what), within=self._loader.held)
-        if (before := self._live.session) is not None:
-            # It has reported its end but may still be closing files; signals go to it until then.
-            before.join()
+        within = partial(_after, self._live.session, self._loader.held)
+        session = LocalSession(partial(self._prepare, what), within=within)
         self._live.session = session
         self._launched.append(session)
         session.start()
@@ -130,8 +130,9 @@ class Launcher:
         """Start a new run from a checkpoint of another run."""
         return self.begin(ForkRun(path, tuple(overrides), which))
 
-    def _prepare(self, what: RunRequest) -> PreparedRun:
-        prepared = prepare(what, self._asked.runs_dir, self._asked.argv)
+    def _prepare(self, what: RunRequest, startup: Startup) -> PreparedRun:
+        asked = self._asked
+        prepared = prepare(what, asked.runs_dir, asked.argv, asked.library, startup)
         if isinstance(what, NewRun):
             warnings = (*what.experiment.notes, *prepared.warnings)
             prepared = replace(prepared, warnings=warnings)
@@ -139,6 +140,19 @@ class Launcher:
         if self._terminal.tether is not None:
             self._terminal.tether.name_run(prepared.run.path.name)
         return prepared
+
+
+@contextmanager
+def _after(
+    before: OwnSession | None, held: Callable[[], AbstractContextManager[object]]
+) -> Iterator[None]:
+    """Use torch only when the run before has left it: it may still be closing files, or in a stage
+    of a start that was cancelled.
+    """
+    if before is not None:
+        before.join()
+    with held():
+        yield
 
 
 class Bench:

@@ -6,10 +6,11 @@ paint.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from tui_trainer.sessions.loader import Loader
+from tui_trainer.sessions.signals import leave_at_once
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import error_stream, output_stream
 from tui_trainer.ui.process import CurrentRun, EventPrinter, run_app
@@ -29,6 +30,7 @@ def open_app(
     ask: Callable[[], tuple[AppArguments, ComposeRequest | RunRequest | AttachRequest]],
     make_printer: Callable[[], EventPrinter],
     *,
+    starts: str = "",
     tether: Tether | None = None,
     debug: bool = False,
 ) -> int:
@@ -36,7 +38,7 @@ def open_app(
 
     `ask` is called in another thread, once the first screen is painted. `make_printer` makes the
     printer for a run that continues after the terminal is gone. Without a launcher, whose `tether`
-    is passed in, a run cannot be detached from the app.
+    is passed in, a run cannot be detached from the app. `starts` names the run that begins at once.
 
     Raises:
         TrainerError: raised by `ask`; the app has been closed by then.
@@ -53,11 +55,12 @@ def open_app(
 
             return assemble(*ask(), terminal, live, loader, launched)
 
-        apps.append(TrainerApp(opening, live, terminal))
+        apps.append(TrainerApp(opening, live, terminal, starts=starts))
         return apps[0]
 
     try:
         status = run_app(make_app, make_printer, tether=tether, debug=debug)
+        _leave_start(launched, status)
     finally:
         loader.close()
     for app in apps:
@@ -66,6 +69,23 @@ def open_app(
     for session in launched:
         _tell_what_is_left(session)
     return status
+
+
+def _leave_start(launched: Sequence[LocalSession | AttachedSession], status: int) -> None:
+    """End the process at once if a start was cancelled and is still in a stage.
+
+    The loader and the run's thread may be importing torch or reading data, which takes as long as
+    it takes.
+    """
+    from tui_trainer.sessions.local import LocalSession
+
+    starts = [it for it in launched if isinstance(it, LocalSession) and it.is_cancelled]
+    if not starts or starts[-1].ended:
+        return
+    starts[-1].undo_start()
+    for session in launched:
+        _tell_what_is_left(session)
+    leave_at_once(status)
 
 
 def _preload_run_screen() -> None:
@@ -88,7 +108,7 @@ def _tell_what_is_left(session: LocalSession | AttachedSession) -> None:
         if session.is_elsewhere:
             out.line(left_line(view))
         return
-    if not view.name:
+    if not view.ending.run_dir:
         error_stream().block(f"tui-trainer: {clean(view.reason, 2000, multiline=True)}")
         return
     out.line(f"{clean(view.name)}:")

@@ -17,6 +17,7 @@ from tui_trainer.runs.commands import COMMANDS, Command, Pause, Resume, Stop
 from tui_trainer.runs.events import CommandApplied, Event
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.session import Session
+from tui_trainer.sessions.startup import CANCELLABLE
 from tui_trainer.ui.run.edit import EditDialog
 from tui_trainer.ui.run.metrics_panel import SavedProgress
 from tui_trainer.ui.run.status import StateLabel
@@ -100,12 +101,16 @@ _FLAGS = {flag.name for kind in COMMANDS.values() for flag in kind.flags}
 _SENDING = {it.name for it in actions_of("run") if it.name in {*COMMANDS, *_FLAGS}}
 LIVE_ONLY = frozenset({*_SENDING, "edit", "detach"})
 """Actions that need a live run: those that send a command, editing, and detaching."""
+_BEFORE_STEPS = frozenset({"stop", "detach"})
+"""Those of them that work while the run is being prepared."""
 
 
 def unavailable_reason(action: str, view: RunView, *, is_over: bool) -> str:
     """Return why `action` is unavailable, or an empty string."""
     if is_over and action in LIVE_ONLY:
         return f"the run has ended: {view.state}"
+    if view.stage in CANCELLABLE and action in LIVE_ONLY - _BEFORE_STEPS:
+        return "the run is only starting; this key works from its first step on"
     if action == "offload" and view.device.startswith("cpu"):
         return "this run is on the CPU, so there is no GPU memory to free; p pauses it"
     return ""

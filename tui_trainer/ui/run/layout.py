@@ -7,10 +7,12 @@ run; or in `add`, if it needs the events. Where it stands is in run.tcss.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
+from textual.css.query import NoMatches
 from textual.screen import Screen
 
 from tui_trainer.runs.events import Event
@@ -20,6 +22,7 @@ from tui_trainer.ui.plots.plots import Plots
 from tui_trainer.ui.run.ended import Ending
 from tui_trainer.ui.run.log import Log
 from tui_trainer.ui.run.metrics_panel import MetricsPanel, SavedProgress
+from tui_trainer.ui.run.starting import StartingPanel
 from tui_trainer.ui.run.status import ProgressLine, StateLabel, plain_terminal
 from tui_trainer.ui.shared.key_line import KeyLine
 from tui_trainer.ui.shared.lines import Heading
@@ -45,6 +48,7 @@ class RunParts:
         with Horizontal(id="middle"):
             with Vertical(id="front"):
                 yield Ending(self._services.trains_here)
+                yield StartingPanel(self._count_up, plain=plain)
                 yield Plots(self._services.preferences, self._services.choices)
             yield MetricsPanel(in_column=True, id="column")
         yield MetricsPanel(in_column=False, id="lines")
@@ -54,20 +58,37 @@ class RunParts:
 
     def add(self, events: Sequence[Event]) -> None:
         """Bring new events to the parts that show events."""
+        starting = self._screen.query_one(StartingPanel)
         for event in events:
             self.saved_progress.add(event)
             self.state_label.add(event)
-        self._screen.query_one(Log).add(events, self._session.view.steps_per_epoch)
+            starting.add(event)
+        self._screen.query_one(Log).add(events, self._session.view.steps_per_epoch or 0)
 
     def show(self) -> None:
         """Update every part; each repaints only if its content has changed."""
         session = self._session
         view, usage, experiment = session.view, session.usage, session.experiment
+        self._show_start(view.is_starting)
         self.show_heading()
         self._screen.query_one(ProgressLine).look(view)
         for numbers in self._screen.query(MetricsPanel):
             numbers.look(view, usage, experiment, self.saved_progress)
         self._screen.query_one(Plots).look(session.history, whole=view.ended)
+
+    def _show_start(self, is_starting: bool) -> None:
+        """Show the stages of a start until the first numbers take their place."""
+        if is_starting != self.is_starting:
+            self._screen.set_class(is_starting, "-starting")
+            self._screen.refresh_bindings()
+            if not is_starting and self._screen.focused is None:
+                self._screen.query_one(Plots).focus()
+        self._screen.query_one(StartingPanel).look(is_starting=is_starting)
+
+    def _count_up(self) -> None:
+        """Show the seconds of a start; the screen may be closing, with its parts gone already."""
+        with suppress(NoMatches):
+            self.show_heading()
 
     def show_heading(self) -> None:
         """Update the heading for its current width."""
@@ -79,6 +100,8 @@ class RunParts:
         heading = self._screen.query_one(Heading)
         width = heading.content_size.width
         texts = self.state_label.texts(view, self._session.experiment, width, pause_key=key)
+        if view.is_starting and not texts[1]:
+            texts = texts[0], self._screen.query_one(StartingPanel).elapsed
         heading.show(*texts, sign_of(view.state).role)
 
     def catch_up(self) -> None:
@@ -86,6 +109,11 @@ class RunParts:
         self._screen.query_one(Plots).look(self._session.history)
 
     # Which part is in front.
+
+    @property
+    def is_starting(self) -> bool:
+        """Whether the stages of the start are in the middle."""
+        return self._screen.has_class("-starting")
 
     @property
     def has_result(self) -> bool:
@@ -100,7 +128,7 @@ class RunParts:
     @property
     def has_plots(self) -> bool:
         """Whether the plots are in the middle, covered by neither the results nor the log."""
-        return not (self.has_result or self.has_whole_log)
+        return not (self.has_result or self.has_whole_log or self.is_starting)
 
     def show_result(self, result: bool) -> None:
         """Put the results or the plots in front, and end the full-screen view of any part."""

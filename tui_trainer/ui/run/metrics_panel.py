@@ -166,7 +166,7 @@ def _fit(parts: Iterable[str], width: int) -> str:
     return line
 
 
-def _epoch_of(step: int | None, steps_per_epoch: int) -> str:
+def _epoch_of(step: int | None, steps_per_epoch: int | None) -> str:
     if step is None:
         return ""
     if not steps_per_epoch:
@@ -215,7 +215,7 @@ def column(
         *rest,
         ("speed", ""),
         *_rows(view, "speed"),
-        ("parameters", f"{view.parameters:,}"),
+        ("parameters", "-" if view.parameters is None else f"{view.parameters:,}"),
         *([] if trained in (None, view.parameters) else [("  trained", f"{trained:,}")]),
         ("safety", ""),
         ("checkpoint", "none yet" if safety.step is None else f"step {safety.step:,}"),

@@ -21,6 +21,7 @@ from tui_trainer.runs.commands import COMMANDS
 from tui_trainer.runs.describe import Level
 from tui_trainer.runs.events import CommandApplied, Event, RunEnded, RunStarted
 from tui_trainer.sessions.session import Session
+from tui_trainer.sessions.startup import CANCELLABLE
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.plots.plots import Plots
 from tui_trainer.ui.run.actions import RunCommands, RunDialogs, Toasts, unavailable_reason
@@ -49,6 +50,8 @@ class RunScreen(Screen[None]):
         "A run. Training never waits for this screen, which is updated a few times per second. "
         "Every key is acknowledged at once in the log; the run acts on it at the next step."
     )
+    # The plots get the focus once they are shown.
+    AUTO_FOCUS = ""
     HORIZONTAL_BREAKPOINTS = WIDTHS
     VERTICAL_BREAKPOINTS = HEIGHTS
     BINDINGS: ClassVar[list[BindingType]] = [*bindings_of("run", _SENT), *_PLOT_KEYS]
@@ -106,14 +109,17 @@ class RunScreen(Screen[None]):
     @property
     def labels(self) -> Mapping[str, str]:
         """Labels that differ from the table of actions: during a pause, its key resumes."""
+        if self._can_cancel:
+            return {"run.back": "Cancel", "run.stop": "Stop"}
         return {"run.pause": "Resume"} if self._commands.is_pausing else {}
 
     def compose(self) -> ComposeResult:
         yield from self._parts.compose()
 
     def on_mount(self) -> None:
-        self.query_one(Plots).focus()
         self._show()
+        if self._parts.has_plots:
+            self.query_one(Plots).focus()
         self._looking.begin(self)
 
     def _show_news(self, new: Sequence[Event] | None) -> None:
@@ -159,7 +165,9 @@ class RunScreen(Screen[None]):
         view = self.session.view
         if self._asking.leaving:
             self.post_message(self.Leave())
-        elif ending.state == "failed" and not self._has_started and not self.session.is_elsewhere:
+        elif not ending.run_dir or (
+            ending.state == "failed" and not self._has_started and not self.session.is_elsewhere
+        ):
             self.post_message(self.NeverStarted(ending.reason))
         elif not self.is_active:
             self._tell(f"{clean(view.name, 60)} {ending.state}: {clean(ending.reason, 400)}")
@@ -207,6 +215,8 @@ class RunScreen(Screen[None]):
         """Hide actions that do nothing now from the footer, the help and the palette."""
         if action == "detach" and not self._can_leave_it:
             return False
+        if action == "back" and self._can_cancel:
+            return True
         if action == "plot":
             # If hidden plots filled the screen, they would hide everything else.
             return self._parts.has_plots
@@ -260,8 +270,21 @@ class RunScreen(Screen[None]):
     def action_stop(self) -> None:
         self.ask_to_stop(then_leave=False)
 
+    @property
+    def _can_cancel(self) -> bool:
+        """Whether the run is in a stage of its start that can be given up without a loss."""
+        return not self.session.is_elsewhere and self.session.view.stage in CANCELLABLE
+
     def ask_to_stop(self, then_leave: bool) -> None:
-        """Ask how to stop; with `then_leave`, `Leave` is posted once the run has ended."""
+        """Ask how to stop; with `then_leave`, `Leave` is posted once the run has ended.
+
+        A start has nothing to save, so it is given up at once.
+        """
+        if self._can_cancel:
+            self._asking.leaving = then_leave
+            self._commands.stop("discard")
+            self._looking.look()
+            return
         if not self._over:
             # The question and its costs must describe the run as it is now.
             self._looking.look()
@@ -277,11 +300,15 @@ class RunScreen(Screen[None]):
 
     @on(Ending.Plots)
     def action_back(self) -> None:
-        """End the search; close the full log; after the end, switch between results and plots."""
+        """End the search; close the full log; give up a start; after the end, switch between
+        results and plots.
+        """
         if self._parts.is_searching:
             self._parts.end_search()
         elif self._parts.has_whole_log:
             self._parts.turn_log()
+        elif self._can_cancel:
+            self.ask_to_stop(then_leave=False)
         elif self._over:
             self._parts.show_result(not self._parts.has_result)
 

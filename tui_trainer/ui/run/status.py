@@ -118,6 +118,8 @@ class StateLabel:
         return "validating" if state == "running" and self._validating else state
 
     def _counts(self, view: RunView, experiment: Experiment | None, *, narrow: bool) -> list[str]:
+        if view.is_starting and not view.step:
+            return []
         epochs = experiment.training.epochs if experiment is not None else None
         epoch = f"{view.epoch:,}/{epochs:,}" if epochs else f"{view.epoch:,}"
         total = f"{view.total_steps:,}" if view.total_steps else ""

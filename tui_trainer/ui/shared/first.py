@@ -13,6 +13,8 @@ from textual.app import ComposeResult
 from textual.screen import Screen
 from textual.widgets import Static
 
+from tui_trainer.runs.states import sign_in
+from tui_trainer.text.clean import clean
 from tui_trainer.ui.shared.bindings import shown_key
 from tui_trainer.ui.shared.lines import Heading
 
@@ -20,15 +22,21 @@ MOST_KEPT = 200
 READING = " reading presets and settings"
 
 
+def starting_title(name: str) -> str:
+    """Return the heading of a run that starts, as the run screen has it."""
+    return f"{sign_in('starting', plain=False)} {clean(name, 80)} · starting"
+
+
 class FirstScreen(Screen[None]):
     """Says what is being read; meanwhile the app's own keys work, including those that leave it."""
 
-    def __init__(self) -> None:
+    def __init__(self, title: str = "tui-trainer") -> None:
         super().__init__()
+        self._title = title
         self._kept: list[events.Key] = []
 
     def compose(self) -> ComposeResult:
-        yield Heading("tui-trainer", platform.node())
+        yield Heading(self._title, platform.node())
         yield Static(READING, markup=False)
 
     def on_key(self, event: events.Key) -> None:

@@ -1,0 +1,193 @@
+"""The start of a run: its stages, what becomes known in them, and how it is cancelled."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from tests.integration.processes import LIMIT_S
+from tui_trainer.config.overrides import parse_overrides
+from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.runs.commands import Pause, Save, Stop
+from tui_trainer.runs.directory import RunDirectory, create_run
+from tui_trainer.runs.events import (
+    CommandApplied,
+    FactFound,
+    RunEnded,
+    RunStarted,
+    StageStarted,
+    StateChanged,
+    StepsTaken,
+)
+from tui_trainer.runs.lock import RunLock
+from tui_trainer.runs.status import read_status
+from tui_trainer.sessions.local import LocalSession
+from tui_trainer.sessions.prepare import PreparedRun
+from tui_trainer.sessions.requests import NewRun, prepare
+from tui_trainer.sessions.startup import Startup
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
+
+LIBRARY = PresetLibrary([builtin_dir()])
+SETTINGS = ["training.epochs=1", "training.max_steps=3", "optimizer.lr=0.5"]
+
+
+def penguins() -> NewRun:
+    return NewRun(LIBRARY.experiment("penguins-mlp", parse_overrides(SETTINGS)), "birds")
+
+
+def trained(session: LocalSession) -> LocalSession:
+    session.start()
+    session.join()
+    return session
+
+
+class StuckStart:
+    """A start that stays in its second stage until `go` is set."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        self.run = create_run(runs_dir, "stuck")
+        self.is_in_stage = threading.Event()
+        self.go = threading.Event()
+        self.reached: list[str] = []
+        self.session = LocalSession(self._prepare)
+        self.session.start()
+        assert self.is_in_stage.wait(LIMIT_S)
+
+    def _prepare(self, startup: Startup) -> PreparedRun:
+        startup.name(self.run, penguins().experiment)
+        startup.claim(self.run, RunLock.acquire(self.run.lock))
+        startup.enter("read the data")
+        self.is_in_stage.set()
+        assert self.go.wait(LIMIT_S)
+        startup.enter("build the model")
+        self.reached.append("build the model")
+        raise AssertionError("it was to be cancelled")
+
+    def end(self) -> None:
+        self.go.set()
+        self.session.join()
+
+
+def test_a_start_tells_its_stages_and_what_it_finds_before_the_first_numbers(
+    tmp_path: Path,
+) -> None:
+    session = trained(LocalSession(partial(prepare, penguins(), tmp_path, ["test"], LIBRARY)))
+    events, _ = session.events(0)
+    stages = [event.stage for event in events if isinstance(event, StageStarted)]
+    assert stages[-3:] == ["read the data", "build the model", "first step"]
+    facts = {(event.topic, event.text) for event in events if isinstance(event, FactFound)}
+    experiment = LIBRARY.experiment("penguins-mlp")
+    epochs, lr = experiment.training.epochs, experiment.optimizer.lr
+    assert {text for topic, text in facts if topic == "changes"} == {
+        f"training.epochs {epochs} -> 1",
+        "training.max_steps none -> 3",
+        f"optimizer.lr {lr} -> 0.5",
+    }
+    started = next(event for event in events if isinstance(event, RunStarted))
+    assert ("model", f"mlp, {started.parameters:,} parameters") in facts
+    (sizes,) = [text for topic, text in facts if topic == "data"]
+    assert sizes.startswith(f"{started.samples:,} samples to train on, ")
+    first = next(event for event in events if isinstance(event, StateChanged | StepsTaken))
+    assert isinstance(first, StateChanged)
+    assert (first.state, first.step) == ("running", 1), "it runs once a step is taken"
+    last_fact = max(events.index(event) for event in events if isinstance(event, FactFound))
+    assert last_fact < events.index(first)
+
+
+def test_a_starting_run_can_be_watched_and_has_no_numbers_that_nobody_knows(
+    tmp_path: Path,
+) -> None:
+    start = StuckStart(tmp_path)
+    status = read_status(start.run.status)
+    assert status is not None
+    assert (status.name, status.state) == (start.run.path.name, "starting")
+    unknown = (status.steps_per_epoch, status.total_steps, status.parameters, status.eta_s)
+    assert unknown == (None, None, None, None)
+    start.session.refresh()
+    assert start.session.view.name == start.run.path.name
+    assert start.session.view.stage == "read the data"
+    assert start.session.experiment == penguins().experiment
+    start.session.send(Stop())
+    start.end()
+
+
+def test_a_stop_ends_a_start_at_once_and_leaves_nothing(tmp_path: Path) -> None:
+    start = StuckStart(tmp_path)
+    session = start.session
+    session.send(Pause())
+    session.send(Stop())
+    events, _ = session.events(0)
+    ended = events[-1]
+    assert isinstance(ended, RunEnded)
+    assert ended.reason == (
+        "stopped by you while reading the data; nothing was trained, and nothing is left of it"
+    )
+    assert (ended.state, ended.exit_code, ended.run_dir) == ("stopped", 0, "")
+    answers = [(e.command, e.refused) for e in events if isinstance(e, CommandApplied)]
+    assert answers == [("stop", ""), ("pause", "the run has ended")]
+    assert session.is_cancelled
+    was_over = session.ended
+    assert not was_over, "its thread is still in the stage"
+    session.undo_start()
+    assert list(tmp_path.iterdir()) == []
+    session.send(Save())
+    start.end()
+    assert session.ended
+    assert start.reached == [], "no further stage begins"
+    assert session.events(0)[0][-1] is ended
+    assert session.exit_code == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_signal_in_a_start_is_in_the_exit_status(tmp_path: Path) -> None:
+    start = StuckStart(tmp_path)
+    start.session.send(Stop(origin="SIGTERM", signal=15))
+    start.end()
+    assert start.session.exit_code == 143
+
+
+def test_a_committed_start_is_stopped_by_its_training() -> None:
+    startup = Startup()
+    startup.commit()
+    assert not startup.cancel()
+    assert not startup.is_cancelled
+    assert not startup.undo()
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (lambda: BadInput("a.csv: no such file"), "reading the data: a.csv: no such file"),
+        (lambda: ConfigError([Problem("no such layer", "training.freeze")]), "training.freeze: no"),
+        (lambda: ValueError("odd"), "reading the data: ValueError: odd"),
+    ],
+)
+def test_a_failed_start_says_its_stage_unless_a_setting_is_to_blame(
+    error: Callable[[], Exception], told: str
+) -> None:
+    def fail(startup: Startup) -> NoReturn:
+        startup.enter("read the data")
+        raise error()
+
+    ended = trained(LocalSession(fail)).events(0)[0][-1]
+    assert isinstance(ended, RunEnded)
+    assert ended.reason.startswith(told)
+    assert ended.run_dir == ""
+
+
+def test_a_run_has_the_name_that_was_shown_for_it_before(tmp_path: Path) -> None:
+    first, second = penguins(), penguins()
+    stem = f"birds-{first.asked_at:%m%d-%H%M}"
+    assert first.planned_name(tmp_path) == stem
+    create_run(tmp_path, "birds", first.asked_at)
+    assert first.planned_name(tmp_path) == f"{stem}-2"
+    session = trained(LocalSession(partial(prepare, first, tmp_path, ["test"], LIBRARY)))
+    ended = session.events(0)[0][-1]
+    assert isinstance(ended, RunEnded)
+    assert RunDirectory(Path(ended.run_dir)).path.name == f"{stem}-2"
+    assert second == first, "the time is no part of the request"

@@ -1,0 +1,169 @@
+"""`Startup`: the start of a run from its request to the first step, as it goes from stage to stage.
+
+Layer: sessions. Torch is imported only inside a function. The trainer thread goes through the
+stages; until it commits, a start can be cancelled from any thread, and then nothing of it is left.
+A stage cannot be interrupted, so a process that must not wait for it calls `undo` and ends.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.runs.describe import STAGE_WORDS, value_text
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.edits import flat
+from tui_trainer.runs.events import Event, FactFound, Stage, StageStarted, Topic
+from tui_trainer.runs.lock import RunLock
+from tui_trainer.runs.paths import remove_tree
+from tui_trainer.text.errors import TrainerError
+
+if TYPE_CHECKING:
+    from tui_trainer.config.presets import PresetLibrary
+
+CANCELLABLE = frozenset(STAGE_WORDS) - {"first step"}
+"""The stages in which a start can be cancelled."""
+_MOST_CHANGES = 8
+
+
+class StartCancelled(TrainerError):
+    """The start was cancelled before it was committed."""
+
+
+class Startup:
+    """One start of a run; by default nobody watches it.
+
+    `emit` gets an event per stage and fact; `named` is called once the run's directory is known,
+    and `claimed` once a new run's directory is there and locked. `undoing` is called before what
+    was claimed is removed. `torch_free` is called before torch is used, and waits until nothing
+    else uses it.
+    """
+
+    def __init__(
+        self,
+        emit: Callable[[Event], object] = lambda event: None,
+        *,
+        named: Callable[[RunDirectory, Experiment], object] = lambda run, experiment: None,
+        claimed: Callable[[RunDirectory, RunLock], object] = lambda run, lock: None,
+        undoing: Callable[[], object] = lambda: None,
+        torch_free: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._emit = emit
+        self._named = named
+        self._on_claim = claimed
+        self._undoing = undoing
+        self._torch_free = torch_free
+        self._lock = threading.Lock()
+        # Not `_lock`: the watcher, which `undoing` waits for, may be about to cancel the start.
+        self._undo_lock = threading.Lock()
+        self._claimed: tuple[RunDirectory, RunLock | None] | None = None
+        self._has_torch = False
+        self._is_committed = False
+        self.is_cancelled = False
+        self.stage: Stage | None = None
+
+    @property
+    def words(self) -> str:
+        """What is going on now, such as `reading the data`; empty before and after the start."""
+        return "" if self._is_committed or self.stage is None else STAGE_WORDS[self.stage]
+
+    def enter(self, stage: Stage) -> None:
+        """Begin a stage.
+
+        Raises:
+            StartCancelled: the start was cancelled in the previous stage.
+        """
+        self._check()
+        if stage != self.stage:
+            self.stage = stage
+            self._emit(StageStarted(0, stage))
+
+    def tell(self, topic: Topic, text: str) -> None:
+        """Report what has become known about the run."""
+        self._emit(FactFound(0, topic, text))
+
+    def tell_changes(self, library: PresetLibrary, base: str, experiment: Experiment) -> None:
+        """Report the settings in which an experiment differs from its preset or file, `base`."""
+        try:
+            preset = library.experiment(base)
+        except TrainerError:
+            # An experiment that was read from a run need not have a preset.
+            return
+        known = flat(preset.to_dict())
+        changes = [
+            f"{key} {value_text(known.get(key))} -> {value_text(value)}"
+            for key, value in flat(experiment.to_dict()).items()
+            if "." in key and value != known.get(key)
+        ]
+        for change in changes[:_MOST_CHANGES]:
+            self.tell("changes", change)
+        if more := len(changes[_MOST_CHANGES:]):
+            self.tell("changes", f"and {more} more")
+
+    def name(self, run: RunDirectory, experiment: Experiment) -> None:
+        """Report which run it is, and its configuration."""
+        self._named(run, experiment)
+
+    def claim(self, run: RunDirectory, lock: RunLock | None = None) -> None:
+        """Take charge of a new run's directory, which is removed unless the start is committed.
+
+        With its lock, it is shown to others as a run that is starting.
+        """
+        self._claimed = run, lock
+        if lock is not None:
+            self._on_claim(run, lock)
+
+    def use_torch(self) -> None:
+        """Import torch, and wait until nothing else in this process uses it."""
+        if self._has_torch:
+            return
+        # The loader of the app imports this module last.
+        if "tui_trainer.training.loop" not in sys.modules:
+            self.enter("import torch")
+        self._torch_free()
+        from tui_trainer.training.task import warm_up
+
+        warm_up()
+        self._has_torch = True
+        # Whatever fails before the next stage has nothing to do with the import.
+        self.stage = None
+
+    def commit(self) -> None:
+        """Make the start final: from now on the training answers the commands.
+
+        Raises:
+            StartCancelled: it was cancelled.
+        """
+        with self._lock:
+            self._is_committed = not self.is_cancelled
+        self._check()
+
+    def cancel(self) -> bool:
+        """Cancel the start; return False if it is too late for that."""
+        with self._lock:
+            if not self._is_committed:
+                self.is_cancelled = True
+            return self.is_cancelled
+
+    def undo(self) -> bool:
+        """Remove what was claimed, if anything still is; return whether it was."""
+        with self._undo_lock:
+            claimed, self._claimed = self._claimed, None
+            if claimed is None or self._is_committed:
+                return False
+            self._undoing()
+            run, lock = claimed
+            # Half a run would count as the `last` one from here on.
+            if lock is not None:
+                lock.release()
+            with contextlib.suppress(OSError):
+                remove_tree(run.path)
+            return True
+
+    def _check(self) -> None:
+        if self.is_cancelled:
+            raise StartCancelled("the start was cancelled")
