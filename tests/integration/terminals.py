@@ -26,6 +26,7 @@ from rich.cells import cell_len
 from tests.integration.processes import LIMIT_S, environment
 
 LOOK_S = 0.05
+SHELL_TITLE = "what the shell has set"
 KEYS = {"ctrl+c": "\x03", "enter": "\r", "escape": "\x1b", "tab": "\t", "down": "\x1b[B"}
 MODES = {25: "cursor", 1000: "mouse", 1003: "mouse moves", 1004: "focus", 1006: "mouse cells"} | {
     1015: "mouse codes",
@@ -55,6 +56,8 @@ class Screen:
     def __init__(self, width: int, height: int) -> None:
         self.modes = {"cursor": True, "wrap": True}
         self.keyboards = 0
+        self.title = SHELL_TITLE
+        self._titles: list[str] = []
         self.unknown: list[str] = []
         self._below: list[list[str]] = []
         self.resize(width, height)
@@ -83,6 +86,9 @@ class Screen:
             at = found.end()
             if found["char"]:
                 self._put(found["char"])
+            elif found["title"] is not None:
+                kind, _, text_of_it = found["title"].partition(";")
+                self.title = text_of_it if kind == "2" else self.title
             elif found["final"]:
                 self._control(found["private"], found["numbers"], found["final"])
         return ""
@@ -129,6 +135,10 @@ class Screen:
         elif private == "" and final == "H":
             row, column = (*values, 1)[:2]
             self._y, self._x = max(row, 1) - 1, max(column, 1) - 1
+        elif final == "t" and values == [22, 2]:
+            self._titles.append(self.title)
+        elif final == "t" and values == [23, 2] and self._titles:
+            self.title = self._titles.pop()
         elif private == "" and final == "J":
             self.resize(self.width, self.height)
         elif final not in "mptKqn":
@@ -281,6 +291,7 @@ class TerminalProcess:
         on = {name for name, is_on in self.screen.modes.items() if is_on}
         assert on == {"cursor", "wrap"}
         assert self.screen.keyboards == 0
+        assert self.screen.title == SHELL_TITLE
         assert termios.tcgetattr(self._slave) == self.attributes
 
 

@@ -60,6 +60,8 @@ def test_fault_23_ctrl_c_asks_and_the_run_can_be_saved_and_left(tmp_path: Path) 
     with opened(tmp_path, "train", EXPERIMENT, *LOGGED) as terminal:
         run = until_training(terminal, tmp_path)
         terminal.until_text("running", "Quit")
+        title = f"tui-trainer - {run.name} running"
+        terminal.until(lambda: terminal.screen.title.startswith(title))
         terminal.press("ctrl+c")
         terminal.until_text("Stop penguins-mlp", "save and stop", "keep training")
         until_more(terminal, run, 1)
@@ -70,6 +72,19 @@ def test_fault_23_ctrl_c_asks_and_the_run_can_be_saved_and_left(tmp_path: Path) 
         terminal.assert_restored()
         assert terminal.screen.unknown == []
     assert_saved_to_the_last_step(run)
+
+
+def test_a_start_has_its_name_at_once_and_is_left_at_once(tmp_path: Path) -> None:
+    with opened(tmp_path, "train", EXPERIMENT, *LOGGED) as terminal:
+        terminal.until_text("○ penguins-mlp-", "reading presets")
+        terminal.until_text("import torch", "differs from the preset", "Cancel")
+        (run,) = (tmp_path / "runs").iterdir()
+        assert f"○ {run.name} · starting" in terminal.screen.text
+        terminal.press("q")
+        assert terminal.wait() == 0
+        terminal.assert_restored()
+        terminal.until_text("stopped by you while importing torch")
+    assert list((tmp_path / "runs").iterdir()) == []
 
 
 @pytest.mark.full

@@ -62,10 +62,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         arguments.tether = None
         if leaves_the_shell(arguments):
             from tui_trainer.sessions.launcher import split
-            from tui_trainer.ui.terminal.terminal import RESTORE
+            from tui_trainer.ui.terminal.terminal import restoring
 
             # Before anything heavy is imported, so that the process that waits stays small.
-            side = split(RESTORE)
+            side = split(restoring(os.environ))
             if isinstance(side, int):
                 return side
             arguments.tether = side

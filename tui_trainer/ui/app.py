@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from tui_trainer.ui.shared.toasts import ToastPlace
 
 
+TITLE_S = 1.0
 AGAIN_S = 3.0
 """Seconds within which a second ctrl+c leaves the app when no run is alive."""
 WARNING_S = 15.0
@@ -98,6 +100,18 @@ class TrainerApp(App[int], inherit_bindings=False):
 
     def on_mount(self) -> None:
         self.call_after_refresh(self._read_on)
+        self.set_interval(TITLE_S, self._show_title)
+
+    def _show_title(self) -> None:
+        """Bring the title of the terminal's window up to date."""
+        driver = self._terminal.driver if self._terminal is not None else None
+        if driver is not None:
+            from tui_trainer.ui.terminal.title import title_of
+
+            # Only a run screen that was opened has a session, so nothing is imported for this.
+            has_run = "tui_trainer.ui.run.screen" in sys.modules
+            running = self._stack.run if has_run else None
+            driver.show_title(title_of(running.session.view if running is not None else None))
 
     def _read_on(self) -> None:
         # In a worker: awaiting inside a message handler would leave keys unanswered meanwhile.

@@ -23,6 +23,7 @@ from textual.drivers.linux_driver import LinuxDriver
 from textual.geometry import Size
 
 from tui_trainer.ui.terminal.ascii import PLAIN_LETTERS
+from tui_trainer.ui.terminal.title import PROGRAM, RESTORE, SAVE, has_title, sequence
 
 if TYPE_CHECKING:
     from textual.app import App
@@ -128,6 +129,8 @@ class TerminalDriver(LinuxDriver):
         self.input_tty = True
         self._pen: Pen | None = None
         self._shown = False
+        self._title = PROGRAM
+        self._has_title = has_title(os.environ)
         self.resting = False
         """Whether the shell has the terminal: nothing is read from it or written to it."""
         self._size = size or self._get_terminal_size()
@@ -157,6 +160,17 @@ class TerminalDriver(LinuxDriver):
         """Leave the mouse to the terminal, for selecting and pasting."""
         self._disable_mouse_support()
         self._mouse = False
+
+    def show_title(self, title: str) -> None:
+        """Set the title of the window, if it differs from the one that is set."""
+        if title != self._title:
+            self._title = title
+            if self._shown:
+                self._write_title()
+
+    def _write_title(self) -> None:
+        if self._has_title:
+            self.write(sequence(self._title))
 
     def write_utf8(self) -> None:
         """Write UTF-8 whatever the locale says: the user chose markers that only UTF-8 has."""
@@ -250,6 +264,9 @@ class TerminalDriver(LinuxDriver):
         self._pen = Pen(self.fileno, self.terminal.encoding)
         self._pen.start()
         super().start_application_mode()  # type: ignore[no-untyped-call]
+        if self._has_title:
+            self.write(SAVE)
+        self._write_title()
         for number in (signal.SIGTTIN, signal.SIGTTOU):
             # By default, either of them would stop the training as well.
             signal.signal(number, signal.SIG_IGN)
@@ -260,6 +277,8 @@ class TerminalDriver(LinuxDriver):
         if not self.terminal.in_foreground:
             # Another program has set the line discipline in the meantime; leave it as it is.
             self.attrs_before = None
+        if self._has_title:
+            self.write(RESTORE)
         super().stop_application_mode()
 
     def close(self) -> None:

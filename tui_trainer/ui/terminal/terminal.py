@@ -21,6 +21,8 @@ from typing import TYPE_CHECKING, Any, TextIO
 from tui_trainer.text.clean import harmless_block
 from tui_trainer.ui.terminal.ascii import PLAIN_LETTERS, encoding_of
 from tui_trainer.ui.terminal.stdout import Output
+from tui_trainer.ui.terminal.title import RESTORE as RESTORE_TITLE
+from tui_trainer.ui.terminal.title import has_title
 
 if TYPE_CHECKING:
     from tui_trainer.sessions.launcher import Tether
@@ -30,6 +32,11 @@ RESTORE = b"\x1b[?2026l\x1b[?1000l\x1b[?1002l\x1b[?1003l\x1b[?1006l\x1b[?1015l\x
     b"\x1b[?2048l\x1b[?2004l\x1b[?1004l\x1b[<u\x1b[?7h\x1b[0m\x1b[?1049l\x1b[?25h"
 )
 """Ends every mode the app begins: mouse, paste, focus, keyboard, alternate screen, cursor."""
+
+
+def restoring(env: Mapping[str, str]) -> bytes:
+    """Return what undoes all that the app does to a terminal, its title included."""
+    return RESTORE_TITLE.encode() + RESTORE if has_title(env) else RESTORE
 
 
 def can_open_app(env: Mapping[str, str], stdin: TextIO | None, stdout: TextIO | None) -> str:
@@ -186,7 +193,7 @@ class Terminal:
                 termios.tcflush(self.fileno, termios.TCOFLUSH)
             # Writing to a blocking copy of the descriptor might hang here for ever.
             if ready or not os.get_blocking(self.fileno):
-                os.write(self.fileno, RESTORE)
+                os.write(self.fileno, restoring(os.environ))
 
     def say(self, text: str) -> None:
         """After the app's end: print lines to the original stderr, past the captured output."""
