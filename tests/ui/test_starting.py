@@ -8,7 +8,8 @@ import pytest
 from textual.pilot import Pilot
 
 from tests.ui.host import Host, drive
-from tests.ui.runs import an_ending
+from tests.ui.runs import an_ending, an_experiment
+from tui_trainer.config.overrides import with_value
 from tui_trainer.runs.commands import Stop
 from tui_trainer.runs.events import (
     Event,
@@ -22,7 +23,7 @@ from tui_trainer.runs.events import (
 from tui_trainer.ui.plots.plots import Plots
 from tui_trainer.ui.run.metrics_panel import MetricsPanel
 from tui_trainer.ui.run.screen import RunScreen
-from tui_trainer.ui.run.starting import Stages, StartingPanel
+from tui_trainer.ui.run.starting import Stages, StartingPanel, first_step_facts
 from tui_trainer.ui.run.status import ProgressLine
 
 START = (
@@ -64,6 +65,14 @@ def test_facts_are_grouped_below_one_title() -> None:
         ("data", "61,347 samples to train on, 2,342 to validate, 22,432 to test"),
         ("device", "cpu, 2 cores"),
     ]
+
+
+def test_what_makes_the_first_step_long_is_said_before_it() -> None:
+    experiment = with_value(an_experiment(), "loader.num_workers", 2)
+    assert first_step_facts(experiment) == [("first step", "starts 2 workers")]
+    experiment = with_value(experiment, "training.compile", True)
+    assert first_step_facts(experiment)[1] == ("", "compiles the model, which may take minutes")
+    assert first_step_facts(an_experiment()) == first_step_facts(None) == []
 
 
 @pytest.mark.parametrize("end", [(), (an_ending(),)], ids=["killed", "ended"])
@@ -137,5 +146,12 @@ def test_the_first_step_can_be_stopped_as_any_other(tmp_path: Path) -> None:
         await pilot.press("s")
         assert host.session.sent == []
         assert "Stop digits-1126?" in host.text
+
+    async def footer(host: Host, pilot: Pilot[None]) -> None:
+        assert "Pause" not in host.text
+        await host.happen(pilot, STARTED, StageStarted(0, "first step", at_s=103.0))
+        assert "Pause" in host.text
+
+    drive(footer, *START)
 
     drive(play, *START, STARTED, StageStarted(0, "first step", at_s=103.0))

@@ -83,7 +83,9 @@ class RunParts:
             self._screen.refresh_bindings()
             if not is_starting and self._screen.focused is None:
                 self._screen.query_one(Plots).focus()
-        self._screen.query_one(StartingPanel).look(is_starting=is_starting)
+        self._screen.query_one(StartingPanel).look(
+            self._session.experiment, is_starting=is_starting
+        )
 
     def _count_up(self) -> None:
         """Show the seconds of a start; the screen may be closing, with its parts gone already."""

@@ -104,7 +104,8 @@ class RunScreen(Screen[None]):
         self._asking = RunDialogs(self, session, self._commands, saved, self._tell, detach)
         self._over = False
         self._has_started = False
-        self._labels = self.labels
+        # What the footer depends on.
+        self._keys = self.labels, ""
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -155,8 +156,9 @@ class RunScreen(Screen[None]):
 
     def _show(self) -> None:
         self._parts.show()
-        if self._labels != self.labels:
-            self._labels = self.labels
+        keys = self.labels, self.session.view.stage
+        if self._keys != keys:
+            self._keys = keys
             self.refresh_bindings()
         self._asking.look()
 

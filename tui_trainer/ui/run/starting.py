@@ -13,9 +13,10 @@ from textual.content import Content
 from textual.timer import Timer
 from textual.widgets import Static
 
+from tui_trainer.config.experiment import Experiment
 from tui_trainer.runs.events import Event, FactFound, RunEnded, Stage, StageStarted, Topic
 from tui_trainer.text.clean import clean
-from tui_trainer.text.format import duration
+from tui_trainer.text.format import counted, duration
 from tui_trainer.ui.shared.lines import hanging
 
 TICK_S = 0.2
@@ -100,6 +101,18 @@ def _place(event: StageStarted) -> int:
     return _ORDER.index(event.stage)
 
 
+def first_step_facts(experiment: Experiment | None) -> list[tuple[str, str]]:
+    """Return what makes the first step longer than the others."""
+    if experiment is None:
+        return []
+    facts = []
+    if workers := experiment.loader.num_workers:
+        facts.append(f"starts {counted(workers, 'worker')}")
+    if experiment.training.compile:
+        facts.append("compiles the model, which may take minutes")
+    return [("first step" if number == 0 else "", text) for number, text in enumerate(facts)]
+
+
 class StartingPanel(Static):
     """Shows `Stages`; `ticked` is called whenever its seconds count up."""
 
@@ -120,6 +133,7 @@ class StartingPanel(Static):
         self._clock = clock
         self._stages = Stages()
         self._ticks: Timer | None = None
+        self._experiment: Experiment | None = None
 
     @property
     def elapsed(self) -> str:
@@ -134,8 +148,9 @@ class StartingPanel(Static):
         """Take an event of the run."""
         self._stages.add(event)
 
-    def look(self, *, is_starting: bool) -> None:
+    def look(self, experiment: Experiment | None, *, is_starting: bool) -> None:
         """Show the stages and count their seconds while the run is starting."""
+        self._experiment = experiment
         if self._ticks is not None:
             (self._ticks.resume if is_starting else self._ticks.pause)()
         if is_starting:
@@ -176,7 +191,7 @@ class StartingPanel(Static):
     def _known(self, width: int) -> Sequence[Content]:
         return [
             row
-            for title, text in self._stages.facts
+            for title, text in [*self._stages.facts, *first_step_facts(self._experiment)]
             for row in hanging(
                 Content.styled(title.ljust(_TITLE_WIDTH), "$foreground-muted"), Content(text), width
             )
