@@ -31,7 +31,7 @@ from tui_trainer.runs.provenance import collect, read_provenance, write_provenan
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError
-from tui_trainer.text.format import counted
+from tui_trainer.text.format import parameters_text
 
 if TYPE_CHECKING:
     from tui_trainer.training.start_point import StartPoint
@@ -151,7 +151,7 @@ def build_task(
     startup.use_torch()
     import torch
 
-    from tui_trainer.models.summary import count_parameters
+    from tui_trainer.models.summary import count_parameters, count_trained_parameters
     from tui_trainer.training.ranks import SingleRank
     from tui_trainer.training.task import build
 
@@ -161,12 +161,12 @@ def build_task(
     training = experiment.training.model_copy(update={"threads": threads})
     placed = replace(experiment, training=training)
     task = build(placed, SingleRank(), torch.device(device.torch_name), fitted, startup)
-    kind, parameters = experiment.model.type, count_parameters(task.model)
-    startup.tell("model", f"{kind}, {counted(parameters, 'parameter')}")
+    size = parameters_text(count_parameters(task.model), count_trained_parameters(task.model))
+    startup.tell("model", f"{experiment.model.type}, {size}")
     for name, layer in task.model.named_children():
-        if size := sum(parameter.numel() for parameter in layer.parameters()):
+        if count := count_parameters(layer):
             kind = clean(type(layer).__name__, 40)
-            startup.tell("layers", f"{clean(name, 40)}: {kind}, {counted(size, 'parameter')}")
+            startup.tell("layers", f"{clean(name, 40)}: {kind}, {parameters_text(count)}")
     return task, device
 
 
