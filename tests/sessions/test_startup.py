@@ -144,6 +144,26 @@ def test_a_stop_ends_a_start_at_once_and_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_cancelled_resume_leaves_the_run_as_it_was(tmp_path: Path) -> None:
+    run = create_run(tmp_path, "old")
+
+    def prepare_old(startup: Startup) -> NoReturn:
+        startup.name(run, penguins().experiment)
+        startup.enter("read the checkpoint")
+        session.send(Stop())
+        startup.enter("read the data")
+        raise AssertionError("it was to be cancelled")
+
+    session = LocalSession(prepare_old)
+    ended = trained(session).events(0)[0][-1]
+    assert isinstance(ended, RunEnded)
+    name = run.path.name
+    assert ended.reason == (
+        f"stopped by you while reading the checkpoint; nothing was trained; {name} is as it was"
+    )
+    assert run.checkpoints.exists()
+
+
 def test_a_signal_in_a_start_is_in_the_exit_status(tmp_path: Path) -> None:
     start = StuckStart(tmp_path)
     start.session.send(Stop(origin="SIGTERM", signal=15))

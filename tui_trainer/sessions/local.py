@@ -136,7 +136,7 @@ class LocalSession:
         self.emit(applied(stop, self._step))
         self._refuse_the_rest()
         stage = f" while {self._startup.words}" if self._startup.words else ""
-        reason = f"stopped by {stop.origin}{stage}; nothing was trained, and nothing is left of it"
+        reason = f"stopped by {stop.origin}{stage}; {self._startup.cost_of_cancelling}"
         self.exit_code = ExitCode.OK if stop.signal is None else 128 + stop.signal
         self.emit(RunEnded(self._step, "stopped", reason, 0, "", 0.0, self.exit_code))
         # In a thread, because the caller must not wait for the disk; it may be the watcher itself.

@@ -61,6 +61,7 @@ class Startup:
         # Not `_lock`: the watcher, which `undoing` waits for, may be about to cancel the start.
         self._undo_lock = threading.Lock()
         self._claimed: tuple[RunDirectory, RunLock | None] | None = None
+        self._run = ""
         self._has_torch = False
         self._is_committed = False
         self.is_cancelled = False
@@ -104,8 +105,16 @@ class Startup:
         if more := len(changes[_MOST_CHANGES:]):
             self.tell("changes", f"and {more} more")
 
+    @property
+    def cost_of_cancelling(self) -> str:
+        """What a cancelled start leaves behind, in words."""
+        if self._claimed is not None:
+            return "nothing was trained, and nothing is left of it"
+        return f"nothing was trained; {self._run} is as it was" if self._run else "it had not begun"
+
     def name(self, run: RunDirectory, experiment: Experiment) -> None:
         """Report which run it is, and its configuration."""
+        self._run = run.path.name
         self._named(run, experiment)
 
     def claim(self, run: RunDirectory, lock: RunLock | None = None) -> None:
