@@ -23,7 +23,8 @@ from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.load import load
 from tui_trainer.training import baselines as module
-from tui_trainer.training.baselines import baselines, fit_logistic, left_out
+from tui_trainer.training.baselines import baselines, left_out
+from tui_trainer.training.regressions import fit_logistic
 
 VOWELS = SequencesSection(
     type="sequences",
