@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import math
+import random
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,20 +13,33 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from tui_trainer.config.overrides import edited
+from tui_trainer.config.preset_files import builtin_dir
+from tui_trainer.config.presets import PresetLibrary
 from tui_trainer.config.sections.datasets import (
     SequencesSection,
     TableSection,
     TextFoldersSection,
     TextSection,
 )
+from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.signature import Kind, Signature
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.load import load
 from tui_trainer.training import baselines as module
-from tui_trainer.training.baselines import baselines, left_out
-from tui_trainer.training.regressions import fit_logistic
+from tui_trainer.training.baseline_costs import (
+    ALWAYS,
+    TIMES,
+    is_affordable,
+    left_out,
+    training_cost,
+)
+from tui_trainer.training.baselines import Baseline, Metrics, baselines_of, compute
+from tui_trainer.training.ranks import SingleRank
+from tui_trainer.training.regressions import fit_linear, fit_logistic, with_bias
+from tui_trainer.training.task import build
 
 VOWELS = SequencesSection(
     type="sequences",
@@ -59,9 +74,17 @@ def passages(folder: Path) -> TextFoldersSection:
     return TextFoldersSection(type="text_folders", path=str(folder), passage_lines=12)
 
 
+def all_of(dataset: Dataset) -> dict[str, Metrics]:
+    return compute(baselines_of(dataset, dataset.test))
+
+
+def with_test(dataset: Dataset) -> tuple[Dataset, Split]:
+    return dataset, dataset.test
+
+
 def test_sequences_have_a_majority_a_neighbour_and_a_linear_baseline() -> None:
     dataset = load(VOWELS)
-    found = baselines(dataset, dataset.test)
+    found = all_of(dataset)
 
     assert set(found) == {"majority_class", "nearest_neighbour", "logistic_regression"}
     assert found["majority_class"]["accuracy"] < 0.2
@@ -86,13 +109,13 @@ def test_a_number_of_a_sequence_is_predicted_linearly() -> None:
     dataset = replace(
         load(CARS), train=split, test=split, signature=Signature("sequence", (5, 2), 1)
     )
-    found = baselines(dataset, split)
+    found = all_of(dataset)
     assert found["linear_regression"]["r2"] == pytest.approx(1.0, abs=1e-5)
 
 
 def test_cars_are_predicted_in_miles_a_gallon() -> None:
     dataset = load(CARS)
-    found = baselines(dataset, dataset.test)
+    found = all_of(dataset)
     assert 2 < found["linear_regression"]["mae"] < 4 < found["mean"]["mae"] < 8
     assert found["linear_regression"]["r2"] > 0.7
 
@@ -102,7 +125,7 @@ def test_texts_are_compared_with_gzip_of_each_file_alone(tmp_path: Path) -> None
     assert isinstance(dataset.test, TextSplit)
     held_out = list(dataset.test.texts())
     packed = sum(len(gzip.compress(text, 9)) for text in held_out)
-    found = baselines(dataset, dataset.test)
+    found = all_of(dataset)
 
     assert found["gzip"]["bits_per_byte"] == 8 * packed / sum(map(len, held_out))
     assert isinstance(dataset.train, TextSplit)
@@ -117,7 +140,7 @@ def test_texts_are_compared_with_gzip_of_each_file_alone(tmp_path: Path) -> None
 
 def test_passages_are_compared_with_a_bag_of_their_bytes(tmp_path: Path) -> None:
     dataset = load(passages(tmp_path))
-    found = baselines(dataset, dataset.test)
+    found = all_of(dataset)
     assert set(found) == {"majority_class", "bag_of_bytes"}
     assert found["bag_of_bytes"]["accuracy"] == 1.0
 
@@ -149,7 +172,7 @@ def test_a_logistic_regression_stands_still_where_its_loss_is_least() -> None:
 def test_baselines_draw_nothing_and_keep_the_model_in_its_gradients(tmp_path: Path) -> None:
     before = torch.get_rng_state()
     dataset = load(passages(tmp_path))
-    baselines(dataset, dataset.test)
+    all_of(dataset)
     assert before.equal(torch.get_rng_state())
     assert torch.is_grad_enabled()
 
@@ -176,34 +199,122 @@ def huge(kind: Kind, shape: tuple[int, ...], outputs: int) -> Dataset:
 
 
 @pytest.mark.parametrize(
-    ("kind", "shape", "outputs", "names"),
+    ("kind", "shape", "outputs", "costs"),
     [
-        ("sequence", (2, 24), 200, ["nearest_neighbour", "logistic_regression"]),
-        ("tokens", (2,), 100, ["bag_of_bytes"]),
-        ("features", (2000,), 1, ["linear_regression"]),
+        (
+            "sequence",
+            (2, 24),
+            200,
+            {
+                "majority_class": 0,
+                "nearest_neighbour": 2 * 20_000 * 20_000 * 48,
+                "logistic_regression": 4 * 20_000 * 48 * 200 * 300,
+            },
+        ),
+        ("tokens", (2,), 100, {"majority_class": 0, "bag_of_bytes": 4 * 20_000 * 256 * 100 * 300}),
+        ("features", (2000,), 1, {"mean": 0, "linear_regression": 8 * 20_000 * 2000**2}),
     ],
 )
-def test_what_would_take_too_long_is_left_out_and_said(
-    kind: Kind, shape: tuple[int, ...], outputs: int, names: list[str]
+def test_what_a_baseline_costs_follows_from_sizes(
+    kind: Kind, shape: tuple[int, ...], outputs: int, costs: dict[str, int]
 ) -> None:
     dataset = huge(kind, shape, outputs)
-    assert not set(names) & set(baselines(dataset, dataset.test))
-    notes = left_out(dataset, dataset.test)
-    assert [note.split()[1] for note in notes] == names
-    assert all(" left out: " in note and ", more than " in note for note in notes)
+    assert {one.name: one.cost for one in baselines_of(dataset, dataset.test)} == costs
 
 
-def test_more_text_than_can_be_compressed_in_a_while_is_not() -> None:
-    data = torch.full((65_000_000,), 65, dtype=torch.uint8)
+def test_compressing_costs_by_the_byte() -> None:
+    data = torch.full((1000,), 65, dtype=torch.uint8)
     split = TextSplit(data, (0, len(data)), (0,), 100)
     dataset = replace(load(CARS), train=split, test=split, task="language_modelling")
-    assert set(baselines(dataset, split)) == {"unigram"}
-    assert left_out(dataset, split) == (
-        "baseline gzip left out: 65,000,000 bytes, more than 64,000,000",
-    )
+    costs = {one.name: one.cost for one in baselines_of(dataset, split)}
+    assert costs == {"unigram": 0, "gzip": 500_000}
 
 
-def test_nothing_is_left_out_of_the_data_that_ship_with_the_program() -> None:
-    for section in (VOWELS, CARS):
-        dataset = load(section)
-        assert left_out(dataset, dataset.test) == ()
+def test_what_costs_far_more_than_the_training_is_left_out_with_its_command() -> None:
+    def costing(cost: int) -> Baseline:
+        return Baseline("nearest_neighbour", lambda tick: {}, cost)
+
+    assert is_affordable(costing(ALWAYS), 1)
+    assert not is_affordable(costing(ALWAYS + 1), 1)
+    long = 100 * ALWAYS
+    assert is_affordable(costing(TIMES * long), long)
+    dear = costing(25 * long)
+    assert not is_affordable(dear, long)
+    assert left_out([costing(long), dear], long, "mine") == [
+        "baseline nearest neighbour left out: by its sizes it costs 25 times as much as the "
+        "training; tui-trainer evaluate mine --baselines computes it"
+    ]
+
+
+@pytest.mark.parametrize("name", ["vowels-gru", "auto-mpg-mlp", "digits-cnn", "stdlib-gpt"])
+def test_nothing_is_left_out_of_the_experiments_that_ship(name: str) -> None:
+    experiment = PresetLibrary([builtin_dir()]).experiment(name)
+    if experiment.training.max_steps is None:
+        experiment = edited(experiment, "training.epochs", 1)
+    else:
+        experiment = edited(experiment, "training.max_steps", 30)
+    task = build(experiment, SingleRank(), torch.device("cpu"))
+    steps = experiment.training.max_steps or task.steps_per_epoch
+    found = baselines_of(task.dataset, task.dataset.test)
+    assert left_out(found, training_cost(task, steps), name) == []
+
+
+class Ended(Exception):
+    """What a tick raises."""
+
+
+def ended_after(baseline: Baseline, ticks: int) -> list[tuple[int, int]]:
+    """The ticks of a baseline that is ended at the last of them."""
+    seen: list[tuple[int, int]] = []
+
+    def tick(done: int, total: int) -> None:
+        seen.append((done, total))
+        if len(seen) == ticks:
+            raise Ended
+
+    with torch.inference_mode(), contextlib.suppress(Ended):
+        baseline.compute(tick)
+    return seen
+
+
+def test_the_dear_baselines_can_be_ended_within(tmp_path: Path) -> None:
+    rows = baselines_of(*with_test(huge("features", (8,), 2)))
+    (neighbour,) = [one for one in rows if one.name == "nearest_neighbour"]
+    assert ended_after(neighbour, 3) == [(0, 20_000), (1024, 20_000), (2048, 20_000)]
+    (_, linear) = baselines_of(*with_test(huge("features", (8,), 1)))
+    assert ended_after(linear, 2) == [(0, 20_000), (4096, 20_000)]
+    (_, bag) = baselines_of(*with_test(load(passages(tmp_path))))
+    assert ended_after(bag, 9) == [(0, 0)] * 9
+    data = torch.full((10_000_000,), 65, dtype=torch.uint8)
+    split = TextSplit(data, (0, len(data)), (0,), 100)
+    dataset = replace(load(CARS), train=split, test=split, task="language_modelling")
+    (_, gzipped) = baselines_of(dataset, split)
+    assert ended_after(gzipped, 3) == [(0, 10**7), (1 << 22, 10**7), (2 << 22, 10**7)]
+
+
+def test_a_long_text_is_compressed_as_a_whole() -> None:
+    text = random.Random(0).randbytes(3_000_000) * 3
+    data = torch.frombuffer(bytearray(b"\0" + text), dtype=torch.uint8)
+    split = TextSplit(data, (0, len(data)), (0,), 100)
+    dataset = replace(load(CARS), train=split, test=split, task="language_modelling")
+    assert all_of(dataset)["gzip"]["bits_per_byte"] == 8 * len(gzip.compress(text, 9)) / len(text)
+
+
+def test_a_linear_fit_in_parts_is_that_of_the_whole() -> None:
+    generator = torch.Generator().manual_seed(0)
+    columns = torch.randn(9000, 5, generator=generator)
+    # Two equal columns: of all fits, that with the smallest weights shares between them.
+    features = torch.cat([columns, columns[:, :1]], dim=1)
+    targets = columns @ torch.tensor([[2.0], [0.5], [-1.0], [0.0], [3.0]]) + 0.25
+    fitted = fit_linear(with_bias(features), targets)
+    expected = torch.tensor([1.0, 0.5, -1.0, 0.0, 3.0, 1.0, 0.25], dtype=torch.float64)
+    torch.testing.assert_close(fitted[:, 0], expected, rtol=0, atol=1e-6)
+
+
+def test_a_logistic_fit_in_parts_is_that_of_the_whole() -> None:
+    generator = torch.Generator().manual_seed(0)
+    features = torch.randn(300, 4, generator=generator)
+    targets = features[:, :3].argmax(dim=1)
+    whole = fit_logistic(features, targets, 3)
+    parts = fit_logistic(features, targets, 3, at_once=4 * 4 * 3 * 70)
+    torch.testing.assert_close(parts.weight, whole.weight, rtol=0, atol=1e-5)

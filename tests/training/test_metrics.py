@@ -185,6 +185,9 @@ def test_listed_and_monitored_metrics_are_in_validations_lines_and_the_test(
     assert outcome.test is not None
     assert set(outcome.test) == names
     evaluation = evaluate(run.directory, run.experiment, CPU, "test", "best")
+    alone = evaluate(run.directory, run.experiment, CPU, "test", "best", only_baselines=True)
+    assert (alone.metrics, alone.baseline) == ({}, evaluation.baseline)
+    assert alone.baseline == outcome.baseline
     assert evaluation.metrics == outcome.test
     assert {f"val/{name}" for name in names} <= set(run.lines()[-1])
     assert outcome.best is not None

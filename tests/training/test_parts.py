@@ -22,7 +22,7 @@ from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.runs.commands import Set
 from tui_trainer.runs.events import StepsTaken, ValidationEnded
 from tui_trainer.text.errors import ConfigError
-from tui_trainer.training.baselines import baselines
+from tui_trainer.training.baselines import baselines_of, compute
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.losses import build_criterion
 from tui_trainer.training.metrics import MOST_CLASSES, Measurement, measure
@@ -275,16 +275,15 @@ def test_the_validation_that_closes_a_run_is_told(tmp_path: Path, data: Path) ->
 
 def test_baselines_are_what_they_are_called() -> None:
     targets = torch.tensor([0, 0, 0, 1])
-    found = baselines(dataset(targets, 2), dataset(targets, 2).test)
+    whole = dataset(targets, 2)
+    found = compute(baselines_of(whole, whole.test))
     assert found["majority_class"]["accuracy"] == 0.75
     assert found["nearest_neighbour"]["accuracy"] == 1.0
     line = dataset(torch.zeros(4, 1), 1, "regression")
     exact = (tensors(line.train).inputs @ torch.tensor([[1.0], [2.0], [0.0], [-1.0]]))[:3]
     part = TensorSplit(tensors(line.train).inputs[:3], exact, torch.arange(3))
-    linear = baselines(
-        replace(line, train=part, target_mean=0.0, target_std=1.0),
-        part,
-    )
+    fitted = replace(line, train=part, target_mean=0.0, target_std=1.0)
+    linear = compute(baselines_of(fitted, part))
     assert linear["linear_regression"]["rmse"] == pytest.approx(0.0, abs=1e-5)
     assert linear["mean"]["r2"] == pytest.approx(0.0, abs=1e-6)
 

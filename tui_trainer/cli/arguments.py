@@ -337,6 +337,9 @@ def _add_runs(commands: Commands) -> None:
     _add_run_name(evaluate)
     evaluate.add_argument("overrides", nargs="*", metavar=_MOVED, help=_MOVED_HELP)
     evaluate.add_argument("--split", choices=("train", "val", "test"), default="test")
+    evaluate.add_argument(
+        "--baselines", action="store_true", help="only these, also those that a run leaves out"
+    )
     _add_checkpoint(evaluate, "", "best")
     evaluate.add_argument("--device", default="auto")
     _add_plugin(evaluate)

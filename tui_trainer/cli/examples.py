@@ -50,6 +50,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "evaluate": (
         "tui-trainer evaluate last",
         "tui-trainer evaluate last --split val --from last --json",
+        "tui-trainer evaluate last --baselines",
     ),
     "predict": (
         "tui-trainer predict last new.csv",

@@ -21,7 +21,7 @@ from tui_trainer.text.console import print_block, print_error, print_json, print
 from tui_trainer.text.errors import BadInput, ExitCode
 
 if TYPE_CHECKING:
-    from tui_trainer.training.evaluation import Predicted
+    from tui_trainer.training.evaluation import Evaluation, Predicted
 
 
 _MOVED = f"{DATA_PLACE}="
@@ -33,8 +33,20 @@ def evaluate(arguments: argparse.Namespace) -> int:
     run = find_run(arguments.name, options.runs_dir(arguments))
     options.load_plugins(arguments)
     overrides = parse_overrides(arguments.overrides)
-    where = (arguments.which, arguments.device, overrides)
-    return print_evaluation(run, arguments.split, *where, as_json=arguments.json)
+    only_baselines = arguments.baselines
+    if only_baselines and arguments.split == "train":
+        raise BadInput(
+            "--baselines: they are fitted to the training split; use --split val or test"
+        )
+    found = evaluate_run(
+        run,
+        arguments.split,
+        arguments.which,
+        arguments.device,
+        overrides,
+        only_baselines=only_baselines,
+    )
+    return print_evaluation(run, found, as_json=arguments.json)
 
 
 def predict(arguments: argparse.Namespace) -> int:
@@ -60,23 +72,16 @@ def predict(arguments: argparse.Namespace) -> int:
     return print_generated(run, how, *where, as_json=arguments.json)
 
 
-def print_evaluation(
-    run: RunDirectory,
-    split: str,
-    which: str,
-    device: str,
-    overrides: Sequence[Override] = (),
-    *,
-    as_json: bool = False,
-) -> int:
-    """Evaluate a checkpoint and print the metrics; the best one unless another is named."""
-    found = evaluate_run(run, split, which, device, overrides)
+def print_evaluation(run: RunDirectory, found: Evaluation, *, as_json: bool = False) -> int:
+    """Print the metrics of a checkpoint beside the baselines."""
     for note in found.notes:
         print_error(f"tui-trainer: {clean(note)}")
     if as_json:
         print_json({"run": run.path.name, **found.to_dict()})
         return ExitCode.OK
-    print_line(f"{run.path.name}, step {found.step:,}, {split}: {metrics_text(found.metrics)}")
+    which = f", step {found.step:,}" if found.metrics else ""
+    text = f": {metrics_text(found.metrics)}" if found.metrics else ""
+    print_line(f"{run.path.name}{which}, {found.split}{text}")
     for name, metrics in found.baseline.items():
         print_line(f"  baseline {name.replace('_', ' ')}: {metrics_text(metrics)}")
     return ExitCode.OK

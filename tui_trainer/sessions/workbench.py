@@ -141,11 +141,18 @@ def _size(shape: tuple[int, ...]) -> int:
 
 
 def evaluate_run(
-    run: RunDirectory, split: str, which: str, device: str, overrides: Sequence[Override] = ()
+    run: RunDirectory,
+    split: str,
+    which: str,
+    device: str,
+    overrides: Sequence[Override] = (),
+    *,
+    only_baselines: bool = False,
 ) -> Evaluation:
     """Measure a checkpoint of a run; an empty `which` means the best one, or else the last.
 
-    `overrides` may say where the data are now, and nothing else.
+    `overrides` may say where the data are now, and nothing else. With `only_baselines`, all
+    baselines are computed instead, whatever they cost.
     """
     import torch
 
@@ -156,7 +163,8 @@ def evaluate_run(
     chosen = choose_device(device)
     placed = replace(experiment, training=training)
     which = which or _best_or_last(run)
-    return evaluate(run, placed, torch.device(chosen.torch_name), split, which)
+    on = torch.device(chosen.torch_name)
+    return evaluate(run, placed, on, split, which, only_baselines=only_baselines)
 
 
 def open_predictor(

@@ -1,14 +1,14 @@
 """Baselines: the metrics of simple methods on the same data, to compare the model with.
 
 Layer: training. Like the model, they are fitted to the training split only, but without
-augmentation. A baseline that would take longer than a training is left out, and `left_out` says so.
+augmentation. Each says what it costs, by its sizes alone: no clock decides what is computed.
 """
 
 from __future__ import annotations
 
-import gzip
 import math
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -19,16 +19,25 @@ from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.signature import Kind
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
-from tui_trainer.training.regressions import fit_logistic
+from tui_trainer.training.regressions import (
+    Tick,
+    fit_linear,
+    fit_logistic,
+    linear_cost,
+    logistic_cost,
+    no_tick,
+    with_bias,
+)
 
-MOST_DISTANCES = 2_000_000_000
-"""The most pairs times features for nearest neighbours; more would take longer than a training."""
-MOST_SLOPES = 50_000_000
-"""The most samples times features times classes for a logistic regression."""
-MOST_SQUARES = 20_000_000_000
-"""The most samples times features squared for a linear regression."""
-MOST_BYTES = 64_000_000
-"""The most bytes to compress."""
+GZIP_OPERATIONS = 500
+"""About how many operations compressing a byte takes."""
+_GZIP_PART = 1 << 22
+_GZIP_FORMAT = 31
+"""The argument of zlib for a window of 32 kB with the header and the checksum of gzip."""
+_AT_ONCE = 8_000_000_000
+"""The most operations between two ticks: some tenths of a second."""
+_MOST_DISTANCES = 1 << 26
+"""The most distances that are in memory at the same time."""
 
 Metrics = dict[str, float]
 
@@ -36,23 +45,26 @@ _BYTES = 256
 
 
 @dataclass(frozen=True, slots=True)
-class _Baseline:
-    """A simple method of prediction, with its cost and the most that is affordable."""
+class Baseline:
+    """A simple method of prediction, not computed yet."""
 
     name: str
-    compute: Callable[[], Metrics]
+    compute: Callable[[Tick], Metrics]
+    """Returns its metrics on the split; whatever the tick raises ends the computation."""
     cost: int = 0
-    most: int = 0
-    unit: str = ""
-
-    @property
-    def is_affordable(self) -> bool:
-        return self.cost <= self.most
+    """About how many operations it takes; 0 if that is next to nothing."""
+    unit: str = "samples"
+    """What its ticks count."""
 
 
 @torch.inference_mode()
-def baselines(dataset: Dataset, split: Split) -> dict[str, Metrics]:
-    """Return the metrics of each baseline on a split, by the name of the baseline.
+def compute(baselines: Sequence[Baseline]) -> dict[str, Metrics]:
+    """Return the metrics of baselines by name."""
+    return {one.name: one.compute(no_tick) for one in baselines}
+
+
+def baselines_of(dataset: Dataset, split: Split) -> list[Baseline]:
+    """Return the baselines for a split; none for the samples of a plugin.
 
     Classification: `majority_class`; for features and images `nearest_neighbour` (1-NN, Euclidean);
     for sequences `nearest_neighbour` and `logistic_regression` on the mean and the standard
@@ -60,19 +72,6 @@ def baselines(dataset: Dataset, split: Split) -> dict[str, Metrics]:
     Regression: `mean`, and `linear_regression` (least squares with a bias). Language modelling:
     `unigram` (the byte frequencies of the training texts) and `gzip` (-9, each text by itself).
     """
-    return {one.name: one.compute() for one in _all(dataset, split) if one.is_affordable}
-
-
-def left_out(dataset: Dataset, split: Split) -> tuple[str, ...]:
-    """Return a note for each baseline that is left out because it would take too long."""
-    return tuple(
-        f"baseline {one.name} left out: {one.cost:,} {one.unit}, more than {one.most:,}"
-        for one in _all(dataset, split)
-        if not one.is_affordable
-    )
-
-
-def _all(dataset: Dataset, split: Split) -> list[_Baseline]:
     train = dataset.train
     if isinstance(train, TextSplit) and isinstance(split, TextSplit):
         return _language(train, split)
@@ -83,11 +82,12 @@ def _all(dataset: Dataset, split: Split) -> list[_Baseline]:
     return _regression(dataset, train, split)
 
 
-def _language(train: TextSplit, split: TextSplit) -> list[_Baseline]:
-    size = split.nbytes
+def _language(train: TextSplit, split: TextSplit) -> list[Baseline]:
     return [
-        _Baseline("unigram", lambda: _unigram(train, split)),
-        _Baseline("gzip", lambda: _gzip(split), size, MOST_BYTES, "bytes"),
+        Baseline("unigram", lambda tick: _unigram(train, split)),
+        Baseline(
+            "gzip", lambda tick: _gzip(split, tick), split.nbytes * GZIP_OPERATIONS, unit="bytes"
+        ),
     ]
 
 
@@ -103,33 +103,35 @@ def _unigram(train: TextSplit, split: TextSplit) -> Metrics:
     return {"bits_per_byte": (-(asked * shares.log2()).sum() / asked.sum()).item()}
 
 
-def _gzip(split: TextSplit) -> Metrics:
+def _gzip(split: TextSplit, tick: Tick) -> Metrics:
     packed = plain = 0
     for text in split.texts():
-        packed += len(gzip.compress(text, 9, mtime=0))
-        plain += len(text)
+        pressing = zlib.compressobj(9, wbits=_GZIP_FORMAT)
+        # As many bytes as if the whole text was compressed at once.
+        for part in range(0, len(text), _GZIP_PART):
+            tick(plain, split.nbytes)
+            packed += len(pressing.compress(text[part : part + _GZIP_PART]))
+            plain += len(text[part : part + _GZIP_PART])
+        packed += len(pressing.flush())
     return {"bits_per_byte": 8 * packed / plain}
 
 
-def _classification(dataset: Dataset, train: TensorSplit, split: TensorSplit) -> list[_Baseline]:
+def _classification(dataset: Dataset, train: TensorSplit, split: TensorSplit) -> list[Baseline]:
     kind = dataset.signature.kind
     features = _sizes(dataset)
-    slopes = len(train) * features * dataset.outputs
-    nearest = _Baseline(
+    nearest = Baseline(
         "nearest_neighbour",
-        lambda: _accuracy(split, train.targets[_nearest(*_both(kind, train, split))]),
-        len(split) * len(train) * features,
-        MOST_DISTANCES,
-        "pairs times features",
+        lambda tick: _accuracy(
+            split, train.targets[_nearest(*_both(kind, train, split, tick), tick)]
+        ),
+        2 * len(split) * len(train) * features,
     )
-    logistic = _Baseline(
+    logistic = Baseline(
         "bag_of_bytes" if kind == "tokens" else "logistic_regression",
-        lambda: _accuracy(split, _logistic(kind, train, split, dataset.outputs)),
-        slopes,
-        MOST_SLOPES,
-        "samples times features times classes",
+        lambda tick: _accuracy(split, _logistic(kind, train, split, dataset.outputs, tick)),
+        logistic_cost(len(train), features, dataset.outputs),
     )
-    found = [_Baseline("majority_class", lambda: _majority(train, split, dataset.outputs))]
+    found = [Baseline("majority_class", lambda tick: _majority(train, split, dataset.outputs))]
     if kind != "tokens":
         found.append(nearest)
     if kind in ("tokens", "sequence"):
@@ -146,21 +148,29 @@ def _accuracy(split: TensorSplit, guesses: Tensor) -> Metrics:
     return {"accuracy": (guesses.to(split.targets.device) == split.targets).double().mean().item()}
 
 
-def _logistic(kind: Kind, train: TensorSplit, split: TensorSplit, classes: int) -> Tensor:
-    known, asked = _both(kind, train, split)
-    return fit_logistic(known, train.targets, classes).predict(asked)
+def _logistic(
+    kind: Kind, train: TensorSplit, split: TensorSplit, classes: int, tick: Tick
+) -> Tensor:
+    known, asked = _both(kind, train, split, tick)
+    return fit_logistic(known, train.targets, classes, tick).predict(asked)
 
 
-def _nearest(known: Tensor, asked: Tensor, chunk: int = 1024) -> Tensor:
+def _nearest(known: Tensor, asked: Tensor, tick: Tick = no_tick) -> Tensor:
     """Return the index of the nearest row of `known` (N, D) for each row of `asked` (M, D).
 
     The result is int64 (M,).
     """
-    return torch.cat([torch.cdist(part, known).argmin(dim=1) for part in torch.split(asked, chunk)])
+    # Bounded in time between two ticks, and in memory: a part has a distance for each known row.
+    chunk = max(1, min(1024, _AT_ONCE // (2 * known.numel()), _MOST_DISTANCES // len(known)))
+    found = []
+    for done, part in zip(range(0, len(asked), chunk), torch.split(asked, chunk), strict=True):
+        tick(done, len(asked))
+        found.append(torch.cdist(part, known).argmin(dim=1))
+    return torch.cat(found)
 
 
-def _both(kind: Kind, train: TensorSplit, split: TensorSplit) -> tuple[Tensor, Tensor]:
-    return _features(kind, train), _features(kind, split)
+def _both(kind: Kind, train: TensorSplit, split: TensorSplit, tick: Tick) -> tuple[Tensor, Tensor]:
+    return _features(kind, train, tick), _features(kind, split, tick)
 
 
 def _sizes(dataset: Dataset) -> int:
@@ -171,14 +181,14 @@ def _sizes(dataset: Dataset) -> int:
     return 2 * shape[-1] if kind == "sequence" else math.prod(shape)
 
 
-def _features(kind: Kind, split: TensorSplit) -> Tensor:
+def _features(kind: Kind, split: TensorSplit, tick: Tick = no_tick) -> Tensor:
     """Return features (N, D), the same number for each sample whatever its length."""
     inputs = split.inputs
     if split.lengths is None:
         return inputs.flatten(1)
     lengths = split.lengths.to(inputs.device)
     if kind == "tokens":
-        return _shares(inputs, lengths)
+        return _shares(inputs, lengths, tick)
     # Sequences are padded with zeros, which do not change the sum for the mean; for the deviation
     # the padding must be masked.
     inside = torch.arange(inputs.shape[1], device=inputs.device) < lengths[:, None]
@@ -187,10 +197,11 @@ def _features(kind: Kind, split: TensorSplit) -> Tensor:
     return torch.cat([mean, (apart.square().sum(dim=1) / lengths[:, None]).sqrt()], dim=1)
 
 
-def _shares(tokens: Tensor, lengths: Tensor, chunk: int = 1024) -> Tensor:
+def _shares(tokens: Tensor, lengths: Tensor, tick: Tick, chunk: int = 1024) -> Tensor:
     """Return the share of each byte in each text (N, T), as (N, 256)."""
     parts = []
     for rows, sizes in zip(torch.split(tokens, chunk), torch.split(lengths, chunk), strict=True):
+        tick(0, 0)
         counts = torch.zeros(len(rows), _BYTES, device=rows.device)
         inside = torch.arange(rows.shape[1], device=rows.device) < sizes[:, None]
         counts.scatter_add_(1, rows.long(), inside.float())
@@ -198,31 +209,23 @@ def _shares(tokens: Tensor, lengths: Tensor, chunk: int = 1024) -> Tensor:
     return torch.cat(parts)
 
 
-def _regression(dataset: Dataset, train: TensorSplit, split: TensorSplit) -> list[_Baseline]:
+def _regression(dataset: Dataset, train: TensorSplit, split: TensorSplit) -> list[Baseline]:
     kind = dataset.signature.kind
     mean = train.targets.mean(dim=0, keepdim=True)
     return [
-        _Baseline("mean", lambda: _errors(mean.expand_as(split.targets), split, dataset)),
-        _Baseline(
+        Baseline("mean", lambda tick: _errors(mean.expand_as(split.targets), split, dataset)),
+        Baseline(
             "linear_regression",
-            lambda: _errors(_linear(kind, train, split), split, dataset),
-            len(train) * _sizes(dataset) ** 2,
-            MOST_SQUARES,
-            "samples times features squared",
+            lambda tick: _errors(_linear(kind, train, split, tick), split, dataset),
+            linear_cost(len(train), _sizes(dataset)),
         ),
     ]
 
 
-def _linear(kind: Kind, train: TensorSplit, split: TensorSplit) -> Tensor:
-    known, asked = _both(kind, train, split)
-    wanted = train.targets.double().cpu()
-    fit: Tensor = torch.linalg.lstsq(_with_bias(known).cpu(), wanted, driver="gelsd").solution
-    return (_with_bias(asked).cpu() @ fit).to(split.targets.device)
-
-
-def _with_bias(features: Tensor) -> Tensor:
-    wide = features.double()
-    return torch.cat([wide, torch.ones(len(wide), 1, dtype=wide.dtype, device=wide.device)], dim=1)
+def _linear(kind: Kind, train: TensorSplit, split: TensorSplit, tick: Tick) -> Tensor:
+    known, asked = _both(kind, train, split, tick)
+    fit = fit_linear(with_bias(known), train.targets, tick)
+    return (with_bias(asked).cpu() @ fit).to(split.targets.device)
 
 
 def _errors(outputs: Tensor, split: TensorSplit, dataset: Dataset) -> Metrics:

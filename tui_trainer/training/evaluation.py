@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.sections.datasets import DatasetSection
-from tui_trainer.data.base.batch import to_device
+from tui_trainer.data.base.batch import Split, to_device
 from tui_trainer.data.base.dataset import DatasetInfo
 from tui_trainer.data.base.random import preserved_generators
 from tui_trainer.data.load import load
@@ -22,8 +22,10 @@ from tui_trainer.data.sources.new_samples import read_unseen
 from tui_trainer.models.build import build_model
 from tui_trainer.models.sampling import generate
 from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.errors import BadInput
-from tui_trainer.training.baselines import baselines, left_out
+from tui_trainer.training.baseline_costs import is_affordable, left_out, training_cost
+from tui_trainer.training.baselines import baselines_of, compute
 from tui_trainer.training.changes import evaluation_notes, prediction_notes
 from tui_trainer.training.checkpoint_data import CheckpointData
 from tui_trainer.training.checkpoints import Checkpoint, choose_checkpoint
@@ -31,7 +33,7 @@ from tui_trainer.training.forward import Forward
 from tui_trainer.training.metrics import measure
 from tui_trainer.training.ranks import SingleRank
 from tui_trainer.training.state import check_fits
-from tui_trainer.training.task import build
+from tui_trainer.training.task import Task, build
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,7 @@ class Evaluation:
     step: int
     split: str
     metrics: dict[str, float]
+    """Empty if only the baselines were computed."""
     baseline: dict[str, dict[str, float]]
     notes: tuple[str, ...]
 
@@ -54,9 +57,18 @@ class Evaluation:
 
 
 def evaluate(
-    run: RunDirectory, experiment: Experiment, device: torch.device, split: str, which: str
+    run: RunDirectory,
+    experiment: Experiment,
+    device: torch.device,
+    split: str,
+    which: str,
+    *,
+    only_baselines: bool = False,
 ) -> Evaluation:
     """Measure the `which` checkpoint (last, best or a step) of a run on train, val or test.
+
+    The baselines are those that the run itself computes. With `only_baselines` the model is not
+    measured, and all baselines are computed, whatever they cost.
 
     Raises:
         CheckpointUnusable: it cannot be read, or belongs to another model.
@@ -70,24 +82,32 @@ def evaluate(
     chosen = {"train": task.dataset.train, "val": task.dataset.val, "test": task.dataset.test}[
         split
     ]
+    # On the training split, nearest neighbours and their like would know the answers.
+    baselines = baselines_of(task.dataset, chosen) if split != "train" else []
+    notes += evaluation_notes(task, data.origin)
+    metrics: dict[str, float] = {}
+    if not only_baselines:
+        metrics = _measured(task, chosen)
+        # The length of the training, from whichever checkpoint the weights are.
+        steps = read_manifests(run.checkpoints)[-1].step
+        cost = training_cost(task, steps)
+        notes += left_out(baselines, cost, run.path.name)
+        baselines = [one for one in baselines if is_affordable(one, cost)]
+    return Evaluation(checkpoint.manifest.step, split, metrics, compute(baselines), tuple(notes))
+
+
+def _measured(task: Task, split: Split) -> dict[str, float]:
     with task.feed.workers():
         found = measure(
             task.forward,
-            chosen,
+            split,
             task.dataset,
             task.criterion.measure,
             task.eval_batch_size,
             extras=task.extras,
         )
     assert found is not None, "without `interrupted` a measurement runs to its end"
-    changed = evaluation_notes(task, data.origin)
-    return Evaluation(
-        checkpoint.manifest.step,
-        split,
-        found.metrics,
-        baselines(task.dataset, chosen) if split != "train" else {},
-        (*notes, *changed, *(left_out(task.dataset, chosen) if split != "train" else ())),
-    )
+    return found.metrics
 
 
 @dataclass(frozen=True, slots=True)

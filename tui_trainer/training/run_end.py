@@ -19,7 +19,8 @@ from tui_trainer.runs.limits import limit_reached
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.errors import BadInput, CannotWrite, ExitCode, TrainerError
 from tui_trainer.training.advice import against_divergence
-from tui_trainer.training.baselines import baselines, left_out
+from tui_trainer.training.baseline_costs import is_affordable, left_out, training_cost
+from tui_trainer.training.baselines import baselines_of, compute
 from tui_trainer.training.checkpoints import choose_checkpoint
 from tui_trainer.training.command_handler import check_goes_on
 from tui_trainer.training.metrics import measure
@@ -57,7 +58,11 @@ def finish(training: Training, reason: str) -> RunEnded:
     if measured is None:
         return _stopped_before_test(training)
     training.saver.drain()
-    for note in left_out(task.dataset, task.dataset.test):
+    candidates, cost = (
+        baselines_of(task.dataset, task.dataset.test),
+        training_cost(task, progress.step),
+    )
+    for note in left_out(candidates, cost, training.run.path.name):
         training.events.note(note)
     state: RunState = "finished"
     if progress.best is None:
@@ -73,7 +78,7 @@ def finish(training: Training, reason: str) -> RunEnded:
         reason,
         ExitCode.OK if state == "finished" else ExitCode.FAILED,
         test=measured.metrics,
-        baseline=baselines(task.dataset, task.dataset.test),
+        baseline=compute([one for one in candidates if is_affordable(one, cost)]),
         confusion=measured.confusion,
         classes=task.dataset.classes,
     )
