@@ -1,4 +1,4 @@
-"""What the printers of the headless program say about the start of a run."""
+"""The lines, the bar and the JSON of a run without the app."""
 
 from __future__ import annotations
 
@@ -8,7 +8,14 @@ import json
 from rich.console import Console
 
 from tui_trainer.cli.printers import BarPrinter, JsonPrinter, LinePrinter
-from tui_trainer.runs.events import FactFound, RunStarted, StageStarted, StateChanged, StepsTaken
+from tui_trainer.runs.events import (
+    FactFound,
+    MeasurementAdvanced,
+    RunStarted,
+    StageStarted,
+    StateChanged,
+    StepsTaken,
+)
 
 FIRST = StepsTaken(1, 1, 0.3, (2.5,), (0.4,), (0.003,), 1234.0, 0.0)
 
@@ -68,3 +75,24 @@ def test_the_bar_has_stages_until_there_are_numbers() -> None:
     printer.show(FIRST)
     printer.close()
     assert "step 1/460  loss 2.500" in out.getvalue()
+
+
+def test_the_test_has_a_line_every_two_seconds_of_a_part() -> None:
+    out = io.StringIO()
+    printer = LinePrinter(out)
+    printer.show(StateChanged(460, "testing", "22,432 samples, then 2 baselines"))
+    for tenths in range(0, 60):
+        printer.show(
+            MeasurementAdvanced(
+                *(460, "test split", tenths * 100, 22_432, "samples", tenths / 10),
+                "then 2 baselines",
+            )
+        )
+    printer.show(MeasurementAdvanced(460, "baseline unigram", 0, 0, "samples", 0.0, ""))
+    printer.show(MeasurementAdvanced(460, "baseline gzip", 3, 9, "bytes", 3.0, ""))
+    assert out.getvalue().splitlines() == [
+        "testing on 22,432 samples, then 2 baselines",
+        "testing  test split  2,000/22,432 samples  ETA 20.4 s  then 2 baselines",
+        "testing  test split  4,000/22,432 samples  ETA 18.4 s  then 2 baselines",
+        "testing  baseline gzip  3/9 bytes  ETA 6.0 s",
+    ]

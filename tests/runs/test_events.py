@@ -17,6 +17,7 @@ from tui_trainer.runs.events import (
     Edited,
     Event,
     FactFound,
+    MeasurementAdvanced,
     NonFinite,
     Notice,
     RunEnded,
@@ -39,6 +40,9 @@ NAMED: dict[str, Event] = {
     "steps_taken": StepsTaken(3, 1, 0.5, (0.5, math.nan), (1.0, 2.0), (0.1, 0.1), 99.0, 0.0),
     "validation_started": ValidationStarted(3, 4),
     "validation_ended": ValidationEnded(3, 1, 0.5, {"loss": math.inf}, 0.1, True, 0),
+    "measurement_advanced": MeasurementAdvanced(
+        3, "test split", 64, 360, "samples", 0.5, "then 2 baselines"
+    ),
     "checkpoint_saved": CheckpointSaved(3, "step-00000003.pt", 100, 0.1, True),
     "save_failed": SaveFailed(3, "full\x1b[31m"),
     "command_accepted": CommandAccepted(3, "ab", "pause", "you"),

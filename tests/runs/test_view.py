@@ -9,7 +9,13 @@ import pytest
 
 from tests.runs.views import changed
 from tests.ui.runs import an_ending, some_events
-from tui_trainer.runs.events import RunStarted, StepsTaken
+from tui_trainer.runs.events import (
+    MeasurementAdvanced,
+    RunEnded,
+    RunStarted,
+    StateChanged,
+    StepsTaken,
+)
 from tui_trainer.runs.numbers import CURVES, NUMBERS
 from tui_trainer.runs.view import RunView
 
@@ -63,6 +69,36 @@ def test_a_view_is_read_back_as_it_was_written_but_for_what_only_its_maker_knows
     found = RunView.from_dict(view.to_dict())
     assert view.ending == an_ending()
     assert found == replace(view, run_dir="", ending=None)
+
+
+def measured(part: str, done: int, total: int, elapsed_s: float) -> MeasurementAdvanced:
+    return MeasurementAdvanced(460, part, done, total, "samples", elapsed_s, "then 2 baselines")
+
+
+def test_the_time_left_of_a_test_is_that_of_its_present_part() -> None:
+    view = RunView()
+    view.apply(StateChanged(460, "testing", "360 samples, then 2 baselines"))
+    assert (view.final_test.share, view.eta_s) == (None, None)
+    view.apply(measured("test split", 0, 360, 0.0))
+    assert (view.final_test.share, view.eta_s) == (0.0, None)
+    view.apply(measured("test split", 90, 360, 5.0))
+    assert (view.final_test.share, view.eta_s) == (0.25, 15.0)
+    view.apply(measured("baseline logistic regression", 0, 0, 1.0))
+    assert (view.final_test.share, view.eta_s) == (None, None)
+    assert RunView.from_dict({**view.to_dict(), "name": "run"}).final_test == view.final_test
+
+
+def test_a_run_that_ended_in_its_test_lacks_only_that_until_it_starts_again() -> None:
+    view = RunView()
+    view.apply(StateChanged(460, "testing"))
+    view.apply(measured("test split", 90, 360, 5.0))
+    found = [view.lacks_only_test]
+    for test in (None, {"loss": 0.5}):
+        view.apply(RunEnded(460, "stopped", "", 20, "", 1.0, 1, test=test))
+        found.append(view.lacks_only_test)
+    assert found == [False, True, False]
+    view.apply(started(460))
+    assert view.final_test.part == ""
 
 
 def test_large_results_are_not_in_the_file() -> None:

@@ -21,6 +21,7 @@ from tui_trainer.runs.events import (
     CommandApplied,
     Edited,
     Event,
+    MeasurementAdvanced,
     Notice,
     RunEnded,
     RunStarted,
@@ -272,6 +273,31 @@ def test_a_process_that_is_gone_is_a_crash_until_another_goes_on(watched: Watche
     watched.look()
     assert (watched.state, watched.session.ended) == ("running", False)
     lock.release()
+
+
+def test_the_progress_of_a_test_is_read_from_the_status(watched: Watched) -> None:
+    watched.look()
+    watched.tell(StateChanged(460, "testing", "360 samples, then 2 baselines"))
+    progress = {"test_part": "test split", "test_total": 360, "test_unit": "samples"}
+    watched.beat(state="testing", step=460, **progress, test_done=0)
+    watched.look()
+    watched.beat(**progress, test_done=90, test_elapsed_s=5.0)
+    told = watched.look()
+    assert told == [MeasurementAdvanced(460, "test split", 90, 360, "samples", 5.0, "")]
+    assert (watched.state, watched.session.view.eta_s) == ("testing", 15.0)
+    watched.beat()
+    assert watched.look() == []
+    watched.lock.release()
+    watched.look(4.0)
+    assert watched.state == "crashed"
+    assert watched.session.view.lacks_only_test
+    reason = f"all its steps are saved; tui-trainer resume {NAME} only tests it"
+    assert watched.session.view.reason.endswith(reason)
+    later = AttachedSession(watched.run, watched.clock)
+    later._poll()
+    later.refresh()
+    assert (later.view.state, later.view.final_test.done) == ("crashed", 90)
+    assert later.view.lacks_only_test
 
 
 def test_of_another_host_the_heartbeat_alone_tells_by_our_own_clock(tmp_path: Path) -> None:

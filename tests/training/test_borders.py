@@ -166,11 +166,15 @@ def test_every_command_is_answered_when_a_stop_interrupts_the_end(
 
     def react(event: Event) -> Sequence[Command]:
         last = isinstance(event, CheckpointSaved) and event.step == 12
-        return (Set(key="optimizer.lr", value=1.0), Stop(signal=15)) if last else ()
+        return (Set(key="optimizer.lr", value=1.0), Pause(), Stop(signal=15)) if last else ()
 
-    assert run.start(react).exit_code == 143
+    assert run.start(react).state == "finished"
     answers = [event for event in run.events if isinstance(event, CommandApplied)]
-    assert [(a.command, bool(a.refused)) for a in answers] == [("set", True), ("stop", False)]
+    assert [(a.command, bool(a.refused)) for a in answers] == [
+        ("set", True),
+        ("pause", True),
+        ("stop", False),
+    ]
 
 
 def test_a_save_that_meets_numbers_that_are_not_finite_is_answered(

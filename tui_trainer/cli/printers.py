@@ -18,6 +18,7 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 from tui_trainer.runs.describe import STAGE_WORDS, describe
 from tui_trainer.runs.events import (
     Event,
+    MeasurementAdvanced,
     RunEnded,
     StageStarted,
     StateChanged,
@@ -27,7 +28,7 @@ from tui_trainer.runs.events import (
 )
 from tui_trainer.runs.numbers import CURVES, NUMBERS
 from tui_trainer.runs.view import RunView
-from tui_trainer.text.clean import harmless
+from tui_trainer.text.clean import clean, harmless
 from tui_trainer.text.console import Stream, output_stream
 from tui_trainer.text.format import duration, measured, speed_text
 
@@ -131,6 +132,9 @@ class LinePrinter:
         self._every_s = every_s
         self._shown_at_s = -math.inf
         self._stage = StageClock(clock)
+        self._part = ""
+        self._tested_s = 0.0
+        """The time within this part of the test that the newest line was about."""
         self.view = RunView()
 
     def look(self) -> None:
@@ -148,11 +152,31 @@ class LinePrinter:
                 self._shown_at_s = event.elapsed_s
                 self._out.line(progress_line(self.view))
             return
+        if isinstance(event, MeasurementAdvanced):
+            if event.part != self._part:
+                self._part, self._tested_s = event.part, 0.0
+            if event.elapsed_s - self._tested_s >= self._every_s:
+                self._tested_s = event.elapsed_s
+                self._out.line(f"testing  {measuring_text(self.view)}")
+            return
         for line in describe(event):
             self._out.line(line)
 
     def close(self) -> None:
         return
+
+
+def measuring_text(view: RunView) -> str:
+    """Say what is measured now, how far it is, and how much longer it takes."""
+    test = view.final_test
+    parts = [clean(test.part, 80)]
+    if test.total:
+        parts.append(f"{test.done:,}/{test.total:,} {clean(test.unit, 20)}")
+    if view.eta_s is not None:
+        parts.append(f"ETA {duration(view.eta_s)}")
+    if test.following:
+        parts.append(clean(test.following, 80))
+    return "  ".join(parts)
 
 
 def progress_line(view: RunView) -> str:
@@ -225,6 +249,16 @@ class BarPrinter:
         quiet = isinstance(event, ValidationEnded) and not (event.improved or event.on_demand)
         for line in () if quiet else describe(event):
             self._console.print(harmless(line), markup=False, soft_wrap=True)
+        if isinstance(event, MeasurementAdvanced):
+            test = view.final_test
+            self._progress.update(
+                self._bar,
+                completed=test.done,
+                total=test.total or None,
+                epoch="testing",
+                numbers=measuring_text(view),
+                refresh=True,
+            )
         if isinstance(event, StepsTaken):
             left = "" if view.eta_s is None else f"  ETA {duration(view.eta_s)}"
             total = f"/{view.total_steps:,}" if view.total_steps else ""

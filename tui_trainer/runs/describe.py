@@ -87,6 +87,8 @@ def describe(event: Event) -> list[str]:
 
 
 def _state(event: StateChanged) -> str:
+    if event.state == "testing":
+        return f"testing on {clean(event.reason)}"
     return f"{event.state}{': ' + clean(event.reason) if event.reason else ''}"
 
 
@@ -198,6 +200,6 @@ def value_text(value: object) -> str:
 def left_line(view: RunView) -> str:
     """Describe a run that another process holds, for someone who stops watching it."""
     name = clean(view.name)
-    goes_on = " and goes on without you" if view.state in ("starting", "running") else ""
+    goes_on = " and goes on without you" if view.state in ("starting", "running", "testing") else ""
     again = f"tui-trainer attach {name} comes back to it"
     return f"{name}: {clean(view.state, 20)} at step {view.step:,}{goes_on}; {again}"

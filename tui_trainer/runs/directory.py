@@ -331,16 +331,28 @@ def set_aside(
             publish(
                 files, folder / "metrics.jsonl", lambda file: _copy_tail(run, file, metrics_bytes)
             )
-            descriptor = files.open_append(run.metrics)
-            try:
-                # Only now, when the copy is on the disk.
-                files.truncate(descriptor, metrics_bytes)
-                files.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            # Only now, when the copy is on the disk.
+            _cut(run, metrics_bytes, files)
     except OSError as error:
         raise cannot_write(folder, error) from error
     return folder
+
+
+def cut_metrics(run: RunDirectory, metrics_bytes: int, files: Files) -> None:
+    """Cut off the end of the metrics, which is kept elsewhere; raises CannotWrite."""
+    try:
+        _cut(run, metrics_bytes, files)
+    except OSError as error:
+        raise cannot_write(run.metrics, error) from error
+
+
+def _cut(run: RunDirectory, metrics_bytes: int, files: Files) -> None:
+    descriptor = files.open_append(run.metrics)
+    try:
+        files.truncate(descriptor, metrics_bytes)
+        files.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _copy_tail(run: RunDirectory, target: BinaryIO, start: int) -> None:

@@ -18,6 +18,7 @@ RunState = Literal[
     "pausing",
     "paused",
     "stopping",
+    "testing",
     "finished",
     "stopped",
     "failed",
@@ -128,6 +129,25 @@ class ValidationEnded(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class MeasurementAdvanced(Event):
+    """How far the run is with one part of the test at its end, a few times per second.
+
+    Too frequent for events.jsonl: other processes read it from status.json.
+    """
+
+    part: str
+    """What is measured now: `validation split`, `test split` or `baseline gzip`."""
+    done: int
+    total: int
+    """The number of `unit`s in this part; 0 if that is unknown."""
+    unit: str
+    elapsed_s: float
+    """Seconds since the beginning of this part."""
+    following: str
+    """What comes after this part, in words; empty if it is the last one."""
+
+
+@dataclass(frozen=True, slots=True)
 class CheckpointSaved(Event):
     """A checkpoint was verified and published."""
 
@@ -213,6 +233,9 @@ class RunEnded(Event):
     details: str = field(default="", compare=False, repr=False)
     """A traceback, for --debug."""
 
+
+UNLOGGED: tuple[type[Event], ...] = (StepsTaken, MeasurementAdvanced)
+"""Events that are not written to events.jsonl, because there are too many of them."""
 
 UNWRITTEN = ("at_s", "details")
 """Fields that files lack: the time is written in another form, the traceback not at all."""

@@ -29,7 +29,7 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
 STATES = (
-    *("starting", "running", "pausing", "paused", "stopping", "suspended", "lost?"),
+    *("starting", "running", "pausing", "paused", "stopping", "testing", "suspended", "lost?"),
     *("finished", "stopped", "failed", "crashed", "unreadable"),
 )
 

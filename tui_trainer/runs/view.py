@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, replace
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from tui_trainer.runs.bounds import are_metrics, is_count, is_number, is_plain, is_text
@@ -18,6 +18,7 @@ from tui_trainer.runs.events import (
     CheckpointSaved,
     Edited,
     Event,
+    MeasurementAdvanced,
     RunEnded,
     RunStarted,
     SaveFailed,
@@ -85,6 +86,45 @@ class Scores:
 
 
 @dataclass(slots=True)
+class FinalTest:
+    """The progress of the test at the end of the run; `part` is empty until it begins.
+
+    The fields are those of `MeasurementAdvanced`.
+    """
+
+    part: Text = ""
+    done: Count = 0
+    total: Count = 0
+    unit: Text = ""
+    elapsed_s: Seconds = 0.0
+    following: Text = ""
+
+    @property
+    def share(self) -> float | None:
+        """The share of this part that is done; None if it is unknown."""
+        return min(self.done / self.total, 1.0) if self.total else None
+
+    @property
+    def eta_s(self) -> float | None:
+        """Seconds until the end of this part; None if that is unknown."""
+        if not self.total or not self.done:
+            return None
+        return self.elapsed_s * max(self.total - self.done, 0) / self.done
+
+    def apply(self, event: MeasurementAdvanced) -> None:
+        """Take the numbers of an event."""
+        self.part, self.following = event.part, event.following
+        self.done, self.total, self.unit = event.done, event.total, event.unit
+        self.elapsed_s = event.elapsed_s
+
+    def event(self, step: int) -> MeasurementAdvanced:
+        """Return the event that leads to this progress."""
+        return MeasurementAdvanced(
+            step, self.part, self.done, self.total, self.unit, self.elapsed_s, self.following
+        )
+
+
+@dataclass(slots=True)
 class Saved:
     """The state of the run's checkpoints."""
 
@@ -131,6 +171,7 @@ class RunView:
     """The number of times the run was resumed."""
     numbers: StepNumbers = field(default_factory=StepNumbers)
     scores: Scores = field(default_factory=Scores)
+    final_test: FinalTest = field(default_factory=FinalTest)
     saved: Saved = field(default_factory=Saved)
     process: Process = field(default_factory=Process)
     run_dir: str = ""
@@ -148,16 +189,26 @@ class RunView:
         return self.state in ("starting", "running") and self.numbers.loss is None
 
     @property
+    def lacks_only_test(self) -> bool:
+        """Whether all steps are taken and saved, but the test was not finished."""
+        return bool(self.final_test.part) and self.ended and self.scores.test is None
+
+    @property
     def message(self) -> str:
         """Why the run is in its state, or why its newest save failed."""
         return self.reason or self.saved.failure
 
     @property
     def eta_s(self) -> float | None:
-        """Seconds of training until the nearer limit, at the present speed; None if unknown."""
-        limits: list[float] = []
+        """Seconds of training until the nearer limit, at the present speed; None if unknown.
+
+        During the test it is the time until the present part of it is done.
+        """
+        if self.state == "testing":
+            return self.final_test.eta_s
         if self.is_starting:
             return None
+        limits: list[float] = []
         if self.total_steps is not None and self.speed.step_s is not None:
             limits.append((self.total_steps - self.step) * self.speed.step_s)
         if self.max_seconds is not None:
@@ -180,6 +231,8 @@ class RunView:
                 self.total_steps = event.total_steps
             case StepsTaken():
                 self._take_steps(event)
+            case MeasurementAdvanced():
+                self.final_test.apply(event)
             case ValidationEnded():
                 self.epoch, scores.validation = event.epoch, event.metrics
                 scores.stale = event.stale
@@ -201,7 +254,7 @@ class RunView:
         self.parameters, self.trained_parameters = event.parameters, event.trained_parameters
         self.generation = event.generation
         self.total_steps, self.steps_per_epoch = event.total_steps, event.steps_per_epoch
-        self.speed, self.numbers = Speed(), StepNumbers()
+        self.speed, self.numbers, self.final_test = Speed(), StepNumbers(), FinalTest()
         if self.scores.best_step is not None and self.scores.best_step > event.step:
             # The run went back to before its best, as after a loss that was not finite.
             self.scores.best = self.scores.best_step = None
@@ -222,6 +275,9 @@ class RunView:
         if status.generation != self.generation:
             return
         self.process = status.process
+        if status.final_test.part:
+            # A copy, because events change it.
+            self.final_test = replace(status.final_test)
         if status.step >= self.step:
             self.step, self.epoch = status.step, max(status.epoch, self.epoch)
             if status.elapsed_s > self.elapsed_s:
@@ -295,6 +351,7 @@ _FIELDS: dict[str, _Kept] = {
     # Numbers that were not finite are null in the file.
     **{own.name: _Kept("numbers", own.name, _or_none(is_number)) for own in NUMBERS},
     **_fields_of("scores", Scores),
+    **_fields_of("final_test", FinalTest, {it.name: f"test_{it.name}" for it in fields(FinalTest)}),
     **_fields_of("saved", Saved, {"step": "saved_step", "failure": "save_failure"}),
     **_fields_of("process", Process),
 }

@@ -41,6 +41,7 @@ from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 if TYPE_CHECKING:
+    from tui_trainer.runs.view import RunView
     from tui_trainer.training.checkpoints import Checkpoint
 
 RUNTIME = (
@@ -132,7 +133,7 @@ def _resumed(
         step=step,
         epoch=checkpoint.manifest.epoch if checkpoint else 0,
     )
-    if checkpoint is not None and status is not None and status.state == "finished":
+    if checkpoint is not None and _is_tested(status):
         hint = _nothing_to_do(run, checkpoint, in_force(experiment, plan.edits))
         if hint:
             return replace(prepared, nothing_to_do=hint)
@@ -150,6 +151,11 @@ def _choose(run: RunDirectory, which: str) -> tuple[Checkpoint | None, list[str]
     if read_manifests(run.checkpoints) or which != "last" or checkpoint_files(run.checkpoints):
         return choose_checkpoint(run.checkpoints, which, run.path.name)
     return None, ["no checkpoint was ever published; the run starts again from step 0"]
+
+
+def _is_tested(status: RunView | None) -> bool:
+    """Whether the run is finished and its test was not skipped."""
+    return status is not None and status.state == "finished" and status.scores.test is not None
 
 
 def _nothing_to_do(run: RunDirectory, checkpoint: Checkpoint, experiment: Experiment) -> str:

@@ -280,6 +280,9 @@ class RunReader:
             status, before = read_status(self._run.status), self._status
             if status is not None:
                 self._status = update.status = status
+                if before is not None and _has_advanced(before, status):
+                    # Such events are in no file, as there are too many of them.
+                    update.events.append(status.final_test.event(status.step))
                 if before is None or _beat(before) != _beat(status):
                     self._beat_at_s = now_s
                     self._hear(update, 0.0)
@@ -333,7 +336,11 @@ class RunReader:
     def _crash(self, status: RunView) -> RunEnded:
         host = clean(status.process.host, 80)
         saved = status.saved.step
-        resume = f"tui-trainer resume {self._run.path.name} continues from step {saved or 0:,}"
+        resume = f"tui-trainer resume {self._run.path.name}"
+        if status.final_test.part:
+            resume = f"all its steps are saved; {resume} only tests it"
+        else:
+            resume += f" continues from step {saved or 0:,}"
         reason = f"process {status.process.pid} on {host} has died without a report; {resume}"
         return self._ending(status, "crashed", reason)
 
@@ -349,6 +356,11 @@ class RunReader:
             exit_code=ExitCode.FAILED if state in ("crashed", "failed") else ExitCode.OK,
             test=status.scores.test,
         )
+
+
+def _has_advanced(before: RunView, status: RunView) -> bool:
+    """Whether the test at the end of the run has advanced."""
+    return status.state == "testing" and before.final_test != status.final_test
 
 
 def _beat(status: RunView) -> tuple[int, int, str, int]:

@@ -21,11 +21,11 @@ from tui_trainer.machine.usage import Usage, UsageMeter
 from tui_trainer.runs.commands import HERE, Command, Stop, origin_of
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import (
+    UNLOGGED,
     Event,
     Notice,
     RunEnded,
     StateChanged,
-    StepsTaken,
     ValidationEnded,
     ValidationStarted,
     to_dict,
@@ -210,7 +210,7 @@ class Watcher:
 
 
 def _for_file(events: Sequence[Event]) -> list[Event]:
-    """Return the events for events.jsonl: no steps, and of validations that are over only the end.
+    """Return the events for events.jsonl: not the frequent ones, and of validations only the end.
 
     That a validation has begun matters only while it runs. A small model validates hundreds of
     times per second, and the file would be twice as long.
@@ -220,9 +220,7 @@ def _for_file(events: Sequence[Event]) -> list[Event]:
     return [
         event
         for at, event in enumerate(events)
-        if not (
-            isinstance(event, StepsTaken) or (isinstance(event, ValidationStarted) and at < over)
-        )
+        if not (isinstance(event, UNLOGGED) or (isinstance(event, ValidationStarted) and at < over))
     ]
 
 

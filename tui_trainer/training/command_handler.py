@@ -80,6 +80,8 @@ class CommandHandler(Part):
         """Edits still to come, made before a resume or during a validation at this step."""
         self.stop: Stop | None = None
         """The command that ends the run at this step."""
+        self._refusal = ""
+        """Why every command but a stop is refused; empty if that is not so."""
 
     @property
     def is_pending(self) -> bool:
@@ -101,6 +103,15 @@ class CommandHandler(Part):
             return False
         while self.stop is None and (command := self._control.take()) is not None:
             self._handle(command, validating=True)
+        return self.stop is not None
+
+    def refuse_from_now(self, reason: str) -> None:
+        """Refuse every command but a stop from now on, for this reason."""
+        self._refusal = reason
+
+    def execute_while_testing(self) -> bool:
+        """Answer the waiting commands; True if one of them is a stop, which ends the test."""
+        self.execute_pending()
         return self.stop is not None
 
     def await_stop(self, fault: TrainerError) -> None:
@@ -143,15 +154,6 @@ class CommandHandler(Part):
                 self._answer_with(execute, command)
         return None
 
-    def refuse_until_stop(self, reason: str) -> Stop | None:
-        """Refuse the waiting commands up to a stop; return that stop, or None if there is none."""
-        while (command := self._control.take()) is not None:
-            if isinstance(command, Stop):
-                self.answer(command)
-                return command
-            self.answer(command, reason)
-        return None
-
     def answer(self, command: Command, refused: str = "", *, can_force: bool = False) -> None:
         """Emit the answer to a command: it took effect at this step, or why it was refused."""
         self._events.emit(applied(command, self._progress.step, refused, can_force=can_force))
@@ -164,7 +166,9 @@ class CommandHandler(Part):
             self._enforce(edit)
 
     def _handle(self, command: Command, *, validating: bool = False) -> None:
-        if isinstance(command, Pause):
+        if self._refusal and not isinstance(command, Stop):
+            self.answer(command, self._refusal)
+        elif isinstance(command, Pause):
             # Answered before the wait, or its sender would wait for the whole pause.
             self.answer(command)
             self._pause(command, validating=validating)

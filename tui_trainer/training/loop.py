@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import time
 
+from tui_trainer.config.experiment import Experiment
 from tui_trainer.data.base.batch import BatchLost
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.edits import in_force
 from tui_trainer.runs.events import RunEnded
 from tui_trainer.runs.files import Files
 from tui_trainer.runs.journal import Journal
@@ -21,7 +23,7 @@ from tui_trainer.training.part import Clock, Emit
 from tui_trainer.training.recorder import Diverged
 from tui_trainer.training.run_end import broken_off, diverged, finish, stopped, wait_out
 from tui_trainer.training.start import begin, discard_after, load_state, process_settings
-from tui_trainer.training.start_point import StartPoint
+from tui_trainer.training.start_point import FromCheckpoint, StartPoint
 from tui_trainer.training.task import Task
 from tui_trainer.training.training import Training
 from tui_trainer.training.writer import Writer
@@ -57,7 +59,7 @@ def train(
         while True:
             # Before anything is discarded: a checkpoint that is refused leaves the run as it was.
             state = load_state(task, start)
-            discard_after(run, start, files)
+            discard_after(run, start, files, is_trained=_has_all_steps(start, task.experiment))
             journal = Journal(run.metrics, files)
             with Writer(run.checkpoints, journal, files) as writer:
                 training = begin(task, start, state, control, emit, run, writer, clock)
@@ -127,3 +129,11 @@ def _loop(training: Training) -> RunEnded:
         stepper.take()
         # The first step may take long, as its kernels are compiled; until then the run is starting.
         training.events.enter("running")
+
+
+def _has_all_steps(start: StartPoint, experiment: Experiment) -> bool:
+    if not isinstance(start, FromCheckpoint):
+        return False
+    progress = start.checkpoint.data.progress
+    done = progress.done(progress.elapsed_s)
+    return limit_reached(in_force(experiment, start.edits), done) is not None

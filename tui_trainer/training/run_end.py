@@ -19,68 +19,44 @@ from tui_trainer.runs.limits import limit_reached
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.errors import BadInput, CannotWrite, ExitCode, TrainerError
 from tui_trainer.training.advice import against_divergence
-from tui_trainer.training.baseline_costs import is_affordable, left_out, training_cost
-from tui_trainer.training.baselines import baselines_of, compute
 from tui_trainer.training.checkpoints import choose_checkpoint
 from tui_trainer.training.command_handler import check_goes_on
-from tui_trainer.training.metrics import measure
+from tui_trainer.training.final_test import run_test
 from tui_trainer.training.recorder import Diverged
 from tui_trainer.training.start_point import FromCheckpoint
 from tui_trainer.training.training import Training
 
 
 def finish(training: Training, reason: str) -> RunEnded:
-    """Save, validate the last step unless that was done, and test the best weights."""
-    task, progress, commands = training.task, training.progress, training.commands
+    """Save, and then test; a stop meanwhile skips the rest of the test."""
     training.recorder.report()
     if not training.saver.save_and_wait():
         raise CannotWrite(f"the last checkpoint could not be written: {training.saver.failure}")
     # The rest is derived from the saved state, and is no training time.
     training.shared.watch.pause()
-    is_validated = progress.validated_step == progress.step
-    if not is_validated and not training.validator.validate_end(commands.stop_asked):
-        return _stopped_before_test(training)
-    training.recorder.write_held_line()
-    if progress.best is not None and progress.best.step != progress.step:
-        best_weights = training.saver.best_weights
-        assert best_weights is not None, "the best weights are kept since they were found"
-        training.state.load_measured(best_weights)
-    measured = measure(
-        training.validator.measured,
-        task.dataset.test,
-        task.dataset,
-        task.criterion.measure,
-        task.eval_batch_size,
-        commands.stop_asked,
-        task.extras,
-        confusion=True,
-    )
-    if measured is None:
-        return _stopped_before_test(training)
+    results = run_test(training)
     training.saver.drain()
-    candidates, cost = (
-        baselines_of(task.dataset, task.dataset.test),
-        training_cost(task, progress.step),
-    )
-    for note in left_out(candidates, cost, training.run.path.name):
-        training.events.note(note)
+    if results.skipped:
+        reason += f"; {results.skipped}"
     state: RunState = "finished"
-    if progress.best is None:
+    if training.progress.best is None and results.measured is not None:
         name, state = training.experiment.checkpoint.monitor, "failed"
         reason += (
             f", but {name} was not a finite number in any validation: no step is the best, and "
             "the test is of the last one, which is saved; choose another checkpoint.monitor for "
             "the next run"
         )
+    measured = results.measured
     return ended(
         training,
         state,
         reason,
+        # Also if a signal skipped the test: whoever starts runs has nothing to start again.
         ExitCode.OK if state == "finished" else ExitCode.FAILED,
-        test=measured.metrics,
-        baseline=compute([one for one in candidates if is_affordable(one, cost)]),
-        confusion=measured.confusion,
-        classes=task.dataset.classes,
+        test=None if measured is None else measured.metrics,
+        baseline=results.baselines or None,
+        confusion=None if measured is None else measured.confusion,
+        classes=() if measured is None else training.task.dataset.classes,
     )
 
 
@@ -214,13 +190,6 @@ def _with_edit(training: Training, edits: list[Edit], edit: Edit) -> list[Edit]:
     in_force(training.task.experiment, changed)
     rewrite_edits(training.run.edits, changed)
     return changed
-
-
-def _stopped_before_test(training: Training) -> RunEnded:
-    """Answer the commands that arrived while the run was ending; one of them is the stop."""
-    stop = training.commands.refuse_until_stop("the run is ending")
-    code = ExitCode.OK if stop is None else _exit_code_of(training, stop)
-    return ended(training, "stopped", "stopped before the test", code)
 
 
 def _exit_code_of(training: Training, stop: Stop) -> int:

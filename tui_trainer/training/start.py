@@ -16,12 +16,13 @@ import torch
 from tui_trainer.config.sections.training import TrainingSection
 from tui_trainer.models.summary import count_parameters, count_trained_parameters
 from tui_trainer.runs.control import Control
-from tui_trainer.runs.directory import RunDirectory, set_aside
+from tui_trainer.runs.directory import RunDirectory, cut_metrics, set_aside
 from tui_trainer.runs.edits import in_force
 from tui_trainer.runs.events import RunStarted, StageStarted
 from tui_trainer.runs.files import Files
 from tui_trainer.runs.manifests import manifest_path, read_manifests
-from tui_trainer.runs.paths import exists
+from tui_trainer.runs.paths import exists, size_of
+from tui_trainer.runs.tail import records_from
 from tui_trainer.training.average import Average
 from tui_trainer.training.changes import resume_notes
 from tui_trainer.training.checkpoint_data import CheckpointData, Origin
@@ -56,10 +57,14 @@ def load_state(task: Task, start: StartPoint) -> State:
     return state
 
 
-def discard_after(run: RunDirectory, start: StartPoint, files: Files) -> None:
+def discard_after(
+    run: RunDirectory, start: StartPoint, files: Files, *, is_trained: bool = False
+) -> None:
     """Move newer checkpoints and later lines of metrics into discarded/.
 
-    Call it only when nothing can refuse the start any more.
+    Call it only when nothing can refuse the start any more. `is_trained`: the run has all its steps
+    and is only tested again, so the line of its last step is no result to keep: the checkpoint has
+    it, and it is written again.
     """
     later = read_manifests(run.checkpoints)
     length = 0
@@ -67,6 +72,9 @@ def discard_after(run: RunDirectory, start: StartPoint, files: Files) -> None:
         chosen = start.checkpoint.manifest
         later = [m for m in later if (m.step, m.attempt) > (chosen.step, chosen.attempt)]
         length = start.checkpoint.data.progress.metrics_bytes
+        if is_trained and not later and _has_only_line_of(run, chosen.step, length):
+            cut_metrics(run, length, files)
+            return
     elif not exists(run.metrics):
         return
     paths = [
@@ -75,6 +83,14 @@ def discard_after(run: RunDirectory, start: StartPoint, files: Files) -> None:
         for path in (manifest_path(run.checkpoints, manifest.file), run.checkpoints / manifest.file)
     ]
     set_aside(run, paths, length, files)
+
+
+def _has_only_line_of(run: RunDirectory, step: int, offset: int) -> bool:
+    """Whether there is nothing after the offset in the metrics but a line of this step."""
+    if not exists(run.metrics):
+        return False
+    records, end = records_from(run.metrics, offset)
+    return [record.get("step") for record in records] == [step] and end == size_of(run.metrics)
 
 
 def begin(

@@ -75,6 +75,12 @@ class RunCommands:
             self._standing.wish = "pausing"
         self.send(Pause(offload=True))
 
+    def skip_test(self) -> None:
+        """Ask the run to skip the rest of its test."""
+        if not self.is_stopping:
+            self._standing.wish = "stopping"
+            self.send(Stop(), "skip the rest of the test")
+
     def stop(self, answer: Answer) -> None:
         """Stop the run as the dialog was answered; do nothing for `keep`."""
         if answer == "keep":
@@ -86,11 +92,11 @@ class RunCommands:
         """Send a command that has no arguments."""
         self.send(COMMANDS[word]())
 
-    def send(self, command: Command) -> None:
-        """Send a command, and report at once that it was asked for."""
+    def send(self, command: Command, request: str = "") -> None:
+        """Send a command, and report at once that it was asked for, in these words or its own."""
         self._unanswered.add(command.id)
         self._session.send(command)
-        self._asked(command.request)
+        self._asked(request or command.request)
 
 
 # Why an action of the run screen is unavailable, in words. The same answer hides its key from the
@@ -103,6 +109,8 @@ LIVE_ONLY = frozenset({*_SENDING, "edit", "detach"})
 """Actions that need a live run: those that send a command, editing, and detaching."""
 _BEFORE_STEPS = frozenset({"stop", "detach"})
 """Those of them that work while the run is being prepared."""
+_TRAINING_ONLY = LIVE_ONLY - {"stop", "detach"}
+"""Actions that need a run with steps to come."""
 
 
 def unavailable_reason(action: str, view: RunView, *, is_over: bool) -> str:
@@ -111,6 +119,8 @@ def unavailable_reason(action: str, view: RunView, *, is_over: bool) -> str:
         return f"the run has ended: {view.state}"
     if view.stage in CANCELLABLE and action in LIVE_ONLY - _BEFORE_STEPS:
         return "the run is only starting; this key works from its first step on"
+    if view.state == "testing" and action in _TRAINING_ONLY:
+        return "all steps are done and saved, and the test is under way; s skips the rest of it"
     if action == "offload" and view.device.startswith("cpu"):
         return "this run is on the CPU, so there is no GPU memory to free; p pauses it"
     return ""

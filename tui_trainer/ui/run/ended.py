@@ -77,10 +77,17 @@ def _fact(label: str, text: str) -> Content:
     return Content.assemble((f"{label:<7}", "$foreground-muted"), text)
 
 
-def next_steps(ending: RunEnded, safety: SavedProgress) -> list[Content]:
-    """Return the available next actions, each with its key."""
+def next_steps(
+    ending: RunEnded, safety: SavedProgress, *, only_tests: bool = False
+) -> list[Content]:
+    """Return the available next actions, each with its key.
+
+    `only_tests`: the run was cut off in its test, and resuming it does nothing else.
+    """
     if safety.step is None:
         resume = []
+    elif only_tests:
+        resume = [("r", "test it")]
     elif ending.state == "finished":
         resume = [("r", "train on")]
     else:
@@ -162,6 +169,8 @@ class Ending(VerticalScroll, can_focus=True):
         self._view = RunView()
         self._experiment: Experiment | None = None
         self._can_resume = False
+        self._only_tests = False
+        """Whether resuming would only measure the test, so there is nothing to ask about."""
         self._handed_over = False
         self._next_steps: list[Content] = []
 
@@ -190,7 +199,8 @@ class Ending(VerticalScroll, can_focus=True):
             static = self.query_one(f"#{part}", Static)
             static.update(Content("\n").join(lines))
             static.display = bool(lines)
-        self._next_steps = next_steps(ending, safety)
+        self._only_tests = view.lacks_only_test and ending.state != "finished"
+        self._next_steps = next_steps(ending, safety, only_tests=self._only_tests)
         self._show_next_steps()
         self.refresh_bindings()
 
@@ -219,6 +229,8 @@ class Ending(VerticalScroll, can_focus=True):
         if own := self._trains_here():
             command = f"tui-trainer resume {self._view.name} --detach"
             self.post_message(self.Refused(beside(own, command)))
+        elif self._only_tests:
+            self._resume(())
         elif self._experiment is not None:
             self.app.push_screen(ResumeDialog(self._experiment, self._view), self._resume)
 

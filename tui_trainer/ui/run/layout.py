@@ -20,6 +20,7 @@ from tui_trainer.runs.states import sign_of
 from tui_trainer.sessions.session import Session
 from tui_trainer.ui.plots.plots import Plots
 from tui_trainer.ui.run.ended import Ending
+from tui_trainer.ui.run.final_test import FinalTestLine
 from tui_trainer.ui.run.log import Log
 from tui_trainer.ui.run.metrics_panel import MetricsPanel, SavedProgress
 from tui_trainer.ui.run.starting import StartingPanel
@@ -45,6 +46,7 @@ class RunParts:
         plain = self.state_label.plain
         yield Heading()
         yield ProgressLine(plain=plain)
+        yield FinalTestLine(plain=plain)
         with Horizontal(id="middle"):
             with Vertical(id="front"):
                 yield Ending(self._services.trains_here)
@@ -72,6 +74,7 @@ class RunParts:
         self._show_start(view.is_starting)
         self.show_heading()
         self._screen.query_one(ProgressLine).look(view)
+        self._screen.query_one(FinalTestLine).look(view)
         for numbers in self._screen.query(MetricsPanel):
             numbers.look(view, usage, experiment, self.saved_progress)
         self._screen.query_one(Plots).look(session.history, whole=view.ended)

@@ -109,9 +109,11 @@ class RunScreen(Screen[None]):
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """Labels that differ from the table of actions: during a pause, its key resumes."""
+        """Labels that differ from the table of actions, where a key does something else now."""
         if self._can_cancel:
             return {"run.back": "Cancel", "run.stop": "Stop"}
+        if self.session.view.state == "testing":
+            return {"run.stop": "Skip test"}
         return {"run.pause": "Resume"} if self._commands.is_pausing else {}
 
     def compose(self) -> ComposeResult:
@@ -270,7 +272,11 @@ class RunScreen(Screen[None]):
         self.post_message(self.ToRuns())
 
     def action_stop(self) -> None:
-        self.ask_to_stop(then_leave=False)
+        """Ask how to stop; skip the rest of the test if the run is testing: nothing is lost."""
+        if not self._over and self.session.view.state == "testing":
+            self._commands.skip_test()
+        else:
+            self.ask_to_stop(then_leave=False)
 
     @property
     def _can_cancel(self) -> bool:

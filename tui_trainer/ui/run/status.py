@@ -115,6 +115,8 @@ class StateLabel:
             return f"paused{', ' * bool(saved)}{saved}; {pause_key} resumes"
         if self.wish and state not in (*ENDED_STATES, *_UNHEARD, "stopping"):
             return self.wish
+        if state == "testing" and (share := view.final_test.share) is not None:
+            return f"testing {share * 100:.0f} %"
         return "validating" if state == "running" and self._validating else state
 
     def _counts(self, view: RunView, experiment: Experiment | None, *, narrow: bool) -> list[str]:
@@ -128,7 +130,8 @@ class StateLabel:
         if view.state == "paused":
             return counts[:1]
         if not view.ended and view.eta_s is not None:
-            counts.append(f"ETA {duration(view.eta_s)}")
+            word = "test done in" if view.state == "testing" else "ETA"
+            counts.append(f"{word} {duration(view.eta_s)}")
         return counts
 
 

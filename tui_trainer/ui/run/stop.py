@@ -33,7 +33,8 @@ _LABELS: dict[Answer, str] = {
 }
 
 
-DETACHED = "training continues; tui-trainer attach reopens it"
+_TESTING: dict[Answer, str] = {"save": "skip the test", "keep": "keep testing"}
+"""The labels that differ while the run is testing."""
 
 
 def costs(view: RunView, safety: SavedProgress, *, goes_on: bool = False) -> dict[Answer, str]:
@@ -42,6 +43,9 @@ def costs(view: RunView, safety: SavedProgress, *, goes_on: bool = False) -> dic
     Only a run that rests is said to lose nothing: one that trains has taken steps that have not
     been reported yet.
     """
+    if view.state == "testing":
+        later = f"all steps are saved; later: tui-trainer evaluate {clean(view.name, 60)}"
+        return {"save": later, "keep": ""}
     beyond = safety.steps_beyond(view.step)
     lost = f"{counted(beyond, 'step')}, {duration(safety.age_s)}" if beyond else ""
     if view.state == "starting" and not view.step and safety.step is None:
@@ -104,20 +108,24 @@ class StopDialog(ModalScreen[Answer]):
         self._goes_on = goes_on
         self._then_leave = then_leave
         self._can_detach = can_detach
-        self._shown: dict[Answer, str] = {}
+        self._shown: dict[Answer, Content] = {}
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=False) as box:
             name = clean(self._view.name, 60) or "the run"
             box.border_title = Content(f"Stop {name}?")
             if self._then_leave:
-                but = "; detaching does not" if self._can_detach else ""
-                yield Static(f"It is still training. Leaving stops it{but}.", markup=False)
-            self._shown = self._costs()
-            yield OptionList(
-                *(Option(_prompt(answer, cost), id=answer) for answer, cost in self._shown.items()),
-                markup=False,
-            )
+                yield Static(self._warning(), markup=False)
+            yield OptionList(markup=False)
+
+    def on_mount(self) -> None:
+        self._show()
+
+    def _warning(self) -> str:
+        but = "; detaching does not" if self._can_detach else ""
+        if self._view.state == "testing":
+            return f"It is still testing. Leaving skips the rest of the test{but}."
+        return f"It is still training. Leaving stops it{but}."
 
     def look(self, view: RunView, experiment: Experiment | None) -> None:
         """Show what the answers cost now; close when the run has ended."""
@@ -127,28 +135,48 @@ class StopDialog(ModalScreen[Answer]):
         if view.ended:
             self.dismiss("keep")
             return
-        now = self._costs()
-        self._put([answer for answer in now if now[answer] != self._shown.get(answer)], now)
+        self._show()
 
     def on_resize(self) -> None:
         # The list has its new width only after the layout.
-        self.call_after_refresh(lambda: self._put(list(self._shown), self._shown))
+        self.call_after_refresh(self._show)
 
-    def _put(self, changed: list[Answer], costs: dict[Answer, str]) -> None:
+    def _show(self) -> None:
+        """Show the answers that are offered, and what they cost."""
         options = self.query_one(OptionList)
-        width = options.scrollable_content_region.width
-        for answer in changed:
-            options.replace_option_prompt(answer, _prompt(answer, costs[answer], width))
-        self._shown = costs
+        width = options.scrollable_content_region.width or 1000
+        now = {
+            answer: _prompt(answer, self._label(answer), cost, width)
+            for answer, cost in self._costs().items()
+        }
+        if list(now) != list(self._shown):
+            # The run has begun its test.
+            options.clear_options()
+            options.add_options(Option(prompt, id=answer) for answer, prompt in now.items())
+            options.highlighted = 0
+            for warning in self.query(Static):
+                warning.update(self._warning())
+        else:
+            for answer, prompt in now.items():
+                if prompt != self._shown[answer]:
+                    options.replace_option_prompt(answer, prompt)
+        self._shown = now
+
+    def _label(self, answer: Answer) -> str:
+        labels = _LABELS | _TESTING if self._view.state == "testing" else _LABELS
+        return labels[answer]
 
     def _costs(self) -> dict[Answer, str]:
         """Return the answers that are offered, in order, with their costs."""
         found = costs(self._view, self._safety, goes_on=self._goes_on)
         keep = found.pop("keep")
-        return {**found, **({"detach": DETACHED} if self._can_detach else {}), "keep": keep}
+        goes_on = "the test goes on" if self._view.state == "testing" else "training continues"
+        detached = f"{goes_on}; tui-trainer attach reopens it"
+        return {**found, **({"detach": detached} if self._can_detach else {}), "keep": keep}
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        return parameters != ("detach",) or self._can_detach
+        """Offer only answers that there are."""
+        return action != "answer" or not self._shown or parameters[0] in self._shown
 
     def on_option_list_option_selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
@@ -164,7 +192,7 @@ class StopDialog(ModalScreen[Answer]):
         """Swallow the key."""
 
 
-def _prompt(answer: Answer, cost: str, width: int = 1000) -> Content:
+def _prompt(answer: Answer, label: str, cost: str, width: int) -> Content:
     # No colours: the highlight of the selected option would override them.
-    head = Content.assemble((f"{_KEYS[answer]:<4}", "bold"), f"{_LABELS[answer]:<20} ")
+    head = Content.assemble((f"{_KEYS[answer]:<4}", "bold"), f"{label:<20} ")
     return Content("\n").join(hanging(head, Content(cost), width))
