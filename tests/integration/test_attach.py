@@ -105,7 +105,7 @@ def test_every_control_by_one_of_two_viewers(tmp_path: Path) -> None:
         run = process.run
         with viewing(run) as first, viewing(run) as second:
             first.until_step(50)
-            assert first.session.view.device == "cpu"
+            assert first.session.view.model.device == "cpu"
             first.until(lambda: first.session.usage)
             paused = first.ask(Pause())
             first.until_state("paused")

@@ -91,8 +91,8 @@ def test_a_layer_called_twice_is_listed_once_and_tuples_have_a_shape() -> None:
     assert sum(layer.parameters for layer in layers) == count_parameters(Twice())
 
 
-def test_frozen_parameters_are_not_counted() -> None:
+def test_frozen_parameters_are_counted_too() -> None:
     model = nn.Linear(3, 2)
     model.bias.requires_grad_(False)
 
-    assert count_parameters(model) == 6
+    assert count_parameters(model) == 8

@@ -29,7 +29,7 @@ from tui_trainer.runs.status import (
     read_status,
     write_status,
 )
-from tui_trainer.runs.view import Process, RunView, Saved, Scores
+from tui_trainer.runs.view import FinalTest, Model, Process, RunView, Saved, Scores
 from tui_trainer.text.errors import CannotWrite
 
 HERE = a_view("digits", "running", step=7, host=socket.gethostname(), heartbeat=3)
@@ -248,7 +248,7 @@ def test_fault_29_no_wall_clock_is_asked(
 
 
 def test_no_part_of_a_view_is_a_heap_of_fields() -> None:
-    for part in (RunView, Scores, Saved, Process, StepNumbers):
+    for part in (RunView, Scores, Model, FinalTest, Saved, Process, StepNumbers):
         assert len(fields(part)) <= 20
 
 

@@ -177,7 +177,7 @@ def test_the_first_look_has_the_whole_picture(watched: Watched) -> None:
     view = watched.session.view
     assert isinstance(told[1], RunStarted)
     assert (view.name, view.state, view.step, view.epoch) == (NAME, "running", 300, 14)
-    assert (view.parameters, view.steps_per_epoch, view.total_steps) == (48906, 23, 460)
+    assert (view.model.parameters, view.steps_per_epoch, view.total_steps) == (48906, 23, 460)
     assert (view.numbers.loss, view.numbers.grad_norm, view.numbers.waiting_share) == (
         1 / 300,
         0.5,

@@ -106,7 +106,7 @@ def test_a_starting_run_can_be_watched_and_has_no_numbers_that_nobody_knows(
     status = read_status(start.run.status)
     assert status is not None
     assert (status.name, status.state) == (start.run.path.name, "starting")
-    unknown = (status.steps_per_epoch, status.total_steps, status.parameters, status.eta_s)
+    unknown = (status.steps_per_epoch, status.total_steps, status.model.parameters, status.eta_s)
     assert unknown == (None, None, None, None)
     start.session.refresh()
     assert start.session.view.name == start.run.path.name
@@ -182,9 +182,9 @@ def test_a_committed_start_is_stopped_by_its_training() -> None:
 @pytest.mark.parametrize(
     ("error", "told"),
     [
-        (lambda: BadInput("a.csv: no such file"), "reading the data: a.csv: no such file"),
+        (lambda: BadInput("a.csv: no such file"), "a.csv: no such file (while reading the data)"),
         (lambda: ConfigError([Problem("no such layer", "training.freeze")]), "training.freeze: no"),
-        (lambda: ValueError("odd"), "reading the data: ValueError: odd"),
+        (lambda: ValueError("odd"), "ValueError: odd (while reading the data)"),
     ],
 )
 def test_a_failed_start_says_its_stage_unless_a_setting_is_to_blame(

@@ -60,7 +60,7 @@ def test_shares_are_percent_and_what_is_not_finite_is_not() -> None:
 
 @pytest.mark.parametrize(
     ("per_s", "text"),
-    [(None, "0"), (1234.5, "1,234"), (1e308, "1.00e308"), (math.nan, "nan"), (math.inf, "inf")],
+    [(None, "-"), (1234.5, "1,234"), (1e308, "1.00e308"), (math.nan, "nan"), (math.inf, "inf")],
 )
 def test_a_speed_takes_the_room_of_a_few_digits(per_s: float | None, text: str) -> None:
     assert speed_text(per_s) == text

@@ -240,7 +240,7 @@ def test_frozen_layers_do_not_move_and_keep_their_statistics(tmp_path: Path, dat
     assert f": {total:,} parameters, {trained:,} trained on cpu" in told
     view = RunView()
     view.apply(started_event)
-    assert RunView.from_dict(view.to_dict()).trained_parameters == trained
+    assert RunView.from_dict(view.to_dict()).model.trained_parameters == trained
     frozen = preview(run.experiment, run.directory.path.parent)
     assert (frozen.parameters, frozen.trained_parameters) == (total, trained)
     assert sizes(frozen, 200)[0].startswith(f"{total:,} parameters, {trained:,} trained · ")

@@ -31,7 +31,7 @@ def test_what_is_read_can_be_read_after_the_end(action: str) -> None:
 
 def test_memory_is_given_back_by_a_gpu_alone() -> None:
     on_gpu, on_cpu = a_run(), a_run()
-    on_gpu.device, on_cpu.device = "cuda:0", "cpu"
+    on_gpu.model.device, on_cpu.model.device = "cuda:0", "cpu"
     assert unavailable_reason("offload", on_gpu, is_over=False) == ""
     assert unavailable_reason("offload", on_cpu, is_over=False).startswith("this run is on the CPU")
     assert unavailable_reason("offload", on_cpu, is_over=True) == "the run has ended: running"

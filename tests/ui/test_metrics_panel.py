@@ -25,7 +25,7 @@ from tui_trainer.runs.events import (
     ValidationEnded,
     ValidationStarted,
 )
-from tui_trainer.runs.view import RunView, Saved, Scores
+from tui_trainer.runs.view import Model, RunView, Saved, Scores
 from tui_trainer.ui.run.metrics_panel import (
     SavedProgress,
     column,
@@ -163,11 +163,11 @@ def test_nothing_is_known_before_the_start_and_nothing_fails() -> None:
 
 
 def test_a_run_on_the_cpu_shows_its_process_and_not_a_gpu_of_others() -> None:
-    view = RunView(device="cpu")
+    view = RunView(model=Model("cpu"))
     assert device_text(view, USAGE) == "cpu  97 % 812 MB"
     assert device_text(view, None) == "cpu"
     without_load = Usage(1, 0.0, 0.0, 1, None)
-    assert device_text(RunView(device="cuda:0"), without_load).endswith(" 1 kB")
+    assert device_text(RunView(model=Model("cuda:0")), without_load).endswith(" 1 kB")
 
 
 @given(st.floats(-1, 2), st.integers(0, 300))
@@ -268,6 +268,6 @@ def test_ascii_is_enough_when_it_is_asked_for() -> None:
 def test_what_this_run_holds_of_the_gpu_is_told_apart_from_what_is_used() -> None:
     gpu = GpuUsage("H100", 0, 9_000_000_000, 80_000_000_000, own_bytes=410_000_000)
     usage = Usage(10**9, 3.0, 4.0, 10**9, gpu)
-    rows = dict(column(RunView(device="cuda:0 H100"), usage, None, SavedProgress()))
+    rows = dict(column(RunView(model=Model("cuda:0 H100")), usage, None, SavedProgress()))
     assert rows["GPU memory"].startswith("9.0 GB of 80 GB")
     assert rows["  by this run"].strip() == "410 MB"

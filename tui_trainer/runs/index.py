@@ -149,7 +149,7 @@ ORDERS: dict[str, Callable[[RunSummary], Any]] = {
     "step": lambda run: -(run.status.step if run.status else 0),
     "best": lambda run: _least(_metrics(run).get("loss")),
     "age": _updated_at,
-    "device": lambda run: run.status.device if run.status else "",
+    "device": lambda run: run.status.model.device if run.status else "",
     "pid": lambda run: run.status.process.pid if run.status else 0,
 }
 """The sort key of each order."""
@@ -183,7 +183,7 @@ def cells_of(run: RunSummary, now: datetime, *, signs: Signs = "none") -> list[s
         metric_text("loss", metrics.get("loss")),
         metric_text("accuracy", metrics.get("accuracy")),
         _age(status.process.updated_at, now),
-        clean(status.device.replace(",", "").split(" ")[0], 24),
+        clean(status.model.device.replace(",", "").split(" ")[0], 24),
         str(status.process.pid) if run.is_live else "-",
     ]
 

@@ -125,6 +125,16 @@ class FinalTest:
 
 
 @dataclass(slots=True)
+class Model:
+    """The model of the run, and where it is trained."""
+
+    device: Text = ""
+    parameters: Count | None = None
+    trained_parameters: Count | None = None
+    """Those that are not frozen."""
+
+
+@dataclass(slots=True)
 class Saved:
     """The state of the run's checkpoints."""
 
@@ -163,10 +173,7 @@ class RunView:
     total_steps: Count | None = None
     steps_per_epoch: Count | None = None
     elapsed_s: Seconds = 0.0
-    device: Text = ""
-    parameters: Count | None = None
-    trained_parameters: Count | None = None
-    """Those that are not frozen."""
+    model: Model = field(default_factory=Model)
     generation: Count = 0
     """The number of times the run was resumed."""
     numbers: StepNumbers = field(default_factory=StepNumbers)
@@ -250,8 +257,8 @@ class RunView:
                     scores.best, scores.best_step = event.best["metrics"], event.best["step"]
 
     def _start(self, event: RunStarted) -> None:
-        self.name, self.device, self.epoch = event.run, event.device, event.epoch
-        self.parameters, self.trained_parameters = event.parameters, event.trained_parameters
+        self.name, self.epoch = event.run, event.epoch
+        self.model = Model(event.device, event.parameters, event.trained_parameters)
         self.generation = event.generation
         self.total_steps, self.steps_per_epoch = event.total_steps, event.steps_per_epoch
         self.speed, self.numbers, self.final_test = Speed(), StepNumbers(), FinalTest()
@@ -352,6 +359,7 @@ _FIELDS: dict[str, _Kept] = {
     **{own.name: _Kept("numbers", own.name, _or_none(is_number)) for own in NUMBERS},
     **_fields_of("scores", Scores),
     **_fields_of("final_test", FinalTest, {it.name: f"test_{it.name}" for it in fields(FinalTest)}),
+    **_fields_of("model", Model),
     **_fields_of("saved", Saved, {"step": "saved_step", "failure": "save_failure"}),
     **_fields_of("process", Process),
 }

@@ -30,7 +30,7 @@ from tui_trainer.runs.history import History
 from tui_trainer.runs.log import EarlierEvents
 from tui_trainer.runs.recording import read_history, read_recording
 from tui_trainer.runs.status import read_status
-from tui_trainer.runs.view import RunView
+from tui_trainer.runs.view import Model, RunView
 from tui_trainer.sessions.event_log import EventLog
 from tui_trainer.sessions.session import TrackedRun
 from tui_trainer.sessions.startup import StartCancelled, Startup
@@ -300,8 +300,11 @@ class LocalSession:
         return self._in_stage(text), ExitCode.FAILED
 
     def _in_stage(self, reason: str) -> str:
-        """Return why the run failed, with the stage of its start if it is in one."""
-        return f"{self._startup.words}: {reason}" if self._startup.words else reason
+        """Return why the run failed, and the stage of its start if it is in one.
+
+        The reason comes first, because it begins with the file and line to look at.
+        """
+        return f"{reason} (while {self._startup.words})" if self._startup.words else reason
 
     def _failed(self, prepared: PreparedRun | None, reason: str, code: int) -> RunEnded:
         run_dir = str(prepared.run.path) if prepared else ""
@@ -332,7 +335,7 @@ def view_of(prepared: PreparedRun) -> RunView:
     view = RunView(
         name=prepared.run.path.name,
         run_dir=str(prepared.run.path),
-        device=prepared.device.label,
+        model=Model(prepared.device.label),
         generation=prepared.generation,
         step=prepared.step,
         epoch=prepared.epoch,

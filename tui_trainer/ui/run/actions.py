@@ -121,7 +121,7 @@ def unavailable_reason(action: str, view: RunView, *, is_over: bool) -> str:
         return "the run is only starting; this key works from its first step on"
     if view.state == "testing" and action in _TRAINING_ONLY:
         return "all steps are done and saved, and the test is under way; s skips the rest of it"
-    if action == "offload" and view.device.startswith("cpu"):
+    if action == "offload" and view.model.device.startswith("cpu"):
         return "this run is on the CPU, so there is no GPU memory to free; p pauses it"
     return ""
 

@@ -17,7 +17,7 @@ from tui_trainer.config.sections.metrics import metric_text
 from tui_trainer.machine.usage import Usage
 from tui_trainer.runs.events import CheckpointSaved, Event, RunStarted, SaveFailed, StepsTaken
 from tui_trainer.runs.numbers import Group
-from tui_trainer.runs.view import RunView
+from tui_trainer.runs.view import Model, RunView
 from tui_trainer.text.cells import cut_end, padded
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted, duration, measured, size_text
@@ -109,10 +109,10 @@ def safe_text(safety: SavedProgress, view: RunView) -> str:
 
 def device_text(view: RunView, usage: Usage | None) -> str:
     """Return `cuda:0 34 % 2.1 GB`; for a run on the CPU, load and memory of its process."""
-    device = clean(view.device, 20) or "-"
+    device = clean(view.model.device, 20) or "-"
     if usage is None:
         return device
-    if usage.gpu is not None and not view.device.startswith("cpu"):
+    if usage.gpu is not None and not view.model.device.startswith("cpu"):
         load = "  - %" if usage.gpu.load_percent is None else f"{usage.gpu.load_percent:3.0f} %"
         own = usage.gpu.own_bytes
         return f"{device} {load} {size(usage.gpu.used_bytes if own is None else own)}"
@@ -204,7 +204,7 @@ def column(
     beyond = safety.steps_beyond(view.step)
     counter = patience(view, experiment).removeprefix("patience ")
     first, *rest = _rows(view, "learning")
-    trained = view.trained_parameters
+    model = view.model
     rows: list[Row] = [
         ("learning", ""),
         first,
@@ -215,14 +215,19 @@ def column(
         *rest,
         ("speed", ""),
         *_rows(view, "speed"),
-        ("parameters", "-" if view.parameters is None else f"{view.parameters:,}"),
-        *([] if trained in (None, view.parameters) else [("  trained", f"{trained:,}")]),
+        ("parameters", "-" if model.parameters is None else f"{model.parameters:,}"),
+        *_trained_rows(model),
         ("safety", ""),
         ("checkpoint", "none yet" if safety.step is None else f"step {safety.step:,}"),
         ("  behind by", f"{counted(beyond, 'step')}, {duration(safety.age_s)}"),
         *([("  last save", "FAILED")] if safety.failed else []),
     ]
     return rows + _device_rows(view, usage)
+
+
+def _trained_rows(model: Model) -> list[Row]:
+    trained = model.trained_parameters
+    return [] if trained in (None, model.parameters) else [("  trained", f"{trained:,}")]
 
 
 def _found_at(view: RunView) -> str:
@@ -235,7 +240,7 @@ def _found_at(view: RunView) -> str:
 
 
 def _device_rows(view: RunView, usage: Usage | None) -> list[Row]:
-    rows: list[Row] = [("device", ""), ("runs on", clean(view.device, 20) or "-")]
+    rows: list[Row] = [("device", ""), ("runs on", clean(view.model.device, 20) or "-")]
     if usage is None:
         return rows
     if usage.gpu is not None:
