@@ -85,7 +85,7 @@ class RunParts:
             self._screen.set_class(is_starting, "-starting")
             self._screen.refresh_bindings()
             if not is_starting and self._screen.focused is None:
-                self._screen.query_one(Plots).focus()
+                self._focus_front()
         self._screen.query_one(StartingPanel).look(
             self._session.experiment, is_starting=is_starting
         )
@@ -141,13 +141,22 @@ class RunParts:
         self._screen.set_class(result, "-result")
         self._screen.remove_class("-full-log")
         self._screen.refresh_bindings()
-        self._screen.query_one(Ending if result else Plots).focus()
+        self._focus_front()
+
+    def _focus_front(self) -> None:
+        """Give the focus to the part in front, once it is displayed: before, it cannot take it."""
+        # Nothing has it meanwhile. The plots behind the results would come to the front with it.
+        self._screen.set_focus(None)
+        self._screen.call_after_refresh(self._set_focus)
+
+    def _set_focus(self) -> None:
+        front = Log if self.has_whole_log else Ending if self.has_result else Plots
+        self._screen.set_focus(self._screen.query_one(front))
 
     def turn_log(self) -> None:
         """Show the full log, or what was in front before it."""
         self._turn_log()
-        beneath = Ending if self.has_result else Plots
-        self._screen.query_one(Log if self.has_whole_log else beneath).focus()
+        self._focus_front()
 
     def _turn_log(self) -> None:
         self._screen.minimize()
