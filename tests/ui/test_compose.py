@@ -142,6 +142,7 @@ def test_enter_on_the_chosen_preset_changes_nothing(tmp_path: Path, kind: str) -
         draft = app.compose_screen.draft
         before = draft.command()
         app.pane(kind).focus()
+        await pilot.pause()
         await press(pilot, "enter", "enter", "space")
         assert draft.command() == before
         assert f"{draft.preset(kind)} is chosen already; r resets its settings" in shown(app)

@@ -110,6 +110,7 @@ def test_a_preset_that_does_not_fit_the_data_is_marked_with_the_reason(
         assert ("It does not fit the data:" in shown(app)) is (size[0] > 80)
         await press(pilot, "enter")
         assert app.compose_screen.draft.preset("model") == "gpt", "it can be chosen all the same"
+        await until(pilot, lambda: "✗ gpt does not fit" in shown(app))
         await press(pilot, "d")
         assert "✗ It does not fit the data:" in shown(app)
 

@@ -139,6 +139,9 @@ class TrainerApp(App[int], inherit_bindings=False):
         if opening.begin is not None:
             self._stack.begin(opening.begin(), self.services)
         self.call_after_refresh(self._first.hand_over)
+        if problem := opening.services.choices.problem:
+            # On the screen that stays: a message goes with the screen that it was shown on.
+            self.call_after_refresh(self._warn, problem)
 
     def _read(self) -> Opening:
         """Runs in another thread, so that keys and the screen's clock keep working."""
@@ -158,8 +161,6 @@ class TrainerApp(App[int], inherit_bindings=False):
         self.theme_changed_signal.subscribe(self, self._keep_theme)
         loop = asyncio.get_running_loop()
         choices.complain = lambda text: loop.call_soon_threadsafe(self._warn, text)
-        if choices.problem:
-            self._warn(choices.problem)
         self._keymap_of_user = preferences.keymap
         self.set_keymap(preferences.keymap)
         self.set_class(plain_terminal(preferences), "-ascii")
