@@ -57,6 +57,17 @@ def test_this_process_uses_memory_and_has_no_gpu_by_default() -> None:
     assert usage.gpu is None
 
 
+def test_a_load_is_unknown_until_time_has_passed_since_a_first_measurement() -> None:
+    meter = UsageMeter()
+    first = usage = meter.read()
+    assert (first.process_percent, first.machine_percent) == (None, None)
+    while usage.machine_percent is None:
+        usage = meter.read()
+    assert usage.process_percent is not None
+    assert 0 <= usage.machine_percent <= 100
+    assert [usage_of(asdict(it)) for it in (first, usage)] == [first, usage]
+
+
 def test_the_gpu_of_the_run_is_measured_with_the_share_of_this_process() -> None:
     gpu = UsageMeter("GPU-1", FakeNvml()).read().gpu
     assert gpu is not None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import get_args
 
 import pytest
@@ -79,6 +80,14 @@ def test_numbers_show_what_is_known_and_not_more() -> None:
     assert steady(float("nan")).strip() == "nan"
     assert metric("accuracy", 0.9861).strip() == "98.61 %"
     assert metric("loss", 0.5).strip() == "0.5000"
+
+
+def test_a_load_that_is_not_measured_yet_is_a_dash() -> None:
+    view = RunView(model=Model(device="cpu"))
+    usage = replace(USAGE, process_percent=None, machine_percent=None)
+    rows = dict(column(view, usage, None, SavedProgress()))
+    assert (rows["process"].strip(), rows["machine"].strip()) == ("-", "-")
+    assert device_text(view, usage).split()[:2] == ["cpu", "-"]
 
 
 def test_sizes_keep_their_width() -> None:

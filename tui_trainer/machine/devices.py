@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 
 import psutil
 
+from tui_trainer.machine.cpu_load import CpuLoad
 from tui_trainer.machine.gpus import CudaDevice, CudaFacts, GpuInfo, cuda_facts, nvml_gpus
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -253,7 +254,7 @@ class DeviceState:
 def device_states(
     gpus: Sequence[GpuInfo] | None = None, cuda: CudaFacts | None = None
 ) -> tuple[DeviceState, ...]:
-    """Return the usable GPUs, then the CPU, whose load is measured since the last call."""
+    """Return the usable GPUs, then the CPU, whose load is that since the last call."""
     gpus = nvml_gpus() if gpus is None else gpus
     cuda = cuda_facts() if cuda is None else cuda
     by_uuid = {gpu.uuid: gpu for gpu in gpus}
@@ -292,12 +293,15 @@ def _describe_process(pid: int, used_bytes: int) -> str:
     return f"{owner} (pid {pid}{size})"
 
 
+_CPU_LOAD = CpuLoad()
+
+
 def _cpu_state() -> DeviceState:
-    cores = cpu_count()
+    cores, load = cpu_count(), _CPU_LOAD.read()
     return DeviceState(
         "cpu",
         f"{cores} core{'' if cores == 1 else 's'}",
         free_memory_bytes(),
         int(psutil.virtual_memory().total),
-        round(psutil.cpu_percent(None)),
+        None if load is None else round(load),
     )

@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 
+from tui_trainer.machine.cpu_load import CpuLoad
 from tui_trainer.machine.devices import free_memory_bytes
 from tui_trainer.runs.bounds import is_count, is_number
 from tui_trainer.text.clean import clean
@@ -32,11 +33,14 @@ class GpuUsage:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """One measurement: the process's load in percent of one core, the machine's of all cores."""
+    """One measurement: the process's load in percent of one core, the machine's of all cores.
+
+    Loads are those since the measurement before, so they are None in the first one.
+    """
 
     process_bytes: int
-    process_percent: float
-    machine_percent: float
+    process_percent: float | None
+    machine_percent: float | None
     free_bytes: int
     gpu: GpuUsage | None = None
 
@@ -72,20 +76,23 @@ def _count(value: Any) -> int:
     return int(value)
 
 
-def _percent(value: Any) -> float:
+def _percent(value: Any) -> float | None:
+    if value is None:
+        return None
     if not is_number(value):
         raise ValueError("no number")
     return float(value)
 
 
 class UsageMeter:
-    """Measures usage; loads are those since the last reading, so the first ones are 0.
+    """Measures usage.
 
     `uuid` names the GPU, as torch and NVML both do; empty means no GPU. Used from one thread.
     """
 
     def __init__(self, uuid: str = "", nvml: Any = None) -> None:
         self._process = psutil.Process()
+        self._load = CpuLoad()
         self._gpu = _gpu_reader(uuid, nvml) if uuid else None
 
     def read(self) -> Usage:
@@ -93,10 +100,12 @@ class UsageMeter:
         gpu = self._gpu() if self._gpu is not None else None
         if gpu is None:
             self._gpu = None
+        # psutil returns 0 for the first load of a process; that of the machine is None then.
+        process_percent, machine_percent = self._process.cpu_percent(None), self._load.read()
         return Usage(
             process_bytes=int(self._process.memory_info().rss),
-            process_percent=float(self._process.cpu_percent(None)),
-            machine_percent=float(psutil.cpu_percent(None)),
+            process_percent=None if machine_percent is None else float(process_percent),
+            machine_percent=machine_percent,
             free_bytes=free_memory_bytes(),
             gpu=gpu,
         )

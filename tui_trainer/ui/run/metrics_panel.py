@@ -107,16 +107,21 @@ def safe_text(safety: SavedProgress, view: RunView) -> str:
     return f"saved {safety.step:,}, {'up to date' if safety.has_all(view) else f'{behind} ago'}"
 
 
+def load_text(percent: float | None, of: str = "") -> str:
+    """Return a load, `34 % of a core`, or a dash while it is unknown."""
+    return "-" if percent is None else f"{percent:.0f} %{of}"
+
+
 def device_text(view: RunView, usage: Usage | None) -> str:
     """Return `cuda:0 34 % 2.1 GB`; for a run on the CPU, load and memory of its process."""
     device = clean(view.model.device, 20) or "-"
     if usage is None:
         return device
     if usage.gpu is not None and not view.model.device.startswith("cpu"):
-        load = "  - %" if usage.gpu.load_percent is None else f"{usage.gpu.load_percent:3.0f} %"
+        load = load_text(usage.gpu.load_percent).rjust(5)
         own = usage.gpu.own_bytes
         return f"{device} {load} {size(usage.gpu.used_bytes if own is None else own)}"
-    return f"{device} {usage.process_percent:3.0f} % {size(usage.process_bytes)}"
+    return f"{device} {load_text(usage.process_percent).rjust(5)} {size(usage.process_bytes)}"
 
 
 def two_lines(
@@ -244,10 +249,9 @@ def _device_rows(view: RunView, usage: Usage | None) -> list[Row]:
     if usage is None:
         return rows
     if usage.gpu is not None:
-        load = "-" if usage.gpu.load_percent is None else f"{usage.gpu.load_percent} %"
         rows += [
             ("GPU", clean(usage.gpu.name, 20)),
-            ("GPU load", load.ljust(6)),
+            ("GPU load", load_text(usage.gpu.load_percent).ljust(6)),
             (
                 "GPU memory",
                 f"{size(usage.gpu.used_bytes).strip()} of {size(usage.gpu.total_bytes).strip()}",
@@ -258,9 +262,9 @@ def _device_rows(view: RunView, usage: Usage | None) -> list[Row]:
             rows.append(("  by this run", size(usage.gpu.own_bytes).strip().ljust(9)))
     return [
         *rows,
-        ("process", f"{usage.process_percent:.0f} % of a core".ljust(16)),
+        ("process", load_text(usage.process_percent, " of a core").ljust(16)),
         ("memory", size(usage.process_bytes).strip().ljust(9)),
-        ("machine", f"{usage.machine_percent:.0f} % busy".ljust(11)),
+        ("machine", load_text(usage.machine_percent, " busy").ljust(11)),
         ("free memory", size(usage.free_bytes).strip().ljust(9)),
     ]
 
