@@ -26,7 +26,8 @@ from tui_trainer.runs.events import (
     ValidationEnded,
     ValidationStarted,
 )
-from tui_trainer.runs.view import Model, RunView, Saved, Scores
+from tui_trainer.runs.history import History
+from tui_trainer.runs.view import Model, RunView, Scores
 from tui_trainer.ui.run.metrics_panel import (
     SavedProgress,
     column,
@@ -42,10 +43,12 @@ from tui_trainer.ui.run.status import StateLabel, bar, epoch_share, plain_termin
 
 def after(*events: Event) -> tuple[RunView, SavedProgress]:
     """What is known after some events."""
-    view, safety = RunView(), SavedProgress()
+    view, safety, history = RunView(), SavedProgress(), History()
     for event in events:
         view.apply(event)
         safety.add(event)
+        history.add(event)
+    safety.measure(view, history)
     return view, safety
 
 
@@ -102,13 +105,20 @@ def test_what_is_lost_by_a_stop_is_counted_from_the_newest_checkpoint() -> None:
     assert safe_text(safety, view) == "saved 20, 23 steps ago"
 
 
-def test_a_resumed_run_is_as_safe_as_the_checkpoint_it_came_from() -> None:
-    safety = SavedProgress()
-    safety.begin(RunView(saved=Saved(50), elapsed_s=10.0))
-    for event in (started(50), steps(60, 12.0, count=10)):
-        safety.add(event)
-    assert safety.steps_beyond(60) == 10
-    assert safety.age_s == pytest.approx(2.0)
+def test_the_age_of_a_checkpoint_is_known_of_a_run_that_others_began() -> None:
+    view, history, safety = RunView(), History(), SavedProgress()
+    for event in (started(), steps(50, 10.0, count=50), saved(50), steps(60, 12.0, count=10)):
+        view.apply(event)
+        history.add(event)
+    safety.begin(view)
+    safety.measure(view, history)
+    assert safety.behind(60) == "10 steps, 2.0 s"
+
+
+def test_an_age_that_the_curves_do_not_tell_is_left_out() -> None:
+    safety = SavedProgress(step=50)
+    safety.measure(RunView(step=60, elapsed_s=12.0), History())
+    assert safety.behind(60) == "10 steps"
 
 
 def test_a_run_without_a_checkpoint_says_so() -> None:

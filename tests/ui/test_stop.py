@@ -158,7 +158,7 @@ def test_a_paused_run_has_nothing_to_lose() -> None:
 
 
 def test_costs_are_honest_without_a_checkpoint_and_after_a_failed_save() -> None:
-    view, safety = RunView(step=5), SavedProgress(now_s=1.5)
+    view, safety = RunView(step=5), SavedProgress(age_s=1.5)
     lost = "no checkpoint yet: everything is lost (5 steps, 1.5 s)"
     assert costs(view, safety)["discard"] == lost
     safety.add(SaveFailed(5, "disk full"))
@@ -167,7 +167,7 @@ def test_costs_are_honest_without_a_checkpoint_and_after_a_failed_save() -> None
 
 
 def test_that_nothing_is_lost_is_never_said_of_a_run_that_may_have_gone_on() -> None:
-    safety = SavedProgress(step=300, taken_s=6.0, now_s=6.0)
+    safety = SavedProgress(step=300)
     paused, running = RunView(step=300, state="paused"), RunView(step=300, state="running")
     assert costs(paused, safety)["discard"] == "nothing is lost: step 300 is saved"
     assert "nothing" not in costs(paused, safety, goes_on=True)["discard"]

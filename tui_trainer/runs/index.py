@@ -178,7 +178,7 @@ def cells_of(run: RunSummary, now: datetime, *, signs: Signs = "none") -> list[s
         clean(run.name),
         state,
         "-" if progress is None else f"{progress * 100:.0f} %",
-        str(status.epoch) if has_steps else "-",
+        f"{status.epoch:,}" if has_steps else "-",
         f"{status.step:,}" if has_steps else "-",
         metric_text("loss", metrics.get("loss")),
         metric_text("accuracy", metrics.get("accuracy")),

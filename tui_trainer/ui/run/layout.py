@@ -71,6 +71,7 @@ class RunParts:
         """Update every part; each repaints only if its content has changed."""
         session = self._session
         view, usage, experiment = session.view, session.usage, session.experiment
+        self.saved_progress.measure(view, session.history)
         self._show_start(view.is_starting)
         self.show_heading()
         self._screen.query_one(ProgressLine).look(view)

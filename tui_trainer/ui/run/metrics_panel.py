@@ -15,7 +15,8 @@ from textual.widgets import Static
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.sections.metrics import metric_text
 from tui_trainer.machine.usage import Usage
-from tui_trainer.runs.events import CheckpointSaved, Event, RunStarted, SaveFailed, StepsTaken
+from tui_trainer.runs.events import CheckpointSaved, Event, RunStarted, SaveFailed
+from tui_trainer.runs.history import History
 from tui_trainer.runs.numbers import Group
 from tui_trainer.runs.view import Model, RunView
 from tui_trainer.text.cells import cut_end, padded
@@ -27,19 +28,18 @@ from tui_trainer.text.format import counted, duration, measured, size_text
 class SavedProgress:
     """The last saved step, and how much training would be lost now.
 
-    Ages are seconds of training, which is what would be lost; pauses are not counted.
+    `age_s` is in seconds of training, which is what would be lost; pauses are not counted. It is
+    None where the curves of the run do not tell it.
     """
 
     step: int | None = None
-    taken_s: float = 0.0
-    now_s: float = 0.0
     failed: bool = False
+    age_s: float | None = None
 
     def begin(self, view: RunView) -> None:
         """Note the checkpoint that a run resumed from, which no event reports."""
-        if self.step is None and view.saved.step is not None:
-            self.step, self.taken_s = view.saved.step, view.elapsed_s
-            self.now_s = max(self.now_s, self.taken_s)
+        if self.step is None:
+            self.step = view.saved.step
 
     def add(self, event: Event) -> None:
         """Update it with an event."""
@@ -47,19 +47,24 @@ class SavedProgress:
             case RunStarted():
                 # A resumed run starts at its checkpoint.
                 self.step = event.step or None
-            case StepsTaken():
-                self.now_s = event.elapsed_s
             case CheckpointSaved():
-                self.step, self.taken_s, self.failed = event.step, self.now_s, False
+                self.step, self.failed = event.step, False
             case SaveFailed():
                 self.failed = True
             case _:
                 pass
 
-    @property
-    def age_s(self) -> float:
-        """Seconds of training since the newest checkpoint, or since the start."""
-        return max(self.now_s - self.taken_s, 0.0)
+    def measure(self, view: RunView, history: History) -> None:
+        """Read the age off the curves, which know the past of runs of other processes too."""
+        since = self.step or 0
+        is_known = min(history.newest, view.step) > since
+        taken_s = history.x_of(since, "time") if since else 0.0
+        self.age_s = history.x_of(view.step, "time") - taken_s if is_known else None
+
+    def behind(self, step: int) -> str:
+        """Return what a stop at this step would lose: `23 steps, 3.5 s`."""
+        steps = counted(self.steps_beyond(step), "step")
+        return steps if self.age_s is None else f"{steps}, {duration(self.age_s)}"
 
     def has_all(self, view: RunView) -> bool:
         """Return whether every step is saved; unknown, so False, while the run trains."""
@@ -206,7 +211,6 @@ def column(
 ) -> list[Row]:
     """Return all numbers for the wide panel: groups of labelled rows."""
     name = monitored(experiment)
-    beyond = safety.steps_beyond(view.step)
     counter = patience(view, experiment).removeprefix("patience ")
     first, *rest = _rows(view, "learning")
     model = view.model
@@ -224,7 +228,7 @@ def column(
         *_trained_rows(model),
         ("safety", ""),
         ("checkpoint", "none yet" if safety.step is None else f"step {safety.step:,}"),
-        ("  behind by", f"{counted(beyond, 'step')}, {duration(safety.age_s)}"),
+        ("  behind by", safety.behind(view.step)),
         *([("  last save", "FAILED")] if safety.failed else []),
     ]
     return rows + _device_rows(view, usage)

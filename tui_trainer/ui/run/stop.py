@@ -19,7 +19,6 @@ from textual.widgets.option_list import Option
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
-from tui_trainer.text.format import counted, duration
 from tui_trainer.ui.run.metrics_panel import SavedProgress
 from tui_trainer.ui.shared.lines import hanging
 
@@ -46,8 +45,7 @@ def costs(view: RunView, safety: SavedProgress, *, goes_on: bool = False) -> dic
     if view.state == "testing":
         later = f"all steps are saved; later: tui-trainer evaluate {clean(view.name, 60)}"
         return {"save": later, "keep": ""}
-    beyond = safety.steps_beyond(view.step)
-    lost = f"{counted(beyond, 'step')}, {duration(safety.age_s)}" if beyond else ""
+    lost = safety.behind(view.step) if safety.steps_beyond(view.step) else ""
     if view.state == "starting" and not view.step and safety.step is None:
         return {"save": "nothing is trained yet", "discard": "nothing is lost", "keep": ""}
     if safety.step is None:
