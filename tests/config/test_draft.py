@@ -196,7 +196,7 @@ def test_a_preset_without_the_experiments_own_changes_is_a_change(library: Prese
     assert draft.text("model.layers") == "512, 256"
     draft.choose("model", "mlp")
     assert draft.text("model.layers") == "128, 64"
-    assert draft.changes == [Change("model", "mlp, changed", "mlp")]
+    assert draft.changes == [Change("model", "mlp with changes", "mlp")]
     draft.reset("model")
     assert draft.text("model.layers") == "512, 256"
     assert draft.changes == []

@@ -165,6 +165,7 @@ def test_a_value_that_would_end_the_run_is_sent_again_after_a_yes() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         first = await lower_the_epochs(host, pilot)
         assert "13 epochs are done: this ends the run now" in host.text
+        assert "esc keep training" in host.text
         await pilot.press("y")
         await pilot.pause()
         again = host.session.sent[-1]

@@ -246,6 +246,15 @@ def test_a_search_goes_to_the_newest_match_and_n_and_shift_n_go_on() -> None:
     drive(play, *some_events(5))
 
 
+def test_the_hint_of_a_search_fits_80_columns() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("slash")
+        await pilot.pause()
+        assert "search in the log: a word; enter goes there, then n and N; esc ends it" in host.text
+
+    drive(play, *some_events(5))
+
+
 def test_matches_are_marked_and_the_current_one_more_strongly() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await host.happen(pilot, Notice(1, "one apple, an Apple"), Notice(1, "an apple"))

@@ -287,6 +287,11 @@ def test_details_tell_given_values_from_defaults(tmp_path: Path) -> None:
     assert lines[-1].endswith("adamw.yaml")
 
 
+def test_details_say_what_a_preset_and_its_kind_have_in_common_once(tmp_path: Path) -> None:
+    text = preset_text(entry_of(tmp_path, "optimizer", "radam")).plain
+    assert text.count("Adam that needs no warm-up") == 1
+
+
 def test_details_of_an_experiment_have_a_line_for_each_setting(tmp_path: Path) -> None:
     text = preset_text(entry_of(tmp_path, "experiment", "stdlib-gpt")).plain
     rows = [line.split() for line in text.splitlines()]

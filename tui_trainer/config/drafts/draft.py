@@ -227,7 +227,7 @@ class Draft:
         name, pure = self._now.preset_of_base(kind)
         if not name:
             return "its own"
-        return name if pure else f"{name}, changed"
+        return name if pure else f"{name} with changes"
 
     def _drop(self, section: str) -> None:
         """Forget what was typed into a section, also what was set aside, and what is reported."""

@@ -118,8 +118,10 @@ def preset_text(entry: PresetEntry, misfit: str = "") -> Content:
     registry = REGISTRIES.get(entry.preset.kind)
     spec = registry.find(entry.data.get("type")) if registry is not None else None
     if spec is not None:
-        what = f"{clean(spec.name, 60)}: {clean(spec.description, 300)}"
-        parts += [Content.styled(what, "$foreground-muted"), Content("")]
+        if spec.description != entry.description:
+            what = f"{clean(spec.name, 60)}: {clean(spec.description, 300)}"
+            parts.append(Content.styled(what, "$foreground-muted"))
+        parts.append(Content(""))
         parts += _settings(spec, entry.data)
     else:
         parts.append(Content(""))

@@ -245,7 +245,7 @@ class EditDialog(ModalScreen[None]):
                 self._order(row, replace(command, id=new_id(), force=True))
 
         yes = f"set {command.key} to {value_text(command.value)}"
-        self._question = Confirm("End the run?", f"{reason}.", yes)
+        self._question = Confirm("End the run?", f"{reason}.", yes, "keep training")
         self.app.push_screen(self._question, answer)
 
     def _order(self, row: Setting, command: Set) -> None:

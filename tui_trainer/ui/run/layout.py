@@ -55,7 +55,7 @@ class RunParts:
             yield MetricsPanel(in_column=True, id="column")
         yield MetricsPanel(in_column=False, id="lines")
         yield Log(earlier=lambda: self._session.earlier, plain=plain)
-        yield SearchBar("a word in the log; enter goes there, n and N on, esc ends the search")
+        yield SearchBar("a word; enter goes there, then n and N; esc ends it")
         yield KeyLine()
 
     def add(self, events: Sequence[Event]) -> None:

@@ -33,18 +33,19 @@ class Confirm(ModalScreen[bool]):
     Confirm Static { height: auto; }
     """
 
-    def __init__(self, title: str, text: str, yes: str) -> None:
+    def __init__(self, title: str, text: str, yes: str, no: str = "keep it") -> None:
         super().__init__()
         self._title = title
         self._text = text
         self._yes = yes
+        self._no = no
 
     def compose(self) -> ComposeResult:
         with VerticalScroll(can_focus=True) as box:
             box.border_title = Content(clean(self._title, 66))
             yield Static(clean(self._text, 1000, multiline=True), markup=False)
             yield Static(Content.assemble(("y   ", "bold"), self._yes))
-            yield Static(Content.assemble(("esc ", "bold"), "keep it"))
+            yield Static(Content.assemble(("esc ", "bold"), self._no))
 
     def action_answer(self, answer: bool) -> None:
         """Close the dialog with an answer."""

@@ -58,7 +58,7 @@ class SearchBar(Horizontal):
 
     def tell(self, what: str) -> None:
         """Show a label that says where the search takes place."""
-        shown = Content(clean(what, 60))
+        shown = Content(f"{clean(what, 60)}:")
         line = self.query_one(Static)
         if line.content != shown:
             line.update(shown)
