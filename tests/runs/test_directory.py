@@ -432,3 +432,13 @@ def test_fault_14_after_a_cut_in_setting_aside_the_newest_checkpoint_has_all_its
 
         newest = whole_steps(run)[-1]
         assert run.metrics.read_bytes().startswith(b"".join(LINES[:newest])), files.failed
+
+
+def test_commands_call_a_run_by_its_name_where_that_finds_it_and_else_by_its_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path, "digits")
+    monkeypatch.setenv("TUI_TRAINER_RUNS_DIR", str(tmp_path))
+    assert run.reference == "digits"
+    monkeypatch.setenv("TUI_TRAINER_RUNS_DIR", str(tmp_path / "others"))
+    assert find_run(run.reference, tmp_path / "others") == run

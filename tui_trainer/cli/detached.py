@@ -73,7 +73,7 @@ class DetachedPrinter:
         if self._limit is not None:
             self._keeper = threading.Thread(target=self._keep, args=(self._limit,), name="output")
             self._keeper.start()
-        self._tether.name_run(run)
+        self._tether.name_run(RunDirectory.at(self._runs_dir / run).reference)
         self._tether.let_go()
 
     def look(self) -> None:

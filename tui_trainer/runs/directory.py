@@ -44,6 +44,12 @@ class RunDirectory:
         return RunDirectory(Path(os.path.realpath(path)))
 
     @property
+    def reference(self) -> str:
+        """Return what commands call this run: its name in the default folder, else its path."""
+        is_found = str(self.path.parent) == os.path.realpath(default_runs_dir())
+        return self.path.name if is_found else str(self.path)
+
+    @property
     def config(self) -> Path:
         return self.path / "config.yaml"
 

@@ -17,6 +17,7 @@ from typing import Any
 
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import error_stream, output_stream
+from tui_trainer.text.shell import shell_line
 
 FORWARDED = (
     *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
@@ -39,9 +40,9 @@ class Tether:
         self.stopping = False
         """Whether the launcher was asked to stop itself and has not come back yet."""
 
-    def name_run(self, name: str) -> None:
-        """Send the name of the run, for messages on the shell."""
-        self._tell(f"run {name}")
+    def name_run(self, reference: str) -> None:
+        """Send what commands call the run, for messages on the shell."""
+        self._tell(f"run {clean(reference, 4000)}")
 
     def stop_launcher(self) -> None:
         """Stop the launcher, so that the shell sees a stopped job; this process continues."""
@@ -174,7 +175,7 @@ class _Launcher:
             if word == "detach":
                 return True
             if word == "run":
-                self._run = clean(rest, 200)
+                self._run = clean(rest, 4000)
             elif word == "stop":
                 self._stop()
                 with contextlib.suppress(OSError):
@@ -201,7 +202,7 @@ class _Launcher:
             self._restore_terminal()
             name = signal.Signals(number).name
             why = ": out of memory?" if number == signal.SIGKILL else ""
-            back = f"; tui-trainer resume {self._run} goes on with it" if self._run else ""
+            back = f"; {self._command('resume')} continues it" if self._run else ""
             error_stream().line(f"tui-trainer: killed by {name}{why}{back}")
         return 128 + number
 
@@ -213,9 +214,8 @@ class _Launcher:
                 os.write(1, self._restore)
 
     def _farewell(self) -> str:
-        name = self._run or "the run"
-        return f"{name} trains on without a terminal; tui-trainer attach{self._named} comes back"
+        name = os.path.basename(self._run) or "the run"
+        return f"{name} keeps training without a terminal; {self._command('attach')} reopens it"
 
-    @property
-    def _named(self) -> str:
-        return f" {self._run}" if self._run else ""
+    def _command(self, what: str) -> str:
+        return shell_line(["tui-trainer", what, *([self._run] if self._run else [])])

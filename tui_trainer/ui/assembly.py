@@ -138,7 +138,7 @@ class Launcher:
             prepared = replace(prepared, warnings=warnings)
         self._terminal.output.to(prepared.run.path / OUTPUT)
         if self._terminal.tether is not None:
-            self._terminal.tether.name_run(prepared.run.path.name)
+            self._terminal.tether.name_run(prepared.run.reference)
         return prepared
 
 

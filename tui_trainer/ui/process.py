@@ -251,9 +251,6 @@ def _let_go(terminal: Terminal, live: CurrentRun) -> None:
     """Give up the terminal; if the user detached, return it to the shell."""
     terminal.let_go()
     if live.is_let_go and terminal.tether is not None:
-        if live.session is not None and live.session.view.name:
-            # A run that is only starting has not told it yet.
-            terminal.tether.name_run(live.session.view.name)
         # Only now: the shell may use the terminal as soon as the launcher has ended.
         terminal.tether.let_go()
 

@@ -110,7 +110,7 @@ class Summary(Widget):
             return Content.styled(text, "$text-warning")
         if not self.survey.is_stale:
             return None
-        text = f"{self.survey.stage} ... you can go on" if self.survey.stage else "measuring ..."
+        text = f"{self.survey.stage} ..." if self.survey.stage else "measuring ..."
         return Content.styled(text, "$text-warning")
 
     def _failed(self, width: int) -> list[Content]:
