@@ -110,6 +110,11 @@ def test_an_option_named_like_a_setting_is_answered_with_the_word_to_type(
         ("--json runs", "--json comes after the command: tui-trainer runs ... --json"),
         ("runs mlp", "runs takes no 'mlp'; to select some: runs --filter mlp"),
         ("logs last more", "logs takes no further argument, but there is 'more'"),
+        ("--name x", "no command; --name belongs to train or fork; "),
+        (
+            "--runs-dir x runs",
+            "--runs-dir comes after the command: tui-trainer runs ... --runs-dir",
+        ),
         ("--no-ui", "no command; --no-ui belongs to train, resume, fork or attach; "),
         ("train", "train: expected EXPERIMENT, as in: tui-trainer train digits-cnn"),
         ("ctl last", "ctl: expected COMMAND, as in: tui-trainer ctl last pause"),
@@ -154,3 +159,9 @@ def test_the_help_of_a_command_ends_with_examples_that_parse(command: str) -> No
             kind, slash, name = arguments.name.partition("/")
             assert BUILTIN.has(kind, name) if slash else BUILTIN.has("experiment", kind)
             assert not slash or kind in KINDS
+
+
+def test_options_of_the_app_need_no_command() -> None:
+    for words in (["--runs-dir", "x"], ["--runs-dir=x"], ["--runs-dir", "x", "digits-mlp"]):
+        arguments = parse(words)
+        assert (arguments.action, str(arguments.runs_dir)) == ("compose", "x")

@@ -83,13 +83,34 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     parsers = parsers_of(parser)
     if words and not words[0].startswith("-") and words[0] not in parsers:
         raise BadInput(hints.no_command(words, [name for name in parsers if name.isalpha()]))
-    bare = not words or words[0].partition("=")[0] == "--plugin"
+    bare = _opens_the_app(words, parsers)
     arguments, rest = parser.parse_known_args(["compose", *words] if bare else words)
+    if bare and (command := arguments.experiment) and command in parsers:
+        option = clean(words[0].partition("=")[0], 80)
+        raise BadInput(f"{option} comes after the command: tui-trainer {command} ... {option}")
     if rest or not hasattr(arguments, "action"):
         command = getattr(arguments, "action", "")
         _take_rest(parsers[command], parsers, arguments, rest, words)
     arguments.argv = ["tui-trainer", *words]
     return arguments
+
+
+def _opens_the_app(words: Sequence[str], parsers: dict[str, Parser]) -> bool:
+    """Return whether the words are only options of the app, such as --runs-dir.
+
+    Raises:
+        BadInput: they are only options, and not of the app.
+    """
+    option = words[0].partition("=")[0] if words else ""
+    if not option.startswith("-") or option in parsers[""].options:
+        return not words
+    owners = [name for name, other in parsers.items() if option in other.options]
+    if "compose" in owners:
+        return True
+    if not any(word in parsers for word in words if word):
+        belongs = f"; {clean(option, 80)} belongs to {any_of(owners)}" if owners else ""
+        raise BadInput(f"no command{belongs}; tui-trainer --help lists them")
+    return False
 
 
 def _take_rest(
@@ -103,11 +124,6 @@ def _take_rest(
     takes_more = hasattr(arguments, "overrides")
     unknown = [word for word in rest if word.startswith("-")]
     unknown += [] if takes_more else rest
-    if not parser.command:
-        # Only options, and none that the program has without a command.
-        owners = [name for name, other in parsers.items() if words[0] in other.options]
-        belongs = f"; {clean(words[0], 80)} belongs to {any_of(owners)}" if owners else ""
-        raise BadInput(f"no command{belongs}; tui-trainer --help lists them")
     if unknown:
         following = [*words, ""][list(words).index(unknown[0]) + 1] if unknown[0] in words else ""
         options = {name: other.options for name, other in parsers.items()}
