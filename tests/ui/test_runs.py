@@ -201,6 +201,8 @@ def test_two_selected_runs_are_compared(tmp_path: Path) -> None:
         for key in ("optimizer.lr", "model.type", "val.loss"):
             assert key in app.text
         assert "optimizer.type" not in app.text
+        await app.type(pilot, "space")  # the cursor stays at the last run
+        assert "compare: 2 selected" in app.text
         await app.type(pilot, "u")
         assert "compare" not in app.text
 

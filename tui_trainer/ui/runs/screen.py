@@ -159,7 +159,8 @@ class RunsScreen(Screen[None]):
             return
         if not self._list.mark(run, MOST):
             self._say(f"at most {MOST} runs can be compared; u clears the selection")
-        self._list.action_cursor_down()
+        if self._list.highlighted != len(self._list.shown) - 1:  # where it would wrap around
+            self._list.action_cursor_down()
         self.run_worker(self._compare(), group="compare", exclusive=True, exit_on_error=False)
 
     def action_unmark(self) -> None:
