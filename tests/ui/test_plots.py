@@ -291,6 +291,19 @@ def test_the_crosshair_moves_from_step_to_step_and_leaves_its_keys_to_others_whe
     drive(host, use)
 
 
+@pytest.mark.parametrize("key", ["left", "right"])
+def test_an_arrow_shows_the_crosshair_at_the_newest_values(key: str) -> None:
+    host = Host()
+
+    async def use(pilot: Pilot[None]) -> None:
+        await pilot.press(key)
+        assert "step 60" in host.text
+        await pilot.press("left")
+        assert "step 59" in host.text
+
+    drive(host, use)
+
+
 def test_all_plots_are_read_at_one_step() -> None:
     host = Host(smoothing=0.0)
 

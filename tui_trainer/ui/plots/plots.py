@@ -139,6 +139,8 @@ class Plots(Widget, can_focus=True):
         *bindings_of("plot"),
         *bindings_of("panel"),
         *DIGITS,
+        # While there is no crosshair, the keys that move it are not the panels': these show it.
+        Binding("left,right", "crosshair", "Read", show=False),
     ]
 
     def __init__(self, preferences: Preferences, choices: RememberedChoices | None = None) -> None:
