@@ -298,6 +298,21 @@ def test_the_results_can_be_left_for_a_search_and_come_back() -> None:
     drive(play, *some_events(460))
 
 
+def test_a_run_that_ends_leaves_its_results_beneath_an_open_search() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await search(host, pilot, "be")
+        await host.happen(pilot, an_ending())
+        await pilot.press("s", "t")
+        await pilot.pause()
+        assert host.running.query_one(SearchBar).query_one(Input).value == "best"
+        assert "best: " in title(host)
+        await pilot.press("escape", "escape")
+        await pilot.pause()
+        assert host.running.query_one(Ending).has_focus
+
+    drive(play, *some_events(460))
+
+
 def test_letters_of_a_search_are_no_commands() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await search(host, pilot, "pnis")

@@ -137,9 +137,15 @@ class RunParts:
         return not (self.has_result or self.has_whole_log or self.is_starting)
 
     def show_result(self, result: bool) -> None:
-        """Put the results or the plots in front, and end the full-screen view of any part."""
-        self._screen.minimize()
+        """Put the results or the plots in front, and end the full-screen view of any part.
+
+        A search of the log stays in front of them until it ends.
+        """
         self._screen.set_class(result, "-result")
+        if self.is_searching:
+            # What is being typed would be taken for keys of the results, such as `a`, run again.
+            return
+        self._screen.minimize()
         self._screen.remove_class("-full-log")
         self._screen.refresh_bindings()
         self._focus_front()
