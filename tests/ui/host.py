@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from textual import events
 from textual.app import App
 from textual.message import Message
 from textual.pilot import Pilot
@@ -18,6 +19,7 @@ from tui_trainer.runs.events import Event
 from tui_trainer.ui.run.ended import Ending
 from tui_trainer.ui.run.log import Log
 from tui_trainer.ui.run.screen import RunScreen
+from tui_trainer.ui.shared.bindings import take_late_letter
 
 
 class Host(App[None]):
@@ -35,6 +37,9 @@ class Host(App[None]):
 
     def on_mount(self) -> None:
         self.push_screen(self.running)
+
+    def on_key(self, event: events.Key) -> None:
+        take_late_letter(self.focused, event)
 
     def on_run_screen_leave(self, message: RunScreen.Leave) -> None:
         self.got.append(message)

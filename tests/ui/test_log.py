@@ -313,6 +313,19 @@ def test_a_run_that_ends_leaves_its_results_beneath_an_open_search() -> None:
     drive(play, *some_events(460))
 
 
+def test_a_word_that_arrives_at_once_is_searched_in_a_run_that_has_ended() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, an_ending())
+        for key in ("slash", *"saved"):
+            host.simulate_key(key)
+        await pilot.pause()
+        await pilot.pause()
+        assert host.running.query_one(SearchBar).query_one(Input).value == "saved"
+        assert host.told == []
+
+    drive(play, *some_events(5))
+
+
 def test_letters_of_a_search_are_no_commands() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await search(host, pilot, "pnis")

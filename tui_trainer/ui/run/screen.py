@@ -15,6 +15,7 @@ from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
 from textual.message import Message
 from textual.screen import Screen
+from textual.widgets import Input
 
 from tui_trainer.config.keys import actions_of
 from tui_trainer.runs.commands import COMMANDS
@@ -239,7 +240,11 @@ class RunScreen(Screen[None]):
         bound = self._bindings.key_to_bindings.get(event.key, [])
         names = [(it.id or "").removeprefix("run.") for it in bound]
         if reason := next(filter(None, map(self._unavailable_reason, names)), ""):
-            event.stop()
+            # The keys before it may open a field, and it is typed there: see `take_late_letter`.
+            self.app.call_later(self._explain, reason, event.is_printable)
+
+    def _explain(self, reason: str, is_letter: bool) -> None:
+        if not (is_letter and isinstance(self.focused, Input)):
             self._tell(reason)
 
     def _asked(self, what: str) -> None:
