@@ -10,10 +10,10 @@ import pytest
 
 from tui_trainer.config.overrides import edited, parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
-from tui_trainer.runs.commands import Save, new_id
+from tui_trainer.runs.commands import Save, Stop, new_id
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.edits import Edit, read_edits, record_edit
-from tui_trainer.runs.events import Notice, RunEnded, StepsTaken
+from tui_trainer.runs.events import Event, MeasurementAdvanced, Notice, RunEnded, StepsTaken
 from tui_trainer.runs.history import Curve
 from tui_trainer.runs.journal import read_records
 from tui_trainer.runs.manifests import read_manifests
@@ -226,3 +226,36 @@ def test_where_a_resume_runs_is_checked_and_told_in_one_line(
 
 def curve_of(session: LocalSession, name: str = "train/loss") -> Curve:
     return session.history.curve(name, x="step", window="all", columns=10_000, smoothing=0.0)
+
+
+class StoppedInBaselines(LocalSession):
+    """A session that is stopped after the first of its two baselines."""
+
+    def emit(self, event: Event) -> None:
+        super().emit(event)
+        if isinstance(event, MeasurementAdvanced) and event.part == "baseline majority class":
+            self.send(Stop())
+
+
+def end_of(session: LocalSession) -> RunEnded:
+    (end,) = [it for it in trained(session).events(0)[0] if isinstance(it, RunEnded)]
+    return end
+
+
+def test_a_resume_makes_up_for_skipped_baselines_and_the_next_shows_them(tmp_path: Path) -> None:
+    short = parse_overrides(["training.max_steps=6"])
+    experiment = PresetLibrary([builtin_dir()]).experiment("penguins-mlp", short)
+    cut = end_of(StoppedInBaselines(partial(prepare_new, experiment, tmp_path, "r", ["test"])))
+    assert (cut.state, list(cut.baseline or {})) == ("finished", ["majority_class"])
+    assert cut.test is not None
+    (run,) = map(RunDirectory, tmp_path.iterdir())
+
+    resumed = end_of(LocalSession(partial(prepare_resume, run, [], ["test"])))
+    assert (resumed.reason, resumed.step, resumed.test) == ("6 steps are done", 6, cut.test)
+    assert list(resumed.baseline or {}) == ["majority_class", "nearest_neighbour"]
+
+    again = end_of(LocalSession(partial(prepare_resume, run, [], ["test"])))
+    assert again.reason.startswith("nothing to do: 6 steps are done; to train on: ")
+    assert (again.test, again.baseline) == (resumed.test, resumed.baseline)
+    assert (again.confusion, again.classes) == (resumed.confusion, resumed.classes)
+    assert again.classes == ("Adelie", "Chinstrap", "Gentoo")

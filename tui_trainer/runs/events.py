@@ -230,6 +230,8 @@ class RunEnded(Event):
     confusion: tuple[tuple[int, ...], ...] | None = None
     """The samples of the test split by true class (rows) and predicted class (columns)."""
     classes: tuple[str, ...] = ()
+    is_test_cut: bool = False
+    """Whether a stop skipped a part of the test; a resume makes up for it."""
     details: str = field(default="", compare=False, repr=False)
     """A traceback, for --debug."""
 

@@ -18,6 +18,7 @@ from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.machine.usage import Usage, UsageMeter
 from tui_trainer.runs.commands import Command, Stop, name_of
 from tui_trainer.runs.control import Control, applied
+from tui_trainer.runs.ending import last_end
 from tui_trainer.runs.events import (
     CommandAccepted,
     Event,
@@ -265,6 +266,7 @@ class LocalSession:
         if prepared.nothing_to_do:
             reason = f"nothing to do: {prepared.nothing_to_do}"
             status, known = read_status(prepared.run.status), progress_of(prepared)
+            earlier = last_end(prepared.run)
             return RunEnded(
                 step=prepared.step,
                 state="finished",
@@ -275,6 +277,9 @@ class LocalSession:
                 exit_code=ExitCode.OK,
                 best=asdict(known.best) if known and known.best else None,
                 test=status.scores.test if status is not None else None,
+                baseline=earlier.baseline if earlier else None,
+                confusion=earlier.confusion if earlier else None,
+                classes=earlier.classes if earlier else (),
             )
         return train(
             prepared.task,

@@ -17,6 +17,7 @@ from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.runs.commands import new_id
 from tui_trainer.runs.directory import RunDirectory, check_run, check_writable
 from tui_trainer.runs.edits import Edit, in_force, read_edits, record_edit, rewrite_edits
+from tui_trainer.runs.ending import last_end
 from tui_trainer.runs.files import Files, sweep_temporaries
 from tui_trainer.runs.limits import limit_reached, trained_on
 from tui_trainer.runs.lock import RunLock
@@ -133,7 +134,7 @@ def _resumed(
         step=step,
         epoch=checkpoint.manifest.epoch if checkpoint else 0,
     )
-    if checkpoint is not None and _is_tested(status):
+    if checkpoint is not None and _is_tested(run, status):
         hint = _nothing_to_do(run, checkpoint, in_force(experiment, plan.edits))
         if hint:
             return replace(prepared, nothing_to_do=hint)
@@ -153,9 +154,12 @@ def _choose(run: RunDirectory, which: str) -> tuple[Checkpoint | None, list[str]
     return None, ["no checkpoint was ever published; the run starts again from step 0"]
 
 
-def _is_tested(status: RunView | None) -> bool:
-    """Whether the run is finished and its test was not skipped."""
-    return status is not None and status.state == "finished" and status.scores.test is not None
+def _is_tested(run: RunDirectory, status: RunView | None) -> bool:
+    """Whether the run is finished and no part of its test was skipped."""
+    if status is None or status.state != "finished" or status.scores.test is None:
+        return False
+    end = last_end(run)
+    return end is None or not end.is_test_cut
 
 
 def _nothing_to_do(run: RunDirectory, checkpoint: Checkpoint, experiment: Experiment) -> str:

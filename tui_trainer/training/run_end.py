@@ -57,6 +57,7 @@ def finish(training: Training, reason: str) -> RunEnded:
         baseline=results.baselines or None,
         confusion=None if measured is None else measured.confusion,
         classes=() if measured is None else training.task.dataset.classes,
+        is_test_cut=bool(results.skipped),
     )
 
 
