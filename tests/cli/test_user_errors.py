@@ -157,6 +157,10 @@ def test_fault_49_an_error_in_training_names_the_line_of_the_user(
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith(f"tui-trainer: {line_of(plugin, mark)}{text}")
     assert "bug" not in line
+    if status == 1:
+        (run,) = runs.iterdir()
+        back = f"once it is mended, tui-trainer resume {run.name} --plugin {plugin} continues"
+        assert line.endswith(f"; {back}")
 
 
 @pytest.mark.parametrize(

@@ -148,6 +148,22 @@ def test_nothing_but_the_command_line_loads_a_plugin(tmp_path: Path) -> None:
     assert not marker.exists()
 
 
+def test_a_checkpoint_of_another_model_names_the_plugin_that_changed(tmp_path: Path) -> None:
+    _, _, layers = written(tmp_path)
+    words = ("--plugin", layers, "--no-ui", "training.max_steps=1")
+    assert call(tmp_path, "train", "penguins-mlp", "model=two-layers", *words).returncode == 0
+    source = Path(layers).read_text()
+    Path(layers).write_text(source.replace("nn.ReLU()", "nn.LayerNorm(params.width)"))
+    done = call(tmp_path, "evaluate", "last", "--plugin", layers)
+    assert done.returncode == 4
+    (line,) = done.stderr.splitlines()
+    assert "another model: 2.weight: missing in the checkpoint, (64,) in the model" in line
+    assert line.endswith(
+        "; the plugin layers.py changed since the checkpoint was written: 1 line added, 1 removed; "
+        "use the code that the run was trained with, or train a new run"
+    )
+
+
 def test_fault_20_a_sample_that_raises_ends_the_run_saved_and_named(tmp_path: Path) -> None:
     experiment, moons, _ = written(tmp_path)
     source = Path(moons).read_text()

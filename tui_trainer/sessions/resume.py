@@ -106,8 +106,8 @@ def _resumed(
 ) -> PreparedRun:
     startup.use_torch()
     startup.enter("read the checkpoint")
+    from tui_trainer.training.changes import check_model
     from tui_trainer.training.start_point import FromCheckpoint, FromScratch
-    from tui_trainer.training.state import check_fits
 
     checkpoint, notes = _choose(run, which)
     step = checkpoint.manifest.step if checkpoint else 0
@@ -115,7 +115,7 @@ def _resumed(
     task, device = build_task(experiment, fitted, startup=startup)
     if checkpoint is not None:
         checkpoint = checkpoint.with_marked_best(experiment.checkpoint.monitor)
-        check_fits(task.model, checkpoint.data.state.model)
+        check_model(task.model, checkpoint.data)
     plan = plan_edits(experiment, read_edits(run.edits), overrides, step, drop_later=drop_edits)
     status = read_status(run.status)
     generation = (status.generation if status else 0) + 1

@@ -9,10 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from torch import nn
+
 from tui_trainer.config.plugins import plugin_lines
 from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import CheckpointUnusable
 from tui_trainer.text.format import counted
-from tui_trainer.training.checkpoint_data import Origin
+from tui_trainer.training.checkpoint_data import CheckpointData, Origin
+from tui_trainer.training.state import check_fits
 from tui_trainer.training.task import Task
 
 
@@ -45,6 +49,20 @@ def evaluation_notes(task: Task, origin: Origin) -> list[str]:
 def prediction_notes(origin: Origin) -> list[str]:
     """Return notes on changed plugins; predictions do not read the data of the run."""
     return [f"the run itself may predict other values: {one}" for one in plugin_changes(origin)]
+
+
+def check_model(model: nn.Module, data: CheckpointData) -> None:
+    """Check that the weights of a checkpoint fit a model.
+
+    Raises:
+        CheckpointUnusable: they do not; the message names the plugins that changed since.
+    """
+    try:
+        check_fits(model, data.state.model)
+    except CheckpointUnusable as error:
+        told = "; ".join([str(error), *plugin_changes(data.origin)])
+        way = "use the code that the run was trained with, or train a new run"
+        raise CheckpointUnusable(f"{told}; {way}") from error
 
 
 def data_change(task: Task, origin: Origin) -> str:

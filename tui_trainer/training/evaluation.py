@@ -26,13 +26,12 @@ from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.errors import BadInput
 from tui_trainer.training.baseline_costs import is_affordable, left_out, training_cost
 from tui_trainer.training.baselines import baselines_of, compute
-from tui_trainer.training.changes import evaluation_notes, prediction_notes
+from tui_trainer.training.changes import check_model, evaluation_notes, prediction_notes
 from tui_trainer.training.checkpoint_data import CheckpointData
 from tui_trainer.training.checkpoints import Checkpoint, choose_checkpoint
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.metrics import measure
 from tui_trainer.training.ranks import SingleRank
-from tui_trainer.training.state import check_fits
 from tui_trainer.training.task import Task, build
 
 
@@ -77,7 +76,7 @@ def evaluate(
     checkpoint, notes = choose_checkpoint(run.checkpoints, which, run.path.name)
     data = checkpoint.data
     task = build(experiment, SingleRank(), device, data.preprocessing)
-    check_fits(task.model, data.state.model)
+    check_model(task.model, data)
     task.model.load_state_dict(data.state.measured)
     chosen = {"train": task.dataset.train, "val": task.dataset.val, "test": task.dataset.test}[
         split
@@ -151,7 +150,7 @@ class Predictor:
         self._batch_size = experiment.training.eval_batch_size or 256
         with preserved_generators():
             self.model = build_model(experiment.model, self.outline.signature).to(device).eval()
-        check_fits(self.model, data.state.model)
+        check_model(self.model, data)
         self.model.load_state_dict(data.state.measured)
         self._forward = Forward(self.model, precision=experiment.training.precision)
 

@@ -19,7 +19,7 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CannotWrite, ExitCode, TrainerError
 from tui_trainer.training.advice import less_memory
 from tui_trainer.training.recorder import Diverged
-from tui_trainer.training.run_end import ended
+from tui_trainer.training.run_end import ended, resume_command
 from tui_trainer.training.task import Task
 from tui_trainer.training.training import Training
 
@@ -76,7 +76,8 @@ def failed(training: Training, error: Exception) -> RunEnded:
     traceback.clear_frames(error.__traceback__)
     told = "" if isinstance(error, CannotWrite) else _rescued(training, fault)
     if users:
-        return ended(training, "failed", f"{users}; {told}", ExitCode.FAILED, details=details)
+        reason = f"{users}; {told}; once it is mended, {resume_command(training)} continues"
+        return ended(training, "failed", reason, ExitCode.FAILED, details=details)
     if fault is None:
         if told and not isinstance(error, TrainerError):
             training.events.note(told)

@@ -84,13 +84,12 @@ def stopped(training: Training, stop: Stop) -> RunEnded:
 
 def broken_off(training: Training, fault: TrainerError) -> RunEnded:
     """Save the last step, and fail: a batch to train or measure on cannot be made."""
-    saver, name = training.saver, training.run.path.name
+    saver = training.saver
     training.recorder.report()
     saved = saver.save_and_wait()
     training.recorder.write_held_line()
     saver.drain()
-    resume = f"tui-trainer resume {name}{plugin_words()}"
-    how = f"saved; {resume} goes on" if saved else f"NOT saved: {saver.failure}"
+    how = f"saved; {resume_command(training)} goes on" if saved else f"NOT saved: {saver.failure}"
     reason = f"{fault}; step {training.progress.step:,} is {how}"
     details = getattr(fault, "details", "")
     return ended(training, "failed", reason, fault.exit_code, details=details)
@@ -160,6 +159,11 @@ def wait_out(training: Training) -> FromCheckpoint | RunEnded:
         reason = "stopped after numbers that were not finite"
         return ended(training, "stopped", reason, _exit_code_of(training, command))
     return FromCheckpoint(checkpoint, tuple(edits), training.generation + 1)
+
+
+def resume_command(training: Training) -> str:
+    """Return the command that resumes this run, with the plugins that it needs."""
+    return f"tui-trainer resume {training.run.path.name}{plugin_words()}"
 
 
 def ended(training: Training, state: RunState, reason: str, code: int, **results: Any) -> RunEnded:

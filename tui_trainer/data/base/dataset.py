@@ -127,6 +127,10 @@ def absent_notes(
 
 
 _MOST_SHOWN = 5
+NEEDS_ITS_DATA = (
+    "restore the data that the run was trained on (dataset.path=PATH names another place), or "
+    "train a new run on these"
+)
 
 
 def identity(
@@ -152,7 +156,8 @@ def check_same(own: Mapping[str, Any], fitted: Mapping[str, Any], name: str) -> 
         hidden = len(differences) - _MOST_SHOWN
         suffix = f" (and {hidden} more)" if hidden > 0 else ""
         raise CheckpointUnusable(
-            "the checkpoint is for other data: " + "; ".join(differences[:_MOST_SHOWN]) + suffix
+            f"the checkpoint is for other data: {'; '.join(differences[:_MOST_SHOWN])}{suffix}; "
+            f"{NEEDS_ITS_DATA}"
         )
 
 

@@ -62,7 +62,10 @@ def _loaded(
         raise BadInput(f"{name}: a classification needs two or more classes, other tasks none")
     identity = {"source": section.type, "task": data.task, "classes": list(data.classes)}
     if fitted is not None and {key: fitted.get(key) for key in identity} != identity:
-        raise CheckpointUnusable(f"the checkpoint is for other data than {name}: task or classes")
+        raise CheckpointUnusable(
+            f"the checkpoint is for other data than {name}: task or classes; the plugin has to "
+            "return what the run was trained on, or train a new run"
+        )
     train, val, test = _splits(section, data, name)
     # No sample of an iterable is read before training starts.
     readable = train if isinstance(train, MapSplit) else val
