@@ -110,13 +110,17 @@ def test_every_key_that_is_not_live_is_refused() -> None:
             edited(chosen, key, chosen.get(key))
 
 
+def test_a_whole_section_is_refused_as_a_setting_that_is_not_live() -> None:
+    with pytest.raises(BadInput, match=r"^optimizer cannot be edited while training, because"):
+        edited(experiment(), "optimizer", "sgd")
+
+
 @pytest.mark.parametrize(
     ("key", "words"),
     [
         ("optimizer.lrr", r"did you mean 'optimizer\.lr'"),
         ("lr", r"did you mean 'optimizer\.lr'"),
         ("optimizer.momentum", "no setting"),
-        ("optimizer", "no setting"),
         ("name", "no setting"),
         ("", "no setting"),
         ("\x1b[2J", r"no setting '\\+x1b\[2J'"),

@@ -18,6 +18,7 @@ from tui_trainer.sessions.fork import prepare_fork
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.prepare import prepare_new
 from tui_trainer.sessions.resume import prepare_resume
+from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, TrainerError
 
 WORDS = ["training.epochs=4", "checkpoint.every_steps=8", "checkpoint.keep_last=9"]
@@ -93,6 +94,7 @@ def test_changes_of_a_fork_hold_from_its_checkpoint_on(tmp_path: Path) -> None:
     assert numbers(fork)[16] != numbers(origin)[16]
     (edit,) = map(json.loads, fork.edits.read_text().splitlines())
     assert (edit["apply_at_step"], edit["key"], edit["new"]) == (16, "optimizer.lr", 0.5)
+    assert edit["origin"] == "fork"
     assert not origin.edits.exists()
     again = forked(fork, "24")
     assert numbers(again) == numbers(fork), "a fork of a fork keeps its edits"
@@ -115,6 +117,25 @@ def test_a_fork_that_cannot_be_leaves_no_run_behind(
         prepare_fork(origin, tmp_path, parse_overrides(words), ["test"], which=which)
     assert run_names(tmp_path) == [origin.path.name]
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("word", ["model.dropout=0.5", "optimizer=sgd", "seed=3"])
+def test_a_setting_that_cannot_change_names_a_new_run_before_anything_is_read(
+    tmp_path: Path, word: str
+) -> None:
+    origin = an_origin(tmp_path)
+    for path in origin.checkpoints.glob("*.pt"):
+        path.unlink()  # They are not read before the refusal.
+    key = {"seed": "training.seed"}.get(word.partition("=")[0], word.partition("=")[0])
+    words = f"train {origin.config} training.init_from={origin.path} {key}=..."
+    for prepare in (partial(prepare_fork, origin, tmp_path), partial(prepare_resume, origin)):
+        startup = Startup()
+        with pytest.raises(BadInput, match=f"^{key} cannot be edited while training") as refused:
+            prepare(parse_overrides([word]), ["test"], startup)
+        assert str(refused.value).endswith(
+            f"; a new run from its weights can have it: tui-trainer {words}"
+        )
+        assert startup.stage is None
 
 
 def test_a_damaged_checkpoint_is_not_forked_from(tmp_path: Path) -> None:

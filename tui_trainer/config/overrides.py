@@ -112,20 +112,26 @@ def live_keys(experiment: Experiment) -> list[str]:
     ]
 
 
+def check_live(experiment: Experiment, key: str) -> None:
+    """Raise BadInput unless the key can be edited while this experiment is training."""
+    live = live_keys(experiment)
+    if key in live:
+        return
+    if key in SECTIONS or key in experiment.all_keys():
+        raise BadInput(
+            f"{key} cannot be edited while training, because earlier steps depend on it; "
+            f"these can: {', '.join(live)}"
+        )
+    raise BadInput(f"no setting {clean(key, 80)!r}{suggest_key(key, experiment.all_keys())}")
+
+
 def edited(experiment: Experiment, key: str, value: Any) -> Experiment:
     """Return the experiment with one live setting changed.
 
     Raises:
         BadInput: the key is unknown or not live, or the value is invalid; gives the reason.
     """
-    live = live_keys(experiment)
-    if key not in live:
-        if key in experiment.all_keys():
-            raise BadInput(
-                f"{key} cannot be edited while training, because earlier steps depend on it; "
-                f"these can: {', '.join(live)}"
-            )
-        raise BadInput(f"no setting {clean(key, 80)!r}{suggest_key(key, experiment.all_keys())}")
+    check_live(experiment, key)
     changed = with_value(experiment, key, value)
     wrong = contradictions(changed)
     if wrong:

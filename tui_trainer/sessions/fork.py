@@ -20,7 +20,7 @@ from tui_trainer.runs.manifests import Manifest, manifest_path, read_manifests
 from tui_trainer.runs.paths import copy_file, exists, open_file, remove_tree
 from tui_trainer.runs.provenance import write_provenance
 from tui_trainer.sessions.prepare import DATA_PLACE, PreparedRun, read_config
-from tui_trainer.sessions.resume import prepare_resume
+from tui_trainer.sessions.resume import live_overrides, prepare_resume
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
@@ -47,11 +47,12 @@ def prepare_fork(
         CannotWrite: the copy could not be written; nothing of it is left.
     """
     startup = startup or Startup()
+    check_writable(runs_dir)
+    experiment = read_config(origin)
+    overrides = live_overrides(origin, experiment, overrides)
     startup.use_torch()
     from tui_trainer.training.checkpoints import choose_checkpoint
 
-    check_writable(runs_dir)
-    experiment = read_config(origin)
     if not read_manifests(origin.checkpoints):
         raise CheckpointUnusable(f"{origin.path.name} has no checkpoint to fork from yet")
     checkpoint, _ = choose_checkpoint(origin.checkpoints, which, origin.path.name)
@@ -72,7 +73,7 @@ def prepare_fork(
             _copy(origin.config, run.config, origin)
         whence = {"forked_from": str(origin.path), "step": checkpoint.manifest.step}
         write_provenance(run.provenance, whence)
-        return prepare_resume(run, overrides, argv, startup)
+        return prepare_resume(run, overrides, argv, startup, origin="fork")
     except BaseException as error:
         with contextlib.suppress(OSError):
             remove_tree(run.path)

@@ -11,8 +11,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.overrides import Override, edited, overrides_of, with_value
+from tui_trainer.config.experiment import SECTIONS, Experiment
+from tui_trainer.config.overrides import (
+    Override,
+    check_live,
+    edited,
+    overrides_of,
+    with_value,
+)
 from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.runs.commands import new_id
 from tui_trainer.runs.directory import RunDirectory, check_run, check_writable
@@ -40,6 +46,7 @@ from tui_trainer.sessions.prepare import (
 )
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
+from tui_trainer.text.shell import shell_line
 
 if TYPE_CHECKING:
     from tui_trainer.runs.view import RunView
@@ -63,11 +70,13 @@ def prepare_resume(
     which: str = "last",
     drop_edits: bool = False,
     force: bool = False,
+    origin: str = "resume",
 ) -> PreparedRun:
     """Read the checkpoint, build the task, and record the overrides as edits at its step.
 
     They hold until the next live edit: recorded edits of the same settings at later steps are not
-    repeated. `force` takes a run over from another host that has been silent for a while.
+    repeated. `force` takes a run over from another host that has been silent for a while, and
+    `origin` is the command that makes the edits.
 
     Raises:
         BadInput: another process holds the run, or an override is for a setting that is not live.
@@ -78,7 +87,7 @@ def prepare_resume(
     check_writable(run.path)
     config = read_config(run)
     startup.name(run, config)
-    overrides = overrides_of(config, overrides)
+    overrides = live_overrides(run, config, overrides)
     experiment = _with_runtime(config, overrides)
     gone = gone_host(run, force=force)
     lock = RunLock.acquire(run.lock, gone=gone)
@@ -88,7 +97,7 @@ def prepare_resume(
             fence(run)
         _check_not_lost(run)
         _tidy(run)
-        return _resumed(run, lock, experiment, overrides, argv, which, drop_edits, startup)
+        return _resumed(run, lock, experiment, overrides, argv, which, drop_edits, origin, startup)
     except BaseException:
         lock.release()
         raise
@@ -102,6 +111,7 @@ def _resumed(
     argv: Sequence[str],
     which: str,
     drop_edits: bool,
+    origin: str,
     startup: Startup,
 ) -> PreparedRun:
     startup.use_torch()
@@ -116,7 +126,8 @@ def _resumed(
     if checkpoint is not None:
         checkpoint = checkpoint.with_marked_best(experiment.checkpoint.monitor)
         check_model(task.model, checkpoint.data)
-    plan = plan_edits(experiment, read_edits(run.edits), overrides, step, drop_later=drop_edits)
+    recorded = read_edits(run.edits)
+    plan = plan_edits(experiment, recorded, overrides, step, drop_later=drop_edits, origin=origin)
     status = read_status(run.status)
     generation = (status.generation if status else 0) + 1
     prepared = PreparedRun(
@@ -218,6 +229,7 @@ def plan_edits(
     step: int,
     *,
     drop_later: bool,
+    origin: str = "resume",
 ) -> EditPlan:
     """Turn a resume's overrides into edits at `step`, and merge them with the recorded ones.
 
@@ -227,7 +239,7 @@ def plan_edits(
         BadInput: an override is for a setting that is not live, or an edit no longer fits.
     """
     kept = [edit for edit in recorded if not drop_later or edit.apply_at_step <= step]
-    new = _as_edits(experiment, kept, overrides, step)
+    new = _as_edits(experiment, kept, overrides, step, origin)
     given = {edit.key for edit in new}
     superseded = [edit for edit in kept if edit.apply_at_step > step and edit.key in given]
     plan = EditPlan(
@@ -268,6 +280,30 @@ def _tidy(run: RunDirectory) -> None:
     Mailbox(run.control).clear()
 
 
+def live_overrides(
+    run: RunDirectory, config: Experiment, overrides: Sequence[Override]
+) -> tuple[Override, ...]:
+    """Return the overrides with their full keys, each for a setting that may change in this run.
+
+    Raises:
+        BadInput: one is for a setting that cannot change; says how a new run takes it.
+    """
+    found = overrides_of(config, overrides)
+    for override in found:
+        if override.key in RUNTIME:
+            continue
+        try:
+            check_live(config, override.key)
+        except BadInput as error:
+            known = (*SECTIONS, *config.all_keys())
+            if override.key not in known or override.key == "training.init_from":
+                raise
+            words = ("tui-trainer", "train", str(run.config), f"training.init_from={run.path}")
+            new = f"{shell_line(words)} {override.key}=..."
+            raise BadInput(f"{error}; a new run from its weights can have it: {new}") from error
+    return found
+
+
 def _with_runtime(experiment: Experiment, overrides: Sequence[Override]) -> Experiment:
     """Apply the overrides that say where and how the run is executed."""
     for override in overrides:
@@ -277,7 +313,11 @@ def _with_runtime(experiment: Experiment, overrides: Sequence[Override]) -> Expe
 
 
 def _as_edits(
-    experiment: Experiment, edits: Sequence[Edit], overrides: Sequence[Override], step: int
+    experiment: Experiment,
+    edits: Sequence[Edit],
+    overrides: Sequence[Override],
+    step: int,
+    origin: str,
 ) -> list[Edit]:
     """Turn the overrides of a resume into edits at the step of its checkpoint."""
     now = in_force(experiment, [edit for edit in edits if edit.apply_at_step <= step])
@@ -287,6 +327,6 @@ def _as_edits(
             continue
         changed = edited(now, override.key, override.value)
         old, new = now.get(override.key), changed.get(override.key)
-        made.append(Edit(new_id(), step, override.key, old, new, "resume"))
+        made.append(Edit(new_id(), step, override.key, old, new, origin))
         now = changed
     return made
