@@ -85,6 +85,10 @@ def test_what_happened_in_them_is_told(folder: Path) -> None:
         assert "4 epochs are done" in told
         assert "accuracy 85.51 %" in told
         assert "step-00000032.pt" in told
+    started, left_out, *_, ended = attached.splitlines()[0], *attached.splitlines()[6:]
+    assert started.startswith("finished-1126-1711: 931 parameters on cpu")
+    assert left_out == "... (tui-trainer logs finished prints what came before)"
+    assert ended == f"run: {folder / 'runs' / 'finished'}"
 
 
 def test_they_are_measured_as_they_were(folder: Path) -> None:

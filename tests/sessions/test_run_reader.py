@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -237,13 +237,15 @@ def test_the_end_of_an_earlier_life_is_not_that_of_the_one_that_starts(watched: 
     assert (watched.state, watched.session.ended) == ("starting", False)
 
 
-def test_a_run_that_has_ended_opens_with_its_results(watched: Watched) -> None:
+def test_a_run_that_has_ended_opens_with_its_results_where_it_is_now(watched: Watched) -> None:
     watched.tell(an_ending())
     watched.beat(state="finished")
     watched.lock.release()
     watched.look()
     assert watched.session.ended
-    assert watched.session.view.ending == an_ending()
+    assert an_ending().run_dir != str(watched.run.path)
+    ending = replace(an_ending(), run_dir=str(watched.run.path))
+    assert watched.session.view.ending == ending
 
 
 def test_an_end_that_no_event_tells_is_told_by_the_status(watched: Watched) -> None:

@@ -26,7 +26,7 @@ def follow(run: RunDirectory, printer: Printer) -> int:
     session = AttachedSession(run)
     session.start()
     with InterruptFlag() as leaving:
-        _print(session, printer, leaving)
+        _print(session, printer, leaving, run.path.name)
     if leaving.is_asked and not printer.is_record:
         # The run belongs to another process, and goes on.
         output_stream().line(left_line(session.view))
@@ -35,7 +35,7 @@ def follow(run: RunDirectory, printer: Printer) -> int:
     return ExitCode.OK
 
 
-def _print(session: AttachedSession, printer: Printer, leaving: InterruptFlag) -> None:
+def _print(session: AttachedSession, printer: Printer, leaving: InterruptFlag, name: str) -> None:
     cursor = 0
     first = True
     while not leaving.is_asked:
@@ -43,7 +43,12 @@ def _print(session: AttachedSession, printer: Printer, leaving: InterruptFlag) -
         over = session.ended
         fresh = session.refresh()
         events, cursor = session.events(cursor)
-        for event in _newest(events) if first else events:
+        started, newest = _newest(events) if first else ((), events)
+        for event in started:
+            printer.show(event)
+        if first and len(events) > len(started) + len(newest) and not printer.is_record:
+            output_stream().line(f"... (tui-trainer logs {name} prints what came before)")
+        for event in newest:
             printer.show(event)
         first = first and not fresh
         if over:
@@ -52,10 +57,8 @@ def _print(session: AttachedSession, printer: Printer, leaving: InterruptFlag) -
         session.wait(LOOK_S)
 
 
-def _newest(events: Sequence[Event]) -> Sequence[Event]:
-    """Return the newest start of the run and the newest events after it."""
+def _newest(events: Sequence[Event]) -> tuple[Sequence[Event], Sequence[Event]]:
+    """Return the newest start of the run, if there is one, and the newest events after it."""
     starts = [index for index, event in enumerate(events) if isinstance(event, RunStarted)]
-    if not starts:
-        return events[-SHOWN_BEFORE:]
-    begin = starts[-1]
-    return [events[begin], *events[begin + 1 :][-SHOWN_BEFORE:]]
+    begin = starts[-1] + 1 if starts else 0
+    return events[max(begin - 1, 0) : begin], events[begin:][-SHOWN_BEFORE:]

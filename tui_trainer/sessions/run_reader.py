@@ -12,7 +12,7 @@ import copy
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, cast
 
 from tui_trainer.config.experiment import Experiment
@@ -65,9 +65,16 @@ def read_run(run: RunDirectory) -> RunSnapshot:
     return RunSnapshot(tracked, recording, status)
 
 
-def events_of(records: Sequence[Record]) -> list[Event]:
-    """Return the events in lines of events.jsonl; anything else is left out."""
-    return [event for record in records if (event := event_of(record)) is not None]
+def events_of(records: Sequence[Record], run: RunDirectory) -> list[Event]:
+    """Return the events in lines of events.jsonl; anything else is left out.
+
+    An end names the directory where the run is now: it may have been moved since.
+    """
+    events = [event for record in records if (event := event_of(record)) is not None]
+    return [
+        replace(event, run_dir=str(run.path)) if isinstance(event, RunEnded) else event
+        for event in events
+    ]
 
 
 def steps_taken(lines: Sequence[Record]) -> list[StepsTaken]:
@@ -102,7 +109,7 @@ def _view_of(run: RunDirectory, status: RunView | None, recording: Recording) ->
     records = records_before(run.events, recording.events_bytes, EVENT_TAIL_BYTES)
     # Events after the lines: the end of the run is later than its last line.
     lines = steps_taken(_newest_lines(run, recording))
-    for event in (*lines, *events_of(_of_this_life(records, recording))):
+    for event in (*lines, *events_of(_of_this_life(records, recording), run)):
         view.apply(event)
     if status is not None:
         if view.generation == status.generation and status.total_steps is not None:
@@ -233,7 +240,7 @@ class RunReader:
         if batch:
             self._told_bytes = batch.events_bytes
             # Lines first, because an event may end the run.
-            update.events += [*steps_taken(batch.lines), *events_of(batch.events)]
+            update.events += [*steps_taken(batch.lines), *events_of(batch.events, self._run)]
             if any(isinstance(event, RunStarted) for event in update.events):
                 # The run was started again; reports of the previous start no longer hold.
                 update.events = [it for it in update.events if not isinstance(it, StepsTaken)]
@@ -264,7 +271,8 @@ class RunReader:
             start = max(end - most_bytes, 0)
             self.first_told_bytes = line_begin(self._run.events, start) if start else 0
         self._told_bytes = end
-        return events_of(records_before(self._run.events, end, most_bytes)) if most_bytes else []
+        records = records_before(self._run.events, end, most_bytes) if most_bytes else []
+        return events_of(records, self._run)
 
     def _read_status(self, update: Update) -> None:
         now_s = self._clock()
