@@ -13,6 +13,7 @@ import pytest
 from tests.runs.views import a_view
 from tui_trainer.cli.arguments import parse
 from tui_trainer.cli.logs import print_logs
+from tui_trainer.cli.main import main
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
 from tui_trainer.runs.events import (
     CheckpointSaved,
@@ -253,6 +254,12 @@ def test_printed_copies_of_events_that_are_left_out_are_left_out_too(
 def test_a_pattern_that_is_none_is_refused(run: RunDirectory) -> None:
     with pytest.raises(BadInput, match=r"--grep: '\(' is no regular expression"):
         print_logs(run, grep="(")
+
+
+def test_a_negative_number_of_lines_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["logs", "last", "-n", "-3"]) == 2
+    told = capsys.readouterr().err
+    assert told == "tui-trainer: -n -3: expected how many of the newest lines to print\n"
 
 
 def test_the_levels_of_the_command_line_are_those_of_the_log() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -34,3 +35,22 @@ def test_the_place_of_the_data_is_given_to_each_command_in_the_same_words(
     assert capsys.readouterr().out.count("samples.csv, ") == 2
     assert main(["evaluate", "last", "training.epochs=3"]) == 2
     assert "only dataset.path can" in capsys.readouterr().err
+
+
+def test_json_of_an_evaluation_says_that_the_data_changed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Moved(tmp_path)
+    words = ["evaluate", "last", THERE, "--json"]
+    assert main(words) == 0
+    assert json.loads(capsys.readouterr().out)["notes"] == []
+
+    rows = Path("new/rows.csv")
+    lines = rows.read_text().splitlines(keepends=True)
+    rows.write_text("".join([*lines, lines[-1]]))
+    assert main(words) == 0
+    told = capsys.readouterr()
+    (note,) = json.loads(told.out)["notes"]
+    assert note.startswith("the run itself may have measured other values: the data changed since")
+    assert told.err == f"tui-trainer: {note}\n"

@@ -103,6 +103,8 @@ class Tail:
 
 def logs(arguments: argparse.Namespace) -> int:
     """Print the log of the run that the arguments name."""
+    if arguments.lines is not None and arguments.lines < 0:
+        raise BadInput(f"-n {arguments.lines}: expected how many of the newest lines to print")
     run = find_run(arguments.name, options.runs_dir(arguments))
     return print_logs(
         run,

@@ -52,6 +52,7 @@ class Evaluation:
             "split": self.split,
             **self.metrics,
             "baseline": self.baseline,
+            "notes": list(self.notes),
         }
 
 
