@@ -206,8 +206,8 @@ def test_a_run_that_never_was_has_its_end_in_the_json_lines_too(
 ) -> None:
     done = call(tmp_path, *words, "--log-format", "json")
     assert done.returncode == 2
-    (line,) = done.stdout.splitlines()
-    ended = json.loads(line)
+    *start, ended = map(json.loads, done.stdout.splitlines())
+    assert {event["event"] for event in start} <= {"fact_found", "stage_started"}
     assert (ended["event"], ended["state"], ended["exit_code"]) == ("run_ended", "failed", 2)
     assert f"tui-trainer: {ended['reason']}" in done.stderr
 
