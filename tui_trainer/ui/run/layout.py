@@ -151,9 +151,10 @@ class RunParts:
         self._focus_front()
 
     def _focus_front(self) -> None:
-        """Give the focus to the part in front, once it is displayed: before, it cannot take it."""
+        """Give the focus to the part in front, as soon as it is displayed and can take it."""
         # Nothing has it meanwhile. The plots behind the results would come to the front with it.
         self._screen.set_focus(None)
+        self._set_focus()
         self._screen.call_after_refresh(self._set_focus)
 
     def _set_focus(self) -> None:
