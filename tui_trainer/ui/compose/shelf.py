@@ -50,6 +50,8 @@ class PresetShelf(Widget):
         """The list that has, or last had, the focus."""
         self._warned_of: tuple[str, str] | None = None
         """The kind and the preset that are chosen if the same key is pressed once more."""
+        self._has_answer = False
+        """Whether the hint answers a key; then only the next key replaces it."""
 
     def compose(self) -> ComposeResult:
         with Horizontal(id="lists"):
@@ -73,7 +75,7 @@ class PresetShelf(Widget):
         """Mark the presets that do not fit the data, given the reasons by kind and name."""
         for pane in self.panes:
             pane.show_misfits(misfits.get(pane.kind, {}))
-        if self._warned_of is None:
+        if not self._has_answer:
             self._describe()
 
     def reread(self) -> None:
@@ -118,7 +120,7 @@ class PresetShelf(Widget):
             self._describe()
         elif entry.name == self._draft.preset(message.kind):
             edits = "; r resets its settings" if self._edits(message.kind) else ""
-            self._hint(f"{clean(entry.name, 60)} is chosen already{edits}", "$foreground-muted")
+            self._answer(f"{clean(entry.name, 60)} is chosen already{edits}", "$foreground-muted")
         else:
             self._choose(message.kind, entry.name, "↵")
 
@@ -127,7 +129,7 @@ class PresetShelf(Widget):
         if self._draft.changes:
             self._choose("experiment", self._draft.base, "r")
         else:
-            self._hint("nothing is changed", "$foreground-muted")
+            self._answer("nothing is changed", "$foreground-muted")
 
     def _choose(self, kind: str, name: str, key: str) -> None:
         """Choose a preset; if that discards edits, name them and wait for the same key again."""
@@ -138,7 +140,7 @@ class PresetShelf(Widget):
         self._warned_of = kind, name
         count = "1 change" if len(edits) == 1 else f"{len(edits)} changes"
         text = f"{key} again takes {clean(name, 60)} and discards {count}: {changes_line(edits)}"
-        self._hint(text, "$text-warning")
+        self._answer(text, "$text-warning")
 
     def _edits(self, kind: str) -> list[Change]:
         """Return the changes that are lost if another preset of a kind is chosen."""
@@ -147,7 +149,12 @@ class PresetShelf(Widget):
             return changes
         return [change for change in changes if change.key.startswith(f"{kind}.")]
 
+    def _answer(self, text: str, style: str) -> None:
+        self._has_answer = True
+        self._hint(text, style)
+
     def _describe(self) -> None:
+        self._has_answer = False
         entry = self.pane.pointed
         if entry is None:
             self._hint("", "")
