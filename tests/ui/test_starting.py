@@ -23,7 +23,7 @@ from tui_trainer.runs.events import (
 from tui_trainer.ui.plots.plots import Plots
 from tui_trainer.ui.run.metrics_panel import MetricsPanel
 from tui_trainer.ui.run.screen import RunScreen
-from tui_trainer.ui.run.starting import Stages, StartingPanel, first_step_facts
+from tui_trainer.ui.run.stages import Stages, StartingPanel, first_step_facts
 from tui_trainer.ui.run.status import ProgressLine
 
 START = (

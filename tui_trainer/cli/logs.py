@@ -35,7 +35,7 @@ MOST_TOLD = 100_000
 """How many event lines are remembered in order to recognise them in the output."""
 
 
-class Line(NamedTuple):
+class LogLine(NamedTuple):
     """A line that can be printed: its time or `output`, and its text."""
 
     mark: str
@@ -79,20 +79,20 @@ class Tail:
         lines = (*earlier, *found, *new)
         return [f"{line.mark:<19}  {line.text}" for line in lines if self._is_wanted(line)]
 
-    def _is_wanted(self, line: Line) -> bool:
+    def _is_wanted(self, line: LogLine) -> bool:
         is_found = self._pattern is None or self._pattern.search(line.text)
         return passes(line.level, self._level) and bool(is_found)
 
-    def _released(self, whole: bool) -> tuple[list[Line], list[Line]]:
+    def _released(self, whole: bool) -> tuple[list[LogLine], list[LogLine]]:
         """Return the output that is no event, from before this look and from this look."""
-        earlier: list[Line] = []
-        new: list[Line] = []
+        earlier: list[LogLine] = []
+        new: list[LogLine] = []
         held = []
         for look, text in self._held:
             if self._told[text] > 0:
                 self._told[text] -= 1
             elif whole or self._looks - look >= HELD_LOOKS:
-                (new if look == self._looks else earlier).append(Line("output", text, "detail"))
+                (new if look == self._looks else earlier).append(LogLine("output", text, "detail"))
             else:
                 held.append((look, text))
         self._held = held
@@ -178,7 +178,7 @@ class _Ending:
         return conclude(self._run, status, now_s - self._beat_at_s)
 
 
-def _event_lines(record: dict[str, Any]) -> list[Line]:
+def _event_lines(record: dict[str, Any]) -> list[LogLine]:
     """Return the lines of an event, the first with its time; none for events without a text."""
     event = event_of(record)
     if event is None:
@@ -188,7 +188,7 @@ def _event_lines(record: dict[str, Any]) -> list[Line]:
         lines = [f"{clean(event.command, 40)}: applied at step {event.step:,}"]
     time_text = _time(event.at_s)
     level = level_of(event)
-    return [Line("" if number else time_text, text, level) for number, text in enumerate(lines)]
+    return [LogLine("" if number else time_text, text, level) for number, text in enumerate(lines)]
 
 
 def _pattern_of(grep: str | None) -> re.Pattern[str] | None:

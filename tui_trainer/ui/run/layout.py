@@ -23,7 +23,7 @@ from tui_trainer.ui.run.ended import Ending
 from tui_trainer.ui.run.final_test import FinalTestLine
 from tui_trainer.ui.run.log import Log
 from tui_trainer.ui.run.metrics_panel import MetricsPanel, SavedProgress
-from tui_trainer.ui.run.starting import StartingPanel
+from tui_trainer.ui.run.stages import StartingPanel
 from tui_trainer.ui.run.status import ProgressLine, StateLabel, plain_terminal
 from tui_trainer.ui.shared.key_line import KeyLine
 from tui_trainer.ui.shared.lines import Heading

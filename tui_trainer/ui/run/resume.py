@@ -85,8 +85,8 @@ def proposed_settings(experiment: Experiment, done: Done) -> list[str]:
     return settings
 
 
-class Problem(NamedTuple):
-    """What is wrong with one of the two fields."""
+class FieldProblem(NamedTuple):
+    """A problem with one of the two fields."""
 
     field: str
     text: str
@@ -162,7 +162,9 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
         event.stop()
         problem = self._read()
         for field in ("limit", "changes"):
-            text = problem.text if isinstance(problem, Problem) and problem.field == field else ""
+            text = (
+                problem.text if isinstance(problem, FieldProblem) and problem.field == field else ""
+            )
             line = self.query_one(f"#wrong-{field}", Static)
             line.display = bool(text)
             line.update(Content(clean(text, 400)))
@@ -172,18 +174,18 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
         """Return the overrides, if both fields are valid."""
         event.stop()
         overrides = self._read()
-        if not isinstance(overrides, Problem):
+        if not isinstance(overrides, FieldProblem):
             self.dismiss(overrides)
 
     def action_close(self) -> None:
         """Go back to the results."""
         self.dismiss(None)
 
-    def _read(self) -> tuple[Override, ...] | Problem:
+    def _read(self) -> tuple[Override, ...] | FieldProblem:
         """Return the changes that both fields ask for, or what is wrong with one of them."""
         value, wrong = checked(self._experiment, self._key, self.query_one("#limit", Input).value)
         if wrong:
-            return Problem("limit", wrong)
+            return FieldProblem("limit", wrong)
         section, _, name = self._key.partition(".")
         limit = () if value == self._old else (Override(section, name, value),)
         try:
@@ -192,12 +194,12 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
             for override in changes:
                 changed = edited(changed, override.key, override.value)
         except TrainerError as error:
-            return Problem("changes", str(error))
+            return FieldProblem("changes", str(error))
         reached = limit_reached(changed, self._done)
         if reached is not None and (self._is_finished or not self._was_reached):
             is_typed = any(change.key == reached.setting for change in changes)
             text = f"{reached.reason}: this would end the run at once"
             if reached.setting != self._key:
                 text += f" ({reached.setting})"
-            return Problem("changes" if is_typed else "limit", text)
+            return FieldProblem("changes" if is_typed else "limit", text)
         return limit + changes
