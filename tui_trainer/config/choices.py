@@ -39,7 +39,7 @@ class Choices:
     log_axes: tuple[str, ...] = ()
     """The titles of the plots whose y axis is logarithmic."""
     all_marks: bool = False
-    """Whether plots mark the checkpoints that nobody asked for."""
+    """Whether plots mark the checkpoints that were saved on schedule."""
 
 
 def choices_path(env: Mapping[str, str] = os.environ) -> Path:

@@ -74,7 +74,7 @@ class StageReport(Protocol):
 
 
 class NoReport:
-    """For a task that nobody waits for."""
+    """For a task without an audience: drops the reports."""
 
     def enter(self, stage: Stage) -> None:
         return

@@ -169,7 +169,7 @@ class PreviewLoader:
         self._measured = experiment
         self._refused = None
         if isinstance(result, TrainerError):
-            # One that nobody foresaw may be the preview's alone.
+            # An unforeseen one may be the preview's alone.
             if not isinstance(result, Unforeseen):
                 self._refused = experiment, result
             self.failure = clean(str(result), 1000, multiline=True)

@@ -48,7 +48,7 @@ class View:
     is_log: bool = False
     cuts_outliers: bool = False
     has_all_marks: bool = False
-    """Whether checkpoints that nobody asked for are marked as well."""
+    """Whether checkpoints that were saved on schedule are marked as well."""
     cursor: int | None = None
 
 

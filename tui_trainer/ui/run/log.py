@@ -96,7 +96,7 @@ class Log(Widget, can_focus=True):
             self._repaint()
 
     # The events before those that this process has seen. Reading many of them takes seconds of a
-    # processor on which the run may be training, so that waits until somebody wants to see them.
+    # processor on which the run may be training, so that waits until the user wants to see them.
 
     def want_earlier(self) -> None:
         """Read earlier events, however many there are."""
