@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from dataclasses import replace
@@ -76,9 +77,18 @@ def resolved(draft: Draft) -> Experiment:
     return draft.experiment
 
 
+def words_of(command: str) -> list[str]:
+    """Split a line as a shell does; `shlex` does not know quotes with escapes."""
+    if "$'" not in command:
+        return shlex.split(command)
+    line = ["bash", "-c", f"printf '%s\\0' {command}"]
+    done = subprocess.run(line, capture_output=True, check=True)
+    return done.stdout.decode(errors="surrogateescape").split("\0")[:-1]
+
+
 def parsed(command: str) -> argparse.Namespace:
     """What our command line takes the words of a shell's line for."""
-    program, *words = shlex.split(command)
+    program, *words = words_of(command)
     assert program == "tui-trainer"
     return parse(words)
 
