@@ -1,4 +1,4 @@
-"""Draws the pictures of the documentation: real runs in the real app, at two sizes.
+"""Draws the pictures of the documentation: real runs in the real app, at three sizes.
 
 python docs/pictures.py [FOLDER]     (default: docs/pictures)
 
@@ -33,7 +33,7 @@ from tui_trainer.ui.run.screen import RunScreen
 from tui_trainer.ui.run.stop import StopDialog
 from tui_trainer.ui.terminal.terminal import Terminal
 
-SIZES = ((80, 24), (120, 40))
+SIZES = ((80, 24), (120, 40), (200, 50))
 PATIENCE_S = 180.0
 LOOK_S = 0.2
 
@@ -88,7 +88,7 @@ async def draw_composed(folder: Path, runs: Path, size: tuple[int, int]) -> None
         await pilot.press("f2")
         await until(lambda: text_of(app).count("digits-cnn-") >= 2)
         await pilot.press("space")
-        await until(lambda: "● digits-cnn-" in text_of(app))
+        await until(lambda: "▌digits-cnn-" in text_of(app) or "▌ digits-cnn-" in text_of(app))
         await pilot.press("down", "space")
         await until(lambda: "optimizer.lr" in text_of(app))
         await pilot.pause(1.0)
