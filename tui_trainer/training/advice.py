@@ -9,6 +9,7 @@ from torch import nn
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.text.format import any_of
+from tui_trainer.training.preparation import blocks_of
 
 
 def less_memory(experiment: Experiment, model: nn.Module, *, stateful: bool) -> str:
@@ -21,9 +22,7 @@ def less_memory(experiment: Experiment, model: nn.Module, *, stateful: bool) -> 
         ways.append(
             "a smaller training.batch_size (with training.grad_accumulation for the same step)"
         )
-    blocks = getattr(model, "blocks", None)
-    has_blocks = isinstance(blocks, nn.Module) and any(True for _ in blocks.children())
-    if has_blocks and not stateful and not training.gradient_checkpointing:
+    if blocks_of(model) and not stateful and not training.gradient_checkpointing:
         ways.append("training.gradient_checkpointing=true")
     if training.precision in ("fp32", "tf32"):
         ways.append("training.precision=bf16")

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tui_trainer.config.processes import protect_environment
 from tui_trainer.data.base.batch import Batch
+from tui_trainer.data.batches.samples import describe
 
 RecurrentState = tuple[Tensor, ...] | None
 """Tensors that a recurrent model hands on from batch to batch, with the batch in dimension 0.
@@ -73,8 +74,7 @@ class Forward:
         try:
             return self._in_precision(inputs, batch, carry)
         except Exception as error:
-            shape = "x".join(map(str, inputs.shape))
-            error.add_note(f"the inputs are {shape} of {str(inputs.dtype).removeprefix('torch.')}")
+            error.add_note(f"the inputs are {describe(inputs)}")
             raise
 
     def _in_precision(

@@ -134,6 +134,5 @@ def _loop(training: Training) -> RunEnded:
 def _has_all_steps(start: StartPoint, experiment: Experiment) -> bool:
     if not isinstance(start, FromCheckpoint):
         return False
-    progress = start.checkpoint.data.progress
-    done = progress.done(progress.elapsed_s)
+    done = start.checkpoint.data.progress.done()
     return limit_reached(in_force(experiment, start.edits), done) is not None

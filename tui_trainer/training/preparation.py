@@ -78,6 +78,12 @@ def _stay(module: nn.Module, mode: bool = True) -> nn.Module:
     return module
 
 
+def blocks_of(model: nn.Module) -> list[nn.Module]:
+    """Return the blocks of a model that can be recomputed; empty if it has none."""
+    blocks = getattr(model, "blocks", None)
+    return list(blocks.children()) if isinstance(blocks, nn.Module) else []
+
+
 def recompute_blocks(model: nn.Module, *, stateful: bool = False) -> None:
     """Keep only the inputs of each block, and compute its activations again in the backward pass.
 
@@ -90,11 +96,11 @@ def recompute_blocks(model: nn.Module, *, stateful: bool = False) -> None:
     if stateful:
         message = "a model that carries a state from batch to batch cannot be recomputed; leave it"
         raise ConfigError([Problem(f"{message} false, and shorten dataset.sequence_length", key)])
-    blocks = getattr(model, "blocks", None)
-    if not isinstance(blocks, nn.Module) or not any(True for _ in blocks.children()):
+    blocks = blocks_of(model)
+    if not blocks:
         message = f"{type(model).__name__.lower()} has no blocks to recompute; set it to false"
         raise ConfigError([Problem(message, key)])
-    for block in blocks.children():
+    for block in blocks:
         norms = [m for m in block.modules() if isinstance(m, nn.modules.batchnorm._NormBase)]
         block.forward = partial(_recomputed, block.forward, norms)
 
