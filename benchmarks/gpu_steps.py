@@ -256,7 +256,7 @@ class PlainLoop:
 
 
 class Recorder:
-    """What the GPU does from `start` to `stop`, as torch.profiler sees it."""
+    """Records the work of the GPU from `start` to `stop`, with torch.profiler."""
 
     def __init__(self) -> None:
         self._profile = profile(activities=[ProfilerActivity.CUDA])

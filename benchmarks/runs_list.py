@@ -102,7 +102,7 @@ async def key_ms(app: App[None], key: str, seen: Callable[[], bool]) -> float:
 
 
 async def typed(app: App[None], listing: RunsScreen, text: str) -> tuple[list[float], float]:
-    """How long each key takes, and when the list is that of the filter."""
+    """Return the seconds that each key takes, and those until the list is filtered."""
     bar = listing.query_one(Input)
     times = [await key_ms(app, "slash", lambda: bar.has_focus)]
     begin_s = time.perf_counter()
@@ -120,7 +120,7 @@ def said(times: list[float]) -> str:
 
 
 def cpu_of_reading(folder: Path) -> str:
-    """What is read in a thread beside the screen, which other processes do not make longer."""
+    """Return the processor time of reading, which other processes do not lengthen."""
     begin_s = time.thread_time()
     runs = list_runs(folder)
     listed_s = time.thread_time()

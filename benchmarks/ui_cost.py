@@ -54,7 +54,7 @@ LOOK_S = 0.02
 
 @dataclass(frozen=True)
 class Moment:
-    """How far a run is, and the seconds of processor time of its threads."""
+    """The step that a run has reached, and the processor seconds of its threads."""
 
     at_s: float
     step: int

@@ -166,7 +166,7 @@ def watched_step(app: TrainerApp) -> int:
 
 
 def text_of(app: TrainerApp) -> str:
-    """What the screen says."""
+    """Return the text on the screen."""
     strips = app.screen._compositor.render_strips()
     return "\n".join(strip.text for strip in strips)
 

@@ -103,12 +103,12 @@ class StageClock:
 
     @property
     def words(self) -> str:
-        """What the run is doing in its start; empty if it is not starting."""
+        """The current stage of the start in words; empty if the run is not starting."""
         return "" if self._begun is None else STAGE_WORDS[self._begun.stage]
 
     @property
     def seconds(self) -> float:
-        """How long the stage has lasted; 0 if there is none."""
+        """The seconds since the stage began; 0 if there is none."""
         return max(self._clock() - self._begun.at_s, 0.0) if self._begun is not None else 0.0
 
 

@@ -1,4 +1,4 @@
-"""`Choices`: what the user last chose in the app, kept between starts: the theme, how plots look.
+"""`Choices`: the theme and the look of plots that the user last chose, kept between starts.
 
 Layer: config, without Textual. They are in a JSON file in the user's state directory, apart from
 `config.yaml`, which is the user's own; a setting there takes precedence at every start. No choice

@@ -130,7 +130,7 @@ class ValidationEnded(Event):
 
 @dataclass(frozen=True, slots=True)
 class MeasurementAdvanced(Event):
-    """How far the run is with one part of the test at its end, a few times per second.
+    """Reports the progress of one part of the test at the end, a few times per second.
 
     Too frequent for events.jsonl: other processes read it from status.json.
     """

@@ -25,7 +25,7 @@ class Limit(NamedTuple):
 
 
 class Done(NamedTuple):
-    """How far a run has come, in the units of its limits; made anew at every step."""
+    """The progress of a run, in the units of its limits; made anew at every step."""
 
     step: int
     epochs: int

@@ -35,7 +35,7 @@ class StartCancelled(TrainerError):
 
 
 class Startup:
-    """One start of a run; by default nobody watches it.
+    """One start of a run; by default it reports to no one.
 
     `emit` gets an event per stage and fact; `named` is called once the run's directory is known,
     and `claimed` once a new run's directory is there and locked. `undoing` is called before what
@@ -69,7 +69,7 @@ class Startup:
 
     @property
     def words(self) -> str:
-        """What is going on now, such as `reading the data`; empty before and after the start."""
+        """The current stage in words, as `reading the data`; empty before and after the start."""
         return "" if self._is_committed or self.stage is None else STAGE_WORDS[self.stage]
 
     def enter(self, stage: Stage) -> None:
@@ -107,7 +107,7 @@ class Startup:
 
     @property
     def cost_of_cancelling(self) -> str:
-        """What a cancelled start leaves behind, in words."""
+        """The consequences of cancelling now, in words."""
         if self._claimed is not None:
             return "nothing was trained, and nothing is left of it"
         return f"nothing was trained; {self._run} is as it was" if self._run else "it had not begun"

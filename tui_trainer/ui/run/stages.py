@@ -137,7 +137,7 @@ class StartingPanel(Static):
 
     @property
     def elapsed(self) -> str:
-        """How long the start has taken, as `3.1 s`; empty before its first stage."""
+        """The duration of the start so far, as `3.1 s`; empty before its first stage."""
         elapsed_s = self._stages.elapsed_s(self._clock())
         return "" if elapsed_s is None else duration(elapsed_s)
 
