@@ -122,6 +122,18 @@ def test_what_is_typed_reaches_the_draft_and_is_marked() -> None:
     using(test)
 
 
+def test_what_is_typed_while_the_form_is_shown_again_is_not_lost() -> None:
+    async def test(hand: Hand) -> None:
+        row = await hand.go("optimizer.lr")
+        row.editor.value = "3e-4"
+        hand.form.show(hand.draft)
+        assert row.editor.value == "3e-4"
+        await hand.pilot.pause()
+        assert hand.draft.text("optimizer.lr") == "3e-4"
+
+    using(test)
+
+
 def test_opening_a_form_changes_nothing_and_says_nothing() -> None:
     async def test(hand: Hand) -> None:
         assert hand.host.changed == []

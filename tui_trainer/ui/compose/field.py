@@ -73,7 +73,9 @@ class FieldRow(Widget):
 
     def show(self, state: FieldState) -> None:
         """Show another state; repaint only if it differs."""
-        if self._editor.value != state.text:
+        # Without a new text in the draft, another text in the editor is one that was typed a moment
+        # ago: its `Changed` is still on its way, and putting the old text back would lose it.
+        if state.text not in (self.state.text, self._editor.value):
             with self._editor.prevent(Input.Changed, Choice.Changed):
                 self._editor.value = state.text
         old, self.state = self.state, state
