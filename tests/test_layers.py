@@ -13,10 +13,10 @@ import tui_trainer
 
 ROOT = Path(tui_trainer.__file__).parent
 LAYERS = (
-    *("text", "config", "runs", "machine", "plugins", "data", "models", "training", "sessions"),
-    *("ui", "cli"),
+    *("text", "config", "runs", "machine", "problems", "plugins", "data", "models"),
+    *("training", "sessions", "ui", "cli"),
 )
-TORCH = {"data", "models", "training"}
+TORCH = {"problems", "data", "models", "training"}
 TEXTUAL = {"ui"}
 MODULES = sorted(ROOT.rglob("*.py"))
 

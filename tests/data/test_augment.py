@@ -16,9 +16,10 @@ from tui_trainer.data.base.augment import (
     RandomFlip,
     combine_augments,
 )
-from tui_trainer.data.base.batch import Batch, Order, to_device
+from tui_trainer.data.base.batch import Order
 from tui_trainer.data.base.to_device import Augment, DeviceBatches
 from tui_trainer.data.load import load
+from tui_trainer.problems.batch import Batch, to_device
 from tui_trainer.text.errors import BadInput
 
 BACKGROUND = -0.5

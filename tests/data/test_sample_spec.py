@@ -8,8 +8,6 @@ import pytest
 import torch
 
 from tui_trainer.config.sections.metrics import ProblemName
-from tui_trainer.data.base.batch import IGNORED
-from tui_trainer.data.base.signature import Kind, Signature
 from tui_trainer.data.batches.samples import (
     Failure,
     SampleMaker,
@@ -17,6 +15,8 @@ from tui_trainer.data.batches.samples import (
     SampleSpec,
     as_sample,
 )
+from tui_trainer.problems.batch import IGNORED
+from tui_trainer.problems.signature import Kind, Signature
 
 SHAPES: dict[Kind, tuple[int, ...]] = {
     "features": (4,),

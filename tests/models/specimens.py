@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from tui_trainer.config.sections.models import MODELS as SPECS
 from tui_trainer.config.sections.section import TypedSection
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.build import build_model
+from tui_trainer.problems.signature import Signature
 
 VOCABULARY = 11
 STEPS = 12

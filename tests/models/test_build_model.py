@@ -9,10 +9,10 @@ from torch import nn
 from tui_trainer.config.sections.models import MODELS as SPECS
 from tui_trainer.config.sections.models import Activation
 from tui_trainer.config.sections.section import TypedSection
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.build import MODELS, build_model
 from tui_trainer.models.layers import ACTIVATIONS
 from tui_trainer.models.summary import count_parameters
+from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import BadInput
 
 

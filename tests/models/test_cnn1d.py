@@ -10,9 +10,9 @@ import torch.nn.functional as F
 from torch import nn
 
 from tui_trainer.config.sections.models import Cnn1dSection
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.build import build_model
 from tui_trainer.models.summary import count_parameters
+from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import BadInput
 
 TEXT = Signature("tokens", (40,), 3, vocabulary=50)

@@ -12,9 +12,9 @@ from torch.func import functional_call
 from torch.utils.checkpoint import checkpoint
 
 from tests.models.specimens import IMAGES, losses_of_training, model_of, samples
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.layers import RmsNorm
 from tui_trainer.models.summary import count_parameters, summarize
+from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import BadInput
 
 ROWS = Signature("features", (10,), 3)

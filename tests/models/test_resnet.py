@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 from tests.models.specimens import IMAGES, losses_of_training, model_of, samples
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.resnet import ResidualBlock
 from tui_trainer.models.summary import count_parameters, summarize
+from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import BadInput
 
 CIFAR = Signature("image", (3, 32, 32), 10)

@@ -16,9 +16,9 @@ from tests.models.specimens import (
     model_of,
     samples,
 )
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.rnn import SteppedRnn
 from tui_trainer.models.summary import count_parameters
+from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import BadInput
 
 CELLS = ["rnn", "gru", "lstm"]

@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from tests.models.specimens import LANGUAGE, STEPS, TEXTS, losses_of_training, model_of
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.sampling import generate
+from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import BadInput
 
 PROMPT = torch.tensor([1, 2, 3])

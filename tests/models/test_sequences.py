@@ -25,9 +25,9 @@ from tests.models.specimens import (
     samples,
     section,
 )
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.build import build_model
 from tui_trainer.models.summary import count_parameters, summarize
+from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import BadInput
 
 Settings = dict[str, Any]

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from tui_trainer.config.sections.models import CnnSection, LinearSection, MlpSection
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.build import build_model
 from tui_trainer.models.summary import LayerSummary, count_parameters, summarize
+from tui_trainer.problems.signature import Signature
 
 DIGITS = Signature("image", (1, 8, 8), 10)
 CNN = CnnSection(type="cnn", channels=(4, 8), hidden=6, dropout=0.5)

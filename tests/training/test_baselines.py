@@ -24,10 +24,10 @@ from tui_trainer.config.sections.datasets import (
 )
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset
-from tui_trainer.data.base.signature import Kind, Signature
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.load import load
+from tui_trainer.problems.signature import Kind, Signature
 from tui_trainer.training import baselines as module
 from tui_trainer.training.baseline_costs import (
     ALWAYS,

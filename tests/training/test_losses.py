@@ -11,11 +11,11 @@ from torch import Tensor
 
 from tui_trainer.config.sections.losses import LOSSES
 from tui_trainer.config.sections.metrics import ProblemName
-from tui_trainer.data.base.batch import IGNORED
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.fingerprint import Fingerprint
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.problems.batch import IGNORED
+from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import ConfigError
 from tui_trainer.training.losses import Criterion, build_criterion
 

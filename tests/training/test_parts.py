@@ -17,8 +17,8 @@ from tui_trainer.config.sections.losses import CrossEntropySection, FocalSection
 from tui_trainer.config.sections.metrics import better
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.fingerprint import Fingerprint
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.problems.signature import Signature
 from tui_trainer.runs.commands import Set
 from tui_trainer.runs.events import StepsTaken, ValidationEnded
 from tui_trainer.text.errors import ConfigError

@@ -13,13 +13,14 @@ from dataclasses import dataclass, replace
 import torch
 
 from tui_trainer.config.sections.training import LoaderSection
-from tui_trainer.data.base.batch import Batch, Batches, Order, Split
+from tui_trainer.data.base.batch import Batches, Order, Split
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.iterated import IteratedSplit
 from tui_trainer.data.batches.mapped import LoadedBatches, MapSplit
 from tui_trainer.data.batches.tensors import TensorSplit, batch_of
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.batches.workers import WorkerPool
+from tui_trainer.problems.batch import Batch
 
 SHARE_OF_MEMORY = 0.5
 """The share of a GPU's free memory that the data may take; the rest is for training."""

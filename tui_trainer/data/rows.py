@@ -22,11 +22,11 @@ from tui_trainer.config.sections.datasets import (
 )
 from tui_trainer.data.base.dataset import Dataset, absent_notes, check_same, identity
 from tui_trainer.data.base.fingerprint import fingerprint_of
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.data.base.split import SplitRows, divide, quantile_bins
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.sources.encoding import moments, standardise
 from tui_trainer.data.sources.source import Source, Target
+from tui_trainer.problems.signature import Signature
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 

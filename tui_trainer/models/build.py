@@ -23,13 +23,13 @@ from torch import Tensor, nn
 from tui_trainer.config.plugins import MODEL_FACTORIES
 from tui_trainer.config.sections.section import TypedSection
 from tui_trainer.config.user_code import describe_error_near, place_of
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.cnn import Cnn
 from tui_trainer.models.cnn1d import Cnn1d
 from tui_trainer.models.mlp import Linear, Mlp
 from tui_trainer.models.resnet import ResNet
 from tui_trainer.models.rnn import build_rnn
 from tui_trainer.models.transformer import Transformer
+from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import BadInput
 
 Builder = Callable[[Any, Signature], nn.Module]

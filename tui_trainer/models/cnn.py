@@ -12,9 +12,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from tui_trainer.config.sections.models import CnnSection
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.compatibility import check_images
 from tui_trainer.models.layers import ACTIVATIONS, build_head, channel_norm, initialise
+from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import ConfigError, Problem
 
 

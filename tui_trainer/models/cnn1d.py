@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 
 from tui_trainer.config.sections.models import Cnn1dSection
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.compatibility import check_sequences, suitable
 from tui_trainer.models.layers import ACTIVATIONS, build_head, initialise
 from tui_trainer.models.steps import (
@@ -23,6 +22,7 @@ from tui_trainer.models.steps import (
     real_lengths,
     without_padding,
 )
+from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import ConfigError, Problem
 
 

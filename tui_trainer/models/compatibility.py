@@ -7,7 +7,7 @@ data.
 from __future__ import annotations
 
 from tui_trainer.config.sections.models import MODELS
-from tui_trainer.data.base.signature import Kind, Signature
+from tui_trainer.problems.signature import Kind, Signature
 from tui_trainer.text.errors import ConfigError, Problem
 from tui_trainer.text.format import any_of
 

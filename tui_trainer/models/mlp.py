@@ -13,9 +13,9 @@ import math
 from torch import Tensor, nn
 
 from tui_trainer.config.sections.models import LinearSection, MlpSection
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.compatibility import check_fixed
 from tui_trainer.models.layers import ACTIVATIONS, initialise, vector_norm
+from tui_trainer.problems.signature import Signature
 
 
 class Mlp(nn.Module):

@@ -12,9 +12,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tui_trainer.config.sections.models import ResNetSection
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.compatibility import check_images
 from tui_trainer.models.layers import ACTIVATIONS, channel_norm
+from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import ConfigError, Problem
 
 

@@ -16,7 +16,6 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from tui_trainer.config.sections.models import RnnSection
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.compatibility import check_sequences, check_tied
 from tui_trainer.models.steps import (
     last_step,
@@ -25,6 +24,7 @@ from tui_trainer.models.steps import (
     real_lengths,
     without_padding,
 )
+from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import ConfigError, Problem
 
 Carry = tuple[Tensor, ...]

@@ -13,8 +13,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.layers import evaluating
+from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import BadInput
 
 Advance = Callable[[Tensor, tuple[Tensor, ...] | None], tuple[Tensor, tuple[Tensor, ...]]]

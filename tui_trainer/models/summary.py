@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.layers import evaluating
+from tui_trainer.problems.signature import Signature
 
 
 @dataclass(frozen=True, slots=True)

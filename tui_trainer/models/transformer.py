@@ -13,7 +13,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from tui_trainer.config.sections.models import TransformerSection
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.models.compatibility import check_sequences, check_tied
 from tui_trainer.models.layers import ACTIVATIONS, vector_norm
 from tui_trainer.models.steps import (
@@ -26,6 +25,7 @@ from tui_trainer.models.steps import (
     rotation_table,
     without_padding,
 )
+from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import BadInput
 
 

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset
-from tui_trainer.data.base.signature import Kind
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
+from tui_trainer.problems.signature import Kind
 from tui_trainer.training.regressions import (
     Tick,
     fit_linear,

@@ -12,7 +12,7 @@ from typing import Any
 
 from torch import Tensor
 
-from tui_trainer.data.base.dataset import DatasetInfo
+from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.runs.bounds import is_count, is_text
 from tui_trainer.runs.manifests import FORMAT
 from tui_trainer.text.errors import CheckpointUnusable

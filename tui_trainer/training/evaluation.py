@@ -14,13 +14,14 @@ from torch import Tensor
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.sections.datasets import DatasetSection
-from tui_trainer.data.base.batch import Split, to_device
-from tui_trainer.data.base.dataset import DatasetInfo
+from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.random import preserved_generators
 from tui_trainer.data.load import load
 from tui_trainer.data.sources.new_samples import read_unseen
 from tui_trainer.models.build import build_model
 from tui_trainer.models.sampling import generate
+from tui_trainer.problems.batch import to_device
+from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.errors import BadInput

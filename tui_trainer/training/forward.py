@@ -12,8 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from tui_trainer.config.processes import protect_environment
-from tui_trainer.data.base.batch import Batch
-from tui_trainer.data.batches.samples import describe
+from tui_trainer.problems.batch import Batch, describe
 
 RecurrentState = tuple[Tensor, ...] | None
 """Tensors that a recurrent model hands on from batch to batch, with the batch in dimension 0.

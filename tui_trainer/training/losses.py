@@ -27,8 +27,8 @@ from tui_trainer.config.sections.losses import (
     WeightedSection,
 )
 from tui_trainer.config.sections.section import TypedSection
-from tui_trainer.data.base.batch import IGNORED
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.problems.batch import IGNORED
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import ConfigError, Problem
 

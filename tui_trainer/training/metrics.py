@@ -18,9 +18,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tui_trainer.config.sections.metrics import metrics_of
-from tui_trainer.data.base.batch import IGNORED, Split, to_device
+from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.problems.batch import IGNORED, to_device
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted
 from tui_trainer.training.forward import Forward, RecurrentState

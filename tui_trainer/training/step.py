@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import torch
 
-from tui_trainer.data.base.batch import Batch
+from tui_trainer.problems.batch import Batch
 from tui_trainer.training.forward import RecurrentState
 from tui_trainer.training.part import Part, Shared
 from tui_trainer.training.recorder import Recorder

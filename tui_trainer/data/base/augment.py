@@ -16,8 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tui_trainer.config.sections.datasets import ImagesSection, NumbersSection
-from tui_trainer.data.base.batch import Batch
 from tui_trainer.data.base.to_device import Augment
+from tui_trainer.problems.batch import Batch
 
 Change = Callable[[Tensor, torch.Generator], Tensor]
 """Maps inputs (B, ...) to inputs of the same shape."""

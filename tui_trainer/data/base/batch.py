@@ -1,5 +1,4 @@
-"""`Batch`, and the interface between data and loop: a `Split` yields its samples in order or
-shuffled.
+"""The interface between data and loop: a `Split` yields its samples in order or shuffled.
 
 Layer: data. Samples may be a tensor on the device, a text, or read by workers; the loop sees
 nothing but these protocols.
@@ -12,36 +11,9 @@ from dataclasses import dataclass
 from typing import Protocol, Self
 
 import torch
-from torch import Tensor
 
+from tui_trainer.problems.batch import Batch
 from tui_trainer.text.errors import TrainerError
-
-IGNORED = -100
-"""A target that is not measured: the number that torch's cross entropy ignores."""
-
-
-Batch = dict[str, Tensor]
-"""The fields of a batch by name, each with the samples in dimension 0.
-
-- `input`: (B, *input_shape) float32, or (B, T) int64 tokens
-- `target`: (B,) classes, (B, 1) numbers, (B, classes) shares of classes, or (B, T) tokens
-- `lengths`, only of sequences that differ in length: (B,) int64, always on the CPU
-- `fresh`, only of texts: (B,) bool, always on the CPU; rows that start a new text, and so carry
-  over no state from the batch before
-"""
-
-ON_HOST = frozenset({"lengths", "fresh"})
-"""Fields that stay on the CPU, where reading them does not wait for the device."""
-
-
-def to_device(batch: Batch, device: torch.device) -> Batch:
-    """Return the batch with its fields on `device`; does not wait for the copies."""
-    if batch["input"].device == device:
-        return batch
-    return {
-        name: field if name in ON_HOST else field.to(device, non_blocking=True)
-        for name, field in batch.items()
-    }
 
 
 class Batches(Protocol):

@@ -7,19 +7,17 @@ from a checkpoint's `preprocessing`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 from tui_trainer.config.sections.metrics import ProblemName
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.fingerprint import Fingerprint
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.data.base.to_device import Augment
+from tui_trainer.problems.dataset_info import DatasetInfo
+from tui_trainer.problems.signature import Signature
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CheckpointUnusable
-
-MOST_SIZE = 2**31
-"""Sizes of samples and outputs read from a checkpoint must be below this."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,31 +65,6 @@ class Dataset:
     @property
     def outputs(self) -> int:
         return self.signature.outputs
-
-
-@dataclass(frozen=True, slots=True)
-class DatasetInfo:
-    """Describes a data set without its samples; saved in every checkpoint."""
-
-    signature: Signature
-    task: ProblemName
-    classes: tuple[str, ...]
-    target_mean: float
-    target_std: float
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
-
-    @staticmethod
-    def from_dict(plain: Mapping[str, Any]) -> DatasetInfo:
-        """Rebuild the object from the output of `to_dict`; KeyError or TypeError for other data."""
-        shape = tuple(plain["signature"]["input_shape"])
-        signature = Signature(**{**plain["signature"], "input_shape": shape})
-        for size in (*shape, signature.outputs, signature.vocabulary):
-            if type(size) is not int or not 0 <= size < MOST_SIZE:
-                raise TypeError(f"a size of {size!r:.40}")
-        return DatasetInfo(**{**plain, "signature": signature, "classes": tuple(plain["classes"])})
 
 
 def absent_notes(

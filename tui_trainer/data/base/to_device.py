@@ -12,8 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tui_trainer.data.base.batch import ON_HOST, Batch, Batches
+from tui_trainer.data.base.batch import Batches
 from tui_trainer.data.base.random import seeded
+from tui_trainer.problems.batch import ON_HOST, Batch
 
 Augment = Callable[[Batch, torch.Generator], Batch]
 """Changes a batch at random, on its device; draws only from the generator, on the same device."""

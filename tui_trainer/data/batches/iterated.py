@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tui_trainer.data.base.batch import Batch, BatchLost, Order
+from tui_trainer.data.base.batch import BatchLost, Order
 from tui_trainer.data.base.random import (
     GeneratorStates,
     derive_seed,
@@ -31,6 +31,7 @@ from tui_trainer.data.batches.samples import (
     unreadable,
 )
 from tui_trainer.data.batches.tensors import rank_slice
+from tui_trainer.problems.batch import Batch
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 

@@ -14,12 +14,13 @@ import torch
 from torch import Tensor
 
 from tui_trainer.config.sections.training import LoaderSection
-from tui_trainer.data.base.batch import Batch, Order
+from tui_trainer.data.base.batch import Order
 from tui_trainer.data.base.random import permutation
 from tui_trainer.data.batches.samples import SampleMaker, SampleSpec
 from tui_trainer.data.batches.tensors import rank_slice
 from tui_trainer.data.batches.worker_process import BatchRequest
 from tui_trainer.data.batches.workers import WorkerPool
+from tui_trainer.problems.batch import Batch
 
 MEASURED = -1
 """The epoch number of samples read for evaluation: always the same, and so are the samples."""

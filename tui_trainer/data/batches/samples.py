@@ -20,9 +20,9 @@ from torch import Tensor
 from tui_trainer.config.sections.metrics import ProblemName
 from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.config.user_code import described as described_error
-from tui_trainer.data.base.batch import IGNORED, Batch
 from tui_trainer.data.base.random import derive_seed, preserved_generators, seed_all
-from tui_trainer.data.base.signature import Kind, Signature
+from tui_trainer.problems.batch import IGNORED, Batch, describe
+from tui_trainer.problems.signature import Kind, Signature
 from tui_trainer.text.clean import clean
 
 
@@ -250,12 +250,6 @@ class SampleSpec:
                 "one token per step"
             )
         _check_range(target[target != IGNORED], self.signature.outputs, "a target", "tokens")
-
-
-def describe(tensor: Tensor) -> str:
-    """Describe the shape and dtype of a tensor in words."""
-    kind = str(tensor.dtype).removeprefix("torch.")
-    return f"{'x'.join(map(str, tensor.shape)) or 'a number'} of {kind}"
 
 
 def _to_number(target: Tensor) -> Tensor:

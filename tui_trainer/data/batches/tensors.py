@@ -12,8 +12,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from tui_trainer.data.base.batch import Batch, Order
+from tui_trainer.data.base.batch import Order
 from tui_trainer.data.base.random import permutation
+from tui_trainer.problems.batch import Batch
 
 
 @dataclass(frozen=True, slots=True, eq=False)

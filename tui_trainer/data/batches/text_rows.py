@@ -17,9 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tui_trainer.data.base.batch import IGNORED, Batch, Batches, Order
+from tui_trainer.data.base.batch import Batches, Order
 from tui_trainer.data.base.random import permutation, seeded
 from tui_trainer.data.batches.tensors import rank_slice
+from tui_trainer.problems.batch import IGNORED, Batch
 from tui_trainer.text.errors import BadInput
 
 PIECE_BYTES = 1 << 15

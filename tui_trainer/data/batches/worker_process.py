@@ -23,9 +23,9 @@ from torch.utils.data import Dataset
 from tui_trainer.config.plugins import LOADED
 from tui_trainer.config.processes import start_resource_tracker
 from tui_trainer.config.user_code import describe_user_error, described
-from tui_trainer.data.base.batch import Batch
 from tui_trainer.data.batches.samples import Failure
 from tui_trainer.data.batches.worker_errors import WAY_OUT, free_shared_memory
+from tui_trainer.problems.batch import Batch
 
 BLOCKED = frozenset({signal.SIGINT, signal.SIGHUP, signal.SIGTSTP, signal.SIGUSR1, signal.SIGUSR2})
 """Signals that workers do not receive. SIGTERM is not blocked, so a worker can be ended by it."""

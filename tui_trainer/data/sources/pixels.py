@@ -21,7 +21,6 @@ from tui_trainer.data.base.augment import (
     image_changes,
     number_augments,
 )
-from tui_trainer.data.base.signature import Kind
 from tui_trainer.data.base.to_device import Augment
 from tui_trainer.data.files.csv import (
     CHUNK_ROWS,
@@ -36,6 +35,7 @@ from tui_trainer.data.files.csv import (
 )
 from tui_trainer.data.files.disk import DataFile, open_file
 from tui_trainer.data.sources.source import Division, Encoded, Target
+from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 

@@ -19,15 +19,15 @@ from torch.utils.data import IterableDataset
 from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED
 from tui_trainer.config.sections.datasets import DatasetSection, RowsSection
 from tui_trainer.config.user_code import describe_error_near, describe_user_error, place_of
-from tui_trainer.data.base.batch import Batch
 from tui_trainer.data.base.dataset import Dataset, absent_notes
 from tui_trainer.data.base.fingerprint import fingerprint_of_plugin
-from tui_trainer.data.base.signature import Kind, Signature
 from tui_trainer.data.base.split import divide
 from tui_trainer.data.batches.iterated import IteratedSplit, keeps_state
 from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.data.batches.samples import Failure, SampleMaker, SampleSpec, worker_conditions
 from tui_trainer.plugins import Data
+from tui_trainer.problems.batch import Batch
+from tui_trainer.problems.signature import Kind, Signature
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, TrainerError
 
 _KINDS: dict[int, Kind] = {1: "features", 2: "sequence", 3: "image"}

@@ -16,12 +16,12 @@ from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import SequencesSection
 from tui_trainer.data.base.augment import Noise
-from tui_trainer.data.base.signature import Kind
 from tui_trainer.data.files.columns import NumberColumn, TextColumn
 from tui_trainer.data.files.csv import order_classes
 from tui_trainer.data.sources.encoding import fit_column
 from tui_trainer.data.sources.sequence_rows import NewFrames, SequenceRows, read_frames
 from tui_trainer.data.sources.source import Division, Encoded, Target
+from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 

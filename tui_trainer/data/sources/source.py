@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from tui_trainer.config.sections.metrics import ProblemName
-from tui_trainer.data.base.signature import Kind
 from tui_trainer.data.base.to_device import Augment
+from tui_trainer.problems.signature import Kind
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.base.augment import combine_augments, number_augments
-from tui_trainer.data.base.signature import Kind
 from tui_trainer.data.base.to_device import Augment
 from tui_trainer.data.files.columns import (
     Column,
@@ -36,6 +35,7 @@ from tui_trainer.data.files.csv import (
 from tui_trainer.data.files.disk import DataFile, open_file
 from tui_trainer.data.sources.encoding import doubt_notes, encode_column, fit_column
 from tui_trainer.data.sources.source import Division, Encoded, Target
+from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 

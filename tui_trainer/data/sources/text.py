@@ -17,11 +17,11 @@ from tui_trainer.config.sections.datasets import BUILTIN, STDLIB, TextSection
 from tui_trainer.data.base.dataset import Dataset, check_same, identity
 from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.base.random import seeded
-from tui_trainer.data.base.signature import Signature
 from tui_trainer.data.base.split import SplitRows, divide, quantile_bins
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.files.folders import open_folder
 from tui_trainer.data.files.texts import Text, Texts, in_bytes, read_file, read_folder
+from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import BadInput
 
 VOCABULARY = 256

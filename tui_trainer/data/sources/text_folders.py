@@ -18,12 +18,12 @@ from torch import Tensor
 
 from tui_trainer.config.sections.datasets import TextFoldersSection
 from tui_trainer.data.base.random import seeded
-from tui_trainer.data.base.signature import Kind
 from tui_trainer.data.files.disk import open_file
 from tui_trainer.data.files.folders import open_folder
 from tui_trainer.data.files.texts import Text, Texts, read_folder
 from tui_trainer.data.sources.source import Division, Encoded, Target
 from tui_trainer.data.sources.text import VOCABULARY
+from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 

@@ -1,6 +1,6 @@
 """`Signature`: the shapes of a data set's inputs and outputs, which a model is built for.
 
-Layer: data. Sizes come from here and never from a preset, so that a model always fits its data.
+Layer: problems. Sizes come from here and never from a preset, so that a model always fits its data.
 """
 
 from __future__ import annotations

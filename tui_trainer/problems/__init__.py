@@ -1,0 +1,1 @@
+"""Kinds of problems, such as classification: their targets, metrics and predictions."""
