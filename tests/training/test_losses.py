@@ -58,7 +58,9 @@ def classes(*shape: int, below: int) -> Tensor:
 
 def test_binary_cross_entropy_is_the_cross_entropy_of_two_classes() -> None:
     outputs, targets = logits(8, 2), classes(8, below=2)
-    found = criterion("binary_cross_entropy", dataset(outputs=2)).train(outputs, targets)
+    found = criterion("binary_cross_entropy", dataset(outputs=2)).train(
+        outputs, {"target": targets}
+    )
     torch.testing.assert_close(found, F.cross_entropy(outputs, targets))
 
 
@@ -66,7 +68,7 @@ def test_the_weight_of_binary_cross_entropy_is_of_the_second_class() -> None:
     outputs, targets = logits(8, 2), classes(8, below=2)
     each = F.cross_entropy(outputs, targets, reduction="none")
     given = {"type": "binary_cross_entropy", "pos_weight": 5.0}
-    found = criterion(given, dataset(outputs=2)).train(outputs, targets)
+    found = criterion(given, dataset(outputs=2)).train(outputs, {"target": targets})
     torch.testing.assert_close(found, (each * torch.where(targets == 1, 5.0, 1.0)).mean())
 
 
@@ -76,7 +78,7 @@ def test_focal_is_the_formula_of_the_paper(gamma: float) -> None:
     p = outputs.softmax(dim=1)[torch.arange(6), targets]
     alpha = torch.tensor([0.2, 0.3, 0.5])
     given = {"type": "focal", "gamma": gamma, "class_weights": alpha.tolist()}
-    found = criterion(given, dataset()).train(outputs, targets)
+    found = criterion(given, dataset()).train(outputs, {"target": targets})
     expected = (-alpha[targets] * (1 - p) ** gamma * p.log()).mean()
     torch.testing.assert_close(found, expected)
 
@@ -86,8 +88,8 @@ def test_focal_without_focus_is_cross_entropy() -> None:
     weighted = {"gamma": 0.0, "class_weights": "balanced"}
     plain = {"type": "cross_entropy", "class_weights": "balanced"}
     torch.testing.assert_close(
-        criterion({"type": "focal", **weighted}, dataset()).train(outputs, targets),
-        criterion(plain, dataset()).train(outputs, targets),
+        criterion({"type": "focal", **weighted}, dataset()).train(outputs, {"target": targets}),
+        criterion(plain, dataset()).train(outputs, {"target": targets}),
     )
 
 
@@ -95,7 +97,9 @@ def test_focal_without_focus_is_cross_entropy() -> None:
 def test_focal_has_a_slope_where_the_class_is_certain(gamma: float) -> None:
     outputs = torch.tensor([[200.0, 0.0, 0.0], [0.0, 200.0, 0.0]], requires_grad=True)
     targets = torch.tensor([0, 0])
-    criterion({"type": "focal", "gamma": gamma}, dataset()).train(outputs, targets).backward()  # type: ignore[no-untyped-call]
+    criterion({"type": "focal", "gamma": gamma}, dataset()).train(
+        outputs, {"target": targets}
+    ).backward()  # type: ignore[no-untyped-call]
     assert outputs.grad is not None
     assert outputs.grad.isfinite().all()
     assert outputs.grad[1].abs().sum() > 0
@@ -115,8 +119,8 @@ def test_focal_has_a_slope_where_the_class_is_certain(gamma: float) -> None:
 def test_losses_of_numbers_are_those_of_torch(settings: dict[str, Any], plain: Any) -> None:
     outputs, targets = logits(9, 1), logits(9, 1).flip(0)
     found = criterion(settings, dataset("regression", 1))
-    assert found.train(outputs, targets).equal(plain(outputs, targets))
-    assert found.measure(outputs, targets).equal(plain(outputs, targets))
+    assert found.train(outputs, {"target": targets}).equal(plain(outputs, targets))
+    assert found.measure(outputs, {"target": targets}).equal(plain(outputs, targets))
 
 
 @pytest.mark.parametrize("name", ["auto", "cross_entropy", "focal"])
@@ -128,15 +132,15 @@ def test_in_language_modelling_the_mean_is_over_tokens_that_count(name: str) -> 
     if name == "focal":
         each = each * (1 - (-each).exp()) ** 2
     found = criterion(name, dataset("language_modelling", 5))
-    torch.testing.assert_close(found.train(outputs, targets), each.mean())
-    torch.testing.assert_close(found.measure(outputs, targets), each.mean())
+    torch.testing.assert_close(found.train(outputs, {"target": targets}), each.mean())
+    torch.testing.assert_close(found.measure(outputs, {"target": targets}), each.mean())
 
 
 @pytest.mark.parametrize("name", ["cross_entropy", "focal"])
 def test_a_batch_without_a_target_has_no_loss_and_no_slope(name: str) -> None:
     outputs = logits(2, 3, 5).requires_grad_()
     targets = torch.full((2, 3), IGNORED)
-    loss = criterion(name, dataset("language_modelling", 5)).train(outputs, targets)
+    loss = criterion(name, dataset("language_modelling", 5)).train(outputs, {"target": targets})
     loss.backward()  # type: ignore[no-untyped-call]
     assert loss == 0
     assert outputs.grad is not None
@@ -149,8 +153,10 @@ def test_a_mean_is_over_samples_whatever_their_weights(name: str) -> None:
     settings |= {"pos_weight": 3.0} if "binary" in name else {"class_weights": [1.0, 7.0]}
     loss = criterion(settings, dataset(outputs=2)).train
     outputs, targets = logits(6, 2), classes(6, below=2)
-    parts = loss(outputs[:2], targets[:2]) * 2 + loss(outputs[2:], targets[2:]) * 4
-    torch.testing.assert_close(parts / 6, loss(outputs, targets))
+    first = loss(outputs[:2], {"target": targets[:2]})
+    second = loss(outputs[2:], {"target": targets[2:]})
+    parts = first * 2 + second * 4
+    torch.testing.assert_close(parts / 6, loss(outputs, {"target": targets}))
 
 
 @pytest.mark.parametrize(

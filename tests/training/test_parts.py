@@ -24,7 +24,7 @@ from tui_trainer.runs.events import StepsTaken, ValidationEnded
 from tui_trainer.text.errors import ConfigError
 from tui_trainer.training.baselines import baselines_of, compute
 from tui_trainer.training.forward import Forward
-from tui_trainer.training.losses import build_criterion
+from tui_trainer.training.losses import Criterion, build_criterion
 from tui_trainer.training.metrics import MOST_CLASSES, Measurement, measure
 from tui_trainer.training.recorder import is_logged
 from tui_trainer.training.state import State
@@ -150,9 +150,13 @@ def test_class_weights_are_a_mean_over_samples() -> None:
     outputs = torch.randn(4, 2)
     each = F.cross_entropy(outputs, targets, reduction="none")
     weights = torch.tensor([4 / 6, 4 / 6, 4 / 6, 2.0])
-    torch.testing.assert_close(criterion.train(outputs, targets), (each * weights).mean())
-    halves = criterion.train(outputs[:2], targets[:2]) + criterion.train(outputs[2:], targets[2:])
-    torch.testing.assert_close(halves / 2, criterion.train(outputs, targets))
+    torch.testing.assert_close(
+        criterion.train(outputs, {"target": targets}), (each * weights).mean()
+    )
+    halves = criterion.train(outputs[:2], {"target": targets[:2]}) + criterion.train(
+        outputs[2:], {"target": targets[2:]}
+    )
+    torch.testing.assert_close(halves / 2, criterion.train(outputs, {"target": targets}))
 
 
 def test_smoothing_is_for_training_only() -> None:
@@ -161,10 +165,11 @@ def test_smoothing_is_for_training_only() -> None:
     criterion = build_criterion(section, found, CPU)
     outputs, targets = torch.randn(2, 2), torch.tensor([0, 1])
     torch.testing.assert_close(
-        criterion.train(outputs, targets), F.cross_entropy(outputs, targets, label_smoothing=0.2)
+        criterion.train(outputs, {"target": targets}),
+        F.cross_entropy(outputs, targets, label_smoothing=0.2),
     )
     torch.testing.assert_close(
-        criterion.measure(outputs, targets), F.cross_entropy(outputs, targets)
+        criterion.measure(outputs, {"target": targets}), F.cross_entropy(outputs, targets)
     )
 
 
@@ -185,7 +190,9 @@ def test_regression_metrics_are_in_units_of_the_target() -> None:
             )
             return targets[position] + 0.5
 
-    measured = measure(Forward(Shifted()), found.test, found, F.mse_loss, 3)
+    measured = measure(
+        Forward(Shifted()), found.test, found, Criterion.of_targets(F.mse_loss).measure, 3
+    )
     assert measured is not None
     metrics = measured.metrics
     assert metrics["loss"] == pytest.approx(0.25)
@@ -222,7 +229,10 @@ def test_measuring_leaves_mode_and_random_numbers_alone() -> None:
     found = dataset(torch.tensor([0, 1, 0, 1]), 2)
     model = nn.Sequential(nn.Linear(4, 2), nn.Dropout(0.5)).train()
     before = torch.get_rng_state()
-    assert measure(Forward(model), found.val, found, F.cross_entropy, 3) is not None
+    assert (
+        measure(Forward(model), found.val, found, Criterion.of_targets(F.cross_entropy).measure, 3)
+        is not None
+    )
     assert model.training
     assert torch.get_rng_state().equal(before)
 
@@ -232,24 +242,37 @@ def test_the_confusion_matrix_counts_true_classes_by_row() -> None:
     guesses = torch.tensor([0, 1, 1, 0, 2, 2])
     found = dataset(targets, 3)
     tensors(found.test).inputs[:] = F.pad(F.one_hot(guesses, 3), (0, 1)).float()
-    counted = measure(Forward(Cut()), found.test, found, F.cross_entropy, 4, confusion=True)
+    counted = measure(
+        Forward(Cut()),
+        found.test,
+        found,
+        Criterion.of_targets(F.cross_entropy).measure,
+        4,
+        confusion=True,
+    )
     assert counted is not None
     assert counted.confusion == ((1, 1, 0), (0, 1, 0), (1, 0, 2))
     assert counted.metrics["accuracy"] == pytest.approx(4 / 6)
-    without = measure(Forward(Cut()), found.test, found, F.cross_entropy, 4)
+    without = measure(
+        Forward(Cut()), found.test, found, Criterion.of_targets(F.cross_entropy).measure, 4
+    )
     assert without == Measurement(counted.metrics)
 
 
 def test_a_regression_and_a_thousand_classes_have_no_confusion_matrix() -> None:
     found = dataset(torch.zeros(3, 1), 1, "regression")
     model = Forward(nn.Linear(4, 1))
-    counted = measure(model, found.test, found, F.mse_loss, 3, confusion=True)
+    counted = measure(
+        model, found.test, found, Criterion.of_targets(F.mse_loss).measure, 3, confusion=True
+    )
     assert counted is not None
     assert counted.confusion is None
     many = MOST_CLASSES + 1
     found = dataset(torch.arange(many), many)
     model = Forward(nn.Linear(4, many))
-    counted = measure(model, found.test, found, F.cross_entropy, 50, confusion=True)
+    counted = measure(
+        model, found.test, found, Criterion.of_targets(F.cross_entropy).measure, 50, confusion=True
+    )
     assert counted is not None
     assert counted.confusion is None
 

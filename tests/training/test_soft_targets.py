@@ -34,9 +34,9 @@ def test_a_loss_of_shares_is_the_shares_of_the_losses(tmp_path: Path, weights: s
     assert task.dataset.soft_targets
     outputs = torch.randn(2, 3, generator=torch.Generator().manual_seed(0))
     loss = task.criterion.train
-    one, other = (loss(outputs, torch.full((2,), label)) for label in (0, 2))
+    one, other = (loss(outputs, {"target": torch.full((2,), label)}) for label in (0, 2))
     soft = torch.tensor([[0.25, 0.0, 0.75]] * 2)
-    torch.testing.assert_close(loss(outputs, soft), 0.25 * one + 0.75 * other)
+    torch.testing.assert_close(loss(outputs, {"target": soft}), 0.25 * one + 0.75 * other)
 
 
 def test_a_mixed_run_that_was_cut_ends_as_the_whole_one(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Losses: functions (outputs, targets) -> mean over the samples of the batch.
+"""Losses: functions (outputs, batch) -> mean over the samples of the batch.
 
 Layer: training. The mean is over samples even with class weights, unlike torch's, so that
 micro-batches weighted by their sizes add up to exactly the mean over the whole group. Outputs are
@@ -28,11 +28,15 @@ from tui_trainer.config.sections.losses import (
 )
 from tui_trainer.config.sections.section import TypedSection
 from tui_trainer.data.base.dataset import Dataset
-from tui_trainer.problems.batch import IGNORED
+from tui_trainer.problems.batch import IGNORED, Batch
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import ConfigError, Problem
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+Loss = Callable[[Tensor, Batch], Tensor]
+"""Returns the mean loss, given the outputs of the model and the batch that they are for."""
+
+TargetLoss = Callable[[Tensor, Tensor], Tensor]
+"""Returns the mean loss, given the outputs of the model and the targets alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,15 @@ class Criterion:
 
     train: Loss
     measure: Loss
+
+    @staticmethod
+    def of_targets(train: TargetLoss, measure: TargetLoss | None = None) -> Criterion:
+        """Make a criterion of losses that read nothing but the targets of a batch."""
+        return Criterion(_of_targets(train), _of_targets(measure or train))
+
+
+def _of_targets(loss: TargetLoss) -> Loss:
+    return lambda outputs, batch: loss(outputs, batch["target"])
 
 
 def build_criterion(section: TypedSection, dataset: Dataset, device: torch.device) -> Criterion:
@@ -80,7 +93,7 @@ def _cross_entropy(section: TypedSection, dataset: Dataset, device: torch.device
         return total / _known(targets)
 
     smoothing = section.label_smoothing
-    return Criterion(lambda o, t: loss(o, t, smoothing), lambda o, t: loss(o, t, 0.0))
+    return Criterion.of_targets(partial(loss, smooth=smoothing), partial(loss, smooth=0.0))
 
 
 def _focal(section: TypedSection, dataset: Dataset, device: torch.device) -> Criterion:
@@ -100,7 +113,7 @@ def _focal(section: TypedSection, dataset: Dataset, device: torch.device) -> Cri
             each = each * weights[classes]
         return each.where(known, 0.0).sum() / _known(targets)
 
-    return Criterion(loss, loss)
+    return Criterion.of_targets(loss)
 
 
 def _binary_cross_entropy(
@@ -120,7 +133,7 @@ def _binary_cross_entropy(
         logit = outputs[:, 1] - outputs[:, 0]
         return F.binary_cross_entropy_with_logits(logit, targets.to(logit.dtype), pos_weight=weight)
 
-    return Criterion(loss, loss)
+    return Criterion.of_targets(loss)
 
 
 def _need_classes(section: TypedSection, dataset: Dataset) -> None:
@@ -177,10 +190,10 @@ def _of_numbers(section: TypedSection, dataset: Dataset, device: torch.device) -
             f"{section.type} needs a number to predict; the target is a class: use loss={wanted}"
         )
     if isinstance(section, HuberSection):
-        loss: Loss = partial(F.huber_loss, delta=section.delta)
+        loss: TargetLoss = partial(F.huber_loss, delta=section.delta)
     else:
         loss = F.l1_loss if isinstance(section, L1Section) else F.mse_loss
-    return Criterion(loss, loss)
+    return Criterion.of_targets(loss)
 
 
 def _misfit(message: str) -> ConfigError:

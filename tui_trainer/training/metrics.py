@@ -122,7 +122,8 @@ def measure(
                 outputs, carry = forward(placed, carry)
                 # All sums stay on the device in one tensor until the last batch, because reading
                 # one would wait for the device.
-                named = _batch_sums(outputs, placed["target"], dataset, loss)
+                mean = loss(outputs, placed)
+                named = _batch_sums(outputs, placed["target"], dataset, mean)
                 names, part = tuple(named), torch.stack(tuple(named.values()))
                 sums = part if sums is None else sums + part
                 if more is not None:
@@ -141,15 +142,18 @@ def measure(
 
 
 def _batch_sums(
-    outputs: Tensor, targets: Tensor, dataset: Dataset, loss: Loss
+    outputs: Tensor, targets: Tensor, dataset: Dataset, loss: Tensor
 ) -> dict[str, Tensor]:
-    """Return the sums of a batch under their `SplitTotals` names, float64 scalars on the device."""
+    """Return the sums of a batch under their `SplitTotals` names, float64 scalars on the device.
+
+    `loss` is the mean loss of the batch.
+    """
     if dataset.task == "regression":
         wanted = targets.double()
         error = outputs - wanted
         return {
             "count": torch.tensor(float(len(targets)), dtype=torch.float64, device=error.device),
-            "loss": loss(outputs, targets).double() * len(targets),
+            "loss": loss.double() * len(targets),
             "absolute_error": error.abs().sum(),
             "squared_error": error.square().sum(),
             "target": wanted.sum(),
@@ -158,7 +162,7 @@ def _batch_sums(
     known = targets != IGNORED
     count = known.sum().double()
     # In a batch of nothing but padding the count is 0, and the mean loss is undefined.
-    total = torch.where(count > 0, loss(outputs, targets).double() * count, 0.0)
+    total = torch.where(count > 0, loss.double() * count, 0.0)
     correct = ((outputs.argmax(dim=-1) == targets) & known).sum().double()
     sums = {"count": count, "loss": total, "correct": correct}
     if dataset.task == "language_modelling":

@@ -57,7 +57,7 @@ class Stepper(Part):
         total, carry = None, self.carry
         for index, batch in zip(group, batches, strict=True):
             outputs, carry = task.forward(batch, carry)
-            loss = task.criterion.train(outputs, batch["target"])
+            loss = task.criterion.train(outputs, batch)
             if len(group) > 1:
                 # Weighted by its share of the samples, so that a smaller last micro-batch does not
                 # count as much as a full one.
