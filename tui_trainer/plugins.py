@@ -14,8 +14,8 @@ from typing import Any, Literal, TypeVar
 from pydantic import create_model
 
 from tui_trainer.config.plugins import DATASET_FACTORIES, MODEL_FACTORIES
+from tui_trainer.config.problems import ProblemName
 from tui_trainer.config.sections.datasets import DATASETS, RowsSection
-from tui_trainer.config.sections.metrics import ProblemName
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
 

@@ -1,4 +1,4 @@
-"""Which metrics a task has, which are extra, and why one cannot be used."""
+"""Which metrics and losses a problem has, and why one cannot be used."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ from typing import get_args
 import pytest
 
 from tests.training.harness import small_experiment
+from tui_trainer.config.problems import PROBLEMS, ProblemName
+from tui_trainer.config.sections.losses import LOSSES
 from tui_trainer.config.sections.metrics import (
     METRICS,
     ExtraMetric,
     MetricName,
     extras_of,
-    metrics_of,
     why_no_metric,
 )
 from tui_trainer.config.sections.training import TrainingSection
@@ -22,7 +23,13 @@ from tui_trainer.text.errors import ConfigError
 
 def test_what_can_be_named_is_what_there_is() -> None:
     assert set(get_args(MetricName)) == set(METRICS)
-    assert set(get_args(ExtraMetric)) == {n for n, spec in METRICS.items() if spec.is_extra}
+    assert set(get_args(ProblemName)) == set(PROBLEMS)
+    more = {name for spec in PROBLEMS.values() for name in spec.more_metrics}
+    assert set(get_args(ExtraMetric)) == more
+    assert {name for spec in PROBLEMS.values() for name in spec.metrics} | more == set(METRICS)
+    assert {name for spec in PROBLEMS.values() for name in spec.losses} == {*LOSSES.names} - {
+        "auto"
+    }
 
 
 def test_the_setting_names_each_that_can_be_asked_for() -> None:
@@ -31,11 +38,9 @@ def test_the_setting_names_each_that_can_be_asked_for() -> None:
     assert all(name in description for name in get_args(ExtraMetric))
 
 
-def test_metrics_of_a_task_begin_with_the_loss_and_have_no_extras() -> None:
-    assert metrics_of("classification") == ("loss", "accuracy")
-    assert metrics_of("regression") == ("loss", "mae", "rmse", "r2")
-    text = ("loss", "accuracy", "perplexity", "bits_per_byte")
-    assert metrics_of("language_modelling") == text
+def test_the_metrics_of_a_problem_begin_with_the_loss() -> None:
+    assert all(spec.metrics[0] == "loss" for spec in PROBLEMS.values())
+    assert not any({*spec.metrics} & {*spec.more_metrics} for spec in PROBLEMS.values())
     assert {n for n in METRICS if not METRICS[n].higher_is_better} == {
         "loss",
         "mae",
@@ -46,9 +51,9 @@ def test_metrics_of_a_task_begin_with_the_loss_and_have_no_extras() -> None:
 
 
 def test_what_is_monitored_is_computed_without_being_listed() -> None:
-    assert extras_of(["f1", "auroc", "f1"], "auroc") == ("f1", "auroc")
-    assert extras_of([], "recall") == ("recall",)
-    assert extras_of([], "loss") == ()
+    assert extras_of("classification", ["f1", "auroc", "f1"], "auroc") == ("f1", "auroc")
+    assert extras_of("classification", [], "recall") == ("recall",)
+    assert extras_of("classification", [], "loss") == ()
 
 
 @pytest.mark.parametrize(

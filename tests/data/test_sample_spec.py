@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tui_trainer.config.sections.metrics import ProblemName
+from tui_trainer.config.problems import ProblemName
 from tui_trainer.data.batches.samples import (
     Failure,
     SampleMaker,

@@ -40,7 +40,7 @@ def test_models_that_do_not_fit_have_the_reason_of_a_run(
 def test_losses_that_do_not_fit_have_a_reason() -> None:
     of_classes = find_misfits(LIBRARY.experiment("penguins-mlp"), LIBRARY.folders)["loss"]
     assert set(of_classes) == {"binary_cross_entropy", "mse", "l1", "huber"}
-    assert of_classes["mse"].startswith("mse needs a number to predict; the target is a class")
+    assert of_classes["mse"].startswith("mse is not a loss for classification, which predicts")
     of_numbers = find_misfits(LIBRARY.experiment("auto-mpg-mlp"), LIBRARY.folders)["loss"]
     assert set(of_numbers) == {"cross_entropy", "binary_cross_entropy", "focal"}
 

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tui_trainer.config.problems import ProblemName
 from tui_trainer.config.sections.losses import LOSSES
-from tui_trainer.config.sections.metrics import ProblemName
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.fingerprint import Fingerprint
 from tui_trainer.data.batches.tensors import TensorSplit
@@ -162,18 +162,26 @@ def test_a_mean_is_over_samples_whatever_their_weights(name: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "data", "words"),
     [
-        ("cross_entropy", ("regression", 1), "the target is a number: use loss=mse, l1 or huber"),
-        ("focal", ("regression", 1), "the target is a number: use loss=mse, l1 or huber"),
-        ("binary_cross_entropy", ("regression", 1), "use loss=mse, l1 or huber"),
+        (
+            "cross_entropy",
+            ("regression", 1),
+            "a number for each sample; use loss=mse or l1",
+        ),
+        ("focal", ("regression", 1), "a number for each sample; use loss=mse or l1"),
+        ("binary_cross_entropy", ("regression", 1), "use loss=mse or l1 or huber"),
         (
             "binary_cross_entropy",
             ("classification", 3),
             "this dataset has 3; use loss=cross_entropy",
         ),
         ("binary_cross_entropy", ("language_modelling", 2), "use loss=cross_entropy"),
-        ("mse", ("classification", 3), "the target is a class: use loss=cross_entropy or focal"),
-        ("huber", ("language_modelling", 9), "the target is a class: use loss=cross_entropy"),
-        ("l1", ("classification", 2), "l1 needs a number to predict"),
+        (
+            "mse",
+            ("classification", 3),
+            "one class for each sample; use loss=cross_entropy",
+        ),
+        ("huber", ("language_modelling", 9), "huber is not a loss for language modelling"),
+        ("l1", ("classification", 2), "cross_entropy or focal or binary_cross_entropy"),
         (
             {"type": "focal", "class_weights": [1.0, 1.0]},
             ("classification", 3),

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tui_trainer.config.sections.metrics import ProblemName
+from tui_trainer.config.problems import ProblemName
 from tui_trainer.problems.signature import Signature
 
 MOST_SIZE = 2**31

@@ -8,7 +8,7 @@ micro-batches weighted by their sizes add up to exactly the mean over the whole 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -16,6 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.sections.losses import LOSSES as SPECS
 from tui_trainer.config.sections.losses import (
     AutoLossSection,
     BinaryCrossEntropySection,
@@ -23,7 +25,6 @@ from tui_trainer.config.sections.losses import (
     FocalSection,
     HuberSection,
     L1Section,
-    MseSection,
     WeightedSection,
 )
 from tui_trainer.config.sections.section import TypedSection
@@ -62,15 +63,32 @@ def build_criterion(section: TypedSection, dataset: Dataset, device: torch.devic
     Raises:
         ConfigError: the loss and the dataset do not fit each other.
     """
+    fitting = [name for name in PROBLEMS[dataset.task].losses if _has_its_classes(name, dataset)]
     if isinstance(section, AutoLossSection):
-        kind = MseSection if dataset.task == "regression" else CrossEntropySection
-        section = kind.model_validate({"type": "mse" if kind is MseSection else "cross_entropy"})
+        spec = SPECS.find(fitting[0])
+        assert spec is not None, "a test keeps the names of losses and specs equal"
+        section = spec.params.model_validate({"type": spec.name})
+    if section.type not in fitting:
+        raise _misfit(_why_no_loss(section.type, fitting, dataset))
     return LOSSES[section.type](section, dataset, device)
+
+
+def _has_its_classes(loss: str, dataset: Dataset) -> bool:
+    return loss != "binary_cross_entropy" or dataset.outputs == 2
+
+
+def _why_no_loss(loss: str, fitting: Sequence[str], dataset: Dataset) -> str:
+    spec = PROBLEMS[dataset.task]
+    use = f"use loss={' or '.join(fitting)}"
+    if loss in spec.losses:
+        return f"{loss} is for two classes, and this dataset has {dataset.outputs}; {use}"
+    doubt = f"; {dataset.doubt}" if dataset.doubt else ""
+    name = spec.name.replace("_", " ")
+    return f"{loss} is not a loss for {name}, which predicts {spec.description}; {use}{doubt}"
 
 
 def _cross_entropy(section: TypedSection, dataset: Dataset, device: torch.device) -> Criterion:
     assert isinstance(section, CrossEntropySection)
-    _need_classes(section, dataset)
     weights = _class_weights(section, dataset, device)
 
     def loss(outputs: Tensor, targets: Tensor, smooth: float) -> Tensor:
@@ -98,7 +116,6 @@ def _cross_entropy(section: TypedSection, dataset: Dataset, device: torch.device
 
 def _focal(section: TypedSection, dataset: Dataset, device: torch.device) -> Criterion:
     assert isinstance(section, FocalSection)
-    _need_classes(section, dataset)
     _need_whole_classes(section, dataset)
     weights, gamma = _class_weights(section, dataset, device), section.gamma
 
@@ -120,13 +137,7 @@ def _binary_cross_entropy(
     section: TypedSection, dataset: Dataset, device: torch.device
 ) -> Criterion:
     assert isinstance(section, BinaryCrossEntropySection)
-    _need_classes(section, dataset)
     _need_whole_classes(section, dataset)
-    if dataset.outputs != 2 or dataset.task != "classification":
-        raise _misfit(
-            f"binary_cross_entropy is for two classes, and this dataset has {dataset.outputs}; "
-            "use loss=cross_entropy"
-        )
     weight = None if section.pos_weight == 1 else torch.tensor(section.pos_weight, device=device)
 
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -134,15 +145,6 @@ def _binary_cross_entropy(
         return F.binary_cross_entropy_with_logits(logit, targets.to(logit.dtype), pos_weight=weight)
 
     return Criterion.of_targets(loss)
-
-
-def _need_classes(section: TypedSection, dataset: Dataset) -> None:
-    if dataset.task == "regression":
-        doubt = f"; {dataset.doubt}" if dataset.doubt else ""
-        raise _misfit(
-            f"{section.type} needs classes; the target is a number: use loss=mse, l1 or "
-            f"huber{doubt}"
-        )
 
 
 def _need_whole_classes(section: TypedSection, dataset: Dataset) -> None:
@@ -182,13 +184,6 @@ def _class_weights(
 
 
 def _of_numbers(section: TypedSection, dataset: Dataset, device: torch.device) -> Criterion:
-    if dataset.task != "regression":
-        wanted = (
-            "cross_entropy" if dataset.task == "language_modelling" else "cross_entropy or focal"
-        )
-        raise _misfit(
-            f"{section.type} needs a number to predict; the target is a class: use loss={wanted}"
-        )
     if isinstance(section, HuberSection):
         loss: TargetLoss = partial(F.huber_loss, delta=section.delta)
     else:
@@ -201,7 +196,6 @@ def _misfit(message: str) -> ConfigError:
 
 
 LOSSES: dict[str, Callable[[TypedSection, Dataset, torch.device], Criterion]] = {
-    "auto": build_criterion,
     "cross_entropy": _cross_entropy,
     "binary_cross_entropy": _binary_cross_entropy,
     "focal": _focal,

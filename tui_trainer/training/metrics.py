@@ -17,7 +17,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tui_trainer.config.sections.metrics import metrics_of
+from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.tensors import TensorSplit
@@ -135,7 +135,7 @@ def measure(
         model.train(was_training)
     assert sums is not None, "a split is never empty: the data set was checked when it was built"
     totals = SplitTotals(**dict(zip(names, sums.tolist(), strict=True)), unit=dataset.target_std)
-    metrics = {name: FORMULAS[name](totals) for name in metrics_of(dataset.task)}
+    metrics = {name: FORMULAS[name](totals) for name in PROBLEMS[dataset.task].metrics}
     if more is not None:
         metrics |= more.compute()
     return Measurement(metrics, None if counts is None else tuple(map(tuple, counts.tolist())))

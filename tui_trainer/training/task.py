@@ -13,7 +13,8 @@ import torch
 from torch import nn, optim
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.sections.metrics import extras_of, metrics_of, why_no_metric
+from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.sections.metrics import extras_of, why_no_metric
 from tui_trainer.data.base.batch import Batches, Order
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.random import derive_seed
@@ -62,7 +63,9 @@ class Task:
     def extras(self) -> tuple[str, ...]:
         """The metrics to compute in addition to the usual ones of the problem."""
         experiment = self.experiment
-        return extras_of(experiment.training.metrics, experiment.checkpoint.monitor)
+        return extras_of(
+            self.dataset.task, experiment.training.metrics, experiment.checkpoint.monitor
+        )
 
 
 class StageReport(Protocol):
@@ -199,12 +202,12 @@ def _check_metrics(experiment: Experiment, dataset: Dataset, *, is_new: bool) ->
     if any(reason for _, reason in reasons):
         doubt = f"; {dataset.doubt}" if dataset.doubt else ""
         raise ConfigError([Problem(reason + doubt, key) for key, reason in reasons if reason])
-    extras = extras_of(experiment.training.metrics, monitored)
+    extras = extras_of(dataset.task, experiment.training.metrics, monitored)
     if extras:
         # Takes a second to import; if torchmetrics is missing, fail now and not after an epoch.
         ExtraMetrics(extras, dataset.outputs, torch.device("cpu"))
     notes = []
-    for name in (*metrics_of(dataset.task), *extras):
+    for name in (*PROBLEMS[dataset.task].metrics, *extras):
         why = why_undefined(name, dataset)
         if why and name == monitored and is_new:
             message = (

@@ -1,8 +1,8 @@
-"""Specs of the metrics: their tasks, which direction is better, and how they are shown.
+"""Specs of the metrics: which direction is better, and how they are shown.
 
 Layer: config. In files the keys are `val/accuracy`; in results of one split, `accuracy`. A new
-metric needs a name in one of the two `Literal` types and a spec here, and a formula in
-training/metrics.py.
+metric needs a name in one of the two `Literal` types and a spec here, a place in config/problems.py
+among the metrics of each problem that has it, and a formula in the totals of that problem.
 """
 
 from __future__ import annotations
@@ -10,13 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
+from tui_trainer.config.problems import PROBLEMS, ProblemName
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import measured
-
-ProblemName = Literal["classification", "regression", "language_modelling"]
-
 
 ExtraMetric = Literal[
     "top3_accuracy", "top5_accuracy", "balanced_accuracy", "f1", "precision", "recall", "auroc"
@@ -40,88 +38,62 @@ class MetricSpec:
 
     name: MetricName
     description: str
-    tasks: tuple[ProblemName, ...]
     higher_is_better: bool
-    is_extra: bool = False
-    """Whether it is computed only on request, by torchmetrics."""
     more_classes_than: int = 1
     """With this many classes or fewer, the metric is meaningless."""
     is_share: bool = False
     """Whether it is shown as a percentage."""
 
 
-_CLASSES: tuple[ProblemName, ...] = ("classification", "language_modelling")
-_TEXT: tuple[ProblemName, ...] = ("language_modelling",)
-
-
-def _of_numbers(name: MetricName, description: str, *, higher_is_better: bool) -> MetricSpec:
-    return MetricSpec(name, description, ("regression",), higher_is_better)
-
-
-def _extra(
-    name: ExtraMetric, description: str, more_classes_than: int = 1, *, is_share: bool = False
-) -> MetricSpec:
-    return MetricSpec(
-        name,
-        description,
-        ("classification",),
-        higher_is_better=True,
-        is_extra=True,
-        more_classes_than=more_classes_than,
-        is_share=is_share,
-    )
-
-
 METRICS: dict[str, MetricSpec] = {
     spec.name: spec
     for spec in (
-        MetricSpec("loss", "the loss, without smoothing", (*_CLASSES, "regression"), False),
+        MetricSpec("loss", "the loss, without smoothing", False),
+        MetricSpec("accuracy", "share of correct samples, or tokens", True, is_share=True),
+        MetricSpec("perplexity", "e to the cross entropy per token", False),
+        MetricSpec("bits_per_byte", "bits needed per byte of the text", False),
+        MetricSpec("mae", "mean absolute error, in units of the target", False),
+        MetricSpec("rmse", "root mean squared error, in units of the target", False),
+        MetricSpec("r2", "coefficient of determination", True),
         MetricSpec(
-            "accuracy", "share of correct samples, or tokens", _CLASSES, True, is_share=True
+            "top3_accuracy", "share of samples whose class is among the top 3", True, 3, True
         ),
-        MetricSpec("perplexity", "e to the cross entropy per token", _TEXT, False),
-        MetricSpec("bits_per_byte", "bits needed per byte of the text", _TEXT, False),
-        _of_numbers("mae", "mean absolute error, in units of the target", higher_is_better=False),
-        _of_numbers(
-            "rmse", "root mean squared error, in units of the target", higher_is_better=False
+        MetricSpec(
+            "top5_accuracy", "share of samples whose class is among the top 5", True, 5, True
         ),
-        _of_numbers("r2", "coefficient of determination", higher_is_better=True),
-        _extra(
-            "top3_accuracy", "share of samples whose class is among the top 3", 3, is_share=True
+        MetricSpec(
+            "balanced_accuracy", "mean over the classes of the share correct", True, is_share=True
         ),
-        _extra(
-            "top5_accuracy", "share of samples whose class is among the top 5", 5, is_share=True
+        MetricSpec("f1", "mean over the classes of the F1 score", True),
+        MetricSpec("precision", "mean over the classes of the precision", True),
+        MetricSpec(
+            "recall", "mean over the classes of the recall, which is balanced_accuracy", True
         ),
-        _extra("balanced_accuracy", "mean over the classes of the share correct", is_share=True),
-        _extra("f1", "mean over the classes of the F1 score"),
-        _extra("precision", "mean over the classes of the precision"),
-        _extra("recall", "mean over the classes of the recall, which is balanced_accuracy"),
-        _extra("auroc", "mean over the classes of the area under the ROC curve, one versus rest"),
+        MetricSpec(
+            "auroc", "mean over the classes of the area under the ROC curve, one versus rest", True
+        ),
     )
 }
-EXTRA_METRICS = tuple(name for name, spec in METRICS.items() if spec.is_extra)
+EXTRA_METRICS = get_args(ExtraMetric)
 
 
-def metrics_of(task: ProblemName) -> tuple[str, ...]:
-    """Return the names of a task's metrics that are always computed, loss first."""
-    return tuple(n for n, spec in METRICS.items() if task in spec.tasks and not spec.is_extra)
+def extras_of(problem: ProblemName, listed: Iterable[str], monitored: str) -> tuple[str, ...]:
+    """Return the metrics to compute on request, listed or monitored, without duplicates."""
+    more = PROBLEMS[problem].more_metrics
+    return tuple(dict.fromkeys(name for name in (*listed, monitored) if name in more))
 
 
-def extras_of(listed: Iterable[str], monitored: str) -> tuple[str, ...]:
-    """Return the extra metrics to compute, listed or monitored, without duplicates."""
-    return tuple(dict.fromkeys(name for name in (*listed, monitored) if METRICS[name].is_extra))
-
-
-def why_no_metric(name: str, task: ProblemName, classes: int) -> str:
-    """Return why a metric cannot be used for a task with `classes` classes, or an empty string."""
-    spec = METRICS[name]
+def why_no_metric(name: str, problem: ProblemName, classes: int) -> str:
+    """Return why a problem with this many classes cannot use a metric, or an empty string."""
+    spec = PROBLEMS[problem]
+    own = (*spec.metrics, *spec.more_metrics)
     usable = [
         other
-        for other, found in METRICS.items()
-        if task in found.tasks and (task != "classification" or classes > found.more_classes_than)
+        for other in METRICS
+        if other in own and (other in spec.metrics or classes > METRICS[other].more_classes_than)
     ]
-    if task not in spec.tasks:
-        return f"{name} is not a metric of {task}; there are: {', '.join(usable)}"
+    if name not in own:
+        return f"{name} is not a metric of {problem}; there are: {', '.join(usable)}"
     if name not in usable:
         return f"{name} is always 1 with {classes} classes; there are: {', '.join(usable)}"
     return ""

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tui_trainer.config.sections.metrics import ProblemName
+from tui_trainer.config.problems import ProblemName
 from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.config.user_code import described as described_error
 from tui_trainer.data.base.random import derive_seed, preserved_generators, seed_all

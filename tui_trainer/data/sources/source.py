@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tui_trainer.config.sections.metrics import ProblemName
+from tui_trainer.config.problems import ProblemName
 from tui_trainer.data.base.to_device import Augment
 from tui_trainer.problems.signature import Kind
 

@@ -1,0 +1,55 @@
+"""Specs of the problems: what can be predicted, with which losses, and measured by which metrics.
+
+Layer: config, without torch. The objects that do the work are in `problems`; a test keeps the two
+sets of names equal.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+ProblemName = Literal["classification", "regression", "language_modelling"]
+
+
+@dataclass(frozen=True, slots=True)
+class ProblemSpec:
+    """A kind of prediction."""
+
+    name: ProblemName
+    description: str
+    losses: tuple[str, ...]
+    """The losses that it can be trained with; the first one is what `loss=auto` means."""
+    metrics: tuple[str, ...]
+    """The metrics that are always computed, in the order in which they are shown."""
+    more_metrics: tuple[str, ...] = ()
+    """Metrics that are computed on request, by `training.metrics` or `checkpoint.monitor`."""
+
+
+PROBLEMS: dict[str, ProblemSpec] = {
+    spec.name: spec
+    for spec in (
+        ProblemSpec(
+            "classification",
+            "one class for each sample",
+            losses=("cross_entropy", "focal", "binary_cross_entropy"),
+            metrics=("loss", "accuracy"),
+            more_metrics=(
+                *("top3_accuracy", "top5_accuracy", "balanced_accuracy"),
+                *("f1", "precision", "recall", "auroc"),
+            ),
+        ),
+        ProblemSpec(
+            "regression",
+            "a number for each sample",
+            losses=("mse", "l1", "huber"),
+            metrics=("loss", "mae", "rmse", "r2"),
+        ),
+        ProblemSpec(
+            "language_modelling",
+            "the next token at each position of a text",
+            losses=("cross_entropy", "focal"),
+            metrics=("loss", "accuracy", "perplexity", "bits_per_byte"),
+        ),
+    )
+}
