@@ -11,11 +11,12 @@ from tui_trainer.config.problems import ProblemName
 from tui_trainer.data.batches.samples import (
     Failure,
     SampleMaker,
-    SampleMismatch,
     SampleSpec,
     as_sample,
 )
 from tui_trainer.problems.batch import IGNORED
+from tui_trainer.problems.dataset_info import DatasetInfo
+from tui_trainer.problems.problem import SampleMismatch
 from tui_trainer.problems.signature import Kind, Signature
 
 SHAPES: dict[Kind, tuple[int, ...]] = {
@@ -31,12 +32,13 @@ def form(
 ) -> SampleSpec:
     outputs = {"classification": 2, "regression": 1, "language_modelling": vocabulary}[task]
     per_step = task == "language_modelling"
-    return SampleSpec(Signature(kind, SHAPES[kind], outputs, vocabulary, per_step), task)
+    signature = Signature(kind, SHAPES[kind], outputs, vocabulary, per_step)
+    return SampleSpec(DatasetInfo(signature, task, ()))
 
 
 def fitted(a_form: SampleSpec, inputs: Any, target: Any) -> torch.Tensor:
     """The target of a sample that fits."""
-    return a_form.conform(as_sample((inputs, target)))[1]
+    return a_form.conform(as_sample((inputs, target)))["target"]
 
 
 @pytest.mark.parametrize("target", [3, 3.0, [3], torch.tensor(3), torch.tensor([3.0])], ids=repr)

@@ -161,7 +161,7 @@ def test_sequences_are_padded_and_have_lengths(pools: Any) -> None:
 
 
 def test_targets_at_each_place_are_padded_with_what_is_not_measured() -> None:
-    samples = [(torch.arange(n), torch.arange(n)) for n in (2, 4)]
+    samples = [{"input": torch.arange(n), "target": torch.arange(n)} for n in (2, 4)]
     batch = collate(samples)
     assert batch["target"][0].tolist() == [0, 1, IGNORED, IGNORED]
 

@@ -20,11 +20,12 @@ from tests.training.harness import Run, at_step, small_experiment, write_images
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.plugins import DATASET_FACTORIES
 from tui_trainer.config.sections.datasets import DATASETS, TableSection
-from tui_trainer.config.sections.metrics import EXTRA_METRICS, METRICS, ExtraMetric
+from tui_trainer.config.sections.metrics import EXTRA_METRICS, ExtraMetric
 from tui_trainer.config.sections.plateau import Plateau
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.load import load
 from tui_trainer.plugins import Data, DatasetParams, dataset
+from tui_trainer.problems.class_metrics import MEANS, TORCHMETRICS, ClassMetrics
 from tui_trainer.runs.commands import Stop
 from tui_trainer.runs.control import Control
 from tui_trainer.runs.events import Notice, RunStarted, ValidationEnded
@@ -34,10 +35,6 @@ from tui_trainer.training.checkpoints import read_checkpoint
 from tui_trainer.training.evaluation import evaluate
 from tui_trainer.training.loop import train
 from tui_trainer.training.metrics import (
-    FORMULAS,
-    MEANS,
-    TORCHMETRICS,
-    ExtraMetrics,
     why_undefined,
 )
 from tui_trainer.training.start_point import FromCheckpoint
@@ -50,7 +47,6 @@ CLASSES = 7
 
 def test_each_metric_of_the_specs_is_computed() -> None:
     assert set(TORCHMETRICS) == set(NAMES) == set(EXTRA_METRICS)
-    assert set(FORMULAS) == set(METRICS) - set(NAMES)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +67,7 @@ def samples(count: int = 200, classes: int = CLASSES) -> tuple[Tensor, Tensor]:
 def measured(
     outputs: Tensor, targets: Tensor, batch_size: int = 64, names: tuple[str, ...] = NAMES
 ) -> dict[str, float]:
-    found = ExtraMetrics(names, outputs.shape[1], CPU)
+    found = ClassMetrics(names, outputs.shape[1], CPU)
     with torch.inference_mode():
         for first in range(0, len(targets), batch_size):
             found.update(outputs[first : first + batch_size], targets[first : first + batch_size])

@@ -18,6 +18,7 @@ from tui_trainer.config.sections.metrics import better
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.fingerprint import Fingerprint
 from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.problems.classification import MOST_CLASSES
 from tui_trainer.problems.signature import Signature
 from tui_trainer.runs.commands import Set
 from tui_trainer.runs.events import StepsTaken, ValidationEnded
@@ -25,7 +26,7 @@ from tui_trainer.text.errors import ConfigError
 from tui_trainer.training.baselines import baselines_of, compute
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.losses import Criterion, build_criterion
-from tui_trainer.training.metrics import MOST_CLASSES, Measurement, measure
+from tui_trainer.training.metrics import Measurement, measure
 from tui_trainer.training.recorder import is_logged
 from tui_trainer.training.state import State
 

@@ -23,8 +23,9 @@ class DatasetInfo:
     signature: Signature
     task: ProblemName
     classes: tuple[str, ...]
-    target_mean: float
-    target_std: float
+    target_mean: float = 0.0
+    target_std: float = 1.0
+    """`targets * target_std + target_mean` is in the units of the file."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""

@@ -22,6 +22,8 @@ from tui_trainer.models.build import build_model
 from tui_trainer.models.sampling import generate
 from tui_trainer.problems.batch import to_device
 from tui_trainer.problems.dataset_info import DatasetInfo
+from tui_trainer.problems.kinds import KINDS
+from tui_trainer.problems.problem import Prediction
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.errors import BadInput
@@ -117,10 +119,15 @@ class Predicted:
 
     place: str
     """The position of the sample in its file; empty if the whole file is one sample."""
-    value: str | float
-    """The most likely class, or a number in units of the target."""
-    shares: dict[str, float]
-    """The probability of each class, most likely first; empty for a number."""
+    prediction: Prediction
+
+    @property
+    def value(self) -> str | float:
+        return self.prediction.value
+
+    @property
+    def shares(self) -> dict[str, float]:
+        return self.prediction.shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +153,7 @@ class Predictor:
         data = checkpoint.data
         self.step = checkpoint.manifest.step
         self.outline = data.outline() or _outline_of_files(data, experiment.dataset)
+        self._kind = KINDS[self.outline.task]
         self._dataset = experiment.dataset
         self._preprocessing = data.preprocessing
         self._device = device
@@ -162,26 +170,17 @@ class Predictor:
         Raises:
             BadInput: the file cannot be read as samples like those trained on.
         """
-        if self.outline.task == "language_modelling":
-            raise BadInput("a language model predicts what comes next: use --generate N")
+        if self._kind.why_no_predictions:
+            raise BadInput(self._kind.why_no_predictions)
         unseen = read_unseen(self._dataset, self._preprocessing, path)
         outputs = self._outputs(unseen.split().in_order(self._batch_size))
-        if self.outline.task == "regression":
-            numbers = outputs[:, 0] * self.outline.target_std + self.outline.target_mean
-            samples = tuple(
-                Predicted(place, number, {})
-                for place, number in zip(unseen.places, numbers.tolist(), strict=True)
-            )
-        else:
-            samples = tuple(
-                self._classified(place, row)
-                for place, row in zip(unseen.places, outputs.softmax(dim=1), strict=True)
-            )
-            if unseen.is_one and len(samples) > 1:
-                # Averaging the logarithms gives more weight to a confident passage than averaging
-                # the probabilities would.
-                together = outputs.log_softmax(dim=1).mean(dim=0).softmax(dim=0)
-                samples = (*samples, self._classified("whole file", together))
+        predictions = self._kind.decode(outputs, self.outline)
+        samples = tuple(map(Predicted, unseen.places, predictions))
+        if unseen.is_one and len(samples) > 1:
+            together = self._kind.combine(outputs)
+            if together is not None:
+                whole = self._kind.decode(together, self.outline)[0]
+                samples = (*samples, Predicted("whole file", whole))
         return Predictions(path, samples, unseen.notes)
 
     def generated(self, prompt: str, count: int, temperature: float, top_k: int, seed: int) -> str:
@@ -210,13 +209,6 @@ class Predictor:
         """Return the outputs (N, K) of all samples, in float64 on the CPU."""
         return torch.cat(
             [self._forward(to_device(batch, self._device))[0].double().cpu() for batch in batches]
-        )
-
-    def _classified(self, place: str, shares: Tensor) -> Predicted:
-        order = shares.argsort(descending=True, stable=True).tolist()
-        classes = self.outline.classes
-        return Predicted(
-            place, classes[order[0]], {classes[index]: float(shares[index]) for index in order}
         )
 
 

@@ -23,12 +23,13 @@ from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.feed import DataFeed
 from tui_trainer.data.load import load
 from tui_trainer.models.build import build_model
+from tui_trainer.problems.class_metrics import MEANS, ClassMetrics
 from tui_trainer.runs.events import Stage, Topic
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.training.advice import against_batches_of_one
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.losses import Criterion, build_criterion
-from tui_trainer.training.metrics import MEANS, ExtraMetrics, why_undefined
+from tui_trainer.training.metrics import why_undefined
 from tui_trainer.training.optimizers import build_optimizer
 from tui_trainer.training.preparation import freeze, read_weights, recompute_blocks, take_weights
 from tui_trainer.training.ranks import Ranks
@@ -205,7 +206,7 @@ def _check_metrics(experiment: Experiment, dataset: Dataset, *, is_new: bool) ->
     extras = extras_of(dataset.task, experiment.training.metrics, monitored)
     if extras:
         # Takes a second to import; if torchmetrics is missing, fail now and not after an epoch.
-        ExtraMetrics(extras, dataset.outputs, torch.device("cpu"))
+        ClassMetrics(extras, dataset.outputs, torch.device("cpu"))
     notes = []
     for name in (*PROBLEMS[dataset.task].metrics, *extras):
         why = why_undefined(name, dataset)

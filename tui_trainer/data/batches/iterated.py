@@ -24,7 +24,6 @@ from tui_trainer.data.base.random import (
     seed_all,
 )
 from tui_trainer.data.batches.samples import (
-    SampleMismatch,
     SampleSpec,
     as_sample,
     collate,
@@ -32,6 +31,7 @@ from tui_trainer.data.batches.samples import (
 )
 from tui_trainer.data.batches.tensors import rank_slice
 from tui_trainer.problems.batch import Batch
+from tui_trainer.problems.problem import Sample, SampleMismatch
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
@@ -134,7 +134,7 @@ class IteratedBatches:
                 continue
             yield self._batch(samples, index)
 
-    def _batch(self, samples: list[tuple[Tensor, Tensor]], index: int) -> Batch:
+    def _batch(self, samples: list[Sample], index: int) -> Batch:
         if self._order.world > 1:
             own_rows = rank_slice(
                 slice(0, len(samples)), len(samples), self._order.rank, self._order.world
@@ -166,7 +166,7 @@ class _Reader:
         with draws:
             self._iterator = iter(split.dataset)
 
-    def sample(self) -> tuple[Tensor, Tensor]:
+    def sample(self) -> Sample:
         """Return the next sample; BatchLost if there is none, or it cannot be read."""
         with self._draws:
             try:

@@ -1,4 +1,4 @@
-"""`SampleMaker`: makes batches of (input, target) samples of a map-style data set, in any process.
+"""`SampleMaker`: makes batches of samples of a map-style data set, in any process.
 
 Layer: data. Before each sample torch, numpy and Python are seeded by (seed, purpose, epoch, index),
 so random transforms give the same result in whichever process they run; afterwards the generators
@@ -17,12 +17,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from tui_trainer.config.problems import ProblemName
 from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.config.user_code import described as described_error
 from tui_trainer.data.base.random import derive_seed, preserved_generators, seed_all
 from tui_trainer.problems.batch import IGNORED, Batch, describe
-from tui_trainer.problems.signature import Kind, Signature
+from tui_trainer.problems.dataset_info import DatasetInfo
+from tui_trainer.problems.kinds import KINDS
+from tui_trainer.problems.problem import Sample, SampleMismatch
+from tui_trainer.problems.signature import Kind
+from tui_trainer.problems.targets import check_range
 from tui_trainer.text.clean import clean
 
 
@@ -96,7 +99,7 @@ def worker_conditions() -> Iterator[None]:
         torch.set_num_threads(threads)
 
 
-def collate(samples: Sequence[tuple[Tensor, Tensor]]) -> Batch:
+def collate(samples: Sequence[Sample]) -> Batch:
     """Return a batch of samples from `as_sample`.
 
     Inputs that differ only in their first dimension are padded with zeros, and targets with one
@@ -105,7 +108,8 @@ def collate(samples: Sequence[tuple[Tensor, Tensor]]) -> Batch:
     Raises:
         ValueError: the shapes or dtypes do not go together.
     """
-    inputs, targets = [value for value, _ in samples], [target for _, target in samples]
+    inputs = [sample["input"] for sample in samples]
+    targets = [sample["target"] for sample in samples]
     _check_alike(inputs, "inputs")
     _check_alike(targets, "targets")
     if targets[0].is_floating_point() and len({target.shape for target in targets}) > 1:
@@ -142,7 +146,7 @@ def _check_alike(tensors: Sequence[Tensor], name: str) -> None:
             )
 
 
-def as_sample(sample: Any) -> tuple[Tensor, Tensor]:
+def as_sample(sample: Any) -> Sample:
     """Convert input and target to batch dtypes: float32, or int64 for tokens and classes."""
     try:
         raw_input, raw_target = sample
@@ -157,7 +161,7 @@ def as_sample(sample: Any) -> tuple[Tensor, Tensor]:
         target = target.float().reshape(target.shape or (1,))
     else:
         target = target.long()
-    return inputs, target
+    return {"input": inputs, "target": target}
 
 
 def _as_tensor(value: Any, name: str) -> Tensor:
@@ -185,40 +189,25 @@ def _join_indices(indices: Sequence[int]) -> str:
 
 _DIMENSIONS: dict[Kind, int] = {"features": 1, "image": 3, "sequence": 2, "tokens": 1}
 
-Sample = tuple[Tensor, Tensor]
-
-
-class SampleMismatch(ValueError):
-    """A sample differs from the others; the message says how."""
-
 
 @dataclass(frozen=True, slots=True)
 class SampleSpec:
-    """The form that model and loss require of every sample: inputs of a signature, targets of a
-    task; is sent to workers.
+    """The form that model and loss require of every sample; is sent to workers.
 
     The first sample sets the form. Without this check, torch would pad, broadcast or ignore a
     sample of another form, and silently train on something unintended.
     """
 
-    signature: Signature
-    task: ProblemName
+    info: DatasetInfo
 
     def conform(self, sample: Sample) -> Sample:
         """Return the sample with its target as the loss takes it; SampleMismatch if it differs."""
-        inputs, target = sample
-        self._check_input(inputs)
-        if self.task == "regression":
-            return inputs, _to_number(target)
-        if target.is_floating_point():
-            raise SampleMismatch(f"the target is {describe(target)}; classes are ints, from 0")
-        if self.task == "classification":
-            return inputs, self._to_class(target)
-        self._check_tokens(inputs, target)
-        return sample
+        self._check_input(sample["input"])
+        return sample | {"target": KINDS[self.info.task].check(sample, self.info)}
 
     def _check_input(self, inputs: Tensor) -> None:
-        kind, shape = self.signature.kind, self.signature.input_shape
+        signature = self.info.signature
+        kind, shape = signature.kind, signature.input_shape
         actual_shape = tuple(inputs.shape)
         has_length = kind in ("sequence", "tokens")
         fits = inputs.dim() == _DIMENSIONS[kind] and actual_shape[has_length:] == shape[has_length:]
@@ -232,46 +221,4 @@ class SampleSpec:
         if has_length and not len(inputs):
             raise SampleMismatch("the input has no steps")
         if kind == "tokens":
-            _check_range(inputs, self.signature.vocabulary, "a token", "tokens")
-
-    def _to_class(self, target: Tensor) -> Tensor:
-        if target.numel() != 1:
-            raise SampleMismatch(
-                f"the target is {describe(target)}; it should be one class, as an int"
-            )
-        class_index = target.reshape(())
-        _check_range(class_index, self.signature.outputs, "the target", "classes")
-        return class_index
-
-    def _check_tokens(self, inputs: Tensor, target: Tensor) -> None:
-        if target.shape != inputs.shape[:1]:
-            raise SampleMismatch(
-                f"the target is {describe(target)} for an input of {len(inputs)} steps; it needs "
-                "one token per step"
-            )
-        _check_range(target[target != IGNORED], self.signature.outputs, "a target", "tokens")
-
-
-def _to_number(target: Tensor) -> Tensor:
-    """Return a single number as (1,) float32; ints are accepted.
-
-    PyTorch would broadcast a target without its own dimension over the batch.
-    """
-    if target.numel() != 1:
-        raise SampleMismatch(
-            f"the target is {describe(target)}; it should be one number to predict"
-        )
-    return target.float().reshape(1)
-
-
-def _check_range(numbers: Tensor, count: int, name: str, noun: str) -> None:
-    if not numbers.numel():
-        return
-    if numbers.dim() == 0:
-        # Most samples have one class; reducing a tensor would take longer than reading a sample.
-        low = high = int(numbers)
-    else:
-        low, high = (int(number) for number in numbers.aminmax())
-    if low < 0 or high >= count:
-        value = low if low < 0 else high
-        raise SampleMismatch(f"{name} is {value}, and {noun} go from 0 to {count - 1}")
+            check_range(inputs, signature.vocabulary, "a token", "tokens")

@@ -27,6 +27,7 @@ from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.data.batches.samples import Failure, SampleMaker, SampleSpec, worker_conditions
 from tui_trainer.plugins import Data
 from tui_trainer.problems.batch import Batch
+from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Kind, Signature
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, TrainerError
 
@@ -70,7 +71,7 @@ def _loaded(
     # No sample of an iterable is read before training starts.
     readable = train if isinstance(train, MapSplit) else val
     signature = _signature(readable, data, name)
-    form = SampleSpec(signature, data.task)
+    form = SampleSpec(DatasetInfo(signature, data.task, tuple(data.classes)))
     train = replace(train, form=form)
     val, test = replace(val, form=form), replace(test, form=form)
     for split in (train, val, test):

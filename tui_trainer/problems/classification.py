@@ -1,0 +1,118 @@
+"""Classification: one class for each sample.
+
+Layer: problems. Outputs are logits (B, K), and targets are classes (B,).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from tui_trainer.config.problems import ProblemName
+from tui_trainer.problems.batch import IGNORED, Batch, describe
+from tui_trainer.problems.class_metrics import ClassMetrics
+from tui_trainer.problems.dataset_info import DatasetInfo
+from tui_trainer.problems.problem import (
+    Confusion,
+    Prediction,
+    Sample,
+    SampleMismatch,
+    Sums,
+    Totals,
+)
+from tui_trainer.problems.targets import check_is_whole, check_range
+
+MOST_CLASSES = 100
+"""With more classes no confusion matrix is counted, since ten thousand cells are unreadable."""
+
+
+class Classification:
+    """One class for each sample; implements `ProblemKind`."""
+
+    name: ProblemName = "classification"
+    why_no_predictions = ""
+
+    def check(self, sample: Sample, info: DatasetInfo) -> Tensor:
+        target = sample["target"]
+        check_is_whole(target)
+        if target.numel() != 1:
+            raise SampleMismatch(
+                f"the target is {describe(target)}; it should be one class, as an int"
+            )
+        class_index = target.reshape(())
+        check_range(class_index, info.signature.outputs, "the target", "classes")
+        return class_index
+
+    def totals(
+        self,
+        info: DatasetInfo,
+        device: torch.device,
+        extras: Sequence[str] = (),
+        *,
+        with_confusion: bool = False,
+    ) -> Totals:
+        return ClassTotals(info.signature.outputs, device, extras, with_confusion=with_confusion)
+
+    def decode(self, outputs: Tensor, info: DatasetInfo) -> list[Prediction]:
+        return [_decoded(shares, info.classes) for shares in outputs.softmax(dim=1)]
+
+    def combine(self, outputs: Tensor) -> Tensor:
+        # Averaging the logarithms gives more weight to a confident passage than averaging the
+        # probabilities would.
+        return outputs.log_softmax(dim=1).mean(dim=0, keepdim=True)
+
+
+class ClassTotals:
+    """The totals of a classification; implements `Totals`."""
+
+    def __init__(
+        self, classes: int, device: torch.device, extras: Sequence[str], *, with_confusion: bool
+    ) -> None:
+        self._classes = classes
+        self._sums = Sums()
+        self._extras = ClassMetrics(extras, classes, device) if extras else None
+        self._cells: Tensor | None = None
+        if with_confusion and classes <= MOST_CLASSES:
+            self._cells = torch.zeros(classes * classes, dtype=torch.int64, device=device)
+
+    def update(self, outputs: Tensor, batch: Batch, loss: Tensor) -> None:
+        targets = batch["target"]
+        self._sums.add(class_sums(outputs, targets, loss))
+        if self._extras is not None:
+            self._extras.update(outputs, targets)
+        if self._cells is not None:
+            cells = targets * self._classes + outputs.argmax(dim=1)
+            self._cells = self._cells + torch.bincount(cells, minlength=len(self._cells))
+
+    def compute(self) -> dict[str, float]:
+        sums = self._sums.read()
+        metrics = {name: sums[name] / sums["count"] for name in ("loss", "accuracy")}
+        return metrics if self._extras is None else metrics | self._extras.compute()
+
+    def confusion(self) -> Confusion | None:
+        if self._cells is None:
+            return None
+        return tuple(map(tuple, self._cells.view(self._classes, self._classes).tolist()))
+
+
+def class_sums(outputs: Tensor, targets: Tensor, loss: Tensor) -> dict[str, Tensor]:
+    """Return the sums of a batch from which loss and accuracy are computed.
+
+    Args:
+        outputs: logits (..., K).
+        targets: classes (...); those that are IGNORED do not count.
+        loss: the mean loss of the others.
+    """
+    known = targets != IGNORED
+    count = known.sum().double()
+    # In a batch of nothing but padding the count is 0, and the mean loss is undefined.
+    total = torch.where(count > 0, loss.double() * count, 0.0)
+    correct = ((outputs.argmax(dim=-1) == targets) & known).sum().double()
+    return {"count": count, "loss": total, "accuracy": correct}
+
+
+def _decoded(shares: Tensor, classes: Sequence[str]) -> Prediction:
+    order = shares.argsort(descending=True, stable=True).tolist()
+    return Prediction(classes[order[0]], {classes[index]: float(shares[index]) for index in order})

@@ -1,0 +1,16 @@
+"""`KINDS`: the problems by name.
+
+Layer: problems.
+"""
+
+from __future__ import annotations
+
+from tui_trainer.problems.classification import Classification
+from tui_trainer.problems.language_modelling import LanguageModelling
+from tui_trainer.problems.problem import ProblemKind
+from tui_trainer.problems.regression import Regression
+
+KINDS: dict[str, ProblemKind] = {
+    kind.name: kind for kind in (Classification(), Regression(), LanguageModelling())
+}
+"""The problems by name; as many as config/problems.py has specs."""

@@ -1,0 +1,90 @@
+"""Language modelling: the next token at each position of a text.
+
+Layer: problems. Outputs are logits (B, T, K), and targets are tokens (B, T).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from tui_trainer.config.problems import ProblemName
+from tui_trainer.problems.batch import IGNORED, Batch, describe
+from tui_trainer.problems.classification import class_sums
+from tui_trainer.problems.dataset_info import DatasetInfo
+from tui_trainer.problems.problem import Prediction, Sample, SampleMismatch, Sums, Totals
+from tui_trainer.problems.targets import check_is_whole, check_range
+from tui_trainer.text.errors import BadInput
+
+
+class LanguageModelling:
+    """The next token at each position; implements `ProblemKind`."""
+
+    name: ProblemName = "language_modelling"
+    why_no_predictions = "a language model predicts what comes next: use --generate N"
+
+    def check(self, sample: Sample, info: DatasetInfo) -> Tensor:
+        target, inputs = sample["target"], sample["input"]
+        check_is_whole(target)
+        if target.shape != inputs.shape[:1]:
+            raise SampleMismatch(
+                f"the target is {describe(target)} for an input of {len(inputs)} steps; it needs "
+                "one token per step"
+            )
+        check_range(target[target != IGNORED], info.signature.outputs, "a target", "tokens")
+        return target
+
+    def totals(
+        self,
+        info: DatasetInfo,
+        device: torch.device,
+        extras: Sequence[str] = (),
+        *,
+        with_confusion: bool = False,
+    ) -> Totals:
+        return TokenTotals()
+
+    def decode(self, outputs: Tensor, info: DatasetInfo) -> list[Prediction]:
+        raise BadInput(self.why_no_predictions)
+
+    def combine(self, outputs: Tensor) -> None:
+        return None
+
+
+class TokenTotals:
+    """The totals of a language model; implements `Totals`."""
+
+    def __init__(self) -> None:
+        self._sums = Sums()
+
+    def update(self, outputs: Tensor, batch: Batch, loss: Tensor) -> None:
+        targets = batch["target"]
+        # Bits per byte and perplexity come from the cross entropy, whatever loss is configured.
+        nats = F.cross_entropy(
+            outputs.flatten(0, -2), targets.flatten(), ignore_index=IGNORED, reduction="sum"
+        )
+        self._sums.add(class_sums(outputs, targets, loss) | {"nats": nats.double()})
+
+    def compute(self) -> dict[str, float]:
+        sums = self._sums.read()
+        nats = sums["nats"] / sums["count"]
+        return {
+            "loss": sums["loss"] / sums["count"],
+            "accuracy": sums["accuracy"] / sums["count"],
+            "perplexity": _exp(nats),
+            "bits_per_byte": nats / math.log(2),
+        }
+
+    def confusion(self) -> None:
+        return None
+
+
+def _exp(value: float) -> float:
+    try:
+        return math.exp(value)
+    except OverflowError:
+        return math.inf

@@ -1,0 +1,110 @@
+"""`ProblemKind`: what differs between classification, regression and other problems.
+
+Layer: problems. Each kind checks the targets of samples, adds up the numbers of a split from which
+its metrics are computed, and says what the outputs of a model mean.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from tui_trainer.config.problems import ProblemName
+from tui_trainer.problems.batch import Batch
+from tui_trainer.problems.dataset_info import DatasetInfo
+
+Sample = dict[str, Tensor]
+"""The fields of a sample by name, as those of a `Batch` without the batch dimension."""
+
+Confusion = tuple[tuple[int, ...], ...]
+"""Counts of samples by true class (rows) and predicted class (columns)."""
+
+
+class SampleMismatch(ValueError):
+    """A sample differs from the others; the message says how."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """The meaning of the outputs for one sample."""
+
+    value: str | float
+    """The most likely class, or a number in units of the target."""
+    shares: dict[str, float]
+    """The probability of each class, most likely first; empty for a number."""
+
+
+class Totals(Protocol):
+    """Numbers added up over the batches of a split, on the device; read once at the end."""
+
+    def update(self, outputs: Tensor, batch: Batch, loss: Tensor) -> None:
+        """Add a batch, given the model's outputs and the mean loss over its samples, a scalar."""
+        ...
+
+    def compute(self) -> dict[str, float]:
+        """Return the metrics by name, after at least one batch."""
+        ...
+
+    def confusion(self) -> Confusion | None:
+        """Return the confusion matrix, or None if it was not asked for or makes no sense."""
+        ...
+
+
+class ProblemKind(Protocol):
+    """The checks, metrics and predictions of a kind of problem."""
+
+    name: ProblemName
+    why_no_predictions: str
+    """Why it has no predictions for single samples, or an empty string if it has."""
+
+    def check(self, sample: Sample, info: DatasetInfo) -> Tensor:
+        """Return the target of a sample as losses and metrics take it.
+
+        Raises:
+            SampleMismatch: the sample has no such target.
+        """
+        ...
+
+    def totals(
+        self,
+        info: DatasetInfo,
+        device: torch.device,
+        extras: Sequence[str] = (),
+        *,
+        with_confusion: bool = False,
+    ) -> Totals:
+        """Return empty totals for a split, with those for the metrics `extras`."""
+        ...
+
+    def decode(self, outputs: Tensor, info: DatasetInfo) -> list[Prediction]:
+        """Return a prediction for each sample, given float64 outputs with the samples in
+        dimension 0.
+        """
+        ...
+
+    def combine(self, outputs: Tensor) -> Tensor | None:
+        """Return the outputs (1, K) for all samples as one, or None if that has no meaning."""
+        ...
+
+
+class Sums:
+    """Float64 scalars by name, added up on the device in one tensor until they are read."""
+
+    def __init__(self) -> None:
+        self._names: tuple[str, ...] = ()
+        self._values: Tensor | None = None
+
+    def add(self, values: dict[str, Tensor]) -> None:
+        """Add the numbers of a batch, which have the same names each time."""
+        part = torch.stack(tuple(values.values()))
+        self._names = tuple(values)
+        self._values = part if self._values is None else self._values + part
+
+    def read(self) -> dict[str, float]:
+        """Return the sums; only here is the device waited for."""
+        assert self._values is not None, "a split has at least one batch"
+        return dict(zip(self._names, self._values.tolist(), strict=True))

@@ -1,0 +1,31 @@
+"""Checks of targets and tokens that several problems share.
+
+Layer: problems.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from tui_trainer.problems.batch import describe
+from tui_trainer.problems.problem import SampleMismatch
+
+
+def check_is_whole(target: Tensor) -> None:
+    """Raise SampleMismatch for a target of floats, where classes are needed."""
+    if target.is_floating_point():
+        raise SampleMismatch(f"the target is {describe(target)}; classes are ints, from 0")
+
+
+def check_range(numbers: Tensor, count: int, name: str, noun: str) -> None:
+    """Raise SampleMismatch if one of the numbers is not from 0 to `count` - 1."""
+    if not numbers.numel():
+        return
+    if numbers.dim() == 0:
+        # Most samples have one class; reducing a tensor would take longer than reading a sample.
+        low = high = int(numbers)
+    else:
+        low, high = (int(number) for number in numbers.aminmax())
+    if low < 0 or high >= count:
+        value = low if low < 0 else high
+        raise SampleMismatch(f"{name} is {value}, and {noun} go from 0 to {count - 1}")
