@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import Any, Literal, TypeVar
 
 from pydantic import create_model
@@ -38,19 +38,21 @@ class ModelParams(TypedSection):
 class Data:
     """The return value of a dataset function.
 
-    Samples are pairs (input, target) of tensors, arrays or numbers. A target is an int, the class,
-    for classification, and a float for regression.
+    A sample is a pair (input, target) of tensors, arrays or numbers, or a dict of them, in which
+    `target` is what is predicted. A target is an int, the class, for classification, a float for
+    regression, and an int for each token for language modelling.
     """
 
     train: Any
-    """A sequence with `__len__` and `__getitem__`, and optionally `path(index)` for messages; or an
+    """A sequence with `__len__` and `__getitem__`, and optionally `path(index)` for messages; an
     iterable, which needs `samples_per_epoch` unless it has a length, and `val` and `test` that are
-    sequences.
+    sequences; or columns, all samples in memory: a dict of arrays, or a torch `TensorDataset`.
     """
     val: Any = None
     test: Any = None
     """Without `val` and `test`, `train` is split by dataset.split_seed and the fractions."""
-    task: ProblemName = "classification"
+    problem: ProblemName | Literal["auto"] = "auto"
+    """`auto`: classification if there are classes, and otherwise by the first target."""
     classes: Sequence[str] = ()
     vocabulary: int = 0
     """For tokens: the size of the vocabulary; all tokens are smaller."""
@@ -60,6 +62,11 @@ class Data:
     """How many samples of an iterable make an epoch; 0 means its length."""
     version: str = ""
     """A text to change when the data changes, so that a resume can report it."""
+    task: InitVar[str] = ""
+
+    def __post_init__(self, task: str) -> None:
+        if task:
+            raise TypeError(f"Data has no argument task any more; write problem={task!r}")
 
 
 def dataset(

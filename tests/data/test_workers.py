@@ -193,15 +193,18 @@ class Odd:
 @pytest.mark.parametrize(
     ("samples", "text"),
     [
-        (["abc"], "TypeError: a sample is a pair (input, target), not str"),
+        (["abc"], "a sample is a pair (input, target), or a dict of names and values, not str"),
         ([({}, 1)], "TypeError: the input is of type dict, not numbers; make it a tensor"),
         ([(["a"], 1)], "the input is not an array of numbers"),
         (
             [(torch.zeros(2, 3), 0), (torch.zeros(2, 4), 0)],
-            "samples 0, 1 of the data set: inputs are 2x3 of float32 and 2x4 of float32; "
+            "samples 0, 1 of the data set: their input is 2x3 of float32, and 2x4 of float32; "
             "only the first dimension may differ",
         ),
-        ([(torch.zeros(2), 0), (torch.zeros(2), 0.5)], "targets are a number of int64 and 1 of"),
+        (
+            [(torch.zeros(2), 0), (torch.zeros(2), 0.5)],
+            "their target is a number of int64, and",
+        ),
     ],
 )
 def test_fault_20_samples_that_do_not_fit_are_described(samples: list[Any], text: str) -> None:

@@ -220,7 +220,7 @@ class Sums(torch.utils.data.Dataset):
 
 @dataset("sums", description="sums", params=Params)
 def sums(params):
-    return Data(Sums(params), task="regression")
+    return Data(Sums(params), problem="regression")
 """
 
 

@@ -125,7 +125,7 @@ def test_an_rms_norm_divides_by_the_root_of_the_mean_square() -> None:
 
 def shapes(**settings: Any) -> dict[str, tuple[int, ...]]:
     model = model_of("cnn", IMAGES, channels=[4, 8], **settings)
-    return {layer.name: layer.output_shape for layer in summarize(model, IMAGES)}
+    return {layer.name: layer.output_shape for layer in summarize(model, [IMAGES.field()])}
 
 
 def test_stride_and_pooling_set_the_size_of_the_features() -> None:
@@ -235,7 +235,7 @@ def gradients(model: nn.Module) -> dict[str, Tensor]:
 @every
 def test_the_summary_adds_up(kind: str, settings: dict[str, Any]) -> None:
     model = model_of(kind, IMAGES, **settings)
-    layers = summarize(model, IMAGES)
+    layers = summarize(model, [IMAGES.field()])
 
     assert sum(layer.parameters for layer in layers) == count_parameters(model)
     assert layers[-1].output_shape == (3,)

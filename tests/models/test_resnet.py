@@ -37,7 +37,8 @@ def test_the_parameters_are_those_of_the_formula(shortcut: str) -> None:
 
 def test_stages_halve_the_size_and_double_the_channels() -> None:
     layers = {
-        layer.name: layer.output_shape for layer in summarize(model_of("resnet", CIFAR), CIFAR)
+        layer.name: layer.output_shape
+        for layer in summarize(model_of("resnet", CIFAR), [CIFAR.field()])
     }
 
     assert layers["stem.conv"] == (16, 32, 32)

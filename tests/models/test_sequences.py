@@ -272,7 +272,7 @@ def test_the_summary_adds_up_and_computes_nothing(kind: str, settings: Settings)
     signature = TEXTS if (kind, settings) in WHOLE else LANGUAGE
     model = model_of(kind, signature, **settings)
     state = torch.get_rng_state()
-    layers = summarize(model, signature, 2)
+    layers = summarize(model, [signature.field()], 2)
 
     assert sum(layer.parameters for layer in layers) == count_parameters(model)
     assert layers[-1].output_shape == ((STEPS,) if signature.per_step else ()) + (
@@ -298,7 +298,7 @@ def test_a_tied_embedding_is_counted_once_and_needs_a_language(
 
     assert count_parameters(free) - count_parameters(tied) == 11 * 16
     assert "head.weight" in tied.state_dict()
-    layers = summarize(tied, signature)
+    layers = summarize(tied, [signature.field()])
     assert layers[-1].output_shape == (STEPS, 11)
 
 

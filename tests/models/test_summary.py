@@ -15,7 +15,7 @@ CNN = CnnSection(type="cnn", channels=(4, 8), hidden=6, dropout=0.5)
 
 def test_layers_are_listed_in_order_with_shapes_and_parameters() -> None:
     model = build_model(CNN, DIGITS)
-    layers = summarize(model, DIGITS, 64)
+    layers = summarize(model, [DIGITS.field()], 64)
 
     assert layers[0] == LayerSummary("blocks.0.conv", "Conv2d", (4, 8, 8), 36)
     assert [layer.kind for layer in layers] == [
@@ -34,7 +34,7 @@ def test_layers_are_listed_in_order_with_shapes_and_parameters() -> None:
 @pytest.mark.parametrize("section", [CNN, LinearSection(type="linear"), MlpSection(type="mlp")])
 def test_parameters_of_the_layers_add_up(section: CnnSection | LinearSection | MlpSection) -> None:
     model = build_model(section, DIGITS)
-    layers = summarize(model, DIGITS)
+    layers = summarize(model, [DIGITS.field()])
 
     assert sum(layer.parameters for layer in layers) == count_parameters(model)
     assert layers[-1].output_shape == (10,)
@@ -49,7 +49,7 @@ def test_the_model_and_the_generators_are_left_as_they_were() -> None:
     storages = [tensor.data_ptr() for tensor in model.state_dict().values()]
     generator = torch.get_rng_state()
 
-    summarize(model, DIGITS, 64)
+    summarize(model, [DIGITS.field()], 64)
 
     assert [module.training for module in model.modules()] == modes
     assert [tensor.data_ptr() for tensor in model.state_dict().values()] == storages
@@ -62,7 +62,7 @@ def test_the_model_and_the_generators_are_left_as_they_were() -> None:
 def test_a_model_that_fails_is_left_as_it_was_too() -> None:
     model = build_model(MlpSection(type="mlp"), Signature("features", (5,), 2))
     with pytest.raises(RuntimeError):
-        summarize(model, Signature("features", (6,), 2))
+        summarize(model, [Signature("features", (6,), 2).field()])
 
     assert model.training
     assert not any(module._forward_hooks for module in model.modules())
@@ -81,7 +81,7 @@ def test_a_layer_called_twice_is_listed_once_and_tuples_have_a_shape() -> None:
             outputs, _ = self.recurrent(self.layer(self.layer(inputs)) * self.scale)
             return outputs[:, -1] if isinstance(outputs, Tensor) else inputs
 
-    layers = summarize(Twice(), Signature("features", (5, 4), 4), 2)
+    layers = summarize(Twice(), [Signature("features", (5, 4), 4).field()], 2)
 
     assert [(layer.name, layer.output_shape) for layer in layers] == [
         ("layer", (5, 4)),

@@ -291,7 +291,7 @@ def test_the_classes_that_a_plugin_lists_are_counted_before_training(
     @dataset("test-listed", description="points", params=DatasetParams)
     def points(params: DatasetParams) -> Data:
         mixed, single = ListedPoints([0, 1] * 6), ListedPoints([1] * 5 + odd)
-        return Data(mixed, val=single, test=mixed, task="classification", classes=("a", "b"))
+        return Data(mixed, val=single, test=mixed, classes=("a", "b"))
 
     try:
         sections: dict[str, Any] = {"dataset": {"type": "test-listed"}}
@@ -318,7 +318,7 @@ def one_class(data: Path) -> Iterator[Experiment]:
     @dataset("test-one-class", description="points", params=DatasetParams)
     def points(params: DatasetParams) -> Data:
         mixed, single = Points([0, 1] * 6), Points([1] * 5)
-        return Data(mixed, val=single, test=mixed, task="classification", classes=("a", "b"))
+        return Data(mixed, val=single, test=mixed, classes=("a", "b"))
 
     yield small_experiment(
         data,

@@ -34,7 +34,7 @@ def _registered() -> Iterator[None]:
 
     @dataset("test-phrases", description="numbers that go up", params=DatasetParams)
     def phrases(params: DatasetParams) -> Data:
-        return Data(Phrases(), task="language_modelling", vocabulary=10, input_shape=(6,))
+        return Data(Phrases(), problem="language_modelling", vocabulary=10, input_shape=(6,))
 
     yield
     DATASETS._specs.pop("test-phrases", None)

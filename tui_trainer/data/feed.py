@@ -17,7 +17,7 @@ from tui_trainer.data.base.batch import Batches, Order, Split
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.iterated import IteratedSplit
 from tui_trainer.data.batches.mapped import LoadedBatches, MapSplit
-from tui_trainer.data.batches.tensors import TensorSplit, batch_of
+from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.batches.workers import WorkerPool
 from tui_trainer.problems.batch import Batch
@@ -108,8 +108,4 @@ class TensorMaker:
 
     def make(self, epoch: int, indices: Sequence[int]) -> Batch:
         chosen = torch.as_tensor(indices)
-        split = self.split
-        inputs, targets = split.inputs[chosen], split.targets[chosen]
-        if split.lengths is None:
-            return {"input": inputs, "target": targets}
-        return batch_of(inputs, targets, split.lengths[chosen])
+        return self.split.batch_at(chosen, chosen)

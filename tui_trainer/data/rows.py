@@ -56,9 +56,9 @@ def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | Non
         encoded.lengths,
     )
     return Dataset(
-        train=_take(full, parts.train),
-        val=_take(full, parts.val),
-        test=_take(full, parts.test),
+        train=full.rows_at(torch.from_numpy(parts.train)),
+        val=full.rows_at(torch.from_numpy(parts.val)),
+        test=full.rows_at(torch.from_numpy(parts.test)),
         task=target.task,
         classes=target.classes,
         signature=Signature(
@@ -115,12 +115,6 @@ def _check_classes(source: Source) -> None:
             f"{source.name}: every row has the class '{clean(source.target.classes[0], 80)}'; "
             "classification needs at least two classes"
         )
-
-
-def _take(split: TensorSplit, rows: NDArray[np.int64]) -> TensorSplit:
-    chosen = torch.from_numpy(rows)
-    lengths = None if split.lengths is None else split.lengths[chosen]
-    return TensorSplit(split.inputs[chosen], split.targets[chosen], split.rows[chosen], lengths)
 
 
 def _split(section: RowsSection, source: Source) -> SplitRows:

@@ -73,8 +73,10 @@ def _check_outputs_of(model: nn.Module, signature: Signature, name: str) -> None
     """
     place = place_of(type(model).forward)
 
-    def check(module: nn.Module, inputs: tuple[Any, ...], output: object) -> None:
-        given = inputs[0].shape
+    def check(
+        module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: object
+    ) -> None:
+        given = next(iter((*inputs, *named.values()))).shape
         wanted = (*given[: 1 + signature.per_step], signature.outputs)
         if isinstance(output, Tensor) and output.shape == wanted:
             return
@@ -83,4 +85,4 @@ def _check_outputs_of(model: nn.Module, signature: Signature, name: str) -> None
             f"{place}: {name} returns {found} for inputs {tuple(given)}; the data need {wanted}"
         )
 
-    model.register_forward_hook(check)
+    model.register_forward_hook(check, with_kwargs=True)

@@ -6,7 +6,7 @@ cannot change weights, running statistics or random generators.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
+from tui_trainer.models.arguments import arguments_of, shape_example, values_of
 from tui_trainer.models.layers import evaluating
-from tui_trainer.problems.signature import Signature
+from tui_trainer.problems.signature import Field
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,9 +44,11 @@ def count_trained_parameters(model: nn.Module) -> int:
 
 
 def summarize(
-    model: nn.Module, signature: Signature, batch_size: int = 1
+    model: nn.Module, fields: Sequence[Field], batch_size: int = 1
 ) -> tuple[LayerSummary, ...]:
     """Return the layers in the order of their first call, in evaluation mode.
+
+    `fields` are those of the data that the model is built for, without the target.
 
     The model's tensors are swapped during the call, so no other thread may use the model; they are
     restored afterwards.
@@ -53,10 +56,10 @@ def summarize(
     layers: dict[str, LayerSummary] = {}
     tensors = chain(model.named_parameters(), model.named_buffers())
     on_meta = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors}
-    dtype = torch.int64 if signature.kind == "tokens" else torch.float32
-    inputs = torch.empty((batch_size, *signature.input_shape), dtype=dtype, device="meta")
+    arguments = arguments_of(model, [field.name for field in fields])
+    positional, named = values_of(arguments, shape_example(fields, batch_size))
     with _record_layers(model, layers), evaluating(model), torch.no_grad():
-        functional_call(model, on_meta, (inputs,))
+        functional_call(model, on_meta, tuple(positional), named)
     return tuple(layers.values())
 
 

@@ -15,23 +15,40 @@ IGNORED = -100
 Batch = dict[str, Tensor]
 """The fields of a batch by name, each with the samples in dimension 0.
 
-- `input`: (B, *input_shape) float32, or (B, T) int64 tokens
+- `input`: (B, *input_shape) float32, or (B, T) int64 tokens; a plugin may have other fields instead
+  of it or beside it
 - `target`: (B,) classes, (B, 1) numbers, (B, classes) shares of classes, or (B, T) tokens
-- `lengths`, only of sequences that differ in length: (B,) int64, always on the CPU
+- `lengths`, only if `input` is padded: (B,) int64, always on the CPU; those of a field NAME are
+  called `NAME_lengths`
 - `fresh`, only of texts: (B,) bool, always on the CPU; rows that start a new text, and so carry
   over no state from the batch before
 """
 
-ON_HOST = frozenset({"lengths", "fresh"})
-"""Fields that stay on the CPU, where reading them does not wait for the device."""
+FRESH = "fresh"
+LENGTHS, MASK = "lengths", "mask"
+
+
+def lengths_of(field: str) -> str:
+    """Return the name of the field with the lengths of a field."""
+    return LENGTHS if field == "input" else f"{field}_{LENGTHS}"
+
+
+def is_on_host(name: str) -> bool:
+    """Whether a field stays on the CPU, where reading it does not wait for the device."""
+    return name in (LENGTHS, FRESH) or name.endswith(f"_{LENGTHS}")
+
+
+def device_of(batch: Batch) -> torch.device:
+    """Return the device of the fields that are not kept on the CPU."""
+    return next(field.device for name, field in batch.items() if not is_on_host(name))
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
     """Return the batch with its fields on `device`; does not wait for the copies."""
-    if batch["input"].device == device:
+    if device_of(batch) == device:
         return batch
     return {
-        name: field if name in ON_HOST else field.to(device, non_blocking=True)
+        name: field if is_on_host(name) else field.to(device, non_blocking=True)
         for name, field in batch.items()
     }
 

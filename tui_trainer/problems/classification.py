@@ -45,6 +45,15 @@ class Classification:
         check_range(class_index, info.signature.outputs, "the target", "classes")
         return class_index
 
+    def check_column(self, targets: Tensor, inputs: Tensor, info: DatasetInfo) -> Tensor:
+        check_is_whole(targets)
+        if targets.numel() != len(targets):
+            raise SampleMismatch(
+                f"the target is {describe(targets[0])}; it should be one class, as an int"
+            )
+        check_range(targets, info.signature.outputs, "a target", "classes")
+        return targets.reshape(-1)
+
     def totals(
         self,
         info: DatasetInfo,

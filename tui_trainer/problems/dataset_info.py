@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from tui_trainer.config.problems import ProblemName
-from tui_trainer.problems.signature import Signature
+from tui_trainer.problems.signature import Field, Signature
 
 MOST_SIZE = 2**31
 """Sizes of samples and outputs read from a checkpoint must be below this."""
@@ -26,6 +26,19 @@ class DatasetInfo:
     target_mean: float = 0.0
     target_std: float = 1.0
     """`targets * target_std + target_mean` is in the units of the file."""
+    fields: tuple[Field, ...] = ()
+    """The fields of a sample but its target, the one that `signature` describes first. () means
+    that there is one, `input`."""
+
+    @property
+    def all_fields(self) -> tuple[Field, ...]:
+        """The fields but the target, also if there is only one."""
+        return (self.signature.field(self.names[0]), *self.fields[1:])
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the fields; built-in models are built for the first."""
+        return tuple(field.name for field in self.fields) or ("input",)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values."""
@@ -39,4 +52,9 @@ class DatasetInfo:
         for size in (*shape, signature.outputs, signature.vocabulary):
             if type(size) is not int or not 0 <= size < MOST_SIZE:
                 raise TypeError(f"a size of {size!r:.40}")
-        return DatasetInfo(**{**plain, "signature": signature, "classes": tuple(plain["classes"])})
+        fields = [
+            Field(str(field["name"]), tuple(field["shape"]), str(field["dtype"]))
+            for field in plain.get("fields", ())
+        ]
+        parts = {"classes": tuple(plain["classes"]), "fields": tuple(fields)}
+        return DatasetInfo(**{**plain, "signature": signature, **parts})

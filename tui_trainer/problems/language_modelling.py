@@ -38,6 +38,16 @@ class LanguageModelling:
         check_range(target[target != IGNORED], info.signature.outputs, "a target", "tokens")
         return target
 
+    def check_column(self, targets: Tensor, inputs: Tensor, info: DatasetInfo) -> Tensor:
+        check_is_whole(targets)
+        if targets.shape != inputs.shape[:2]:
+            raise SampleMismatch(
+                f"the target is {describe(targets[0])} for an input of {describe(inputs[0])}; it "
+                "needs one token per step"
+            )
+        check_range(targets[targets != IGNORED], info.signature.outputs, "a target", "tokens")
+        return targets
+
     def totals(
         self,
         info: DatasetInfo,

@@ -69,6 +69,13 @@ class ProblemKind(Protocol):
         """
         ...
 
+    def check_column(self, targets: Tensor, inputs: Tensor, info: DatasetInfo) -> Tensor:
+        """Return the targets of all samples (N, ...) as losses and metrics take them.
+
+        `inputs` are the values (N, ...) of the first field. Raises as `check` does.
+        """
+        ...
+
     def totals(
         self,
         info: DatasetInfo,

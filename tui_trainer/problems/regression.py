@@ -36,6 +36,13 @@ class Regression:
             )
         return target.float().reshape(1)
 
+    def check_column(self, targets: Tensor, inputs: Tensor, info: DatasetInfo) -> Tensor:
+        if targets.numel() != len(targets):
+            raise SampleMismatch(
+                f"the target is {describe(targets[0])}; it should be one number to predict"
+            )
+        return targets.float().reshape(-1, 1)
+
     def totals(
         self,
         info: DatasetInfo,

@@ -1,4 +1,4 @@
-"""`Signature`: the shapes of a data set's inputs and outputs, which a model is built for.
+"""`Signature` and `Field`: the shapes of inputs and outputs, which a model is built for.
 
 Layer: problems. Sizes come from here and never from a preset, so that a model always fits its data.
 """
@@ -9,6 +9,23 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal["features", "image", "sequence", "tokens"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of the samples that a model may read."""
+
+    name: str
+    shape: tuple[int, ...]
+    """Of the first sample; the length of a sequence or text may differ in others."""
+    dtype: str
+    """`float32`, `int64` or `bool`."""
+
+    @property
+    def has_length(self) -> bool:
+        """Whether samples may differ in their first dimension, as sequences and texts do."""
+        is_sequence = len(self.shape) == 2 and self.dtype == "float32"
+        return is_sequence or (len(self.shape) == 1 and self.dtype == "int64")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,3 +42,7 @@ class Signature:
     """Tokens are below this; 0 if the inputs are not tokens."""
     per_step: bool = False
     """Whether there is a prediction at every position of a sequence, as in language modelling."""
+
+    def field(self, name: str = "input") -> Field:
+        """Return the field with the inputs, of the largest shape."""
+        return Field(name, self.input_shape, "int64" if self.kind == "tokens" else "float32")

@@ -162,7 +162,9 @@ class Predictor:
             self.model = build_model(experiment.model, self.outline.signature).to(device).eval()
         check_model(self.model, data)
         self.model.load_state_dict(data.state.measured)
-        self._forward = Forward(self.model, precision=experiment.training.precision)
+        self._forward = Forward(
+            self.model, fields=self.outline.names, precision=experiment.training.precision
+        )
 
     def file(self, path: str) -> Predictions:
         """Predict every sample of a file.

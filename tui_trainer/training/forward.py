@@ -6,13 +6,15 @@ so they compute alike. The loss is computed outside of it, always on float32 out
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from tui_trainer.config.processes import protect_environment
-from tui_trainer.problems.batch import Batch, describe
+from tui_trainer.models.arguments import Argument, arguments_of, values_of
+from tui_trainer.problems.batch import Batch, describe, is_on_host, lengths_of
 
 RecurrentState = tuple[Tensor, ...] | None
 """Tensors that a recurrent model hands on from batch to batch, with the batch in dimension 0.
@@ -31,13 +33,22 @@ class Forward:
         self,
         model: nn.Module,
         *,
+        fields: Sequence[str] = ("input",),
         stateful: bool = False,
         precision: str = "fp32",
         channels_last: bool = False,
         compiled: bool = False,
     ) -> None:
         self.model = model
+        self.fields = tuple(fields)
+        """The names of the fields of a batch that the model may read."""
         self.stateful = stateful
+        self.arguments = arguments_of(model, self.fields)
+        self._first = self.fields[0]
+        self._lengths = lengths_of(self._first)
+        # Most models read one field; choosing the values for it would take longer than to give it.
+        needed = [argument for argument in self.arguments if not argument.may_be_left_out]
+        self._reads_first_alone = needed == [Argument(needed[0].parameter, self._first)]
         self._precision = precision
         self._dtype = MIXED.get(precision)
         self._channels_last = channels_last
@@ -53,6 +64,7 @@ class Forward:
         """Return a `Forward` with the same settings for another model of this kind."""
         return Forward(
             model,
+            fields=self.fields,
             stateful=self.stateful,
             precision=self._precision,
             channels_last=self._channels_last,
@@ -67,36 +79,41 @@ class Forward:
 
     def __call__(self, batch: Batch, carry: RecurrentState = None) -> tuple[Tensor, RecurrentState]:
         """Return the outputs, (B, K) or (B, T, K), and the detached carry for the next batch."""
-        inputs = batch["input"]
-        if self._channels_last and inputs.dim() == 4:
-            inputs = inputs.contiguous(memory_format=torch.channels_last)
+        if self._channels_last:
+            batch = {name: _channels_last(field) for name, field in batch.items()}
         try:
-            return self._in_precision(inputs, batch, carry)
+            return self._in_precision(batch, carry)
         except Exception as error:
-            error.add_note(f"the inputs are {describe(inputs)}")
+            error.add_note(f"the inputs are {self._described(batch)}")
             raise
 
-    def _in_precision(
-        self, inputs: Tensor, batch: Batch, carry: RecurrentState
-    ) -> tuple[Tensor, RecurrentState]:
+    def _described(self, batch: Batch) -> str:
+        if len(self.fields) == 1:
+            return describe(batch[self._first])
+        return ", ".join(f"{name} {describe(batch[name])}" for name in self.fields)
+
+    def _in_precision(self, batch: Batch, carry: RecurrentState) -> tuple[Tensor, RecurrentState]:
         if self._dtype is None:
-            return self._outputs(inputs, batch, carry)
-        with torch.autocast(inputs.device.type, dtype=self._dtype):
-            outputs, left = self._outputs(inputs, batch, carry)
+            return self._outputs(batch, carry)
+        with torch.autocast(batch[self._first].device.type, dtype=self._dtype):
+            outputs, left = self._outputs(batch, carry)
         return outputs.float(), left
 
-    def _outputs(
-        self, inputs: Tensor, batch: Batch, carry: RecurrentState
-    ) -> tuple[Tensor, RecurrentState]:
+    def _outputs(self, batch: Batch, carry: RecurrentState) -> tuple[Tensor, RecurrentState]:
         if self.stateful:
-            outputs, left = self._run(inputs, _kept(carry, batch.get("fresh")))
+            outputs, left = self._run(batch["input"], _kept(carry, batch.get("fresh")))
             return outputs, tuple(part.detach() for part in left)
-        lengths = batch.get("lengths")
-        if lengths is None:
-            return self._run(inputs), None
+        if self._reads_first_alone and self._lengths not in batch:
+            return self._run(batch[self._first]), None
+        positional, named = values_of(self.arguments, batch)
         # Never compiled: every new length would compile again, and packed sequences have a kernel
         # of their own. On an H200, compiling a GRU took over 80 s and gained nothing.
-        return self.model(inputs, lengths), None
+        run = self.model if any(map(is_on_host, batch)) else self._run
+        return run(*positional, **named), None
+
+
+def _channels_last(field: Tensor) -> Tensor:
+    return field.contiguous(memory_format=torch.channels_last) if field.dim() == 4 else field
 
 
 def _kept(carry: RecurrentState, fresh: Tensor | None) -> RecurrentState:

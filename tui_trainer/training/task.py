@@ -19,10 +19,13 @@ from tui_trainer.data.base.batch import Batches, Order
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.random import derive_seed
 from tui_trainer.data.base.to_device import DeviceBatches
+from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.feed import DataFeed
 from tui_trainer.data.load import load
+from tui_trainer.models.arguments import sees_padding, unread_fields
 from tui_trainer.models.build import build_model
+from tui_trainer.problems.batch import MASK, lengths_of
 from tui_trainer.problems.class_metrics import MEANS, ClassMetrics
 from tui_trainer.runs.events import Stage, Topic
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
@@ -132,11 +135,13 @@ def build(
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     forward = Forward(
         model,
+        fields=dataset.outline().names,
         stateful=stateful,
         precision=training.precision,
         channels_last=training.channels_last,
         compiled=training.compile,
     )
+    placed = replace(placed, notes=(*placed.notes, *_notes_on_fields(placed, forward)))
     return Task(
         experiment,
         device,
@@ -149,6 +154,26 @@ def build(
         build_optimizer(experiment.optimizer, model),
         feed,
     )
+
+
+def _notes_on_fields(dataset: Dataset, forward: Forward) -> list[str]:
+    """Return notes on fields that the model does not read, or whose padding it takes for data."""
+    info = dataset.outline()
+    notes = []
+    if unread := unread_fields(forward.arguments, info.names):
+        notes.append(f"the model does not read {', '.join(unread)}")
+    train = dataset.train
+    may_be_padded = not isinstance(train, TensorSplit) or train.lengths is not None
+    if info.signature.per_step or not may_be_padded:
+        return notes
+    for field in info.all_fields:
+        is_read = field.name not in unread
+        if field.has_length and is_read and not sees_padding(forward.arguments, field.name):
+            notes.append(
+                f"the padding of {field.name} counts as data: forward has no parameter "
+                f"{lengths_of(field.name)} or {field.name}_{MASK}"
+            )
+    return notes
 
 
 def _sizes(dataset: Dataset) -> str:

@@ -15,7 +15,7 @@ from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.fingerprint import Fingerprint
 from tui_trainer.data.base.to_device import Augment
 from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.signature import Signature
+from tui_trainer.problems.signature import Field, Signature
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CheckpointUnusable
 
@@ -41,6 +41,8 @@ class Dataset:
     target_mean: float = 0.0
     target_std: float = 1.0
     """`targets * target_std + target_mean` is in the units of the file."""
+    fields: tuple[Field, ...] = ()
+    """The fields of a sample but its target; () means that there is one, `input`."""
     soft_targets: bool = False
     """Whether augmentation turns classes into shares of classes, (B, classes) float32."""
     class_counts: tuple[int, ...] = ()
@@ -55,7 +57,12 @@ class Dataset:
     def outline(self) -> DatasetInfo:
         """Return the description of the data set, without its samples."""
         return DatasetInfo(
-            self.signature, self.task, self.classes, self.target_mean, self.target_std
+            self.signature,
+            self.task,
+            self.classes,
+            self.target_mean,
+            self.target_std,
+            self.fields,
         )
 
     @property

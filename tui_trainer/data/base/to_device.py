@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tui_trainer.data.base.batch import Batches
 from tui_trainer.data.base.random import seeded
-from tui_trainer.problems.batch import ON_HOST, Batch
+from tui_trainer.problems.batch import Batch, device_of, is_on_host
 
 Augment = Callable[[Batch, torch.Generator], Batch]
 """Changes a batch at random, on its device; draws only from the generator, on the same device."""
@@ -81,14 +81,14 @@ def _copy_ahead(batches: Iterator[Batch], device: torch.device) -> Iterator[Batc
     waiting: tuple[Batch, torch.cuda.Event] | None = None
     for batch in batches:
         # Not compared with the device, since `cuda` and `cuda:0` name the same one.
-        if batch["input"].is_cuda:
+        if device_of(batch).type == "cuda":
             yield batch
             continue
         stream = stream or torch.cuda.Stream(device)  # type: ignore[no-untyped-call]
         with torch.cuda.stream(stream):
             # From pinned memory: a copy from pageable memory waits for everything before it.
             moved = {
-                name: field if name in ON_HOST else _start_copy(field, device)
+                name: field if is_on_host(name) else _start_copy(field, device)
                 for name, field in batch.items()
             }
             copied = stream.record_event()
@@ -109,7 +109,7 @@ def _wait_for_copy(batch: Batch, copied: torch.cuda.Event, device: torch.device)
     current = torch.cuda.current_stream(device)
     current.wait_event(copied)
     for name, field in batch.items():
-        if name not in ON_HOST:
+        if not is_on_host(name):
             # Keeps the allocator from reusing the memory while this stream still reads it.
             field.record_stream(current)
     return batch

@@ -7,10 +7,12 @@ are restored.
 
 from __future__ import annotations
 
+import re
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -20,13 +22,24 @@ from torch import Tensor
 from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.config.user_code import described as described_error
 from tui_trainer.data.base.random import derive_seed, preserved_generators, seed_all
-from tui_trainer.problems.batch import IGNORED, Batch, describe
+from tui_trainer.problems.batch import (
+    FRESH,
+    IGNORED,
+    LENGTHS,
+    MASK,
+    Batch,
+    describe,
+    lengths_of,
+)
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.kinds import KINDS
 from tui_trainer.problems.problem import Sample, SampleMismatch
-from tui_trainer.problems.signature import Kind
+from tui_trainer.problems.signature import Field, Kind
 from tui_trainer.problems.targets import check_range
 from tui_trainer.text.clean import clean
+
+RESERVED = frozenset({LENGTHS, MASK, FRESH, "weight", "index"})
+"""Names that a field of a sample cannot have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,26 +115,26 @@ def worker_conditions() -> Iterator[None]:
 def collate(samples: Sequence[Sample]) -> Batch:
     """Return a batch of samples from `as_sample`.
 
-    Inputs that differ only in their first dimension are padded with zeros, and targets with one
-    value per step are padded with IGNORED.
+    Values that differ only in their first dimension are padded with zeros, and targets with
+    IGNORED. The lengths of a padded field are a field of the batch, too.
 
     Raises:
-        ValueError: the shapes or dtypes do not go together.
+        ValueError: the names, shapes or dtypes do not go together.
     """
-    inputs = [sample["input"] for sample in samples]
-    targets = [sample["target"] for sample in samples]
-    _check_alike(inputs, "inputs")
-    _check_alike(targets, "targets")
-    if targets[0].is_floating_point() and len({target.shape for target in targets}) > 1:
-        raise ValueError("numeric targets have different lengths")
-    lengths = torch.tensor([len(value) if value.dim() else 1 for value in inputs])
-    if inputs[0].dim() == 0 or bool((lengths == lengths[0]).all()):
-        return {"input": torch.stack(inputs), "target": _pad_and_stack(targets, IGNORED)}
-    return {
-        "input": _pad_and_stack(inputs, 0),
-        "target": _pad_and_stack(targets, IGNORED),
-        "lengths": lengths,
-    }
+    names = samples[0].keys()
+    for sample in samples:
+        if sample.keys() != names:
+            raise ValueError(f"samples have {_joined(names)}, and {_joined(sample)}")
+    batch: Batch = {}
+    lengths: Batch = {}
+    for name in names:
+        values = [sample[name] for sample in samples]
+        _check_alike(values, name)
+        is_target = name == "target"
+        batch[name] = _pad_and_stack(values, IGNORED if is_target else 0)
+        if not is_target and len({value.shape for value in values}) > 1:
+            lengths[lengths_of(name)] = torch.tensor([len(value) for value in values])
+    return batch | lengths
 
 
 def _pad_and_stack(tensors: Sequence[Tensor], filling: int) -> Tensor:
@@ -134,37 +147,76 @@ def _pad_and_stack(tensors: Sequence[Tensor], filling: int) -> Tensor:
     return padded
 
 
-def _check_alike(tensors: Sequence[Tensor], name: str) -> None:
-    first = tensors[0]
-    for other in tensors[1:]:
+def _check_alike(values: Sequence[Tensor], name: str) -> None:
+    first = values[0]
+    for other in values[1:]:
         if other.dtype != first.dtype or other.dim() != first.dim():
-            raise ValueError(f"{name} are {describe(first)} and {describe(other)}")
+            raise ValueError(f"their {name} is {describe(first)}, and {describe(other)}")
         if other.shape[1:] != first.shape[1:]:
             raise ValueError(
-                f"{name} are {describe(first)} and {describe(other)}; "
+                f"their {name} is {describe(first)}, and {describe(other)}; "
                 "only the first dimension may differ"
             )
+        if name == "target" and first.is_floating_point() and other.shape != first.shape:
+            raise ValueError("numeric targets have different lengths")
 
 
 def as_sample(sample: Any) -> Sample:
-    """Convert input and target to batch dtypes: float32, or int64 for tokens and classes."""
-    try:
-        raw_input, raw_target = sample
-    except (TypeError, ValueError):
-        raise TypeError(
-            f"a sample is a pair (input, target), not {type(sample).__name__}"
-        ) from None
-    inputs, target = _as_tensor(raw_input, "input"), _as_tensor(raw_target, "target")
-    are_tokens = inputs.dim() == 1 and not inputs.is_floating_point()
-    inputs = inputs.long() if are_tokens else inputs.float()
-    if target.is_floating_point():
-        target = target.float().reshape(target.shape or (1,))
+    """Convert what a data set returns to a sample: its fields by name, as tensors.
+
+    A pair is (input, target), a single array is the input, and a mapping has the names itself.
+    Floats become float32. Of an input, whole numbers become int64 tokens if it is a vector, and
+    float32 otherwise; in other fields they become int64, and images of uint8 float32. Truth values
+    stay as they are, but those of a target become int64.
+    """
+    if isinstance(sample, Mapping):
+        fields = dict(sample)
+    elif isinstance(sample, Tensor | np.ndarray):
+        fields = {"input": sample}
+    elif isinstance(sample, tuple | list) and len(sample) == 2:
+        fields = {"input": sample[0], "target": sample[1]}
     else:
-        target = target.long()
-    return {"input": inputs, "target": target}
+        raise TypeError(
+            "a sample is a pair (input, target), or a dict of names and values, not "
+            f"{type(sample).__name__}{f' of {len(sample)}' if isinstance(sample, tuple) else ''}"
+        )
+    check_names(tuple(fields))
+    return {name: typed(name, as_tensor(value, name)) for name, value in fields.items()}
 
 
-def _as_tensor(value: Any, name: str) -> Tensor:
+@cache
+def check_names(names: tuple[object, ...]) -> None:
+    """Raise ValueError for a name of a field that cannot be used."""
+    for name in names:
+        if not isinstance(name, str) or not re.fullmatch("[a-z][a-z0-9_]*", name):
+            raise ValueError(
+                f"a field is called {name!r:.60}; names have small letters, digits and _, and "
+                "begin with a letter"
+            )
+        if name in RESERVED or name.endswith((f"_{LENGTHS}", f"_{MASK}")):
+            raise ValueError(f"the name {name} is reserved; give that field another name")
+    if not set(names) - {"target"}:
+        raise ValueError("a sample has no field but its target")
+
+
+def typed(name: str, value: Tensor) -> Tensor:
+    """Return the value of a field, or all values of it, in the dtype that a batch has."""
+    if name == "target":
+        if not value.is_floating_point():
+            return value.long()
+        return value.float().reshape(value.shape or (1,))
+    if value.is_floating_point():
+        return value.float()
+    if value.dtype == torch.bool and name != "input":
+        return value
+    is_image = value.dtype == torch.uint8 and value.dim() > 1
+    if is_image or (name == "input" and value.dim() != 1):
+        return value.float()
+    return value.long()
+
+
+def as_tensor(value: Any, name: str) -> Tensor:
+    """Return a value as a tensor; TypeError if it is not numbers."""
     if isinstance(value, Tensor):
         return value.detach()
     if isinstance(value, np.ndarray | np.generic | bool | int | float | list | tuple):
@@ -173,6 +225,10 @@ def _as_tensor(value: Any, name: str) -> Tensor:
         except (TypeError, ValueError, RuntimeError) as error:
             raise TypeError(f"the {name} is not an array of numbers: {error}") from None
     raise TypeError(f"the {name} is of type {type(value).__name__}, not numbers; make it a tensor")
+
+
+def _joined(names: Iterable[str]) -> str:
+    return ", ".join(names)
 
 
 def unreadable(sample: str, error: BaseException) -> str:
@@ -202,23 +258,52 @@ class SampleSpec:
 
     def conform(self, sample: Sample) -> Sample:
         """Return the sample with its target as the loss takes it; SampleMismatch if it differs."""
-        self._check_input(sample["input"])
+        names = self.info.names
+        if sample.keys() != {*names, "target"}:
+            if "target" not in sample:
+                raise SampleMismatch(f"it has no target, only {_joined(sample)}")
+            raise SampleMismatch(
+                f"it has {_joined(sample)}, but the first sample had {_joined((*names, 'target'))}"
+            )
+        self._check_first(names[0], sample[names[0]])
+        for field in self.info.fields[1:]:
+            _check_field(field, sample[field.name])
         return sample | {"target": KINDS[self.info.task].check(sample, self.info)}
 
-    def _check_input(self, inputs: Tensor) -> None:
+    def _check_first(self, name: str, inputs: Tensor) -> None:
         signature = self.info.signature
         kind, shape = signature.kind, signature.input_shape
         actual_shape = tuple(inputs.shape)
         has_length = kind in ("sequence", "tokens")
         fits = inputs.dim() == _DIMENSIONS[kind] and actual_shape[has_length:] == shape[has_length:]
         if not fits or inputs.is_floating_point() == (kind == "tokens"):
-            expected = "x".join(map(str, (["T"] if has_length else []) + list(shape[has_length:])))
             numbers = "ints" if kind == "tokens" else "floats"
-            raise SampleMismatch(
-                f"the input is {describe(inputs)}, but that of the first sample was {expected} "
-                f"{numbers}; all must have the same form"
-            )
+            expected = _shape_text(shape, has_length=has_length)
+            raise SampleMismatch(_not_as_the_first(name, inputs, f"{expected} {numbers}"))
         if has_length and not len(inputs):
-            raise SampleMismatch("the input has no steps")
+            raise SampleMismatch(f"the {name} has no steps")
         if kind == "tokens":
             check_range(inputs, signature.vocabulary, "a token", "tokens")
+
+
+def _check_field(field: Field, value: Tensor) -> None:
+    shape, actual_shape = field.shape, tuple(value.shape)
+    fits = len(shape) == len(actual_shape)
+    fits = fits and actual_shape[field.has_length :] == shape[field.has_length :]
+    if not fits or str(value.dtype) != f"torch.{field.dtype}":
+        expected = _shape_text(shape, has_length=field.has_length)
+        raise SampleMismatch(_not_as_the_first(field.name, value, f"{expected} of {field.dtype}"))
+    if field.has_length and not len(value):
+        raise SampleMismatch(f"the {field.name} has no steps")
+
+
+def _not_as_the_first(name: str, value: Tensor, expected: str) -> str:
+    return (
+        f"the {name} is {describe(value)}, but that of the first sample was {expected}; "
+        "all must have the same form"
+    )
+
+
+def _shape_text(shape: Sequence[int], *, has_length: bool) -> str:
+    sides = (["T"] if has_length else []) + list(map(str, shape[has_length:]))
+    return "x".join(sides) or "a number"

@@ -6,15 +6,15 @@ batches as the whole of epoch 7 from its fourth on, without drawing those before
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
 from tui_trainer.data.base.batch import Order
 from tui_trainer.data.base.random import permutation
-from tui_trainer.problems.batch import Batch
+from tui_trainer.problems.batch import Batch, lengths_of
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -22,36 +22,89 @@ class TensorSplit:
     """Rows of a data set as tensors; implements `Split`."""
 
     inputs: Tensor
-    """(N, *input_shape) float32, or (N, T) uint8 tokens."""
+    """(N, *input_shape) float32 or int64, or uint8: tokens (N, T), or images."""
     targets: Tensor
     """(N,) int64 classes, or (N, 1) float32 numbers, standardised."""
     rows: Tensor
     """(N,) int64, always on the CPU: the row number in the file, from 0, for messages."""
     lengths: Tensor | None = None
     """(N,) int64, always on the CPU; steps beyond are padding. None: not sequences."""
+    name: str = "input"
+    """The name of the field `inputs` in a batch."""
+    others: Mapping[str, Tensor] = field(default_factory=dict)
+    """Further fields by name, each (N, ...)."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
     def nbytes(self) -> int:
-        return self.inputs.nbytes + self.targets.nbytes
+        tensors = (self.inputs, self.targets, *self.others.values())
+        return sum(tensor.nbytes for tensor in tensors)
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether a batch is nothing but gathered inputs and targets."""
+        is_converted = self.inputs.dtype == torch.uint8
+        return self.lengths is None and not (is_converted or self.others or self.name != "input")
 
     def to(self, device: torch.device | str) -> TensorSplit:
-        inputs, targets = self.inputs.to(device), self.targets.to(device)
-        return TensorSplit(inputs, targets, self.rows, self.lengths)
+        return replace(
+            self,
+            inputs=self.inputs.to(device),
+            targets=self.targets.to(device),
+            others={name: column.to(device) for name, column in self.others.items()},
+        )
+
+    def rows_at(self, positions: Tensor) -> TensorSplit:
+        """Return the split of some of its rows, given their positions (M,) on the CPU."""
+        return replace(
+            self,
+            inputs=self.inputs[positions],
+            targets=self.targets[positions],
+            rows=self.rows[positions],
+            lengths=None if self.lengths is None else self.lengths[positions],
+            others={name: column[positions] for name, column in self.others.items()},
+        )
+
+    def batch_at(self, positions: Tensor | slice, on_host: Tensor | slice) -> Batch:
+        """Return the batch of some rows, cut to its longest sequence.
+
+        uint8 tokens become int64, and images of uint8 float32.
+
+        Args:
+            positions: of the rows, on the device of the tensors.
+            on_host: the same on the CPU.
+        """
+        inputs = self.inputs[positions]
+        lengths = None if self.lengths is None else self.lengths[on_host]
+        if lengths is not None:
+            # The lengths are on the host, so this does not synchronise with the device.
+            inputs = inputs[:, : int(lengths.max())]
+        batch = {self.name: _widened(inputs), "target": self.targets[positions]}
+        for name, column in self.others.items():
+            batch[name] = _widened(column[positions])
+        if lengths is not None:
+            batch[lengths_of(self.name)] = lengths
+        return batch
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
         for start in range(0, len(self), batch_size):
-            rows = slice(start, start + batch_size)
-            lengths = None if self.lengths is None else self.lengths[rows]
-            yield batch_of(self.inputs[rows], self.targets[rows], lengths)
+            positions = slice(start, start + batch_size)
+            yield self.batch_at(positions, positions)
 
     def count(self, batch_size: int) -> int:
         return -(-len(self) // batch_size)
 
     def shuffled(self, order: Order) -> TensorBatches:
         return TensorBatches(self, order)
+
+
+def _widened(values: Tensor) -> Tensor:
+    if values.dtype != torch.uint8:
+        return values
+    # Tokens are (B, T) and images have more dimensions.
+    return values.long() if values.dim() == 2 else values.float()
 
 
 class TensorBatches:
@@ -73,7 +126,8 @@ class TensorBatches:
         return tuple(self._split.rows[chosen].tolist())
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        inputs, targets, lengths = self._split.inputs, self._split.targets, self._split.lengths
+        inputs, targets = self._split.inputs, self._split.targets
+        is_plain = self._split.is_plain
         size, world = self._order.batch_size, self._order.world
         on_host = permutation(len(self._split), self._order.seed, epoch)
         # A blocking copy would drain the device's queue at the start of every epoch.
@@ -83,12 +137,13 @@ class TensorBatches:
             if world > 1:
                 positions = rank_slice(positions, self.size(index), self._order.rank, world)
             chosen = on_device[positions]
-            chosen_inputs = inputs.index_select(0, chosen)
-            chosen_targets = targets.index_select(0, chosen)
-            if lengths is None:
-                yield {"input": chosen_inputs, "target": chosen_targets}
+            if is_plain:
+                yield {
+                    "input": inputs.index_select(0, chosen),
+                    "target": targets.index_select(0, chosen),
+                }
             else:
-                yield batch_of(chosen_inputs, chosen_targets, lengths[on_host[positions]])
+                yield self._split.batch_at(chosen, on_host[positions])
 
 
 def rank_slice(part: slice, size: int, rank: int, world: int) -> slice:
@@ -96,15 +151,3 @@ def rank_slice(part: slice, size: int, rank: int, world: int) -> slice:
     least, extra = divmod(size, world)
     start = part.start + rank * least + min(rank, extra)
     return slice(start, start + least + (rank < extra))
-
-
-def batch_of(inputs: Tensor, targets: Tensor, lengths: Tensor | None) -> Batch:
-    """Return a batch cut to its longest sequence, with uint8 tokens converted to int64."""
-    if lengths is not None:
-        # The lengths are on the host, so this does not synchronise with the device.
-        inputs = inputs[:, : int(lengths.max())]
-    if inputs.dtype == torch.uint8:
-        inputs = inputs.long()
-    if lengths is None:
-        return {"input": inputs, "target": targets}
-    return {"input": inputs, "target": targets, "lengths": lengths}

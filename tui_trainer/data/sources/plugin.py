@@ -14,22 +14,36 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.utils.data import IterableDataset
 
 from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED
+from tui_trainer.config.problems import ProblemName
 from tui_trainer.config.sections.datasets import DatasetSection, RowsSection
 from tui_trainer.config.user_code import describe_error_near, describe_user_error, place_of
 from tui_trainer.data.base.dataset import Dataset, absent_notes
 from tui_trainer.data.base.fingerprint import fingerprint_of_plugin
+from tui_trainer.data.base.random import derive_seed, seed_all
 from tui_trainer.data.base.split import divide
 from tui_trainer.data.batches.iterated import IteratedSplit, keeps_state
 from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.data.batches.samples import Failure, SampleMaker, SampleSpec, worker_conditions
+from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.data.sources.columns import (
+    checked_columns,
+    columns_split,
+    described_sample,
+    first_sample,
+    is_columns,
+)
 from tui_trainer.plugins import Data
-from tui_trainer.problems.batch import Batch
+from tui_trainer.problems.batch import describe
 from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.signature import Kind, Signature
+from tui_trainer.problems.problem import Sample, SampleMismatch
+from tui_trainer.problems.signature import Field, Kind, Signature
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, TrainerError
+
+PluginSplit = TensorSplit | MapSplit | IteratedSplit
 
 _KINDS: dict[int, Kind] = {1: "features", 2: "sequence", 3: "image"}
 
@@ -41,11 +55,13 @@ def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Data
     function = DATASET_FACTORIES[section.type]
     try:
         with worker_conditions():
+            # A function that draws its data, or divides them, gives the same at each resume.
+            seed_all(derive_seed(section.split_seed, "dataset"))
             data = function(section)
     except (Exception, SystemExit) as error:
         raise BadInput(f"{describe_error_near(error, place_of(function))} (in {name})") from error
     try:
-        return _loaded(section, data, fitted, name)
+        return loaded(section, data, fitted, name)
     except TrainerError:
         raise
     except Exception as error:
@@ -54,37 +70,35 @@ def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Data
         raise BadInput(f"{text} (in {name})") from error
 
 
-def _loaded(
-    section: RowsSection, data: object, fitted: dict[str, Any] | None, name: str
-) -> Dataset:
+def loaded(section: RowsSection, data: object, fitted: dict[str, Any] | None, name: str) -> Dataset:
+    """Load what the function of a plugin returned; `name` is for messages."""
     if not isinstance(data, Data):
         raise BadInput(f"{name}: its function returned {type(data).__name__}, not plugins.Data")
-    if (data.task == "classification") != (len(data.classes) > 1):
-        raise BadInput(f"{name}: a classification needs two or more classes, other tasks none")
-    identity = {"source": section.type, "task": data.task, "classes": list(data.classes)}
+    splits: Sequence[PluginSplit]
+    if is_columns(data.train):
+        splits = _column_splits(section, data, name)
+    else:
+        splits = _splits(section, data, name)
+    # No sample of an iterable is read before training starts.
+    first = _first_sample(splits[1 if isinstance(splits[0], IteratedSplit) else 0], name)
+    problem, reason = _problem(data, first, name)
+    identity = {"source": section.type, "task": problem, "classes": list(data.classes)}
     if fitted is not None and {key: fitted.get(key) for key in identity} != identity:
         raise CheckpointUnusable(
             f"the checkpoint is for other data than {name}: task or classes; the plugin has to "
             "return what the run was trained on, or train a new run"
         )
-    train, val, test = _splits(section, data, name)
-    # No sample of an iterable is read before training starts.
-    readable = train if isinstance(train, MapSplit) else val
-    signature = _signature(readable, data, name)
-    form = SampleSpec(DatasetInfo(signature, data.task, tuple(data.classes)))
-    train = replace(train, form=form)
-    val, test = replace(val, form=form), replace(test, form=form)
-    for split in (train, val, test):
-        if isinstance(split, MapSplit):
-            _read_first(split, name)
+    info = _described(first, data, problem, name)
+    train, val, test = (_checked(split, info, name) for split in splits)
     counts = [_class_counts(split, data) for split in (train, val, test)]
     return Dataset(
         train=train,
         val=val,
         test=test,
-        task=data.task,
-        classes=tuple(data.classes),
-        signature=signature,
+        task=problem,
+        classes=info.classes,
+        signature=info.signature,
+        fields=info.fields,
         preprocessing=identity,
         augment=None,
         fingerprint=fingerprint_of_plugin(
@@ -92,15 +106,101 @@ def _loaded(
             _hash([data.version, *map(str, map(len, (train, val, test)))]),
             _hash_with_code(data),
         ),
-        notes=(*_notes(train), *absent_notes(data.classes, *counts)),
+        notes=(
+            f"the first sample: {described_sample(first, info)}; {problem}: {reason}",
+            *_notes(train),
+            *absent_notes(data.classes, *counts),
+        ),
         class_counts=counts[0],
         val_counts=counts[1],
     )
 
 
-def _notes(train: MapSplit | IteratedSplit) -> tuple[str, ...]:
+def _problem(data: Data, first: Sample, name: str) -> tuple[ProblemName, str]:
+    """Return the problem and why it is that one.
+
+    Raises:
+        BadInput: it cannot be inferred, or does not fit the classes.
+    """
+    target = first.get("target")
+    if target is None:
+        raise BadInput(
+            f"{name}: the first sample has no target, only {', '.join(first)}; return a pair "
+            "(input, target), or a dict with the key target"
+        )
+    problem, reason = data.problem, "Data names it"
+    if problem == "auto":
+        if data.classes:
+            problem, reason = "classification", f"Data has {len(data.classes):,} classes"
+        elif target.is_floating_point():
+            problem, reason = "regression", "the target is a float"
+        elif target.dim() == 1 and len(target) == len(next(iter(first.values()))):
+            problem, reason = "language_modelling", "the target has an int for each token"
+        else:
+            raise BadInput(
+                f"{name}: the target of the first sample is {describe(target)}, and Data has no "
+                "classes: name them, Data(..., classes=(...)), or return a float to predict a "
+                "number"
+            )
+    if (problem == "classification") != (len(data.classes) > 1):
+        raise BadInput(f"{name}: a classification needs two or more classes, other problems none")
+    return problem, reason
+
+
+def _described(first: Sample, data: Data, problem: ProblemName, name: str) -> DatasetInfo:
+    """Describe the data by their first sample."""
+    names = [field for field in first if field != "target"]
+    names.sort(key=lambda field: field != "input")
+    inputs = first[names[0]]
+    kind = _kind(names[0], inputs, name)
+    if kind == "tokens" and data.vocabulary < 1:
+        raise BadInput(
+            f"{name}: {names[0]} is a vector of ints, which are tokens, but Data has no "
+            "vocabulary; give the number of tokens, or return floats"
+        )
+    signature = Signature(
+        kind,
+        data.input_shape or tuple(inputs.shape),
+        outputs=len(data.classes) or data.vocabulary or 1,
+        vocabulary=data.vocabulary,
+        per_step=problem == "language_modelling",
+    )
+    fields = tuple(
+        Field(field, tuple(first[field].shape), str(first[field].dtype).removeprefix("torch."))
+        for field in names
+    )
+    if names == ["input"]:
+        fields = ()
+    return DatasetInfo(signature, problem, tuple(data.classes), fields=fields)
+
+
+def _kind(field: str, inputs: Tensor, name: str) -> Kind:
+    if inputs.dtype == torch.int64 and inputs.dim() == 1:
+        return "tokens"
+    if not inputs.is_floating_point() or inputs.dim() not in _KINDS:
+        raise BadInput(
+            f"{name}: {field} is {describe(inputs)}; the first field of a sample is floats of 1 to "
+            "3 dimensions, or a vector of ints"
+        )
+    return _KINDS[inputs.dim()]
+
+
+def _checked(split: PluginSplit, info: DatasetInfo, name: str) -> PluginSplit:
+    """Return a split whose samples are checked: those in memory now, others as they are read."""
+    if isinstance(split, TensorSplit):
+        try:
+            return checked_columns(split, info)
+        except SampleMismatch as error:
+            raise BadInput(f"{name}: {error}") from error
+    split = replace(split, form=SampleSpec(info))
+    if isinstance(split, MapSplit):
+        _first_sample(split, name)
+    return split
+
+
+def _notes(train: PluginSplit) -> tuple[str, ...]:
     """Return a note on how an iterable resumes after an interruption."""
-    if isinstance(train, MapSplit):
+    if not isinstance(train, IteratedSplit):
         return ()
     if keeps_state(train.dataset):
         return ("the training data are read in their own order, and a resume continues in it",)
@@ -108,6 +208,35 @@ def _notes(train: MapSplit | IteratedSplit) -> tuple[str, ...]:
         "the training data are read in their own order, but have no state_dict: a resume reads "
         "again from the start of the epoch",
     )
+
+
+def _column_splits(section: RowsSection, data: Data, name: str) -> tuple[TensorSplit, ...]:
+    if (data.val is None) != (data.test is None):
+        raise BadInput(f"{name}: give both val and test, or neither")
+    given = [data.train] if data.val is None else [data.train, data.val, data.test]
+    try:
+        splits = [columns_split(part) for part in given]
+    except (TypeError, ValueError) as error:
+        raise BadInput(f"{name}: {error}") from error
+    if data.val is None:
+        whole = splits[0]
+        strata = np.zeros(len(whole), dtype=np.int64)
+        if section.stratify and _are_classes(whole.targets, data):
+            strata = whole.targets.reshape(-1).numpy()
+        parts = divide(strata, section.split_seed, section.test_fraction, section.val_fraction)
+        splits = [
+            whole.rows_at(torch.from_numpy(part)) for part in (parts.train, parts.val, parts.test)
+        ]
+    _check_none_is_empty(splits, name)
+    return tuple(splits)
+
+
+def _are_classes(targets: Tensor, data: Data) -> bool:
+    """Whether each target is one of the classes; what is not is told when all are checked."""
+    if targets.is_floating_point() or targets.numel() != len(targets) or not len(targets):
+        return False
+    low, high = targets.aminmax()
+    return bool(low >= 0 and high < len(data.classes))
 
 
 def _splits(
@@ -130,11 +259,15 @@ def _splits(
             MapSplit(data.train, torch.from_numpy(part))
             for part in (parts.train, parts.val, parts.test)
         ]
+    _check_none_is_empty(splits, name)
     train, val, test = splits
-    for part, split in (("training", train), ("validation", val), ("test", test)):
+    return train, val, test
+
+
+def _check_none_is_empty(splits: Sequence[PluginSplit], name: str) -> None:
+    for part, split in zip(("training", "validation", "test"), splits, strict=True):
         if len(split) == 0:
             raise BadInput(f"{name}: the {part} split is empty")
-    return train, val, test
 
 
 def _is_iterable(dataset: Any) -> bool:
@@ -177,37 +310,15 @@ def _evaluation_splits(data: Data, name: str) -> tuple[MapSplit, MapSplit]:
     return tuple(MapSplit(dataset, torch.arange(len(dataset))) for dataset in (data.val, data.test))  # type: ignore[return-value]
 
 
-def _read_first(split: MapSplit, name: str) -> Batch:
+def _first_sample(split: PluginSplit, name: str) -> Sample:
+    """Return the first sample of a split, checked against its form if it has one."""
+    if isinstance(split, TensorSplit):
+        return first_sample(split)
+    assert isinstance(split, MapSplit), "an iterable is not read before training starts"
     batch = SampleMaker(split.dataset, 0, "first", split.form).make(0, split.rows[:1].tolist())
     if isinstance(batch, Failure):
         raise BadInput(f"{batch.message} (in {name})")
-    return batch
-
-
-def _signature(train: MapSplit, data: Data, name: str) -> Signature:
-    batch = _read_first(train, name)
-    kind = _kind(batch, name)
-    if kind == "tokens" and data.vocabulary < 1:
-        raise BadInput(
-            f"{name}: inputs of ints are tokens, but Data has no vocabulary; give the number of "
-            "tokens, or return floats"
-        )
-    return Signature(
-        kind,
-        data.input_shape or tuple(batch["input"].shape[1:]),
-        outputs=len(data.classes) or data.vocabulary or 1,
-        vocabulary=data.vocabulary,
-        per_step=data.task == "language_modelling",
-    )
-
-
-def _kind(batch: Batch, name: str) -> Kind:
-    if not batch["input"].is_floating_point():
-        return "tokens"
-    dimensions = batch["input"].dim() - 1
-    if dimensions not in _KINDS:
-        raise BadInput(f"{name}: inputs of {dimensions} dimensions; there are models for 1 to 3")
-    return _KINDS[dimensions]
+    return {field: values[0] for field, values in batch.items()}
 
 
 def _targets(dataset: Any) -> NDArray[np.int64] | None:
@@ -222,11 +333,15 @@ def _targets(dataset: Any) -> NDArray[np.int64] | None:
     return targets.astype(np.int64) if fits else None
 
 
-def _class_counts(split: MapSplit | IteratedSplit, data: Data) -> tuple[int, ...]:
-    targets = _targets(split.dataset) if data.classes else None
-    if targets is None or isinstance(split, IteratedSplit):
+def _class_counts(split: PluginSplit, data: Data) -> tuple[int, ...]:
+    if not data.classes or isinstance(split, IteratedSplit):
         return ()
-    chosen = targets[split.rows.numpy()]
+    if isinstance(split, TensorSplit):
+        chosen = split.targets.numpy()
+    elif (targets := _targets(split.dataset)) is not None:
+        chosen = targets[split.rows.numpy()]
+    else:
+        return ()
     if chosen.min() < 0 or chosen.max() >= len(data.classes):
         # The sample is named when it is read.
         return ()
