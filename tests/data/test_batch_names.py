@@ -152,7 +152,7 @@ def test_a_tensor_dataset_is_columns_of_inputs_and_targets() -> None:
     x, y = torch.rand(30, 5), torch.rand(30, 1)
     found = load(Data(torch.utils.data.TensorDataset(x, y)))
     assert isinstance(found.train, TensorSplit)
-    assert (found.task, found.input_shape) == ("regression", (5,))
+    assert (found.problem, found.input_shape) == ("regression", (5,))
     with pytest.raises(BadInput, match="a TensorDataset of 3 tensors; two are input and target"):
         load(Data(torch.utils.data.TensorDataset(x, x, y)))
 
@@ -174,7 +174,7 @@ def test_the_problem_is_inferred_and_the_reason_is_told(
     data: Callable[[], Data], problem: str, reason: str
 ) -> None:
     found = load(data())
-    assert found.task == problem
+    assert found.problem == problem
     assert f"{problem}: {reason}" in found.notes[0] or reason in found.notes[0]
 
 

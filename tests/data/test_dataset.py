@@ -72,7 +72,7 @@ def test_cars_have_their_miles_a_gallon_predicted_and_no_names() -> None:
     )
 
     assert [len(split) for split in splits(dataset)] == [266, 47, 79]
-    assert (dataset.task, dataset.outputs, dataset.input_shape) == ("regression", 1, (6 + 3,))
+    assert (dataset.problem, dataset.outputs, dataset.input_shape) == ("regression", 1, (6 + 3,))
     assert dataset.target_mean == pytest.approx(23.4, abs=0.5)
     assert tensors(dataset.train).targets.std().item() == pytest.approx(1, abs=0.01)
     assert dataset.notes == ()

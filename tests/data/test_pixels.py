@@ -45,7 +45,7 @@ def test_images_have_their_shape_and_the_label_is_the_last_column(tmp_path: Path
 
     assert dataset.input_shape == (1, 2, 3)
     assert dataset.outputs == 3
-    assert dataset.task == "classification"
+    assert dataset.problem == "classification"
     inputs, fitted = tensors(dataset.train).inputs, dataset.preprocessing["inputs"]
     assert inputs.dtype == torch.float32
     unscaled = (inputs * fitted["std"] + fitted["mean"]) * 10

@@ -73,7 +73,7 @@ def test_rows_become_padded_sequences_with_lengths(tmp_path: Path) -> None:
 
     assert dataset.signature.kind == "sequence"
     assert dataset.input_shape == (4, 2)
-    assert (dataset.task, dataset.classes) == ("classification", ("no", "yes"))
+    assert (dataset.problem, dataset.classes) == ("classification", ("no", "yes"))
     found = by_row(dataset)
     assert len(found) == 20
     for number, row in enumerate(sorted(found)):
@@ -111,7 +111,7 @@ def test_channels_are_standardised_by_the_frames_of_training_sequences(tmp_path:
 
 def test_a_number_can_be_predicted_of_a_sequence(tmp_path: Path) -> None:
     dataset = load(section(tmp_path, table(rows(target="1.5 2.5 4"))))
-    assert (dataset.task, dataset.outputs) == ("regression", 1)
+    assert (dataset.problem, dataset.outputs) == ("regression", 1)
     back = tensors(dataset.test).targets * dataset.target_std + dataset.target_mean
     assert {round(value, 3) for value in back.flatten().tolist()} <= {1.5, 2.5, 4.0}
     classes = load(section(tmp_path, table(rows(target="1.5 2.5 4")), task="classification"))

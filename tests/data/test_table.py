@@ -51,7 +51,7 @@ def all_inputs(dataset: Dataset) -> torch.Tensor:
 def test_numbers_are_standardised_and_texts_one_hot(tmp_path: Path) -> None:
     dataset = loaded(tmp_path, table(plain_rows()))
 
-    assert dataset.task == "classification"
+    assert dataset.problem == "classification"
     assert dataset.classes == ("no", "yes")
     assert dataset.input_shape == (4,)
     train = tensors(dataset.train)
@@ -75,7 +75,7 @@ def test_what_is_learned_comes_from_the_training_rows_alone(tmp_path: Path) -> N
 def test_a_target_of_numbers_is_standardised_and_can_be_scaled_back(tmp_path: Path) -> None:
     dataset = loaded(tmp_path, table([f"{n},u,{100 + 3 * n}" for n in range(40)]))
 
-    assert (dataset.task, dataset.classes, dataset.outputs) == ("regression", (), 1)
+    assert (dataset.problem, dataset.classes, dataset.outputs) == ("regression", (), 1)
     assert tensors(dataset.train).targets.shape == (len(dataset.train), 1)
     assert tensors(dataset.train).targets.mean().item() == pytest.approx(0, abs=1e-6)
     back = tensors(dataset.test).targets[:, 0] * dataset.target_std + dataset.target_mean
@@ -85,7 +85,7 @@ def test_a_target_of_numbers_is_standardised_and_can_be_scaled_back(tmp_path: Pa
 def test_the_task_can_be_chosen_for_a_target_of_numbers(tmp_path: Path) -> None:
     content = table([f"{n},u,{n % 3}" for n in range(30)])
 
-    assert loaded(tmp_path, content).task == "regression"
+    assert loaded(tmp_path, content).problem == "regression"
     assert loaded(tmp_path, content, task="classification").classes == ("0", "1", "2")
     assert loaded(tmp_path, content, categorical=["y"]).classes == ("0", "1", "2")
     words = table([f"{n},u,{['no', 'yes'][n % 2]}" for n in range(30)])
@@ -269,7 +269,7 @@ def test_whole_numbers_that_may_be_classes_are_told_to_be_numbers(
 ) -> None:
     rows = [f"{n * 1.5},{numbers[n % len(numbers)]}" for n in range(60)]
     dataset = loaded(tmp_path, table(rows, "a,y"))
-    assert dataset.task == "regression"
+    assert dataset.problem == "regression"
     assert dataset.notes[0] == dataset.doubt
     assert dataset.doubt == (
         f"y is predicted as a number, because its values are numbers ({shown}); "

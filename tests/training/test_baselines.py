@@ -193,7 +193,7 @@ def huge(kind: Kind, shape: tuple[int, ...], outputs: int) -> Dataset:
         load(CARS),
         train=split,
         test=split,
-        task="classification" if outputs > 1 else "regression",
+        problem="classification" if outputs > 1 else "regression",
         signature=Signature(kind, shape, outputs),
     )
 
@@ -225,7 +225,7 @@ def test_what_a_baseline_costs_follows_from_sizes(
 def test_compressing_costs_by_the_byte() -> None:
     data = torch.full((1000,), 65, dtype=torch.uint8)
     split = TextSplit(data, (0, len(data)), (0,), 100)
-    dataset = replace(load(CARS), train=split, test=split, task="language_modelling")
+    dataset = replace(load(CARS), train=split, test=split, problem="language_modelling")
     costs = {one.name: one.cost for one in baselines_of(dataset, split)}
     assert costs == {"unigram": 0, "gzip": 500_000}
 
@@ -287,7 +287,7 @@ def test_the_dear_baselines_can_be_ended_within(tmp_path: Path) -> None:
     assert ended_after(bag, 9) == [(0, 0)] * 9
     data = torch.full((10_000_000,), 65, dtype=torch.uint8)
     split = TextSplit(data, (0, len(data)), (0,), 100)
-    dataset = replace(load(CARS), train=split, test=split, task="language_modelling")
+    dataset = replace(load(CARS), train=split, test=split, problem="language_modelling")
     (_, gzipped) = baselines_of(dataset, split)
     assert ended_after(gzipped, 3) == [(0, 10**7), (1 << 22, 10**7), (2 << 22, 10**7)]
 
@@ -296,7 +296,7 @@ def test_a_long_text_is_compressed_as_a_whole() -> None:
     text = random.Random(0).randbytes(3_000_000) * 3
     data = torch.frombuffer(bytearray(b"\0" + text), dtype=torch.uint8)
     split = TextSplit(data, (0, len(data)), (0,), 100)
-    dataset = replace(load(CARS), train=split, test=split, task="language_modelling")
+    dataset = replace(load(CARS), train=split, test=split, problem="language_modelling")
     assert all_of(dataset)["gzip"]["bits_per_byte"] == 8 * len(gzip.compress(text, 9)) / len(text)
 
 

@@ -30,7 +30,7 @@ def dataset(task: ProblemName = "classification", outputs: int = 3) -> Dataset:
         train=split,
         val=split,
         test=split,
-        task=task,
+        problem=task,
         classes=tuple("abc"[:outputs]) if has_classes else (),
         signature=Signature("features", (1,), outputs, per_step=task == "language_modelling"),
         preprocessing={},

@@ -45,7 +45,7 @@ def dataset(targets: torch.Tensor, outputs: int, task: str = "classification") -
         train=split,
         val=split,
         test=split,
-        task=task,  # type: ignore[arg-type]
+        problem=task,  # type: ignore[arg-type]
         classes=tuple(map(str, range(outputs))) if task == "classification" else (),
         signature=Signature("features", (4,), outputs),
         class_counts=tuple(torch.bincount(targets, minlength=outputs).tolist())

@@ -59,7 +59,7 @@ def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | Non
         train=full.rows_at(torch.from_numpy(parts.train)),
         val=full.rows_at(torch.from_numpy(parts.val)),
         test=full.rows_at(torch.from_numpy(parts.test)),
-        task=target.task,
+        problem=target.problem,
         classes=target.classes,
         signature=Signature(
             source.kind,
@@ -88,7 +88,7 @@ def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | Non
 def _doubt(section: RowsSection, target: Target) -> str:
     """Return a warning if the target is predicted as a number but looks like classes.
 
-    It is empty if `dataset.task` settles the question.
+    It is empty if `dataset.problem` settles the question.
     """
     if not isinstance(section, TableSection | SequencesSection):
         return ""
@@ -171,7 +171,7 @@ def _absent(target: Target, rows: NDArray[np.int64]) -> list[str]:
 
 def _fit(section: RowsSection, source: Source, train: NDArray[np.int64]) -> dict[str, Any]:
     mean, std = 0.0, 1.0
-    if source.target.task == "regression":
+    if source.target.problem == "regression":
         mean, std = moments(source.target.values[train])
         if std == 0:
             raise BadInput(
@@ -191,7 +191,7 @@ def _fit(section: RowsSection, source: Source, train: NDArray[np.int64]) -> dict
 
 
 def _identity(section: RowsSection, source: Source) -> dict[str, Any]:
-    return identity(section.type, source.target.task, source.target.classes, source.layout)
+    return identity(section.type, source.target.problem, source.target.classes, source.layout)
 
 
 def _encode_target(name: str, target: Target, preprocessing: Mapping[str, Any]) -> Tensor:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from tui_trainer.config.problems import ProblemName
+from tui_trainer.config.problems import PROBLEMS, ProblemName
 from tui_trainer.problems.signature import Field, Signature
 
 MOST_SIZE = 2**31
@@ -21,7 +21,7 @@ class DatasetInfo:
     """Describes a data set without its samples; saved in every checkpoint."""
 
     signature: Signature
-    task: ProblemName
+    problem: ProblemName
     classes: tuple[str, ...]
     target_mean: float = 0.0
     target_std: float = 1.0
@@ -41,20 +41,31 @@ class DatasetInfo:
         return tuple(field.name for field in self.fields) or ("input",)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return plain values."""
-        return asdict(self)
+        """Return plain values; the problem is called `task` in checkpoints."""
+        plain = asdict(self)
+        plain["task"] = plain.pop("problem")
+        return plain
 
     @staticmethod
     def from_dict(plain: Mapping[str, Any]) -> DatasetInfo:
         """Rebuild the object from the output of `to_dict`; KeyError or TypeError for other data."""
         shape = tuple(plain["signature"]["input_shape"])
         signature = Signature(**{**plain["signature"], "input_shape": shape})
-        for size in (*shape, signature.outputs, signature.vocabulary):
-            if type(size) is not int or not 0 <= size < MOST_SIZE:
-                raise TypeError(f"a size of {size!r:.40}")
-        fields = [
+        fields = tuple(
             Field(str(field["name"]), tuple(field["shape"]), str(field["dtype"]))
             for field in plain.get("fields", ())
-        ]
-        parts = {"classes": tuple(plain["classes"]), "fields": tuple(fields)}
-        return DatasetInfo(**{**plain, "signature": signature, **parts})
+        )
+        sizes = [*shape, signature.outputs, signature.vocabulary]
+        for size in sizes + [size for field in fields for size in field.shape]:
+            if type(size) is not int or not 0 <= size < MOST_SIZE:
+                raise TypeError(f"a size of {size!r:.40}")
+        if plain["task"] not in PROBLEMS:
+            raise TypeError(f"a problem of {plain['task']!r:.40}")
+        return DatasetInfo(
+            signature,
+            plain["task"],
+            tuple(plain["classes"]),
+            plain["target_mean"],
+            plain["target_std"],
+            fields,
+        )

@@ -77,7 +77,7 @@ def baselines_of(dataset: Dataset, split: Split) -> list[Baseline]:
         return _language(train, split)
     if not (isinstance(train, TensorSplit) and isinstance(split, TensorSplit)):
         return []
-    if dataset.task == "classification":
+    if dataset.problem == "classification":
         return _classification(dataset, train, split)
     return _regression(dataset, train, split)
 

@@ -153,7 +153,7 @@ class Predictor:
         data = checkpoint.data
         self.step = checkpoint.manifest.step
         self.outline = data.outline() or _outline_of_files(data, experiment.dataset)
-        self._kind = KINDS[self.outline.task]
+        self._kind = KINDS[self.outline.problem]
         self._dataset = experiment.dataset
         self._preprocessing = data.preprocessing
         self._device = device

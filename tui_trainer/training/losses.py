@@ -63,7 +63,7 @@ def build_criterion(section: TypedSection, dataset: Dataset, device: torch.devic
     Raises:
         ConfigError: the loss and the dataset do not fit each other.
     """
-    fitting = [name for name in PROBLEMS[dataset.task].losses if _has_its_classes(name, dataset)]
+    fitting = [name for name in PROBLEMS[dataset.problem].losses if _has_its_classes(name, dataset)]
     if isinstance(section, AutoLossSection):
         spec = SPECS.find(fitting[0])
         assert spec is not None, "a test keeps the names of losses and specs equal"
@@ -78,7 +78,7 @@ def _has_its_classes(loss: str, dataset: Dataset) -> bool:
 
 
 def _why_no_loss(loss: str, fitting: Sequence[str], dataset: Dataset) -> str:
-    spec = PROBLEMS[dataset.task]
+    spec = PROBLEMS[dataset.problem]
     use = f"use loss={' or '.join(fitting)}"
     if loss in spec.losses:
         return f"{loss} is for two classes, and this dataset has {dataset.outputs}; {use}"
@@ -167,7 +167,7 @@ def _class_weights(
     given = section.class_weights
     if given == "none":
         return None
-    if dataset.task == "language_modelling":
+    if dataset.problem == "language_modelling":
         message = "class weights do not apply to tokens; set loss.class_weights=none"
         raise ConfigError([Problem(message, "loss.class_weights")])
     if given == "balanced":

@@ -46,7 +46,7 @@ def measure(
 
     Draws no random numbers and leaves the model's mode as it was.
     """
-    kind = KINDS[dataset.task]
+    kind = KINDS[dataset.problem]
     totals = kind.totals(dataset.outline(), forward.device, extras, with_confusion=confusion)
     model = forward.model
     carry: RecurrentState = None

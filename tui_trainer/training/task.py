@@ -68,7 +68,7 @@ class Task:
         """The metrics to compute in addition to the usual ones of the problem."""
         experiment = self.experiment
         return extras_of(
-            self.dataset.task, experiment.training.metrics, experiment.checkpoint.monitor
+            self.dataset.problem, experiment.training.metrics, experiment.checkpoint.monitor
         )
 
 
@@ -224,16 +224,16 @@ def _check_metrics(experiment: Experiment, dataset: Dataset, *, is_new: bool) ->
     monitored = experiment.checkpoint.monitor
     asked = [("checkpoint.monitor", monitored)]
     asked += [("training.metrics", name) for name in experiment.training.metrics]
-    reasons = [(key, why_no_metric(name, dataset.task, dataset.outputs)) for key, name in asked]
+    reasons = [(key, why_no_metric(name, dataset.problem, dataset.outputs)) for key, name in asked]
     if any(reason for _, reason in reasons):
         doubt = f"; {dataset.doubt}" if dataset.doubt else ""
         raise ConfigError([Problem(reason + doubt, key) for key, reason in reasons if reason])
-    extras = extras_of(dataset.task, experiment.training.metrics, monitored)
+    extras = extras_of(dataset.problem, experiment.training.metrics, monitored)
     if extras:
         # Takes a second to import; if torchmetrics is missing, fail now and not after an epoch.
         ClassMetrics(extras, dataset.outputs, torch.device("cpu"))
     notes = []
-    for name in (*PROBLEMS[dataset.task].metrics, *extras):
+    for name in (*PROBLEMS[dataset.problem].metrics, *extras):
         why = why_undefined(name, dataset)
         if why and name == monitored and is_new:
             message = (

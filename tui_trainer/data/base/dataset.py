@@ -27,7 +27,7 @@ class Dataset:
     train: Split
     val: Split
     test: Split
-    task: ProblemName
+    problem: ProblemName
     classes: tuple[str, ...]
     """Names as they are in the file, so `clean` them before showing them; () for regression."""
     signature: Signature
@@ -58,7 +58,7 @@ class Dataset:
         """Return the description of the data set, without its samples."""
         return DatasetInfo(
             self.signature,
-            self.task,
+            self.problem,
             self.classes,
             self.target_mean,
             self.target_std,
@@ -114,10 +114,10 @@ NEEDS_ITS_DATA = (
 
 
 def identity(
-    source: str, task: ProblemName, classes: Sequence[str], layout: Mapping[str, str]
+    source: str, problem: ProblemName, classes: Sequence[str], layout: Mapping[str, str]
 ) -> dict[str, Any]:
     """Return the identity as plain values: the first entries of a `preprocessing`."""
-    return {"source": source, "task": task, "classes": list(classes), "layout": dict(layout)}
+    return {"source": source, "task": problem, "classes": list(classes), "layout": dict(layout)}
 
 
 def check_same(own: Mapping[str, Any], fitted: Mapping[str, Any], name: str) -> None:

@@ -268,7 +268,7 @@ class SampleSpec:
         self._check_first(names[0], sample[names[0]])
         for field in self.info.fields[1:]:
             _check_field(field, sample[field.name])
-        return sample | {"target": KINDS[self.info.task].check(sample, self.info)}
+        return sample | {"target": KINDS[self.info.problem].check(sample, self.info)}
 
     def _check_first(self, name: str, inputs: Tensor) -> None:
         signature = self.info.signature

@@ -95,7 +95,7 @@ def loaded(section: RowsSection, data: object, fitted: dict[str, Any] | None, na
         train=train,
         val=val,
         test=test,
-        task=problem,
+        problem=problem,
         classes=info.classes,
         signature=info.signature,
         fields=info.fields,

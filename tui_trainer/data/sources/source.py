@@ -29,7 +29,7 @@ class Target:
     """(N,) int64 positions in `classes`, or float64 numbers."""
 
     @property
-    def task(self) -> ProblemName:
+    def problem(self) -> ProblemName:
         return "classification" if self.classes else "regression"
 
 

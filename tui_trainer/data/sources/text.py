@@ -52,7 +52,7 @@ def load_text(section: TextSection, fitted: dict[str, Any] | None) -> Dataset:
         train=_split(section, train),
         val=_split(section, val),
         test=_split(section, test),
-        task="language_modelling",
+        problem="language_modelling",
         classes=(),
         signature=Signature(
             "tokens",
