@@ -13,6 +13,7 @@ from tui_trainer.problems.signature import Signature
 
 BATCHES: dict[ProblemName, tuple[torch.Tensor, Batch]] = {
     "classification": (torch.eye(4), {"target": torch.tensor([0, 1, 2, 0])}),
+    "multilabel": (torch.eye(4), {"target": torch.eye(4)}),
     "regression": (torch.ones(4, 1), {"target": torch.arange(4.0).view(4, 1)}),
     "language_modelling": (torch.zeros(2, 3, 4), {"target": torch.ones(2, 3).long()}),
 }

@@ -19,6 +19,7 @@ from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.fingerprint import Fingerprint
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.problems.classification import MOST_CLASSES
+from tui_trainer.problems.problem import Result
 from tui_trainer.problems.signature import Signature
 from tui_trainer.runs.commands import Set
 from tui_trainer.runs.events import StepsTaken, ValidationEnded
@@ -31,6 +32,7 @@ from tui_trainer.training.recorder import is_logged
 from tui_trainer.training.state import State
 
 CPU = torch.device("cpu")
+LOSS = Criterion.of_targets(F.cross_entropy).measure
 
 
 @pytest.fixture(scope="module")
@@ -249,10 +251,10 @@ def test_the_confusion_matrix_counts_true_classes_by_row() -> None:
         found,
         Criterion.of_targets(F.cross_entropy).measure,
         4,
-        confusion=True,
+        with_result=True,
     )
     assert counted is not None
-    assert counted.confusion == ((1, 1, 0), (0, 1, 0), (1, 0, 2))
+    assert counted.result == Result(confusion=((1, 1, 0), (0, 1, 0), (1, 0, 2)))
     assert counted.metrics["accuracy"] == pytest.approx(4 / 6)
     without = measure(
         Forward(Cut()), found.test, found, Criterion.of_targets(F.cross_entropy).measure, 4
@@ -260,22 +262,20 @@ def test_the_confusion_matrix_counts_true_classes_by_row() -> None:
     assert without == Measurement(counted.metrics)
 
 
-def test_a_regression_and_a_thousand_classes_have_no_confusion_matrix() -> None:
-    found = dataset(torch.zeros(3, 1), 1, "regression")
-    model = Forward(nn.Linear(4, 1))
-    counted = measure(
-        model, found.test, found, Criterion.of_targets(F.mse_loss).measure, 3, confusion=True
-    )
-    assert counted is not None
-    assert counted.confusion is None
+def test_a_thousand_classes_have_no_confusion_matrix() -> None:
     many = MOST_CLASSES + 1
     found = dataset(torch.arange(many), many)
     model = Forward(nn.Linear(4, many))
     counted = measure(
-        model, found.test, found, Criterion.of_targets(F.cross_entropy).measure, 50, confusion=True
+        model,
+        found.test,
+        found,
+        Criterion.of_targets(F.cross_entropy).measure,
+        50,
+        with_result=True,
     )
     assert counted is not None
-    assert counted.confusion is None
+    assert counted.result is None
 
 
 class Cut(nn.Module):

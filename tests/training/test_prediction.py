@@ -53,7 +53,9 @@ def test_rows_of_a_table_are_predicted_in_units_of_the_target(tmp_path: Path) ->
     new.write_text("extra,b,a\nx,u,3\nx,w,3\n")
     found = predictor(run).file(str(new))
     assert [sample.place for sample in found.samples] == ["line 2", "line 3"]
-    low, high = (float(sample.value) for sample in found.samples)
+    low, high = (sample.value for sample in found.samples)
+    assert isinstance(low, float)
+    assert isinstance(high, float)
     assert high - low == pytest.approx(20, abs=12)
     assert found.samples[0].shares == {}
 

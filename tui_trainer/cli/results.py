@@ -151,6 +151,9 @@ def print_generated(
 def _text(sample: Predicted) -> str:
     if isinstance(sample.value, float):
         return f"{sample.value:.6g}"
+    if isinstance(sample.value, list):
+        words = [f"{it:.6g}" if isinstance(it, float) else clean(it, 80) for it in sample.value]
+        return ", ".join(words) or "none"
     shares = list(sample.shares.items())
     likeliest = f"{clean(shares[0][0], 80)} {shares[0][1]:.1%}"
     others = ", ".join(f"{clean(name, 80)} {share:.1%}" for name, share in shares[1:_SHOWN])

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-ProblemName = Literal["classification", "regression", "language_modelling"]
+ProblemName = Literal["classification", "multilabel", "regression", "language_modelling"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,15 @@ PROBLEMS: dict[str, ProblemSpec] = {
             ),
         ),
         ProblemSpec(
+            "multilabel",
+            "any number of labels for each sample",
+            losses=("binary_cross_entropy", "focal"),
+            metrics=("loss", "f1", "exact_match"),
+            more_metrics=("macro_f1", "precision", "recall", "auroc", "average_precision"),
+        ),
+        ProblemSpec(
             "regression",
-            "a number for each sample",
+            "a number, or several, for each sample",
             losses=("mse", "l1", "huber"),
             metrics=("loss", "mae", "rmse", "r2"),
         ),

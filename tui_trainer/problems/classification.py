@@ -15,8 +15,8 @@ from tui_trainer.problems.batch import IGNORED, Batch, describe
 from tui_trainer.problems.class_metrics import ClassMetrics
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.problem import (
-    Confusion,
     Prediction,
+    Result,
     Sample,
     SampleMismatch,
     Sums,
@@ -60,9 +60,9 @@ class Classification:
         device: torch.device,
         extras: Sequence[str] = (),
         *,
-        with_confusion: bool = False,
+        with_result: bool = False,
     ) -> Totals:
-        return ClassTotals(info.signature.outputs, device, extras, with_confusion=with_confusion)
+        return ClassTotals(info.signature.outputs, device, extras, with_result=with_result)
 
     def decode(self, outputs: Tensor, info: DatasetInfo) -> list[Prediction]:
         return [_decoded(shares, info.classes) for shares in outputs.softmax(dim=1)]
@@ -77,13 +77,13 @@ class ClassTotals:
     """The totals of a classification; implements `Totals`."""
 
     def __init__(
-        self, classes: int, device: torch.device, extras: Sequence[str], *, with_confusion: bool
+        self, classes: int, device: torch.device, extras: Sequence[str], *, with_result: bool
     ) -> None:
         self._classes = classes
         self._sums = Sums()
         self._extras = ClassMetrics(extras, classes, device) if extras else None
         self._cells: Tensor | None = None
-        if with_confusion and classes <= MOST_CLASSES:
+        if with_result and classes <= MOST_CLASSES:
             self._cells = torch.zeros(classes * classes, dtype=torch.int64, device=device)
 
     def update(self, outputs: Tensor, batch: Batch, loss: Tensor) -> None:
@@ -96,14 +96,15 @@ class ClassTotals:
             self._cells = self._cells + torch.bincount(cells, minlength=len(self._cells))
 
     def compute(self) -> dict[str, float]:
-        sums = self._sums.read()
+        sums = self._sums.read_scalars()
         metrics = {name: sums[name] / sums["count"] for name in ("loss", "accuracy")}
         return metrics if self._extras is None else metrics | self._extras.compute()
 
-    def confusion(self) -> Confusion | None:
+    def result(self) -> Result | None:
         if self._cells is None:
             return None
-        return tuple(map(tuple, self._cells.view(self._classes, self._classes).tolist()))
+        table = self._cells.view(self._classes, self._classes).tolist()
+        return Result(confusion=tuple(map(tuple, table)))
 
 
 def class_sums(outputs: Tensor, targets: Tensor, loss: Tensor) -> dict[str, Tensor]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 from tui_trainer.problems.classification import Classification
 from tui_trainer.problems.language_modelling import LanguageModelling
+from tui_trainer.problems.multilabel import Multilabel
 from tui_trainer.problems.problem import ProblemKind
 from tui_trainer.problems.regression import Regression
 
 KINDS: dict[str, ProblemKind] = {
-    kind.name: kind for kind in (Classification(), Regression(), LanguageModelling())
+    kind.name: kind for kind in (Classification(), Multilabel(), Regression(), LanguageModelling())
 }
 """The problems by name; as many as config/problems.py has specs."""

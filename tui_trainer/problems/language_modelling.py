@@ -54,7 +54,7 @@ class LanguageModelling:
         device: torch.device,
         extras: Sequence[str] = (),
         *,
-        with_confusion: bool = False,
+        with_result: bool = False,
     ) -> Totals:
         return TokenTotals()
 
@@ -80,7 +80,7 @@ class TokenTotals:
         self._sums.add(class_sums(outputs, targets, loss) | {"nats": nats.double()})
 
     def compute(self) -> dict[str, float]:
-        sums = self._sums.read()
+        sums = self._sums.read_scalars()
         nats = sums["nats"] / sums["count"]
         return {
             "loss": sums["loss"] / sums["count"],
@@ -89,7 +89,7 @@ class TokenTotals:
             "bits_per_byte": nats / math.log(2),
         }
 
-    def confusion(self) -> None:
+    def result(self) -> None:
         return None
 
 

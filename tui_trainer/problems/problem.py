@@ -20,8 +20,7 @@ from tui_trainer.problems.dataset_info import DatasetInfo
 Sample = dict[str, Tensor]
 """The fields of a sample by name, as those of a `Batch` without the batch dimension."""
 
-Confusion = tuple[tuple[int, ...], ...]
-"""Counts of samples by true class (rows) and predicted class (columns)."""
+Rows = tuple[tuple[int, ...], ...]
 
 
 class SampleMismatch(ValueError):
@@ -29,13 +28,25 @@ class SampleMismatch(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
+class Result:
+    """What the end of a run shows beside the metrics of the test split; one of the fields."""
+
+    confusion: Rows | None = None
+    """Counts of samples by true class (rows) and predicted class (columns)."""
+    labels: Rows | None = None
+    """For each label the numbers of samples that have it, for which it is predicted, and both."""
+    scatter: tuple[tuple[float, ...], ...] | None = None
+    """For some samples the true numbers, and then the predicted ones."""
+
+
+@dataclass(frozen=True, slots=True)
 class Prediction:
     """The meaning of the outputs for one sample."""
 
-    value: str | float
-    """The most likely class, or a number in units of the target."""
+    value: str | float | list[str] | list[float]
+    """The most likely class, the labels, or one or several numbers in units of the target."""
     shares: dict[str, float]
-    """The probability of each class, most likely first; empty for a number."""
+    """The probability of each class or label, most likely first; empty for numbers."""
 
 
 class Totals(Protocol):
@@ -49,8 +60,8 @@ class Totals(Protocol):
         """Return the metrics by name, after at least one batch."""
         ...
 
-    def confusion(self) -> Confusion | None:
-        """Return the confusion matrix, or None if it was not asked for or makes no sense."""
+    def result(self) -> Result | None:
+        """Return more than metrics, or None if it was not asked for or is too large."""
         ...
 
 
@@ -82,7 +93,7 @@ class ProblemKind(Protocol):
         device: torch.device,
         extras: Sequence[str] = (),
         *,
-        with_confusion: bool = False,
+        with_result: bool = False,
     ) -> Totals:
         """Return empty totals for a split, with those for the metrics `extras`."""
         ...
@@ -99,19 +110,24 @@ class ProblemKind(Protocol):
 
 
 class Sums:
-    """Float64 scalars by name, added up on the device in one tensor until they are read."""
+    """Float64 numbers by name, added up on the device in one tensor until they are read."""
 
     def __init__(self) -> None:
-        self._names: tuple[str, ...] = ()
+        self._sizes: dict[str, int] = {}
         self._values: Tensor | None = None
 
     def add(self, values: dict[str, Tensor]) -> None:
-        """Add the numbers of a batch, which have the same names each time."""
-        part = torch.stack(tuple(values.values()))
-        self._names = tuple(values)
+        """Add scalars, or vectors, of a batch; they have the same names and sizes each time."""
+        self._sizes = {name: value.numel() for name, value in values.items()}
+        part = torch.cat([value.reshape(-1) for value in values.values()])
         self._values = part if self._values is None else self._values + part
 
-    def read(self) -> dict[str, float]:
+    def read(self) -> dict[str, list[float]]:
         """Return the sums; only here is the device waited for."""
         assert self._values is not None, "a split has at least one batch"
-        return dict(zip(self._names, self._values.tolist(), strict=True))
+        numbers = iter(self._values.tolist())
+        return {name: [next(numbers) for _ in range(size)] for name, size in self._sizes.items()}
+
+    def read_scalars(self) -> dict[str, float]:
+        """Return the sums if all of them are scalars."""
+        return {name: value[0] for name, value in self.read().items()}

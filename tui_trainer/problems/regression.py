@@ -1,6 +1,6 @@
-"""Regression: a number for each sample.
+"""Regression: a number, or several, for each sample.
 
-Layer: problems. Outputs and targets are (B, 1), standardised in memory; metrics and predictions are
+Layer: problems. Outputs and targets are (B, K), standardised in memory; metrics and predictions are
 scaled back to units of the target.
 """
 
@@ -15,33 +15,37 @@ from torch import Tensor
 from tui_trainer.config.problems import ProblemName
 from tui_trainer.problems.batch import Batch, describe
 from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.problem import Prediction, Sample, SampleMismatch, Sums, Totals
+from tui_trainer.problems.problem import Prediction, Result, Sample, SampleMismatch, Sums, Totals
+
+MOST_POINTS = 500
+"""The samples of a result, which is drawn in a terminal."""
 
 
 class Regression:
-    """A number for each sample; implements `ProblemKind`."""
+    """A number, or several, for each sample; implements `ProblemKind`."""
 
     name: ProblemName = "regression"
     why_no_predictions = ""
 
     def check(self, sample: Sample, info: DatasetInfo) -> Tensor:
-        """Return a single number as (1,) float32; ints are accepted.
+        """Return the numbers as (K,) float32; ints are accepted.
 
         PyTorch would broadcast a target without its own dimension over the batch.
         """
-        target = sample["target"]
-        if target.numel() != 1:
+        target, count = sample["target"], info.signature.outputs
+        if target.numel() != count or (count > 1 and target.dim() != 1):
             raise SampleMismatch(
-                f"the target is {describe(target)}; it should be one number to predict"
+                f"the target is {describe(target)}; it should be {_numbers(count)} to predict"
             )
-        return target.float().reshape(1)
+        return target.float().reshape(count)
 
     def check_column(self, targets: Tensor, inputs: Tensor, info: DatasetInfo) -> Tensor:
-        if targets.numel() != len(targets):
+        count = info.signature.outputs
+        if targets.numel() != len(targets) * count or (count > 1 and targets.dim() != 2):
             raise SampleMismatch(
-                f"the target is {describe(targets[0])}; it should be one number to predict"
+                f"the target is {describe(targets[0])}; it should be {_numbers(count)} to predict"
             )
-        return targets.float().reshape(-1, 1)
+        return targets.float().reshape(-1, count)
 
     def totals(
         self,
@@ -49,56 +53,86 @@ class Regression:
         device: torch.device,
         extras: Sequence[str] = (),
         *,
-        with_confusion: bool = False,
+        with_result: bool = False,
     ) -> Totals:
-        return NumberTotals(info.target_std)
+        return NumberTotals(info, with_result=with_result)
 
     def decode(self, outputs: Tensor, info: DatasetInfo) -> list[Prediction]:
-        numbers = outputs[:, 0] * info.target_std + info.target_mean
-        return [Prediction(number, {}) for number in numbers.tolist()]
+        numbers = (outputs * info.target_std + info.target_mean).tolist()
+        return [Prediction(row[0] if len(row) == 1 else row, {}) for row in numbers]
 
     def combine(self, outputs: Tensor) -> None:
         return None
 
 
+def _numbers(count: int) -> str:
+    return "one number" if count == 1 else f"{count} numbers"
+
+
 class NumberTotals:
     """The totals of a regression; implements `Totals`.
 
-    Args:
-        unit: the size of one standardised unit, in units of the target.
+    With several numbers per sample, each metric is the mean over them of that of each number, as in
+    scikit-learn. r2 is NaN if a number is the same for all samples.
     """
 
-    def __init__(self, unit: float) -> None:
-        self._unit = unit
+    def __init__(self, info: DatasetInfo, *, with_result: bool) -> None:
+        self._info = info
+        self._with_result = with_result
         self._sums = Sums()
+        self._points: list[Tensor] = []
+        self._kept = 0
 
     def update(self, outputs: Tensor, batch: Batch, loss: Tensor) -> None:
         targets = batch["target"]
         wanted = targets.double()
         error = outputs - wanted
+        count = torch.tensor(float(len(targets)), dtype=torch.float64, device=error.device)
         self._sums.add(
             {
-                "count": torch.tensor(
-                    float(len(targets)), dtype=torch.float64, device=error.device
-                ),
+                "count": count,
                 "loss": loss.double() * len(targets),
-                "absolute_error": error.abs().sum(),
-                "squared_error": error.square().sum(),
-                "target": wanted.sum(),
-                "squared_target": wanted.square().sum(),
+                "absolute_error": _over_samples(error.abs()),
+                "squared_error": _over_samples(error.square()),
+                "target": _over_samples(wanted),
+                "squared_target": _over_samples(wanted.square()),
             }
         )
+        if self._with_result and self._kept < MOST_POINTS:
+            pairs = torch.cat([wanted, outputs.double()], dim=1)[: MOST_POINTS - self._kept]
+            self._points.append(pairs)
+            self._kept += len(pairs)
 
     def compute(self) -> dict[str, float]:
         sums = self._sums.read()
-        count = sums["count"]
-        variation = sums["squared_target"] - sums["target"] * sums["target"] / count
+        count, unit = sums["count"][0], self._info.target_std
+        absolute, squared = sums["absolute_error"], sums["squared_error"]
+        r2 = []
+        for error, total, square in zip(
+            squared, sums["target"], sums["squared_target"], strict=True
+        ):
+            variation = square - total * total / count
+            r2.append(1 - error / variation if variation > 0 else math.nan)
         return {
-            "loss": sums["loss"] / count,
-            "mae": sums["absolute_error"] / count * self._unit,
-            "rmse": math.sqrt(sums["squared_error"] / count) * self._unit,
-            "r2": 1 - sums["squared_error"] / variation if variation > 0 else math.nan,
+            "loss": sums["loss"][0] / count,
+            "mae": _mean([value / count * unit for value in absolute]),
+            "rmse": _mean([math.sqrt(value / count) * unit for value in squared]),
+            "r2": _mean(r2),
         }
 
-    def confusion(self) -> None:
-        return None
+    def result(self) -> Result | None:
+        """Return the first samples of the split."""
+        if not self._points:
+            return None
+        points = torch.cat(self._points) * self._info.target_std + self._info.target_mean
+        return Result(scatter=tuple(map(tuple, points.tolist())))
+
+
+def _over_samples(values: Tensor) -> Tensor:
+    """Return the sums (K,) of values (B, K) over the samples."""
+    # One number per sample is summed as a whole, in the order of older versions.
+    return values.sum() if values.shape[-1] == 1 else values.sum(dim=0)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return values[0] if len(values) == 1 else sum(values) / len(values)

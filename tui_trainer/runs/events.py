@@ -229,7 +229,12 @@ class RunEnded(Event):
     baseline: dict[str, dict[str, float]] | None = None
     confusion: tuple[tuple[int, ...], ...] | None = None
     """The samples of the test split by true class (rows) and predicted class (columns)."""
+    labels: tuple[tuple[int, ...], ...] | None = None
+    """For each label the test samples that have it, for which it is predicted, and both."""
+    scatter: tuple[tuple[float, ...], ...] | None = None
+    """For some samples of the test split the true numbers, and then the predicted ones."""
     classes: tuple[str, ...] = ()
+    """The names of the classes, or of the labels."""
     is_test_cut: bool = False
     """Whether a stop skipped a part of the test; a resume makes up for it."""
     details: str = field(default="", compare=False, repr=False)

@@ -279,6 +279,8 @@ class LocalSession:
                 test=status.scores.test if status is not None else None,
                 baseline=earlier.baseline if earlier else None,
                 confusion=earlier.confusion if earlier else None,
+                labels=earlier.labels if earlier else None,
+                scatter=earlier.scatter if earlier else None,
                 classes=earlier.classes if earlier else (),
             )
         return train(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -18,6 +18,7 @@ from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
+from tui_trainer.problems.multilabel import f1_of
 from tui_trainer.problems.signature import Kind
 from tui_trainer.training.regressions import (
     Tick,
@@ -69,8 +70,10 @@ def baselines_of(dataset: Dataset, split: Split) -> list[Baseline]:
     Classification: `majority_class`; for features and images `nearest_neighbour` (1-NN, Euclidean);
     for sequences `nearest_neighbour` and `logistic_regression` on the mean and the standard
     deviation of each channel; for texts `bag_of_bytes` (logistic regression on byte frequencies).
-    Regression: `mean`, and `linear_regression` (least squares with a bias). Language modelling:
-    `unigram` (the byte frequencies of the training texts) and `gzip` (-9, each text by itself).
+    Multilabel: `label_rates` (the labels that more than half of the training samples have), and
+    `nearest_neighbour`. Regression: `mean`, and `linear_regression` (least squares with a bias).
+    Language modelling: `unigram` (the byte frequencies of the training texts) and `gzip` (-9, each
+    text by itself).
     """
     train = dataset.train
     if isinstance(train, TextSplit) and isinstance(split, TextSplit):
@@ -79,6 +82,8 @@ def baselines_of(dataset: Dataset, split: Split) -> list[Baseline]:
         return []
     if dataset.problem == "classification":
         return _classification(dataset, train, split)
+    if dataset.problem == "multilabel":
+        return _multilabel(dataset, train, split)
     return _regression(dataset, train, split)
 
 
@@ -119,13 +124,7 @@ def _gzip(split: TextSplit, tick: Tick) -> Metrics:
 def _classification(dataset: Dataset, train: TensorSplit, split: TensorSplit) -> list[Baseline]:
     kind = dataset.signature.kind
     features = _sizes(dataset)
-    nearest = Baseline(
-        "nearest_neighbour",
-        lambda tick: _accuracy(
-            split, train.targets[_nearest(*_both(kind, train, split, tick), tick)]
-        ),
-        2 * len(split) * len(train) * features,
-    )
+    nearest = _nearest_neighbour(dataset, train, split, _accuracy)
     logistic = Baseline(
         "bag_of_bytes" if kind == "tokens" else "logistic_regression",
         lambda tick: _accuracy(split, _logistic(kind, train, split, dataset.outputs, tick)),
@@ -137,6 +136,40 @@ def _classification(dataset: Dataset, train: TensorSplit, split: TensorSplit) ->
     if kind in ("tokens", "sequence"):
         found.append(logistic)
     return found
+
+
+def _nearest_neighbour(
+    dataset: Dataset,
+    train: TensorSplit,
+    split: TensorSplit,
+    measured: Callable[[TensorSplit, Tensor], Metrics],
+) -> Baseline:
+    kind = dataset.signature.kind
+    return Baseline(
+        "nearest_neighbour",
+        lambda tick: measured(
+            split, train.targets[_nearest(*_both(kind, train, split, tick), tick)]
+        ),
+        2 * len(split) * len(train) * _sizes(dataset),
+    )
+
+
+def _multilabel(dataset: Dataset, train: TensorSplit, split: TensorSplit) -> list[Baseline]:
+    frequent = (train.targets.mean(dim=0, keepdim=True) > 0.5).float()
+    rates = Baseline("label_rates", lambda tick: _labels(split, frequent.expand_as(split.targets)))
+    if dataset.signature.kind == "tokens":
+        return [rates]
+    return [rates, _nearest_neighbour(dataset, train, split, _labels)]
+
+
+def _labels(split: TensorSplit, guesses: Tensor) -> Metrics:
+    wanted = split.targets
+    guesses = guesses.to(wanted.device)
+    sums = (wanted.sum(), guesses.sum(), (wanted * guesses).sum())
+    return {
+        "f1": f1_of(*(number.item() for number in sums)),
+        "exact_match": (guesses == wanted).all(dim=1).double().mean().item(),
+    }
 
 
 def _majority(train: TensorSplit, split: TensorSplit, classes: int) -> Metrics:
@@ -229,9 +262,19 @@ def _linear(kind: Kind, train: TensorSplit, split: TensorSplit, tick: Tick) -> T
 
 
 def _errors(outputs: Tensor, split: TensorSplit, dataset: Dataset) -> Metrics:
-    """Return mae, rmse and r2 of outputs (N, 1); the errors are in units of the target."""
-    error = outputs.double() - split.targets.double()
-    variation = split.targets.double().var(correction=0).item()
+    """Return mae, rmse and r2 of outputs (N, K), each the mean over the K numbers.
+
+    The errors are in units of the target.
+    """
+    wanted = split.targets.double()
+    error = outputs.double() - wanted
+    if error.shape[1] > 1:
+        each = [
+            _errors(outputs[:, [n]], replace(split, targets=wanted[:, [n]]), dataset)
+            for n in range(error.shape[1])
+        ]
+        return {name: sum(one[name] for one in each) / len(each) for name in each[0]}
+    variation = wanted.var(correction=0).item()
     squared = error.square().mean().item()
     return {
         "mae": error.abs().mean().item() * dataset.target_std,

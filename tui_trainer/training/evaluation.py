@@ -122,7 +122,7 @@ class Predicted:
     prediction: Prediction
 
     @property
-    def value(self) -> str | float:
+    def value(self) -> str | float | list[str] | list[float]:
         return self.prediction.value
 
     @property

@@ -146,7 +146,7 @@ def _measure(
         size,
         meter.batches("test split", task.dataset.test, size, then.removeprefix(", ")),
         task.extras,
-        confusion=True,
+        with_result=True,
     )
     for index, one in enumerate(chosen):
         following = _then(chosen[index + 1 :]).removeprefix(", ")

@@ -74,7 +74,8 @@ def build_criterion(section: TypedSection, dataset: Dataset, device: torch.devic
 
 
 def _has_its_classes(loss: str, dataset: Dataset) -> bool:
-    return loss != "binary_cross_entropy" or dataset.outputs == 2
+    needs_two = loss == "binary_cross_entropy" and dataset.problem == "classification"
+    return dataset.outputs == 2 if needs_two else True
 
 
 def _why_no_loss(loss: str, fitting: Sequence[str], dataset: Dataset) -> str:
@@ -118,6 +119,8 @@ def _focal(section: TypedSection, dataset: Dataset, device: torch.device) -> Cri
     assert isinstance(section, FocalSection)
     _need_whole_classes(section, dataset)
     weights, gamma = _class_weights(section, dataset, device), section.gamma
+    if dataset.problem == "multilabel":
+        return Criterion.of_targets(partial(_focal_of_labels, weights=weights, gamma=gamma))
 
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
         known = targets != IGNORED
@@ -133,15 +136,27 @@ def _focal(section: TypedSection, dataset: Dataset, device: torch.device) -> Cri
     return Criterion.of_targets(loss)
 
 
+def _focal_of_labels(
+    outputs: Tensor, targets: Tensor, weights: Tensor | None, gamma: float
+) -> Tensor:
+    """Return the mean over samples and labels of the focal loss of each label, present or not."""
+    nats = F.binary_cross_entropy_with_logits(outputs, targets, reduction="none")
+    # Kept above zero, where the gradient of a power below 1 is infinite.
+    rest = -torch.expm1(-nats).clamp(max=-torch.finfo(nats.dtype).tiny)
+    each = nats if gamma == 0 else nats * rest**gamma
+    return (each if weights is None else each * weights).mean()
+
+
 def _binary_cross_entropy(
     section: TypedSection, dataset: Dataset, device: torch.device
 ) -> Criterion:
     assert isinstance(section, BinaryCrossEntropySection)
     _need_whole_classes(section, dataset)
+    is_one_class = dataset.problem == "classification"
     weight = None if section.pos_weight == 1 else torch.tensor(section.pos_weight, device=device)
 
     def loss(outputs: Tensor, targets: Tensor) -> Tensor:
-        logit = outputs[:, 1] - outputs[:, 0]
+        logit = outputs[:, 1] - outputs[:, 0] if is_one_class else outputs
         return F.binary_cross_entropy_with_logits(logit, targets.to(logit.dtype), pos_weight=weight)
 
     return Criterion.of_targets(loss)
@@ -171,6 +186,9 @@ def _class_weights(
         message = "class weights do not apply to tokens; set loss.class_weights=none"
         raise ConfigError([Problem(message, "loss.class_weights")])
     if given == "balanced":
+        if dataset.problem == "multilabel":
+            message = "labels are not balanced by class weights; give one for each as a list"
+            raise ConfigError([Problem(message, "loss.class_weights")])
         if not dataset.class_counts:
             message = "class counts are unknown for this dataset; give the weights as a list"
             raise ConfigError([Problem(message, "loss.class_weights")])

@@ -15,7 +15,7 @@ from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.problems.batch import to_device
 from tui_trainer.problems.kinds import KINDS
-from tui_trainer.problems.problem import Confusion
+from tui_trainer.problems.problem import Result
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted
 from tui_trainer.training.forward import Forward, RecurrentState
@@ -27,7 +27,7 @@ class Measurement:
     """The metrics of a model on a split."""
 
     metrics: dict[str, float]
-    confusion: Confusion | None = None
+    result: Result | None = None
     """None if the problem has none, for too many classes, or if it was not asked for."""
 
 
@@ -40,14 +40,14 @@ def measure(
     interrupted: Callable[[], bool] = lambda: False,
     extras: tuple[str, ...] = (),
     *,
-    confusion: bool = False,
+    with_result: bool = False,
 ) -> Measurement | None:
     """Measure the model on a split; None if `interrupted` returned true between two batches.
 
     Draws no random numbers and leaves the model's mode as it was.
     """
     kind = KINDS[dataset.problem]
-    totals = kind.totals(dataset.outline(), forward.device, extras, with_confusion=confusion)
+    totals = kind.totals(dataset.outline(), forward.device, extras, with_result=with_result)
     model = forward.model
     carry: RecurrentState = None
     was_training = model.training
@@ -63,7 +63,7 @@ def measure(
                 totals.update(outputs, placed, loss(outputs, placed))
     finally:
         model.train(was_training)
-    return Measurement(totals.compute(), totals.confusion())
+    return Measurement(totals.compute(), totals.result())
 
 
 def why_undefined(name: str, dataset: Dataset) -> str:

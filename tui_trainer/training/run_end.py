@@ -12,6 +12,7 @@ from typing import Any
 
 from tui_trainer.config.overrides import edited
 from tui_trainer.config.plugins import plugin_words
+from tui_trainer.problems.problem import Result
 from tui_trainer.runs.commands import Command, Pause, Set, Stop
 from tui_trainer.runs.edits import Edit, in_force, rewrite_edits
 from tui_trainer.runs.events import NonFinite, RunEnded, RunState
@@ -47,6 +48,7 @@ def finish(training: Training, reason: str) -> RunEnded:
             "the next run"
         )
     measured = results.measured
+    result = (measured.result if measured else None) or Result()
     return ended(
         training,
         state,
@@ -55,7 +57,9 @@ def finish(training: Training, reason: str) -> RunEnded:
         ExitCode.OK if state == "finished" else ExitCode.FAILED,
         test=None if measured is None else measured.metrics,
         baseline=results.baselines or None,
-        confusion=None if measured is None else measured.confusion,
+        confusion=result.confusion,
+        labels=result.labels,
+        scatter=result.scatter,
         classes=() if measured is None else training.task.dataset.classes,
         is_test_cut=bool(results.skipped),
     )

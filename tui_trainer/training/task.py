@@ -26,7 +26,8 @@ from tui_trainer.data.load import load
 from tui_trainer.models.arguments import sees_padding, unread_fields
 from tui_trainer.models.build import build_model
 from tui_trainer.problems.batch import MASK, lengths_of
-from tui_trainer.problems.class_metrics import MEANS, ClassMetrics
+from tui_trainer.problems.class_metrics import MEANS
+from tui_trainer.problems.kinds import KINDS
 from tui_trainer.runs.events import Stage, Topic
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.training.advice import against_batches_of_one
@@ -231,7 +232,7 @@ def _check_metrics(experiment: Experiment, dataset: Dataset, *, is_new: bool) ->
     extras = extras_of(dataset.problem, experiment.training.metrics, monitored)
     if extras:
         # Takes a second to import; if torchmetrics is missing, fail now and not after an epoch.
-        ClassMetrics(extras, dataset.outputs, torch.device("cpu"))
+        KINDS[dataset.problem].totals(dataset.outline(), torch.device("cpu"), extras)
     notes = []
     for name in (*PROBLEMS[dataset.problem].metrics, *extras):
         why = why_undefined(name, dataset)

@@ -17,9 +17,17 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.format import measured
 
 ExtraMetric = Literal[
-    "top3_accuracy", "top5_accuracy", "balanced_accuracy", "f1", "precision", "recall", "auroc"
+    "top3_accuracy",
+    "top5_accuracy",
+    "balanced_accuracy",
+    "f1",
+    "macro_f1",
+    "precision",
+    "recall",
+    "auroc",
+    "average_precision",
 ]
-"""Metrics that are computed only on request."""
+"""Metrics that some problem computes only on request."""
 MetricName = Literal[
     "loss",
     "accuracy",
@@ -28,6 +36,7 @@ MetricName = Literal[
     "mae",
     "rmse",
     "r2",
+    "exact_match",
     ExtraMetric,
 ]
 
@@ -64,13 +73,14 @@ METRICS: dict[str, MetricSpec] = {
         MetricSpec(
             "balanced_accuracy", "mean over the classes of the share correct", True, is_share=True
         ),
-        MetricSpec("f1", "mean over the classes of the F1 score", True),
-        MetricSpec("precision", "mean over the classes of the precision", True),
+        MetricSpec("f1", "F1 score: mean over the classes, or of all labels together", True),
+        MetricSpec("macro_f1", "mean over the labels of the F1 score", True),
+        MetricSpec("precision", "mean over the classes, or of all labels together", True),
+        MetricSpec("recall", "mean over the classes, or of all labels together", True),
+        MetricSpec("auroc", "mean over classes or labels of the area under the ROC curve", True),
+        MetricSpec("average_precision", "mean over the labels of the average precision", True),
         MetricSpec(
-            "recall", "mean over the classes of the recall, which is balanced_accuracy", True
-        ),
-        MetricSpec(
-            "auroc", "mean over the classes of the area under the ROC curve, one versus rest", True
+            "exact_match", "share of samples whose labels are all right", True, is_share=True
         ),
     )
 }
@@ -90,7 +100,8 @@ def why_no_metric(name: str, problem: ProblemName, classes: int) -> str:
     usable = [
         other
         for other in METRICS
-        if other in own and (other in spec.metrics or classes > METRICS[other].more_classes_than)
+        if other in own
+        and (problem != "classification" or classes > METRICS[other].more_classes_than)
     ]
     if name not in own:
         return f"{name} is not a metric of {problem}; there are: {', '.join(usable)}"

@@ -130,7 +130,10 @@ def _problem(data: Data, first: Sample, name: str) -> tuple[ProblemName, str]:
         )
     problem, reason = data.problem, "Data names it"
     if problem == "auto":
-        if data.classes:
+        if _are_labels(target, data):
+            problem = "multilabel"
+            reason = f"the target has a 0 or 1 for each of {len(data.classes):,} classes"
+        elif data.classes:
             problem, reason = "classification", f"Data has {len(data.classes):,} classes"
         elif target.is_floating_point():
             problem, reason = "regression", "the target is a float"
@@ -142,9 +145,20 @@ def _problem(data: Data, first: Sample, name: str) -> tuple[ProblemName, str]:
                 "classes: name them, Data(..., classes=(...)), or return a float to predict a "
                 "number"
             )
-    if (problem == "classification") != (len(data.classes) > 1):
-        raise BadInput(f"{name}: a classification needs two or more classes, other problems none")
+    has_classes = problem in ("classification", "multilabel")
+    if has_classes != (len(data.classes) > (problem == "classification")):
+        raise BadInput(
+            f"{name}: a classification needs two or more classes, multilabel one or more, and "
+            "other problems none"
+        )
     return problem, reason
+
+
+def _are_labels(target: Tensor, data: Data) -> bool:
+    """Whether a target says of each class whether the sample has it."""
+    if len(data.classes) < 2 or target.shape != (len(data.classes),):
+        return False
+    return bool(((target == 0) | (target == 1)).all())
 
 
 def _described(first: Sample, data: Data, problem: ProblemName, name: str) -> DatasetInfo:
@@ -161,7 +175,7 @@ def _described(first: Sample, data: Data, problem: ProblemName, name: str) -> Da
     signature = Signature(
         kind,
         data.input_shape or tuple(inputs.shape),
-        outputs=len(data.classes) or data.vocabulary or 1,
+        outputs=_outputs(first["target"], data, problem),
         vocabulary=data.vocabulary,
         per_step=problem == "language_modelling",
     )
@@ -172,6 +186,12 @@ def _described(first: Sample, data: Data, problem: ProblemName, name: str) -> Da
     if names == ["input"]:
         fields = ()
     return DatasetInfo(signature, problem, tuple(data.classes), fields=fields)
+
+
+def _outputs(target: Tensor, data: Data, problem: ProblemName) -> int:
+    if problem == "regression":
+        return max(target.numel(), 1)
+    return len(data.classes) or data.vocabulary
 
 
 def _kind(field: str, inputs: Tensor, name: str) -> Kind:
@@ -336,9 +356,9 @@ def _targets(dataset: Any) -> NDArray[np.int64] | None:
 def _class_counts(split: PluginSplit, data: Data) -> tuple[int, ...]:
     if not data.classes or isinstance(split, IteratedSplit):
         return ()
-    if isinstance(split, TensorSplit):
+    if isinstance(split, TensorSplit) and split.targets.dim() == 1:
         chosen = split.targets.numpy()
-    elif (targets := _targets(split.dataset)) is not None:
+    elif isinstance(split, MapSplit) and (targets := _targets(split.dataset)) is not None:
         chosen = targets[split.rows.numpy()]
     else:
         return ()

@@ -24,8 +24,9 @@ from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import duration
 from tui_trainer.ui.run.metrics_panel import SavedProgress
+from tui_trainer.ui.run.result_lines import result_lines
 from tui_trainer.ui.run.resume import ResumeDialog
-from tui_trainer.ui.run.test_results import aligned, confusion_lines, results_table
+from tui_trainer.ui.run.test_results import aligned, results_table
 from tui_trainer.ui.shared.bindings import bindings_of
 from tui_trainer.ui.shared.services import beside
 
@@ -124,11 +125,11 @@ class Ending(VerticalScroll, can_focus=True):
     DEFAULT_CSS = """
     Ending { padding: 0 1; }
     Ending Static { width: 100%; height: auto; }
-    Ending #results, Ending #next, Ending #confusion { margin-top: 1; }
+    Ending #results, Ending #next, Ending #more { margin-top: 1; }
     Ending #problem { display: none; color: $text-error; margin-bottom: 1; }
     /* Tables are scrolled, not wrapped. */
     Ending { overflow-x: auto; }
-    Ending #results, Ending #confusion { width: auto; }
+    Ending #results, Ending #more { width: auto; }
     """
 
     class Resume(Message):
@@ -176,7 +177,7 @@ class Ending(VerticalScroll, can_focus=True):
 
     def compose(self) -> ComposeResult:
         yield Static("", markup=False, id="problem")
-        for part in ("story", "results", "next", "confusion"):
+        for part in ("story", "results", "next", "more"):
             yield Static("", markup=False, id=part)
 
     def tell(
@@ -189,12 +190,10 @@ class Ending(VerticalScroll, can_focus=True):
             return
         self._view, self._experiment = view, experiment
         self._can_resume = bool(experiment and view.run_dir and safety.step is not None)
-        table = ending.confusion or ()
-        matrix = confusion_lines(table, ending.classes) if table else []
         for part, lines in (
             ("story", story(ending, view, safety)),
             ("results", _results(ending)),
-            ("confusion", matrix),
+            ("more", result_lines(ending)),
         ):
             static = self.query_one(f"#{part}", Static)
             static.update(Content("\n").join(lines))
