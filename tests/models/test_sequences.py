@@ -326,7 +326,7 @@ def test_a_few_samples_are_learned_by_heart(kind: str, settings: Settings) -> No
 
     inputs, numbers = samples(NUMBERS, 8), torch.linspace(-1, 1, 8)[:, None]
     losses = losses_of_training(model_of(kind, NUMBERS, **settings), inputs, numbers, 150)
-    assert losses[-1] < 0.03
+    assert losses[-1] < 0.06
     assert losses[0] > 0.3
 
 

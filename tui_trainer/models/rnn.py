@@ -163,16 +163,23 @@ class RecurrentLayer(nn.Module):
         return self.dropout(outputs_BTH) if self._has_dropout else outputs_BTH
 
     def _precision(self, inputs: Tensor) -> torch.autocast | nullcontext[None]:
-        """Keep an LSTM on the CPU in float32: oneDNN, which computes it, has none in float16."""
+        """Keep an LSTM on the CPU in float32 if oneDNN, which computes it, has no other there."""
         device = inputs.device.type
         if (
             device == "cpu"
             and isinstance(self.cell, nn.LSTM)
             and torch.is_autocast_enabled(device)
-            and torch.get_autocast_dtype(device) == torch.float16
+            and not _has_lstm_of(torch.get_autocast_dtype(device))
         ):
             return torch.autocast(device, enabled=False)
         return nullcontext()
+
+
+def _has_lstm_of(dtype: torch.dtype) -> bool:
+    """Whether oneDNN has an LSTM of this type: never of float16, of bfloat16 from AVX-512 on."""
+    if dtype == torch.bfloat16:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return dtype != torch.float16
 
 
 def _embedding(section: RnnSection, signature: Signature) -> tuple[nn.Embedding | None, int]:
