@@ -25,7 +25,9 @@ logging: {every_steps: 1}
 
 def written(folder: Path) -> tuple[str, str, str]:
     """The plugins of the documentation, and an experiment: the files' names."""
-    blocks = re.findall(r"( *)```python\n(.*?)```", DOCS.read_text(), re.DOTALL)
+    blocks = re.findall(
+        r"( *)```python\n([^`]*^ *import .*?)```", DOCS.read_text(), re.DOTALL | re.M
+    )
     for name, (indent, text) in zip(("moons.py", "walk.py", "layers.py"), blocks, strict=True):
         (folder / name).write_text(re.sub(f"^{indent}", "", text, flags=re.MULTILINE))
     (folder / "moons.yaml").write_text(EXPERIMENT)
