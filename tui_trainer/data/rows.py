@@ -88,7 +88,7 @@ def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | Non
 def _doubt(section: RowsSection, target: Target) -> str:
     """Return a warning if the target is predicted as a number but looks like classes.
 
-    It is empty if `dataset.problem` settles the question.
+    It is empty if `dataset.task` settles the question.
     """
     if not isinstance(section, TableSection | SequencesSection):
         return ""
