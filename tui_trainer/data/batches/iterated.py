@@ -23,12 +23,8 @@ from tui_trainer.data.base.random import (
     preserved_generators,
     seed_all,
 )
-from tui_trainer.data.batches.samples import (
-    SampleSpec,
-    as_sample,
-    collate,
-    unreadable,
-)
+from tui_trainer.data.batches.sample_spec import SampleSpec
+from tui_trainer.data.batches.samples import as_sample, collate, unreadable
 from tui_trainer.data.batches.tensors import rank_slice
 from tui_trainer.problems.batch import Batch
 from tui_trainer.problems.problem import Sample, SampleMismatch

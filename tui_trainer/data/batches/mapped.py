@@ -16,7 +16,8 @@ from torch import Tensor
 from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.data.base.batch import Order
 from tui_trainer.data.base.random import permutation
-from tui_trainer.data.batches.samples import SampleMaker, SampleSpec
+from tui_trainer.data.batches.sample_spec import SampleSpec
+from tui_trainer.data.batches.samples import SampleMaker
 from tui_trainer.data.batches.tensors import rank_slice
 from tui_trainer.data.batches.worker_process import BatchRequest
 from tui_trainer.data.batches.workers import WorkerPool

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 import traceback
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -22,6 +22,7 @@ from torch import Tensor
 from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.config.user_code import described as described_error
 from tui_trainer.data.base.random import derive_seed, preserved_generators, seed_all
+from tui_trainer.data.batches.sample_spec import SampleSpec
 from tui_trainer.problems.batch import (
     FRESH,
     IGNORED,
@@ -31,11 +32,7 @@ from tui_trainer.problems.batch import (
     describe,
     lengths_of,
 )
-from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.kinds import KINDS
 from tui_trainer.problems.problem import Sample, SampleMismatch
-from tui_trainer.problems.signature import Field, Kind
-from tui_trainer.problems.targets import check_range
 from tui_trainer.text.clean import clean
 
 RESERVED = frozenset({LENGTHS, MASK, FRESH, "weight", "index"})
@@ -124,7 +121,7 @@ def collate(samples: Sequence[Sample]) -> Batch:
     names = samples[0].keys()
     for sample in samples:
         if sample.keys() != names:
-            raise ValueError(f"samples have {_joined(names)}, and {_joined(sample)}")
+            raise ValueError(f"samples have {', '.join(names)}, and {', '.join(sample)}")
     batch: Batch = {}
     lengths: Batch = {}
     for name in names:
@@ -227,10 +224,6 @@ def as_tensor(value: Any, name: str) -> Tensor:
     raise TypeError(f"the {name} is of type {type(value).__name__}, not numbers; make it a tensor")
 
 
-def _joined(names: Iterable[str]) -> str:
-    return ", ".join(names)
-
-
 def unreadable(sample: str, error: BaseException) -> str:
     """Say that a sample cannot be read, with the line of the user's code first if it is known."""
     if text := describe_user_error(error):
@@ -241,69 +234,3 @@ def unreadable(sample: str, error: BaseException) -> str:
 def _join_indices(indices: Sequence[int]) -> str:
     shown = ", ".join(map(str, indices[:8]))
     return shown if len(indices) <= 8 else f"{shown} and {len(indices) - 8} more"
-
-
-_DIMENSIONS: dict[Kind, int] = {"features": 1, "image": 3, "sequence": 2, "tokens": 1}
-
-
-@dataclass(frozen=True, slots=True)
-class SampleSpec:
-    """The form that model and loss require of every sample; is sent to workers.
-
-    The first sample sets the form. Without this check, torch would pad, broadcast or ignore a
-    sample of another form, and silently train on something unintended.
-    """
-
-    info: DatasetInfo
-
-    def conform(self, sample: Sample) -> Sample:
-        """Return the sample with its target as the loss takes it; SampleMismatch if it differs."""
-        names = self.info.names
-        if sample.keys() != {*names, "target"}:
-            if "target" not in sample:
-                raise SampleMismatch(f"it has no target, only {_joined(sample)}")
-            raise SampleMismatch(
-                f"it has {_joined(sample)}, but the first sample had {_joined((*names, 'target'))}"
-            )
-        self._check_first(names[0], sample[names[0]])
-        for field in self.info.fields[1:]:
-            _check_field(field, sample[field.name])
-        return sample | {"target": KINDS[self.info.problem].check(sample, self.info)}
-
-    def _check_first(self, name: str, inputs: Tensor) -> None:
-        signature = self.info.signature
-        kind, shape = signature.kind, signature.input_shape
-        actual_shape = tuple(inputs.shape)
-        has_length = kind in ("sequence", "tokens")
-        fits = inputs.dim() == _DIMENSIONS[kind] and actual_shape[has_length:] == shape[has_length:]
-        if not fits or inputs.is_floating_point() == (kind == "tokens"):
-            numbers = "ints" if kind == "tokens" else "floats"
-            expected = _shape_text(shape, has_length=has_length)
-            raise SampleMismatch(_not_as_the_first(name, inputs, f"{expected} {numbers}"))
-        if has_length and not len(inputs):
-            raise SampleMismatch(f"the {name} has no steps")
-        if kind == "tokens":
-            check_range(inputs, signature.vocabulary, "a token", "tokens")
-
-
-def _check_field(field: Field, value: Tensor) -> None:
-    shape, actual_shape = field.shape, tuple(value.shape)
-    fits = len(shape) == len(actual_shape)
-    fits = fits and actual_shape[field.has_length :] == shape[field.has_length :]
-    if not fits or str(value.dtype) != f"torch.{field.dtype}":
-        expected = _shape_text(shape, has_length=field.has_length)
-        raise SampleMismatch(_not_as_the_first(field.name, value, f"{expected} of {field.dtype}"))
-    if field.has_length and not len(value):
-        raise SampleMismatch(f"the {field.name} has no steps")
-
-
-def _not_as_the_first(name: str, value: Tensor, expected: str) -> str:
-    return (
-        f"the {name} is {describe(value)}, but that of the first sample was {expected}; "
-        "all must have the same form"
-    )
-
-
-def _shape_text(shape: Sequence[int], *, has_length: bool) -> str:
-    sides = (["T"] if has_length else []) + list(map(str, shape[has_length:]))
-    return "x".join(sides) or "a number"

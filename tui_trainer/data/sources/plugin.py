@@ -27,7 +27,8 @@ from tui_trainer.data.base.random import derive_seed, seed_all
 from tui_trainer.data.base.split import divide
 from tui_trainer.data.batches.iterated import IteratedSplit, keeps_state
 from tui_trainer.data.batches.mapped import MapSplit
-from tui_trainer.data.batches.samples import Failure, SampleMaker, SampleSpec, worker_conditions
+from tui_trainer.data.batches.sample_spec import SampleSpec
+from tui_trainer.data.batches.samples import Failure, SampleMaker, worker_conditions
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.sources.columns import (
     checked_columns,

@@ -1,0 +1,82 @@
+"""`SampleSpec`: the form that every sample of a data set must have.
+
+Layer: data. It is checked as a sample is read, in whichever process that is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from tui_trainer.problems.batch import describe
+from tui_trainer.problems.dataset_info import DatasetInfo
+from tui_trainer.problems.kinds import KINDS
+from tui_trainer.problems.problem import Sample, SampleMismatch
+from tui_trainer.problems.signature import Field, Kind
+from tui_trainer.problems.targets import check_range
+
+_DIMENSIONS: dict[Kind, int] = {"features": 1, "image": 3, "sequence": 2, "tokens": 1}
+
+
+@dataclass(frozen=True, slots=True)
+class SampleSpec:
+    """The form that model and loss require of every sample; is sent to workers.
+
+    The first sample sets the form. Without this check, torch would pad, broadcast or ignore a
+    sample of another form, and silently train on something unintended.
+    """
+
+    info: DatasetInfo
+
+    def conform(self, sample: Sample) -> Sample:
+        """Return the sample with its target as the loss takes it; SampleMismatch if it differs."""
+        names = self.info.names
+        if sample.keys() != {*names, "target"}:
+            if "target" not in sample:
+                raise SampleMismatch(f"it has no target, only {', '.join(sample)}")
+            wanted = ", ".join((*names, "target"))
+            raise SampleMismatch(f"it has {', '.join(sample)}, but the first sample had {wanted}")
+        self._check_first(names[0], sample[names[0]])
+        for field in self.info.fields[1:]:
+            _check_field(field, sample[field.name])
+        return sample | {"target": KINDS[self.info.problem].check(sample, self.info)}
+
+    def _check_first(self, name: str, inputs: Tensor) -> None:
+        signature = self.info.signature
+        kind, shape = signature.kind, signature.input_shape
+        actual_shape = tuple(inputs.shape)
+        has_length = kind in ("sequence", "tokens")
+        fits = inputs.dim() == _DIMENSIONS[kind] and actual_shape[has_length:] == shape[has_length:]
+        if not fits or inputs.is_floating_point() == (kind == "tokens"):
+            numbers = "ints" if kind == "tokens" else "floats"
+            expected = _shape_text(shape, has_length=has_length)
+            raise SampleMismatch(_not_as_the_first(name, inputs, f"{expected} {numbers}"))
+        if has_length and not len(inputs):
+            raise SampleMismatch(f"the {name} has no steps")
+        if kind == "tokens":
+            check_range(inputs, signature.vocabulary, "a token", "tokens")
+
+
+def _check_field(field: Field, value: Tensor) -> None:
+    shape, actual_shape = field.shape, tuple(value.shape)
+    fits = len(shape) == len(actual_shape)
+    fits = fits and actual_shape[field.has_length :] == shape[field.has_length :]
+    if not fits or str(value.dtype) != f"torch.{field.dtype}":
+        expected = _shape_text(shape, has_length=field.has_length)
+        raise SampleMismatch(_not_as_the_first(field.name, value, f"{expected} of {field.dtype}"))
+    if field.has_length and not len(value):
+        raise SampleMismatch(f"the {field.name} has no steps")
+
+
+def _not_as_the_first(name: str, value: Tensor, expected: str) -> str:
+    return (
+        f"the {name} is {describe(value)}, but that of the first sample was {expected}; "
+        "all must have the same form"
+    )
+
+
+def _shape_text(shape: Sequence[int], *, has_length: bool) -> str:
+    sides = (["T"] if has_length else []) + list(map(str, shape[has_length:]))
+    return "x".join(sides) or "a number"
