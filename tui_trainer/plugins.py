@@ -7,8 +7,8 @@ under the entry points `tui_trainer.plugins`. docs/plugins.md shows one of each 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import InitVar, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import InitVar, dataclass, field
 from typing import Any, Literal, TypeVar
 
 from pydantic import create_model
@@ -54,6 +54,11 @@ class Data:
     problem: ProblemName | Literal["auto"] = "auto"
     """`auto`: classification if there are classes, and otherwise by the first target."""
     classes: Sequence[str] = ()
+    collate: Callable[[list[Any]], Any] | None = None
+    """Makes a batch of a list of samples, which may then be anything; returns a pair or a dict of
+    tensors with the samples in dimension 0. Without it, samples are padded and stacked."""
+    padding: Mapping[str, float] = field(default_factory=dict)
+    """What a padded field is filled with, where that is not 0: `{"words": 1}`."""
     vocabulary: int = 0
     """For tokens: the size of the vocabulary; all tokens are smaller."""
     input_shape: tuple[int, ...] = ()

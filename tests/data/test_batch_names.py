@@ -12,8 +12,8 @@ import torch
 
 from tui_trainer.data.base.batch import Order
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.batches.collation import as_sample, collate
 from tui_trainer.data.batches.mapped import MapSplit
-from tui_trainer.data.batches.samples import as_sample, collate
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.sources.plugin import loaded
 from tui_trainer.plugins import Data, DatasetParams
@@ -137,7 +137,7 @@ def test_columns_give_the_batches_that_single_samples_give() -> None:
         ({"target": None}, "there is no column target, only image, age"),
         ({"target": np.arange(40)}, "a target is 39, and classes go from 0 to 1"),
         ({"target": np.zeros(40)}, "classes are ints, from 0"),
-        ({"target": np.zeros((40, 2), int)}, "it should be one class"),
+        ({"target": np.zeros((40, 3), int)}, "it should be one class"),
         ({"image": np.zeros((40, 1, 1, 1, 1))}, "floats of 1 to 3 dimensions"),
     ],
 )
@@ -210,3 +210,64 @@ def test_a_sample_with_other_fields_than_the_first_is_described(other: Any, text
     split = MapSplit([first, other], torch.arange(2), form=data.train.form)
     with pytest.raises(Exception, match=f"sample 1 of the data set: .*{text}"):
         list(split.in_order(2))
+
+
+def words(index: int) -> dict[str, Any]:
+    """A text, which no tensor can hold, and a class."""
+    return {"text": "ab" * (1 + index % 3), "class": index % 2}
+
+
+def collated(samples: list[Any]) -> dict[str, Any]:
+    """Bytes of the texts, padded with 1, and their lengths."""
+    lengths = [len(sample["text"]) for sample in samples]
+    rows = torch.ones(len(samples), max(lengths), dtype=torch.int64)
+    for row, sample in zip(rows, samples, strict=True):
+        row[: len(sample["text"])] = torch.tensor(list(sample["text"].encode()))
+    return {
+        "input": rows,
+        "lengths": lengths,
+        "target": np.array([sample["class"] for sample in samples]),
+    }
+
+
+def test_a_function_of_the_user_makes_the_batches() -> None:
+    found = load(
+        Data([words(n) for n in range(20)], collate=collated, classes=("a", "b"), vocabulary=128)
+    )
+    assert found.signature.kind == "tokens"
+    batch = next(found.train.in_order(3))
+    assert {name: str(field.dtype) for name, field in batch.items()} == dict.fromkeys(
+        ("input", "lengths", "target"), "torch.int64"
+    )
+    assert batch["lengths"].tolist() == [int((row != 1).sum()) for row in batch["input"]]
+
+
+@pytest.mark.parametrize(
+    ("collate", "text"),
+    [
+        (lambda samples: None, "collate: a sample is a pair"),
+        (
+            lambda samples: {"input": torch.zeros(3, 2), "target": [0] * 3},
+            "3x2 of float32",
+        ),
+        (lambda samples: 1 / 0, "ZeroDivisionError"),
+        (
+            lambda samples: {"input": torch.zeros(len(samples), 2), "target": [7] * len(samples)},
+            "a target is 7, and classes go from 0 to 1",
+        ),
+        (lambda samples: {"input": torch.zeros(len(samples), 2)}, "has no target, only input"),
+    ],
+)
+def test_what_a_collate_function_returns_is_checked(collate: Any, text: str) -> None:
+    with pytest.raises(BadInput, match=text):
+        load(Data([words(n) for n in range(20)], collate=collate, classes=("a", "b")))
+
+
+def test_a_padded_field_is_filled_with_a_number_of_its_own() -> None:
+    samples = items(20, words=lambda n: [3] * (2 + n % 2), target=lambda n: n % 2)
+    given: dict[str, Any] = {"classes": ("a", "b"), "vocabulary": 9}
+    found = load(Data(samples, padding={"words": 8}, **given))
+    batch = next(found.val.in_order(len(found.val)))
+    assert {number for row in batch["words"].tolist() for number in row} == {3, 8}
+    with pytest.raises(BadInput, match=r"padding=.* names 'text'; the fields are words"):
+        load(Data(samples, padding={"text": 8}, **given))

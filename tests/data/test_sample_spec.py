@@ -8,8 +8,9 @@ import pytest
 import torch
 
 from tui_trainer.config.problems import ProblemName
+from tui_trainer.data.batches.collation import as_sample
 from tui_trainer.data.batches.sample_spec import SampleSpec
-from tui_trainer.data.batches.samples import Failure, SampleMaker, as_sample
+from tui_trainer.data.batches.samples import Failure, SampleMaker
 from tui_trainer.problems.batch import IGNORED
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.problem import SampleMismatch

@@ -23,11 +23,12 @@ from tui_trainer.data.base.random import (
     preserved_generators,
     seed_all,
 )
+from tui_trainer.data.batches.collation import STANDARD, Collation, CollationError
 from tui_trainer.data.batches.sample_spec import SampleSpec
-from tui_trainer.data.batches.samples import as_sample, collate, unreadable
+from tui_trainer.data.batches.samples import unreadable
 from tui_trainer.data.batches.tensors import rank_slice
 from tui_trainer.problems.batch import Batch
-from tui_trainer.problems.problem import Sample, SampleMismatch
+from tui_trainer.problems.problem import SampleMismatch
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
@@ -49,6 +50,7 @@ class IteratedSplit:
     seed: int = 0
     form: SampleSpec | None = None
     """The form every sample must have; None: any samples that can be batched together."""
+    collation: Collation = STANDARD
 
     def __len__(self) -> int:
         return self.samples
@@ -130,16 +132,19 @@ class IteratedBatches:
                 continue
             yield self._batch(samples, index)
 
-    def _batch(self, samples: list[Sample], index: int) -> Batch:
+    def _batch(self, samples: list[Any], index: int) -> Batch:
         if self._order.world > 1:
             own_rows = rank_slice(
                 slice(0, len(samples)), len(samples), self._order.rank, self._order.world
             )
             samples = samples[own_rows]
         try:
-            return collate(samples)
-        except ValueError as error:
+            return self._split.collation.batch(samples, self._split.form)
+        except (CollationError, SampleMismatch) as error:
             raise BatchLost(f"batch {index} of the iterable: {error}") from error
+        except (Exception, SystemExit) as error:
+            message = unreadable(f"batch {index} of the iterable", error)
+            raise BatchLost(message, traceback.format_exc()) from error
 
     def _record_state(self, epoch: int, index: int, draws: _Draws) -> None:
         """Record the position before batch `index`; BadInput if the state is not plain values."""
@@ -162,13 +167,11 @@ class _Reader:
         with draws:
             self._iterator = iter(split.dataset)
 
-    def sample(self) -> Sample:
+    def sample(self) -> Any:
         """Return the next sample; BatchLost if there is none, or it cannot be read."""
         with self._draws:
             try:
-                sample = as_sample(next(self._iterator))
-                if self._split.form is not None:
-                    sample = self._split.form.conform(sample)
+                sample = self._split.collation.sample(next(self._iterator), self._split.form)
             except SampleMismatch as error:
                 raise BatchLost(f"sample {self._read} of the iterable: {error}") from error
             except StopIteration:

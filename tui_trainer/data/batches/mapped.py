@@ -16,6 +16,7 @@ from torch import Tensor
 from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.data.base.batch import Order
 from tui_trainer.data.base.random import permutation
+from tui_trainer.data.batches.collation import STANDARD, Collation
 from tui_trainer.data.batches.sample_spec import SampleSpec
 from tui_trainer.data.batches.samples import SampleMaker
 from tui_trainer.data.batches.tensors import rank_slice
@@ -41,6 +42,7 @@ class MapSplit:
     seed: int = 0
     form: SampleSpec | None = None
     """The form every sample must have; None: any samples that can be batched together."""
+    collation: Collation = STANDARD
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -54,7 +56,7 @@ class MapSplit:
 
     def through(self, pool: WorkerPool, part: str, seed: int) -> MapSplit:
         """Return the split read by a pool; `seed` is for random numbers drawn within samples."""
-        pool.add(part, SampleMaker(self.dataset, seed, part, self.form))
+        pool.add(part, SampleMaker(self.dataset, seed, part, self.form, self.collation))
         return replace(self, pool=pool, part=part, seed=seed)
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from tui_trainer.problems.batch import describe
+from tui_trainer.problems.batch import Batch, describe, is_on_host
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.kinds import KINDS
 from tui_trainer.problems.problem import Sample, SampleMismatch
@@ -42,6 +42,24 @@ class SampleSpec:
         for field in self.info.fields[1:]:
             _check_field(field, sample[field.name])
         return sample | {"target": KINDS[self.info.problem].check(sample, self.info)}
+
+    def conform_batch(self, batch: Batch) -> Batch:
+        """Return a batch that a user's function made, with its targets as the loss takes them."""
+        names = self.info.names
+        found = [name for name in batch if not is_on_host(name)]
+        if {*found} != {*names, "target"}:
+            raise SampleMismatch(
+                f"collate returned {', '.join(found)}, and for the first sample "
+                f"{', '.join((*names, 'target'))}"
+            )
+        first = batch[names[0]]
+        self._check_first(names[0], first[0])
+        if self.info.signature.kind == "tokens":
+            check_range(first, self.info.signature.vocabulary, "a token", "tokens")
+        for field in self.info.fields[1:]:
+            _check_field(field, batch[field.name][0])
+        targets = KINDS[self.info.problem].check_column(batch["target"], first, self.info)
+        return batch | {"target": targets}
 
     def _check_first(self, name: str, inputs: Tensor) -> None:
         signature = self.info.signature

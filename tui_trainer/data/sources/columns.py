@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import TensorDataset
 
-from tui_trainer.data.batches.samples import as_tensor, check_names, typed
+from tui_trainer.data.batches.collation import as_tensor, check_names, typed
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.problems.batch import describe
 from tui_trainer.problems.dataset_info import DatasetInfo
@@ -68,10 +68,7 @@ def _converted(name: str, column: Tensor) -> Tensor:
     column = column.contiguous()
     if column.dtype == torch.uint8 and column.dim() > 2:
         return column
-    if name == "input" and column.dim() == 2 and not column.is_floating_point():
-        # Each sample is a vector, so whole numbers are tokens.
-        return column.long()
-    return typed(name, column)
+    return typed(name, column, of_many=True)
 
 
 def first_sample(split: TensorSplit) -> Sample:

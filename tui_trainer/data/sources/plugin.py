@@ -25,6 +25,7 @@ from tui_trainer.data.base.dataset import Dataset, absent_notes
 from tui_trainer.data.base.fingerprint import fingerprint_of_plugin
 from tui_trainer.data.base.random import derive_seed, seed_all
 from tui_trainer.data.base.split import divide
+from tui_trainer.data.batches.collation import Collation
 from tui_trainer.data.batches.iterated import IteratedSplit, keeps_state
 from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.data.batches.sample_spec import SampleSpec
@@ -38,7 +39,7 @@ from tui_trainer.data.sources.columns import (
     is_columns,
 )
 from tui_trainer.plugins import Data
-from tui_trainer.problems.batch import describe
+from tui_trainer.problems.batch import describe, is_on_host
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.problem import Sample, SampleMismatch
 from tui_trainer.problems.signature import Field, Kind, Signature
@@ -77,9 +78,12 @@ def loaded(section: RowsSection, data: object, fitted: dict[str, Any] | None, na
         raise BadInput(f"{name}: its function returned {type(data).__name__}, not plugins.Data")
     splits: Sequence[PluginSplit]
     if is_columns(data.train):
+        if data.collate is not None:
+            raise BadInput(f"{name}: columns need no collate; their batches are gathered by index")
         splits = _column_splits(section, data, name)
     else:
-        splits = _splits(section, data, name)
+        collation = Collation(data.collate, data.padding)
+        splits = [replace(split, collation=collation) for split in _splits(section, data, name)]
     # No sample of an iterable is read before training starts.
     first = _first_sample(splits[1 if isinstance(splits[0], IteratedSplit) else 0], name)
     problem, reason = _problem(data, first, name)
@@ -90,6 +94,11 @@ def loaded(section: RowsSection, data: object, fitted: dict[str, Any] | None, na
             "return what the run was trained on, or train a new run"
         )
     info = _described(first, data, problem, name)
+    if unknown := [field for field in data.padding if field not in info.names]:
+        raise BadInput(
+            f"{name}: Data(padding=...) names {', '.join(map(repr, unknown))}; the fields are "
+            f"{', '.join(info.names)}"
+        )
     train, val, test = (_checked(split, info, name) for split in splits)
     counts = [_class_counts(split, data) for split in (train, val, test)]
     return Dataset(
@@ -336,10 +345,11 @@ def _first_sample(split: PluginSplit, name: str) -> Sample:
     if isinstance(split, TensorSplit):
         return first_sample(split)
     assert isinstance(split, MapSplit), "an iterable is not read before training starts"
-    batch = SampleMaker(split.dataset, 0, "first", split.form).make(0, split.rows[:1].tolist())
+    maker = SampleMaker(split.dataset, 0, "first", split.form, split.collation)
+    batch = maker.make(0, split.rows[:1].tolist())
     if isinstance(batch, Failure):
         raise BadInput(f"{batch.message} (in {name})")
-    return {field: values[0] for field, values in batch.items()}
+    return {field: values[0] for field, values in batch.items() if not is_on_host(field)}
 
 
 def _targets(dataset: Any) -> NDArray[np.int64] | None:
