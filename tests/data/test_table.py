@@ -15,6 +15,7 @@ from tests.data.splits import tensors
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.load import load
+from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.text.errors import BadInput, ConfigError, ExitCode
 
 
@@ -78,7 +79,7 @@ def test_a_target_of_numbers_is_standardised_and_can_be_scaled_back(tmp_path: Pa
     assert (dataset.problem, dataset.classes, dataset.outputs) == ("regression", (), 1)
     assert tensors(dataset.train).targets.shape == (len(dataset.train), 1)
     assert tensors(dataset.train).targets.mean().item() == pytest.approx(0, abs=1e-6)
-    back = tensors(dataset.test).targets[:, 0] * dataset.target_std + dataset.target_mean
+    back = dataset.outline().in_units(tensors(dataset.test).targets)[:, 0]
     torch.testing.assert_close(back, 100 + 3 * tensors(dataset.test).rows.float())
 
 
@@ -468,3 +469,65 @@ def test_fault_38_a_target_beyond_all_others_is_refused_in_one_line(
     messages = refusals(tmp_path, lines, 4, "regression")
     assert messages
     assert "\n" not in "".join(messages)
+
+
+def tagged(tmp_path: Path, **settings: Any) -> Dataset:
+    cells = ["red|big", "red", "", "blue| big ", "blue"]
+    rows = [f"{n},{cells[n % 5]}" for n in range(50)]
+    return loaded(tmp_path, table(rows, "a,y"), label_separator="|", **settings)
+
+
+def test_labels_in_one_cell_are_told_apart_by_a_separator(tmp_path: Path) -> None:
+    dataset = tagged(tmp_path)
+    assert (dataset.problem, dataset.classes) == ("multilabel", ("big", "blue", "red"))
+    train = tensors(dataset.train)
+    assert train.targets.dtype == torch.float32
+    wanted = {0: [1, 0, 1], 1: [0, 0, 1], 2: [0, 0, 0], 3: [1, 1, 0], 4: [0, 1, 0]}
+    assert train.targets.tolist() == [wanted[row % 5] for row in train.rows.tolist()]
+    assert dataset.notes[0] == "3 labels in y, 1.2 per row; 10 rows without any"
+    # Each set of labels is in each split.
+    assert {row % 5 for row in tensors(dataset.test).rows.tolist()} == set(range(5))
+
+
+def test_several_targets_are_labels_or_numbers(tmp_path: Path) -> None:
+    rows = [f"{n},{n % 2},{n % 3 > 0:d},{n * 3.5 + 100}" for n in range(60)]
+    content = table(rows, "a,p,q,z")
+    flags = loaded(tmp_path, content, target=["p", "q"], drop=["z"])
+    assert (flags.problem, flags.classes) == ("multilabel", ("p", "q"))
+    assert "2 labels, because the columns of dataset.target have only 0 and 1" in flags.notes[0]
+    for numbers in (
+        loaded(tmp_path, content, target=["p", "z"]),
+        loaded(tmp_path, content, target=["p", "z"], task="regression"),
+    ):
+        assert (numbers.problem, numbers.outputs) == ("regression", 2)
+        assert numbers.target_names == ("p", "z")
+        test = tensors(numbers.test)
+        back = numbers.outline().in_units(test.targets)
+        wanted = torch.stack([test.rows % 2, test.rows * 3.5 + 100], dim=1)
+        torch.testing.assert_close(back, wanted.float())
+        assert tensors(numbers.train).targets.mean(0).abs().max() < 1e-6
+    saved = loaded(tmp_path, content, target=["p", "z"]).outline()
+    assert DatasetInfo.from_dict(saved.to_dict()) == saved
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        (
+            {"target": ["p", "z"], "task": "multilabel"},
+            r"csv:2: z is 100, and a label is 0 or 1",
+        ),
+        ({"target": ["p", "z"], "task": "classification"}, "2 columns are no classes"),
+        ({"target": ["p", "x"]}, "no column 'x'"),
+        ({"target": ["p", "z"], "label_separator": "|"}, "is for one column"),
+        ({"target": "p", "label_separator": "|", "task": "regression"}, "is for labels"),
+        ({"target": ["a", "p", "z"]}, "no column left to predict from"),
+        ({"target": []}, "at least 1"),
+    ],
+)
+def test_targets_that_do_not_fit_are_refused(
+    tmp_path: Path, settings: dict[str, Any], text: str
+) -> None:
+    rows = [f"{n},{n % 2},{n * 3.5 + 100}" for n in range(60)]
+    with pytest.raises((BadInput, ValueError), match=text):
+        loaded(tmp_path, table(rows, "a,p,z"), **settings)

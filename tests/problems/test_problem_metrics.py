@@ -170,3 +170,10 @@ def test_outputs_are_decoded() -> None:
     assert KINDS["regression"].decode(torch.tensor([[0.0, 1.0]]), about) == [
         Prediction([5.0, 7.0], {})
     ]
+    named = DatasetInfo(
+        Signature("features", (3,), 2), "regression", (), (5.0, 0.0), (2.0, 1.0), (), ("x", "y")
+    )
+    assert KINDS["regression"].decode(torch.tensor([[0.0, 1.0]]), named)[0].value == {
+        "x": 5.0,
+        "y": 1.0,
+    }

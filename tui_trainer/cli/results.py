@@ -151,6 +151,8 @@ def print_generated(
 def _text(sample: Predicted) -> str:
     if isinstance(sample.value, float):
         return f"{sample.value:.6g}"
+    if isinstance(sample.value, dict):
+        return ", ".join(f"{clean(name, 80)} {it:.6g}" for name, it in sample.value.items())
     if isinstance(sample.value, list):
         words = [f"{it:.6g}" if isinstance(it, float) else clean(it, 80) for it in sample.value]
         return ", ".join(words) or "none"

@@ -64,7 +64,7 @@ def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | Non
         signature=Signature(
             source.kind,
             tuple(encoded.inputs.shape[1:]),
-            outputs=len(target.classes) or 1,
+            outputs=target.outputs,
             vocabulary=source.vocabulary,
         ),
         preprocessing=preprocessing,
@@ -76,13 +76,19 @@ def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | Non
             *encoded.notes,
             *absent_notes(target.classes, *counts),
         ),
-        target_mean=preprocessing["target_mean"],
-        target_std=preprocessing["target_std"],
-        soft_targets=bool(target.classes) and _is_mixed(section),
-        class_counts=counts[0],
-        val_counts=counts[1],
+        target_mean=_scale(preprocessing["target_mean"]),
+        target_std=_scale(preprocessing["target_std"]),
+        target_names=target.names,
+        soft_targets=target.problem == "classification" and _is_mixed(section),
+        class_counts=counts[0] if target.problem == "classification" else (),
+        val_counts=counts[1] if target.problem == "classification" else (),
         doubt=doubt,
     )
+
+
+def _scale(saved: Any) -> float | tuple[float, ...]:
+    """Return a mean or deviation of the target, one for each number if there are several."""
+    return tuple(saved) if isinstance(saved, list) else saved
 
 
 def _doubt(section: RowsSection, target: Target) -> str:
@@ -92,7 +98,7 @@ def _doubt(section: RowsSection, target: Target) -> str:
     """
     if not isinstance(section, TableSection | SequencesSection):
         return ""
-    if target.classes or section.task != "auto":
+    if target.classes or target.names or section.task != "auto":
         return ""
     distinct = np.unique(target.values)
     if len(distinct) > _FEW_NUMBERS or not (distinct == np.round(distinct)).all():
@@ -100,8 +106,8 @@ def _doubt(section: RowsSection, target: Target) -> str:
     shown = ", ".join(f"{number:g}" for number in distinct[:_NAMED_NUMBERS])
     suffix = ", ..." if len(distinct) > _NAMED_NUMBERS else ""
     return (
-        f"{clean(section.target, 80)} is predicted as a number, because its values are numbers "
-        f"({shown}{suffix}); dataset.task=classification treats them as classes"
+        f"{clean(str(section.target), 80)} is predicted as a number, because its values are "
+        f"numbers ({shown}{suffix}); dataset.task=classification treats them as classes"
     )
 
 
@@ -110,7 +116,7 @@ def _is_mixed(section: RowsSection) -> bool:
 
 
 def _check_classes(source: Source) -> None:
-    if len(source.target.classes) == 1:
+    if source.target.problem == "classification" and len(source.target.classes) == 1:
         raise BadInput(
             f"{source.name}: every row has the class '{clean(source.target.classes[0], 80)}'; "
             "classification needs at least two classes"
@@ -121,7 +127,7 @@ def _split(section: RowsSection, source: Source) -> SplitRows:
     target = source.target
     strata = np.zeros(len(target.values), dtype=np.int64)
     if section.stratify:
-        strata = target.values if target.classes else quantile_bins(target.values)
+        strata = _strata(target)
     division = source.division
     return divide(
         strata,
@@ -132,6 +138,16 @@ def _split(section: RowsSection, source: Source) -> SplitRows:
         val=division.val,
         groups=division.groups,
     )
+
+
+def _strata(target: Target) -> NDArray[np.int64]:
+    """Return a stratum for each row: its class, its set of labels, or a bin of its first number."""
+    if target.problem == "multilabel":
+        _, strata = np.unique(target.values, axis=0, return_inverse=True)
+        return strata.reshape(-1).astype(np.int64)
+    if target.classes:
+        return target.values
+    return quantile_bins(target.values.reshape(len(target.values), -1)[:, 0])
 
 
 def _check_parts(section: RowsSection, source: Source, parts: SplitRows) -> None:
@@ -158,12 +174,14 @@ def _check_parts(section: RowsSection, source: Source, parts: SplitRows) -> None
 def _class_counts(target: Target, rows: NDArray[np.int64]) -> tuple[int, ...]:
     if not target.classes:
         return ()
+    if target.problem == "multilabel":
+        return tuple(target.values[rows].sum(axis=0).astype(np.int64).tolist())
     return tuple(np.bincount(target.values[rows], minlength=len(target.classes)).tolist())
 
 
 def _absent(target: Target, rows: NDArray[np.int64]) -> list[str]:
     """Return the classes without a row in a part, cleaned for display."""
-    if not target.classes:
+    if target.problem != "classification":
         return []
     counts = _class_counts(target, rows)
     return [clean(target.classes[index], 80) for index, count in enumerate(counts) if count == 0]
@@ -171,23 +189,31 @@ def _absent(target: Target, rows: NDArray[np.int64]) -> list[str]:
 
 def _fit(section: RowsSection, source: Source, train: NDArray[np.int64]) -> dict[str, Any]:
     mean, std = 0.0, 1.0
-    if source.target.problem == "regression":
-        mean, std = moments(source.target.values[train])
-        if std == 0:
-            raise BadInput(
-                f"{source.name}: the numbers to predict are all {mean:g} in the training split; "
-                "there is nothing to learn"
-            )
-        if not np.isfinite(std):
-            raise BadInput(
-                f"{source.name}: the numbers to predict are too large to compute with; rescale them"
-            )
-    return {
-        **_identity(section, source),
-        "inputs": source.fit(train),
-        "target_mean": mean,
-        "target_std": std,
-    }
+    target = source.target
+    if target.problem == "regression" and target.values.ndim == 1:
+        mean, std = _moments_of(target.values[train], source.name, "the numbers to predict are")
+    inputs = {**_identity(section, source), "inputs": source.fit(train)}
+    if target.problem == "regression" and target.values.ndim == 2:
+        several = [
+            _moments_of(column, source.name, f"the numbers of {clean(name, 80)} are")
+            for name, column in zip(target.names, target.values[train].T, strict=True)
+        ]
+        # Lists, because a checkpoint has plain values.
+        means, stds = [list(numbers) for numbers in zip(*several, strict=True)]
+        return {**inputs, "target_mean": means, "target_std": stds}
+    return {**inputs, "target_mean": mean, "target_std": std}
+
+
+def _moments_of(values: NDArray[np.float64], name: str, subject: str) -> tuple[float, float]:
+    """Return mean and deviation of a target in the training split; BadInput for useless ones."""
+    mean, std = moments(values)
+    if std == 0:
+        raise BadInput(
+            f"{name}: {subject} all {mean:g} in the training split; there is nothing to learn"
+        )
+    if not np.isfinite(std):
+        raise BadInput(f"{name}: {subject} too large to compute with; rescale them")
+    return mean, std
 
 
 def _identity(section: RowsSection, source: Source) -> dict[str, Any]:
@@ -195,9 +221,12 @@ def _identity(section: RowsSection, source: Source) -> dict[str, Any]:
 
 
 def _encode_target(name: str, target: Target, preprocessing: Mapping[str, Any]) -> Tensor:
+    if target.problem == "multilabel":
+        return torch.from_numpy(target.values.astype(np.float32))
     if target.classes:
         return torch.from_numpy(target.values)
-    scaled = standardise(target.values, preprocessing["target_mean"], preprocessing["target_std"])
+    mean, std = (np.asarray(preprocessing[key]) for key in ("target_mean", "target_std"))
+    scaled = standardise(target.values, mean, std)
     if not np.isfinite(scaled).all():
         raise BadInput(f"{name}: the range of the numbers to predict is too large; rescale them")
-    return torch.from_numpy(scaled[:, None])
+    return torch.from_numpy(scaled.reshape(len(scaled), -1))

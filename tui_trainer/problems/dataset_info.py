@@ -9,8 +9,13 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from torch import Tensor
+
 from tui_trainer.config.problems import PROBLEMS, ProblemName
 from tui_trainer.problems.signature import Field, Signature
+
+Scale = float | tuple[float, ...]
+"""Of a target: one number, or one for each of several."""
 
 MOST_SIZE = 2**31
 """Sizes of samples and outputs read from a checkpoint must be below this."""
@@ -23,12 +28,28 @@ class DatasetInfo:
     signature: Signature
     problem: ProblemName
     classes: tuple[str, ...]
-    target_mean: float = 0.0
-    target_std: float = 1.0
+    target_mean: Scale = 0.0
+    target_std: Scale = 1.0
     """`targets * target_std + target_mean` is in the units of the file."""
     fields: tuple[Field, ...] = ()
     """The fields of a sample but its target, the one that `signature` describes first. () means
     that there is one, `input`."""
+    target_names: tuple[str, ...] = ()
+    """Of the numbers to predict, if there are several and they have names."""
+
+    @property
+    def units(self) -> tuple[float, ...]:
+        """The size of one standardised unit of each number, in units of the file."""
+        if isinstance(self.target_std, tuple):
+            return self.target_std
+        return (self.target_std,) * self.signature.outputs
+
+    def in_units(self, values: Tensor) -> Tensor:
+        """Return standardised targets or outputs (N, K) in the units of the file."""
+        mean, std = self.target_mean, self.target_std
+        if isinstance(mean, tuple) or isinstance(std, tuple):
+            return values * values.new_tensor(std) + values.new_tensor(mean)
+        return values * std + mean
 
     @property
     def all_fields(self) -> tuple[Field, ...]:
@@ -65,7 +86,15 @@ class DatasetInfo:
             signature,
             plain["task"],
             tuple(plain["classes"]),
-            plain["target_mean"],
-            plain["target_std"],
+            _scale_of(plain["target_mean"]),
+            _scale_of(plain["target_std"]),
             fields,
+            tuple(map(str, plain.get("target_names", ()))),
         )
+
+
+def _scale_of(value: Any) -> Scale:
+    numbers = value if isinstance(value, list | tuple) else [value]
+    if not all(isinstance(number, int | float) for number in numbers):
+        raise TypeError(f"a scale of {value!r:.40}")
+    return float(value) if numbers is not value else tuple(map(float, value))

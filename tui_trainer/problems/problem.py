@@ -23,6 +23,9 @@ Sample = dict[str, Tensor]
 Rows = tuple[tuple[int, ...], ...]
 
 
+Value = str | float | list[str] | list[float] | dict[str, float]
+
+
 class SampleMismatch(ValueError):
     """A sample differs from the others; the message says how."""
 
@@ -43,8 +46,8 @@ class Result:
 class Prediction:
     """The meaning of the outputs for one sample."""
 
-    value: str | float | list[str] | list[float]
-    """The most likely class, the labels, or one or several numbers in units of the target."""
+    value: Value
+    """The most likely class, the labels, a number in units of the target, or several by name."""
     shares: dict[str, float]
     """The probability of each class or label, most likely first; empty for numbers."""
 

@@ -58,7 +58,9 @@ class Regression:
         return NumberTotals(info, with_result=with_result)
 
     def decode(self, outputs: Tensor, info: DatasetInfo) -> list[Prediction]:
-        numbers = (outputs * info.target_std + info.target_mean).tolist()
+        numbers = info.in_units(outputs).tolist()
+        if names := info.target_names:
+            return [Prediction(dict(zip(names, row, strict=True)), {}) for row in numbers]
         return [Prediction(row[0] if len(row) == 1 else row, {}) for row in numbers]
 
     def combine(self, outputs: Tensor) -> None:
@@ -105,7 +107,7 @@ class NumberTotals:
 
     def compute(self) -> dict[str, float]:
         sums = self._sums.read()
-        count, unit = sums["count"][0], self._info.target_std
+        count, units = sums["count"][0], self._info.units
         absolute, squared = sums["absolute_error"], sums["squared_error"]
         r2 = []
         for error, total, square in zip(
@@ -115,8 +117,10 @@ class NumberTotals:
             r2.append(1 - error / variation if variation > 0 else math.nan)
         return {
             "loss": sums["loss"][0] / count,
-            "mae": _mean([value / count * unit for value in absolute]),
-            "rmse": _mean([math.sqrt(value / count) * unit for value in squared]),
+            "mae": _mean([it / count * unit for it, unit in zip(absolute, units, strict=True)]),
+            "rmse": _mean(
+                [math.sqrt(it / count) * unit for it, unit in zip(squared, units, strict=True)]
+            ),
             "r2": _mean(r2),
         }
 
@@ -124,7 +128,8 @@ class NumberTotals:
         """Return the first samples of the split."""
         if not self._points:
             return None
-        points = torch.cat(self._points) * self._info.target_std + self._info.target_mean
+        halves = torch.cat(self._points).chunk(2, dim=1)
+        points = torch.cat([self._info.in_units(half) for half in halves], dim=1)
         return Result(scatter=tuple(map(tuple, points.tolist())))
 
 

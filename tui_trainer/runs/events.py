@@ -234,7 +234,7 @@ class RunEnded(Event):
     scatter: tuple[tuple[float, ...], ...] | None = None
     """For some samples of the test split the true numbers, and then the predicted ones."""
     classes: tuple[str, ...] = ()
-    """The names of the classes, or of the labels."""
+    """The names of the classes, of the labels, or of several numbers."""
     is_test_cut: bool = False
     """Whether a stop skipped a part of the test; a resume makes up for it."""
     details: str = field(default="", compare=False, repr=False)

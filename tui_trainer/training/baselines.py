@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -266,18 +266,20 @@ def _errors(outputs: Tensor, split: TensorSplit, dataset: Dataset) -> Metrics:
 
     The errors are in units of the target.
     """
-    wanted = split.targets.double()
+    each = [
+        _errors_of_one(outputs[:, number], split.targets[:, number], unit)
+        for number, unit in enumerate(dataset.outline().units)
+    ]
+    return {name: sum(one[name] for one in each) / len(each) for name in each[0]}
+
+
+def _errors_of_one(outputs: Tensor, targets: Tensor, unit: float) -> Metrics:
+    wanted = targets.double()
     error = outputs.double() - wanted
-    if error.shape[1] > 1:
-        each = [
-            _errors(outputs[:, [n]], replace(split, targets=wanted[:, [n]]), dataset)
-            for n in range(error.shape[1])
-        ]
-        return {name: sum(one[name] for one in each) / len(each) for name in each[0]}
     variation = wanted.var(correction=0).item()
     squared = error.square().mean().item()
     return {
-        "mae": error.abs().mean().item() * dataset.target_std,
-        "rmse": math.sqrt(squared) * dataset.target_std,
+        "mae": error.abs().mean().item() * unit,
+        "rmse": math.sqrt(squared) * unit,
         "r2": 1 - squared / variation if variation > 0 else math.nan,
     }

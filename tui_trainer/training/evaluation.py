@@ -23,7 +23,7 @@ from tui_trainer.models.sampling import generate
 from tui_trainer.problems.batch import to_device
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.kinds import KINDS
-from tui_trainer.problems.problem import Prediction
+from tui_trainer.problems.problem import Prediction, Value
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.errors import BadInput
@@ -122,7 +122,7 @@ class Predicted:
     prediction: Prediction
 
     @property
-    def value(self) -> str | float | list[str] | list[float]:
+    def value(self) -> Value:
         return self.prediction.value
 
     @property

@@ -48,6 +48,7 @@ def finish(training: Training, reason: str) -> RunEnded:
             "the next run"
         )
     measured = results.measured
+    dataset = training.task.dataset
     result = (measured.result if measured else None) or Result()
     return ended(
         training,
@@ -60,7 +61,7 @@ def finish(training: Training, reason: str) -> RunEnded:
         confusion=result.confusion,
         labels=result.labels,
         scatter=result.scatter,
-        classes=() if measured is None else training.task.dataset.classes,
+        classes=() if measured is None else dataset.classes or dataset.target_names,
         is_test_cut=bool(results.skipped),
     )
 

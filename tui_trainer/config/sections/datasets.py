@@ -88,11 +88,16 @@ class PixelsSection(ImagesSection):
 
 
 class TableSection(NumbersSection):
-    """A table with a header: numbers and categories in, one class or one number out."""
+    """A table with a header: numbers and categories in; a class, labels or numbers out."""
 
     type: Literal["table"]
-    target: str = setting(..., "the column to predict", min_length=1)
-    task: Literal["auto", "classification", "regression"] = setting(
+    target: str | Items[str] = setting(
+        ..., "the column to predict, or a list of several with numbers or 0 and 1", min_length=1
+    )
+    label_separator: str | None = setting(
+        None, "what separates the labels in one cell of the target, as |; empty: one class"
+    )
+    task: Literal["auto", "classification", "multilabel", "regression"] = setting(
         "auto", "auto: regression where the target is numbers, else classification"
     )
     categorical: Items[str] = setting(
@@ -102,6 +107,11 @@ class TableSection(NumbersSection):
     missing: Literal["error", "drop", "mean"] = setting(
         "error", "missing values: refuse, drop the row, or fill in the mean (or a category for it)"
     )
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns to predict."""
+        return (self.target,) if isinstance(self.target, str) else self.target
 
 
 class SequencesSection(RowsSection):

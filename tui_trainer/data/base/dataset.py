@@ -14,7 +14,7 @@ from tui_trainer.config.problems import ProblemName
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.fingerprint import Fingerprint
 from tui_trainer.data.base.to_device import Augment
-from tui_trainer.problems.dataset_info import DatasetInfo
+from tui_trainer.problems.dataset_info import DatasetInfo, Scale
 from tui_trainer.problems.signature import Field, Signature
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CheckpointUnusable
@@ -38,9 +38,11 @@ class Dataset:
     """Identifies the raw data and the settings."""
     notes: tuple[str, ...]
     """Notes for the user, one line each, already cleaned for display."""
-    target_mean: float = 0.0
-    target_std: float = 1.0
+    target_mean: Scale = 0.0
+    target_std: Scale = 1.0
     """`targets * target_std + target_mean` is in the units of the file."""
+    target_names: tuple[str, ...] = ()
+    """Of the numbers to predict, if there are several and they have names."""
     fields: tuple[Field, ...] = ()
     """The fields of a sample but its target; () means that there is one, `input`."""
     soft_targets: bool = False
@@ -63,6 +65,7 @@ class Dataset:
             self.target_mean,
             self.target_std,
             self.fields,
+            self.target_names,
         )
 
     @property

@@ -40,7 +40,11 @@ def moments(values: NDArray[np.float64]) -> tuple[float, float]:
         return float(values.mean()), float(values.std())
 
 
-def standardise(values: NDArray[np.float64], mean: float, std: float) -> Block:
+def standardise(
+    values: NDArray[np.float64],
+    mean: float | NDArray[np.float64],
+    std: float | NDArray[np.float64],
+) -> Block:
     """Standardise numbers by the training split's mean and deviation; the shape is kept.
 
     A number of another split that is far outside the training range may become infinite.

@@ -21,16 +21,28 @@ from tui_trainer.problems.signature import Kind
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The values to be predicted, one for each row."""
+    """The values to be predicted, one for each row, or several."""
 
     classes: tuple[str, ...]
-    """Empty if the target is a number."""
+    """Names of the classes or labels; empty for numbers."""
     values: NDArray[Any]
-    """(N,) int64 positions in `classes`, or float64 numbers."""
+    """(N,) int64 positions in `classes`, or float64 numbers. (N, K): 0 or 1 for each of the labels
+    `classes`, or K numbers."""
+    names: tuple[str, ...] = ()
+    """Of the numbers, if there are several."""
 
     @property
     def problem(self) -> ProblemName:
+        if self.values.ndim == 2 and self.classes:
+            return "multilabel"
         return "classification" if self.classes else "regression"
+
+    @property
+    def outputs(self) -> int:
+        """The numbers that a model gives for a row."""
+        if self.values.ndim == 2:
+            return int(self.values.shape[1])
+        return len(self.classes) or 1
 
 
 @dataclass(frozen=True, slots=True)

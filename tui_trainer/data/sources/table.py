@@ -19,22 +19,20 @@ from tui_trainer.data.base.augment import combine_augments, number_augments
 from tui_trainer.data.base.to_device import Augment
 from tui_trainer.data.files.columns import (
     Column,
-    NumberColumn,
     RequestedKind,
     Table,
-    TextColumn,
     read_table,
 )
 from tui_trainer.data.files.csv import (
     check_header,
     check_text,
     no_column,
-    order_classes,
     read_header,
 )
 from tui_trainer.data.files.disk import DataFile, open_file
 from tui_trainer.data.sources.encoding import doubt_notes, encode_column, fit_column
 from tui_trainer.data.sources.source import Division, Encoded, Target
+from tui_trainer.data.sources.table_targets import read_targets
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
@@ -61,7 +59,7 @@ class TableSource:
     @property
     def layout(self) -> dict[str, str]:
         kinds = {f"column {name}": column.kind for name, column in self.columns.items()}
-        return {"target": self.section.target, **kinds}
+        return {"target": ", ".join(self.section.targets), **kinds}
 
     def fit(self, train: Rows) -> dict[str, Any]:
         return {
@@ -80,8 +78,13 @@ class TableSource:
 
     def augment(self, fitted: dict[str, Any]) -> Augment | None:
         return combine_augments(
-            number_augments(self.section, self._numbers(fitted), len(self.target.classes))
+            number_augments(self.section, self._numbers(fitted), self._mixed_classes)
         )
+
+    @property
+    def _mixed_classes(self) -> int:
+        """The number of classes whose shares are mixed; labels are mixed as they are."""
+        return len(self.target.classes) if self.target.problem == "classification" else 0
 
     def _numbers(self, fitted: dict[str, Any]) -> tuple[bool, ...]:
         """Return which of the inputs are numbers, rather than part of a category."""
@@ -103,20 +106,19 @@ def read_rows(section: TableSection) -> TableSource:
     _check_settings(section, file, header)
     table = read_table(file, header, _requested_kinds(section, header))
     kept_rows, notes = _select_rows(section, file, table)
-    target = _target(section.target, table.columns[section.target].take(kept_rows))
+    target, said = read_targets(section, file.name, table, kept_rows)
     columns = {
         name: column.take(kept_rows)
         for name, column in table.columns.items()
-        if name != section.target
+        if name not in section.targets
     }
-    return TableSource(
-        section, file.name, file.sha256, columns, target, kept_rows, (*table.notes, *notes)
-    )
+    notes = [*said, *table.notes, *notes]
+    return TableSource(section, file.name, file.sha256, columns, target, kept_rows, tuple(notes))
 
 
 def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]) -> None:
     """Raise ConfigError with every setting that does not fit the header."""
-    named_columns = [("target", section.target)]
+    named_columns = [("target", name) for name in section.targets]
     named_columns += [("categorical", name) for name in section.categorical]
     named_columns += [("drop", name) for name in section.drop]
     problems = [
@@ -124,9 +126,13 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
         for key, name in named_columns
         if name not in header
     ]
-    if section.target in section.drop:
+    if {*section.targets} & {*section.drop}:
         problems.append(Problem("the target cannot be dropped", "dataset.drop"))
-    if not problems and not set(header) - {section.target, *section.drop}:
+    if section.label_separator is not None and len(section.targets) > 1:
+        problems.append(
+            Problem("is for one column; name one in dataset.target", "dataset.label_separator")
+        )
+    if not problems and not set(header) - {*section.targets, *section.drop}:
         problems.append(Problem(f"{file.name} has no column left to predict from", "dataset.drop"))
     if problems:
         raise ConfigError(problems)
@@ -138,21 +144,25 @@ def _requested_kinds(section: TableSection, header: Sequence[str]) -> dict[str, 
         for name in header
         if name not in section.drop
     }
-    if section.task == "classification":
-        kinds[section.target] = "category"
-    elif section.task == "regression":
-        kinds[section.target] = "number"
+    for name in section.targets:
+        if section.task == "classification" or section.label_separator is not None:
+            kinds[name] = "category"
+        elif section.task != "auto" or len(section.targets) > 1:
+            kinds[name] = "number"
     return kinds
 
 
 def _select_rows(section: TableSection, file: DataFile, table: Table) -> tuple[Rows, list[str]]:
     """Return the rows that are kept under `dataset.missing`, and notes on those left out."""
     incomplete = {name: column.missing for name, column in table.columns.items()}
+    if section.label_separator is not None:
+        # An empty cell has no labels.
+        incomplete[section.targets[0]] = np.zeros(len(table.lines), dtype=np.bool_)
     if section.missing == "error":
         _refuse_missing(file, table, incomplete)
         return np.arange(len(table.lines)), []
-    left_out = incomplete[section.target]
-    notes = _left_out_note(left_out, f"without a value of {section.target}")
+    left_out = np.any([incomplete[name] for name in section.targets], axis=0)
+    notes = _left_out_note(left_out, f"without a value of {' or '.join(section.targets)}")
     if section.missing == "drop":
         gappy = np.any(list(incomplete.values()), axis=0) & ~left_out
         notes += _left_out_note(gappy, "with missing values")
@@ -183,14 +193,3 @@ def _left_out_note(rows: NDArray[np.bool_], reason: str) -> list[str]:
     count = int(rows.sum())
     noun = "row" if count == 1 else "rows"
     return [f"{count} {noun} {clean(reason, 120)} left out"] if count else []
-
-
-def _target(name: str, column: Column) -> Target:
-    match column:
-        case NumberColumn(values):
-            return Target((), values)
-        case TextColumn(codes, texts):
-            classes = order_classes(texts)
-            position = {text: index for index, text in enumerate(classes)}
-            renumbered = np.array([position[text] for text in texts], dtype=np.int64)
-            return Target(classes, renumbered[codes])

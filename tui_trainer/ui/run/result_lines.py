@@ -31,7 +31,7 @@ def result_lines(ending: RunEnded) -> list[Content]:
     if ending.labels:
         return label_lines(ending.labels, ending.classes)
     pairs = [_halves(point) for point in ending.scatter or ()]
-    return scatter_lines([pair for pair in pairs if pair is not None])
+    return scatter_lines([pair for pair in pairs if pair is not None], ending.classes)
 
 
 def label_lines(rows: Sequence[Sequence[int]], labels: Sequence[str]) -> list[Content]:
@@ -78,7 +78,7 @@ def _halves(point: Sequence[float]) -> Pair | None:
     return tuple(point[:middle]), tuple(point[middle:])
 
 
-def scatter_lines(pairs: Sequence[Pair]) -> list[Content]:
+def scatter_lines(pairs: Sequence[Pair], names: Sequence[str] = ()) -> list[Content]:
     """Return a plot of predicted against true numbers, or a table if samples have several."""
     count = min((len(true) for true, _ in pairs), default=0)
     samples = counted(len(pairs), "test sample")
@@ -92,7 +92,8 @@ def scatter_lines(pairs: Sequence[Pair]) -> list[Content]:
         wanted = [true[index] for true, _ in pairs]
         errors = [abs(predicted[index] - true[index]) for true, predicted in pairs]
         numbers = (min(wanted), max(wanted), sum(errors) / len(errors), max(errors))
-        table.append([str(index), *map(measured, numbers), ""])
+        name = clean(names[index], 200) if index < len(names) else str(index)
+        table.append([cut_middle(name, _WIDEST_LABEL), *map(measured, numbers), ""])
     head, *body = aligned(table)
     title = Content(f"Numbers predicted for {samples}, and their absolute errors")
     return [title, Content.styled(head, "$foreground-muted"), *map(Content, body)]

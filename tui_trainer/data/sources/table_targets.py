@@ -1,0 +1,108 @@
+"""The target of a table: a class, labels, a number or several, and how that is told apart.
+
+Layer: data. What was inferred is said in a note, with the setting that decides otherwise.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_trainer.config.sections.datasets import TableSection
+from tui_trainer.data.files.columns import Column, NumberColumn, Table, TextColumn
+from tui_trainer.data.files.csv import order_classes
+from tui_trainer.data.sources.source import Target
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
+from tui_trainer.text.format import counted
+
+MOST_LABELS = 10_000
+
+
+def read_targets(
+    section: TableSection, file: str, table: Table, rows: NDArray[np.int64]
+) -> tuple[Target, list[str]]:
+    """Return the target of some rows, and notes on what was inferred.
+
+    Raises:
+        ConfigError: dataset.task does not fit the columns.
+        BadInput: a cell does not; names its line.
+    """
+    columns = {name: table.columns[name].take(rows) for name in section.targets}
+    lines = table.lines[rows]
+    if section.label_separator is not None:
+        return _labels_in_cells(section, columns[section.targets[0]])
+    if len(columns) == 1 and section.task != "multilabel":
+        return _single(columns[section.targets[0]]), []
+    if section.task == "classification":
+        message = f"{len(columns)} columns are no classes; name one, or set task=multilabel"
+        raise ConfigError([Problem(message, "dataset.target")])
+    numbers = [_numbers(column) for column in columns.values()]
+    values = np.stack(numbers, axis=1)
+    is_flag = (values == 0) | (values == 1)
+    if section.task == "multilabel" and not is_flag.all():
+        row, column = (int(place[0]) for place in np.nonzero(~is_flag))
+        raise BadInput(
+            f"{file}:{lines[row]}: {clean(section.targets[column], 80)} is "
+            f"{values[row, column]:g}, and a label is 0 or 1; labels in one cell need "
+            "dataset.label_separator"
+        )
+    if section.task == "regression" or not is_flag.all():
+        return Target((), values, section.targets), []
+    note = (
+        f"{counted(len(columns), 'label')}, because the columns of dataset.target have only 0 and "
+        "1; dataset.task=regression predicts them as numbers"
+    )
+    return Target(section.targets, values), [note] if section.task == "auto" else []
+
+
+def _numbers(column: Column) -> NDArray[np.float64]:
+    assert isinstance(column, NumberColumn), "several targets are read as numbers"
+    return column.values
+
+
+def _labels_in_cells(section: TableSection, column: Column) -> tuple[Target, list[str]]:
+    separator, name = section.label_separator, section.targets[0]
+    if section.task in ("classification", "regression"):
+        message = f"is for labels, and dataset.task is {section.task}; set task=multilabel"
+        raise ConfigError([Problem(message, "dataset.label_separator")])
+    assert isinstance(column, TextColumn), "labels are read as texts"
+    parts = [_parts(text, separator or "") for text in column.texts]
+    labels = order_classes({label for cell in parts for label in cell})
+    if not labels:
+        raise BadInput(f"no row has a label in the column '{clean(name, 80)}'")
+    if len(labels) > MOST_LABELS:
+        raise BadInput(
+            f"the column '{clean(name, 80)}' has {len(labels):,} labels, and {MOST_LABELS:,} are "
+            "the most; is dataset.label_separator right?"
+        )
+    place = {label: index for index, label in enumerate(labels)}
+    # The last row stands for an empty cell, whose code is -1.
+    by_text = np.zeros((len(parts) + 1, len(labels)))
+    for row, cell in enumerate(parts):
+        by_text[row, [place[label] for label in cell]] = 1
+    values = by_text[column.codes]
+    empty = int((values.sum(axis=1) == 0).sum())
+    note = (
+        f"{counted(len(labels), 'label')} in {clean(name, 80)}, "
+        f"{values.sum(axis=1).mean():.3g} per row"
+    )
+    if empty:
+        note += f"; {counted(empty, 'row')} without any"
+    return Target(labels, values), [note]
+
+
+def _parts(text: str, separator: str) -> list[str]:
+    words = text.split(separator) if separator else text.split()
+    return [word.strip() for word in words if word.strip()]
+
+
+def _single(column: Column) -> Target:
+    match column:
+        case NumberColumn(values):
+            return Target((), values)
+        case TextColumn(codes, texts):
+            classes = order_classes(texts)
+            position = {text: index for index, text in enumerate(classes)}
+            renumbered = np.array([position[text] for text in texts], dtype=np.int64)
+            return Target(classes, renumbered[codes])
