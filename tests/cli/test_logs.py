@@ -98,7 +98,7 @@ def test_a_run_that_was_killed_is_told_of(
     said = capsys.readouterr().out.splitlines()
     assert "so far so good" in said[0]
     assert "crashed: its process is gone" in said[-1]
-    assert "tui-trainer resume night-1122-0300" in said[-1]
+    assert f"{run.command('resume')} starts it again from the beginning" in said[-1]
 
 
 def test_a_deleted_directory_is_told_of(

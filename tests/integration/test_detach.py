@@ -423,6 +423,7 @@ def test_a_killed_trainer_leaves_a_whole_terminal_and_a_word(tmp_path: Path) -> 
         assert terminal.wait() == 137
         terminal.assert_restored()
         terminal.until_text("killed by SIGKILL", "resume")
+        terminal.until(lambda: "beginning" in terminal.screen.text.replace("\n", ""))
 
 
 @pytest.mark.full

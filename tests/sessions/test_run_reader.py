@@ -267,7 +267,7 @@ def test_a_process_that_is_gone_is_a_crash_until_another_goes_on(watched: Watche
     assert watched.session.ended
     reason = watched.session.view.reason
     assert "process 4711" in reason
-    assert f"tui-trainer resume {NAME}" in reason
+    assert f"{watched.run.command('resume')} starts it again from the beginning" in reason
     assert len(of_kind(told, RunEnded)) == 1
     assert watched.look(3.0) == []
     lock = RunLock.acquire(watched.run.lock)
@@ -293,7 +293,7 @@ def test_the_progress_of_a_test_is_read_from_the_status(watched: Watched) -> Non
     watched.look(4.0)
     assert watched.state == "crashed"
     assert watched.session.view.lacks_only_test
-    reason = f"all its steps are saved; tui-trainer resume {NAME} only tests it"
+    reason = f"all its steps are saved; {watched.run.command('resume')} only tests it"
     assert watched.session.view.reason.endswith(reason)
     later = AttachedSession(watched.run, watched.clock)
     later._poll()

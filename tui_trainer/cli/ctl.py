@@ -16,12 +16,14 @@ from tui_trainer.cli import options
 from tui_trainer.config.names import full_key
 from tui_trainer.config.yaml.reader import parse_value
 from tui_trainer.runs.commands import COMMANDS, Command, Set, name_of, new_id, origin_of
-from tui_trainer.runs.directory import RunDirectory, find_run
+from tui_trainer.runs.directory import RunDirectory, find_run, list_command
 from tui_trainer.runs.edits import settings_of
+from tui_trainer.runs.ending import way_on
 from tui_trainer.runs.events import ENDED_STATES, CommandAccepted, CommandApplied
 from tui_trainer.runs.mailbox import send, wait_for
 from tui_trainer.runs.paths import size_of
 from tui_trainer.runs.status import conclude, read_status
+from tui_trainer.sessions.run_reader import read_run
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.console import ask, print_error, print_json, print_line
 from tui_trainer.text.errors import BadInput, ExitCode
@@ -108,11 +110,12 @@ def _await_acceptance(run: RunDirectory, command: Command, offset: int) -> None:
                 return
             raise BadInput(
                 f"{run.path.name} is {state}: it ended before it saw the command; "
-                f"tui-trainer resume {run.path.name} continues it"
+                f"{_way_on(run, state)}"
             )
     raise BadInput(
         f"{run.path.name} did not answer within {ACCEPTED_S:g} s; the command stays in its "
-        "mailbox and may still be accepted; tui-trainer runs shows whether the run is alive"
+        f"mailbox and may still be accepted; {list_command(run.path.parent)} shows whether the run "
+        "is alive"
     )
 
 
@@ -192,6 +195,11 @@ def _check_alive(run: RunDirectory) -> None:
         )
     if status is None or state in ENDED_STATES:
         raise BadInput(
-            f"{run.path.name} is {state}, so there is nothing to steer; "
-            f"tui-trainer resume {run.path.name} continues it"
+            f"{run.path.name} is {state}, so there is nothing to steer; {_way_on(run, state)}"
         )
+
+
+def _way_on(run: RunDirectory, state: str) -> str:
+    """Return the command that goes on with a run that is not alive, and what it does."""
+    tracked = read_run(run).tracked
+    return way_on(run, tracked.view, state, tracked.experiment)

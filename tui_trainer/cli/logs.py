@@ -17,12 +17,14 @@ from typing import Any, NamedTuple
 from tui_trainer.cli import options
 from tui_trainer.runs.describe import Level, describe, level_of
 from tui_trainer.runs.directory import RunDirectory, find_run
+from tui_trainer.runs.ending import way_on
 from tui_trainer.runs.events import ENDED_STATES, CommandApplied
 from tui_trainer.runs.log import Filter, passes
 from tui_trainer.runs.paths import is_folder
 from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import CRASHED_AFTER_S, conclude, read_status
 from tui_trainer.runs.tail import is_another, records_from, whole_lines
+from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.signals import InterruptFlag
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import Stream, output_stream
@@ -148,10 +150,8 @@ def print_logs(
 
 def _crash(run: RunDirectory) -> str:
     """Return the line about a crash, for which the process had no time to write an event."""
-    return (
-        "crashed: its process is gone and left no reason; "
-        f"tui-trainer resume {run.path.name} continues it"
-    )
+    on = way_on(run, read_status(run.status) or RunView(), "crashed")
+    return f"crashed: its process is gone and left no reason; {on}"
 
 
 class _Ending:

@@ -26,7 +26,10 @@ from tui_trainer.runs.paths import exists, names_in, open_file, size_of
 from tui_trainer.runs.provenance import read_provenance
 from tui_trainer.text.clean import clean, is_safe_name, slug, suggest
 from tui_trainer.text.errors import BadInput, CannotWrite
+from tui_trainer.text.shell import program_line
 
+NEWEST = ("last", "latest")
+"""What commands take instead of a name, for the run that was started or resumed last."""
 REJECTED = "rejected"
 """The folder in the mailbox for files that must not be executed."""
 
@@ -46,8 +49,16 @@ class RunDirectory:
     @property
     def reference(self) -> str:
         """Return what commands call this run: its name in the default folder, else its path."""
-        is_found = str(self.path.parent) == os.path.realpath(default_runs_dir())
-        return self.path.name if is_found else str(self.path)
+        name, folder = self.path.name, os.path.realpath(default_runs_dir())
+        is_found = str(self.path.parent) == folder and is_safe_name(name) and name not in NEWEST
+        return name if is_found else str(self.path)
+
+    def command(self, word: str, *arguments: str) -> str:
+        """Return the command line of a command on this run, to paste where this process began.
+
+        Every message that suggests such a command takes it from here.
+        """
+        return program_line(word, self.reference, *arguments)
 
     @property
     def config(self) -> Path:
@@ -106,6 +117,12 @@ def default_runs_dir(env: Mapping[str, str] = os.environ) -> Path:
 def is_default(runs_dir: Path) -> bool:
     """Whether a command without --runs-dir uses this folder, with the variable set or not."""
     return runs_dir == default_runs_dir() == default_runs_dir({})
+
+
+def list_command(runs_dir: Path) -> str:
+    """Return the command line that lists the runs of a folder."""
+    is_found = os.path.realpath(runs_dir) == os.path.realpath(default_runs_dir())
+    return program_line("runs", *(() if is_found else ("--runs-dir", str(runs_dir))))
 
 
 def check_writable(folder: Path) -> None:
@@ -288,7 +305,7 @@ def _find(reference: str, runs_dir: Path) -> RunDirectory:
                 return run
         raise BadInput(f"{clean(reference)}: not the directory of a run (it has no config.yaml)")
     names = run_names(runs_dir)
-    if reference in ("last", "latest") and names:
+    if reference in NEWEST and names:
         return RunDirectory.at(runs_dir / names[0])
     if reference in names:
         return RunDirectory.at(runs_dir / reference)

@@ -17,7 +17,8 @@ from typing import Any
 
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import error_stream, output_stream
-from tui_trainer.text.shell import shell_line
+from tui_trainer.text.errors import TrainerError
+from tui_trainer.text.shell import program_line
 
 FORWARDED = (
     *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
@@ -202,9 +203,22 @@ class _Launcher:
             self._restore_terminal()
             name = signal.Signals(number).name
             why = ": out of memory?" if number == signal.SIGKILL else ""
-            back = f"; {self._command('resume')} continues it" if self._run else ""
+            back = f"; {self._way_on()}" if self._run else ""
             error_stream().line(f"tui-trainer: killed by {name}{why}{back}")
         return 128 + number
+
+    def _way_on(self) -> str:
+        """Return the command that goes on with the run of the dead child, and what it does."""
+        # Imported only now, so that a launcher that waits stays small.
+        from tui_trainer.runs.directory import default_runs_dir, find_run
+        from tui_trainer.runs.ending import way_on
+        from tui_trainer.runs.status import read_status
+
+        with contextlib.suppress(TrainerError):
+            run = find_run(self._run, default_runs_dir())
+            if (view := read_status(run.status)) is not None:
+                return way_on(run, view, "crashed")
+        return f"{self._command('resume')} continues it"
 
     def _restore_terminal(self) -> None:
         """Restore the terminal in place of the child; never from the background."""
@@ -218,4 +232,4 @@ class _Launcher:
         return f"{name} keeps training without a terminal; {self._command('attach')} reopens it"
 
     def _command(self, what: str) -> str:
-        return shell_line(["tui-trainer", what, *([self._run] if self._run else [])])
+        return program_line(what, *([self._run] if self._run else []))

@@ -19,6 +19,7 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.runs.bounds import is_count, number_or_nan
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.edits import in_force, read_edits
+from tui_trainer.runs.ending import way_on
 from tui_trainer.runs.events import (
     FINAL_STATES,
     Event,
@@ -343,13 +344,8 @@ class RunReader:
 
     def _crash(self, status: RunView) -> RunEnded:
         host = clean(status.process.host, 80)
-        saved = status.saved.step
-        resume = f"tui-trainer resume {self._run.path.name}"
-        if status.final_test.part:
-            resume = f"all its steps are saved; {resume} only tests it"
-        else:
-            resume += f" continues from step {saved or 0:,}"
-        reason = f"process {status.process.pid} on {host} has died without a report; {resume}"
+        on = way_on(self._run, status, "crashed")
+        reason = f"process {status.process.pid} on {host} has died without a report; {on}"
         return self._ending(status, "crashed", reason)
 
     def _ending(self, status: RunView, state: str, reason: str) -> RunEnded:

@@ -17,6 +17,11 @@ def shell_line(words: Iterable[str]) -> str:
     return " ".join(map(_quoted, words))
 
 
+def program_line(*words: str) -> str:
+    """Return a command line of this program, as messages suggest it."""
+    return shell_line(("tui-trainer", *words))
+
+
 def _quoted(word: str) -> str:
     if is_plain(word):
         return shlex.quote(word)
