@@ -240,7 +240,7 @@ def test_what_costs_far_more_than_the_training_is_left_out_with_its_command() ->
     assert is_affordable(costing(TIMES * long), long)
     dear = costing(25 * long)
     assert not is_affordable(dear, long)
-    assert left_out([costing(long), dear], long, "mine") == [
+    assert left_out([costing(long), dear], long, "tui-trainer evaluate mine --baselines") == [
         "baseline nearest neighbour left out: by its sizes it costs 25 times as much as the "
         "training; tui-trainer evaluate mine --baselines computes it"
     ]

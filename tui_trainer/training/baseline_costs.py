@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from tui_trainer.data.base.batch import Split
 from tui_trainer.models.summary import count_parameters
-from tui_trainer.text.clean import clean
-from tui_trainer.training.baselines import Baseline
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.training.baselines import Baseline, baselines_of
 from tui_trainer.training.task import Task
 
 TIMES = 10
@@ -38,12 +39,25 @@ def is_affordable(baseline: Baseline, training: int) -> bool:
     return baseline.cost <= max(ALWAYS, TIMES * training)
 
 
-def left_out(candidates: Sequence[Baseline], training: int, run: str) -> list[str]:
+def choose_baselines(
+    task: Task, split: Split, steps: int, run: RunDirectory
+) -> tuple[list[Baseline], list[str]]:
+    """Return the baselines of a split that are worth their cost, and a note for each of the others.
+
+    `steps` is the length of the training, and `run` is the one that the notes are about.
+    """
+    candidates = baselines_of(task.dataset, split)
+    cost = training_cost(task, steps)
+    notes = left_out(candidates, cost, run.command("evaluate", "--baselines"))
+    return [one for one in candidates if is_affordable(one, cost)], notes
+
+
+def left_out(candidates: Sequence[Baseline], training: int, command: str) -> list[str]:
     """Return a note for each baseline that is left out, with the command that computes it."""
     return [
         f"baseline {one.name.replace('_', ' ')} left out: by its sizes it costs "
         f"{one.cost / max(training, 1):,.0f} times as much as the training; "
-        f"tui-trainer evaluate {clean(run)} --baselines computes it"
+        f"{command} computes it"
         for one in candidates
         if not is_affordable(one, training)
     ]

@@ -27,8 +27,8 @@ from tui_trainer.problems.problem import Prediction, Value
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.errors import BadInput
-from tui_trainer.training.baseline_costs import is_affordable, left_out, training_cost
-from tui_trainer.training.baselines import baselines_of, compute
+from tui_trainer.training.baseline_costs import choose_baselines
+from tui_trainer.training.baselines import Baseline, baselines_of, compute
 from tui_trainer.training.changes import check_model, evaluation_notes, prediction_notes
 from tui_trainer.training.checkpoint_data import CheckpointData
 from tui_trainer.training.checkpoints import Checkpoint, choose_checkpoint
@@ -85,17 +85,19 @@ def evaluate(
     chosen = {"train": task.dataset.train, "val": task.dataset.val, "test": task.dataset.test}[
         split
     ]
-    # On the training split, nearest neighbours and their like would know the answers.
-    baselines = baselines_of(task.dataset, chosen) if split != "train" else []
     notes += evaluation_notes(task, data.origin)
     metrics: dict[str, float] = {}
-    if not only_baselines:
+    baselines: list[Baseline] = []
+    if only_baselines:
+        baselines = baselines_of(task.dataset, chosen)
+    else:
         metrics = _measured(task, chosen)
-        # The length of the training, from whichever checkpoint the weights are.
-        steps = read_manifests(run.checkpoints)[-1].step
-        cost = training_cost(task, steps)
-        notes += left_out(baselines, cost, run.path.name)
-        baselines = [one for one in baselines if is_affordable(one, cost)]
+        # On the training split, nearest neighbours and their like would know the answers.
+        if split != "train":
+            # The length of the training, from whichever checkpoint the weights are.
+            steps = read_manifests(run.checkpoints)[-1].step
+            baselines, left_out = choose_baselines(task, chosen, steps, run)
+            notes += left_out
     return Evaluation(checkpoint.manifest.step, split, metrics, compute(baselines), tuple(notes))
 
 

@@ -15,8 +15,8 @@ import torch
 from tui_trainer.data.base.batch import BatchLost, Split
 from tui_trainer.runs.events import MeasurementAdvanced
 from tui_trainer.text.format import counted
-from tui_trainer.training.baseline_costs import is_affordable, left_out, training_cost
-from tui_trainer.training.baselines import Baseline, Metrics, baselines_of
+from tui_trainer.training.baseline_costs import choose_baselines
+from tui_trainer.training.baselines import Baseline, Metrics
 from tui_trainer.training.metrics import Measurement, measure
 from tui_trainer.training.training import Training
 
@@ -94,17 +94,15 @@ class _Meter:
 
 def run_test(training: Training) -> FinalResults:
     """Validate the last step unless that was done, test the best weights, compute the baselines."""
-    task, name = training.task, training.run.path.name
-    candidates = baselines_of(task.dataset, task.dataset.test)
-    cost = training_cost(task, training.progress.step)
-    chosen = [one for one in candidates if is_affordable(one, cost)]
+    task, steps = training.task, training.progress.step
+    chosen, notes = choose_baselines(task, task.dataset.test, steps, training.run)
     training.commands.refuse_from_now(
-        f"the run is testing: its {training.progress.step:,} steps are all done and saved; "
+        f"the run is testing: its {steps:,} steps are all done and saved; "
         "stop skips the rest of the test"
     )
-    results = FinalResults(training.progress.validated_step == training.progress.step)
+    results = FinalResults(training.progress.validated_step == steps)
     training.events.enter("testing", _plan(training, chosen, results))
-    for note in left_out(candidates, cost, name):
+    for note in notes:
         training.events.note(note)
     meter = _Meter(training)
     try:
