@@ -18,7 +18,7 @@ from tui_trainer.text.errors import ExitCode
 
 LOOK_S = 0.2
 SHOWN_BEFORE = 10
-"""How many events from before the start are printed."""
+"""How many events from before the start are printed as text; JSON has all of them."""
 
 
 def follow(run: RunDirectory, printer: Printer) -> int:
@@ -26,7 +26,7 @@ def follow(run: RunDirectory, printer: Printer) -> int:
     session = AttachedSession(run)
     session.start()
     with InterruptFlag() as leaving:
-        _print(session, printer, leaving, run.path.name)
+        _print(session, printer, leaving, run)
     if leaving.is_asked and not printer.is_record:
         # The run belongs to another process, and goes on.
         output_stream().line(left_line(session.view))
@@ -35,26 +35,45 @@ def follow(run: RunDirectory, printer: Printer) -> int:
     return ExitCode.OK
 
 
-def _print(session: AttachedSession, printer: Printer, leaving: InterruptFlag, name: str) -> None:
+def _print(
+    session: AttachedSession, printer: Printer, leaving: InterruptFlag, run: RunDirectory
+) -> None:
     cursor = 0
-    first = True
+    is_first = True
     while not leaving.is_asked:
         # Read before the events, so that those that came with the end are still printed.
         over = session.ended
-        fresh = session.refresh()
+        session.refresh()
         events, cursor = session.events(cursor)
-        started, newest = _newest(events) if first else ((), events)
-        for event in started:
+        shown: Sequence[Event] = events
+        if is_first and events:
+            is_first = False
+            shown = _begin(session, printer, run, events)
+        for event in shown:
             printer.show(event)
-        if first and len(events) > len(started) + len(newest) and not printer.is_record:
-            output_stream().line(f"... (tui-trainer logs {name} prints what came before)")
-        for event in newest:
-            printer.show(event)
-        first = first and not fresh
         if over:
             return
         printer.look()
         session.wait(LOOK_S)
+
+
+def _begin(
+    session: AttachedSession, printer: Printer, run: RunDirectory, events: Sequence[Event]
+) -> Sequence[Event]:
+    """Print what comes before the newest of the first events, and return those.
+
+    A program gets all events of the run. People get the newest start, and how to read the rest.
+    """
+    if printer.is_record:
+        for event in session.earlier.events() if session.earlier is not None else ():
+            printer.show(event)
+        return events
+    started, newest = _newest(events)
+    for event in started:
+        printer.show(event)
+    if len(events) > len(started) + len(newest):
+        output_stream().line(f"... ({run.command('logs')} prints what came before)")
+    return newest
 
 
 def _newest(events: Sequence[Event]) -> tuple[Sequence[Event], Sequence[Event]]:

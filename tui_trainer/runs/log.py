@@ -7,7 +7,7 @@ log of a long run stays readable.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Literal, get_args
 
@@ -105,15 +105,23 @@ class EarlierEvents:
         """
         log = RunLog(steps_per_epoch)
         start = max(self.size - most_bytes, 0)
-        for records in records_within(self._run.events, start, self.size):
-            for record in records:
-                if (event := event_of(record)) is not None:
-                    _add_all(log, log.entries_of(event))
+        for events in self._parts(start):
+            for event in events:
+                _add_all(log, log.entries_of(event))
             log.drop_oldest()
         if start:
             name = self._run.path.name
             log.put_first(LogEntry(f"tui-trainer logs {name} prints what came before this"))
         return log
+
+    def events(self) -> Iterator[Event]:
+        """Yield all of them, reading as much of the file as that needs."""
+        for events in self._parts(0):
+            yield from events
+
+    def _parts(self, start: int) -> Iterator[list[Event]]:
+        for records in records_within(self._run.events, start, self.size):
+            yield [event for record in records if (event := event_of(record)) is not None]
 
 
 def _add_all(log: RunLog, entries: Iterable[LogEntry]) -> None:
