@@ -207,7 +207,7 @@ def test_fault_5_last_falls_back_and_says_which_and_why(tmp_path: Path) -> None:
         [("2", "truncated")],
     ]
     with pytest.raises(CheckpointUnusable, match="resume digits --from best"):
-        choose_checkpoint(tmp_path, "3", "digits")
+        choose_checkpoint(tmp_path, "3", "tui-trainer resume digits")
 
 
 def test_fault_13_no_checkpoint_at_all_is_told(tmp_path: Path) -> None:

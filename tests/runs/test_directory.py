@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
+import re
+import shlex
 import sys
 import threading
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+import tui_trainer
 from tests.runs.children import BOUND_S
 from tests.runs.failing import DEATH, FAULTS, error_of, failures
 from tui_trainer.runs.directory import (
@@ -23,6 +28,7 @@ from tui_trainer.runs.directory import (
     default_runs_dir,
     find_run,
     is_default,
+    list_command,
     make_skeleton,
     run_names,
     set_aside,
@@ -442,3 +448,38 @@ def test_commands_call_a_run_by_its_name_where_that_finds_it_and_else_by_its_pat
     assert run.reference == "digits"
     monkeypatch.setenv("TUI_TRAINER_RUNS_DIR", str(tmp_path / "others"))
     assert find_run(run.reference, tmp_path / "others") == run
+
+
+def test_a_command_on_a_run_finds_it_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    here = make_run(tmp_path / "runs", "here")
+    newest, odd, away = (
+        make_run(tmp_path / name, run)
+        for name, run in (("runs", "last"), ("runs", "two words"), ("a way", "here"))
+    )
+
+    assert here.command("resume", "--force") == "tui-trainer resume here --force"
+    # `last` is the newest run, a name with a blank is in no list, and the others are elsewhere.
+    for run in (newest, odd, away):
+        assert shlex.split(run.command("logs")) == ["tui-trainer", "logs", str(run.path)]
+    for run in (here, newest, odd, away):
+        assert find_run(run.reference, default_runs_dir()) == run
+    assert list_command(Path("runs")) == "tui-trainer runs"
+    assert list_command(tmp_path / "a way") == f"tui-trainer runs --runs-dir '{tmp_path}/a way'"
+
+
+def test_only_one_function_names_runs_in_commands() -> None:
+    words = re.compile(r"\b(resume|attach|ctl|logs|fork|evaluate|predict) $")
+    package = Path(tui_trainer.__file__).parent
+    wrong = [
+        f"{path.relative_to(package)}:{node.lineno}"
+        for path in package.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.JoinedStr)
+        for part, following in pairwise(node.values)
+        if isinstance(part, ast.Constant)
+        and "tui-trainer" in str(part.value)
+        and words.search(str(part.value))
+        and isinstance(following, ast.FormattedValue)
+    ]
+    assert wrong == []

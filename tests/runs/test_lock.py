@@ -17,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from tests.runs.children import HOLD, HOLD_WITHOUT_FLOCK, child, kill
+from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.lock import Holder, RunLock, _put_aside, is_held, read_holder
 from tui_trainer.text.errors import BadInput, CannotWrite
 
@@ -78,7 +79,7 @@ def test_fault_30_a_second_process_is_refused_with_pid_and_host_of_the_first(pat
         message = str(caught.value)
         assert str(process.pid) in message
         assert socket.gethostname() in message
-        assert "tui-trainer ctl digits-1122-0304 stop" in message
+        assert RunDirectory(path.parent).command("ctl", "stop") in message
         assert "\n" not in message
         assert is_held(path)
         holder = read_holder(path)

@@ -124,7 +124,7 @@ def test_fault_05_a_truncated_checkpoint_falls_back_and_says_so(tmp_path: Path, 
     assert "truncated" in notes[0]
     assert newest.file in notes[0]
     with pytest.raises(CheckpointUnusable, match="resume small --from best, or --from STEP"):
-        choose_checkpoint(run.directory.checkpoints, str(newest.step), "small")
+        choose_checkpoint(run.directory.checkpoints, str(newest.step), "tui-trainer resume small")
 
 
 def test_fault_07_a_checkpoint_of_another_model_is_refused_with_the_first_differences(

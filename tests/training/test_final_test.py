@@ -83,15 +83,15 @@ def test_each_part_of_the_test_is_reported_with_how_far_it_is(tmp_path: Path, da
         (
             "validation split",
             "the validation of the last step and the test skipped by you; "
-            "tui-trainer resume run makes up for them",
+            "{resume} makes up for them",
             False,
             set(),
         ),
-        ("test split", "test skipped by you; tui-trainer evaluate run measures it", False, set()),
+        ("test split", "test skipped by you; {evaluate} measures it", False, set()),
         (
             "baseline nearest neighbour",
             "baseline nearest neighbour skipped by you; "
-            "tui-trainer evaluate run --baselines computes all of them",
+            "{evaluate} --baselines computes all of them",
             True,
             {"majority_class"},
         ),
@@ -103,7 +103,8 @@ def test_a_stop_skips_the_rest_of_the_test_and_the_run_is_finished(
     run = Run.new(tmp_path / "run", small_experiment(data, training=CLOSING))
     ended = run.start(in_part(part, Stop(signal=15)), clock=ticking())
     assert (ended.state, ended.exit_code) == ("finished", 0)
-    assert ended.reason == f"11 steps are done; {skipped}"
+    commands = {word: run.directory.command(word) for word in ("resume", "evaluate")}
+    assert ended.reason == f"11 steps are done; {skipped.format(**commands)}"
     assert (ended.test is not None, set(ended.baseline or {})) == (measured, baselines)
     assert run.lines()[-1]["step"] == 11
 
@@ -219,7 +220,8 @@ def test_workers_that_die_of_the_signal_that_stops_the_test_are_no_failure(
     ended = run.start(react, clock=ticking())
     if stops:
         assert ended.state == "finished"
-        assert "test skipped by SIGTERM; tui-trainer evaluate run measures it" in ended.reason
+        command = run.directory.command("evaluate")
+        assert f"test skipped by SIGTERM; {command} measures it" in ended.reason
     else:
         assert ended.state == "failed"
         assert "a worker was killed by signal 15; step 12 is saved" in ended.reason

@@ -21,6 +21,7 @@ from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.config.keys import ACTIONS
 from tui_trainer.config.preferences import THEMES, Preferences
 from tui_trainer.runs.commands import Stop
+from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import (
     CheckpointSaved,
     RunEnded,
@@ -755,12 +756,14 @@ def test_beside_a_run_that_trains_here_no_other_begins_here(tmp_path: Path) -> N
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
         listing = await shown.listed(app, pilot)
         await pilot.press("j", "r")
-        await until(pilot, lambda: "tui-trainer resume other --detach" in told(app))
+        other = RunDirectory(tmp_path / "other")
+        await until(pilot, lambda: other.command("resume", "--detach") in told(app))
         assert app.screen is listing
         await pilot.press("f")
-        await until(pilot, lambda: "tui-trainer fork other --detach" in told(app))
+        fork = other.command("fork", "--detach")
+        await until(pilot, lambda: fork in told(app))
         app.post_message(RunsScreen.Fork(tmp_path / "other", "last", ()))
-        await until(pilot, lambda: told(app).count("tui-trainer fork other --detach") == 2)
+        await until(pilot, lambda: told(app).count(fork) == 2)
         await pilot.press("k", "x")
         await until(pilot, lambda: "cannot be deleted" in told(app))
         assert app.screen is listing
@@ -784,8 +787,12 @@ def test_the_end_of_a_watched_run_begins_nothing_beside_the_own_one(tmp_path: Pa
         await until(pilot, lambda: app.screen.has_class("-result"))
         for key in ("r", "a", "c"):
             await pilot.press(key)
-        commands = ("resume other --detach", "train digits-cnn --detach", "compose digits-cnn")
-        await until(pilot, lambda: all(f"tui-trainer {it}" in told(app) for it in commands))
+        commands = (
+            RunDirectory(tmp_path / "other").command("resume", "--detach"),
+            "tui-trainer train digits-cnn --detach",
+            "tui-trainer compose digits-cnn",
+        )
+        await until(pilot, lambda: all(command in told(app) for command in commands))
         shown.own.push(ended())
         await until(pilot, lambda: not app.live.alive)
         await pilot.press("a")

@@ -217,7 +217,7 @@ def check_run(run: RunDirectory, *, writing: bool = False) -> None:
                 with folder.sub(run.control.name) as control:
                     _check_folder(control, REJECTED, writing=writing)
     except NotOurs as error:
-        hint = f"copy it into your own runs: tui-trainer fork {run.path}"
+        hint = f"copy it into your own runs: {run.command('fork')}"
         raise CannotWrite(f"{error.filename} {error.strerror}; {hint}") from error
     except UnsafeFile as error:
         raise BadInput(

@@ -100,8 +100,11 @@ def newest_live(runs_dir: Path) -> RunDirectory:
         run = RunDirectory(runs[0].path)
         check_run(run)
         return run
-    last = f"; the newest is {runs[0].name}, {runs[0].state}" if runs else ""
-    raise BadInput(f"no live run in {clean(str(runs_dir))}{last}; tui-trainer attach RUN opens one")
+    last = ""
+    if runs:
+        command = RunDirectory(runs[0].path).command("attach")
+        last = f"; the newest is {runs[0].name}, {runs[0].state}; {command} opens it"
+    raise BadInput(f"no live run in {clean(str(runs_dir))}{last}")
 
 
 def _now_there(folder: Path) -> float:

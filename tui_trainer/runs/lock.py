@@ -19,6 +19,7 @@ from pathlib import Path
 
 import psutil
 
+from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.files import cannot_write
 from tui_trainer.runs.folder import open_folder
 from tui_trainer.runs.host import boot_id, is_this_host, process_namespace
@@ -254,7 +255,7 @@ def _refusal(path: Path) -> BadInput:
     who = str(holder) if holder else "another process"
     return BadInput(
         f"{path.parent}: {who} is writing this run; stop it first: "
-        f"tui-trainer ctl {path.parent.name} stop"
+        f"{RunDirectory(path.parent).command('ctl', 'stop')}"
     )
 
 

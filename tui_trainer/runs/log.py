@@ -110,8 +110,8 @@ class EarlierEvents:
                 _add_all(log, log.entries_of(event))
             log.drop_oldest()
         if start:
-            name = self._run.path.name
-            log.put_first(LogEntry(f"tui-trainer logs {name} prints what came before this"))
+            command = self._run.command("logs")
+            log.put_first(LogEntry(f"{command} prints what came before this"))
         return log
 
     def events(self) -> Iterator[Event]:

@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO
 
-from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.directory import RunDirectory, list_command
 from tui_trainer.runs.events import ENDED_STATES, FINAL_STATES
 from tui_trainer.runs.files import Files, cannot_write, publish
 from tui_trainer.runs.folder import NotOurs, UnsafeFile
@@ -37,16 +37,16 @@ def gone_host(run: RunDirectory, *, force: bool = False) -> str:
         return ""
     silent_s = unheard_s(run)
     who = f"{run.path}: process {status.process.pid} on {clean(status.process.host, 80)}"
-    name = run.path.name
     if silent_s < LOST_AFTER_S:
         raise BadInput(
-            f"{who} is writing this run; stop it first: tui-trainer ctl {name} stop (if it was "
-            f"killed, tui-trainer runs shows lost? after {LOST_AFTER_S:.0f} s of silence)"
+            f"{who} is writing this run; stop it first: {run.command('ctl', 'stop')} (if it was "
+            f"killed, {list_command(run.path.parent)} shows lost? after {LOST_AFTER_S:.0f} s of "
+            "silence)"
         )
     if silent_s < CRASHED_AFTER_S and not force:
         raise BadInput(
             f"{who} has been silent for {silent_s:.0f} s, but may still be alive; if you are sure "
-            f"that it is dead: tui-trainer resume {name} --force"
+            f"that it is dead: {run.command('resume', '--force')}"
         )
     return status.process.host
 

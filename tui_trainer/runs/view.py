@@ -10,9 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 from tui_trainer.runs.bounds import are_metrics, is_count, is_number, is_plain, is_text
+from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import (
     ENDED_STATES,
     CheckpointSaved,
@@ -199,6 +201,11 @@ class RunView:
     def lacks_only_test(self) -> bool:
         """Whether all steps are taken and saved, but the test was not finished."""
         return bool(self.final_test.part) and self.ended and self.scores.test is None
+
+    @property
+    def run(self) -> RunDirectory:
+        """The directory of the run; if it is not known, the name stands for it."""
+        return RunDirectory(Path(self.run_dir or self.name))
 
     @property
     def message(self) -> str:

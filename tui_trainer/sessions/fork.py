@@ -55,7 +55,7 @@ def prepare_fork(
 
     if not read_manifests(origin.checkpoints):
         raise CheckpointUnusable(f"{origin.path.name} has no checkpoint to fork from yet")
-    checkpoint, _ = choose_checkpoint(origin.checkpoints, which, origin.path.name)
+    checkpoint, _ = choose_checkpoint(origin.checkpoints, which, origin.command("fork"))
     edits = [e for e in read_edits(origin.edits) if e.apply_at_step <= checkpoint.manifest.step]
     run = create_run(runs_dir, name or experiment.name)
     startup.claim(run)

@@ -321,10 +321,10 @@ class LocalSession:
 
     def _lost(self, prepared: PreparedRun, by: str) -> RunEnded:
         """Make the end for a process that was believed dead and finds its run taken over."""
-        name = prepared.run.path.name
+        run = prepared.run
         reason = (
-            f"{by} has taken over {name}, which was believed lost; this process has written "
-            f"nothing more: tui-trainer attach {name} shows the run"
+            f"{by} has taken over {run.path.name}, which was believed lost; this process has "
+            f"written nothing more: {run.command('attach')} shows the run"
         )
         return self._failed(prepared, reason, ExitCode.CANNOT_WRITE)
 

@@ -46,7 +46,7 @@ from tui_trainer.sessions.prepare import (
 )
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
-from tui_trainer.text.shell import shell_line
+from tui_trainer.text.shell import program_line
 
 if TYPE_CHECKING:
     from tui_trainer.runs.view import RunView
@@ -161,7 +161,7 @@ def _choose(run: RunDirectory, which: str) -> tuple[Checkpoint | None, list[str]
 
     # A checkpoint whose manifest cannot be read is no reason to begin at step 0.
     if read_manifests(run.checkpoints) or which != "last" or checkpoint_files(run.checkpoints):
-        return choose_checkpoint(run.checkpoints, which, run.path.name)
+        return choose_checkpoint(run.checkpoints, which, run.command("resume"))
     return None, ["no checkpoint was ever published; the run starts again from step 0"]
 
 
@@ -179,7 +179,7 @@ def _nothing_to_do(run: RunDirectory, checkpoint: Checkpoint, experiment: Experi
     limit = limit_reached(experiment, done)
     if limit is None or checkpoint.manifest.step != read_manifests(run.checkpoints)[-1].step:
         return ""
-    on = f"tui-trainer resume {run.path.name} {trained_on(limit, experiment, done)}"
+    on = run.command("resume", trained_on(limit, experiment, done))
     return f"{limit.reason}; to train on: {on}"
 
 
@@ -265,7 +265,7 @@ def _check_not_lost(run: RunDirectory) -> None:
     if saved is not None and not manifest_files(run.checkpoints):
         raise CheckpointUnusable(
             f"{run.checkpoints}: step {saved} was saved, but no checkpoint manifest is left; "
-            f"restore the folder, or start over: tui-trainer train {run.config}"
+            f"restore the folder, or start over: {program_line('train', str(run.config))}"
         )
 
 
@@ -298,8 +298,8 @@ def live_overrides(
             known = (*SECTIONS, *config.all_keys())
             if override.key not in known or override.key == "training.init_from":
                 raise
-            words = ("tui-trainer", "train", str(run.config), f"training.init_from={run.path}")
-            new = f"{shell_line(words)} {override.key}=..."
+            words = ("train", str(run.config), f"training.init_from={run.path}")
+            new = f"{program_line(*words)} {override.key}=..."
             raise BadInput(f"{error}; a new run from its weights can have it: {new}") from error
     return found
 

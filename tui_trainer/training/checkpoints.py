@@ -211,10 +211,11 @@ def _culprit(message: str) -> str:
     return f" ({clean(found[1], 80)})" if found else ""
 
 
-def choose_checkpoint(directory: Path, which: str, run_name: str) -> tuple[Checkpoint, list[str]]:
+def choose_checkpoint(directory: Path, which: str, command: str) -> tuple[Checkpoint, list[str]]:
     """Return the checkpoint that `last`, `best` or a step means, and notes on any passed over.
 
-    `last` means the newest one that can be verified.
+    `last` means the newest one that can be verified. `command` is what to try with another
+    checkpoint, such as `tui-trainer resume RUN`.
 
     Raises:
         CheckpointUnusable: none of the candidates can be used.
@@ -232,8 +233,7 @@ def choose_checkpoint(directory: Path, which: str, run_name: str) -> tuple[Check
     if not others:
         raise CheckpointUnusable(why)
     raise CheckpointUnusable(
-        f"{why}. Try: tui-trainer resume {run_name} --from best, or --from STEP "
-        f"(there are: {others})"
+        f"{why}. Try: {command} --from best, or --from STEP (there are: {others})"
     )
 
 

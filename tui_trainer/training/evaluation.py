@@ -77,7 +77,7 @@ def evaluate(
         CheckpointUnusable: it cannot be read, or belongs to another model.
         BadInput: there is no such step, or the data cannot be read.
     """
-    checkpoint, notes = choose_checkpoint(run.checkpoints, which, run.path.name)
+    checkpoint, notes = choose_checkpoint(run.checkpoints, which, run.command("evaluate"))
     data = checkpoint.data
     task = build(experiment, SingleRank(), device, data.preprocessing)
     check_model(task.model, data)
@@ -224,7 +224,7 @@ def load_predictor(
     Raises:
         CheckpointUnusable: it cannot be read, or belongs to another model.
     """
-    checkpoint, notes = choose_checkpoint(run.checkpoints, which, run.path.name)
+    checkpoint, notes = choose_checkpoint(run.checkpoints, which, run.command("predict"))
     predictor = Predictor(checkpoint, experiment, device)
     return predictor, [*notes, *prediction_notes(checkpoint.data.origin)]
 

@@ -168,15 +168,15 @@ def _plan(training: Training, chosen: list[Baseline], results: FinalResults) -> 
 
 def _skipped(training: Training, chosen: list[Baseline], results: FinalResults) -> str:
     """Say what is missing, and which command measures it."""
-    stop, name = training.commands.stop, training.run.path.name
+    stop, run = training.commands.stop, training.run
     by = f" by {stop.origin}" if stop is not None else ""
     if results.measured is not None:
         left = [one.name for one in chosen if one.name not in results.baselines]
         what = f"baseline{'s' * (len(left) > 1)} {', '.join(left).replace('_', ' ')}"
-        return f"{what} skipped{by}; tui-trainer evaluate {name} --baselines computes all of them"
+        return f"{what} skipped{by}; {run.command('evaluate', '--baselines')} computes all of them"
     if not results.validated:
         return (
             f"the validation of the last step and the test skipped{by}; "
-            f"tui-trainer resume {name} makes up for them"
+            f"{run.command('resume')} makes up for them"
         )
-    return f"test skipped{by}; tui-trainer evaluate {name} measures it"
+    return f"test skipped{by}; {run.command('evaluate')} measures it"

@@ -281,7 +281,7 @@ def _of_run(run: RunDirectory) -> tuple[dict[str, Tensor], str]:
         )
     which = "last" if manifests[-1].best_step is None else "best"
     try:
-        checkpoint, _ = choose_checkpoint(run.checkpoints, which, run.path.name)
+        checkpoint, _ = choose_checkpoint(run.checkpoints, which, run.command("resume"))
     except CheckpointUnusable as error:
         raise CheckpointUnusable(f"{_KEY}: {error}") from error
     name = clean(run.path.name, 80)

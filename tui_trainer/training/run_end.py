@@ -132,7 +132,7 @@ def wait_out(training: Training) -> FromCheckpoint | RunEnded:
     Settings can be edited meanwhile; they are recorded at the step of that checkpoint.
     """
     run, commands = training.run, training.commands
-    checkpoint, notes = choose_checkpoint(run.checkpoints, "last", run.path.name)
+    checkpoint, notes = choose_checkpoint(run.checkpoints, "last", run.command("resume"))
     for note in notes:
         training.events.note(note, "warning")
     checkpoint = checkpoint.with_marked_best(training.experiment.checkpoint.monitor)
@@ -168,7 +168,7 @@ def wait_out(training: Training) -> FromCheckpoint | RunEnded:
 
 def resume_command(training: Training) -> str:
     """Return the command that resumes this run, with the plugins that it needs."""
-    return f"tui-trainer resume {training.run.path.name}{plugin_words()}"
+    return f"{training.run.command('resume')}{plugin_words()}"
 
 
 def ended(training: Training, state: RunState, reason: str, code: int, **results: Any) -> RunEnded:

@@ -21,6 +21,7 @@ from textual.notifications import Notify, SeverityLevel
 from textual.screen import ModalScreen, Screen, SystemModalScreen
 
 from tui_trainer.config.keys import ACTIONS
+from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.text.clean import clean, harmless_block
 from tui_trainer.text.errors import ExitCode, TrainerError
 from tui_trainer.ui.navigation import Navigator
@@ -248,9 +249,9 @@ class TrainerApp(App[int], inherit_bindings=False):
             self._stack.begin(self.services.launch(message.experiment, ""), self.services)
 
     def on_ending_resume(self, message: Ending.Resume) -> None:
-        path = Path(message.run_dir)
-        if self._can_begin(f"tui-trainer resume {path.name} --detach"):
-            self._stack.train_on(self.services.resume(path, message.overrides), self.services)
+        run = RunDirectory(Path(message.run_dir))
+        if self._can_begin(run.command("resume", "--detach")):
+            self._stack.train_on(self.services.resume(run.path, message.overrides), self.services)
 
     def on_run_screen_started(self) -> None:
         self._stack.forget_results()
@@ -277,12 +278,12 @@ class TrainerApp(App[int], inherit_bindings=False):
             self._stack.watch(session, self.services)
 
     def on_runs_screen_resume(self, message: RunsScreen.Resume) -> None:
-        if self._can_begin(f"tui-trainer resume {message.path.name} --detach"):
+        if self._can_begin(RunDirectory(message.path).command("resume", "--detach")):
             self._leaves_with_run = False
             self._stack.begin(self.services.resume(message.path, ()), self.services)
 
     def on_runs_screen_fork(self, message: RunsScreen.Fork) -> None:
-        how = f"tui-trainer fork {message.path.name} --detach"
+        how = RunDirectory(message.path).command("fork", "--detach")
         if self.services.fork is not None and self._can_begin(how):
             self._leaves_with_run = False
             self._stack.begin(

@@ -226,7 +226,7 @@ class Ending(VerticalScroll, can_focus=True):
     def action_resume(self) -> None:
         """Ask how much longer to train."""
         if own := self._trains_here():
-            command = f"tui-trainer resume {self._view.name} --detach"
+            command = self._view.run.command("resume", "--detach")
             self.post_message(self.Refused(beside(own, command)))
         elif self._only_tests:
             self._resume(())

@@ -43,7 +43,7 @@ def costs(view: RunView, safety: SavedProgress, *, goes_on: bool = False) -> dic
     been reported yet.
     """
     if view.state == "testing":
-        later = f"all steps are saved; later: tui-trainer evaluate {clean(view.name, 60)}"
+        later = f"all steps are saved; later: {view.run.command('evaluate')}"
         return {"save": later, "keep": ""}
     lost = safety.behind(view.step) if safety.steps_beyond(view.step) else ""
     if view.state == "starting" and not view.step and safety.step is None:
@@ -169,7 +169,7 @@ class StopDialog(ModalScreen[Answer]):
         found = costs(self._view, self._safety, goes_on=self._goes_on)
         keep = found.pop("keep")
         goes_on = "the test goes on" if self._view.state == "testing" else "training continues"
-        detached = f"{goes_on}; tui-trainer attach reopens it"
+        detached = f"{goes_on}; {self._view.run.command('attach')} reopens it"
         return {**found, **({"detach": detached} if self._can_detach else {}), "keep": keep}
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:

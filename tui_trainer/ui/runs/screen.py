@@ -19,6 +19,7 @@ from textual.screen import Screen
 from textual.widgets import OptionList, Static
 
 from tui_trainer.config.overrides import Override
+from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.index import RunSummary
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.run.status import plain_terminal
@@ -247,7 +248,8 @@ class RunsScreen(Screen[None]):
         if (run := self._list.pointed) is None:
             return
         if own := self._trains_here():
-            self._say(beside(own, f"tui-trainer fork {run.name} --detach"), warn=True)
+            command = RunDirectory(run.path).command("fork", "--detach")
+            self._say(beside(own, command), warn=True)
         else:
             self.run_worker(self._fork(run), group="fork", exit_on_error=False)
 
