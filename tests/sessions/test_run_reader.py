@@ -277,6 +277,13 @@ def test_a_process_that_is_gone_is_a_crash_until_another_goes_on(watched: Watche
     lock.release()
 
 
+def test_a_run_that_has_crashed_before_it_is_watched_is_told_of_once(watched: Watched) -> None:
+    watched.lock.release()
+    told = [event for _ in range(4) for event in watched.look(3.0)]
+    assert [event.state for event in told if isinstance(event, RunEnded)] == ["crashed"]
+    assert watched.state == "crashed"
+
+
 def test_the_progress_of_a_test_is_read_from_the_status(watched: Watched) -> None:
     watched.look()
     watched.tell(StateChanged(460, "testing", "360 samples, then 2 baselines"))

@@ -284,6 +284,8 @@ class RunReader:
         if self._believed in GONE:
             update.events.append(self._notice("the directory of the run is back", "note"))
             self._believe("", update)
+        # News of the run refutes what was believed before, not what is concluded from it.
+        believed = self._believed
         if stamp != self._stamp:
             self._stamp = stamp
             status, before = read_status(self._run.status), self._status
@@ -298,9 +300,9 @@ class RunReader:
                 if before is None:
                     self._ask(now_s, update)
         if now_s - self._beat_at_s < BEATS_S:
-            if self._believed not in ("", "crashed") and update.status is not None:
+            if believed not in ("", "crashed") and update.status is not None:
                 self._believe("", update)
-            elif self._believed == "crashed" and update.status is not None:
+            elif believed == "crashed" and update.status is not None:
                 # A run on another host: it is alive after all.
                 self._reopen(update)
         elif now_s - self._asked_at_s >= ASK_S:
