@@ -17,6 +17,7 @@ from tui_trainer.runs.commands import Pause, Save, Stop
 from tui_trainer.runs.directory import RunDirectory, create_run
 from tui_trainer.runs.events import (
     CommandApplied,
+    Event,
     FactFound,
     RunEnded,
     RunStarted,
@@ -97,6 +98,22 @@ def test_a_start_tells_its_stages_and_what_it_finds_before_the_first_numbers(
     assert (first.state, first.step) == ("running", 1), "it runs once a step is taken"
     last_fact = max(events.index(event) for event in events if isinstance(event, FactFound))
     assert last_fact < events.index(first)
+
+
+def test_every_change_is_told_whole() -> None:
+    words = [*SETTINGS, "training.batch_size=16", "optimizer.weight_decay=0", "model.dropout=0.25"]
+    words += ["early_stopping.patience=9", "checkpoint.keep_last=5", "logging.every_steps=10"]
+    words += [f"model.layers=[{', '.join(['8'] * 60)}]"]
+    told: list[str] = []
+
+    def take(event: Event) -> None:
+        assert isinstance(event, FactFound)
+        told.append(event.text)
+
+    experiment = LIBRARY.experiment("penguins-mlp", parse_overrides(words))
+    Startup(take).tell_changes(LIBRARY, "penguins-mlp", experiment)
+    assert len(told) > 8
+    assert any(text.count("8") >= 60 for text in told)
 
 
 def test_a_starting_run_can_be_watched_and_has_no_numbers_that_nobody_knows(

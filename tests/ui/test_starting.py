@@ -67,6 +67,12 @@ def test_facts_are_grouped_below_one_title() -> None:
     ]
 
 
+def test_of_many_changes_the_first_are_shown() -> None:
+    changes = [FactFound(0, "changes", f"change {number}") for number in range(10)]
+    shown = [text for _, text in told(*changes).facts]
+    assert shown == [*(f"change {number}" for number in range(8)), "and 2 more"]
+
+
 def test_what_makes_the_first_step_long_is_said_before_it() -> None:
     experiment = with_value(an_experiment(), "loader.num_workers", 2)
     assert first_step_facts(experiment) == [("first step", "starts 2 workers")]

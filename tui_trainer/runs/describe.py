@@ -192,9 +192,9 @@ def entries_of(event: Event, steps_per_epoch: int) -> list[LogEntry]:
             return [LogEntry(clean(line.strip(), 1000)) for line in describe(event)]
 
 
-def value_text(value: object) -> str:
+def value_text(value: object, limit: int = 60) -> str:
     """Write a setting's value as people do; `none` for a limit that is not set."""
-    return "none" if value is None else clean(argument_text(value), 60)
+    return "none" if value is None else clean(argument_text(value), limit)
 
 
 def left_line(view: RunView) -> str:

@@ -165,8 +165,8 @@ def build_task(
     startup.tell("model", f"{experiment.model.type}, {size}")
     for name, layer in task.model.named_children():
         if count := count_parameters(layer):
-            kind = clean(type(layer).__name__, 40)
-            startup.tell("layers", f"{clean(name, 40)}: {kind}, {parameters_text(count)}")
+            kind = clean(type(layer).__name__)
+            startup.tell("layers", f"{clean(name)}: {kind}, {parameters_text(count)}")
     return task, device
 
 

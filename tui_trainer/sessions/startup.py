@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 
 CANCELLABLE = frozenset(STAGE_WORDS) - {"first step"}
 """The stages in which a start can be cancelled."""
-_MOST_CHANGES = 8
+WHOLE = 10_000
+"""The most characters of a value in a fact: a front end shows fewer, but JSON has all."""
 
 
 class StartCancelled(TrainerError):
@@ -96,14 +97,12 @@ class Startup:
             return
         known = flat(preset.to_dict())
         changes = [
-            f"{key} {value_text(known.get(key))} -> {value_text(value)}"
+            f"{key} {value_text(known.get(key), WHOLE)} -> {value_text(value, WHOLE)}"
             for key, value in flat(experiment.to_dict()).items()
             if "." in key and value != known.get(key)
         ]
-        for change in changes[:_MOST_CHANGES]:
+        for change in changes:
             self.tell("changes", change)
-        if more := len(changes[_MOST_CHANGES:]):
-            self.tell("changes", f"and {more} more")
 
     @property
     def cost_of_cancelling(self) -> str:

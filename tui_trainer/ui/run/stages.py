@@ -27,6 +27,8 @@ _TITLE_WIDTH = 25
 _ORDER: tuple[Stage, ...] = (
     *("import torch", "read the checkpoint", "read the data", "build the model", "first step"),
 )
+_MOST_CHANGES = 8
+"""The most settings that are listed as differing from the preset."""
 _ALWAYS: tuple[Stage, ...] = ("read the data", "build the model", "first step")
 """Stages of every start, shown before they begin."""
 _TITLES: dict[Topic, str] = {
@@ -90,10 +92,13 @@ class Stages:
     @property
     def facts(self) -> list[tuple[str, str]]:
         """The facts with their titles, in the order of the titles; a title is not repeated."""
+        known = dict(self._facts)
+        if more := known.get("changes", [])[_MOST_CHANGES:]:
+            known["changes"] = [*known["changes"][:_MOST_CHANGES], f"and {len(more)} more"]
         return [
             (title if number == 0 else "", text)
             for topic, title in _TITLES.items()
-            for number, text in enumerate(self._facts.get(topic, ()))
+            for number, text in enumerate(known.get(topic, ()))
         ]
 
 
