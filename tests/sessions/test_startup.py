@@ -28,7 +28,7 @@ from tui_trainer.runs.events import (
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.status import read_status
 from tui_trainer.sessions.local import LocalSession
-from tui_trainer.sessions.prepare import PreparedRun
+from tui_trainer.sessions.prepare import PreparedRun, read_config
 from tui_trainer.sessions.requests import NewRun, prepare
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
@@ -131,6 +131,20 @@ def test_a_starting_run_can_be_watched_and_has_no_numbers_that_nobody_knows(
     assert start.session.experiment == penguins().experiment
     start.session.send(Stop())
     start.end()
+
+
+def test_what_others_see_of_a_start_can_be_resumed_whenever_it_is_killed(tmp_path: Path) -> None:
+    seen: list[Path] = []
+
+    def see(run: RunDirectory, lock: RunLock) -> NoReturn:
+        seen.append(run.path)
+        assert read_config(run) == penguins().experiment
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(penguins(), tmp_path, ["test"], LIBRARY, Startup(claimed=see))
+    assert seen
+    assert not seen[0].exists(), "a start that only fails leaves nothing"
 
 
 def test_a_stop_ends_a_start_at_once_and_leaves_nothing(tmp_path: Path) -> None:

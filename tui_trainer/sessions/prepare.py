@@ -6,7 +6,6 @@ is refused before a directory is made or touched.
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -26,7 +25,6 @@ from tui_trainer.runs.directory import (
 from tui_trainer.runs.edits import facts_of_settings, in_force, read_config_file
 from tui_trainer.runs.files import write_atomically
 from tui_trainer.runs.lock import RunLock
-from tui_trainer.runs.paths import remove_tree
 from tui_trainer.runs.provenance import collect, read_provenance, write_provenance
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.clean import clean
@@ -101,10 +99,12 @@ def prepare_new(
     experiment = resolve_init_from(experiment, runs_dir)
     run = create_run(runs_dir, name or experiment.name, now)
     try:
+        startup.claim(run)
         startup.name(run, experiment)
-        lock = _lock_new(run)
-        startup.claim(run, lock)
+        # Before others are shown the run: killed from here on, it can be resumed.
         write_atomically(run.config, to_yaml(experiment.to_dict()).encode())
+        lock = RunLock.acquire(run.lock)
+        startup.claim(run, lock)
         task, device = build_task(experiment, startup=startup)
         record_provenance(run, argv, task, device)
     except BaseException:
@@ -115,16 +115,6 @@ def prepare_new(
     return PreparedRun(
         run, lock, experiment, task, FromScratch(), device, warnings_of(device, lock)
     )
-
-
-def _lock_new(run: RunDirectory) -> RunLock:
-    """Lock a directory that was just made, or remove it."""
-    try:
-        return RunLock.acquire(run.lock)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            remove_tree(run.path)
-        raise
 
 
 def resolve_init_from(experiment: Experiment, runs_dir: Path) -> Experiment:

@@ -119,7 +119,7 @@ class Startup:
     def claim(self, run: RunDirectory, lock: RunLock | None = None) -> None:
         """Take charge of a new run's directory, which is removed unless the start is committed.
 
-        With its lock, it is shown to others as a run that is starting.
+        Once it is claimed with its lock, it is shown to others as a run that is starting.
         """
         self._claimed = run, lock
         if lock is not None:
