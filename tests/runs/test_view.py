@@ -7,7 +7,7 @@ from dataclasses import fields, replace
 
 import pytest
 
-from tests.runs.views import changed
+from tests.runs.views import a_view, changed
 from tests.ui.runs import an_ending, some_events
 from tui_trainer.runs.events import (
     MeasurementAdvanced,
@@ -71,7 +71,7 @@ def test_a_view_is_read_back_as_it_was_written_but_for_what_only_its_maker_knows
     assert found == replace(view, run_dir="", ending=None)
 
 
-def measured(part: str, done: int, total: int, elapsed_s: float) -> MeasurementAdvanced:
+def measured(part: str, done: int, total: int | None, elapsed_s: float) -> MeasurementAdvanced:
     return MeasurementAdvanced(460, part, done, total, "samples", elapsed_s, "then 2 baselines")
 
 
@@ -83,7 +83,7 @@ def test_the_time_left_of_a_test_is_that_of_its_present_part() -> None:
     assert (view.final_test.share, view.eta_s) == (0.0, None)
     view.apply(measured("test split", 90, 360, 5.0))
     assert (view.final_test.share, view.eta_s) == (0.25, 15.0)
-    view.apply(measured("baseline logistic regression", 0, 0, 1.0))
+    view.apply(measured("baseline logistic regression", 0, None, 1.0))
     assert (view.final_test.share, view.eta_s) == (None, None)
     assert RunView.from_dict({**view.to_dict(), "name": "run"}).final_test == view.final_test
 
@@ -92,11 +92,16 @@ def test_a_run_that_ended_in_its_test_lacks_only_that_until_it_starts_again() ->
     view = RunView()
     view.apply(StateChanged(460, "testing"))
     view.apply(measured("test split", 90, 360, 5.0))
-    found = [view.lacks_only_test]
+    found = [(view.lacks_only_test, view.final_test.part)]
+    late = a_view(state="testing", test_part="test split", test_total=360)
     for test in (None, {"loss": 0.5}):
-        view.apply(RunEnded(460, "stopped", "", 20, "", 1.0, 1, test=test))
-        found.append(view.lacks_only_test)
-    assert found == [False, True, False]
+        view.apply(RunEnded(460, "stopped", "", 20, None, 1.0, 1, test=test))
+        view.update(late)
+        found.append((view.lacks_only_test, view.final_test.part))
+    assert found == [(False, "test split"), (True, "test split"), (False, "")]
+    # Nothing is said of a test that is over, and 0 is no number that is not known.
+    assert {"test_done": 0, "test_total": None}.items() <= view.to_dict().items()
+    view.apply(measured("test split", 90, 360, 5.0))
     view.apply(started(460))
     assert view.final_test.part == ""
 

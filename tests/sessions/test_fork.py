@@ -32,6 +32,7 @@ def ran(session: LocalSession) -> RunDirectory:
     ended = session.events(0)[0][-1]
     assert isinstance(ended, RunEnded)
     assert ended.state == "finished", ended.reason
+    assert ended.run_dir is not None
     return RunDirectory(Path(ended.run_dir))
 
 

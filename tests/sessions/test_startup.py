@@ -14,6 +14,7 @@ from tests.integration.processes import LIMIT_S
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.runs.commands import Pause, Save, Stop
+from tui_trainer.runs.describe import describe
 from tui_trainer.runs.directory import RunDirectory, create_run
 from tui_trainer.runs.events import (
     CommandApplied,
@@ -26,12 +27,13 @@ from tui_trainer.runs.events import (
     StepsTaken,
 )
 from tui_trainer.runs.lock import RunLock
-from tui_trainer.runs.status import read_status
+from tui_trainer.runs.status import read_status, write_status
+from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.prepare import PreparedRun, read_config
 from tui_trainer.sessions.requests import NewRun, prepare
 from tui_trainer.sessions.startup import Startup
-from tui_trainer.text.errors import BadInput, ConfigError, Problem
+from tui_trainer.text.errors import BadInput, CheckpointUnusable, ConfigError, Problem
 
 LIBRARY = PresetLibrary([builtin_dir()])
 SETTINGS = ["training.epochs=1", "training.max_steps=3", "optimizer.lr=0.5"]
@@ -158,7 +160,7 @@ def test_a_stop_ends_a_start_at_once_and_leaves_nothing(tmp_path: Path) -> None:
     assert ended.reason == (
         "stopped by you while reading the data; nothing was trained, and nothing is left of it"
     )
-    assert (ended.state, ended.exit_code, ended.run_dir) == ("stopped", 0, "")
+    assert (ended.state, ended.exit_code, ended.run_dir) == ("stopped", 0, None)
     answers = [(e.command, e.refused) for e in events if isinstance(e, CommandApplied)]
     assert answers == [("stop", ""), ("pause", "the run has ended")]
     assert session.is_cancelled
@@ -175,23 +177,33 @@ def test_a_stop_ends_a_start_at_once_and_leaves_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_cancelled_resume_leaves_the_run_as_it_was(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fails", [False, True])
+def test_the_end_of_a_resume_that_has_not_begun_says_where_the_run_is(
+    tmp_path: Path, fails: bool
+) -> None:
     run = create_run(tmp_path, "old")
+    write_status(run.status, RunView("old", "stopped", step=40, epoch=5, elapsed_s=1.5))
 
     def prepare_old(startup: Startup) -> NoReturn:
         startup.name(run, penguins().experiment)
         startup.enter("read the checkpoint")
+        if fails:
+            raise CheckpointUnusable("damaged")
         session.send(Stop())
         startup.enter("read the data")
         raise AssertionError("it was to be cancelled")
 
     session = LocalSession(prepare_old)
-    ended = trained(session).events(0)[0][-1]
+    events = trained(session).events(0)[0]
+    assert {event.step for event in events} == {40}, "no event says 0 of what is at step 40"
+    ended = events[-1]
     assert isinstance(ended, RunEnded)
-    name = run.path.name
-    assert ended.reason == (
-        f"stopped by you while reading the checkpoint; nothing was trained; {name} is as it was"
-    )
+    stage = "while reading the checkpoint"
+    left = f"nothing was trained; {run.path.name} is as it was"
+    assert ended.reason == (f"damaged ({stage})" if fails else f"stopped by you {stage}; {left}")
+    assert (ended.epoch, ended.elapsed_s, ended.run_dir) == (5, 1.5, str(run.path))
+    assert not ended.has_begun
+    assert describe(ended) == [f"{ended.state}: {ended.reason}"] if fails else [ended.reason]
     assert run.checkpoints.exists()
 
 
@@ -228,7 +240,8 @@ def test_a_failed_start_says_its_stage_unless_a_setting_is_to_blame(
     ended = trained(LocalSession(fail)).events(0)[0][-1]
     assert isinstance(ended, RunEnded)
     assert ended.reason.startswith(told)
-    assert ended.run_dir == ""
+    assert ended.run_dir is None
+    assert not ended.has_begun
 
 
 def test_a_run_has_the_name_that_was_shown_for_it_before(tmp_path: Path) -> None:
@@ -240,5 +253,6 @@ def test_a_run_has_the_name_that_was_shown_for_it_before(tmp_path: Path) -> None
     session = trained(LocalSession(partial(prepare, first, tmp_path, ["test"], LIBRARY)))
     ended = session.events(0)[0][-1]
     assert isinstance(ended, RunEnded)
-    assert RunDirectory(Path(ended.run_dir)).path.name == f"{stem}-2"
+    assert ended.run_dir is not None
+    assert Path(ended.run_dir).name == f"{stem}-2"
     assert second == first, "the time is no part of the request"

@@ -71,8 +71,8 @@ def test_each_part_of_the_test_is_reported_with_how_far_it_is(tmp_path: Path, da
     assert found == {
         "validation split": [(done, 9, before) for done in (0, 0, 3, 6)],
         "test split": [(done, 15, after) for done in (0, 0, 3, 6, 9, 12)],
-        "baseline majority class": [(0, 0, "then 1 baseline")],
-        "baseline nearest neighbour": [(0, 0, ""), (0, 15, "")],
+        "baseline majority class": [(0, None, "then 1 baseline")],
+        "baseline nearest neighbour": [(0, None, ""), (0, 15, "")],
     }
     assert run.events.index(testing) < run.events.index(reports[0])
 

@@ -77,6 +77,11 @@ def ended(state: str = "finished", reason: str = "40 epochs are done") -> RunEnd
     return RunEnded(800, state, reason, 40, "runs/digits-1", 9.2, 0)  # type: ignore[arg-type]
 
 
+def unbegun(reason: str) -> RunEnded:
+    """The end of a start that has failed."""
+    return RunEnded(0, "failed", reason, 0, None, 0.0, 2, has_begun=False)
+
+
 def play(
     services: FakeServices,
     what: Play,
@@ -219,7 +224,7 @@ def test_a_start_that_fails_under_help_leads_back_all_the_same(tmp_path: Path) -
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
         await pilot.press("f5", "f1")
         assert isinstance(app.screen, HelpScreen)
-        session.push(RunEnded(0, "failed", "data.csv: no such file", 0, "", 0.0, 2))
+        session.push(unbegun("data.csv: no such file"))
         await until(pilot, lambda: not any(isinstance(s, RunScreen) for s in app.screen_stack))
         await until(pilot, lambda: "data.csv: no such file" in everything(app))
 
@@ -286,7 +291,7 @@ def test_a_run_that_cannot_start_leads_back_with_the_reason(tmp_path: Path) -> N
 
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
         await pilot.press("f5")
-        session.push(RunEnded(0, "failed", "data.csv: no such file", 0, "", 0.0, 2))
+        session.push(unbegun("data.csv: no such file"))
         await until(pilot, lambda: not any(isinstance(s, RunScreen) for s in app.screen_stack))
         await pilot.pause(0.1)
         assert any(isinstance(screen, ComposeScreen) for screen in app.screen_stack)
@@ -560,7 +565,7 @@ def test_a_run_that_cannot_go_on_leads_back_to_the_list(tmp_path: Path) -> None:
     session = LiveSession()
     services = FakeServices(tmp_path, session)
     services.runs_dir = tmp_path
-    session.push(RunEnded(0, "failed", "its checkpoint is damaged", 0, "", 0.0, 4))
+    session.push(unbegun("its checkpoint is damaged"))
 
     async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
         await pilot.press("f2")
@@ -610,7 +615,7 @@ def test_results_stay_when_the_run_cannot_be_trained_on_and_say_why(tmp_path: Pa
         await until(pilot, lambda: isinstance(app.screen, ResumeDialog))
         await pilot.press("enter")
         await until(pilot, lambda: len(services.resumed) == 1)
-        failing.push(RunEnded(0, "failed", "digits.csv: no such file", 0, "", 0.0, 2))
+        failing.push(unbegun("digits.csv: no such file"))
         await until(pilot, lambda: app.screen is results)
         await pilot.pause()
         text = "\n".join(strip.text for strip in results._compositor.render_strips())

@@ -481,7 +481,9 @@ def test_new_numbers_lay_nothing_out_anew() -> None:
 
 def test_a_run_that_failed_before_its_start_is_handed_back() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
-        await host.happen(pilot, RunEnded(0, "failed", "no such file", 0, "", 0.0, 2))
+        await host.happen(
+            pilot, RunEnded(0, "failed", "no such file", 0, None, 0.0, 2, has_begun=False)
+        )
         (message,) = host.got
         assert isinstance(message, RunScreen.NeverStarted)
         assert message.reason == "no such file"

@@ -125,7 +125,7 @@ def test_a_start_is_given_up_at_once_and_says_what_happened(key: str) -> None:
         assert len(host.screen_stack) == 2, "there is nothing to ask"
         (stop,) = host.session.sent
         assert isinstance(stop, Stop)
-        await host.happen(pilot, RunEnded(0, "stopped", why, 0, "", 0.0, 0))
+        await host.happen(pilot, RunEnded(0, "stopped", why, 0, None, 0.0, 0, has_begun=False))
         (message,) = host.got
         if key == "q":
             assert isinstance(message, RunScreen.Leave)

@@ -9,11 +9,11 @@ import sys
 from dataclasses import replace
 
 from tui_trainer.cli.printers import JsonPrinter, LinePrinter, Printer
-from tui_trainer.runs.events import Event, RunEnded
+from tui_trainer.runs.events import Event, RunEnded, to_dict
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.signals import SignalHandler, leave_at_once
 from tui_trainer.text.clean import clean
-from tui_trainer.text.console import error_stream
+from tui_trainer.text.console import error_stream, output_stream
 
 LOOK_S = 0.1
 
@@ -25,13 +25,17 @@ def _shown(event: Event, printer: Printer) -> Event | None:
     """
     if printer.is_record or not (isinstance(event, RunEnded) and event.state == "failed"):
         return event
-    # Without a directory no run ever started, so there is no end of one to print.
-    return replace(event, reason="") if event.run_dir else None
+    return replace(event, reason="") if event.has_begun else None
 
 
-def tell_early_end(reason: str, exit_code: int) -> None:
-    """Print the `run_ended` of a run that could not even be prepared, as JSON on stdout."""
-    JsonPrinter().show(RunEnded(0, "failed", reason, 0, "", 0.0, exit_code))
+def tell_early_end(reason: str, exit_code: int, *, is_new: bool) -> None:
+    """Print the `run_ended` of a run that could not even be prepared, as JSON on stdout.
+
+    Nothing is trained of a run that `is_new`; how far another one has come is not known here.
+    """
+    end = to_dict(RunEnded(0, "failed", reason, 0, None, 0.0, exit_code, has_begun=False))
+    unknown = {} if is_new else dict.fromkeys(("step", "epoch", "elapsed_s"))
+    output_stream().json({**end, **unknown})
 
 
 def make_printer(log_format: str) -> Printer:

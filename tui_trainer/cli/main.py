@@ -74,7 +74,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if _records_a_run(words):
             from tui_trainer.cli.headless import tell_early_end
 
-            tell_early_end(str(error), int(error.exit_code))
+            tell_early_end(str(error), int(error.exit_code), is_new=words[0] != "resume")
         if "--debug" in words:
             return _show_traceback()
         for line in str(error).splitlines():

@@ -93,10 +93,8 @@ def _state(event: StateChanged) -> str:
 
 
 def _summary(event: RunEnded) -> list[str]:
-    reason = f": {clean(event.reason, 1000)}" if event.reason else ""
-    # A run without a directory never started.
-    after = f" after {duration(event.elapsed_s)}" if event.run_dir else ""
-    lines = [f"{event.state}{after}{reason}"]
+    after = f" after {duration(event.elapsed_s)}" if event.has_begun else ""
+    lines = [ending_text(event, after)]
     if event.best:
         best = event.best
         value = metrics_text({best["metric"]: best["value"]})
@@ -105,9 +103,20 @@ def _summary(event: RunEnded) -> list[str]:
         lines.append(f"test: {metrics_text(event.test)}")
     for name, metrics in (event.baseline or {}).items():
         lines.append(f"  baseline {clean(name, 40).replace('_', ' ')}: {metrics_text(metrics)}")
-    if event.run_dir:
+    if event.run_dir and event.has_begun:
         lines.append(f"run: {clean(event.run_dir)}")
     return lines
+
+
+def ending_text(event: RunEnded, after: str = "") -> str:
+    """Return the state of a run that ended, followed by `after`, and the reason."""
+    if not event.reason:
+        return f"{event.state}{after}"
+    reason, by = clean(event.reason, 1000), f"{event.state} by "
+    if reason.startswith(by):
+        # As `stopped by you, saved at step 8`: the state is not said twice.
+        return f"{event.state}{after} by {reason.removeprefix(by)}"
+    return f"{event.state}{after}: {reason}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +194,7 @@ def entries_of(event: Event, steps_per_epoch: int) -> list[LogEntry]:
             prefix = "" if event.level == "note" else f"{event.level}: "
             return [LogEntry(prefix + clean(event.text), level)]
         case RunEnded():
-            return [LogEntry(f"{event.state}: {clean(event.reason, 1000)}", level)]
+            return [LogEntry(ending_text(event), level)]
         case StateChanged() if event.state == "pausing":
             return []
         case _:

@@ -138,8 +138,8 @@ class MeasurementAdvanced(Event):
     part: str
     """What is measured now: `validation split`, `test split` or `baseline gzip`."""
     done: int
-    total: int
-    """The number of `unit`s in this part; 0 if that is unknown."""
+    total: int | None
+    """The number of `unit`s in this part; None if that is unknown."""
     unit: str
     elapsed_s: float
     """Seconds since the beginning of this part."""
@@ -221,7 +221,8 @@ class RunEnded(Event):
     state: RunState
     reason: str
     epoch: int
-    run_dir: str
+    run_dir: str | None
+    """The directory of the run; None if there is none, as after the failed start of a new run."""
     elapsed_s: float
     exit_code: int
     best: dict[str, Any] | None = None
@@ -237,6 +238,8 @@ class RunEnded(Event):
     """The names of the classes, of the labels, or of several numbers."""
     is_test_cut: bool = False
     """Whether a stop skipped a part of the test; a resume makes up for it."""
+    has_begun: bool = True
+    """Whether the start was committed; if not, the run is as it was before."""
     details: str = field(default="", compare=False, repr=False)
     """A traceback, for --debug."""
 

@@ -89,14 +89,15 @@ class Scores:
 
 @dataclass(slots=True)
 class FinalTest:
-    """The progress of the test at the end of the run; `part` is empty until it begins.
+    """The progress of the test at the end of the run, while there is no result.
 
-    The fields are those of `MeasurementAdvanced`.
+    `part` is empty before the test and after it; if the test was cut off, it says where. The fields
+    are those of `MeasurementAdvanced`.
     """
 
     part: Text = ""
     done: Count = 0
-    total: Count = 0
+    total: Count | None = None
     unit: Text = ""
     elapsed_s: Seconds = 0.0
     following: Text = ""
@@ -259,7 +260,9 @@ class RunView:
             case RunEnded():
                 self.state, self.reason, self.stage = event.state, event.reason, ""
                 self.elapsed_s, self.epoch, scores.test = event.elapsed_s, event.epoch, event.test
-                self.run_dir, self.ending = event.run_dir, event
+                self.run_dir, self.ending = event.run_dir or self.run_dir, event
+                if event.test is not None:
+                    self.final_test = FinalTest()
                 if event.best:
                     scores.best, scores.best_step = event.best["metrics"], event.best["step"]
 
@@ -289,7 +292,7 @@ class RunView:
         if status.generation != self.generation:
             return
         self.process = status.process
-        if status.final_test.part:
+        if status.final_test.part and not self.ended:
             # A copy, because events change it.
             self.final_test = replace(status.final_test)
         if status.step >= self.step:

@@ -6,6 +6,7 @@ that is inside torch at exit aborts the process.
 
 from __future__ import annotations
 
+import copy
 import threading
 import time
 import traceback
@@ -25,6 +26,7 @@ from tui_trainer.runs.events import (
     Notice,
     RunEnded,
     RunStarted,
+    RunState,
 )
 from tui_trainer.runs.guard import GuardedFiles
 from tui_trainer.runs.history import History
@@ -73,6 +75,10 @@ class LocalSession:
         self._sending = threading.Lock()
         self._lock = threading.Lock()
         self._step = 0
+        self._newest_at_s = 0.0
+        """The time of the newest event."""
+        self._before = RunView()
+        """What was known of the run before this start."""
         self._tracked = TrackedRun()
         self._seen = 0
         self._startup = Startup(
@@ -139,7 +145,7 @@ class LocalSession:
         stage = f" while {self._startup.words}" if self._startup.words else ""
         reason = f"stopped by {stop.origin}{stage}; {self._startup.cost_of_cancelling}"
         self.exit_code = ExitCode.OK if stop.signal is None else 128 + stop.signal
-        self.emit(RunEnded(self._step, "stopped", reason, 0, "", 0.0, self.exit_code))
+        self.emit(self._end("stopped", reason, self.exit_code))
         # In a thread, because the caller must not wait for the disk; it may be the watcher itself.
         threading.Thread(target=self._startup.undo, name="undo").start()
 
@@ -185,10 +191,10 @@ class LocalSession:
     def _enter_within(self) -> None:
         self._held.enter_context(self._within())
 
-    def _show_name(self, run: RunDirectory, experiment: Experiment) -> None:
-        """Show which run it is before anything else is known of it."""
+    def _show_name(self, view: RunView, experiment: Experiment) -> None:
+        """Show which run it is, and what was known of it before this start."""
         tracked = TrackedRun(experiment)
-        tracked.view = RunView(run.path.name, run_dir=str(run.path))
+        self._step, self._before, tracked.view = view.step, view, copy.deepcopy(view)
         self._beginning = tracked
 
     def _watch(self, run: RunDirectory, lock: RunLock) -> None:
@@ -230,7 +236,7 @@ class LocalSession:
             self.settings = prepared.task.experiment.training
             self._begin(prepared)
             for text in prepared.warnings:
-                self.emit(Notice(0, text, "warning"))
+                self.emit(Notice(prepared.step, text, "warning"))
             ended = self._train(prepared)
             self.details = ended.details
         except StartCancelled:
@@ -239,9 +245,9 @@ class LocalSession:
         except TrainerError as error:
             # A wrong setting is named by its key already.
             told = str(error) if isinstance(error, ConfigError) else self._in_stage(str(error))
-            ended = self._failed(prepared, told, int(error.exit_code))
+            ended = self._end("failed", told, int(error.exit_code), prepared)
         except (Exception, SystemExit) as error:
-            ended = self._failed(prepared, *self._explained(error, prepared))
+            ended = self._end("failed", *self._explained(error, prepared), prepared)
         finally:
             watcher = self._watcher
             if prepared is not None and watcher is not None and watcher.taken_by:
@@ -313,11 +319,26 @@ class LocalSession:
         """
         return f"{reason} (while {self._startup.words})" if self._startup.words else reason
 
-    def _failed(self, prepared: PreparedRun | None, reason: str, code: int) -> RunEnded:
-        run_dir = str(prepared.run.path) if prepared else ""
-        newest = self._log.newest_steps()
-        epoch, elapsed_s = (newest.epoch, newest.elapsed_s) if newest else (0, 0.0)
-        return RunEnded(self._step, "failed", reason, epoch, run_dir, elapsed_s, code)
+    def _end(
+        self, state: RunState, reason: str, code: int, prepared: PreparedRun | None = None
+    ) -> RunEnded:
+        """Make an end that the training does not report, with what is known of the run.
+
+        Without `prepared`, the start was not committed.
+        """
+        before = self._before if prepared is None else view_of(prepared)
+        known = self._log.newest_steps() or before
+        kept = self._startup.kept if prepared is None else prepared.run
+        return RunEnded(
+            step=self._step,
+            state=state,
+            reason=reason,
+            epoch=known.epoch,
+            run_dir=None if kept is None else str(kept.path),
+            elapsed_s=known.elapsed_s,
+            exit_code=code,
+            has_begun=prepared is not None,
+        )
 
     def _lost(self, prepared: PreparedRun, by: str) -> RunEnded:
         """Make the end for a process that was believed dead and finds its run taken over."""
@@ -326,7 +347,7 @@ class LocalSession:
             f"{by} has taken over {run.path.name}, which was believed lost; this process has "
             f"written nothing more: {run.command('attach')} shows the run"
         )
-        return self._failed(prepared, reason, ExitCode.CANNOT_WRITE)
+        return self._end("failed", reason, ExitCode.CANNOT_WRITE, prepared)
 
     def _refuse_the_rest(self) -> None:
         """Refuse the commands that are still waiting."""

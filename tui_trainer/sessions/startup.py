@@ -20,6 +20,8 @@ from tui_trainer.runs.edits import flat
 from tui_trainer.runs.events import Event, FactFound, Stage, StageStarted, Topic
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.paths import remove_tree
+from tui_trainer.runs.status import read_status
+from tui_trainer.runs.view import RunView
 from tui_trainer.text.errors import TrainerError
 
 if TYPE_CHECKING:
@@ -35,20 +37,29 @@ class StartCancelled(TrainerError):
     """The start was cancelled before it was committed."""
 
 
+def view_before(run: RunDirectory) -> RunView:
+    """Return what is known of a run before it starts: how far it has come, or nothing yet."""
+    view, status = RunView(run.path.name, run_dir=str(run.path)), read_status(run.status)
+    if status is not None:
+        view.step, view.epoch, view.elapsed_s = status.step, status.epoch, status.elapsed_s
+        view.saved, view.scores = status.saved, status.scores
+    return view
+
+
 class Startup:
     """One start of a run; by default it reports to no one.
 
-    `emit` gets an event per stage and fact; `named` is called once the run's directory is known,
-    and `claimed` once a new run's directory is there and locked. `undoing` is called before what
-    was claimed is removed. `torch_free` is called before torch is used, and waits until nothing
-    else uses it.
+    `emit` gets an event per stage and fact; `named` is called with what was known of the run
+    before, once its directory is known, and `claimed` once a new run's directory is there and
+    locked. `undoing` is called before what was claimed is removed. `torch_free` is called before
+    torch is used, and waits until nothing else uses it.
     """
 
     def __init__(
         self,
         emit: Callable[[Event], object] = lambda event: None,
         *,
-        named: Callable[[RunDirectory, Experiment], object] = lambda run, experiment: None,
+        named: Callable[[RunView, Experiment], object] = lambda view, experiment: None,
         claimed: Callable[[RunDirectory, RunLock], object] = lambda run, lock: None,
         undoing: Callable[[], object] = lambda: None,
         torch_free: Callable[[], object] = lambda: None,
@@ -62,7 +73,10 @@ class Startup:
         # Not `_lock`: the watcher, which `undoing` waits for, may be about to cancel the start.
         self._undo_lock = threading.Lock()
         self._claimed: tuple[RunDirectory, RunLock | None] | None = None
-        self._run = ""
+        self._run: RunDirectory | None = None
+        self._is_new = False
+        self.step = 0
+        """The step that the run is at, as far as it is known."""
         self._has_torch = False
         self._is_committed = False
         self.is_cancelled = False
@@ -82,11 +96,11 @@ class Startup:
         self._check()
         if stage != self.stage:
             self.stage = stage
-            self._emit(StageStarted(0, stage))
+            self._emit(StageStarted(self.step, stage))
 
     def tell(self, topic: Topic, text: str) -> None:
         """Report what has become known about the run."""
-        self._emit(FactFound(0, topic, text))
+        self._emit(FactFound(self.step, topic, text))
 
     def tell_changes(self, library: PresetLibrary, base: str, experiment: Experiment) -> None:
         """Report the settings in which an experiment differs from its preset or file, `base`."""
@@ -107,21 +121,30 @@ class Startup:
     @property
     def cost_of_cancelling(self) -> str:
         """The consequences of cancelling now, in words."""
-        if self._claimed is not None:
+        if self._is_new:
             return "nothing was trained, and nothing is left of it"
-        return f"nothing was trained; {self._run} is as it was" if self._run else "it had not begun"
+        if self._run is None:
+            return "it had not begun"
+        return f"nothing was trained; {self._run.path.name} is as it was"
+
+    @property
+    def kept(self) -> RunDirectory | None:
+        """The run that stays if the start comes to nothing; None if the run is new or unknown."""
+        return None if self._is_new else self._run
 
     def name(self, run: RunDirectory, experiment: Experiment) -> None:
         """Report which run it is, and its configuration."""
-        self._run = run.path.name
-        self._named(run, experiment)
+        self._run = run
+        view = view_before(run)
+        self.step = view.step
+        self._named(view, experiment)
 
     def claim(self, run: RunDirectory, lock: RunLock | None = None) -> None:
         """Take charge of a new run's directory, which is removed unless the start is committed.
 
         Once it is claimed with its lock, it is shown to others as a run that is starting.
         """
-        self._claimed = run, lock
+        self._claimed, self._is_new = (run, lock), True
         if lock is not None:
             self._on_claim(run, lock)
 

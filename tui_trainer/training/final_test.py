@@ -49,13 +49,13 @@ class _Meter:
         self._part = self._unit = self._following = ""
         self._began_s = self._told_s = -math.inf
 
-    def begin(self, part: str, unit: str, following: str, total: int = 0) -> None:
-        """Begin a part of the test; `total` is 0 if its size is not known."""
+    def begin(self, part: str, unit: str, following: str, total: int | None = None) -> None:
+        """Begin a part of the test; `total` is None if its size is not known."""
         self._part, self._unit, self._following = part, unit, following
         self._began_s, self._told_s = self._clock(), -math.inf
         self.tick(0, total)
 
-    def tick(self, done: int, total: int) -> None:
+    def tick(self, done: int, total: int | None) -> None:
         """Report the progress of this part if that is due.
 
         Raises:

@@ -108,7 +108,7 @@ def _tell_what_is_left(session: LocalSession | AttachedSession) -> None:
         if session.is_elsewhere:
             out.line(left_line(view))
         return
-    if not view.ending.run_dir:
+    if not view.ending.has_begun:
         error_stream().block(f"tui-trainer: {clean(view.reason, 2000, multiline=True)}")
         return
     out.line(f"{clean(view.name)}:")

@@ -19,7 +19,7 @@ from textual.widgets import Input
 
 from tui_trainer.config.keys import actions_of
 from tui_trainer.runs.commands import COMMANDS
-from tui_trainer.runs.describe import Level
+from tui_trainer.runs.describe import Level, ending_text
 from tui_trainer.runs.events import CommandApplied, Event, RunEnded, RunStarted
 from tui_trainer.sessions.session import Session
 from tui_trainer.sessions.startup import CANCELLABLE
@@ -170,12 +170,12 @@ class RunScreen(Screen[None]):
         view = self.session.view
         if self._asking.leaving:
             self.post_message(self.Leave())
-        elif not ending.run_dir or (
+        elif not ending.has_begun or (
             ending.state == "failed" and not self._has_started and not self.session.is_elsewhere
         ):
             self.post_message(self.NeverStarted(ending.reason))
         elif not self.is_active:
-            self._tell(f"{clean(view.name, 60)} {ending.state}: {clean(ending.reason, 400)}")
+            self._tell(f"{clean(view.name, 60)} {clean(ending_text(ending), 400)}")
         self.query_one(Ending).tell(
             ending, view, self._parts.saved_progress, self.session.experiment
         )
