@@ -53,6 +53,16 @@ def test_nothing_follows_the_end() -> None:
     assert session.control.take() is None
 
 
+def test_the_times_of_a_log_only_grow_whichever_thread_is_faster() -> None:
+    session = LocalSession(full_disk)
+    first, second = Notice(1, "first"), Notice(1, "second")
+    session.emit(second)
+    session.emit(first)
+    events, _ = session.events(0)
+    assert events == [second, first]
+    assert events[0].at_s <= events[1].at_s
+
+
 def test_a_failed_run_ends_with_the_time_and_epoch_it_had() -> None:
     def prepare(startup: Startup) -> NoReturn:
         session.emit(steps_taken(40, 1))

@@ -12,7 +12,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack, nullcontext
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING
 
 from tui_trainer.config.user_code import describe_user_error
@@ -183,6 +183,10 @@ class LocalSession:
         with self._lock:
             if self._over:
                 return
+            if event.at_s < self._newest_at_s:
+                # Another thread was faster since the event was made: the times of a log only grow.
+                event = replace(event, at_s=time.time())
+            self._newest_at_s = event.at_s
             self._over = isinstance(event, RunEnded)
             self._log.append(event)
 
