@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from tui_trainer.config.experiment import SECTIONS, Experiment
 from tui_trainer.config.overrides import (
@@ -49,8 +49,10 @@ from tui_trainer.text.errors import BadInput, CheckpointUnusable
 from tui_trainer.text.shell import program_line
 
 if TYPE_CHECKING:
+    from tui_trainer.machine.devices import DeviceChoice
     from tui_trainer.runs.view import RunView
     from tui_trainer.training.checkpoints import Checkpoint
+    from tui_trainer.training.task import Task
 
 RUNTIME = (
     DATA_PLACE,
@@ -97,62 +99,82 @@ def prepare_resume(
             fence(run)
         _check_not_lost(run)
         _tidy(run)
-        return _resumed(run, lock, experiment, overrides, argv, which, drop_edits, origin, startup)
+        loaded = _load(run, experiment, which, startup)
+        plan = plan_edits(
+            experiment,
+            read_edits(run.edits),
+            overrides,
+            loaded.step,
+            drop_later=drop_edits,
+            origin=origin,
+        )
+        prepared = _prepared(run, lock, experiment, loaded, plan)
+        if not prepared.nothing_to_do:
+            startup.commit()
+            plan.write(run)
+            record_provenance(run, argv, loaded.task, loaded.device)
+        return prepared
     except BaseException:
         lock.release()
         raise
 
 
-def _resumed(
-    run: RunDirectory,
-    lock: RunLock,
-    experiment: Experiment,
-    overrides: Sequence[Override],
-    argv: Sequence[str],
-    which: str,
-    drop_edits: bool,
-    origin: str,
-    startup: Startup,
-) -> PreparedRun:
+class _Loaded(NamedTuple):
+    """The checkpoint to continue from, None for a run that never published one, and the task."""
+
+    checkpoint: Checkpoint | None
+    task: Task
+    device: DeviceChoice
+    notes: list[str]
+
+    @property
+    def step(self) -> int:
+        return self.checkpoint.manifest.step if self.checkpoint else 0
+
+
+def _load(run: RunDirectory, experiment: Experiment, which: str, startup: Startup) -> _Loaded:
+    """Read the checkpoint, and build the task with the preprocessing in it."""
     startup.use_torch()
     startup.enter("read the checkpoint")
     from tui_trainer.training.changes import check_model
-    from tui_trainer.training.start_point import FromCheckpoint, FromScratch
 
     checkpoint, notes = _choose(run, which)
-    step = checkpoint.manifest.step if checkpoint else 0
+    startup.step = checkpoint.manifest.step if checkpoint else 0
     fitted = checkpoint.data.preprocessing if checkpoint else None
     task, device = build_task(experiment, fitted, startup=startup)
     if checkpoint is not None:
         checkpoint = checkpoint.with_marked_best(experiment.checkpoint.monitor)
         check_model(task.model, checkpoint.data)
-    recorded = read_edits(run.edits)
-    plan = plan_edits(experiment, recorded, overrides, step, drop_later=drop_edits, origin=origin)
-    status = read_status(run.status)
+    return _Loaded(checkpoint, task, device, notes)
+
+
+def _prepared(
+    run: RunDirectory, lock: RunLock, experiment: Experiment, loaded: _Loaded, plan: EditPlan
+) -> PreparedRun:
+    """Put the run together, and say so if there is nothing left to train or test."""
+    from tui_trainer.training.start_point import FromCheckpoint, FromScratch
+
+    checkpoint, status = loaded.checkpoint, read_status(run.status)
     generation = (status.generation if status else 0) + 1
-    prepared = PreparedRun(
+    hint = ""
+    if checkpoint is not None and _is_tested(run, status):
+        hint = _nothing_to_do(run, checkpoint, in_force(experiment, plan.edits))
+    return PreparedRun(
         run=run,
         lock=lock,
         asked=experiment,
-        task=task,
+        task=loaded.task,
         start=(
             FromCheckpoint(checkpoint, plan.edits, generation)
             if checkpoint
             else FromScratch(plan.edits, generation)
         ),
-        device=device,
-        warnings=(*notes, *plan.notes, *warnings_of(device, lock)),
-        step=step,
+        device=loaded.device,
+        warnings=(*loaded.notes, *plan.notes, *warnings_of(loaded.device, lock)),
+        nothing_to_do=hint,
+        step=loaded.step,
         epoch=checkpoint.manifest.epoch if checkpoint else 0,
     )
-    if checkpoint is not None and _is_tested(run, status):
-        hint = _nothing_to_do(run, checkpoint, in_force(experiment, plan.edits))
-        if hint:
-            return replace(prepared, nothing_to_do=hint)
-    startup.commit()
-    plan.write(run)
-    record_provenance(run, argv, task, device)
-    return prepared
 
 
 def _choose(run: RunDirectory, which: str) -> tuple[Checkpoint | None, list[str]]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from tui_trainer.config.overrides import edited
@@ -45,6 +45,15 @@ class EndsRun(Exception):
     """An edit would end the run at once, and its sender has not confirmed that."""
 
 
+def edits_before(edits: Sequence[Edit], step: int) -> list[Edit]:
+    """Return those of the edits that are in force when a training starts at a step.
+
+    A validation may still be due at this step and comes before the edits of the step, so those are
+    replayed instead.
+    """
+    return [edit for edit in edits if edit.apply_at_step < step]
+
+
 def check_goes_on(command: Set, before: Limit | None, after: Limit | None) -> None:
     """Raise EndsRun if an edit makes the run reach a limit, unless the command is forced."""
     if after is not None and before is None and not command.force:
@@ -63,11 +72,9 @@ class CommandHandler(Part):
         recorder: Recorder,
         saver: Saver,
         validator: Validator,
-        *,
-        edits: list[Edit],
-        replay: list[Edit],
+        edits: Sequence[Edit],
     ) -> None:
-        """Make a handler; `edits` are in force already, `replay` come into force at their steps."""
+        """Make a handler; `edits` are all that were made before this start."""
         super().__init__(shared)
         self._control = control
         self._edits_file = edits_file
@@ -75,8 +82,8 @@ class CommandHandler(Part):
         self._recorder = recorder
         self._saver = saver
         self._validator = validator
-        self.edits = edits
-        self.replay = replay
+        self.edits = edits_before(edits, shared.progress.step)
+        self.replay = [edit for edit in edits if edit not in self.edits]
         """Edits still to come, made before a resume or during a validation at this step."""
         self.stop: Stop | None = None
         """The command that ends the run at this step."""

@@ -26,7 +26,7 @@ from tui_trainer.runs.tail import records_from
 from tui_trainer.training.average import Average
 from tui_trainer.training.changes import resume_notes
 from tui_trainer.training.checkpoint_data import CheckpointData, Origin
-from tui_trainer.training.command_handler import CommandHandler
+from tui_trainer.training.command_handler import CommandHandler, edits_before
 from tui_trainer.training.directory_watch import DirectoryWatch
 from tui_trainer.training.forward import RecurrentState
 from tui_trainer.training.loss_scaler import LossScaler
@@ -111,10 +111,7 @@ def begin(
         if saved.stream:
             task.batches.restore(saved.stream)
         notes += bitwise_notes(task, saved.origin)
-    # A validation may still be due at this step and comes before the edits of the step, so those
-    # edits are replayed instead of being in force from the start.
-    early = [edit for edit in start.edits if edit.apply_at_step < progress.step]
-    replay = [edit for edit in start.edits if edit.apply_at_step >= progress.step]
+    early = edits_before(start.edits, progress.step)
     shared = Shared(
         progress=progress,
         settings=LiveSettings(in_force(task.experiment, early), task.steps_per_epoch, progress),
@@ -128,7 +125,7 @@ def begin(
     saver = Saver(shared, task, state, writer, recorder, stepper, saved)
     validator = Validator(shared, task, measured, recorder, saver)
     commands = CommandHandler(
-        shared, control, run.edits, state, recorder, saver, validator, edits=early, replay=replay
+        shared, control, run.edits, state, recorder, saver, validator, start.edits
     )
     training = Training(
         task=task,
