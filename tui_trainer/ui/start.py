@@ -17,6 +17,7 @@ from tui_trainer.ui.process import CurrentRun, EventPrinter, run_app
 from tui_trainer.ui.terminal.terminal import Terminal
 
 if TYPE_CHECKING:
+    from tui_trainer.runs.view import RunView
     from tui_trainer.sessions.attached import AttachedSession
     from tui_trainer.sessions.launcher import Tether
     from tui_trainer.sessions.local import LocalSession
@@ -66,8 +67,7 @@ def open_app(
     for app in apps:
         if app.failure is not None:
             raise app.failure
-    for session in launched:
-        _tell_what_is_left(session)
+    _tell_what_is_left(launched)
     return status
 
 
@@ -83,8 +83,7 @@ def _leave_start(launched: Sequence[LocalSession | AttachedSession], status: int
     if not starts or starts[-1].ended:
         return
     starts[-1].undo_start()
-    for session in launched:
-        _tell_what_is_left(session)
+    _tell_what_is_left(launched)
     leave_at_once(status)
 
 
@@ -95,17 +94,39 @@ def _preload_run_screen() -> None:
     preload()
 
 
-def _tell_what_is_left(session: LocalSession | AttachedSession) -> None:
-    """Print to the shell's screen how a run ended and where it is, or that it continues."""
-    from tui_trainer.runs.describe import describe, left_line
+def _tell_what_is_left(launched: Sequence[LocalSession | AttachedSession]) -> None:
+    """Print to the shell's screen how each run ended and where it is, or that it continues."""
     from tui_trainer.sessions.attached import AttachedSession
 
-    if isinstance(session, AttachedSession):
-        session.close()
-    session.refresh()
-    view, out = session.view, output_stream()
+    for session in launched:
+        if isinstance(session, AttachedSession):
+            session.close()
+        session.refresh()
+    for view, is_elsewhere in one_per_run([(it.view, it.is_elsewhere) for it in launched]):
+        _tell_end(view, is_elsewhere=is_elsewhere)
+
+
+def one_per_run(views: Sequence[tuple[RunView, bool]]) -> list[tuple[RunView, bool]]:
+    """Return the views of sessions, the newest for each run.
+
+    A start that has not begun says nothing about a run that has another result here.
+    """
+    newest: dict[str, tuple[RunView, bool]] = {}
+    for number, (view, is_elsewhere) in enumerate(views):
+        run = view.run_dir or f"start {number}"
+        if run not in newest or view.ending is None or view.ending.has_begun:
+            newest.pop(run, None)
+            newest[run] = view, is_elsewhere
+    return list(newest.values())
+
+
+def _tell_end(view: RunView, *, is_elsewhere: bool) -> None:
+    """Print how a run ended and where it is, or that it continues elsewhere."""
+    from tui_trainer.runs.describe import describe, left_line
+
+    out = output_stream()
     if view.ending is None:
-        if session.is_elsewhere:
+        if is_elsewhere:
             out.line(left_line(view))
         return
     if not view.ending.has_begun:
