@@ -852,20 +852,36 @@ def test_leaving_from_the_list_asks_about_the_run_that_trains_here(
     assert shown.other.sent == []
 
 
-def test_below_the_list_of_a_run_that_was_watched_is_composing(tmp_path: Path) -> None:
+def test_below_the_list_is_the_run_that_was_watched_until_another_is_opened(tmp_path: Path) -> None:
     make_run(tmp_path, "one", 0)
     services = FakeServices(tmp_path)
     services.runs_dir = tmp_path
-    session = ElsewhereSession()
-    session.push(*started())
+    session, other = ElsewhereSession(), ElsewhereSession()
+    for watched in (session, other):
+        watched.push(*started())
+    services.attach = lambda path: other
     draft = Draft(services.library)
     app = TrainerApp(lambda: Opening(services, draft, lambda: session, is_old=True), CurrentRun())
 
     async def run() -> None:
         async with app.run_test(size=(80, 24)) as pilot:
             await until(pilot, lambda: isinstance(app.screen, RunScreen))
+            watching = app.screen
             await pilot.press("f2")
             await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+            await pilot.press("escape")
+            await until(pilot, lambda: app.screen is watching)
+            await pilot.press("f2")
+            await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+            listing = app.screen
+            await until(pilot, lambda: listing.query_one(OptionList).option_count == 1)
+            await pilot.press("enter")
+            await until(pilot, lambda: isinstance(app.screen, RunScreen))
+            assert app.screen.session is other  # type: ignore[attr-defined]
+            # Only one run is watched at a time: the other screen would show nothing new.
+            assert watching not in app.screen_stack
+            await pilot.press("f2")
+            await until(pilot, lambda: app.screen is listing)
             await pilot.press("escape")
             await until(pilot, lambda: isinstance(app.screen, ComposeScreen))
 

@@ -261,21 +261,23 @@ class TrainerApp(App[int], inherit_bindings=False):
 
     def on_run_screen_to_runs(self) -> None:
         running = self._stack.run
-        if running is not None and (running is not self._stack.own_run or not self.live.alive):
+        if running is not None and not self._stack.stays_below_list(running):
             self._stack.drop(running)
         self._stack.list_runs(self.services)
 
     def on_runs_screen_open(self, message: RunsScreen.Open) -> None:
-        own = self._stack.own_run
+        own, running = self._stack.own_run, self._stack.run
         if own is not None and self.live.alive and own.shows(message.path):
             self._stack.uncover(own)
+        elif running is not None and running.session.is_elsewhere and running.shows(message.path):
+            self._stack.uncover(running)
         elif self.services.attach is not None:
             try:
                 session = self.services.attach(message.path)
             except TrainerError as error:
                 self.notify(clean(str(error), 1000), severity="error", markup=False)
                 return
-            self._stack.watch(session, self.services)
+            self._stack.watch_instead(session, self.services)
 
     def on_runs_screen_resume(self, message: RunsScreen.Resume) -> None:
         if self._can_begin(RunDirectory(message.path).command("resume", "--detach")):

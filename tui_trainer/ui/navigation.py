@@ -73,8 +73,17 @@ class Navigator:
         stack = self._app.screen_stack
         return isinstance(stack[stack.index(running) - 1], RunsScreen)
 
-    async def compose(self, services: Services, draft: Draft) -> ComposeScreen:
-        """Show a draft on the compose screen, replacing the draft that was there."""
+    def stays_below_list(self, running: RunScreen) -> bool:
+        """Return whether closing a list of runs over this screen leads back to it."""
+        if running.session.is_elsewhere:
+            return not self.is_opened_from_list(running)
+        return running is self.own_run and self._live.alive
+
+    async def compose(self, services: Services, draft: Draft, name: str = "") -> ComposeScreen:
+        """Show a draft on the compose screen, replacing the draft that was there.
+
+        `name` is the name of the run to start, on a compose screen that is new.
+        """
         from tui_trainer.ui.compose.screen import ComposeScreen
 
         composing = self.composing
@@ -111,9 +120,20 @@ class Navigator:
         """Close the results that are kept below the run that resumes them."""
         results, self._results = self._results, None
         if results is not None and results in self._app.screen_stack:
-            # Textual closes only the frontmost screen.
-            self._app._screen_stack.remove(results)
-            results.remove()
+            self._remove(results)
+
+    def watch_instead(self, session: Session, services: Services) -> None:
+        """Show a watched run over the list, and close the one that was watched before it."""
+        for running in self._runs():
+            if running.session.is_elsewhere:
+                self._remove(running)
+        self.watch(session, services)
+
+    def _remove(self, screen: Screen[Any]) -> None:
+        """Close a screen, and leave those that cover it open."""
+        # Textual closes only the frontmost screen.
+        self._app._screen_stack.remove(screen)
+        screen.remove()
 
     def back_to_results(self) -> RunScreen | None:
         """Show the results again that are kept below a run which could not start, if any are."""
