@@ -32,6 +32,7 @@ from tui_trainer.runs.events import (
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.text.errors import BadInput
 from tui_trainer.ui.app import TrainerApp
+from tui_trainer.ui.compose.bars import LaunchBar
 from tui_trainer.ui.compose.save_preset import SavePreset
 from tui_trainer.ui.compose.screen import ComposeScreen
 from tui_trainer.ui.process import CurrentRun
@@ -299,6 +300,45 @@ def test_a_run_that_cannot_start_leads_back_with_the_reason(tmp_path: Path) -> N
         assert "data.csv: no such file" in shown
 
     play(FakeServices(tmp_path, session), what)
+
+
+def test_a_start_that_fails_keeps_the_name_that_was_asked_for(tmp_path: Path) -> None:
+    session = LiveSession()
+    session.push(unbegun("data.csv: no such file"))
+    services = FakeServices(tmp_path, session)
+    draft = Draft(services.library)
+    app = TrainerApp(lambda: Opening(services, draft, lambda: session, "mine"), CurrentRun())
+
+    async def run() -> None:
+        async with app.run_test(size=(80, 24)) as pilot:
+            await until(pilot, lambda: "no such file" in everything(app))
+            composing = next(s for s in app.screen_stack if isinstance(s, ComposeScreen))
+            assert composing.query_one(LaunchBar).run_name == "mine"
+
+    asyncio.run(run())
+
+
+def test_leaving_while_everything_is_read_is_no_error(tmp_path: Path) -> None:
+    is_read, is_left = threading.Event(), threading.Event()
+    services = FakeServices(tmp_path)
+
+    def opening() -> Opening:
+        is_read.set()
+        assert is_left.wait(30)
+        return Opening(services, Draft(services.library))
+
+    app = TrainerApp(opening, CurrentRun())
+
+    async def run() -> None:
+        async with app.run_test(size=(80, 24)) as pilot:
+            await until(pilot, is_read.is_set)
+            app.exit()
+            while app.is_running:
+                await asyncio.sleep(0.01)
+            is_left.set()
+
+    asyncio.run(run())
+    assert app._exception is None
 
 
 def everything(app: TrainerApp) -> str:

@@ -126,15 +126,18 @@ class TrainerApp(App[int], inherit_bindings=False):
             self.failure = error
             self.exit(ExitCode.FAILED)
             return
+        if not self.is_running:
+            # The app was left while everything was read.
+            return
         self.services = opening.services
         self._dress(opening.services.preferences, opening.services.choices)
-        self._draft = opening.draft
+        self._opening = opening
         self._leaves_with_run = opening.is_old
         loop = asyncio.get_running_loop()
         if self._terminal is not None:
             self._terminal.output.subscribe(partial(self._hear, loop))
         if opening.begin is None:
-            await self._stack.compose(self.services, opening.draft)
+            await self._compose_anew()
         # The loader itself waits until the first screen is painted.
         self.services.loader.start(loop.call_soon_threadsafe)
         if opening.begin is not None:
@@ -303,13 +306,17 @@ class TrainerApp(App[int], inherit_bindings=False):
             running.offer_again()
         return False
 
+    async def _compose_anew(self) -> ComposeScreen:
+        """Show what the app was opened to compose or to start."""
+        return await self._stack.compose(self.services, self._opening.draft, self._opening.name)
+
     async def _leave_list(self, _: None) -> None:
         """Called when the list closes: compose, if only the first screen is left below it.
 
         The first screen has nothing to show; it is there when the app was opened for one run.
         """
         if isinstance(self.screen, FirstScreen):
-            await self._stack.compose(self.services, self._draft)
+            await self._compose_anew()
 
     async def on_ending_compose(self, message: Ending.Compose) -> None:
         from tui_trainer.config.drafts.draft import draft_of
@@ -335,7 +342,7 @@ class TrainerApp(App[int], inherit_bindings=False):
             return
         composing = self._stack.composing
         if composing is None:
-            composing = await self._stack.compose(self.services, self._draft)
+            composing = await self._compose_anew()
         composing.complain(message.reason)
 
     def on_run_screen_detach(self) -> None:

@@ -213,7 +213,7 @@ def assemble(
             return Opening(services, draft)
         case NewRun(experiment):
             draft = draft_of(asked.library, experiment)
-            return Opening(services, draft, partial(launcher.begin, begin))
+            return Opening(services, draft, partial(launcher.begin, begin), begin.name)
         case ResumeRun() | ForkRun():
             draft = Draft(asked.library, DEFAULT_EXPERIMENT)
             return Opening(services, draft, partial(launcher.begin, begin), is_old=True)

@@ -90,7 +90,7 @@ class Navigator:
         if composing is not None:
             composing.take(draft)
         else:
-            composing = ComposeScreen(services, draft)
+            composing = ComposeScreen(services, draft, name)
             await self._app.push_screen(composing)
         return composing
 

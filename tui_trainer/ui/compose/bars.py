@@ -45,9 +45,19 @@ class LaunchBar(Horizontal):
     class Pressed(Message):
         """Posted when the button was pressed."""
 
+    def __init__(self, name: str = "") -> None:
+        super().__init__()
+        self._name_at_first = name
+
     def compose(self) -> ComposeResult:
         yield Static("run name", markup=False, classes="label")
-        yield TextInput(compact=True, max_length=100, placeholder="optional", id="run-name")
+        yield TextInput(
+            self._name_at_first,
+            compact=True,
+            max_length=100,
+            placeholder="optional",
+            id="run-name",
+        )
         yield Button(START, variant="primary", compact=True, id="start")
         yield Static(id="why", markup=False)
 

@@ -75,9 +75,11 @@ class ComposeScreen(Screen[None]):
         experiment: Experiment
         name: str
 
-    def __init__(self, services: Services, draft: Draft) -> None:
+    def __init__(self, services: Services, draft: Draft, name: str = "") -> None:
+        """Make the screen; `name` is the name of the run, as far as it is known already."""
         super().__init__()
         self._services = services
+        self._name_at_first = name
         self.draft = draft
         self._is_launching = False
 
@@ -93,7 +95,7 @@ class ComposeScreen(Screen[None]):
         with Horizontal(id="outcome"):
             yield Summary(self._services)
             yield ScheduleSketch()
-        yield LaunchBar()
+        yield LaunchBar(self._name_at_first)
         yield DraftLine(id="command")
         yield KeyLine()
 

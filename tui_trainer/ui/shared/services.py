@@ -106,5 +106,7 @@ class Opening:
     draft: Draft
     begin: Callable[[], Session] | None = None
     """Starts the run once the screen is there."""
+    name: str = ""
+    """The name that was asked for, for when the run cannot start and is composed again."""
     is_old: bool = False
     """Whether the run exists already, so that there is nothing to compose if it fails."""
