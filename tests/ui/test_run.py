@@ -231,11 +231,13 @@ def test_what_went_wrong_is_marked_by_a_word() -> None:
     drive(play, *some_events())
 
 
-def test_what_the_program_printed_is_said_in_the_log() -> None:
+def test_what_the_program_printed_is_said_in_the_log_after_what_had_happened() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
+        # The screen has not looked since.
+        host.session.push(Notice(300, "before it"))
         host.running.say("one\n\x1b[31mtwo\x1b[0m\t[bold]three[/]", "warning")
         await pilot.pause()
-        assert host.log_lines[-2:] == ["one", "\\x1b[31mtwo\\x1b[0m    [bold]three[/]"]
+        assert host.log_lines[-3:] == ["before it", "one", "\\x1b[31mtwo\\x1b[0m    [bold]three[/]"]
         assert "[bold]three[/]" in host.text
 
     drive(play, *some_events())

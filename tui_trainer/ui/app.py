@@ -198,8 +198,7 @@ class TrainerApp(App[int], inherit_bindings=False):
     def _say(self, lines: Sequence[str]) -> None:
         """Show what the program printed, if there is a log to show it in."""
         if (running := self._stack.own_run or self._stack.run) is not None:
-            for line in lines:
-                running.say(line, "detail")
+            running.say("\n".join(lines), "detail")
 
     # Messages in a corner. Their module is loaded with the first of them.
 

@@ -200,7 +200,8 @@ class RunScreen(Screen[None]):
         self.query_one(Ending).complain(reason)
 
     def say(self, text: str, level: Level = "note") -> None:
-        """Add a line that was printed to the log."""
+        """Add lines that were printed to the log, after what has happened before them."""
+        self._looking.look()
         self.query_one(Log).say(text, level)
 
     def on_resize(self) -> None:
@@ -249,7 +250,7 @@ class RunScreen(Screen[None]):
 
     def _asked(self, what: str) -> None:
         """Show at once which request is on its way to the run."""
-        self.query_one(Log).say(f"{what}: asked for")
+        self.say(f"{what}: asked for")
         self._show()
         self._looking.hurry()
 
