@@ -59,6 +59,18 @@ def test_a_short_run_is_shown_value_by_value() -> None:
     assert history.names[0] == "train/loss"
 
 
+def test_values_of_steps_that_are_known_already_are_left_out() -> None:
+    history = History()
+    history.add(started(), steps(3, [3.0, 2.0, 1.0]), validated(3, 0.5), validated(3, 0.4))
+    history.add(steps(5, [9.0, 8.0, 7.0]), validated(3, 0.3), validated(5, 0.2))
+    for name, xs, means in (
+        ("train/loss", [1, 2, 3, 4, 5], [3.0, 2.0, 1.0, 8.0, 7.0]),
+        ("val/loss", [3, 5], [0.5, 0.2]),
+    ):
+        curve = history.curve(name, x="step", window="all", columns=100, smoothing=0.0)
+        assert (list(curve.xs), list(curve.means)) == (xs, means)
+
+
 def test_many_events_at_once_give_the_curves_and_marks_of_each_by_itself() -> None:
     # Values whose sums are exact, in whatever order they are added.
     events: list[Event] = [started(steps_per_epoch=2)]

@@ -7,7 +7,7 @@ buckets of min, max and mean, and the newest steps one by one. Used from one thr
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -122,6 +122,9 @@ class History:
     def add(self, *events: Event) -> None:
         """Add the numbers and marks of events; a new start drops everything after its step.
 
+        Numbers of steps that are known already are left out, so that events may follow what was
+        read from the files of the run.
+
         All values of a series are added at once: the reports of a small model are a few steps long,
         and to add each by itself would take several times as long.
         """
@@ -147,17 +150,20 @@ class History:
     ) -> None:
         for report in reports:
             self.time(report.step, report.elapsed_s)
+        last_steps = [report.step for report in reports]
+        all_steps = list(chain(*(range(r.step - len(r.losses) + 1, r.step + 1) for r in reports)))
         for number in CURVES:
-            columns = [number.values(report) for report in reports]
-            steps = [
-                range(report.step - len(column) + 1, report.step + 1)
-                for report, column in zip(reports, columns, strict=True)
-            ]
-            self.put(number.key, list(chain(*steps)), list(chain(*columns)))
+            values = list(chain(*(number.values(report) for report in reports)))
+            self._put_new(number.key, all_steps if number.is_per_step else last_steps, values)
         for name in dict.fromkeys(chain(*(event.metrics for event in validations))):
-            having = [event for event in validations if name in event.metrics]
-            values = [event.metrics[name] for event in having]
-            self.put(f"val/{name}", [event.step for event in having], values)
+            # A validation on demand at the step of a scheduled one has measured the same weights.
+            having = {e.step: e.metrics[name] for e in reversed(validations) if name in e.metrics}
+            self._put_new(f"val/{name}", [*reversed(having)], [*reversed(having.values())])
+
+    def _put_new(self, name: str, steps: list[int], values: list[float]) -> None:
+        """Add the values of steps that the series does not have yet."""
+        known = bisect_right(steps, self.last(name))
+        self.put(name, steps[known:], values[known:])
 
     def mark_event(self, event: Event) -> None:
         """Add the mark that an event leaves on the plots, if it leaves one."""

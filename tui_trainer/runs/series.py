@@ -11,7 +11,7 @@ import math
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from itertools import islice, pairwise
+from itertools import chain, islice, pairwise
 from operator import le
 from typing import Any
 
@@ -160,6 +160,23 @@ class Points:
         self.lows[-1] = min(self.lows[-1], *good)
         self.highs[-1] = max(self.highs[-1], *good)
 
+    def extend(self, steps: Sequence[int], values: Sequence[float], borders: Sequence[int]) -> None:
+        """Append a point for the values between each two neighbouring borders."""
+        parts = [values[begin:end] for begin, end in pairwise(borders)]
+        ends = [steps[end - 1] for end in borders[1:]]
+        if not math.isfinite(sum(values)):
+            for end, part in zip(ends, parts, strict=True):
+                self.new(end)
+                self.fill(end, part)
+            return
+        # Built-in functions on whole columns: much faster than point by point.
+        self.steps += ends
+        self.counts += map(len, parts)
+        self.totals += map(sum, parts)
+        self.lows += map(min, parts)
+        self.highs += map(max, parts)
+        self.bads += [0] * len(parts)
+
     def part(self, begin: int, end: int | None = None) -> Points:
         """Return a range of points."""
         return _table(column[begin:end] for column in self.columns())
@@ -242,20 +259,30 @@ class Series:
         self._values: list[float] = []
 
     def add(self, steps: Sequence[int], values: Sequence[float]) -> None:
-        """Add values, one per step; all steps are later than those before."""
+        """Add values, one per step; all steps are later than those before.
+
+        Many values at once take far less time than each by itself.
+        """
         self._keep(steps, values)
-        buckets, count, begin = self._buckets, len(steps), 0
-        while begin < count:
-            bucket = steps[begin] // self.width
-            end = bisect_left(steps, (bucket + 1) * self.width, begin)
-            if not buckets.steps or buckets.steps[-1] // self.width != bucket:
-                if len(buckets) == MOST_BUCKETS:
-                    self._widen()
-                    buckets = self._buckets
-                    continue
-                buckets.new(steps[begin])
-            buckets.fill(steps[end - 1], values[begin:end])
-            begin = end
+        self._widen_for(steps)
+        buckets, width = self._buckets, self.width
+        ends, begin = _ends_of_buckets(steps, width), 0
+        if buckets.steps and buckets.steps[-1] // width == steps[0] // width:
+            begin = ends.pop(0)
+            buckets.fill(steps[begin - 1], values[:begin])
+        buckets.extend(steps, values, [begin, *ends])
+
+    def _widen_for(self, steps: Sequence[int]) -> None:
+        """Double the width and join the buckets, until there are few enough with new steps."""
+        width, known = self.width, self._buckets.steps
+        while (
+            # The second condition is exact, and expensive.
+            len(known) + steps[-1] // width - steps[0] // width + 1 > MOST_BUCKETS
+            and len({step // width for step in chain(known, steps)}) > MOST_BUCKETS
+        ):
+            width *= 2
+        if width > self.width:
+            self.width, self._buckets = width, _in_buckets(self._buckets, width)
 
     def _keep(self, steps: Sequence[int], values: Sequence[float]) -> None:
         self._steps += steps[-RECENT:]
@@ -263,15 +290,6 @@ class Series:
         # Let the list grow to twice the size, so that its head is rarely deleted.
         if len(self._steps) > 2 * RECENT:
             del self._steps[:-RECENT], self._values[:-RECENT]
-
-    def _widen(self) -> None:
-        """Double the width and join the buckets in pairs, until there are fewer."""
-        while len(self._buckets) == MOST_BUCKETS:
-            self.width *= 2
-            numbers = [step // self.width for step in self._buckets.steps]
-            borders = enumerate(pairwise(numbers), 1)
-            ends = [end for end, (own, following) in borders if own != following]
-            self._buckets = self._buckets.joined([*ends, len(numbers)])
 
     def cut(self, step: int) -> None:
         """Forget everything later than a step.
@@ -328,6 +346,22 @@ class Series:
         first = bisect_left(self._buckets.steps, step)
         end = None if border is None else bisect_left(self._buckets.steps, border)
         return self._buckets.part(first, end).followed_by(newest)
+
+
+def _in_buckets(points: Points, width: int) -> Points:
+    """Join the points that belong to the same bucket of that many steps."""
+    return points.joined(_ends_of_buckets(points.steps, width))
+
+
+def _ends_of_buckets(steps: Sequence[int], width: int) -> list[int]:
+    """Return the indices after the last step of each bucket of that many steps."""
+    ends, end, count = [], 0, len(steps)
+    while end < count:
+        # Of `width` steps at most, so the search need not look further.
+        most = min(end + width, count)
+        end = bisect_left(steps, (steps[end] // width + 1) * width, end, most)
+        ends.append(end)
+    return ends
 
 
 def is_series(series: Series) -> bool:
