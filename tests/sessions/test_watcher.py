@@ -12,14 +12,22 @@ from typing import NoReturn
 
 import pytest
 
-from tests.runs.test_recording import append, make_run, metrics_line
+from tests.runs.test_recording import PER_EPOCH, append, make_run, metrics_line
 from tui_trainer.machine.usage import GpuUsage, Usage, UsageMeter, usage_of
 from tui_trainer.runs.commands import Save
 from tui_trainer.runs.directory import create_run, make_skeleton
-from tui_trainer.runs.events import Notice, StateChanged, ValidationEnded, ValidationStarted
+from tui_trainer.runs.events import (
+    Notice,
+    RunStarted,
+    StateChanged,
+    StepsTaken,
+    ValidationEnded,
+    ValidationStarted,
+    to_dict,
+)
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import send
-from tui_trainer.runs.recording import read_recording
+from tui_trainer.runs.recording import open_recording, read_recording, whole_recording
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.local import LocalSession
@@ -141,19 +149,73 @@ def test_the_curves_are_kept_near_the_end_of_the_lines(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", 3000)
     now_s = 0.0
     keeper = CurveKeeper(run, lambda: now_s)
-    keeper.look()
+    length = run.events.stat().st_size
+    keeper.look(length)
     assert not run.history.exists(), "not at every look"
     now_s = 11.0
-    keeper.look()
+    keeper.look(length)
     covered = read_recording(run)
     assert covered is not None
-    assert covered.metrics_bytes == run.metrics.stat().st_size
+    assert covered.history.newest == 3000
     append(run.metrics, metrics_line(3001))
+    keeper.add([steps(3001)])
     now_s = 22.0
-    keeper.look()
+    keeper.look(length)
     assert read_recording(run).history.newest == 3000, "nor for a line"  # type: ignore[union-attr]
-    keeper.write()
+    keeper.write(length)
     assert read_recording(run).history.newest == 3001  # type: ignore[union-attr]
+
+
+def steps(last: int, count: int = 1) -> StepsTaken:
+    """Steps with the numbers of `metrics_line`."""
+    losses = tuple(1 / step for step in range(last - count + 1, last + 1))
+    return StepsTaken(last, 1, last / 100, losses, (0.5,) * count, (1e-3,) * count, 100.0, 0.0)
+
+
+def test_the_curves_of_events_are_those_of_the_lines_and_readers_go_on_from_there(
+    tmp_path: Path,
+) -> None:
+    run = make_run(tmp_path / "run", 0)
+    run.metrics.unlink()
+    keeper = CurveKeeper(run)
+    start = RunStarted(0, 0, "r", "cpu", 1, 1, PER_EPOCH, None, 1)
+    middle = ValidationEnded(400, 1, 4.0, {"loss": 0.5}, 0.1, True, 0)
+    keeper.add([start, steps(400, 400), middle, middle, steps(800, 400)])
+    # The line of step 800 is there before the validation that belongs to it was told.
+    lines = [metrics_line(step) for step in range(1, 801)]
+    append(run.metrics, *lines[:-1], {**lines[-1], "val/loss": 0.25})
+    append(run.events, to_dict(middle))
+    keeper.write(run.events.stat().st_size)
+    append(run.metrics, metrics_line(801))
+    append(run.events, to_dict(ValidationEnded(800, 1, 8.0, {"loss": 0.25}, 0.1, True, 0)))
+    assert read_recording(run, 1) is not None
+    for history in (open_recording(run, 1).history, whole_recording(run).history):
+        curves = {
+            name: history.curve(name, x="step", window="all", columns=9999, smoothing=0.0)
+            for name in ("train/loss", "val/loss")
+        }
+        assert list(curves["train/loss"].xs) == list(range(1, 802))
+        assert list(curves["train/loss"].means) == [1 / step for step in range(1, 802)]
+        assert list(curves["val/loss"].xs) == [400, 800]
+        assert list(curves["val/loss"].means) == [0.5, 0.25]
+
+
+@pytest.mark.parametrize("missed", [0, 7])
+def test_events_that_are_no_longer_kept_are_read_from_the_files(
+    tmp_path: Path, missed: int
+) -> None:
+    run = make_run(tmp_path / "run", 0)
+    run.metrics.unlink()
+    keeper = CurveKeeper(run)
+    keeper.add([RunStarted(0, 0, "r", "cpu", 1, 1, PER_EPOCH, None, 1), steps(100, 100)])
+    append(run.metrics, *(metrics_line(step) for step in range(1, 501)))
+    keeper.add([steps(600, 150)], missed=missed)
+    keeper.write(run.events.stat().st_size)
+    recording = read_recording(run)
+    assert recording is not None
+    curve = recording.history.curve("lr", x="step", window="all", columns=9999, smoothing=0.0)
+    known = range(1, 501) if missed else range(1, 101)
+    assert list(curve.xs) == sorted({*known, *range(451, 601)})
 
 
 def told(tmp_path: Path, gpu: GpuUsage | None, freed_bytes: int) -> list[str]:

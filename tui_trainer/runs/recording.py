@@ -13,19 +13,19 @@ import struct
 import sys
 import zlib
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from tui_trainer.runs.bounds import MOST_NAMES, is_count, is_mapping, is_text, number_or_nan
 from tui_trainer.runs.directory import RunDirectory
-from tui_trainer.runs.events import Event, RunStarted, ValidationEnded
+from tui_trainer.runs.events import Event, RunStarted, ValidationEnded, to_dict
 from tui_trainer.runs.files import PREFIX, Files
 from tui_trainer.runs.history import History, HistoryParts, MarkKind
 from tui_trainer.runs.numbers import CURVES
 from tui_trainer.runs.paths import read_file, size_of
 from tui_trainer.runs.records import event_of
 from tui_trainer.runs.series import Series, Times, are_times, is_series
-from tui_trainer.runs.tail import Follower, NewLines, Record
+from tui_trainer.runs.tail import Follower, NewLines, Record, offset_after
 
 _MOST_WAITING = 256
 
@@ -69,6 +69,22 @@ class Recording:
         self._take_lines(batch.lines)
         self._put_validations(everything=whole)
         self.events_bytes, self.metrics_bytes = batch.events_bytes, batch.metrics_bytes
+
+    def add(self, run: RunDirectory, events: Sequence[Event], events_bytes: int) -> None:
+        """Add the next events of a run, in the process that trains it.
+
+        `events_bytes` is the length of events.jsonl with these events.
+        """
+        for event in events:
+            if isinstance(event, RunStarted):
+                self.started = to_dict(event)
+        self.history.add(*events)
+        self._newest = self.history.last("train/loss")
+        self._reached = max([self._reached, *(event.step for event in events)])
+        self.events_bytes = events_bytes
+        # Whoever reads on begins with the line of the newest step: a validation of this step, which
+        # may not have ended yet, adds to it.
+        self.metrics_bytes = offset_after(run.metrics, self._newest - 1)
 
     def go_back(self, step: int, steps_per_epoch: int) -> None:
         """Forget everything after a step."""

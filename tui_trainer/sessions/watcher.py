@@ -34,10 +34,9 @@ from tui_trainer.runs.host import boot_id
 from tui_trainer.runs.journal import Journal
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import Mailbox
-from tui_trainer.runs.paths import exists, facts_of
+from tui_trainer.runs.paths import exists, size_of
 from tui_trainer.runs.recording import Recording, open_recording, write_recording
 from tui_trainer.runs.status import write_status
-from tui_trainer.runs.tail import Follower
 from tui_trainer.runs.view import Process, RunView
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
@@ -47,11 +46,8 @@ LOOK_S = 0.25
 STATUS_EVERY = 4
 """Rounds between two heartbeats."""
 CURVES_EVERY_S = 10.0
-CURVES_BEHIND_BYTES = 128 * 1024
+MOST_BEHIND_BYTES = 128 * 1024
 """The most that a reader has to read on its own: that takes some milliseconds."""
-MOST_LINES = 2048
-"""The most lines read per update, every n-th if there are more; it keeps the cost under a hundredth
-of a core."""
 
 
 class WatchedSession(Protocol):
@@ -115,7 +111,7 @@ class Watcher:
         self._thread.join()
         if not self._is_lost():
             self._look(last=True)
-            self._keeper.write()
+            self._keeper.write(self._journal.length)
         self._journal.close()
 
     def _work(self) -> None:
@@ -139,7 +135,7 @@ class Watcher:
             self._mailbox.refresh()
             with contextlib.suppress(OSError, psutil.Error):
                 self._session.usage = self._meter.read()
-        self._keeper.look()
+        self._keeper.look(self._journal.length)
 
     def _tell_fault(self, error: Exception) -> None:
         """Report an error once, however often it occurs."""
@@ -162,7 +158,9 @@ class Watcher:
                 self._session.emit(Notice(self._view.step, text, "warning"))
             for command in mail.commands:
                 self._session.send(command)
-        events, self._cursor = self._session.events(self._cursor)
+        before = self._cursor
+        events, self._cursor = self._session.events(before)
+        self._keeper.add(events, missed=self._cursor - before - len(events))
         self._unwritten += [self._line(event) for event in _for_file(events)]
         for event in events:
             self._view.apply(event)
@@ -227,45 +225,58 @@ def _for_file(events: Sequence[Event]) -> list[Event]:
 class CurveKeeper:
     """Keeps history.bin close to the end of the files that it summarizes; watcher thread only.
 
-    It reads the lines that the trainer wrote, so that history.bin covers exactly what a reader
-    finds.
+    It takes the numbers from the events of the run, which are in memory: to read the lines again
+    that the trainer writes would cost several times as much.
     """
 
     def __init__(self, run: RunDirectory, clock: Callable[[], float] = time.monotonic) -> None:
         self._run = run
         self._clock = clock
         # A new run has no history; that of a resumed one is read when it is first needed.
-        begins = not exists(run.metrics)
-        self._recording: Recording | None = Recording() if begins else None
-        self._follower: Follower | None = Follower(run) if begins else None
-        self._written_at_s = clock()
+        self._recording = None if exists(run.metrics) else Recording()
+        self._events: list[Event] = []
+        """Those that are not in the recording yet."""
+        self._covered_bytes = 0
+        """The bytes of events.jsonl and metrics.jsonl that the file on the disk covers."""
+        self._updated_at_s = clock()
 
-    def look(self) -> None:
-        """Write the file if it is far behind, at most once per `CURVES_EVERY_S`."""
+    def add(self, events: Sequence[Event], *, missed: int = 0) -> None:
+        """Take the next events of the run.
+
+        `missed` is the number of events before these that are no longer kept by the session, as
+        after a disk has kept this thread waiting. The files have them.
+        """
+        if missed:
+            self._recording = None
+            self._events.clear()
+        self._events += events
+
+    def look(self, events_bytes: int) -> None:
+        """Write the file if it is far behind, at most once per `CURVES_EVERY_S`.
+
+        `events_bytes` is the length of events.jsonl.
+        """
         now_s = self._clock()
-        if now_s - self._written_at_s < CURVES_EVERY_S:
+        if now_s - self._updated_at_s < CURVES_EVERY_S:
             return
-        self._written_at_s = now_s
-        if self._behind() > CURVES_BEHIND_BYTES:
-            self.write()
+        self._updated_at_s = now_s
+        recording = self._update(events_bytes)
+        if abs(events_bytes + size_of(self._run.metrics) - self._covered_bytes) > MOST_BEHIND_BYTES:
+            self._write(recording)
 
-    def write(self) -> None:
+    def write(self, events_bytes: int) -> None:
         """Bring the file up to date."""
-        with contextlib.suppress(OSError):
-            if self._recording is None or self._follower is None:
-                self._recording = open_recording(self._run)
-                self._follower = self._recording.follower(self._run)
-            else:
-                self._recording.take(self._follower.read(MOST_LINES))
-            write_recording(self._run, self._recording)
+        self._write(self._update(events_bytes))
 
-    def _behind(self) -> int:
-        covered = self._recording or Recording()
-        behind = 0
-        for path, end in (
-            (self._run.events, covered.events_bytes),
-            (self._run.metrics, covered.metrics_bytes),
-        ):
-            facts = facts_of(path)
-            behind += abs(facts.st_size - end) if facts is not None else 0
-        return behind
+    def _update(self, events_bytes: int) -> Recording:
+        """Bring the recording up to date, so that few events wait in the memory."""
+        recording = self._recording or open_recording(self._run)
+        recording.add(self._run, self._events, events_bytes)
+        self._recording = recording
+        self._events.clear()
+        return recording
+
+    def _write(self, recording: Recording) -> None:
+        with contextlib.suppress(OSError):
+            write_recording(self._run, recording)
+            self._covered_bytes = recording.events_bytes + recording.metrics_bytes
