@@ -15,6 +15,7 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 
 import psutil
@@ -153,7 +154,13 @@ class RunLock:
 
         It is asked of the file by name, since that is the file that other processes see.
         """
-        found = _read_holder(_exclusive(self._path) if self.note else self._path)
+        try:
+            data = read_file(_exclusive(self._path) if self.note else self._path, MOST_BYTES)
+        except OSError:
+            return ""
+        if data == _signature(self._holder):
+            return ""
+        found = _holder_in(data)
         return "" if found is None or found == self._holder else str(found)
 
     def renew(self) -> None:
@@ -191,8 +198,15 @@ def read_holder(path: Path) -> Holder | None:
 
 def _read_holder(file: Path) -> Holder | None:
     try:
-        holder = Holder(**json.loads(read_file(file, MOST_BYTES)))
-    except (OSError, ValueError, TypeError, RecursionError):
+        return _holder_in(read_file(file, MOST_BYTES))
+    except OSError:
+        return None
+
+
+def _holder_in(data: bytes) -> Holder | None:
+    try:
+        holder = Holder(**json.loads(data))
+    except (ValueError, TypeError, RecursionError):
         return None
     texts = (holder.host, holder.birth, holder.namespace)
     right = isinstance(holder.pid, int) and 0 < holder.pid < 2**31
@@ -240,8 +254,14 @@ def _sign(descriptor: int) -> Holder:
     holder = _ourselves()
     # A reader in between finds an empty file, and thus no holder.
     os.ftruncate(descriptor, 0)
-    os.pwrite(descriptor, json.dumps(asdict(holder)).encode(), 0)
+    os.pwrite(descriptor, _signature(holder), 0)
     return holder
+
+
+@cache
+def _signature(holder: Holder) -> bytes:
+    """Return what a holder writes into the lock file."""
+    return json.dumps(asdict(holder)).encode()
 
 
 def _refusal(path: Path) -> BadInput:
