@@ -198,12 +198,16 @@ def cgroup_cpus(root: Path = ROOT) -> float | None:
 
 def free_memory_bytes(root: Path = ROOT) -> int:
     """Return the memory still available, of the machine and of the control group."""
-    free = [int(psutil.virtual_memory().available), *_cgroup_free(root)]
+    machine = psutil.virtual_memory()
+    free = [int(machine.available), *_cgroup_free(root, int(machine.total))]
     return max(0, min(free))
 
 
-def _cgroup_free(root: Path) -> Iterator[int]:
-    """Yield what each control group above this process leaves, reclaimable file cache included."""
+def _cgroup_free(root: Path, total_bytes: int) -> Iterator[int]:
+    """Yield what each control group above this process leaves, reclaimable file cache included.
+
+    A limit above the memory of the machine is none: version 1 writes a huge number for it.
+    """
     versions = (
         ("memory.max", "memory.current", "inactive_file"),
         ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
@@ -211,7 +215,11 @@ def _cgroup_free(root: Path) -> Iterator[int]:
     for folder in _control_groups(root, "memory"):
         for limit, used, cache in versions:
             try:
-                free = int((folder / limit).read_text()) - int((folder / used).read_text())
+                limit_bytes = int((folder / limit).read_text())
+                if limit_bytes > total_bytes:
+                    # The statistics are expensive to read, once per second during a run.
+                    continue
+                free = limit_bytes - int((folder / used).read_text())
                 stat = dict(
                     line.split() for line in (folder / "memory.stat").read_text().splitlines()
                 )
