@@ -71,7 +71,7 @@ def test_it_learns_to_find_a_string_wherever_it_stands() -> None:
 def test_what_it_cannot_take_is_refused_with_what_can() -> None:
     with pytest.raises(BadInput, match=r"cnn1d takes sequences or texts.*use cnn or resnet"):
         built(Signature("image", (1, 8, 8), 3))
-    with pytest.raises(BadInput, match=r"must not see later steps.*use rnn or transformer"):
+    with pytest.raises(BadInput, match=r"must not see later steps.*use lstm or transformer"):
         built(Signature("tokens", (40,), 50, vocabulary=50, per_step=True))
     with pytest.raises(ValueError, match="kernel_size"):
         built(kernel_size=0)

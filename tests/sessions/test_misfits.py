@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,7 @@ MODELS = {preset.name for preset in LIBRARY.list("model")}
         ("digits-mlp", {"cnn", "linear", "mlp", "resnet"}),
         ("penguins-mlp", {"linear", "mlp"}),
         ("vowels-gru", {"cnn1d", "lstm", "rnn", "transformer"}),
+        ("stdlib-lstm", {"gpt", "lstm", "transformer"}),
     ],
 )
 def test_models_that_do_not_fit_have_the_reason_of_a_run(
@@ -35,6 +37,8 @@ def test_models_that_do_not_fit_have_the_reason_of_a_run(
         with pytest.raises(ConfigError) as caught:
             preview(asked, tmp_path)
         assert "; ".join(problem.message for problem in caught.value.problems) == reason
+        suggested = re.findall(r"\w+", reason.partition("; use ")[2])
+        assert set(suggested) <= fitting | {"or"}
 
 
 def test_losses_that_do_not_fit_have_a_reason() -> None:

@@ -1,4 +1,4 @@
-"""Checks whether a model can take the data at all, and suggests models that can.
+"""Checks whether a model can take the data at all, and suggests presets that can.
 
 Layer: models. It is called before anything is built, so that messages can name the model and the
 data.
@@ -51,10 +51,10 @@ def check_tied(signature: Signature) -> None:
 
 
 def suitable(signature: Signature) -> str:
-    """Return the models to use for such data, in words; the most versatile come first."""
+    """Return the presets to use for such data, in words; the most versatile come first."""
     purpose = "per_step" if signature.per_step else signature.kind
     ordered = sorted(MODELS, key=lambda spec: "per_step" not in spec.suits)
-    return any_of([spec.name for spec in ordered if purpose in spec.suits])
+    return any_of([spec.suits[purpose] for spec in ordered if purpose in spec.suits])
 
 
 def _misfit(model: str, signature: Signature, required: str) -> ConfigError:

@@ -257,25 +257,31 @@ class TransformerSection(TypedSection):
 
 
 MODELS.add(Spec("linear", "one affine map: logistic or linear regression", LinearSection))
-MODELS.add(Spec("mlp", "fully connected layers", MlpSection, suits=("features",)))
-MODELS.add(Spec("cnn", "convolutions with pooling, for images", CnnSection, suits=("image",)))
+MODELS.add(Spec("mlp", "fully connected layers", MlpSection, suits={"features": "mlp"}))
+MODELS.add(Spec("cnn", "convolutions with pooling, for images", CnnSection, suits={"image": "cnn"}))
 MODELS.add(
     Spec(
         "cnn1d",
         "convolutions over the steps of sequences and texts",
         Cnn1dSection,
-        suits=("sequence", "tokens"),
+        suits={"sequence": "cnn1d", "tokens": "cnn1d"},
     )
 )
 MODELS.add(
-    Spec("resnet", "residual blocks of convolutions, for images", ResNetSection, suits=("image",))
+    Spec(
+        "resnet",
+        "residual blocks of convolutions, for images",
+        ResNetSection,
+        suits={"image": "resnet"},
+    )
 )
 MODELS.add(
     Spec(
         "rnn",
         "recurrent layers (RNN, GRU, LSTM), for sequences and texts",
         RnnSection,
-        suits=("sequence", "tokens", "per_step"),
+        # The preset `rnn` reads from both ends.
+        suits={"sequence": "rnn", "tokens": "rnn", "per_step": "lstm"},
     )
 )
 MODELS.add(
@@ -283,6 +289,6 @@ MODELS.add(
         "transformer",
         "layers of attention, for sequences and texts",
         TransformerSection,
-        suits=("sequence", "tokens", "per_step"),
+        suits=dict.fromkeys(("sequence", "tokens", "per_step"), "transformer"),
     )
 )

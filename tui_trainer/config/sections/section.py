@@ -6,8 +6,8 @@ accepted for a float, and a YAML list becomes a tuple, so that a section can be 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
@@ -89,9 +89,9 @@ class Spec:
     name: str
     description: str
     params: type[TypedSection]
-    suits: tuple[str, ...] = ()
-    """For a model: the kinds of data for which messages suggest it, and `per_step` if it can make
-    a prediction at each step."""
+    suits: Mapping[str, str] = field(default_factory=dict)
+    """For a model: the shipped preset that messages suggest, by the kind of data that it takes; and
+    `per_step` for predictions at each step."""
 
 
 class Registry:
