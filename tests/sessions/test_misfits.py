@@ -10,7 +10,7 @@ import torch
 
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
-from tui_trainer.sessions.misfits import find_misfits
+from tui_trainer.sessions.misfits import SharedData, find_misfits
 from tui_trainer.sessions.workbench import preview
 from tui_trainer.text.errors import ConfigError
 
@@ -61,8 +61,17 @@ def test_optimizers_are_not_tried_on_a_model_that_does_not_fit() -> None:
     assert "optimizer" not in find_misfits(asked, LIBRARY.folders)
 
 
-def test_nothing_is_known_of_data_that_cannot_be_read() -> None:
-    asked = LIBRARY.experiment("penguins-mlp", parse_overrides(["dataset.path=/no/such.csv"]))
+def test_data_are_read_once_for_all_questions_about_an_experiment(tmp_path: Path) -> None:
+    file = tmp_path / "rows.csv"
+    file.write_text("a,b\n" + "".join(f"{row},{row % 2}\n" for row in range(40)))
+    words = [f"dataset.path={file}", "dataset.target=b"]
+    asked = LIBRARY.experiment("penguins-mlp", parse_overrides([*words, "model=cnn"]))
+    shared = SharedData()
+    with pytest.raises(ConfigError, match="cnn takes images"):
+        preview(asked, tmp_path, shared)
+    file.unlink()
+    assert "cnn" in find_misfits(asked, LIBRARY.folders, shared)["model"]
+    # Nothing is known of data that cannot be read.
     assert find_misfits(asked, LIBRARY.folders) == {}
 
 

@@ -19,7 +19,7 @@ from tui_trainer.runs.history import History
 from tui_trainer.runs.log import EarlierEvents
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.event_log import EventLog
-from tui_trainer.sessions.misfits import Misfits
+from tui_trainer.sessions.misfits import Misfits, SharedData
 from tui_trainer.sessions.session import TrackedRun
 from tui_trainer.sessions.workbench import LayerShape, Preview
 from tui_trainer.text.errors import TrainerError
@@ -98,7 +98,7 @@ class FakeWorkbench:
     def why_no_run(self) -> str:
         return self.runs_dir_problem
 
-    def preview(self, experiment: Experiment) -> Preview:
+    def preview(self, experiment: Experiment, data: SharedData) -> Preview:
         self.asked.append(experiment)
         if self.failure is not None:
             raise self.failure
@@ -123,7 +123,7 @@ class FakeWorkbench:
             notes=(),
         )
 
-    def misfits(self, experiment: Experiment) -> Misfits:
+    def misfits(self, experiment: Experiment, data: SharedData) -> Misfits:
         return self.unfit
 
     def devices(self) -> Sequence[DeviceState]:

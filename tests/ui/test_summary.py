@@ -11,6 +11,7 @@ from tests.ui.composing import Host, WaitingLoader, drive, press, shown, until
 from tests.ui.fakes import GIB, FakeServices, FakeWorkbench
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.machine.devices import DeviceState
+from tui_trainer.sessions.misfits import SharedData
 from tui_trainer.text.errors import BadInput
 from tui_trainer.ui.compose.facts import (
     device_text,
@@ -164,7 +165,7 @@ def test_a_device_of_unknown_memory_claims_none() -> None:
 
 def test_facts_are_packed_into_lines_and_never_cut(tmp_path: Path) -> None:
     workbench, experiment = preview_of(tmp_path)
-    preview = workbench.preview(experiment)
+    preview = workbench.preview(experiment, SharedData())
     assert sizes(preview, 80) == ["20,778 parameters · ~33 MB · 20 steps per epoch, 800 in total"]
     assert sizes(preview, 40) == ["20,778 parameters · ~33 MB", "20 steps per epoch, 800 in total"]
     assert samples(preview, 80) == ["samples: 1,221 train · 216 validation · 360 test · 10 classes"]
@@ -177,7 +178,7 @@ def test_layers_that_keep_the_shape_are_left_out_of_the_line_but_not_of_the_tabl
     tmp_path: Path,
 ) -> None:
     workbench, experiment = preview_of(tmp_path)
-    preview = workbench.preview(experiment)
+    preview = workbench.preview(experiment, SharedData())
     layers = (*preview.layers, replace(preview.layers[-1], kind="ReLU", parameters=0))
     preview = replace(preview, layers=layers)
     assert shapes(preview) == "input 1\u00d78\u00d78 → 32\u00d78\u00d78 → 2048 → 10"

@@ -1,26 +1,59 @@
 """`find_misfits`: which presets and losses cannot be used with the data of an experiment, and why.
 
-Layer: sessions. torch is imported inside the function, so call it in a loader thread. A reason is
-the error with which a run would fail, from the same code.
+Layer: sessions. torch is imported inside the functions, so call them in a loader thread. A reason
+is the error with which a run would fail, from the same code.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.presets import PresetLibrary
+from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.config.sections.losses import LOSSES
 from tui_trainer.config.sections.section import Section
 from tui_trainer.text.errors import BadInput, ConfigError
+
+if TYPE_CHECKING:
+    from tui_trainer.data.base.dataset import Dataset
 
 Misfits = Mapping[str, Mapping[str, str]]
 """Reasons by kind and name: `model` and `optimizer` by preset, `loss` by type."""
 
 
-def find_misfits(experiment: Experiment, folders: tuple[Path, ...]) -> Misfits:
+class SharedData:
+    """Reads the data of an experiment once for several questions; used from one thread.
+
+    It keeps them in memory, so let go of it when the last question is answered.
+    """
+
+    def __init__(self) -> None:
+        self._section: DatasetSection | None = None
+        self._result: Dataset | BadInput | None = None
+
+    def load(self, section: DatasetSection, fitted: dict[str, Any] | None = None) -> Dataset:
+        """Like `data.load.load`; a second call returns or raises the same as the first."""
+        from tui_trainer.data.load import load
+
+        if fitted is not None:
+            return load(section, fitted)
+        if self._result is None or section != self._section:
+            self._section = section
+            try:
+                self._result = load(section)
+            except BadInput as error:
+                self._result = error
+        if isinstance(self._result, BadInput):
+            raise self._result
+        return self._result
+
+
+def find_misfits(
+    experiment: Experiment, folders: tuple[Path, ...], data: SharedData | None = None
+) -> Misfits:
     """Try the presets of these folders on the data, and the optimizers on the model.
 
     Nothing is known of data that cannot be read, or of optimizers for a model that does not fit.
@@ -29,7 +62,6 @@ def find_misfits(experiment: Experiment, folders: tuple[Path, ...]) -> Misfits:
     import torch
 
     from tui_trainer.data.base.random import preserved_generators
-    from tui_trainer.data.load import load
     from tui_trainer.models.build import MODELS, build_model
     from tui_trainer.training.losses import build_criterion
     from tui_trainer.training.optimizers import build_optimizer
@@ -37,7 +69,7 @@ def find_misfits(experiment: Experiment, folders: tuple[Path, ...]) -> Misfits:
     # Not that of the app, which is used in another thread.
     library = PresetLibrary(folders)
     try:
-        dataset = load(experiment.dataset)
+        dataset = (data or SharedData()).load(experiment.dataset)
     except BadInput:
         return {}
 

@@ -18,6 +18,7 @@ from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.machine.devices import choose_device
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.manifests import read_manifests
+from tui_trainer.sessions.misfits import SharedData
 from tui_trainer.sessions.prepare import DATA_PLACE, read_config, resolve_init_from
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -62,8 +63,10 @@ class Preview:
         return asdict(self)
 
 
-def preview(experiment: Experiment, runs_dir: Path) -> Preview:
+def preview(experiment: Experiment, runs_dir: Path, data: SharedData | None = None) -> Preview:
     """Build the task on the CPU and measure it; nothing is trained, and nothing is written.
+
+    `data` keeps the data that it reads, for other questions about the experiment.
 
     Raises:
         TrainerError: a run would fail with the same error; `key` names the setting if known.
@@ -82,24 +85,25 @@ def preview(experiment: Experiment, runs_dir: Path) -> Preview:
         raise
     with preserved_generators():
         placed = resolve_init_from(experiment, runs_dir)
-        task = build(placed, SingleRank(), torch.device("cpu"))
+        read = (data or SharedData()).load
+        task = build(placed, SingleRank(), torch.device("cpu"), read=read)
     batch = experiment.training.batch_size
     layers, unlisted = _layers_of(task)
     parameters = count_parameters(task.model)
     trained = count_trained_parameters(task.model)
-    data = task.dataset
+    dataset = task.dataset
     return Preview(
         device=device.label,
         layers=layers,
-        input_shape=data.input_shape,
+        input_shape=dataset.input_shape,
         parameters=parameters,
         trained_parameters=trained,
-        samples=(len(data.train), len(data.val), len(data.test)),
-        classes=data.classes,
+        samples=(len(dataset.train), len(dataset.val), len(dataset.test)),
+        classes=dataset.classes,
         steps_per_epoch=task.steps_per_epoch,
         total_steps=horizon(experiment, task.steps_per_epoch),
         memory_bytes=_memory_bytes(task, layers, parameters + 3 * trained, batch),
-        notes=(*data.notes, *unlisted),
+        notes=(*dataset.notes, *unlisted),
         warning=device.warning,
     )
 

@@ -6,6 +6,7 @@ evaluation and the preview all start here.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
@@ -14,6 +15,7 @@ from torch import nn, optim
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.config.sections.metrics import extras_of, why_no_metric
 from tui_trainer.data.base.batch import Batches, Order
 from tui_trainer.data.base.dataset import Dataset
@@ -97,6 +99,8 @@ def build(
     device: torch.device,
     fitted: dict[str, Any] | None = None,
     report: StageReport | None = None,
+    *,
+    read: Callable[[DatasetSection, dict[str, Any] | None], Dataset] = load,
 ) -> Task:
     """Load the data and build the model, seeded by `training.seed`.
 
@@ -109,7 +113,7 @@ def build(
     """
     training, report = experiment.training, report or NoReport()
     report.enter("read the data")
-    dataset = load(experiment.dataset, fitted)
+    dataset = read(experiment.dataset, fitted)
     notes = _check_metrics(experiment, dataset, is_new=fitted is None)
     dataset = replace(dataset, notes=(*dataset.notes, *notes))
     report.tell("data", _sizes(dataset))

@@ -31,7 +31,7 @@ from tui_trainer.ui.terminal.terminal import Terminal
 if TYPE_CHECKING:
     from tui_trainer.machine.devices import DeviceState
     from tui_trainer.sessions.attached import AttachedSession
-    from tui_trainer.sessions.misfits import Misfits
+    from tui_trainer.sessions.misfits import Misfits, SharedData
     from tui_trainer.sessions.prepare import PreparedRun
     from tui_trainer.sessions.session import OwnSession, Session
     from tui_trainer.sessions.startup import Startup
@@ -162,15 +162,15 @@ class Bench:
         self._runs_dir = runs_dir
         self._preset_dirs = preset_dirs
 
-    def preview(self, experiment: Experiment) -> Preview:
+    def preview(self, experiment: Experiment, data: SharedData) -> Preview:
         from tui_trainer.sessions.workbench import preview
 
-        return preview(experiment, self._runs_dir)
+        return preview(experiment, self._runs_dir, data)
 
-    def misfits(self, experiment: Experiment) -> Misfits:
+    def misfits(self, experiment: Experiment, data: SharedData) -> Misfits:
         from tui_trainer.sessions.misfits import find_misfits
 
-        return find_misfits(experiment, self._preset_dirs)
+        return find_misfits(experiment, self._preset_dirs, data)
 
     def why_no_run(self) -> str:
         return why_not_writable(self._runs_dir)

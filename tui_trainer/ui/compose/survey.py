@@ -14,7 +14,7 @@ from textual.widget import Widget
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.machine.devices import DeviceState
 from tui_trainer.sessions.loader import Unforeseen
-from tui_trainer.sessions.misfits import Misfits
+from tui_trainer.sessions.misfits import Misfits, SharedData
 from tui_trainer.sessions.workbench import Preview
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
@@ -152,14 +152,18 @@ class PreviewLoader:
         self._asked = experiment
         workbench = self._services.workbench
 
-        def done(result: Preview | TrainerError) -> None:
-            self._take(experiment, result)
+        data = SharedData()
 
-        self._services.loader.submit("preview", lambda: workbench.preview(experiment), done)
+        def done(result: Preview | TrainerError) -> None:
+            self._take(experiment, result, data)
+
+        self._services.loader.submit("preview", lambda: workbench.preview(experiment, data), done)
         self._look_at_stage()
         self._changed()
 
-    def _take(self, experiment: Experiment, result: Preview | TrainerError) -> None:
+    def _take(
+        self, experiment: Experiment, result: Preview | TrainerError, data: SharedData
+    ) -> None:
         if not self._pump.is_attached:
             return
         if self._asked == experiment:
@@ -175,7 +179,7 @@ class PreviewLoader:
             self.failure = clean(str(result), 1000, multiline=True)
         else:
             self.failure, self.preview = "", result
-        self._try_presets(experiment)
+        self._try_presets(experiment, data)
         self._found()
         self._changed()
 
@@ -186,7 +190,7 @@ class PreviewLoader:
             *(experiment.dataset, experiment.model, experiment.loss),
         )
 
-    def _try_presets(self, experiment: Experiment) -> None:
+    def _try_presets(self, experiment: Experiment, data: SharedData) -> None:
         if self._is_tried(experiment):
             return
         self._tried = experiment
@@ -197,7 +201,7 @@ class PreviewLoader:
                 self.misfits = {} if isinstance(result, TrainerError) else result
                 self._found()
 
-        self._services.loader.submit("misfits", lambda: workbench.misfits(experiment), done)
+        self._services.loader.submit("misfits", lambda: workbench.misfits(experiment, data), done)
 
     def _look_around(self) -> None:
         """Ask for the devices, and whether the folder of the runs takes a run."""

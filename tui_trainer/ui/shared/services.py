@@ -17,7 +17,7 @@ from tui_trainer.config.overrides import Override
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import PresetLibrary
 from tui_trainer.machine.devices import DeviceState
-from tui_trainer.sessions.misfits import Misfits
+from tui_trainer.sessions.misfits import Misfits, SharedData
 from tui_trainer.sessions.session import Session
 from tui_trainer.sessions.workbench import Preview
 from tui_trainer.text.clean import clean
@@ -25,11 +25,14 @@ from tui_trainer.text.errors import TrainerError
 
 
 class Workbench(Protocol):
-    """Answers questions about an experiment without a run. Slow: call it through the loader."""
+    """Answers questions about an experiment without a run. Slow: call it through the loader.
 
-    def preview(self, experiment: Experiment) -> Preview: ...
+    Both questions about an experiment get the same `data`, so that they are read only once.
+    """
 
-    def misfits(self, experiment: Experiment) -> Misfits:
+    def preview(self, experiment: Experiment, data: SharedData) -> Preview: ...
+
+    def misfits(self, experiment: Experiment, data: SharedData) -> Misfits:
         """Return which presets cannot be used with the data of an experiment, and why."""
         ...
 
