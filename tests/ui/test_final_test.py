@@ -62,6 +62,8 @@ def test_a_key_that_can_do_nothing_during_the_test_says_so(key: str) -> None:
         assert host.told == [
             "all steps are done and saved, and the test is under way; s skips the rest of it"
         ]
+        await host.happen(pilot, an_ending())
+        assert host.told == [], "the test is over"
 
     drive(play, *up_to_the_test())
 

@@ -131,7 +131,7 @@ def unavailable_reason(action: str, view: RunView, *, is_over: bool) -> str:
 
 
 class RunDialogs:
-    """Opens the dialogs of a run over its screen; `tell` reports why one does not open.
+    """Opens the dialogs of a run over its screen; `toasts` say why one does not open.
 
     `detach` leaves the run training without the app; None if that is impossible.
     """
@@ -142,14 +142,14 @@ class RunDialogs:
         session: Session,
         commands: RunCommands,
         safety: SavedProgress,
-        tell: Callable[[str], None],
+        toasts: Toasts,
         detach: Callable[[], None] | None = None,
     ) -> None:
         self._screen = screen
         self._session = session
         self._commands = commands
         self._safety = safety
-        self._tell = tell
+        self._toasts = toasts
         self._detach = detach
         self._opened: list[StopDialog | EditDialog] = []
         self.leaving = False
@@ -175,7 +175,8 @@ class RunDialogs:
     def edit(self) -> None:
         """Open the dialog for changing live settings."""
         if (experiment := self._session.experiment) is None:
-            self._tell("the run has not started yet")
+            text = "the run has not started yet"
+            self._toasts.tell(text, holds=lambda: self._session.experiment is None)
         else:
             dialog = EditDialog(experiment, self._commands.send)
             self._screen.app.push_screen(dialog)
@@ -185,7 +186,8 @@ class RunDialogs:
         """Ask how to stop a live run."""
         if self._commands.is_stopping:
             self.leaving |= then_leave
-            self._tell("it is already stopping" + (", then the app closes" if then_leave else ""))
+            text = "it is already stopping" + (", then the app closes" if then_leave else "")
+            self._toasts.tell(text, holds=lambda: not self._session.view.ended)
         elif not any(isinstance(dialog, StopDialog) for dialog in self.dialogs):
             goes_on = self._commands.is_resuming
             view = self._session.view
@@ -221,16 +223,37 @@ class Toasts:
         self._screen = screen
         self._coming: set[str] = set()
         """The texts that are about to be shown."""
+        self._conditions: dict[str, Callable[[], bool]] = {}
+        """Whether a text still holds, by the text."""
 
-    def tell(self, text: str, *, warn: bool = False) -> None:
-        """Notify, unless the same text is still shown."""
+    def tell(
+        self, text: str, *, warn: bool = False, holds: Callable[[], bool] | None = None
+    ) -> None:
+        """Notify, unless the same text is still shown.
+
+        The message of a state has `holds`, and goes when that is no longer true: see `refresh`.
+        """
         shown = {notification.message for notification in self._screen.app._notifications}
-        if text not in shown | self._coming:
-            self._coming.add(text)
-            severity: SeverityLevel = "warning" if warn else "information"
-            self._screen.notify(text, severity=severity, markup=False, timeout=TOAST_S)
-            # After the app has taken the message in.
-            self._screen.app.call_later(self._forget, text)
+        if text in shown | self._coming:
+            return
+        self._coming.add(text)
+        self._conditions.pop(text, None)
+        if holds is not None:
+            self._conditions[text] = holds
+        severity: SeverityLevel = "warning" if warn else "information"
+        self._screen.notify(text, severity=severity, markup=False, timeout=TOAST_S)
+        # After the app has taken the message in.
+        self._screen.app.call_later(self._forget, text)
+
+    def refresh(self) -> None:
+        """Remove the messages that no longer hold."""
+        outdated = {text for text, holds in self._conditions.items() if not holds()}
+        for text in outdated:
+            del self._conditions[text]
+        app = self._screen.app
+        for notification in list(app._notifications):
+            if notification.message in outdated:
+                app._unnotify(notification)
 
     def _forget(self, text: str) -> None:
         self._coming.discard(text)

@@ -99,10 +99,10 @@ class RunScreen(Screen[None]):
         )
         self._parts = RunParts(self, session, services)
         self._commands = RunCommands(session, self._parts.state_label, self._asked)
-        self._tell = Toasts(self).tell
+        self._toasts = Toasts(self)
         detach = self.action_detach if self._can_leave_it else None
         saved = self._parts.saved_progress
-        self._asking = RunDialogs(self, session, self._commands, saved, self._tell, detach)
+        self._asking = RunDialogs(self, session, self._commands, saved, self._toasts, detach)
         self._over = False
         self._has_started = False
         # What the footer depends on.
@@ -140,6 +140,7 @@ class RunScreen(Screen[None]):
             self._end(ending)
         elif ending is None and self._over:
             self._live_again()
+        self._toasts.refresh()
 
     def _awaits_answer(self) -> bool:
         return self._commands.awaits_answer or bool(self._asking.dialogs)
@@ -155,7 +156,7 @@ class RunScreen(Screen[None]):
             and event.origin == "you"
             and not self._asking.refuse(event)
         ):
-            self._tell(f"{event.command}: {clean(event.refused)}", warn=True)
+            self._toasts.tell(f"{event.command}: {clean(event.refused)}", warn=True)
 
     def _show(self) -> None:
         self._parts.show()
@@ -175,7 +176,7 @@ class RunScreen(Screen[None]):
         ):
             self.post_message(self.NeverStarted(ending.reason))
         elif not self.is_active:
-            self._tell(f"{clean(view.name, 60)} {clean(ending_text(ending), 400)}")
+            self._toasts.tell(f"{clean(view.name, 60)} {clean(ending_text(ending), 400)}")
         self.query_one(Ending).tell(
             ending, view, self._parts.saved_progress, self.session.experiment
         )
@@ -240,13 +241,16 @@ class RunScreen(Screen[None]):
         """Say why a key has no effect on this run."""
         bound = self._bindings.key_to_bindings.get(event.key, [])
         names = [(it.id or "").removeprefix("run.") for it in bound]
-        if reason := next(filter(None, map(self._unavailable_reason, names)), ""):
+        if any(map(self._unavailable_reason, names)):
             # The keys before it may open a field, and it is typed there: see `take_late_letter`.
-            self.app.call_later(self._explain, reason, event.is_printable)
+            self.app.call_later(self._explain, names, event.is_printable)
 
-    def _explain(self, reason: str, is_letter: bool) -> None:
-        if not (is_letter and isinstance(self.focused, Input)):
-            self._tell(reason)
+    def _explain(self, actions: Sequence[str], is_letter: bool) -> None:
+        reason = next(filter(None, map(self._unavailable_reason, actions)), "")
+        if reason and not (is_letter and isinstance(self.focused, Input)):
+            self._toasts.tell(
+                reason, holds=lambda: reason in map(self._unavailable_reason, actions)
+            )
 
     def _asked(self, what: str) -> None:
         """Show at once which request is on its way to the run."""
@@ -310,7 +314,7 @@ class RunScreen(Screen[None]):
 
     @on(Ending.Refused)
     def _say_why(self, message: Ending.Refused) -> None:
-        self._tell(message.why, warn=True)
+        self._toasts.tell(message.why, warn=True)
 
     @on(Ending.Plots)
     def action_back(self) -> None:
