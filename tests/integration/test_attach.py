@@ -309,6 +309,7 @@ def test_the_app_steers_and_leaves(tmp_path: Path, key: str) -> None:
         process.until_step(20)
         run = process.run
         with opened(tmp_path, "attach", size=(110, 30)) as terminal:
+            terminal.until_text(f"{run.name} ", "reading presets")
             terminal.until_text("running", "Detach", "Quit")
             terminal.press("p")
             terminal.until_text("paused, saved at step")

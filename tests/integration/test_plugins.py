@@ -250,6 +250,7 @@ def test_a_plugin_is_trained_in_the_app(tmp_path: Path) -> None:
     experiment, moons, _ = written(tmp_path)
     words = ("train", experiment, "--plugin", moons, "loader.num_workers=1")
     with opened(tmp_path, *words, size=(100, 30)) as terminal:
+        terminal.until_text(f"○ {Path(experiment).stem}-", "reading presets")
         terminal.until_text("finished")
         terminal.press("q")
         assert terminal.wait() == 0

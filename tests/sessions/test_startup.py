@@ -15,7 +15,7 @@ from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.runs.commands import Pause, Save, Stop
 from tui_trainer.runs.describe import describe
-from tui_trainer.runs.directory import RunDirectory, create_run
+from tui_trainer.runs.directory import RunDirectory, create_run, free_name
 from tui_trainer.runs.events import (
     CommandApplied,
     Event,
@@ -247,9 +247,9 @@ def test_a_failed_start_says_its_stage_unless_a_setting_is_to_blame(
 def test_a_run_has_the_name_that_was_shown_for_it_before(tmp_path: Path) -> None:
     first, second = penguins(), penguins()
     stem = f"birds-{first.asked_at:%m%d-%H%M}"
-    assert first.planned_name(tmp_path) == stem
+    assert free_name(tmp_path, "birds", first.asked_at) == stem
     create_run(tmp_path, "birds", first.asked_at)
-    assert first.planned_name(tmp_path) == f"{stem}-2"
+    assert free_name(tmp_path, "birds", first.asked_at) == f"{stem}-2"
     session = trained(LocalSession(partial(prepare, first, tmp_path, ["test"], LIBRARY)))
     ended = session.events(0)[0][-1]
     assert isinstance(ended, RunEnded)

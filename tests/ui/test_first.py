@@ -9,7 +9,7 @@ from textual import events
 from textual.app import App
 from textual.screen import Screen
 
-from tui_trainer.ui.shared.first import MOST_KEPT, FirstScreen
+from tui_trainer.ui.shared.first import MOST_KEPT, FirstScreen, first_title
 
 
 class Next(Screen[None]):
@@ -25,6 +25,12 @@ class Next(Screen[None]):
 
 def text_of(app: App[None]) -> str:
     return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
+
+
+def test_the_heading_names_the_run_that_starts_or_is_shown() -> None:
+    assert first_title(starts="fork of a") == "○ fork of a · starting"
+    assert first_title(watches="a\x1b") == r"a\x1b"
+    assert first_title() == "tui-trainer"
 
 
 def test_keys_that_come_too_early_are_shown_at_once_and_typed_again_in_time() -> None:

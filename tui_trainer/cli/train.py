@@ -10,6 +10,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -54,8 +55,11 @@ def compose(arguments: argparse.Namespace) -> int:
 def train(arguments: argparse.Namespace) -> int:
     """Train an experiment, or show what would be trained."""
     from tui_trainer.config.overrides import parse_overrides
+    from tui_trainer.config.presets import experiment_path
+    from tui_trainer.runs.directory import free_name
     from tui_trainer.sessions.requests import NewRun
 
+    asked_at = datetime.now()
     library = options.library(arguments)
     overrides = parse_overrides(options.overrides(arguments))
 
@@ -65,7 +69,7 @@ def train(arguments: argparse.Namespace) -> int:
             # The app shows the notes in its own log.
             for note in experiment.notes:
                 print_error(f"tui-trainer: {note}")
-        return NewRun(experiment, arguments.name, arguments.experiment)
+        return NewRun(experiment, arguments.name, arguments.experiment, asked_at)
 
     if arguments.dry_run:
         from tui_trainer.cli.preview import print_preview
@@ -73,11 +77,14 @@ def train(arguments: argparse.Namespace) -> int:
         options.load_plugins(arguments)
         as_json = arguments.log_format == "json"
         return print_preview(request().experiment, options.runs_dir(arguments), as_json=as_json)
+    runs_dir = options.runs_dir(arguments)
+    name = arguments.name or experiment_path(library, arguments.experiment).stem
+    planned = free_name(runs_dir, name, asked_at)
     if options.has_plugins(arguments):
-        return _run(arguments, options.runs_dir(arguments), request)
+        return _run(arguments, runs_dir, request, planned)
     # Errors in the experiment are printed before the app opens.
-    known, runs_dir = request(), options.runs_dir(arguments)
-    return _run(arguments, runs_dir, lambda: known, known.planned_name(runs_dir))
+    known = request()
+    return _run(arguments, runs_dir, lambda: known, planned)
 
 
 def resume(arguments: argparse.Namespace) -> int:
@@ -103,7 +110,7 @@ def fork(arguments: argparse.Namespace) -> int:
     runs_dir = options.runs_dir(arguments)
     run = find_run(arguments.name, runs_dir)
     fork = ForkRun(run.path, overrides, arguments.which, arguments.new_name)
-    return _run(arguments, runs_dir, lambda: fork)
+    return _run(arguments, runs_dir, lambda: fork, f"fork of {run.path.name}")
 
 
 def attach(arguments: argparse.Namespace) -> int:
@@ -122,7 +129,7 @@ def attach(arguments: argparse.Namespace) -> int:
             options.load_plugins(arguments)
             return asked, AttachRequest(run.path)
 
-        return _open(arguments, ask)
+        return _open(arguments, ask, watches=run.path.name)
     options.load_plugins(arguments)
     from tui_trainer.cli.attach import follow
     from tui_trainer.cli.headless import make_printer
@@ -160,12 +167,20 @@ def _asked(arguments: argparse.Namespace, library: PresetLibrary) -> AppArgument
 def _open(
     arguments: argparse.Namespace,
     ask: Callable[[], tuple[AppArguments, ComposeRequest | RunRequest | AttachRequest]],
+    *,
     starts: str = "",
+    watches: str = "",
 ) -> int:
     from tui_trainer.ui.start import open_app
 
-    tether, debug = arguments.tether, arguments.debug
-    return open_app(ask, _make_printer, starts=starts, tether=tether, debug=debug)
+    return open_app(
+        ask,
+        _make_printer,
+        starts=starts,
+        watches=watches,
+        tether=arguments.tether,
+        debug=arguments.debug,
+    )
 
 
 def _make_printer() -> LinePrinter:
@@ -179,11 +194,11 @@ def _run(
     arguments: argparse.Namespace,
     runs_dir: Path,
     request: Callable[[], RunRequest],
-    starts: str = "",
+    starts: str,
 ) -> int:
     """Train, in the app or as lines; `request` is called after the plugins are loaded.
 
-    `starts` is the run's name, if it is known already.
+    `starts` is the run's name, or what is known of it before it is prepared.
     """
     if _opens_app(arguments):
         asked = _asked(arguments, options.library(arguments))
@@ -192,7 +207,7 @@ def _run(
             options.load_plugins(arguments)
             return asked, request()
 
-        return _open(arguments, ask, starts)
+        return _open(arguments, ask, starts=starts)
     from tui_trainer.cli.headless import make_printer, run_headless
     from tui_trainer.sessions.local import LocalSession
     from tui_trainer.sessions.requests import prepare

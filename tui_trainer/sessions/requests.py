@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
-from tui_trainer.runs.directory import find_run, free_name
+from tui_trainer.runs.directory import find_run
 
 if TYPE_CHECKING:
     from tui_trainer.config.presets import PresetLibrary
@@ -31,11 +31,7 @@ class NewRun:
     base: str = ""
     """The preset or file that the experiment was made from; by default the preset of its name."""
     asked_at: datetime = field(default_factory=datetime.now, compare=False)
-    """The time in the run's name, which is shown before the run is there."""
-
-    def planned_name(self, runs_dir: Path) -> str:
-        """Return the name that the run will have, unless another takes it in the meantime."""
-        return free_name(runs_dir, self.name or self.experiment.name, self.asked_at)
+    """The time in the run's name, which is shown before the run is there, see `free_name`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ from tui_trainer.text.errors import ExitCode, TrainerError
 from tui_trainer.ui.navigation import Navigator
 from tui_trainer.ui.process import CurrentRun
 from tui_trainer.ui.shared.bindings import KeyTable, bindings_of
-from tui_trainer.ui.shared.first import FirstScreen, starting_title
+from tui_trainer.ui.shared.first import FirstScreen
 from tui_trainer.ui.terminal.segments import harmless_update
 from tui_trainer.ui.terminal.terminal import Terminal
 
@@ -68,17 +68,16 @@ class TrainerApp(App[int], inherit_bindings=False):
         opening: Callable[[], Opening],
         live: CurrentRun,
         terminal: Terminal | None = None,
-        *,
-        starts: str = "",
+        title: str = "",
     ) -> None:
-        """Make the app; `starts` is the name of the run that begins at once, if one does."""
+        """Make the app; `title` is the heading of the first screen, see `first_title`."""
         super().__init__(driver_class=terminal.driver_class if terminal else None)
         self.live = live
         self.failure: Exception | None = None
         """The error that ended the app before it could begin."""
         self.services: Services
         self._make_opening = opening
-        self._first = FirstScreen(starting_title(starts)) if starts else FirstScreen()
+        self._first = FirstScreen(title)
         self._terminal = terminal
         self._stack = Navigator(self, live, self._leave_list)
         self._leaves_with_run = False

@@ -22,17 +22,20 @@ MOST_KEPT = 200
 READING = " reading presets and settings"
 
 
-def starting_title(name: str) -> str:
-    """Return the heading of a run that starts, as the run screen has it."""
-    return f"{sign_in('starting', plain=False)} {clean(name, 80)} · starting"
+def first_title(starts: str = "", watches: str = "") -> str:
+    """Return the heading of the first screen: the run that starts or is shown, or the program."""
+    if starts:
+        # As the run screen has it.
+        return f"{sign_in('starting', plain=False)} {clean(starts, 80)} · starting"
+    return clean(watches, 80) or "tui-trainer"
 
 
 class FirstScreen(Screen[None]):
     """Says what is being read; meanwhile the app's own keys work, including those that leave it."""
 
-    def __init__(self, title: str = "tui-trainer") -> None:
+    def __init__(self, title: str = "") -> None:
         super().__init__()
-        self._title = title
+        self._title = title or first_title()
         self._kept: list[events.Key] = []
 
     def compose(self) -> ComposeResult:
