@@ -12,7 +12,7 @@ from typing import ClassVar, NamedTuple
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
@@ -26,6 +26,7 @@ from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.run.edit import checked, field_text, typed_changes
+from tui_trainer.ui.shared.fields_box import FieldsBox
 from tui_trainer.ui.shared.text_input import TextInput
 
 _ASKS = {
@@ -106,16 +107,7 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Back")]
     DEFAULT_CSS = """
     ResumeDialog { align: center middle; }
-    ResumeDialog > VerticalScroll {
-        width: 76; max-width: 100%; height: auto; max-height: 100%;
-        border: round $primary; border-title-color: $text; border-subtitle-color: $foreground-muted;
-        background: $surface; padding: 0 1;
-    }
-    ResumeDialog Static { height: auto; min-height: 1; }
-    ResumeDialog Horizontal { height: 1; }
-    ResumeDialog Horizontal Static { width: 9; }
-    ResumeDialog Input { width: 1fr; }
-    ResumeDialog .wrong { color: $text-error; display: none; }
+    ResumeDialog .wrong { display: none; }
     """
 
     def __init__(self, experiment: Experiment, view: RunView) -> None:
@@ -135,9 +127,7 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
         self._changes_text = " ".join(raised[1:])
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(can_focus=False) as box:
-            box.border_title = Content("Train on")
-            box.border_subtitle = Content("↵ resume   esc back")
+        with FieldsBox("Train on", "↵ resume   esc back"):
             yield Static(f"{self._key}: {_ASKS[self._key]}; {self._so_far}", markup=False)
             with Horizontal():
                 yield Static("limit", markup=False)

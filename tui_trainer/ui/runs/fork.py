@@ -11,7 +11,7 @@ from typing import ClassVar
 from textual import on
 from textual.app import ComposeResult
 from textual.binding import Binding, BindingType
-from textual.containers import Horizontal, VerticalScroll
+from textual.containers import Horizontal
 from textual.content import Content
 from textual.screen import ModalScreen
 from textual.widgets import Input, Static
@@ -21,6 +21,7 @@ from tui_trainer.config.overrides import Override
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.ui.run.edit import typed_changes
+from tui_trainer.ui.shared.fields_box import FieldsBox
 from tui_trainer.ui.shared.text_input import TextInput
 
 Answer = tuple[str, tuple[Override, ...]]
@@ -35,19 +36,7 @@ class ForkDialog(ModalScreen[Answer | None]):
         "optimizer.lr=3e-4, with spaces between several. Tab goes to the other field, enter starts."
     )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Back")]
-    DEFAULT_CSS = """
-    ForkDialog { align: center middle; }
-    ForkDialog > VerticalScroll {
-        width: 76; max-width: 100%; height: auto; max-height: 100%;
-        border: round $primary; border-title-color: $text; border-subtitle-color: $foreground-muted;
-        background: $surface; padding: 0 1;
-    }
-    ForkDialog Static { height: auto; min-height: 1; }
-    ForkDialog Horizontal { height: 1; }
-    ForkDialog Horizontal Static { width: 9; }
-    ForkDialog Input { width: 1fr; }
-    ForkDialog #wrong { color: $text-error; }
-    """
+    DEFAULT_CSS = "ForkDialog { align: center middle; }"
 
     def __init__(self, name: str, experiment: Experiment, steps: Sequence[int]) -> None:
         super().__init__()
@@ -56,9 +45,7 @@ class ForkDialog(ModalScreen[Answer | None]):
         self._steps = steps
 
     def compose(self) -> ComposeResult:
-        with VerticalScroll(can_focus=False) as box:
-            box.border_title = Content(f"Fork {clean(self._of, 60)}")
-            box.border_subtitle = Content("↵ start   esc back")
+        with FieldsBox(f"Fork {clean(self._of, 60)}", "↵ start   esc back"):
             shown = ", ".join(f"{step}" for step in self._steps[-MOST_STEPS:])
             yield Static(
                 "A new run starts from a checkpoint; this one is not changed. "
@@ -71,7 +58,7 @@ class ForkDialog(ModalScreen[Answer | None]):
             with Horizontal():
                 yield Static("changes", markup=False)
                 yield TextInput(compact=True, id="changes", placeholder="such as optimizer.lr=3e-4")
-            yield Static("", markup=False, id="wrong")
+            yield Static("", markup=False, id="wrong", classes="wrong")
 
     def on_mount(self) -> None:
         self.query_one("#changes", Input).focus()
