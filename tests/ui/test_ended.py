@@ -23,7 +23,13 @@ from tui_trainer.ui.plots.plots import Plots
 from tui_trainer.ui.run.ended import Ending
 from tui_trainer.ui.run.log import Log
 from tui_trainer.ui.run.resume import ResumeDialog, limit_of, so_far
-from tui_trainer.ui.run.test_results import aligned, confusion_lines, results_table, verdict
+from tui_trainer.ui.run.test_results import (
+    aligned,
+    confusion_lines,
+    fitted,
+    results_table,
+    verdict,
+)
 
 
 def a_failure(reason: str = "the loss is NaN at step 310; lower optimizer.lr") -> RunEnded:
@@ -78,6 +84,35 @@ def test_columns_of_wide_characters_stand_below_each_other() -> None:
     assert [
         cell_len(line[: line.rindex(end) + 1]) for line, end in zip(lines, "値0", strict=True)
     ] == [11, 11]
+
+
+def test_a_table_that_is_too_wide_breaks_the_names_of_baselines_and_nothing_else() -> None:
+    baselines = {"nearest_neighbour": {"bits_per_byte": 2.0}, "gzip": {"bits_per_byte": 1.0}}
+    rows = results_table({"bits_per_byte": 1.0}, baselines)
+    assert fitted(rows, 80) == (
+        ["test split     this run  nearest neighbour   gzip"],
+        ["bits per byte     1.000              2.000  1.000  equal to the best"],
+    )
+    for width in (66, 10):
+        assert fitted(rows, width) == (
+            [
+                "                           nearest",
+                "test split     this run  neighbour   gzip",
+            ],
+            ["bits per byte     1.000      2.000  1.000  equal to the best"],
+        )
+
+
+def test_the_verdict_is_whole_beside_the_numbers() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, an_ending())
+        await pilot.pause()
+        assert "WORSE than one " in host.text
+        await pilot.resize_terminal(150, 30)
+        await pilot.pause()
+        assert "majority class  nearest neighbour" in host.text
+
+    drive(play, *some_events(460), size=(110, 30))
 
 
 def test_the_confusion_has_counts_and_errors_that_need_no_colour() -> None:

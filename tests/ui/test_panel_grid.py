@@ -9,7 +9,7 @@ import pytest
 from textual.app import App, ComposeResult
 
 from tui_trainer.ui.plots.grid import PanelGrid, grid_for
-from tui_trainer.ui.plots.panels import PanelCurve, PanelSpec
+from tui_trainer.ui.plots.panels import PanelCurve, PanelSpec, panels_of
 
 LARGE, SMALL = (120, 40), (50, 12)
 
@@ -18,6 +18,11 @@ def specs(*titles: str) -> list[PanelSpec]:
     return [
         PanelSpec(title, (PanelCurve(f"train/{title}", title, "train", True),)) for title in titles
     ]
+
+
+def test_panels_are_titled_with_the_names_of_metrics_for_people() -> None:
+    found = panels_of(["lr", "val/bits_per_byte", "train/loss", "val/loss"])
+    assert [spec.title for spec in found] == ["loss", "bits per byte", "lr"]
 
 
 class Host(App[None]):

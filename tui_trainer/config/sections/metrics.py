@@ -115,6 +115,14 @@ def better(name: str, value: float, other: float, by: float = 0.0) -> bool:
     return value > other + by if METRICS[name].higher_is_better else value < other - by
 
 
+def metric_label(name: str) -> str:
+    """Return the name of a metric in titles and tables: `bits per byte`.
+
+    It is cleaned, because a run's file may contain anything.
+    """
+    return clean(name, 40).replace("_", " ")
+
+
 def metric_text(name: str, value: float | None) -> str:
     """Format a metric: a share as `98.61 %`, any other with four significant digits."""
     is_share = name in METRICS and METRICS[name].is_share

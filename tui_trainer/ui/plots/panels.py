@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from tui_trainer.config.sections.metrics import METRICS
+from tui_trainer.config.sections.metrics import METRICS, metric_label
 from tui_trainer.runs.history import Window, XAxis
 from tui_trainer.runs.numbers import CURVES
 from tui_trainer.text.clean import clean
@@ -66,7 +66,7 @@ def panels_of(names: Iterable[str]) -> list[PanelSpec]:
         ]
         if series:
             is_share = metric in METRICS and METRICS[metric].is_share
-            panels.append(PanelSpec(clean(metric, 40), tuple(series), is_share))
+            panels.append(PanelSpec(metric_label(metric), tuple(series), is_share))
     rest = [name for name in (*TITLES, *given) if name in given and "/" not in name]
     for name in dict.fromkeys(rest):
         series = [PanelCurve(name, "", OTHER, is_smoothed=name != "lr")]

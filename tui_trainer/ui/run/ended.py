@@ -18,7 +18,7 @@ from textual.widgets import Static
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
-from tui_trainer.config.sections.metrics import metric_text
+from tui_trainer.config.sections.metrics import metric_label, metric_text
 from tui_trainer.runs.events import RunEnded
 from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean
@@ -26,7 +26,7 @@ from tui_trainer.text.format import duration
 from tui_trainer.ui.run.metrics_panel import SavedProgress
 from tui_trainer.ui.run.result_lines import result_lines
 from tui_trainer.ui.run.resume import ResumeDialog
-from tui_trainer.ui.run.test_results import aligned, results_table
+from tui_trainer.ui.run.test_results import fitted, results_table
 from tui_trainer.ui.shared.bindings import bindings_of
 from tui_trainer.ui.shared.services import beside
 
@@ -45,18 +45,18 @@ def story(ending: RunEnded, view: RunView, safety: SavedProgress) -> list[Conten
         name = str(ending.best["metric"])
         found = f"step {ending.best['step']:,} (epoch {ending.best['epoch']:,})"
         value = metric_text(name, ending.best["value"])
-        lines.append(_fact("best", f"val {clean(name, 20)} {value} at {found}"))
+        lines.append(_fact("best", f"val {metric_label(name)} {value} at {found}"))
     lines.append(_fact("saved", _saved(ending, view, safety)))
     if ending.run_dir:
         lines.append(_fact("run", clean(ending.run_dir, 1000)))
     return lines
 
 
-def _results(ending: RunEnded) -> list[Content]:
+def _results(ending: RunEnded, width: int) -> list[Content]:
     if not ending.test:
         return []
-    header, *lines = aligned(results_table(ending.test, ending.baseline or {}))
-    shown = [Content.styled(header, "$foreground-muted")]
+    heads, lines = fitted(results_table(ending.test, ending.baseline or {}), width)
+    shown = [Content.styled(head, "$foreground-muted") for head in heads]
     for line in lines:
         words, style = ("WORSE", "bold $text-warning") if "WORSE" in line else ("better", "bold")
         at = line.rfind(words)
@@ -174,6 +174,7 @@ class Ending(VerticalScroll, can_focus=True):
         """Whether resuming would only measure the test, so there is nothing to ask about."""
         self._handed_over = False
         self._next_steps: list[Content] = []
+        self._ending: RunEnded | None = None
 
     def compose(self) -> ComposeResult:
         yield Static("", markup=False, id="problem")
@@ -188,27 +189,29 @@ class Ending(VerticalScroll, can_focus=True):
             # The run ended before this widget was composed.
             self.call_after_refresh(self.tell, ending, view, safety, experiment)
             return
-        self._view, self._experiment = view, experiment
+        self._view, self._experiment, self._ending = view, experiment, ending
         self._can_resume = bool(experiment and view.run_dir and safety.step is not None)
-        for part, lines in (
-            ("story", story(ending, view, safety)),
-            ("results", _results(ending)),
-            ("more", result_lines(ending)),
-        ):
-            static = self.query_one(f"#{part}", Static)
-            static.update(Content("\n").join(lines))
-            static.display = bool(lines)
+        self._show_part("story", story(ending, view, safety))
+        self._show_part("more", result_lines(ending))
         self._only_tests = view.lacks_only_test and ending.state != "finished"
         self._next_steps = next_steps(ending, safety, only_tests=self._only_tests)
-        self._show_next_steps()
+        self._show_fitted()
         self.refresh_bindings()
 
     def on_resize(self) -> None:
-        self._show_next_steps()
+        self._show_fitted()
 
-    def _show_next_steps(self) -> None:
+    def _show_fitted(self) -> None:
+        """Show the parts that depend on the width."""
         width = self.scrollable_content_region.width
+        if self._ending is not None:
+            self._show_part("results", _results(self._ending, width))
         self.query_one("#next", Static).update(in_lines(self._next_steps, width))
+
+    def _show_part(self, part: str, lines: Sequence[Content]) -> None:
+        static = self.query_one(f"#{part}", Static)
+        static.update(Content("\n").join(lines))
+        static.display = bool(lines)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only actions that are possible."""

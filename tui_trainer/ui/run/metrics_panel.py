@@ -13,7 +13,7 @@ from textual.content import Content
 from textual.widgets import Static
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.sections.metrics import metric_text
+from tui_trainer.config.sections.metrics import metric_label, metric_text
 from tui_trainer.machine.usage import Usage
 from tui_trainer.runs.events import CheckpointSaved, Event, RunStarted, SaveFailed
 from tui_trainer.runs.history import History
@@ -140,7 +140,7 @@ def two_lines(
     name = monitored(experiment)
     best = f"best {metric(name, (view.scores.best or {}).get(name))}"
     others = [
-        f"{clean(key, 12)} {metric(key, value)}"
+        f"{metric_label(key)} {metric(key, value)}"
         for key, value in view.scores.validation.items()
         if key != "loss"
     ]
@@ -217,8 +217,11 @@ def column(
     rows: list[Row] = [
         ("learning", ""),
         first,
-        *((f"val {clean(key, 18)}", metric(key, v)) for key, v in view.scores.validation.items()),
-        (f"best {name}", metric(name, (view.scores.best or {}).get(name))),
+        *(
+            (f"val {metric_label(key)}", metric(key, v))
+            for key, v in view.scores.validation.items()
+        ),
+        (f"best {metric_label(name)}", metric(name, (view.scores.best or {}).get(name))),
         ("  at step", _found_at(view)),
         ("patience", counter or "off"),
         *rest,

@@ -7,12 +7,13 @@ reached without training.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import zip_longest
+from itertools import islice, zip_longest
+from textwrap import wrap
 
 from rich.cells import cell_len
 from textual.content import Content
 
-from tui_trainer.config.sections.metrics import METRICS, metric_text
+from tui_trainer.config.sections.metrics import METRICS, metric_label, metric_text
 from tui_trainer.text.cells import cut_end, cut_middle, padded
 from tui_trainer.text.clean import clean
 
@@ -21,6 +22,7 @@ MOST_CLASSES = 40
 MOST_CONFUSIONS = 20
 _WIDEST_LABEL = 16
 _WIDEST_HEAD = 6
+_LEAST_HEAD = 9
 
 
 def verdict(name: str, value: float, baselines: Sequence[float]) -> str:
@@ -42,7 +44,7 @@ def results_table(
     for key, value in test.items():
         others = [baselines[name][key] for name in names if key in baselines[name]]
         cells = [metric_text(key, baselines[name].get(key)) for name in names]
-        label, own = clean(key, 20), metric_text(key, value)
+        label, own = metric_label(key), metric_text(key, value)
         rows.append([label, own, *cells, verdict(key, value, others)])
     return rows
 
@@ -58,6 +60,29 @@ def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
         ]
         lines.append("  ".join(cells).rstrip())
     return lines
+
+
+def fitted(rows: Sequence[Sequence[str]], width: int) -> tuple[list[str], list[str]]:
+    """Return the lines of the header and of the rows below it.
+
+    If they are wider than `width`, the names in the header take several lines.
+    """
+    heads = [list(rows[0])]
+    if max(map(cell_len, aligned(rows))) > width:
+        heads = _wrapped(rows)
+    lines = aligned([*heads, *rows[1:]])
+    return lines[: len(heads)], lines[len(heads) :]
+
+
+def _wrapped(rows: Sequence[Sequence[str]]) -> list[list[str]]:
+    """Return the header in lines, in which the name of a baseline is broken between its words."""
+    columns = [[rows[0][0]], [rows[0][1]]]
+    for head, *cells in islice(zip_longest(*rows, fillvalue=""), 2, None):
+        longest = max(map(cell_len, [*head.split(), *cells]))
+        columns.append(wrap(head, max(longest, _LEAST_HEAD)))
+    height = max(map(len, columns))
+    above = [[""] * (height - len(lines)) + lines for lines in columns]
+    return [list(line) for line in zip(*above, strict=True)]
 
 
 def confusion_lines(table: Sequence[Sequence[int]], classes: Sequence[str]) -> list[Content]:
@@ -81,7 +106,7 @@ def confusion_lines(table: Sequence[Sequence[int]], classes: Sequence[str]) -> l
     left = max([*map(cell_len, short), 4])
     above = " ".join(padded(head, width, right=True) for head in heads)
     lines = [
-        Content("Confusion: rows are the true class, columns the predicted one, [n] is wrong"),
+        Content("Confusion: rows are true classes, columns predicted, [n] is wrong"),
         Content.styled(f"{' ' * left}  {above}", "$foreground-muted"),
     ]
     for index, row in enumerate(table):
