@@ -32,10 +32,7 @@ from tui_trainer.ui.terminal.segments import harmless_update
 from tui_trainer.ui.terminal.terminal import Terminal
 
 if TYPE_CHECKING:
-    from textual.theme import Theme
-
-    from tui_trainer.config.choices import RememberedChoices
-    from tui_trainer.config.preferences import Preferences
+    from tui_trainer.ui.appearance import Appearance
     from tui_trainer.ui.compose.screen import ComposeScreen
     from tui_trainer.ui.run.ended import Ending
     from tui_trainer.ui.run.screen import RunScreen
@@ -83,8 +80,7 @@ class TrainerApp(App[int], inherit_bindings=False):
         self._leaves_with_run = False
         self._keymap_of_user: Mapping[str, str] = {}
         self._interrupted_s = -AGAIN_S
-        self._theme_at_start = ""
-        self._is_theme_settled = False
+        self._appearance: Appearance | None = None
         self._toasts: ToastPlace | None = None
 
     def _display(self, screen: Screen[Any], renderable: RenderableType | None) -> None:
@@ -129,7 +125,7 @@ class TrainerApp(App[int], inherit_bindings=False):
             # The app was left while everything was read.
             return
         self.services = opening.services
-        self._dress(opening.services.preferences, opening.services.choices)
+        self._dress(opening.services)
         self._opening = opening
         self._leaves_with_run = opening.is_old
         loop = asyncio.get_running_loop()
@@ -155,38 +151,21 @@ class TrainerApp(App[int], inherit_bindings=False):
             import tui_trainer.ui.run.screen  # noqa: F401
         return opening
 
-    def _dress(self, preferences: Preferences, choices: RememberedChoices) -> None:
+    def _dress(self, services: Services) -> None:
         """Apply the user's preferences, and what was chosen in the app."""
-        from tui_trainer.ui.run.status import plain_terminal
+        from tui_trainer.ui.appearance import Appearance
 
-        self.theme = self._theme_at_start = choices.values.theme or preferences.theme
-        self._is_theme_settled = "theme" in preferences.model_fields_set
-        self.theme_changed_signal.subscribe(self, self._keep_theme)
         loop = asyncio.get_running_loop()
-        choices.complain = lambda text: loop.call_soon_threadsafe(self._warn, text)
-        self._keymap_of_user = preferences.keymap
-        self.set_keymap(preferences.keymap)
-        self.set_class(plain_terminal(preferences), "-ascii")
-        driver = self._terminal.driver if self._terminal is not None else None
-        if driver is not None and not preferences.mouse:
-            driver.release_mouse()
-        if driver is not None and preferences.markers in ("braille", "block"):
-            driver.write_utf8()
-
-    def _keep_theme(self, theme: Theme) -> None:
-        """Remember a theme that was chosen."""
-        choices = self.services.choices
-        if theme.name == (choices.values.theme or self._theme_at_start):
-            return
-        choices.keep(theme=theme.name)
-        if self._is_theme_settled:
-            self.notify("config.yaml sets the theme: this one lasts until you quit")
+        services.choices.complain = lambda text: loop.call_soon_threadsafe(self._warn, text)
+        self._keymap_of_user = services.preferences.keymap
+        self._appearance = Appearance(self, services.preferences, services.choices)
+        self._appearance.apply(self._terminal.driver if self._terminal is not None else None)
 
     def _warn(self, text: str) -> None:
         self.notify(clean(text, 1000), severity="warning", markup=False, timeout=WARNING_S)
 
     async def on_unmount(self) -> None:
-        if self._theme_at_start:
+        if self._appearance is not None:
             await asyncio.to_thread(self.services.choices.close)
 
     def _hear(self, loop: asyncio.AbstractEventLoop, lines: Sequence[str]) -> None:
