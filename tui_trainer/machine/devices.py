@@ -12,6 +12,7 @@ import os
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 import psutil
@@ -208,24 +209,40 @@ def _cgroup_free(root: Path, total_bytes: int) -> Iterator[int]:
 
     A limit above the memory of the machine is none: version 1 writes a huge number for it.
     """
+    for folder, limit, used, cache in _memory_limits(root):
+        try:
+            limit_bytes = int(_text(folder, limit))
+            if limit_bytes > total_bytes:
+                # The statistics are expensive to read, once per second during a run.
+                continue
+            free = limit_bytes - int(_text(folder, used))
+            stat = dict(line.split() for line in _text(folder, "memory.stat").splitlines())
+            yield free + int(stat.get(cache, 0))
+        except (OSError, ValueError):
+            continue
+
+
+@lru_cache(maxsize=8)
+def _memory_limits(root: Path) -> tuple[tuple[str, str, str, str], ...]:
+    """Return folder, limit, use and key of the cache of each control group that has a limit.
+
+    They are looked for once: a process stays in its groups.
+    """
     versions = (
         ("memory.max", "memory.current", "inactive_file"),
         ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"),
     )
-    for folder in _control_groups(root, "memory"):
-        for limit, used, cache in versions:
-            try:
-                limit_bytes = int((folder / limit).read_text())
-                if limit_bytes > total_bytes:
-                    # The statistics are expensive to read, once per second during a run.
-                    continue
-                free = limit_bytes - int((folder / used).read_text())
-                stat = dict(
-                    line.split() for line in (folder / "memory.stat").read_text().splitlines()
-                )
-                yield free + int(stat.get(cache, 0))
-            except (OSError, ValueError):
-                continue
+    return tuple(
+        (str(folder), *names)
+        for folder in _control_groups(root, "memory")
+        for names in versions
+        if os.path.exists(folder / names[0])
+    )
+
+
+def _text(folder: str, name: str) -> str:
+    with open(os.path.join(folder, name)) as file:
+        return file.read()
 
 
 def _control_groups(root: Path, controller: str) -> list[Path]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timezone
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any, Literal
 
 RunState = Literal[
@@ -281,6 +281,18 @@ def to_dict(event: Event) -> dict[str, Any]:
     for name in names:
         record[name] = getattr(event, name)
     if event.at_s:
-        at = datetime.fromtimestamp(event.at_s, timezone.utc)
-        record["time"] = at.isoformat(timespec="milliseconds")
+        record["time"] = _time_text(event.at_s)
     return record
+
+
+def _time_text(at_s: float) -> str:
+    """Return a Unix time as ISO 8601 in UTC, with milliseconds."""
+    # Rounded to microseconds, so that a time that was read from such a text is written the same.
+    second, microseconds = divmod(round(at_s * 1e6), 1_000_000)
+    return f"{_second_text(second)}.{microseconds // 1000:03d}+00:00"
+
+
+@lru_cache(maxsize=4)
+def _second_text(second: int) -> str:
+    # Hundreds of events may have the same second.
+    return datetime.fromtimestamp(second, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S")
