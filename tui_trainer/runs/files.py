@@ -47,11 +47,12 @@ class Files:
         os.fsync(descriptor)
 
     def replace(self, source: Path, target: Path) -> None:
-        with (
-            open_folder(source.parent, writing=True) as source_folder,
-            open_folder(target.parent, writing=True) as target_folder,
-        ):
-            source_folder.rename(source.name, target_folder, target.name)
+        with open_folder(source.parent, writing=True) as source_folder:
+            if source.parent == target.parent:
+                source_folder.rename(source.name, source_folder, target.name)
+                return
+            with open_folder(target.parent, writing=True) as target_folder:
+                source_folder.rename(source.name, target_folder, target.name)
 
     def unlink(self, path: Path) -> None:
         with open_folder(path.parent, writing=True) as folder:

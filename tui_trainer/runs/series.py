@@ -196,19 +196,15 @@ class Points:
 
         `ends` are indices in increasing order, and the last is the length.
         """
-        found = Points()
-        begin = 0
-        for end in ends:
-            if end == begin:
-                continue
-            found.steps.append(self.steps[end - 1])
-            found.counts.append(sum(self.counts[begin:end]))
-            found.totals.append(sum(self.totals[begin:end]))
-            found.lows.append(min(self.lows[begin:end]))
-            found.highs.append(max(self.highs[begin:end]))
-            found.bads.append(sum(self.bads[begin:end]))
-            begin = end
-        return found
+        parts = [slice(begin, end) for begin, end in pairwise([0, *ends]) if begin < end]
+        return Points(
+            steps=[self.steps[part.stop - 1] for part in parts],
+            counts=[sum(self.counts[part]) for part in parts],
+            totals=[sum(self.totals[part]) for part in parts],
+            lows=[min(self.lows[part]) for part in parts],
+            highs=[max(self.highs[part]) for part in parts],
+            bads=[sum(self.bads[part]) for part in parts],
+        )
 
     def means(self) -> list[float]:
         """Return the mean of each point; each must have a value."""

@@ -111,8 +111,8 @@ class RefreshTimer:
 # cost the trainer nothing.
 
 
-DEAR_S = 0.004
-"""CPU seconds a poll may cost at the requested rate: 0.8 % of a core at two polls per second."""
+DEAR_S = 0.003
+"""CPU seconds a poll may cost at the requested rate: 0.6 % of a core at two polls per second."""
 LONGEST_REST_S = 3.0
 
 
