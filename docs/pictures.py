@@ -34,7 +34,7 @@ from tui_trainer.ui.run.stop import StopDialog
 from tui_trainer.ui.terminal.terminal import Terminal
 
 SIZES = ((80, 24), (120, 40), (200, 50))
-PATIENCE_S = 180.0
+PATIENCE_S = 600.0
 LOOK_S = 0.2
 
 
