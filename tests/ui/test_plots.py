@@ -129,6 +129,8 @@ def test_tabs_without_any_room_are_digits() -> None:
 def test_a_name_that_is_cut_says_so() -> None:
     names, _ = fitted(["loss", "top-5 accuracy of all", "lr"], 0, [], 26)
     assert names[1] == "2 top-5…"
+    names, _ = fitted(["loss", "bits per byte", "perplexity"], 0, [], 26)
+    assert names == ["1 loss", "2 bits", "3 ppl"], "or has a short name"
 
 
 def test_much_room_has_a_large_loss_and_small_others() -> None:

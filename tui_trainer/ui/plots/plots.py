@@ -38,7 +38,13 @@ from tui_trainer.ui.shared.bindings import bindings_of
 
 GAP = "  "
 LEAST_CELLS = 4
-SHORT = {"accuracy": "acc", "grad norm": "grad", "samples/s": "speed"}
+SHORT = {
+    "accuracy": "acc",
+    "bits per byte": "bits",
+    "grad norm": "grad",
+    "perplexity": "ppl",
+    "samples/s": "speed",
+}
 
 
 class PlotTabs(Static):
