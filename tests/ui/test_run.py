@@ -106,7 +106,7 @@ def test_a_long_name_of_a_metric_does_not_push_its_value_out_of_line() -> None:
     async def play(app: Host, pilot: Pilot[None]) -> None:
         found = {"loss": 0.5, "balanced_accuracy": 0.875, "perplexity": 5.166}
         await app.happen(pilot, ValidationEnded(299, 13, 6.0, found, 0.05, True, 0))
-        assert "val balanced_acc… 87.50 %" in app.text
+        assert "val balanced acc… 87.50 %" in app.text
         assert "val perplexity    5.166" in app.text
         assert "learning rate     " in app.text
 
