@@ -360,7 +360,7 @@ ELSEWHERE: dict[str, tuple[set[str], str]] = {
         {"open", "stat", "lstat", "lexists"},
         "the files of the user's own repository",
     ),
-    "machine/devices": ({"exists", "read_text"}, "/proc and /sys"),
+    "machine/devices": ({"exists", "open", "read_text"}, "/proc and /sys"),
     "machine/doctor": ({"disk_usage", "isdir", "lexists"}, "the folders that it tells of"),
     "sessions/prepare": ({"exists"}, "a file that the user named in training.init_from"),
     "sessions/run_reader": ({"isdir"}, "whether the folder that holds the runs is there"),
