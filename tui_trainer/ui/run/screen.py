@@ -123,7 +123,9 @@ class RunScreen(Screen[None]):
     def on_mount(self) -> None:
         self._show()
         if self._parts.has_plots:
-            self.query_one(Plots).focus()
+            # Not `Plots.focus`, which waits: the first poll may bring results to the front, and
+            # the plots would then take their place.
+            self.set_focus(self.query_one(Plots))
         self._looking.begin(self)
 
     def _show_news(self, new: Sequence[Event] | None) -> None:
