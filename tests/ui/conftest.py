@@ -1,0 +1,65 @@
+"""The app's tests wait until the app has nothing left to do, not until the machine looks idle.
+
+Textual's own wait compares the processor time of the process with the clock. That takes 40 ms per
+key, and on a busy machine a process that gets no processor looks like one that has nothing to do.
+What a thread or a timer brings about is waited for with `until`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import textual.app
+import textual.pilot
+from textual._context import active_app
+from textual.app import App
+from textual.pilot import Pilot
+
+MOST_TURNS = 20_000
+"""An app with more turns of the event loop than this is in an endless one."""
+
+
+async def settle(app: App[Any]) -> None:
+    """Wait until no callback is due and the screen is painted."""
+    loop: Any = asyncio.get_running_loop()
+    for _ in range(MOST_TURNS):
+        # What was due before is in front of us in the queue of the loop.
+        await asyncio.sleep(0)
+        if not loop._ready and not _draw_now(app):
+            return
+    raise AssertionError(f"the app is still busy after {MOST_TURNS} turns of the event loop")
+
+
+def _draw_now(app: App[Any]) -> bool:
+    """Do what waits for the next frame, and return whether there was anything."""
+    if not app._running or not app._screen_stack:
+        return False
+    if app._resize_timer is not None:
+        app._check_resize()
+        return True
+    waiting = [screen for screen in app._screen_stack if screen._update_timer._active.is_set()]
+    for screen in waiting:
+        screen._on_timer_update()
+    return bool(waiting)
+
+
+async def _wait_for_idle(*_: float) -> None:
+    await settle(active_app.get())
+
+
+async def _wait_for_screen(pilot: Pilot[Any], timeout: float = 0.0) -> bool:
+    await settle(pilot.app)
+    return pilot.app._exception is None
+
+
+@pytest.fixture(autouse=True, scope="session")
+def waits_for_the_app() -> Iterator[None]:
+    """Replace how Textual waits between the keys of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(textual.app, "wait_for_idle", _wait_for_idle)
+        patch.setattr(textual.pilot, "wait_for_idle", _wait_for_idle)
+        patch.setattr(Pilot, "_wait_for_screen", _wait_for_screen)
+        yield
