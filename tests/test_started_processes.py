@@ -93,10 +93,12 @@ def test_fault_54_no_other_module_starts_a_process() -> None:
 
 def calls(name: str) -> list[tuple[str, ast.Call]]:
     """The calls of a function or class, by whatever it is reached, and the files they are in."""
+    sources = {path: path.read_text(encoding="utf-8") for path in MODULES}
     return [
         (str(path.relative_to(ROOT)), node)
-        for path in MODULES
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        for path, source in sources.items()
+        if name in source
+        for node in ast.walk(ast.parse(source))
         if isinstance(node, ast.Call)
         and getattr(node.func, "attr", getattr(node.func, "id", "")) == name
     ]
