@@ -174,7 +174,7 @@ def test_fault_49_an_error_in_training_names_the_line_of_the_user(
 def test_fault_49_an_error_in_a_worker_is_one_line_and_its_traceback_is_for_debug(
     plugin: Path, runs: Path, capfd: pytest.CaptureFixture[str], fail: str, mark: str, text: str
 ) -> None:
-    words = (f"dataset.fail={fail}", "loader.num_workers=1", "loader.start_method=spawn")
+    words = (f"dataset.fail={fail}", "loader.num_workers=1")
     assert train(plugin, *words) == 1
     (line,) = capfd.readouterr().err.splitlines()
     assert line.startswith(f"tui-trainer: {line_of(plugin, mark)}{text}")
