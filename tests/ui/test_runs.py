@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import threading
 from collections.abc import Awaitable, Callable
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.app import App
@@ -29,10 +31,11 @@ from tui_trainer.text.format import measured
 from tui_trainer.ui.plots.plot import Plot
 from tui_trainer.ui.runs.compared import Compared, short_labels
 from tui_trainer.ui.runs.fork import ForkDialog
-from tui_trainer.ui.runs.lines import mark_line, run_lines
+from tui_trainer.ui.runs.lines import Page, mark_line, run_lines
 from tui_trainer.ui.runs.screen import RunsScreen
 from tui_trainer.ui.shared.bindings import bindings_of
 from tui_trainer.ui.shared.confirm import Confirm
+from tui_trainer.ui.shared.search_bar import SearchBar
 
 RUNS = (
     ("digits-cnn-1", "cnn", "finished"),
@@ -153,6 +156,29 @@ def test_a_filter_shows_some_and_escape_all_again(tmp_path: Path) -> None:
 
     app = drive(tmp_path, play)
     assert app.got == [RunsScreen.Open(tmp_path / "digits-cnn-2")]
+
+
+def test_a_filter_that_comes_when_the_reading_is_just_over_is_not_missed(tmp_path: Path) -> None:
+    some_runs(tmp_path)
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        listing, loop, typed = app.listing, asyncio.get_running_loop(), threading.Event()
+        read = listing._pages.read
+
+        def read_and_type(*wanted: Any) -> Page | None:
+            page = read(*wanted)
+            if not typed.is_set():
+                typed.set()
+                message = SearchBar.Searched("model=cnn lr<0.05")
+                loop.call_soon_threadsafe(listing.on_search_bar_searched, message)
+            return page
+
+        listing._pages.read = read_and_type  # type: ignore[method-assign]
+        listing.look()
+        await app.settle(pilot)
+        assert "1 of 3 runs" in app.text
+
+    drive(tmp_path, play)
 
 
 @pytest.mark.parametrize("width", [60, 72, 80, 120])

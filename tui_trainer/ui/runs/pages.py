@@ -44,6 +44,11 @@ class RunPages:
         """Begin a reading that is wanted."""
         self._is_outdated.clear()
 
+    @property
+    def is_outdated(self) -> bool:
+        """Whether something else is wanted than the reading that was begun last."""
+        return self._is_outdated.is_set()
+
     def read(
         self, terms: Sequence[Term], order: str, width: int, without: Collection[str]
     ) -> Page | None:
@@ -60,8 +65,7 @@ class RunPages:
             return page_of(runs, runs, width, str(error), plain=self._plain)
         if order:
             kept = sort_runs(kept, order)
-        page = page_of(runs, kept, width, plain=self._plain)
-        return None if self._is_outdated.is_set() else page
+        return page_of(runs, kept, width, plain=self._plain)
 
     def portrait(self, run: RunSummary) -> Portrait:
         """Return a run with its settings and curves."""
@@ -72,7 +76,7 @@ class RunPages:
         return known
 
     def _settings_in_time(self, run: RunSummary) -> Mapping[str, Any]:
-        if self._is_outdated.is_set():
+        if self.is_outdated:
             raise _OutdatedError
         return self._settings_of(run)
 

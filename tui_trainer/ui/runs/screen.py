@@ -117,8 +117,9 @@ class RunsScreen(Screen[None]):
     async def _read(self) -> None:
         query, page = self._query, None
         try:
-            # None if the filter or the order changed during the reading.
-            while page is None:
+            # The filter or the order may change during the reading, and also between its end in
+            # the thread and this line.
+            while page is None or self._pages.is_outdated:
                 self._pages.renew()
                 wanted = query.terms, query.order, self._width, set(self._errands.deleting)
                 page = await asyncio.to_thread(self._pages.read, *wanted)
