@@ -173,7 +173,7 @@ def test_a_filter_that_comes_when_the_reading_is_just_over_is_not_missed(tmp_pat
                 loop.call_soon_threadsafe(listing.on_search_bar_searched, message)
             return page
 
-        listing._pages.read = read_and_type  # type: ignore[method-assign]
+        listing._pages.read = read_and_type  # type: ignore[assignment,method-assign]
         listing.look()
         await app.settle(pilot)
         assert "1 of 3 runs" in app.text
