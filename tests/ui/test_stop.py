@@ -36,27 +36,37 @@ def steps(step: int) -> StepsTaken:
 
 
 @pytest.mark.parametrize(
-    ("keys", "expected"),
-    [
-        (["s"], [True]),
-        (["k"], [False]),
-        (["escape"], []),
-        (["enter"], [True]),
-        (["down", "enter"], [False]),
-        (["down", "down", "enter"], []),
-        (["ctrl+c", "ctrl+c", "ctrl+c", "escape"], []),
-        (["p", "q", "x", "escape"], []),
-    ],
+    ("keys", "saves"),
+    [(["s"], True), (["k"], False), (["enter"], True), (["down", "enter"], False)],
 )
-def test_each_key_gives_its_answer(keys: list[str], expected: list[bool]) -> None:
+def test_each_key_gives_its_answer(keys: list[str], saves: bool) -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await pilot.press("s")
         assert asks(host)
         await pilot.press(*keys)
         await pilot.pause()
         assert host.screen is host.running
-        assert stops(host) == expected
+        assert stops(host) == [saves]
         assert host.running._asking.leaving is False
+
+    drive(play, *some_events())
+
+
+def test_some_keys_stop_nothing() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        for keys in (
+            ["escape"],
+            ["down", "down", "enter"],
+            ["ctrl+c", "ctrl+c", "ctrl+c", "escape"],
+            ["p", "q", "x", "escape"],
+        ):
+            await pilot.press("s")
+            assert asks(host), keys
+            await pilot.press(*keys)
+            await pilot.pause()
+            assert host.screen is host.running, keys
+            assert stops(host) == [], keys
+            assert host.running._asking.leaving is False
 
     drive(play, *some_events())
 
