@@ -8,12 +8,15 @@ import queue
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from tests.integration.forking import ForkedProcess, forked
 
 LIMIT_S = 120.0
 ENDLESS = ("training.epochs=null", "training.max_steps=1000000000", "schedule=constant")
@@ -30,15 +33,20 @@ class Process:
         env: Mapping[str, str] | None = None,
     ) -> None:
         self.folder = folder
-        self._process = subprocess.Popen(
-            [*before, sys.executable, "-m", "tui_trainer", *words, "--log-format", "json"],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            env={**environment(folder), **(env or {})},
-            start_new_session=True,
-        )
+        words = (*words, "--log-format", "json")
+        self._process: subprocess.Popen[str] | ForkedProcess
+        if before or env or not _can_fork(words):
+            self._process = subprocess.Popen(
+                [*before, sys.executable, "-m", "tui_trainer", *words],
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                stdin=subprocess.DEVNULL,
+                text=True,
+                env={**environment(folder), **(env or {})},
+                start_new_session=True,
+            )
+        else:
+            self._process = forked(words, environment(folder))
         self.pid = self._process.pid
         self.events: list[dict[str, Any]] = []
         self.errors = ""
@@ -96,7 +104,7 @@ class Process:
     def end(self) -> None:
         if self._process.poll() is None:
             self._process.kill()
-            self._process.wait()
+            self._process.wait(LIMIT_S)
         for reader in self._readers:
             reader.join(LIMIT_S)
         for stream in (self._process.stdout, self._process.stderr):
@@ -139,6 +147,8 @@ def call(
     folder: Path, *words: str, env: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """Run a command to its end."""
+    if not env and _can_fork(words):
+        return _call_forked(folder, words)
     return subprocess.run(
         [sys.executable, "-m", "tui_trainer", *words],
         capture_output=True,
@@ -147,6 +157,24 @@ def call(
         stdin=subprocess.DEVNULL,
         timeout=LIMIT_S,
     )
+
+
+def _can_fork(words: Sequence[str]) -> bool:
+    """Return whether a fork does for a command: not where it starts processes itself."""
+    return not any(word == "--detach" or word.startswith("loader.num_workers") for word in words)
+
+
+def _call_forked(folder: Path, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as errors:
+        outputs = out.fileno(), errors.fileno()
+        process = forked(words, environment(folder), outputs=outputs)
+        try:
+            code = process.wait(LIMIT_S)
+        finally:
+            process.kill()
+        out.seek(0)
+        errors.seek(0)
+        return subprocess.CompletedProcess(list(words), code, out.read(), errors.read())
 
 
 def status(run: Path) -> dict[str, Any]:

@@ -6,20 +6,19 @@ command waits, none prints a control character of theirs, and none ends in a def
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import pickle
 import re
-import select
 import shutil
 import signal
 import struct
 import subprocess
-import sys
 import time
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.integration.forking import forked
 from tests.integration.processes import LIMIT_S, call, environment
 from tui_trainer.runs.recording import MAGIC
 
@@ -371,61 +371,27 @@ FIXED = (
 HARMS = st.one_of(st.sampled_from(odd_entries()), odd_lines(), odd_facts(), st.sampled_from(FIXED))
 
 
-class Server:
-    """Starts commands as forks of one process that has imported torch."""
-
-    def __init__(self, folder: Path) -> None:
-        program = str(Path(__file__).with_name("forking.py"))
-        self._output = folder / "printed"
-        self._read = b""
-        self._process = subprocess.Popen(
-            [sys.executable, program],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env=environment(folder),
-            cwd=folder,
-            bufsize=0,
-        )
-
-    def run(self, *words: str) -> tuple[int, str, float]:
-        """The exit status, what was printed, and how long it took; it is killed when it hangs."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps([str(self._output), *words]).encode() + b"\n")
-        child = self._number(LIMIT_S)
-        assert child is not None
-        begin_s = time.monotonic()
-        code = self._number(HANG_S)
-        if code is None and words[0] == "attach":
+def run(place: Place, *words: str) -> tuple[int, str, float]:
+    """The exit status, what was printed, and how long it took; it is killed when it hangs."""
+    printed = place.folder / "printed"
+    with printed.open("wb") as file:
+        outputs = file.fileno(), file.fileno()
+        process = forked(words, environment(place.folder), cwd=place.folder, outputs=outputs)
+    begin_s = time.monotonic()
+    try:
+        code = process.wait(HANG_S)
+    except subprocess.TimeoutExpired:
+        if words[0] == "attach":
             # It may follow a run that seems to live on another host, until an interrupt.
-            os.kill(child, signal.SIGINT)
+            os.kill(process.pid, signal.SIGINT)
             begin_s = time.monotonic()
-            code = self._number(HANG_S)
-        if code is None:
-            os.kill(child, signal.SIGKILL)
-            code = self._number(LIMIT_S)
-            assert code is not None
-        took_s = time.monotonic() - begin_s
-        return code, self._output.read_bytes().decode("utf-8", "replace"), took_s
-
-    def _number(self, limit_s: float) -> int | None:
-        """The number in the next line; None when none has come."""
-        assert self._process.stdout is not None
-        until_s = time.monotonic() + limit_s
-        while b"\n" not in self._read:
-            left_s = max(until_s - time.monotonic(), 0.0)
-            if not select.select([self._process.stdout], [], [], left_s)[0]:
-                return None
-            part = self._process.stdout.read(100)
-            assert part, "the server is gone"
-            self._read += part
-        line, _, self._read = self._read.partition(b"\n")
-        return int(line)
-
-    def end(self) -> None:
-        for stream in (self._process.stdin, self._process.stdout):
-            if stream is not None:
-                stream.close()
-        self._process.wait(LIMIT_S)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(HANG_S if words[0] == "attach" else 0.0)
+        process.kill()
+        code = process.wait(LIMIT_S)
+    took_s = time.monotonic() - begin_s
+    code = code if code >= 0 else 128 - code
+    return code, printed.read_bytes().decode("utf-8", "replace"), took_s
 
 
 @pytest.fixture(scope="module")
@@ -439,21 +405,14 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
     return Place(folder, base)
 
 
-@pytest.fixture(scope="module")
-def server(place: Place) -> Iterator[Server]:
-    made = Server(place.folder)
-    yield made
-    made.end()
-
-
 @pytest.mark.parametrize("legacy", [True, False])
 def test_fault_9_the_pickles_of_these_runs_are_reached_and_not_run(
-    place: Place, server: Server, legacy: bool
+    place: Place, legacy: bool
 ) -> None:
     place.renew()
     pickled(legacy).do(place)
 
-    code, printed, _ = server.run("evaluate", "x")
+    code, printed, _ = run(place, "evaluate", "x")
 
     assert code == 4
     assert "something other than tensors and plain data" in printed
@@ -466,15 +425,13 @@ def test_fault_9_the_pickles_of_these_runs_are_reached_and_not_run(
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
-def test_fault_53_to_56_a_hostile_run_does_no_harm(
-    place: Place, server: Server, harms: list[Harm]
-) -> None:
+def test_fault_53_to_56_a_hostile_run_does_no_harm(place: Place, harms: list[Harm]) -> None:
     place.renew()
     for harm in harms:
         harm.do(place)
     before = place.held()
     for words in COMMANDS:
-        code, printed, took_s = server.run(*words)
+        code, printed, took_s = run(place, *words)
         told = f"{' '.join(words)} after {harms}: status {code}, {printed[-500:]!r}"
 
         assert took_s < HANG_S, told

@@ -7,8 +7,6 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.integration.forking import forked
 from tests.integration.processes import ENDLESS, LIMIT_S, environment, status
 from tui_trainer.runs.commands import Pause
 from tui_trainer.runs.mailbox import send
@@ -45,43 +44,24 @@ PHASES: dict[str, tuple[str, ...]] = {
 }
 
 
-class Forks:
-    """Runs of one program that has torch already, one after the other."""
+class Run:
+    """A run in a process of its own, and what it has reported in a file."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        program = str(Path(__file__).with_name("forking.py"))
-        self._process = subprocess.Popen(
-            [sys.executable, program],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env=environment(folder),
-            start_new_session=True,
-        )
+    def __init__(self, folder: Path, *words: str) -> None:
         self._printed = folder / "printed"
-
-    def start(self, *words: str) -> int:
-        """Start a run; its process id."""
-        assert self._process.stdin is not None
-        self._printed.unlink(missing_ok=True)
-        self._process.stdin.write(json.dumps([str(self._printed), *words]) + "\n")
-        self._process.stdin.flush()
-        return self._number()
+        with self._printed.open("wb") as file:
+            outputs = file.fileno(), file.fileno()
+            self._process = forked(words, environment(folder), outputs=outputs)
+        self.pid = self._process.pid
 
     def wait(self) -> int:
-        """The exit status of the run that was started last."""
-        return self._number()
-
-    def _number(self) -> int:
-        assert self._process.stdout is not None
-        return int(self._process.stdout.readline())
+        """The exit status as a shell has it."""
+        code = self._process.wait(LIMIT_S)
+        return code if code >= 0 else 128 - code
 
     @property
     def events(self) -> list[dict[str, Any]]:
         """Return the events that the run has reported so far."""
-        if not self._printed.exists():
-            return []
         whole = self._printed.read_text().rpartition("\n")[0]
         return [json.loads(line) for line in whole.splitlines()]
 
@@ -89,20 +69,20 @@ class Forks:
         return sum(event["event"] == name for event in self.events)
 
     def end(self) -> None:
-        server = psutil.Process(self._process.pid)
-        for one in [server, *server.children(recursive=True)]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                one.kill()
-        self._process.communicate()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            for worker in psutil.Process(self.pid).children(recursive=True):
+                worker.kill()
+        self._process.kill()
 
 
 @contextmanager
-def forks(folder: Path) -> Iterator[Forks]:
-    found = Forks(folder)
+def running(folder: Path, *words: str) -> Iterator[Run]:
+    """A run that is killed at the end if it still runs."""
+    run = Run(folder, *words)
     try:
-        yield found
+        yield run
     finally:
-        found.end()
+        run.end()
 
 
 def until(wanted: Callable[[], bool]) -> None:
@@ -112,7 +92,7 @@ def until(wanted: Callable[[], bool]) -> None:
         time.sleep(LOOK_S)
 
 
-def reach(phase: str, one: Forks, folder: Path, after: int) -> None:
+def reach(phase: str, one: Run, folder: Path, after: int) -> None:
     """Wait until a run is in a phase, at another moment each time."""
     if phase == "start-up":
         until(lambda: any(folder.glob("*/config.yaml")))
@@ -140,28 +120,27 @@ def test_fault_23_26_a_signal_in_a_phase_leaves_a_checkpoint_that_loads(
     tmp_path: Path, phase: str, number: signal.Signals, tries: int
 ) -> None:
     dice = random.Random(phase)
-    with forks(tmp_path) as one:
-        for attempt in range(tries):
-            runs = tmp_path / f"runs-{attempt}"
-            runs.mkdir()
-            words = ["train", "penguins-mlp", *ENDLESS, *PHASES[phase], "--no-ui"]
-            words += ["--log-format", "json", "--runs-dir", str(runs)]
-            if attempt >= tries - 2:
-                words.append("loader.num_workers=2")
-            pid = one.start(*words)
+    for attempt in range(tries):
+        runs = tmp_path / f"runs-{attempt}"
+        runs.mkdir()
+        words = ["train", "penguins-mlp", *ENDLESS, *PHASES[phase], "--no-ui"]
+        words += ["--log-format", "json", "--runs-dir", str(runs)]
+        if attempt >= tries - 2:
+            words.append("loader.num_workers=2")
+        with running(tmp_path, *words) as one:
             reach(phase, one, runs, dice.randint(1, 6))
-            os.kill(pid, number)
+            os.kill(one.pid, number)
             code = one.wait()
-            left = list(runs.iterdir())
-            if phase == "start-up" and not left:
-                # The start was cancelled, which leaves nothing.
-                assert code == 128 + number
-                continue
-            (run,) = left
-            found = status(run)
-            # A test that was done by the time the signal came is one that is done.
-            assert code == (0 if found["state"] == "finished" else 128 + number), one.events[-3:]
-            assert found["state"] == "stopped" or phase == "test"
-            saved, notes = choose_checkpoint(run / "checkpoints", "last", run.name)
-            assert notes == []
-            assert saved.manifest.step == found["saved_step"] == found["step"]
+        left = list(runs.iterdir())
+        if phase == "start-up" and not left:
+            # The start was cancelled, which leaves nothing.
+            assert code == 128 + number
+            continue
+        (run,) = left
+        found = status(run)
+        # A test that was done by the time the signal came is one that is done.
+        assert code == (0 if found["state"] == "finished" else 128 + number), one.events[-3:]
+        assert found["state"] == "stopped" or phase == "test"
+        saved, notes = choose_checkpoint(run / "checkpoints", "last", run.name)
+        assert notes == []
+        assert saved.manifest.step == found["saved_step"] == found["step"]
