@@ -99,7 +99,7 @@ def test_fault_23_a_signal_saves_and_ends_with_its_exit_code(tmp_path: Path, num
 @pytest.mark.full
 def test_fault_23_a_later_second_sigint_leaves_at_once(tmp_path: Path) -> None:
     # One step of this takes far longer than a second, so the first request cannot be met yet.
-    slow = ("model=mlp", "model.layers=[12000,12000]", "training.batch_size=1200")
+    slow = ("model=mlp", "model.layers=[8000,8000]", "training.batch_size=1200")
     with started(tmp_path, "train", "digits-cnn", *ENDLESS, *slow) as process:
         process.until_event("state_changed", state="running")
         process.signal(signal.SIGINT)
