@@ -451,10 +451,10 @@ def pytest_with(workers: int) -> list[str]:
 
 def in_full(gpu: str) -> list[str]:
     return [
-        *pytest_with(2),
+        *pytest_with(3),
         f"not full and not soak{gpu}",
         "-x",
-        *pytest_with(0),
+        *pytest_with(2),
         f"full and not soak{gpu}",
     ]
 
@@ -462,7 +462,7 @@ def in_full(gpu: str) -> list[str]:
 @pytest.mark.parametrize(
     ("words", "cuda", "expected"),
     [
-        (["-k", "a b"], False, [*pytest_with(4), QUICK, "-k", "a b"]),
+        (["-k", "a b"], False, [*pytest_with(3), QUICK, "-k", "a b"]),
         (["--full", "-x"], False, [*in_full(" and not gpu"), "-x"]),
         (["-x", "--full"], True, [*in_full(""), "-x"]),
         (["--soak", "-x"], False, [*pytest_with(0), "soak", "-x"]),
@@ -479,7 +479,7 @@ def test_check_runs_format_lint_types_and_tests(fakes: Fakes) -> None:
     fakes.python()
     code, out, _ = fakes.run("check")
     assert code == 0
-    assert out == ["ruff format --check .", "ruff check .", "mypy", *pytest_with(4), QUICK]
+    assert out == ["ruff format --check .", "ruff check .", "mypy", *pytest_with(3), QUICK]
     assert fakes.run("check", "--no-tests") == (0, out[:3], [])
 
 
