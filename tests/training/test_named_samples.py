@@ -17,7 +17,7 @@ from tui_trainer.config.sections.datasets import DATASETS
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.models.summary import summarize
 from tui_trainer.plugins import Data, DatasetParams, ModelParams, dataset, model, setting
-from tui_trainer.problems.signature import Field, Signature
+from tui_trainer.problems.signature import SampleField, Signature
 from tui_trainer.runs.commands import Stop
 
 CLASSES = ("short", "long")
@@ -151,6 +151,7 @@ def test_what_the_model_does_not_read_and_padding_it_does_not_see_are_told(tmp_p
 
 def test_the_layers_are_listed_with_the_shapes_of_all_fields() -> None:
     found = summarize(
-        Towers(), [Field("image", (3, 4, 4), "float32"), Field("words", (6, 2), "float32")]
+        Towers(),
+        [SampleField("image", (3, 4, 4), "float32"), SampleField("words", (6, 2), "float32")],
     )
     assert {layer.name: layer.output_shape for layer in found}["words"] == (4,)

@@ -15,9 +15,9 @@ import torch
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from tui_trainer.models.arguments import arguments_of, shape_example, values_of
+from tui_trainer.models.inputs import arguments_of, shape_example, values_of
 from tui_trainer.models.layers import evaluating
-from tui_trainer.problems.signature import Field
+from tui_trainer.problems.signature import SampleField
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ def count_trained_parameters(model: nn.Module) -> int:
 
 
 def summarize(
-    model: nn.Module, fields: Sequence[Field], batch_size: int = 1
+    model: nn.Module, fields: Sequence[SampleField], batch_size: int = 1
 ) -> tuple[LayerSummary, ...]:
     """Return the layers in the order of their first call, in evaluation mode.
 

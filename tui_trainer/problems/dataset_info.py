@@ -12,7 +12,7 @@ from typing import Any
 from torch import Tensor
 
 from tui_trainer.config.problems import PROBLEMS, ProblemName
-from tui_trainer.problems.signature import Field, Signature
+from tui_trainer.problems.signature import SampleField, Signature
 
 Scale = float | tuple[float, ...]
 """Of a target: one number, or one for each of several."""
@@ -31,7 +31,7 @@ class DatasetInfo:
     target_mean: Scale = 0.0
     target_std: Scale = 1.0
     """`targets * target_std + target_mean` is in the units of the file."""
-    fields: tuple[Field, ...] = ()
+    fields: tuple[SampleField, ...] = ()
     """The fields of a sample but its target, the one that `signature` describes first. () means
     that there is one, `input`."""
     target_names: tuple[str, ...] = ()
@@ -52,7 +52,7 @@ class DatasetInfo:
         return values * std + mean
 
     @property
-    def all_fields(self) -> tuple[Field, ...]:
+    def all_fields(self) -> tuple[SampleField, ...]:
         """The fields but the target, also if there is only one."""
         return (self.signature.field(self.names[0]), *self.fields[1:])
 
@@ -73,7 +73,7 @@ class DatasetInfo:
         shape = tuple(plain["signature"]["input_shape"])
         signature = Signature(**{**plain["signature"], "input_shape": shape})
         fields = tuple(
-            Field(str(field["name"]), tuple(field["shape"]), str(field["dtype"]))
+            SampleField(str(field["name"]), tuple(field["shape"]), str(field["dtype"]))
             for field in plain.get("fields", ())
         )
         sizes = [*shape, signature.outputs, signature.vocabulary]

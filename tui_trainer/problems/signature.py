@@ -1,4 +1,4 @@
-"""`Signature` and `Field`: the shapes of inputs and outputs, which a model is built for.
+"""`Signature` and `SampleField`: the shapes of inputs and outputs, which a model is built for.
 
 Layer: problems. Sizes come from here and never from a preset, so that a model always fits its data.
 """
@@ -12,7 +12,7 @@ Kind = Literal["features", "image", "sequence", "tokens"]
 
 
 @dataclass(frozen=True, slots=True)
-class Field:
+class SampleField:
     """A field of the samples that a model may read."""
 
     name: str
@@ -43,6 +43,6 @@ class Signature:
     per_step: bool = False
     """Whether there is a prediction at every position of a sequence, as in language modelling."""
 
-    def field(self, name: str = "input") -> Field:
+    def field(self, name: str = "input") -> SampleField:
         """Return the field with the inputs, of the largest shape."""
-        return Field(name, self.input_shape, "int64" if self.kind == "tokens" else "float32")
+        return SampleField(name, self.input_shape, "int64" if self.kind == "tokens" else "float32")

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from tui_trainer.config.processes import protect_environment
-from tui_trainer.models.arguments import Argument, arguments_of, values_of
+from tui_trainer.models.inputs import Argument, arguments_of, values_of
 from tui_trainer.problems.batch import Batch, describe, is_on_host, lengths_of
 
 RecurrentState = tuple[Tensor, ...] | None

@@ -25,8 +25,8 @@ from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.feed import DataFeed
 from tui_trainer.data.load import load
-from tui_trainer.models.arguments import sees_padding, unread_fields
 from tui_trainer.models.build import build_model
+from tui_trainer.models.inputs import sees_padding, unread_fields
 from tui_trainer.problems.batch import MASK, lengths_of
 from tui_trainer.problems.class_metrics import MEANS
 from tui_trainer.problems.kinds import KINDS

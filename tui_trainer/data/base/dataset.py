@@ -15,7 +15,7 @@ from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.fingerprint import Fingerprint
 from tui_trainer.data.base.to_device import Augment
 from tui_trainer.problems.dataset_info import DatasetInfo, Scale
-from tui_trainer.problems.signature import Field, Signature
+from tui_trainer.problems.signature import SampleField, Signature
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CheckpointUnusable
 
@@ -43,7 +43,7 @@ class Dataset:
     """`targets * target_std + target_mean` is in the units of the file."""
     target_names: tuple[str, ...] = ()
     """Of the numbers to predict, if there are several and they have names."""
-    fields: tuple[Field, ...] = ()
+    fields: tuple[SampleField, ...] = ()
     """The fields of a sample but its target; () means that there is one, `input`."""
     soft_targets: bool = False
     """Whether augmentation turns classes into shares of classes, (B, classes) float32."""

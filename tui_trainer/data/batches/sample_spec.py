@@ -14,7 +14,7 @@ from tui_trainer.problems.batch import Batch, describe, is_on_host
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.kinds import KINDS
 from tui_trainer.problems.problem import Sample, SampleMismatch
-from tui_trainer.problems.signature import Field, Kind
+from tui_trainer.problems.signature import Kind, SampleField
 from tui_trainer.problems.targets import check_range
 
 _DIMENSIONS: dict[Kind, int] = {"features": 1, "image": 3, "sequence": 2, "tokens": 1}
@@ -77,7 +77,7 @@ class SampleSpec:
             check_range(inputs, signature.vocabulary, "a token", "tokens")
 
 
-def _check_field(field: Field, value: Tensor) -> None:
+def _check_field(field: SampleField, value: Tensor) -> None:
     shape, actual_shape = field.shape, tuple(value.shape)
     fits = len(shape) == len(actual_shape)
     fits = fits and actual_shape[field.has_length :] == shape[field.has_length :]

@@ -31,7 +31,7 @@ from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.data.batches.sample_spec import SampleSpec
 from tui_trainer.data.batches.samples import Failure, SampleMaker, worker_conditions
 from tui_trainer.data.batches.tensors import TensorSplit
-from tui_trainer.data.sources.columns import (
+from tui_trainer.data.sources.in_memory import (
     checked_columns,
     columns_split,
     described_sample,
@@ -42,7 +42,7 @@ from tui_trainer.plugins import Data
 from tui_trainer.problems.batch import describe, is_on_host
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.problem import Sample, SampleMismatch
-from tui_trainer.problems.signature import Field, Kind, Signature
+from tui_trainer.problems.signature import Kind, SampleField, Signature
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, TrainerError
 
 PluginSplit = TensorSplit | MapSplit | IteratedSplit
@@ -190,7 +190,9 @@ def _described(first: Sample, data: Data, problem: ProblemName, name: str) -> Da
         per_step=problem == "language_modelling",
     )
     fields = tuple(
-        Field(field, tuple(first[field].shape), str(first[field].dtype).removeprefix("torch."))
+        SampleField(
+            field, tuple(first[field].shape), str(first[field].dtype).removeprefix("torch.")
+        )
         for field in names
     )
     if names == ["input"]:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from tui_trainer.config.user_code import place_of
 from tui_trainer.problems.batch import LENGTHS, MASK, Batch, lengths_of
-from tui_trainer.problems.signature import Field
+from tui_trainer.problems.signature import SampleField
 from tui_trainer.text.errors import BadInput
 
 
@@ -147,7 +147,7 @@ def _value(argument: Argument, batch: Batch) -> Tensor | None:
     return torch.arange(steps, device=values.device) < lengths.to(values.device)[:, None]
 
 
-def shape_example(fields: Sequence[Field], batch_size: int) -> Batch:
+def shape_example(fields: Sequence[SampleField], batch_size: int) -> Batch:
     """Return a batch without numbers, on the `meta` device."""
     return {
         field.name: torch.empty(

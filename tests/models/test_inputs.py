@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from tui_trainer.models.arguments import arguments_of, sees_padding, unread_fields, values_of
+from tui_trainer.models.inputs import arguments_of, sees_padding, unread_fields, values_of
 from tui_trainer.text.errors import BadInput
 from tui_trainer.training.forward import Forward
 
@@ -79,7 +79,7 @@ class Captioned(nn.Module):
 
 
 def test_a_parameter_without_a_field_is_refused_with_its_line() -> None:
-    with pytest.raises(BadInput, match=r"test_arguments.py:\d+: forward wants caption; the batch"):
+    with pytest.raises(BadInput, match=r"test_inputs.py:\d+: forward wants caption; the batch"):
         arguments_of(Captioned(), FIELDS)
 
 
