@@ -23,7 +23,7 @@ from tui_trainer.text.errors import BadInput
 
 @dataclass(frozen=True, slots=True)
 class Argument:
-    """What a parameter of `forward` is given."""
+    """The part of a batch that a parameter of `forward` is given."""
 
     parameter: str
     field: str

@@ -1,4 +1,4 @@
-"""`ProblemKind`: what differs between classification, regression and other problems.
+"""`ProblemKind`: the part of training that differs between classification, regression and others.
 
 Layer: problems. Each kind checks the targets of samples, adds up the numbers of a split from which
 its metrics are computed, and says what the outputs of a model mean.
@@ -32,7 +32,7 @@ class SampleMismatch(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What the end of a run shows beside the metrics of the test split; one of the fields."""
+    """More about the test split than its metrics, for the end of a run; one of the fields."""
 
     confusion: Rows | None = None
     """Counts of samples by true class (rows) and predicted class (columns)."""

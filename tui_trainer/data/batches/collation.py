@@ -38,7 +38,7 @@ class CollationError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Collation:
-    """How the samples of a data set become a batch."""
+    """Turns the samples of a data set into a batch, by our rules or by a function of the user."""
 
     function: Callable[[list[Any]], Any] | None = None
     """Takes what the data set returned for each sample; returns a pair or a dict of tensors."""

@@ -76,14 +76,7 @@ def loaded(section: RowsSection, data: object, fitted: dict[str, Any] | None, na
     """Load what the function of a plugin returned; `name` is for messages."""
     if not isinstance(data, Data):
         raise BadInput(f"{name}: its function returned {type(data).__name__}, not plugins.Data")
-    splits: Sequence[PluginSplit]
-    if is_columns(data.train):
-        if data.collate is not None:
-            raise BadInput(f"{name}: columns need no collate; their batches are gathered by index")
-        splits = _column_splits(section, data, name)
-    else:
-        collation = Collation(data.collate, data.padding)
-        splits = [replace(split, collation=collation) for split in _splits(section, data, name)]
+    splits = _all_splits(section, data, name)
     # No sample of an iterable is read before training starts.
     first = _first_sample(splits[1 if isinstance(splits[0], IteratedSplit) else 0], name)
     problem, reason = _problem(data, first, name)
@@ -94,11 +87,6 @@ def loaded(section: RowsSection, data: object, fitted: dict[str, Any] | None, na
             "return what the run was trained on, or train a new run"
         )
     info = _described(first, data, problem, name)
-    if unknown := [field for field in data.padding if field not in info.names]:
-        raise BadInput(
-            f"{name}: Data(padding=...) names {', '.join(map(repr, unknown))}; the fields are "
-            f"{', '.join(info.names)}"
-        )
     train, val, test = (_checked(split, info, name) for split in splits)
     counts = [_class_counts(split, data) for split in (train, val, test)]
     return Dataset(
@@ -124,6 +112,16 @@ def loaded(section: RowsSection, data: object, fitted: dict[str, Any] | None, na
         class_counts=counts[0],
         val_counts=counts[1],
     )
+
+
+def _all_splits(section: RowsSection, data: Data, name: str) -> Sequence[PluginSplit]:
+    """Return the splits for training, validation and test, whose samples are not checked yet."""
+    if is_columns(data.train):
+        if data.collate is not None:
+            raise BadInput(f"{name}: columns need no collate; their batches are gathered by index")
+        return _column_splits(section, data, name)
+    collation = Collation(data.collate, data.padding)
+    return [replace(split, collation=collation) for split in _splits(section, data, name)]
 
 
 def _problem(data: Data, first: Sample, name: str) -> tuple[ProblemName, str]:
@@ -181,6 +179,11 @@ def _described(first: Sample, data: Data, problem: ProblemName, name: str) -> Da
         raise BadInput(
             f"{name}: {names[0]} is a vector of ints, which are tokens, but Data has no "
             "vocabulary; give the number of tokens, or return floats"
+        )
+    if unknown := [field for field in data.padding if field not in names]:
+        raise BadInput(
+            f"{name}: Data(padding=...) names {', '.join(map(repr, unknown))}; the fields are "
+            f"{', '.join(names)}"
         )
     signature = Signature(
         kind,
