@@ -454,7 +454,7 @@ def in_full(gpu: str) -> list[str]:
         *pytest_with(3),
         f"not full and not soak{gpu}",
         "-x",
-        *pytest_with(2),
+        *pytest_with(0),
         f"full and not soak{gpu}",
     ]
 
