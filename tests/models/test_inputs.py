@@ -83,6 +83,15 @@ def test_a_parameter_without_a_field_is_refused_with_its_line() -> None:
         arguments_of(Captioned(), FIELDS)
 
 
+def test_a_forward_without_parameters_is_refused() -> None:
+    class Constant(nn.Module):
+        def forward(self) -> Tensor:
+            return torch.zeros(1)
+
+    with pytest.raises(BadInput, match="forward takes none of image, text, age"):
+        arguments_of(Constant(), FIELDS)
+
+
 def test_what_a_model_does_not_read_is_known() -> None:
     class Words(nn.Module):
         def forward(self, text: Tensor, text_mask: Tensor) -> Tensor:

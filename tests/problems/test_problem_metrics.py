@@ -129,6 +129,14 @@ def test_the_metrics_of_numbers_are_means_over_them(batch: int, count: int) -> N
     assert len(result.scatter) == 23
 
 
+@pytest.mark.parametrize(("count", "points"), [(1, 500), (40, 50), (3000, None)])
+def test_a_result_is_small(count: int, points: int | None) -> None:
+    numbers = torch.zeros(600, count)
+    _, result = measured(info("regression", count), numbers, numbers, 256)
+    shown = None if result is None or result.scatter is None else len(result.scatter)
+    assert shown == points
+
+
 @pytest.mark.parametrize(
     ("problem", "outputs", "target", "text"),
     [

@@ -38,7 +38,7 @@ def arguments_of(model: nn.Module, fields: Sequence[str]) -> tuple[Argument, ...
     unless there is no such field.
 
     Raises:
-        BadInput: a parameter has neither a default nor a field.
+        BadInput: a parameter has neither a default nor a field, or there is no parameter.
     """
     try:
         signature = inspect.signature(model.forward)
@@ -61,6 +61,10 @@ def arguments_of(model: nn.Module, fields: Sequence[str]) -> tuple[Argument, ...
     if any(it.kind is it.VAR_KEYWORD for it in signature.parameters.values()):
         taken = {argument.field for argument in found if argument.part == "values"}
         found += [Argument(name, name, by_keyword=True) for name in fields if name not in taken]
+    if not any(argument.part == "values" for argument in found):
+        raise BadInput(
+            f"{place_of(type(model).forward)}: forward takes none of {', '.join(fields)}"
+        )
     return tuple(found)
 
 

@@ -18,7 +18,8 @@ from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.problem import Prediction, Result, Sample, SampleMismatch, Sums, Totals
 
 MOST_POINTS = 500
-"""The samples of a result, which is drawn in a terminal."""
+MOST_NUMBERS = 2000
+"""The most samples, and true numbers, of a result: it is drawn in a terminal."""
 
 
 class Regression:
@@ -80,10 +81,10 @@ class NumberTotals:
 
     def __init__(self, info: DatasetInfo, *, with_result: bool) -> None:
         self._info = info
-        self._with_result = with_result
         self._sums = Sums()
         self._points: list[Tensor] = []
-        self._kept = 0
+        self._wanted = min(MOST_POINTS, MOST_NUMBERS // info.signature.outputs) * with_result
+        """How many more samples to keep for the result."""
 
     def update(self, outputs: Tensor, batch: Batch, loss: Tensor) -> None:
         targets = batch["target"]
@@ -100,10 +101,10 @@ class NumberTotals:
                 "squared_target": _over_samples(wanted.square()),
             }
         )
-        if self._with_result and self._kept < MOST_POINTS:
-            pairs = torch.cat([wanted, outputs.double()], dim=1)[: MOST_POINTS - self._kept]
+        if self._wanted > 0:
+            pairs = torch.cat([wanted, outputs.double()], dim=1)[: self._wanted]
             self._points.append(pairs)
-            self._kept += len(pairs)
+            self._wanted -= len(pairs)
 
     def compute(self) -> dict[str, float]:
         sums = self._sums.read()

@@ -78,9 +78,9 @@ def _labels_in_cells(section: TableSection, column: Column) -> tuple[Target, lis
         )
     place = {label: index for index, label in enumerate(labels)}
     # The last row stands for an empty cell, whose code is -1.
-    by_text = np.zeros((len(parts) + 1, len(labels)))
+    by_text = np.zeros((len(parts) + 1, len(labels)), dtype=np.bool_)
     for row, cell in enumerate(parts):
-        by_text[row, [place[label] for label in cell]] = 1
+        by_text[row, [place[label] for label in cell]] = True
     values = by_text[column.codes]
     empty = int((values.sum(axis=1) == 0).sum())
     note = (
