@@ -106,12 +106,9 @@ def test_every_setting_is_offered_in_full() -> None:
     assert offered == {f"{key}=" for key in all_settings()}
 
 
-def test_candidates_take_150_ms_at_most_and_neither_pydantic_nor_yaml_nor_torch(
-    folder: Path,
-) -> None:
-    """The least of five counts, in time of the processor: a busy machine is no defect."""
-    for number in range(200):
-        make_run(folder / "runs", f"run-{number}", number)
+def test_candidates_need_neither_pydantic_nor_yaml_nor_torch(folder: Path) -> None:
+    """Their time is measured by benchmarks/completion.py."""
+    make_run(folder / "runs", "run-1", 1)
     program = (
         "import sys\n"
         "from tui_trainer.cli.main import main\n"
@@ -120,22 +117,10 @@ def test_candidates_take_150_ms_at_most_and_neither_pydantic_nor_yaml_nor_torch(
         "print(sorted(heavy & set(sys.modules)))\n"
     )
     words = ("completion", "candidates", "--", "resume", "")
-    took_s = []
-    for _ in range(5):
-        before = os.times()
-        done = subprocess.run(
-            [sys.executable, "-c", program, *words], capture_output=True, text=True, check=True
-        )
-        after = os.times()
-        took_s.append(
-            after.children_user
-            + after.children_system
-            - before.children_user
-            - before.children_system
-        )
-        *names, heavy = done.stdout.splitlines()
-        assert (len(names), heavy) == (201, "[]")
-    assert min(took_s) < MOST_S
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.splitlines() == ["last", "run-1", "[]"]
 
 
 PROGRAM = Path(sys.executable).with_name("tui-trainer")

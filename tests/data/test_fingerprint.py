@@ -46,9 +46,13 @@ SECTIONS: tuple[DatasetSection, ...] = (
 )
 
 
+LATER = {"label_separator"}
+"""Settings that version 0.1 did not have."""
+
+
 def of_the_first_version(section: DatasetSection) -> str:
     """What version 0.1 kept in its checkpoints."""
-    settings = section.model_dump(mode="json", exclude={"path"})
+    settings = section.model_dump(mode="json", exclude={"path", *LATER})
     return hashlib.sha256(json.dumps([SUM, settings], sort_keys=True).encode()).hexdigest()
 
 

@@ -165,9 +165,9 @@ def test_a_mean_is_over_samples_whatever_their_weights(name: str) -> None:
         (
             "cross_entropy",
             ("regression", 1),
-            "a number for each sample; use loss=mse or l1",
+            "or several, for each sample; use loss=mse or l1",
         ),
-        ("focal", ("regression", 1), "a number for each sample; use loss=mse or l1"),
+        ("focal", ("regression", 1), "or several, for each sample; use loss=mse or l1"),
         ("binary_cross_entropy", ("regression", 1), "use loss=mse or l1 or huber"),
         (
             "binary_cross_entropy",

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import pytest
 import torch
@@ -19,8 +19,8 @@ from torchmetrics import classification
 from tests.training.harness import Run, at_step, small_experiment, write_images
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.plugins import DATASET_FACTORIES
+from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.sections.datasets import DATASETS, TableSection
-from tui_trainer.config.sections.metrics import EXTRA_METRICS, ExtraMetric
 from tui_trainer.config.sections.plateau import Plateau
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.load import load
@@ -41,12 +41,12 @@ from tui_trainer.training.start_point import FromCheckpoint
 from tui_trainer.training.task import Task
 
 CPU = torch.device("cpu")
-NAMES: tuple[str, ...] = get_args(ExtraMetric)
+NAMES = PROBLEMS["classification"].more_metrics
 CLASSES = 7
 
 
 def test_each_metric_of_the_specs_is_computed() -> None:
-    assert set(TORCHMETRICS) == set(NAMES) == set(EXTRA_METRICS)
+    assert set(TORCHMETRICS) == set(NAMES)
 
 
 @pytest.fixture(scope="module")
