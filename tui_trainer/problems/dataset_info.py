@@ -5,6 +5,7 @@ Layer: problems.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -95,6 +96,8 @@ class DatasetInfo:
 
 def _scale_of(value: Any) -> Scale:
     numbers = value if isinstance(value, list | tuple) else [value]
-    if not all(isinstance(number, int | float) for number in numbers):
-        raise TypeError(f"a scale of {value!r:.40}")
+    for number in numbers:
+        # An int of any size is compared as it is; a float cannot hold it.
+        if not isinstance(number, int | float) or abs(number) > sys.float_info.max:
+            raise TypeError(f"a scale of {value!r:.40}")
     return float(value) if numbers is not value else tuple(map(float, value))
