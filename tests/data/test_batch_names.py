@@ -167,6 +167,11 @@ def test_a_tensor_dataset_is_columns_of_inputs_and_targets() -> None:
             "language_modelling",
             "the target has an int for each token",
         ),
+        (
+            lambda: Data([{"words": [1, 2], "target": [2, 3]}] * 9, vocabulary=4),
+            "language_modelling",
+            "the target has an int for each token",
+        ),
         (lambda: Data([([1.0], 3)] * 9, problem="regression"), "regression", "Data names it"),
     ],
 )

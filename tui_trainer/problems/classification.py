@@ -17,7 +17,6 @@ from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.problem import (
     Prediction,
     Result,
-    Sample,
     SampleMismatch,
     Sums,
     Totals,
@@ -34,24 +33,15 @@ class Classification:
     name: ProblemName = "classification"
     why_no_predictions = ""
 
-    def check(self, sample: Sample, info: DatasetInfo) -> Tensor:
-        target = sample["target"]
-        check_is_whole(target)
-        if target.numel() != 1:
-            raise SampleMismatch(
-                f"the target is {describe(target)}; it should be one class, as an int"
-            )
-        class_index = target.reshape(())
-        check_range(class_index, info.signature.outputs, "the target", "classes")
-        return class_index
-
-    def check_column(self, targets: Tensor, inputs: Tensor, info: DatasetInfo) -> Tensor:
+    def check(
+        self, targets: Tensor, inputs: Tensor, info: DatasetInfo, subject: str = "a target"
+    ) -> Tensor:
         check_is_whole(targets)
         if targets.numel() != len(targets):
             raise SampleMismatch(
                 f"the target is {describe(targets[0])}; it should be one class, as an int"
             )
-        check_range(targets, info.signature.outputs, "a target", "classes")
+        check_range(targets, info.signature.outputs, subject, "classes")
         return targets.reshape(-1)
 
     def totals(

@@ -16,7 +16,7 @@ from tui_trainer.config.problems import ProblemName
 from tui_trainer.problems.batch import IGNORED, Batch, describe
 from tui_trainer.problems.classification import class_sums
 from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.problem import Prediction, Sample, SampleMismatch, Sums, Totals
+from tui_trainer.problems.problem import Prediction, SampleMismatch, Sums, Totals
 from tui_trainer.problems.targets import check_is_whole, check_range
 from tui_trainer.text.errors import BadInput
 
@@ -27,24 +27,16 @@ class LanguageModelling:
     name: ProblemName = "language_modelling"
     why_no_predictions = "a language model predicts what comes next: use --generate N"
 
-    def check(self, sample: Sample, info: DatasetInfo) -> Tensor:
-        target, inputs = sample["target"], sample["input"]
-        check_is_whole(target)
-        if target.shape != inputs.shape[:1]:
-            raise SampleMismatch(
-                f"the target is {describe(target)} for an input of {len(inputs)} steps; it needs "
-                "one token per step"
-            )
-        check_range(target[target != IGNORED], info.signature.outputs, "a target", "tokens")
-        return target
-
-    def check_column(self, targets: Tensor, inputs: Tensor, info: DatasetInfo) -> Tensor:
+    def check(
+        self, targets: Tensor, inputs: Tensor, info: DatasetInfo, subject: str = "a target"
+    ) -> Tensor:
         check_is_whole(targets)
         if targets.shape != inputs.shape[:2]:
             raise SampleMismatch(
-                f"the target is {describe(targets[0])} for an input of {describe(inputs[0])}; it "
+                f"the target is {describe(targets[0])} for an input of {inputs.shape[1]} steps; it "
                 "needs one token per step"
             )
+        # Of the tokens of a sample any may be wrong, so it is always one of several.
         check_range(targets[targets != IGNORED], info.signature.outputs, "a target", "tokens")
         return targets
 

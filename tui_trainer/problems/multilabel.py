@@ -17,7 +17,7 @@ from torch import Tensor
 from tui_trainer.config.problems import ProblemName
 from tui_trainer.problems.batch import Batch, describe
 from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.problem import Prediction, Result, Sample, SampleMismatch, Sums, Totals
+from tui_trainer.problems.problem import Prediction, Result, SampleMismatch, Sums, Totals
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -35,11 +35,19 @@ class Multilabel:
     name: ProblemName = "multilabel"
     why_no_predictions = ""
 
-    def check(self, sample: Sample, info: DatasetInfo) -> Tensor:
-        return _checked(sample["target"][None], info)[0]
-
-    def check_column(self, targets: Tensor, inputs: Tensor, info: DatasetInfo) -> Tensor:
-        return _checked(targets, info)
+    def check(
+        self, targets: Tensor, inputs: Tensor, info: DatasetInfo, subject: str = "a target"
+    ) -> Tensor:
+        count = info.signature.outputs
+        if targets.shape[1:] != (count,):
+            raise SampleMismatch(
+                f"the target is {describe(targets[0])}; it should have a 0 or 1 for each of "
+                f"{count} labels"
+            )
+        wrong = targets[(targets != 0) & (targets != 1)]
+        if len(wrong):
+            raise SampleMismatch(f"the target has a {wrong[0].item():g}; each label is 0 or 1")
+        return targets.float()
 
     def totals(
         self,
@@ -56,20 +64,6 @@ class Multilabel:
 
     def combine(self, outputs: Tensor) -> None:
         return None
-
-
-def _checked(targets: Tensor, info: DatasetInfo) -> Tensor:
-    """Return targets (N, K) as float32."""
-    count = info.signature.outputs
-    if targets.shape[1:] != (count,):
-        raise SampleMismatch(
-            f"the target is {describe(targets[0])}; it should have a 0 or 1 for each of {count} "
-            "labels"
-        )
-    wrong = targets[(targets != 0) & (targets != 1)]
-    if len(wrong):
-        raise SampleMismatch(f"the target has a {wrong[0].item():g}; each label is 0 or 1")
-    return targets.float()
 
 
 def _decoded(shares: Tensor, labels: Sequence[str]) -> Prediction:

@@ -75,18 +75,16 @@ class ProblemKind(Protocol):
     why_no_predictions: str
     """Why it has no predictions for single samples, or an empty string if it has."""
 
-    def check(self, sample: Sample, info: DatasetInfo) -> Tensor:
-        """Return the target of a sample as losses and metrics take it.
+    def check(
+        self, targets: Tensor, inputs: Tensor, info: DatasetInfo, subject: str = "a target"
+    ) -> Tensor:
+        """Return the targets of samples (N, ...) as losses and metrics take them.
+
+        `inputs` are the values (N, ...) of the first field; `subject` begins messages about the
+        range of a target.
 
         Raises:
-            SampleMismatch: the sample has no such target.
-        """
-        ...
-
-    def check_column(self, targets: Tensor, inputs: Tensor, info: DatasetInfo) -> Tensor:
-        """Return the targets of all samples (N, ...) as losses and metrics take them.
-
-        `inputs` are the values (N, ...) of the first field. Raises as `check` does.
+            SampleMismatch: a target is none of this problem.
         """
         ...
 

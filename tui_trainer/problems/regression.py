@@ -15,7 +15,7 @@ from torch import Tensor
 from tui_trainer.config.problems import ProblemName
 from tui_trainer.problems.batch import Batch, describe
 from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.problem import Prediction, Result, Sample, SampleMismatch, Sums, Totals
+from tui_trainer.problems.problem import Prediction, Result, SampleMismatch, Sums, Totals
 
 MOST_POINTS = 500
 MOST_NUMBERS = 2000
@@ -28,19 +28,13 @@ class Regression:
     name: ProblemName = "regression"
     why_no_predictions = ""
 
-    def check(self, sample: Sample, info: DatasetInfo) -> Tensor:
-        """Return the numbers as (K,) float32; ints are accepted.
+    def check(
+        self, targets: Tensor, inputs: Tensor, info: DatasetInfo, subject: str = "a target"
+    ) -> Tensor:
+        """Return the numbers as (N, K) float32; ints are accepted.
 
-        PyTorch would broadcast a target without its own dimension over the batch.
+        PyTorch would broadcast targets without a dimension for the numbers over the batch.
         """
-        target, count = sample["target"], info.signature.outputs
-        if target.numel() != count or (count > 1 and target.dim() != 1):
-            raise SampleMismatch(
-                f"the target is {describe(target)}; it should be {_numbers(count)} to predict"
-            )
-        return target.float().reshape(count)
-
-    def check_column(self, targets: Tensor, inputs: Tensor, info: DatasetInfo) -> Tensor:
         count = info.signature.outputs
         if targets.numel() != len(targets) * count or (count > 1 and targets.dim() != 2):
             raise SampleMismatch(

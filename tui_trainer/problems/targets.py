@@ -11,17 +11,17 @@ from tui_trainer.problems.batch import describe
 from tui_trainer.problems.problem import SampleMismatch
 
 
-def check_is_whole(target: Tensor) -> None:
-    """Raise SampleMismatch for a target of floats, where classes are needed."""
-    if target.is_floating_point():
-        raise SampleMismatch(f"the target is {describe(target)}; classes are ints, from 0")
+def check_is_whole(targets: Tensor) -> None:
+    """Raise SampleMismatch for targets (N, ...) of floats, where classes are needed."""
+    if targets.is_floating_point():
+        raise SampleMismatch(f"the target is {describe(targets[0])}; classes are ints, from 0")
 
 
 def check_range(numbers: Tensor, count: int, name: str, noun: str) -> None:
     """Raise SampleMismatch if one of the numbers is not from 0 to `count` - 1."""
     if not numbers.numel():
         return
-    if numbers.dim() == 0:
+    if numbers.numel() == 1:
         # Most samples have one class; reducing a tensor would take longer than reading a sample.
         low = high = int(numbers)
     else:

@@ -41,7 +41,9 @@ class SampleSpec:
         self._check_first(names[0], sample[names[0]])
         for field in self.info.fields[1:]:
             _check_field(field, sample[field.name])
-        return sample | {"target": KINDS[self.info.problem].check(sample, self.info)}
+        one, inputs = sample["target"][None], sample[names[0]][None]
+        targets = KINDS[self.info.problem].check(one, inputs, self.info, "the target")
+        return sample | {"target": targets[0]}
 
     def conform_batch(self, batch: Batch) -> Batch:
         """Return a batch that a user's function made, with its targets as the loss takes them."""
@@ -58,7 +60,7 @@ class SampleSpec:
             check_range(first, self.info.signature.vocabulary, "a token", "tokens")
         for field in self.info.fields[1:]:
             _check_field(field, batch[field.name][0])
-        targets = KINDS[self.info.problem].check_column(batch["target"], first, self.info)
+        targets = KINDS[self.info.problem].check(batch["target"], first, self.info)
         return batch | {"target": targets}
 
     def _check_first(self, name: str, inputs: Tensor) -> None:

@@ -100,9 +100,7 @@ def checked_columns(split: TensorSplit, info: DatasetInfo) -> TensorSplit:
             )
     if info.signature.kind == "tokens":
         check_range(split.inputs, info.signature.vocabulary, "a token", "tokens")
-    return replace(
-        split, targets=KINDS[info.problem].check_column(split.targets, split.inputs, info)
-    )
+    return replace(split, targets=KINDS[info.problem].check(split.targets, split.inputs, info))
 
 
 def described_sample(sample: Sample, info: DatasetInfo) -> str:
