@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -57,7 +57,7 @@ def arguments_of(model: nn.Module, fields: Sequence[str]) -> tuple[Argument, ...
         by_keyword = left_out or parameter.kind is parameter.KEYWORD_ONLY
         # Behind an argument that may be left out, positions would shift.
         left_out = left_out or argument.may_be_left_out
-        found.append(_with_keyword(argument) if by_keyword else argument)
+        found.append(replace(argument, by_keyword=by_keyword))
     if any(it.kind is it.VAR_KEYWORD for it in signature.parameters.values()):
         taken = {argument.field for argument in found if argument.part == "values"}
         found += [Argument(name, name, by_keyword=True) for name in fields if name not in taken]
@@ -89,16 +89,6 @@ def _argument(
         if name == f"{field}_{MASK}":
             return Argument(name, field, "mask", may_be_left_out=may_be_left_out)
     return None
-
-
-def _with_keyword(argument: Argument) -> Argument:
-    return Argument(
-        argument.parameter,
-        argument.field,
-        argument.part,
-        by_keyword=True,
-        may_be_left_out=argument.may_be_left_out,
-    )
 
 
 def _missing(model: nn.Module, parameter: str, fields: Sequence[str]) -> str:
