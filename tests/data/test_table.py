@@ -531,3 +531,9 @@ def test_targets_that_do_not_fit_are_refused(
     rows = [f"{n},{n % 2},{n * 3.5 + 100}" for n in range(60)]
     with pytest.raises((BadInput, ValueError), match=text):
         loaded(tmp_path, table(rows, "a,p,z"), **settings)
+
+
+def test_a_column_without_any_label_is_refused_with_its_file(tmp_path: Path) -> None:
+    rows = [f"{n}," for n in range(30)]
+    told = refusal(tmp_path, table(rows, "a,y"), label_separator="|")
+    assert told == "table.csv: no row has a label in the column 'y'"

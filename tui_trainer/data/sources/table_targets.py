@@ -31,7 +31,7 @@ def read_targets(
     columns = {name: table.columns[name].take(rows) for name in section.targets}
     lines = table.lines[rows]
     if section.label_separator is not None:
-        return _labels_in_cells(section, columns[section.targets[0]])
+        return _labels_in_cells(section, file, columns[section.targets[0]])
     if len(columns) == 1 and section.task != "multilabel":
         return _single(columns[section.targets[0]]), []
     if section.task == "classification":
@@ -61,7 +61,7 @@ def _numbers(column: Column) -> NDArray[np.float64]:
     return column.values
 
 
-def _labels_in_cells(section: TableSection, column: Column) -> tuple[Target, list[str]]:
+def _labels_in_cells(section: TableSection, file: str, column: Column) -> tuple[Target, list[str]]:
     separator, name = section.label_separator, section.targets[0]
     if section.task in ("classification", "regression"):
         message = f"is for labels, and dataset.task is {section.task}; set task=multilabel"
@@ -70,11 +70,11 @@ def _labels_in_cells(section: TableSection, column: Column) -> tuple[Target, lis
     parts = [_parts(text, separator or "") for text in column.texts]
     labels = order_classes({label for cell in parts for label in cell})
     if not labels:
-        raise BadInput(f"no row has a label in the column '{clean(name, 80)}'")
+        raise BadInput(f"{file}: no row has a label in the column '{clean(name, 80)}'")
     if len(labels) > MOST_LABELS:
         raise BadInput(
-            f"the column '{clean(name, 80)}' has {len(labels):,} labels, and {MOST_LABELS:,} are "
-            "the most; is dataset.label_separator right?"
+            f"{file}: the column '{clean(name, 80)}' has {len(labels):,} labels, and "
+            f"{MOST_LABELS:,} are the most; is dataset.label_separator right?"
         )
     place = {label: index for index, label in enumerate(labels)}
     # The last row stands for an empty cell, whose code is -1.
