@@ -1,0 +1,115 @@
+"""Infers from the first sample of a plugin's data what they are: their problem, shapes and sizes.
+
+Layer: data.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from tui_trainer.config.problems import ProblemName
+from tui_trainer.plugins import Data
+from tui_trainer.problems.batch import describe
+from tui_trainer.problems.dataset_info import DatasetInfo
+from tui_trainer.problems.problem import Sample
+from tui_trainer.problems.signature import Kind, SampleField, Signature
+from tui_trainer.text.errors import BadInput
+
+_KINDS: dict[int, Kind] = {1: "features", 2: "sequence", 3: "image"}
+
+
+def problem_of(data: Data, first: Sample, name: str) -> tuple[ProblemName, str]:
+    """Return the problem and why it is that one.
+
+    Raises:
+        BadInput: it cannot be inferred, or does not fit the classes.
+    """
+    target = first.get("target")
+    if target is None:
+        raise BadInput(
+            f"{name}: the first sample has no target, only {', '.join(first)}; return a pair "
+            "(input, target), or a dict with the key target"
+        )
+    problem, reason = data.problem, "Data names it"
+    if problem == "auto":
+        if _are_labels(target, data):
+            problem = "multilabel"
+            reason = f"the target has a 0 or 1 for each of {len(data.classes):,} classes"
+        elif data.classes:
+            problem, reason = "classification", f"Data has {len(data.classes):,} classes"
+        elif target.is_floating_point():
+            problem, reason = "regression", "the target is a float"
+        elif target.dim() == 1 and len(target) == len(next(iter(first.values()))):
+            problem, reason = "language_modelling", "the target has an int for each token"
+        else:
+            raise BadInput(
+                f"{name}: the target of the first sample is {describe(target)}, and Data has no "
+                "classes: name them, Data(..., classes=(...)), or return a float to predict a "
+                "number"
+            )
+    has_classes = problem in ("classification", "multilabel")
+    if has_classes != (len(data.classes) > (problem == "classification")):
+        raise BadInput(
+            f"{name}: a classification needs two or more classes, multilabel one or more, and "
+            "other problems none"
+        )
+    return problem, reason
+
+
+def _are_labels(target: Tensor, data: Data) -> bool:
+    """Whether a target says of each class whether the sample has it."""
+    if len(data.classes) < 2 or target.shape != (len(data.classes),):
+        return False
+    return bool(((target == 0) | (target == 1)).all())
+
+
+def described_by(first: Sample, data: Data, problem: ProblemName, name: str) -> DatasetInfo:
+    """Describe the data by their first sample."""
+    names = [field for field in first if field != "target"]
+    names.sort(key=lambda field: field != "input")
+    inputs = first[names[0]]
+    kind = _kind(names[0], inputs, name)
+    if kind == "tokens" and data.vocabulary < 1:
+        raise BadInput(
+            f"{name}: {names[0]} is a vector of ints, which are tokens, but Data has no "
+            "vocabulary; give the number of tokens, or return floats"
+        )
+    if unknown := [field for field in data.padding if field not in names]:
+        raise BadInput(
+            f"{name}: Data(padding=...) names {', '.join(map(repr, unknown))}; the fields are "
+            f"{', '.join(names)}"
+        )
+    signature = Signature(
+        kind,
+        data.input_shape or tuple(inputs.shape),
+        outputs=_outputs(first["target"], data, problem),
+        vocabulary=data.vocabulary,
+        per_step=problem == "language_modelling",
+    )
+    fields = tuple(
+        SampleField(
+            field, tuple(first[field].shape), str(first[field].dtype).removeprefix("torch.")
+        )
+        for field in names
+    )
+    if names == ["input"]:
+        fields = ()
+    return DatasetInfo(signature, problem, tuple(data.classes), fields=fields)
+
+
+def _outputs(target: Tensor, data: Data, problem: ProblemName) -> int:
+    if problem == "regression":
+        return max(target.numel(), 1)
+    return len(data.classes) or data.vocabulary
+
+
+def _kind(field: str, inputs: Tensor, name: str) -> Kind:
+    if inputs.dtype == torch.int64 and inputs.dim() == 1:
+        return "tokens"
+    if not inputs.is_floating_point() or inputs.dim() not in _KINDS:
+        raise BadInput(
+            f"{name}: {field} is {describe(inputs)}; the first field of a sample is floats of 1 to "
+            "3 dimensions, or a vector of ints"
+        )
+    return _KINDS[inputs.dim()]
