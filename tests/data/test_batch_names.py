@@ -119,7 +119,7 @@ def test_columns_give_the_batches_that_single_samples_give() -> None:
     single = load(Data([dict(zip(held, row, strict=True)) for row in rows], classes=("no", "yes")))
     assert isinstance(whole.train, TensorSplit)
     assert isinstance(single.train, MapSplit)
-    assert whole.outline() == single.outline()
+    assert whole.info == single.info
     # Only columns are divided by class.
     assert (whole.class_counts, single.class_counts) == ((13, 14), ())
     read = replace(single.train, rows=whole.train.rows)

@@ -73,7 +73,7 @@ def test_cars_have_their_miles_a_gallon_predicted_and_no_names() -> None:
 
     assert [len(split) for split in splits(dataset)] == [266, 47, 79]
     assert (dataset.problem, dataset.outputs, dataset.input_shape) == ("regression", 1, (6 + 3,))
-    assert dataset.target_mean == pytest.approx(23.4, abs=0.5)
+    assert dataset.info.target_mean == pytest.approx(23.4, abs=0.5)
     assert tensors(dataset.train).targets.std().item() == pytest.approx(1, abs=0.01)
     assert dataset.notes == ()
 
@@ -115,8 +115,8 @@ def test_preprocessing_of_a_regression_is_used_and_not_fitted_again(tmp_path: Pa
     other = table(tmp_path, "a,y\n" + "".join(f"{n + 5},{n}\n" for n in range(30)))
     refitted = load(other, first.preprocessing)
 
-    assert (refitted.target_mean, refitted.target_std) == (first.target_mean, first.target_std)
-    back = refitted.outline().in_units(tensors(refitted.train).targets)[:, 0]
+    assert refitted.info == first.info
+    back = refitted.info.in_units(tensors(refitted.train).targets)[:, 0]
     torch.testing.assert_close(back, tensors(refitted.train).rows.float())
     assert refitted.preprocessing == first.preprocessing
 

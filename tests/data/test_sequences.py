@@ -112,7 +112,7 @@ def test_channels_are_standardised_by_the_frames_of_training_sequences(tmp_path:
 def test_a_number_can_be_predicted_of_a_sequence(tmp_path: Path) -> None:
     dataset = load(section(tmp_path, table(rows(target="1.5 2.5 4"))))
     assert (dataset.problem, dataset.outputs) == ("regression", 1)
-    back = dataset.outline().in_units(tensors(dataset.test).targets)
+    back = dataset.info.in_units(tensors(dataset.test).targets)
     assert {round(value, 3) for value in back.flatten().tolist()} <= {1.5, 2.5, 4.0}
     classes = load(section(tmp_path, table(rows(target="1.5 2.5 4")), task="classification"))
     assert classes.classes == ("1.5", "2.5", "4")

@@ -79,7 +79,7 @@ def test_a_target_of_numbers_is_standardised_and_can_be_scaled_back(tmp_path: Pa
     assert (dataset.problem, dataset.classes, dataset.outputs) == ("regression", (), 1)
     assert tensors(dataset.train).targets.shape == (len(dataset.train), 1)
     assert tensors(dataset.train).targets.mean().item() == pytest.approx(0, abs=1e-6)
-    back = dataset.outline().in_units(tensors(dataset.test).targets)[:, 0]
+    back = dataset.info.in_units(tensors(dataset.test).targets)[:, 0]
     torch.testing.assert_close(back, 100 + 3 * tensors(dataset.test).rows.float())
 
 
@@ -500,13 +500,13 @@ def test_several_targets_are_labels_or_numbers(tmp_path: Path) -> None:
         loaded(tmp_path, content, target=["p", "z"], task="regression"),
     ):
         assert (numbers.problem, numbers.outputs) == ("regression", 2)
-        assert numbers.target_names == ("p", "z")
+        assert numbers.info.target_names == ("p", "z")
         test = tensors(numbers.test)
-        back = numbers.outline().in_units(test.targets)
+        back = numbers.info.in_units(test.targets)
         wanted = torch.stack([test.rows % 2, test.rows * 3.5 + 100], dim=1)
         torch.testing.assert_close(back, wanted.float())
         assert tensors(numbers.train).targets.mean(0).abs().max() < 1e-6
-    saved = loaded(tmp_path, content, target=["p", "z"]).outline()
+    saved = loaded(tmp_path, content, target=["p", "z"]).info
     assert DatasetInfo.from_dict(saved.to_dict()) == saved
 
 

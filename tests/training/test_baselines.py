@@ -8,6 +8,7 @@ import math
 import random
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -59,6 +60,11 @@ CARS = TableSection(
 )
 
 
+def with_info(dataset: Dataset, train: Any, test: Any, **changes: Any) -> Dataset:
+    """Return the data set with other splits and other entries of its description."""
+    return replace(dataset, train=train, test=test, info=replace(dataset.info, **changes))
+
+
 def texts(folder: Path) -> TextSection:
     for number in range(20):
         (folder / f"{number}.txt").write_text(f"line {number} of a text\n" * (number + 3))
@@ -106,7 +112,7 @@ def test_a_number_of_a_sequence_is_predicted_linearly() -> None:
     inputs = torch.randn(40, 5, 2, generator=generator)
     targets = inputs.mean(dim=1) @ torch.tensor([[1.0], [-2.0]])
     split = TensorSplit(inputs, targets, torch.arange(40), torch.full((40,), 5))
-    dataset = replace(
+    dataset = with_info(
         load(CARS), train=split, test=split, signature=Signature("sequence", (5, 2), 1)
     )
     found = all_of(dataset)
@@ -189,7 +195,7 @@ def huge(kind: Kind, shape: tuple[int, ...], outputs: int) -> Dataset:
         torch.arange(count),
         lengths,
     )
-    return replace(
+    return with_info(
         load(CARS),
         train=split,
         test=split,
@@ -225,7 +231,7 @@ def test_what_a_baseline_costs_follows_from_sizes(
 def test_compressing_costs_by_the_byte() -> None:
     data = torch.full((1000,), 65, dtype=torch.uint8)
     split = TextSplit(data, (0, len(data)), (0,), 100)
-    dataset = replace(load(CARS), train=split, test=split, problem="language_modelling")
+    dataset = with_info(load(CARS), train=split, test=split, problem="language_modelling")
     costs = {one.name: one.cost for one in baselines_of(dataset, split)}
     assert costs == {"unigram": 0, "gzip": 500_000}
 
@@ -287,7 +293,7 @@ def test_the_dear_baselines_can_be_ended_within(tmp_path: Path) -> None:
     assert ended_after(bag, 9) == [(0, 0)] * 9
     data = torch.full((10_000_000,), 65, dtype=torch.uint8)
     split = TextSplit(data, (0, len(data)), (0,), 100)
-    dataset = replace(load(CARS), train=split, test=split, problem="language_modelling")
+    dataset = with_info(load(CARS), train=split, test=split, problem="language_modelling")
     (_, gzipped) = baselines_of(dataset, split)
     assert ended_after(gzipped, 3) == [(0, 10**7), (1 << 22, 10**7), (2 << 22, 10**7)]
 
@@ -296,7 +302,7 @@ def test_a_long_text_is_compressed_as_a_whole() -> None:
     text = random.Random(0).randbytes(3_000_000) * 3
     data = torch.frombuffer(bytearray(b"\0" + text), dtype=torch.uint8)
     split = TextSplit(data, (0, len(data)), (0,), 100)
-    dataset = replace(load(CARS), train=split, test=split, problem="language_modelling")
+    dataset = with_info(load(CARS), train=split, test=split, problem="language_modelling")
     assert all_of(dataset)["gzip"]["bits_per_byte"] == 8 * len(gzip.compress(text, 9)) / len(text)
 
 

@@ -15,6 +15,7 @@ from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.fingerprint import Fingerprint
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.problems.batch import IGNORED
+from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import ConfigError
 from tui_trainer.training.losses import Criterion, build_criterion
@@ -30,9 +31,11 @@ def dataset(task: ProblemName = "classification", outputs: int = 3) -> Dataset:
         train=split,
         val=split,
         test=split,
-        problem=task,
-        classes=tuple("abc"[:outputs]) if has_classes else (),
-        signature=Signature("features", (1,), outputs, per_step=task == "language_modelling"),
+        info=DatasetInfo(
+            Signature("features", (1,), outputs, per_step=task == "language_modelling"),
+            task,
+            tuple("abc"[:outputs]) if has_classes else (),
+        ),
         preprocessing={},
         augment=None,
         fingerprint=Fingerprint("", ""),

@@ -19,6 +19,7 @@ from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.fingerprint import Fingerprint
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.problems.classification import MOST_CLASSES
+from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.problem import Result
 from tui_trainer.problems.signature import Signature
 from tui_trainer.runs.commands import Set
@@ -47,9 +48,13 @@ def dataset(targets: torch.Tensor, outputs: int, task: str = "classification") -
         train=split,
         val=split,
         test=split,
-        problem=task,  # type: ignore[arg-type]
-        classes=tuple(map(str, range(outputs))) if task == "classification" else (),
-        signature=Signature("features", (4,), outputs),
+        info=DatasetInfo(
+            Signature("features", (4,), outputs),
+            task,  # type: ignore[arg-type]
+            tuple(map(str, range(outputs))) if task == "classification" else (),
+            target_mean=10.0 if task == "regression" else 0.0,
+            target_std=2.0 if task == "regression" else 1.0,
+        ),
         class_counts=tuple(torch.bincount(targets, minlength=outputs).tolist())
         if task == "classification"
         else (),
@@ -57,8 +62,6 @@ def dataset(targets: torch.Tensor, outputs: int, task: str = "classification") -
         augment=None,
         fingerprint=Fingerprint("", ""),
         notes=(),
-        target_mean=10.0 if task == "regression" else 0.0,
-        target_std=2.0 if task == "regression" else 1.0,
     )
 
 
@@ -206,7 +209,7 @@ def test_regression_metrics_are_in_units_of_the_target() -> None:
 
 def test_the_bits_of_a_text_are_those_of_the_cross_entropy_whatever_the_loss_is() -> None:
     tokens = torch.arange(10)[:, None].expand(10, 4) % 3
-    found = replace(dataset(tokens, 3, "language_modelling"), classes=())
+    found = dataset(tokens, 3, "language_modelling")
     model = nn.Linear(4, 12)
 
     class Tokens(nn.Module):
@@ -306,7 +309,8 @@ def test_baselines_are_what_they_are_called() -> None:
     line = dataset(torch.zeros(4, 1), 1, "regression")
     exact = (tensors(line.train).inputs @ torch.tensor([[1.0], [2.0], [0.0], [-1.0]]))[:3]
     part = TensorSplit(tensors(line.train).inputs[:3], exact, torch.arange(3))
-    fitted = replace(line, train=part, target_mean=0.0, target_std=1.0)
+    info = replace(line.info, target_mean=0.0, target_std=1.0)
+    fitted = replace(line, train=part, info=info)
     linear = compute(baselines_of(fitted, part))
     assert linear["linear_regression"]["rmse"] == pytest.approx(0.0, abs=1e-5)
     assert linear["mean"]["r2"] == pytest.approx(0.0, abs=1e-6)

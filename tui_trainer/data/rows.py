@@ -26,6 +26,7 @@ from tui_trainer.data.base.split import SplitRows, divide, quantile_bins
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.sources.encoding import moments, standardise
 from tui_trainer.data.sources.source import Source, Target
+from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Signature
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -55,18 +56,25 @@ def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | Non
         torch.from_numpy(source.rows),
         encoded.lengths,
     )
+    signature = Signature(
+        source.kind,
+        tuple(encoded.inputs.shape[1:]),
+        outputs=target.outputs,
+        vocabulary=source.vocabulary,
+    )
+    info = DatasetInfo(
+        signature,
+        target.problem,
+        target.classes,
+        target_mean=_scale(preprocessing["target_mean"]),
+        target_std=_scale(preprocessing["target_std"]),
+        target_names=target.names,
+    )
     return Dataset(
         train=full.rows_at(torch.from_numpy(parts.train)),
         val=full.rows_at(torch.from_numpy(parts.val)),
         test=full.rows_at(torch.from_numpy(parts.test)),
-        problem=target.problem,
-        classes=target.classes,
-        signature=Signature(
-            source.kind,
-            tuple(encoded.inputs.shape[1:]),
-            outputs=target.outputs,
-            vocabulary=source.vocabulary,
-        ),
+        info=info,
         preprocessing=preprocessing,
         augment=source.augment(preprocessing["inputs"]),
         fingerprint=fingerprint_of(section, source.sha256),
@@ -76,9 +84,6 @@ def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | Non
             *encoded.notes,
             *absent_notes(target.classes, *counts),
         ),
-        target_mean=_scale(preprocessing["target_mean"]),
-        target_std=_scale(preprocessing["target_std"]),
-        target_names=target.names,
         soft_targets=target.problem == "classification" and _is_mixed(section),
         class_counts=counts[0] if target.problem == "classification" else (),
         val_counts=counts[1] if target.problem == "classification" else (),

@@ -268,7 +268,7 @@ def _errors(outputs: Tensor, split: TensorSplit, dataset: Dataset) -> Metrics:
     """
     each = [
         _errors_of_one(outputs[:, number], split.targets[:, number], unit)
-        for number, unit in enumerate(dataset.outline().units)
+        for number, unit in enumerate(dataset.info.units)
     ]
     return {name: sum(one[name] for one in each) / len(each) for name in each[0]}
 

@@ -231,4 +231,4 @@ def load_predictor(
 
 def _outline_of_files(data: CheckpointData, section: DatasetSection) -> DatasetInfo:
     """Load the dataset to describe it, for an older checkpoint that has no description of it."""
-    return load(section, data.preprocessing).outline()
+    return load(section, data.preprocessing).info

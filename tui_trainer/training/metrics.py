@@ -47,7 +47,7 @@ def measure(
     Draws no random numbers and leaves the model's mode as it was.
     """
     kind = KINDS[dataset.problem]
-    totals = kind.totals(dataset.outline(), forward.device, extras, with_result=with_result)
+    totals = kind.totals(dataset.info, forward.device, extras, with_result=with_result)
     model = forward.model
     carry: RecurrentState = None
     was_training = model.training

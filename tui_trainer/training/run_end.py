@@ -61,7 +61,7 @@ def finish(training: Training, reason: str) -> RunEnded:
         confusion=result.confusion,
         labels=result.labels,
         scatter=result.scatter,
-        classes=() if measured is None else dataset.classes or dataset.target_names,
+        classes=() if measured is None else dataset.classes or dataset.info.target_names,
         is_test_cut=bool(results.skipped),
     )
 

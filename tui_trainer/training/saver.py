@@ -204,7 +204,7 @@ class Saver(Part):
             progress=deepcopy(progress),
             best=None if is_best else self.best_weights,
             preprocessing=task.dataset.preprocessing,
-            dataset=task.dataset.outline().to_dict(),
+            dataset=task.dataset.info.to_dict(),
             origin=origin_of(task, broken=self.step_failed),
         )
         keep_last = self._settings.experiment.checkpoint.keep_last

@@ -140,7 +140,7 @@ def build(
         model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     forward = Forward(
         model,
-        fields=dataset.outline().names,
+        fields=dataset.info.names,
         stateful=stateful,
         precision=training.precision,
         channels_last=training.channels_last,
@@ -163,7 +163,7 @@ def build(
 
 def _notes_on_fields(dataset: Dataset, forward: Forward) -> list[str]:
     """Return notes on fields that the model does not read, or whose padding it takes for data."""
-    info = dataset.outline()
+    info = dataset.info
     notes = []
     if unread := unread_fields(forward.arguments, info.names):
         notes.append(f"the model does not read {', '.join(unread)}")
@@ -236,7 +236,7 @@ def _check_metrics(experiment: Experiment, dataset: Dataset, *, is_new: bool) ->
     extras = extras_of(dataset.problem, experiment.training.metrics, monitored)
     if extras:
         # Takes a second to import; if torchmetrics is missing, fail now and not after an epoch.
-        KINDS[dataset.problem].totals(dataset.outline(), torch.device("cpu"), extras)
+        KINDS[dataset.problem].totals(dataset.info, torch.device("cpu"), extras)
     notes = []
     for name in (*PROBLEMS[dataset.problem].metrics, *extras):
         why = why_undefined(name, dataset)

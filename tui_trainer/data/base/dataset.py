@@ -14,8 +14,8 @@ from tui_trainer.config.problems import ProblemName
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.fingerprint import Fingerprint
 from tui_trainer.data.base.to_device import Augment
-from tui_trainer.problems.dataset_info import DatasetInfo, Scale
-from tui_trainer.problems.signature import SampleField, Signature
+from tui_trainer.problems.dataset_info import DatasetInfo
+from tui_trainer.problems.signature import Signature
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CheckpointUnusable
 
@@ -27,10 +27,8 @@ class Dataset:
     train: Split
     val: Split
     test: Split
-    problem: ProblemName
-    classes: tuple[str, ...]
-    """Names as they are in the file, so `clean` them before showing them; () for regression."""
-    signature: Signature
+    info: DatasetInfo
+    """Describes them without their samples."""
     preprocessing: dict[str, Any]
     """Plain values: saved in a checkpoint, and passed back to `load` as `fitted`."""
     augment: Augment | None
@@ -38,13 +36,6 @@ class Dataset:
     """Identifies the raw data and the settings."""
     notes: tuple[str, ...]
     """Notes for the user, one line each, already cleaned for display."""
-    target_mean: Scale = 0.0
-    target_std: Scale = 1.0
-    """`targets * target_std + target_mean` is in the units of the file."""
-    target_names: tuple[str, ...] = ()
-    """Of the numbers to predict, if there are several and they have names."""
-    fields: tuple[SampleField, ...] = ()
-    """The fields of a sample but its target; () means that there is one, `input`."""
     soft_targets: bool = False
     """Whether augmentation turns classes into shares of classes, (B, classes) float32."""
     class_counts: tuple[int, ...] = ()
@@ -56,25 +47,26 @@ class Dataset:
     `notes`, and is repeated in messages about settings that do not fit the guess.
     """
 
-    def outline(self) -> DatasetInfo:
-        """Return the description of the data set, without its samples."""
-        return DatasetInfo(
-            self.signature,
-            self.problem,
-            self.classes,
-            self.target_mean,
-            self.target_std,
-            self.fields,
-            self.target_names,
-        )
+    @property
+    def problem(self) -> ProblemName:
+        return self.info.problem
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names as they are in the file, so `clean` them before showing them; () for numbers."""
+        return self.info.classes
+
+    @property
+    def signature(self) -> Signature:
+        return self.info.signature
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        return self.signature.input_shape
+        return self.info.signature.input_shape
 
     @property
     def outputs(self) -> int:
-        return self.signature.outputs
+        return self.info.signature.outputs
 
 
 def absent_notes(

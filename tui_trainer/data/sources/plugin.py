@@ -79,10 +79,7 @@ def loaded(section: RowsSection, data: object, fitted: dict[str, Any] | None, na
         train=train,
         val=val,
         test=test,
-        problem=problem,
-        classes=info.classes,
-        signature=info.signature,
-        fields=info.fields,
+        info=info,
         preprocessing=identity,
         augment=None,
         fingerprint=fingerprint_of_plugin(

@@ -21,6 +21,7 @@ from tui_trainer.data.base.split import SplitRows, divide, quantile_bins
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.files.folders import open_folder
 from tui_trainer.data.files.texts import Text, Texts, in_bytes, read_file, read_folder
+from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import BadInput
 
@@ -48,19 +49,18 @@ def load_text(section: TextSection, fitted: dict[str, Any] | None) -> Dataset:
     )
     val, limit_notes = _limit_validation(section, val)
     _check_length(section, texts.name, train)
+    signature = Signature(
+        "tokens",
+        (section.sequence_length,),
+        outputs=VOCABULARY,
+        vocabulary=VOCABULARY,
+        per_step=True,
+    )
     return Dataset(
         train=_split(section, train),
         val=_split(section, val),
         test=_split(section, test),
-        problem="language_modelling",
-        classes=(),
-        signature=Signature(
-            "tokens",
-            (section.sequence_length,),
-            outputs=VOCABULARY,
-            vocabulary=VOCABULARY,
-            per_step=True,
-        ),
+        info=DatasetInfo(signature, "language_modelling", ()),
         preprocessing=own_identity if fitted is None else fitted,
         augment=None,
         fingerprint=fingerprint_of(section, texts.sha256),
