@@ -211,7 +211,6 @@ early_stopping: [1]
         ("optimizer.momentum", 7),
         ("schedule", 8),
         ("checkpoints", 9),
-        ("loss", 1),
         ("training.epochs", 11),
         ("training.batch_sise", 12),
         ("early_stopping", 13),

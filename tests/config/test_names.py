@@ -112,7 +112,7 @@ def test_every_section_with_types_has_one_so_the_word_alone_is_none_of_them() ->
     with pytest.raises(ConfigError) as caught:
         experiment("type=sgd")
     (problem,) = caught.value.problems
-    assert "write dataset.type or model.type or optimizer.type" in problem.message
+    assert "write dataset.type or problem.type or model.type or optimizer.type" in problem.message
 
 
 def test_a_short_name_without_any_like_it_is_no_setting() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import operator
 import re
@@ -62,7 +63,8 @@ def _fits_word(data: Any, word: str, schema: dict[str, Any]) -> bool:
             of_type = isinstance(data, TYPES[asked])
             return of_type and (asked == "boolean" or not isinstance(data, bool))
         case "$ref":
-            return fits(data, SCHEMA["$defs"][asked.removeprefix("#/$defs/")])
+            _, *names = asked.split("/")
+            return fits(data, functools.reduce(operator.getitem, names, SCHEMA))
         case "anyOf":
             return any(fits(data, option) for option in asked)
         case "const":

@@ -50,9 +50,12 @@ LATER = {"label_separator"}
 """Settings that version 0.1 did not have."""
 
 
-def of_the_first_version(section: DatasetSection) -> str:
+def of_the_first_version(section: DatasetSection, task: str = "auto") -> str:
     """What version 0.1 kept in its checkpoints."""
     settings = section.model_dump(mode="json", exclude={"path", *LATER})
+    if section.type in ("table", "sequences"):
+        # It was a setting of the data set, and is one of the problem.
+        settings["task"] = task
     return hashlib.sha256(json.dumps([SUM, settings], sort_keys=True).encode()).hexdigest()
 
 

@@ -10,11 +10,13 @@ import torch
 
 from tests.data.splits import tensors
 from tui_trainer.config.sections.datasets import SequencesSection
+from tui_trainer.config.sections.problems import ClassificationSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.split import divide
 from tui_trainer.data.load import load
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
+CLASSES = ClassificationSection(type="classification")
 VOWELS = SequencesSection(
     type="sequences",
     path="builtin:japanese-vowels.csv.gz",
@@ -22,7 +24,6 @@ VOWELS = SequencesSection(
     step="frame",
     target="speaker",
     split="split",
-    task="classification",
 )
 
 
@@ -114,7 +115,7 @@ def test_a_number_can_be_predicted_of_a_sequence(tmp_path: Path) -> None:
     assert (dataset.problem, dataset.outputs) == ("regression", 1)
     back = dataset.info.in_units(tensors(dataset.test).targets)
     assert {round(value, 3) for value in back.flatten().tolist()} <= {1.5, 2.5, 4.0}
-    classes = load(section(tmp_path, table(rows(target="1.5 2.5 4")), task="classification"))
+    classes = load(section(tmp_path, table(rows(target="1.5 2.5 4"))), problem=CLASSES)
     assert classes.classes == ("1.5", "2.5", "4")
 
 
@@ -250,7 +251,7 @@ def test_a_given_split_of_three_draws_nothing() -> None:
 
 
 def test_japanese_vowels_keep_the_official_test_split() -> None:
-    dataset = load(VOWELS)
+    dataset = load(VOWELS, problem=CLASSES)
     assert (len(dataset.train), len(dataset.val), len(dataset.test)) == (230, 40, 370)
     assert dataset.input_shape == (29, 12)
     assert dataset.classes == tuple("123456789")

@@ -13,17 +13,28 @@ from hypothesis import strategies as st
 
 from tests.data.splits import tensors
 from tui_trainer.config.sections.datasets import TableSection
+from tui_trainer.config.sections.problems import PROBLEM_TYPES
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.load import load
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.text.errors import BadInput, ConfigError, ExitCode
 
 
-def loaded(tmp_path: Path, content: str, **settings: Any) -> Dataset:
+def loaded(
+    tmp_path: Path,
+    content: str,
+    *,
+    problem: str = "auto",
+    fitted: dict[str, Any] | None = None,
+    **settings: Any,
+) -> Dataset:
     path = tmp_path / "table.csv"
     path.write_bytes(content.encode())
     values = {"type": "table", "path": str(path), "target": "y", **settings}
-    return load(TableSection.model_validate(values))
+    spec = PROBLEM_TYPES.find(problem)
+    assert spec is not None
+    asked = spec.params.model_validate({"type": problem})
+    return load(TableSection.model_validate(values), fitted, asked)  # type: ignore[arg-type]
 
 
 def refusal(tmp_path: Path, content: str, **settings: Any) -> str:
@@ -87,10 +98,10 @@ def test_the_task_can_be_chosen_for_a_target_of_numbers(tmp_path: Path) -> None:
     content = table([f"{n},u,{n % 3}" for n in range(30)])
 
     assert loaded(tmp_path, content).problem == "regression"
-    assert loaded(tmp_path, content, task="classification").classes == ("0", "1", "2")
+    assert loaded(tmp_path, content, problem="classification").classes == ("0", "1", "2")
     assert loaded(tmp_path, content, categorical=["y"]).classes == ("0", "1", "2")
     words = table([f"{n},u,{['no', 'yes'][n % 2]}" for n in range(30)])
-    assert "'no', which is not a finite number" in refusal(tmp_path, words, task="regression")
+    assert "'no', which is not a finite number" in refusal(tmp_path, words, problem="regression")
 
 
 def test_numbers_can_be_read_as_categories_and_columns_left_out(tmp_path: Path) -> None:
@@ -173,7 +184,7 @@ def test_fault_38_nothing_left_after_dropping_is_refused(tmp_path: Path) -> None
     assert "no row is left" in refusal(tmp_path, table(rows), missing="drop")
     empty = table([f"{n},u," for n in range(20)])
     assert "column 'y' has no values at all" in refusal(tmp_path, empty, missing="mean")
-    assert "no row is left" in refusal(tmp_path, empty, missing="mean", task="classification")
+    assert "no row is left" in refusal(tmp_path, empty, missing="mean", problem="classification")
 
 
 def test_fault_38_a_column_without_values_is_refused(tmp_path: Path) -> None:
@@ -237,7 +248,7 @@ def test_fault_38_names_of_columns_are_needed_once_each(tmp_path: Path) -> None:
 
 def test_fault_38_unknown_columns_are_named_all_at_once_with_near_ones(tmp_path: Path) -> None:
     content = table(plain_rows(), "weight,kind,y")
-    settings = {"target": "x", "categorical": ["kinds"], "drop": ["wieght"]}
+    settings: dict[str, Any] = {"target": "x", "categorical": ["kinds"], "drop": ["wieght"]}
     with pytest.raises(ConfigError) as caught:
         loaded(tmp_path, content, **settings)
 
@@ -252,6 +263,27 @@ def test_fault_38_unknown_columns_are_named_all_at_once_with_near_ones(tmp_path:
     assert "did you mean 'weight'?" in problems[2].message
 
 
+@pytest.mark.parametrize(
+    ("texts", "classes"), [("01", ("0", "1")), (["1.0", "-1", "1"], ("-1", "1.0"))], ids=str
+)
+def test_two_different_numbers_are_classes_unless_numbers_are_asked_for(
+    tmp_path: Path, texts: list[str], classes: tuple[str, ...]
+) -> None:
+    lines = table([f"{n * 1.5},{texts[n % len(texts)]}" for n in range(60)], "a,y")
+    dataset = loaded(tmp_path, lines)
+    assert (dataset.problem, dataset.classes) == ("classification", classes)
+    assert dataset.notes[0] == (
+        f"y is predicted as a class, because it has two values ({', '.join(classes)}); "
+        "problem=regression predicts a number"
+    )
+    numbers = loaded(tmp_path, lines, problem="regression")
+    assert (numbers.problem, numbers.notes) == ("regression", ())
+    # A run of a version that predicted them as numbers goes on so.
+    old = loaded(tmp_path, lines, fitted=numbers.preprocessing)
+    assert old.info == numbers.info
+    assert old.fingerprint == dataset.fingerprint
+
+
 def test_a_file_with_another_separator_is_recognised(tmp_path: Path) -> None:
     message = refusal(tmp_path, "a;b;y\n1;2;3\n")
     assert message == (
@@ -262,7 +294,7 @@ def test_a_file_with_another_separator_is_recognised(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("numbers", "shown"),
-    [("01", "0, 1"), ("123456", "1, 2, 3, 4, 5, ..."), (["0.0", "1.0"], "0, 1")],
+    [("123456", "1, 2, 3, 4, 5, ..."), (["0.0", "1.0", "2"], "0, 1, 2")],
     ids=str,
 )
 def test_whole_numbers_that_may_be_classes_are_told_to_be_numbers(
@@ -274,14 +306,14 @@ def test_whole_numbers_that_may_be_classes_are_told_to_be_numbers(
     assert dataset.notes[0] == dataset.doubt
     assert dataset.doubt == (
         f"y is predicted as a number, because its values are numbers ({shown}); "
-        "dataset.task=classification treats them as classes"
+        "problem=classification treats them as classes"
     )
 
 
 def test_what_was_decided_or_can_be_nothing_else_is_no_doubt(tmp_path: Path) -> None:
     binary = table([f"{n},{n % 2}" for n in range(60)], "a,y")
-    assert not loaded(tmp_path, binary, task="regression").doubt
-    assert not loaded(tmp_path, binary, task="classification").doubt
+    assert not loaded(tmp_path, binary, problem="regression").doubt
+    assert not loaded(tmp_path, binary, problem="classification").doubt
     many = table([f"{n},{n % 30}" for n in range(60)], "a,y")
     assert not loaded(tmp_path, many).doubt
     broken = table([f"{n},{n % 2 + 0.5}" for n in range(60)], "a,y")
@@ -304,7 +336,7 @@ def test_fault_38_one_class_only_and_equal_numbers_are_refused(tmp_path: Path) -
 
 def test_a_constant_column_is_noted_and_becomes_zeros(tmp_path: Path) -> None:
     dataset = loaded(
-        tmp_path, table([f"0.1,{'uv'[n % 2]},{n % 5}" for n in range(40)]), task="regression"
+        tmp_path, table([f"0.1,{'uv'[n % 2]},{n % 5}" for n in range(40)]), problem="regression"
     )
 
     assert dataset.notes == ("a: always 0.1 in the training split; no information",)
@@ -397,9 +429,9 @@ def test_fault_38_any_table_is_loaded_or_refused_in_one_line(
     tmp_path_factory: pytest.TempPathFactory, rows: list[list[str]], data: st.DataObject
 ) -> None:
     folder = tmp_path_factory.mktemp("any")
-    drawn = {
+    drawn: dict[str, Any] = {
         "missing": data.draw(st.sampled_from(["error", "drop", "mean"])),
-        "task": data.draw(st.sampled_from(["auto", "classification", "regression"])),
+        "problem": data.draw(st.sampled_from(["auto", "classification", "regression"])),
         "stratify": data.draw(st.booleans()),
     }
     message, numbers = "", torch.zeros(1)
@@ -413,6 +445,7 @@ def test_fault_38_any_table_is_loaded_or_refused_in_one_line(
 
 _MILLION = """
 import resource, sys
+from tui_trainer.config.sections.problems import PROBLEM_TYPES
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.load import load
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -442,12 +475,12 @@ def test_fault_38_a_million_rows_fit_in_a_gigabyte_and_a_minute(tmp_path: Path) 
     assert grown_kib < 1024 * 1024
 
 
-def refusals(folder: Path, lines: str, splits: int, task: str) -> list[str]:
+def refusals(folder: Path, lines: str, splits: int, problem: str) -> list[str]:
     """What is said of a table by those of so many splits that refuse it."""
     messages = []
     for seed in range(splits):
         try:
-            loaded(folder, lines, missing="mean", task=task, split_seed=seed)
+            loaded(folder, lines, missing="mean", problem=problem, split_seed=seed)
         except BadInput as refused:
             messages.append(str(refused))
     return messages
@@ -497,7 +530,7 @@ def test_several_targets_are_labels_or_numbers(tmp_path: Path) -> None:
     assert "2 labels, because the columns of dataset.target have only 0 and 1" in flags.notes[0]
     for numbers in (
         loaded(tmp_path, content, target=["p", "z"]),
-        loaded(tmp_path, content, target=["p", "z"], task="regression"),
+        loaded(tmp_path, content, target=["p", "z"], problem="regression"),
     ):
         assert (numbers.problem, numbers.outputs) == ("regression", 2)
         assert numbers.info.target_names == ("p", "z")
@@ -514,13 +547,13 @@ def test_several_targets_are_labels_or_numbers(tmp_path: Path) -> None:
     ("settings", "text"),
     [
         (
-            {"target": ["p", "z"], "task": "multilabel"},
+            {"target": ["p", "z"], "problem": "multilabel"},
             r"csv:2: z is 100, and a label is 0 or 1",
         ),
-        ({"target": ["p", "z"], "task": "classification"}, "2 columns are no classes"),
+        ({"target": ["p", "z"], "problem": "classification"}, "2 columns are no classes"),
         ({"target": ["p", "x"]}, "no column 'x'"),
         ({"target": ["p", "z"], "label_separator": "|"}, "is for one column"),
-        ({"target": "p", "label_separator": "|", "task": "regression"}, "is for labels"),
+        ({"target": "p", "label_separator": "|", "problem": "regression"}, "is for labels"),
         ({"target": ["a", "p", "z"]}, "no column left to predict from"),
         ({"target": []}, "at least 1"),
     ],

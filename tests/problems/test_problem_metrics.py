@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from tui_trainer.config.problems import ProblemName
@@ -28,7 +30,8 @@ def measured(
 ) -> tuple[dict[str, float], Result | None]:
     totals = KINDS[about.problem].totals(about, torch.device("cpu"), extras, with_result=True)
     for one, other in zip(torch.split(outputs, batch), torch.split(targets, batch), strict=True):
-        totals.update(one, {"target": other}, (one - other).square().mean())
+        loss = (one - other.reshape(len(other), -1)).square().mean()
+        totals.update(one, {"target": other}, loss)
     return totals.compute(), totals.result()
 
 
@@ -87,6 +90,66 @@ def test_the_metrics_of_labels(labelled: tuple[Tensor, Tensor], batch: int) -> N
         (sum(one), sum(other), sum(a and b for a, b in zip(one, other, strict=True)))
         for one, other in columns
     )
+
+
+@pytest.mark.parametrize("batch", [1, 5, 41])
+@pytest.mark.parametrize(("positive", "threshold"), [(1, 0.5), (0, 0.3), (1, 0.8)])
+def test_the_metrics_of_a_positive_class(batch: int, positive: int, threshold: float) -> None:
+    generator = torch.Generator().manual_seed(3)
+    targets = (torch.rand(41, generator=generator) > 0.7).long()
+    outputs = torch.randn(41, 2, generator=generator) + F.one_hot(targets, 2)
+    about = replace(info("classification", 2, ("a", "b")), positive=positive, threshold=threshold)
+    names = ("f1", "precision", "recall", "balanced_accuracy", "auroc")
+    found, result = measured(about, outputs, targets, batch, names)
+    shares = outputs.double().softmax(1)[:, positive].tolist()
+    true, guess = (targets == positive).tolist(), [share > threshold for share in shares]
+    right = sum(one and other for one, other in zip(true, guess, strict=True))
+    wrongly = sum(other and not one for one, other in zip(true, guess, strict=True))
+    rejected = 41 - sum(true) - wrongly
+    assert found == pytest.approx(
+        {
+            "loss": found["loss"],
+            "accuracy": (right + rejected) / 41,
+            "f1": f1(true, guess),
+            "precision": right / sum(guess),
+            "recall": right / sum(true),
+            "balanced_accuracy": (right / sum(true) + rejected / (41 - sum(true))) / 2,
+            "auroc": area_under_roc(true, shares),
+        },
+        rel=1e-6,
+    )
+    cells = [[rejected, wrongly], [sum(true) - right, right]]
+    assert result is not None
+    assert (
+        result.confusion
+        == tuple(tuple(row[:: 1 if positive else -1]) for row in cells)[:: 1 if positive else -1]
+    )
+    decoded = KINDS["classification"].decode(outputs.double(), about)
+    assert [it.value for it in decoded] == ["ab"[positive if it else 1 - positive] for it in guess]
+
+
+def test_a_positive_class_that_nobody_has_has_no_recall() -> None:
+    about = replace(info("classification", 2, ("a", "b")), positive=1)
+    names = ("f1", "precision", "recall", "balanced_accuracy", "auroc")
+    outputs, targets = torch.tensor([[1.0, 0.0], [2.0, 0.0]]), torch.zeros(2, dtype=torch.int64)
+    found, _ = measured(about, outputs, targets, 2, names)
+    assert (found["accuracy"], found["precision"], found["balanced_accuracy"]) == (1, 0, 1)
+    assert all(math.isnan(found[name]) for name in ("f1", "recall", "auroc"))
+
+
+def test_a_threshold_decides_which_labels_are_predicted(labelled: tuple[Tensor, Tensor]) -> None:
+    outputs, targets = labelled
+    about = replace(info("multilabel", 4, LABELS), threshold=0.9)
+    found, _ = measured(about, outputs, targets, 5)
+    guess = outputs.sigmoid() > 0.9
+    assert found["f1"] == pytest.approx(
+        f1((targets == 1).flatten().tolist(), guess.flatten().tolist())
+    )
+    decoded = KINDS["multilabel"].decode(outputs.double(), about)
+    assert [{*it.value} for it in decoded] == [  # type: ignore[misc]
+        {label for label, is_there in zip(LABELS, row, strict=True) if is_there}
+        for row in guess.tolist()
+    ]
 
 
 def test_labels_that_nobody_has_or_predicts_are_no_score() -> None:

@@ -86,12 +86,12 @@ def test_workers_that_a_kind_of_data_does_not_use_are_told_of(kind: str, tmp_pat
 
 def test_a_loss_for_classes_on_numbers_says_how_they_become_classes(tmp_path: Path) -> None:
     plain = experiment("table", tmp_path)
-    rows = [f"{n},{n % 5},{n % 2}" for n in range(40)]
+    rows = [f"{n},{n % 5},{n % 3}" for n in range(40)]
     (tmp_path / "t.csv").write_text("a,b,y\n" + "\n".join(rows) + "\n")
     loss = CrossEntropySection(type="cross_entropy")
     monitor = plain.checkpoint.model_copy(update={"monitor": "accuracy"})
     for asked in (replace(plain, loss=loss), replace(plain, checkpoint=monitor)):
-        with pytest.raises(BadInput, match=r"dataset\.task=classification treats them as classes"):
+        with pytest.raises(BadInput, match=r"problem=classification treats them as classes"):
             preview(asked, tmp_path)
 
 

@@ -23,6 +23,7 @@ from tui_trainer.config.sections.datasets import (
     TextFoldersSection,
     TextSection,
 )
+from tui_trainer.config.sections.problems import ClassificationSection
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.tensors import TensorSplit
@@ -49,7 +50,6 @@ VOWELS = SequencesSection(
     step="frame",
     target="speaker",
     split="split",
-    task="classification",
 )
 CARS = TableSection(
     type="table",
@@ -89,7 +89,7 @@ def with_test(dataset: Dataset) -> tuple[Dataset, Split]:
 
 
 def test_sequences_have_a_majority_a_neighbour_and_a_linear_baseline() -> None:
-    dataset = load(VOWELS)
+    dataset = load(VOWELS, problem=ClassificationSection(type="classification"))
     found = all_of(dataset)
 
     assert set(found) == {"majority_class", "nearest_neighbour", "logistic_regression"}

@@ -156,7 +156,8 @@ def _text(sample: Predicted) -> str:
     if isinstance(sample.value, list):
         words = [f"{it:.6g}" if isinstance(it, float) else clean(it, 80) for it in sample.value]
         return ", ".join(words) or "none"
-    shares = list(sample.shares.items())
+    # With a threshold of its own, what is predicted need not be the likeliest.
+    shares = sorted(sample.shares.items(), key=lambda share: share[0] != sample.value)
     likeliest = f"{clean(shares[0][0], 80)} {shares[0][1]:.1%}"
     others = ", ".join(f"{clean(name, 80)} {share:.1%}" for name, share in shares[1:_SHOWN])
     return f"{likeliest} ({others})" if others else likeliest

@@ -20,6 +20,7 @@ from tui_trainer.config.sections.datasets import DATASETS, NO_FILES, DatasetSect
 from tui_trainer.config.sections.losses import LOSSES
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.optimizers import OPTIMIZERS, OptimizerSection
+from tui_trainer.config.sections.problems import PROBLEM_TYPES, ProblemSection
 from tui_trainer.config.sections.schedules import SCHEDULES, needs_horizon
 from tui_trainer.config.sections.section import Registry, Section, TypedSection, extra_of
 from tui_trainer.config.sections.training import (
@@ -37,6 +38,7 @@ from tui_trainer.text.value_errors import worded
 
 REGISTRIES: dict[str, Registry] = {
     "dataset": DATASETS,
+    "problem": PROBLEM_TYPES,
     "model": MODELS,
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
@@ -50,6 +52,8 @@ PLAIN: dict[str, type[Section]] = {
     "loader": LoaderSection,
 }
 SECTIONS: tuple[str, ...] = (*REGISTRIES, *PLAIN)
+DEFAULT_TYPES = {"problem": "auto", "schedule": "constant", "loss": "auto"}
+"""The types of sections that an experiment may leave out."""
 COMMAND_LINE = "command line"
 
 Path_ = tuple[str | int, ...]
@@ -95,6 +99,7 @@ class Experiment:
     name: str
     description: str
     dataset: DatasetSection
+    problem: ProblemSection
     model: TypedSection
     optimizer: OptimizerSection
     schedule: TypedSection
@@ -199,6 +204,8 @@ def _section(tree: Tree, key: str, problems: list[Problem]) -> Section | None:
     kind = PLAIN.get(key)
     if kind is None:
         registry = REGISTRIES[key]
+        if "type" not in values and key in DEFAULT_TYPES:
+            values = {"type": DEFAULT_TYPES[key], **values}
         if "type" not in values:
             problems.append(tree.problem((key,), "missing; name a preset or a type"))
             return None

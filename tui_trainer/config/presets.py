@@ -15,6 +15,7 @@ from typing import Any
 
 from tui_trainer.config.experiment import (
     COMMAND_LINE,
+    DEFAULT_TYPES,
     PLAIN,
     REGISTRIES,
     Experiment,
@@ -35,6 +36,7 @@ from tui_trainer.config.preset_files import (
     is_named,
     search_dirs,
 )
+from tui_trainer.config.problem_key import move_problem, renamed
 from tui_trainer.config.sections.section import Section
 from tui_trainer.config.yaml.reader import Document, read_document
 from tui_trainer.text.clean import clean, is_safe_name, suggest
@@ -163,7 +165,9 @@ class PresetLibrary:
         places = {
             (kind, *path): place for path, place in places_of(document.places, preset.path).items()
         }
-        return check_section(Tree({kind: data}, places), kind)
+        tree = Tree({kind: data}, places)
+        move_problem(tree)
+        return check_section(tree, kind)
 
     def experiment(self, reference: str, overrides: Sequence[Override] = ()) -> Experiment:
         """Resolve the experiment of a preset's name or of a file, with overrides.
@@ -252,11 +256,12 @@ def assemble(
             problems.append(tree.problem((section,), message))
         else:
             _expand(library, tree, section, value, problems)
-    for missing in ("schedule", "loss"):
-        default = "constant" if missing == "schedule" else "auto"
-        given = tree.values.setdefault(missing, {})
+    for section, default in DEFAULT_TYPES.items():
+        given = tree.values.setdefault(section, {})
         if isinstance(given, dict):
-            tree.values[missing] = {"type": default, **given}
+            tree.values[section] = {"type": default, **given}
+    overrides = [renamed(tree, override) for override in overrides]
+    move_problem(tree)
     # Types before other fields, because a new type drops the fields of the old one.
     for override in overrides:
         if override.section and override.field == "type":

@@ -11,6 +11,11 @@ from typing import Any
 from tui_trainer.config.experiment import PLAIN, REGISTRIES
 from tui_trainer.config.sections.section import Registry
 
+_PROBLEM_OF_DATA = {
+    "$ref": "#/properties/problem",
+    "description": "the problem of all experiments with these data that do not name one",
+}
+
 
 def json_schema() -> dict[str, Any]:
     """Return a JSON schema (draft 2020-12) of an experiment preset."""
@@ -46,6 +51,9 @@ def _choice(key: str, registry: Registry, definitions: dict[str, Any]) -> dict[s
     ]
     for spec in registry:
         name = f"{key}-{spec.name}"
-        definitions[name] = {**spec.params.model_json_schema(), "description": spec.description}
+        definition = {**spec.params.model_json_schema(), "description": spec.description}
+        if key == "dataset":
+            definition["properties"].setdefault("problem", _PROBLEM_OF_DATA)
+        definitions[name] = definition
         options.append({"$ref": f"#/$defs/{name}"})
     return {"anyOf": options}

@@ -6,9 +6,11 @@ Layer: data. This is the only entry point, for every kind of data.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from tui_trainer.config.sections.datasets import DatasetSection
+from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.files.disk import NoSuchData
 from tui_trainer.data.rows import load_rows
@@ -19,27 +21,50 @@ from tui_trainer.data.sources.source import Source
 from tui_trainer.data.sources.table import read_rows
 from tui_trainer.data.sources.text import load_text
 from tui_trainer.data.sources.text_folders import read_passages
+from tui_trainer.problems.settings import with_settings
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
-Loader = Callable[[Any, dict[str, Any] | None], Dataset]
+Fitted = dict[str, Any] | None
+Loader = Callable[[Any, ProblemSection, Fitted], Dataset]
+
+
+def _asked_loader(read: Callable[[Any, str], Source]) -> Loader:
+    """Return the loader of rows whose target may be a class or a number."""
+
+    def load_asked(section: Any, problem: ProblemSection, fitted: Fitted) -> Dataset:
+        source = read(section, _wanted(problem, fitted))
+        return load_rows(section, source, fitted, written_problem=problem.type)
+
+    return load_asked
 
 
 def _row_loader(read: Callable[[Any], Source]) -> Loader:
-    return lambda section, fitted: load_rows(section, read(section), fitted)
+    return lambda section, problem, fitted: load_rows(section, read(section), fitted)
 
 
 LOADERS: dict[str, Loader] = {
     "pixels": _row_loader(read_pixels),
-    "table": _row_loader(read_rows),
-    "sequences": _row_loader(read_sequences),
-    "text": load_text,
+    "table": _asked_loader(read_rows),
+    "sequences": _asked_loader(read_sequences),
+    "text": lambda section, problem, fitted: load_text(section, fitted),
     "text_folders": _row_loader(read_passages),
 }
 """Loaders by the `type` of the section they take."""
 
 
-def load(section: DatasetSection, fitted: dict[str, Any] | None = None) -> Dataset:
+def _wanted(problem: ProblemSection, fitted: Fitted) -> str:
+    """Return the problem to read data for; that of a checkpoint if the settings leave it open.
+
+    Versions before 0.2 predicted two different numbers as a number, and their runs still do.
+    """
+    was_numbers = fitted is not None and fitted.get("task") == "regression"
+    return "regression" if was_numbers and problem.type == "auto" else problem.type
+
+
+def load(
+    section: DatasetSection, fitted: dict[str, Any] | None = None, problem: ProblemSection = AUTO
+) -> Dataset:
     """Read, split, fit and encode a data set, on the CPU.
 
     `fitted` is the `preprocessing` of a checkpoint, used instead of fitting again. The global
@@ -47,21 +72,23 @@ def load(section: DatasetSection, fitted: dict[str, Any] | None = None) -> Datas
 
     Raises:
         BadInput: the file or a setting is wrong, or the data cannot be trained on.
+        ConfigError: the data are for another problem, or its settings do not fit them.
         CheckpointUnusable: `fitted` belongs to other columns, classes or settings.
     """
     try:
-        return _load(section, fitted)
+        dataset = _load(section, fitted, problem)
     except BadInput as error:
         error.key = error.key or "dataset.path"
         raise
+    return replace(dataset, info=with_settings(dataset.info, problem))
 
 
-def _load(section: DatasetSection, fitted: dict[str, Any] | None) -> Dataset:
+def _load(section: DatasetSection, fitted: Fitted, problem: ProblemSection) -> Dataset:
     loader = LOADERS.get(section.type)
     if loader is None:
-        return load_plugged(section, fitted)
+        return load_plugged(section, fitted, problem.type)
     try:
-        return loader(section, fitted)
+        return loader(section, problem, fitted)
     except NoSuchData as error:
         raise BadInput(
             f"{error}; say where the data are now: dataset.path=/where/it/is/now"

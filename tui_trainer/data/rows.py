@@ -36,8 +36,16 @@ _FEW_NUMBERS = 20
 _NAMED_NUMBERS = 5
 
 
-def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | None) -> Dataset:
-    """Split, fit and encode the rows of a source; raises the same errors as `load`."""
+def load_rows(
+    section: RowsSection,
+    source: Source,
+    fitted: dict[str, Any] | None,
+    written_problem: str = "auto",
+) -> Dataset:
+    """Split, fit and encode the rows of a source; raises the same errors as `load`.
+
+    `written_problem` is what the settings say of the problem: `auto`, or its name.
+    """
     target = source.target
     _check_classes(source)
     parts = _split(section, source)
@@ -48,7 +56,7 @@ def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | Non
         check_same(_identity(section, source), fitted, source.name)
         preprocessing = fitted
     encoded = source.encode(preprocessing["inputs"])
-    doubt = _doubt(section, target)
+    doubt = _doubt(section, target) if written_problem == "auto" else ""
     counts = [_class_counts(target, rows) for rows in (parts.train, parts.val, parts.test)]
     full = TensorSplit(
         encoded.inputs,
@@ -77,7 +85,7 @@ def load_rows(section: RowsSection, source: Source, fitted: dict[str, Any] | Non
         info=info,
         preprocessing=preprocessing,
         augment=source.augment(preprocessing["inputs"]),
-        fingerprint=fingerprint_of(section, source.sha256),
+        fingerprint=fingerprint_of(section, source.sha256, written_problem),
         notes=(
             *([doubt] if doubt else []),
             *source.notes,
@@ -99,11 +107,11 @@ def _scale(saved: Any) -> float | tuple[float, ...]:
 def _doubt(section: RowsSection, target: Target) -> str:
     """Return a warning if the target is predicted as a number but looks like classes.
 
-    It is empty if `dataset.task` settles the question.
+    It is empty where the settings or the data settle the question.
     """
     if not isinstance(section, TableSection | SequencesSection):
         return ""
-    if target.classes or target.names or section.task != "auto":
+    if target.classes or target.names:
         return ""
     distinct = np.unique(target.values)
     if len(distinct) > _FEW_NUMBERS or not (distinct == np.round(distinct)).all():
@@ -112,7 +120,7 @@ def _doubt(section: RowsSection, target: Target) -> str:
     suffix = ", ..." if len(distinct) > _NAMED_NUMBERS else ""
     return (
         f"{clean(str(section.target), 80)} is predicted as a number, because its values are "
-        f"numbers ({shown}{suffix}); dataset.task=classification treats them as classes"
+        f"numbers ({shown}{suffix}); problem=classification treats them as classes"
     )
 
 

@@ -6,12 +6,14 @@ Layer: problems. Outputs are logits (B, K), and targets are classes (B,).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from torch import Tensor
 
 from tui_trainer.config.problems import ProblemName
 from tui_trainer.problems.batch import IGNORED, Batch, describe
+from tui_trainer.problems.binary import BinaryTotals, predicted_classes
 from tui_trainer.problems.class_metrics import ClassMetrics
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.problem import (
@@ -52,10 +54,19 @@ class Classification:
         *,
         with_result: bool = False,
     ) -> Totals:
+        if info.positive is not None:
+            return BinaryTotals(info, info.positive, device, extras, with_result=with_result)
         return ClassTotals(info.signature.outputs, device, extras, with_result=with_result)
 
     def decode(self, outputs: Tensor, info: DatasetInfo) -> list[Prediction]:
-        return [_decoded(shares, info.classes) for shares in outputs.softmax(dim=1)]
+        predictions = [_decoded(shares, info.classes) for shares in outputs.softmax(dim=1)]
+        if info.positive is None:
+            return predictions
+        chosen = predicted_classes(outputs, info.positive, info.threshold).tolist()
+        return [
+            replace(prediction, value=info.classes[index])
+            for prediction, index in zip(predictions, chosen, strict=True)
+        ]
 
     def combine(self, outputs: Tensor) -> Tensor:
         # Averaging the logarithms gives more weight to a confident passage than averaging the

@@ -37,6 +37,10 @@ class DatasetInfo:
     that there is one, `input`."""
     target_names: tuple[str, ...] = ()
     """Of the numbers to predict, if there are several and they have names."""
+    positive: int | None = None
+    """Of two classes, the one that precision, recall and F1 describe; None: the mean of both."""
+    threshold: float = 0.5
+    """The probability above which a label, or the positive class, is predicted."""
 
     @property
     def units(self) -> tuple[float, ...]:
@@ -91,7 +95,18 @@ class DatasetInfo:
             _scale_of(plain["target_std"]),
             fields,
             tuple(map(str, plain.get("target_names", ()))),
+            *_two_classes_of(plain),
         )
+
+
+def _two_classes_of(plain: Mapping[str, Any]) -> tuple[int | None, float]:
+    """Return the positive class and the threshold, which older checkpoints do not have."""
+    positive, threshold = plain.get("positive"), plain.get("threshold", 0.5)
+    if positive is not None and not (type(positive) is int and 0 <= positive < 2):
+        raise TypeError(f"a positive class of {positive!r:.40}")
+    if type(threshold) is not float or not 0 < threshold < 1:
+        raise TypeError(f"a threshold of {threshold!r:.40}")
+    return positive, threshold
 
 
 def _scale_of(value: Any) -> Scale:

@@ -17,7 +17,15 @@ from torch import Tensor
 from tui_trainer.config.problems import ProblemName
 from tui_trainer.problems.batch import Batch, describe
 from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.problem import Prediction, Result, SampleMismatch, Sums, Totals
+from tui_trainer.problems.problem import (
+    Prediction,
+    Result,
+    SampleMismatch,
+    Sums,
+    Totals,
+    f1_of,
+    logit,
+)
 
 if TYPE_CHECKING:
     from torchmetrics import Metric
@@ -60,15 +68,19 @@ class Multilabel:
         return LabelTotals(info, device, extras, with_result=with_result)
 
     def decode(self, outputs: Tensor, info: DatasetInfo) -> list[Prediction]:
-        return [_decoded(shares, info.classes) for shares in outputs.sigmoid()]
+        chosen = outputs > logit(info.threshold)
+        return [
+            _decoded(shares, is_chosen, info.classes)
+            for shares, is_chosen in zip(outputs.sigmoid(), chosen.tolist(), strict=True)
+        ]
 
     def combine(self, outputs: Tensor) -> None:
         return None
 
 
-def _decoded(shares: Tensor, labels: Sequence[str]) -> Prediction:
+def _decoded(shares: Tensor, is_chosen: Sequence[bool], labels: Sequence[str]) -> Prediction:
     order = shares.argsort(descending=True, stable=True).tolist()
-    chosen = [labels[index] for index in order if shares[index] > 0.5]
+    chosen = [labels[index] for index in order if is_chosen[index]]
     return Prediction(chosen, {labels[index]: float(shares[index]) for index in order})
 
 
@@ -92,6 +104,7 @@ class LabelTotals:
         self._extras = tuple(extras)
         self._with_result = with_result and len(info.classes) <= MOST_LABELS
         self._sums = Sums()
+        self._cut = logit(info.threshold)
         count = len(info.classes)
         self._ranking = {
             name: _ranking_metric(name, count).to(device) for name in extras if name in _RANKING
@@ -101,7 +114,7 @@ class LabelTotals:
     def update(self, outputs: Tensor, batch: Batch, loss: Tensor) -> None:
         targets = batch["target"]
         count = torch.tensor(float(len(targets)), dtype=torch.float64, device=targets.device)
-        guesses = (outputs > 0).to(targets.dtype)
+        guesses = (outputs > self._cut).to(targets.dtype)
         self._sums.add(
             {
                 "count": count,
@@ -160,11 +173,6 @@ class LabelTotals:
         sums = self._sums.read()
         columns = [list(map(int, sums[name])) for name in ("true", "predicted", "right")]
         return Result(labels=tuple(zip(*columns, strict=True)))
-
-
-def f1_of(true: float, predicted: float, right: float) -> float:
-    """Return the F1 score, given how many labels are there, are predicted, and both."""
-    return 2 * right / (true + predicted) if true + predicted else math.nan
 
 
 def _ranking_metric(name: str, labels: int) -> Metric:

@@ -6,6 +6,7 @@ its metrics are computed, and says what the outputs of a model mean.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
@@ -132,3 +133,13 @@ class Sums:
     def read_scalars(self) -> dict[str, float]:
         """Return the sums if all of them are scalars."""
         return {name: value[0] for name, value in self.read().items()}
+
+
+def f1_of(true: float, predicted: float, right: float) -> float:
+    """Return the F1 score, given how many labels are there, are predicted, and both."""
+    return 2 * right / (true + predicted) if true + predicted else math.nan
+
+
+def logit(probability: float) -> float:
+    """Return the logit of a probability, which is 0 for a half."""
+    return math.log(probability / (1 - probability))

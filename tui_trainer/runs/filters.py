@@ -25,7 +25,7 @@ _ORDER: dict[str, Callable[[float, float], bool]] = {
 }
 _AROUND = re.compile(r"\s*(<=|>=|!=|==|=|<|>|~)\s*")
 _OWN = ("name", "state", "device", "host", "pid", "step", "epoch", "progress", "elapsed_s")
-_SECTIONS = frozenset({"dataset", "model", "optimizer", "schedule", "loss"})
+_SECTIONS = frozenset({"dataset", "problem", "model", "optimizer", "schedule", "loss"})
 
 
 @dataclass(frozen=True, slots=True)

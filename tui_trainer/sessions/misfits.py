@@ -14,6 +14,7 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.presets import PresetLibrary
 from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.config.sections.losses import LOSSES
+from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.config.sections.section import Section
 from tui_trainer.text.errors import BadInput, ConfigError
 
@@ -31,19 +32,24 @@ class SharedData:
     """
 
     def __init__(self) -> None:
-        self._section: DatasetSection | None = None
+        self._sections: tuple[DatasetSection, ProblemSection] | None = None
         self._result: Dataset | BadInput | None = None
 
-    def load(self, section: DatasetSection, fitted: dict[str, Any] | None = None) -> Dataset:
+    def load(
+        self,
+        section: DatasetSection,
+        fitted: dict[str, Any] | None = None,
+        problem: ProblemSection = AUTO,
+    ) -> Dataset:
         """Like `data.load.load`; a second call returns or raises the same as the first."""
         from tui_trainer.data.load import load
 
         if fitted is not None:
-            return load(section, fitted)
-        if self._result is None or section != self._section:
-            self._section = section
+            return load(section, fitted, problem)
+        if self._result is None or self._sections != (section, problem):
+            self._sections = (section, problem)
             try:
-                self._result = load(section)
+                self._result = load(section, problem=problem)
             except BadInput as error:
                 self._result = error
         if isinstance(self._result, BadInput):
@@ -69,7 +75,7 @@ def find_misfits(
     # Not that of the app, which is used in another thread.
     library = PresetLibrary(folders)
     try:
-        dataset = (data or SharedData()).load(experiment.dataset)
+        dataset = (data or SharedData()).load(experiment.dataset, problem=experiment.problem)
     except BadInput:
         return {}
 

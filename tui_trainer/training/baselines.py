@@ -18,7 +18,7 @@ from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
-from tui_trainer.problems.multilabel import f1_of
+from tui_trainer.problems.problem import f1_of
 from tui_trainer.problems.signature import Kind
 from tui_trainer.training.regressions import (
     Tick,
@@ -70,10 +70,10 @@ def baselines_of(dataset: Dataset, split: Split) -> list[Baseline]:
     Classification: `majority_class`; for features and images `nearest_neighbour` (1-NN, Euclidean);
     for sequences `nearest_neighbour` and `logistic_regression` on the mean and the standard
     deviation of each channel; for texts `bag_of_bytes` (logistic regression on byte frequencies).
-    Multilabel: `label_rates` (the labels that more than half of the training samples have), and
-    `nearest_neighbour`. Regression: `mean`, and `linear_regression` (least squares with a bias).
-    Language modelling: `unigram` (the byte frequencies of the training texts) and `gzip` (-9, each
-    text by itself).
+    Multilabel: `label_rates` (the labels whose share of the training samples is above the
+    threshold), and `nearest_neighbour`. Regression: `mean`, and `linear_regression` (least squares
+    with a bias). Language modelling: `unigram` (the byte frequencies of the training texts) and
+    `gzip` (-9, each text by itself).
     """
     train = dataset.train
     if isinstance(train, TextSplit) and isinstance(split, TextSplit):
@@ -155,7 +155,7 @@ def _nearest_neighbour(
 
 
 def _multilabel(dataset: Dataset, train: TensorSplit, split: TensorSplit) -> list[Baseline]:
-    frequent = (train.targets.mean(dim=0, keepdim=True) > 0.5).float()
+    frequent = (train.targets.mean(dim=0, keepdim=True) > dataset.info.threshold).float()
     rates = Baseline("label_rates", lambda tick: _labels(split, frequent.expand_as(split.targets)))
     if dataset.signature.kind == "tokens":
         return [rates]

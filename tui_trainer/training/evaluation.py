@@ -13,7 +13,6 @@ import torch
 from torch import Tensor
 
 from tui_trainer.config.experiment import Experiment
-from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.random import preserved_generators
 from tui_trainer.data.load import load
@@ -154,7 +153,7 @@ class Predictor:
         """
         data = checkpoint.data
         self.step = checkpoint.manifest.step
-        self.outline = data.outline() or _outline_of_files(data, experiment.dataset)
+        self.outline = data.outline() or _outline_of_files(data, experiment)
         self._kind = KINDS[self.outline.problem]
         self._dataset = experiment.dataset
         self._preprocessing = data.preprocessing
@@ -229,6 +228,6 @@ def load_predictor(
     return predictor, [*notes, *prediction_notes(checkpoint.data.origin)]
 
 
-def _outline_of_files(data: CheckpointData, section: DatasetSection) -> DatasetInfo:
+def _outline_of_files(data: CheckpointData, experiment: Experiment) -> DatasetInfo:
     """Load the dataset to describe it, for an older checkpoint that has no description of it."""
-    return load(section, data.preprocessing).info
+    return load(experiment.dataset, data.preprocessing, experiment.problem).info

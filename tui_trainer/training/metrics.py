@@ -77,6 +77,10 @@ def why_undefined(name: str, dataset: Dataset) -> str:
         if len(there) == 1:
             only = clean(dataset.classes[there[0]], 80)
             return f"it needs two classes, and the {rows} there have the class '{only}'"
+    positive = dataset.info.positive
+    if name in ("f1", "recall") and positive is not None and dataset.val_counts:
+        shown = clean(dataset.classes[positive], 80)
+        return "" if dataset.val_counts[positive] else f"none of the {rows} there is '{shown}'"
     if name == "r2" and isinstance(split, TensorSplit):
         low, high = split.targets.aminmax()
         if low == high:

@@ -17,6 +17,7 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.config.sections.metrics import extras_of, why_no_metric
+from tui_trainer.config.sections.problems import ProblemSection
 from tui_trainer.data.base.batch import Batches, Order
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.random import derive_seed
@@ -100,7 +101,7 @@ def build(
     fitted: dict[str, Any] | None = None,
     report: StageReport | None = None,
     *,
-    read: Callable[[DatasetSection, dict[str, Any] | None], Dataset] = load,
+    read: Callable[[DatasetSection, dict[str, Any] | None, ProblemSection], Dataset] = load,
 ) -> Task:
     """Load the data and build the model, seeded by `training.seed`.
 
@@ -113,7 +114,7 @@ def build(
     """
     training, report = experiment.training, report or NoReport()
     report.enter("read the data")
-    dataset = read(experiment.dataset, fitted)
+    dataset = read(experiment.dataset, fitted, experiment.problem)
     notes = _check_metrics(experiment, dataset, is_new=fitted is None)
     dataset = replace(dataset, notes=(*dataset.notes, *notes))
     report.tell("data", _sizes(dataset))
@@ -250,7 +251,8 @@ def _check_metrics(experiment: Experiment, dataset: Dataset, *, is_new: bool) ->
         if why:
             notes.append(f"{name} is not computed on the validation split: {why}")
     there = sum(count > 0 for count in dataset.val_counts)
-    if 0 < there < dataset.outputs and (means := [name for name in extras if name in MEANS]):
+    means = [name for name in extras if name in MEANS] if dataset.info.positive is None else []
+    if means and 0 < there < dataset.outputs:
         notes.append(
             f"{', '.join(means)}: in validation the mean over the {there} of {dataset.outputs} "
             "classes that have a row there"

@@ -88,7 +88,7 @@ _PLANS = (
     _Plan("Model", ("model",), ("model.*",)),
     _Plan(
         "Data",
-        ("dataset", "loader"),
+        ("dataset", "problem", "loader"),
         (
             "dataset.path",
             "dataset.target",

@@ -97,9 +97,6 @@ class TableSection(NumbersSection):
     label_separator: str | None = setting(
         None, "what separates the labels in one cell of the target, as |; empty: one class"
     )
-    task: Literal["auto", "classification", "multilabel", "regression"] = setting(
-        "auto", "auto: regression where the target is numbers, else classification"
-    )
     categorical: Items[str] = setting(
         (), "numeric columns to be read as categories (text columns always are)"
     )
@@ -127,9 +124,6 @@ class SequencesSection(RowsSection):
     )
     split: str | None = setting(
         None, "a column with train, val or test; empty: a random split", min_length=1
-    )
-    task: Literal["auto", "classification", "regression"] = setting(
-        "auto", "auto: regression where the target is numbers, else classification"
     )
     drop: Items[str] = setting((), "columns left out; all others are channels")
     missing: Literal["error", "drop", "mean"] = setting(

@@ -36,6 +36,7 @@ _FIRST_RULE: dict[str, frozenset[str]] = {
     }.items()
 }
 """The settings that each type had when the first rule was in use. Never change them."""
+_WITH_TASK = frozenset(kind for kind, names in _FIRST_RULE.items() if "task" in names)
 _FIRST_RULE_OF_PLUGINS = frozenset(f"{_BASE} stratify".split())
 
 
@@ -56,10 +57,17 @@ class Fingerprint:
         return saved == self.by_first_rule
 
 
-def fingerprint_of(section: DatasetSection, sha256: str) -> Fingerprint:
-    """Return the fingerprint of raw data with this sha256, read with the settings of a section."""
+def fingerprint_of(section: DatasetSection, sha256: str, problem: str = "auto") -> Fingerprint:
+    """Return the fingerprint of raw data with this sha256, read with the settings of a section.
+
+    `problem` is what the settings say of the problem: `auto`, or its name.
+    """
     everything = section.model_dump(mode="json", exclude={"path"})
     changed = section.model_dump(mode="json", exclude={"path"}, exclude_defaults=True)
+    if section.type in _WITH_TASK:
+        # It was a setting of the data set, called so.
+        everything["task"] = problem
+        changed |= {} if problem == "auto" else {"task": problem}
     first_rule_settings = {name: everything[name] for name in _names_of_first_rule(section)}
     return Fingerprint(
         _SECOND + _sum([sha256, {**changed, "type": section.type}]),

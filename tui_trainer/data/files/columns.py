@@ -19,7 +19,8 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
 Kind = Literal["number", "category"]
-RequestedKind = Kind | Literal["auto"]
+RequestedKind = Kind | Literal["auto", "auto_target"]
+"""`auto`: numbers if every value is one. `auto_target`: so too, but two numbers are categories."""
 
 MOSTLY = 0.9
 """A column with at least this share of numbers is numeric, and any text in it an error."""
@@ -81,13 +82,17 @@ class Table:
 def read_table(
     file: DataFile, header: Sequence[str], requested: Mapping[str, RequestedKind]
 ) -> Table:
-    """Read the columns of `requested`; an `auto` column is numeric if every value is a number.
+    """Read the requested columns.
 
     Raises:
         BadInput: a text among numbers or infinity, with its line; a column without values; a
             table without rows.
     """
-    surveys = {name: _Survey() for name, kind in requested.items() if kind == "auto"}
+    surveys = {
+        name: _Survey(is_target=kind == "auto_target")
+        for name, kind in requested.items()
+        if kind in ("auto", "auto_target")
+    }
     lines: list[int] = []
     for chunk, texts in _chunks(file, header):
         lines += chunk.lines
@@ -96,16 +101,28 @@ def read_table(
     if not lines:
         raise BadInput(f"{file.name}: a header but no rows")
     kinds: dict[str, Kind] = {
-        name: surveys[name].decide(file, name) if kind == "auto" else kind
+        name: surveys[name].decide(file, name) if name in surveys else kind  # type: ignore[misc]
         for name, kind in requested.items()
     }
-    notes = tuple(
-        f"{clean(name, 80)}: read as categories, because line {survey.line} has "
-        f"{clean(survey.text, 40)!r}; {survey.numbers} of its values are numbers"
-        for name, survey in surveys.items()
-        if kinds[name] == "category" and survey.numbers
-    )
-    return Table(_collect(file, header, kinds), np.array(lines, dtype=np.int64), notes)
+    columns = _collect(file, header, kinds)
+    notes = []
+    for name, survey in surveys.items():
+        column = columns[name]
+        if not isinstance(column, TextColumn) or not survey.numbers:
+            continue
+        shown = clean(name, 80)
+        if survey.texts:
+            notes.append(
+                f"{shown}: read as categories, because line {survey.line} has "
+                f"{clean(survey.text, 40)!r}; {survey.numbers} of its values are numbers"
+            )
+        else:
+            columns[name] = column = _of_numbers(column)
+            notes.append(
+                f"{shown} is predicted as a class, because it has two values "
+                f"({clean(', '.join(column.texts), 40)}); problem=regression predicts a number"
+            )
+    return Table(columns, np.array(lines, dtype=np.int64), tuple(notes))
 
 
 def _chunks(
@@ -122,6 +139,9 @@ def _chunks(
 class _Survey:
     """Counts the numbers and texts of a column over all rows, and notes the first text."""
 
+    is_target: bool = False
+    distinct: set[float] = field(default_factory=set)
+    """Of a target, some of its different numbers: all if they are two."""
     numbers: int = 0
     texts: int = 0
     line: int = 0
@@ -131,6 +151,8 @@ class _Survey:
         numbers, foreign = to_numbers(texts)
         self.numbers += int(np.count_nonzero(~np.isnan(numbers)))
         self.texts += len(foreign)
+        if self.is_target and len(self.distinct) < 3:
+            self.distinct.update(np.unique(numbers[~np.isnan(numbers)])[:3].tolist())
         if foreign and not self.line:
             self.line, self.text = lines[foreign[0]], texts[foreign[0]]
 
@@ -141,7 +163,7 @@ class _Survey:
                 f"{file.name}: column '{shown}' has no values at all; add it to dataset.drop"
             )
         if self.texts == 0:
-            return "number"
+            return "category" if len(self.distinct) == 2 else "number"
         if self.numbers >= MOSTLY * (self.numbers + self.texts):
             raise BadInput(
                 f"{file.name}:{self.line}: column '{shown}' has {clean(self.text, 40)!r} among "
@@ -181,6 +203,14 @@ def _finite_numbers(
             f"{clean(texts[position], 40)!r}, which is not a finite number"
         )
     return numbers
+
+
+def _of_numbers(column: TextColumn) -> TextColumn:
+    """Return a column of numbers as texts, in which 1 and 1.0 are one text."""
+    numbers, _ = to_numbers(column.texts)
+    _, first, merged = np.unique(numbers, return_index=True, return_inverse=True)
+    codes = np.append(merged.astype(np.int64), -1)[column.codes]
+    return TextColumn(codes, tuple(column.texts[place] for place in first))
 
 
 def _text_column(codes: list[int], book: Mapping[str, int]) -> TextColumn:

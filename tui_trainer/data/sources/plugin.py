@@ -36,8 +36,10 @@ from tui_trainer.problems.problem import Sample, SampleMismatch
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, TrainerError
 
 
-def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Dataset:
-    """Load the data of a plugin; raises the same errors as `load`."""
+def load_plugged(
+    section: DatasetSection, fitted: dict[str, Any] | None, wanted: str = "auto"
+) -> Dataset:
+    """Load the data of a plugin, for a problem or `auto`; raises the same errors as `load`."""
     assert isinstance(section, RowsSection), "plugins give samples with a target each"
     name = f"dataset {section.type}"
     function = DATASET_FACTORIES[section.type]
@@ -49,7 +51,7 @@ def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Data
     except (Exception, SystemExit) as error:
         raise BadInput(f"{describe_error_near(error, place_of(function))} (in {name})") from error
     try:
-        return loaded(section, data, fitted, name)
+        return loaded(section, data, fitted, name, wanted)
     except TrainerError:
         raise
     except Exception as error:
@@ -58,14 +60,20 @@ def load_plugged(section: DatasetSection, fitted: dict[str, Any] | None) -> Data
         raise BadInput(f"{text} (in {name})") from error
 
 
-def loaded(section: RowsSection, data: object, fitted: dict[str, Any] | None, name: str) -> Dataset:
+def loaded(
+    section: RowsSection,
+    data: object,
+    fitted: dict[str, Any] | None,
+    name: str,
+    wanted: str = "auto",
+) -> Dataset:
     """Load what the function of a plugin returned; `name` is for messages."""
     if not isinstance(data, Data):
         raise BadInput(f"{name}: its function returned {type(data).__name__}, not plugins.Data")
     splits = all_splits(section, data, name)
     # No sample of an iterable is read before training starts.
     first = _first_sample(splits[1 if isinstance(splits[0], IteratedSplit) else 0], name)
-    problem, reason = problem_of(data, first, name)
+    problem, reason = problem_of(data, first, name, wanted)
     identity = {"source": section.type, "task": problem, "classes": list(data.classes)}
     if fitted is not None and {key: fitted.get(key) for key in identity} != identity:
         raise CheckpointUnusable(

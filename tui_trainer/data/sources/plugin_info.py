@@ -5,10 +5,12 @@ Layer: data.
 
 from __future__ import annotations
 
+from typing import cast
+
 import torch
 from torch import Tensor
 
-from tui_trainer.config.problems import ProblemName
+from tui_trainer.config.problems import PROBLEMS, ProblemName
 from tui_trainer.plugins import Data
 from tui_trainer.problems.batch import describe
 from tui_trainer.problems.dataset_info import DatasetInfo
@@ -19,7 +21,9 @@ from tui_trainer.text.errors import BadInput
 _KINDS: dict[int, Kind] = {1: "features", 2: "sequence", 3: "image"}
 
 
-def problem_of(data: Data, first: Sample, name: str) -> tuple[ProblemName, str]:
+def problem_of(
+    data: Data, first: Sample, name: str, wanted: str = "auto"
+) -> tuple[ProblemName, str]:
     """Return the problem and why it is that one.
 
     Raises:
@@ -32,7 +36,9 @@ def problem_of(data: Data, first: Sample, name: str) -> tuple[ProblemName, str]:
             "(input, target), or a dict with the key target"
         )
     problem, reason = data.problem, "Data names it"
-    if problem == "auto":
+    if wanted in PROBLEMS:
+        problem, reason = cast(ProblemName, wanted), "problem.type names it"
+    elif problem == "auto":
         if _are_labels(target, data):
             problem = "multilabel"
             reason = f"the target has a 0 or 1 for each of {len(data.classes):,} classes"

@@ -62,14 +62,14 @@ class SequenceRows:
     notes: tuple[str, ...]
 
 
-def read_frames(section: SequencesSection) -> SequenceRows:
+def read_frames(section: SequencesSection, wanted: str) -> SequenceRows:
     """Read the file of a section; BadInput names the line, column or setting that is wrong."""
     file = open_file(section.path)
     check_text(file)
     header = read_header(file)
     check_header(file, header)
     channels = _check_settings(section, file, header)
-    table = read_table(file, header, _requested_kinds(section, channels))
+    table = read_table(file, header, _requested_kinds(section, wanted, channels))
     _check_channels(file, table, channels)
     parts = _split_words(section, file, table)
     members = _members(section, file, table, parts)
@@ -181,11 +181,11 @@ def _check_settings(
 
 
 def _requested_kinds(
-    section: SequencesSection, channels: Sequence[str]
+    section: SequencesSection, wanted: str, channels: Sequence[str]
 ) -> dict[str, RequestedKind]:
-    kinds: dict[str, RequestedKind] = {section.sequence: "category", section.target: "auto"}
-    if section.task != "auto":
-        kinds[section.target] = "category" if section.task == "classification" else "number"
+    kinds: dict[str, RequestedKind] = {section.sequence: "category", section.target: "auto_target"}
+    if wanted != "auto":
+        kinds[section.target] = "category" if wanted == "classification" else "number"
     if section.step is not None:
         kinds[section.step] = "number"
     if section.split is not None:

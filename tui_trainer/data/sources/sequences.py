@@ -96,9 +96,13 @@ def encode_frames(frames: SequenceRows | NewFrames, fitted: dict[str, Any]) -> E
     return Encoded(torch.from_numpy(inputs), notes, torch.from_numpy(frames.lengths))
 
 
-def read_sequences(section: SequencesSection) -> SequenceSource:
-    """Read the file of a section; BadInput names the line, column or setting that is wrong."""
-    frames = read_frames(section)
+def read_sequences(section: SequencesSection, wanted: str) -> SequenceSource:
+    """Read the file of a section, for a problem or `auto`.
+
+    Raises:
+        BadInput: names the line, column or setting that is wrong.
+    """
+    frames = read_frames(section, wanted)
     shape = (len(frames.lengths), int(frames.lengths.max()), len(frames.channels))
     size = 4 * shape[0] * shape[1] * shape[2]
     if size > MOST_BYTES:

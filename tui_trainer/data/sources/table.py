@@ -97,16 +97,20 @@ class TableSource:
         return tuple(are_numbers)
 
 
-def read_rows(section: TableSection) -> TableSource:
-    """Read the file of a section; BadInput names the line, column or setting that is wrong."""
+def read_rows(section: TableSection, wanted: str) -> TableSource:
+    """Read the file of a section, for a problem or `auto`.
+
+    Raises:
+        BadInput: names the line, column or setting that is wrong.
+    """
     file = open_file(section.path)
     check_text(file)
     header = read_header(file)
     check_header(file, header)
     _check_settings(section, file, header)
-    table = read_table(file, header, _requested_kinds(section, header))
+    table = read_table(file, header, _requested_kinds(section, wanted, header))
     kept_rows, notes = _select_rows(section, file, table)
-    target, said = read_targets(section, file.name, table, kept_rows)
+    target, said = read_targets(section, wanted, file.name, table, kept_rows)
     columns = {
         name: column.take(kept_rows)
         for name, column in table.columns.items()
@@ -138,17 +142,21 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
         raise ConfigError(problems)
 
 
-def _requested_kinds(section: TableSection, header: Sequence[str]) -> dict[str, RequestedKind]:
+def _requested_kinds(
+    section: TableSection, wanted: str, header: Sequence[str]
+) -> dict[str, RequestedKind]:
     kinds: dict[str, RequestedKind] = {
         name: "category" if name in section.categorical else "auto"
         for name in header
         if name not in section.drop
     }
     for name in section.targets:
-        if section.task == "classification" or section.label_separator is not None:
+        if wanted == "classification" or section.label_separator is not None:
             kinds[name] = "category"
-        elif section.task != "auto" or len(section.targets) > 1:
+        elif wanted != "auto" or len(section.targets) > 1:
             kinds[name] = "number"
+        elif name not in section.categorical:
+            kinds[name] = "auto_target"
     return kinds
 
 

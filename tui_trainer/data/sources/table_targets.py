@@ -20,40 +20,42 @@ MOST_LABELS = 10_000
 
 
 def read_targets(
-    section: TableSection, file: str, table: Table, rows: NDArray[np.int64]
+    section: TableSection, wanted: str, file: str, table: Table, rows: NDArray[np.int64]
 ) -> tuple[Target, list[str]]:
     """Return the target of some rows, and notes on what was inferred.
 
+    `wanted` is the problem, or `auto`.
+
     Raises:
-        ConfigError: dataset.task does not fit the columns.
+        ConfigError: the problem does not fit the columns.
         BadInput: a cell does not; names its line.
     """
     columns = {name: table.columns[name].take(rows) for name in section.targets}
     lines = table.lines[rows]
     if section.label_separator is not None:
-        return _labels_in_cells(section, file, columns[section.targets[0]])
-    if len(columns) == 1 and section.task != "multilabel":
+        return _labels_in_cells(section, wanted, file, columns[section.targets[0]])
+    if len(columns) == 1 and wanted != "multilabel":
         return _single(columns[section.targets[0]]), []
-    if section.task == "classification":
-        message = f"{len(columns)} columns are no classes; name one, or set task=multilabel"
+    if wanted == "classification":
+        message = f"{len(columns)} columns are no classes; name one, or set problem=multilabel"
         raise ConfigError([Problem(message, "dataset.target")])
     numbers = [_numbers(column) for column in columns.values()]
     values = np.stack(numbers, axis=1)
     is_flag = (values == 0) | (values == 1)
-    if section.task == "multilabel" and not is_flag.all():
+    if wanted == "multilabel" and not is_flag.all():
         row, column = (int(place[0]) for place in np.nonzero(~is_flag))
         raise BadInput(
             f"{file}:{lines[row]}: {clean(section.targets[column], 80)} is "
             f"{values[row, column]:g}, and a label is 0 or 1; labels in one cell need "
             "dataset.label_separator"
         )
-    if section.task == "regression" or not is_flag.all():
+    if wanted == "regression" or not is_flag.all():
         return Target((), values, section.targets), []
     note = (
         f"{counted(len(columns), 'label')}, because the columns of dataset.target have only 0 and "
-        "1; dataset.task=regression predicts them as numbers"
+        "1; problem=regression predicts them as numbers"
     )
-    return Target(section.targets, values), [note] if section.task == "auto" else []
+    return Target(section.targets, values), [note] if wanted == "auto" else []
 
 
 def _numbers(column: Column) -> NDArray[np.float64]:
@@ -61,10 +63,12 @@ def _numbers(column: Column) -> NDArray[np.float64]:
     return column.values
 
 
-def _labels_in_cells(section: TableSection, file: str, column: Column) -> tuple[Target, list[str]]:
+def _labels_in_cells(
+    section: TableSection, wanted: str, file: str, column: Column
+) -> tuple[Target, list[str]]:
     separator, name = section.label_separator, section.targets[0]
-    if section.task in ("classification", "regression"):
-        message = f"is for labels, and dataset.task is {section.task}; set task=multilabel"
+    if wanted in ("classification", "regression"):
+        message = f"is for labels, and problem.type is {wanted}; set problem=multilabel"
         raise ConfigError([Problem(message, "dataset.label_separator")])
     assert isinstance(column, TextColumn), "labels are read as texts"
     parts = [_parts(text, separator or "") for text in column.texts]

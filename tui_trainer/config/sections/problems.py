@@ -1,0 +1,87 @@
+"""Sections and specs of the problems: what is predicted, where the data leave it open.
+
+Layer: config. `auto` infers the problem from the data, and the first lines of a run say which one
+and why. `config.problems` has what each problem is trained and measured with.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field
+
+from tui_trainer.config.problems import PROBLEMS
+from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
+
+PROBLEM_TYPES = Registry("problem")
+
+
+def _as_text(value: Any) -> Any:
+    # A class may be called 1, which YAML reads as a number.
+    return str(value) if type(value) in (int, float) else value
+
+
+ClassText = Annotated[str, BeforeValidator(_as_text), Field(min_length=1)]
+"""The name of a class as it stands in the data."""
+
+
+class ProblemSection(TypedSection):
+    """Settings of every problem: none."""
+
+
+class _ThresholdSection(ProblemSection):
+    threshold: float = setting(
+        0.5, "probability above which a label, or the positive class, is predicted", gt=0, lt=1
+    )
+
+
+class _TwoClassesSection(_ThresholdSection):
+    positive: ClassText | None = setting(
+        None, "of two classes, the one that precision, recall and f1 describe; empty: the mean"
+    )
+
+
+class AutoProblemSection(_TwoClassesSection):
+    """What the data say: text targets are classes, numbers are predicted as numbers."""
+
+    type: Literal["auto"]
+
+
+class ClassificationSection(_TwoClassesSection):
+    """One class for each sample."""
+
+    type: Literal["classification"]
+
+
+class MultilabelSection(_ThresholdSection):
+    """Any number of labels for each sample."""
+
+    type: Literal["multilabel"]
+
+
+class RegressionSection(ProblemSection):
+    """A number, or several, for each sample."""
+
+    type: Literal["regression"]
+    outputs: Items[Annotated[str, Field(min_length=1)]] = setting(
+        (), "names of the numbers, for a data set of a plugin; a table has those of its columns"
+    )
+
+
+class LanguageModellingSection(ProblemSection):
+    """The next token at each position of a text."""
+
+    type: Literal["language_modelling"]
+
+
+PROBLEM_TYPES.add(Spec("auto", "inferred from the data", AutoProblemSection))
+for _name, _section in (
+    ("classification", ClassificationSection),
+    ("multilabel", MultilabelSection),
+    ("regression", RegressionSection),
+    ("language_modelling", LanguageModellingSection),
+):
+    PROBLEM_TYPES.add(Spec(_name, PROBLEMS[_name].description, _section))
+
+AUTO = AutoProblemSection(type="auto")
+"""What an experiment has that does not name a problem."""
