@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tui_trainer.config.names import other_name, suggest_key
+from tui_trainer.config.problem_key import move_problem
 from tui_trainer.config.sections.datasets import DATASETS, NO_FILES, DatasetSection
 from tui_trainer.config.sections.losses import LOSSES
 from tui_trainer.config.sections.models import MODELS
@@ -162,6 +163,7 @@ def kinds_of(section: str) -> list[type[Section]]:
 
 def resolve(tree: Tree, name: str) -> Experiment:
     """Validate a tree; raises ConfigError with every problem found in it."""
+    move_problem(tree.values, tree.places)
     problems: list[Problem] = []
     parts: dict[str, Section] = {}
     for key in tree.values:
@@ -188,6 +190,7 @@ def resolve(tree: Tree, name: str) -> Experiment:
 
 def check_section(tree: Tree, key: str) -> Section:
     """Resolve a single section of a tree; raises ConfigError."""
+    move_problem(tree.values, tree.places)
     problems: list[Problem] = []
     section = _section(tree, key, problems)
     if section is None:

@@ -36,7 +36,7 @@ from tui_trainer.config.preset_files import (
     is_named,
     search_dirs,
 )
-from tui_trainer.config.problem_key import move_problem, renamed
+from tui_trainer.config.problem_key import move_problem, present_key
 from tui_trainer.config.sections.section import Section
 from tui_trainer.config.yaml.reader import Document, read_document
 from tui_trainer.text.clean import clean, is_safe_name, suggest
@@ -165,9 +165,7 @@ class PresetLibrary:
         places = {
             (kind, *path): place for path, place in places_of(document.places, preset.path).items()
         }
-        tree = Tree({kind: data}, places)
-        move_problem(tree)
-        return check_section(tree, kind)
+        return check_section(Tree({kind: data}, places), kind)
 
     def experiment(self, reference: str, overrides: Sequence[Override] = ()) -> Experiment:
         """Resolve the experiment of a preset's name or of a file, with overrides.
@@ -260,8 +258,8 @@ def assemble(
         given = tree.values.setdefault(section, {})
         if isinstance(given, dict):
             tree.values[section] = {"type": default, **given}
-    overrides = [renamed(tree, override) for override in overrides]
-    move_problem(tree)
+    overrides = [_renamed(tree, override) for override in overrides]
+    move_problem(tree.values, tree.places)
     # Types before other fields, because a new type drops the fields of the old one.
     for override in overrides:
         if override.section and override.field == "type":
@@ -327,6 +325,15 @@ def _expand(
         if not path or path[0] not in own:
             tree.places.setdefault((section, *path), place)
     tree.values[section] = {**below, **own}
+
+
+def _renamed(tree: Tree, override: Override) -> Override:
+    """Return an override with the present name of its key."""
+    key = present_key(override.key, tree.values.get("dataset"))
+    if key == override.key:
+        return override
+    section, _, name = key.partition(".")
+    return dataclasses.replace(override, section=section, field=name)
 
 
 def _set(tree: Tree, override: Override) -> None:
