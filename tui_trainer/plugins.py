@@ -44,13 +44,22 @@ class Data:
     """
 
     train: Any
-    """A sequence with `__len__` and `__getitem__`, and optionally `path(index)` for messages; an
-    iterable, which needs `samples_per_epoch` unless it has a length, and `val` and `test` that are
-    sequences; or columns, all samples in memory: a dict of arrays, or a torch `TensorDataset`.
+    """A sequence with `__len__` and `__getitem__`, and optionally `path(index)` for messages; a
+    sequence of items, such as files, which `read` makes samples of; an iterable, which needs
+    `samples_per_epoch` unless it has a length, and `val` and `test` that are sequences; or columns,
+    all samples in memory: a dict of arrays, or a torch `TensorDataset`.
     """
     val: Any = None
     test: Any = None
     """Without `val` and `test`, `train` is split by dataset.split_seed and the fractions."""
+    read: Callable[[Any], Any] | None = None
+    """Makes the sample of an item when it is needed: `lambda file: image(file)`. It returns an
+    array, or a dict of them by name."""
+    target: Callable[[Any], Any] | None = None
+    """Returns the target of an item: a number, an array, the name of its class, or a list of its
+    labels. Names become `classes`, in order, if there are none."""
+    group: Callable[[Any], Any] | None = None
+    """Names the group of an item; the items of a group are in one split together."""
     problem: ProblemName | Literal["auto"] = "auto"
     """`auto`: classification if there are classes, and otherwise by the first target."""
     classes: Sequence[str] = ()

@@ -6,6 +6,7 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from tests.integration.processes import call, lines, started, status
@@ -28,7 +29,8 @@ def written(folder: Path) -> tuple[str, str, str]:
     blocks = re.findall(
         r"( *)```python\n([^`]*^ *import .*?)```", DOCS.read_text(), re.DOTALL | re.M
     )
-    for name, (indent, text) in zip(("moons.py", "walk.py", "layers.py"), blocks, strict=True):
+    names = ("moons.py", "walk.py", "scans.py", "layers.py")
+    for name, (indent, text) in zip(names, blocks, strict=True):
         (folder / name).write_text(re.sub(f"^{indent}", "", text, flags=re.MULTILINE))
     (folder / "moons.yaml").write_text(EXPERIMENT)
     return str(folder / "moons.yaml"), str(folder / "moons.py"), str(folder / "layers.py")
@@ -54,6 +56,21 @@ def test_a_data_set_of_a_plugin_is_trained_resumed_and_evaluated(tmp_path: Path)
     assert len(facts["plugins"][0]["sha256"]) == 64
     done = call(tmp_path, "evaluate", part.name, "--plugin", moons, "--json")
     assert json.loads(done.stdout)["accuracy"] == status(part)["test"]["accuracy"]
+
+
+def test_the_files_of_the_documentation_are_read_by_workers(tmp_path: Path) -> None:
+    experiment, *_ = written(tmp_path)
+    for number in range(40):
+        folder = tmp_path / "arrays" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        values = np.full(2, number % 2, np.float32)
+        np.save(folder / f"{number // 4}-{number}.npy", values)
+    words = ("train", experiment, "dataset.type=scans", f"dataset.path={tmp_path / 'arrays'}")
+    settings = ("loader.num_workers=1", "--plugin", str(tmp_path / "scans.py"), "--no-ui")
+    done = call(tmp_path, *words, *settings)
+    assert done.returncode == 0, done.stderr
+    assert "target class 0 'a'; classification: Data has 2 classes" in done.stdout
+    assert "accuracy 100.00 %" in done.stdout
 
 
 def test_the_stream_of_the_documentation_goes_on_where_it_was_cut(tmp_path: Path) -> None:

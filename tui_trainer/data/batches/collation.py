@@ -144,8 +144,8 @@ def as_sample(sample: Any) -> Sample:
 
     A pair is (input, target), a single array is the input, and a mapping has the names itself.
     Floats become float32. Of an input, whole numbers become int64 tokens if it is a vector, and
-    float32 otherwise; in other fields they become int64, and images of uint8 float32. Truth values
-    stay as they are, but those of a target become int64.
+    float32 otherwise; in other fields they become int64. Images of uint8 stay as they are, until
+    they are on the device, and so do truth values, but those of a target become int64.
     """
     fields = _fields_of(sample)
     check_names(tuple(fields))
@@ -194,8 +194,10 @@ def typed(name: str, value: Tensor, *, of_many: bool = False) -> Tensor:
         return value.float()
     if value.dtype == torch.bool and name != "input":
         return value
-    is_image = value.dtype == torch.uint8 and dimensions > 1
-    if is_image or (name == "input" and dimensions != 1):
+    if value.dtype == torch.uint8 and dimensions > 1:
+        # An image: a quarter of the bytes, until it is on the device.
+        return value
+    if name == "input" and dimensions != 1:
         return value.float()
     return value.long()
 

@@ -76,6 +76,9 @@ class IteratedSplit:
 class IteratedBatches:
     """Batches in the order of an iterable; implements `Batches`, and records its position."""
 
+    has_bytes = True
+    """Whether images may be uint8 until they are on the device."""
+
     def __init__(self, split: IteratedSplit, order: Order) -> None:
         self._split = split
         self._order = order

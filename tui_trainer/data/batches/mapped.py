@@ -18,7 +18,7 @@ from tui_trainer.data.base.batch import Order
 from tui_trainer.data.base.random import permutation
 from tui_trainer.data.batches.collation import STANDARD, Collation
 from tui_trainer.data.batches.sample_spec import SampleSpec
-from tui_trainer.data.batches.samples import SampleMaker
+from tui_trainer.data.batches.samples import Origin, SampleMaker
 from tui_trainer.data.batches.tensors import rank_slice
 from tui_trainer.data.batches.worker_process import BatchRequest
 from tui_trainer.data.batches.workers import WorkerPool
@@ -43,6 +43,8 @@ class MapSplit:
     form: SampleSpec | None = None
     """The form every sample must have; None: any samples that can be batched together."""
     collation: Collation = STANDARD
+    origin: Origin | None = None
+    """Makes the data set again, where it cannot be sent to a worker."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -56,7 +58,8 @@ class MapSplit:
 
     def through(self, pool: WorkerPool, part: str, seed: int) -> MapSplit:
         """Return the split read by a pool; `seed` is for random numbers drawn within samples."""
-        pool.add(part, SampleMaker(self.dataset, seed, part, self.form, self.collation))
+        maker = SampleMaker(self.dataset, seed, part, self.form, self.collation, self.origin)
+        pool.add(part, maker)
         return replace(self, pool=pool, part=part, seed=seed)
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
@@ -83,6 +86,9 @@ class MapSplit:
 
 class LoadedBatches:
     """Batches made by a pool, in a new permutation every epoch; implements `Batches`."""
+
+    has_bytes = True
+    """Whether images may be uint8 until they are on the device."""
 
     def __init__(
         self, pool: WorkerPool, part: str, rows: Tensor, order: Order, *, by_row: bool = True

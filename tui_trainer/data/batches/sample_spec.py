@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor
 
 from tui_trainer.problems.batch import Batch, describe, is_on_host
@@ -69,7 +70,8 @@ class SampleSpec:
         actual_shape = tuple(inputs.shape)
         has_length = kind in ("sequence", "tokens")
         fits = inputs.dim() == _DIMENSIONS[kind] and actual_shape[has_length:] == shape[has_length:]
-        if not fits or inputs.is_floating_point() == (kind == "tokens"):
+        is_number = inputs.is_floating_point() or is_image(inputs)
+        if not fits or is_number == (kind == "tokens"):
             numbers = "ints" if kind == "tokens" else "floats"
             expected = _shape_text(shape, has_length=has_length)
             raise SampleMismatch(_not_as_the_first(name, inputs, f"{expected} {numbers}"))
@@ -83,11 +85,17 @@ def _check_field(field: SampleField, value: Tensor) -> None:
     shape, actual_shape = field.shape, tuple(value.shape)
     fits = len(shape) == len(actual_shape)
     fits = fits and actual_shape[field.has_length :] == shape[field.has_length :]
-    if not fits or str(value.dtype) != f"torch.{field.dtype}":
+    dtype = "float32" if is_image(value) else str(value.dtype).removeprefix("torch.")
+    if not fits or dtype != field.dtype:
         expected = _shape_text(shape, has_length=field.has_length)
         raise SampleMismatch(_not_as_the_first(field.name, value, f"{expected} of {field.dtype}"))
     if field.has_length and not len(value):
         raise SampleMismatch(f"the {field.name} has no steps")
+
+
+def is_image(value: Tensor) -> bool:
+    """Whether a value is an image of uint8, which becomes float32 on the device."""
+    return value.dtype == torch.uint8 and value.dim() > 1
 
 
 def _not_as_the_first(name: str, value: Tensor, expected: str) -> str:

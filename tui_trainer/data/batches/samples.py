@@ -7,8 +7,9 @@ are restored.
 
 from __future__ import annotations
 
+import hashlib
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -36,6 +37,10 @@ class Failure:
     """The traceback."""
 
 
+Origin = Callable[[], tuple[Any, "Collation"]]
+"""Makes a data set and its collation again; can be sent to a worker, which they cannot."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class SampleMaker:
     """Reads samples of a data set and collates them into batches."""
@@ -48,6 +53,14 @@ class SampleMaker:
     form: SampleSpec | None = None
     """The form every sample must have; None: any samples that can be batched together."""
     collation: Collation = STANDARD
+    origin: Origin | None = None
+    """For a worker to which the data set cannot be sent."""
+
+    def remade(self) -> RemadeSampleMaker | None:
+        """Return what makes the same batches where the data set is made again, if that can be."""
+        if self.origin is None:
+            return None
+        return RemadeSampleMaker(self.origin, self.seed, self.purpose, self.form, proof_of(self))
 
     def make(self, epoch: int, indices: Sequence[int]) -> Batch | Failure:
         """Return the batch of these samples in this epoch, or a Failure that says what is wrong."""
@@ -83,6 +96,60 @@ class SampleMaker:
         except Exception:
             # This only adds to a message about another error, which must not be lost.
             return ""
+
+
+@dataclass(slots=True, eq=False)
+class RemadeSampleMaker:
+    """Makes batches of a data set that is made again in this process, when it is first needed."""
+
+    origin: Origin
+    seed: int
+    purpose: str
+    form: SampleSpec | None
+    proof: tuple[str, ...]
+    """What `proof_of` returned for the data set in the training process."""
+    _maker: SampleMaker | None = None
+
+    def remade(self) -> RemadeSampleMaker:
+        return self
+
+    def make(self, epoch: int, indices: Sequence[int]) -> Batch | Failure:
+        """Return a batch as `SampleMaker.make`; a Failure if this data set is another one."""
+        if self._maker is None:
+            try:
+                dataset, collation = self.origin()
+            except (Exception, SystemExit) as error:
+                return Failure(
+                    unreadable("the data set", error) + " in a worker", traceback.format_exc()
+                )
+            maker = SampleMaker(dataset, self.seed, self.purpose, self.form, collation)
+            proof = proof_of(maker)
+            if proof != self.proof:
+                differs = next(
+                    f"{mine} here, {theirs} in training"
+                    for mine, theirs in zip(proof, self.proof, strict=True)
+                    if mine != theirs
+                )
+                return Failure(
+                    "the data set that its function made in a worker differs from that of the "
+                    f"training process: {differs}; return the same data at each call, or data "
+                    "that can be pickled, without lambdas and local classes"
+                )
+            self._maker = maker
+        return self._maker.make(epoch, indices)
+
+
+def proof_of(maker: SampleMaker) -> tuple[str, ...]:
+    """Return facts that differ if a data set is another one: its size and its first sample."""
+    count = len(maker.dataset)
+    first = maker.make(0, [0])
+    if isinstance(first, Failure):
+        return f"{count:,} samples", first.message
+    digest = hashlib.sha256()
+    for name, field in sorted(first.items()):
+        digest.update(f"{name} {field.dtype} {tuple(field.shape)}".encode())
+        digest.update(field.contiguous().numpy().tobytes())
+    return f"{count:,} samples", f"a first sample with the sum {digest.hexdigest()[:12]}"
 
 
 @contextmanager

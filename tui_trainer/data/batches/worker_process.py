@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import signal
 import threading
 import traceback
@@ -44,6 +45,10 @@ class BatchBuilder(Protocol):
 
     def make(self, epoch: int, indices: Sequence[int]) -> Batch | Failure: ...
 
+    def remade(self) -> BatchBuilder | None:
+        """Return a builder that makes its data set anew in a worker; None if that is impossible."""
+        ...
+
 
 class BuilderDataset(Dataset[Any]):
     """The data set sent to the workers: it holds the makers, and `self[key]` makes a batch.
@@ -75,7 +80,15 @@ class BuilderDataset(Dataset[Any]):
         # it died while a large data set is being written, the parent would block forever. So only
         # a handle goes through the pipe, and the bytes go through shared memory.
         # The plugins come first, because the makers may use classes that they define.
-        data = bytearray(ForkingPickler.dumps((list(LOADED.values()), self._makers)))
+        plugins = list(LOADED.values())
+        try:
+            data = bytearray(ForkingPickler.dumps((plugins, self._makers)))
+        except (pickle.PicklingError, AttributeError, TypeError):
+            # A lambda or a local class: the worker calls the function of the data set itself.
+            remade = {part: maker.remade() for part, maker in self._makers.items()}
+            if None in remade.values():
+                raise
+            data = bytearray(ForkingPickler.dumps((plugins, remade)))
         self._packed = torch.frombuffer(data, dtype=torch.uint8).clone()
         self._packed.share_memory_()  # type: ignore[no-untyped-call]
         return _unpack, (self._packed,)

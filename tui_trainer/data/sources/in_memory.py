@@ -117,7 +117,7 @@ def described_sample(sample: Sample, info: DatasetInfo) -> str:
 
 def _form(values: Tensor) -> str:
     text = describe(values)
-    if values.is_floating_point() and values.numel():
+    if (values.is_floating_point() or values.dtype == torch.uint8) and values.numel():
         low, high = values.aminmax()
         text += f" from {low.item():.4g} to {high.item():.4g}"
     return text

@@ -7,16 +7,17 @@ its shape.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, cast
 
-from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED
-from tui_trainer.config.sections.datasets import DatasetSection, RowsSection
+from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED, load_plugins
+from tui_trainer.config.sections.datasets import DATASETS, DatasetSection, RowsSection
 from tui_trainer.config.user_code import describe_error_near, describe_user_error, place_of
 from tui_trainer.data.base.dataset import Dataset, absent_notes
 from tui_trainer.data.base.fingerprint import fingerprint_of_plugin
 from tui_trainer.data.base.random import derive_seed, seed_all
+from tui_trainer.data.batches.collation import Collation
 from tui_trainer.data.batches.iterated import IteratedSplit, keeps_state
 from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.data.batches.sample_spec import SampleSpec
@@ -27,6 +28,7 @@ from tui_trainer.data.sources.in_memory import (
     described_sample,
     first_sample,
 )
+from tui_trainer.data.sources.items import SPLITS, ReadItems, with_items
 from tui_trainer.data.sources.plugin_info import described_by, problem_of
 from tui_trainer.data.sources.plugin_splits import PluginSplit, all_splits, class_counts
 from tui_trainer.plugins import Data
@@ -42,14 +44,7 @@ def load_plugged(
     """Load the data of a plugin, for a problem or `auto`; raises the same errors as `load`."""
     assert isinstance(section, RowsSection), "plugins give samples with a target each"
     name = f"dataset {section.type}"
-    function = DATASET_FACTORIES[section.type]
-    try:
-        with worker_conditions():
-            # A function that draws its data, or divides them, gives the same at each resume.
-            seed_all(derive_seed(section.split_seed, "dataset"))
-            data = function(section)
-    except (Exception, SystemExit) as error:
-        raise BadInput(f"{describe_error_near(error, place_of(function))} (in {name})") from error
+    data = _made(section, name)
     try:
         return loaded(section, data, fitted, name, wanted)
     except TrainerError:
@@ -58,6 +53,49 @@ def load_plugged(
         if not (text := describe_user_error(error)):
             raise
         raise BadInput(f"{text} (in {name})") from error
+
+
+def _made(section: RowsSection, name: str) -> Any:
+    """Return what the function of a data set returns, whatever the global generators are at."""
+    function = DATASET_FACTORIES[section.type]
+    try:
+        with worker_conditions():
+            # A function that draws its data, or divides them, gives the same at each resume.
+            seed_all(derive_seed(section.split_seed, "dataset"))
+            return function(section)
+    except (Exception, SystemExit) as error:
+        raise BadInput(f"{describe_error_near(error, place_of(function))} (in {name})") from error
+
+
+@dataclass(frozen=True, slots=True)
+class PluginOrigin:
+    """Calls the function of a data set again, in a worker that has loaded the plugin."""
+
+    type: str
+    values: Mapping[str, Any]
+    """The settings of the section."""
+    part: int
+    """0 for the training split, 1 for validation, 2 for test."""
+
+    def __call__(self) -> tuple[Any, Collation]:
+        """Return the data set of the split, and what makes batches of its samples."""
+        key = f"{self.type} {self.values!r}"
+        if key not in _MADE:
+            if DATASETS.find(self.type) is None:
+                # That of an installed package, which was not sent with the files.
+                load_plugins(())
+            spec = DATASETS.find(self.type)
+            assert spec is not None, "the plugins are those of the training process"
+            section = cast(RowsSection, spec.params.model_validate(self.values))
+            name = f"dataset {self.type}"
+            _MADE[key] = all_splits(section, with_items(_made(section, name), section, name), name)
+        split = _MADE[key][self.part]
+        assert isinstance(split, MapSplit), "other splits are read in the training process"
+        return split.dataset, split.collation
+
+
+_MADE: dict[str, Sequence[PluginSplit]] = {}
+"""In a worker, the splits of its data set, which are made once for all of them."""
 
 
 def loaded(
@@ -70,7 +108,13 @@ def loaded(
     """Load what the function of a plugin returned; `name` is for messages."""
     if not isinstance(data, Data):
         raise BadInput(f"{name}: its function returned {type(data).__name__}, not plugins.Data")
-    splits = all_splits(section, data, name)
+    data = with_items(data, section, name)
+    splits = [
+        replace(split, origin=PluginOrigin(section.type, section.model_dump(), part))
+        if isinstance(split, MapSplit)
+        else split
+        for part, split in enumerate(all_splits(section, data, name))
+    ]
     # No sample of an iterable is read before training starts.
     first = _first_sample(splits[1 if isinstance(splits[0], IteratedSplit) else 0], name)
     problem, reason = problem_of(data, first, name, wanted)
@@ -92,7 +136,7 @@ def loaded(
         augment=None,
         fingerprint=fingerprint_of_plugin(
             section,
-            _hash([data.version, *map(str, map(len, (train, val, test)))]),
+            _hash([data.version, *map(str, map(len, (train, val, test))), *_ids_of(data)]),
             _hash_with_code(data),
         ),
         notes=(
@@ -140,6 +184,12 @@ def _first_sample(split: PluginSplit, name: str) -> Sample:
     if isinstance(batch, Failure):
         raise BadInput(f"{batch.message} (in {name})")
     return {field: values[0] for field, values in batch.items() if not is_on_host(field)}
+
+
+def _ids_of(data: Data) -> list[str]:
+    """Return the items of all splits as text; empty for other data, which do not name theirs."""
+    splits = [getattr(data, split) for split in SPLITS]
+    return [name for split in splits if isinstance(split, ReadItems) for name in split.ids]
 
 
 def _hash_with_code(data: Data) -> str:

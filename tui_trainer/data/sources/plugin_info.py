@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from tui_trainer.config.problems import PROBLEMS, ProblemName
+from tui_trainer.data.batches.sample_spec import is_image
 from tui_trainer.plugins import Data
 from tui_trainer.problems.batch import describe
 from tui_trainer.problems.dataset_info import DatasetInfo
@@ -94,14 +95,16 @@ def described_by(first: Sample, data: Data, problem: ProblemName, name: str) -> 
         per_step=problem == "language_modelling",
     )
     fields = tuple(
-        SampleField(
-            field, tuple(first[field].shape), str(first[field].dtype).removeprefix("torch.")
-        )
-        for field in names
+        SampleField(field, tuple(first[field].shape), _dtype_of(first[field])) for field in names
     )
     if names == ["input"]:
         fields = ()
     return DatasetInfo(signature, problem, tuple(data.classes), fields=fields)
+
+
+def _dtype_of(value: Tensor) -> str:
+    """Return the dtype that a model gets."""
+    return "float32" if is_image(value) else str(value.dtype).removeprefix("torch.")
 
 
 def _outputs(target: Tensor, data: Data, problem: ProblemName) -> int:
@@ -113,7 +116,7 @@ def _outputs(target: Tensor, data: Data, problem: ProblemName) -> int:
 def _kind(field: str, inputs: Tensor, name: str) -> Kind:
     if inputs.dtype == torch.int64 and inputs.dim() == 1:
         return "tokens"
-    if not inputs.is_floating_point() or inputs.dim() not in _KINDS:
+    if not (inputs.is_floating_point() or is_image(inputs)) or inputs.dim() not in _KINDS:
         raise BadInput(
             f"{name}: {field} is {describe(inputs)}; the first field of a sample is floats of 1 to "
             "3 dimensions, or a vector of ints"

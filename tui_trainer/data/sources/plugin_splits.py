@@ -22,6 +22,7 @@ from tui_trainer.data.batches.iterated import IteratedSplit
 from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.sources.in_memory import columns_split, is_columns
+from tui_trainer.data.sources.items import groups_of
 from tui_trainer.plugins import Data
 from tui_trainer.text.errors import BadInput
 
@@ -74,7 +75,13 @@ def _splits(
     else:
         classes = _targets(data.train) if section.stratify and data.classes else None
         strata = np.zeros(len(data.train), dtype=np.int64) if classes is None else classes
-        parts = divide(strata, section.split_seed, section.test_fraction, section.val_fraction)
+        parts = divide(
+            strata,
+            section.split_seed,
+            section.test_fraction,
+            section.val_fraction,
+            groups=groups_of(data, name),
+        )
         splits = [
             MapSplit(data.train, torch.from_numpy(part))
             for part in (parts.train, parts.val, parts.test)
