@@ -1,0 +1,86 @@
+"""`SupervisedStep`: the arithmetic of a step that fits a model to targets.
+
+Layer: training. Nothing here waits for the device: the loss and the gradient norm stay on it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from tui_trainer.problems.batch import Batch
+from tui_trainer.training.forward import Forward, RecurrentState
+from tui_trainer.training.losses import Criterion
+from tui_trainer.training.part import LiveSettings
+from tui_trainer.training.state import State
+
+
+class StepTaken(NamedTuple):
+    """What a step leaves: scalars on the device, and the recurrent state."""
+
+    loss: Tensor
+    grad_norm: Tensor
+    """Of the whole gradient, before clipping."""
+    lr: float
+    carry: RecurrentState
+
+
+class SupervisedStep:
+    """Forward, loss, backward, clipping and update, over one or more micro-batches."""
+
+    def __init__(
+        self, forward: Forward, criterion: Criterion, state: State, settings: LiveSettings
+    ) -> None:
+        self._forward = forward
+        self._criterion = criterion
+        self._state = state
+        self._settings = settings
+        self.is_updating = False
+        """Whether the optimizer is changing the weights; until it is done they are half-updated."""
+
+    def take(
+        self,
+        step: int,
+        batches: Sequence[Batch],
+        shares: Sequence[float],
+        carry: RecurrentState,
+        lr: Callable[[], float],
+    ) -> StepTaken:
+        """Take a step with some micro-batches.
+
+        Args:
+            step: the number of this step, from 1.
+            batches: at least one.
+            shares: of the samples of the step, by micro-batch; they add up to 1.
+            carry: the recurrent state before the step.
+            lr: returns the learning rate; called after the gradients are known.
+        """
+        state, training = self._state, self._settings.experiment.training
+        state.clear_gradients()
+        total: Tensor | None = None
+        for batch, share in zip(batches, shares, strict=True):
+            outputs, carry = self._forward(batch, carry)
+            loss = self._criterion.train(outputs, batch)
+            if len(batches) > 1:
+                # Weighted by its share of the samples, so that a smaller last micro-batch does not
+                # count as much as a full one.
+                loss = loss * share
+            state.backward(loss)
+            total = loss.detach() if total is None else total + loss.detach()
+        assert total is not None, "a step has at least one micro-batch"
+        state.unscale_gradients()
+        norm = state.gradient_norm()
+        if training.grad_clip_norm is not None:
+            state.scale_gradients(torch.clamp(training.grad_clip_norm / (norm + 1e-6), max=1.0))
+        if training.grad_clip_value is not None:
+            state.clamp_gradients(training.grad_clip_value)
+        rate = lr()
+        state.set_lr(rate)
+        # If the update fails half-way, `failures` must not save these weights.
+        self.is_updating = True
+        state.update(step)
+        self.is_updating = False
+        return StepTaken(total, norm, rate, carry)
