@@ -18,6 +18,7 @@ from tui_trainer.config.problems import ProblemName
 from tui_trainer.config.sections.datasets import DATASETS, RowsSection
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
+from tui_trainer.config.user_code import place_of
 
 __all__ = ["Data", "DatasetParams", "Items", "ModelParams", "dataset", "model", "setting"]
 
@@ -107,19 +108,21 @@ def _registrar(
     """Return a decorator that adds a function to a registry and to the functions by type."""
 
     def register(make: Made) -> Made:
-        _add(registry, name, description or _first_line(make), params)
+        _add(registry, name, description or _first_line(make), params, place_of(make))
         factories[name] = make
         return make
 
     return register
 
 
-def _add(registry: Registry, name: str, description: str, params: type[TypedSection]) -> None:
+def _add(
+    registry: Registry, name: str, description: str, params: type[TypedSection], origin: str
+) -> None:
     if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
         raise ValueError(f"{name!r} is no name: small letters, digits, _ and - only")
     fields: dict[str, Any] = {"type": (Literal[name], ...)}
     section = create_model(params.__name__, __base__=params, __doc__=params.__doc__, **fields)
-    registry.add(Spec(name, description, section))
+    registry.add(Spec(name, description, section, origin=origin))
 
 
 def _first_line(make: Callable[..., Any]) -> str:

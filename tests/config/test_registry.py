@@ -42,9 +42,12 @@ def test_a_name_that_is_taken_is_refused() -> None:
     registry = Registry("thing")
     first = Spec("one", "a thing", OneSection)
     registry.add(first)
-    with pytest.raises(ValueError, match="thing 'one' is registered already"):
+    with pytest.raises(ValueError, match="thing 'one' is built in; give this one another name"):
         registry.add(Spec("one", "another", OneSection))
     assert list(registry) == [first]
+    registry.add(Spec("two", "of a plugin", OneSection, origin="a.py:4"))
+    with pytest.raises(ValueError, match=r"thing 'two' is registered by a\.py:4, too"):
+        registry.add(Spec("two", "of another", OneSection, origin="b.py:9"))
 
 
 @pytest.mark.parametrize("name", ["os.system", "", None, 1, ["sgd"], {"sgd": 1}])

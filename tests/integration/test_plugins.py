@@ -142,7 +142,7 @@ def test_a_model_of_a_plugin_is_trained(tmp_path: Path) -> None:
         (
             "from tui_trainer.plugins import dataset\n\n\n@dataset('pixels')\n"
             "def pixels(params): ...\n",
-            "ValueError: dataset 'pixels' is registered already",
+            "ValueError: dataset 'pixels' is built in; give this one another name",
         ),
     ],
 )

@@ -92,6 +92,8 @@ class Spec:
     suits: Mapping[str, str] = field(default_factory=dict)
     """For a model: the shipped preset that messages suggest, by the kind of data that it takes; and
     `per_step` for predictions at each step."""
+    origin: str = ""
+    """The file and line of a plugin that registered it; empty: it is built in."""
 
 
 class Registry:
@@ -102,9 +104,10 @@ class Registry:
         self._specs: dict[str, Spec] = {}
 
     def add(self, spec: Spec) -> None:
-        """Add a spec; ValueError if the name is taken."""
-        if spec.name in self._specs:
-            raise ValueError(f"{self.kind} {spec.name!r} is registered already")
+        """Add a spec; ValueError, with both places, if the name is taken."""
+        if (taken := self._specs.get(spec.name)) is not None:
+            where = f"registered by {taken.origin}, too" if taken.origin else "built in"
+            raise ValueError(f"{self.kind} {spec.name!r} is {where}; give this one another name")
         self._specs[spec.name] = spec
 
     def find(self, name: object) -> Spec | None:
