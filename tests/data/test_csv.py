@@ -76,7 +76,7 @@ def test_fault_38_text_that_is_not_utf8_names_the_line_and_the_likely_coding() -
     message = refusal("a,b\n1,2\nMünchen,3\n".encode("latin-1"))
 
     assert message.startswith("rows.csv:3: byte 0xfc is not UTF-8 (in Latin-1 it is 'ü')")
-    assert "iconv" in message
+    assert "set dataset.encoding=latin-1" in message
 
 
 def test_fault_38_utf16_is_named_as_such() -> None:

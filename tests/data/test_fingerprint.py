@@ -46,7 +46,7 @@ SECTIONS: tuple[DatasetSection, ...] = (
 )
 
 
-LATER = {"label_separator"}
+LATER = {"label_separator", "separator", "encoding", "decimal", "thousands", "missing_values"}
 """Settings that version 0.1 did not have."""
 
 

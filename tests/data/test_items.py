@@ -161,4 +161,5 @@ def test_workers_make_data_again_that_cannot_be_sent_to_them(tmp_path: Path, cha
             list(split.in_order(100))
     finally:
         pool.close()
-        del DATASET_FACTORIES[name]
+        DATASETS._specs.pop(name)
+        DATASET_FACTORIES.pop(name)

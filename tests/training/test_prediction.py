@@ -104,8 +104,7 @@ def test_what_the_model_was_not_trained_on_is_refused_by_name(tmp_path: Path) ->
     with pytest.raises(BadInput, match=r"new\.csv:1: no column 'b'.*trained on: a, b"):
         predictor(run).file(str(new))
     new.write_text("a;b\n1;u\n")
-    with pytest.raises(BadInput, match=r"new\.csv:1: no column 'a'.*should be a comma"):
-        predictor(run).file(str(new))
+    assert len(predictor(run).file(str(new)).samples) == 1
     new.write_text("a,b\n1,u\n,u\n")
     with pytest.raises(BadInput, match=r"new\.csv:3: column 'a' has no value"):
         predictor(run).file(str(new))

@@ -29,11 +29,11 @@ Fitted = dict[str, Any] | None
 Loader = Callable[[Any, ProblemSection, Fitted], Dataset]
 
 
-def _asked_loader(read: Callable[[Any, str], Source]) -> Loader:
+def _asked_loader(read: Callable[[Any, str, Fitted], Source]) -> Loader:
     """Return the loader of rows whose target may be a class or a number."""
 
     def load_asked(section: Any, problem: ProblemSection, fitted: Fitted) -> Dataset:
-        source = read(section, _wanted(problem, fitted))
+        source = read(section, _wanted(problem, fitted), fitted)
         return load_rows(section, source, fitted, written_problem=problem.type)
 
     return load_asked

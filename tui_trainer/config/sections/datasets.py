@@ -46,6 +46,24 @@ class RowsSection(DatasetSection):
     stratify: bool = setting(True, "keep the share of each class equal in all splits")
 
 
+class DelimitedSection(RowsSection):
+    """A table as text: how it is written."""
+
+    separator: Literal["auto", "comma", "semicolon", "tab", "bar"] = setting(
+        "auto", "what separates the fields; auto: recognised by the first rows"
+    )
+    encoding: str = setting("auto", "auto: UTF-8, or UTF-16 and UTF-32 that say so; or its name")
+    decimal: Literal["auto", "point", "comma"] = setting(
+        "auto", "what separates decimals; auto: recognised by the cells of each column"
+    )
+    thousands: Literal["auto", "none", "comma", "point", "space"] = setting(
+        "auto", "what separates thousands; auto: recognised by the cells of each column"
+    )
+    missing_values: Items[str] | None = setting(
+        None, "texts that stand for a missing value, as [NA, -]; empty: NA, nan, ?, null"
+    )
+
+
 class NumbersSection(RowsSection):
     """Samples of numbers, all of one size."""
 
@@ -87,7 +105,7 @@ class PixelsSection(ImagesSection):
     max_value: float = setting(255.0, "the largest value of a pixel; inputs become 0..1", gt=0)
 
 
-class TableSection(NumbersSection):
+class TableSection(NumbersSection, DelimitedSection):
     """A table with a header: numbers and categories in; a class, labels or numbers out."""
 
     type: Literal["table"]
@@ -111,7 +129,7 @@ class TableSection(NumbersSection):
         return (self.target,) if isinstance(self.target, str) else self.target
 
 
-class SequencesSection(RowsSection):
+class SequencesSection(DelimitedSection):
     """Sequences of numbers in a CSV file with a header, one row per step of a sequence."""
 
     type: Literal["sequences"]

@@ -13,11 +13,13 @@ import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from unicodedata import normalize
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.data.files.disk import DataFile
+from tui_trainer.data.files.number_forms import NumberForm
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput
 
@@ -56,7 +58,7 @@ def check_text(file: DataFile) -> None:
         guess = content[error.start : error.start + 1].decode("latin-1")
         raise BadInput(
             f"{file.name}:{line}: byte 0x{content[error.start]:02x} is not UTF-8 (in Latin-1 it "
-            f"is {clean(guess)!r}); convert the file: iconv -f LATIN1 -t UTF-8"
+            f"is {clean(guess)!r}); set dataset.encoding=latin-1, or what it is"
         ) from error
 
 
@@ -97,17 +99,18 @@ def read_chunks(file: DataFile, width: int, expectation: str, *, header: bool) -
 
 
 def _records(file: DataFile) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(_lines(file), strict=True)
+    reader = csv.reader(decoded_lines(file), strict=True, delimiter=file.style.separator)
+    is_normalised = file.style.is_normalised and not file.content.isascii()
     line = 1
     try:
         for record in reader:
-            yield line, record
+            yield line, [normalize("NFC", text) for text in record] if is_normalised else record
             line = reader.line_num + 1
     except csv.Error as error:
         raise _csv_error(file, line, reader.line_num, str(error)) from error
 
 
-def _lines(file: DataFile) -> Iterator[str]:
+def decoded_lines(file: DataFile) -> Iterator[str]:
     """Return lines with their line breaks, decoded lazily: never the whole text at once."""
     return io.TextIOWrapper(io.BytesIO(file.content), encoding="utf-8-sig", newline="")
 
@@ -129,9 +132,9 @@ def _open_quote_line(file: DataFile, first_line: int) -> int:
 
     `first_line` is the line in which its record begins.
     """
-    lines = list(islice(_lines(file), first_line - 1, None))
+    lines = list(islice(decoded_lines(file), first_line - 1, None))
     # Without `strict`, the end of the text closes the field; its line breaks give its height.
-    field = next(csv.reader(lines))[-1]
+    field = next(csv.reader(lines, delimiter=file.style.separator))[-1]
     breaks = field.replace("\r\n", "\n").replace("\r", "\n").count("\n")
     ended = lines[-1].endswith(("\n", "\r"))
     return first_line + len(lines) - 1 - breaks + int(ended)
@@ -167,33 +170,35 @@ def no_column(name: str, file: DataFile, header: Sequence[str]) -> str:
     """Return the message for a setting that names a column which does not exist."""
     columns = clean(", ".join(header[:20]), 400)
     message = f"no column '{clean(name, 80)}' in {file.name}"
-    if hint := other_separator(header):
-        return f"{message}; {hint}"
     return f"{message}{clean(suggest(name, header))}; there are: {columns}"
-
-
-def other_separator(header: Sequence[str]) -> str:
-    """Return a hint if the header is not separated by commas, or an empty string."""
-    if len(header) != 1 or not any(separator in header[0] for separator in ";\t|"):
-        return ""
-    return f"the header is one field, '{clean(header[0], 400)}': the separator should be a comma"
 
 
 MISSING = frozenset({"", "na", "nan", "?", "null"})
 """Lower-case texts that stand for a missing value."""
+MISSING_NUMBERS = MISSING | {"n/a", "#n/a", "#na", "<na>", "none", "-", "--", "."}
+"""Those that do so among numbers, where they cannot be anything else."""
 
 _INTEGER = re.compile(r"[+-]?[0-9]{1,18}")
 
 
-def is_missing(text: str) -> bool:
-    """Whether a field has no value."""
-    return text.strip().lower() in MISSING
+def is_missing(text: str, marks: frozenset[str] | None = None) -> bool:
+    """Whether a text stands for a missing value; `marks` takes the place of the usual ones."""
+    return text.strip().lower() in MISSING if marks is None else text.strip() in marks
 
 
-def to_number(text: str) -> float | None:
-    """Return a field's number, NaN for a missing value, None for text; infinity is a number."""
-    if is_missing(text):
+def to_number(
+    text: str, marks: frozenset[str] | None = None, form: NumberForm | None = None
+) -> float | None:
+    """Return a field's number, NaN for a missing value, None for text; infinity is a number.
+
+    `form` is how the numbers are written, if not as in Python.
+    """
+    stripped = text.strip()
+    if stripped.lower() in MISSING_NUMBERS if marks is None else stripped in marks:
         return float("nan")
+    if form is not None:
+        plain = form.plain(text)
+        return None if plain is None else float(plain)
     if "_" in text or not text.isascii():
         return None
     try:
@@ -202,15 +207,17 @@ def to_number(text: str) -> float | None:
         return None
 
 
-def to_numbers(texts: Sequence[str]) -> tuple[NDArray[np.float64], list[int]]:
+def to_numbers(
+    texts: Sequence[str], marks: frozenset[str] | None = None, form: NumberForm | None = None
+) -> tuple[NDArray[np.float64], list[int]]:
     """Return the numbers, NaN for missing values and texts, and the positions of the texts."""
     joined = "".join(texts)
-    if "_" not in joined and joined.isascii():
+    if form is None and marks is None and "_" not in joined and joined.isascii():
         try:
             return np.array(texts, dtype=np.float64), []
         except ValueError:
             pass
-    values = [to_number(text) for text in texts]
+    values = [to_number(text, marks, form) for text in texts]
     foreign = [position for position, value in enumerate(values) if value is None]
     return np.array([np.nan if value is None else value for value in values]), foreign
 

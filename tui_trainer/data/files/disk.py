@@ -35,6 +35,22 @@ class NoSuchData(BadInput):
 
 
 @dataclass(frozen=True, slots=True)
+class TableStyle:
+    """How a table is written."""
+
+    separator: str = ","
+    """Of the fields."""
+    marks: frozenset[str] | None = None
+    """The texts that stand for a missing value; None: the usual ones."""
+    is_normalised: bool = False
+    """Whether texts become Unicode's form NFC, so that two ways to write `é` are one."""
+    decimal: str = "auto"
+    """Of numbers: `auto`, `point` or `comma`."""
+    thousands: str = "auto"
+    """What separates them: `auto`, `none`, `comma`, `point` or `space`."""
+
+
+@dataclass(frozen=True, slots=True)
 class DataFile:
     """A file that was read completely; `name` is cleaned for messages."""
 
@@ -43,6 +59,8 @@ class DataFile:
     """Unpacked, if the file was compressed."""
     sha256: str
     """The hash of the bytes as they are on disk."""
+    style: TableStyle = TableStyle()
+    """How a table in it is written."""
 
 
 def open_file(

@@ -26,7 +26,8 @@ def fit_column(name: str, train: Column, file_name: str) -> dict[str, Any]:
     """Fit a column on its training rows; BadInput if its values cannot be used."""
     match train:
         case NumberColumn():
-            return {"kind": "number", **_fit_numbers(name, train, file_name)}
+            form = {"form": train.form} if train.form else {}
+            return {"kind": "number", **_fit_numbers(name, train, file_name), **form}
         case TextColumn():
             return {"kind": "category", **_fit_texts(name, train, file_name)}
 

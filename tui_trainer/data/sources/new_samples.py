@@ -26,8 +26,8 @@ from tui_trainer.config.sections.datasets import (
 )
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.files.columns import RequestedKind, read_table
-from tui_trainer.data.files.csv import check_text, other_separator, read_header
-from tui_trainer.data.files.disk import open_file
+from tui_trainer.data.files.number_forms import FORMS
+from tui_trainer.data.files.tables import open_table
 from tui_trainer.data.sources.encoding import encode_column
 from tui_trainer.data.sources.pixels import read_unlabelled, scale_pixels
 from tui_trainer.data.sources.sequence_rows import read_new_frames
@@ -73,22 +73,21 @@ def read_unseen(section: DatasetSection, preprocessing: dict[str, Any], path: st
 
 
 def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
-    file = open_file(path)
-    check_text(file)
-    header = read_header(file)
+    opened = open_table(section, path, fitted)
+    file, header = opened.file, opened.header
     missing = [name for name in fitted if name not in header]
     if missing:
         name = clean(missing[0], 80)
         others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
-        hint = other_separator(header)
-        near = f"; {hint}" if hint else clean(suggest(missing[0], header))
+        near = clean(suggest(missing[0], header))
         raise BadInput(
             f"{file.name}:1: no column '{name}'{others}{near}; the "
             f"model was trained on: {clean(', '.join(fitted), 400)}"
         )
     kinds: dict[str, RequestedKind] = {name: settings["kind"] for name, settings in fitted.items()}
-    table = read_table(file, header, kinds)
-    blocks, notes = [], list(table.notes)
+    forms = {name: FORMS[own["form"]] for name, own in fitted.items() if own.get("form") in FORMS}
+    table = read_table(file, header, kinds, forms=forms)
+    blocks, notes = [], [*opened.notes, *table.notes]
     for name, settings in fitted.items():
         column = table.columns[name]
         empty = column.missing

@@ -6,8 +6,9 @@ records its sequence and its position in it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,8 +22,9 @@ from tui_trainer.data.files.columns import (
     TextColumn,
     read_table,
 )
-from tui_trainer.data.files.csv import check_header, check_text, no_column, read_header
-from tui_trainer.data.files.disk import DataFile, open_file
+from tui_trainer.data.files.csv import no_column
+from tui_trainer.data.files.disk import DataFile
+from tui_trainer.data.files.tables import open_table, with_normal_names
 from tui_trainer.data.sources.source import Division
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
@@ -62,12 +64,13 @@ class SequenceRows:
     notes: tuple[str, ...]
 
 
-def read_frames(section: SequencesSection, wanted: str) -> SequenceRows:
+def read_frames(
+    section: SequencesSection, wanted: str, older: Mapping[str, Any] | None = None
+) -> SequenceRows:
     """Read the file of a section; BadInput names the line, column or setting that is wrong."""
-    file = open_file(section.path)
-    check_text(file)
-    header = read_header(file)
-    check_header(file, header)
+    opened = open_table(section, older=older)
+    section = with_normal_names(section, opened)
+    file, header = opened.file, opened.header
     channels = _check_settings(section, file, header)
     table = read_table(file, header, _requested_kinds(section, wanted, channels))
     _check_channels(file, table, channels)
@@ -92,7 +95,7 @@ def read_frames(section: SequencesSection, wanted: str) -> SequenceRows:
         rows=kept_rows[firsts],
         lines=lines,
         division=_division(section, file, sequence_parts),
-        notes=(*table.notes, *notes, *order_notes),
+        notes=(*opened.notes, *table.notes, *notes, *order_notes),
     )
 
 
@@ -117,10 +120,9 @@ def read_new_frames(section: SequencesSection, channels: Sequence[str], path: st
     Raises:
         BadInput: something is wrong with the file; names the line or column.
     """
-    file = open_file(path)
-    check_text(file)
-    header = read_header(file)
-    check_header(file, header)
+    opened = open_table(section, path)
+    section = with_normal_names(section, opened)
+    file, header = opened.file, opened.header
     absent = [name for name in channels if name not in header]
     if absent:
         trained = f"the model was trained on: {clean(', '.join(channels), 300)}"

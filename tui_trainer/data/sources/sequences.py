@@ -7,6 +7,7 @@ sequences.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -96,13 +97,15 @@ def encode_frames(frames: SequenceRows | NewFrames, fitted: dict[str, Any]) -> E
     return Encoded(torch.from_numpy(inputs), notes, torch.from_numpy(frames.lengths))
 
 
-def read_sequences(section: SequencesSection, wanted: str) -> SequenceSource:
+def read_sequences(
+    section: SequencesSection, wanted: str, older: Mapping[str, Any] | None = None
+) -> SequenceSource:
     """Read the file of a section, for a problem or `auto`.
 
     Raises:
         BadInput: names the line, column or setting that is wrong.
     """
-    frames = read_frames(section, wanted)
+    frames = read_frames(section, wanted, older)
     shape = (len(frames.lengths), int(frames.lengths.max()), len(frames.channels))
     size = 4 * shape[0] * shape[1] * shape[2]
     if size > MOST_BYTES:

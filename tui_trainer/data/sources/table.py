@@ -6,7 +6,7 @@ only in other rows is encoded as all zeros, and counted in the notes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -23,13 +23,9 @@ from tui_trainer.data.files.columns import (
     Table,
     read_table,
 )
-from tui_trainer.data.files.csv import (
-    check_header,
-    check_text,
-    no_column,
-    read_header,
-)
-from tui_trainer.data.files.disk import DataFile, open_file
+from tui_trainer.data.files.csv import no_column
+from tui_trainer.data.files.disk import DataFile
+from tui_trainer.data.files.tables import open_table, with_normal_names, without_index
 from tui_trainer.data.sources.encoding import doubt_notes, encode_column, fit_column
 from tui_trainer.data.sources.source import Division, Encoded, Target
 from tui_trainer.data.sources.table_targets import read_targets
@@ -97,18 +93,26 @@ class TableSource:
         return tuple(are_numbers)
 
 
-def read_rows(section: TableSection, wanted: str) -> TableSource:
+def read_rows(
+    section: TableSection, wanted: str, older: Mapping[str, Any] | None = None
+) -> TableSource:
     """Read the file of a section, for a problem or `auto`.
+
+    `older` is the preprocessing of a checkpoint: what a version before 0.2 read otherwise is read
+    as it was.
 
     Raises:
         BadInput: names the line, column or setting that is wrong.
     """
-    file = open_file(section.path)
-    check_text(file)
-    header = read_header(file)
-    check_header(file, header)
+    opened = open_table(section, older=older)
+    file, header = opened.file, opened.header
+    section = with_normal_names(section, opened)
     _check_settings(section, file, header)
-    table = read_table(file, header, _requested_kinds(section, wanted, header))
+    kinds = _requested_kinds(section, wanted, header, (older or {}).get("layout", {}))
+    # Versions before 0.2 took NA for a gap always.
+    classes = "" if older and not {"NA", "na", "Na"} & {*older["classes"]} else section.targets[0]
+    table = read_table(file, header, kinds, classes=classes)
+    table, index_notes = without_index(table, opened, section.targets)
     kept_rows, notes = _select_rows(section, file, table)
     target, said = read_targets(section, wanted, file.name, table, kept_rows)
     columns = {
@@ -116,7 +120,7 @@ def read_rows(section: TableSection, wanted: str) -> TableSource:
         for name, column in table.columns.items()
         if name not in section.targets
     }
-    notes = [*said, *table.notes, *notes]
+    notes = [*said, *opened.notes, *table.notes, *index_notes, *notes]
     return TableSource(section, file.name, file.sha256, columns, target, kept_rows, tuple(notes))
 
 
@@ -143,13 +147,15 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
 
 
 def _requested_kinds(
-    section: TableSection, wanted: str, header: Sequence[str]
+    section: TableSection, wanted: str, header: Sequence[str], older: Mapping[str, Any]
 ) -> dict[str, RequestedKind]:
     kinds: dict[str, RequestedKind] = {
         name: "category" if name in section.categorical else "auto"
         for name in header
         if name not in section.drop
     }
+    # More texts mean a gap among numbers than in older versions, whose columns stay what they are.
+    kinds |= {name: "category" for name in kinds if older.get(f"column {name}") == "category"}
     for name in section.targets:
         if wanted == "classification" or section.label_separator is not None:
             kinds[name] = "category"

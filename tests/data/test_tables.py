@@ -1,0 +1,179 @@
+"""How a table is written: its encoding, separator, gaps, numbers and forms of Unicode."""
+
+from __future__ import annotations
+
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tui_trainer.config.sections.datasets import TableSection
+from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.load import load
+from tui_trainer.data.sources.new_samples import read_unseen
+from tui_trainer.data.sources.table import read_rows
+from tui_trainer.text.errors import BadInput
+
+
+def section(folder: Path, content: bytes | str, **settings: Any) -> TableSection:
+    path = folder / "t.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    values = {"type": "table", "path": str(path), "target": "y", **settings}
+    return TableSection.model_validate(values)
+
+
+def loaded(folder: Path, content: bytes | str, **settings: Any) -> Dataset:
+    return load(section(folder, content, **settings))
+
+
+def table(values: list[str], header: str = "a,y", separator: str = ",") -> str:
+    """Rows of a value of `a` and one of two classes, in turns."""
+    rows = [f"{values[n % len(values)]}{separator}{'uv'[n // 3 % 2]}" for n in range(60)]
+    return "\n".join([header, *rows]) + "\n"
+
+
+def numbers(folder: Path, content: bytes | str, **settings: Any) -> list[float]:
+    """The first values of the column a, as they were read."""
+    source = read_rows(section(folder, content, missing="mean", **settings), "auto")
+    values: list[float] = source.columns["a"].values[:4].tolist()  # type: ignore[union-attr]
+    return values
+
+
+@pytest.mark.parametrize("separator", [";", "\t", "|", ","])
+def test_the_separator_is_recognised_and_said(tmp_path: Path, separator: str) -> None:
+    lines = table(["1", "2"], f"a{separator}y", separator)
+    data = loaded(tmp_path, lines)
+    assert data.classes == ("u", "v")
+    said = [note for note in data.notes if note.startswith("the separator is a ")]
+    assert len(said) == (separator != ",")
+
+
+def test_a_comma_goes_first_and_a_stated_separator_before_it(tmp_path: Path) -> None:
+    lines = table(["1;2", "3;4"], "a;b,y")
+    assert set(read_rows(section(tmp_path, lines), "auto").columns) == {"a;b"}
+    with pytest.raises(BadInput, match=r"no column 'y'.*there are: a, b,y"):
+        loaded(tmp_path, lines, separator="semicolon")
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "utf-8-sig", "utf-16-le"])
+def test_encodings_that_say_so_are_read(tmp_path: Path, encoding: str) -> None:
+    text = table(["1", "2"]).replace("u\n", "ü\n")
+    if encoding == "utf-16-le":
+        text = "\ufeff" + text
+    data = loaded(tmp_path, text.encode(encoding))
+    assert data.classes == ("v", "ü")
+    assert data.notes == (() if encoding == "utf-8-sig" else data.notes)
+    assert ("the encoding is" in "".join(data.notes)) == (encoding != "utf-8-sig")
+
+
+def test_other_encodings_are_stated(tmp_path: Path) -> None:
+    content = table(["1", "2"]).replace("u\n", "ü\n").encode("latin-1")
+    with pytest.raises(BadInput, match=r"not UTF-8 .*set dataset\.encoding=latin-1"):
+        loaded(tmp_path, content)
+    assert loaded(tmp_path, content, encoding="latin-1").classes == ("v", "ü")
+    with pytest.raises(BadInput, match=r"dataset\.encoding: t\.csv|is not ascii"):
+        loaded(tmp_path, content, encoding="ascii")
+    for name in ("latin-77", "zip", ""):
+        with pytest.raises(BadInput, match="no encoding"):
+            loaded(tmp_path, content, encoding=name)
+
+
+@pytest.mark.parametrize(
+    ("cells", "values", "note"),
+    [
+        (['"1,234.5"', "7"], [1234.5, 7], "commas between thousands"),
+        (['"1,234"', "0.5"], [1234, 0.5], "commas between thousands"),
+        (['"1,5"', '"1.234,25"', "3"], [1.5, 1234.25, 3], "a decimal comma"),
+        (["1 234", "1 234 567.5"], [1234, 1234567.5], "spaces between thousands"),
+        (["1'234", "5"], [1234, 5], "spaces between thousands"),
+        (["12 %", "-3%", "4"], [12, -3, 4], "without its sign"),
+        (["$5.50", "€ 3", "+2e3"], [5.5, 3, 2000], "without its sign"),
+        (['"-1,5"', "N/A"], [-1.5, np.nan], "a decimal comma"),
+    ],
+)
+def test_numbers_are_read_as_they_are_written(
+    tmp_path: Path, cells: list[str], values: list[float], note: str
+) -> None:
+    assert numbers(tmp_path, table(cells))[: len(cells)] == pytest.approx(values, nan_ok=True)
+    notes = loaded(tmp_path, table(cells), missing="mean").notes
+    assert any(text.startswith("a: ") and text.endswith(note) for text in notes)
+
+
+def test_a_number_that_may_be_two_is_refused_unless_something_decides(tmp_path: Path) -> None:
+    lines = table(['"5,100"', '"3,300"'])
+    with pytest.raises(BadInput) as caught:
+        loaded(tmp_path, lines)
+    assert "t.csv:2: column 'a' has '5,100', which may be 5100 or 5.100; set" in str(caught.value)
+    assert numbers(tmp_path, lines, thousands="comma")[:2] == [5100, 3300]
+    assert numbers(tmp_path, lines, decimal="comma")[:2] == [5.1, 3.3]
+    semicolons = table(["5,100", "3,300"], "a;y", ";")
+    assert numbers(tmp_path, semicolons)[:2] == [5.1, 3.3]
+    # What cannot be thousands has a decimal comma, whatever is stated of thousands.
+    assert numbers(tmp_path, table(['"33,6"']), thousands="comma")[0] == 33.6
+    # Stated, it is so in cells that look like numbers of Python, too.
+    assert numbers(tmp_path, table(["1.234", "2"]), decimal="comma")[:2] == [1234, 2]
+
+
+def test_a_cell_of_another_form_is_named(tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match=r"csv:3: .* '2\.5', which is not a finite number with a"):
+        loaded(tmp_path, table(['"1,5"', "2.5"]))
+    words = table(['"1,5"', "many"])
+    assert loaded(tmp_path, words).notes == ()
+    assert loaded(tmp_path, words).input_shape == (2,)
+
+
+def test_new_rows_are_read_in_the_form_of_the_training_data(tmp_path: Path) -> None:
+    own = section(tmp_path, table(["1 000", "2 000", '"3 000,5"']))
+    fitted = load(own).preprocessing
+    new = tmp_path / "new.csv"
+    new.write_text("a\n2 000\n1.000\n")
+    unseen = read_unseen(own, fitted, str(new)).split().inputs
+    mean, std = fitted["inputs"]["a"]["mean"], fitted["inputs"]["a"]["std"]
+    assert (unseen[:, 0] * std + mean).tolist() == pytest.approx([2000, 1000])
+
+
+def test_marks_of_a_gap_are_a_setting(tmp_path: Path) -> None:
+    cells = table(["1", "-", "NA", "2"])
+    assert numbers(tmp_path, cells) == pytest.approx([1, np.nan, np.nan, 2], nan_ok=True)
+    coded = table(["1", "-9", "2"])
+    data = read_rows(section(tmp_path, coded, missing="drop", missing_values=["-9"]), "auto")
+    assert len(data.rows) == 40
+
+
+def test_na_is_a_class_where_it_is_as_frequent_as_one(tmp_path: Path) -> None:
+    rows = [f"{n},{['EU', 'NA', 'SA'][n % 3]}" for n in range(60)]
+    lines = "\n".join(["a,y", *rows]) + "\n"
+    data = loaded(tmp_path, lines)
+    assert data.classes == ("EU", "NA", "SA")
+    assert "y: NA is one of the classes; dataset.missing_values=[NA] takes it" in data.notes[0]
+    assert loaded(tmp_path, lines, missing="drop", missing_values=["NA"]).classes == ("EU", "SA")
+    few = lines.replace("\n4,NA", "\n4,EU").replace("NA", "EU") + "61,NA\n"
+    assert loaded(tmp_path, few, missing="drop").classes == ("EU", "SA")
+    # A run of a version that took it for a gap goes on so.
+    old = loaded(tmp_path, lines, missing="drop", missing_values=["NA"]).preprocessing
+    assert load(section(tmp_path, lines, missing="drop"), old).classes == ("EU", "SA")
+
+
+def test_two_ways_to_write_a_letter_are_one(tmp_path: Path) -> None:
+    both = [unicodedata.normalize(form, "café") for form in ("NFC", "NFD")]
+    rows = [f"{n},{[*both, 'thé'][n % 3]}" for n in range(60)]
+    lines = "\n".join([unicodedata.normalize("NFD", "größe,y"), *rows]) + "\n"
+    data = loaded(tmp_path, lines)
+    assert data.classes == ("café", "thé")
+    assert [*data.preprocessing["inputs"]] == ["größe"]
+    dropped = unicodedata.normalize("NFD", "größe")
+    with pytest.raises(BadInput, match="no column left to predict from"):
+        loaded(tmp_path, lines, drop=[dropped])
+
+
+def test_a_column_of_row_numbers_without_a_name_is_left_out(tmp_path: Path) -> None:
+    rows = [f"{n},{n % 7},{'uv'[n % 2]}" for n in range(60)]
+    data = loaded(tmp_path, "\n".join([",a,y", *rows]) + "\n")
+    assert [*data.preprocessing["inputs"]] == ["a"]
+    assert "the first column has no name and counts the rows; it is left out" in data.notes
+    other = [f"{n % 3},{n % 7},{'uv'[n % 2]}" for n in range(60)]
+    data = loaded(tmp_path, "\n".join([",a,y", *other]) + "\n")
+    assert [*data.preprocessing["inputs"]] == ["column 1", "a"]
+    assert "the first column has no name, and is called 'column 1'" in data.notes

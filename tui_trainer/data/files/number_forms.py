@@ -1,0 +1,120 @@
+"""Numbers as people write them: `1,234.5`, `1.234,5`, `1 234`, `12 %`, `$5`.
+
+Layer: data. Which form a column has is recognised by all of its cells: `1,234` alone may be either
+of two numbers, and is refused unless something else in the column or the file decides.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+_SPACE = " \u00a0\u202f'\u2019"
+_SIGNS = "%€$£¥"
+_AFFIX = re.compile(rf"([+-]?)\s*[{_SIGNS}]?\s*(.*?)\s*[{_SIGNS}]?")
+
+
+@dataclass(frozen=True, slots=True)
+class NumberForm:
+    """A way to write numbers."""
+
+    name: str
+    description: str
+    pattern: re.Pattern[str] = field(repr=False)
+    thousands: str
+    """The characters between thousands."""
+    decimal: str
+
+    def plain(self, text: str) -> str | None:
+        """Return a number of this form as Python writes it, and None for any other text."""
+        bare = _bare(text)
+        if bare is None or not self.pattern.fullmatch(bare):
+            return None
+        bare = bare.translate({ord(sign): None for sign in self.thousands})
+        return bare.replace(self.decimal, ".")
+
+
+def _form(name: str, description: str, thousands: str, decimal: str) -> NumberForm:
+    groups = rf"[0-9]{{1,3}}(?:[{re.escape(thousands)}][0-9]{{3}})+|" if thousands else ""
+    fraction, exponent = rf"(?:{re.escape(decimal)}[0-9]+)?", "(?:[eE][+-]?[0-9]+)?"
+    pattern = re.compile(rf"[+-]?(?:{groups}[0-9]+){fraction}{exponent}")
+    return NumberForm(name, description, pattern, thousands, decimal)
+
+
+PLAIN = _form("plain", "without its sign", "", ".")
+COMMA_THOUSANDS = _form("comma_thousands", "commas between thousands", ",", ".")
+DECIMAL_COMMA = _form("decimal_comma", "a decimal comma", "." + _SPACE, ",")
+SPACED = _form("spaced", "spaces between thousands", _SPACE, ".")
+FORMS = {form.name: form for form in (PLAIN, COMMA_THOUSANDS, DECIMAL_COMMA, SPACED)}
+
+
+def _bare(text: str) -> str | None:
+    """Return a text without a sign of percent or money; None if it cannot be a number."""
+    stripped = text.strip()
+    match = _AFFIX.fullmatch(stripped)
+    return None if match is None else match[1] + match[2]
+
+
+class FormSurvey:
+    """Finds the form in which the numbers of a column are written, cell by cell."""
+
+    def __init__(self) -> None:
+        self.possible = list(FORMS.values())
+        """The forms that all cells so far may have that are no plain numbers."""
+        self.example = ""
+        self.line = 0
+        self.count = 0
+        self._has_point = False
+
+    def add(self, texts: Sequence[str], foreign: Sequence[int], lines: Sequence[int]) -> None:
+        """Look at some cells, of which those at the positions `foreign` are no plain numbers."""
+        if not self.possible:
+            return
+        if not self._has_point and len(foreign) < len(texts):
+            strange = set(foreign)
+            self._has_point = any(
+                "." in text for place, text in enumerate(texts) if place not in strange
+            )
+        for place in foreign:
+            bare = _bare(texts[place])
+            self.possible = [
+                form for form in self.possible if bare and form.pattern.fullmatch(bare)
+            ]
+            if not self.possible:
+                return
+            if not self.example:
+                self.example, self.line = texts[place].strip(), lines[place]
+            self.count += 1
+
+    def decide(self, separator: str, decimal: str, thousands: str) -> NumberForm | None:
+        """Return the form of the numbers; None if it cannot be told.
+
+        Args:
+            separator: of the fields of the file.
+            decimal: `auto`, `point` or `comma`, as stated.
+            thousands: `auto`, `none`, `comma`, `point` or `space`, as stated.
+        """
+        possible = [form for form in self.possible if _has_decimal(form, decimal)]
+        # Only a preference: `33,6` has a decimal comma, whatever separates thousands elsewhere.
+        possible = [form for form in possible if _has_thousands(form, thousands)] or possible
+        if PLAIN in possible:
+            return PLAIN
+        if SPACED in possible and DECIMAL_COMMA in possible:
+            # Spaces between thousands and no decimals: both forms read the same number.
+            possible.remove(DECIMAL_COMMA)
+        if len(possible) < 2:
+            return possible[0] if possible else None
+        if self._has_point:
+            return COMMA_THOUSANDS
+        return DECIMAL_COMMA if separator == ";" else None
+
+
+def _has_decimal(form: NumberForm, stated: str) -> bool:
+    return stated == "auto" or form.decimal == {"point": ".", "comma": ","}[stated]
+
+
+def _has_thousands(form: NumberForm, stated: str) -> bool:
+    if stated in ("auto", "none"):
+        return stated == "auto" or form.thousands == ""
+    return {"point": ".", "comma": ",", "space": " "}[stated] in form.thousands

@@ -1,0 +1,175 @@
+"""`open_table`: a delimited text, as CSV, with its encoding, its separator and its header.
+
+Layer: data. What is not as in plain CSV is recognised where only one reading is possible, and said
+in a note with the setting that decides otherwise.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import unicodedata
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, TypeVar
+
+import numpy as np
+
+from tui_trainer.config.sections.datasets import DelimitedSection
+from tui_trainer.data.files.columns import NumberColumn, Table
+from tui_trainer.data.files.csv import check_header, check_text, decoded_lines, read_header
+from tui_trainer.data.files.disk import DataFile, TableStyle, open_file
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import ConfigError, Problem
+
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
+_LOOKED_AT = 200
+"""The records by which the separator is recognised."""
+_BOMS = (
+    # UTF-32 first: the mark of UTF-16 is its beginning.
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+
+
+_NAMES = frozenset({"target", "drop", "categorical", "sequence", "step", "split"})
+"""The settings that name columns."""
+
+Section = TypeVar("Section", bound=DelimitedSection)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenTable:
+    """A table of which the header was read."""
+
+    file: DataFile
+    header: tuple[str, ...]
+    index: str
+    """The name given to a first column without one, or an empty string."""
+    notes: tuple[str, ...]
+
+
+def open_table(
+    section: DelimitedSection, path: str | None = None, older: Mapping[str, Any] | None = None
+) -> OpenTable:
+    """Open the file of a section, or another one that is written like it.
+
+    `older` is the preprocessing of a checkpoint. Versions before 0.2 did not normalise the names
+    and categories in it, and if they are not, nothing is.
+
+    Raises:
+        BadInput: it is not a text with a header; names the line.
+        ConfigError: a setting does not fit it.
+    """
+    file, notes = _decoded(open_file(section.path if path is None else path), section.encoding)
+    check_text(file)
+    is_older = older is not None and not all(
+        unicodedata.is_normalized("NFC", text) for text in _texts_in(older)
+    )
+    marks = None if section.missing_values is None else frozenset({"", *section.missing_values})
+    separator = SEPARATORS.get(section.separator) or _separator(file)
+    if separator != "," and section.separator == "auto":
+        word = next(word for word, sign in SEPARATORS.items() if sign == separator)
+        notes.append(f"the separator is a {word}")
+    style = TableStyle(separator, marks, not is_older, section.decimal, section.thousands)
+    file = replace(file, style=style)
+    header = read_header(file)
+    index = ""
+    if len(header) > 1 and not header[0] and "column 1" not in header:
+        index = header[0] = "column 1"
+    check_header(file, header)
+    return OpenTable(file, tuple(header), index, tuple(notes))
+
+
+def _texts_in(value: Any) -> Iterator[str]:
+    """Yield all texts in nested plain values."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            yield from _texts_in(key)
+            yield from _texts_in(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from _texts_in(item)
+
+
+def without_index(
+    table: Table, opened: OpenTable, targets: Collection[str]
+) -> tuple[Table, list[str]]:
+    """Return the table without a first column that has no name and only counts the rows."""
+    column = table.columns.get(opened.index)
+    if column is None:
+        return table, []
+    note = f"the first column has no name, and is called '{opened.index}'"
+    if opened.index in targets or not isinstance(column, NumberColumn):
+        return table, [note]
+    values = column.values
+    if len(table.columns) < 3 or not (np.diff(values) == 1).all():
+        return table, [note]
+    others = {name: other for name, other in table.columns.items() if name != opened.index}
+    note = "the first column has no name and counts the rows; it is left out"
+    return replace(table, columns=others), [note]
+
+
+def with_normal_names(section: Section, opened: OpenTable) -> Section:
+    """Return the section with the names of columns in the form of Unicode that the table has."""
+    if not opened.file.style.is_normalised:
+        return section
+    changes: dict[str, Any] = {}
+    for key in _NAMES & {*type(section).model_fields}:
+        value = getattr(section, key)
+        if isinstance(value, str):
+            changes[key] = unicodedata.normalize("NFC", value)
+        elif value is not None:
+            changes[key] = tuple(unicodedata.normalize("NFC", name) for name in value)
+    return section.model_copy(update=changes)
+
+
+def _decoded(file: DataFile, encoding: str) -> tuple[DataFile, list[str]]:
+    """Return the file in UTF-8, and a note if it was in another encoding that nobody stated."""
+    stated, note = encoding, []
+    if encoding == "auto":
+        stated = next((name for mark, name in _BOMS if file.content.startswith(mark)), "utf-8")
+        if stated != "utf-8":
+            note = [f"the encoding is {stated.upper()}, by its first bytes"]
+    try:
+        is_text = codecs.lookup(stated)._is_text_encoding
+    except (LookupError, ValueError):
+        is_text = False
+    if not is_text:
+        message = f"no encoding {clean(repr(stated), 80)}; such as utf-8, latin-1, cp1252, utf-16"
+        raise ConfigError([Problem(message, "dataset.encoding")])
+    if codecs.lookup(stated).name in ("utf-8", "utf-8-sig"):
+        return file, note
+    try:
+        text = file.content.decode(stated)
+    except UnicodeError as error:
+        message = f"{file.name} is not {clean(stated, 40)}: {clean(str(error), 200)}"
+        raise ConfigError([Problem(message, "dataset.encoding")]) from error
+    return replace(file, content=text.encode("utf-8", "surrogatepass")), note
+
+
+def _separator(file: DataFile) -> str:
+    """Return the separator by which the first records have equal numbers of fields, two or more.
+
+    A comma goes first; of the others the one that makes the most fields.
+    """
+    widths = {sign: _width(file, sign) for sign in SEPARATORS.values()}
+    if widths[","] > 1:
+        return ","
+    best = max(widths, key=lambda sign: widths[sign])
+    return best if widths[best] > 1 else ","
+
+
+def _width(file: DataFile, separator: str) -> int:
+    """Return the number of fields of the first records, 0 if they differ."""
+    reader = csv.reader(decoded_lines(file), delimiter=separator)
+    try:
+        widths = {len(record) for record in islice(reader, _LOOKED_AT) if record}
+    except csv.Error:
+        return 0
+    return widths.pop() if len(widths) == 1 else 0
