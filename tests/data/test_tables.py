@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from tests.data.splits import tensors
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.load import load
@@ -64,7 +65,6 @@ def test_encodings_that_say_so_are_read(tmp_path: Path, encoding: str) -> None:
         text = "\ufeff" + text
     data = loaded(tmp_path, text.encode(encoding))
     assert data.classes == ("v", "ü")
-    assert data.notes == (() if encoding == "utf-8-sig" else data.notes)
     assert ("the encoding is" in "".join(data.notes)) == (encoding != "utf-8-sig")
 
 
@@ -120,7 +120,7 @@ def test_a_cell_of_another_form_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"csv:3: .* '2\.5', which is not a finite number with a"):
         loaded(tmp_path, table(['"1,5"', "2.5"]))
     words = table(['"1,5"', "many"])
-    assert loaded(tmp_path, words).notes == ()
+    assert "read as" not in "".join(loaded(tmp_path, words).notes)
     assert loaded(tmp_path, words).input_shape == (2,)
 
 
@@ -177,3 +177,54 @@ def test_a_column_of_row_numbers_without_a_name_is_left_out(tmp_path: Path) -> N
     data = loaded(tmp_path, "\n".join([",a,y", *other]) + "\n")
     assert [*data.preprocessing["inputs"]] == ["column 1", "a"]
     assert "the first column has no name, and is called 'column 1'" in data.notes
+
+
+def rows_of(split: Any) -> set[int]:
+    return set(tensors(split).rows.tolist())
+
+
+def test_copies_stay_in_one_split_and_are_counted(tmp_path: Path) -> None:
+    rows = [f"{n // 2},{'xyz'[n // 2 % 3]},{'uv'[n * 7 % 5 % 2]}" for n in range(150)]
+    lines = "\n".join(["a,b,y", *rows]) + "\n"
+    data = loaded(tmp_path, lines)
+    assert data.preprocessing["split"] == "copies"
+    assert "75 rows with the inputs of another row, in the same split as that one" in data.notes
+    inputs = [{rows[row].rsplit(",", 1)[0] for row in rows_of(s)} for s in splits(data)]
+    assert sum(map(len, inputs)) == len(set.union(*inputs)) == 75
+    assert [rows_of(s) for s in splits(load(section(tmp_path, lines), data.preprocessing))] == [
+        rows_of(s) for s in splits(data)
+    ]
+
+
+def test_a_few_answers_that_are_often_equal_are_no_copies(tmp_path: Path) -> None:
+    data = loaded(tmp_path, table(["1", "2", "3"]))
+    assert "57 rows with the inputs of another row; only 3 are different" in data.notes
+    assert [len(rows_of(s)) for s in splits(data)] == [41, 7, 12]
+
+
+def test_a_run_of_a_version_that_knew_no_copies_keeps_its_split(tmp_path: Path) -> None:
+    single = "\n".join(["a,y", *(f"{n},{'uv'[n % 2]}" for n in range(60))]) + "\n"
+    copies = "\n".join(["a,y", *(f"{n // 2},{'uv'[n % 2]}" for n in range(60))]) + "\n"
+    older = {k: v for k, v in loaded(tmp_path, single).preprocessing.items() if k != "split"}
+    then = [rows_of(s) for s in splits(load(section(tmp_path, single), older))]
+    assert then == [rows_of(s) for s in splits(loaded(tmp_path, single))]
+    assert then == [rows_of(s) for s in splits(load(section(tmp_path, copies), older))]
+
+
+def test_the_rows_of_a_group_stay_in_one_split(tmp_path: Path) -> None:
+    rows = [f"p{n // 6},{n % 11},{'uv'[n % 2]}" for n in range(120)]
+    rows += [f",{n},u" for n in range(5)]
+    lines = "\n".join(["patient,a,y", *rows]) + "\n"
+    data = loaded(tmp_path, lines, group="patient", missing="mean")
+    assert [*data.preprocessing["inputs"]] == ["a"]
+    assert "25 groups by patient; the rows of one are in the same split" in data.notes
+    groups = [{row // 6 if row < 120 else row for row in rows_of(s)} for s in splits(data)]
+    assert sum(map(len, groups)) == len(set.union(*groups)) == 25
+    with pytest.raises(BadInput, match=r"dataset\.group: is the target"):
+        loaded(tmp_path, lines, group="y")
+    with pytest.raises(BadInput, match=r"dataset\.group: no column 'patients'"):
+        loaded(tmp_path, lines, group="patients")
+
+
+def splits(data: Dataset) -> list[Any]:
+    return [data.train, data.val, data.test]

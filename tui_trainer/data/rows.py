@@ -205,7 +205,8 @@ def _fit(section: RowsSection, source: Source, train: NDArray[np.int64]) -> dict
     target = source.target
     if target.problem == "regression" and target.values.ndim == 1:
         mean, std = _moments_of(target.values[train], source.name, "the numbers to predict are")
-    inputs = {**_identity(section, source), "inputs": source.fit(train)}
+    rule = {"split": source.division.rule} if source.division.rule else {}
+    inputs = {**_identity(section, source), "inputs": source.fit(train), **rule}
     if target.problem == "regression" and target.values.ndim == 2:
         several = [
             _moments_of(column, source.name, f"the numbers of {clean(name, 80)} are")

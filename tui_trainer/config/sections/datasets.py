@@ -119,6 +119,11 @@ class TableSection(NumbersSection, DelimitedSection):
         (), "numeric columns to be read as categories (text columns always are)"
     )
     drop: Items[str] = setting((), "columns left out")
+    group: str | None = setting(
+        None,
+        "a column, as of patients; rows with the same value are in one split, and it is no input",
+        min_length=1,
+    )
     missing: Literal["error", "drop", "mean"] = setting(
         "error", "missing values: refuse, drop the row, or fill in the mean (or a category for it)"
     )

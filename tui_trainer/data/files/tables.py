@@ -35,7 +35,7 @@ _BOMS = (
 )
 
 
-_NAMES = frozenset({"target", "drop", "categorical", "sequence", "step", "split"})
+_NAMES = frozenset({"target", "drop", "categorical", "group", "sequence", "step", "split"})
 """The settings that name columns."""
 
 Section = TypeVar("Section", bound=DelimitedSection)

@@ -66,6 +66,8 @@ class Division:
     """(N,) rows that the data assign to the validation split; only together with `test`."""
     groups: NDArray[np.int64] | None = None
     """(N,) the group of each row; a group stays in one split, as the passages of one file do."""
+    rule: str = ""
+    """By which the groups were made, if older versions made none; kept in checkpoints."""
 
 
 class Source(Protocol):

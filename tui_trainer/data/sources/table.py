@@ -27,6 +27,11 @@ from tui_trainer.data.files.csv import no_column
 from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.files.tables import open_table, with_normal_names, without_index
 from tui_trainer.data.sources.encoding import doubt_notes, encode_column, fit_column
+from tui_trainer.data.sources.row_groups import (
+    COPIES,
+    division_by_column,
+    division_by_copies,
+)
 from tui_trainer.data.sources.source import Division, Encoded, Target
 from tui_trainer.data.sources.table_targets import read_targets
 from tui_trainer.problems.signature import Kind
@@ -42,7 +47,6 @@ class TableSource:
 
     kind: ClassVar[Kind] = "features"
     vocabulary: ClassVar[int] = 0
-    division: ClassVar[Division] = Division()
 
     section: TableSection
     name: str
@@ -51,6 +55,7 @@ class TableSource:
     target: Target
     rows: Rows
     notes: tuple[str, ...]
+    division: Division
 
     @property
     def layout(self) -> dict[str, str]:
@@ -120,8 +125,17 @@ def read_rows(
         for name, column in table.columns.items()
         if name not in section.targets
     }
-    notes = [*said, *opened.notes, *table.notes, *index_notes, *notes]
-    return TableSource(section, file.name, file.sha256, columns, target, kept_rows, tuple(notes))
+    groups = columns.pop(section.group) if section.group is not None else None
+    if groups is not None:
+        division, group_notes = division_by_column(str(section.group), groups)
+    elif older is None or older.get("split") == COPIES:
+        division, group_notes = division_by_copies(columns)
+    else:
+        division, group_notes = Division(), []
+    all_notes = (*said, *opened.notes, *table.notes, *index_notes, *notes, *group_notes)
+    return TableSource(
+        section, file.name, file.sha256, columns, target, kept_rows, all_notes, division
+    )
 
 
 def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]) -> None:
@@ -129,6 +143,7 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
     named_columns = [("target", name) for name in section.targets]
     named_columns += [("categorical", name) for name in section.categorical]
     named_columns += [("drop", name) for name in section.drop]
+    named_columns += [("group", section.group)] if section.group is not None else []
     problems = [
         Problem(no_column(name, file, header), f"dataset.{key}")
         for key, name in named_columns
@@ -136,11 +151,13 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
     ]
     if {*section.targets} & {*section.drop}:
         problems.append(Problem("the target cannot be dropped", "dataset.drop"))
+    if section.group in section.targets:
+        problems.append(Problem("is the target; name another column", "dataset.group"))
     if section.label_separator is not None and len(section.targets) > 1:
         problems.append(
             Problem("is for one column; name one in dataset.target", "dataset.label_separator")
         )
-    if not problems and not set(header) - {*section.targets, *section.drop}:
+    if not problems and not set(header) - {*section.targets, *section.drop, section.group}:
         problems.append(Problem(f"{file.name} has no column left to predict from", "dataset.drop"))
     if problems:
         raise ConfigError(problems)
@@ -156,6 +173,8 @@ def _requested_kinds(
     }
     # More texts mean a gap among numbers than in older versions, whose columns stay what they are.
     kinds |= {name: "category" for name in kinds if older.get(f"column {name}") == "category"}
+    if section.group is not None:
+        kinds[section.group] = "category"
     for name in section.targets:
         if wanted == "classification" or section.label_separator is not None:
             kinds[name] = "category"
