@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tui_trainer.config.problems import ProblemName
+from tui_trainer.config.problems import PROBLEMS, ProblemName
 from tui_trainer.config.sections.losses import LOSSES
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.fingerprint import Fingerprint
@@ -32,7 +32,7 @@ def dataset(task: ProblemName = "classification", outputs: int = 3) -> Dataset:
         test=split,
         problem=task,
         classes=tuple("abc"[:outputs]) if has_classes else (),
-        signature=Signature("features", (1,), outputs, per_step=task == "language_modelling"),
+        signature=Signature("features", (1,), outputs, places=PROBLEMS[task].places),
         preprocessing={},
         augment=None,
         fingerprint=Fingerprint("", ""),

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 ProblemName = Literal["classification", "multilabel", "regression", "language_modelling"]
+Places = Literal["one", "step", "pixel"]
+"""The places of a sample that get a prediction: the whole of it, each step, or each pixel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +26,7 @@ class ProblemSpec:
     """The metrics that are always computed, in the order in which they are shown."""
     more_metrics: tuple[str, ...] = ()
     """Metrics that are computed on request, by `training.metrics` or `checkpoint.monitor`."""
+    places: Places = "one"
 
 
 PROBLEMS: dict[str, ProblemSpec] = {
@@ -57,6 +60,7 @@ PROBLEMS: dict[str, ProblemSpec] = {
             "the next token at each position of a text",
             losses=("cross_entropy", "focal"),
             metrics=("loss", "accuracy", "perplexity", "bits_per_byte"),
+            places="step",
         ),
     )
 }

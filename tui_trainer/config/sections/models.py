@@ -265,6 +265,7 @@ MODELS.add(
         "convolutions over the steps of sequences and texts",
         Cnn1dSection,
         suits={"sequence": "cnn1d", "tokens": "cnn1d"},
+        places=("one", "step"),
     )
 )
 MODELS.add(
@@ -281,7 +282,8 @@ MODELS.add(
         "recurrent layers (RNN, GRU, LSTM), for sequences and texts",
         RnnSection,
         # The preset `rnn` reads from both ends.
-        suits={"sequence": "rnn", "tokens": "rnn", "per_step": "lstm"},
+        suits={"sequence": "rnn", "tokens": "rnn", "step": "rnn", "causal": "lstm"},
+        places=("one", "step"),
     )
 )
 MODELS.add(
@@ -289,6 +291,7 @@ MODELS.add(
         "transformer",
         "layers of attention, for sequences and texts",
         TransformerSection,
-        suits=dict.fromkeys(("sequence", "tokens", "per_step"), "transformer"),
+        suits=dict.fromkeys(("sequence", "tokens", "step", "causal"), "transformer"),
+        places=("one", "step"),
     )
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from tui_trainer.config.problems import ProblemName
+from tui_trainer.config.problems import PROBLEMS, ProblemName
 from tui_trainer.plugins import Data
 from tui_trainer.problems.batch import describe
 from tui_trainer.problems.dataset_info import DatasetInfo
@@ -85,7 +85,8 @@ def described_by(first: Sample, data: Data, problem: ProblemName, name: str) -> 
         data.input_shape or tuple(inputs.shape),
         outputs=_outputs(first["target"], data, problem),
         vocabulary=data.vocabulary,
-        per_step=problem == "language_modelling",
+        places=PROBLEMS[problem].places,
+        causal=problem == "language_modelling",
     )
     fields = tuple(
         SampleField(
