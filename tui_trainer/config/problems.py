@@ -9,7 +9,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-ProblemName = Literal["classification", "multilabel", "regression", "language_modelling"]
+ProblemName = Literal[
+    "classification",
+    "multilabel",
+    "regression",
+    "token_classification",
+    "language_modelling",
+]
 Places = Literal["one", "step", "pixel"]
 """The places of a sample that get a prediction: the whole of it, each step, or each pixel."""
 
@@ -27,6 +33,8 @@ class ProblemSpec:
     more_metrics: tuple[str, ...] = ()
     """Metrics that are computed on request, by `training.metrics` or `checkpoint.monitor`."""
     places: Places = "one"
+    least_classes: int = 0
+    """The fewest classes that `Data(classes=...)` names for it; 0 if it has none."""
 
 
 PROBLEMS: dict[str, ProblemSpec] = {
@@ -41,6 +49,7 @@ PROBLEMS: dict[str, ProblemSpec] = {
                 *("top3_accuracy", "top5_accuracy", "balanced_accuracy"),
                 *("f1", "precision", "recall", "auroc"),
             ),
+            least_classes=2,
         ),
         ProblemSpec(
             "multilabel",
@@ -48,12 +57,22 @@ PROBLEMS: dict[str, ProblemSpec] = {
             losses=("binary_cross_entropy", "focal"),
             metrics=("loss", "f1", "exact_match"),
             more_metrics=("macro_f1", "precision", "recall", "auroc", "average_precision"),
+            least_classes=1,
         ),
         ProblemSpec(
             "regression",
             "a number, or several, for each sample",
             losses=("mse", "l1", "huber"),
             metrics=("loss", "mae", "rmse", "r2"),
+        ),
+        ProblemSpec(
+            "token_classification",
+            "a class for each step of a sequence, or for each token of a text",
+            losses=("cross_entropy", "focal"),
+            metrics=("loss", "accuracy"),
+            more_metrics=("f1", "precision", "recall"),
+            places="step",
+            least_classes=2,
         ),
         ProblemSpec(
             "language_modelling",

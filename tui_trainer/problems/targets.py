@@ -17,6 +17,15 @@ def check_is_whole(targets: Tensor) -> None:
         raise SampleMismatch(f"the target is {describe(targets[0])}; classes are ints, from 0")
 
 
+def check_steps(targets: Tensor, inputs: Tensor, noun: str) -> None:
+    """Raise SampleMismatch unless there is a target (N, T) for each step of the inputs."""
+    if targets.shape != inputs.shape[:2]:
+        raise SampleMismatch(
+            f"the target is {describe(targets[0])} for an input of {inputs.shape[1]} steps; it "
+            f"needs one {noun} per step"
+        )
+
+
 def check_range(numbers: Tensor, count: int, name: str, noun: str) -> None:
     """Raise SampleMismatch if one of the numbers is not from 0 to `count` - 1."""
     if not numbers.numel():

@@ -14,11 +14,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.problems.multilabel import f1_of
+from tui_trainer.problems.place_totals import SCORES, ClassCounts, class_counts
 from tui_trainer.problems.signature import Kind
 from tui_trainer.training.regressions import (
     Tick,
@@ -73,7 +75,7 @@ def baselines_of(dataset: Dataset, split: Split) -> list[Baseline]:
     Multilabel: `label_rates` (the labels that more than half of the training samples have), and
     `nearest_neighbour`. Regression: `mean`, and `linear_regression` (least squares with a bias).
     Language modelling: `unigram` (the byte frequencies of the training texts) and `gzip` (-9, each
-    text by itself).
+    text by itself). Token classification: `majority_class`, the most frequent one of all steps.
     """
     train = dataset.train
     if isinstance(train, TextSplit) and isinstance(split, TextSplit):
@@ -82,6 +84,8 @@ def baselines_of(dataset: Dataset, split: Split) -> list[Baseline]:
         return []
     if dataset.problem == "classification":
         return _classification(dataset, train, split)
+    if dataset.signature.places != "one":
+        return [Baseline("majority_class", lambda tick: _majority_at_places(dataset, train, split))]
     if dataset.problem == "multilabel":
         return _multilabel(dataset, train, split)
     return _regression(dataset, train, split)
@@ -175,6 +179,18 @@ def _labels(split: TensorSplit, guesses: Tensor) -> Metrics:
 def _majority(train: TensorSplit, split: TensorSplit, classes: int) -> Metrics:
     counts = torch.bincount(train.targets, minlength=classes)
     return _accuracy(split, counts.argmax())
+
+
+def _majority_at_places(dataset: Dataset, train: TensorSplit, split: TensorSplit) -> Metrics:
+    """Predict the most frequent class at every step or pixel."""
+    classes = dataset.outputs
+    guess = int(class_counts(train.targets, classes).argmax())
+    true = class_counts(split.targets, classes).tolist()
+    predicted = [sum(true) if index == guess else 0 for index in range(classes)]
+    right = [count if index == guess else 0 for index, count in enumerate(true)]
+    counts = ClassCounts(true, predicted, right)
+    names = PROBLEMS[dataset.problem].metrics
+    return {name: SCORES[name](counts) for name in names if name != "loss"}
 
 
 def _accuracy(split: TensorSplit, guesses: Tensor) -> Metrics:

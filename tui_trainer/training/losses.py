@@ -2,8 +2,8 @@
 
 Layer: training. The mean is over samples even with class weights, unlike torch's, so that
 micro-batches weighted by their sizes add up to exactly the mean over the whole group. Outputs are
-(B, K), and targets are classes (B,) or numbers (B, 1). In language modelling they are (B, T, K) and
-(B, T), and the mean is over tokens. `IGNORED` targets do not count.
+(B, K), and targets are classes (B,) or numbers (B, 1). With a prediction at each step they are
+(B, T, K) and (B, T), and the mean is over steps. `IGNORED` targets do not count.
 """
 
 from __future__ import annotations

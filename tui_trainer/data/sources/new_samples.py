@@ -50,11 +50,11 @@ class Unseen:
     is_one: bool = False
     """Whether the samples are parts of one whole, which should also get a prediction as a whole."""
 
-    def split(self) -> TensorSplit:
-        """Return the samples as a split with dummy targets."""
+    def split(self, name: str = "input") -> TensorSplit:
+        """Return the samples as a split with dummy targets; `name` is that of their field."""
         count = len(self.inputs)
         nothing = torch.zeros(count, dtype=torch.int64)
-        return TensorSplit(self.inputs, nothing, torch.arange(count), self.lengths)
+        return TensorSplit(self.inputs, nothing, torch.arange(count), self.lengths, name)
 
 
 Reader = Callable[[Any, dict[str, Any], str], Unseen]
