@@ -30,6 +30,7 @@ from tui_trainer.models.mlp import Linear, Mlp
 from tui_trainer.models.resnet import ResNet
 from tui_trainer.models.rnn import build_rnn
 from tui_trainer.models.transformer import Transformer
+from tui_trainer.models.unet import UNet
 from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import BadInput
 
@@ -43,6 +44,7 @@ MODELS: dict[str, Builder] = {
     "resnet": ResNet,
     "rnn": build_rnn,
     "transformer": Transformer,
+    "unet": UNet,
 }
 """Builders by the `type` of the section they take."""
 
