@@ -14,6 +14,7 @@ from tui_trainer.plugins import Data
 from tui_trainer.text.errors import BadInput
 
 FEATURES, TOKENS, SEQUENCE = torch.zeros(4), torch.zeros(4).long(), torch.zeros(4, 2)
+IMAGE = torch.zeros(1, 4, 5)
 
 
 def inferred(inputs: Tensor, target: Any, classes: str, **options: Any) -> ProblemName:
@@ -31,6 +32,8 @@ def inferred(inputs: Tensor, target: Any, classes: str, **options: Any) -> Probl
         (TOKENS, [0, 2, -100, 0], "abcd", "token_classification"),
         (TOKENS, [0, 2, 1, 0], "", "language_modelling"),
         (TOKENS[:1], [1], "ab", "classification"),
+        (IMAGE, torch.zeros(4, 5).long(), "ab", "segmentation"),
+        (IMAGE, 1, "ab", "classification"),
         (FEATURES, 0.5, "", "regression"),
     ],
 )
@@ -68,3 +71,11 @@ def test_tags_are_described_by_step() -> None:
     info = described_by(first, data, "token_classification", "d")
     assert (info.signature.places, info.signature.causal) == ("step", False)
     assert (info.signature.outputs, info.names) == (2, ("words",))
+
+
+def test_masks_are_described_by_pixel() -> None:
+    data = Data([], classes=("a", "b"))
+    first = {"input": IMAGE, "target": torch.zeros(4, 5).long()}
+    info = described_by(first, data, "segmentation", "d")
+    assert (info.signature.places, info.signature.outputs) == ("pixel", 2)
+    assert info.signature.input_shape == (1, 4, 5)

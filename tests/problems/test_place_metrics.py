@@ -19,6 +19,7 @@ from tui_trainer.problems.signature import Signature
 CLASSES = ("a", "b", "c", "d", "e")
 SIGNATURES: dict[ProblemName, Signature] = {
     "token_classification": Signature("tokens", (6,), 5, vocabulary=9, places="step"),
+    "segmentation": Signature("image", (2, 3, 4), 5, places="pixel"),
 }
 PLACED = list(SIGNATURES)
 
@@ -138,3 +139,40 @@ def test_each_token_is_decoded() -> None:
     outputs = torch.eye(5)[[1, 4, 0]][None].double()
     (found,) = KINDS["token_classification"].decode(outputs, info("token_classification"))
     assert (found.value, found.shares) == (["b", "e", "a"], {})
+
+
+@pytest.mark.parametrize(
+    ("targets", "shape", "text"),
+    [
+        ([[0.0, 1.0]], (1, 1, 1, 2), "the target is 1x2 of float32; classes are ints, from 0"),
+        (
+            [[0, 1]],
+            (1, 1, 2, 2),
+            "the target is 1x2 of int64 for an image of 2x2 pixels; it needs one class per pixel",
+        ),
+        ([[0, 5]], (1, 1, 1, 2), "a target is 5, and classes go from 0 to 4"),
+        ([[0, 4]], (1, 1, 2), r"needs an image \(C, H, W\), not 1x2 of float32"),
+    ],
+)
+def test_masks_that_do_not_fit_are_described(
+    targets: list[list[float]], shape: tuple[int, ...], text: str
+) -> None:
+    with pytest.raises(SampleMismatch, match=text):
+        KINDS["segmentation"].check(
+            torch.tensor([targets]), torch.zeros(shape), info("segmentation")
+        )
+
+
+@pytest.mark.parametrize(("classes", "dtype"), [(5, torch.uint8), (300, torch.int32)])
+def test_masks_are_decoded_with_shares_of_their_pixels(classes: int, dtype: torch.dtype) -> None:
+    names = tuple(f"c{index}" for index in range(classes))
+    about = DatasetInfo(
+        Signature("image", (1, 2, 2), classes, places="pixel"), "segmentation", names
+    )
+    wanted = torch.tensor([[4, 0], [4, classes - 1]])
+    outputs = torch.nn.functional.one_hot(wanted, classes).movedim(-1, 0)[None].double()
+    (found,) = KINDS["segmentation"].decode(outputs, about)
+    assert found.mask is not None
+    assert (found.mask.dtype, found.mask.tolist()) == (dtype, wanted.tolist())
+    most = {"c4": 0.75, "c0": 0.25} if classes == 5 else {"c4": 0.5, "c0": 0.25, "c299": 0.25}
+    assert list(found.shares.items()) == list(most.items())

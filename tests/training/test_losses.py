@@ -25,7 +25,7 @@ CPU = torch.device("cpu")
 def dataset(task: ProblemName = "classification", outputs: int = 3) -> Dataset:
     """A data set whose rows nobody looks at; the classes have 4, 2, 1, ... training samples."""
     split = TensorSplit(torch.zeros(1, 1), torch.zeros(1), torch.zeros(1, dtype=torch.int64))
-    has_classes = task == "classification"
+    has_classes = task in ("classification", "segmentation")
     return Dataset(
         train=split,
         val=split,

@@ -14,6 +14,7 @@ ProblemName = Literal[
     "multilabel",
     "regression",
     "token_classification",
+    "segmentation",
     "language_modelling",
 ]
 Places = Literal["one", "step", "pixel"]
@@ -72,6 +73,15 @@ PROBLEMS: dict[str, ProblemSpec] = {
             metrics=("loss", "accuracy"),
             more_metrics=("f1", "precision", "recall"),
             places="step",
+            least_classes=2,
+        ),
+        ProblemSpec(
+            "segmentation",
+            "a class for each pixel of an image",
+            losses=("cross_entropy", "focal", "dice"),
+            metrics=("loss", "accuracy", "mean_iou"),
+            more_metrics=("dice",),
+            places="pixel",
             least_classes=2,
         ),
         ProblemSpec(

@@ -10,6 +10,7 @@ from tui_trainer.problems.language_modelling import LanguageModelling
 from tui_trainer.problems.multilabel import Multilabel
 from tui_trainer.problems.problem import ProblemKind
 from tui_trainer.problems.regression import Regression
+from tui_trainer.problems.segmentation import Segmentation
 from tui_trainer.problems.token_classification import TokenClassification
 
 KINDS: dict[str, ProblemKind] = {
@@ -19,6 +20,7 @@ KINDS: dict[str, ProblemKind] = {
         Multilabel(),
         Regression(),
         TokenClassification(),
+        Segmentation(),
         LanguageModelling(),
     )
 }

@@ -52,7 +52,10 @@ class Prediction:
     """The most likely class, or that of each step; the labels; a number in units of the target, or
     several by name."""
     shares: dict[str, float]
-    """The probability of each class or label, most likely first; empty for numbers."""
+    """The probability of each class or label, most likely first; for a mask the share of its pixels
+    of each class in it; empty for numbers and steps."""
+    mask: Tensor | None = None
+    """The class of each pixel, (H, W) uint8, or int32 with more than 256 classes."""
 
 
 class Totals(Protocol):

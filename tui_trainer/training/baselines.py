@@ -75,7 +75,8 @@ def baselines_of(dataset: Dataset, split: Split) -> list[Baseline]:
     Multilabel: `label_rates` (the labels that more than half of the training samples have), and
     `nearest_neighbour`. Regression: `mean`, and `linear_regression` (least squares with a bias).
     Language modelling: `unigram` (the byte frequencies of the training texts) and `gzip` (-9, each
-    text by itself). Token classification: `majority_class`, the most frequent one of all steps.
+    text by itself). Token classification and segmentation: `majority_class`, the most frequent one
+    of all steps or pixels.
     """
     train = dataset.train
     if isinstance(train, TextSplit) and isinstance(split, TextSplit):

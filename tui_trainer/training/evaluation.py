@@ -159,14 +159,15 @@ class Predictor:
         self._dataset = experiment.dataset
         self._preprocessing = data.preprocessing
         self._device = device
-        self._batch_size = experiment.training.eval_batch_size or 256
+        training = experiment.training
+        # Outputs at each pixel are as many as in training, where they fitted into memory.
+        usual = training.batch_size if self.outline.signature.places == "pixel" else 256
+        self._batch_size = training.eval_batch_size or usual
         with preserved_generators():
             self.model = build_model(experiment.model, self.outline.signature).to(device).eval()
         check_model(self.model, data)
         self.model.load_state_dict(data.state.measured)
-        self._forward = Forward(
-            self.model, fields=self.outline.names, precision=experiment.training.precision
-        )
+        self._forward = Forward(self.model, fields=self.outline.names, precision=training.precision)
 
     def file(self, path: str) -> Predictions:
         """Predict every sample of a file.

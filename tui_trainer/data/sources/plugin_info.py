@@ -46,6 +46,9 @@ def problem_of(data: Data, first: Sample, name: str) -> tuple[ProblemName, str]:
         elif _are_tags(target, first, data):
             problem = "token_classification"
             reason = f"the target has one of {len(data.classes):,} classes at each step"
+        elif data.classes and _is_mask(target, first):
+            problem = "segmentation"
+            reason = f"the target has one of {len(data.classes):,} classes at each pixel"
         elif data.classes:
             problem, reason = "classification", f"Data has {len(data.classes):,} classes"
         elif target.is_floating_point():
@@ -79,6 +82,10 @@ def _are_tags(target: Tensor, first: Sample, data: Data) -> bool:
     has_steps = inputs.dim() == 2 or (inputs.dim() == 1 and not inputs.is_floating_point())
     is_whole = target.dim() == 1 and not target.is_floating_point()
     return bool(data.classes) and has_steps and is_whole and 1 < len(target) == len(inputs)
+
+
+def _is_mask(target: Tensor, first: Sample) -> bool:
+    return target.dim() == 2 and _first_field(first).dim() == 3
 
 
 def _first_field(first: Sample) -> Tensor:

@@ -1,0 +1,164 @@
+"""Training on images with a mask, and predicting the masks of new ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from tests.training.harness import Run, at_step, same
+from tui_trainer.config.experiment import Experiment, Place, Tree, resolve
+from tui_trainer.config.plugins import DATASET_FACTORIES
+from tui_trainer.config.sections.datasets import DATASETS
+from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.data.sources.new_samples import Unseen
+from tui_trainer.plugins import Data, DatasetParams, dataset, setting
+from tui_trainer.problems.batch import IGNORED
+from tui_trainer.runs.commands import Stop
+from tui_trainer.text.errors import BadInput
+from tui_trainer.training.baselines import baselines_of, compute
+from tui_trainer.training.checkpoints import choose_checkpoint
+from tui_trainer.training.evaluation import Predictor
+
+CLASSES = ("ground", "wide", "tall")
+SIDE = 9
+
+
+def picture(index: int) -> tuple[Tensor, Tensor]:
+    """An image with a wide and a tall bar of the same brightness, and its mask."""
+    generator = torch.Generator().manual_seed(index)
+    row, column = torch.randint(1, SIDE - 2, (2,), generator=generator).tolist()
+    mask = torch.zeros(SIDE, SIDE, dtype=torch.int64)
+    mask[row, : SIDE // 2] = 1
+    mask[SIDE // 2 :, column] = 2
+    image = (mask > 0).float() + 0.2 * torch.randn(SIDE, SIDE, generator=generator)
+    mask[0, 0] = IGNORED
+    return image[None], mask
+
+
+class Pictures(torch.utils.data.Dataset[Any]):
+    def __len__(self) -> int:
+        return 60
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor]:
+        return picture(index)
+
+
+class Params(DatasetParams):
+    as_columns: bool = setting(False, "whether all samples are in memory")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _registered() -> Iterator[None]:
+    @dataset("test-masks", description="bars", params=Params)
+    def masks(params: Params) -> Data:
+        if not params.as_columns:
+            return Data(Pictures(), classes=CLASSES)
+        images, targets = zip(*map(picture, range(60)), strict=True)
+        columns = {"image": torch.stack(images), "target": torch.stack(targets)}
+        return Data(columns, classes=CLASSES)
+
+    yield
+    DATASETS._specs.pop("test-masks", None)
+    DATASET_FACTORIES.pop("test-masks", None)
+
+
+def experiment(*, as_columns: bool = False, **sections: Any) -> Experiment:
+    values: dict[str, Any] = {
+        "dataset": {"type": "test-masks", "as_columns": as_columns},
+        "model": {"type": "unet", "width": 4, "depth": 1},
+        "optimizer": {"type": "adamw", "lr": 0.01},
+        "schedule": {"type": "constant"},
+        "loss": {"type": "auto"},
+        "training": {"epochs": 2, "batch_size": 8, "eval_batch_size": 5, "metrics": ["dice"]},
+        "logging": {"every_steps": 1, "every_seconds": 1e-6},
+        "checkpoint": {"every_steps": 1, "every_seconds": None, "keep_last": 100},
+        **sections,
+    }
+    return resolve(Tree(values, {(): Place("test")}), "small")
+
+
+@pytest.mark.parametrize("as_columns", [False, True], ids=["samples", "columns"])
+def test_a_cut_in_the_middle_equals_the_uncut_run(tmp_path: Path, *, as_columns: bool) -> None:
+    asked = experiment(as_columns=as_columns, loss={"type": "dice"})
+    whole = Run.new(tmp_path / "whole", asked)
+    ending = whole.start()
+    assert ending.state == "finished"
+    assert ending.test is not None
+    assert set(ending.test) == {"loss", "accuracy", "mean_iou", "dice"}
+    assert ending.areas is not None
+    assert ending.confusion is not None
+    assert sum(map(sum, ending.confusion)) == 12 * (SIDE * SIDE - 1)
+    assert [row[0] for row in ending.areas] == list(map(sum, ending.confusion))
+    for step in (1, 5):
+        cut = Run.new(tmp_path / f"cut-{step}", asked)
+        assert cut.start(at_step(step, Stop())).step == step
+        assert cut.resume().state == "finished"
+        assert cut.lines() == whole.lines()
+        assert same(cut.final(), whole.final())
+
+
+@pytest.mark.parametrize("loss", ["cross_entropy", "dice"])
+def test_the_size_of_a_batch_does_not_change_the_test(tmp_path: Path, loss: str) -> None:
+    found = []
+    for size in (1, 5, 60):
+        training = {"epochs": 1, "batch_size": 8, "eval_batch_size": size, "metrics": ["dice"]}
+        asked = experiment(training=training, loss={"type": loss})
+        outcome = Run.new(tmp_path / str(size), asked).start()
+        assert outcome.test is not None
+        found.append(outcome.test)
+    assert found[1] == pytest.approx(found[0], rel=1e-5)
+    assert found[2] == pytest.approx(found[0], rel=1e-5)
+
+
+def test_the_majority_is_that_of_the_pixels_that_count(tmp_path: Path) -> None:
+    data = Run.new(tmp_path / "run", experiment(as_columns=True)).task().dataset
+    assert isinstance(data.test, TensorSplit)
+    test = data.test.targets[data.test.targets != IGNORED]
+    share = float((test == 0).float().mean())
+    assert compute(baselines_of(data, data.test)) == {
+        "majority_class": {
+            "accuracy": pytest.approx(share, rel=1e-6),
+            "mean_iou": pytest.approx(share / 3, rel=1e-6),
+        }
+    }
+
+
+def test_masks_of_new_images_are_predicted_better_than_the_majority(tmp_path: Path) -> None:
+    training = {"epochs": 20, "batch_size": 8, "eval_batch_size": None}
+    run = Run.new(tmp_path / "run", experiment(training=training, as_columns=True))
+    ending = run.start()
+    assert ending.test is not None
+    assert ending.baseline is not None
+    assert ending.test["mean_iou"] > 0.8
+    assert ending.baseline["majority_class"]["mean_iou"] < 0.3
+    checkpoint, _ = choose_checkpoint(run.directory.checkpoints, "last", "run")
+    predictor = Predictor(checkpoint, run.experiment, torch.device("cpu"))
+    images, masks = zip(*map(picture, range(100, 120)), strict=True)
+    samples = predictor.predicted(Unseen(torch.stack(images), tuple(map(str, range(20)))))
+    right = 0
+    for sample, mask in zip(samples, masks, strict=True):
+        predicted = sample.prediction.mask
+        assert predicted is not None
+        right += int((predicted == mask).sum())
+        assert sum(sample.shares.values()) == pytest.approx(1)
+        assert sample.shares["ground"] == pytest.approx(float((predicted == 0).float().mean()))
+    assert right / (20 * (SIDE * SIDE - 1)) > 0.95
+
+
+@pytest.mark.parametrize(
+    ("sections", "text"),
+    [
+        ({"loss": {"type": "binary_cross_entropy"}}, "not a loss for segm.*=cross_entropy or foc"),
+        ({"model": {"type": "cnn"}}, "cnn gives one prediction for each sample.*use unet"),
+        ({"model": {"type": "unet", "depth": 4}}, "use at most 3"),
+        ({"checkpoint": {"monitor": "f1"}}, "f1 is not a metric of segmentation"),
+    ],
+)
+def test_what_does_not_fit_is_refused(tmp_path: Path, sections: Any, text: str) -> None:
+    with pytest.raises(BadInput, match=text):
+        Run.new(tmp_path / "run", experiment(**sections)).task()
