@@ -54,7 +54,7 @@ class Params(DatasetParams):
 
 @pytest.fixture(scope="module", autouse=True)
 def _registered() -> Iterator[None]:
-    @dataset("test-masks", description="bars", params=Params)
+    @dataset("test-masks", description="bars", params=Params, augment="images")
     def masks(params: Params) -> Data:
         if not params.as_columns:
             return Data(Pictures(), classes=CLASSES)
@@ -69,7 +69,12 @@ def _registered() -> Iterator[None]:
 
 def experiment(*, as_columns: bool = False, **sections: Any) -> Experiment:
     values: dict[str, Any] = {
-        "dataset": {"type": "test-masks", "as_columns": as_columns},
+        "dataset": {
+            "type": "test-masks",
+            "as_columns": as_columns,
+            "rotate_degrees": 5.0,
+            "shift_pixels": 0.5,
+        },
         "model": {"type": "unet", "width": 4, "depth": 1},
         "optimizer": {"type": "adamw", "lr": 0.01},
         "schedule": {"type": "constant"},

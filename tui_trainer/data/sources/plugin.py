@@ -27,6 +27,7 @@ from tui_trainer.data.sources.in_memory import (
     described_sample,
     first_sample,
 )
+from tui_trainer.data.sources.plugin_augment import augment_of, has_soft_targets
 from tui_trainer.data.sources.plugin_info import described_by, problem_of
 from tui_trainer.data.sources.plugin_splits import PluginSplit, all_splits, class_counts
 from tui_trainer.plugins import Data
@@ -84,7 +85,7 @@ def loaded(section: RowsSection, data: object, fitted: dict[str, Any] | None, na
         signature=info.signature,
         fields=info.fields,
         preprocessing=identity,
-        augment=None,
+        augment=augment_of(section, info),
         fingerprint=fingerprint_of_plugin(
             section,
             _hash([data.version, *map(str, map(len, (train, val, test)))]),
@@ -95,6 +96,7 @@ def loaded(section: RowsSection, data: object, fitted: dict[str, Any] | None, na
             *_notes(train),
             *absent_notes(data.classes, *counts),
         ),
+        soft_targets=has_soft_targets(section, problem),
         class_counts=counts[0],
         val_counts=counts[1],
     )
