@@ -7,6 +7,7 @@ predictions the training data is not read, and need not exist any more.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,6 +17,7 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.random import preserved_generators
+from tui_trainer.data.files.masks import write_mask
 from tui_trainer.data.load import load
 from tui_trainer.data.sources.new_samples import Unseen, read_unseen
 from tui_trainer.models.build import build_model
@@ -124,6 +126,15 @@ class Predicted:
     prediction: Prediction
 
     @property
+    def is_mask(self) -> bool:
+        return self.prediction.mask is not None
+
+    def write_mask(self, path: Path) -> None:
+        """Write the mask as a PNG; CannotWrite if the file cannot be written."""
+        assert self.prediction.mask is not None, "only a segmentation has masks"
+        write_mask(self.prediction.mask, path)
+
+    @property
     def value(self) -> Value:
         return self.prediction.value
 
@@ -168,6 +179,11 @@ class Predictor:
         check_model(self.model, data)
         self.model.load_state_dict(data.state.measured)
         self._forward = Forward(self.model, fields=self.outline.names, precision=training.precision)
+
+    @property
+    def makes_masks(self) -> bool:
+        """Whether its predictions are masks of pictures."""
+        return self.outline.signature.places == "pixel"
 
     def file(self, path: str) -> Predictions:
         """Predict every sample of a file.
