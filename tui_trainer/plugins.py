@@ -100,8 +100,9 @@ def _with_images(params: type[DatasetParams], name: str) -> type[DatasetParams]:
             f"the setting {min(clash)!r} of the data set {name!r} is one of augment='images'; give "
             "it another name"
         )
+    bases: tuple[type[Any], ...] = (params, ImagesSection)
     section: type[DatasetParams] = create_model(
-        params.__name__, __base__=(params, ImagesSection), __doc__=params.__doc__
+        params.__name__, __base__=bases, __doc__=params.__doc__
     )
     return section
 

@@ -115,8 +115,8 @@ def test_neither_padding_nor_the_size_of_a_batch_changes_the_test(
     found = []
     for size in (1, 5, 60):
         training = {"epochs": 1, "batch_size": 8, "eval_batch_size": size, "metrics": ["recall"]}
-        sections = {"training": training, "model": {"type": model, **small[model]}}
-        outcome = Run.new(tmp_path / str(size), experiment(**sections)).start()
+        asked = experiment(training=training, model={"type": model, **small[model]})
+        outcome = Run.new(tmp_path / str(size), asked).start()
         assert outcome.test is not None
         found.append(outcome.test)
     assert found[1] == pytest.approx(found[0], rel=1e-5)
