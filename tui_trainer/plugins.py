@@ -40,7 +40,7 @@ class Data:
 
     A sample is a pair (input, target) of tensors, arrays or numbers, or a dict of them, in which
     `target` is what is predicted. A target is an int, the class, for classification, a float for
-    regression, and an int for each token for language modelling.
+    regression, and an int for each token or pixel for the problems that predict each of them.
     """
 
     train: Any

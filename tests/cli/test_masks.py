@@ -37,7 +37,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the run `run`, which has learned something."""
     folder = tmp_path_factory.mktemp("runs")
     training = {"epochs": 15, "batch_size": 8}
-    assert Run.new(folder / "run", experiment(training=training)).start().state == "finished"
+    asked = experiment(training=training, checkpoint={"every_steps": 100})
+    assert Run.new(folder / "run", asked).start().state == "finished"
     return folder
 
 

@@ -75,7 +75,8 @@ def test_the_majority_is_that_of_the_pixels_that_count(tmp_path: Path) -> None:
 
 def test_masks_of_new_images_are_predicted_better_than_the_majority(tmp_path: Path) -> None:
     training = {"epochs": 20, "batch_size": 8, "eval_batch_size": None}
-    run = Run.new(tmp_path / "run", experiment(training=training, as_columns=True))
+    asked = experiment(training=training, checkpoint={"every_steps": 100}, as_columns=True)
+    run = Run.new(tmp_path / "run", asked)
     ending = run.start()
     assert ending.test is not None
     assert ending.baseline is not None

@@ -138,7 +138,8 @@ def test_the_majority_is_that_of_the_tags_that_count(tmp_path: Path) -> None:
 
 def test_new_sentences_get_a_tag_for_each_of_their_words(tmp_path: Path) -> None:
     training = {"epochs": 25, "batch_size": 8}
-    run = Run.new(tmp_path / "run", experiment(training=training))
+    asked = experiment(training=training, checkpoint={"every_steps": 100})
+    run = Run.new(tmp_path / "run", asked)
     ending = run.start()
     assert ending.test is not None
     assert ending.test["accuracy"] > 0.95

@@ -83,7 +83,7 @@ SCORES: dict[str, Callable[[ClassCounts], float]] = {
 """The metrics of places but the loss, by name."""
 
 
-def class_counts(targets: Tensor, classes: int) -> Tensor:
+def count_classes(targets: Tensor, classes: int) -> Tensor:
     """Return the number of places of each class, (classes,) int64; those IGNORED do not count."""
     # One more bucket for what is ignored: to take it out, the device would have to be waited for.
     kept = targets.where(targets != IGNORED, classes)
@@ -125,9 +125,11 @@ class PlaceTotals:
                 "count": count,
                 # The mean loss of a batch in which everything is ignored is undefined.
                 "loss": torch.where(count > 0, loss.double() * count, 0.0),
-                "true": class_counts(targets, classes).double(),
-                "predicted": class_counts(guesses, classes).double(),
-                "right": class_counts(targets.where(guesses == targets, IGNORED), classes).double(),
+                "true": count_classes(targets, classes).double(),
+                "predicted": count_classes(guesses, classes).double(),
+                "right": count_classes(
+                    targets.where(guesses == targets, IGNORED), classes
+                ).double(),
             }
         )
         if self._cells is not None:

@@ -14,7 +14,7 @@ from torch import Tensor
 from tui_trainer.config.problems import ProblemName
 from tui_trainer.problems.batch import IGNORED, describe
 from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.place_totals import PlaceTotals, class_counts
+from tui_trainer.problems.place_totals import PlaceTotals, count_classes
 from tui_trainer.problems.problem import Prediction, SampleMismatch, Totals
 from tui_trainer.problems.targets import check_is_whole, check_range
 
@@ -59,7 +59,7 @@ class Segmentation:
         predictions = []
         # A byte holds the classes of most data, and a file may have thousands of masks.
         for mask in outputs.argmax(dim=1).to(torch.uint8 if len(classes) <= 256 else torch.int32):
-            counts = class_counts(mask.long(), len(classes)).tolist()
+            counts = count_classes(mask.long(), len(classes)).tolist()
             order = sorted(range(len(classes)), key=lambda index: -counts[index])
             shares = {classes[it]: counts[it] / mask.numel() for it in order if counts[it]}
             predictions.append(Prediction(shares, shares, mask))

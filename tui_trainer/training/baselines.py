@@ -20,7 +20,7 @@ from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.problems.multilabel import f1_of
-from tui_trainer.problems.place_totals import SCORES, ClassCounts, class_counts
+from tui_trainer.problems.place_totals import SCORES, ClassCounts, count_classes
 from tui_trainer.problems.signature import Kind
 from tui_trainer.training.regressions import (
     Tick,
@@ -185,8 +185,8 @@ def _majority(train: TensorSplit, split: TensorSplit, classes: int) -> Metrics:
 def _majority_at_places(dataset: Dataset, train: TensorSplit, split: TensorSplit) -> Metrics:
     """Predict the most frequent class at every step or pixel."""
     classes = dataset.outputs
-    guess = int(class_counts(train.targets, classes).argmax())
-    true = class_counts(split.targets, classes).tolist()
+    guess = int(count_classes(train.targets, classes).argmax())
+    true = count_classes(split.targets, classes).tolist()
     predicted = [sum(true) if index == guess else 0 for index in range(classes)]
     right = [count if index == guess else 0 for index, count in enumerate(true)]
     counts = ClassCounts(true, predicted, right)
