@@ -97,7 +97,7 @@ LOSSES.add(Spec("auto", "cross entropy for classes, squared error for numbers", 
 LOSSES.add(Spec("cross_entropy", "cross entropy", CrossEntropySection))
 LOSSES.add(Spec("binary_cross_entropy", "cross entropy of two classes", BinaryCrossEntropySection))
 LOSSES.add(Spec("focal", "cross entropy in which easy samples count less", FocalSection))
-LOSSES.add(Spec("dice", "overlap of each class with its pixels", DiceSection))
 LOSSES.add(Spec("mse", "mean squared error", MseSection))
 LOSSES.add(Spec("l1", "mean absolute error", L1Section))
 LOSSES.add(Spec("huber", "squared error of small errors, absolute of large ones", HuberSection))
+LOSSES.add(Spec("dice", "overlap of each class with its pixels", DiceSection))
