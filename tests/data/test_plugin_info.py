@@ -33,6 +33,9 @@ def inferred(inputs: Tensor, target: Any, classes: str, **options: Any) -> Probl
         (TOKENS, [0, 2, 1, 0], "", "language_modelling"),
         (TOKENS[:1], [1], "ab", "classification"),
         (IMAGE, torch.zeros(4, 5).long(), "ab", "segmentation"),
+        # What is wrong with these is said when they are checked.
+        (IMAGE, torch.zeros(1, 4, 5).long(), "ab", "segmentation"),
+        (IMAGE, torch.zeros(4, 5), "ab", "segmentation"),
         (IMAGE, 1, "ab", "classification"),
         (FEATURES, 0.5, "", "regression"),
     ],

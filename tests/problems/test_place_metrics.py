@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
@@ -151,11 +152,16 @@ def test_each_token_is_decoded() -> None:
             "the target is 1x2 of int64 for an image of 2x2 pixels; it needs one class per pixel",
         ),
         ([[0, 5]], (1, 1, 1, 2), "a target is 5, and classes go from 0 to 4"),
+        (
+            [[[0, 1]]],
+            (1, 1, 1, 2),
+            "the target is 1x1x2 of int64 for an image of 1x2 pixels; it needs one class per pixel",
+        ),
         ([[0, 4]], (1, 1, 2), r"needs an image \(C, H, W\), not 1x2 of float32"),
     ],
 )
 def test_masks_that_do_not_fit_are_described(
-    targets: list[list[float]], shape: tuple[int, ...], text: str
+    targets: list[Any], shape: tuple[int, ...], text: str
 ) -> None:
     with pytest.raises(SampleMismatch, match=text):
         KINDS["segmentation"].check(

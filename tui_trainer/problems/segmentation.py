@@ -61,7 +61,9 @@ class Segmentation:
         for mask in outputs.argmax(dim=1).to(torch.uint8 if len(classes) <= 256 else torch.int32):
             counts = count_classes(mask.long(), len(classes)).tolist()
             order = sorted(range(len(classes)), key=lambda index: -counts[index])
-            shares = {classes[it]: counts[it] / mask.numel() for it in order if counts[it]}
+            shares = {
+                classes[index]: counts[index] / mask.numel() for index in order if counts[index]
+            }
             predictions.append(Prediction(shares, shares, mask))
         return predictions
 

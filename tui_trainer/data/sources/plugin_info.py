@@ -85,7 +85,8 @@ def _are_tags(target: Tensor, first: Sample, data: Data) -> bool:
 
 
 def _is_mask(target: Tensor, first: Sample) -> bool:
-    return target.dim() == 2 and _first_field(first).dim() == 3
+    """Whether a target is meant as a mask, if only by its dimensions."""
+    return target.dim() >= 2 and _first_field(first).dim() == 3
 
 
 def _first_field(first: Sample) -> Tensor:
