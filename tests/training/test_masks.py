@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +12,16 @@ import torch
 
 from tests.training.bars import SIDE, experiment, picture, registered
 from tests.training.harness import Run, at_step, same
-from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.sources.new_samples import Unseen
 from tui_trainer.problems.batch import IGNORED
 from tui_trainer.runs.commands import Stop
 from tui_trainer.text.errors import BadInput
-from tui_trainer.training.baselines import baselines_of, compute
+from tui_trainer.training.baseline_costs import is_affordable
+from tui_trainer.training.baselines import READ_OPERATIONS, baselines_of, compute
 from tui_trainer.training.checkpoints import choose_checkpoint
-from tui_trainer.training.evaluation import Predictor
+from tui_trainer.training.evaluation import Predictor, evaluate
+
+CPU = torch.device("cpu")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -60,17 +63,39 @@ def test_the_size_of_a_batch_does_not_change_the_test(tmp_path: Path, loss: str)
     assert found[2] == pytest.approx(found[0], rel=1e-5)
 
 
-def test_the_majority_is_that_of_the_pixels_that_count(tmp_path: Path) -> None:
-    data = Run.new(tmp_path / "run", experiment(as_columns=True)).task().dataset
-    assert isinstance(data.test, TensorSplit)
-    test = data.test.targets[data.test.targets != IGNORED]
-    share = float((test == 0).float().mean())
+@pytest.mark.parametrize("as_columns", [False, True], ids=["samples", "columns"])
+def test_the_majority_is_that_of_the_pixels_that_count(tmp_path: Path, *, as_columns: bool) -> None:
+    data = Run.new(tmp_path / "run", experiment(as_columns=as_columns)).task().dataset
+    targets = torch.cat([batch["target"] for batch in data.test.in_order(5)])
+    share = float((targets[targets != IGNORED] == 0).float().mean())
     assert compute(baselines_of(data, data.test)) == {
         "majority_class": {
             "accuracy": pytest.approx(share, rel=1e-6),
             "mean_iou": pytest.approx(share / 3, rel=1e-6),
         }
     }
+
+
+def test_reading_a_large_data_set_again_for_the_majority_is_not_affordable(tmp_path: Path) -> None:
+    data = Run.new(tmp_path / "run", experiment()).task().dataset
+    (baseline,) = baselines_of(data, data.test)
+    assert baseline.cost == (41 + 12) * SIDE * SIDE * READ_OPERATIONS
+    assert is_affordable(baseline, 0)
+    assert not is_affordable(replace(baseline, cost=10**6 * 3 * 256 * 256 * READ_OPERATIONS), 10**9)
+
+
+@pytest.mark.parametrize("workers", [0, pytest.param(1, marks=pytest.mark.full)])
+def test_an_evaluation_reads_what_the_majority_needs(tmp_path: Path, workers: int) -> None:
+    training = {"epochs": 1, "batch_size": 20}
+    run = Run.new(tmp_path / "run", experiment(training=training, loader={"num_workers": workers}))
+    ending = run.start()
+    assert ending.baseline is not None
+    for only_baselines in (False, True):
+        found = evaluate(
+            run.directory, run.experiment, CPU, "test", "last", only_baselines=only_baselines
+        )
+        assert found.baseline == ending.baseline
+        assert bool(found.metrics) != only_baselines
 
 
 def test_masks_of_new_images_are_predicted_better_than_the_majority(tmp_path: Path) -> None:
@@ -83,7 +108,7 @@ def test_masks_of_new_images_are_predicted_better_than_the_majority(tmp_path: Pa
     assert ending.test["mean_iou"] > 0.8
     assert ending.baseline["majority_class"]["mean_iou"] < 0.3
     checkpoint, _ = choose_checkpoint(run.directory.checkpoints, "last", "run")
-    predictor = Predictor(checkpoint, run.experiment, torch.device("cpu"))
+    predictor = Predictor(checkpoint, run.experiment, CPU)
     images, masks = zip(*map(picture, range(100, 120)), strict=True)
     samples = predictor.predicted(Unseen(torch.stack(images), tuple(map(str, range(20)))))
     right = 0

@@ -100,7 +100,9 @@ def evaluate(
             steps = read_manifests(run.checkpoints)[-1].step
             baselines, left_out = choose_baselines(task, chosen, steps, run)
             notes += left_out
-    return Evaluation(checkpoint.manifest.step, split, metrics, compute(baselines), tuple(notes))
+    with task.feed.workers():
+        computed = compute(baselines)
+    return Evaluation(checkpoint.manifest.step, split, metrics, computed, tuple(notes))
 
 
 def _measured(task: Task, split: Split) -> dict[str, float]:
