@@ -15,7 +15,7 @@ from pydantic import create_model
 
 from tui_trainer.config.plugins import DATASET_FACTORIES, MODEL_FACTORIES
 from tui_trainer.config.problems import ProblemName
-from tui_trainer.config.sections.datasets import DATASETS, RowsSection
+from tui_trainer.config.sections.datasets import DATASETS, ImagesSection, RowsSection
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
 from tui_trainer.config.user_code import place_of
@@ -41,7 +41,7 @@ class Data:
 
     A sample is a pair (input, target) of tensors, arrays or numbers, or a dict of them, in which
     `target` is what is predicted. A target is an int, the class, for classification, a float for
-    regression, and an int for each token for language modelling.
+    regression, and an int for each token or pixel for the problems that predict each of them.
     """
 
     train: Any
@@ -85,10 +85,36 @@ class Data:
 
 
 def dataset(
-    name: str, *, description: str = "", params: type[DatasetParams] = DatasetParams
+    name: str,
+    *,
+    description: str = "",
+    params: type[DatasetParams] = DatasetParams,
+    augment: Literal["none", "images"] = "none",
 ) -> Callable[[Made], Made]:
-    """Register a function `(params) -> Data` as the dataset `type: NAME`."""
+    """Register a function `(params) -> Data` as the dataset `type: NAME`.
+
+    `augment="images"` adds the settings of the random changes to training images, which are applied
+    to the first field of a batch on its device, and to the target if that is a mask.
+    """
+    if augment == "images":
+        params = _with_images(params, name)
+    elif augment != "none":
+        raise ValueError(f"augment={augment!r} of the data set {name!r}; it is 'images' or 'none'")
     return _registrar(DATASETS, DATASET_FACTORIES, name, description, params)
+
+
+def _with_images(params: type[DatasetParams], name: str) -> type[DatasetParams]:
+    own = params.model_fields.keys() - DatasetParams.model_fields.keys()
+    if clash := own & ImagesSection.model_fields.keys():
+        raise ValueError(
+            f"the setting {min(clash)!r} of the data set {name!r} is one of augment='images'; give "
+            "it another name"
+        )
+    bases: tuple[type[Any], ...] = (params, ImagesSection)
+    section: type[DatasetParams] = create_model(
+        params.__name__, __base__=bases, __doc__=params.__doc__
+    )
+    return section
 
 
 def model(

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 
-from tui_trainer.config.problems import ProblemName
+from tui_trainer.config.problems import PROBLEMS, ProblemName
 from tui_trainer.data.batches.collation import as_sample
 from tui_trainer.data.batches.sample_spec import SampleSpec
 from tui_trainer.data.batches.samples import Failure, SampleMaker
@@ -28,8 +28,7 @@ def form(
     kind: Kind = "features", task: ProblemName = "classification", *, vocabulary: int = 9
 ) -> SampleSpec:
     outputs = {"classification": 2, "regression": 1, "language_modelling": vocabulary}[task]
-    per_step = task == "language_modelling"
-    signature = Signature(kind, SHAPES[kind], outputs, vocabulary, per_step)
+    signature = Signature(kind, SHAPES[kind], outputs, vocabulary, PROBLEMS[task].places)
     return SampleSpec(DatasetInfo(signature, task, ()))
 
 

@@ -51,7 +51,7 @@ def test_a_folder_is_split_by_file_and_every_file_is_in_one_split(tmp_path: Path
     assert sorted([*train, *val, *test]) == there
     assert (len(train), len(val), len(test)) == (20, 4, 6)
     assert dataset.problem == "language_modelling"
-    assert dataset.signature.per_step
+    assert dataset.signature.causal
     assert (dataset.signature.vocabulary, dataset.outputs, dataset.input_shape) == (256, 256, (8,))
     assert "in 20 files to train on" in dataset.notes[-1]
 

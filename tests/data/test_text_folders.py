@@ -63,7 +63,7 @@ def test_passages_have_the_class_of_their_folder(tmp_path: Path) -> None:
     assert ("cat", b"cat deep\n") in found
     assert ("dog", b"dog 3 line 3\ndog 3 line 4\ndog 3 line 5\n") in found
     assert dataset.signature.kind == "tokens"
-    assert (dataset.signature.vocabulary, dataset.signature.per_step) == (256, False)
+    assert (dataset.signature.vocabulary, dataset.signature.causal) == (256, False)
     assert "49 passages of 25 files in 2 classes, 24 to 25 per class" in dataset.notes
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -11,15 +12,20 @@ from tests.integration.processes import call, lines
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 
 
+# One epoch of each example has so many steps, at this size of a batch.
+SIZES = {"multilabel": (200, 7), "two-inputs": (200, 7), "segmentation": (32, 7), "tags": (64, 7)}
+
+
 @pytest.mark.full
-@pytest.mark.parametrize("name", ["multilabel", "two-inputs"])
+@pytest.mark.parametrize("name", SIZES)
 def test_an_example_cut_and_resumed_with_workers_equals_the_whole(
     tmp_path: Path, name: str
 ) -> None:
+    size, steps = SIZES[name]
     plugin = EXAMPLES / f"{name.replace('-', '_')}.py"
     words = ("train", str(EXAMPLES / f"{name}.yaml"), "--plugin", str(plugin), "--no-ui")
     assert f"examples/{name}.yaml --plugin examples/{plugin.name}" in plugin.read_text()
-    settings = ("training.epochs=1", "logging.every_steps=1", "training.batch_size=200")
+    settings = ("training.epochs=1", "logging.every_steps=1", f"training.batch_size={size}")
     done = call(tmp_path, *words, *settings, "--name", "whole")
     assert done.returncode == 0, done.stderr
     cut = (*settings, "--name", "cut", "training.max_steps=3", "loader.num_workers=2")
@@ -30,4 +36,23 @@ def test_an_example_cut_and_resumed_with_workers_equals_the_whole(
     assert done.returncode == 0, done.stderr
     losses = [[line["train/loss"] for line in lines(run)] for run in (whole, part)]
     assert losses[0] == losses[1]
-    assert len(losses[0]) == 7
+    assert len(losses[0]) == steps
+
+
+@pytest.mark.full
+@pytest.mark.parametrize(
+    ("name", "metric", "least", "settings"),
+    [
+        ("tags", "accuracy", 0.95, ()),
+        ("segmentation", "mean_iou", 0.5, ("training.epochs=8", "model.width=8")),
+    ],
+)
+def test_an_example_learns_more_than_the_majority(
+    tmp_path: Path, name: str, metric: str, least: float, settings: tuple[str, ...]
+) -> None:
+    words = ("train", str(EXAMPLES / f"{name}.yaml"), "--plugin", str(EXAMPLES / f"{name}.py"))
+    done = call(tmp_path, *words, *settings, "--name", name, "--log-format", "json")
+    assert done.returncode == 0, done.stderr
+    ended = json.loads(done.stdout.splitlines()[-1])
+    assert ended["test"][metric] > least
+    assert ended["baseline"]["majority_class"][metric] < 0.4

@@ -18,8 +18,11 @@ STEPS = 12
 TEXTS = Signature("tokens", (STEPS,), 3, vocabulary=VOCABULARY)
 SEQUENCES = Signature("sequence", (STEPS, 5), 3)
 NUMBERS = Signature("sequence", (STEPS, 5), 1)
-LANGUAGE = Signature("tokens", (STEPS,), VOCABULARY, vocabulary=VOCABULARY, per_step=True)
-SIGNALS = Signature("sequence", (STEPS, 5), 2, per_step=True)
+LANGUAGE = Signature(
+    "tokens", (STEPS,), VOCABULARY, vocabulary=VOCABULARY, places="step", causal=True
+)
+TAGS = Signature("tokens", (STEPS,), 3, vocabulary=VOCABULARY, places="step")
+SIGNALS = Signature("sequence", (STEPS, 5), 2, places="step", causal=True)
 IMAGES = Signature("image", (2, 8, 8), 3)
 
 LENGTHS = torch.tensor([3, 12, 1, 7])

@@ -72,6 +72,6 @@ def test_what_it_cannot_take_is_refused_with_what_can() -> None:
     with pytest.raises(BadInput, match=r"cnn1d takes sequences or texts.*use cnn or resnet"):
         built(Signature("image", (1, 8, 8), 3))
     with pytest.raises(BadInput, match=r"must not see later steps.*use lstm or transformer"):
-        built(Signature("tokens", (40,), 50, vocabulary=50, per_step=True))
+        built(Signature("tokens", (40,), 50, vocabulary=50, places="step", causal=True))
     with pytest.raises(ValueError, match="kernel_size"):
         built(kernel_size=0)

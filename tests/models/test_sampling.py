@@ -35,7 +35,7 @@ class Fixed(nn.Module):
         return self.logits.expand(*inputs.shape, -1)
 
 
-FIXED = Signature("tokens", (4,), 3, vocabulary=3, per_step=True)
+FIXED = Signature("tokens", (4,), 3, vocabulary=3, places="step", causal=True)
 
 
 @models

@@ -193,7 +193,7 @@ def test_autocast_changes_the_numbers_only_a_little(
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("signature", [TEXTS, LANGUAGE])
 def test_other_weights_can_be_put_in_for_a_call(kind: str, signature: Signature) -> None:
-    settings = {"tie_embedding": signature.per_step, **({"embedding": 16} if kind == "rnn" else {})}
+    settings = {"tie_embedding": signature.causal, **({"embedding": 16} if kind == "rnn" else {})}
     model = model_of(kind, signature, **settings)
     halves = {name: p.detach() / 2 for name, p in model.named_parameters()}
     called = functional_call(model, halves, (samples(signature), LENGTHS))
@@ -275,9 +275,7 @@ def test_the_summary_adds_up_and_computes_nothing(kind: str, settings: Settings)
     layers = summarize(model, [signature.field()], 2)
 
     assert sum(layer.parameters for layer in layers) == count_parameters(model)
-    assert layers[-1].output_shape == ((STEPS,) if signature.per_step else ()) + (
-        signature.outputs,
-    )
+    assert layers[-1].output_shape == ((STEPS,) if signature.causal else ()) + (signature.outputs,)
     assert torch.equal(state, torch.get_rng_state())
 
 

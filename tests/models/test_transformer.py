@@ -40,7 +40,9 @@ def test_the_parameters_are_those_of_the_formula() -> None:
 def test_gpt2_has_as_many_parameters_as_published() -> None:
     # 124,439,808: the small model of Radford et al. 2019 as it was released.
     width, vocabulary, context = 768, 50257, 1024
-    signature = type(LANGUAGE)("tokens", (context,), vocabulary, vocabulary, per_step=True)
+    signature = type(LANGUAGE)(
+        "tokens", (context,), vocabulary, vocabulary, places="step", causal=True
+    )
     with torch.device("meta"):
         model = model_of(
             "transformer", signature, width=width, layers=12, heads=12, tie_embedding=True

@@ -6,15 +6,19 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+import torch
 
 from tui_trainer.config.sections.problems import PROBLEM_TYPES, ProblemSection
 from tui_trainer.problems.dataset_info import DatasetInfo
+from tui_trainer.problems.kinds import KINDS
+from tui_trainer.problems.problem import SampleMismatch
 from tui_trainer.problems.settings import with_settings
 from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import ConfigError
 
 TWO = DatasetInfo(Signature("features", (3,), 2), "classification", ("no", "1"))
 LABELS = DatasetInfo(Signature("features", (3,), 2), "multilabel", ("a", "b"))
+MASKS = DatasetInfo(Signature("image", (1, 2, 2), 2, places="pixel"), "segmentation", ("a", "b"))
 NUMBERS = DatasetInfo(Signature("features", (3,), 2), "regression", ())
 
 
@@ -40,6 +44,7 @@ def test_without_settings_the_data_stay_as_they_are() -> None:
         (TWO, {"threshold": 0.3}, {"positive": 1, "threshold": 0.3}),
         (LABELS, {"type": "multilabel", "threshold": 0.7}, {"threshold": 0.7}),
         (NUMBERS, {"type": "regression", "outputs": ["x", "y"]}, {"target_names": ("x", "y")}),
+        (MASKS, {"type": "segmentation", "ignore": 255}, {"ignore": 255}),
     ],
     ids=str,
 )
@@ -71,6 +76,15 @@ def test_settings_that_do_not_fit_the_data_are_refused(
     assert text in str(caught.value)
 
 
+def test_an_ignored_number_counts_nowhere() -> None:
+    masks = torch.tensor([[[0, 255], [1, -100]]])
+    info = with_settings(MASKS, section(type="segmentation", ignore=255))
+    checked = KINDS["segmentation"].check(masks, torch.zeros(1, 1, 2, 2), info)
+    assert checked.tolist() == [[[0, -100], [1, -100]]]
+    with pytest.raises(SampleMismatch, match="a target is 255"):
+        KINDS["segmentation"].check(masks, torch.zeros(1, 1, 2, 2), MASKS)
+
+
 def test_numbers_with_names_keep_them() -> None:
     named = replace(NUMBERS, target_names=("x", "y"))
     with pytest.raises(ConfigError, match="names of their own: x, y"):
@@ -79,7 +93,7 @@ def test_numbers_with_names_keep_them() -> None:
 
 @pytest.mark.parametrize(
     "changes",
-    [{"positive": 2}, {"positive": True}, {"threshold": 1.0}, {"threshold": "a"}],
+    [{"ignore": "x"}, {"positive": 2}, {"positive": True}, {"threshold": 1.0}, {"threshold": "a"}],
     ids=str,
 )
 def test_a_checkpoint_with_other_values_is_refused(changes: dict[str, Any]) -> None:

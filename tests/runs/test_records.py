@@ -92,6 +92,7 @@ def test_what_was_not_finite_is_not_a_number_again() -> None:
         {"test": {"a" * 100_000: 0.5}},
         {"baseline": {"x": {"loss": math.inf}}},
         {"confusion": [[10**400]]},
+        {"areas": [[1, 0.5, 0]]},
         {"classes": [""] * 200_000},
         {"reason": "a" * 100_000},
     ],

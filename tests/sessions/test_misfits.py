@@ -43,10 +43,10 @@ def test_models_that_do_not_fit_have_the_reason_of_a_run(
 
 def test_losses_that_do_not_fit_have_a_reason() -> None:
     of_classes = find_misfits(LIBRARY.experiment("penguins-mlp"), LIBRARY.folders)["loss"]
-    assert set(of_classes) == {"binary_cross_entropy", "mse", "l1", "huber"}
+    assert set(of_classes) == {"binary_cross_entropy", "dice", "mse", "l1", "huber"}
     assert of_classes["mse"].startswith("mse is not a loss for classification, which predicts")
     of_numbers = find_misfits(LIBRARY.experiment("auto-mpg-mlp"), LIBRARY.folders)["loss"]
-    assert set(of_numbers) == {"cross_entropy", "binary_cross_entropy", "focal"}
+    assert set(of_numbers) == {"cross_entropy", "binary_cross_entropy", "focal", "dice"}
 
 
 def test_an_optimizer_for_matrices_does_not_fit_a_model_without_hidden_ones() -> None:

@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tui_trainer.config.problems import ProblemName
+from tui_trainer.config.problems import PROBLEMS, ProblemName
 from tui_trainer.config.sections.losses import LOSSES
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.base.fingerprint import Fingerprint
@@ -26,13 +26,13 @@ CPU = torch.device("cpu")
 def dataset(task: ProblemName = "classification", outputs: int = 3) -> Dataset:
     """A data set whose rows nobody looks at; the classes have 4, 2, 1, ... training samples."""
     split = TensorSplit(torch.zeros(1, 1), torch.zeros(1), torch.zeros(1, dtype=torch.int64))
-    has_classes = task == "classification"
+    has_classes = task in ("classification", "segmentation")
     return Dataset(
         train=split,
         val=split,
         test=split,
         info=DatasetInfo(
-            Signature("features", (1,), outputs, per_step=task == "language_modelling"),
+            Signature("features", (1,), outputs, places=PROBLEMS[task].places),
             task,
             tuple("abc"[:outputs]) if has_classes else (),
         ),

@@ -117,10 +117,10 @@ def test_another_preset_is_taken_at_once_only_when_no_edit_of_its_kind_is_lost(
         app.pane("model").focus()
         await press(pilot, "end", "enter")
         assert draft.preset("model") == "cnn"
-        text = "↵ again takes transformer and discards 1 change: model.dropout 0.3 → 0.5"
+        text = "↵ again takes unet and discards 1 change: model.dropout 0.3 → 0.5"
         assert text in shown(app)
         await press(pilot, "enter")
-        assert draft.preset("model") == "transformer"
+        assert draft.preset("model") == "unet"
         assert draft.text("optimizer.lr") == "0.0001"
         await press(pilot, "home", "enter")
         assert draft.preset("model") == "cnn", "no edit of a model is left"

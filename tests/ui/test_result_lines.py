@@ -68,3 +68,23 @@ def test_any_number_can_be_drawn() -> None:
     assert len(shown(replace(NOTHING, scatter=((3.0, 3.0),)))) == 17
     assert len(shown(replace(NOTHING, scatter=((-1e300, 1e300), (1e308, -1e308))))) == 17
     assert len(shown(replace(NOTHING, labels=((1, 2),), classes=("a",)))) == 2
+
+
+def test_areas_have_their_overlap_above_the_confusion() -> None:
+    rows = ((100, 90, 80), (20, 30, 10), (0, 0, 0))
+    title, head, *body = shown(replace(NOTHING, areas=rows, classes=("ground", "disc\x1b", "none")))
+    assert title.startswith("Classes: how many test pixels")
+    assert head.split() == ["class", "pixels", "predicted", "precision", "recall", "IoU"]
+    assert body[0].split() == ["ground", "100", "90", "88.9%", "80.0%", "72.7%"]
+    assert body[1].split()[1:] == ["20", "30", "33.3%", "50.0%", "25.0%"]
+    assert "\x1b" not in body[1]
+    assert body[2].split() == ["none", "0", "0", "-", "-", "-"]
+    table = ((80, 20), (10, 10))
+    both = shown(replace(NOTHING, areas=rows[:2], confusion=table, classes=("ground", "disc")))
+    assert both[4] == ""
+    assert both[5].startswith("Confusion: rows are true classes")
+
+
+def test_areas_that_somebody_else_wrote_are_drawn() -> None:
+    rows = ((1, 2), (2**62 - 1, 0, 2**62 - 1), (0, 1, 2))
+    assert len(shown(replace(NOTHING, areas=rows, classes=("a",)))) == 4

@@ -366,6 +366,9 @@ def _add_runs(commands: Commands) -> None:
     predict.explain(f"{_MOVED}: {_MOVED_HELP}; only a run of an older version needs them")
     _add_checkpoint(predict, "", "best")
     predict.add_argument(
+        "--out", type=Path, metavar="DIR", help="write the masks of pictures as PNG to this folder"
+    )
+    predict.add_argument(
         "--generate", type=int, metavar="N", help="generate N bytes with a language model"
     )
     predict.add_argument("--prompt", default="", metavar="TEXT", help="the text to continue")

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from tui_trainer.cli import options
+from tui_trainer.cli.masks import MaskFolder
 from tui_trainer.config.overrides import Override, parse_overrides
 from tui_trainer.config.sections.metrics import metrics_text
 from tui_trainer.runs.directory import RunDirectory, find_run
@@ -61,7 +63,9 @@ def predict(arguments: argparse.Namespace) -> int:
     run = find_run(arguments.name, options.runs_dir(arguments))
     where = (arguments.which, arguments.device, overrides)
     if arguments.generate is None:
-        return print_predictions(run, files, *where, as_json=arguments.json)
+        return print_predictions(run, files, *where, as_json=arguments.json, out=arguments.out)
+    if arguments.out is not None:
+        raise BadInput("--out is for the masks of pictures; --generate prints a text")
     how = Generation(
         arguments.generate,
         arguments.prompt,
@@ -99,8 +103,9 @@ def print_predictions(
     overrides: Sequence[Override] = (),
     *,
     as_json: bool = False,
+    out: Path | None = None,
 ) -> int:
-    """Predict every sample of every file, as lines or JSON lines.
+    """Predict every sample of every file, as lines or JSON lines; write masks to the folder `out`.
 
     A file that cannot be read is reported, and the others are still predicted.
     """
@@ -108,6 +113,10 @@ def print_predictions(
         raise BadInput("predict needs files, or --generate N for a language model")
     predictor, notes = open_predictor(run, which, device, overrides)
     _note(notes)
+    if out is not None and not predictor.makes_masks:
+        problem = predictor.outline.problem
+        raise BadInput(f"--out is for masks, and this run's model does not make any: {problem}")
+    folder = None if out is None else MaskFolder(out, files)
     worst: int = ExitCode.OK
     for path in files:
         try:
@@ -118,13 +127,27 @@ def print_predictions(
             continue
         _note(found.notes)
         for sample in found.samples:
-            if as_json:
-                record = {"file": path, "place": sample.place, "prediction": sample.value}
-                print_json({**record, **({"shares": sample.shares} if sample.shares else {})})
-            else:
-                place = f"{path}, {sample.place}" if sample.place else path
-                print_line(f"{clean(place, 200)}: {_text(sample)}")
+            mask = None
+            if folder is not None:
+                mask = folder.path_for(path, sample.place)
+                sample.write_mask(mask)
+            _print_sample(path, sample, mask, as_json=as_json)
     return worst
+
+
+def _print_sample(file: str, sample: Predicted, mask: Path | None, *, as_json: bool) -> None:
+    """Print a prediction, and where its mask is if it was written."""
+    if as_json:
+        record: dict[str, Any] = {"file": file, "place": sample.place}
+        if sample.is_mask:
+            record["mask"] = None if mask is None else str(mask)
+        else:
+            record["prediction"] = sample.value
+        print_json({**record, **({"shares": sample.shares} if sample.shares else {})})
+        return
+    place = f"{file}, {sample.place}" if sample.place else file
+    written = f"; mask {clean(str(mask), 200)}" if mask is not None else ""
+    print_line(f"{clean(place, 200)}: {_text(sample)}{written}")
 
 
 def print_generated(
@@ -149,6 +172,8 @@ def print_generated(
 
 
 def _text(sample: Predicted) -> str:
+    if sample.is_mask:
+        return ", ".join(f"{clean(name, 80)} {share:.1%}" for name, share in sample.shares.items())
     if isinstance(sample.value, float):
         return f"{sample.value:.6g}"
     if isinstance(sample.value, dict):

@@ -9,7 +9,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-ProblemName = Literal["classification", "multilabel", "regression", "language_modelling"]
+ProblemName = Literal[
+    "classification",
+    "multilabel",
+    "regression",
+    "token_classification",
+    "segmentation",
+    "language_modelling",
+]
+Places = Literal["one", "step", "pixel"]
+"""The places of a sample that get a prediction: the whole of it, each step, or each pixel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +33,9 @@ class ProblemSpec:
     """The metrics that are always computed, in the order in which they are shown."""
     more_metrics: tuple[str, ...] = ()
     """Metrics that are computed on request, by `training.metrics` or `checkpoint.monitor`."""
+    places: Places = "one"
+    least_classes: int = 0
+    """The fewest classes that `Data(classes=...)` names for it; 0 if it has none."""
 
 
 PROBLEMS: dict[str, ProblemSpec] = {
@@ -38,6 +50,7 @@ PROBLEMS: dict[str, ProblemSpec] = {
                 *("top3_accuracy", "top5_accuracy", "balanced_accuracy"),
                 *("f1", "precision", "recall", "auroc"),
             ),
+            least_classes=2,
         ),
         ProblemSpec(
             "multilabel",
@@ -45,6 +58,7 @@ PROBLEMS: dict[str, ProblemSpec] = {
             losses=("binary_cross_entropy", "focal"),
             metrics=("loss", "f1", "exact_match"),
             more_metrics=("macro_f1", "precision", "recall", "auroc", "average_precision"),
+            least_classes=1,
         ),
         ProblemSpec(
             "regression",
@@ -53,10 +67,29 @@ PROBLEMS: dict[str, ProblemSpec] = {
             metrics=("loss", "mae", "rmse", "r2"),
         ),
         ProblemSpec(
+            "token_classification",
+            "a class for each step of a sequence, or for each token of a text",
+            losses=("cross_entropy", "focal"),
+            metrics=("loss", "accuracy"),
+            more_metrics=("f1", "precision", "recall"),
+            places="step",
+            least_classes=2,
+        ),
+        ProblemSpec(
+            "segmentation",
+            "a class for each pixel of an image",
+            losses=("cross_entropy", "focal", "dice"),
+            metrics=("loss", "accuracy", "mean_iou"),
+            more_metrics=("dice",),
+            places="pixel",
+            least_classes=2,
+        ),
+        ProblemSpec(
             "language_modelling",
             "the next token at each position of a text",
             losses=("cross_entropy", "focal"),
             metrics=("loss", "accuracy", "perplexity", "bits_per_byte"),
+            places="step",
         ),
     )
 }

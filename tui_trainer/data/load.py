@@ -76,19 +76,19 @@ def load(
         CheckpointUnusable: `fitted` belongs to other columns, classes or settings.
     """
     try:
-        dataset = _load(section, fitted, problem)
+        return _load(section, fitted, problem)
     except BadInput as error:
         error.key = error.key or "dataset.path"
         raise
-    return replace(dataset, info=with_settings(dataset.info, problem))
 
 
 def _load(section: DatasetSection, fitted: Fitted, problem: ProblemSection) -> Dataset:
     loader = LOADERS.get(section.type)
     if loader is None:
-        return load_plugged(section, fitted, problem.type)
+        return load_plugged(section, fitted, problem)
     try:
-        return loader(section, problem, fitted)
+        dataset = loader(section, problem, fitted)
+        return replace(dataset, info=with_settings(dataset.info, problem))
     except NoSuchData as error:
         raise BadInput(
             f"{error}; say where the data are now: dataset.path=/where/it/is/now"

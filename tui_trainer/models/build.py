@@ -7,7 +7,8 @@ Training requires of a module:
 - `forward(inputs)` returns outputs (B, K). Inputs of the kinds `sequence` (B, T, C) and `tokens`
   (B, T) come with a second argument, `lengths`: (B,) int64 on the CPU, or None if every sample has
   the full length T. Steps beyond a length are padding, and must not change any output.
-- If the signature says `per_step`, outputs are (B, T, K), and step t must not depend on later ones.
+- Where `signature.places` is `step`, outputs are (B, T, K), and with `signature.causal` step t must
+  not depend on later ones. Where it is `pixel`, outputs are (B, K, H, W).
 - A module that can continue where the previous batch ended has `advance(inputs, carry)`, which
   returns the outputs and the carry for the next call: a tuple of tensors, None for a fresh start.
 - Repeated blocks are the children of an attribute named `blocks`; the last layer is named `head`.
@@ -29,6 +30,7 @@ from tui_trainer.models.mlp import Linear, Mlp
 from tui_trainer.models.resnet import ResNet
 from tui_trainer.models.rnn import build_rnn
 from tui_trainer.models.transformer import Transformer
+from tui_trainer.models.unet import UNet
 from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import BadInput
 
@@ -42,6 +44,7 @@ MODELS: dict[str, Builder] = {
     "resnet": ResNet,
     "rnn": build_rnn,
     "transformer": Transformer,
+    "unet": UNet,
 }
 """Builders by the `type` of the section they take."""
 
@@ -66,6 +69,12 @@ def build_model(section: TypedSection, signature: Signature) -> nn.Module:
     return model
 
 
+def _shape_of_outputs(signature: Signature, inputs: tuple[int, ...]) -> tuple[int, ...]:
+    if signature.places == "pixel":
+        return (inputs[0], signature.outputs, *signature.input_shape[1:])
+    return (*inputs[: 2 if signature.places == "step" else 1], signature.outputs)
+
+
 def _check_outputs_of(model: nn.Module, signature: Signature, name: str) -> None:
     """Let a model of the user check the shape of its outputs at every call.
 
@@ -77,7 +86,7 @@ def _check_outputs_of(model: nn.Module, signature: Signature, name: str) -> None
         module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: object
     ) -> None:
         given = next(iter((*inputs, *named.values()))).shape
-        wanted = (*given[: 1 + signature.per_step], signature.outputs)
+        wanted = _shape_of_outputs(signature, tuple(given))
         if isinstance(output, Tensor) and output.shape == wanted:
             return
         found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__

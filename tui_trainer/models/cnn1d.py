@@ -27,7 +27,7 @@ from tui_trainer.text.errors import ConfigError, Problem
 
 
 class Cnn1d(nn.Module):
-    """Maps sequences (B, T, C) or texts (B, T) to `outputs` numbers per sample."""
+    """Maps sequences (B, T, C) or texts (B, T) to `outputs` numbers per sample, or per step."""
 
     def __init__(self, section: Cnn1dSection, signature: Signature) -> None:
         _check(section, signature)
@@ -42,12 +42,16 @@ class Cnn1d(nn.Module):
             self.blocks.append(_Block(section, channels, wider))
             channels = wider
         self._halves = section.pooling == "max"
+        self._is_stepped = signature.places == "step"
         self._readout = max_over_steps if section.readout == "max" else mean_over_steps
         self.head = build_head(section, channels, signature.outputs)
         initialise(self, section.init, section.activation)
 
     def forward(self, inputs: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Map (B, T, C) or (B, T), with lengths (B,) on the CPU, to (B, K)."""
+        """Map (B, T, C) or (B, T), with lengths (B,) on the CPU, to (B, K) or (B, T, K).
+
+        Outputs of steps beyond a sample's length are undefined.
+        """
         lengths = real_lengths(lengths, inputs.shape[1])
         if lengths is not None:
             inputs = without_padding(inputs, lengths)
@@ -58,8 +62,10 @@ class Cnn1d(nn.Module):
             features_BTC = block(features_BTC, lengths)
             if lengths is not None and self._halves:
                 lengths = (lengths + 1) // 2
-        logits_BK: Tensor = self.head(self._readout(features_BTC, lengths))
-        return logits_BK
+        if not self._is_stepped:
+            features_BTC = self._readout(features_BTC, lengths)
+        logits: Tensor = self.head(features_BTC)
+        return logits
 
 
 class _Block(nn.Module):
@@ -94,9 +100,12 @@ class _Block(nn.Module):
 
 def _check(section: Cnn1dSection, signature: Signature) -> None:
     check_sequences(section.type, signature)
-    if signature.per_step:
+    if signature.causal:
         message = (
             "a prediction at each step must not see later steps, but these convolutions do; "
             f"use {suitable(signature)}"
         )
         raise ConfigError([Problem(message, "model.type")])
+    if signature.places == "step" and section.pooling != "none":
+        message = "pooling leaves fewer steps, but each needs a prediction; set it to none"
+        raise ConfigError([Problem(message, "model.pooling")])

@@ -6,6 +6,7 @@ data.
 
 from __future__ import annotations
 
+from tui_trainer.config.problems import Places
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.problems.signature import Kind, Signature
 from tui_trainer.text.errors import ConfigError, Problem
@@ -19,6 +20,13 @@ _KINDS: dict[Kind, str] = {
 }
 
 
+_PLACES: dict[Places, str] = {
+    "one": "one prediction for each sample",
+    "step": "a prediction at each step",
+    "pixel": "a prediction for each pixel",
+}
+
+
 def describe_data(signature: Signature) -> str:
     """Describe the data of a signature in words."""
     return _KINDS[signature.kind].format(*signature.input_shape)
@@ -28,33 +36,46 @@ def check_fixed(model: str, signature: Signature) -> None:
     """Raise ConfigError unless every sample has the same size."""
     if signature.kind in ("sequence", "tokens"):
         raise _misfit(model, signature, "inputs of one size")
+    _check_places(model, signature)
 
 
 def check_images(model: str, signature: Signature) -> None:
     """Raise ConfigError unless the samples are images."""
     if signature.kind != "image":
         raise _misfit(model, signature, "images")
+    _check_places(model, signature)
 
 
 def check_sequences(model: str, signature: Signature) -> None:
     """Raise ConfigError unless the samples are sequences or texts."""
     if signature.kind not in ("sequence", "tokens"):
         raise _misfit(model, signature, "sequences or texts")
+    _check_places(model, signature)
 
 
 def check_tied(signature: Signature) -> None:
     """Raise ConfigError unless inputs and outputs are tokens of one vocabulary."""
     sizes_fit = signature.outputs == signature.vocabulary
-    if not (signature.kind == "tokens" and signature.per_step and sizes_fit):
+    if not (signature.kind == "tokens" and signature.causal and sizes_fit):
         message = "only a language model can share its embedding with its outputs; set it to false"
         raise ConfigError([Problem(message, "model.tie_embedding")])
 
 
 def suitable(signature: Signature) -> str:
     """Return the presets to use for such data, in words; the most versatile come first."""
-    purpose = "per_step" if signature.per_step else signature.kind
-    ordered = sorted(MODELS, key=lambda spec: "per_step" not in spec.suits)
+    purpose: str = signature.kind if signature.places == "one" else signature.places
+    if signature.causal:
+        purpose = "causal"
+    ordered = sorted(MODELS, key=lambda spec: "causal" not in spec.suits)
     return any_of([spec.suits[purpose] for spec in ordered if purpose in spec.suits])
+
+
+def _check_places(model: str, signature: Signature) -> None:
+    spec = MODELS.find(model)
+    if spec is not None and signature.places not in spec.places:
+        gives = " or ".join(_PLACES[place] for place in spec.places)
+        message = f"{model} gives {gives}, but the data need {_PLACES[signature.places]}"
+        raise ConfigError([Problem(f"{message}; use {suitable(signature)}", "model.type")])
 
 
 def _misfit(model: str, signature: Signature, required: str) -> ConfigError:

@@ -38,9 +38,9 @@ def build_rnn(section: RnnSection, signature: Signature) -> nn.Module:
     check_sequences(section.type, signature)
     if section.tie_embedding:
         check_tied(signature)
-    if not signature.per_step:
+    if signature.places == "one":
         return Rnn(section, signature)
-    if section.bidirectional:
+    if section.bidirectional and signature.causal:
         message = (
             "a prediction at each step must not see later steps, but reading from the end shows "
             "them; set it to false"
@@ -82,11 +82,10 @@ class Rnn(nn.Module):
 
 
 class SteppedRnn(nn.Module):
-    """Maps sequences (B, T, C) or texts (B, T) to `outputs` numbers per step, as a language model
-    does.
+    """Maps sequences (B, T, C) or texts (B, T) to `outputs` numbers per step.
 
-    It can continue where the previous batch ended: two calls of `advance` return the same as one
-    call over all the steps.
+    Unless it reads from both ends, it can continue where the previous batch ended: two calls of
+    `advance` return the same as one call over all the steps.
     """
 
     def __init__(self, section: RnnSection, signature: Signature) -> None:
@@ -94,6 +93,7 @@ class SteppedRnn(nn.Module):
         self.embedding, width = _embedding(section, signature)
         self.blocks, width = _layers(section, width)
         self.head = nn.Linear(width, signature.outputs)
+        self.is_bidirectional = section.bidirectional
         if section.tie_embedding and self.embedding is not None:
             # With torch's standard normal weights, an output layer would give logits of sqrt(H).
             nn.init.normal_(self.embedding.weight, std=width**-0.5)
@@ -103,9 +103,10 @@ class SteppedRnn(nn.Module):
         """Map (B, T, C) or (B, T) to (B, T, K); outputs beyond a sample's length are undefined."""
         lengths = real_lengths(lengths, inputs.shape[1])
         features_BTH = _embed(self.embedding, inputs, lengths)
-        # Packing is not needed: padding comes last, and no step sees a later one.
+        # Reading forwards needs no packing: padding comes last, and no step sees a later one.
+        packed_lengths = lengths if self.is_bidirectional else None
         for block in self.blocks:
-            features_BTH = block(features_BTH)
+            features_BTH = block(features_BTH, packed_lengths)
         logits_BTK: Tensor = self.head(features_BTH)
         return logits_BTK
 

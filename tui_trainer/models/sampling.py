@@ -79,7 +79,7 @@ def _chosen(
 def _check(
     signature: Signature, prompt: Tensor, count: int, temperature: float, top_k: int
 ) -> None:
-    if not (signature.kind == "tokens" and signature.per_step):
+    if not (signature.kind == "tokens" and signature.causal):
         raise BadInput("only a language model can continue a text")
     if prompt.ndim != 1 or len(prompt) == 0:
         raise BadInput("a prompt needs at least one token")

@@ -38,10 +38,11 @@ class Transformer(nn.Module):
             check_tied(signature)
         super().__init__()
         width = section.width
-        self.is_causal = signature.per_step
+        self.is_causal = signature.causal
+        self.is_stepped = signature.places == "step"
         self.context = signature.input_shape[0]
         self.embedding = _embedding(section, signature)
-        self.cls = _FirstPlace(width) if section.pooling == "cls" and not self.is_causal else None
+        self.cls = _FirstPlace(width) if section.pooling == "cls" and not self.is_stepped else None
         places = self.context + (self.cls is not None)
         self.positions = _positions(section, places)
         self.rotation: Tensor | None
@@ -90,8 +91,8 @@ class Transformer(nn.Module):
         return outputs
 
     def _pooled(self, features_BTD: Tensor, lengths: Tensor | None) -> Tensor:
-        """Return the head's input: all steps of a causal model, one vector (B, D) of an encoder."""
-        if self.is_causal:
+        """Return the head's input: all steps, or one vector (B, D) for one prediction."""
+        if self.is_stepped:
             return features_BTD
         return mean_over_steps(features_BTD, lengths) if self.cls is None else features_BTD[:, 0]
 

@@ -17,7 +17,8 @@ Batch = dict[str, Tensor]
 
 - `input`: (B, *input_shape) float32, or (B, T) int64 tokens; a plugin may have other fields instead
   of it or beside it
-- `target`: (B,) classes, (B, 1) numbers, (B, classes) shares of classes, or (B, T) tokens
+- `target`: (B,) classes, (B, 1) numbers, (B, classes) shares of classes, (B, T) tokens or classes
+  of steps, or (B, H, W) classes of pixels
 - `lengths`, only if `input` is padded: (B,) int64, always on the CPU; those of a field NAME are
   called `NAME_lengths`
 - `fresh`, only of texts: (B,) bool, always on the CPU; rows that start a new text, and so carry

@@ -8,11 +8,11 @@ from __future__ import annotations
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, get_args
 
 from torch import Tensor
 
-from tui_trainer.config.problems import PROBLEMS, ProblemName
+from tui_trainer.config.problems import PROBLEMS, Places, ProblemName
 from tui_trainer.problems.signature import SampleField, Signature
 
 Scale = float | tuple[float, ...]
@@ -41,6 +41,8 @@ class DatasetInfo:
     """Of two classes, the one that precision, recall and F1 describe; None: the mean of both."""
     threshold: float = 0.5
     """The probability above which a label, or the positive class, is predicted."""
+    ignore: int | None = None
+    """A number in targets of steps or pixels that counts nowhere, as IGNORED does."""
 
     @property
     def units(self) -> tuple[float, ...]:
@@ -75,13 +77,12 @@ class DatasetInfo:
     @staticmethod
     def from_dict(plain: Mapping[str, Any]) -> DatasetInfo:
         """Rebuild the object from the output of `to_dict`; KeyError or TypeError for other data."""
-        shape = tuple(plain["signature"]["input_shape"])
-        signature = Signature(**{**plain["signature"], "input_shape": shape})
+        signature = _signature_of(plain["signature"])
         fields = tuple(
             SampleField(str(field["name"]), tuple(field["shape"]), str(field["dtype"]))
             for field in plain.get("fields", ())
         )
-        sizes = [*shape, signature.outputs, signature.vocabulary]
+        sizes = [*signature.input_shape, signature.outputs, signature.vocabulary]
         for size in sizes + [size for field in fields for size in field.shape]:
             if type(size) is not int or not 0 <= size < MOST_SIZE:
                 raise TypeError(f"a size of {size!r:.40}")
@@ -96,7 +97,26 @@ class DatasetInfo:
             fields,
             tuple(map(str, plain.get("target_names", ()))),
             *_two_classes_of(plain),
+            _ignored_in(plain),
         )
+
+
+def _ignored_in(plain: Mapping[str, Any]) -> int | None:
+    ignored = plain.get("ignore")
+    if ignored is not None and (type(ignored) is not int or abs(ignored) >= MOST_SIZE):
+        raise TypeError(f"an ignored target of {ignored!r:.40}")
+    return ignored
+
+
+def _signature_of(plain: Mapping[str, Any]) -> Signature:
+    values = {**plain, "input_shape": tuple(plain["input_shape"])}
+    if "per_step" in values:
+        # Written by versions in which a prediction at each step meant language modelling.
+        is_stepped = values.pop("per_step") is True
+        values |= {"places": "step" if is_stepped else "one", "causal": is_stepped}
+    if values.get("places") not in get_args(Places) or type(values.get("causal")) is not bool:
+        raise TypeError(f"predictions at {values.get('places')!r:.40}")
+    return Signature(**values)
 
 
 def _two_classes_of(plain: Mapping[str, Any]) -> tuple[int | None, float]:

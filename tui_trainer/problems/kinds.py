@@ -10,8 +10,18 @@ from tui_trainer.problems.language_modelling import LanguageModelling
 from tui_trainer.problems.multilabel import Multilabel
 from tui_trainer.problems.problem import ProblemKind
 from tui_trainer.problems.regression import Regression
+from tui_trainer.problems.segmentation import Segmentation
+from tui_trainer.problems.token_classification import TokenClassification
 
 KINDS: dict[str, ProblemKind] = {
-    kind.name: kind for kind in (Classification(), Multilabel(), Regression(), LanguageModelling())
+    kind.name: kind
+    for kind in (
+        Classification(),
+        Multilabel(),
+        Regression(),
+        TokenClassification(),
+        Segmentation(),
+        LanguageModelling(),
+    )
 }
 """The problems by name; as many as config/problems.py has specs."""

@@ -13,11 +13,11 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tui_trainer.config.problems import ProblemName
-from tui_trainer.problems.batch import IGNORED, Batch, describe
+from tui_trainer.problems.batch import IGNORED, Batch
 from tui_trainer.problems.classification import class_sums
 from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.problem import Prediction, SampleMismatch, Sums, Totals
-from tui_trainer.problems.targets import check_is_whole, check_range
+from tui_trainer.problems.problem import Prediction, Sums, Totals
+from tui_trainer.problems.targets import check_is_whole, check_range, check_steps
 from tui_trainer.text.errors import BadInput
 
 
@@ -31,11 +31,7 @@ class LanguageModelling:
         self, targets: Tensor, inputs: Tensor, info: DatasetInfo, subject: str = "a target"
     ) -> Tensor:
         check_is_whole(targets)
-        if targets.shape != inputs.shape[:2]:
-            raise SampleMismatch(
-                f"the target is {describe(targets[0])} for an input of {inputs.shape[1]} steps; it "
-                "needs one token per step"
-            )
+        check_steps(targets, inputs, "token")
         # Of the tokens of a sample any may be wrong, so it is always one of several.
         check_range(targets[targets != IGNORED], info.signature.outputs, "a target", "tokens")
         return targets

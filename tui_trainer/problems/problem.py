@@ -33,12 +33,14 @@ class SampleMismatch(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """More about the test split than its metrics, for the end of a run; one of the fields."""
+    """More about the test split than its metrics: the fields that its problem has."""
 
     confusion: Rows | None = None
-    """Counts of samples by true class (rows) and predicted class (columns)."""
+    """Counts of samples, steps or pixels by true class (rows) and predicted class (columns)."""
     labels: Rows | None = None
     """For each label the numbers of samples that have it, for which it is predicted, and both."""
+    areas: Rows | None = None
+    """For each class the numbers of pixels that have it, for which it is predicted, and both."""
     scatter: tuple[tuple[float, ...], ...] | None = None
     """For some samples the true numbers, and then the predicted ones."""
 
@@ -48,9 +50,13 @@ class Prediction:
     """The meaning of the outputs for one sample."""
 
     value: Value
-    """The most likely class, the labels, a number in units of the target, or several by name."""
+    """The most likely class, or that of each step; the labels; a number in units of the target, or
+    several by name."""
     shares: dict[str, float]
-    """The probability of each class or label, most likely first; empty for numbers."""
+    """The probability of each class or label, most likely first; for a mask the share of its pixels
+    of each class in it; empty for numbers and steps."""
+    mask: Tensor | None = None
+    """The class of each pixel, (H, W) uint8, or int32 with more than 256 classes."""
 
 
 class Totals(Protocol):

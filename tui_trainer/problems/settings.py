@@ -24,6 +24,8 @@ def with_settings(info: DatasetInfo, section: ProblemSection) -> DatasetInfo:
         raise ConfigError([Problem(message, "problem.type")])
     if names := getattr(section, "outputs", ()):
         info = _with_names(info, names)
+    if (ignored := getattr(section, "ignore", None)) is not None:
+        info = replace(info, ignore=ignored)
     positive, threshold = getattr(section, "positive", None), getattr(section, "threshold", 0.5)
     has_two = info.problem == "classification" and len(info.classes) == 2
     if positive is not None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from tui_trainer.config.problems import Places
+
 Kind = Literal["features", "image", "sequence", "tokens"]
 
 
@@ -40,8 +42,10 @@ class Signature:
     """Numbers per prediction: one logit per class, or a single value."""
     vocabulary: int = 0
     """Tokens are below this; 0 if the inputs are not tokens."""
-    per_step: bool = False
-    """Whether there is a prediction at every position of a sequence, as in language modelling."""
+    places: Places = "one"
+    """Where there is a prediction: one for a sample, or one at each step or pixel."""
+    causal: bool = False
+    """Whether the prediction at a step must not depend on later ones, as in language modelling."""
 
     def field(self, name: str = "input") -> SampleField:
         """Return the field with the inputs, of the largest shape."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from tui_trainer.problems.batch import describe
+from tui_trainer.problems.batch import IGNORED, describe
 from tui_trainer.problems.problem import SampleMismatch
 
 
@@ -15,6 +15,20 @@ def check_is_whole(targets: Tensor) -> None:
     """Raise SampleMismatch for targets (N, ...) of floats, where classes are needed."""
     if targets.is_floating_point():
         raise SampleMismatch(f"the target is {describe(targets[0])}; classes are ints, from 0")
+
+
+def check_steps(targets: Tensor, inputs: Tensor, noun: str) -> None:
+    """Raise SampleMismatch unless there is a target (N, T) for each step of the inputs."""
+    if targets.shape != inputs.shape[:2]:
+        raise SampleMismatch(
+            f"the target is {describe(targets[0])} for an input of {inputs.shape[1]} steps; it "
+            f"needs one {noun} per step"
+        )
+
+
+def without_ignored(targets: Tensor, ignored: int | None) -> Tensor:
+    """Return the targets with IGNORED in place of the number that is ignored in these data."""
+    return targets if ignored is None else targets.masked_fill(targets == ignored, IGNORED)
 
 
 def check_range(numbers: Tensor, count: int, name: str, noun: str) -> None:

@@ -229,9 +229,13 @@ class RunEnded(Event):
     test: dict[str, float] | None = None
     baseline: dict[str, dict[str, float]] | None = None
     confusion: tuple[tuple[int, ...], ...] | None = None
-    """The samples of the test split by true class (rows) and predicted class (columns)."""
+    """The samples, steps or pixels of the test split by true class (rows) and predicted class
+    (columns)."""
     labels: tuple[tuple[int, ...], ...] | None = None
     """For each label the test samples that have it, for which it is predicted, and both."""
+    areas: tuple[tuple[int, ...], ...] | None = None
+    """For each class the pixels of the test split that have it, for which it is predicted, and
+    both."""
     scatter: tuple[tuple[float, ...], ...] | None = None
     """For some samples of the test split the true numbers, and then the predicted ones."""
     classes: tuple[str, ...] = ()

@@ -290,6 +290,7 @@ class LocalSession:
                 baseline=earlier.baseline if earlier else None,
                 confusion=earlier.confusion if earlier else None,
                 labels=earlier.labels if earlier else None,
+                areas=earlier.areas if earlier else None,
                 scatter=earlier.scatter if earlier else None,
                 classes=earlier.classes if earlier else (),
             )

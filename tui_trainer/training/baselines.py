@@ -14,10 +14,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
+from tui_trainer.problems.place_totals import SCORES, ClassCounts, count_classes
 from tui_trainer.problems.problem import f1_of
 from tui_trainer.problems.signature import Kind
 from tui_trainer.training.regressions import (
@@ -32,6 +35,9 @@ from tui_trainer.training.regressions import (
 
 GZIP_OPERATIONS = 500
 """About how many operations compressing a byte takes."""
+READ_OPERATIONS = 100
+"""About how many operations reading a number of a sample takes, as in decoding a picture."""
+_READ_AT_ONCE = 64
 _GZIP_PART = 1 << 22
 _GZIP_FORMAT = 31
 """The argument of zlib for a window of 32 kB with the header and the checksum of gzip."""
@@ -65,7 +71,8 @@ def compute(baselines: Sequence[Baseline]) -> dict[str, Metrics]:
 
 
 def baselines_of(dataset: Dataset, split: Split) -> list[Baseline]:
-    """Return the baselines for a split; none for the samples of a plugin.
+    """Return the baselines for a split; for the samples that a plugin reads, and does not have in
+    memory, only that of tokens and pixels, and none if they come in an order of their own.
 
     Classification: `majority_class`; for features and images `nearest_neighbour` (1-NN, Euclidean);
     for sequences `nearest_neighbour` and `logistic_regression` on the mean and the standard
@@ -73,11 +80,14 @@ def baselines_of(dataset: Dataset, split: Split) -> list[Baseline]:
     Multilabel: `label_rates` (the labels whose share of the training samples is above the
     threshold), and `nearest_neighbour`. Regression: `mean`, and `linear_regression` (least squares
     with a bias). Language modelling: `unigram` (the byte frequencies of the training texts) and
-    `gzip` (-9, each text by itself).
+    `gzip` (-9, each text by itself). Token classification and segmentation: `majority_class`, the
+    most frequent one of all steps or pixels.
     """
     train = dataset.train
     if isinstance(train, TextSplit) and isinstance(split, TextSplit):
         return _language(train, split)
+    if dataset.signature.places != "one":
+        return _places(dataset, train, split)
     if not (isinstance(train, TensorSplit) and isinstance(split, TensorSplit)):
         return []
     if dataset.problem == "classification":
@@ -175,6 +185,41 @@ def _labels(split: TensorSplit, guesses: Tensor) -> Metrics:
 def _majority(train: TensorSplit, split: TensorSplit, classes: int) -> Metrics:
     counts = torch.bincount(train.targets, minlength=classes)
     return _accuracy(split, counts.argmax())
+
+
+def _places(dataset: Dataset, train: Split, split: Split) -> list[Baseline]:
+    read = [part for part in (train, split) if not isinstance(part, TensorSplit)]
+    if not all(isinstance(part, MapSplit) for part in read):
+        return []
+    cost = sum(map(len, read)) * math.prod(dataset.input_shape) * READ_OPERATIONS
+    return [
+        Baseline(
+            "majority_class", lambda tick: _majority_at_places(dataset, train, split, tick), cost
+        )
+    ]
+
+
+def _majority_at_places(dataset: Dataset, train: Split, split: Split, tick: Tick) -> Metrics:
+    """Predict the most frequent class at every step or pixel."""
+    classes = dataset.outputs
+    guess = int(_count_places(train, classes, tick).argmax())
+    true = _count_places(split, classes, tick).tolist()
+    predicted = [sum(true) if index == guess else 0 for index in range(classes)]
+    right = [count if index == guess else 0 for index, count in enumerate(true)]
+    counts = ClassCounts(true, predicted, right)
+    names = PROBLEMS[dataset.problem].metrics
+    return {name: SCORES[name](counts) for name in names if name != "loss"}
+
+
+def _count_places(split: Split, classes: int, tick: Tick) -> Tensor:
+    """Return the number of places of each class, reading the samples if they are not in memory."""
+    if isinstance(split, TensorSplit):
+        return count_classes(split.targets, classes)
+    counts = torch.zeros(classes, dtype=torch.int64)
+    for index, batch in enumerate(split.in_order(_READ_AT_ONCE)):
+        tick(index * _READ_AT_ONCE, len(split))
+        counts += count_classes(batch["target"], classes)
+    return counts
 
 
 def _accuracy(split: TensorSplit, guesses: Tensor) -> Metrics:

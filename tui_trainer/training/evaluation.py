@@ -7,6 +7,7 @@ predictions the training data is not read, and need not exist any more.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,11 +16,12 @@ from torch import Tensor
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.random import preserved_generators
+from tui_trainer.data.files.masks import write_mask
 from tui_trainer.data.load import load
-from tui_trainer.data.sources.new_samples import read_unseen
+from tui_trainer.data.sources.new_samples import Unseen, read_unseen
 from tui_trainer.models.build import build_model
 from tui_trainer.models.sampling import generate
-from tui_trainer.problems.batch import to_device
+from tui_trainer.problems.batch import Batch, lengths_of, to_device
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.kinds import KINDS
 from tui_trainer.problems.problem import Prediction, Value
@@ -97,7 +99,9 @@ def evaluate(
             steps = read_manifests(run.checkpoints)[-1].step
             baselines, left_out = choose_baselines(task, chosen, steps, run)
             notes += left_out
-    return Evaluation(checkpoint.manifest.step, split, metrics, compute(baselines), tuple(notes))
+    with task.feed.workers():
+        computed = compute(baselines)
+    return Evaluation(checkpoint.manifest.step, split, metrics, computed, tuple(notes))
 
 
 def _measured(task: Task, split: Split) -> dict[str, float]:
@@ -121,6 +125,15 @@ class Predicted:
     place: str
     """The position of the sample in its file; empty if the whole file is one sample."""
     prediction: Prediction
+
+    @property
+    def is_mask(self) -> bool:
+        return self.prediction.mask is not None
+
+    def write_mask(self, path: Path) -> None:
+        """Write the mask as a PNG; CannotWrite if the file cannot be written."""
+        assert self.prediction.mask is not None, "only a segmentation has masks"
+        write_mask(self.prediction.mask, path)
 
     @property
     def value(self) -> Value:
@@ -158,14 +171,20 @@ class Predictor:
         self._dataset = experiment.dataset
         self._preprocessing = data.preprocessing
         self._device = device
-        self._batch_size = experiment.training.eval_batch_size or 256
+        training = experiment.training
+        # Outputs at each pixel are as many as in training, where they fitted into memory.
+        usual = training.batch_size if self.outline.signature.places == "pixel" else 256
+        self._batch_size = training.eval_batch_size or usual
         with preserved_generators():
             self.model = build_model(experiment.model, self.outline.signature).to(device).eval()
         check_model(self.model, data)
         self.model.load_state_dict(data.state.measured)
-        self._forward = Forward(
-            self.model, fields=self.outline.names, precision=experiment.training.precision
-        )
+        self._forward = Forward(self.model, fields=self.outline.names, precision=training.precision)
+
+    @property
+    def makes_masks(self) -> bool:
+        """Whether its predictions are masks of pictures."""
+        return self.outline.signature.places == "pixel"
 
     def file(self, path: str) -> Predictions:
         """Predict every sample of a file.
@@ -176,15 +195,33 @@ class Predictor:
         if self._kind.why_no_predictions:
             raise BadInput(self._kind.why_no_predictions)
         unseen = read_unseen(self._dataset, self._preprocessing, path)
-        outputs = self._outputs(unseen.split().in_order(self._batch_size))
-        predictions = self._kind.decode(outputs, self.outline)
+        return Predictions(path, self.predicted(unseen), unseen.notes)
+
+    @torch.inference_mode()
+    def predicted(self, unseen: Unseen) -> tuple[Predicted, ...]:
+        """Predict samples that are prepared as a model takes them."""
+        predictions: list[Prediction] = []
+        parts: list[Tensor] = []
+        for batch in unseen.split(self.outline.names[0]).in_order(self._batch_size):
+            # Decoded batch by batch: the outputs of many masks would not fit into memory.
+            outputs = self._forward(to_device(batch, self._device))[0].double().cpu()
+            predictions += self._decoded(outputs, batch)
+            if unseen.is_one:
+                parts.append(outputs)
         samples = tuple(map(Predicted, unseen.places, predictions))
-        if unseen.is_one and len(samples) > 1:
-            together = self._kind.combine(outputs)
+        if len(samples) > 1 and parts:
+            together = self._kind.combine(torch.cat(parts))
             if together is not None:
                 whole = self._kind.decode(together, self.outline)[0]
                 samples = (*samples, Predicted("whole file", whole))
-        return Predictions(path, samples, unseen.notes)
+        return samples
+
+    def _decoded(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
+        lengths = batch.get(lengths_of(self.outline.names[0]))
+        if lengths is None or self.outline.signature.places != "step":
+            return self._kind.decode(outputs, self.outline)
+        rows = zip(outputs, lengths.tolist(), strict=True)
+        return [self._kind.decode(row[None, :length], self.outline)[0] for row, length in rows]
 
     def generated(self, prompt: str, count: int, temperature: float, top_k: int, seed: int) -> str:
         """Generate the `count` bytes that follow a prompt, as text.
@@ -206,13 +243,6 @@ class Predictor:
             generator=torch.Generator(self._device).manual_seed(seed),
         )
         return bytes(following.tolist()).decode("utf-8", "replace")
-
-    @torch.inference_mode()
-    def _outputs(self, batches: Any) -> Tensor:
-        """Return the outputs (N, K) of all samples, in float64 on the CPU."""
-        return torch.cat(
-            [self._forward(to_device(batch, self._device))[0].double().cpu() for batch in batches]
-        )
 
 
 def load_predictor(

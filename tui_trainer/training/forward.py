@@ -78,7 +78,10 @@ class Forward:
         return torch.device("cpu") if first is None else first.device
 
     def __call__(self, batch: Batch, carry: RecurrentState = None) -> tuple[Tensor, RecurrentState]:
-        """Return the outputs, (B, K) or (B, T, K), and the detached carry for the next batch."""
+        """Return the outputs and the detached carry for the next batch.
+
+        Outputs are (B, K), at each step (B, T, K), or at each pixel (B, K, H, W).
+        """
         if self._channels_last:
             batch = {name: _channels_last(field) for name, field in batch.items()}
         try:

@@ -2,8 +2,9 @@
 
 Layer: training. The mean is over samples even with class weights, unlike torch's, so that
 micro-batches weighted by their sizes add up to exactly the mean over the whole group. Outputs are
-(B, K), and targets are classes (B,) or numbers (B, 1). In language modelling they are (B, T, K) and
-(B, T), and the mean is over tokens. `IGNORED` targets do not count.
+(B, K), and targets are classes (B,) or numbers (B, 1). At each step they are (B, T, K) and (B, T),
+and at each pixel (B, K, H, W) and (B, H, W); the mean is then over steps or pixels. `IGNORED`
+targets do not count.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from tui_trainer.config.sections.losses import (
     AutoLossSection,
     BinaryCrossEntropySection,
     CrossEntropySection,
+    DiceSection,
     FocalSection,
     HuberSection,
     L1Section,
@@ -52,6 +54,17 @@ class Criterion:
         """Make a criterion of losses that read nothing but the targets of a batch."""
         return Criterion(_of_targets(train), _of_targets(measure or train))
 
+    def with_classes_last(self) -> Criterion:
+        """Return the same for outputs (B, K, H, W); the losses get them as (B, H, W, K).
+
+        Those of torch for images have no deterministic form on CUDA.
+        """
+        return Criterion(_with_classes_last(self.train), _with_classes_last(self.measure))
+
+
+def _with_classes_last(loss: Loss) -> Loss:
+    return lambda outputs, batch: loss(outputs.movedim(1, -1), batch)
+
 
 def _of_targets(loss: TargetLoss) -> Loss:
     return lambda outputs, batch: loss(outputs, batch["target"])
@@ -70,7 +83,8 @@ def build_criterion(section: TypedSection, dataset: Dataset, device: torch.devic
         section = spec.params.model_validate({"type": spec.name})
     if section.type not in fitting:
         raise _misfit(_why_no_loss(section.type, fitting, dataset))
-    return LOSSES[section.type](section, dataset, device)
+    criterion = LOSSES[section.type](section, dataset, device)
+    return criterion.with_classes_last() if dataset.signature.places == "pixel" else criterion
 
 
 def _has_its_classes(loss: str, dataset: Dataset) -> bool:
@@ -162,6 +176,25 @@ def _binary_cross_entropy(
     return Criterion.of_targets(loss)
 
 
+def _dice(section: TypedSection, dataset: Dataset, device: torch.device) -> Criterion:
+    assert isinstance(section, DiceSection)
+    smoothing = section.smoothing
+
+    def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+        known = targets != IGNORED
+        kept = known.unsqueeze(-1)
+        shares = (outputs.softmax(dim=-1) * kept).flatten(1, -2)
+        right = (F.one_hot(targets.where(known, 0), outputs.shape[-1]) * kept).flatten(1, -2)
+        both = 2 * (shares * right).sum(dim=1) + smoothing
+        either = shares.square().sum(dim=1) + right.sum(dim=1) + smoothing
+        each = (1 - both / either).mean(dim=1)
+        # A sample weighs as much as it has pixels that count, as in the mean over all pixels by
+        # which batches are put together.
+        return (each * known.flatten(1).sum(dim=1)).sum() / _known(targets)
+
+    return Criterion.of_targets(loss)
+
+
 def _need_whole_classes(section: TypedSection, dataset: Dataset) -> None:
     if dataset.soft_targets:
         raise _misfit(
@@ -217,6 +250,7 @@ LOSSES: dict[str, Callable[[TypedSection, Dataset, torch.device], Criterion]] = 
     "cross_entropy": _cross_entropy,
     "binary_cross_entropy": _binary_cross_entropy,
     "focal": _focal,
+    "dice": _dice,
     "mse": _of_numbers,
     "l1": _of_numbers,
     "huber": _of_numbers,

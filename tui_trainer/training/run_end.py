@@ -60,6 +60,7 @@ def finish(training: Training, reason: str) -> RunEnded:
         baseline=results.baselines or None,
         confusion=result.confusion,
         labels=result.labels,
+        areas=result.areas,
         scatter=result.scatter,
         classes=() if measured is None else dataset.classes or dataset.info.target_names,
         is_test_cut=bool(results.skipped),

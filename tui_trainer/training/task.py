@@ -170,7 +170,7 @@ def _notes_on_fields(dataset: Dataset, forward: Forward) -> list[str]:
         notes.append(f"the model does not read {', '.join(unread)}")
     train = dataset.train
     may_be_padded = not isinstance(train, TensorSplit) or train.lengths is not None
-    if info.signature.per_step or not may_be_padded:
+    if info.signature.causal or not may_be_padded:
         return notes
     for field in info.all_fields:
         is_read = field.name not in unread

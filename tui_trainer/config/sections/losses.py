@@ -58,6 +58,19 @@ class FocalSection(WeightedSection):
     gamma: float = setting(2.0, "how much less an easy sample counts", ge=0, le=100)
 
 
+class DiceSection(TypedSection):
+    """One minus the overlap of each class with its pixels (Milletari et al., arXiv:1606.04797).
+
+    The mean over the classes of 1 - (2 sum(p g) + s) / (sum(p^2) + sum(g^2) + s), where p is the
+    probability of the class at a pixel, g is 1 where it is right and else 0, and s is `smoothing`.
+    """
+
+    type: Literal["dice"]
+    smoothing: float = setting(
+        1.0, "pixels added to both sides of the fraction, for classes without any", gt=0, le=1e6
+    )
+
+
 class MseSection(TypedSection):
     """Mean squared error, in units of the standardised target."""
 
@@ -87,3 +100,4 @@ LOSSES.add(Spec("focal", "cross entropy in which easy samples count less", Focal
 LOSSES.add(Spec("mse", "mean squared error", MseSection))
 LOSSES.add(Spec("l1", "mean absolute error", L1Section))
 LOSSES.add(Spec("huber", "squared error of small errors, absolute of large ones", HuberSection))
+LOSSES.add(Spec("dice", "overlap of each class with its pixels", DiceSection))

@@ -26,6 +26,7 @@ ExtraMetric = Literal[
     "recall",
     "auroc",
     "average_precision",
+    "dice",
 ]
 """Metrics that some problem computes only on request."""
 MetricName = Literal[
@@ -37,6 +38,7 @@ MetricName = Literal[
     "rmse",
     "r2",
     "exact_match",
+    "mean_iou",
     ExtraMetric,
 ]
 
@@ -58,7 +60,7 @@ METRICS: dict[str, MetricSpec] = {
     spec.name: spec
     for spec in (
         MetricSpec("loss", "the loss, without smoothing", False),
-        MetricSpec("accuracy", "share of correct samples, or tokens", True, is_share=True),
+        MetricSpec("accuracy", "share of correct samples, tokens or pixels", True, is_share=True),
         MetricSpec("perplexity", "e to the cross entropy per token", False),
         MetricSpec("bits_per_byte", "bits needed per byte of the text", False),
         MetricSpec("mae", "mean absolute error, in units of the target", False),
@@ -79,6 +81,8 @@ METRICS: dict[str, MetricSpec] = {
         MetricSpec("recall", "mean over the classes, or of all labels together", True),
         MetricSpec("auroc", "mean over classes or labels of the area under the ROC curve", True),
         MetricSpec("average_precision", "mean over the labels of the average precision", True),
+        MetricSpec("mean_iou", "mean over the classes of intersection over union", True),
+        MetricSpec("dice", "mean over the classes of the Dice coefficient", True),
         MetricSpec(
             "exact_match", "share of samples whose labels are all right", True, is_share=True
         ),

@@ -165,6 +165,30 @@ class ResNetSection(TypedSection):
         return _dividing(value, info.data.get("norm"), (info.data.get("width") or 0,))
 
 
+class UNetSection(TypedSection):
+    """Convolutions down to a small size and up again, for a prediction at each pixel."""
+
+    type: Literal["unet"]
+    width: int = setting(32, "channels at the full size", unit="channels", ge=1, le=4096)
+    depth: int = setting(
+        3, "how often the size is halved, each time with twice the channels", ge=1, le=8
+    )
+    activation: Activation = setting("relu", "activation after each convolution")
+    norm: Literal["none", "batch", "group"] = setting(
+        "batch", "normalisation after each convolution"
+    )
+    groups: int = setting(8, "groups of channels of a group norm", unit="groups", ge=1, le=4096)
+    dropout: float = setting(
+        0.0, "share of the features at the smallest size dropped in training", ge=0, lt=1
+    )
+    init: Init = setting("default", "first weights; default is torch's")
+
+    @field_validator("groups")
+    @classmethod
+    def _groups_divide_the_width(cls, value: int, info: ValidationInfo) -> int:
+        return _dividing(value, info.data.get("norm"), (info.data.get("width") or 0,))
+
+
 class RnnSection(TypedSection):
     """Recurrent layers over a sequence or a text, for one prediction or one per step."""
 
@@ -265,6 +289,7 @@ MODELS.add(
         "convolutions over the steps of sequences and texts",
         Cnn1dSection,
         suits={"sequence": "cnn1d", "tokens": "cnn1d"},
+        places=("one", "step"),
     )
 )
 MODELS.add(
@@ -277,11 +302,21 @@ MODELS.add(
 )
 MODELS.add(
     Spec(
+        "unet",
+        "convolutions down and up again, for each pixel of images",
+        UNetSection,
+        suits={"pixel": "unet"},
+        places=("pixel",),
+    )
+)
+MODELS.add(
+    Spec(
         "rnn",
         "recurrent layers (RNN, GRU, LSTM), for sequences and texts",
         RnnSection,
         # The preset `rnn` reads from both ends.
-        suits={"sequence": "rnn", "tokens": "rnn", "per_step": "lstm"},
+        suits={"sequence": "rnn", "tokens": "rnn", "step": "rnn", "causal": "lstm"},
+        places=("one", "step"),
     )
 )
 MODELS.add(
@@ -289,6 +324,7 @@ MODELS.add(
         "transformer",
         "layers of attention, for sequences and texts",
         TransformerSection,
-        suits=dict.fromkeys(("sequence", "tokens", "per_step"), "transformer"),
+        suits=dict.fromkeys(("sequence", "tokens", "step", "causal"), "transformer"),
+        places=("one", "step"),
     )
 )

@@ -68,6 +68,24 @@ class RegressionSection(ProblemSection):
     )
 
 
+class _PlacesSection(ProblemSection):
+    ignore: int | None = setting(
+        None, "a number in the targets that counts nowhere, as 255 in many masks; -100 never does"
+    )
+
+
+class TokenClassificationSection(_PlacesSection):
+    """A class for each step of a sequence or token of a text."""
+
+    type: Literal["token_classification"]
+
+
+class SegmentationSection(_PlacesSection):
+    """A class for each pixel of an image."""
+
+    type: Literal["segmentation"]
+
+
 class LanguageModellingSection(ProblemSection):
     """The next token at each position of a text."""
 
@@ -79,6 +97,8 @@ for _name, _section in (
     ("classification", ClassificationSection),
     ("multilabel", MultilabelSection),
     ("regression", RegressionSection),
+    ("token_classification", TokenClassificationSection),
+    ("segmentation", SegmentationSection),
     ("language_modelling", LanguageModellingSection),
 ):
     PROBLEM_TYPES.add(Spec(_name, PROBLEMS[_name].description, _section))

@@ -13,6 +13,7 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic.fields import FieldInfo
 
+from tui_trainer.config.problems import Places
 from tui_trainer.text.clean import clean, suggest
 
 T = TypeVar("T")
@@ -90,8 +91,11 @@ class Spec:
     description: str
     params: type[TypedSection]
     suits: Mapping[str, str] = field(default_factory=dict)
-    """For a model: the shipped preset that messages suggest, by the kind of data that it takes; and
-    `per_step` for predictions at each step."""
+    """For a model: the shipped preset that messages suggest, by the kind of data that it takes if
+    there is one prediction for a sample; by `step` or `pixel` if there is one at each of these; and
+    by `causal` if it must not depend on later steps."""
+    places: tuple[Places, ...] = ("one",)
+    """For a model: where it can give predictions."""
     origin: str = ""
     """The file and line of a plugin that registered it; empty: it is built in."""
 

@@ -15,7 +15,7 @@ from torch.utils.data import TensorDataset
 
 from tui_trainer.data.batches.collation import as_tensor, check_names, typed
 from tui_trainer.data.batches.tensors import TensorSplit
-from tui_trainer.problems.batch import describe
+from tui_trainer.problems.batch import IGNORED, describe
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.kinds import KINDS
 from tui_trainer.problems.problem import Sample, SampleMismatch
@@ -112,6 +112,9 @@ def described_sample(sample: Sample, info: DatasetInfo) -> str:
         shown = f"target {target.item():.4g}"
         if info.classes and 0 <= int(target) < len(info.classes):
             shown = f"target class {int(target)} {clean(repr(info.classes[int(target)]), 80)}"
+    elif info.signature.places != "one" and len(known := target[target != IGNORED]):
+        low, high = known.aminmax()
+        shown += f" from {low.item()} to {high.item()}"
     return ", ".join([*fields, shown])
 
 

@@ -1,7 +1,7 @@
 """Reads new samples from a user's files, prepared like those that a model was trained on.
 
 Layer: data. Nothing is learned here: means, categories and sizes come from the checkpoint, and the
-original data set is not needed. Pictures are read with Pillow, which is imported only here, turned
+original data set is not needed. Pictures are read with Pillow, which is imported only then, turned
 upright, and converted to the channels, size and value range of the data.
 """
 
@@ -50,14 +50,14 @@ class Unseen:
     is_one: bool = False
     """Whether the samples are parts of one whole, which should also get a prediction as a whole."""
 
-    def split(self) -> TensorSplit:
-        """Return the samples as a split with dummy targets."""
+    def split(self, name: str = "input") -> TensorSplit:
+        """Return the samples as a split with dummy targets; `name` is that of their field."""
         count = len(self.inputs)
         nothing = torch.zeros(count, dtype=torch.int64)
-        return TensorSplit(self.inputs, nothing, torch.arange(count), self.lengths)
+        return TensorSplit(self.inputs, nothing, torch.arange(count), self.lengths, name)
 
 
-Reader = Callable[[Any, dict[str, Any], str], Unseen]
+Reader = Callable[[Any, Any, str], Unseen]
 
 
 def read_unseen(section: DatasetSection, preprocessing: dict[str, Any], path: str) -> Unseen:
@@ -69,7 +69,8 @@ def read_unseen(section: DatasetSection, preprocessing: dict[str, Any], path: st
     reader = READERS.get(section.type)
     if reader is None:
         raise BadInput(f"files cannot be predicted for a data set of the type {section.type}")
-    return reader(section, preprocessing["inputs"], path)
+    # Data of plugins have none: they are prepared by their own code.
+    return reader(section, preprocessing.get("inputs"), path)
 
 
 def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:

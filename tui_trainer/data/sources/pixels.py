@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tui_trainer.config.sections.datasets import PixelsSection
 from tui_trainer.data.base.augment import (
     InputsChanged,
+    check_changes,
     combine_augments,
     image_changes,
     number_augments,
@@ -37,7 +38,7 @@ from tui_trainer.data.files.disk import DataFile, open_file
 from tui_trainer.data.sources.source import Division, Encoded, Target
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import BadInput, ConfigError, Problem
+from tui_trainer.text.errors import BadInput
 
 _LEAST_STD = 1e-7
 """Below it all pixels are equal, and the rest is rounding."""
@@ -83,7 +84,8 @@ class PixelSource:
 
 def read_pixels(section: PixelsSection) -> PixelSource:
     """Read the file of a section; BadInput names the line of what is wrong."""
-    _check_changes(section)
+    shown = f"dataset.shape [{', '.join(map(str, section.shape))}]"
+    check_changes(section, section.shape, shown)
     file = open_file(section.path)
     check_text(file)
     count = math.prod(section.shape)
@@ -147,16 +149,6 @@ def read_unlabelled(path: str, section: PixelsSection) -> tuple[NDArray[np.float
         blocks.append(_pixels(file, unlabelled, section.max_value))
         lines += chunk.lines
     return np.concatenate(blocks), lines
-
-
-def _check_changes(section: PixelsSection) -> None:
-    """Raise ConfigError for an augmentation as large as the image."""
-    smaller = min(section.shape[1:])
-    for key in ("crop_padding", "cutout_pixels"):
-        if getattr(section, key) >= smaller:
-            shape = ", ".join(map(str, section.shape))
-            message = f"should be below {smaller}, the smaller side of dataset.shape [{shape}]"
-            raise ConfigError([Problem(message, f"dataset.{key}")])
 
 
 def _pixels(file: DataFile, chunk: Chunk, max_value: float) -> NDArray[np.float32]:

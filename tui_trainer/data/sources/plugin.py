@@ -13,6 +13,7 @@ from typing import Any, cast
 
 from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED, load_plugins
 from tui_trainer.config.sections.datasets import DATASETS, DatasetSection, RowsSection
+from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.config.user_code import describe_error_near, describe_user_error, place_of
 from tui_trainer.data.base.dataset import Dataset, absent_notes
 from tui_trainer.data.base.fingerprint import fingerprint_of_plugin
@@ -29,24 +30,26 @@ from tui_trainer.data.sources.in_memory import (
     first_sample,
 )
 from tui_trainer.data.sources.items import SPLITS, ReadItems, with_items
+from tui_trainer.data.sources.plugin_augment import augment_of, has_soft_targets
 from tui_trainer.data.sources.plugin_info import described_by, problem_of
 from tui_trainer.data.sources.plugin_splits import PluginSplit, all_splits, class_counts
 from tui_trainer.plugins import Data
 from tui_trainer.problems.batch import is_on_host
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.problem import Sample, SampleMismatch
+from tui_trainer.problems.settings import with_settings
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, TrainerError
 
 
 def load_plugged(
-    section: DatasetSection, fitted: dict[str, Any] | None, wanted: str = "auto"
+    section: DatasetSection, fitted: dict[str, Any] | None, problem: ProblemSection = AUTO
 ) -> Dataset:
-    """Load the data of a plugin, for a problem or `auto`; raises the same errors as `load`."""
+    """Load the data of a plugin, for a problem; raises the same errors as `load`."""
     assert isinstance(section, RowsSection), "plugins give samples with a target each"
     name = f"dataset {section.type}"
     data = _made(section, name)
     try:
-        return loaded(section, data, fitted, name, wanted)
+        return loaded(section, data, fitted, name, problem)
     except TrainerError:
         raise
     except Exception as error:
@@ -103,7 +106,7 @@ def loaded(
     data: object,
     fitted: dict[str, Any] | None,
     name: str,
-    wanted: str = "auto",
+    problem: ProblemSection = AUTO,
 ) -> Dataset:
     """Load what the function of a plugin returned; `name` is for messages."""
     if not isinstance(data, Data):
@@ -117,14 +120,14 @@ def loaded(
     ]
     # No sample of an iterable is read before training starts.
     first = _first_sample(splits[1 if isinstance(splits[0], IteratedSplit) else 0], name)
-    problem, reason = problem_of(data, first, name, wanted)
-    identity = {"source": section.type, "task": problem, "classes": list(data.classes)}
+    inferred, reason = problem_of(data, first, name, problem.type)
+    identity = {"source": section.type, "task": inferred, "classes": list(data.classes)}
     if fitted is not None and {key: fitted.get(key) for key in identity} != identity:
         raise CheckpointUnusable(
             f"the checkpoint is for other data than {name}: task or classes; the plugin has to "
             "return what the run was trained on, or train a new run"
         )
-    info = described_by(first, data, problem, name)
+    info = with_settings(described_by(first, data, inferred, name), problem)
     train, val, test = (_checked(split, info, name) for split in splits)
     counts = [class_counts(split, data) for split in (train, val, test)]
     return Dataset(
@@ -133,17 +136,18 @@ def loaded(
         test=test,
         info=info,
         preprocessing=identity,
-        augment=None,
+        augment=augment_of(section, info),
         fingerprint=fingerprint_of_plugin(
             section,
             _hash([data.version, *map(str, map(len, (train, val, test))), *_ids_of(data)]),
             _hash_with_code(data),
         ),
         notes=(
-            f"the first sample: {described_sample(first, info)}; {problem}: {reason}",
+            f"the first sample: {described_sample(first, info)}; {inferred}: {reason}",
             *_notes(train),
             *absent_notes(data.classes, *counts),
         ),
+        soft_targets=has_soft_targets(section, inferred),
         class_counts=counts[0],
         val_counts=counts[1],
     )

@@ -18,6 +18,7 @@ from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.problem import Sample
 from tui_trainer.problems.signature import Kind, SampleField, Signature
 from tui_trainer.text.errors import BadInput
+from tui_trainer.text.format import counted
 
 _KINDS: dict[int, Kind] = {1: "features", 2: "sequence", 3: "image"}
 
@@ -41,13 +42,25 @@ def problem_of(
         problem, reason = cast(ProblemName, wanted), "problem.type names it"
     elif problem == "auto":
         if _are_labels(target, data):
+            if _are_tags(target, first, data):
+                raise BadInput(
+                    f"{name}: the target of the first sample has {len(target):,} ints, as many as "
+                    "there are classes and as many as steps; say which it is, "
+                    "Data(..., problem='multilabel') or Data(..., problem='token_classification')"
+                )
             problem = "multilabel"
             reason = f"the target has a 0 or 1 for each of {len(data.classes):,} classes"
+        elif _are_tags(target, first, data):
+            problem = "token_classification"
+            reason = f"the target has one of {len(data.classes):,} classes at each step"
+        elif data.classes and _is_mask(target, first):
+            problem = "segmentation"
+            reason = f"the target has one of {len(data.classes):,} classes at each pixel"
         elif data.classes:
             problem, reason = "classification", f"Data has {len(data.classes):,} classes"
         elif target.is_floating_point():
             problem, reason = "regression", "the target is a float"
-        elif target.dim() == 1 and len(target) == len(next(iter(first.values()))):
+        elif target.dim() == 1 and len(target) == len(_first_field(first)):
             problem, reason = "language_modelling", "the target has an int for each token"
         else:
             raise BadInput(
@@ -55,13 +68,38 @@ def problem_of(
                 "classes: name them, Data(..., classes=(...)), or return a float to predict a "
                 "number"
             )
-    has_classes = problem in ("classification", "multilabel")
-    if has_classes != (len(data.classes) > (problem == "classification")):
-        raise BadInput(
-            f"{name}: a classification needs two or more classes, multilabel one or more, and "
-            "other problems none"
-        )
+    _check_classes(data, problem, name)
     return problem, reason
+
+
+def _check_classes(data: Data, problem: ProblemName, name: str) -> None:
+    least, count = PROBLEMS[problem].least_classes, len(data.classes)
+    if count and not least:
+        raise BadInput(
+            f"{name}: {problem} has no classes, but Data names {count:,}; leave them out"
+        )
+    if count < least:
+        needed = counted(least, "class", "classes")
+        raise BadInput(f"{name}: {problem} needs {needed} or more, but Data names {count:,}")
+
+
+def _are_tags(target: Tensor, first: Sample, data: Data) -> bool:
+    """Whether a target is a class for each of several steps."""
+    inputs = _first_field(first)
+    has_steps = inputs.dim() == 2 or (inputs.dim() == 1 and not inputs.is_floating_point())
+    is_whole = target.dim() == 1 and not target.is_floating_point()
+    return bool(data.classes) and has_steps and is_whole and 1 < len(target) == len(inputs)
+
+
+def _is_mask(target: Tensor, first: Sample) -> bool:
+    """Whether a target is meant as a mask, if only by its dimensions."""
+    return target.dim() >= 2 and _first_field(first).dim() == 3
+
+
+def _first_field(first: Sample) -> Tensor:
+    if "input" in first:
+        return first["input"]
+    return next(values for name, values in first.items() if name != "target")
 
 
 def _are_labels(target: Tensor, data: Data) -> bool:
@@ -92,7 +130,8 @@ def described_by(first: Sample, data: Data, problem: ProblemName, name: str) -> 
         data.input_shape or tuple(inputs.shape),
         outputs=_outputs(first["target"], data, problem),
         vocabulary=data.vocabulary,
-        per_step=problem == "language_modelling",
+        places=PROBLEMS[problem].places,
+        causal=problem == "language_modelling",
     )
     fields = tuple(
         SampleField(field, tuple(first[field].shape), _dtype_of(first[field])) for field in names

@@ -24,6 +24,7 @@ from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.sources.in_memory import columns_split, is_columns
 from tui_trainer.data.sources.items import groups_of
 from tui_trainer.plugins import Data
+from tui_trainer.problems.batch import IGNORED
 from tui_trainer.text.errors import BadInput
 
 PluginSplit = TensorSplit | MapSplit | IteratedSplit
@@ -160,13 +161,13 @@ def _targets(dataset: Any) -> NDArray[np.int64] | None:
 def class_counts(split: PluginSplit, data: Data) -> tuple[int, ...]:
     if not data.classes or isinstance(split, IteratedSplit):
         return ()
-    if isinstance(split, TensorSplit) and split.targets.dim() == 1:
-        chosen = split.targets.numpy()
+    if isinstance(split, TensorSplit) and not split.targets.is_floating_point():
+        chosen = split.targets[split.targets != IGNORED].numpy()
     elif isinstance(split, MapSplit) and (targets := _targets(split.dataset)) is not None:
         chosen = targets[split.rows.numpy()]
     else:
         return ()
-    if chosen.min() < 0 or chosen.max() >= len(data.classes):
+    if not len(chosen) or chosen.min() < 0 or chosen.max() >= len(data.classes):
         # The sample is named when it is read.
         return ()
     return tuple(np.bincount(chosen, minlength=len(data.classes)).tolist())

@@ -54,7 +54,8 @@ def load_text(section: TextSection, fitted: dict[str, Any] | None) -> Dataset:
         (section.sequence_length,),
         outputs=VOCABULARY,
         vocabulary=VOCABULARY,
-        per_step=True,
+        places="step",
+        causal=True,
     )
     return Dataset(
         train=_split(section, train),

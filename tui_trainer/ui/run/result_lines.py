@@ -1,4 +1,4 @@
-"""More about a test than its metrics: confusions, labels, or predicted against true numbers.
+"""More about a test than its metrics: confusions, labels, areas, or predicted against true numbers.
 
 Layer: ui. Pure functions. The numbers come from a run's files, so any of them may be missing.
 """
@@ -26,8 +26,12 @@ _DENSITY = " ·:+#"
 
 def result_lines(ending: RunEnded) -> list[Content]:
     """Return what is known about the test besides its metrics; nothing if there is no more."""
+    areas = area_lines(ending.areas, ending.classes) if ending.areas else []
     if ending.confusion:
-        return confusion_lines(ending.confusion, ending.classes)
+        space = [Content("")] if areas else []
+        return [*areas, *space, *confusion_lines(ending.confusion, ending.classes)]
+    if areas:
+        return areas
     if ending.labels:
         return label_lines(ending.labels, ending.classes)
     pairs = [_halves(point) for point in ending.scatter or ()]
@@ -38,29 +42,47 @@ def label_lines(rows: Sequence[Sequence[int]], labels: Sequence[str]) -> list[Co
     """Return a table of the labels, given for each how many samples have it, for how many it is
     predicted, and for how many both.
     """
-    table = [["label", "samples", "predicted", "precision", "recall", "F1", ""]]
+    head = ["label", "samples", "predicted", "precision", "recall", "F1", ""]
+    table = [
+        [*cells, _share(2 * right, true + predicted), ""]
+        for cells, (true, predicted, right) in _counted(rows, labels)
+    ]
+    title = "Labels: in how many test samples they are, and for how many they are predicted"
+    return _table(title, head, table)
+
+
+def area_lines(rows: Sequence[Sequence[int]], classes: Sequence[str]) -> list[Content]:
+    """Return a table of the classes of pixels, given for each how many pixels have it, for how many
+    it is predicted, and for how many both.
+    """
+    head = ["class", "pixels", "predicted", "precision", "recall", "IoU", ""]
+    table = [
+        [*cells, _share(right, true + predicted - right), ""]
+        for cells, (true, predicted, right) in _counted(rows, classes)
+    ]
+    title = "Classes: how many test pixels have them, and for how many they are predicted"
+    return _table(title, head, table)
+
+
+def _counted(
+    rows: Sequence[Sequence[int]], names: Sequence[str]
+) -> list[tuple[list[str], tuple[int, int, int]]]:
+    """Return the first cells of each row, up to the recall, and its three counts."""
+    counted_rows = []
     for index, row in enumerate(rows[:MOST_LABELS]):
         if len(row) != 3:
             continue
-        name = clean(labels[index], 200) if index < len(labels) else str(index)
+        name = clean(names[index], 200) if index < len(names) else str(index)
         true, predicted, right = row
-        table.append(
-            [
-                cut_middle(name, _WIDEST_LABEL),
-                f"{true:,}",
-                f"{predicted:,}",
-                _share(right, predicted),
-                _share(right, true),
-                _share(2 * right, true + predicted),
-                "",
-            ]
-        )
-    head, *body = aligned(table)
-    return [
-        Content("Labels: in how many test samples they are, and for how many they are predicted"),
-        Content.styled(head, "$foreground-muted"),
-        *map(Content, body),
-    ]
+        shares = _share(right, predicted), _share(right, true)
+        cells = [cut_middle(name, _WIDEST_LABEL), f"{true:,}", f"{predicted:,}", *shares]
+        counted_rows.append((cells, (true, predicted, right)))
+    return counted_rows
+
+
+def _table(title: str, head: list[str], table: list[list[str]]) -> list[Content]:
+    above, *body = aligned([head, *table])
+    return [Content(title), Content.styled(above, "$foreground-muted"), *map(Content, body)]
 
 
 def _share(part: int, whole: int) -> str:

@@ -1,0 +1,49 @@
+"""Writes masks as pictures: each pixel is the number of its class, which a palette shows in colour.
+
+Layer: data. Pillow is imported only when a mask is written.
+"""
+
+from __future__ import annotations
+
+import colorsys
+from pathlib import Path
+
+import numpy as np
+from torch import Tensor
+
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import CannotWrite
+
+_COLOURS = 256
+_GOLDEN = 0.618034
+"""The golden ratio: hues in such steps stay far apart, however many there are."""
+
+
+def write_mask(mask: Tensor, path: Path) -> None:
+    """Write a mask (H, W) as a PNG of 8 bits with a palette, or for int32 of 16 bits in grey.
+
+    A file of that name is replaced.
+
+    Raises:
+        CannotWrite: the file cannot be written.
+    """
+    from PIL import Image
+
+    if mask.dtype.itemsize == 1:
+        picture = Image.fromarray(mask.numpy())
+        picture.putpalette(_palette())
+    else:
+        picture = Image.fromarray(mask.numpy().astype(np.uint16))
+    try:
+        picture.save(path, format="PNG")
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise CannotWrite(f"{clean(str(path), 200)}: {reason}") from error
+
+
+def _palette() -> list[int]:
+    """Return red, green and blue of each class in turn: black for the first one, then colours."""
+    levels = [0.0, 0.0, 0.0]
+    for index in range(1, _COLOURS):
+        levels += colorsys.hsv_to_rgb(index * _GOLDEN % 1, 0.8, 1.0)
+    return [round(255 * level) for level in levels]

@@ -1,0 +1,57 @@
+"""The random changes to training batches of a plugin's images, for `@dataset(augment="images")`.
+
+Layer: data. They are those of the built-in images, with 0 as the background.
+"""
+
+from __future__ import annotations
+
+from tui_trainer.config.problems import ProblemName
+from tui_trainer.config.sections.datasets import ImagesSection, RowsSection
+from tui_trainer.data.base.augment import (
+    InputsChanged,
+    check_changes,
+    combine_augments,
+    image_changes,
+    number_augments,
+)
+from tui_trainer.data.base.to_device import Augment
+from tui_trainer.problems.dataset_info import DatasetInfo
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
+
+
+def augment_of(section: RowsSection, info: DatasetInfo) -> Augment | None:
+    """Return the changes that the settings of a data set ask for, or None.
+
+    Raises:
+        BadInput: the data have no images, or cannot be changed so.
+    """
+    if not isinstance(section, ImagesSection):
+        return None
+    field, signature = info.names[0], info.signature
+    if signature.kind != "image":
+        raise BadInput(
+            f"dataset {section.type}: augment='images' changes the first field, but {field} is no "
+            "image (C, H, W) of floats; leave it out"
+        )
+    check_changes(section, signature.input_shape, "x".join(map(str, signature.input_shape)))
+    if section.mixup is not None and (obstacle := _obstacle_to_mixup(info)):
+        raise ConfigError([Problem(f"{obstacle}; leave it empty", "dataset.mixup")])
+    classes = len(info.classes) if info.problem == "classification" else 0
+    augments = number_augments(section, None, classes, field)
+    if changes := image_changes(section, background=0.0):
+        augments.insert(0, InputsChanged(changes, field, signature.places == "pixel"))
+    return combine_augments(augments)
+
+
+def _obstacle_to_mixup(info: DatasetInfo) -> str:
+    if info.problem == "segmentation":
+        return "masks cannot be mixed: a pixel of two images would have two classes"
+    if len(info.names) > 1:
+        return f"only {info.names[0]} would be mixed, but samples have {', '.join(info.names)}"
+    return ""
+
+
+def has_soft_targets(section: RowsSection, problem: ProblemName) -> bool:
+    """Whether the changes turn classes into shares of classes."""
+    is_mixed = isinstance(section, ImagesSection) and section.mixup is not None
+    return is_mixed and problem == "classification"
