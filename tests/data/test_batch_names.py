@@ -64,6 +64,23 @@ def test_fields_get_the_dtypes_of_a_batch() -> None:
 
 
 @pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(4, dtype=">f8").reshape(2, 2),
+        np.frombuffer(np.arange(4, dtype=np.float32).tobytes(), np.float32).reshape(2, 2),
+        np.arange(3, -1, -1, dtype=np.float32)[::-1].reshape(2, 2)[:, ::-1][:, ::-1],
+        np.arange(4, dtype=np.float32).reshape(2, 2)[:, ::-1][:, ::-1],
+    ],
+    ids=["big-endian", "read-only", "backwards", "mirrored"],
+)
+def test_arrays_of_any_layout_are_taken(array: Any) -> None:
+    for given in (array, array[:, ::-1]):
+        assert torch.equal(
+            as_sample(given)["input"], torch.tensor(given.astype(np.float32).tolist())
+        )
+
+
+@pytest.mark.parametrize(
     ("sample", "text"),
     [
         ((1, 2, 3), "or a dict of names and values, not tuple of 3"),

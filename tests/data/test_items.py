@@ -18,6 +18,7 @@ from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.data.batches.workers import WorkerPool
 from tui_trainer.data.load import load
+from tui_trainer.data.sources.new_samples import read_unseen
 from tui_trainer.data.sources.plugin import loaded
 from tui_trainer.plugins import Data, DatasetParams
 from tui_trainer.text.errors import BadInput
@@ -117,6 +118,28 @@ def test_functions_that_do_not_fit_are_refused(data: Data, text: str) -> None:
     with pytest.raises(BadInput) as caught:
         made(data)
     assert text in str(caught.value)
+
+
+def test_new_files_are_read_by_the_same_function() -> None:
+    data = Data(NAMES, read=lambda item: {"image": picture(item), "age": 2.5}, target=kind)
+    section = DatasetParams.model_validate({"type": "mine"})
+    DATASET_FACTORIES["mine"] = lambda params: data
+    try:
+        info = loaded(section, data, None, "dataset mine").info
+        unseen = read_unseen(section, {}, "new/07.png", info)
+        (batch,) = unseen.split(info.names[0]).in_order(4)
+        assert batch["image"].shape == (1, 1, 4, 4)
+        assert (batch["image"].max().item(), batch["age"].tolist()) == (7, [2.5])
+        with pytest.raises(BadInput, match=r"ValueError: invalid literal.*; new/x\.png"):
+            read_unseen(section, {}, "new/x.png", info)
+        data = Data(NAMES, read=lambda item: np.zeros((1, 2, 2), np.uint8), target=kind)
+        with pytest.raises(BadInput, match=r"new/07\.png: it has no image, only input"):
+            read_unseen(section, {}, "new/07.png", info)
+        data = Data([(picture(item), 0) for item in NAMES], classes=("a", "b"))
+        with pytest.raises(BadInput, match="its Data has no read="):
+            read_unseen(section, {}, "new/07.png", info)
+    finally:
+        del DATASET_FACTORIES["mine"]
 
 
 PLUGIN = """

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from tui_trainer.config.problems import ProblemName
-from tui_trainer.problems.batch import IGNORED, describe
+from tui_trainer.problems.batch import describe
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.place_totals import PlaceTotals, count_classes
 from tui_trainer.problems.problem import Prediction, SampleMismatch, Totals
-from tui_trainer.problems.targets import check_is_whole, check_range, without_ignored
+from tui_trainer.problems.targets import check_is_whole, check_places, without_ignored
 
 
 class Segmentation:
@@ -40,8 +40,7 @@ class Segmentation:
                 f"the target is {describe(targets[0])} for an image of {height}x{width} pixels; "
                 f"it needs one class per pixel, {height}x{width} of int64"
             )
-        # Of the pixels of a sample any may be wrong, so it is always one of several.
-        check_range(targets[targets != IGNORED], info.signature.outputs, "a target", "classes")
+        check_places(targets, info.signature.outputs)
         return targets
 
     def totals(

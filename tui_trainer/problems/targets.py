@@ -31,6 +31,15 @@ def without_ignored(targets: Tensor, ignored: int | None) -> Tensor:
     return targets if ignored is None else targets.masked_fill(targets == ignored, IGNORED)
 
 
+def check_places(targets: Tensor, count: int) -> None:
+    """Raise SampleMismatch for targets of steps or pixels that are no classes, and not IGNORED."""
+    try:
+        # Of those of a sample any may be wrong, so it is always one of several.
+        check_range(targets[targets != IGNORED], count, "a target", "classes")
+    except SampleMismatch as error:
+        raise SampleMismatch(f"{error}; problem.ignore leaves a number out") from None
+
+
 def check_range(numbers: Tensor, count: int, name: str, noun: str) -> None:
     """Raise SampleMismatch if one of the numbers is not from 0 to `count` - 1."""
     if not numbers.numel():

@@ -12,11 +12,10 @@ import torch
 from torch import Tensor
 
 from tui_trainer.config.problems import ProblemName
-from tui_trainer.problems.batch import IGNORED
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.place_totals import PlaceTotals
 from tui_trainer.problems.problem import Prediction, Totals
-from tui_trainer.problems.targets import check_is_whole, check_range, check_steps, without_ignored
+from tui_trainer.problems.targets import check_is_whole, check_places, check_steps, without_ignored
 
 
 class TokenClassification:
@@ -31,8 +30,7 @@ class TokenClassification:
         check_is_whole(targets)
         targets = without_ignored(targets, info.ignore)
         check_steps(targets, inputs, "class")
-        # Of the classes of a sample any may be wrong, so it is always one of several.
-        check_range(targets[targets != IGNORED], info.signature.outputs, "a target", "classes")
+        check_places(targets, info.signature.outputs)
         return targets
 
     def totals(

@@ -194,7 +194,7 @@ class Predictor:
         """
         if self._kind.why_no_predictions:
             raise BadInput(self._kind.why_no_predictions)
-        unseen = read_unseen(self._dataset, self._preprocessing, path)
+        unseen = read_unseen(self._dataset, self._preprocessing, path, self.outline)
         return Predictions(path, self.predicted(unseen), unseen.notes)
 
     @torch.inference_mode()

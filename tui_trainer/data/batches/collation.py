@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from tui_trainer.data.batches.sample_spec import SampleSpec
@@ -206,9 +207,22 @@ def as_tensor(value: Any, name: str) -> Tensor:
     """Return a value as a tensor; TypeError if it is not numbers."""
     if isinstance(value, Tensor):
         return value.detach()
+    if isinstance(value, np.ndarray):
+        value = _of_torch(value)
     if isinstance(value, np.ndarray | np.generic | bool | int | float | list | tuple):
         try:
             return torch.as_tensor(value)
         except (TypeError, ValueError, RuntimeError) as error:
             raise TypeError(f"the {name} is not an array of numbers: {error}") from None
     raise TypeError(f"the {name} is of type {type(value).__name__}, not numbers; make it a tensor")
+
+
+def _of_torch(array: NDArray[Any]) -> NDArray[Any]:
+    """Return an array that torch takes: in the byte order of this machine, and a copy if it cannot
+    be written to, as that of a picture, or runs backwards, as one that was mirrored.
+    """
+    if not array.dtype.isnative:
+        return array.astype(array.dtype.newbyteorder("="))
+    if not array.flags.writeable or any(stride < 0 for stride in array.strides):
+        return array.copy()
+    return array

@@ -39,12 +39,19 @@ class SampleSpec:
                 raise SampleMismatch(f"it has no target, only {', '.join(sample)}")
             wanted = ", ".join((*names, "target"))
             raise SampleMismatch(f"it has {', '.join(sample)}, but the first sample had {wanted}")
-        self._check_first(names[0], sample[names[0]])
-        for field in self.info.fields[1:]:
-            _check_field(field, sample[field.name])
+        self.check_inputs(sample)
         one, inputs = sample["target"][None], sample[names[0]][None]
         targets = KINDS[self.info.problem].check(one, inputs, self.info, "the target")
         return sample | {"target": targets[0]}
+
+    def check_inputs(self, sample: Sample) -> None:
+        """Raise SampleMismatch unless the inputs have the form of the first sample's."""
+        names = self.info.names
+        if missing := [name for name in names if name not in sample]:
+            raise SampleMismatch(f"it has no {missing[0]}, only {', '.join(sample)}")
+        self._check_first(names[0], sample[names[0]])
+        for field in self.info.fields[1:]:
+            _check_field(field, sample[field.name])
 
     def conform_batch(self, batch: Batch) -> Batch:
         """Return a batch that a user's function made, with its targets as the loss takes them."""

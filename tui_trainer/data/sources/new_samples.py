@@ -8,8 +8,8 @@ upright, and converted to the channels, size and value range of the data.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,11 @@ from tui_trainer.data.files.number_forms import FORMS
 from tui_trainer.data.files.tables import open_table
 from tui_trainer.data.sources.encoding import encode_column
 from tui_trainer.data.sources.pixels import read_unlabelled, scale_pixels
+from tui_trainer.data.sources.plugin import read_sample
 from tui_trainer.data.sources.sequence_rows import read_new_frames
 from tui_trainer.data.sources.sequences import encode_frames
 from tui_trainer.data.sources.text_folders import read_new_passages
+from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput
 
@@ -50,27 +52,36 @@ class Unseen:
     is_one: bool = False
     """Whether the samples are parts of one whole, which should also get a prediction as a whole."""
 
+    others: Mapping[str, torch.Tensor] = field(default_factory=dict)
+    """Further fields by name, (N, ...) each."""
+
     def split(self, name: str = "input") -> TensorSplit:
-        """Return the samples as a split with dummy targets; `name` is that of their field."""
+        """Return the samples as a split with dummy targets; `name` is that of their first field."""
         count = len(self.inputs)
         nothing = torch.zeros(count, dtype=torch.int64)
-        return TensorSplit(self.inputs, nothing, torch.arange(count), self.lengths, name)
+        rows = torch.arange(count)
+        return TensorSplit(self.inputs, nothing, rows, self.lengths, name, dict(self.others))
 
 
 Reader = Callable[[Any, Any, str], Unseen]
 
 
-def read_unseen(section: DatasetSection, preprocessing: dict[str, Any], path: str) -> Unseen:
+def read_unseen(
+    section: DatasetSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> Unseen:
     """Read the samples of a file and apply the preprocessing of a checkpoint.
+
+    A plugin's data are read by its own function, as samples that `info` describes.
 
     Raises:
         BadInput: the file cannot be read, or does not hold such samples; names the line.
     """
     reader = READERS.get(section.type)
     if reader is None:
-        raise BadInput(f"files cannot be predicted for a data set of the type {section.type}")
-    # Data of plugins have none: they are prepared by their own code.
-    return reader(section, preprocessing.get("inputs"), path)
+        first, *others = read_sample(section, info, path).items()
+        fields = {name: value[None] for name, value in others}
+        return Unseen(first[1][None], ("",), others=fields)
+    return reader(section, preprocessing["inputs"], path)
 
 
 def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, cast
 
 from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED, load_plugins
@@ -18,7 +19,7 @@ from tui_trainer.config.user_code import describe_error_near, describe_user_erro
 from tui_trainer.data.base.dataset import Dataset, absent_notes
 from tui_trainer.data.base.fingerprint import fingerprint_of_plugin
 from tui_trainer.data.base.random import derive_seed, seed_all
-from tui_trainer.data.batches.collation import Collation
+from tui_trainer.data.batches.collation import Collation, as_sample
 from tui_trainer.data.batches.iterated import IteratedSplit, keeps_state
 from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.data.batches.sample_spec import SampleSpec
@@ -38,6 +39,7 @@ from tui_trainer.problems.batch import is_on_host
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.problem import Sample, SampleMismatch
 from tui_trainer.problems.settings import with_settings
+from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, TrainerError
 
 
@@ -188,6 +190,44 @@ def _first_sample(split: PluginSplit, name: str) -> Sample:
     if isinstance(batch, Failure):
         raise BadInput(f"{batch.message} (in {name})")
     return {field: values[0] for field, values in batch.items() if not is_on_host(field)}
+
+
+def read_sample(section: DatasetSection, info: DatasetInfo, path: str) -> Sample:
+    """Read a file by the function of a plugin's data, as the fields that a model reads, in order.
+
+    Raises:
+        BadInput: the data have no such function, it fails, or the sample is not like the others.
+    """
+    name = f"dataset {section.type}"
+    data = _made(cast(RowsSection, section), name)
+    read = data.read if isinstance(data, Data) else None
+    if read is None:
+        raise BadInput(
+            f"{name}: no files can be predicted, because its Data has no read=, the function that "
+            "makes a sample of a file"
+        )
+    # As the items that it is called with in training.
+    is_path = len(data.train) > 0 and isinstance(data.train[0], Path)
+    shown = clean(path, 200)
+    try:
+        with worker_conditions():
+            seed_all(derive_seed(section.split_seed, "predict"))
+            raw = read(Path(path) if is_path else path)
+            sample = as_sample(raw) if data.collate is None else _collated(data, raw)
+        SampleSpec(info).check_inputs(sample)
+    except SampleMismatch as error:
+        raise BadInput(f"{shown}: {error}") from error
+    except (Exception, SystemExit) as error:
+        raise BadInput(
+            f"{describe_error_near(error, place_of(read))}; {shown} (in {name})"
+        ) from error
+    return {field: sample[field] for field in info.names}
+
+
+def _collated(data: Data, raw: Any) -> Sample:
+    """Return a sample as the batch of itself that the function of the data makes."""
+    batch = Collation(data.collate, data.padding).batch([raw], None)
+    return {name: values[0] for name, values in batch.items() if not is_on_host(name)}
 
 
 def _ids_of(data: Data) -> list[str]:
