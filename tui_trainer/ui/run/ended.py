@@ -141,18 +141,23 @@ class Ending(VerticalScroll, can_focus=True):
             self.overrides = tuple(overrides)
 
     class Again(Message):
-        """Posted to run the experiment again."""
+        """Posted to start once more what this run was started with.
 
-        def __init__(self, experiment: Experiment) -> None:
+        `experiment` is the configuration in force, in case that its directory has gone.
+        """
+
+        def __init__(self, experiment: Experiment, run_dir: str) -> None:
             super().__init__()
             self.experiment = experiment
+            self.run_dir = run_dir
 
     class Compose(Message):
-        """Posted to change the experiment before running it."""
+        """Posted to change the configuration in force before running it."""
 
-        def __init__(self, experiment: Experiment) -> None:
+        def __init__(self, experiment: Experiment, run_dir: str) -> None:
             super().__init__()
             self.experiment = experiment
+            self.run_dir = run_dir
 
     class Plots(Message):
         """Posted to show the plots."""
@@ -242,11 +247,11 @@ class Ending(VerticalScroll, can_focus=True):
 
     def action_again(self) -> None:
         if self._experiment is not None:
-            self._hand_over(self.Again(self._experiment))
+            self._hand_over(self.Again(self._experiment, self._view.run_dir))
 
     def action_compose_from(self) -> None:
         if self._experiment is not None:
-            self._hand_over(self.Compose(self._experiment))
+            self._hand_over(self.Compose(self._experiment, self._view.run_dir))
 
     def action_plots(self) -> None:
         self.post_message(self.Plots())
