@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.ui.host import Host, drive
 from tests.ui.runs import an_ending, an_experiment, some_events
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override, edited
+from tui_trainer.runs.directory import create_run
 from tui_trainer.runs.events import CheckpointSaved, RunEnded, SaveFailed, StepsTaken
 from tui_trainer.runs.view import RunView, Scores
 from tui_trainer.ui.plots.plots import Plots
@@ -279,19 +281,41 @@ def test_a_failure_says_why_and_what_is_saved() -> None:
     drive(play, *some_events(), size=(80, 50))
 
 
-def test_without_a_checkpoint_nothing_can_be_resumed() -> None:
+def test_without_a_checkpoint_a_run_is_started_again_from_the_beginning() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await host.happen(pilot, a_failure())
-        assert "there is nothing to resume from" in host.text
-        assert "Train on" not in host.text
-        assert "Again" in host.text
-        assert "Compose" in host.text
-        await pilot.press("r", "r")
+        assert "no checkpoint: resuming starts it again from the beginning" in host.text
+        assert "r start it again from the beginning" in host.text
+        await pilot.press("r")
         await pilot.pause()
-        assert host.screen is host.running
-        assert host.told == ["there is no checkpoint to resume from"]
+        assert "There is no checkpoint: the run begins again." in host.text
+        assert "limit now 20, none begun" in host.text
+        # One epoch is fewer than it had trained, and no limit that is reached.
+        await pilot.press(*"training.epochs=1", "enter")
+        await pilot.pause()
+        (message,) = host.got
+        assert isinstance(message, Ending.Resume)
+        assert message.overrides == (Override("training", "epochs", 1),)
 
     drive(play, *some_events(10))
+
+
+def test_a_run_whose_configuration_is_unknown_says_why_it_starts_nothing(tmp_path: Path) -> None:
+    run = create_run(tmp_path, "odd")
+    run.config.write_text("model: {type: of-a-plugin}\n")
+
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        host.session._tracked.experiment = None
+        await host.happen(pilot, replace(an_ending(), run_dir=str(run.path)))
+        assert "esc plots   q leave" in host.text
+        assert "train on" not in host.text
+        await pilot.press("r", "a", "c")
+        await pilot.pause()
+        assert host.got == []
+        (told,) = host.told
+        assert "of-a-plugin" in told
+
+    drive(play, *some_events(460))
 
 
 @pytest.mark.parametrize(("key", "kind"), [("a", Ending.Again), ("c", Ending.Compose)])

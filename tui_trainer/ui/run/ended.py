@@ -6,6 +6,7 @@ Layer: ui. It is a part of the run screen. The next action is chosen here and do
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from textual import events
@@ -19,9 +20,12 @@ from textual.widgets import Static
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.sections.metrics import metric_label, metric_text
+from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import RunEnded
 from tui_trainer.runs.view import RunView
+from tui_trainer.sessions.prepare import read_config
 from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import TrainerError
 from tui_trainer.text.format import duration
 from tui_trainer.ui.run.metrics_panel import SavedProgress
 from tui_trainer.ui.run.result_lines import result_lines
@@ -66,7 +70,7 @@ def _results(ending: RunEnded, width: int) -> list[Content]:
 
 def _saved(ending: RunEnded, view: RunView, safety: SavedProgress) -> str:
     if safety.step is None:
-        return "no checkpoint: there is nothing to resume from"
+        return "no checkpoint: resuming starts it again from the beginning"
     behind = safety.steps_beyond(ending.step)
     steps = "the step after it is" if behind == 1 else f"the {behind:,} steps after it are"
     lost = f"; {steps} lost" if behind else ""
@@ -79,28 +83,37 @@ def _fact(label: str, text: str) -> Content:
 
 
 def next_steps(
-    ending: RunEnded, safety: SavedProgress, *, only_tests: bool = False
+    ending: RunEnded, safety: SavedProgress, *, only_tests: bool = False, is_known: bool = True
 ) -> list[Content]:
     """Return the available next actions, each with its key.
 
-    `only_tests`: the run was cut off in its test, and resuming it does nothing else.
+    `only_tests`: the run was cut off in its test, and resuming it does nothing else. `is_known`:
+    its configuration is known, which all actions need that start something.
     """
-    if safety.step is None:
-        resume = []
-    elif only_tests:
-        resume = [("r", "test it")]
+    if only_tests:
+        resume = "test it"
     elif ending.state == "finished":
-        resume = [("r", "train on")]
+        resume = "train on"
+    elif safety.step is None:
+        resume = "start it again from the beginning"
     else:
-        resume = [("r", f"resume at step {safety.step:,}")]
-    keys = [
-        *resume,
-        ("a", "run again"),
-        ("c", "compose from here"),
-        ("esc", "plots"),
-        ("q", "leave"),
-    ]
+        resume = f"resume at step {safety.step:,}"
+    starting = [("r", resume), ("a", "run again"), ("c", "compose from here")]
+    keys = [*(starting if is_known else ()), ("esc", "plots"), ("q", "leave")]
     return [Content.assemble((f"{key} ", "bold $text-accent"), text) for key, text in keys]
+
+
+_STARTING = ("resume", "again", "compose_from")
+"""Actions that need the configuration of the run."""
+
+
+def why_unknown(run_dir: str) -> str:
+    """Return why the configuration of a run is not known, such as a plugin that was not given."""
+    try:
+        read_config(RunDirectory(Path(run_dir)))
+    except (TrainerError, OSError) as error:
+        return clean(str(error), 1000)
+    return "the configuration of this run could not be read; leave, and open it again"
 
 
 def in_lines(parts: Sequence[Content], width: int) -> Content:
@@ -174,7 +187,6 @@ class Ending(VerticalScroll, can_focus=True):
         self._trains_here = trains_here
         self._view = RunView()
         self._experiment: Experiment | None = None
-        self._can_resume = False
         self._only_tests = False
         """Whether resuming would only measure the test, so there is nothing to ask about."""
         self._handed_over = False
@@ -195,11 +207,12 @@ class Ending(VerticalScroll, can_focus=True):
             self.call_after_refresh(self.tell, ending, view, safety, experiment)
             return
         self._view, self._experiment, self._ending = view, experiment, ending
-        self._can_resume = bool(experiment and view.run_dir and safety.step is not None)
         self._show_part("story", story(ending, view, safety))
         self._show_part("more", result_lines(ending))
         self._only_tests = view.lacks_only_test and ending.state != "finished"
-        self._next_steps = next_steps(ending, safety, only_tests=self._only_tests)
+        self._next_steps = next_steps(
+            ending, safety, only_tests=self._only_tests, is_known=experiment is not None
+        )
         self._show_fitted()
         self.refresh_bindings()
 
@@ -220,16 +233,14 @@ class Ending(VerticalScroll, can_focus=True):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only actions that are possible."""
-        if action in ("again", "compose_from"):
-            return self._experiment is not None
-        return action != "resume" or self._can_resume
+        return action not in _STARTING or self._experiment is not None
 
     def on_key(self, event: events.Key) -> None:
-        """Say why the key that resumes has no effect."""
+        """Say why a key that would start something has no effect."""
         bound = self._bindings.key_to_bindings.get(event.key, [])
-        if not self._can_resume and any(binding.action == "resume" for binding in bound):
+        if self._experiment is None and any(binding.action in _STARTING for binding in bound):
             event.stop()
-            self.post_message(self.Refused("there is no checkpoint to resume from"))
+            self.post_message(self.Refused(why_unknown(self._view.run_dir)))
 
     def action_resume(self) -> None:
         """Ask how much longer to train."""
