@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 from tui_trainer.config.overrides import Override, with_value
@@ -35,11 +36,12 @@ def prepare_fork(
     *,
     which: str = "last",
     name: str = "",
+    now: datetime | None = None,
 ) -> PreparedRun:
     """Make the copy, and record the overrides as edits at its step.
 
     `which` is `last`, `best` or a step. The run's name begins with `name`, or with the experiment's
-    if it is empty.
+    if it is empty, and ends with the time `now`.
 
     Raises:
         BadInput: an override is for a setting that is not live.
@@ -57,7 +59,7 @@ def prepare_fork(
         raise CheckpointUnusable(f"{origin.path.name} has no checkpoint to fork from yet")
     checkpoint, _ = choose_checkpoint(origin.checkpoints, which, origin.command("fork"))
     edits = [e for e in read_edits(origin.edits) if e.apply_at_step <= checkpoint.manifest.step]
-    run = create_run(runs_dir, name or experiment.name)
+    run = create_run(runs_dir, name or experiment.name, now)
     startup.claim(run)
     try:
         _copy_checkpoints(origin, run, checkpoint.manifest)
