@@ -272,6 +272,21 @@ def test_the_compared_curves_are_read_with_a_crosshair(tmp_path: Path) -> None:
     drive(tmp_path, play, (120, 40))
 
 
+def test_a_curve_has_no_value_at_a_step_that_its_run_has_not_reached(tmp_path: Path) -> None:
+    some_runs(tmp_path)
+    metrics = tmp_path / "digits-cnn-2" / "metrics.jsonl"
+    metrics.write_text("".join(metrics.read_text().splitlines(keepends=True)[:20]))
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        await app.type(pilot, "space", "space")
+        await app.type(pilot, "c")
+        table = app.listing.query_one(Compared).query_one(Static)
+        values = str(table.render()).splitlines()[0].split()
+        assert values == ["step", "40", "─1─", measured(2.0 / 40), "─2─", "-"]
+
+    drive(tmp_path, play, (120, 40))
+
+
 def test_80_columns_hold_the_values_of_both_runs_that_are_compared(tmp_path: Path) -> None:
     some_runs(tmp_path)
 
