@@ -61,10 +61,16 @@ class ForkRun:
 RunRequest = NewRun | ResumeRun | ForkRun
 
 
-def planned_name(fork: ForkRun, runs_dir: Path) -> str:
-    """Return the name that the new run of a fork would get now."""
-    own = settings_of(RunDirectory(fork.path)).get("name", fork.path.name)
-    return free_name(runs_dir, fork.name or str(own), fork.asked_at)
+def planned_name(request: RunRequest, runs_dir: Path) -> str:
+    """Return the name that the run would get now, or that it has."""
+    match request:
+        case NewRun(experiment, name):
+            return free_name(runs_dir, name or experiment.name, request.asked_at)
+        case ForkRun(path, name=name):
+            own = settings_of(RunDirectory(path)).get("name", path.name)
+            return free_name(runs_dir, name or str(own), request.asked_at)
+        case ResumeRun(path):
+            return path.name
 
 
 def prepare(
