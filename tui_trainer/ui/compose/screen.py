@@ -130,6 +130,8 @@ class ComposeScreen(Screen[None]):
     def on_preset_shelf_chosen(self, message: PresetShelf.Chosen) -> None:
         self.draft.choose(message.kind, message.name)
         self._refill()
+        if message.kind == "experiment":
+            self.query_one(Form).go_home()
 
     def on_form_changed(self) -> None:
         self._redraw()
