@@ -286,6 +286,7 @@ def test_without_a_checkpoint_a_run_is_started_again_from_the_beginning() -> Non
         await host.happen(pilot, a_failure())
         assert "no checkpoint: resuming starts it again from the beginning" in host.text
         assert "r start it again from the beginning" in host.text
+        assert "r Restart" in host.text.splitlines()[-1]
         await pilot.press("r")
         await pilot.pause()
         assert "There is no checkpoint: the run begins again." in host.text

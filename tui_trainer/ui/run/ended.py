@@ -82,6 +82,15 @@ def _fact(label: str, text: str) -> Content:
     return Content.assemble((f"{label:<7}", "$foreground-muted"), text)
 
 
+def resume_label(ending: RunEnded, safety: SavedProgress, *, only_tests: bool) -> str:
+    """Return what resuming a run does, in a word or two for the footer."""
+    if only_tests:
+        return "Test it"
+    if ending.state == "finished":
+        return "Train on"
+    return "Restart" if safety.step is None else "Resume"
+
+
 def next_steps(
     ending: RunEnded, safety: SavedProgress, *, only_tests: bool = False, is_known: bool = True
 ) -> list[Content]:
@@ -90,15 +99,16 @@ def next_steps(
     `only_tests`: the run was cut off in its test, and resuming it does nothing else. `is_known`:
     its configuration is known, which all actions need that start something.
     """
-    if only_tests:
-        resume = "test it"
-    elif ending.state == "finished":
-        resume = "train on"
-    elif safety.step is None:
+    resume = resume_label(ending, safety, only_tests=only_tests)
+    if resume == "Resume":
+        resume += f" at step {safety.step:,}"
+    elif resume == "Restart":
         resume = "start it again from the beginning"
-    else:
-        resume = f"resume at step {safety.step:,}"
-    starting = [("r", resume), ("a", "run again"), ("c", "compose from here")]
+    starting = [
+        ("r", f"{resume[0].lower()}{resume[1:]}"),
+        ("a", "run again"),
+        ("c", "compose from here"),
+    ]
     keys = [*(starting if is_known else ()), ("esc", "plots"), ("q", "leave")]
     return [Content.assemble((f"{key} ", "bold $text-accent"), text) for key, text in keys]
 
@@ -189,6 +199,8 @@ class Ending(VerticalScroll, can_focus=True):
         self._experiment: Experiment | None = None
         self._only_tests = False
         """Whether resuming would only measure the test, so there is nothing to ask about."""
+        self.labels: dict[str, str] = {}
+        """Labels of keys in the footer that depend on how the run ended."""
         self._handed_over = False
         self._next_steps: list[Content] = []
         self._ending: RunEnded | None = None
@@ -210,6 +222,7 @@ class Ending(VerticalScroll, can_focus=True):
         self._show_part("story", story(ending, view, safety))
         self._show_part("more", result_lines(ending))
         self._only_tests = view.lacks_only_test and ending.state != "finished"
+        self.labels = {"ending.resume": resume_label(ending, safety, only_tests=self._only_tests)}
         self._next_steps = next_steps(
             ending, safety, only_tests=self._only_tests, is_known=experiment is not None
         )
