@@ -52,7 +52,7 @@ class RunParts:
                 yield Ending(self._services.trains_here)
                 yield StartingPanel(self._count_up, plain=plain)
                 yield Plots(self._services.preferences, self._services.choices)
-            yield MetricsPanel(in_column=True, id="column")
+            yield MetricsPanel(in_column=True, plain=plain, id="column")
         yield MetricsPanel(in_column=False, id="lines")
         yield Log(earlier=lambda: self._session.earlier, plain=plain)
         yield SearchBar("a word; enter goes there, then n and N; esc ends it")
