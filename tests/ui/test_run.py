@@ -193,11 +193,11 @@ def test_a_refusal_is_a_notification_and_a_warning_in_the_log() -> None:
         await pilot.press("v")
         refusal = CommandApplied(300, "id", "validate", "you", "a validation is under way [b]")
         await host.happen(pilot, refusal)
-        assert host.told == ["validate: a validation is under way [b]"]
+        assert host.told == ["validate refused: a validation is under way [b]"]
         entry = host.running.query_one(Log).entries[-1]
         assert (entry.level, entry.text) == (
             "warning",
-            "validate: refused: a validation is under way [b]",
+            "validate refused: a validation is under way [b]",
         )
 
     drive(play, *some_events())
@@ -207,7 +207,7 @@ def test_another_ones_refusal_is_in_the_log_only() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await host.happen(pilot, CommandApplied(300, "id", "pause", "ctl", "no"))
         assert host.told == []
-        assert host.log_lines[-1] == "pause: refused: no"
+        assert host.log_lines[-1] == "pause refused: no"
 
     drive(play, *some_events())
 
