@@ -7,7 +7,7 @@ from dataclasses import replace
 from textual.pilot import Pilot
 
 from tests.ui.host import Host, drive
-from tests.ui.runs import USAGE, some_events
+from tests.ui.runs import USAGE, an_ending, some_events
 from tui_trainer.machine.usage import Usage
 from tui_trainer.ui.run.device_trail import CELLS, SLOT_S, DeviceTrail
 
@@ -59,3 +59,11 @@ def test_the_bars_are_shown_where_the_column_has_room() -> None:
         assert "last 3 min" not in host.text
 
     drive(play, *some_events(300), size=(120, 40))
+
+
+def test_what_was_measured_before_the_end_of_an_old_run_is_not_of_the_last_minutes() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        assert "free memory" in host.text
+        assert "last 3 min" not in host.text
+
+    drive(play, *some_events(460), an_ending(), size=(120, 40))

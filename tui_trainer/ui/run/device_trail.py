@@ -53,6 +53,11 @@ class DeviceTrail:
         slot.memory_bytes = usage.process_bytes if gpu is None else gpu.used_bytes
 
     @property
+    def is_empty(self) -> bool:
+        """Whether nothing was measured yet."""
+        return not self._slots
+
+    @property
     def load(self) -> str:
         """The load of each cell: a full bar is 100 %, or the highest load beyond that."""
         means = [fmean(slot.loads) if slot.loads else None for slot in self._slots]

@@ -314,13 +314,14 @@ class MetricsPanel(Static):
     ) -> bool:
         """Show what is known; return whether anything changed."""
         self._known = view, usage, experiment, safety
-        self._trail.add(usage)
+        if view.step and not view.ended:
+            self._trail.add(usage)
         if not self.size:
             return False
         rows: Sequence[Row] | Sequence[str]
         if self._in_column:
             rows = column(view, usage, experiment, safety, self._trail)
-            if len(rows) > self.content_size.height:
+            if self._trail.is_empty or len(rows) > self.content_size.height:
                 rows = column(view, usage, experiment, safety)
         else:
             rows = two_lines(view, usage, experiment, safety, self.content_size.width)
