@@ -281,6 +281,18 @@ def test_a_failure_says_why_and_what_is_saved() -> None:
     drive(play, *some_events(), size=(80, 50))
 
 
+@pytest.mark.parametrize(("step", "words"), [(299, ""), (300, "; it is not saved")])
+def test_a_best_among_the_steps_that_are_lost_is_not_saved(step: int, words: str) -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        best = {"metric": "loss", "value": 0.1, "step": step, "epoch": 14, "metrics": {}}
+        reason = "stopped by you, not saved, as asked"
+        await host.happen(pilot, replace(a_stop(), reason=reason, best=best))
+        assert f"at step {step} (epoch 14){words}" in host.text
+        assert ("it is not saved" in host.text) is bool(words)
+
+    drive(play, *some_events(300), size=(80, 30))
+
+
 def test_without_a_checkpoint_a_run_is_started_again_from_the_beginning() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await host.happen(pilot, a_failure())

@@ -49,7 +49,8 @@ def story(ending: RunEnded, view: RunView, safety: SavedProgress) -> list[Conten
         name = str(ending.best["metric"])
         found = f"step {ending.best['step']:,} (epoch {ending.best['epoch']:,})"
         value = metric_text(name, ending.best["value"])
-        lines.append(_fact("best", f"val {metric_label(name)} {value} at {found}"))
+        lost = "" if ending.best["step"] <= (safety.step or 0) else "; it is not saved"
+        lines.append(_fact("best", f"val {metric_label(name)} {value} at {found}{lost}"))
     lines.append(_fact("saved", _saved(ending, view, safety)))
     if ending.run_dir:
         lines.append(_fact("run", clean(ending.run_dir, 1000)))
