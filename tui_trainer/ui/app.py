@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from tui_trainer.ui.shared.services import Opening, Services
     from tui_trainer.ui.shared.toasts import ToastPlace
 
-
 TITLE_S = 1.0
 AGAIN_S = 3.0
 """Seconds within which a second ctrl+c leaves the app when no run is alive."""
