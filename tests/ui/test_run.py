@@ -548,3 +548,15 @@ def test_the_oldest_entry_in_sight_is_seen_from_its_beginning() -> None:
         assert rows[at + 1].endswith("…")
 
     drive(play, *some_events(), size=(60, 20))
+
+
+def test_signs_are_named_once_on_the_screen() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        assert host.text.count("★ best") == 1
+        assert host.text.count("▲ edit") == 1
+        await pilot.resize_terminal(80, 24)
+        await pilot.press("2")
+        await pilot.pause()
+        assert host.text.count("★ best") == 1, "also where another plot is shown alone"
+
+    drive(play, *some_events(), size=(200, 50))

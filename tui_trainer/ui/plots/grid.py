@@ -115,6 +115,7 @@ class PanelGrid(Container):
         for index, plot in enumerate(self._plots):
             plot.display = index in grid.shown
             plot.styles.column_span = grid.span(index)
+            plot.names_signs = index == grid.shown[0]
             plot.set_class(index == self._chosen, "-chosen")
 
 

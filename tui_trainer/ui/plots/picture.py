@@ -39,7 +39,14 @@ class Picture:
 
 
 def picture(
-    history: History, spec: PanelSpec, view: View, width: int, height: int, markers: Markers
+    history: History,
+    spec: PanelSpec,
+    view: View,
+    width: int,
+    height: int,
+    markers: Markers,
+    *,
+    names_signs: bool = True,
 ) -> Picture | None:
     """Return the panel as it looks now; None while there is nothing to draw."""
     where = room(width, height)
@@ -72,6 +79,7 @@ def picture(
         cursor,
         y_ticks=scale.ticks,
         remark=_equal_curves(spec, curves),
+        names_signs=names_signs,
     )
     return Picture(drawing, around)
 

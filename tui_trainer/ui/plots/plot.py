@@ -104,6 +104,8 @@ class Plot(Widget):
         self._drawn: tuple[object, ...] = ()
         self.drawing: LineDrawing | None = None
         """What the canvas shows; None before there is anything."""
+        self.names_signs = True
+        """Whether the title names the signs; of several plots, one does."""
         self.looked_s = clock()
         """When `look` was called last."""
         self._looked_until: tuple[int, ...] = ()
@@ -132,11 +134,19 @@ class Plot(Widget):
         history, (width, height) = self._history, self.size
         if history is None or not self.display or width < 1 or height < 1:
             return False
-        state = (history, history.version, self._view, self.spec, width, height)
+        state = (history, history.version, self._view, self.spec, width, height, self.names_signs)
         if state == self._drawn:
             return False
         self._drawn = state
-        shown = picture(history, self.spec, self._view, width, height, self._markers)
+        shown = picture(
+            history,
+            self.spec,
+            self._view,
+            width,
+            height,
+            self._markers,
+            names_signs=self.names_signs,
+        )
         self.drawing = shown.drawing if shown else None
         if shown is None:
             new = message(WAITING, width, height)
