@@ -391,6 +391,24 @@ def test_a_run_that_failed_can_go_on_with_what_made_it_fail_changed() -> None:
     drive(play, *some_events(460))
 
 
+def test_a_run_whose_test_was_skipped_may_also_be_tested_only() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, replace(an_ending(), test=None, is_test_cut=True))
+        assert "r train on, or only test it" in host.text
+        await pilot.press("r")
+        await pilot.pause()
+        assert "With the limit as it was (20), it is only tested." in host.text
+        await pilot.press("end", "ctrl+u", *"19", "enter")
+        assert "20 epochs are done: this would end the run at once" in host.text
+        await pilot.press("end", "ctrl+u", *"20", "enter")
+        await pilot.pause()
+        (message,) = host.got
+        assert isinstance(message, Ending.Resume)
+        assert message.overrides == ()
+
+    drive(play, *some_events(460))
+
+
 NO_CHANGES = (
     ("optimizer.lr=fast", "should be a number"),
     ("optimizer.lrr=1", "did you mean 'optimizer.lr'?"),

@@ -105,6 +105,8 @@ def next_steps(
         resume += f" at step {safety.step:,}"
     elif resume == "Restart":
         resume = "start it again from the beginning"
+    elif resume == "Train on" and ending.is_test_cut:
+        resume = "train on, or only test it"
     starting = [
         ("r", f"{resume[0].lower()}{resume[1:]}"),
         ("a", "run again"),

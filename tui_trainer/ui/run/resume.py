@@ -123,6 +123,8 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
         self._old = experiment.get(self._key)
         self._so_far = so_far(self._key, experiment, view)
         self._is_finished = view.state == "finished"
+        # Resuming without a change then measures what was skipped.
+        self._may_only_test = view.ending is not None and view.ending.is_test_cut
         self._failed = view.state == "failed"
         # A run that was interrupted at its last step may resume, and is then only tested.
         self._was_reached = limit_reached(experiment, self._done) is not None
@@ -136,6 +138,9 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
         with FieldsBox(title, f"↵ {does}   esc back"):
             if self._begins_anew:
                 yield Static("There is no checkpoint: the run begins again.", markup=False)
+            if self._may_only_test:
+                text = f"With the limit as it was ({field_text(self._old)}), it is only tested."
+                yield Static(text, markup=False)
             yield Static(f"{self._key}: {_ASKS[self._key]}; {self._so_far}", markup=False)
             with Horizontal():
                 yield Static("limit", markup=False)
@@ -193,6 +198,8 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
                 changed = edited(changed, override.key, override.value)
         except TrainerError as error:
             return FieldProblem("changes", str(error))
+        if self._may_only_test and not limit + changes:
+            return ()
         reached = limit_reached(changed, self._done)
         if reached is not None and (self._is_finished or not self._was_reached):
             is_typed = any(change.key == reached.setting for change in changes)
