@@ -23,6 +23,7 @@ from tests.runs.children import BOUND_S
 from tests.runs.failing import DEATH, FAULTS, error_of, failures
 from tui_trainer.runs.directory import (
     RunDirectory,
+    asked_name,
     check_writable,
     create_run,
     default_runs_dir,
@@ -483,3 +484,21 @@ def test_only_one_function_names_runs_in_commands() -> None:
         and isinstance(following, ast.FormattedValue)
     ]
     assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "default", "expected"),
+    [
+        ("", "digits-cnn", ""),
+        ("digits-cnn", "digits-cnn", ""),
+        ("My run", "digits-cnn", "my-run"),
+        ("", "My file", ""),
+        ("night-2026-1127", "digits-cnn", "night-2026-1127"),
+    ],
+)
+def test_the_name_of_a_run_tells_the_name_that_was_asked_for(
+    tmp_path: Path, asked: str, default: str, expected: str
+) -> None:
+    for _ in range(3):
+        run = create_run(tmp_path, asked or default, NOON)
+        assert asked_name(run.path.name, default) == expected

@@ -88,11 +88,13 @@ def test_the_log_says_who_asked_where_it_was_somebody_else() -> None:
         CommandAccepted(2, "b", "save", "you"),
         CommandAccepted(3, "c", "set", "ctl (eve@box/7)"),
         Edited(3, "optimizer.lr", 0.1, 0.2, "ctl (eve@box/7)", None),
+        CommandApplied(3, "e", "set", "you", "no such key"),
         CommandAccepted(4, "d", "stop", "SIGTERM"),
     ]
     assert texts(asked) == [
         "pause: asked for by ctl (eve@box/7)",
         "optimizer.lr 0.1 -> 0.2 by ctl (eve@box/7), from step 4",
+        "change refused: no such key",
         "stop: asked for by SIGTERM",
     ]
 

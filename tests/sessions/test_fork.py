@@ -17,6 +17,8 @@ from tui_trainer.runs.events import RunEnded
 from tui_trainer.sessions.fork import prepare_fork
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.prepare import prepare_new
+from tui_trainer.sessions.requests import ForkRun, planned_name
+from tui_trainer.sessions.requests import prepare as prepare_request
 from tui_trainer.sessions.resume import prepare_resume
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, TrainerError
@@ -166,3 +168,13 @@ def test_fault_53_what_a_link_leads_to_is_not_copied(tmp_path: Path) -> None:
     with pytest.raises(TrainerError, match=r"metrics\.jsonl is a symbolic link"):
         prepare_fork(origin, tmp_path / "runs", (), ["test"])
     assert run_names(tmp_path / "runs") == [origin.path.name]
+
+
+def test_the_name_of_a_fork_is_known_before_it_begins(tmp_path: Path) -> None:
+    origin, library = an_origin(tmp_path), PresetLibrary([builtin_dir()])
+    for name, stem in (("", "penguins-mlp"), ("Other name", "other-name")):
+        fork = ForkRun(origin.path, tuple(parse_overrides(["training.epochs=5"])), name=name)
+        planned = planned_name(fork, tmp_path)
+        run = ran(LocalSession(partial(prepare_request, fork, tmp_path, ["test"], library)))
+        assert run.path.name == planned
+        assert planned.startswith(f"{stem}-")

@@ -230,6 +230,17 @@ def test_a_start_from_an_earlier_step_reloads_the_picture(watched: Watched) -> N
     assert all(m.step <= 200 for m in watched.session.history.marks(x="step", window="all"))
 
 
+def test_the_best_of_this_start_is_known_though_its_validation_is_far_back(
+    watched: Watched,
+) -> None:
+    start = RunStarted(200, 9, NAME, "cpu", 48906, 1221, 23, 460, 2)
+    watched.tell(start, StateChanged(200, "running"))
+    watched.beat(generation=2, best={"loss": 0.1}, best_step=250)
+    watched.look()
+    scores = watched.session.view.scores
+    assert (scores.best, scores.best_step) == ({"loss": 0.1}, 250)
+
+
 def test_the_end_of_an_earlier_life_is_not_that_of_the_one_that_starts(watched: Watched) -> None:
     watched.tell(RunEnded(300, "stopped", "asked", 14, "", 6.0, 0))
     watched.beat(state="starting", generation=2)

@@ -56,6 +56,7 @@ def test_shares_are_percent_and_what_is_not_finite_is_not() -> None:
     assert metric_text("accuracy", math.nan) == "nan"
     assert metric_text("f1", 0.5) == "0.5000"
     assert metrics_text({"loss": 0.07, "accuracy": 0.5}) == "loss 0.07000, accuracy 50.00 %"
+    assert metrics_text({"bits_per_byte": 1.74}) == "bits per byte 1.740"
 
 
 @pytest.mark.parametrize(

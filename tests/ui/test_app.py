@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,9 +20,11 @@ from tests.ui.runs import an_experiment
 from tui_trainer.config.choices import RememberedChoices
 from tui_trainer.config.drafts.draft import Draft
 from tui_trainer.config.keys import ACTIONS
+from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.preferences import THEMES, Preferences
+from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.commands import Stop
-from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.runs.directory import RunDirectory, create_run
 from tui_trainer.runs.events import (
     CheckpointSaved,
     RunEnded,
@@ -32,7 +35,7 @@ from tui_trainer.runs.events import (
 from tui_trainer.runs.lock import RunLock
 from tui_trainer.text.errors import BadInput
 from tui_trainer.ui.app import TrainerApp
-from tui_trainer.ui.compose.bars import LaunchBar
+from tui_trainer.ui.compose.bars import DraftLine, LaunchBar
 from tui_trainer.ui.compose.save_preset import SavePreset
 from tui_trainer.ui.compose.screen import ComposeScreen
 from tui_trainer.ui.process import CurrentRun
@@ -197,6 +200,36 @@ def test_again_twice_starts_one_run(tmp_path: Path) -> None:
 
     play(services, what)
     assert len(services.launched) == 2
+
+
+def test_a_run_is_repeated_under_its_name_and_as_it_was_started(tmp_path: Path) -> None:
+    services = FakeServices(tmp_path)
+    library = services.library
+    asked = library.experiment("digits-cnn", parse_overrides(["optimizer.lr=0.001"]))
+    edited = library.experiment("digits-cnn", parse_overrides(["optimizer.lr=0.002"]))
+    session = LiveSession(edited)
+    services = FakeServices(tmp_path, session)
+    services.runs_dir, services.plugins = tmp_path, (Path("mine.py"),)
+    run = create_run(tmp_path, "my run")
+    run.config.write_text(to_yaml(asked.to_dict()))
+
+    async def what(app: TrainerApp, pilot: Pilot[int]) -> None:
+        await running(app, pilot, session)
+        session.push(replace(ended(), run_dir=str(run.path)))
+        await until(pilot, lambda: app.screen.has_class("-result"))
+        await pilot.press("a")
+        await until(pilot, lambda: len(services.launched) == 2)
+        await until(pilot, lambda: app.screen.has_class("-result"))
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, ComposeScreen))
+        assert app.screen.query_one(LaunchBar).run_name == "my-run"
+        words = f"optimizer.lr=0.002 --preset-dir {tmp_path} --plugin mine.py"
+        shown = f"$ tui-trainer train digits-cnn {words} --runs-dir {tmp_path} --name my-run"
+        assert str(app.screen.query_one("#command", DraftLine).content) == shown
+
+    play(services, what, size=(200, 50))
+    experiment, name = services.launched[1]
+    assert (name, experiment.get("optimizer.lr")) == ("my-run", 0.001)
 
 
 def test_the_next_run_comes_in_the_place_of_help_and_of_the_run_before(tmp_path: Path) -> None:
@@ -832,10 +865,11 @@ def test_the_end_of_a_watched_run_begins_nothing_beside_the_own_one(tmp_path: Pa
         await until(pilot, lambda: app.screen.has_class("-result"))
         for key in ("r", "a", "c"):
             await pilot.press(key)
+        folders = f"--preset-dir {tmp_path} --runs-dir {tmp_path}"
         commands = (
             RunDirectory(tmp_path / "other").command("resume", "--detach"),
-            "tui-trainer train digits-cnn --detach",
-            "tui-trainer compose digits-cnn",
+            f"tui-trainer train digits-cnn {folders} --name other --detach",
+            f"tui-trainer compose digits-cnn {folders}",
         )
         await until(pilot, lambda: all(command in told(app) for command in commands))
         shown.own.push(ended())

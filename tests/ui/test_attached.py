@@ -105,7 +105,9 @@ def test_a_refusal_is_ours_to_read(tmp_path: Path) -> None:
         (save,) = app.mail()
         app.watched.tell(CommandApplied(300, save.id, "save", save.origin, "the disk is full"))
         await app.look(pilot)
-        assert [notice.message for notice in app._notifications] == ["save: the disk is full"]
+        assert [notice.message for notice in app._notifications] == [
+            "save refused: the disk is full"
+        ]
 
     drive(tmp_path, play)
 

@@ -561,7 +561,7 @@ def test_another_draft_ends_the_search_of_the_one_before(tmp_path: Path) -> None
         app.compose_screen.query_one(Form).focus_field("training.epochs")
         await press(pilot, "f3", *"weight decay", "enter")
         assert "patience" not in shown(app)
-        assert "esc shows all" in shown(app)
+        assert "that match; esc shows all: " in shown(app)
         app.compose_screen.take(Draft(app.services.library, "penguins-mlp"))
         await pilot.pause()
         assert not app.compose_screen.query_one(SearchBar).display

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from tests.ui.host import Host, drive
 from tests.ui.runs import an_ending, an_experiment, some_events
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override, edited
+from tui_trainer.runs.directory import create_run
 from tui_trainer.runs.events import CheckpointSaved, RunEnded, SaveFailed, StepsTaken
 from tui_trainer.runs.view import RunView, Scores
 from tui_trainer.ui.plots.plots import Plots
@@ -279,19 +281,54 @@ def test_a_failure_says_why_and_what_is_saved() -> None:
     drive(play, *some_events(), size=(80, 50))
 
 
-def test_without_a_checkpoint_nothing_can_be_resumed() -> None:
+@pytest.mark.parametrize(("step", "words"), [(299, ""), (300, "; it is not saved")])
+def test_a_best_among_the_steps_that_are_lost_is_not_saved(step: int, words: str) -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        best = {"metric": "loss", "value": 0.1, "step": step, "epoch": 14, "metrics": {}}
+        reason = "stopped by you, not saved, as asked"
+        await host.happen(pilot, replace(a_stop(), reason=reason, best=best))
+        assert f"at step {step} (epoch 14){words}" in host.text
+        assert ("it is not saved" in host.text) is bool(words)
+
+    drive(play, *some_events(300), size=(80, 30))
+
+
+def test_without_a_checkpoint_a_run_is_started_again_from_the_beginning() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await host.happen(pilot, a_failure())
-        assert "there is nothing to resume from" in host.text
-        assert "Train on" not in host.text
-        assert "Again" in host.text
-        assert "Compose" in host.text
-        await pilot.press("r", "r")
+        assert "no checkpoint: resuming starts it again from the beginning" in host.text
+        assert "r start it again from the beginning" in host.text
+        assert "r Restart" in host.text.splitlines()[-1]
+        await pilot.press("r")
         await pilot.pause()
-        assert host.screen is host.running
-        assert host.told == ["there is no checkpoint to resume from"]
+        assert "There is no checkpoint: the run begins again." in host.text
+        assert "limit now 20, none begun" in host.text
+        # One epoch is fewer than it had trained, and no limit that is reached.
+        await pilot.press(*"training.epochs=1", "enter")
+        await pilot.pause()
+        (message,) = host.got
+        assert isinstance(message, Ending.Resume)
+        assert message.overrides == (Override("training", "epochs", 1),)
 
     drive(play, *some_events(10))
+
+
+def test_a_run_whose_configuration_is_unknown_says_why_it_starts_nothing(tmp_path: Path) -> None:
+    run = create_run(tmp_path, "odd")
+    run.config.write_text("model: {type: of-a-plugin}\n")
+
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        host.session._tracked.experiment = None
+        await host.happen(pilot, replace(an_ending(), run_dir=str(run.path)))
+        assert "esc plots   q leave" in host.text
+        assert "train on" not in host.text
+        await pilot.press("r", "a", "c")
+        await pilot.pause()
+        assert host.got == []
+        (told,) = host.told
+        assert "of-a-plugin" in told
+
+    drive(play, *some_events(460))
 
 
 @pytest.mark.parametrize(("key", "kind"), [("a", Ending.Again), ("c", Ending.Compose)])
@@ -350,6 +387,24 @@ def test_a_run_that_failed_can_go_on_with_what_made_it_fail_changed() -> None:
         (message,) = host.got
         assert isinstance(message, Ending.Resume)
         assert message.overrides == (Override("optimizer", "lr", 1e-4),)
+
+    drive(play, *some_events(460))
+
+
+def test_a_run_whose_test_was_skipped_may_also_be_tested_only() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await host.happen(pilot, replace(an_ending(), test=None, is_test_cut=True))
+        assert "r train on, or only test it" in host.text
+        await pilot.press("r")
+        await pilot.pause()
+        assert "With the limit as it was (20), it is only tested." in host.text
+        await pilot.press("end", "ctrl+u", *"19", "enter")
+        assert "20 epochs are done: this would end the run at once" in host.text
+        await pilot.press("end", "ctrl+u", *"20", "enter")
+        await pilot.pause()
+        (message,) = host.got
+        assert isinstance(message, Ending.Resume)
+        assert message.overrides == ()
 
     drive(play, *some_events(460))
 

@@ -41,6 +41,8 @@ def test_the_test_has_a_bar_of_its_own_below_that_of_the_training() -> None:
         assert test.startswith(" testing ━━━")
         assert test.endswith("─  25 %  test split, 360 samples, then 2 baselines")
         assert any("testing on 360 samples, then 2 baselines" in line for line in rest)
+        await host.happen(pilot, measured("validation split", 90, 360))
+        assert lines(host)[0].endswith("· validation done in 15.0 s")
         await host.happen(pilot, measured("baseline logistic regression", 0, 0))
         heading, _, test, *_ = lines(host)
         assert "· testing" in heading

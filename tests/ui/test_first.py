@@ -28,7 +28,7 @@ def text_of(app: App[None]) -> str:
 
 
 def test_the_heading_names_the_run_that_starts_or_is_shown() -> None:
-    assert first_title(starts="fork of a") == "○ fork of a · starting"
+    assert first_title(starts="a") == "○ a · starting"
     assert first_title(watches="a\x1b") == r"a\x1b"
     assert first_title() == "tui-trainer"
 

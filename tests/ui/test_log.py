@@ -166,6 +166,17 @@ def test_the_filter_goes_from_all_to_what_matters_to_warnings_and_shows_which() 
     drive(play, *some_events(5))
 
 
+def test_a_filter_that_nothing_passes_says_so() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        await pilot.press("i", "i")
+        await pilot.pause()
+        assert "log  no warnings or errors yet" in title(host)
+        await host.happen(pilot, Notice(5, "odd", "warning"))
+        assert "log  warnings and errors" in title(host)
+
+    drive(play, *list(some_events(5))[1:])
+
+
 def test_a_filter_keeps_the_place_that_was_scrolled_to() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         events = [it for number in range(50) for it in (validation(number), *lines(1))]

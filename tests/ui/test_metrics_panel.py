@@ -237,8 +237,11 @@ def test_the_end_of_a_run_ends_every_wish() -> None:
 
 
 def test_a_validation_is_said_while_it_lasts() -> None:
-    standing, view = StateLabel(), RunView(state="running")
-    standing.add(ValidationStarted(1, 3))
+    now_s = [100.0]
+    standing, view = StateLabel(clock=lambda: now_s[0]), RunView(state="running")
+    standing.add(ValidationStarted(1, 3, at_s=100.0))
+    assert standing.words(view) == "running", "most validations are over at once"
+    now_s[0] += 0.6
     assert standing.words(view) == "validating"
     standing.add(ValidationEnded(1, 1, 1.0, {}, 0.1, False, 0))
     assert standing.words(view) == "running"

@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 from textual.app import App, ComposeResult
 
+from tui_trainer.runs.history import History
 from tui_trainer.ui.plots.grid import PanelGrid, grid_for
-from tui_trainer.ui.plots.panels import PanelCurve, PanelSpec, panels_of
+from tui_trainer.ui.plots.panels import PanelCurve, PanelSpec, View, panels_of
 
 LARGE, SMALL = (120, 40), (50, 12)
 
@@ -28,7 +29,8 @@ def test_panels_are_titled_with_the_names_of_metrics_for_people() -> None:
 class Host(App[None]):
     def __init__(self) -> None:
         super().__init__()
-        self.grid = PanelGrid("ascii")
+        self.now_s = 0.0
+        self.grid = PanelGrid("ascii", clock=lambda: self.now_s)
 
     def compose(self) -> ComposeResult:
         yield self.grid
@@ -53,7 +55,7 @@ def test_before_there_are_metrics_one_plot_stands_for_them() -> None:
         assert host.grid.is_made
         assert (host.grid.titles, host.grid.title) == ([], "")
         assert not host.grid.choose(0)
-        assert (host.shown, host.grid.due()) == ([""], [host.grid.plots[0]])
+        assert (host.shown, host.grid.due(History())) == ([""], [host.grid.plots[0]])
 
     assert not PanelGrid("ascii").is_made
     use(do)
@@ -105,14 +107,22 @@ def test_the_chosen_panel_stays_chosen_where_panels_come_before_it() -> None:
     use(do)
 
 
-def test_of_the_small_panels_each_has_its_turn_beside_the_large_one() -> None:
+def test_of_the_small_panels_each_has_its_turn_and_none_gets_old() -> None:
     def do(host: Host) -> None:
         host.grid.take(specs("a", "b", "c", "d"))
         host.grid.fit(*LARGE)
-        turns = [[plot.spec.title for plot in host.grid.due()] for _ in range(6)]
-        assert all(large == "a" for large, _ in turns)
-        small = [title for _, title in turns]
-        assert sorted(small[:3]) == ["b", "c", "d"]
-        assert small[3:] == small[:3]
+        history = History()
+
+        def look(after_s: float) -> str:
+            host.now_s += after_s
+            due = host.grid.due(history)
+            for plot in due:
+                plot.look(history, View())
+            return "".join(plot.spec.title for plot in due)
+
+        assert [look(0.5) for _ in range(5)] == ["ab", "ac", "ad", "ab", "ac"]
+        history.put("train/c", [1], [0.5])
+        assert look(0.5) == "ac", "it has new points"
+        assert [look(3.0) for _ in range(4)] == ["adb", "ac", "abd", "ac"]
 
     use(do)

@@ -366,3 +366,12 @@ def test_a_name_from_elsewhere_cannot_steer_the_terminal() -> None:
     text = text_of(history, View(), title=panels_of(history.names)[0].title)
     assert "\x1b" not in text
     assert "[31mevil[/]" in text
+
+
+def test_the_axis_of_a_part_of_an_epoch_is_as_long_as_that_part() -> None:
+    history = FakeHistory()
+    history.have("train/loss", [2.0, 1.5, 1.2, 1.1, 1.0, 0.9])
+    axis = text_of(history, View(x="epoch")).splitlines()[-1]
+    assert axis.split()[-1] == "0.3"
+    history.have("train/loss", [1.0] * 60)
+    assert text_of(history, View(x="epoch")).splitlines()[-1].split()[-1] == "3"

@@ -117,6 +117,19 @@ def test_a_preset_that_does_not_fit_the_data_is_marked_with_the_reason(
     drive(tmp_path, step, services=services, size=size)
 
 
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
+def test_the_preset_under_the_cursor_is_described_once(
+    tmp_path: Path, size: tuple[int, int]
+) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        app.pane("model").focus()
+        await press(pilot, "j")
+        assert "↵ chooses it" in shown(app)
+        assert shown(app).count("two blocks of convolutions") == 1
+
+    drive(tmp_path, step, size=size)
+
+
 def test_marks_of_presets_that_do_not_fit_go_when_the_data_change(tmp_path: Path) -> None:
     services = FakeServices(tmp_path)
     services.fake_workbench.unfit = {"model": {"gpt": "takes texts"}}
@@ -214,7 +227,7 @@ def test_the_cursor_begins_at_what_is_chosen_and_enter_says_when_it_would_change
         await pilot.pause()
         assert pane.border_subtitle == ""
         await press(pilot, "j")
-        assert pane.border_subtitle == "enter chooses it"
+        assert pane.border_subtitle == "↵ chooses it"
         await press(pilot, "enter")
         assert pane.border_subtitle == ""
         assert app.compose_screen.draft.preset("optimizer") == "muon"
@@ -227,13 +240,13 @@ def test_only_the_list_with_the_focus_says_what_enter_would_do(tmp_path: Path) -
         left, entered = app.pane("dataset"), app.pane("model")
         left.focus()
         await press(pilot, "home")
-        assert left.border_subtitle == "enter chooses it"
+        assert left.border_subtitle == "↵ chooses it"
         entered.focus()
         await pilot.pause()
         assert left.border_subtitle == ""
         left.focus()
         await pilot.pause()
-        assert left.border_subtitle == "enter chooses it"
+        assert left.border_subtitle == "↵ chooses it"
 
     drive(tmp_path, step)
 

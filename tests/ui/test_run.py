@@ -193,11 +193,11 @@ def test_a_refusal_is_a_notification_and_a_warning_in_the_log() -> None:
         await pilot.press("v")
         refusal = CommandApplied(300, "id", "validate", "you", "a validation is under way [b]")
         await host.happen(pilot, refusal)
-        assert host.told == ["validate: a validation is under way [b]"]
+        assert host.told == ["validate refused: a validation is under way [b]"]
         entry = host.running.query_one(Log).entries[-1]
         assert (entry.level, entry.text) == (
             "warning",
-            "validate: refused: a validation is under way [b]",
+            "validate refused: a validation is under way [b]",
         )
 
     drive(play, *some_events())
@@ -207,7 +207,7 @@ def test_another_ones_refusal_is_in_the_log_only() -> None:
     async def play(host: Host, pilot: Pilot[None]) -> None:
         await host.happen(pilot, CommandApplied(300, "id", "pause", "ctl", "no"))
         assert host.told == []
-        assert host.log_lines[-1] == "pause: refused: no"
+        assert host.log_lines[-1] == "pause refused: no"
 
     drive(play, *some_events())
 
@@ -548,3 +548,15 @@ def test_the_oldest_entry_in_sight_is_seen_from_its_beginning() -> None:
         assert rows[at + 1].endswith("…")
 
     drive(play, *some_events(), size=(60, 20))
+
+
+def test_signs_are_named_once_on_the_screen() -> None:
+    async def play(host: Host, pilot: Pilot[None]) -> None:
+        assert host.text.count("★ best") == 1
+        assert host.text.count("▲ edit") == 1
+        await pilot.resize_terminal(80, 24)
+        await pilot.press("2")
+        await pilot.pause()
+        assert host.text.count("★ best") == 1, "also where another plot is shown alone"
+
+    drive(play, *some_events(), size=(200, 50))

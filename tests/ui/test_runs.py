@@ -23,10 +23,12 @@ from tests.runs.test_index import make_run
 from tests.ui.fakes import FakeServices, FakeSession
 from tests.ui.runs import an_experiment
 from tui_trainer.config.overrides import Override
+from tui_trainer.config.preferences import THEMES
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.index import list_runs
 from tui_trainer.runs.lock import RunLock
+from tui_trainer.runs.states import ColourRole
 from tui_trainer.text.format import measured
 from tui_trainer.ui.plots.plot import Plot
 from tui_trainer.ui.runs.compared import Compared, short_labels
@@ -35,6 +37,7 @@ from tui_trainer.ui.runs.lines import Page, mark_line, run_lines
 from tui_trainer.ui.runs.screen import RunsScreen
 from tui_trainer.ui.shared.bindings import bindings_of
 from tui_trainer.ui.shared.confirm import Confirm
+from tui_trainer.ui.shared.lines import colour_of
 from tui_trainer.ui.shared.search_bar import SearchBar
 
 RUNS = (
@@ -272,6 +275,21 @@ def test_the_compared_curves_are_read_with_a_crosshair(tmp_path: Path) -> None:
     drive(tmp_path, play, (120, 40))
 
 
+def test_a_curve_has_no_value_at_a_step_that_its_run_has_not_reached(tmp_path: Path) -> None:
+    some_runs(tmp_path)
+    metrics = tmp_path / "digits-cnn-2" / "metrics.jsonl"
+    metrics.write_text("".join(metrics.read_text().splitlines(keepends=True)[:20]))
+
+    async def play(app: Listing, pilot: Pilot[None]) -> None:
+        await app.type(pilot, "space", "space")
+        await app.type(pilot, "c")
+        table = app.listing.query_one(Compared).query_one(Static)
+        values = str(table.render()).splitlines()[0].split()
+        assert values == ["step", "40", "─1─", measured(2.0 / 40), "─2─", "-"]
+
+    drive(tmp_path, play, (120, 40))
+
+
 def test_80_columns_hold_the_values_of_both_runs_that_are_compared(tmp_path: Path) -> None:
     some_runs(tmp_path)
 
@@ -446,6 +464,14 @@ def test_the_state_in_a_line_has_the_colour_of_its_kind(tmp_path: Path) -> None:
         assert styles["✓ finished"] != styles["digits-cnn-1"]
 
     drive(tmp_path, play)
+
+
+@pytest.mark.parametrize("theme", THEMES)
+def test_no_two_kinds_of_states_have_one_colour(theme: str) -> None:
+    colours = App[None]().available_themes[theme].to_color_system().generate()
+    roles: tuple[ColourRole, ...] = ("accent", "success", "warning", "error")
+    used = [colours[colour_of(role).removeprefix("$")] for role in roles]
+    assert len(set(used)) == len(roles), used
 
 
 def test_a_plain_terminal_gets_a_mark_that_it_can_write() -> None:

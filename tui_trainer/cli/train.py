@@ -104,13 +104,13 @@ def fork(arguments: argparse.Namespace) -> int:
     """Start a new run from a checkpoint of another."""
     from tui_trainer.config.overrides import parse_overrides
     from tui_trainer.runs.directory import find_run
-    from tui_trainer.sessions.requests import ForkRun
+    from tui_trainer.sessions.requests import ForkRun, planned_name
 
     overrides = tuple(parse_overrides(options.overrides(arguments)))
     runs_dir = options.runs_dir(arguments)
     run = find_run(arguments.name, runs_dir)
     fork = ForkRun(run.path, overrides, arguments.which, arguments.new_name)
-    return _run(arguments, runs_dir, lambda: fork, f"fork of {run.path.name}")
+    return _run(arguments, runs_dir, lambda: fork, planned_name(fork, runs_dir))
 
 
 def attach(arguments: argparse.Namespace) -> int:

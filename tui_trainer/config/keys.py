@@ -138,7 +138,9 @@ ACTIONS: tuple[Action, ...] = (
     ),
     Action("run.back", "escape", "Back", "Close the log; at the end, results or plots"),
     Action("ending.resume", "r", "Train on", "Continue this run with more epochs"),
-    Action("ending.again", "a", "Again", "Run the same experiment once more"),
+    Action(
+        "ending.again", "a", "Again", "Start it once more as it was started, without later edits"
+    ),
     Action("ending.compose_from", "c", "Compose", "Compose from this run's experiment"),
     Action("ending.plots", "escape,tab", "Plots", "See the plots; escape returns"),
     Action("plot.smoothing", "S", "Smooth", "Cycle the smoothing", in_footer=False),

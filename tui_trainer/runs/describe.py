@@ -98,7 +98,7 @@ def _summary(event: RunEnded) -> list[str]:
     if event.best:
         best = event.best
         value = metrics_text({best["metric"]: best["value"]})
-        lines.append(f"best: {value} at step {best['step']:,} (epoch {best['epoch']})")
+        lines.append(f"best: {value} at step {best['step']:,} (epoch {best['epoch']:,})")
     if event.test:
         lines.append(f"test: {metrics_text(event.test)}")
     for name, metrics in (event.baseline or {}).items():
@@ -187,7 +187,7 @@ def entries_of(event: Event, steps_per_epoch: int) -> list[LogEntry]:
             # The edit, or its refusal, has its own entry with the name.
             return []
         case CommandApplied() if event.refused:
-            return [LogEntry(clean(line, 1000), level) for line in describe(event)]
+            return [LogEntry(refusal_text(event), level)]
         case SaveFailed() | NonFinite():
             return [LogEntry(f"error: {clean(line, 1000)}", level) for line in describe(event)]
         case Notice():
@@ -199,6 +199,12 @@ def entries_of(event: Event, steps_per_epoch: int) -> list[LogEntry]:
             return []
         case _:
             return [LogEntry(clean(line.strip(), 1000)) for line in describe(event)]
+
+
+def refusal_text(event: CommandApplied) -> str:
+    """Say that a command was refused, as for someone who has pressed its key."""
+    what = "change" if event.command == "set" else clean(event.command, 40)
+    return f"{what} refused: {clean(event.refused, 1000)}"
 
 
 def value_text(value: object, limit: int = 60) -> str:

@@ -169,6 +169,16 @@ def free_name(runs_dir: Path, name: str, now: datetime) -> str:
     return next(it for it in _names(name, now) if not exists(runs_dir / it))
 
 
+_STAMP = re.compile(r"-[0-9]{4}-[0-9]{4}(-[0-9]{1,3})?$")
+"""What `create_run` adds to the name that was asked for."""
+
+
+def asked_name(run_name: str, default: str) -> str:
+    """Return the name that a run was asked for; empty if that is what `default` makes of itself."""
+    stem = _STAMP.sub("", run_name)
+    return "" if stem == slug(default, 40) else stem
+
+
 def _names(name: str, now: datetime) -> Iterator[str]:
     """Yield the possible names of a run: slug, month-day, hour-minute, and a number if taken."""
     stem = f"{slug(name, 40)}-{now:%m%d-%H%M}"

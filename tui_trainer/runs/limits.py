@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from tui_trainer.config.sections.metrics import better
+from tui_trainer.config.sections.metrics import better, metric_label
 from tui_trainer.text.format import counted
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def limit_reached(experiment: Experiment, done: Done) -> Limit | None:
     if stopping.threshold is not None and done.best is not None:
         metric, value = done.best
         if value == stopping.threshold or better(metric, value, stopping.threshold):
-            reason = f"{metric} reached {stopping.threshold:g}"
+            reason = f"{metric_label(metric)} reached {stopping.threshold:g}"
             return Limit(reason, "early_stopping.threshold")
     if training.epochs is not None and done.epochs >= training.epochs:
         return Limit(_are_done(done.epochs, "epoch"), "training.epochs")

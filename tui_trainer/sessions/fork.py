@@ -9,8 +9,10 @@ from __future__ import annotations
 import contextlib
 import os
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
+from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override, with_value
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.directory import RunDirectory, check_writable, create_run
@@ -35,11 +37,12 @@ def prepare_fork(
     *,
     which: str = "last",
     name: str = "",
+    now: datetime | None = None,
 ) -> PreparedRun:
     """Make the copy, and record the overrides as edits at its step.
 
     `which` is `last`, `best` or a step. The run's name begins with `name`, or with the experiment's
-    if it is empty.
+    if it is empty, and ends with the time `now`.
 
     Raises:
         BadInput: an override is for a setting that is not live.
@@ -57,20 +60,14 @@ def prepare_fork(
         raise CheckpointUnusable(f"{origin.path.name} has no checkpoint to fork from yet")
     checkpoint, _ = choose_checkpoint(origin.checkpoints, which, origin.command("fork"))
     edits = [e for e in read_edits(origin.edits) if e.apply_at_step <= checkpoint.manifest.step]
-    run = create_run(runs_dir, name or experiment.name)
+    run = create_run(runs_dir, name or experiment.name, now)
     startup.claim(run)
     try:
         _copy_checkpoints(origin, run, checkpoint.manifest)
         _copy_beginning(origin, run, checkpoint.data.progress.metrics_bytes)
         if edits:
             rewrite_edits(run.edits, edits)
-        moved = [override for override in overrides if override.key == DATA_PLACE]
-        if moved:
-            # The new run begins with its data where they are now.
-            experiment = with_value(experiment, DATA_PLACE, moved[-1].value)
-            write_atomically(run.config, to_yaml(experiment.to_dict()).encode())
-        else:
-            _copy(origin.config, run.config, origin)
+        _copy_config(origin, run, experiment, overrides)
         whence = {"forked_from": str(origin.path), "step": checkpoint.manifest.step}
         write_provenance(run.provenance, whence)
         return prepare_resume(run, overrides, argv, startup, origin="fork")
@@ -80,6 +77,21 @@ def prepare_fork(
         if isinstance(error, OSError):
             raise cannot_write(run.path, error) from error
         raise
+
+
+def _copy_config(
+    origin: RunDirectory,
+    run: RunDirectory,
+    experiment: Experiment,
+    overrides: Sequence[Override],
+) -> None:
+    """Copy the configuration, with the place where the data are now if that was given."""
+    moved = [override for override in overrides if override.key == DATA_PLACE]
+    if moved:
+        experiment = with_value(experiment, DATA_PLACE, moved[-1].value)
+        write_atomically(run.config, to_yaml(experiment.to_dict()).encode())
+    else:
+        _copy(origin.config, run.config, origin)
 
 
 def _copy_checkpoints(origin: RunDirectory, run: RunDirectory, chosen: Manifest) -> None:

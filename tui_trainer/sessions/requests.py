@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
-from tui_trainer.runs.directory import find_run
+from tui_trainer.runs.directory import RunDirectory, find_run, free_name
+from tui_trainer.runs.edits import settings_of
 
 if TYPE_CHECKING:
     from tui_trainer.config.presets import PresetLibrary
@@ -53,9 +54,23 @@ class ForkRun:
     overrides: tuple[Override, ...] = ()
     which: str = "last"
     name: str = ""
+    asked_at: datetime = field(default_factory=datetime.now, compare=False)
+    """The time in the run's name, as for a new run."""
 
 
 RunRequest = NewRun | ResumeRun | ForkRun
+
+
+def planned_name(request: RunRequest, runs_dir: Path) -> str:
+    """Return the name that the run would get now, or that it has."""
+    match request:
+        case NewRun(experiment, name):
+            return free_name(runs_dir, name or experiment.name, request.asked_at)
+        case ForkRun(path, name=name):
+            own = settings_of(RunDirectory(path)).get("name", path.name)
+            return free_name(runs_dir, name or str(own), request.asked_at)
+        case ResumeRun(path):
+            return path.name
 
 
 def prepare(
@@ -78,6 +93,9 @@ def prepare(
     run = find_run(str(request.path), runs_dir)
     which, overrides = request.which, request.overrides
     if isinstance(request, ForkRun):
-        return prepare_fork(run, runs_dir, overrides, argv, startup, which=which, name=request.name)
+        name, now = request.name, request.asked_at
+        return prepare_fork(
+            run, runs_dir, overrides, argv, startup, which=which, name=name, now=now
+        )
     drop, force = request.drop_edits, request.force
     return prepare_resume(run, overrides, argv, startup, which=which, drop_edits=drop, force=force)

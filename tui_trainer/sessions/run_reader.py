@@ -107,6 +107,9 @@ def _view_of(run: RunDirectory, status: RunView | None, recording: Recording) ->
     started = event_of(recording.started)
     if isinstance(started, RunStarted):
         view.apply(started)
+        if status is not None and status.generation == started.generation:
+            # The status is later than this start, which forgets a best that came after it.
+            view.scores = copy.deepcopy(status.scores)
     records = records_before(run.events, recording.events_bytes, EVENT_TAIL_BYTES)
     # Events after the lines: the end of the run is later than its last line.
     lines = steps_taken(_newest_lines(run, recording))

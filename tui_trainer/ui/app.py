@@ -40,7 +40,6 @@ if TYPE_CHECKING:
     from tui_trainer.ui.shared.services import Opening, Services
     from tui_trainer.ui.shared.toasts import ToastPlace
 
-
 TITLE_S = 1.0
 AGAIN_S = 3.0
 """Seconds within which a second ctrl+c leaves the app when no run is alive."""
@@ -224,9 +223,12 @@ class TrainerApp(App[int], inherit_bindings=False):
         self._stack.begin(self.services.launch(message.experiment, message.name), self.services)
 
     def on_ending_again(self, message: Ending.Again) -> None:
-        if self._can_begin(f"tui-trainer train {message.experiment.name} --detach"):
+        from tui_trainer.ui.repeat import as_started
+
+        again = as_started(message.experiment, message.run_dir, self.services)
+        if self._can_begin(again.train):
             self._leaves_with_run = False
-            self._stack.begin(self.services.launch(message.experiment, ""), self.services)
+            self._stack.begin(self.services.launch(again.experiment, again.name), self.services)
 
     def on_ending_resume(self, message: Ending.Resume) -> None:
         run = RunDirectory(Path(message.run_dir))
@@ -296,13 +298,12 @@ class TrainerApp(App[int], inherit_bindings=False):
             await self._compose_anew()
 
     async def on_ending_compose(self, message: Ending.Compose) -> None:
-        from tui_trainer.config.drafts.draft import draft_of
+        from tui_trainer.ui.repeat import repeat
 
-        if self._can_begin(f"tui-trainer compose {message.experiment.name}"):
+        again = repeat(message.experiment, message.run_dir, self.services)
+        if self._can_begin(again.compose):
             self._stack.to_base()
-            await self._stack.compose(
-                self.services, draft_of(self.services.library, message.experiment)
-            )
+            await self._stack.compose(self.services, again.draft, again.name)
 
     async def on_run_screen_never_started(self, message: RunScreen.NeverStarted) -> None:
         """Go back to the results, the list or composing, and show why the run did not start."""

@@ -23,7 +23,14 @@ from tui_trainer.config.presets import DEFAULT_EXPERIMENT, PresetLibrary
 from tui_trainer.runs.directory import RunDirectory, check_run, why_not_writable
 from tui_trainer.sessions.loader import Loader
 from tui_trainer.sessions.local import LocalSession
-from tui_trainer.sessions.requests import ForkRun, NewRun, ResumeRun, RunRequest, prepare
+from tui_trainer.sessions.requests import (
+    ForkRun,
+    NewRun,
+    ResumeRun,
+    RunRequest,
+    planned_name,
+    prepare,
+)
 from tui_trainer.ui.process import CurrentRun
 from tui_trainer.ui.shared.services import Opening, Services
 from tui_trainer.ui.terminal.terminal import Terminal
@@ -89,6 +96,8 @@ class Launcher:
         """Start a run; it is registered in `CurrentRun` before its thread starts."""
         within = partial(_after, self._live.session, self._loader.held)
         session = LocalSession(partial(self._prepare, what), within=within)
+        # Its start says it again, once it is certain.
+        session.view.name = planned_name(what, self._asked.runs_dir)
         self._live.session = session
         self._launched.append(session)
         session.start()

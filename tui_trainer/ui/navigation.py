@@ -82,13 +82,13 @@ class Navigator:
     async def compose(self, services: Services, draft: Draft, name: str = "") -> ComposeScreen:
         """Show a draft on the compose screen, replacing the draft that was there.
 
-        `name` is the name of the run to start, on a compose screen that is new.
+        `name` is the name of the run to start, empty for that of the experiment.
         """
         from tui_trainer.ui.compose.screen import ComposeScreen
 
         composing = self.composing
         if composing is not None:
-            composing.take(draft)
+            composing.take(draft, name)
         else:
             composing = ComposeScreen(services, draft, name)
             await self._app.push_screen(composing)

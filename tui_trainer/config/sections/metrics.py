@@ -120,7 +120,7 @@ def better(name: str, value: float, other: float, by: float = 0.0) -> bool:
 
 
 def metric_label(name: str) -> str:
-    """Return the name of a metric in titles and tables: `bits per byte`.
+    """Return the name of a metric as people read it: `bits per byte`.
 
     It is cleaned, because a run's file may contain anything.
     """
@@ -136,10 +136,7 @@ def metric_text(name: str, value: float | None) -> str:
 
 
 def metrics_text(metrics: Mapping[str, float]) -> str:
-    """Format metrics as `loss 0.07120, accuracy 98.40 %`.
-
-    Names are cleaned, because a run's file may contain anything.
-    """
+    """Format metrics as `loss 0.07120, accuracy 98.40 %`."""
     return ", ".join(
-        f"{clean(name, 40)} {metric_text(name, value)}" for name, value in metrics.items()
+        f"{metric_label(name)} {metric_text(name, value)}" for name, value in metrics.items()
     )

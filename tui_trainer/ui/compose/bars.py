@@ -81,6 +81,10 @@ class LaunchBar(Horizontal):
         """The name that was typed; empty means the experiment's own name."""
         return self.query_one(Input).value.strip()
 
+    @run_name.setter
+    def run_name(self, name: str) -> None:
+        self.query_one(Input).value = name
+
     def on_button_pressed(self, event: Button.Pressed) -> None:
         event.stop()
         self.post_message(self.Pressed())

@@ -133,11 +133,11 @@ def preset_text(entry: PresetEntry, misfit: str = "") -> Content:
 
 
 def beside_text(entry: PresetEntry, draft: Draft, misfit: str = "") -> Content:
-    """Describe a preset, preceded by the draft's changes, for the panel beside the lists."""
+    """Describe a preset, followed by the draft's changes, for the panel beside the lists."""
     parts = [preset_text(entry, misfit)]
     if changes := draft.changes:
         heading = Content.styled(f"changed from {clean(draft.base, 60)}", "bold")
-        parts = [heading, changes_text(changes), Content(""), *parts]
+        parts += [Content(""), heading, changes_text(changes)]
     return Content("\n").join(parts)
 
 

@@ -84,6 +84,10 @@ class Form(Widget):
         if row is not None and isinstance(row.editor, Choice):
             row.editor.misfits = reasons
 
+    def go_home(self) -> None:
+        """Scroll to the first fields."""
+        self._groups.scroll_home(animate=False)
+
     def filter(self, text: str) -> None:
         """Show only the fields with all of these words in key, label or description."""
         self._words = tuple(text.lower().split())

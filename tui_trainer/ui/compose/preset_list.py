@@ -224,7 +224,7 @@ class PresetPane(OptionList):
         text = f"{len(self._rows)} of {len(self._catalogue.presets(self.kind))}"
         if not self._words:
             is_other = entry is not None and entry.name != self._chosen and not entry.wrong
-            text = "enter chooses it" if is_other else ""
+            text = "↵ chooses it" if is_other else ""
         if text != self.border_subtitle:
             self.border_subtitle = text
 

@@ -117,9 +117,10 @@ class ComposeScreen(Screen[None]):
         shown = Content(clean(text, 5000, multiline=True))
         self.app.push_screen(DetailsScreen("It did not start", shown, is_error=True))
 
-    def take(self, draft: Draft) -> None:
-        """Show another draft instead of this one."""
+    def take(self, draft: Draft, name: str = "") -> None:
+        """Show another draft instead of this one, and the name of its run."""
         self.draft = draft
+        self.query_one(LaunchBar).run_name = name
         self._search.end()
         self._shelf.reread()
         self._refill()
@@ -129,6 +130,8 @@ class ComposeScreen(Screen[None]):
     def on_preset_shelf_chosen(self, message: PresetShelf.Chosen) -> None:
         self.draft.choose(message.kind, message.name)
         self._refill()
+        if message.kind == "experiment":
+            self.query_one(Form).go_home()
 
     def on_form_changed(self) -> None:
         self._redraw()

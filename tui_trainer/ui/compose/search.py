@@ -71,10 +71,10 @@ class Search:
             return f"no {target} matches {clean(text, 40)}: this is the field {clean(key, 80)}"
         elif target == FIELDS and key:
             self._form.focus_field(key)
-            self._bar.tell("fields, esc shows all")
+            self._bar.tell("fields that match; esc shows all")
         else:
             self._focus_target()
-            self._bar.tell(f"{target}s, esc shows all")
+            self._bar.tell(f"{target}s that match; esc shows all")
         return ""
 
     def end(self) -> None:

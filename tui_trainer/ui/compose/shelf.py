@@ -167,14 +167,17 @@ class PresetShelf(Widget):
         elif entry.preset.replaces:
             self._hint(entry.preset.note, "$text-warning")
         else:
-            self._hint(f"{name}: {entry.description or 'no description'}", "$foreground-muted")
+            text = f"{name}: {entry.description or 'no description'}"
+            self._hint(text, "$foreground-muted", is_in_details=True)
         title = f"{self.kind} {entry.name}"
         self.query_one(Details).show(
             title, beside_text(entry, self._draft, self.pane.misfit(entry.name))
         )
 
-    def _hint(self, text: str, style: str) -> None:
+    def _hint(self, text: str, style: str, *, is_in_details: bool = False) -> None:
+        """Show a line, unless the details are shown and say the same."""
         content = Content.styled(text, style)
         line = self.query_one("#hint", Static)
+        line.set_class(is_in_details, "-in-details")
         if line.content != content:
             line.update(content, layout=False)

@@ -14,6 +14,8 @@ ComposeScreen ScheduleSketch { width: 28; height: 1fr; }
 ComposeScreen.-searching #hint { display: none; }
 ComposeScreen.-narrow ScheduleSketch { display: none; }
 ComposeScreen.-wide #details, ComposeScreen.-vast #details { display: block; }
+ComposeScreen.-wide #hint.-in-details { visibility: hidden; }
+ComposeScreen.-vast #hint.-in-details { visibility: hidden; }
 ComposeScreen.-wide ScheduleSketch { width: 45; }
 ComposeScreen.-vast ScheduleSketch { width: 80; }
 ComposeScreen.-vast #details { width: 80; }

@@ -71,6 +71,8 @@ class Surround:
     y_ticks: tuple[Tick, ...] = ()
     remark: str = ""
     """What stands after the names of the lines, if there is room."""
+    names_signs: bool = True
+    """Whether the signs are named, where there is room."""
 
 
 def room(width: int, height: int) -> Room:
@@ -178,7 +180,8 @@ def title_row(drawing: LineDrawing, around: Surround, where: Room, width: int) -
         parts += _values(drawing, width - _length(parts) - (len(notes) + 3 if notes else 0))
     else:
         remark = [("  ", PLAIN), (around.remark, NOTE)] if around.remark else []
-        named = around.signs if width >= NARROWEST_WITH_SIGN_NAMES else ()
+        has_room = width >= NARROWEST_WITH_SIGN_NAMES
+        named = around.signs if around.names_signs and has_room else ()
         for more in (_line_names(drawing), remark, _sign_names(drawing, named)):
             # Notes have priority: they say what cannot be seen.
             if _length(parts + more) + (len(notes) + 3 if notes else 0) <= width:

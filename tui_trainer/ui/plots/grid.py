@@ -5,15 +5,21 @@ Layer: ui. Panels are added as metrics appear and never removed: they are given 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from textual.app import ComposeResult
 from textual.containers import Container
 
+from tui_trainer.runs.history import History
 from tui_trainer.ui.plots.canvas import Markers
 from tui_trainer.ui.plots.panels import PanelSpec
 from tui_trainer.ui.plots.plot import Plot
+
+STALE_S = 4.0
+"""The age from which a picture is drawn beside another one: none gets much older than twice the
+longest interval between two refreshes, which is 3 s."""
 
 
 class PanelGrid(Container):
@@ -23,16 +29,15 @@ class PanelGrid(Container):
     PanelGrid { layout: grid; height: 1fr; }
     """
 
-    def __init__(self, markers: Markers) -> None:
+    def __init__(self, markers: Markers, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
         self._markers = markers
+        self._clock = clock
         self._specs: list[PanelSpec] = []
-        self._turn = 0
-        """Counts the calls of `due`; each draws another one of the small panels."""
         self._chosen = 0
         self._arranged: tuple[object, ...] = ()
         # A placeholder for the panels to come; until then it says that there are none.
-        self._plots = [Plot(PanelSpec("", ()), self._markers)]
+        self._plots = [Plot(PanelSpec("", ()), self._markers, self._clock)]
 
     def compose(self) -> ComposeResult:
         yield self._plots[0]
@@ -62,11 +67,17 @@ class PanelGrid(Container):
         """The title of the chosen panel; empty while there is none."""
         return self._specs[self._chosen].title if self._specs else ""
 
-    def due(self) -> list[Plot]:
-        """Return the large panel and, in turn, one small one: drawing five at once is expensive."""
-        shown = [plot for plot in self._plots if plot.display]
-        self._turn += 1
-        return [*shown[:1], *(shown[1 + self._turn % (len(shown) - 1) :][:1] if shown[1:] else ())]
+    def due(self, history: History) -> list[Plot]:
+        """Return the large panel and a small one, because drawing all at once is expensive.
+
+        It is the one that was drawn longest ago of those with new points. Others are due as well
+        once they are `STALE_S` old.
+        """
+        large, *small = [plot for plot in self._plots if plot.display] or self._plots[:1]
+        now_s = self._clock()
+        oldest_first = sorted(small, key=lambda plot: (not plot.has_news(history), plot.looked_s))
+        stale = [plot for plot in oldest_first[1:] if now_s - plot.looked_s >= STALE_S]
+        return [large, *oldest_first[:1], *stale]
 
     def take(self, specs: list[PanelSpec]) -> bool:
         """Show a panel for each of these specs; return whether they have changed.
@@ -78,7 +89,7 @@ class PanelGrid(Container):
         titles = [spec.title for spec in specs]
         self._chosen = titles.index(self.title) if self.title in titles else 0
         self._specs = specs
-        more = [Plot(spec, self._markers) for spec in specs[len(self._plots) :]]
+        more = [Plot(spec, self._markers, self._clock) for spec in specs[len(self._plots) :]]
         self._plots += more
         for plot, spec in zip(self._plots, specs, strict=False):
             plot.choose(spec)
@@ -104,6 +115,7 @@ class PanelGrid(Container):
         for index, plot in enumerate(self._plots):
             plot.display = index in grid.shown
             plot.styles.column_span = grid.span(index)
+            plot.names_signs = index == grid.shown[0]
             plot.set_class(index == self._chosen, "-chosen")
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from tui_trainer.config.sections.metrics import metric_text
-from tui_trainer.runs.history import Curve, History, XAxis
+from tui_trainer.runs.history import Curve, History
 from tui_trainer.runs.numbers import CURVES
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import duration
@@ -26,7 +26,8 @@ MARK_CELLS = 60
 WITHIN = 0.96
 """The share of the values that stays on the axis when outliers are left out."""
 TEXTS = {number.key: number.text for number in CURVES}
-AXIS_KINDS: dict[XAxis, AxisKind] = {"step": "integer", "epoch": "integer", "time": "time"}
+WHOLE_EPOCHS = 2
+"""From so many epochs on, the axis of epochs has whole numbers only."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,14 @@ class Picture:
 
 
 def picture(
-    history: History, spec: PanelSpec, view: View, width: int, height: int, markers: Markers
+    history: History,
+    spec: PanelSpec,
+    view: View,
+    width: int,
+    height: int,
+    markers: Markers,
+    *,
+    names_signs: bool = True,
 ) -> Picture | None:
     """Return the panel as it looks now; None while there is nothing to draw."""
     where = room(width, height)
@@ -56,7 +64,7 @@ def picture(
     ]
     if not any(curve.xs or curve.gaps for curve in curves):
         return None
-    x = x_axis(*history.span(x=view.x, window=view.window), AXIS_KINDS[view.x])
+    x = _x_axis(history, view)
     y, notes = _y_axis(curves, view, is_share=spec.is_share)
     scale = y_scale(y, where.height)
     if scale.base and where.left:
@@ -71,8 +79,18 @@ def picture(
         cursor,
         y_ticks=scale.ticks,
         remark=_equal_curves(spec, curves),
+        names_signs=names_signs,
     )
     return Picture(drawing, around)
+
+
+def _x_axis(history: History, view: View) -> Axis:
+    first, last = history.span(x=view.x, window=view.window)
+    kind: AxisKind = "time" if view.x == "time" else "integer"
+    if view.x == "epoch" and last - first < WHOLE_EPOCHS:
+        # An epoch of a language model may take hours.
+        kind = "linear"
+    return x_axis(first, last, kind)
 
 
 def _y_axis(curves: Sequence[Curve], view: View, *, is_share: bool) -> tuple[Axis, tuple[str, ...]]:

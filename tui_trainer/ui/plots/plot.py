@@ -6,7 +6,8 @@ and size that costs nothing, and otherwise only the cells that differ are repain
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from itertools import groupby
 from typing import ClassVar
 
@@ -91,8 +92,11 @@ class Plot(Widget):
             self.column = column
             self.clicked = clicked
 
-    def __init__(self, spec: PanelSpec, markers: Markers) -> None:
+    def __init__(
+        self, spec: PanelSpec, markers: Markers, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         super().__init__()
+        self._clock = clock
         self.spec = spec
         self._markers = markers
         self._history: History | None = None
@@ -100,6 +104,11 @@ class Plot(Widget):
         self._drawn: tuple[object, ...] = ()
         self.drawing: LineDrawing | None = None
         """What the canvas shows; None before there is anything."""
+        self.names_signs = True
+        """Whether the title names the signs; of several plots, one does."""
+        self.looked_s = clock()
+        """When `look` was called last."""
+        self._looked_until: tuple[int, ...] = ()
         self._rows: list[Row] = []
         self._styles: dict[str, Style] = {}
         self._strips: dict[int, Strip] = {}
@@ -107,7 +116,15 @@ class Plot(Widget):
     def look(self, history: History, view: View) -> bool:
         """Draw what is new; return whether there was anything."""
         self._history, self._view = history, view
+        self.looked_s, self._looked_until = self._clock(), self._newest(history)
         return self._redraw()
+
+    def has_news(self, history: History) -> bool:
+        """Return whether a curve of the panel has got points since the last `look`."""
+        return self._newest(history) != self._looked_until
+
+    def _newest(self, history: History) -> tuple[int, ...]:
+        return tuple(history.last(series.name) for series in self.spec.series)
 
     def choose(self, spec: PanelSpec) -> None:
         """Show these series from the next `look` on."""
@@ -117,11 +134,19 @@ class Plot(Widget):
         history, (width, height) = self._history, self.size
         if history is None or not self.display or width < 1 or height < 1:
             return False
-        state = (history, history.version, self._view, self.spec, width, height)
+        state = (history, history.version, self._view, self.spec, width, height, self.names_signs)
         if state == self._drawn:
             return False
         self._drawn = state
-        shown = picture(history, self.spec, self._view, width, height, self._markers)
+        shown = picture(
+            history,
+            self.spec,
+            self._view,
+            width,
+            height,
+            self._markers,
+            names_signs=self.names_signs,
+        )
         self.drawing = shown.drawing if shown else None
         if shown is None:
             new = message(WAITING, width, height)

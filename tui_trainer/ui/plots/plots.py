@@ -165,7 +165,7 @@ class Plots(Widget, can_focus=True):
     def look(self, history: History, *, whole: bool = False) -> bool:
         """Draw what is new in the panels that are shown; return whether there was anything.
 
-        Small panels are drawn one per call, in turn, unless `whole` asks for all of them.
+        Small panels have their turns, see `PanelGrid.due`, unless `whole` asks for all of them.
         """
         if not self._panels.is_made:
             return False  # the screen is not made yet
@@ -173,7 +173,7 @@ class Plots(Widget, can_focus=True):
         if self._panels.take(panels_of(history.names)):
             self._arrange()
             whole = True
-        return self._draw(self._panels.plots if whole else self._panels.due())
+        return self._draw(self._panels.plots if whole else self._panels.due(history))
 
     def _draw(self, due: Sequence[Plot] | None = None) -> bool:
         """Draw what is new in these panels, or in all of them."""

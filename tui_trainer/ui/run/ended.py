@@ -6,6 +6,7 @@ Layer: ui. It is a part of the run screen. The next action is chosen here and do
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import ClassVar
 
 from textual import events
@@ -19,9 +20,12 @@ from textual.widgets import Static
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.sections.metrics import metric_label, metric_text
+from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import RunEnded
 from tui_trainer.runs.view import RunView
+from tui_trainer.sessions.prepare import read_config
 from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import TrainerError
 from tui_trainer.text.format import duration
 from tui_trainer.ui.run.metrics_panel import SavedProgress
 from tui_trainer.ui.run.result_lines import result_lines
@@ -45,7 +49,8 @@ def story(ending: RunEnded, view: RunView, safety: SavedProgress) -> list[Conten
         name = str(ending.best["metric"])
         found = f"step {ending.best['step']:,} (epoch {ending.best['epoch']:,})"
         value = metric_text(name, ending.best["value"])
-        lines.append(_fact("best", f"val {metric_label(name)} {value} at {found}"))
+        lost = "" if ending.best["step"] <= (safety.step or 0) else "; it is not saved"
+        lines.append(_fact("best", f"val {metric_label(name)} {value} at {found}{lost}"))
     lines.append(_fact("saved", _saved(ending, view, safety)))
     if ending.run_dir:
         lines.append(_fact("run", clean(ending.run_dir, 1000)))
@@ -66,7 +71,7 @@ def _results(ending: RunEnded, width: int) -> list[Content]:
 
 def _saved(ending: RunEnded, view: RunView, safety: SavedProgress) -> str:
     if safety.step is None:
-        return "no checkpoint: there is nothing to resume from"
+        return "no checkpoint: resuming starts it again from the beginning"
     behind = safety.steps_beyond(ending.step)
     steps = "the step after it is" if behind == 1 else f"the {behind:,} steps after it are"
     lost = f"; {steps} lost" if behind else ""
@@ -78,29 +83,50 @@ def _fact(label: str, text: str) -> Content:
     return Content.assemble((f"{label:<7}", "$foreground-muted"), text)
 
 
+def resume_label(ending: RunEnded, safety: SavedProgress, *, only_tests: bool) -> str:
+    """Return what resuming a run does, in a word or two for the footer."""
+    if only_tests:
+        return "Test it"
+    if ending.state == "finished":
+        return "Train on"
+    return "Restart" if safety.step is None else "Resume"
+
+
 def next_steps(
-    ending: RunEnded, safety: SavedProgress, *, only_tests: bool = False
+    ending: RunEnded, safety: SavedProgress, *, only_tests: bool = False, is_known: bool = True
 ) -> list[Content]:
     """Return the available next actions, each with its key.
 
-    `only_tests`: the run was cut off in its test, and resuming it does nothing else.
+    `only_tests`: the run was cut off in its test, and resuming it does nothing else. `is_known`:
+    its configuration is known, which all actions need that start something.
     """
-    if safety.step is None:
-        resume = []
-    elif only_tests:
-        resume = [("r", "test it")]
-    elif ending.state == "finished":
-        resume = [("r", "train on")]
-    else:
-        resume = [("r", f"resume at step {safety.step:,}")]
-    keys = [
-        *resume,
+    resume = resume_label(ending, safety, only_tests=only_tests)
+    if resume == "Resume":
+        resume += f" at step {safety.step:,}"
+    elif resume == "Restart":
+        resume = "start it again from the beginning"
+    elif resume == "Train on" and ending.is_test_cut:
+        resume = "train on, or only test it"
+    starting = [
+        ("r", f"{resume[0].lower()}{resume[1:]}"),
         ("a", "run again"),
         ("c", "compose from here"),
-        ("esc", "plots"),
-        ("q", "leave"),
     ]
+    keys = [*(starting if is_known else ()), ("esc", "plots"), ("q", "leave")]
     return [Content.assemble((f"{key} ", "bold $text-accent"), text) for key, text in keys]
+
+
+_STARTING = ("resume", "again", "compose_from")
+"""Actions that need the configuration of the run."""
+
+
+def why_unknown(run_dir: str) -> str:
+    """Return why the configuration of a run is not known, such as a plugin that was not given."""
+    try:
+        read_config(RunDirectory(Path(run_dir)))
+    except (TrainerError, OSError) as error:
+        return clean(str(error), 1000)
+    return "the configuration of this run could not be read; leave, and open it again"
 
 
 def in_lines(parts: Sequence[Content], width: int) -> Content:
@@ -141,18 +167,23 @@ class Ending(VerticalScroll, can_focus=True):
             self.overrides = tuple(overrides)
 
     class Again(Message):
-        """Posted to run the experiment again."""
+        """Posted to start once more what this run was started with.
 
-        def __init__(self, experiment: Experiment) -> None:
+        `experiment` is the configuration in force, in case that its directory has gone.
+        """
+
+        def __init__(self, experiment: Experiment, run_dir: str) -> None:
             super().__init__()
             self.experiment = experiment
+            self.run_dir = run_dir
 
     class Compose(Message):
-        """Posted to change the experiment before running it."""
+        """Posted to change the configuration in force before running it."""
 
-        def __init__(self, experiment: Experiment) -> None:
+        def __init__(self, experiment: Experiment, run_dir: str) -> None:
             super().__init__()
             self.experiment = experiment
+            self.run_dir = run_dir
 
     class Plots(Message):
         """Posted to show the plots."""
@@ -169,9 +200,10 @@ class Ending(VerticalScroll, can_focus=True):
         self._trains_here = trains_here
         self._view = RunView()
         self._experiment: Experiment | None = None
-        self._can_resume = False
         self._only_tests = False
         """Whether resuming would only measure the test, so there is nothing to ask about."""
+        self.labels: dict[str, str] = {}
+        """Labels of keys in the footer that depend on how the run ended."""
         self._handed_over = False
         self._next_steps: list[Content] = []
         self._ending: RunEnded | None = None
@@ -190,11 +222,13 @@ class Ending(VerticalScroll, can_focus=True):
             self.call_after_refresh(self.tell, ending, view, safety, experiment)
             return
         self._view, self._experiment, self._ending = view, experiment, ending
-        self._can_resume = bool(experiment and view.run_dir and safety.step is not None)
         self._show_part("story", story(ending, view, safety))
         self._show_part("more", result_lines(ending))
         self._only_tests = view.lacks_only_test and ending.state != "finished"
-        self._next_steps = next_steps(ending, safety, only_tests=self._only_tests)
+        self.labels = {"ending.resume": resume_label(ending, safety, only_tests=self._only_tests)}
+        self._next_steps = next_steps(
+            ending, safety, only_tests=self._only_tests, is_known=experiment is not None
+        )
         self._show_fitted()
         self.refresh_bindings()
 
@@ -215,16 +249,14 @@ class Ending(VerticalScroll, can_focus=True):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Offer only actions that are possible."""
-        if action in ("again", "compose_from"):
-            return self._experiment is not None
-        return action != "resume" or self._can_resume
+        return action not in _STARTING or self._experiment is not None
 
     def on_key(self, event: events.Key) -> None:
-        """Say why the key that resumes has no effect."""
+        """Say why a key that would start something has no effect."""
         bound = self._bindings.key_to_bindings.get(event.key, [])
-        if not self._can_resume and any(binding.action == "resume" for binding in bound):
+        if self._experiment is None and any(binding.action in _STARTING for binding in bound):
             event.stop()
-            self.post_message(self.Refused("there is no checkpoint to resume from"))
+            self.post_message(self.Refused(why_unknown(self._view.run_dir)))
 
     def action_resume(self) -> None:
         """Ask how much longer to train."""
@@ -242,11 +274,11 @@ class Ending(VerticalScroll, can_focus=True):
 
     def action_again(self) -> None:
         if self._experiment is not None:
-            self._hand_over(self.Again(self._experiment))
+            self._hand_over(self.Again(self._experiment, self._view.run_dir))
 
     def action_compose_from(self) -> None:
         if self._experiment is not None:
-            self._hand_over(self.Compose(self._experiment))
+            self._hand_over(self.Compose(self._experiment, self._view.run_dir))
 
     def action_plots(self) -> None:
         self.post_message(self.Plots())

@@ -15,7 +15,7 @@ from textual.containers import Horizontal, Vertical
 from textual.css.query import NoMatches
 from textual.screen import Screen
 
-from tui_trainer.runs.events import Event
+from tui_trainer.runs.events import Event, StepsTaken
 from tui_trainer.runs.states import sign_of
 from tui_trainer.sessions.session import Session
 from tui_trainer.ui.plots.plots import Plots
@@ -52,7 +52,7 @@ class RunParts:
                 yield Ending(self._services.trains_here)
                 yield StartingPanel(self._count_up, plain=plain)
                 yield Plots(self._services.preferences, self._services.choices)
-            yield MetricsPanel(in_column=True, id="column")
+            yield MetricsPanel(in_column=True, plain=plain, id="column")
         yield MetricsPanel(in_column=False, id="lines")
         yield Log(earlier=lambda: self._session.earlier, plain=plain)
         yield SearchBar("a word; enter goes there, then n and N; esc ends it")
@@ -62,6 +62,8 @@ class RunParts:
         """Bring new events to the parts that show events."""
         starting = self._screen.query_one(StartingPanel)
         for event in events:
+            if isinstance(event, StepsTaken):
+                continue  # There may be thousands; their numbers are in view and curves.
             self.saved_progress.add(event)
             self.state_label.add(event)
             starting.add(event)
@@ -111,7 +113,7 @@ class RunParts:
         heading.show(*texts, sign_of(view.state).role)
 
     def catch_up(self) -> None:
-        """Draw one plot that is out of date: only one of the small plots is drawn per poll."""
+        """Draw a plot that is out of date: not all small plots are drawn at every poll."""
         self._screen.query_one(Plots).look(self._session.history)
 
     # Which part is in front.

@@ -21,7 +21,7 @@ from textual.widget import Widget
 
 from tui_trainer.runs.describe import Level, LogEntry
 from tui_trainer.runs.events import Event
-from tui_trainer.runs.log import FILTERS, EarlierEvents
+from tui_trainer.runs.log import FILTERS, EarlierEvents, Filter
 from tui_trainer.text.clean import clean
 from tui_trainer.ui.run.log_window import LogWindow
 from tui_trainer.ui.shared.bindings import bindings_of
@@ -39,6 +39,11 @@ _SCROLLS = {
     "oldest": f"scroll_entries({-_ENDLESS})",
     "newest": f"scroll_entries({_ENDLESS})",
 }
+FILTER_NAMES: dict[Filter, tuple[str, str]] = {
+    "important": ("important", "nothing important yet"),
+    "warnings": ("warnings and errors", "no warnings or errors yet"),
+}
+"""What a filter shows, in the title: where something passes it, and where nothing does."""
 
 
 class Log(Widget, can_focus=True):
@@ -255,7 +260,8 @@ class Log(Widget, can_focus=True):
         window = self._window
         parts = [f"{self._rule * 2} log"]
         if window.limit != "all":
-            parts.append("important" if window.limit == "important" else "warnings and errors")
+            some, none = FILTER_NAMES[window.limit]
+            parts.append(some if window.shown else none)
         if self._query:
             at, count = window.search_state
             counted = f"{at:,} of {count:,}" if at else f"{count:,} found"

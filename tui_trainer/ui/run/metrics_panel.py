@@ -22,6 +22,7 @@ from tui_trainer.runs.view import Model, RunView
 from tui_trainer.text.cells import cut_end, padded
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted, duration, measured, size_text
+from tui_trainer.ui.run.device_trail import SPAN, DeviceTrail
 
 
 @dataclass(slots=True)
@@ -207,9 +208,16 @@ Row = tuple[str, str]
 
 
 def column(
-    view: RunView, usage: Usage | None, experiment: Experiment | None, safety: SavedProgress
+    view: RunView,
+    usage: Usage | None,
+    experiment: Experiment | None,
+    safety: SavedProgress,
+    trail: DeviceTrail | None = None,
 ) -> list[Row]:
-    """Return all numbers for the wide panel: groups of labelled rows."""
+    """Return all numbers for the wide panel: groups of labelled rows.
+
+    With `trail`, load and memory over the last minutes are among them.
+    """
     name = monitored(experiment)
     counter = patience(view, experiment).removeprefix("patience ")
     first, *rest = _rows(view, "learning")
@@ -234,7 +242,7 @@ def column(
         ("  behind by", safety.behind(view.step)),
         *([("  last save", "FAILED")] if safety.failed else []),
     ]
-    return rows + _device_rows(view, usage)
+    return rows + _device_rows(view, usage, trail)
 
 
 def _trained_rows(model: Model) -> list[Row]:
@@ -251,14 +259,17 @@ def _found_at(view: RunView) -> str:
     return f"{step}, {_epoch_of(view.scores.best_step, view.steps_per_epoch)}"
 
 
-def _device_rows(view: RunView, usage: Usage | None) -> list[Row]:
+def _device_rows(view: RunView, usage: Usage | None, trail: DeviceTrail | None) -> list[Row]:
     rows: list[Row] = [("device", ""), ("runs on", clean(view.model.device, 20) or "-")]
     if usage is None:
         return rows
+    load = [(f"  {SPAN}", trail.load)] if trail is not None else []
+    memory = [(f"  {SPAN}", trail.memory)] if trail is not None else []
     if usage.gpu is not None:
         rows += [
             ("GPU", clean(usage.gpu.name, 20)),
             ("GPU load", load_text(usage.gpu.load_percent).ljust(6)),
+            *load,
             (
                 "GPU memory",
                 f"{size(usage.gpu.used_bytes).strip()} of {size(usage.gpu.total_bytes).strip()}",
@@ -267,10 +278,14 @@ def _device_rows(view: RunView, usage: Usage | None) -> list[Row]:
         if usage.gpu.own_bytes is not None:
             # While a run is off-loaded, this is what its CUDA context still holds.
             rows.append(("  by this run", size(usage.gpu.own_bytes).strip().ljust(9)))
+        rows += memory
+        load = memory = []
     return [
         *rows,
         ("process", load_text(usage.process_percent, " of a core").ljust(16)),
+        *load,
         ("memory", size(usage.process_bytes).strip().ljust(9)),
+        *memory,
         ("machine", load_text(usage.machine_percent, " busy").ljust(11)),
         ("free memory", size(usage.free_bytes).strip().ljust(9)),
     ]
@@ -283,9 +298,10 @@ class MetricsPanel(Static):
     MetricsPanel { height: 2; padding: 0 1; }
     """
 
-    def __init__(self, *, in_column: bool, id: str | None = None) -> None:
+    def __init__(self, *, in_column: bool, plain: bool = False, id: str | None = None) -> None:
         super().__init__("", markup=False, id=id)
         self._in_column = in_column
+        self._trail = DeviceTrail(plain=plain)
         self._known: tuple[RunView, Usage | None, Experiment | None, SavedProgress] | None = None
         self._shown: Sequence[Row] | Sequence[str] = ()
 
@@ -298,11 +314,15 @@ class MetricsPanel(Static):
     ) -> bool:
         """Show what is known; return whether anything changed."""
         self._known = view, usage, experiment, safety
+        if view.step and not view.ended:
+            self._trail.add(usage)
         if not self.size:
             return False
         rows: Sequence[Row] | Sequence[str]
         if self._in_column:
-            rows = column(view, usage, experiment, safety)
+            rows = column(view, usage, experiment, safety, self._trail)
+            if self._trail.is_empty or len(rows) > self.content_size.height:
+                rows = column(view, usage, experiment, safety)
         else:
             rows = two_lines(view, usage, experiment, safety, self.content_size.width)
         if rows == self._shown:

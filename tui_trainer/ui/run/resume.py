@@ -100,9 +100,10 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
     """
 
     ABOUT = (
-        "The run resumes from its last checkpoint and trains up to the limit typed here. To change "
-        "live settings, type for example optimizer.lr=3e-4, with spaces between several. Both are "
-        "recorded as edits. Tab goes to the other field, enter resumes."
+        "The run resumes from its last checkpoint, or begins again if it has none, and trains up "
+        "to the limit typed here. To change live settings, type for example optimizer.lr=3e-4, "
+        "with spaces between several. Both are recorded as edits. Tab goes to the other field, "
+        "enter resumes."
     )
     BINDINGS: ClassVar[list[BindingType]] = [Binding("escape", "close", "Back")]
     DEFAULT_CSS = """
@@ -112,12 +113,18 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
 
     def __init__(self, experiment: Experiment, view: RunView) -> None:
         super().__init__()
+        self._begins_anew = view.saved.step is None
+        if self._begins_anew:
+            # What it had trained counts for no limit.
+            view = RunView(state=view.state, steps_per_epoch=view.steps_per_epoch)
         self._experiment = experiment
         self._done = done_at_checkpoint(experiment, view)
         self._key = limit_of(experiment, view)
         self._old = experiment.get(self._key)
         self._so_far = so_far(self._key, experiment, view)
         self._is_finished = view.state == "finished"
+        # Resuming without a change then measures what was skipped.
+        self._may_only_test = view.ending is not None and view.ending.is_test_cut
         self._failed = view.state == "failed"
         # A run that was interrupted at its last step may resume, and is then only tested.
         self._was_reached = limit_reached(experiment, self._done) is not None
@@ -127,7 +134,13 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
         self._changes_text = " ".join(raised[1:])
 
     def compose(self) -> ComposeResult:
-        with FieldsBox("Train on", "↵ resume   esc back"):
+        title, does = ("Start again", "start") if self._begins_anew else ("Train on", "resume")
+        with FieldsBox(title, f"↵ {does}   esc back"):
+            if self._begins_anew:
+                yield Static("There is no checkpoint: the run begins again.", markup=False)
+            if self._may_only_test:
+                text = f"With the limit as it was ({field_text(self._old)}), it is only tested."
+                yield Static(text, markup=False)
             yield Static(f"{self._key}: {_ASKS[self._key]}; {self._so_far}", markup=False)
             with Horizontal():
                 yield Static("limit", markup=False)
@@ -185,6 +198,8 @@ class ResumeDialog(ModalScreen[tuple[Override, ...] | None]):
                 changed = edited(changed, override.key, override.value)
         except TrainerError as error:
             return FieldProblem("changes", str(error))
+        if self._may_only_test and not limit + changes:
+            return ()
         reached = limit_reached(changed, self._done)
         if reached is not None and (self._is_finished or not self._was_reached):
             is_typed = any(change.key == reached.setting for change in changes)

@@ -19,7 +19,7 @@ from textual.widgets import Input
 
 from tui_trainer.config.keys import actions_of
 from tui_trainer.runs.commands import COMMANDS
-from tui_trainer.runs.describe import Level, ending_text
+from tui_trainer.runs.describe import Level, ending_text, refusal_text
 from tui_trainer.runs.events import CommandApplied, Event, RunEnded, RunStarted
 from tui_trainer.sessions.session import Session
 from tui_trainer.sessions.startup import CANCELLABLE
@@ -111,6 +111,8 @@ class RunScreen(Screen[None]):
     @property
     def labels(self) -> Mapping[str, str]:
         """Labels that differ from the table of actions, where a key does something else now."""
+        if self._over:
+            return self.query_one(Ending).labels
         if self._can_cancel:
             return {"run.back": "Cancel", "run.stop": "Stop"}
         if self.session.view.state == "testing":
@@ -158,7 +160,7 @@ class RunScreen(Screen[None]):
             and event.origin == "you"
             and not self._asking.refuse(event)
         ):
-            self._toasts.tell(f"{event.command}: {clean(event.refused)}", warn=True)
+            self._toasts.tell(refusal_text(event), warn=True)
 
     def _show(self) -> None:
         self._parts.show()

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
+import time
+from collections.abc import Callable
 from typing import Literal
 
 from rich.cells import cell_len
@@ -35,6 +37,8 @@ from tui_trainer.ui.plots.canvas import markers_for
 NARROW = 70
 """In fewer cells, the heading leaves out the step, and during a pause the name."""
 LEAST_NAME = 14
+VALIDATING_S = 0.5
+"""The age from which a validation is said to be under way."""
 
 Wish = Literal["", "pausing", "resuming", "stopping"]
 
@@ -52,20 +56,21 @@ def plain_terminal(preferences: Preferences) -> bool:
 class StateLabel:
     """The state of the run, and what it was asked for but has not done yet."""
 
-    def __init__(self, *, plain: bool = False) -> None:
+    def __init__(self, *, plain: bool = False, clock: Callable[[], float] = time.time) -> None:
         self.plain = plain
         self.wish: Wish = ""
-        self._validating = False
+        self._clock = clock
+        self._validating_since_s: float | None = None
 
     def add(self, event: Event) -> None:
         """Update the label with an event."""
         match event:
             case ValidationStarted():
-                self._validating = True
+                self._validating_since_s = event.at_s
             case ValidationEnded():
-                self._validating = False
+                self._validating_since_s = None
             case StateChanged():
-                self._validating = False
+                self._validating_since_s = None
                 if event.state == _FULFILLED.get(self.wish) or event.state in ENDED_STATES:
                     self.wish = ""
             case CommandApplied() if event.refused and event.command in ("pause", "resume", "stop"):
@@ -117,7 +122,15 @@ class StateLabel:
             return self.wish
         if state == "testing" and (share := view.final_test.share) is not None:
             return f"testing {share * 100:.0f} %"
-        return "validating" if state == "running" and self._validating else state
+        return "validating" if state == "running" and self._is_validating else state
+
+    @property
+    def _is_validating(self) -> bool:
+        """Whether a validation has lasted so long that it is worth a word: most are over at once,
+        and the heading would change its words from one look to the next.
+        """
+        since_s = self._validating_since_s
+        return since_s is not None and self._clock() - since_s >= VALIDATING_S
 
     def _counts(self, view: RunView, experiment: Experiment | None, *, narrow: bool) -> list[str]:
         if view.is_starting and not view.step:
@@ -130,7 +143,9 @@ class StateLabel:
         if view.state == "paused":
             return counts[:1]
         if not view.ended and view.eta_s is not None:
-            word = "test done in" if view.state == "testing" else "ETA"
+            # The first word of a part: `validation split`, `test split`, `baseline gzip`.
+            part = clean(view.final_test.part, 20).partition(" ")[0]
+            word = f"{part} done in" if view.state == "testing" else "ETA"
             counts.append(f"{word} {duration(view.eta_s)}")
         return counts
 

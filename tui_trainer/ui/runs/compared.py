@@ -122,13 +122,16 @@ class Compared(Container):
         self.query_one(Static).update(Content("\n").join(lines))
 
     def _readings(self) -> tuple[str, list[float | None]]:
-        """Return where the crosshair is, and the value of each curve there."""
-        if self._view.cursor is None:
+        """Return where the crosshair is, and the value of each curve that has come so far."""
+        cursor = self._view.cursor
+        if cursor is None:
             return "", []
         read = partial(self._history.read, window=self._view.window, smoothing=0.0)
-        found = [read(label, self._view.cursor) for label in self._labels]
-        values = [reading.value if reading is not None else None for reading in found]
-        return f"step {self._view.cursor:,}", values
+        values: list[float | None] = []
+        for label in self._labels:
+            reading = read(label, cursor) if self._history.last(label) >= cursor else None
+            values.append(None if reading is None else reading.value)
+        return f"step {cursor:,}", values
 
     # The crosshair.
 

@@ -49,7 +49,7 @@ class RunsScreen(Screen[None]):
     BINDINGS = bindings_of("runs")
     DEFAULT_CSS = """
     RunsScreen #wrong {
-        height: auto; max-height: 2; padding: 0 1; color: $text-error; display: none;
+        height: auto; max-height: 4; padding: 0 1; color: $text-error; display: none;
     }
     """
 

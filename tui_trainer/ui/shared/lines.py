@@ -21,8 +21,11 @@ FEWEST_ON_THE_LEFT = 20
 
 
 def colour_of(role: ColourRole) -> str:
-    """Return the theme's colour for a role."""
-    return f"$text-{role}"
+    """Return the theme's colour for a role, a different one for each.
+
+    The accent of several themes is their warning or their success.
+    """
+    return "$text-primary" if role == "accent" else f"$text-{role}"
 
 
 class Heading(Widget):
