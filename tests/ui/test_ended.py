@@ -71,6 +71,9 @@ def test_a_metric_is_judged_in_its_own_direction(
     name: str, value: float, others: list[float], expected: str
 ) -> None:
     assert verdict(name, value, others) == expected
+    # A metric that this program does not know: the run says which way is better.
+    direction = "higher" if name in ("accuracy", "r2") else "lower"
+    assert verdict("own", value, others, direction) == expected
 
 
 def test_the_table_has_a_column_for_each_baseline() -> None:

@@ -12,6 +12,8 @@ from datetime import datetime, timezone
 from functools import cache, lru_cache
 from typing import Any, Literal
 
+from tui_trainer.config.sections.metrics import Direction
+
 RunState = Literal[
     "starting",
     "running",
@@ -81,6 +83,8 @@ class RunStarted(Event):
     notes: tuple[str, ...] = ()
     trained_parameters: int | None = None
     """Those of `parameters` that are not frozen; None in files of older versions."""
+    better: dict[str, Direction] = field(default_factory=dict)
+    """The direction in which each metric of the run is better; empty in files of older versions."""
 
 
 @dataclass(frozen=True, slots=True)

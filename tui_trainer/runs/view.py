@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
-from tui_trainer.runs.bounds import are_metrics, is_count, is_number, is_plain, is_text
+from tui_trainer.config.sections.metrics import Direction
+from tui_trainer.runs.bounds import are_metrics, is_count, is_mapping, is_number, is_plain, is_text
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.events import (
     ENDED_STATES,
@@ -65,11 +66,21 @@ def _is_usage(value: object) -> bool:
     return isinstance(value, dict) and is_plain(value)
 
 
+def _are_directions(value: object) -> bool:
+    allowed = get_args(Direction)
+    return (
+        is_mapping(value)
+        and isinstance(value, dict)
+        and all(direction in allowed for direction in value.values())
+    )
+
+
 # A field of one of these types is kept in status.json, and a reader accepts only such values.
 Count = Annotated[int, is_count]
 Seconds = Annotated[float, is_number]
 Text = Annotated[str, is_text]
 Metrics = Annotated[dict[str, float], are_metrics]
+Directions = Annotated[dict[str, Direction], _are_directions]
 UsageRecord = Annotated[dict[str, Any], _is_usage]
 
 
@@ -85,6 +96,8 @@ class Scores:
     stale: Count = 0
     """The number of validations since the best."""
     test: Metrics | None = None
+    better: Directions = field(default_factory=dict)
+    """The direction in which each metric is better; empty in files of older versions."""
 
 
 @dataclass(slots=True)
@@ -270,6 +283,7 @@ class RunView:
         self.name, self.epoch = event.run, event.epoch
         self.model = Model(event.device, event.parameters, event.trained_parameters)
         self.generation = event.generation
+        self.scores.better = event.better
         self.total_steps, self.steps_per_epoch = event.total_steps, event.steps_per_epoch
         self.speed, self.numbers, self.final_test = Speed(), StepNumbers(), FinalTest()
         if self.scores.best_step is not None and self.scores.best_step > event.step:

@@ -13,6 +13,7 @@ from copy import deepcopy
 
 import torch
 
+from tui_trainer.config.sections.metrics import directions_of
 from tui_trainer.config.sections.training import TrainingSection
 from tui_trainer.models.summary import count_parameters, count_trained_parameters
 from tui_trainer.runs.control import Control
@@ -180,6 +181,7 @@ def _started(training: Training, notes: tuple[str, ...]) -> RunStarted:
         total_steps=training.shared.settings.horizon,
         generation=training.generation,
         notes=notes,
+        better=directions_of(task.dataset.problem, task.extras),
     )
 
 

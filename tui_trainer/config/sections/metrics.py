@@ -43,6 +43,9 @@ MetricName = Literal[
 ]
 
 
+Direction = Literal["higher", "lower"]
+
+
 @dataclass(frozen=True, slots=True)
 class MetricSpec:
     """A number computed over a whole split."""
@@ -95,6 +98,12 @@ def extras_of(problem: ProblemName, listed: Iterable[str], monitored: str) -> tu
     """Return the metrics to compute on request, listed or monitored, without duplicates."""
     more = PROBLEMS[problem].more_metrics
     return tuple(dict.fromkeys(name for name in (*listed, monitored) if name in more))
+
+
+def directions_of(problem: ProblemName, extras: Iterable[str]) -> dict[str, Direction]:
+    """Return the direction in which each metric is better that a run computes."""
+    names = (*PROBLEMS[problem].metrics, *extras)
+    return {name: "higher" if METRICS[name].higher_is_better else "lower" for name in names}
 
 
 def why_no_metric(name: str, problem: ProblemName, classes: int) -> str:

@@ -57,10 +57,12 @@ def story(ending: RunEnded, view: RunView, safety: SavedProgress) -> list[Conten
     return lines
 
 
-def _results(ending: RunEnded, width: int) -> list[Content]:
+def _results(ending: RunEnded, view: RunView, width: int) -> list[Content]:
     if not ending.test:
         return []
-    heads, lines = fitted(results_table(ending.test, ending.baseline or {}), width)
+    heads, lines = fitted(
+        results_table(ending.test, ending.baseline or {}, view.scores.better), width
+    )
     shown = [Content.styled(head, "$foreground-muted") for head in heads]
     for line in lines:
         words, style = ("WORSE", "bold $text-warning") if "WORSE" in line else ("better", "bold")
@@ -239,7 +241,7 @@ class Ending(VerticalScroll, can_focus=True):
         """Show the parts that depend on the width."""
         width = self.scrollable_content_region.width
         if self._ending is not None:
-            self._show_part("results", _results(self._ending, width))
+            self._show_part("results", _results(self._ending, self._view, width))
         self.query_one("#next", Static).update(in_lines(self._next_steps, width))
 
     def _show_part(self, part: str, lines: Sequence[Content]) -> None:

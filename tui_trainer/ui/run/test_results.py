@@ -13,7 +13,7 @@ from textwrap import wrap
 from rich.cells import cell_len
 from textual.content import Content
 
-from tui_trainer.config.sections.metrics import METRICS, metric_label, metric_text
+from tui_trainer.config.sections.metrics import METRICS, Direction, metric_label, metric_text
 from tui_trainer.text.cells import cut_end, cut_middle, padded
 from tui_trainer.text.clean import clean
 
@@ -25,27 +25,38 @@ _WIDEST_HEAD = 6
 _LEAST_HEAD = 9
 
 
-def verdict(name: str, value: float, baselines: Sequence[float]) -> str:
-    """Say whether a metric is better than the baselines, which need no training."""
+def verdict(
+    name: str, value: float, baselines: Sequence[float], direction: Direction | None = None
+) -> str:
+    """Say whether a metric is better than the baselines, which need no training.
+
+    `direction` is what the run says of the metric; runs of older versions do not.
+    """
     if not baselines:
         return ""
-    higher = name in METRICS and METRICS[name].higher_is_better
+    is_known = name in METRICS and METRICS[name].higher_is_better
+    higher = direction == "higher" if direction is not None else is_known
     if value == (best := max(baselines) if higher else min(baselines)):
         return "equal to the best"
     return "better than all" if (value > best) == higher else "WORSE than one"
 
 
 def results_table(
-    test: Mapping[str, float], baselines: Mapping[str, Mapping[str, float]]
+    test: Mapping[str, float],
+    baselines: Mapping[str, Mapping[str, float]],
+    better: Mapping[str, Direction] | None = None,
 ) -> list[list[str]]:
-    """Return rows of cells: a header, then each metric with the run's value and the baselines'."""
+    """Return rows of cells: a header, then each metric with the run's value and the baselines'.
+
+    `better` is the direction of each metric, if the run says it.
+    """
     names = list(baselines)
     rows = [["test split", "this run", *(clean(name).replace("_", " ") for name in names), ""]]
     for key, value in test.items():
         others = [baselines[name][key] for name in names if key in baselines[name]]
         cells = [metric_text(key, baselines[name].get(key)) for name in names]
         label, own = metric_label(key), metric_text(key, value)
-        rows.append([label, own, *cells, verdict(key, value, others)])
+        rows.append([label, own, *cells, verdict(key, value, others, (better or {}).get(key))])
     return rows
 
 
