@@ -18,6 +18,7 @@ from tests.ui.host import Host, drive
 from tests.ui.runs import an_ending, an_experiment, some_events
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override, edited
+from tui_trainer.config.sections.metrics import Direction
 from tui_trainer.runs.directory import create_run
 from tui_trainer.runs.events import CheckpointSaved, RunEnded, SaveFailed, StepsTaken
 from tui_trainer.runs.view import RunView, Scores
@@ -72,7 +73,7 @@ def test_a_metric_is_judged_in_its_own_direction(
 ) -> None:
     assert verdict(name, value, others) == expected
     # A metric that this program does not know: the run says which way is better.
-    direction = "higher" if name in ("accuracy", "r2") else "lower"
+    direction: Direction = "higher" if name in ("accuracy", "r2") else "lower"
     assert verdict("own", value, others, direction) == expected
 
 

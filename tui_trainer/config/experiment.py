@@ -266,7 +266,9 @@ def _translated(
             message = "missing; this setting has no default"
         else:
             given = clean(repr(error["input"]), 60)
-            message = f"{worded(error)}{_meant(error)} (got {given})"
+            message = f"{worded(error)}{_meant(error)}"
+            if error["type"] != "unknown_metric":
+                message += f" (got {given})"
         if path in problems:
             old = problems[path].message
             message = old if message.split(" (got")[0] in old else f"{old}, or {message}"

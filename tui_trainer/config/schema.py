@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from tui_trainer.config.experiment import PLAIN, REGISTRIES
+from tui_trainer.config.named_choices import schema_of
 from tui_trainer.config.sections.section import Registry
 
 _PROBLEM_OF_DATA = {
@@ -27,7 +28,7 @@ def json_schema() -> dict[str, Any]:
     for key, registry in REGISTRIES.items():
         properties[key] = _choice(key, registry, definitions)
     for key, section in PLAIN.items():
-        properties[key] = section.model_json_schema()
+        properties[key] = schema_of(section)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "tui-trainer experiment",
@@ -51,7 +52,7 @@ def _choice(key: str, registry: Registry, definitions: dict[str, Any]) -> dict[s
     ]
     for spec in registry:
         name = f"{key}-{spec.name}"
-        definition = {**spec.params.model_json_schema(), "description": spec.description}
+        definition = {**schema_of(spec.params), "description": spec.description}
         if key == "dataset":
             definition["properties"].setdefault("problem", _PROBLEM_OF_DATA)
         definitions[name] = definition

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin
 from pydantic.fields import FieldInfo
 
 from tui_trainer.config.experiment import PLAIN, REGISTRIES
+from tui_trainer.config.named_choices import named_choices
 from tui_trainer.config.sections.section import Section, extra_of
 
 
@@ -219,6 +220,8 @@ def _type_field(section: str) -> Field:
 def _field(section: str, name: str, info: FieldInfo) -> Field:
     extra = extra_of(info)
     shape = shape_of(info.annotation)
+    if shape.kind == "text" and (names := named_choices(extra.get("choices"))):
+        shape = Shape("choice", shape.optional, names)
     return Field(
         key=f"{section}.{name}",
         label=_words(name),

@@ -1,8 +1,8 @@
 """Specs of the metrics: which direction is better, and how they are shown.
 
 Layer: config. In files the keys are `val/accuracy`; in results of one split, `accuracy`. A new
-metric needs a name in one of the two `Literal` types and a spec here, a place in config/problems.py
-among the metrics of each problem that has it, and a formula in the totals of that problem.
+metric needs a spec here, a place in config/problems.py among the metrics of each problem that has
+it, and a formula in the totals of that problem.
 """
 
 from __future__ import annotations
@@ -10,38 +10,11 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Literal
 
 from tui_trainer.config.problems import PROBLEMS, ProblemName
-from tui_trainer.text.clean import clean
+from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.format import measured
-
-ExtraMetric = Literal[
-    "top3_accuracy",
-    "top5_accuracy",
-    "balanced_accuracy",
-    "f1",
-    "macro_f1",
-    "precision",
-    "recall",
-    "auroc",
-    "average_precision",
-    "dice",
-]
-"""Metrics that some problem computes only on request."""
-MetricName = Literal[
-    "loss",
-    "accuracy",
-    "perplexity",
-    "bits_per_byte",
-    "mae",
-    "rmse",
-    "r2",
-    "exact_match",
-    "mean_iou",
-    ExtraMetric,
-]
-
 
 Direction = Literal["higher", "lower"]
 
@@ -50,7 +23,7 @@ Direction = Literal["higher", "lower"]
 class MetricSpec:
     """A number computed over a whole split."""
 
-    name: MetricName
+    name: str
     description: str
     higher_is_better: bool
     more_classes_than: int = 1
@@ -91,7 +64,10 @@ METRICS: dict[str, MetricSpec] = {
         ),
     )
 }
-EXTRA_METRICS = get_args(ExtraMetric)
+EXTRA_METRICS = tuple(
+    name for name in METRICS if any(name in spec.more_metrics for spec in PROBLEMS.values())
+)
+"""The metrics that some problem computes only on request."""
 
 
 def extras_of(problem: ProblemName, listed: Iterable[str], monitored: str) -> tuple[str, ...]:
@@ -149,3 +125,11 @@ def metrics_text(metrics: Mapping[str, float]) -> str:
     return ", ".join(
         f"{metric_label(name)} {metric_text(name, value)}" for name, value in metrics.items()
     )
+
+
+def unknown_metric(name: str) -> str:
+    """Return the message for a name that is no metric, or an empty string."""
+    if name in METRICS:
+        return ""
+    hint = suggest(name, METRICS)
+    return f"no metric {clean(repr(name), 60)}{hint}; there are: {', '.join(METRICS)}"

@@ -49,13 +49,15 @@ def setting(
     live: bool = False,
     path: bool = False,
     limit: bool = False,
+    choices: str = "",
     **bounds: Any,
 ) -> Any:
     """Declare a field of a section.
 
     `live` fields can be edited while a run is training. `path` fields hold a file name, relative to
     the preset file it is written in, or to the current directory on the command line. A `limit`
-    ends a run or leaves something out, so the app never hides one that is set. Bounds are those of
+    ends a run or leaves something out, so the app never hides one that is set. `choices` names a
+    list of names that may grow, such as `metrics`; see `config.named_choices`. Bounds are those of
     pydantic (`ge`, `gt`, `le`, `lt`, `min_length`).
     """
     extra: dict[str, Any] = {}
@@ -67,6 +69,8 @@ def setting(
         extra["path"] = True
     if limit:
         extra["limit"] = True
+    if choices:
+        extra["choices"] = choices
     return Field(default, description=description, json_schema_extra=extra, **bounds)
 
 

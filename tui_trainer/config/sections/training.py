@@ -6,12 +6,25 @@ the run.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from tui_trainer.config.sections.metrics import EXTRA_METRICS, ExtraMetric, MetricName
+from pydantic import AfterValidator
+from pydantic_core import PydanticCustomError
+
+from tui_trainer.config.sections.metrics import EXTRA_METRICS, unknown_metric
 from tui_trainer.config.sections.section import Items, Section, setting
 
 SignalName = Literal["SIGHUP", "SIGINT", "SIGTERM", "SIGUSR1", "SIGUSR2"]
+
+
+def _known_metric(name: str) -> str:
+    if message := unknown_metric(name):
+        raise PydanticCustomError("unknown_metric", "{message}", {"message": message})
+    return name
+
+
+MetricName = Annotated[str, AfterValidator(_known_metric)]
+"""The name of a metric; which there are may depend on plugins."""
 
 
 class TrainingSection(Section):
@@ -73,9 +86,10 @@ class TrainingSection(Section):
     eval_batch_size: int | None = setting(
         None, "samples per batch in validation and test; empty: 4 x batch_size", ge=1, le=2**24
     )
-    metrics: Items[ExtraMetric] = setting(
+    metrics: Items[MetricName] = setting(
         (),
         f"more metrics of classes: {', '.join(EXTRA_METRICS)}; a monitored one need not be listed",
+        choices="metrics",
     )
     on_nonfinite: Literal["stop", "pause"] = setting(
         "stop", "when the loss or a gradient is NaN or infinite"
@@ -116,7 +130,9 @@ class CheckpointSection(Section):
         30.0, "save every N seconds of training", unit="s", live=True, gt=0
     )
     keep_last: int = setting(2, "number of newest checkpoints to keep", ge=1, le=100000)
-    monitor: MetricName = setting("loss", "validation metric that decides the best checkpoint")
+    monitor: MetricName = setting(
+        "loss", "validation metric that decides the best checkpoint", choices="metrics"
+    )
     give_up_s: float = setting(
         600.0, "stop with exit code 3 when no save has succeeded for this long", unit="s", ge=0
     )

@@ -81,7 +81,7 @@ def read_unseen(
         first, *others = read_sample(section, info, path).items()
         fields = {name: value[None] for name, value in others}
         return Unseen(first[1][None], ("",), others=fields)
-    return reader(section, preprocessing["inputs"], path)
+    return reader(section, preprocessing.get("inputs"), path)
 
 
 def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
