@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from tui_trainer.runs.bounds import is_count
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.folder import open_folder
-from tui_trainer.runs.journal import MOST_LINE_BYTES, skip_line
+from tui_trainer.runs.journal import MOST_LINE_BYTES, parse_record, seek_line, skip_line
 from tui_trainer.runs.paths import open_file, size_of
 
 MOST_LINES = 50_000
@@ -110,7 +110,7 @@ def whole_lines(path: Path, start: int, most: int | None = None) -> tuple[list[b
     last = b""
     try:
         with open_file(path) as file:
-            offset = _line_begin(file, start)
+            offset = seek_line(file, start)
             every, number = _every(file, offset, most), 0
             while data := file.read(_CHUNK_BYTES):
                 end = data.rfind(b"\n") + 1
@@ -150,7 +150,7 @@ def records_before(path: Path, end: int, most_bytes: int) -> list[Record]:
     start = max(end - most_bytes, 0)
     try:
         with open_file(path) as file:
-            begin = _line_begin(file, start)
+            begin = seek_line(file, start)
             data = file.read(max(end - begin, 0))
     except OSError:
         return []
@@ -164,7 +164,7 @@ def records_within(path: Path, start: int, end: int) -> Iterator[list[Record]]:
     """
     try:
         with open_file(path) as file:
-            offset = _line_begin(file, start)
+            offset = seek_line(file, start)
             while offset < end and (data := file.read(min(end - offset, _STRETCH_BYTES))):
                 if not data.endswith(b"\n"):
                     data += file.readline(MOST_LINE_BYTES)
@@ -178,15 +178,9 @@ def line_begin(path: Path, start: int) -> int:
     """Return where the first line begins that does not begin before an offset; 0 without a file."""
     try:
         with open_file(path) as file:
-            return _line_begin(file, start)
+            return seek_line(file, start)
     except OSError:
         return 0
-
-
-def _line_begin(file: BinaryIO, start: int) -> int:
-    """Seek to an offset, or to the next line if it is inside one; returns the position."""
-    offset = file.seek(max(start - 1, 0))
-    return offset + skip_line(file) if start > 0 else 0
 
 
 def _every(file: BinaryIO, offset: int, most: int | None) -> int:
@@ -221,13 +215,7 @@ def _decoded(lines: Sequence[bytes]) -> list[Any]:
             return list(found)
     except (ValueError, RecursionError):
         pass
-    records = []
-    for line in lines:
-        try:
-            records.append(json.loads(line))
-        except (ValueError, RecursionError):
-            continue
-    return records
+    return [parse_record(line) for line in lines]
 
 
 def offset_after(path: Path, step: int) -> int:
@@ -237,7 +225,7 @@ def offset_after(path: Path, step: int) -> int:
             low, high = 0, os.fstat(file.fileno()).st_size
             while low < high:
                 middle = (low + high) // 2
-                begin = _line_begin(file, middle)
+                begin = seek_line(file, middle)
                 line = file.readline(MOST_LINE_BYTES)
                 found = _with_step([line]) if line.endswith(b"\n") else []
                 if found and found[0]["step"] <= step:
