@@ -11,6 +11,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
+from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override, with_value
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.runs.directory import RunDirectory, check_writable, create_run
@@ -64,13 +65,7 @@ def prepare_fork(
         _copy_beginning(origin, run, checkpoint.data.progress.metrics_bytes)
         if edits:
             rewrite_edits(run.edits, edits)
-        moved = [override for override in overrides if override.key == DATA_PLACE]
-        if moved:
-            # The new run begins with its data where they are now.
-            experiment = with_value(experiment, DATA_PLACE, moved[-1].value)
-            write_atomically(run.config, to_yaml(experiment.to_dict()).encode())
-        else:
-            _copy(origin.config, run.config, origin)
+        _write_config(origin, run, experiment, overrides)
         whence = {"forked_from": str(origin.path), "step": checkpoint.manifest.step}
         write_provenance(run.provenance, whence)
         return prepare_resume(run, overrides, argv, startup, origin="fork")
@@ -80,6 +75,21 @@ def prepare_fork(
         if isinstance(error, OSError):
             raise cannot_write(run.path, error) from error
         raise
+
+
+def _write_config(
+    origin: RunDirectory,
+    run: RunDirectory,
+    experiment: Experiment,
+    overrides: Sequence[Override],
+) -> None:
+    """Copy the configuration; data that were moved are where an override says that they are."""
+    moved = [override for override in overrides if override.key == DATA_PLACE]
+    if moved:
+        experiment = with_value(experiment, DATA_PLACE, moved[-1].value)
+        write_atomically(run.config, to_yaml(experiment.to_dict()).encode())
+    else:
+        _copy(origin.config, run.config, origin)
 
 
 def _copy_checkpoints(origin: RunDirectory, run: RunDirectory, chosen: Manifest) -> None:

@@ -94,11 +94,7 @@ def prepare_resume(
     gone = gone_host(run, force=force)
     lock = RunLock.acquire(run.lock, gone=gone)
     try:
-        if gone or lock.note:
-            # Only silence says that the previous process is dead: it must not append to our files.
-            fence(run)
-        _check_not_lost(run)
-        _tidy(run)
+        _put_in_order(run, may_be_alive=bool(gone or lock.note))
         loaded = _load(run, experiment, which, startup)
         plan = plan_edits(
             experiment,
@@ -278,6 +274,15 @@ def plan_edits(
         hint = "--drop-edits leaves out the edits that come later"
         raise BadInput(f"an edit of this run no longer fits: {error}; {hint}") from error
     return plan
+
+
+def _put_in_order(run: RunDirectory, *, may_be_alive: bool) -> None:
+    """Take the directory over from the previous process, and remove what it left half done."""
+    if may_be_alive:
+        # Only silence says that it is dead: it must not append to our files.
+        fence(run)
+    _check_not_lost(run)
+    _tidy(run)
 
 
 def _check_not_lost(run: RunDirectory) -> None:
