@@ -166,7 +166,7 @@ def create_run(runs_dir: Path, name: str, now: datetime | None = None) -> RunDir
 
 def free_name(runs_dir: Path, name: str, now: datetime) -> str:
     """Return the name that `create_run` would give to a run now."""
-    return next(it for it in _names(name, now) if not exists(runs_dir / it))
+    return next(candidate for candidate in _names(name, now) if not exists(runs_dir / candidate))
 
 
 def _names(name: str, now: datetime) -> Iterator[str]:
@@ -244,14 +244,14 @@ def _check_folder(above: Folder, name: str, *, writing: bool) -> None:
 
 def run_names(runs_dir: Path) -> list[str]:
     """Return the names of the runs in a folder, the one started or resumed last first."""
-    found = []
+    dated_names = []
     with contextlib.suppress(OSError), os.scandir(runs_dir) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False) and is_safe_name(entry.name):
                 made_ns = _made_ns(entry.path)
                 if made_ns is not None:
-                    found.append((_started_ns(entry.path) or made_ns, made_ns, entry.name))
-    return [name for *_, name in sorted(found, reverse=True)]
+                    dated_names.append((_started_ns(entry.path) or made_ns, made_ns, entry.name))
+    return [name for *_, name in sorted(dated_names, reverse=True)]
 
 
 def _started_ns(path: str) -> int:

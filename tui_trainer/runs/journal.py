@@ -186,12 +186,12 @@ def whole_length(file: BinaryIO, chunk: int = 1 << 16) -> int:
         file.seek(begin)
         block = file.read(end - begin)
         # Backwards, because only the end of a file can be torn.
-        while (found := block.rfind(b"\n")) >= 0:
-            nul = nul or b"\0" in block[found + 1 :]
+        while (line_end := block.rfind(b"\n")) >= 0:
+            nul = nul or b"\0" in block[line_end + 1 :]
             if border and not nul:
                 return border
-            border, nul = begin + found + 1, False
-            block = block[:found]
+            border, nul = begin + line_end + 1, False
+            block = block[:line_end]
         nul = nul or b"\0" in block
         end = begin
     return 0 if nul else border

@@ -56,10 +56,10 @@ def collect(
 def read_provenance(path: Path) -> dict[str, Any]:
     """Read the facts; empty if they cannot be read."""
     try:
-        found = json.loads(read_file(path, MOST_BYTES))
+        facts = json.loads(read_file(path, MOST_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def settings_facts(settings: Mapping[str, Any], config: bytes) -> dict[str, Any]:

@@ -68,8 +68,8 @@ class Follower:
         for record in events:
             if record.get("event") == "run_started":
                 # Lines that an earlier start wrote after this step have been moved aside.
-                found = offset_after(self._run.metrics, record["step"])
-                self.metrics_bytes = min(self.metrics_bytes, found)
+                kept_bytes = offset_after(self._run.metrics, record["step"])
+                self.metrics_bytes = min(self.metrics_bytes, kept_bytes)
                 self._newest = record["step"]
         if events:
             # A run that starts first cuts these lines off, so the size read above may be out of
@@ -194,25 +194,25 @@ def _every(file: BinaryIO, offset: int, most: int | None) -> int:
 
 def _with_step(lines: Sequence[bytes]) -> list[Record]:
     """Return the records that have a step; a line that is too long is not one."""
-    found: list[Record] = []
+    records: list[Record] = []
     if any(len(line) > MOST_LINE_BYTES for line in lines):
         lines = [line for line in lines if len(line) <= MOST_LINE_BYTES]
     for begin in range(0, len(lines), _AT_ONCE):
-        found += [
+        records += [
             record
             for record in _decoded(lines[begin : begin + _AT_ONCE])
             if isinstance(record, dict) and is_count(record.get("step"))
         ]
-    return found
+    return records
 
 
 def _decoded(lines: Sequence[bytes]) -> list[Any]:
     try:
         # All lines as one list, which is faster; line by line only if one of them is damaged. A
         # line such as `{},{}` would count twice.
-        found = json.loads(b"[%b]" % b",".join(lines))
-        if len(found) == len(lines):
-            return list(found)
+        records = json.loads(b"[%b]" % b",".join(lines))
+        if len(records) == len(lines):
+            return list(records)
     except (ValueError, RecursionError):
         pass
     return [parse_record(line) for line in lines]
@@ -227,8 +227,8 @@ def offset_after(path: Path, step: int) -> int:
                 middle = (low + high) // 2
                 begin = seek_line(file, middle)
                 line = file.readline(MOST_LINE_BYTES)
-                found = _with_step([line]) if line.endswith(b"\n") else []
-                if found and found[0]["step"] <= step:
+                records = _with_step([line]) if line.endswith(b"\n") else []
+                if records and records[0]["step"] <= step:
                     low = begin + len(line)
                 else:
                     high = middle
