@@ -171,15 +171,15 @@ class AttachedSession:
         if update.status is not None:
             self.usage = usage_of(update.status.process.usage)
         update.events = [self._seen_from_here(event) for event in update.events]
-        told = [*update.events, *self._answers(update.events)]
+        events = [*update.events, *self._answers(update.events)]
         if update:
             self._updates.append(update)
         if update.snapshot is not None:
             self._has_ended = update.snapshot.tracked.view.ending is not None
         else:
             self._has_ended |= any(isinstance(event, RunEnded) for event in update.events)
-        if told or update:
-            self._log.append(*told)
+        if events or update:
+            self._log.append(*events)
         # Set last: a caller that sees the end refreshes once more, and then never again.
         self._ended = self._has_ended or self._reader.state in ("crashed", "deleted")
 
@@ -212,25 +212,25 @@ class AttachedSession:
 
         Its end refuses them; a command without an answer for too long is reported.
         """
-        found: list[Event] = []
+        answers: list[Event] = []
         for event in events:
             if isinstance(event, CommandAccepted | CommandApplied):
                 self._unanswered.pop(event.id, None)
         if not self._unanswered:
-            return found
+            return answers
         now_s = self._clock()
         ended = any(isinstance(event, RunEnded) for event in events)
         for command, until_s in list(self._unanswered.values()):
             if ended:
-                found.append(self._refusal(command, "the run has ended"))
+                answers.append(self._refusal(command, "the run has ended"))
             elif now_s >= until_s:
                 state = self._reader.state
                 text = f"{name_of(command)}: not answered yet; the run is {clean(state, 40)}"
-                found.append(Notice(self._reader.step, text, "warning"))
+                answers.append(Notice(self._reader.step, text, "warning"))
             else:
                 continue
             del self._unanswered[command.id]
-        return found
+        return answers
 
     def _refusal(self, command: Command, why: str) -> CommandApplied:
         return CommandApplied(self._reader.step, command.id, name_of(command), HERE, why)

@@ -247,8 +247,8 @@ class LocalSession:
             self._startup.undo()
         except TrainerError as error:
             # A wrong setting is named by its key already.
-            told = str(error) if isinstance(error, ConfigError) else self._in_stage(str(error))
-            ended = self._end("failed", told, int(error.exit_code), prepared)
+            reason = str(error) if isinstance(error, ConfigError) else self._in_stage(str(error))
+            ended = self._end("failed", reason, int(error.exit_code), prepared)
         except (Exception, SystemExit) as error:
             ended = self._end("failed", *self._explained(error, prepared), prepared)
         finally:

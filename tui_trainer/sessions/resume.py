@@ -315,8 +315,8 @@ def live_overrides(
     Raises:
         BadInput: one is for a setting that cannot change; says how a new run takes it.
     """
-    found = overrides_of(config, overrides)
-    for override in found:
+    complete = overrides_of(config, overrides)
+    for override in complete:
         if override.key in RUNTIME:
             continue
         try:
@@ -328,7 +328,7 @@ def live_overrides(
             words = ("train", str(run.config), f"training.init_from={run.path}")
             new = f"{program_line(*words)} {override.key}=..."
             raise BadInput(f"{error}; a new run from its weights can have it: {new}") from error
-    return found
+    return complete
 
 
 def _with_runtime(experiment: Experiment, overrides: Sequence[Override]) -> Experiment:

@@ -139,7 +139,7 @@ def _newest_lines(run: RunDirectory, recording: Recording) -> list[Record]:
 def _in_force(run: RunDirectory, step: int) -> Experiment | None:
     """Return the configuration at a step; None if it cannot be read, as without its plugins."""
     try:
-        edits = [it for it in read_edits(run.edits) if it.apply_at_step <= step]
+        edits = [edit for edit in read_edits(run.edits) if edit.apply_at_step <= step]
         return in_force(read_config(run), edits)
     except (TrainerError, OSError):
         return None
@@ -193,8 +193,8 @@ class Update:
     """The state to assume instead of the one the run reports; "" means the run's own word."""
 
     def __bool__(self) -> bool:
-        found = (self.batch, self.snapshot, self.status, self.events)
-        return self.state is not None or any(found)
+        news = (self.batch, self.snapshot, self.status, self.events)
+        return self.state is not None or any(news)
 
 
 class RunReader:
@@ -244,7 +244,9 @@ class RunReader:
             update.events += [*steps_taken(batch.lines), *events_of(batch.events, self._run)]
             if any(isinstance(event, RunStarted) for event in update.events):
                 # The run was started again; reports of the previous start no longer hold.
-                update.events = [it for it in update.events if not isinstance(it, StepsTaken)]
+                update.events = [
+                    event for event in update.events if not isinstance(event, StepsTaken)
+                ]
                 self._reopen(update)
             else:
                 update.batch = batch
@@ -266,9 +268,9 @@ class RunReader:
         """Return events of the snapshot that were never returned; at first only the newest ones."""
         assert self._follower is not None
         end = self._follower.events_bytes
-        told = self._told_bytes
-        most_bytes = EVENT_TAIL_BYTES if told is None else max(end - told, 0)
-        if told is None:
+        told_bytes = self._told_bytes
+        most_bytes = EVENT_TAIL_BYTES if told_bytes is None else max(end - told_bytes, 0)
+        if told_bytes is None:
             start = max(end - most_bytes, 0)
             self.first_told_bytes = line_begin(self._run.events, start) if start else 0
         self._told_bytes = end
@@ -314,14 +316,14 @@ class RunReader:
         if self._status is None or self._believed == "crashed":
             return
         status = self._status
-        found = conclude(self._run, status, now_s - self._beat_at_s)
-        believed = "" if found == status.state else found
+        concluded = conclude(self._run, status, now_s - self._beat_at_s)
+        believed = "" if concluded == status.state else concluded
         if believed in FINAL_STATES:
             believed = ""  # It has just ended, as its events will say.
         self._believe(believed, update)
         if believed == "crashed":
             update.events.append(self._crash(status))
-        elif not believed and found not in FINAL_STATES:
+        elif not believed and concluded not in FINAL_STATES:
             self._hear(update, now_s - self._beat_at_s)
 
     def _hear(self, update: Update, unheard_s: float) -> None:
