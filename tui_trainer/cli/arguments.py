@@ -98,12 +98,12 @@ def parsers_of(parser: Parser) -> dict[str, Parser]:
 
     That of the program itself is there under the empty name.
     """
-    found = {parser.command: parser}
+    parsers = {parser.command: parser}
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for below in action.choices.values():
-                found |= parsers_of(below)
-    return found
+                parsers |= parsers_of(below)
+    return parsers
 
 
 def make_parser() -> Parser:

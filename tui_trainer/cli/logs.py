@@ -71,14 +71,14 @@ class Tail:
             self._events_bytes = self._output_bytes = 0
         records, self._events_bytes = records_from(self._run.events, self._events_bytes)
         printed, self._output_bytes = whole_lines(self._run.output, self._output_bytes)
-        found = [line for record in records for line in _event_lines(record)]
-        self._told.update(line.text for line in found)
+        events = [line for record in records for line in _event_lines(record)]
+        self._told.update(line.text for line in events)
         texts = (clean(line.decode("utf-8", "replace"), 10_000) for line in printed)
         self._held += [(self._looks, text) for text in texts]
         is_over = any(record.get("event") == "run_ended" for record in records)
         earlier, new = self._released(whole or is_over)
         self._looks += 1
-        lines = (*earlier, *found, *new)
+        lines = (*earlier, *events, *new)
         return [f"{line.mark:<19}  {line.text}" for line in lines if self._is_wanted(line)]
 
     def _is_wanted(self, line: LogLine) -> bool:

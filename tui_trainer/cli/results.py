@@ -38,7 +38,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         raise BadInput(
             "--baselines: they are fitted to the training split; use --split val or test"
         )
-    found = evaluate_run(
+    evaluation = evaluate_run(
         run,
         arguments.split,
         arguments.which,
@@ -46,7 +46,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         overrides,
         only_baselines=only_baselines,
     )
-    return print_evaluation(run, found, as_json=arguments.json)
+    return print_evaluation(run, evaluation, as_json=arguments.json)
 
 
 def predict(arguments: argparse.Namespace) -> int:
@@ -72,17 +72,17 @@ def predict(arguments: argparse.Namespace) -> int:
     return print_generated(run, how, *where, as_json=arguments.json)
 
 
-def print_evaluation(run: RunDirectory, found: Evaluation, *, as_json: bool = False) -> int:
+def print_evaluation(run: RunDirectory, evaluation: Evaluation, *, as_json: bool = False) -> int:
     """Print the metrics of a checkpoint beside the baselines."""
-    for note in found.notes:
+    for note in evaluation.notes:
         print_error(f"tui-trainer: {clean(note)}")
     if as_json:
-        print_json({"run": run.path.name, **found.to_dict()})
+        print_json({"run": run.path.name, **evaluation.to_dict()})
         return ExitCode.OK
-    which = f", step {found.step:,}" if found.metrics else ""
-    text = f": {metrics_text(found.metrics)}" if found.metrics else ""
-    print_line(f"{run.path.name}{which}, {found.split}{text}")
-    for name, metrics in found.baseline.items():
+    which = f", step {evaluation.step:,}" if evaluation.metrics else ""
+    text = f": {metrics_text(evaluation.metrics)}" if evaluation.metrics else ""
+    print_line(f"{run.path.name}{which}, {evaluation.split}{text}")
+    for name, metrics in evaluation.baseline.items():
         print_line(f"  baseline {name.replace('_', ' ')}: {metrics_text(metrics)}")
     return ExitCode.OK
 
@@ -111,13 +111,13 @@ def print_predictions(
     worst: int = ExitCode.OK
     for path in files:
         try:
-            found = predictor.file(path)
+            predictions = predictor.file(path)
         except BadInput as error:
             _note([str(error)])
             worst = max(worst, int(error.exit_code))
             continue
-        _note(found.notes)
-        for sample in found.samples:
+        _note(predictions.notes)
+        for sample in predictions.samples:
             if as_json:
                 record = {"file": path, "place": sample.place, "prediction": sample.value}
                 print_json({**record, **({"shares": sample.shares} if sample.shares else {})})
@@ -152,9 +152,12 @@ def _text(sample: Predicted) -> str:
     if isinstance(sample.value, float):
         return f"{sample.value:.6g}"
     if isinstance(sample.value, dict):
-        return ", ".join(f"{clean(name, 80)} {it:.6g}" for name, it in sample.value.items())
+        return ", ".join(f"{clean(name, 80)} {value:.6g}" for name, value in sample.value.items())
     if isinstance(sample.value, list):
-        words = [f"{it:.6g}" if isinstance(it, float) else clean(it, 80) for it in sample.value]
+        words = [
+            f"{value:.6g}" if isinstance(value, float) else clean(value, 80)
+            for value in sample.value
+        ]
         return ", ".join(words) or "none"
     shares = list(sample.shares.items())
     likeliest = f"{clean(shares[0][0], 80)} {shares[0][1]:.1%}"
