@@ -17,9 +17,9 @@ from typing import Any, NamedTuple
 from tui_trainer.cli import options
 from tui_trainer.runs.describe import Level, describe, level_of
 from tui_trainer.runs.directory import RunDirectory, find_run
-from tui_trainer.runs.ending import way_on
 from tui_trainer.runs.events import ENDED_STATES, CommandApplied
 from tui_trainer.runs.log import Filter, passes
+from tui_trainer.runs.outcome import way_on
 from tui_trainer.runs.paths import is_folder
 from tui_trainer.runs.records import event_of
 from tui_trainer.runs.status import CRASHED_AFTER_S, conclude, read_status

@@ -211,7 +211,7 @@ class _Launcher:
         """Return the command that goes on with the run of the dead child, and what it does."""
         # Imported only now, so that a launcher that waits stays small.
         from tui_trainer.runs.directory import default_runs_dir, find_run
-        from tui_trainer.runs.ending import way_on
+        from tui_trainer.runs.outcome import way_on
         from tui_trainer.runs.status import read_status
 
         with contextlib.suppress(TrainerError):

@@ -19,7 +19,6 @@ from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.machine.usage import Usage, UsageMeter
 from tui_trainer.runs.commands import Command, Stop, name_of
 from tui_trainer.runs.control import Control, applied
-from tui_trainer.runs.ending import last_end
 from tui_trainer.runs.events import (
     CommandAccepted,
     Event,
@@ -31,6 +30,7 @@ from tui_trainer.runs.events import (
 from tui_trainer.runs.guard import GuardedFiles
 from tui_trainer.runs.history import History
 from tui_trainer.runs.log import EarlierEvents
+from tui_trainer.runs.outcome import last_end
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.event_log import EventLog

@@ -23,7 +23,6 @@ from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.runs.commands import new_id
 from tui_trainer.runs.directory import RunDirectory, check_run, check_writable
 from tui_trainer.runs.edits import Edit, in_force, read_edits, record_edit, rewrite_edits
-from tui_trainer.runs.ending import last_end
 from tui_trainer.runs.files import Files, sweep_temporaries
 from tui_trainer.runs.limits import limit_reached, trained_on
 from tui_trainer.runs.lock import RunLock
@@ -34,6 +33,7 @@ from tui_trainer.runs.manifests import (
     read_manifests,
     unpublished_files,
 )
+from tui_trainer.runs.outcome import last_end
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.takeover import fence, gone_host
 from tui_trainer.sessions.prepare import (

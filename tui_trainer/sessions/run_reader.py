@@ -19,7 +19,6 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.runs.bounds import is_count, number_or_nan
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.edits import in_force, read_edits
-from tui_trainer.runs.ending import way_on
 from tui_trainer.runs.events import (
     FINAL_STATES,
     Event,
@@ -30,6 +29,7 @@ from tui_trainer.runs.events import (
     StepsTaken,
 )
 from tui_trainer.runs.numbers import NUMBERS, StepNumber
+from tui_trainer.runs.outcome import way_on
 from tui_trainer.runs.paths import is_folder, opened_facts
 from tui_trainer.runs.recording import Recording, open_recording
 from tui_trainer.runs.records import event_of
