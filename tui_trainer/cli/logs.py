@@ -22,7 +22,13 @@ from tui_trainer.runs.log import Filter, passes
 from tui_trainer.runs.outcome import way_on
 from tui_trainer.runs.paths import is_folder
 from tui_trainer.runs.records import event_of
-from tui_trainer.runs.status import CRASHED_AFTER_S, conclude, read_status
+from tui_trainer.runs.status import (
+    ASK_EVERY_S,
+    CRASHED_AFTER_S,
+    LOOK_EVERY_S,
+    conclude,
+    read_status,
+)
 from tui_trainer.runs.tail import is_another, records_from, whole_lines
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.signals import InterruptFlag
@@ -30,8 +36,6 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.console import Stream, output_stream
 from tui_trainer.text.errors import BadInput, ExitCode
 
-LOOK_S = 0.25
-ASK_S = 1.0
 HELD_LOOKS = 3
 MOST_TOLD = 100_000
 """How many event lines are remembered in order to recognise them in the output."""
@@ -142,7 +146,7 @@ def print_logs(
                 _print(out, [f"{'':<19}  {_crash(run)}"])
             if state in ENDED_STATES:
                 break
-            sleep(LOOK_S)
+            sleep(LOOK_EVERY_S)
         if follow and not leaving.is_asked and not is_folder(run.path):
             _print(out, [f"{'':<19}  the directory of the run is gone: {clean(str(run.path))}"])
     return ExitCode.OK
@@ -166,7 +170,7 @@ class _Ending:
     def look(self) -> str:
         """Return the state of the run as seen from outside; empty if not checked or not known."""
         now_s = time.monotonic()
-        if now_s - self._asked_at_s < ASK_S:
+        if now_s - self._asked_at_s < ASK_EVERY_S:
             return ""
         self._asked_at_s = now_s
         status = read_status(self._run.status)

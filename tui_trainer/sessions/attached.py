@@ -30,6 +30,7 @@ from tui_trainer.runs.history import History
 from tui_trainer.runs.log import EarlierEvents
 from tui_trainer.runs.mailbox import send
 from tui_trainer.runs.recording import Recording
+from tui_trainer.runs.status import LOOK_EVERY_S
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.event_log import EventLog
 from tui_trainer.sessions.run_reader import RunReader, Update
@@ -37,7 +38,6 @@ from tui_trainer.sessions.session import TrackedRun
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 
-LOOK_S = 0.25
 HURRY_S = 0.05
 """The time between polls while a command of ours waits for its answer."""
 SILENT_S = 5.0
@@ -162,7 +162,7 @@ class AttachedSession:
                 self._over.wait(SILENT_S)
             if over:
                 return
-            self._wake.wait(HURRY_S if self._unanswered else LOOK_S)
+            self._wake.wait(HURRY_S if self._unanswered else LOOK_EVERY_S)
 
     def _poll(self) -> None:
         update = self._reader.poll()

@@ -33,7 +33,7 @@ from tui_trainer.runs.outcome import way_on
 from tui_trainer.runs.paths import is_folder, opened_facts
 from tui_trainer.runs.recording import Recording, open_recording
 from tui_trainer.runs.records import event_of
-from tui_trainer.runs.status import LOST_AFTER_S, conclude, read_status
+from tui_trainer.runs.status import ASK_EVERY_S, LOST_AFTER_S, conclude, read_status
 from tui_trainer.runs.tail import Follower, NewLines, Record, line_begin, records_before
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.prepare import read_config
@@ -149,7 +149,6 @@ MOST_LINES = 2000
 """Lines of metrics that are added to the curves at a time; of more, every n-th."""
 BEATS_S = 2.0
 """How long a heartbeat is trusted without asking the system about the process."""
-ASK_S = 1.0
 
 GONE = frozenset({"deleted", "unreachable"})
 
@@ -284,7 +283,7 @@ class RunReader:
             self._report_missing_directory(update)
             return
         if self._believed in GONE:
-            update.events.append(self._notice("the directory of the run is back", "note"))
+            update.events.append(Notice(self.step, "the directory of the run is back"))
             self._believe("", update)
         # News of the run refutes what was believed before, not what is concluded from it.
         believed = self._believed
@@ -307,7 +306,7 @@ class RunReader:
             elif believed == "crashed" and update.status is not None:
                 # A run on another host: it is alive after all.
                 self._reopen(update)
-        elif now_s - self._asked_at_s >= ASK_S:
+        elif now_s - self._asked_at_s >= ASK_EVERY_S:
             self._ask(now_s, update)
 
     def _ask(self, now_s: float, update: Update) -> None:
@@ -340,11 +339,9 @@ class RunReader:
         if state != self._believed:
             where = clean(str(self._run.path), 400)
             why = "was deleted" if state == "deleted" else "cannot be reached"
-            update.events.append(self._notice(f"the directory of the run {why}: {where}", "error"))
+            text = f"the directory of the run {why}: {where}"
+            update.events.append(Notice(self.step, text, "error"))
             self._believe(state, update)
-
-    def _notice(self, text: str, level: str) -> Notice:
-        return Notice(self.step, text, "error" if level == "error" else "note")
 
     def _crash(self, status: RunView) -> RunEnded:
         host = clean(status.process.host, 80)
