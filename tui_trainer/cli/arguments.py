@@ -18,10 +18,12 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import any_of
 
+_SETTINGS_HELP = "settings to change, like optimizer.lr=3e-4"
 _MOVED = "dataset.path=PATH"
 _MOVED_HELP = "where the data are now, if they were moved"
 SHELLS = ("bash", "zsh", "fish")
-RUN_HELP = "a run's name, its beginning, last, or a path"
+RUN_HELP = "a run's name or the beginning of it, a path, or last"
+DEVICE_HELP = "auto, cpu, cuda or cuda:N"
 
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     arguments, rest = parser.parse_known_args(["compose", *words] if bare else words)
     if bare and (command := arguments.experiment) and command in parsers:
         option = clean(words[0].partition("=")[0], 80)
-        raise BadInput(f"{option} comes after the command: tui-trainer {command} ... {option}")
+        raise BadInput(f"{option} must come after the command: tui-trainer {command} ... {option}")
     if rest or not hasattr(arguments, "action"):
         command = getattr(arguments, "action", "")
         _take_rest(parsers[command], parsers, arguments, rest, words)
@@ -66,7 +68,7 @@ def _opens_the_app(words: Sequence[str], parsers: dict[str, Parser]) -> bool:
         return True
     if not any(word in parsers for word in words if word):
         belongs = f"; {clean(option, 80)} belongs to {any_of(owners)}" if owners else ""
-        raise BadInput(f"no command{belongs}; tui-trainer --help lists them")
+        raise BadInput(f"no command given{belongs}; tui-trainer --help lists them")
     return False
 
 
@@ -120,12 +122,12 @@ def make_parser() -> Parser:
     _add_presets(commands)
     config = _command(commands, "config", "show and check your settings for the app")
     config.add_argument("--init", action="store_true", help="write a file with the defaults")
-    config.add_argument("--json", action="store_true")
+    config.add_argument("--json", action="store_true", help="print JSON")
     doctor = _command(commands, "doctor", "show versions, devices and folders, and any problems")
     _add_runs_dir(doctor)
     _add_preset_dir(doctor)
-    doctor.add_argument("--json", action="store_true")
-    completion = _command(commands, "completion", "print a script that completes words in a shell")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    completion = _command(commands, "completion", "print the script for completion in a shell")
     completion.add_argument("shell", choices=SHELLS, metavar="|".join(SHELLS), help="your shell")
     return parser
 
@@ -173,7 +175,11 @@ def _add_live_overrides(parser: Parser) -> None:
 def _add_checkpoint(parser: Parser, default: str, shown: str) -> None:
     """Add --from; its help gives the default as `shown`."""
     parser.add_argument(
-        "--from", dest="which", default=default, metavar="last|best|STEP", help=f"default: {shown}"
+        "--from",
+        dest="which",
+        default=default,
+        metavar="last|best|STEP",
+        help=f"the checkpoint to use; default: {shown}",
     )
 
 
@@ -191,7 +197,7 @@ def _add_running(parser: Parser) -> None:
         "--log-format", choices=("text", "json"), default="text", help="text, or JSON lines"
     )
     _add_fps(parser)
-    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--device", help=DEVICE_HELP)
     parser.add_argument("--threads", type=int, help="number of CPU threads for torch")
 
 
@@ -202,7 +208,7 @@ def _add_fps(parser: Parser) -> None:
 def _add_training(commands: Commands) -> None:
     compose = _command(commands, "compose", "open the app to put an experiment together")
     compose.add_argument("experiment", nargs="?", default="", help="an experiment to start from")
-    compose.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="like optimizer.lr=3e-4")
+    compose.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=_SETTINGS_HELP)
     _add_runs_dir(compose)
     _add_preset_dir(compose)
     _add_plugin(compose)
@@ -212,7 +218,7 @@ def _add_training(commands: Commands) -> None:
     train.add_argument(
         "experiment", metavar="EXPERIMENT", help="an experiment preset, or a YAML file"
     )
-    train.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="like optimizer.lr=3e-4")
+    train.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=_SETTINGS_HELP)
     train.add_argument("--name", default="", help="the run's name; the date is added to it")
     train.add_argument("--dry-run", action="store_true", help="show what would be trained")
     _add_runs_dir(train)
@@ -228,7 +234,9 @@ def _add_training(commands: Commands) -> None:
         "--drop-edits", action="store_true", help="drop the edits made after the checkpoint"
     )
     resume.add_argument(
-        "--force", action="store_true", help="take the run over from a lost host (see runs)"
+        "--force",
+        action="store_true",
+        help="take over a run whose host is lost (see tui-trainer runs)",
     )
     _add_runs_dir(resume)
     _add_preset_dir(resume)
@@ -248,7 +256,7 @@ def _add_training(commands: Commands) -> None:
 
 def _add_watching(commands: Commands) -> None:
     attach = _command(commands, "attach", "watch and steer a run of another process")
-    attach.add_argument("name", nargs="?", metavar="RUN", help=f"{RUN_HELP}; default: the live one")
+    attach.add_argument("name", nargs="?", metavar="RUN", help=f"{RUN_HELP}; default: the live run")
     attach.add_argument("--no-ui", action="store_true", help="no app, only text")
     attach.add_argument(
         "--log-format", choices=("text", "json"), default="text", help="text, or JSON lines"
@@ -258,7 +266,9 @@ def _add_watching(commands: Commands) -> None:
     _add_plugin(attach)
     logs = _command(commands, "logs", "print the events and the output of a run")
     _add_run_name(logs)
-    logs.add_argument("-f", "--follow", action="store_true", help="keep printing until it ends")
+    logs.add_argument(
+        "-f", "--follow", action="store_true", help="keep printing until the run ends"
+    )
     logs.add_argument("-n", "--lines", type=int, metavar="N", help="only the newest N lines")
     logs.add_argument(
         "--level",
@@ -272,15 +282,24 @@ def _add_watching(commands: Commands) -> None:
         "-g", "--grep", metavar="PATTERN", help="only lines with this regular expression"
     )
     runs = _command(commands, "runs", "list the runs")
-    runs.add_argument("--json", action="store_true")
+    runs.add_argument("--json", action="store_true", help="print JSON")
     runs.add_argument(
-        "--state", default="", metavar="STATE,...", help="only these; live: all but ended ones"
+        "--state",
+        default="",
+        metavar="STATE,...",
+        help="only runs in these states; live: those that have not ended",
     )
     runs.add_argument(
-        "--sort", default="", metavar="COLUMN", help="name, state, step, best, age, device or pid"
+        "--sort",
+        default="",
+        metavar="COLUMN",
+        help="sort by name, state, step, best, age, device or pid",
     )
     runs.add_argument(
-        "--filter", default="", metavar="CONDITIONS", help="only these, like 'lr<0.01 model=cnn'"
+        "--filter",
+        default="",
+        metavar="CONDITIONS",
+        help="only runs that match, like 'lr<0.01 model=cnn'",
     )
     for parser in (attach, logs, runs):
         _add_runs_dir(parser)
@@ -309,32 +328,36 @@ def _add_runs(commands: Commands) -> None:
     evaluate = _command(commands, "evaluate", "measure a run's best weights")
     _add_run_name(evaluate)
     evaluate.add_argument("overrides", nargs="*", metavar=_MOVED, help=_MOVED_HELP)
-    evaluate.add_argument("--split", choices=("train", "val", "test"), default="test")
     evaluate.add_argument(
-        "--baselines", action="store_true", help="only these, also those that a run leaves out"
+        "--split", choices=("train", "val", "test"), default="test", help="default: test"
+    )
+    evaluate.add_argument(
+        "--baselines", action="store_true", help="only the baselines, with those that a run skips"
     )
     _add_checkpoint(evaluate, "", "best")
-    evaluate.add_argument("--device", default="auto")
+    evaluate.add_argument("--device", default="auto", help=DEVICE_HELP)
     _add_plugin(evaluate)
     predict = _command(commands, "predict", "use a run's best weights on new files")
     _add_run_name(predict)
     predict.add_argument("files", nargs="*", metavar="FILE", help="samples like those trained on")
     predict.set_defaults(overrides=[])
-    predict.explain(f"{_MOVED}: {_MOVED_HELP}; only a run of an older version needs them")
+    predict.explain(f"{_MOVED}: {_MOVED_HELP}; only runs of an older version need it")
     _add_checkpoint(predict, "", "best")
     predict.add_argument(
         "--generate", type=int, metavar="N", help="generate N bytes with a language model"
     )
     predict.add_argument("--prompt", default="", metavar="TEXT", help="the text to continue")
-    predict.add_argument("--temperature", type=float, default=1.0, help="0: the likeliest byte")
+    predict.add_argument(
+        "--temperature", type=float, default=1.0, help="0: always the likeliest byte"
+    )
     predict.add_argument(
         "--top-k", type=int, default=0, metavar="K", help="draw from the K likeliest bytes only"
     )
     predict.add_argument("--seed", type=int, default=0, help="seed of the random draws")
-    predict.add_argument("--device", default="auto")
+    predict.add_argument("--device", default="auto", help=DEVICE_HELP)
     _add_plugin(predict)
     for parser in (control, evaluate, predict):
-        parser.add_argument("--json", action="store_true")
+        parser.add_argument("--json", action="store_true", help="print JSON")
         _add_runs_dir(parser)
 
 
@@ -342,14 +365,14 @@ def _add_presets(commands: Commands) -> None:
     text = "list, show, check and copy presets"
     presets = commands.add_parser("presets", help=text, description=text)
     actions = presets.add_subparsers(title="actions", metavar="ACTION", required=True)
-    listing = _command(actions, "list", "list them")
+    listing = _command(actions, "list", "list the presets")
     listing.add_argument("kind", nargs="?", help="experiment, dataset, model or optimizer")
-    listing.add_argument("--json", action="store_true")
-    show = _command(actions, "show", "print one, resolved")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    show = _command(actions, "show", "print a preset; an experiment with all its settings")
     show.add_argument("name", help="NAME of an experiment, or KIND/NAME")
-    validate = _command(actions, "validate", "check files or all presets")
+    validate = _command(actions, "validate", "check experiment files, or all presets")
     validate.add_argument("files", nargs="*", help="experiment files; none: every preset")
-    copy = _command(actions, "copy", "copy one, to change it")
+    copy = _command(actions, "copy", "copy a preset, to change the copy")
     copy.add_argument("name", help="NAME of an experiment, or KIND/NAME")
     copy.add_argument("target", nargs="?", type=Path, help="file or folder; default: ./presets")
     schema = _command(actions, "schema", "print the JSON schema for editors")

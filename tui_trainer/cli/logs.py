@@ -110,7 +110,9 @@ class Tail:
 def logs(arguments: argparse.Namespace) -> int:
     """Print the log of the run that the arguments name."""
     if arguments.lines is not None and arguments.lines < 0:
-        raise BadInput(f"-n {arguments.lines}: expected how many of the newest lines to print")
+        raise BadInput(
+            f"-n {arguments.lines}: should be at least 0, the number of newest lines to print"
+        )
     run = find_run(arguments.name, options.runs_dir(arguments))
     return print_logs(
         run,
@@ -206,7 +208,9 @@ def _pattern_of(grep: str | None) -> re.Pattern[str] | None:
     try:
         return re.compile(grep, 0 if any(map(str.isupper, grep)) else re.IGNORECASE)
     except re.error as error:
-        raise BadInput(f"--grep: {clean(grep, 80)!r} is no regular expression: {error}") from error
+        raise BadInput(
+            f"--grep: {clean(grep, 80)!r} is not a regular expression: {error}"
+        ) from error
 
 
 def _time(at_s: float) -> str:

@@ -23,7 +23,8 @@ def list_presets(arguments: argparse.Namespace) -> int:
     """Print the names and descriptions of the presets, by kind."""
     library, kind = options.library(arguments), arguments.kind
     if kind is not None and kind.removesuffix("s") not in KINDS:
-        raise BadInput(f"no kind {clean(kind, 40)!r}{suggest(kind, KINDS)}; {', '.join(KINDS)}")
+        there = f"there are: {', '.join(KINDS)}"
+        raise BadInput(f"no kind {clean(kind, 40)!r}{suggest(kind, KINDS)}; {there}")
     kinds = [kind.removesuffix("s")] if kind else KINDS
     by_kind = {k: [(p, _description(p)) for p in library.list(k)] for k in kinds}
     if arguments.json:
