@@ -179,7 +179,7 @@ class FakeServices(Services):
             loader=ImmediateLoader(),
             launch=self._launch,
             resume=self._resume,
-            preferences=Preferences(),
+            preferences=Preferences(fps=20.0),
             preset_dir=preset_dir,
         )
 
