@@ -33,7 +33,7 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
+    gc.set_threshold(50_000, 10, 10)
 
 
 STATE = tempfile.TemporaryDirectory(prefix="tui-trainer-tests-")
