@@ -40,7 +40,7 @@ def names_matching(patterns: Iterable[str], names: Iterable[str], key: str) -> s
         ConfigError: a pattern matches nothing; the problem is reported for `key`.
     """
     known = list(names)
-    found: set[str] = set()
+    matching: set[str] = set()
     for pattern in patterns:
         matched = [name for name in known if _matches(pattern, name)]
         if not matched:
@@ -48,8 +48,8 @@ def names_matching(patterns: Iterable[str], names: Iterable[str], key: str) -> s
             shown = ", ".join(layers[:_MOST_NAMED]) + (", ..." if layers[_MOST_NAMED:] else "")
             message = f"no layer {clean(repr(pattern), 80)}{suggest(pattern, layers)}"
             raise ConfigError([Problem(f"{message}; there are: {shown}", key)])
-        found.update(matched)
-    return found
+        matching.update(matched)
+    return matching
 
 
 def freeze(model: nn.Module, patterns: Iterable[str]) -> None:
@@ -221,9 +221,9 @@ def _prefix_of(weights: Iterable[str], own: Iterable[str]) -> str:
     for name in there:
         parts = name.split(".")
         ends = [".".join(parts[count:]) for count in range(len(parts))]
-        found = [name.removesuffix(end) for end in ends if end in known]
-        prefixes.update(found)
-        candidates += [name] if found else []
+        before = [name.removesuffix(end) for end in ends if end in known]
+        prefixes.update(before)
+        candidates += [name] if before else []
     # Of equally good prefixes the shortest: the others stand for a part of the model only.
     best = max(prefixes, key=lambda prefix: (prefixes[prefix], -len(prefix)), default="")
     return best if all(name.startswith(best) for name in candidates) else ""
@@ -333,7 +333,7 @@ def _of_file(path: Path) -> dict[str, Tensor]:
             content = content[key]
             break
     weights = content if isinstance(content, Mapping) else {}
-    found = {str(name): value for name, value in weights.items() if isinstance(value, Tensor)}
-    if not found:
+    tensors = {str(name): value for name, value in weights.items() if isinstance(value, Tensor)}
+    if not tensors:
         raise BadInput(f"{_KEY}: {shown}: there are no weights in it")
-    return found
+    return tensors
