@@ -30,7 +30,10 @@ def list_presets(arguments: argparse.Namespace) -> int:
     if arguments.json:
         rows = [
             {
-                **{"kind": k, "name": p.name, "description": text, "path": str(p.path)},
+                "kind": k,
+                "name": p.name,
+                "description": text,
+                "path": str(p.path),
                 "replaces_builtin": p.replaces,
             }
             for k, presets in by_kind.items()

@@ -204,8 +204,15 @@ def check_run(run: RunDirectory, *, writing: bool = False) -> None:
     """
     folders = (run.checkpoints, run.discarded, run.control)
     files = (
-        *(run.config, run.provenance, run.metrics, run.events, run.edits),
-        *(run.status, run.history, run.output, run.lock),
+        run.config,
+        run.provenance,
+        run.metrics,
+        run.events,
+        run.edits,
+        run.status,
+        run.history,
+        run.output,
+        run.lock,
     )
     try:
         with open_folder(run.path, writing=writing) as folder:
@@ -257,7 +264,7 @@ def run_names(runs_dir: Path) -> list[str]:
 def _started_ns(path: str) -> int:
     """Return when a run was started or resumed last, by its own record; 0 if that is unreadable.
 
-    The times of its files do not tell: a copy or an archive sets them anew.
+    The times of its files do not tell: a copy or an archive sets new ones.
     """
     provenance = os.path.join(path, "provenance.json")
     try:

@@ -21,7 +21,10 @@ Settings = Callable[[RunSummary], Mapping[str, Any]]
 
 _TERM = re.compile(r"([\w.\-/]+)\s*(<=|>=|!=|==|=|<|>|~)\s*(.*)", re.DOTALL)
 _ORDER: dict[str, Callable[[float, float], bool]] = {
-    **{"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge},
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
 }
 _AROUND = re.compile(r"\s*(<=|>=|!=|==|=|<|>|~)\s*")
 _OWN = ("name", "state", "device", "host", "pid", "step", "epoch", "progress", "elapsed_s")

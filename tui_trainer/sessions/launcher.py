@@ -21,8 +21,12 @@ from tui_trainer.text.errors import TrainerError
 from tui_trainer.text.shell import program_line
 
 FORWARDED = (
-    *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
-    *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP),
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGTSTP,
 )
 """Signals to the launcher that are meant for the run: its id may be the only one known."""
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)

@@ -56,8 +56,11 @@ if TYPE_CHECKING:
 
 RUNTIME = (
     DATA_PLACE,
-    *("training.device", "training.threads", "training.on_hangup"),
-    *("training.preempt_signals", "training.preempt_exit_code"),
+    "training.device",
+    "training.threads",
+    "training.on_hangup",
+    "training.preempt_signals",
+    "training.preempt_exit_code",
     *(f"loader.{name}" for name in LoaderSection.model_fields),
 )
 """Settings for where and how a run is executed: a resume may change them, and they are no edits."""
