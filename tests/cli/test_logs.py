@@ -258,8 +258,10 @@ def test_a_pattern_that_is_none_is_refused(run: RunDirectory) -> None:
 
 def test_a_negative_number_of_lines_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["logs", "last", "-n", "-3"]) == 2
-    told = capsys.readouterr().err
-    assert told == "tui-trainer: -n -3: should be at least 0, the number of newest lines to print\n"
+    printed = capsys.readouterr().err
+    assert (
+        printed == "tui-trainer: -n -3: should be at least 0, the number of newest lines to print\n"
+    )
 
 
 def test_the_levels_of_the_command_line_are_those_of_the_log() -> None:
