@@ -623,7 +623,9 @@ def test_a_form_that_was_resized_looks_like_one_made_at_that_size() -> None:
     using(test, size=(80, 30))
 
 
-@pytest.mark.parametrize("size", [(1, 1), (20, 5), (500, 200)])
+@pytest.mark.parametrize(
+    "size", [(1, 1), (20, 5), pytest.param((500, 200), marks=pytest.mark.soak)]
+)
 def test_no_size_of_the_terminal_breaks_it(size: tuple[int, int]) -> None:
     async def test(hand: Hand) -> None:
         await hand.press("down", "x", "down", "down", "enter", "escape")
