@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from tui_trainer import __version__
 from tui_trainer.cli import hints
-from tui_trainer.cli.parser import Parser
+from tui_trainer.cli.command_parser import Parser
 from tui_trainer.runs.commands import COMMANDS
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
