@@ -118,7 +118,8 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_training(commands)
     _add_watching(commands)
-    _add_runs(commands)
+    _add_control(commands)
+    _add_results(commands)
     _add_presets(commands)
     config = _command(commands, "config", "show and check your settings for the app")
     config.add_argument("--init", action="store_true", help="write a file with the defaults")
@@ -305,7 +306,7 @@ def _add_watching(commands: Commands) -> None:
         _add_runs_dir(parser)
 
 
-def _add_runs(commands: Commands) -> None:
+def _add_control(commands: Commands) -> None:
     control = _command(commands, "ctl", "steer a live run")
     _add_run_name(control)
     commands_of_runs = [f"  {kind.word:<19}  {kind.help}" for kind in COMMANDS.values()]
@@ -325,6 +326,11 @@ def _add_runs(commands: Commands) -> None:
     control.add_argument(
         "--timeout", type=float, default=30.0, metavar="S", help="seconds to wait for the effect"
     )
+    control.add_argument("--json", action="store_true", help="print JSON")
+    _add_runs_dir(control)
+
+
+def _add_results(commands: Commands) -> None:
     evaluate = _command(commands, "evaluate", "measure a run's best weights")
     _add_run_name(evaluate)
     evaluate.add_argument("overrides", nargs="*", metavar=_MOVED, help=_MOVED_HELP)
@@ -356,7 +362,7 @@ def _add_runs(commands: Commands) -> None:
     predict.add_argument("--seed", type=int, default=0, help="seed of the random draws")
     predict.add_argument("--device", default="auto", help=DEVICE_HELP)
     _add_plugin(predict)
-    for parser in (control, evaluate, predict):
+    for parser in (evaluate, predict):
         parser.add_argument("--json", action="store_true", help="print JSON")
         _add_runs_dir(parser)
 

@@ -1,4 +1,4 @@
-"""`provenance.json`: how a run was made: versions, code, command, machine and settings.
+"""`provenance.json` records the making of a run: versions, code, command, machine and settings.
 
 Layer: runs. Versions come from the packages' metadata, so that torch is not imported for them. The
 settings repeat config.yaml as flat JSON, which a list of a thousand runs can read much faster than
