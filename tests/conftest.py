@@ -14,6 +14,10 @@ from hypothesis import HealthCheck, settings
 
 # Read when torch is loaded. On a busy machine waiting in a loop takes minutes.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+if "PYTEST_XDIST_WORKER" in os.environ:
+    # The workers keep all cores busy; more threads for the small tensors of tests cost a quarter
+    # of their time. Without workers, as in the long part of the full form, torch has its threads.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # How long an example takes is the machine's affair: a busy one is no defect.
 settings.register_profile(
@@ -29,7 +33,7 @@ def pytest_collection_finish() -> None:
     """
     gc.collect()
     gc.freeze()
-    gc.set_threshold(10_000, 20, 20)
+    gc.set_threshold(50_000, 10, 10)
 
 
 STATE = tempfile.TemporaryDirectory(prefix="tui-trainer-tests-")

@@ -109,19 +109,19 @@ def test_fault_56_an_unreadable_run_says_so_in_the_list(tmp_path: Path, call: Ca
 
 
 def events_of_each_kind(run: RunDirectory) -> list[Event]:
-    found = {name_of(event): event for event in [*some_events(300, "odd"), an_ending()]}
-    return [event for event in found.values() if not isinstance(event, StepsTaken)]
+    by_kind = {name_of(event): event for event in [*some_events(300, "odd"), an_ending()]}
+    return [event for event in by_kind.values() if not isinstance(event, StepsTaken)]
 
 
 def test_fault_56_lines_with_any_value_are_passed_over_or_told(tmp_path: Path, call: Call) -> None:
     odd = make_run(tmp_path, "odd")
-    told = len(call("logs", "odd").splitlines())
+    before = len(call("logs", "odd").splitlines())
     for event in events_of_each_kind(odd):
         record = to_dict(event)
         append(odd, *({**record, key: value} for key in record for value in VALUES))
     append(odd, to_dict(an_ending(run_dir=str(odd.path))))
     lines = call("logs", "odd").splitlines()
-    assert len(lines) > told
+    assert len(lines) > before
     assert max(map(len, lines)) < 3000
     for how in ("--no-ui", "--log-format=json"):
         lines = call("attach", "odd", how).splitlines()
@@ -177,10 +177,10 @@ def hostile_lines(event: Event) -> list[dict[str, object]]:
     """The line of an event with one field made hostile in each."""
     record = to_dict(event)
     best = record.get("best")
-    found = [{**record, key: hostile(record[key])} for key in record if key != "event"]
+    lines = [{**record, key: hostile(record[key])} for key in record if key != "event"]
     if isinstance(best, dict):
-        found.append({**record, "best": {**best, "metric": BAD}})
-    return [*found, {**record, "event": BAD}]
+        lines.append({**record, "best": {**best, "metric": BAD}})
+    return [*lines, {**record, "event": BAD}]
 
 
 def is_harmless(text: str) -> bool:

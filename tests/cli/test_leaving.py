@@ -30,8 +30,8 @@ def test_an_interrupt_where_python_ignores_exceptions_is_not_lost() -> None:
             signal.raise_signal(signal.SIGINT)
 
     with InterruptFlag() as leaving:
-        one = Dying()
-        del one
+        dying = Dying()
+        del dying
         assert leaving.is_asked
 
 

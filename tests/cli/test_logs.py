@@ -252,14 +252,16 @@ def test_printed_copies_of_events_that_are_left_out_are_left_out_too(
 
 
 def test_a_pattern_that_is_none_is_refused(run: RunDirectory) -> None:
-    with pytest.raises(BadInput, match=r"--grep: '\(' is no regular expression"):
+    with pytest.raises(BadInput, match=r"--grep: '\(' is not a regular expression"):
         print_logs(run, grep="(")
 
 
 def test_a_negative_number_of_lines_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["logs", "last", "-n", "-3"]) == 2
-    told = capsys.readouterr().err
-    assert told == "tui-trainer: -n -3: expected how many of the newest lines to print\n"
+    printed = capsys.readouterr().err
+    assert (
+        printed == "tui-trainer: -n -3: should be at least 0, the number of newest lines to print\n"
+    )
 
 
 def test_the_levels_of_the_command_line_are_those_of_the_log() -> None:

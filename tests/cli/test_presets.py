@@ -107,15 +107,15 @@ def test_files_that_no_name_can_mean_are_told_of_with_the_fix(
     other = written(tmp_path / "experiments" / "mine.yml", "dataset: digits\n")
     names = "preset names have letters, digits, . _ - and do not begin with . or -"
     assert main(["presets", "list", "--preset-dir", str(tmp_path)]) == 0
-    told = capsys.readouterr().err.splitlines()
-    assert told == [
+    printed = capsys.readouterr().err.splitlines()
+    assert printed == [
         f"{other}: rename it: preset files end in .yaml",
         f"{odd}: rename it: {names}",
     ]
     assert main(["presets", "validate", "--preset-dir", str(tmp_path)]) == 2
-    assert capsys.readouterr().err.splitlines() == told
-    found = refused(capsys, "show", "models/größe", "--preset-dir", str(tmp_path))
-    assert found.startswith("tui-trainer: no model preset 'größe'; größe.yaml is there: rename it")
+    assert capsys.readouterr().err.splitlines() == printed
+    answer = refused(capsys, "show", "models/größe", "--preset-dir", str(tmp_path))
+    assert answer.startswith("tui-trainer: no model preset 'größe'; größe.yaml is there: rename it")
 
 
 def test_presets_of_the_current_directory_are_listed(capsys: Capture, tmp_path: Path) -> None:

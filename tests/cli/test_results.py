@@ -50,7 +50,7 @@ def test_json_of_an_evaluation_says_that_the_data_changed(
     lines = rows.read_text().splitlines(keepends=True)
     rows.write_text("".join([*lines, lines[-1]]))
     assert main(words) == 0
-    told = capsys.readouterr()
-    (note,) = json.loads(told.out)["notes"]
+    printed = capsys.readouterr()
+    (note,) = json.loads(printed.out)["notes"]
     assert note.startswith("the run itself may have measured other values: the data changed since")
-    assert told.err == f"tui-trainer: {note}\n"
+    assert printed.err == f"tui-trainer: {note}\n"

@@ -180,9 +180,9 @@ def test_fault_49_an_error_in_a_worker_is_one_line_and_its_traceback_is_for_debu
     assert line.startswith(f"tui-trainer: {line_of(plugin, mark)}{text}")
     if fail == "worker":
         assert train(plugin, *words, "--debug") == 1
-        told = capfd.readouterr().err
-        assert "Traceback (most recent call last)" in told
-        assert 'faulty.py", line' in told
+        printed = capfd.readouterr().err
+        assert "Traceback (most recent call last)" in printed
+        assert 'faulty.py", line' in printed
 
 
 def test_fault_49_an_error_in_the_settings_of_a_plugin_is_one_of_the_configuration(
@@ -217,7 +217,7 @@ def test_a_model_that_needs_numbers_is_previewed_without_its_layers(
     plugin: Path, runs: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     assert train(plugin, "--dry-run", "model.fail=numbers") == 0
-    told = capfd.readouterr().out
-    assert "the layers cannot be listed without data: " in told
-    assert "Tensor.item() cannot be called on meta tensors" in told
-    assert re.search(r"size: [0-9]+ parameters\n", told)
+    printed = capfd.readouterr().out
+    assert "the layers cannot be listed without data: " in printed
+    assert "Tensor.item() cannot be called on meta tensors" in printed
+    assert re.search(r"size: [0-9]+ parameters\n", printed)

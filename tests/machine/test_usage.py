@@ -65,7 +65,7 @@ def test_a_load_is_unknown_until_time_has_passed_since_a_first_measurement() -> 
         usage = meter.read()
     assert usage.process_percent is not None
     assert 0 <= usage.machine_percent <= 100
-    assert [usage_of(asdict(it)) for it in (first, usage)] == [first, usage]
+    assert [usage_of(asdict(measured)) for measured in (first, usage)] == [first, usage]
 
 
 def test_the_gpu_of_the_run_is_measured_with_the_share_of_this_process() -> None:

@@ -122,9 +122,11 @@ READERS = {
 
 def test_fault_56_who_reads_json_of_a_run_is_known() -> None:
     root = Path(tui_trainer.__file__).parent
-    found = {
+    readers = {
         path.relative_to(root).with_suffix("").as_posix()
         for path in root.rglob("*.py")
         if "json.load" in path.read_text(encoding="utf-8")
     }
-    assert {name for name in found if name.split("/")[0] not in ("data", "config")} == set(READERS)
+    assert {name for name in readers if name.split("/")[0] not in ("data", "config")} == set(
+        READERS
+    )

@@ -172,10 +172,10 @@ def test_fault_6_no_flipped_bit_of_a_manifest_loads_anything_but_the_truth(tmp_p
 
     for place in random.Random(6).sample(range(8 * path.stat().st_size), FLIPS):
         with flipped(path, place):
-            for found in read_manifests(tmp_path):
-                error = error_of(read_checkpoint, tmp_path, found)
+            for listed in read_manifests(tmp_path):
+                error = error_of(read_checkpoint, tmp_path, listed)
                 assert error is None or isinstance(error, CheckpointUnusable)
-                assert error is not None or found.step == 7
+                assert error is not None or listed.step == 7
 
 
 def test_fault_5_a_truncated_checkpoint_is_refused_at_every_length(tmp_path: Path) -> None:

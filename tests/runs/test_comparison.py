@@ -11,13 +11,13 @@ from tui_trainer.runs.index import list_runs
 
 
 def test_only_what_differs_is_told_in_the_order_of_the_sections() -> None:
-    found = differences(
+    differing = differences(
         [
             {"name": "a", "model.dropout": 0.1, "optimizer.lr": 0.1, "training.seed": 0},
             {"name": "b", "model.dropout": 0.1, "optimizer.lr": 0.2, "model.units": [3]},
         ]
     )
-    assert [(it.key, it.values, it.has) for it in found] == [
+    assert [(difference.key, difference.values, difference.has) for difference in differing] == [
         ("optimizer.lr", (0.1, 0.2), (True, True)),
         ("training.seed", (0, None), (True, False)),
         ("model.units", (None, [3]), (False, True)),

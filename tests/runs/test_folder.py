@@ -196,7 +196,7 @@ def test_a_run_is_found_through_links_and_then_has_none_in_its_path(
 
     assert find_run("x", tmp_path / "link") == run
     assert find_run(str(tmp_path / "link" / "x"), tmp_path) == run
-    assert [it.path for it in list_runs(tmp_path / "link")] == [run.path]
+    assert [summary.path for summary in list_runs(tmp_path / "link")] == [run.path]
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -211,7 +211,7 @@ def test_fault_53_a_run_with_an_odd_file_is_refused_by_its_name(
     with pytest.raises(BadInput):
         find_run("x", run.path.parent)
     listed = list_runs(run.path.parent)
-    assert [it.state for it in listed] == ["unreadable"]
+    assert [summary.state for summary in listed] == ["unreadable"]
 
 
 @pytest.mark.parametrize("name", FOLDERS)
@@ -405,15 +405,15 @@ def file_call(node: ast.AST) -> str:
 
 def test_runs_are_opened_through_one_door() -> None:
     """`data`, `models` and `config` know no runs, so they may open files."""
-    found: dict[str, set[str]] = {}
+    elsewhere: dict[str, set[str]] = {}
     for path in ROOT.rglob("*.py"):
         module = path.relative_to(ROOT).with_suffix("").as_posix()
         text = path.read_text(encoding="utf-8")
         if module.split("/")[0] in ("data", "models", "config", "plugins"):
             assert "tui_trainer.runs" not in text
         elif calls := {file_call(node) for node in ast.walk(ast.parse(text))} - {""}:
-            found[module] = calls
+            elsewhere[module] = calls
 
-    assert found == {module: calls for module, (calls, _) in ELSEWHERE.items()}, (
+    assert elsewhere == {module: calls for module, (calls, _) in ELSEWHERE.items()}, (
         "what is in a run is opened through tui_trainer.runs.folder"
     )

@@ -44,9 +44,9 @@ def test_lines_of_a_lost_run_stay_with_who_has_lost_it(tmp_path: Path, lock: Run
     journal = Journal(path, GuardedFiles(lock))
     lose(tmp_path / "lock")
     threading.Event().wait(FRESH_S)
-    with pytest.raises(OSError, match="has taken the run over") as told:
+    with pytest.raises(OSError, match="has taken the run over") as caught:
         journal.append([{"step": 1}])
-    assert told.value.errno == errno.ESTALE
+    assert caught.value.errno == errno.ESTALE
     assert path.read_bytes() == b""
     journal.close()
 

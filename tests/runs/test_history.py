@@ -139,18 +139,18 @@ def test_what_is_not_finite_is_a_gap_and_no_value() -> None:
 )
 def test_buckets_keep_count_mean_low_and_high(chunks: list[int], seed: int) -> None:
     series, first = Series(), 1
-    told: list[float] = []
+    added: list[float] = []
     for size in chunks:
         values = tuple(math.sin(seed + first + n) for n in range(size))
         series.add(range(first, first + size), values)
-        told += values
+        added += values
         first += size
     points = series.all()
     assert len(points) <= MOST_BUCKETS
-    assert sum(points.counts) == len(told)
+    assert sum(points.counts) == len(added)
     means, begin = points.means(), 0
     for index, end in enumerate(points.steps):
-        mine = told[begin:end]
+        mine = added[begin:end]
         assert points.counts[index] == len(mine)
         assert (points.lows[index], points.highs[index]) == (min(mine), max(mine))
         assert means[index] == pytest.approx(sum(mine) / len(mine))
@@ -411,7 +411,11 @@ def test_no_file_breaks_a_history(records: list[dict[str, object]]) -> None:
     with TemporaryDirectory() as folder:
         run = RunDirectory(Path(folder))
         write(run.metrics, records, "\0\0")
-        write(run.events, [{**whole[str(it["event"])], **it} for it in records], '{"step": 1')
+        write(
+            run.events,
+            [{**whole[str(record["event"])], **record} for record in records],
+            '{"step": 1',
+        )
         history = read_history(run, 30)
     for name in history.names:
         curve = history.curve(name, x="time", window="recent", columns=5, smoothing=0.5)

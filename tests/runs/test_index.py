@@ -38,11 +38,11 @@ def test_a_thousand_runs_are_listed_at_once(tmp_path: Path) -> None:
         make_run(tmp_path, f"run-{number}", number, state=state)
 
     begin_s = time.process_time()
-    found = list_runs(tmp_path)
+    listed = list_runs(tmp_path)
     used_s = time.process_time() - begin_s
 
-    assert [summary.name for summary in found] == [f"run-{number}" for number in range(MANY)]
-    assert found[1].state == "crashed"
+    assert [summary.name for summary in listed] == [f"run-{number}" for number in range(MANY)]
+    assert listed[1].state == "crashed"
     assert used_s < BOUND_S
 
 
@@ -52,9 +52,9 @@ def test_live_runs_come_first_and_then_the_newest(tmp_path: Path) -> None:
     live = make_run(tmp_path, "live", 100, state="running")
     lock = RunLock.acquire(live.lock)
 
-    found = list_runs(tmp_path)
+    listed = list_runs(tmp_path)
 
-    assert [(summary.name, summary.is_live) for summary in found] == [
+    assert [(summary.name, summary.is_live) for summary in listed] == [
         ("live", True),
         ("new", False),
         ("old", False),
@@ -82,13 +82,13 @@ def test_broken_runs_are_listed_as_unreadable(tmp_path: Path) -> None:
     make_run(tmp_path, "folder", 99).status.unlink()
     (tmp_path / "folder" / "status.json").mkdir()
 
-    found = list_runs(tmp_path)
+    listed = list_runs(tmp_path)
 
-    assert [(summary.name, summary.state) for summary in found] == [
+    assert [(summary.name, summary.state) for summary in listed] == [
         ("good", "finished"),
         *((name, "unreadable") for name in (*broken, "folder")),
     ]
-    assert all(summary.status is None and not summary.is_live for summary in found[1:])
+    assert all(summary.status is None and not summary.is_live for summary in listed[1:])
 
 
 def test_a_summary_as_plain_data_has_name_path_and_the_concluded_state(tmp_path: Path) -> None:

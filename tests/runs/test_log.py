@@ -50,10 +50,10 @@ def texts(events: Iterable[Event], steps_per_epoch: int = 0) -> list[str]:
 
 
 def test_every_validation_is_kept() -> None:
-    found = texts(validation(step) for step in range(1, 5001))
-    assert len(found) == 5000
-    assert found[0] == "epoch 1: val loss 1.000"
-    assert found[4998:] == ["epoch 4,999: val loss 1.000", "epoch 5,000: val loss 1.000"]
+    lines = texts(validation(step) for step in range(1, 5001))
+    assert len(lines) == 5000
+    assert lines[0] == "epoch 1: val loss 1.000"
+    assert lines[4998:] == ["epoch 4,999: val loss 1.000", "epoch 5,000: val loss 1.000"]
 
 
 def test_consecutive_saves_are_one_entry_also_around_validations() -> None:
@@ -129,15 +129,19 @@ def test_a_validation_within_an_epoch_is_told_by_its_step() -> None:
 def test_levels_tell_what_matters_from_what_happens_again_and_again(
     event: Event, level: str
 ) -> None:
-    found = level_of(event)
-    assert found == level
+    actual = level_of(event)
+    assert actual == level
     limits = {
         "detail": (True, False, False),
         "note": (True, True, False),
         "warning": (True, True, True),
         "error": (True, True, True),
     }[level]
-    assert (passes(found, "all"), passes(found, "important"), passes(found, "warnings")) == limits
+    assert (
+        passes(actual, "all"),
+        passes(actual, "important"),
+        passes(actual, "warnings"),
+    ) == limits
 
 
 def test_the_oldest_entries_are_dropped_from_a_very_long_log() -> None:
@@ -206,7 +210,7 @@ def test_damaged_lines_and_a_file_that_is_gone_leave_a_gap(run: RunDirectory) ->
     with run.events.open("ab") as file:
         file.write(b"{broken\n" + b"[1, 2]\n" + b'{"event": "notice", "step": -1}\n')
     size = write(run, [validation(2)])
-    found = [entry.text for entry in EarlierEvents(run, size).read().entries]
-    assert found == ["epoch 1: val loss 1.000", "epoch 2: val loss 1.000"]
+    lines = [entry.text for entry in EarlierEvents(run, size).read().entries]
+    assert lines == ["epoch 1: val loss 1.000", "epoch 2: val loss 1.000"]
     run.events.unlink()
     assert EarlierEvents(run, size).read().entries == []

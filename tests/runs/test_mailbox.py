@@ -314,10 +314,10 @@ def test_what_was_sent_to_an_earlier_life_is_thrown_away_and_told(folder: Path) 
     send(folder, Pause())
     box = Mailbox(folder)
 
-    told = box.clear()
+    reports = box.clear()
 
-    assert len(told) == 2
-    assert all("earlier start" in text for text in told)
+    assert len(reports) == 2
+    assert all("earlier start" in text for text in reports)
     send(folder, Save())
     assert [type(command) for command in box.take().commands] == [Save]
 
@@ -430,7 +430,7 @@ def test_a_box_that_was_deleted_is_made_anew_for_its_owner_alone(folder: Path) -
     assert folder.stat().st_mode & 0o777 == 0o700
     command = Pause()
     send(folder, command)
-    assert [one.id for one in box.take().commands] == [command.id]
+    assert [taken.id for taken in box.take().commands] == [command.id]
 
 
 def test_a_box_of_a_run_that_is_gone_brings_nothing_back(folder: Path) -> None:
@@ -532,8 +532,8 @@ def test_a_flood_for_an_earlier_life_is_thrown_away_and_told_in_some_lines(folde
     for number in range(MOST_A_LOOK + 5):
         put(folder, PAUSE, number)
 
-    told = Mailbox(folder).clear()
+    reports = Mailbox(folder).clear()
 
-    assert len(told) == MOST_A_LOOK + 1
-    assert "5 more" in told[-1]
+    assert len(reports) == MOST_A_LOOK + 1
+    assert "5 more" in reports[-1]
     assert files_in(folder) == []

@@ -253,9 +253,9 @@ def test_a_resume_reads_up_to_its_step_on_top_of_the_file(tmp_path: Path) -> Non
     run = make_run(tmp_path, 5000)
     write_recording(run, whole_recording(run))
     for step in (5000, 4500):
-        found = read_history(run, step, read_recording(run))
-        assert found.newest == step
-        assert found.names == read_history(run, step).names
+        history = read_history(run, step, read_recording(run))
+        assert history.newest == step
+        assert history.names == read_history(run, step).names
 
 
 @pytest.mark.parametrize("many", [100_000, pytest.param(LONG, marks=pytest.mark.full)])

@@ -33,8 +33,8 @@ OTHERS: list[Event] = [
 
 
 def line_of(event: Event) -> dict[str, object]:
-    found: dict[str, object] = json.loads(encode([to_dict(event)]))
-    return found
+    line: dict[str, object] = json.loads(encode([to_dict(event)]))
+    return line
 
 
 def test_every_event_of_a_run_comes_back() -> None:
@@ -46,25 +46,25 @@ def test_an_event_keeps_the_time_at_which_it_happened() -> None:
     event = SaveFailed(3, "the disk is full", at_s=1_700_000_000.25)
     line = line_of(event)
     assert line["time"] == "2023-11-14T22:13:20.250+00:00"
-    found = event_of(line)
-    assert found is not None
-    assert found.at_s == event.at_s
+    read = event_of(line)
+    assert read is not None
+    assert read.at_s == event.at_s
 
 
 @pytest.mark.parametrize(
     "text", ["", "yesterday", None, 3, "1969-01-01T00:00:00+00:00", "9999-12-31T23:59:59+00:00"]
 )
 def test_a_time_that_cannot_be_is_not_known(text: object) -> None:
-    found = event_of({**line_of(SaveFailed(3, "the disk is full")), "time": text})
-    assert found is not None
-    assert found.at_s == 0
-    assert "time" not in to_dict(found)
+    read = event_of({**line_of(SaveFailed(3, "the disk is full")), "time": text})
+    assert read is not None
+    assert read.at_s == 0
+    assert "time" not in to_dict(read)
 
 
 def test_what_was_not_finite_is_not_a_number_again() -> None:
-    found = event_of(line_of(ValidationEnded(3, 1, 0.5, {"loss": math.inf}, 0.1, False, 0)))
-    assert isinstance(found, ValidationEnded)
-    assert math.isnan(found.metrics["loss"])
+    read = event_of(line_of(ValidationEnded(3, 1, 0.5, {"loss": math.inf}, 0.1, False, 0)))
+    assert isinstance(read, ValidationEnded)
+    assert math.isnan(read.metrics["loss"])
 
 
 @pytest.mark.parametrize(

@@ -19,56 +19,56 @@ from tui_trainer.text.errors import BadInput, CannotWrite
 def test_a_run_that_has_ended_is_deleted(tmp_path: Path, state: str) -> None:
     make_run(tmp_path, "one", 0, state=state)
     make_run(tmp_path, "other", 0)
-    (found,) = [run for run in list_runs(tmp_path) if run.name == "one"]
-    delete_run(found)
+    (summary,) = [run for run in list_runs(tmp_path) if run.name == "one"]
+    delete_run(summary)
     assert [path.name for path in tmp_path.iterdir()] == ["other"]
 
 
 def test_a_live_run_is_never_deleted(tmp_path: Path) -> None:
     run = make_run(tmp_path, "one", 0, state="running")
     lock = RunLock.acquire(run.lock)
-    (found,) = list_runs(tmp_path)
+    (summary,) = list_runs(tmp_path)
     with pytest.raises(BadInput, match="stop it first, nothing was deleted"):
-        delete_run(found)
+        delete_run(summary)
     lock.release()
     assert run.config.exists()
 
 
 def test_a_run_that_was_resumed_since_the_list_was_made_is_not_deleted(tmp_path: Path) -> None:
     run = make_run(tmp_path, "one", 0)
-    (found,) = list_runs(tmp_path)
+    (summary,) = list_runs(tmp_path)
     lock = RunLock.acquire(run.lock)
     with pytest.raises(BadInput, match="is writing this run"):
-        delete_run(found)
+        delete_run(summary)
     lock.release()
     assert run.config.exists()
 
 
 def test_a_run_of_another_host_that_may_live_is_not_deleted(tmp_path: Path) -> None:
     run = make_run(tmp_path, "one", 0, state="running", host="elsewhere")
-    (found,) = list_runs(tmp_path)
+    (summary,) = list_runs(tmp_path)
     with pytest.raises(BadInput, match="nothing was deleted"):
-        delete_run(found)
+        delete_run(summary)
     assert run.config.exists()
 
 
 def test_a_link_is_not_followed(tmp_path: Path) -> None:
     run = make_run(tmp_path / "elsewhere", "one", 0)
-    (found,) = list_runs(tmp_path / "elsewhere")
+    (summary,) = list_runs(tmp_path / "elsewhere")
     moved = tmp_path / "kept"
     run.path.rename(moved)
     run.path.symlink_to(moved)
     with pytest.raises(BadInput, match="nothing was deleted"):
-        delete_run(found)
+        delete_run(summary)
     assert (moved / "config.yaml").exists()
 
 
 def test_a_directory_that_is_gone_is_said(tmp_path: Path) -> None:
     run = make_run(tmp_path, "one", 0)
-    (found,) = list_runs(tmp_path)
+    (summary,) = list_runs(tmp_path)
     shutil.rmtree(run.path)
     with pytest.raises((BadInput, CannotWrite)):
-        delete_run(found)
+        delete_run(summary)
 
 
 @pytest.mark.parametrize("name", ["lock", "status.json", "events.jsonl", "control"])

@@ -106,5 +106,5 @@ def test_through_json_no_setting_becomes_another(data: dict[str, Any]) -> None:
     assume(not composed.problems)
     settings = flat(composed.data)
     facts = json.loads(json.dumps(settings_facts(settings, text.encode())))
-    found = settings_in(facts, text.encode())
-    assert found is None or repr(found) == repr(settings)
+    read = settings_in(facts, text.encode())
+    assert read is None or repr(read) == repr(settings)

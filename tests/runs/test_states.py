@@ -21,7 +21,7 @@ def test_no_two_colours_have_the_same_sign() -> None:
         roles: dict[str, set[str]] = {}
         for state in get_args(RunState):
             roles.setdefault(sign_in(state, plain=plain), set()).add(sign_of(state).role)
-        assert all(len(found) == 1 for found in roles.values()), "colour never carries meaning"
+        assert all(len(colours) == 1 for colours in roles.values()), "colour never carries meaning"
 
 
 def test_a_terminal_that_lacks_a_sign_gets_another_of_one_cell() -> None:

@@ -51,10 +51,10 @@ def test_a_status_is_read_as_it_was_written(run: RunDirectory) -> None:
 
     write_status(run.status, status)
 
-    found = read_status(run.status)
-    assert found is not None
-    assert found.process.updated_at.endswith("+00:00")
-    assert changed(found, updated_at="") == status
+    read = read_status(run.status)
+    assert read is not None
+    assert read.process.updated_at.endswith("+00:00")
+    assert changed(read, updated_at="") == status
     assert sorted(os.listdir(run.path)) == ["checkpoints", "control", "status.json"]
 
 
@@ -65,9 +65,9 @@ def test_the_file_keeps_its_length_for_readers_who_know_that_of_the_one_before(
     for step in (7, 10**9):
         write_status(run.status, changed(HERE, step=step, elapsed_s=step / 7))
         lengths.add(run.status.stat().st_size)
-        found = read_status(run.status)
-        assert found is not None
-        assert found.step == step
+        read = read_status(run.status)
+        assert read is not None
+        assert read.step == step
     assert len(lengths) == 1
     write_status(run.status, changed(HERE, message="x" * 2_000))
     assert read_status(run.status) is not None
@@ -268,10 +268,10 @@ def test_the_keys_of_the_first_version_stay_where_they_were() -> None:
 def test_a_status_of_the_first_version_is_read_with_all_its_values(name: str) -> None:
     path = Path(__file__).parents[1] / "fixtures" / "run-0.1" / name / "status.json"
     plain = json.loads(path.read_text())
-    found = read_status(path)
-    assert found is not None
-    assert {key: found.to_dict()[key] for key in DOCUMENTED} == plain
-    assert found.reason == plain["message"]
+    read = read_status(path)
+    assert read is not None
+    assert {key: read.to_dict()[key] for key in DOCUMENTED} == plain
+    assert read.reason == plain["message"]
 
 
 def test_a_save_that_failed_is_the_message_of_a_run_without_another_reason(
@@ -281,6 +281,6 @@ def test_a_save_that_failed_is_the_message_of_a_run_without_another_reason(
     view.apply(SaveFailed(9, "the disk is full"))
     write_status(run.status, view)
     assert json.loads(run.status.read_bytes())["message"] == "the disk is full"
-    found = read_status(run.status)
-    assert found is not None
-    assert (found.reason, found.saved.failure) == ("", "the disk is full")
+    read = read_status(run.status)
+    assert read is not None
+    assert (read.reason, read.saved.failure) == ("", "the disk is full")

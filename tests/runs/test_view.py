@@ -66,9 +66,9 @@ def test_a_view_is_read_back_as_it_was_written_but_for_what_only_its_maker_knows
     view = RunView()
     for event in (*some_events(300), an_ending()):
         view.apply(event)
-    found = RunView.from_dict(view.to_dict())
+    read = RunView.from_dict(view.to_dict())
     assert view.ending == an_ending()
-    assert found == replace(view, run_dir="", ending=None)
+    assert read == replace(view, run_dir="", ending=None)
 
 
 def measured(part: str, done: int, total: int | None, elapsed_s: float) -> MeasurementAdvanced:
@@ -92,13 +92,13 @@ def test_a_run_that_ended_in_its_test_lacks_only_that_until_it_starts_again() ->
     view = RunView()
     view.apply(StateChanged(460, "testing"))
     view.apply(measured("test split", 90, 360, 5.0))
-    found = [(view.lacks_only_test, view.final_test.part)]
+    states = [(view.lacks_only_test, view.final_test.part)]
     late = a_view(state="testing", test_part="test split", test_total=360)
     for test in (None, {"loss": 0.5}):
         view.apply(RunEnded(460, "stopped", "", 20, None, 1.0, 1, test=test))
         view.update(late)
-        found.append((view.lacks_only_test, view.final_test.part))
-    assert found == [(False, "test split"), (True, "test split"), (False, "")]
+        states.append((view.lacks_only_test, view.final_test.part))
+    assert states == [(False, "test split"), (True, "test split"), (False, "")]
     # Nothing is said of a test that is over, and 0 is no number that is not known.
     assert {"test_done": 0, "test_total": None}.items() <= view.to_dict().items()
     view.apply(measured("test split", 90, 360, 5.0))

@@ -27,8 +27,8 @@ def test_events_come_from_the_cursor_on_and_all_that_are_kept_from_zero() -> Non
     for step in range(5):
         log.append(Notice(step, "x"))
     assert [event.step for event in log.since(0)[0]] == [0, 1, 2, 3, 4]
-    found, cursor = log.since(3)
-    assert ([event.step for event in found], cursor) == ([3, 4], 5)
+    events, cursor = log.since(3)
+    assert ([event.step for event in events], cursor) == ([3, 4], 5)
     assert log.since(cursor) == ([], 5)
 
 

@@ -53,12 +53,12 @@ def experiment(kind: str, folder: Path, **training: Any) -> Experiment:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_preview_tells_sizes_steps_and_memory(kind: str, tmp_path: Path) -> None:
-    found = preview(experiment(kind, tmp_path), tmp_path)
-    assert min(found.samples) >= 1
-    assert found.steps_per_epoch >= 1
-    assert found.memory_bytes > 0
-    assert found.layers[-1].name == "head"
-    assert found.to_dict()["classes"] == found.classes
+    sizes = preview(experiment(kind, tmp_path), tmp_path)
+    assert min(sizes.samples) >= 1
+    assert sizes.steps_per_epoch >= 1
+    assert sizes.memory_bytes > 0
+    assert sizes.layers[-1].name == "head"
+    assert sizes.to_dict()["classes"] == sizes.classes
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -77,9 +77,9 @@ def test_a_batch_of_all_samples_is_one_step(kind: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("kind", KINDS)
 def test_workers_that_a_kind_of_data_does_not_use_are_told_of(kind: str, tmp_path: Path) -> None:
     plain = experiment(kind, tmp_path)
-    told = "loader.num_workers=2 is not used for the training data: "
+    words = "loader.num_workers=2 is not used for the training data: "
     asked = replace(plain, loader=plain.loader.model_copy(update={"num_workers": 2}))
-    notes = [note for note in preview(asked, tmp_path).notes if note.startswith(told)]
+    notes = [note for note in preview(asked, tmp_path).notes if note.startswith(words)]
     assert len(notes) == (kind == "text")
     assert not any(note.startswith("loader") for note in preview(plain, tmp_path).notes)
 

@@ -83,16 +83,16 @@ def test_what_was_submitted_before_the_start_is_done_after_loading() -> None:
 
 
 def test_the_stage_is_what_it_loads() -> None:
-    told = threading.Event()
+    loading = threading.Event()
     go_on = threading.Event()
 
     def load(say: Callable[[str], None]) -> None:
         say("importing torch")
-        told.set()
+        loading.set()
         go_on.wait(LIMIT_S)
 
     with running(load) as loader:
-        assert told.wait(LIMIT_S)
+        assert loading.wait(LIMIT_S)
         assert loader.stage == "importing torch"
         go_on.set()
 

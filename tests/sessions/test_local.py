@@ -17,7 +17,8 @@ from tui_trainer.runs.events import Event, MeasurementAdvanced, Notice, RunEnded
 from tui_trainer.runs.history import Curve
 from tui_trainer.runs.journal import read_records
 from tui_trainer.runs.manifests import read_manifests
-from tui_trainer.sessions.local import LocalSession, view_of
+from tui_trainer.sessions.first_view import view_of
+from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.prepare import prepare_new
 from tui_trainer.sessions.resume import prepare_resume
 from tui_trainer.sessions.startup import Startup
@@ -185,9 +186,9 @@ def test_an_override_of_a_resume_wins_over_later_edits_of_the_same_setting(tmp_p
     assert [(edit.key, edit.new) for edit in read_edits(run.edits)] == [(lr, 0.125), (decay, 0.25)]
     lines = [record for _, record in read_records(run.metrics)]
     assert {line["lr"] for line in lines[first:]} == {0.125}
-    told = [event.text for event in session.events(0)[0] if isinstance(event, Notice)]
+    notices = [event.text for event in session.events(0)[0] if isinstance(event, Notice)]
     assert f"{lr} is set by this resume: its edit to 0.5 at step {first + 1} is not repeated" in (
-        told
+        notices
     )
     # For good: a resume from a later step does not bring the edit back.
     prepared = prepare_resume(run, parse_overrides(["training.epochs=5"]), ["test"])
@@ -248,7 +249,7 @@ class StoppedInBaselines(LocalSession):
 
 
 def end_of(session: LocalSession) -> RunEnded:
-    (end,) = [it for it in trained(session).events(0)[0] if isinstance(it, RunEnded)]
+    (end,) = [event for event in trained(session).events(0)[0] if isinstance(event, RunEnded)]
     return end
 
 

@@ -30,9 +30,9 @@ MODELS = {preset.name for preset in LIBRARY.list("model")}
 def test_models_that_do_not_fit_have_the_reason_of_a_run(
     base: str, fitting: set[str], tmp_path: Path
 ) -> None:
-    found = find_misfits(LIBRARY.experiment(base), LIBRARY.folders)["model"]
-    assert MODELS - set(found) == fitting
-    for name, reason in found.items():
+    misfits = find_misfits(LIBRARY.experiment(base), LIBRARY.folders)["model"]
+    assert MODELS - set(misfits) == fitting
+    for name, reason in misfits.items():
         asked = LIBRARY.experiment(base, parse_overrides([f"model={name}"]))
         with pytest.raises(ConfigError) as caught:
             preview(asked, tmp_path)
@@ -51,8 +51,8 @@ def test_losses_that_do_not_fit_have_a_reason() -> None:
 
 def test_an_optimizer_for_matrices_does_not_fit_a_model_without_hidden_ones() -> None:
     asked = LIBRARY.experiment("penguins-mlp", parse_overrides(["model=linear"]))
-    found = find_misfits(asked, LIBRARY.folders)["optimizer"]
-    assert set(found) == {"muon"}
+    misfits = find_misfits(asked, LIBRARY.folders)["optimizer"]
+    assert set(misfits) == {"muon"}
     assert find_misfits(LIBRARY.experiment("penguins-mlp"), LIBRARY.folders)["optimizer"] == {}
 
 
@@ -80,7 +80,7 @@ def test_a_broken_preset_is_left_out_and_random_numbers_stay_as_they_are(tmp_pat
     (tmp_path / "models" / "broken.yaml").write_text("type: [")
     (tmp_path / "models" / "deep.yaml").write_text("type: cnn\nchannels: [8, 8, 8, 8, 8]\n")
     before = torch.get_rng_state()
-    found = find_misfits(LIBRARY.experiment("digits-cnn"), (tmp_path, *LIBRARY.folders))["model"]
+    misfits = find_misfits(LIBRARY.experiment("digits-cnn"), (tmp_path, *LIBRARY.folders))["model"]
     assert torch.equal(torch.get_rng_state(), before)
-    assert "broken" not in found
-    assert found["deep"] == "5 blocks, but images of 8x8 can be halved 3 times; use at most 3"
+    assert "broken" not in misfits
+    assert misfits["deep"] == "5 blocks, but images of 8x8 can be halved 3 times; use at most 3"

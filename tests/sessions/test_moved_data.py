@@ -73,18 +73,18 @@ def test_the_data_of_a_run_are_found_where_the_user_says(moved: Moved) -> None:
     with pytest.raises(BadInput, match=WAY_OUT):
         evaluate_run(moved.run, "test", "", "cpu")
 
-    found = evaluate_run(moved.run, "test", "", "cpu", THERE)
+    evaluation = evaluate_run(moved.run, "test", "", "cpu", THERE)
 
-    assert found.metrics == moved.evaluated
-    assert not any("data changed" in note for note in found.notes)
+    assert evaluation.metrics == moved.evaluated
+    assert not any("data changed" in note for note in evaluation.notes)
 
 
 def test_data_that_are_others_at_the_new_place_are_noticed(moved: Moved) -> None:
     Path("new/rows.csv").write_text(ROWS.replace("\n7,", "\n70,"))
 
-    found = evaluate_run(moved.run, "test", "", "cpu", THERE)
+    evaluation = evaluate_run(moved.run, "test", "", "cpu", THERE)
 
-    assert any("data changed" in note for note in found.notes)
+    assert any("data changed" in note for note in evaluation.notes)
 
 
 def test_a_run_goes_on_with_its_data_at_another_place_as_if_they_were_never_moved(

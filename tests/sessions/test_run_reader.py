@@ -113,7 +113,7 @@ def of_kind(events: Sequence[Event], *kinds: type[Event]) -> list[Event]:
 
 
 def notices(events: Sequence[Event]) -> list[tuple[str, str]]:
-    return [(it.level, it.text) for it in events if isinstance(it, Notice)]
+    return [(event.level, event.text) for event in events if isinstance(event, Notice)]
 
 
 def test_of_a_long_run_the_newest_events_come_at_once_and_the_others_can_be_read(
@@ -122,13 +122,13 @@ def test_of_a_long_run_the_newest_events_come_at_once_and_the_others_can_be_read
     watched.run.events.unlink()
     texts = [f"note {number}" for number in range(1, 4001)]
     watched.tell(*(Notice(1, text) for text in texts))
-    told = [text for _, text in notices(watched.look())]
+    newest = [text for _, text in notices(watched.look())]
     earlier = watched.session.earlier
     assert earlier is not None
     assert 0 < earlier.size < watched.run.events.stat().st_size
     before = [entry.text for entry in earlier.read().entries]
     assert 0 < len(before) < 4000
-    assert before + told == texts
+    assert before + newest == texts
     watched.tell(Notice(2, "later"))
     assert notices(watched.look()) == [("note", "later")]
     assert watched.session.earlier is earlier
@@ -143,8 +143,8 @@ def test_a_run_that_lives_and_writes_nothing_is_told_of_once_and_heard_again(
     watched: Watched,
 ) -> None:
     watched.look()
-    found = [it for _ in range(60) for it in notices(watched.look(1.0))]
-    ((level, text),) = found
+    reports = [notice for _ in range(60) for notice in notices(watched.look(1.0))]
+    ((level, text),) = reports
     assert level == "warning"
     assert text.startswith("the run is alive but has written nothing for 30 s: is its disk full?")
     assert watched.state == "running"
@@ -173,9 +173,9 @@ def test_the_end_is_seen_only_when_its_event_can_be_read(watched: Watched) -> No
 
 
 def test_the_first_look_has_the_whole_picture(watched: Watched) -> None:
-    told = watched.look()
+    events = watched.look()
     view = watched.session.view
-    assert isinstance(told[1], RunStarted)
+    assert isinstance(events[1], RunStarted)
     assert (view.name, view.state, view.step, view.epoch) == (NAME, "running", 300, 14)
     assert (view.model.parameters, view.steps_per_epoch, view.total_steps) == (48906, 23, 460)
     assert (view.numbers.loss, view.numbers.grad_norm, view.numbers.waiting_share) == (
@@ -199,9 +199,9 @@ def test_what_is_new_is_told_and_drawn_once(watched: Watched) -> None:
     append(watched.run.metrics, *(metrics_line(step) for step in range(301, 311)))
     edit = Edited(305, "optimizer.lr", 3e-3, 1e-4, "ctl (a@b/1)", 500)
     watched.tell(edit)
-    told = watched.look()
-    assert of_kind(told, Edited) == [edit]
-    assert sum(len(event.losses) for event in told if isinstance(event, StepsTaken)) == 10
+    events = watched.look()
+    assert of_kind(events, Edited) == [edit]
+    assert sum(len(event.losses) for event in events if isinstance(event, StepsTaken)) == 10
     assert watched.session.history.newest == watched.session.view.step == 310
     assert watched.session.view.total_steps == 500
     assert watched.session.experiment is not None
@@ -221,8 +221,8 @@ def test_a_start_from_an_earlier_step_reloads_the_picture(watched: Watched) -> N
     start = RunStarted(200, 9, NAME, "cpu", 48906, 1221, 23, 460, 2)
     watched.tell(start, StateChanged(200, "running"))
     append(watched.run.metrics, metrics_line(201))
-    told = watched.look()
-    assert of_kind(told, RunStarted) == [start]
+    events = watched.look()
+    assert of_kind(events, RunStarted) == [start]
     view = watched.session.view
     assert (view.state, view.step, view.generation) == ("running", 201, 2)
     assert (view.ending, watched.session.ended) == (None, False)
@@ -262,9 +262,9 @@ def test_a_run_that_has_ended_opens_with_its_results_where_it_is_now(watched: Wa
 def test_an_end_that_no_event_tells_is_told_by_the_status(watched: Watched) -> None:
     watched.run.events.unlink()
     watched.beat(state="failed", reason="the disk is full")
-    told = watched.look()
+    events = watched.look()
     assert watched.session.ended
-    assert [(e.state, e.reason) for e in told if isinstance(e, RunEnded)] == [
+    assert [(e.state, e.reason) for e in events if isinstance(e, RunEnded)] == [
         ("failed", "the disk is full")
     ]
 
@@ -273,13 +273,13 @@ def test_a_process_that_is_gone_is_a_crash_until_another_goes_on(watched: Watche
     watched.look()
     watched.lock.release()
     assert watched.look(1.0) == [], "it may just be slow"
-    told = watched.look(3.0)
+    events = watched.look(3.0)
     assert watched.state == "crashed"
     assert watched.session.ended
     reason = watched.session.view.reason
     assert "process 4711" in reason
     assert f"{watched.run.command('resume')} starts it again from the beginning" in reason
-    assert len(of_kind(told, RunEnded)) == 1
+    assert len(of_kind(events, RunEnded)) == 1
     assert watched.look(3.0) == []
     lock = RunLock.acquire(watched.run.lock)
     watched.beat(state="running", generation=2)
@@ -290,8 +290,8 @@ def test_a_process_that_is_gone_is_a_crash_until_another_goes_on(watched: Watche
 
 def test_a_run_that_has_crashed_before_it_is_watched_is_told_of_once(watched: Watched) -> None:
     watched.lock.release()
-    told = [event for _ in range(4) for event in watched.look(3.0)]
-    assert [event.state for event in told if isinstance(event, RunEnded)] == ["crashed"]
+    events = [event for _ in range(4) for event in watched.look(3.0)]
+    assert [event.state for event in events if isinstance(event, RunEnded)] == ["crashed"]
     assert watched.state == "crashed"
 
 
@@ -302,8 +302,8 @@ def test_the_progress_of_a_test_is_read_from_the_status(watched: Watched) -> Non
     watched.beat(state="testing", step=460, **progress, test_done=0)
     watched.look()
     watched.beat(**progress, test_done=90, test_elapsed_s=5.0)
-    told = watched.look()
-    assert told == [MeasurementAdvanced(460, "test split", 90, 360, "samples", 5.0, "")]
+    events = watched.look()
+    assert events == [MeasurementAdvanced(460, "test split", 90, 360, "samples", 5.0, "")]
     assert (watched.state, watched.session.view.eta_s) == ("testing", 15.0)
     watched.beat()
     assert watched.look() == []
@@ -340,8 +340,8 @@ def test_a_directory_that_is_gone_is_told_once_and_may_come_back(
 ) -> None:
     watched.look()
     watched.run.path.rename(tmp_path / "aside")
-    told = [*watched.look(), *watched.look()]
-    assert [event.text for event in told if isinstance(event, Notice)] == [
+    events = [*watched.look(), *watched.look()]
+    assert [event.text for event in events if isinstance(event, Notice)] == [
         f"the directory of the run was deleted: {watched.run.path}"
     ]
     assert (watched.state, watched.session.ended) == ("deleted", True)
@@ -391,8 +391,8 @@ def test_a_command_that_nobody_takes_is_told_of(watched: Watched) -> None:
     watched.session.send(Save())
     assert watched.look() == []
     watched.beat()
-    told = watched.look(6.0)
-    assert [event.text for event in told if isinstance(event, Notice)] == [
+    events = watched.look(6.0)
+    assert [event.text for event in events if isinstance(event, Notice)] == [
         "save: not answered yet; the run is running"
     ]
     assert watched.look() == []

@@ -106,16 +106,16 @@ def test_every_change_is_told_whole() -> None:
     words = [*SETTINGS, "training.batch_size=16", "optimizer.weight_decay=0", "model.dropout=0.25"]
     words += ["early_stopping.patience=9", "checkpoint.keep_last=5", "logging.every_steps=10"]
     words += [f"model.layers=[{', '.join(['8'] * 60)}]"]
-    told: list[str] = []
+    texts: list[str] = []
 
     def take(event: Event) -> None:
         assert isinstance(event, FactFound)
-        told.append(event.text)
+        texts.append(event.text)
 
     experiment = LIBRARY.experiment("penguins-mlp", parse_overrides(words))
     Startup(take).tell_changes(LIBRARY, "penguins-mlp", experiment)
-    assert len(told) > 8
-    assert any(text.count("8") >= 60 for text in told)
+    assert len(texts) > 8
+    assert any(text.count("8") >= 60 for text in texts)
 
 
 def test_a_starting_run_can_be_watched_and_has_no_numbers_that_nobody_knows(

@@ -121,9 +121,9 @@ def test_a_look_that_fails_is_told_once_and_mail_is_taken_all_the_same(tmp_path:
     watcher.finish()
     lock.release()
     assert all(isinstance(command, Save) for command in asked)
-    told = [event for event in session.events(0)[0] if isinstance(event, Notice)]
-    assert [event.level for event in told] == ["error"]
-    assert "ValueError: no such unit" in told[0].text
+    notices = [event for event in session.events(0)[0] if isinstance(event, Notice)]
+    assert [event.level for event in notices] == ["error"]
+    assert "ValueError: no such unit" in notices[0].text
 
 
 def test_names_in_the_mailbox_are_asked_for_anew_where_a_file_system_keeps_them(

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import json
 import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -349,6 +351,16 @@ def test_fault_32_a_deletion_is_seen_when_no_report_is_ever_due(
     assert paused_at in ([5], [6])
 
 
+def replace_by_a_file(folder: Path, away: Path) -> None:
+    """Put a file in the place of a folder, so that the next save in it fails."""
+    for number in count():
+        folder.rename(away / f"folder-{number}")
+        # The writer may have made it anew already.
+        with contextlib.suppress(IsADirectoryError):
+            folder.write_text("no folder")
+            return
+
+
 def test_fault_32_saves_that_failed_before_the_pause_do_not_end_what_is_back(
     tmp_path: Path, data: Path
 ) -> None:
@@ -359,8 +371,7 @@ def test_fault_32_saves_that_failed_before_the_pause_do_not_end_what_is_back(
         nonlocal now_s
         now_s += 1e-3
         if isinstance(event, StepsTaken) and event.step == 5:
-            run.directory.checkpoints.rename(tmp_path / "away")
-            run.directory.checkpoints.write_text("no folder, so that the next save fails")
+            replace_by_a_file(run.directory.checkpoints, tmp_path)
         if isinstance(event, SaveFailed) and run.directory.path.exists():
             run.directory.path.rename(tmp_path / "gone")
         if isinstance(event, StateChanged) and event.state == "paused":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import deepcopy
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,20 @@ def test_recomputing_keeps_less_in_memory() -> None:
     recompute_blocks(recomputed)
     whole, less = measured(deep()), measured(recomputed)
     assert less < whole / 2
+
+
+def test_a_copy_of_a_model_recomputes_and_keeps_modes_for_itself() -> None:
+    model = nn.Sequential()
+    model.add_module("blocks", nn.Sequential(*(nn.BatchNorm1d(4) for _ in range(2))))
+    freeze(model, ["blocks.0"])
+    recompute_blocks(model)
+    copied = deepcopy(model).train()
+    copied(torch.randn(8, 4)).sum().backward()
+    frozen, trained = copied.get_submodule("blocks").children()
+    assert (frozen.training, trained.training) == (False, True)
+    assert trained.state_dict()["num_batches_tracked"] == 1
+    assert not any("num_batches" in name and tensor for name, tensor in model.state_dict().items())
+    assert all(parameter.grad is None for parameter in model.parameters())
 
 
 def test_a_model_without_blocks_cannot_be_recomputed(tmp_path: Path, data: Path) -> None:

@@ -102,9 +102,9 @@ def shown(app: App[Any]) -> str:
     return "\n".join(strip.text for strip in app.screen._compositor.render_strips())
 
 
-async def until(pilot: Pilot[None], holds: Callable[[], bool]) -> None:
-    """Wait for a condition, within a bound."""
-    for _ in range(1500):
+async def until(pilot: Pilot[Any], holds: Callable[[], bool]) -> None:
+    """Wait for what a thread or a timer brings about, for a minute at most."""
+    for _ in range(3000):
         if holds():
             return
         await pilot.pause(0.02)

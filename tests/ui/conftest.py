@@ -3,6 +3,8 @@
 Textual's own wait compares the processor time of the process with the clock. That takes 40 ms per
 key, and on a busy machine a process that gets no processor looks like one that has nothing to do.
 What a thread or a timer brings about is waited for with `until`.
+
+A style sheet is parsed once for all apps of the same colours.
 """
 
 from __future__ import annotations
@@ -16,6 +18,8 @@ import textual.app
 import textual.pilot
 from textual._context import active_app
 from textual.app import App
+from textual.css.model import RuleSet
+from textual.css.stylesheet import Stylesheet
 from textual.pilot import Pilot
 
 MOST_TURNS = 20_000
@@ -62,4 +66,21 @@ def waits_for_the_app() -> Iterator[None]:
         patch.setattr(textual.app, "wait_for_idle", _wait_for_idle)
         patch.setattr(textual.pilot, "wait_for_idle", _wait_for_idle)
         patch.setattr(Pilot, "_wait_for_screen", _wait_for_screen)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def parsed_style_sheets() -> Iterator[None]:
+    """Keep parsed rules from app to app: parsing them was a fifth of a start of the run screen."""
+    parse = Stylesheet._parse_rules
+    parsed: dict[object, list[RuleSet]] = {}
+
+    def parse_once(self: Stylesheet, css: str, **source: Any) -> list[RuleSet]:
+        key = (css, *source.values(), frozenset(self._variables.items()))
+        if key not in parsed:
+            parsed[key] = parse(self, css, **source)
+        return parsed[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Stylesheet, "_parse_rules", parse_once)
         yield

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
 from tui_trainer.config.preferences import Preferences
-from tui_trainer.config.presets import PresetLibrary, builtin_dir
+from tui_trainer.config.presets import PresetLibrary, builtin_dir, stamp_of
 from tui_trainer.config.sections.training import TrainingSection
+from tui_trainer.config.yaml.reader import Document, read_document
 from tui_trainer.machine.devices import DeviceState
 from tui_trainer.machine.usage import Usage
 from tui_trainer.runs.commands import Command
@@ -151,6 +153,18 @@ class ImmediateLoader:
         done(result)
 
 
+@cache
+def read_once(path: Path, stamp: tuple[int, ...]) -> Document:
+    return read_document(path)
+
+
+class SharedPresets(PresetLibrary):
+    """A library that shares what it has read with those of all other tests."""
+
+    def read(self, path: Path) -> Document:
+        return read_once(path, stamp_of(path))
+
+
 class FakeServices(Services):
     """Services over the presets that ship; `launched` and `resumed` are what was asked for."""
 
@@ -160,12 +174,12 @@ class FakeServices(Services):
         self.resumed: list[tuple[Path, tuple[Override, ...]]] = []
         self.fake_workbench = FakeWorkbench()
         super().__init__(
-            library=PresetLibrary([preset_dir, builtin_dir()]),
+            library=SharedPresets([preset_dir, builtin_dir()]),
             workbench=self.fake_workbench,
             loader=ImmediateLoader(),
             launch=self._launch,
             resume=self._resume,
-            preferences=Preferences(),
+            preferences=Preferences(fps=20.0),
             preset_dir=preset_dir,
         )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from functools import cache
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import edited
@@ -32,6 +33,7 @@ USAGE = Usage(
 )
 
 
+@cache
 def an_experiment() -> Experiment:
     """digits-cnn with 20 epochs and a patience of 5."""
     experiment = PresetLibrary([builtin_dir()]).experiment("digits-cnn")

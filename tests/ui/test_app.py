@@ -15,6 +15,7 @@ from textual.screen import Screen
 from textual.widgets import Input, OptionList
 
 from tests.runs.test_index import make_run
+from tests.ui.composing import until
 from tests.ui.fakes import FakeServices, FakeSession
 from tests.ui.runs import an_experiment
 from tui_trainer.config.choices import RememberedChoices
@@ -113,15 +114,6 @@ def play(
 
     asyncio.run(run())
     return app
-
-
-async def until(pilot: Pilot[int], true: Callable[[], bool]) -> None:
-    """Wait for what another thread or a message brings about."""
-    for _ in range(600):
-        if true():
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("it did not become true in time")
 
 
 async def running(app: TrainerApp, pilot: Pilot[int], session: FakeSession) -> None:

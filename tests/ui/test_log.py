@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +12,7 @@ from textual.widgets import Input
 
 from tests.runs import test_log as logs
 from tests.runs.test_log import STARTED, write
+from tests.ui.composing import until
 from tests.ui.host import Host, drive
 from tests.ui.runs import an_ending, some_events
 from tui_trainer.runs.directory import RunDirectory, make_skeleton
@@ -45,15 +45,6 @@ def rows(host: Host) -> list[str]:
     region = host.running.query_one(Log).region
     lines = host.text.splitlines()[region.y + 1 : region.bottom]
     return [line[10:].rstrip() for line in lines if line.strip()]
-
-
-async def until(pilot: Pilot[None], true: Callable[[], bool]) -> None:
-    """Wait for what a thread brings about."""
-    for _ in range(600):
-        if true():
-            return
-        await pilot.pause(0.02)
-    raise AssertionError("it did not become true in time")
 
 
 def test_the_log_has_the_time_at_which_things_happened_and_the_day_where_it_changes() -> None:

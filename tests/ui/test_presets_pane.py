@@ -89,7 +89,7 @@ def test_a_file_that_no_name_can_mean_is_in_the_list_with_what_is_wrong(
     drive(tmp_path, step)
 
 
-@pytest.mark.parametrize("size", [(80, 24), (120, 40), (200, 50)])
+@pytest.mark.parametrize("size", [(80, 24), (120, 40)])
 def test_a_preset_that_does_not_fit_the_data_is_marked_with_the_reason(
     tmp_path: Path, size: tuple[int, int]
 ) -> None:

@@ -247,8 +247,15 @@ def test_leaving_gives_the_terminal_back(tmp_path: Path) -> None:
         assert terminal.screen.unknown == []
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-@pytest.mark.parametrize("kind", ["run", "compose"])
+@pytest.mark.parametrize(
+    ("kind", "number", "code"),
+    [
+        ("run", signal.SIGTERM, 143),
+        ("compose", signal.SIGINT, 130),
+        pytest.param("run", signal.SIGINT, 130, marks=pytest.mark.full),
+        pytest.param("compose", signal.SIGTERM, 143, marks=pytest.mark.full),
+    ],
+)
 def test_fault_23_a_signal_stops_the_run_and_gives_the_terminal_back(
     tmp_path: Path, kind: str, number: int, code: int
 ) -> None:

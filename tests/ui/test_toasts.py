@@ -13,8 +13,9 @@ from textual.pilot import Pilot
 from textual.widgets import Button, Input
 from textual.widgets._toast import Toast
 
+from tests.ui.composing import until
 from tests.ui.fakes import FakeServices
-from tests.ui.test_app import LiveSession, play, running, until
+from tests.ui.test_app import LiveSession, play, running
 from tui_trainer.ui.app import TrainerApp
 from tui_trainer.ui.compose.screen import ComposeScreen
 from tui_trainer.ui.run.actions import Toasts

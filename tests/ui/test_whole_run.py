@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 from textual.pilot import Pilot
 
+from tests.ui.composing import until
 from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.runs.directory import RunDirectory
@@ -18,16 +18,6 @@ from tui_trainer.ui.assembly import AppArguments, ComposeRequest, assemble
 from tui_trainer.ui.process import CurrentRun
 from tui_trainer.ui.run.screen import RunScreen
 from tui_trainer.ui.terminal.terminal import Terminal
-
-PATIENCE_S = 60.0
-
-
-async def until(true: Callable[[], bool]) -> None:
-    """Wait for something that a thread brings about."""
-    end = asyncio.get_running_loop().time() + PATIENCE_S
-    while not true():
-        assert asyncio.get_running_loop().time() < end, "it did not become true in time"
-        await asyncio.sleep(0.05)
 
 
 def opened(
@@ -51,26 +41,26 @@ def test_from_compose_over_pause_edit_and_save_to_the_test_result(tmp_path: Path
     app = opened(tmp_path, live, loader, "training.epochs=1000000", "logging.every_seconds=0.01")
 
     async def script(pilot: Pilot[int]) -> None:
-        await until(lambda: loader.stage == "")
+        await until(pilot, lambda: loader.stage == "")
         await pilot.press("f5")
-        await until(lambda: isinstance(app.screen, RunScreen) and state(app) == "running")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and state(app) == "running")
         await pilot.press("p")
-        await until(lambda: state(app) == "paused")
+        await until(pilot, lambda: state(app) == "paused")
         paused_at = app.live.session.view.step  # type: ignore[union-attr]
         assert app.live.session.view.saved.step == paused_at  # type: ignore[union-attr]
         await pilot.press("v")
         await pilot.press("p")
-        await until(lambda: state(app) == "running")
+        await until(pilot, lambda: state(app) == "running")
         await pilot.press("e")
         await pilot.pause()
         await pilot.press("escape")
         await pilot.press("ctrl+s")
-        await until(lambda: app.live.session.view.saved.step > paused_at)  # type: ignore
+        await until(pilot, lambda: app.live.session.view.saved.step > paused_at)  # type: ignore
         await pilot.press("s")
         await pilot.pause()
         await pilot.press("s")
-        await until(lambda: not live.alive)
-        await until(lambda: state(app) == "stopped")
+        await until(pilot, lambda: not live.alive)
+        await until(pilot, lambda: state(app) == "stopped")
 
     async def run() -> None:
         async with app.run_test(size=(80, 24)) as pilot:
@@ -93,14 +83,14 @@ def test_a_short_run_ends_with_its_test_beside_the_baselines(tmp_path: Path) -> 
 
     async def run() -> None:
         async with app.run_test(size=(120, 40)) as pilot:
-            await until(lambda: loader.stage == "")
+            await until(pilot, lambda: loader.stage == "")
             await pilot.press("f5")
-            await until(lambda: state(app) == "finished")
+            await until(pilot, lambda: state(app) == "finished")
 
             def shown() -> str:
                 return "\n".join(s.text for s in app.screen._compositor.render_strips())
 
-            await until(lambda: "majority class" in shown())
+            await until(pilot, lambda: "majority class" in shown())
             assert "accuracy" in shown()
             await pilot.press("q")
 
@@ -121,14 +111,14 @@ def test_fault_58_a_preset_that_takes_the_place_of_a_built_in_one_is_said(tmp_pa
 
     async def run() -> None:
         async with app.run_test(size=(200, 40)) as pilot:
-            await until(lambda: loader.stage == "")
+            await until(pilot, lambda: loader.stage == "")
 
             def shown() -> str:
                 return "\n".join(s.text for s in app.screen._compositor.render_strips())
 
-            await until(lambda: "replaces the built-in experiment preset" in shown())
+            await until(pilot, lambda: "replaces the built-in experiment preset" in shown())
             await pilot.press("f5")
-            await until(lambda: state(app) == "finished")
+            await until(pilot, lambda: state(app) == "finished")
 
     asyncio.run(run())
     assert live.session is not None

@@ -8,63 +8,22 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING
 
 from tui_trainer import __version__
 from tui_trainer.cli import hints
-from tui_trainer.cli.examples import EXAMPLES, examples_of
+from tui_trainer.cli.command_parser import Parser
 from tui_trainer.runs.commands import COMMANDS
-from tui_trainer.text.clean import clean, harmless
+from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import any_of
 
+_SETTINGS_HELP = "settings to change, like optimizer.lr=3e-4"
 _MOVED = "dataset.path=PATH"
 _MOVED_HELP = "where the data are now, if they were moved"
 SHELLS = ("bash", "zsh", "fish")
-RUN_HELP = "a run's name, its beginning, last, or a path"
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser that raises BadInput with a hint, and whose help ends with examples."""
-
-    def __init__(self, prog: str, **options: Any) -> None:
-        options["formatter_class"] = argparse.RawDescriptionHelpFormatter
-        options["allow_abbrev"] = False
-        super().__init__(prog, **options)
-        self.epilog = examples_of(self.command)
-
-    def explain(self, text: str) -> None:
-        """Add a text to the help, before the examples."""
-        self.epilog = f"{text}\n\n{self.epilog or ''}".rstrip()
-
-    @property
-    def takes_settings(self) -> bool:
-        """Whether any setting may be given, not just the place of the data."""
-        return any(argument.metavar == "KEY=VALUE" for argument in self.positionals)
-
-    @property
-    def command(self) -> str:
-        """The words of the command, such as `presets list`; empty for the program itself."""
-        return self.prog.partition(" ")[2]
-
-    @property
-    def options(self) -> list[str]:
-        """The names of its options, with their dashes."""
-        return list(self._option_string_actions)
-
-    def option(self, name: str) -> argparse.Action | None:
-        """Return the option of a name, or None."""
-        return self._option_string_actions.get(name)
-
-    @property
-    def positionals(self) -> list[argparse.Action]:
-        """The arguments that are no options, in their order."""
-        return self._get_positional_actions()
-
-    def error(self, message: str) -> NoReturn:
-        """Raise BadInput; main prints it, and the exit status is 2."""
-        text = harmless(hints.plainly(message, EXAMPLES[self.command][0]))
-        raise BadInput(f"{self.command}: {text}" if self.command else text)
+RUN_HELP = "a run's name or the beginning of it, a path, or last"
+DEVICE_HELP = "auto, cpu, cuda or cuda:N"
 
 
 if TYPE_CHECKING:
@@ -87,7 +46,7 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
     arguments, rest = parser.parse_known_args(["compose", *words] if bare else words)
     if bare and (command := arguments.experiment) and command in parsers:
         option = clean(words[0].partition("=")[0], 80)
-        raise BadInput(f"{option} comes after the command: tui-trainer {command} ... {option}")
+        raise BadInput(f"{option} must come after the command: tui-trainer {command} ... {option}")
     if rest or not hasattr(arguments, "action"):
         command = getattr(arguments, "action", "")
         _take_rest(parsers[command], parsers, arguments, rest, words)
@@ -109,7 +68,7 @@ def _opens_the_app(words: Sequence[str], parsers: dict[str, Parser]) -> bool:
         return True
     if not any(word in parsers for word in words if word):
         belongs = f"; {clean(option, 80)} belongs to {any_of(owners)}" if owners else ""
-        raise BadInput(f"no command{belongs}; tui-trainer --help lists them")
+        raise BadInput(f"no command given{belongs}; tui-trainer --help lists them")
     return False
 
 
@@ -141,12 +100,12 @@ def parsers_of(parser: Parser) -> dict[str, Parser]:
 
     That of the program itself is there under the empty name.
     """
-    found = {parser.command: parser}
+    parsers = {parser.command: parser}
     for action in parser._actions:
         if isinstance(action, argparse._SubParsersAction):
             for below in action.choices.values():
-                found |= parsers_of(below)
-    return found
+                parsers |= parsers_of(below)
+    return parsers
 
 
 def make_parser() -> Parser:
@@ -159,16 +118,17 @@ def make_parser() -> Parser:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     _add_training(commands)
     _add_watching(commands)
-    _add_runs(commands)
+    _add_control(commands)
+    _add_results(commands)
     _add_presets(commands)
     config = _command(commands, "config", "show and check your settings for the app")
     config.add_argument("--init", action="store_true", help="write a file with the defaults")
-    config.add_argument("--json", action="store_true")
+    config.add_argument("--json", action="store_true", help="print JSON")
     doctor = _command(commands, "doctor", "show versions, devices and folders, and any problems")
     _add_runs_dir(doctor)
     _add_preset_dir(doctor)
-    doctor.add_argument("--json", action="store_true")
-    completion = _command(commands, "completion", "print a script that completes words in a shell")
+    doctor.add_argument("--json", action="store_true", help="print JSON")
+    completion = _command(commands, "completion", "print the script for completion in a shell")
     completion.add_argument("shell", choices=SHELLS, metavar="|".join(SHELLS), help="your shell")
     return parser
 
@@ -216,7 +176,11 @@ def _add_live_overrides(parser: Parser) -> None:
 def _add_checkpoint(parser: Parser, default: str, shown: str) -> None:
     """Add --from; its help gives the default as `shown`."""
     parser.add_argument(
-        "--from", dest="which", default=default, metavar="last|best|STEP", help=f"default: {shown}"
+        "--from",
+        dest="which",
+        default=default,
+        metavar="last|best|STEP",
+        help=f"the checkpoint to use; default: {shown}",
     )
 
 
@@ -234,7 +198,7 @@ def _add_running(parser: Parser) -> None:
         "--log-format", choices=("text", "json"), default="text", help="text, or JSON lines"
     )
     _add_fps(parser)
-    parser.add_argument("--device", help="auto, cpu, cuda or cuda:N")
+    parser.add_argument("--device", help=DEVICE_HELP)
     parser.add_argument("--threads", type=int, help="number of CPU threads for torch")
 
 
@@ -245,7 +209,7 @@ def _add_fps(parser: Parser) -> None:
 def _add_training(commands: Commands) -> None:
     compose = _command(commands, "compose", "open the app to put an experiment together")
     compose.add_argument("experiment", nargs="?", default="", help="an experiment to start from")
-    compose.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="like optimizer.lr=3e-4")
+    compose.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=_SETTINGS_HELP)
     _add_runs_dir(compose)
     _add_preset_dir(compose)
     _add_plugin(compose)
@@ -255,7 +219,7 @@ def _add_training(commands: Commands) -> None:
     train.add_argument(
         "experiment", metavar="EXPERIMENT", help="an experiment preset, or a YAML file"
     )
-    train.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="like optimizer.lr=3e-4")
+    train.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=_SETTINGS_HELP)
     train.add_argument("--name", default="", help="the run's name; the date is added to it")
     train.add_argument("--dry-run", action="store_true", help="show what would be trained")
     _add_runs_dir(train)
@@ -271,7 +235,9 @@ def _add_training(commands: Commands) -> None:
         "--drop-edits", action="store_true", help="drop the edits made after the checkpoint"
     )
     resume.add_argument(
-        "--force", action="store_true", help="take the run over from a lost host (see runs)"
+        "--force",
+        action="store_true",
+        help="take over a run whose host is lost (see tui-trainer runs)",
     )
     _add_runs_dir(resume)
     _add_preset_dir(resume)
@@ -291,7 +257,7 @@ def _add_training(commands: Commands) -> None:
 
 def _add_watching(commands: Commands) -> None:
     attach = _command(commands, "attach", "watch and steer a run of another process")
-    attach.add_argument("name", nargs="?", metavar="RUN", help=f"{RUN_HELP}; default: the live one")
+    attach.add_argument("name", nargs="?", metavar="RUN", help=f"{RUN_HELP}; default: the live run")
     attach.add_argument("--no-ui", action="store_true", help="no app, only text")
     attach.add_argument(
         "--log-format", choices=("text", "json"), default="text", help="text, or JSON lines"
@@ -301,7 +267,9 @@ def _add_watching(commands: Commands) -> None:
     _add_plugin(attach)
     logs = _command(commands, "logs", "print the events and the output of a run")
     _add_run_name(logs)
-    logs.add_argument("-f", "--follow", action="store_true", help="keep printing until it ends")
+    logs.add_argument(
+        "-f", "--follow", action="store_true", help="keep printing until the run ends"
+    )
     logs.add_argument("-n", "--lines", type=int, metavar="N", help="only the newest N lines")
     logs.add_argument(
         "--level",
@@ -315,21 +283,30 @@ def _add_watching(commands: Commands) -> None:
         "-g", "--grep", metavar="PATTERN", help="only lines with this regular expression"
     )
     runs = _command(commands, "runs", "list the runs")
-    runs.add_argument("--json", action="store_true")
+    runs.add_argument("--json", action="store_true", help="print JSON")
     runs.add_argument(
-        "--state", default="", metavar="STATE,...", help="only these; live: all but ended ones"
+        "--state",
+        default="",
+        metavar="STATE,...",
+        help="only runs in these states; live: those that have not ended",
     )
     runs.add_argument(
-        "--sort", default="", metavar="COLUMN", help="name, state, step, best, age, device or pid"
+        "--sort",
+        default="",
+        metavar="COLUMN",
+        help="sort by name, state, step, best, age, device or pid",
     )
     runs.add_argument(
-        "--filter", default="", metavar="CONDITIONS", help="only these, like 'lr<0.01 model=cnn'"
+        "--filter",
+        default="",
+        metavar="CONDITIONS",
+        help="only runs that match, like 'lr<0.01 model=cnn'",
     )
     for parser in (attach, logs, runs):
         _add_runs_dir(parser)
 
 
-def _add_runs(commands: Commands) -> None:
+def _add_control(commands: Commands) -> None:
     control = _command(commands, "ctl", "steer a live run")
     _add_run_name(control)
     commands_of_runs = [f"  {kind.word:<19}  {kind.help}" for kind in COMMANDS.values()]
@@ -349,21 +326,28 @@ def _add_runs(commands: Commands) -> None:
     control.add_argument(
         "--timeout", type=float, default=30.0, metavar="S", help="seconds to wait for the effect"
     )
+    control.add_argument("--json", action="store_true", help="print JSON")
+    _add_runs_dir(control)
+
+
+def _add_results(commands: Commands) -> None:
     evaluate = _command(commands, "evaluate", "measure a run's best weights")
     _add_run_name(evaluate)
     evaluate.add_argument("overrides", nargs="*", metavar=_MOVED, help=_MOVED_HELP)
-    evaluate.add_argument("--split", choices=("train", "val", "test"), default="test")
     evaluate.add_argument(
-        "--baselines", action="store_true", help="only these, also those that a run leaves out"
+        "--split", choices=("train", "val", "test"), default="test", help="default: test"
+    )
+    evaluate.add_argument(
+        "--baselines", action="store_true", help="only the baselines, with those that a run skips"
     )
     _add_checkpoint(evaluate, "", "best")
-    evaluate.add_argument("--device", default="auto")
+    evaluate.add_argument("--device", default="auto", help=DEVICE_HELP)
     _add_plugin(evaluate)
     predict = _command(commands, "predict", "use a run's best weights on new files")
     _add_run_name(predict)
     predict.add_argument("files", nargs="*", metavar="FILE", help="samples like those trained on")
     predict.set_defaults(overrides=[])
-    predict.explain(f"{_MOVED}: {_MOVED_HELP}; only a run of an older version needs them")
+    predict.explain(f"{_MOVED}: {_MOVED_HELP}; only runs of an older version need it")
     _add_checkpoint(predict, "", "best")
     predict.add_argument(
         "--out", type=Path, metavar="DIR", help="write the masks of pictures as PNG to this folder"
@@ -372,15 +356,17 @@ def _add_runs(commands: Commands) -> None:
         "--generate", type=int, metavar="N", help="generate N bytes with a language model"
     )
     predict.add_argument("--prompt", default="", metavar="TEXT", help="the text to continue")
-    predict.add_argument("--temperature", type=float, default=1.0, help="0: the likeliest byte")
+    predict.add_argument(
+        "--temperature", type=float, default=1.0, help="0: always the likeliest byte"
+    )
     predict.add_argument(
         "--top-k", type=int, default=0, metavar="K", help="draw from the K likeliest bytes only"
     )
     predict.add_argument("--seed", type=int, default=0, help="seed of the random draws")
-    predict.add_argument("--device", default="auto")
+    predict.add_argument("--device", default="auto", help=DEVICE_HELP)
     _add_plugin(predict)
-    for parser in (control, evaluate, predict):
-        parser.add_argument("--json", action="store_true")
+    for parser in (evaluate, predict):
+        parser.add_argument("--json", action="store_true", help="print JSON")
         _add_runs_dir(parser)
 
 
@@ -388,14 +374,14 @@ def _add_presets(commands: Commands) -> None:
     text = "list, show, check and copy presets"
     presets = commands.add_parser("presets", help=text, description=text)
     actions = presets.add_subparsers(title="actions", metavar="ACTION", required=True)
-    listing = _command(actions, "list", "list them")
+    listing = _command(actions, "list", "list the presets")
     listing.add_argument("kind", nargs="?", help="experiment, dataset, model or optimizer")
-    listing.add_argument("--json", action="store_true")
-    show = _command(actions, "show", "print one, resolved")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    show = _command(actions, "show", "print a preset; an experiment with all its settings")
     show.add_argument("name", help="NAME of an experiment, or KIND/NAME")
-    validate = _command(actions, "validate", "check files or all presets")
+    validate = _command(actions, "validate", "check experiment files, or all presets")
     validate.add_argument("files", nargs="*", help="experiment files; none: every preset")
-    copy = _command(actions, "copy", "copy one, to change it")
+    copy = _command(actions, "copy", "copy a preset, to change the copy")
     copy.add_argument("name", help="NAME of an experiment, or KIND/NAME")
     copy.add_argument("target", nargs="?", type=Path, help="file or folder; default: ./presets")
     schema = _command(actions, "schema", "print the JSON schema for editors")

@@ -11,7 +11,8 @@ import argparse
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from tui_trainer.cli.arguments import Parser, make_parser, parsers_of
+from tui_trainer.cli.arguments import make_parser, parsers_of
+from tui_trainer.cli.command_parser import Parser
 from tui_trainer.cli.completion_scripts import SCRIPTS
 from tui_trainer.config.names import all_settings, all_types
 from tui_trainer.config.preset_files import KINDS, preset_names, search_dirs

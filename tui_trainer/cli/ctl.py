@@ -18,9 +18,9 @@ from tui_trainer.config.yaml.reader import parse_value
 from tui_trainer.runs.commands import COMMANDS, Command, Set, name_of, new_id, origin_of
 from tui_trainer.runs.directory import RunDirectory, find_run, list_command
 from tui_trainer.runs.edits import settings_of
-from tui_trainer.runs.ending import way_on
 from tui_trainer.runs.events import ENDED_STATES, CommandAccepted, CommandApplied
 from tui_trainer.runs.mailbox import send, wait_for
+from tui_trainer.runs.outcome import way_on
 from tui_trainer.runs.paths import size_of
 from tui_trainer.runs.status import conclude, read_status
 from tui_trainer.sessions.run_reader import read_run

@@ -87,9 +87,9 @@ def no_argument(
     if not word.startswith("-"):
         if command == "runs":
             return f"runs takes no {shown!r}; to select some: runs --filter {_quoted([word])}"
-        return f"{command} takes no further argument, but there is {shown!r}"
+        return f"{command} takes no more arguments (got {shown!r})"
     if name in options[command]:
-        return f"{shown} comes after the command: tui-trainer {command} ... {shown}"
+        return f"{shown} must come after the command: tui-trainer {command} ... {shown}"
     if not value and not following.startswith("-") and "=" not in following:
         value = following
     if settings and (keys := _settings_named(name)):

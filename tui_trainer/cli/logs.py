@@ -17,12 +17,18 @@ from typing import Any, NamedTuple
 from tui_trainer.cli import options
 from tui_trainer.runs.describe import Level, describe, level_of
 from tui_trainer.runs.directory import RunDirectory, find_run
-from tui_trainer.runs.ending import way_on
 from tui_trainer.runs.events import ENDED_STATES, CommandApplied
 from tui_trainer.runs.log import Filter, passes
+from tui_trainer.runs.outcome import way_on
 from tui_trainer.runs.paths import is_folder
 from tui_trainer.runs.records import event_of
-from tui_trainer.runs.status import CRASHED_AFTER_S, conclude, read_status
+from tui_trainer.runs.status import (
+    ASK_EVERY_S,
+    CRASHED_AFTER_S,
+    LOOK_EVERY_S,
+    conclude,
+    read_status,
+)
 from tui_trainer.runs.tail import is_another, records_from, whole_lines
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.signals import InterruptFlag
@@ -30,8 +36,6 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.console import Stream, output_stream
 from tui_trainer.text.errors import BadInput, ExitCode
 
-LOOK_S = 0.25
-ASK_S = 1.0
 HELD_LOOKS = 3
 MOST_TOLD = 100_000
 """How many event lines are remembered in order to recognise them in the output."""
@@ -71,14 +75,14 @@ class Tail:
             self._events_bytes = self._output_bytes = 0
         records, self._events_bytes = records_from(self._run.events, self._events_bytes)
         printed, self._output_bytes = whole_lines(self._run.output, self._output_bytes)
-        found = [line for record in records for line in _event_lines(record)]
-        self._told.update(line.text for line in found)
+        events = [line for record in records for line in _event_lines(record)]
+        self._told.update(line.text for line in events)
         texts = (clean(line.decode("utf-8", "replace"), 10_000) for line in printed)
         self._held += [(self._looks, text) for text in texts]
         is_over = any(record.get("event") == "run_ended" for record in records)
         earlier, new = self._released(whole or is_over)
         self._looks += 1
-        lines = (*earlier, *found, *new)
+        lines = (*earlier, *events, *new)
         return [f"{line.mark:<19}  {line.text}" for line in lines if self._is_wanted(line)]
 
     def _is_wanted(self, line: LogLine) -> bool:
@@ -106,7 +110,9 @@ class Tail:
 def logs(arguments: argparse.Namespace) -> int:
     """Print the log of the run that the arguments name."""
     if arguments.lines is not None and arguments.lines < 0:
-        raise BadInput(f"-n {arguments.lines}: expected how many of the newest lines to print")
+        raise BadInput(
+            f"-n {arguments.lines}: should be at least 0, the number of newest lines to print"
+        )
     run = find_run(arguments.name, options.runs_dir(arguments))
     return print_logs(
         run,
@@ -142,7 +148,7 @@ def print_logs(
                 _print(out, [f"{'':<19}  {_crash(run)}"])
             if state in ENDED_STATES:
                 break
-            sleep(LOOK_S)
+            sleep(LOOK_EVERY_S)
         if follow and not leaving.is_asked and not is_folder(run.path):
             _print(out, [f"{'':<19}  the directory of the run is gone: {clean(str(run.path))}"])
     return ExitCode.OK
@@ -166,7 +172,7 @@ class _Ending:
     def look(self) -> str:
         """Return the state of the run as seen from outside; empty if not checked or not known."""
         now_s = time.monotonic()
-        if now_s - self._asked_at_s < ASK_S:
+        if now_s - self._asked_at_s < ASK_EVERY_S:
             return ""
         self._asked_at_s = now_s
         status = read_status(self._run.status)
@@ -202,7 +208,9 @@ def _pattern_of(grep: str | None) -> re.Pattern[str] | None:
     try:
         return re.compile(grep, 0 if any(map(str.isupper, grep)) else re.IGNORECASE)
     except re.error as error:
-        raise BadInput(f"--grep: {clean(grep, 80)!r} is no regular expression: {error}") from error
+        raise BadInput(
+            f"--grep: {clean(grep, 80)!r} is not a regular expression: {error}"
+        ) from error
 
 
 def _time(at_s: float) -> str:

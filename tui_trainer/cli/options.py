@@ -30,12 +30,12 @@ def runs_dir(arguments: argparse.Namespace) -> Path:
 
 def overrides(arguments: argparse.Namespace) -> list[str]:
     """Return the overrides; those from options of their own, like `--device`, come last and win."""
-    found = list(arguments.overrides)
+    words = list(arguments.overrides)
     if arguments.device is not None:
-        found.append(f"training.device={arguments.device}")
+        words.append(f"training.device={arguments.device}")
     if arguments.threads is not None:
-        found.append(f"training.threads={arguments.threads}")
-    return found
+        words.append(f"training.threads={arguments.threads}")
+    return words
 
 
 def has_plugins(arguments: argparse.Namespace) -> bool:

@@ -23,25 +23,29 @@ def list_presets(arguments: argparse.Namespace) -> int:
     """Print the names and descriptions of the presets, by kind."""
     library, kind = options.library(arguments), arguments.kind
     if kind is not None and kind.removesuffix("s") not in KINDS:
-        raise BadInput(f"no kind {clean(kind, 40)!r}{suggest(kind, KINDS)}; {', '.join(KINDS)}")
+        there = f"there are: {', '.join(KINDS)}"
+        raise BadInput(f"no kind {clean(kind, 40)!r}{suggest(kind, KINDS)}; {there}")
     kinds = [kind.removesuffix("s")] if kind else KINDS
-    found = {k: [(p, _description(p)) for p in library.list(k)] for k in kinds}
+    by_kind = {k: [(p, _description(p)) for p in library.list(k)] for k in kinds}
     if arguments.json:
         rows = [
             {
-                **{"kind": k, "name": p.name, "description": text, "path": str(p.path)},
+                "kind": k,
+                "name": p.name,
+                "description": text,
+                "path": str(p.path),
                 "replaces_builtin": p.replaces,
             }
-            for k, presets in found.items()
+            for k, presets in by_kind.items()
             for p, text in presets
         ]
         print_json(rows)
         return ExitCode.OK
-    for k, presets in found.items():
+    for k, presets in by_kind.items():
         print_line(f"{k}s")
         for preset, text in presets:
             print_line(f"  {preset.name:<16} {text}")
-    _tell_replaced(preset for presets in found.values() for preset, _ in presets)
+    _tell_replaced(preset for presets in by_kind.values() for preset, _ in presets)
     _tell_misnamed(library, kinds)
     return ExitCode.OK
 

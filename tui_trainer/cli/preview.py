@@ -18,27 +18,27 @@ from tui_trainer.text.format import parameters_text, size_text
 
 def print_preview(experiment: Experiment, runs_dir: Path, *, as_json: bool = False) -> int:
     """Print the configuration, layers, parameters, steps and memory."""
-    found = preview(experiment, runs_dir)
+    measured = preview(experiment, runs_dir)
     if as_json:
-        print_json({"config": experiment.to_dict(), **found.to_dict()})
+        print_json({"config": experiment.to_dict(), **measured.to_dict()})
         return ExitCode.OK
     print_block(to_yaml(experiment.to_dict()))
-    train, val, test = found.samples
+    train, val, test = measured.samples
     print_line(f"data: {train:,} samples to train on, {val:,} to validate, {test:,} to test")
-    for note in found.notes:
+    for note in measured.notes:
         print_line(f"  {clean(note)}")
-    print_line(f"model: input {_shape(found.input_shape)}")
-    for layer in found.layers:
+    print_line(f"model: input {_shape(measured.input_shape)}")
+    for layer in measured.layers:
         count = f"{layer.parameters:,}" if layer.parameters else ""
         shape = _shape(layer.output_shape)
         print_line(f"  {layer.name:<20} {layer.kind:<14} {shape:<14} {count:>12}")
-    print_line(f"size: {parameters_text(found.parameters, found.trained_parameters)}")
-    total = f", {found.total_steps:,} in all" if found.total_steps else ""
-    print_line(f"steps: {found.steps_per_epoch:,} per epoch{total}")
-    print_line(f"memory: about {size_text(found.memory_bytes)}, not counting torch itself")
-    print_line(f"device: {found.device}")
-    if found.warning:
-        print_line(f"warning: {found.warning}")
+    print_line(f"size: {parameters_text(measured.parameters, measured.trained_parameters)}")
+    total = f", {measured.total_steps:,} in all" if measured.total_steps else ""
+    print_line(f"steps: {measured.steps_per_epoch:,} per epoch{total}")
+    print_line(f"memory: about {size_text(measured.memory_bytes)}, not counting torch itself")
+    print_line(f"device: {measured.device}")
+    if measured.warning:
+        print_line(f"warning: {measured.warning}")
     return ExitCode.OK
 
 

@@ -233,8 +233,8 @@ class BarPrinter:
         """Count the seconds of a stage of the start."""
         if self._stage.words and not self._gone:
             try:
-                told = f"{self._stage.words} {duration(self._stage.seconds)}"
-                self._progress.update(self._bar, epoch=told, refresh=True)
+                stage = f"{self._stage.words} {duration(self._stage.seconds)}"
+                self._progress.update(self._bar, epoch=stage, refresh=True)
             except (OSError, ValueError):
                 self._gone = True
 

@@ -40,7 +40,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         raise BadInput(
             "--baselines: they are fitted to the training split; use --split val or test"
         )
-    found = evaluate_run(
+    evaluation = evaluate_run(
         run,
         arguments.split,
         arguments.which,
@@ -48,7 +48,7 @@ def evaluate(arguments: argparse.Namespace) -> int:
         overrides,
         only_baselines=only_baselines,
     )
-    return print_evaluation(run, found, as_json=arguments.json)
+    return print_evaluation(run, evaluation, as_json=arguments.json)
 
 
 def predict(arguments: argparse.Namespace) -> int:
@@ -76,17 +76,17 @@ def predict(arguments: argparse.Namespace) -> int:
     return print_generated(run, how, *where, as_json=arguments.json)
 
 
-def print_evaluation(run: RunDirectory, found: Evaluation, *, as_json: bool = False) -> int:
+def print_evaluation(run: RunDirectory, evaluation: Evaluation, *, as_json: bool = False) -> int:
     """Print the metrics of a checkpoint beside the baselines."""
-    for note in found.notes:
+    for note in evaluation.notes:
         print_error(f"tui-trainer: {clean(note)}")
     if as_json:
-        print_json({"run": run.path.name, **found.to_dict()})
+        print_json({"run": run.path.name, **evaluation.to_dict()})
         return ExitCode.OK
-    which = f", step {found.step:,}" if found.metrics else ""
-    text = f": {metrics_text(found.metrics)}" if found.metrics else ""
-    print_line(f"{run.path.name}{which}, {found.split}{text}")
-    for name, metrics in found.baseline.items():
+    which = f", step {evaluation.step:,}" if evaluation.metrics else ""
+    text = f": {metrics_text(evaluation.metrics)}" if evaluation.metrics else ""
+    print_line(f"{run.path.name}{which}, {evaluation.split}{text}")
+    for name, metrics in evaluation.baseline.items():
         print_line(f"  baseline {name.replace('_', ' ')}: {metrics_text(metrics)}")
     return ExitCode.OK
 
@@ -120,13 +120,13 @@ def print_predictions(
     worst: int = ExitCode.OK
     for path in files:
         try:
-            found = predictor.file(path)
+            predictions = predictor.file(path)
         except BadInput as error:
             _note([str(error)])
             worst = max(worst, int(error.exit_code))
             continue
-        _note(found.notes)
-        for sample in found.samples:
+        _note(predictions.notes)
+        for sample in predictions.samples:
             mask = None
             if folder is not None:
                 mask = folder.path_for(path, sample.place)
@@ -177,9 +177,12 @@ def _text(sample: Predicted) -> str:
     if isinstance(sample.value, float):
         return f"{sample.value:.6g}"
     if isinstance(sample.value, dict):
-        return ", ".join(f"{clean(name, 80)} {it:.6g}" for name, it in sample.value.items())
+        return ", ".join(f"{clean(name, 80)} {value:.6g}" for name, value in sample.value.items())
     if isinstance(sample.value, list):
-        words = [f"{it:.6g}" if isinstance(it, float) else clean(it, 80) for it in sample.value]
+        words = [
+            f"{value:.6g}" if isinstance(value, float) else clean(value, 80)
+            for value in sample.value
+        ]
         return ", ".join(words) or "none"
     # With a threshold of its own, what is predicted need not be the likeliest.
     shares = sorted(sample.shares.items(), key=lambda share: share[0] != sample.value)

@@ -28,14 +28,14 @@ class Difference:
 def differences(settings: Sequence[Mapping[str, Any]]) -> list[Difference]:
     """Return the settings that are not equal in all runs, in the order of their sections."""
     keys = dict.fromkeys(key for own in settings for key in own if key not in _UNSAID)
-    found = []
+    differing = []
     for key in keys:
         values = [own.get(key, _MISSING) for own in settings]
         if any(value is _MISSING or value != values[0] for value in values):
             has = tuple(value is not _MISSING for value in values)
             known = tuple(None if value is _MISSING else value for value in values)
-            found.append(Difference(key, known, has))
-    return found
+            differing.append(Difference(key, known, has))
+    return differing
 
 
 def results(runs: Sequence[RunSummary]) -> list[tuple[str, list[float | None]]]:

@@ -166,7 +166,7 @@ def create_run(runs_dir: Path, name: str, now: datetime | None = None) -> RunDir
 
 def free_name(runs_dir: Path, name: str, now: datetime) -> str:
     """Return the name that `create_run` would give to a run now."""
-    return next(it for it in _names(name, now) if not exists(runs_dir / it))
+    return next(candidate for candidate in _names(name, now) if not exists(runs_dir / candidate))
 
 
 _STAMP = re.compile(r"-[0-9]{4}-[0-9]{4}(-[0-9]{1,3})?$")
@@ -214,8 +214,15 @@ def check_run(run: RunDirectory, *, writing: bool = False) -> None:
     """
     folders = (run.checkpoints, run.discarded, run.control)
     files = (
-        *(run.config, run.provenance, run.metrics, run.events, run.edits),
-        *(run.status, run.history, run.output, run.lock),
+        run.config,
+        run.provenance,
+        run.metrics,
+        run.events,
+        run.edits,
+        run.status,
+        run.history,
+        run.output,
+        run.lock,
     )
     try:
         with open_folder(run.path, writing=writing) as folder:
@@ -254,20 +261,20 @@ def _check_folder(above: Folder, name: str, *, writing: bool) -> None:
 
 def run_names(runs_dir: Path) -> list[str]:
     """Return the names of the runs in a folder, the one started or resumed last first."""
-    found = []
+    dated_names = []
     with contextlib.suppress(OSError), os.scandir(runs_dir) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False) and is_safe_name(entry.name):
                 made_ns = _made_ns(entry.path)
                 if made_ns is not None:
-                    found.append((_started_ns(entry.path) or made_ns, made_ns, entry.name))
-    return [name for *_, name in sorted(found, reverse=True)]
+                    dated_names.append((_started_ns(entry.path) or made_ns, made_ns, entry.name))
+    return [name for *_, name in sorted(dated_names, reverse=True)]
 
 
 def _started_ns(path: str) -> int:
     """Return when a run was started or resumed last, by its own record; 0 if that is unreadable.
 
-    The times of its files do not tell: a copy or an archive sets them anew.
+    The times of its files do not tell: a copy or an archive sets new ones.
     """
     provenance = os.path.join(path, "provenance.json")
     try:

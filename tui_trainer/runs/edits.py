@@ -114,17 +114,17 @@ def settings_of(run: RunDirectory) -> dict[str, Any]:
     """
     try:
         config, source = _bytes_of(run)
-        found = settings_in(read_provenance(run.provenance), config)
-        if found is None:
-            found = flat(document_of(config, source).data)
+        settings = settings_in(read_provenance(run.provenance), config)
+        if settings is None:
+            settings = flat(document_of(config, source).data)
     except TrainerError:
         return {}
     try:
-        found.update({edit.key: edit.new for edit in read_edits(run.edits)})
+        settings.update({edit.key: edit.new for edit in read_edits(run.edits)})
     except (TrainerError, OSError):
         # The damaged file is reported where it matters, when the run is opened.
-        return found
-    return found
+        return settings
+    return settings
 
 
 def facts_of_settings(run: RunDirectory) -> dict[str, Any]:
@@ -138,10 +138,10 @@ def facts_of_settings(run: RunDirectory) -> dict[str, Any]:
 
 def flat(sections: Mapping[str, Any]) -> dict[str, Any]:
     """Flatten `{"optimizer": {"lr": 1}}` into `{"optimizer.lr": 1}`."""
-    found: dict[str, Any] = {}
+    settings: dict[str, Any] = {}
     for section, values in sections.items():
         if isinstance(values, Mapping):
-            found.update({f"{section}.{name}": value for name, value in values.items()})
+            settings.update({f"{section}.{name}": value for name, value in values.items()})
         else:
-            found[str(section)] = values
-    return found
+            settings[str(section)] = values
+    return settings

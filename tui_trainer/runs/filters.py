@@ -21,7 +21,10 @@ Settings = Callable[[RunSummary], Mapping[str, Any]]
 
 _TERM = re.compile(r"([\w.\-/]+)\s*(<=|>=|!=|==|=|<|>|~)\s*(.*)", re.DOTALL)
 _ORDER: dict[str, Callable[[float, float], bool]] = {
-    **{"<": operator.lt, "<=": operator.le, ">": operator.gt, ">=": operator.ge},
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
 }
 _AROUND = re.compile(r"\s*(<=|>=|!=|==|=|<|>|~)\s*")
 _OWN = ("name", "state", "device", "host", "pid", "step", "epoch", "progress", "elapsed_s")
@@ -50,8 +53,8 @@ def parse_filter(text: str) -> list[Term]:
     """
     terms = []
     for word in _AROUND.sub(r"\1", text).split():
-        found = _TERM.fullmatch(word)
-        term = Term("name", "~", word) if found is None else _term(*found.groups())
+        matched = _TERM.fullmatch(word)
+        term = Term("name", "~", word) if matched is None else _term(*matched.groups())
         _check(term, word)
         terms.append(term)
     return terms
@@ -106,13 +109,13 @@ def _candidates(run: RunSummary, term: Term, read: Settings, seen: set[str]) -> 
     metrics = metrics_of(run)
     settings = read(run)
     seen.update(metrics, (name.rpartition(".")[2] for name in settings))
-    found = [metrics[key]] if key in metrics else []
+    candidates = [metrics[key]] if key in metrics else []
     for name, value in settings.items():
         section, _, last = name.partition(".")
         is_kind = key == section and section in _SECTIONS and last == "type"
         if key in (name, last) or is_kind:
-            found.append(value)
-    return found
+            candidates.append(value)
+    return candidates
 
 
 def metrics_of(run: RunSummary) -> dict[str, float]:
@@ -124,8 +127,8 @@ def metrics_of(run: RunSummary) -> dict[str, float]:
         return {}
     scores = run.status.scores
     validation = scores.best or scores.validation
-    found = {**validation, **{f"val.{name}": value for name, value in validation.items()}}
-    return found | {f"test.{name}": value for name, value in (scores.test or {}).items()}
+    metrics = {**validation, **{f"val.{name}": value for name, value in validation.items()}}
+    return metrics | {f"test.{name}": value for name, value in (scores.test or {}).items()}
 
 
 def _holds(term: Term, candidates: Sequence[Any]) -> bool:

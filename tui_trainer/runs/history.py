@@ -219,8 +219,8 @@ class History:
     @property
     def names(self) -> Sequence[str]:
         """The series that have points, losses first."""
-        found = (name for name, series in self._series.items() if series.last is not None)
-        return sorted(found, key=lambda name: (not name.endswith("loss"), name))
+        names = (name for name, series in self._series.items() if series.last is not None)
+        return sorted(names, key=lambda name: (not name.endswith("loss"), name))
 
     def curve(
         self, name: str, *, x: XAxis, window: Window, columns: int, smoothing: float
@@ -253,13 +253,13 @@ class History:
     def marks(self, *, x: XAxis, window: Window) -> Sequence[Mark]:
         """Return the marks in the order of steps; of those for the best, only the newest."""
         since = self._since(window) or 0
-        found = [
+        shown_marks = [
             Mark(kind, step, self.x_of(step, x), text)
             for kind, marks in self._marks.items()
             for step, text in (list(marks)[-1:] if kind == "best" else marks)
             if step >= since
         ]
-        return sorted(found, key=lambda mark: mark.step)
+        return sorted(shown_marks, key=lambda mark: mark.step)
 
     def span(self, *, x: XAxis, window: Window) -> tuple[float, float]:
         """Return the first and last x of the window over all series: the plots' common axis."""

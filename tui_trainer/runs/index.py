@@ -73,7 +73,7 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
     now_there = cache(lambda: _now_there(real))
     names = run_names(runs_dir)
     statuses: dict[str, RunView | None] = {}
-    found = []
+    summaries = []
     with contextlib.suppress(OSError), open_folder(real) as folder:
         statuses = {name: status_in(folder, name) for name in names}
     for name in names:
@@ -84,8 +84,8 @@ def list_runs(runs_dir: Path) -> list[RunSummary]:
             # On this host the lock tells whether the run is alive.
             age_s = 0.0 if is_here(run, status) else _age_s(run.status, now_there())
             state = conclude(run, status, age_s)
-        found.append(RunSummary(name, run.path, state, status))
-    return sorted(found, key=lambda summary: not summary.is_live)
+        summaries.append(RunSummary(name, run.path, state, status))
+    return sorted(summaries, key=lambda summary: not summary.is_live)
 
 
 def unheard_s(run: RunDirectory) -> float:

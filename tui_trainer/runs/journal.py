@@ -186,12 +186,12 @@ def whole_length(file: BinaryIO, chunk: int = 1 << 16) -> int:
         file.seek(begin)
         block = file.read(end - begin)
         # Backwards, because only the end of a file can be torn.
-        while (found := block.rfind(b"\n")) >= 0:
-            nul = nul or b"\0" in block[found + 1 :]
+        while (line_end := block.rfind(b"\n")) >= 0:
+            nul = nul or b"\0" in block[line_end + 1 :]
             if border and not nul:
                 return border
-            border, nul = begin + found + 1, False
-            block = block[:found]
+            border, nul = begin + line_end + 1, False
+            block = block[:line_end]
         nul = nul or b"\0" in block
         end = begin
     return 0 if nul else border
@@ -220,10 +220,7 @@ def read_records(
     long, or are not `wanted`, which is asked before the line is parsed.
     """
     with open_file(path) as file:
-        offset = file.seek(max(start - 1, 0))
-        if start > 0:
-            # A start inside a line begins at the next one.
-            offset += skip_line(file)
+        offset = seek_line(file, start)
         while line := file.readline(MOST_LINE_BYTES):
             if not line.endswith(b"\n"):
                 if len(line) < MOST_LINE_BYTES:
@@ -233,12 +230,24 @@ def read_records(
             offset += len(line)
             if not wanted(line):
                 continue
-            try:
-                record = json.loads(line)
-            except (ValueError, RecursionError):
-                continue
-            if isinstance(record, dict):
+            record = parse_record(line)
+            if record is not None:
                 yield offset, record
+
+
+def parse_record(line: bytes) -> dict[str, Any] | None:
+    """Return the record that a line holds, or None if it holds none."""
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return record if isinstance(record, dict) else None
+
+
+def seek_line(file: BinaryIO, start: int) -> int:
+    """Seek to an offset, or to the next line if it is inside one; returns the position."""
+    offset = file.seek(max(start - 1, 0))
+    return offset + skip_line(file) if start > 0 else 0
 
 
 def skip_line(file: BinaryIO) -> int:

@@ -25,7 +25,7 @@ class Limit(NamedTuple):
 
 
 class Done(NamedTuple):
-    """The progress of a run, in the units of its limits; made anew at every step."""
+    """The progress of a run, in the units of its limits; a new one is made at every step."""
 
     step: int
     epochs: int

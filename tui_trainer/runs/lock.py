@@ -160,8 +160,8 @@ class RunLock:
             return ""
         if data == _signature(self._holder):
             return ""
-        found = _holder_in(data)
-        return "" if found is None or found == self._holder else str(found)
+        holder = _holder_in(data)
+        return "" if holder is None or holder == self._holder else str(holder)
 
     def renew(self) -> None:
         """Take the lock again if its file was deleted; otherwise change nothing.

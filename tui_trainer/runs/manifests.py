@@ -76,16 +76,16 @@ def free_name(directory: Path, step: int) -> str:
 
 def read_manifests(directory: Path) -> list[Manifest]:
     """Return the manifests whose file exists, oldest first; unreadable ones are skipped."""
-    found = []
+    manifests = []
     try:
         with open_folder(directory) as folder:
             for name in folder.names():
                 manifest = _read(folder, name) if _NAME.fullmatch(name) else None
                 if manifest is not None and _is_file(folder, manifest.file):
-                    found.append(manifest)
+                    manifests.append(manifest)
     except OSError:
         return []
-    return sorted(found, key=lambda manifest: (manifest.step, manifest.attempt))
+    return sorted(manifests, key=lambda manifest: (manifest.step, manifest.attempt))
 
 
 def checkpoint_files(directory: Path) -> list[str]:

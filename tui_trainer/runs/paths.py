@@ -1,6 +1,6 @@
 """Opens, reads, lists and copies a run's files by their paths, through `Folder`.
 
-Layer: runs. Each call opens the folder of the file anew, so it refuses what `Folder` refuses.
+Layer: runs. Each call opens the folder of the file, so it refuses what `Folder` refuses.
 """
 
 from __future__ import annotations

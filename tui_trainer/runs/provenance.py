@@ -1,4 +1,4 @@
-"""`provenance.json`: how a run was made: versions, code, command, machine and settings.
+"""`provenance.json` records the making of a run: versions, code, command, machine and settings.
 
 Layer: runs. Versions come from the packages' metadata, so that torch is not imported for them. The
 settings repeat config.yaml as flat JSON, which a list of a thousand runs can read much faster than
@@ -56,10 +56,10 @@ def collect(
 def read_provenance(path: Path) -> dict[str, Any]:
     """Read the facts; empty if they cannot be read."""
     try:
-        found = json.loads(read_file(path, MOST_BYTES))
+        facts = json.loads(read_file(path, MOST_BYTES))
     except (OSError, ValueError, RecursionError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return facts if isinstance(facts, dict) else {}
 
 
 def settings_facts(settings: Mapping[str, Any], config: bytes) -> dict[str, Any]:

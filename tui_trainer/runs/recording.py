@@ -48,8 +48,8 @@ class Recording:
     @property
     def generation(self) -> int:
         """The generation of the newest start it knows; 0 before the first."""
-        found = self.started.get("generation")
-        return found if isinstance(found, int) and is_count(found) else 0
+        generation = self.started.get("generation")
+        return generation if isinstance(generation, int) and is_count(generation) else 0
 
     def follower(self, run: RunDirectory) -> Follower:
         """Return a follower that reads on from where this recording ends."""
@@ -92,7 +92,7 @@ class Recording:
         self._newest = min(self._newest, step)
         self._reached = step
         for values in self._validations.values():
-            for later in [it for it in values if it > step]:
+            for later in [known_step for known_step in values if known_step > step]:
                 del values[later]
 
     def _take_event(self, event: Event, record: Record) -> None:
@@ -151,8 +151,10 @@ def read_history(run: RunDirectory, last_step: int, known: Recording | None = No
     batch.lines = [line for line in batch.lines if line["step"] <= last_step]
     recording.take(batch, whole=True)
     if recording.history.newest > last_step:
-        told = recording.started.get("steps_per_epoch")
-        recording.go_back(last_step, told if isinstance(told, int) and is_count(told) else 1)
+        per_epoch = recording.started.get("steps_per_epoch")
+        recording.go_back(
+            last_step, per_epoch if isinstance(per_epoch, int) and is_count(per_epoch) else 1
+        )
     return recording.history
 
 
@@ -231,7 +233,7 @@ def open_recording(run: RunDirectory, generation: int | None = None) -> Recordin
 
 def _packed(recording: Recording) -> bytes:
     parts = recording.history.parts()
-    columns = [parts.times.columns(), *(it.columns() for it in parts.series.values())]
+    columns = [parts.times.columns(), *(curve.columns() for curve in parts.series.values())]
     header = {
         "events_bytes": recording.events_bytes,
         "metrics_bytes": recording.metrics_bytes,
@@ -240,8 +242,8 @@ def _packed(recording: Recording) -> bytes:
         "marks": parts.marks,
         "times": [parts.times.spacing, len(parts.times.columns()[0])],
         "series": [
-            [name, it.width, len(it.columns()[0]), len(it.columns()[6])]
-            for name, it in parts.series.items()
+            [name, curve.width, len(curve.columns()[0]), len(curve.columns()[6])]
+            for name, curve in parts.series.items()
         ],
     }
     text = json.dumps(header).encode()
@@ -301,7 +303,7 @@ def _columns(body: memoryview, header: dict[str, Any]) -> Iterator[list[list[Any
     at = 0
     _check(all(is_count(count) for _, counts in lengths for count in counts))
     for kinds, counts in lengths:
-        found = []
+        columns = []
         for kind, count in zip(kinds, counts, strict=True):
             column = array(kind)
             column.frombytes(body[at : at + 8 * count])
@@ -310,8 +312,8 @@ def _columns(body: memoryview, header: dict[str, Any]) -> Iterator[list[list[Any
             if sys.byteorder == "big":
                 column.byteswap()
             at += 8 * count
-            found.append(column.tolist())
-        yield found
+            columns.append(column.tolist())
+        yield columns
 
 
 def _bytes(kind: str, column: list[Any]) -> bytes:

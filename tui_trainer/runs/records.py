@@ -76,20 +76,20 @@ def _shape(word: str) -> tuple[tuple[str, Fit, bool], ...]:
     """Return the fields by name, each with its function and whether a line must have it."""
     kind = _KINDS[word]
     hints = get_type_hints(kind)
-    found = []
+    parts = []
     for field in fields(kind):
         if field.name in UNWRITTEN:
             continue
         needed = field.default is MISSING and field.default_factory is MISSING
-        found.append((field.name, _fit_of(hints[field.name]), needed))
-    return tuple(found)
+        parts.append((field.name, _fit_of(hints[field.name]), needed))
+    return tuple(parts)
 
 
 def _fit_of(hint: Any) -> Fit:
     """Return the function for a type; it also checks bounds, and null is NaN for a float."""
     origin, inner = get_origin(hint), get_args(hint)
     if origin in (Union, UnionType):
-        return _first_of([_fit_of(one) for one in inner if one is not type(None)])
+        return _first_of([_fit_of(member) for member in inner if member is not type(None)])
     if origin is tuple:
         return _items_of(_fit_of(inner[0]))
     if origin is dict:

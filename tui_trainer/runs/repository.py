@@ -135,22 +135,22 @@ class _Look:
         listed = self._ask(top, "ls-files", "--stage", "--debug", "-z")
         place = 0
         while place < len(listed):
-            found = _ENTRY.match(listed, place)
-            if found is None or time.monotonic() > self._until_s:
+            matched = _ENTRY.match(listed, place)
+            if matched is None or time.monotonic() > self._until_s:
                 raise _Unknown
-            place = found.end()
-            path = found["path"]
+            place = matched.end()
+            path = matched["path"]
             # The index may be forged: a path must not leave the working tree.
             if path.startswith(b"/") or b".." in path.split(b"/"):
                 raise _Unknown
             yield _Entry(
                 path=path,
-                mode=int(found["mode"], 8),
-                sum=found["sum"].decode(),
-                is_merged=found["stage"] == b"0",
-                time=(int(found["s"]), int(found["ns"])),
-                size=int(found["size"]),
-                flags=int(found["flags"], 16),
+                mode=int(matched["mode"], 8),
+                sum=matched["sum"].decode(),
+                is_merged=matched["stage"] == b"0",
+                time=(int(matched["s"]), int(matched["ns"])),
+                size=int(matched["size"]),
+                flags=int(matched["flags"], 16),
             )
 
     def _is_module_dirty(self, folder: str, entry: _Entry) -> bool:
@@ -198,8 +198,8 @@ class _Look:
     def _are_changed(self, top: str, paths: list[bytes]) -> bool:
         """Whether one of these files is certainly changed, because git stores it byte for byte."""
         given = b"".join(path + b"\0" for path in paths)
-        found = self._ask(top, "check-attr", "-z", "--stdin", *_CONVERSIONS, given=given)
-        fields = found.split(b"\0")
+        answer = self._ask(top, "check-attr", "-z", "--stdin", *_CONVERSIONS, given=given)
+        fields = answer.split(b"\0")
         converted = {
             path
             for path, value in zip(fields[0::3], fields[2::3], strict=False)
@@ -214,10 +214,10 @@ class _Look:
         if left_s <= 0:
             raise _Unknown
         env = {**os.environ, **_ENV}
-        told = output_of(*_WORDS, "-C", folder, *words, timeout_s=left_s, env=env, given=given)
-        if told is None:
+        printed = output_of(*_WORDS, "-C", folder, *words, timeout_s=left_s, env=env, given=given)
+        if printed is None:
             raise _Unknown
-        return told
+        return printed
 
 
 def _is_of_that_time(entry: _Entry, file_ns: int, index_ns: int) -> bool:

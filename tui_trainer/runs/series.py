@@ -390,9 +390,9 @@ def smoothed(values: Sequence[float], weight: float) -> list[float]:
     if weight <= 0:
         return list(values)
     average, bias, rest = 0.0, 1.0, 1 - weight
-    found = []
+    averages = []
     for value in values:
         average = weight * average + rest * value
         bias *= weight
-        found.append(average / (1 - bias))
-    return found
+        averages.append(average / (1 - bias))
+    return averages

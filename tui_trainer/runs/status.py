@@ -22,6 +22,10 @@ from tui_trainer.runs.lock import is_held, is_out_of_sight, read_holder
 from tui_trainer.runs.paths import read_file
 from tui_trainer.runs.view import RunView
 
+LOOK_EVERY_S = 0.25
+"""How often a run looks for commands and writes what is new; its readers look as often."""
+ASK_EVERY_S = 1.0
+"""How often a reader asks the system about the process of a run, which costs more than a look."""
 LOST_AFTER_S = 30.0
 CRASHED_AFTER_S = 300.0
 MOST_BYTES = 2**20

@@ -16,7 +16,7 @@ from typing import Any, BinaryIO
 from tui_trainer.runs.bounds import is_count
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.folder import open_folder
-from tui_trainer.runs.journal import MOST_LINE_BYTES, skip_line
+from tui_trainer.runs.journal import MOST_LINE_BYTES, parse_record, seek_line, skip_line
 from tui_trainer.runs.paths import open_file, size_of
 
 MOST_LINES = 50_000
@@ -68,8 +68,8 @@ class Follower:
         for record in events:
             if record.get("event") == "run_started":
                 # Lines that an earlier start wrote after this step have been moved aside.
-                found = offset_after(self._run.metrics, record["step"])
-                self.metrics_bytes = min(self.metrics_bytes, found)
+                kept_bytes = offset_after(self._run.metrics, record["step"])
+                self.metrics_bytes = min(self.metrics_bytes, kept_bytes)
                 self._newest = record["step"]
         if events:
             # A run that starts first cuts these lines off, so the size read above may be out of
@@ -110,7 +110,7 @@ def whole_lines(path: Path, start: int, most: int | None = None) -> tuple[list[b
     last = b""
     try:
         with open_file(path) as file:
-            offset = _line_begin(file, start)
+            offset = seek_line(file, start)
             every, number = _every(file, offset, most), 0
             while data := file.read(_CHUNK_BYTES):
                 end = data.rfind(b"\n") + 1
@@ -150,7 +150,7 @@ def records_before(path: Path, end: int, most_bytes: int) -> list[Record]:
     start = max(end - most_bytes, 0)
     try:
         with open_file(path) as file:
-            begin = _line_begin(file, start)
+            begin = seek_line(file, start)
             data = file.read(max(end - begin, 0))
     except OSError:
         return []
@@ -164,7 +164,7 @@ def records_within(path: Path, start: int, end: int) -> Iterator[list[Record]]:
     """
     try:
         with open_file(path) as file:
-            offset = _line_begin(file, start)
+            offset = seek_line(file, start)
             while offset < end and (data := file.read(min(end - offset, _STRETCH_BYTES))):
                 if not data.endswith(b"\n"):
                     data += file.readline(MOST_LINE_BYTES)
@@ -178,15 +178,9 @@ def line_begin(path: Path, start: int) -> int:
     """Return where the first line begins that does not begin before an offset; 0 without a file."""
     try:
         with open_file(path) as file:
-            return _line_begin(file, start)
+            return seek_line(file, start)
     except OSError:
         return 0
-
-
-def _line_begin(file: BinaryIO, start: int) -> int:
-    """Seek to an offset, or to the next line if it is inside one; returns the position."""
-    offset = file.seek(max(start - 1, 0))
-    return offset + skip_line(file) if start > 0 else 0
 
 
 def _every(file: BinaryIO, offset: int, most: int | None) -> int:
@@ -200,34 +194,28 @@ def _every(file: BinaryIO, offset: int, most: int | None) -> int:
 
 def _with_step(lines: Sequence[bytes]) -> list[Record]:
     """Return the records that have a step; a line that is too long is not one."""
-    found: list[Record] = []
+    records: list[Record] = []
     if any(len(line) > MOST_LINE_BYTES for line in lines):
         lines = [line for line in lines if len(line) <= MOST_LINE_BYTES]
     for begin in range(0, len(lines), _AT_ONCE):
-        found += [
+        records += [
             record
             for record in _decoded(lines[begin : begin + _AT_ONCE])
             if isinstance(record, dict) and is_count(record.get("step"))
         ]
-    return found
+    return records
 
 
 def _decoded(lines: Sequence[bytes]) -> list[Any]:
     try:
         # All lines as one list, which is faster; line by line only if one of them is damaged. A
         # line such as `{},{}` would count twice.
-        found = json.loads(b"[%b]" % b",".join(lines))
-        if len(found) == len(lines):
-            return list(found)
+        records = json.loads(b"[%b]" % b",".join(lines))
+        if len(records) == len(lines):
+            return list(records)
     except (ValueError, RecursionError):
         pass
-    records = []
-    for line in lines:
-        try:
-            records.append(json.loads(line))
-        except (ValueError, RecursionError):
-            continue
-    return records
+    return [parse_record(line) for line in lines]
 
 
 def offset_after(path: Path, step: int) -> int:
@@ -237,10 +225,10 @@ def offset_after(path: Path, step: int) -> int:
             low, high = 0, os.fstat(file.fileno()).st_size
             while low < high:
                 middle = (low + high) // 2
-                begin = _line_begin(file, middle)
+                begin = seek_line(file, middle)
                 line = file.readline(MOST_LINE_BYTES)
-                found = _with_step([line]) if line.endswith(b"\n") else []
-                if found and found[0]["step"] <= step:
+                records = _with_step([line]) if line.endswith(b"\n") else []
+                if records and records[0]["step"] <= step:
                     low = begin + len(line)
                 else:
                     high = middle

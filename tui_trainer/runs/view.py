@@ -366,15 +366,15 @@ def _or_none(fits: Check) -> Check:
 
 def _fields_of(part: str, kind: type, keys: Mapping[str, str] | None = None) -> dict[str, _Kept]:
     """Return the kept fields of a part by key; `keys` maps names to keys that differ."""
-    found = {}
+    kept = {}
     for name, hint in get_type_hints(kind, include_extras=True).items():
         kinds = [inner for inner in (hint, *get_args(hint)) if get_origin(inner) is Annotated]
         if kinds:
             fits = kinds[0].__metadata__[0]
             is_optional = kinds[0] is not hint
             key = (keys or {}).get(name, name)
-            found[key] = _Kept(part, name, _or_none(fits) if is_optional else fits)
-    return found
+            kept[key] = _Kept(part, name, _or_none(fits) if is_optional else fits)
+    return kept
 
 
 _FIELDS: dict[str, _Kept] = {
@@ -382,7 +382,9 @@ _FIELDS: dict[str, _Kept] = {
     # Numbers that were not finite are null in the file.
     **{own.name: _Kept("numbers", own.name, _or_none(is_number)) for own in NUMBERS},
     **_fields_of("scores", Scores),
-    **_fields_of("final_test", FinalTest, {it.name: f"test_{it.name}" for it in fields(FinalTest)}),
+    **_fields_of(
+        "final_test", FinalTest, {own.name: f"test_{own.name}" for own in fields(FinalTest)}
+    ),
     **_fields_of("model", Model),
     **_fields_of("saved", Saved, {"step": "saved_step", "failure": "save_failure"}),
     **_fields_of("process", Process),

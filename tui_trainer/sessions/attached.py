@@ -30,6 +30,7 @@ from tui_trainer.runs.history import History
 from tui_trainer.runs.log import EarlierEvents
 from tui_trainer.runs.mailbox import send
 from tui_trainer.runs.recording import Recording
+from tui_trainer.runs.status import LOOK_EVERY_S
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.event_log import EventLog
 from tui_trainer.sessions.run_reader import RunReader, Update
@@ -37,7 +38,6 @@ from tui_trainer.sessions.session import TrackedRun
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 
-LOOK_S = 0.25
 HURRY_S = 0.05
 """The time between polls while a command of ours waits for its answer."""
 SILENT_S = 5.0
@@ -162,7 +162,7 @@ class AttachedSession:
                 self._over.wait(SILENT_S)
             if over:
                 return
-            self._wake.wait(HURRY_S if self._unanswered else LOOK_S)
+            self._wake.wait(HURRY_S if self._unanswered else LOOK_EVERY_S)
 
     def _poll(self) -> None:
         update = self._reader.poll()
@@ -171,15 +171,15 @@ class AttachedSession:
         if update.status is not None:
             self.usage = usage_of(update.status.process.usage)
         update.events = [self._seen_from_here(event) for event in update.events]
-        told = [*update.events, *self._answers(update.events)]
+        events = [*update.events, *self._answers(update.events)]
         if update:
             self._updates.append(update)
         if update.snapshot is not None:
             self._has_ended = update.snapshot.tracked.view.ending is not None
         else:
             self._has_ended |= any(isinstance(event, RunEnded) for event in update.events)
-        if told or update:
-            self._log.append(*told)
+        if events or update:
+            self._log.append(*events)
         # Set last: a caller that sees the end refreshes once more, and then never again.
         self._ended = self._has_ended or self._reader.state in ("crashed", "deleted")
 
@@ -212,25 +212,25 @@ class AttachedSession:
 
         Its end refuses them; a command without an answer for too long is reported.
         """
-        found: list[Event] = []
+        answers: list[Event] = []
         for event in events:
             if isinstance(event, CommandAccepted | CommandApplied):
                 self._unanswered.pop(event.id, None)
         if not self._unanswered:
-            return found
+            return answers
         now_s = self._clock()
         ended = any(isinstance(event, RunEnded) for event in events)
         for command, until_s in list(self._unanswered.values()):
             if ended:
-                found.append(self._refusal(command, "the run has ended"))
+                answers.append(self._refusal(command, "the run has ended"))
             elif now_s >= until_s:
                 state = self._reader.state
                 text = f"{name_of(command)}: not answered yet; the run is {clean(state, 40)}"
-                found.append(Notice(self._reader.step, text, "warning"))
+                answers.append(Notice(self._reader.step, text, "warning"))
             else:
                 continue
             del self._unanswered[command.id]
-        return found
+        return answers
 
     def _refusal(self, command: Command, why: str) -> CommandApplied:
         return CommandApplied(self._reader.step, command.id, name_of(command), HERE, why)

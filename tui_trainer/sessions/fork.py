@@ -67,7 +67,7 @@ def prepare_fork(
         _copy_beginning(origin, run, checkpoint.data.progress.metrics_bytes)
         if edits:
             rewrite_edits(run.edits, edits)
-        _copy_config(origin, run, experiment, overrides)
+        _write_config(origin, run, experiment, overrides)
         whence = {"forked_from": str(origin.path), "step": checkpoint.manifest.step}
         write_provenance(run.provenance, whence)
         return prepare_resume(run, overrides, argv, startup, origin="fork")
@@ -79,13 +79,13 @@ def prepare_fork(
         raise
 
 
-def _copy_config(
+def _write_config(
     origin: RunDirectory,
     run: RunDirectory,
     experiment: Experiment,
     overrides: Sequence[Override],
 ) -> None:
-    """Copy the configuration, with the place where the data are now if that was given."""
+    """Copy the configuration; data that were moved are where an override says that they are."""
     moved = [override for override in overrides if override.key == DATA_PLACE]
     if moved:
         experiment = with_value(experiment, DATA_PLACE, moved[-1].value)

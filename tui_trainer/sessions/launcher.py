@@ -21,8 +21,12 @@ from tui_trainer.text.errors import TrainerError
 from tui_trainer.text.shell import program_line
 
 FORWARDED = (
-    *(signal.SIGINT, signal.SIGTERM, signal.SIGHUP),
-    *(signal.SIGUSR1, signal.SIGUSR2, signal.SIGTSTP),
+    signal.SIGINT,
+    signal.SIGTERM,
+    signal.SIGHUP,
+    signal.SIGUSR1,
+    signal.SIGUSR2,
+    signal.SIGTSTP,
 )
 """Signals to the launcher that are meant for the run: its id may be the only one known."""
 _ENDINGS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
@@ -211,7 +215,7 @@ class _Launcher:
         """Return the command that goes on with the run of the dead child, and what it does."""
         # Imported only now, so that a launcher that waits stays small.
         from tui_trainer.runs.directory import default_runs_dir, find_run
-        from tui_trainer.runs.ending import way_on
+        from tui_trainer.runs.outcome import way_on
         from tui_trainer.runs.status import read_status
 
         with contextlib.suppress(TrainerError):

@@ -19,7 +19,6 @@ from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.machine.usage import Usage, UsageMeter
 from tui_trainer.runs.commands import Command, Stop, name_of
 from tui_trainer.runs.control import Control, applied
-from tui_trainer.runs.ending import last_end
 from tui_trainer.runs.events import (
     CommandAccepted,
     Event,
@@ -31,10 +30,11 @@ from tui_trainer.runs.events import (
 from tui_trainer.runs.guard import GuardedFiles
 from tui_trainer.runs.history import History
 from tui_trainer.runs.log import EarlierEvents
-from tui_trainer.runs.recording import read_history, read_recording
+from tui_trainer.runs.outcome import last_end
 from tui_trainer.runs.status import read_status
-from tui_trainer.runs.view import Model, RunView
+from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.event_log import EventLog
+from tui_trainer.sessions.first_view import progress_of, tracked_run_of, view_of
 from tui_trainer.sessions.session import TrackedRun
 from tui_trainer.sessions.startup import StartCancelled, Startup
 from tui_trainer.sessions.watcher import Watcher
@@ -47,7 +47,6 @@ if TYPE_CHECKING:
     from tui_trainer.runs.directory import RunDirectory
     from tui_trainer.runs.lock import RunLock
     from tui_trainer.sessions.prepare import PreparedRun
-    from tui_trainer.training.progress import Progress
 
 
 class LocalSession:
@@ -248,8 +247,8 @@ class LocalSession:
             self._startup.undo()
         except TrainerError as error:
             # A wrong setting is named by its key already.
-            told = str(error) if isinstance(error, ConfigError) else self._in_stage(str(error))
-            ended = self._end("failed", told, int(error.exit_code), prepared)
+            reason = str(error) if isinstance(error, ConfigError) else self._in_stage(str(error))
+            ended = self._end("failed", reason, int(error.exit_code), prepared)
         except (Exception, SystemExit) as error:
             ended = self._end("failed", *self._explained(error, prepared), prepared)
         finally:
@@ -358,45 +357,3 @@ class LocalSession:
         """Refuse the commands that are still waiting."""
         while (command := self.control.take()) is not None:
             self.emit(applied(command, self._step, "the run has ended"))
-
-
-def view_of(prepared: PreparedRun) -> RunView:
-    """Return the view before the first step: the checkpoint's, or a fresh one.
-
-    Otherwise a resumed run would have no best value until it finds a better one.
-    """
-    view = RunView(
-        name=prepared.run.path.name,
-        run_dir=str(prepared.run.path),
-        model=Model(prepared.device.label),
-        generation=prepared.generation,
-        step=prepared.step,
-        epoch=prepared.epoch,
-    )
-    progress = progress_of(prepared)
-    if progress is not None:
-        scores = view.scores
-        view.saved.step, view.elapsed_s = prepared.step, progress.elapsed_s
-        scores.stale, scores.validation = progress.stale, dict(progress.last_metrics)
-        if progress.best is not None:
-            scores.best = dict(progress.best.metrics)
-            scores.best_step = progress.best.step
-    return view
-
-
-def tracked_run_of(prepared: PreparedRun) -> TrackedRun:
-    """Return what a front end shows first, with the curves so far; reads the run's files."""
-    tracked = TrackedRun(prepared.in_force)
-    tracked.view = view_of(prepared)
-    if prepared.step:
-        known = read_recording(prepared.run)
-        tracked.history = read_history(prepared.run, prepared.step, known)
-    return tracked
-
-
-def progress_of(prepared: PreparedRun) -> Progress | None:
-    """Return the counters of the checkpoint that the run starts from; None for a fresh start."""
-    from tui_trainer.training.start_point import FromCheckpoint
-
-    start = prepared.start
-    return start.checkpoint.data.progress if isinstance(start, FromCheckpoint) else None

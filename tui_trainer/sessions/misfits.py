@@ -94,40 +94,40 @@ def find_misfits(
             name: experiment.loss if experiment.loss.type == name else kind(type=name)
             for name, kind in losses.items()
         }
-        found = {
+        misfits = {
             "model": _reasons(_sections(library, "model"), try_model),
             "loss": _reasons(sections, try_loss),
         }
         try:
             model = build_model(experiment.model, dataset.signature)
         except BadInput:
-            return found
+            return misfits
         optimizers = _sections(library, "optimizer")
-        found["optimizer"] = _reasons(optimizers, lambda section: build_optimizer(section, model))
-    return found
+        misfits["optimizer"] = _reasons(optimizers, lambda section: build_optimizer(section, model))
+    return misfits
 
 
 def _sections(library: PresetLibrary, kind: str) -> dict[str, Section]:
     """Return the sections of the presets of a kind by name, without broken ones."""
-    found = {}
+    sections = {}
     for preset in library.list(kind):
         try:
-            found[preset.name] = library.section(preset)
+            sections[preset.name] = library.section(preset)
         except BadInput:
             continue
-    return found
+    return sections
 
 
 def _reasons(
     sections: Mapping[str, Section], try_section: Callable[[Any], object]
 ) -> dict[str, str]:
     """Return the messages of those sections that are refused."""
-    found = {}
+    reasons = {}
     for name, section in sections.items():
         try:
             try_section(section)
         except ConfigError as error:
-            found[name] = "; ".join(problem.message for problem in error.problems)
+            reasons[name] = "; ".join(problem.message for problem in error.problems)
         except BadInput as error:
-            found[name] = str(error)
-    return found
+            reasons[name] = str(error)
+    return reasons

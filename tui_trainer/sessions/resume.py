@@ -23,7 +23,6 @@ from tui_trainer.config.sections.training import LoaderSection
 from tui_trainer.runs.commands import new_id
 from tui_trainer.runs.directory import RunDirectory, check_run, check_writable
 from tui_trainer.runs.edits import Edit, in_force, read_edits, record_edit, rewrite_edits
-from tui_trainer.runs.ending import last_end
 from tui_trainer.runs.files import Files, sweep_temporaries
 from tui_trainer.runs.limits import limit_reached, trained_on
 from tui_trainer.runs.lock import RunLock
@@ -34,6 +33,7 @@ from tui_trainer.runs.manifests import (
     read_manifests,
     unpublished_files,
 )
+from tui_trainer.runs.outcome import last_end
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.takeover import fence, gone_host
 from tui_trainer.sessions.prepare import (
@@ -56,8 +56,11 @@ if TYPE_CHECKING:
 
 RUNTIME = (
     DATA_PLACE,
-    *("training.device", "training.threads", "training.on_hangup"),
-    *("training.preempt_signals", "training.preempt_exit_code"),
+    "training.device",
+    "training.threads",
+    "training.on_hangup",
+    "training.preempt_signals",
+    "training.preempt_exit_code",
     *(f"loader.{name}" for name in LoaderSection.model_fields),
 )
 """Settings for where and how a run is executed: a resume may change them, and they are no edits."""
@@ -94,11 +97,7 @@ def prepare_resume(
     gone = gone_host(run, force=force)
     lock = RunLock.acquire(run.lock, gone=gone)
     try:
-        if gone or lock.note:
-            # Only silence says that the previous process is dead: it must not append to our files.
-            fence(run)
-        _check_not_lost(run)
-        _tidy(run)
+        _put_in_order(run, may_be_alive=bool(gone or lock.note))
         loaded = _load(run, experiment, which, startup)
         plan = plan_edits(
             experiment,
@@ -280,6 +279,15 @@ def plan_edits(
     return plan
 
 
+def _put_in_order(run: RunDirectory, *, may_be_alive: bool) -> None:
+    """Take the directory over from the previous process, and remove what it left half done."""
+    if may_be_alive:
+        # Only silence says that it is dead: it must not append to our files.
+        fence(run)
+    _check_not_lost(run)
+    _tidy(run)
+
+
 def _check_not_lost(run: RunDirectory) -> None:
     """Refuse a run that has lost its checkpoints: step 0 would overwrite what is left."""
     status = read_status(run.status)
@@ -310,8 +318,8 @@ def live_overrides(
     Raises:
         BadInput: one is for a setting that cannot change; says how a new run takes it.
     """
-    found = overrides_of(config, overrides)
-    for override in found:
+    complete = overrides_of(config, overrides)
+    for override in complete:
         if override.key in RUNTIME:
             continue
         try:
@@ -323,7 +331,7 @@ def live_overrides(
             words = ("train", str(run.config), f"training.init_from={run.path}")
             new = f"{program_line(*words)} {override.key}=..."
             raise BadInput(f"{error}; a new run from its weights can have it: {new}") from error
-    return found
+    return complete
 
 
 def _with_runtime(experiment: Experiment, overrides: Sequence[Override]) -> Experiment:

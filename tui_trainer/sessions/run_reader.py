@@ -19,7 +19,6 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.runs.bounds import is_count, number_or_nan
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.edits import in_force, read_edits
-from tui_trainer.runs.ending import way_on
 from tui_trainer.runs.events import (
     FINAL_STATES,
     Event,
@@ -30,10 +29,11 @@ from tui_trainer.runs.events import (
     StepsTaken,
 )
 from tui_trainer.runs.numbers import NUMBERS, StepNumber
+from tui_trainer.runs.outcome import way_on
 from tui_trainer.runs.paths import is_folder, opened_facts
 from tui_trainer.runs.recording import Recording, open_recording
 from tui_trainer.runs.records import event_of
-from tui_trainer.runs.status import LOST_AFTER_S, conclude, read_status
+from tui_trainer.runs.status import ASK_EVERY_S, LOST_AFTER_S, conclude, read_status
 from tui_trainer.runs.tail import Follower, NewLines, Record, line_begin, records_before
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.prepare import read_config
@@ -142,7 +142,7 @@ def _newest_lines(run: RunDirectory, recording: Recording) -> list[Record]:
 def _in_force(run: RunDirectory, step: int) -> Experiment | None:
     """Return the configuration at a step; None if it cannot be read, as without its plugins."""
     try:
-        edits = [it for it in read_edits(run.edits) if it.apply_at_step <= step]
+        edits = [edit for edit in read_edits(run.edits) if edit.apply_at_step <= step]
         return in_force(read_config(run), edits)
     except (TrainerError, OSError):
         return None
@@ -152,7 +152,6 @@ MOST_LINES = 2000
 """Lines of metrics that are added to the curves at a time; of more, every n-th."""
 BEATS_S = 2.0
 """How long a heartbeat is trusted without asking the system about the process."""
-ASK_S = 1.0
 
 GONE = frozenset({"deleted", "unreachable"})
 
@@ -196,8 +195,8 @@ class Update:
     """The state to assume instead of the one the run reports; "" means the run's own word."""
 
     def __bool__(self) -> bool:
-        found = (self.batch, self.snapshot, self.status, self.events)
-        return self.state is not None or any(found)
+        news = (self.batch, self.snapshot, self.status, self.events)
+        return self.state is not None or any(news)
 
 
 class RunReader:
@@ -247,7 +246,9 @@ class RunReader:
             update.events += [*steps_taken(batch.lines), *events_of(batch.events, self._run)]
             if any(isinstance(event, RunStarted) for event in update.events):
                 # The run was started again; reports of the previous start no longer hold.
-                update.events = [it for it in update.events if not isinstance(it, StepsTaken)]
+                update.events = [
+                    event for event in update.events if not isinstance(event, StepsTaken)
+                ]
                 self._reopen(update)
             else:
                 update.batch = batch
@@ -269,9 +270,9 @@ class RunReader:
         """Return events of the snapshot that were never returned; at first only the newest ones."""
         assert self._follower is not None
         end = self._follower.events_bytes
-        told = self._told_bytes
-        most_bytes = EVENT_TAIL_BYTES if told is None else max(end - told, 0)
-        if told is None:
+        told_bytes = self._told_bytes
+        most_bytes = EVENT_TAIL_BYTES if told_bytes is None else max(end - told_bytes, 0)
+        if told_bytes is None:
             start = max(end - most_bytes, 0)
             self.first_told_bytes = line_begin(self._run.events, start) if start else 0
         self._told_bytes = end
@@ -285,7 +286,7 @@ class RunReader:
             self._report_missing_directory(update)
             return
         if self._believed in GONE:
-            update.events.append(self._notice("the directory of the run is back", "note"))
+            update.events.append(Notice(self.step, "the directory of the run is back"))
             self._believe("", update)
         # News of the run refutes what was believed before, not what is concluded from it.
         believed = self._believed
@@ -308,7 +309,7 @@ class RunReader:
             elif believed == "crashed" and update.status is not None:
                 # A run on another host: it is alive after all.
                 self._reopen(update)
-        elif now_s - self._asked_at_s >= ASK_S:
+        elif now_s - self._asked_at_s >= ASK_EVERY_S:
             self._ask(now_s, update)
 
     def _ask(self, now_s: float, update: Update) -> None:
@@ -317,14 +318,14 @@ class RunReader:
         if self._status is None or self._believed == "crashed":
             return
         status = self._status
-        found = conclude(self._run, status, now_s - self._beat_at_s)
-        believed = "" if found == status.state else found
+        concluded = conclude(self._run, status, now_s - self._beat_at_s)
+        believed = "" if concluded == status.state else concluded
         if believed in FINAL_STATES:
             believed = ""  # It has just ended, as its events will say.
         self._believe(believed, update)
         if believed == "crashed":
             update.events.append(self._crash(status))
-        elif not believed and found not in FINAL_STATES:
+        elif not believed and concluded not in FINAL_STATES:
             self._hear(update, now_s - self._beat_at_s)
 
     def _hear(self, update: Update, unheard_s: float) -> None:
@@ -341,11 +342,9 @@ class RunReader:
         if state != self._believed:
             where = clean(str(self._run.path), 400)
             why = "was deleted" if state == "deleted" else "cannot be reached"
-            update.events.append(self._notice(f"the directory of the run {why}: {where}", "error"))
+            text = f"the directory of the run {why}: {where}"
+            update.events.append(Notice(self.step, text, "error"))
             self._believe(state, update)
-
-    def _notice(self, text: str, level: str) -> Notice:
-        return Notice(self.step, text, "error" if level == "error" else "note")
 
     def _crash(self, status: RunView) -> RunEnded:
         host = clean(status.process.host, 80)

@@ -178,5 +178,5 @@ class InterruptFlag(_ReplacedHandlers):
 
     def _note(self, number: int, frame: FrameType | None) -> None:
         self.is_asked = True
-        for one in self._SIGNALS:
-            signal.signal(one, signal.SIG_DFL)
+        for handled in self._SIGNALS:
+            signal.signal(handled, signal.SIG_DFL)

@@ -36,13 +36,12 @@ from tui_trainer.runs.lock import RunLock
 from tui_trainer.runs.mailbox import Mailbox
 from tui_trainer.runs.paths import exists, size_of
 from tui_trainer.runs.recording import Recording, open_recording, write_recording
-from tui_trainer.runs.status import write_status
+from tui_trainer.runs.status import LOOK_EVERY_S, write_status
 from tui_trainer.runs.view import Process, RunView
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import TrainerError
 from tui_trainer.text.format import size_text
 
-LOOK_S = 0.25
 STATUS_EVERY = 4
 """Rounds between two heartbeats."""
 CURVES_EVERY_S = 10.0
@@ -116,7 +115,7 @@ class Watcher:
 
     def _work(self) -> None:
         looks = 0
-        while not self._done.wait(LOOK_S):
+        while not self._done.wait(LOOK_EVERY_S):
             looks += 1
             try:
                 if self._is_lost():

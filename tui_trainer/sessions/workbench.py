@@ -113,7 +113,7 @@ def _layers_of(task: Task) -> tuple[tuple[LayerShape, ...], tuple[str, ...]]:
     from tui_trainer.models.summary import summarize
 
     try:
-        found = summarize(task.model, task.dataset.info.all_fields, 2)
+        layers = summarize(task.model, task.dataset.info.all_fields, 2)
     except RuntimeError as error:
         # A model of a plugin may need real numbers, and train all the same.
         if not (text := describe_user_error(error)):
@@ -121,7 +121,7 @@ def _layers_of(task: Task) -> tuple[tuple[LayerShape, ...], tuple[str, ...]]:
         return (), (f"the layers cannot be listed without data: {text}",)
     shapes = [
         LayerShape(layer.name, layer.kind, tuple(layer.output_shape), layer.parameters)
-        for layer in found
+        for layer in layers
     ]
     return tuple(shapes), ()
 

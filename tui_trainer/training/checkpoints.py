@@ -207,8 +207,8 @@ def _verify(path: Path, file: BufferedReader, manifest: Manifest) -> None:
 
 def _culprit(message: str) -> str:
     """Return, in parentheses, the name that torch's long message says is not allowed."""
-    found = re.search(r"GLOBAL (\S+)", message)
-    return f" ({clean(found[1], 80)})" if found else ""
+    named = re.search(r"GLOBAL (\S+)", message)
+    return f" ({clean(named[1], 80)})" if named else ""
 
 
 def choose_checkpoint(directory: Path, which: str, command: str) -> tuple[Checkpoint, list[str]]:

@@ -180,7 +180,9 @@ class CommandHandler(Part):
             self.answer(command)
             self._pause(command, validating=validating)
         else:
-            self._answer_with(lambda one: self._execute(one, validating=validating), command)
+            self._answer_with(
+                lambda accepted: self._execute(accepted, validating=validating), command
+            )
 
     def _answer_with(self, execute: Execute, command: Command) -> None:
         try:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from types import MethodType
 from typing import Any
 
 import torch
@@ -40,7 +40,7 @@ def names_matching(patterns: Iterable[str], names: Iterable[str], key: str) -> s
         ConfigError: a pattern matches nothing; the problem is reported for `key`.
     """
     known = list(names)
-    found: set[str] = set()
+    matching: set[str] = set()
     for pattern in patterns:
         matched = [name for name in known if _matches(pattern, name)]
         if not matched:
@@ -48,8 +48,8 @@ def names_matching(patterns: Iterable[str], names: Iterable[str], key: str) -> s
             shown = ", ".join(layers[:_MOST_NAMED]) + (", ..." if layers[_MOST_NAMED:] else "")
             message = f"no layer {clean(repr(pattern), 80)}{suggest(pattern, layers)}"
             raise ConfigError([Problem(f"{message}; there are: {shown}", key)])
-        found.update(matched)
-    return found
+        matching.update(matched)
+    return matching
 
 
 def freeze(model: nn.Module, patterns: Iterable[str]) -> None:
@@ -68,14 +68,28 @@ def freeze(model: nn.Module, patterns: Iterable[str]) -> None:
     for module in model.modules():
         own = list(module.parameters(recurse=False))
         trained = any(parameter.requires_grad for parameter in own)
-        if own and not trained and isinstance(module, nn.modules.batchnorm._NormBase):
+        if own and not trained and _has_statistics(module):
             module.eval()
             # The loop switches the mode of the whole model, which must not reach this layer.
-            module.train = MethodType(_stay, module)  # type: ignore[method-assign]
+            module.train = KeptMode(module)  # type: ignore[method-assign]
 
 
-def _stay(module: nn.Module, mode: bool = True) -> nn.Module:
-    return module
+@dataclass(frozen=True, slots=True)
+class KeptMode:
+    """Stands in for the `train` of a layer whose mode stays what it is.
+
+    A function would belong to the same layer in a copy of the model; this is copied with it.
+    """
+
+    layer: nn.Module
+
+    def __call__(self, mode: bool = True) -> nn.Module:
+        return self.layer
+
+
+def _has_statistics(module: nn.Module) -> bool:
+    """Whether it is a norm that can keep running statistics, as torch's batch norms do."""
+    return hasattr(module, "track_running_stats")
 
 
 def blocks_of(model: nn.Module) -> list[nn.Module]:
@@ -101,15 +115,26 @@ def recompute_blocks(model: nn.Module, *, stateful: bool = False) -> None:
         message = f"{type(model).__name__.lower()} has no blocks to recompute; set it to false"
         raise ConfigError([Problem(message, key)])
     for block in blocks:
-        norms = [m for m in block.modules() if isinstance(m, nn.modules.batchnorm._NormBase)]
-        block.forward = partial(_recomputed, block.forward, norms)
+        norms = [module for module in block.modules() if _has_statistics(module)]
+        block.forward = RecomputedForward(block.forward, norms)
 
 
-def _recomputed(forward: Any, norms: list[Any], *inputs: Any) -> Any:
-    if not torch.is_grad_enabled():
-        return forward(*inputs)
-    contexts = partial(_contexts, norms)
-    return checkpoint(forward, *inputs, use_reentrant=False, context_fn=contexts)
+@dataclass(frozen=True, slots=True)
+class RecomputedForward:
+    """Stands in for the forward of a block, and calls it again in the backward pass.
+
+    It is no module around the block, so that the names of the parameters stay.
+    """
+
+    forward: Callable[..., Any]
+    norms: list[Any]
+
+    def __call__(self, *inputs: Any) -> Any:
+        if not torch.is_grad_enabled():
+            return self.forward(*inputs)
+        # torch.compile follows a partial function here, but not a method.
+        contexts = partial(_contexts, self.norms)
+        return checkpoint(self.forward, *inputs, use_reentrant=False, context_fn=contexts)
 
 
 def _contexts(norms: list[Any]) -> tuple[AbstractContextManager[Any], AbstractContextManager[Any]]:
@@ -196,9 +221,9 @@ def _prefix_of(weights: Iterable[str], own: Iterable[str]) -> str:
     for name in there:
         parts = name.split(".")
         ends = [".".join(parts[count:]) for count in range(len(parts))]
-        found = [name.removesuffix(end) for end in ends if end in known]
-        prefixes.update(found)
-        candidates += [name] if found else []
+        before = [name.removesuffix(end) for end in ends if end in known]
+        prefixes.update(before)
+        candidates += [name] if before else []
     # Of equally good prefixes the shortest: the others stand for a part of the model only.
     best = max(prefixes, key=lambda prefix: (prefixes[prefix], -len(prefix)), default="")
     return best if all(name.startswith(best) for name in candidates) else ""
@@ -308,7 +333,7 @@ def _of_file(path: Path) -> dict[str, Tensor]:
             content = content[key]
             break
     weights = content if isinstance(content, Mapping) else {}
-    found = {str(name): value for name, value in weights.items() if isinstance(value, Tensor)}
-    if not found:
+    tensors = {str(name): value for name, value in weights.items() if isinstance(value, Tensor)}
+    if not tensors:
         raise BadInput(f"{_KEY}: {shown}: there are no weights in it")
-    return found
+    return tensors

@@ -9,8 +9,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
-from torch import Tensor
-
 
 class Ranks(Protocol):
     """One process among `world`; rank 0 alone reads commands and writes files."""
@@ -21,10 +19,6 @@ class Ranks(Protocol):
     @property
     def world(self) -> int: ...
 
-    def sum(self, tensor: Tensor) -> Tensor:
-        """Return the sum over all ranks, the same on each of them."""
-        ...
-
 
 @dataclass(frozen=True, slots=True)
 class SingleRank:
@@ -32,6 +26,3 @@ class SingleRank:
 
     rank: int = 0
     world: int = 1
-
-    def sum(self, tensor: Tensor) -> Tensor:
-        return tensor

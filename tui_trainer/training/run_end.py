@@ -54,7 +54,7 @@ def finish(training: Training, reason: str) -> RunEnded:
         training,
         state,
         reason,
-        # Also if a signal skipped the test: whoever starts runs has nothing to start again.
+        # Also if a signal skipped the test: a scheduler must not start a finished run again.
         ExitCode.OK if state == "finished" else ExitCode.FAILED,
         test=None if measured is None else measured.metrics,
         baseline=results.baselines or None,

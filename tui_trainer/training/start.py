@@ -107,19 +107,11 @@ def begin(
     """Build the parts of a training around its state, and emit `RunStarted`."""
     saved = start.checkpoint.data if isinstance(start, FromCheckpoint) else None
     notes = task.dataset.notes
-    progress = Progress() if saved is None else deepcopy(saved.progress)
     if saved is not None:
         if saved.stream:
             task.batches.restore(saved.stream)
         notes += bitwise_notes(task, saved.origin)
-    early = edits_before(start.edits, progress.step)
-    shared = Shared(
-        progress=progress,
-        settings=LiveSettings(in_force(task.experiment, early), task.steps_per_epoch, progress),
-        watch=Stopwatch(clock, progress.elapsed_s),
-        clock=clock,
-        events=RunEvents(emit, progress),
-    )
+    shared = _shared(task, start, emit, clock)
     buffer, measured = StepBuffer(task.device), task.forward.of(state.measured)
     recorder = Recorder(shared, buffer, task.batches, writer, state)
     stepper = Stepper(shared, task, state, recorder, _carry_of(saved, task.device))
@@ -145,8 +137,23 @@ def begin(
     retune(state.optimizer, training.experiment.optimizer)
     task.model.train()
     training.events.emit(_started(training, notes))
-    training.events.emit(StageStarted(progress.step, "first step"))
+    training.events.emit(StageStarted(shared.progress.step, "first step"))
     return training
+
+
+def _shared(task: Task, start: StartPoint, emit: Emit, clock: Callable[[], float]) -> Shared:
+    """Return what the parts share, with the progress and the edits of the start point."""
+    progress = Progress()
+    if isinstance(start, FromCheckpoint):
+        progress = deepcopy(start.checkpoint.data.progress)
+    early = edits_before(start.edits, progress.step)
+    return Shared(
+        progress=progress,
+        settings=LiveSettings(in_force(task.experiment, early), task.steps_per_epoch, progress),
+        watch=Stopwatch(clock, progress.elapsed_s),
+        clock=clock,
+        events=RunEvents(emit, progress),
+    )
 
 
 def state_of(task: Task) -> State:

@@ -108,11 +108,11 @@ class Writer:
 
     def results(self) -> list[SaveResult]:
         """Return the results of the saves that ended since the last call; never waits."""
-        found = []
+        results = []
         while self._results:
-            found.append(self._results.popleft())
-        self._saving -= len(found)
-        return found
+            results.append(self._results.popleft())
+        self._saving -= len(results)
+        return results
 
     def drain(self) -> list[SaveResult]:
         """Wait until everything handed over is done; return the results of the saves."""

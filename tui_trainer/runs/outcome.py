@@ -1,4 +1,4 @@
-"""The end of a run: how its newest start ended, and the command that goes on with it.
+"""The outcome of a run: how its newest start ended, and the command that goes on with it.
 
 Layer: runs. The end is read from events.jsonl, because baselines and the confusion matrix are only
 there: status.json is small.
