@@ -13,8 +13,8 @@ from torch import Tensor
 from tui_trainer.config.plugins import DATASET_FACTORIES
 from tui_trainer.config.sections.datasets import DATASETS, DatasetSection, ImagesSection
 from tui_trainer.data.base.augment import (
-    Change,
     Cutout,
+    ImageChange,
     InputsChanged,
     RandomAffine,
     RandomCrop,
@@ -27,7 +27,7 @@ from tui_trainer.problems.batch import IGNORED
 from tui_trainer.text.errors import BadInput
 
 SHAPE = (40, 1, 8, 10)
-MOVES: list[Change] = [
+MOVES: list[ImageChange] = [
     RandomFlip(-1),
     RandomFlip(-2),
     RandomCrop(3, 0.0),
@@ -47,14 +47,16 @@ def areas() -> Tensor:
     return masks
 
 
-def changed(changes: tuple[Change, ...], images: Tensor, masks: Tensor) -> tuple[Tensor, Tensor]:
+def changed(
+    changes: tuple[ImageChange, ...], images: Tensor, masks: Tensor
+) -> tuple[Tensor, Tensor]:
     batch = {"scan": images, "target": masks}
     turned = InputsChanged(changes, "scan", has_masks=True)(batch, seeded())
     return turned["scan"], turned["target"]
 
 
 @pytest.mark.parametrize("change", [*MOVES, RandomAffine(3.0, 0.0, 0.0)])
-def test_a_mask_is_moved_as_its_image_is(change: Change) -> None:
+def test_a_mask_is_moved_as_its_image_is(change: ImageChange) -> None:
     masks = areas()
     # An image that shows the mask: 1, 2 and 3, and 0 is the background.
     images, turned = changed((change,), (masks + 1)[:, None].float(), masks)

@@ -25,7 +25,7 @@ from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.base.split import SplitRows, divide, quantile_bins
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.sources.encoding import moments, standardise
-from tui_trainer.data.sources.source import Source, Target
+from tui_trainer.data.sources.source import Encoded, Source, Target
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Signature
 from tui_trainer.text.clean import clean
@@ -64,25 +64,11 @@ def load_rows(
         torch.from_numpy(source.rows),
         encoded.lengths,
     )
-    signature = Signature(
-        source.kind,
-        tuple(encoded.inputs.shape[1:]),
-        outputs=target.outputs,
-        vocabulary=source.vocabulary,
-    )
-    info = DatasetInfo(
-        signature,
-        target.problem,
-        target.classes,
-        target_mean=_scale(preprocessing["target_mean"]),
-        target_std=_scale(preprocessing["target_std"]),
-        target_names=target.names,
-    )
     return Dataset(
         train=full.rows_at(torch.from_numpy(parts.train)),
         val=full.rows_at(torch.from_numpy(parts.val)),
         test=full.rows_at(torch.from_numpy(parts.test)),
-        info=info,
+        info=_described(source, encoded, preprocessing),
         preprocessing=preprocessing,
         augment=source.augment(preprocessing["inputs"]),
         fingerprint=fingerprint_of(section, source.sha256, written_problem),
@@ -96,6 +82,24 @@ def load_rows(
         class_counts=counts[0] if target.problem == "classification" else (),
         val_counts=counts[1] if target.problem == "classification" else (),
         doubt=doubt,
+    )
+
+
+def _described(source: Source, encoded: Encoded, preprocessing: Mapping[str, Any]) -> DatasetInfo:
+    target = source.target
+    signature = Signature(
+        source.kind,
+        tuple(encoded.inputs.shape[1:]),
+        outputs=target.outputs,
+        vocabulary=source.vocabulary,
+    )
+    return DatasetInfo(
+        signature,
+        target.problem,
+        target.classes,
+        target_mean=_scale(preprocessing["target_mean"]),
+        target_std=_scale(preprocessing["target_std"]),
+        target_names=target.names,
     )
 
 

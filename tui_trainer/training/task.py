@@ -119,13 +119,8 @@ def build(
     dataset = replace(dataset, notes=(*dataset.notes, *notes))
     report.tell("data", _sizes(dataset))
     report.enter("build the model")
-    torch.manual_seed(derive_seed(training.seed, "model"))
-    model = build_model(experiment.model, dataset.signature)
-    if training.init_from and fitted is None:
-        weights, source = read_weights(training.init_from)
-        note = take_weights(model, weights, training.init_skip, source)
-        dataset = replace(dataset, notes=(*dataset.notes, note))
-    freeze(model, training.freeze)
+    model, weight_notes = _model(experiment, dataset, is_new=fitted is None)
+    dataset = replace(dataset, notes=(*dataset.notes, *weight_notes))
     # In our own text datasets each row continues from batch to batch; the samples of a plugin are
     # independent of each other.
     stateful = isinstance(dataset.train, TextSplit) and hasattr(model, "advance")
@@ -136,17 +131,7 @@ def build(
     batches = _batches(experiment, placed, feed, ranks, device, stateful=stateful)
     _check_batches(experiment, batches, dataset)
     _check_norm(experiment, model, batches)
-    model.to(device)
-    if training.channels_last:
-        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    forward = Forward(
-        model,
-        fields=dataset.info.names,
-        stateful=stateful,
-        precision=training.precision,
-        channels_last=training.channels_last,
-        compiled=training.compile,
-    )
+    forward = _forward(experiment, model.to(device), dataset, stateful=stateful)
     placed = replace(placed, notes=(*placed.notes, *_notes_on_fields(placed, forward)))
     return Task(
         experiment,
@@ -159,6 +144,36 @@ def build(
         build_criterion(experiment.loss, dataset, device),
         build_optimizer(experiment.optimizer, model),
         feed,
+    )
+
+
+def _model(
+    experiment: Experiment, dataset: Dataset, *, is_new: bool
+) -> tuple[nn.Module, list[str]]:
+    """Return the model on the CPU, and a note on the weights that it takes over if it is new."""
+    training, notes = experiment.training, []
+    torch.manual_seed(derive_seed(training.seed, "model"))
+    model = build_model(experiment.model, dataset.signature)
+    if training.init_from and is_new:
+        weights, source = read_weights(training.init_from)
+        notes = [take_weights(model, weights, training.init_skip, source)]
+    freeze(model, training.freeze)
+    return model, notes
+
+
+def _forward(
+    experiment: Experiment, model: nn.Module, dataset: Dataset, *, stateful: bool
+) -> Forward:
+    training = experiment.training
+    if training.channels_last:
+        model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return Forward(
+        model,
+        fields=dataset.info.names,
+        stateful=stateful,
+        precision=training.precision,
+        channels_last=training.channels_last,
+        compiled=training.compile,
     )
 
 

@@ -23,7 +23,7 @@ from tui_trainer.problems.batch import IGNORED, Batch, lengths_of
 from tui_trainer.text.errors import ConfigError, Problem
 
 
-class Change(Protocol):
+class ImageChange(Protocol):
     """A random change to images (B, C, H, W), and to masks (B, H, W) of them; keeps the shapes."""
 
     def draw(self, images: Tensor, generator: torch.Generator) -> Tensor:
@@ -49,7 +49,7 @@ class InputsChanged:
     `Augment`.
     """
 
-    changes: tuple[Change, ...]
+    changes: tuple[ImageChange, ...]
     field: str = "input"
     has_masks: bool = False
 
@@ -168,9 +168,9 @@ def _draw_beta(
     return (gammas[0] / gammas.sum(dim=0)).float()
 
 
-def image_changes(section: ImagesSection, background: float) -> tuple[Change, ...]:
+def image_changes(section: ImagesSection, background: float) -> tuple[ImageChange, ...]:
     """Return the image changes that a section asks for, in the order they are applied."""
-    changes: list[Change] = []
+    changes: list[ImageChange] = []
     if section.flip_horizontal:
         changes.append(RandomFlip(-1))
     if section.flip_vertical:
@@ -194,7 +194,7 @@ def check_changes(section: ImagesSection, shape: Sequence[int], shown: str) -> N
 
 
 @dataclass(frozen=True, slots=True)
-class RandomFlip(Change):
+class RandomFlip(ImageChange):
     """Mirrors each image along a dimension, with probability 1/2."""
 
     dimension: int
@@ -212,7 +212,7 @@ class RandomFlip(Change):
 
 
 @dataclass(frozen=True, slots=True)
-class RandomCrop(Change):
+class RandomCrop(ImageChange):
     """Pads images with the background on all sides, and crops each at random to its old size."""
 
     padding: int
@@ -241,7 +241,7 @@ class RandomCrop(Change):
 
 
 @dataclass(frozen=True, slots=True)
-class Cutout(Change):
+class Cutout(ImageChange):
     """Blanks out a square in each image; its centre may be anywhere in the image (T. DeVries, G.
     Taylor, Improved Regularization of Convolutional Neural Networks with Cutout, 2017).
     """
@@ -271,7 +271,7 @@ def _span_mask(start: Tensor, side: int, size: int) -> Tensor:
 
 
 @dataclass(frozen=True, slots=True)
-class RandomAffine(Change):
+class RandomAffine(ImageChange):
     """Shifts and rotates each image of a batch by random amounts of its own."""
 
     shift_pixels: float

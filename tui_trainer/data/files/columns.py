@@ -134,22 +134,10 @@ def read_table(
     columns, notes = _collect(file, header, kinds, known, classes)
     for name, survey in surveys.items():
         column = columns[name]
-        shown = clean(name, 80)
-        if isinstance(column, NumberColumn) and column.form and not (forms or {}).get(name):
-            notes.append(f"{shown}: {survey.read_as(FORMS[column.form])}")
-        if not isinstance(column, TextColumn) or not survey.numbers:
-            continue
-        if survey.texts:
-            notes.append(
-                f"{shown}: read as categories, because line {survey.line} has "
-                f"{clean(survey.text, 40)!r}; {survey.numbers} of its values are numbers"
-            )
-        else:
+        if isinstance(column, TextColumn) and survey.numbers and not survey.texts:
             columns[name] = column = _of_numbers(column)
-            notes.append(
-                f"{shown} is predicted as a class, because it has two values "
-                f"({clean(', '.join(column.texts), 40)}); problem=regression predicts a number"
-            )
+        if not (forms or {}).get(name):
+            notes += survey.notes(clean(name, 80), column)
     return Table(columns, np.array(lines, dtype=np.int64), tuple(notes))
 
 
@@ -208,8 +196,23 @@ class _Survey:
             )
         return form
 
-    def read_as(self, form: NumberForm) -> str:
-        """Return a note on numbers that are written in a form of their own."""
+    def notes(self, shown: str, column: Column) -> list[str]:
+        """Return a note if a column is not read as its first look suggests; `shown` names it."""
+        if isinstance(column, NumberColumn):
+            return [f"{shown}: {self._read_as(FORMS[column.form])}"] if column.form else []
+        if not self.numbers:
+            return []
+        if self.texts:
+            return [
+                f"{shown}: read as categories, because line {self.line} has "
+                f"{clean(self.text, 40)!r}; {self.numbers} of its values are numbers"
+            ]
+        return [
+            f"{shown} is predicted as a class, because it has two values "
+            f"({clean(', '.join(column.texts), 40)}); problem=regression predicts a number"
+        ]
+
+    def _read_as(self, form: NumberForm) -> str:
         text = self.forms.example or "numbers"
         plain = form.plain(text)
         example = f"{clean(text, 40)!r} in line {self.forms.line} is read as {plain}"
