@@ -27,7 +27,8 @@ from tui_trainer.runs.events import (
     name_of,
     to_dict,
 )
-from tui_trainer.runs.index import ORDERS
+from tui_trainer.runs.filters import parse_filter, select
+from tui_trainer.runs.index import ORDERS, list_runs, sort_runs
 from tui_trainer.runs.status import write_status
 from tui_trainer.runs.view import RunView
 from tui_trainer.text.format import duration
@@ -42,7 +43,7 @@ FILTERS = ("loss<1", "accuracy>0", "step>3", "progress<2", "pid=3", "elapsed_s>1
 Call = Callable[..., str]
 
 
-def make_run(folder: Path, name: str) -> RunDirectory:
+def make_run(folder: Path, name: str, steps: int = 300) -> RunDirectory:
     run = RunDirectory(folder / name)
     make_skeleton(run)
     experiment = PresetLibrary([builtin_dir()]).experiment("digits-cnn")
@@ -52,7 +53,7 @@ def make_run(folder: Path, name: str) -> RunDirectory:
         *(name, "finished"), step=300, epoch=14, pid=4711, host="here", total_steps=460, best=best
     )
     write_status(run.status, status)
-    append(run, *map(to_dict, [*some_events(300, name), an_ending(run_dir=str(run.path))]))
+    append(run, *map(to_dict, [*some_events(steps, name), an_ending(run_dir=str(run.path))]))
     return run
 
 
@@ -92,13 +93,16 @@ def test_fault_56_a_status_with_any_value_is_one_line_of_every_list(
         odd.config.write_text("model:\n  type: mlp\n")
         odd.status.write_text(json.dumps({**right, key: value}))
         names.append(odd.path.name)
-    for words in ([], *(["--sort", order] for order in ORDERS)):
-        _, *lines = call("runs", *words).splitlines()
-        assert sorted(line.split()[0] for line in lines) == sorted(names)
-        assert max(map(len, lines)) < 250
+    _, *lines = call("runs").splitlines()
+    assert sorted(line.split()[0] for line in lines) == sorted(names)
+    assert max(map(len, lines)) < 250
     assert {run["name"] for run in json.loads(call("runs", "--json"))} == set(names)
+    listed = list_runs(tmp_path)
+    for order in ORDERS:
+        assert sorted(run.name for run in sort_runs(listed, order)) == sorted(names)
     for condition in FILTERS:
-        call("runs", "--filter", condition)
+        selected = select(listed, parse_filter(condition), lambda run: {})
+        assert {run.name for run in selected} <= set(names)
 
 
 def test_fault_56_an_unreadable_run_says_so_in_the_list(tmp_path: Path, call: Call) -> None:
@@ -218,7 +222,7 @@ def test_fault_55_no_field_of_an_event_steers_the_terminal(
 def test_fault_55_no_field_of_a_status_steers_the_terminal(tmp_path: Path, call: Call) -> None:
     right = json.loads(make_run(tmp_path, "good").status.read_text())
     for key in right:
-        odd = make_run(tmp_path, f"odd-{key}")
+        odd = make_run(tmp_path, f"odd-{key}", steps=30)
         odd.status.write_text(json.dumps({**right, key: hostile(right[key] or {"loss": 0.5})}))
         for words in (["attach", odd.path.name, "--no-ui"], ["logs", odd.path.name]):
             assert is_harmless(call(*words))
