@@ -86,6 +86,8 @@ def baselines_of(dataset: Dataset, split: Split) -> list[Baseline]:
     train = dataset.train
     if isinstance(train, TextSplit) and isinstance(split, TextSplit):
         return _language(train, split)
+    if dataset.problem == "language_modelling":
+        return []
     if dataset.signature.places != "one":
         return _places(dataset, train, split)
     if not (isinstance(train, TensorSplit) and isinstance(split, TensorSplit)):

@@ -11,7 +11,7 @@ from typing import Any
 
 from tui_trainer.config.drafts.fields import Field
 from tui_trainer.config.yaml.reader import parse_value
-from tui_trainer.config.yaml.scalars import to_flow
+from tui_trainer.config.yaml.scalars import read_quoted, to_flow
 from tui_trainer.text.clean import harmless
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.shell import is_plain
@@ -50,8 +50,16 @@ def _read_list(field: Field, text: str) -> Any:
     except BadInput as error:
         if field.of_texts and not any(sign in text for sign in "'\"[]{}"):
             # Texts such as *.txt mean something else in YAML.
-            return [part.strip() for part in text.split(",")]
+            return [_bare_text(part.strip()) for part in text.split(",")]
         raise BadInput("expected values separated by commas, as in: 1, 2") from error
+
+
+def _bare_text(text: str) -> str:
+    """Return a text that was typed without quotes; BadInput if a file cannot hold it."""
+    value, problem = read_quoted(text)
+    if problem:
+        raise BadInput(problem)
+    return value
 
 
 def entry_text(value: Any, field: Field | None = None) -> str:
