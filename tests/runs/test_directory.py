@@ -23,7 +23,6 @@ from tests.runs.children import BOUND_S
 from tests.runs.failing import DEATH, FAULTS, error_of, failures
 from tui_trainer.runs.directory import (
     RunDirectory,
-    asked_name,
     check_writable,
     create_run,
     default_runs_dir,
@@ -36,6 +35,7 @@ from tui_trainer.runs.directory import (
     why_not_writable,
 )
 from tui_trainer.runs.files import Files
+from tui_trainer.runs.names import asked_name
 from tui_trainer.text.errors import BadInput, CannotWrite, ExitCode
 
 NOON = datetime(2026, 11, 22, 12, 5, 59)

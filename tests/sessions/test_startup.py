@@ -15,7 +15,7 @@ from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.runs.commands import Pause, Save, Stop
 from tui_trainer.runs.describe import describe
-from tui_trainer.runs.directory import RunDirectory, create_run, free_name
+from tui_trainer.runs.directory import RunDirectory, create_run
 from tui_trainer.runs.events import (
     CommandApplied,
     Event,
@@ -27,6 +27,7 @@ from tui_trainer.runs.events import (
     StepsTaken,
 )
 from tui_trainer.runs.lock import RunLock
+from tui_trainer.runs.names import free_name
 from tui_trainer.runs.status import read_status, write_status
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.local import LocalSession

@@ -56,7 +56,7 @@ def train(arguments: argparse.Namespace) -> int:
     """Train an experiment, or show what would be trained."""
     from tui_trainer.config.overrides import parse_overrides
     from tui_trainer.config.presets import experiment_path
-    from tui_trainer.runs.directory import free_name
+    from tui_trainer.runs.names import free_name
     from tui_trainer.sessions.requests import NewRun
 
     asked_at = datetime.now()

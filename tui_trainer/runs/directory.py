@@ -12,19 +12,19 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
-from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 
 from tui_trainer.runs.files import Files, cannot_write, publish
 from tui_trainer.runs.folder import Folder, NotOurs, UnsafeFile, open_folder
+from tui_trainer.runs.names import possible_names
 from tui_trainer.runs.paths import exists, names_in, open_file, size_of
 from tui_trainer.runs.provenance import read_provenance
-from tui_trainer.text.clean import clean, is_safe_name, slug, suggest
+from tui_trainer.text.clean import clean, is_safe_name, suggest
 from tui_trainer.text.errors import BadInput, CannotWrite
 from tui_trainer.text.shell import program_line
 
@@ -149,7 +149,7 @@ def why_not_writable(folder: Path) -> str:
 
 def create_run(runs_dir: Path, name: str, now: datetime | None = None) -> RunDirectory:
     """Make the directory of a new run, under the first of its names that is free."""
-    for candidate in _names(name, now or datetime.now()):
+    for candidate in possible_names(name, now or datetime.now()):
         path = runs_dir / candidate
         try:
             # Exclusive: two runs started in the same minute get different names.
@@ -162,29 +162,6 @@ def create_run(runs_dir: Path, name: str, now: datetime | None = None) -> RunDir
     run = RunDirectory.at(path)
     make_skeleton(run)
     return run
-
-
-def free_name(runs_dir: Path, name: str, now: datetime) -> str:
-    """Return the name that `create_run` would give to a run now."""
-    return next(candidate for candidate in _names(name, now) if not exists(runs_dir / candidate))
-
-
-_STAMP = re.compile(r"-[0-9]{4}-[0-9]{4}(-[0-9]{1,3})?$")
-"""What `create_run` adds to the name that was asked for."""
-
-
-def asked_name(run_name: str, default: str) -> str:
-    """Return the name that a run was asked for; empty if that is what `default` makes of itself."""
-    stem = _STAMP.sub("", run_name)
-    return "" if stem == slug(default, 40) else stem
-
-
-def _names(name: str, now: datetime) -> Iterator[str]:
-    """Yield the possible names of a run: slug, month-day, hour-minute, and a number if taken."""
-    stem = f"{slug(name, 40)}-{now:%m%d-%H%M}"
-    yield stem
-    for attempt in count(2):
-        yield f"{stem}-{attempt}"
 
 
 def make_skeleton(run: RunDirectory) -> None:

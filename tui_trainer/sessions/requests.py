@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
-from tui_trainer.runs.directory import RunDirectory, find_run, free_name
+from tui_trainer.runs.directory import RunDirectory, find_run
 from tui_trainer.runs.edits import settings_of
+from tui_trainer.runs.names import free_name
 
 if TYPE_CHECKING:
     from tui_trainer.config.presets import PresetLibrary
