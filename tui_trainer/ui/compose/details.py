@@ -88,16 +88,18 @@ class Details(VerticalScroll, can_focus=False):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._shown = Content("")
+        # Made here, because a key may ask for another text before it is mounted.
+        self._text = Static(self._shown)
 
     def compose(self) -> ComposeResult:
-        yield Static(self._shown)
+        yield self._text
 
     def show(self, title: str, text: Content) -> None:
         """Show another text from its beginning; ignore a text that is shown already."""
         self.border_title = Content(clean(title, 60))
         if text != self._shown:
             self._shown = text
-            self.query_one(Static).update(text)
+            self._text.update(text)
             self.scroll_home(animate=False)
 
 
