@@ -123,6 +123,7 @@ def test_of_the_small_panels_each_has_its_turn_and_none_gets_old() -> None:
         assert [look(0.5) for _ in range(5)] == ["ab", "ac", "ad", "ab", "ac"]
         history.put("train/c", [1], [0.5])
         assert look(0.5) == "ac", "it has new points"
-        assert [look(3.0) for _ in range(4)] == ["adb", "ac", "abd", "ac"]
+        assert [look(3.0) for _ in range(4)] == ["ad", "ab", "ac", "ad"]
+        assert look(9.0) == "abcd", "all of them are old"
 
     use(do)

@@ -17,9 +17,8 @@ from tui_trainer.ui.plots.canvas import Markers
 from tui_trainer.ui.plots.panels import PanelSpec
 from tui_trainer.ui.plots.plot import Plot
 
-STALE_S = 4.0
-"""The age from which a picture is drawn beside another one: none gets much older than twice the
-longest interval between two refreshes, which is 3 s."""
+STALE_S = 8.0
+"""The age from which a picture is drawn beside another one, and waits for its turn no longer."""
 
 
 class PanelGrid(Container):

@@ -113,7 +113,7 @@ class RefreshTimer:
 
 DEAR_S = 0.003
 """CPU seconds a poll may cost at the requested rate: 0.6 % of a core at two polls per second."""
-LONGEST_REST_S = 3.0
+LONGEST_REST_S = 4.0
 
 
 class RefreshRate:
