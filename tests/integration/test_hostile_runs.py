@@ -317,7 +317,9 @@ def odd_config(text: str) -> Harm:
     def do(place: Place) -> None:
         path = place.run / "config.yaml"
         if is_plain_file(path):
-            path.write_text(path.read_text() + text.replace("MARKER", str(place.marker)))
+            # Another harm may have filled it with noise.
+            more = text.replace("MARKER", str(place.marker)).encode()
+            path.write_bytes(path.read_bytes() + more)
 
     return Harm(f"config.yaml: {text[:40]!r}", do)
 
