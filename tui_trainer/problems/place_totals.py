@@ -1,4 +1,4 @@
-"""`PlaceTotals`: the metrics of classes at the places of samples, such as steps or pixels.
+"""`PlaceTotals` and `PlaceProblem`: classes at the places of samples, such as steps or pixels.
 
 Layer: problems. Places whose target is IGNORED count nowhere. Every metric follows from counts of a
 whole split, so it is the same for every batch size.
@@ -17,12 +17,12 @@ from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.problems.batch import IGNORED, Batch
 from tui_trainer.problems.classification import MOST_CLASSES
 from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.problem import Result, Rows, Sums
+from tui_trainer.problems.problem import Result, Rows, Sums, Totals
 
 
 @dataclass(frozen=True, slots=True)
 class ClassCounts:
-    """Of each class the places that have it, those for which it is predicted, and those of both."""
+    """The places of each class: those that have it, those for which it is predicted, and both."""
 
     true: Sequence[float]
     predicted: Sequence[float]
@@ -152,6 +152,25 @@ class PlaceTotals:
         table = self._cells[:-1].view(self._classes, self._classes).tolist()
         areas = _counts_of(self._sums.read()).rows if self._has_pixels else None
         return Result(confusion=tuple(map(tuple, table)), areas=areas)
+
+
+class PlaceProblem:
+    """The part that problems with a class at each place share; see `ProblemKind`."""
+
+    why_no_predictions = ""
+
+    def totals(
+        self,
+        info: DatasetInfo,
+        device: torch.device,
+        extras: Sequence[str] = (),
+        *,
+        with_result: bool = False,
+    ) -> Totals:
+        return PlaceTotals(info, device, extras, with_result=with_result)
+
+    def combine(self, outputs: Tensor) -> None:
+        return None
 
 
 def _counts_of(sums: dict[str, list[float]]) -> ClassCounts:

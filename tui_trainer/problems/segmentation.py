@@ -6,24 +6,21 @@ IGNORED is not measured.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import torch
 from torch import Tensor
 
 from tui_trainer.config.problems import ProblemName
 from tui_trainer.problems.batch import describe
 from tui_trainer.problems.dataset_info import DatasetInfo
-from tui_trainer.problems.place_totals import PlaceTotals, count_classes
-from tui_trainer.problems.problem import Prediction, SampleMismatch, Totals
+from tui_trainer.problems.place_totals import PlaceProblem, count_classes
+from tui_trainer.problems.problem import Prediction, SampleMismatch
 from tui_trainer.problems.targets import check_is_whole, check_places, without_ignored
 
 
-class Segmentation:
+class Segmentation(PlaceProblem):
     """A class for each pixel; implements `ProblemKind`."""
 
     name: ProblemName = "segmentation"
-    why_no_predictions = ""
 
     def check(
         self, targets: Tensor, inputs: Tensor, info: DatasetInfo, subject: str = "a target"
@@ -43,16 +40,6 @@ class Segmentation:
         check_places(targets, info.signature.outputs)
         return targets
 
-    def totals(
-        self,
-        info: DatasetInfo,
-        device: torch.device,
-        extras: Sequence[str] = (),
-        *,
-        with_result: bool = False,
-    ) -> Totals:
-        return PlaceTotals(info, device, extras, with_result=with_result)
-
     def decode(self, outputs: Tensor, info: DatasetInfo) -> list[Prediction]:
         """Return the masks, and the classes in them with their shares of the pixels."""
         classes = info.classes
@@ -66,6 +53,3 @@ class Segmentation:
             }
             predictions.append(Prediction(shares, shares, mask))
         return predictions
-
-    def combine(self, outputs: Tensor) -> None:
-        return None
