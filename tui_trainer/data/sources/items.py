@@ -31,7 +31,7 @@ _ARRAYS = (Tensor, np.ndarray)
 class ReadItems:
     """A map-style data set of items; the target of each is known, or read with its sample."""
 
-    items: Sequence[Any]
+    items: list[Any]
     ids: tuple[str, ...]
     """The items as text, relative to the folder of the data."""
     read: Callable[[Any], Any]
@@ -78,12 +78,17 @@ def with_items(data: Data, section: RowsSection, name: str) -> Data:
     for items in splits.values():
         if items is not None and not (hasattr(items, "__len__") and hasattr(items, "__getitem__")):
             raise BadInput(f"{name}: with read=, data are a list of items, not {_type_of(items)}")
-    given = {split: items for split, items in splits.items() if items is not None}
+    # Once: a sequence of the user may read from a disk for each of its items.
+    given = {
+        split: [items[index] for index in range(len(items))]
+        for split, items in splits.items()
+        if items is not None
+    }
     targets, classes = _targets_of(data, given, name)
     read: dict[str, Any] = {
         split: ReadItems(
             items,
-            tuple(_id_of(item, section.path) for item in _all(items)),
+            tuple(_id_of(item, section.path) for item in items),
             data.read,
             data.target,
             targets.get(split),
@@ -97,16 +102,12 @@ def groups_of(data: Data, name: str) -> NDArray[np.int64] | None:
     """Return the group of each training item as a number, or None if there are no groups."""
     if data.group is None:
         return None
-    labels = [_called(data.group, item, name, "group") for item in _all(data.train.items)]
+    labels = [_called(data.group, item, name, "group") for item in data.train.items]
     number: dict[Any, int] = {}
     try:
         return np.array([number.setdefault(label, len(number)) for label in labels], np.int64)
     except TypeError as error:
         raise BadInput(f"{name}: group(item) is {_type_of(labels[0])}, not a name") from error
-
-
-def _all(items: Any) -> list[Any]:
-    return [items[index] for index in range(len(items))]
 
 
 def _id_of(item: Any, folder: str) -> str:
@@ -124,16 +125,16 @@ def _called(function: Callable[[Any], Any], item: Any, name: str, what: str) -> 
 
 
 def _targets_of(
-    data: Data, given: Mapping[str, Any], name: str
+    data: Data, given: Mapping[str, list[Any]], name: str
 ) -> tuple[dict[str, Any], Sequence[str]]:
     """Return the targets of each split, if they are known before reading, and the classes."""
-    if data.target is None or not len(data.train):
+    if data.target is None or not given["train"]:
         return {}, data.classes
-    first = _called(data.target, data.train[0], name, "target")
+    first = _called(data.target, given["train"][0], name, "target")
     if isinstance(first, _ARRAYS) and first.ndim > 0:
         return {}, data.classes
     values = {
-        split: [_called(data.target, item, name, "target") for item in _all(items)]
+        split: [_called(data.target, item, name, "target") for item in items]
         for split, items in given.items()
     }
     if isinstance(first, str):
@@ -144,13 +145,13 @@ def _targets_of(
 
 
 def _as_classes(
-    data: Data, given: Mapping[str, Any], values: Mapping[str, list[Any]], name: str
+    data: Data, given: Mapping[str, list[Any]], values: Mapping[str, list[Any]], name: str
 ) -> tuple[dict[str, Any], Sequence[str]]:
     """Return names as positions among the classes, which are those of the training data."""
     classes = tuple(data.classes) or order_classes(set(filter(_is_text, values["train"])))
     position = {text: index for index, text in enumerate(classes)}
     for split, targets in values.items():
-        for item, target in zip(_all(given[split]), targets, strict=True):
+        for item, target in zip(given[split], targets, strict=True):
             _check_known(target, position, item, name)
     return {
         split: [position[target] for target in targets] for split, targets in values.items()
@@ -158,7 +159,7 @@ def _as_classes(
 
 
 def _as_labels(
-    data: Data, given: Mapping[str, Any], values: Mapping[str, list[Any]], name: str
+    data: Data, given: Mapping[str, list[Any]], values: Mapping[str, list[Any]], name: str
 ) -> tuple[dict[str, Any], Sequence[str]]:
     """Return several names for each item as 0 and 1 for each of the labels."""
     used = {label for labels in values["train"] for label in labels}
@@ -167,7 +168,7 @@ def _as_labels(
     rows: dict[str, Any] = {}
     for split, targets in values.items():
         rows[split] = np.zeros((len(targets), len(classes)), dtype=np.int64)
-        for row, (item, labels) in enumerate(zip(_all(given[split]), targets, strict=True)):
+        for row, (item, labels) in enumerate(zip(given[split], targets, strict=True)):
             for label in labels:
                 _check_known(label, position, item, name)
                 rows[split][row, position[label]] = 1
