@@ -19,7 +19,7 @@ from tui_trainer.training.state import State
 
 
 class StepTaken(NamedTuple):
-    """What a step leaves: scalars on the device, and the recurrent state."""
+    """The outcome of a step: scalars on the device, and the recurrent state."""
 
     loss: Tensor
     grad_norm: Tensor

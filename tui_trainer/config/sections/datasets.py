@@ -47,7 +47,7 @@ class RowsSection(DatasetSection):
 
 
 class DelimitedSection(RowsSection):
-    """A table as text: how it is written."""
+    """A table as text, and the way it is written."""
 
     separator: Literal["auto", "comma", "semicolon", "tab", "bar"] = setting(
         "auto", "what separates the fields; auto: recognised by the first rows"

@@ -42,7 +42,7 @@ class _TwoClassesSection(_ThresholdSection):
 
 
 class AutoProblemSection(_TwoClassesSection):
-    """What the data say: text targets are classes, numbers are predicted as numbers."""
+    """The problem that fits the target: texts are classes, and numbers are predicted as numbers."""
 
     type: Literal["auto"]
 
@@ -104,4 +104,4 @@ for _name, _section in (
     PROBLEM_TYPES.add(Spec(_name, PROBLEMS[_name].description, _section))
 
 AUTO = AutoProblemSection(type="auto")
-"""What an experiment has that does not name a problem."""
+"""The section of an experiment that does not name a problem."""

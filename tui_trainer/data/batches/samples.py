@@ -21,9 +21,7 @@ from tui_trainer.config.user_code import described as described_error
 from tui_trainer.data.base.random import derive_seed, preserved_generators, seed_all
 from tui_trainer.data.batches.collation import STANDARD, Collation, CollationError
 from tui_trainer.data.batches.sample_spec import SampleSpec
-from tui_trainer.problems.batch import (
-    Batch,
-)
+from tui_trainer.problems.batch import Batch
 from tui_trainer.problems.problem import SampleMismatch
 from tui_trainer.text.clean import clean
 
@@ -37,7 +35,7 @@ class Failure:
     """The traceback."""
 
 
-Origin = Callable[[], tuple[Any, "Collation"]]
+Origin = Callable[[], tuple[Any, Collation]]
 """Makes a data set and its collation again; can be sent to a worker, which they cannot."""
 
 

@@ -109,6 +109,7 @@ def read_table(
         BadInput: a text among numbers or infinity, with its line; a column without values; a
             table without rows.
     """
+    stated = forms or {}
     surveys = {
         name: _Survey(is_target=kind == "auto_target")
         for name, kind in requested.items()
@@ -122,8 +123,7 @@ def read_table(
     if not lines:
         raise BadInput(f"{file.name}: a header but no rows")
     known = {
-        name: (forms or {}).get(name) or survey.form_of(file, name)
-        for name, survey in surveys.items()
+        name: stated.get(name) or survey.form_of(file, name) for name, survey in surveys.items()
     }
     kinds = {
         name: surveys[name].decide(file, name, known[name])
@@ -136,7 +136,7 @@ def read_table(
         column = columns[name]
         if isinstance(column, TextColumn) and survey.numbers and not survey.texts:
             columns[name] = column = _of_numbers(column)
-        if not (forms or {}).get(name):
+        if name not in stated:
             notes += survey.notes(clean(name, 80), column)
     return Table(columns, np.array(lines, dtype=np.int64), tuple(notes))
 

@@ -36,7 +36,7 @@ class NoSuchData(BadInput):
 
 @dataclass(frozen=True, slots=True)
 class TableStyle:
-    """How a table is written."""
+    """The way a table is written."""
 
     separator: str = ","
     """Of the fields."""

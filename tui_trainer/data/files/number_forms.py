@@ -51,8 +51,7 @@ FORMS = {form.name: form for form in (PLAIN, COMMA_THOUSANDS, DECIMAL_COMMA, SPA
 
 def _bare(text: str) -> str | None:
     """Return a text without a sign of percent or money; None if it cannot be a number."""
-    stripped = text.strip()
-    match = _AFFIX.fullmatch(stripped)
+    match = _AFFIX.fullmatch(text.strip())
     return None if match is None else match[1] + match[2]
 
 
@@ -64,7 +63,6 @@ class FormSurvey:
         """The forms that all cells so far may have that are no plain numbers."""
         self.example = ""
         self.line = 0
-        self.count = 0
         self._has_point = False
 
     def add(self, texts: Sequence[str], foreign: Sequence[int], lines: Sequence[int]) -> None:
@@ -85,7 +83,6 @@ class FormSurvey:
                 return
             if not self.example:
                 self.example, self.line = texts[place].strip(), lines[place]
-            self.count += 1
 
     def decide(self, separator: str, decimal: str, thousands: str) -> NumberForm | None:
         """Return the form of the numbers; None if it cannot be told.

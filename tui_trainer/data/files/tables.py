@@ -33,8 +33,6 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-
-
 _NAMES = frozenset({"target", "drop", "categorical", "group", "sequence", "step", "split"})
 """The settings that name columns."""
 
@@ -137,13 +135,13 @@ def _decoded(file: DataFile, encoding: str) -> tuple[DataFile, list[str]]:
         if stated != "utf-8":
             note = [f"the encoding is {stated.upper()}, by its first bytes"]
     try:
-        is_text = codecs.lookup(stated)._is_text_encoding
+        codec = codecs.lookup(stated)
     except (LookupError, ValueError):
-        is_text = False
-    if not is_text:
+        codec = None
+    if codec is None or not codec._is_text_encoding:
         message = f"no encoding {clean(repr(stated), 80)}; such as utf-8, latin-1, cp1252, utf-16"
         raise ConfigError([Problem(message, "dataset.encoding")])
-    if codecs.lookup(stated).name in ("utf-8", "utf-8-sig"):
+    if codec.name in ("utf-8", "utf-8-sig"):
         return file, note
     try:
         text = file.content.decode(stated)
