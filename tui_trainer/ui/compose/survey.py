@@ -186,9 +186,10 @@ class PreviewLoader:
     def _is_tried(self, experiment: Experiment) -> bool:
         """Whether the presets were tried with the data and the model of an experiment."""
         tried = self._tried
-        return tried is not None and (
-            *(tried.dataset, tried.problem, tried.model, tried.loss),
-        ) == (*(experiment.dataset, experiment.problem, experiment.model, experiment.loss),)
+        parts = ("dataset", "problem", "model", "loss")
+        return tried is not None and all(
+            getattr(tried, part) == getattr(experiment, part) for part in parts
+        )
 
     def _try_presets(self, experiment: Experiment, data: SharedData) -> None:
         if self._is_tried(experiment):
