@@ -88,6 +88,15 @@ def test_heavy_packages_are_imported_only_where_they_belong() -> None:
             assert not torch_too, f"{path} imports torch through {torch_too}"
 
 
+def test_pyarrow_is_imported_only_where_a_table_is_read() -> None:
+    for path in MODULES:
+        names = {name.split(".")[0] for name in imports(path, inside_functions=True)}
+        is_reader = module_name(path).startswith("tui_trainer.data.files.")
+        assert "pyarrow" not in names or is_reader, path
+        at_top = imports(path, inside_functions=False)
+        assert not any(name.split(".")[0] == "pyarrow" for name in at_top), path
+
+
 def test_the_command_line_uses_the_app_only_to_open_it() -> None:
     users = {
         module_name(path)
@@ -156,7 +165,7 @@ def test_the_command_line_answers_without_torch() -> None:
         "from tui_trainer.cli.main import main\n"
         "for words in json.loads(sys.argv[1]):\n"
         "    try:\n        main(words)\n    except SystemExit:\n        pass\n"
-        "    heavy = {'torch', 'textual', 'plotext', 'numpy'} & set(sys.modules)\n"
+        "    heavy = {'torch', 'textual', 'plotext', 'numpy', 'pyarrow'} & set(sys.modules)\n"
         "    print('HEAVY', *words, *sorted(heavy), file=sys.stderr)\n"
     )
     done = subprocess.run(
@@ -209,7 +218,7 @@ def test_the_first_screen_is_painted_without_torch(tmp_path: Path) -> None:
         "        await pilot.pause()\n"
         "        strips = app.screen._compositor.render_strips()\n"
         "        text = ' '.join(strip.text for strip in strips)\n"
-        "        heavy = {'torch', 'plotext', 'numpy'} & set(sys.modules)\n"
+        "        heavy = {'torch', 'plotext', 'numpy', 'pyarrow'} & set(sys.modules)\n"
         "        print('digits-cnn' in text, 'HEAVY', sorted(heavy))\n"
         "        painted.set()\n"
         "asyncio.run(main())\n"

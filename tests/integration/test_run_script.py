@@ -414,7 +414,7 @@ def test_too_little_room_is_refused_before_anything_is_downloaded(fakes: Fakes) 
                   'echo "/dev/a disk 9000000 8900000 102400 99% /a place"')  # fmt: skip
     code, out, err = fakes.run("x")
     assert (code, out) == (3, [])
-    assert "100 MB free of 7000 MB needed" in err[-1]
+    assert "100 MB free of 7200 MB needed" in err[-1]
     assert "TUI_TRAINER_VENV" in err[-1]
     assert fakes.installs() == []
 

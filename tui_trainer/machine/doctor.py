@@ -38,6 +38,7 @@ from tui_trainer.text.clean import clean
 PACKAGES = (
     "torch",
     "numpy",
+    "pyarrow",
     "pydantic",
     "PyYAML",
     "rich",

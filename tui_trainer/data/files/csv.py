@@ -7,8 +7,8 @@ they are text, so that nothing becomes a number by accident.
 
 from __future__ import annotations
 
+import codecs
 import csv
-import io
 import re
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
@@ -18,6 +18,7 @@ from unicodedata import normalize
 import numpy as np
 from numpy.typing import NDArray
 
+from tui_trainer.data.files.content import PIECE_BYTES, Content, decoded_lines
 from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.files.number_forms import NumberForm
 from tui_trainer.text.clean import clean, suggest
@@ -40,31 +41,111 @@ class Chunk:
 def check_text(file: DataFile) -> None:
     """Raise BadInput unless the content is non-empty UTF-8 text without NUL."""
     content = file.content
-    if content.startswith(_UTF16_BOMS):
+    if content[:2] in _UTF16_BOMS:
         raise BadInput(f"{file.name}: is UTF-16; save it as UTF-8")
-    text = content.removeprefix(_UTF8_BOM)
-    if not text or text.isspace():
+    is_blank, invalid = True, -1
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for start, piece in _placed_pieces(content):
+        is_blank = is_blank and (not piece or piece.isspace())
+        if (zero := piece.find(b"\0")) >= 0:
+            line = line_at(content, start + zero)
+            raise BadInput(f"{file.name}:{line}: a NUL character; is this a CSV file?")
+        cut, _ = decoder.getstate()
+        if invalid >= 0 or (not cut and piece.isascii()):
+            continue
+        try:
+            decoder.decode(piece, final=start + len(piece) == len(content))
+        except UnicodeDecodeError as error:
+            # A NUL in what follows says more about the file.
+            invalid = start - len(cut) + error.start
+    if is_blank:
         raise BadInput(f"{file.name}: the file is empty")
-    zero = content.find(b"\0")
-    if zero >= 0:
-        line = line_at(content, zero)
-        raise BadInput(f"{file.name}:{line}: a NUL character; is this a CSV file?")
-    if content.isascii():
-        return
-    try:
-        content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = line_at(content, error.start)
-        guess = content[error.start : error.start + 1].decode("latin-1")
+    if invalid >= 0:
+        byte = content[invalid : invalid + 1]
         raise BadInput(
-            f"{file.name}:{line}: byte 0x{content[error.start]:02x} is not UTF-8 (in Latin-1 it "
-            f"is {clean(guess)!r}); set dataset.encoding=latin-1, or what it is"
-        ) from error
+            f"{file.name}:{line_at(content, invalid)}: byte 0x{byte[0]:02x} is not UTF-8 (in "
+            f"Latin-1 it is {clean(byte.decode('latin-1'))!r}); set dataset.encoding=latin-1, or "
+            "what it is"
+        )
+
+
+def _placed_pieces(content: Content) -> Iterator[tuple[int, bytes]]:
+    """Yield pieces with the place of their first byte; a mark of the byte order is in none."""
+    place = len(_UTF8_BOM) if content[: len(_UTF8_BOM)] == _UTF8_BOM else 0
+    while piece := content[place : place + PIECE_BYTES]:
+        yield place, piece
+        place += len(piece)
+
+
+class Records:
+    """The records of a file from a byte on, each with the line it begins in.
+
+    Raises BadInput for what is not valid CSV.
+    """
+
+    def __init__(self, file: DataFile, at: int = 0, line: int = 1) -> None:
+        if at == 0 and file.content[: len(_UTF8_BOM)] == _UTF8_BOM:
+            at = len(_UTF8_BOM)
+        self.end = at
+        """The byte after the last record."""
+        self.next_line = line
+        """The line after it."""
+        self._file = file
+        self._at_start = True
+        self._first_line, self._first_byte = line, at
+        style = file.style
+        self._reader = csv.reader(self._lines(), strict=True, delimiter=style.separator)
+
+    def _lines(self) -> Iterator[str]:
+        for text in decoded_lines(self._file.content, self.end):
+            if self._at_start:
+                self._first_line, self._first_byte = self.next_line, self.end
+                self._at_start = False
+            self.end += len(text) if text.isascii() else len(text.encode())
+            self.next_line += 1
+            yield text
+
+    def __iter__(self) -> Iterator[tuple[int, list[str]]]:
+        is_normalised = self._file.style.is_normalised
+        while True:
+            self._at_start = True
+            try:
+                record = next(self._reader)
+            except StopIteration:
+                return
+            except csv.Error as error:
+                raise self._error(str(error)) from error
+            yield self._first_line, _normalised(record) if is_normalised else record
+
+    def _error(self, reason: str) -> BadInput:
+        name, line = self._file.name, self._first_line
+        if reason == "unexpected end of data":
+            line += self._lines_to_open_quote()
+            return BadInput(f"{name}:{line}: a quote opens here and never closes")
+        if reason.startswith("field larger than"):
+            return BadInput(
+                f"{name}:{line}: a field of more than {csv.field_size_limit() // 1024} kB; "
+                "does a quote open there that never closes?"
+            )
+        return BadInput(f"{name}:{self.next_line - 1}: not valid CSV: {clean(reason, 200)}")
+
+    def _lines_to_open_quote(self) -> int:
+        """Return how many lines after the first of its record the last field of the file opens."""
+        lines = list(decoded_lines(self._file.content, self._first_byte))
+        # Without `strict`, the end of the text closes the field; its line breaks give its height.
+        field = next(csv.reader(lines, delimiter=self._file.style.separator))[-1]
+        breaks = field.replace("\r\n", "\n").replace("\r", "\n").count("\n")
+        ended = lines[-1].endswith(("\n", "\r"))
+        return len(lines) - 1 - breaks + int(ended)
+
+
+def _normalised(record: list[str]) -> list[str]:
+    return [text if text.isascii() else normalize("NFC", text) for text in record]
 
 
 def read_header(file: DataFile) -> list[str]:
     """Return the fields of the first record, stripped of surrounding spaces."""
-    for _, record in _records(file):
+    for _, record in Records(file):
         return [field.strip() for field in record]
     raise BadInput(f"{file.name}: the file is empty")
 
@@ -72,78 +153,49 @@ def read_header(file: DataFile) -> list[str]:
 def read_chunks(file: DataFile, width: int, expectation: str, *, header: bool) -> Iterator[Chunk]:
     """Yield the records after the header, if there is one, a few thousand at a time.
 
-    `expectation` says why each record should have `width` fields. Empty lines are allowed only at
-    the end of the file.
+    Raises:
+        BadInput: as `checked_rows`.
+    """
+    records = Records(file)
+    if header:
+        next(iter(records), None)
+    rows = checked_rows(records, file.name, width, expectation)
+    while block := list(islice(rows, CHUNK_ROWS)):
+        yield Chunk([line for line, _ in block], [record for _, record in block])
+
+
+def checked_rows(
+    records: Records, name: str, width: int, expectation: str
+) -> Iterator[tuple[int, list[str]]]:
+    """Yield records of `width` fields, each with the line it begins in.
+
+    `expectation` says why each record should have so many. Empty lines are allowed only at the end
+    of the file.
 
     Raises:
         BadInput: a record of another width, or an empty line between records; names the line.
     """
-    records = islice(_records(file), 1 if header else 0, None)
     blank_line = 0
-    while block := list(islice(records, CHUNK_ROWS)):
-        chunk = Chunk([], [])
-        for line, record in block:
-            if not record:
-                blank_line = blank_line or line
-                continue
-            if blank_line:
-                raise BadInput(f"{file.name}:{blank_line}: an empty line; remove it")
-            if len(record) != width:
-                raise BadInput(
-                    f"{file.name}:{line}: {_counted(len(record), 'field')}, {expectation}"
-                )
-            chunk.lines.append(line)
-            chunk.records.append(record)
-        if chunk.records:
-            yield chunk
+    for line, record in records:
+        if not record:
+            blank_line = blank_line or line
+            continue
+        if blank_line:
+            raise BadInput(f"{name}:{blank_line}: an empty line; remove it")
+        if len(record) != width:
+            raise BadInput(f"{name}:{line}: {_counted(len(record), 'field')}, {expectation}")
+        yield line, record
 
 
-def _records(file: DataFile) -> Iterator[tuple[int, list[str]]]:
-    reader = csv.reader(decoded_lines(file), strict=True, delimiter=file.style.separator)
-    is_normalised = file.style.is_normalised and not file.content.isascii()
-    line = 1
-    try:
-        for record in reader:
-            yield line, [normalize("NFC", text) for text in record] if is_normalised else record
-            line = reader.line_num + 1
-    except csv.Error as error:
-        raise _csv_error(file, line, reader.line_num, str(error)) from error
-
-
-def decoded_lines(file: DataFile) -> Iterator[str]:
-    """Return lines with their line breaks, decoded lazily: never the whole text at once."""
-    return io.TextIOWrapper(io.BytesIO(file.content), encoding="utf-8-sig", newline="")
-
-
-def _csv_error(file: DataFile, first_line: int, last_line: int, reason: str) -> BadInput:
-    if reason == "unexpected end of data":
-        line = _open_quote_line(file, first_line)
-        return BadInput(f"{file.name}:{line}: a quote opens here and never closes")
-    if reason.startswith("field larger than"):
-        return BadInput(
-            f"{file.name}:{first_line}: a field of more than {csv.field_size_limit() // 1024} kB; "
-            "does a quote open there that never closes?"
-        )
-    return BadInput(f"{file.name}:{last_line}: not valid CSV: {clean(reason, 200)}")
-
-
-def _open_quote_line(file: DataFile, first_line: int) -> int:
-    """Return the line in which the last field of the file opens.
-
-    `first_line` is the line in which its record begins.
-    """
-    lines = list(islice(decoded_lines(file), first_line - 1, None))
-    # Without `strict`, the end of the text closes the field; its line breaks give its height.
-    field = next(csv.reader(lines, delimiter=file.style.separator))[-1]
-    breaks = field.replace("\r\n", "\n").replace("\r", "\n").count("\n")
-    ended = lines[-1].endswith(("\n", "\r"))
-    return first_line + len(lines) - 1 - breaks + int(ended)
-
-
-def line_at(content: bytes, position: int) -> int:
+def line_at(content: Content, position: int) -> int:
     """Return the line, counted from 1, that contains the byte at `position`."""
-    before = content[:position].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
-    return before.count(b"\n") + 1
+    line, last = 1, b""
+    for start in range(0, position, PIECE_BYTES):
+        piece = content[start : min(start + PIECE_BYTES, position)]
+        line += piece.count(b"\n") + piece.count(b"\r") - piece.count(b"\r\n")
+        line -= int(last == b"\r" and piece[:1] == b"\n")
+        last = piece[-1:]
+    return line
 
 
 def _counted(count: int, noun: str) -> str:

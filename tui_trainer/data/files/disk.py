@@ -19,12 +19,16 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 
 from tui_trainer.config.sections.datasets import BUILTIN
+from tui_trainer.data.files.content import Content, StoredContent, pieces
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput
 
 SUMS = "sums.json"
 MAX_BYTES = 4 * 1024**3
 """The largest size of a file, before and after unpacking."""
+
+MOST_HELD = 16 << 20
+"""A file of fewer bytes is read into memory at once."""
 
 _GZIP_MAGIC = b"\x1f\x8b"
 _PIECE_BYTES = 1 << 20
@@ -52,10 +56,10 @@ class TableStyle:
 
 @dataclass(frozen=True, slots=True)
 class DataFile:
-    """A file that was read completely; `name` is cleaned for messages."""
+    """A file that can be read; `name` is cleaned for messages."""
 
     name: str
-    content: bytes = field(repr=False)
+    content: Content = field(repr=False)
     """Unpacked, if the file was compressed."""
     sha256: str
     """The hash of the bytes as they are on disk."""
@@ -73,13 +77,21 @@ def open_file(
         BadInput: it cannot be read or unpacked, it is too big, or it is a built-in file that was
             altered.
     """
+    raw: Content
     if path.startswith(BUILTIN):
         folder = builtin_folder or files("tui_trainer.data").joinpath("builtin")
         raw = builtin_bytes(path.removeprefix(BUILTIN), folder)
     else:
-        raw = _bytes_on_disk(path, max_bytes)
+        raw = _content_on_disk(path, max_bytes)
     name = clean(path, 200)
-    return DataFile(name, _unpack(raw, path, name, max_bytes), hashlib.sha256(raw).hexdigest())
+    return DataFile(name, _unpack(raw, path, name, max_bytes), _sum(raw))
+
+
+def _sum(content: Content) -> str:
+    digest = hashlib.sha256()
+    for piece in pieces(content):
+        digest.update(piece)
+    return digest.hexdigest()
 
 
 def builtin_bytes(name: str, folder: Traversable) -> bytes:
@@ -113,7 +125,7 @@ def _sums(folder: Traversable) -> dict[str, str]:
     return {str(name): str(digest) for name, digest in sums.items()}
 
 
-def _bytes_on_disk(path: str, max_bytes: int) -> bytes:
+def _content_on_disk(path: str, max_bytes: int) -> Content:
     name = clean(path, 200)
     try:
         status = os.stat(path)
@@ -122,7 +134,7 @@ def _bytes_on_disk(path: str, max_bytes: int) -> bytes:
             raise BadInput(f"{name}: is {kind}; name a file")
         if status.st_size > max_bytes:
             raise _too_big(name, max_bytes)
-        return Path(path).read_bytes()
+        return Path(path).read_bytes() if status.st_size < MOST_HELD else StoredContent(path, name)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NoSuchData(f"{name}: no such file{_similar_name(path)}") from error
     except (OSError, ValueError) as error:
@@ -145,13 +157,13 @@ def reason_of(error: Exception) -> str:
     return clean(str(error), 200)
 
 
-def _unpack(raw: bytes, path: str, name: str, max_bytes: int) -> bytes:
-    if not raw.startswith(_GZIP_MAGIC):
-        if path.endswith(".gz") and raw:
+def _unpack(raw: Content, path: str, name: str, max_bytes: int) -> Content:
+    if raw[: len(_GZIP_MAGIC)] != _GZIP_MAGIC:
+        if path.endswith(".gz") and len(raw):
             raise BadInput(f"{name}: is not a gzip file, although its name ends in .gz; rename it")
         return raw
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(raw)) as packed:
+        with gzip.GzipFile(fileobj=io.BytesIO(raw[:])) as packed:
             content = _read_capped(packed, name, max_bytes)
     except (OSError, EOFError, zlib.error) as error:
         reason = clean(str(error), 200)

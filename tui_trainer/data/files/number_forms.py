@@ -10,6 +10,9 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+from numpy.typing import NDArray
+
 _SPACE = " \u00a0\u202f'\u2019"
 _SIGNS = "%€$£¥"
 _AFFIX = re.compile(rf"([+-]?)\s*[{_SIGNS}]?\s*(.*?)\s*[{_SIGNS}]?")
@@ -63,15 +66,21 @@ class FormSurvey:
         """The forms that all cells so far may have that are no plain numbers."""
         self.example = ""
         self.line = 0
-        self._has_point = False
+        self.has_point = False
+        """Whether a plain number has a point."""
 
-    def add(self, texts: Sequence[str], foreign: Sequence[int], lines: Sequence[int]) -> None:
+    @property
+    def wants_point(self) -> bool:
+        """Whether it matters, and is not known, if a plain number has a point."""
+        return bool(self.possible) and not self.has_point
+
+    def add(self, texts: Sequence[str], foreign: Sequence[int], lines: NDArray[np.int64]) -> None:
         """Look at some cells, of which those at the positions `foreign` are no plain numbers."""
         if not self.possible:
             return
-        if not self._has_point and len(foreign) < len(texts):
+        if not self.has_point and len(foreign) < len(texts):
             strange = set(foreign)
-            self._has_point = any(
+            self.has_point = any(
                 "." in text for place, text in enumerate(texts) if place not in strange
             )
         for place in foreign:
@@ -82,7 +91,7 @@ class FormSurvey:
             if not self.possible:
                 return
             if not self.example:
-                self.example, self.line = texts[place].strip(), lines[place]
+                self.example, self.line = texts[place].strip(), int(lines[place])
 
     def decide(self, separator: str, decimal: str, thousands: str) -> NumberForm | None:
         """Return the form of the numbers; None if it cannot be told.
@@ -102,7 +111,7 @@ class FormSurvey:
             possible.remove(DECIMAL_COMMA)
         if len(possible) < 2:
             return possible[0] if possible else None
-        if self._has_point:
+        if self.has_point:
             return COMMA_THOUSANDS
         return DECIMAL_COMMA if separator == ";" else None
 

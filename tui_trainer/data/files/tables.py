@@ -18,7 +18,8 @@ import numpy as np
 
 from tui_trainer.config.sections.datasets import DelimitedSection
 from tui_trainer.data.files.columns import NumberColumn, Table
-from tui_trainer.data.files.csv import check_header, check_text, decoded_lines, read_header
+from tui_trainer.data.files.content import decoded_lines
+from tui_trainer.data.files.csv import check_header, check_text, read_header
 from tui_trainer.data.files.disk import DataFile, TableStyle, open_file
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import ConfigError, Problem
@@ -131,7 +132,7 @@ def _decoded(file: DataFile, encoding: str) -> tuple[DataFile, list[str]]:
     """Return the file in UTF-8, and a note if it was in another encoding that nobody stated."""
     stated, note = encoding, []
     if encoding == "auto":
-        stated = next((name for mark, name in _BOMS if file.content.startswith(mark)), "utf-8")
+        stated = next((name for mark, name in _BOMS if file.content[: len(mark)] == mark), "utf-8")
         if stated != "utf-8":
             note = [f"the encoding is {stated.upper()}, by its first bytes"]
     try:
@@ -144,7 +145,7 @@ def _decoded(file: DataFile, encoding: str) -> tuple[DataFile, list[str]]:
     if codec.name in ("utf-8", "utf-8-sig"):
         return file, note
     try:
-        text = file.content.decode(stated)
+        text = file.content[:].decode(stated)
     except UnicodeError as error:
         message = f"{file.name} is not {clean(stated, 40)}: {clean(str(error), 200)}"
         raise ConfigError([Problem(message, "dataset.encoding")]) from error
@@ -165,7 +166,7 @@ def _separator(file: DataFile) -> str:
 
 def _width(file: DataFile, separator: str) -> int:
     """Return the number of fields of the first records, 0 if they differ."""
-    reader = csv.reader(decoded_lines(file), delimiter=separator)
+    reader = csv.reader(decoded_lines(file.content), delimiter=separator)
     try:
         widths = {len(record) for record in islice(reader, _LOOKED_AT) if record}
     except csv.Error:

@@ -25,8 +25,9 @@ from tui_trainer.config.sections.datasets import (
     TextFoldersSection,
 )
 from tui_trainer.data.batches.tensors import TensorSplit
-from tui_trainer.data.files.columns import RequestedKind, read_table
+from tui_trainer.data.files.columns import RequestedKind
 from tui_trainer.data.files.number_forms import FORMS
+from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import open_table
 from tui_trainer.data.sources.encoding import encode_column
 from tui_trainer.data.sources.pixels import read_unlabelled, scale_pixels

@@ -20,10 +20,10 @@ from tui_trainer.data.files.columns import (
     RequestedKind,
     Table,
     TextColumn,
-    read_table,
 )
 from tui_trainer.data.files.csv import no_column
 from tui_trainer.data.files.disk import DataFile
+from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import open_table, with_normal_names
 from tui_trainer.data.sources.source import Division
 from tui_trainer.text.clean import clean

@@ -21,10 +21,10 @@ from tui_trainer.data.files.columns import (
     Column,
     RequestedKind,
     Table,
-    read_table,
 )
 from tui_trainer.data.files.csv import no_column
 from tui_trainer.data.files.disk import DataFile
+from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import open_table, with_normal_names, without_index
 from tui_trainer.data.sources.encoding import doubt_notes, encode_column, fit_column
 from tui_trainer.data.sources.row_groups import (

@@ -171,7 +171,7 @@ def read_new_passages(section: TextFoldersSection, path: str) -> tuple[Tensor, T
     """
     file = open_file(path)
     lines = section.passage_lines
-    all_lines = file.content.splitlines(keepends=True)
+    all_lines = file.content[:].splitlines(keepends=True)
     contents, places = [], []
     for start in range(0, len(all_lines), lines):
         content = b"".join(all_lines[start : start + lines])

@@ -1,0 +1,145 @@
+"""`ColumnSurvey`: counts what the cells of a column are, and decides what the column is.
+
+Layer: data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_trainer.data.files.columns import Column, Kind, NumberColumn
+from tui_trainer.data.files.disk import DataFile
+from tui_trainer.data.files.number_forms import (
+    COMMA_THOUSANDS,
+    DECIMAL_COMMA,
+    FORMS,
+    FormSurvey,
+    NumberForm,
+)
+from tui_trainer.data.files.rows import Rows
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
+
+MOSTLY = 0.9
+"""A column with at least this share of numbers is numeric, and any text in it an error."""
+
+
+@dataclass(slots=True)
+class ColumnSurvey:
+    """Counts the numbers and texts of a column over all rows, and notes the first text."""
+
+    is_target: bool = False
+    distinct: set[float] = field(default_factory=set)
+    """Of a target, some of its different numbers: all if they are two."""
+    numbers: int = 0
+    texts: int = 0
+    line: int = 0
+    text: str = field(default="")
+    forms: FormSurvey = field(default_factory=FormSurvey)
+
+    def add_numbers(self, values: NDArray[np.float64], rows: Rows, name: str) -> None:
+        """Count the cells of rows that are all numbers, NaN where one is missing."""
+        present = values[~np.isnan(values)]
+        self.numbers += len(present)
+        if self.is_target and len(self.distinct) < 3:
+            self.distinct.update(np.unique(present)[:3].tolist())
+        if self.forms.wants_point and rows.has_point(name):
+            self.forms.has_point = True
+
+    def add_texts(
+        self,
+        texts: Sequence[str],
+        codes: NDArray[np.int64],
+        lines: NDArray[np.int64],
+        converted: tuple[NDArray[np.float64], Sequence[int]],
+    ) -> None:
+        """Count the cells of rows of which some may be texts.
+
+        Args:
+            texts: the cells, in the order in which they first occur.
+            codes: the place of each row's cell among them.
+            lines: the line of each row.
+            converted: what `to_numbers` makes of the texts.
+        """
+        values, foreign = converted
+        counts = np.bincount(codes, minlength=len(texts))
+        self.numbers += int(counts[~np.isnan(values)].sum())
+        self.texts += int(counts[foreign].sum())
+        if self.is_target and len(self.distinct) < 3:
+            self.distinct.update(np.unique(values[~np.isnan(values)])[:3].tolist())
+        first_lines = np.empty(len(texts), dtype=np.int64)
+        # Of those with one code, the first row is written last.
+        first_lines[codes[::-1]] = lines[::-1]
+        self.forms.add(texts, foreign, first_lines)
+        if foreign and not self.line:
+            self.line, self.text = int(first_lines[foreign[0]]), texts[foreign[0]]
+
+    def form_of(self, file: DataFile, name: str) -> NumberForm | None:
+        """Return the form of the numbers, None if they are as Python writes them, or none.
+
+        Raises:
+            BadInput: they may be two different numbers each.
+        """
+        style = file.style
+        if not self.texts:
+            return DECIMAL_COMMA if style.decimal == "comma" and self.numbers else None
+        if not self.forms.possible:
+            return None
+        form = self.forms.decide(style.separator, style.decimal, style.thousands)
+        if form is None and style.decimal == style.thousands == "auto":
+            text = clean(self.forms.example, 40)
+            shapes = (COMMA_THOUSANDS, DECIMAL_COMMA)
+            one, other = (shape.plain(self.forms.example) for shape in shapes)
+            raise BadInput(
+                f"{file.name}:{self.forms.line}: column '{clean(name, 80)}' has {text!r}, which "
+                f"may be {one} or {other}; set dataset.thousands=comma or dataset.decimal=comma"
+            )
+        return form
+
+    def notes(self, shown: str, column: Column) -> list[str]:
+        """Return a note if a column is not read as its first look suggests; `shown` names it."""
+        if isinstance(column, NumberColumn):
+            return [f"{shown}: {self._read_as(FORMS[column.form])}"] if column.form else []
+        if not self.numbers:
+            return []
+        if self.texts:
+            return [
+                f"{shown}: read as categories, because line {self.line} has "
+                f"{clean(self.text, 40)!r}; {self.numbers} of its values are numbers"
+            ]
+        return [
+            f"{shown} is predicted as a class, because it has two values "
+            f"({clean(', '.join(column.texts), 40)}); problem=regression predicts a number"
+        ]
+
+    def _read_as(self, form: NumberForm) -> str:
+        text = self.forms.example or "numbers"
+        plain = form.plain(text)
+        example = f"{clean(text, 40)!r} in line {self.forms.line} is read as {plain}"
+        return f"{example}: {form.description}" if plain else form.description
+
+    def decide(self, file: DataFile, name: str, form: NumberForm | None) -> Kind:
+        """Return the kind of the column.
+
+        Raises:
+            BadInput: it has no value, or a text among numbers.
+        """
+        shown = clean(name, 80)
+        if form is not None:
+            return "number"
+        if self.numbers + self.texts == 0:
+            raise BadInput(
+                f"{file.name}: column '{shown}' has no values at all; add it to dataset.drop"
+            )
+        if self.texts == 0:
+            return "category" if len(self.distinct) == 2 else "number"
+        if self.numbers >= MOSTLY * (self.numbers + self.texts):
+            raise BadInput(
+                f"{file.name}:{self.line}: column '{shown}' has {clean(self.text, 40)!r} among "
+                "numbers; correct it, leave it empty, or name the column in dataset.categorical"
+            )
+        return "category"

@@ -1,0 +1,225 @@
+"""`read_table`: reads columns of a table, each as numbers or as codes of texts.
+
+Layer: data. The kind of a column is certain only after its last row. Until then it is collected as
+what it seems to be, and only a column that turns out to be something else is read a second time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_trainer.data.files.arrow import why_no_arrow
+from tui_trainer.data.files.column_values import (
+    ColumnValues,
+    GrowingArray,
+    NumberValues,
+    TextValues,
+)
+from tui_trainer.data.files.columns import (
+    Column,
+    Kind,
+    NumberColumn,
+    RequestedKind,
+    Table,
+    TextColumn,
+)
+from tui_trainer.data.files.content import check_unchanged
+from tui_trainer.data.files.csv import is_missing, to_numbers
+from tui_trainer.data.files.csv_blocks import LITTLE_BYTES, CsvReader
+from tui_trainer.data.files.disk import DataFile
+from tui_trainer.data.files.number_forms import NumberForm
+from tui_trainer.data.files.rows import Rows
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
+
+Forms = Mapping[str, NumberForm | None]
+Reader = Callable[[Collection[str]], Iterator[Rows]]
+
+
+def read_table(
+    file: DataFile,
+    header: Sequence[str],
+    requested: Mapping[str, RequestedKind],
+    *,
+    classes: str = "",
+    forms: Mapping[str, NumberForm] | None = None,
+) -> Table:
+    """Read the requested columns.
+
+    Args:
+        file: the table, and how it is written.
+        header: the names of all columns.
+        requested: the kinds of those that are wanted.
+        classes: a column in which NA may be a class.
+        forms: of columns whose numbers are known to have one.
+
+    Raises:
+        BadInput: a text among numbers or infinity, with its line; a column without values; a
+            table without rows.
+    """
+    table = collect_table(
+        lambda wanted: CsvReader(file, header, wanted).rows(), file, requested, classes, forms
+    )
+    check_unchanged(file.content)
+    return replace(table, notes=(*table.notes, *_slow_note(file)))
+
+
+def collect_table(
+    read: Reader,
+    file: DataFile,
+    requested: Mapping[str, RequestedKind],
+    classes: str = "",
+    forms: Mapping[str, NumberForm] | None = None,
+) -> Table:
+    """Return the table of the rows that `read` yields; as `read_table`.
+
+    `read` is called with the names of the columns that the rows need to have, at most twice.
+    """
+    stated = forms or {}
+    collected = {name: ColumnValues(kind) for name, kind in requested.items()}
+    lines = GrowingArray(np.int64)
+    for rows in read(requested):
+        lines.add(rows.lines, rows.share)
+        for name, values in collected.items():
+            values.add(rows, name, file.style.marks)
+    if not len(lines):
+        raise BadInput(f"{file.name}: a header but no rows")
+    surveys = {name: values.survey for name, values in collected.items() if values.survey}
+    known = {
+        name: stated.get(name) or survey.form_of(file, name) for name, survey in surveys.items()
+    }
+    kinds = {
+        name: surveys[name].decide(file, name, known[name])
+        if kind in ("auto", "auto_target")
+        else cast(Kind, kind)
+        for name, kind in requested.items()
+    }
+    numbers, texts = _complete(read, file, kinds, known, collected)
+    columns, notes = _columns(file, kinds, known, numbers, texts, classes)
+    for name, survey in surveys.items():
+        column = columns[name]
+        if isinstance(column, TextColumn) and survey.numbers and not survey.texts:
+            columns[name] = column = _of_numbers(column)
+        if name not in stated:
+            notes += survey.notes(clean(name, 80), column)
+    return Table(columns, lines.values(), tuple(notes))
+
+
+def _slow_note(file: DataFile) -> list[str]:
+    why = "" if len(file.content) < LITTLE_BYTES else why_no_arrow()
+    return [f"read slowly, because pyarrow cannot be imported: {why}"] if why else []
+
+
+def _complete(
+    read: Reader,
+    file: DataFile,
+    kinds: Mapping[str, Kind],
+    forms: Forms,
+    collected: Mapping[str, ColumnValues],
+) -> tuple[dict[str, NumberValues], dict[str, TextValues]]:
+    """Return the values of all columns, of which some are read again.
+
+    Raises:
+        BadInput: a cell of a column of numbers is not finite; names the first.
+    """
+    numbers: dict[str, NumberValues] = {}
+    texts: dict[str, TextValues] = {}
+    again = [n for n, kind in kinds.items() if not collected[n].is_whole(kind, forms.get(n))]
+    for name, kind in kinds.items():
+        values = collected[name]
+        if kind == "number":
+            first = None if name in again else values.numbers
+            numbers[name] = first or NumberValues(forms.get(name))
+        else:
+            texts[name] = values.texts or TextValues()
+    for rows in read(again) if again else ():
+        for name in again:
+            if kinds[name] == "number":
+                numbers[name].add(rows, name, file.style.marks)
+            else:
+                texts[name].add(rows, name)
+        if any(values.bad for values in numbers.values()):
+            break
+    bad = [(values.bad.row, name) for name, values in numbers.items() if values.bad]
+    if bad:
+        # Of columns with one in the same row, the first.
+        _, name = min(bad, key=lambda cell: cell[0])
+        raise _not_finite(file, name, numbers[name], forms.get(name))
+    return numbers, texts
+
+
+def _not_finite(
+    file: DataFile, name: str, values: NumberValues, form: NumberForm | None
+) -> BadInput:
+    assert values.bad is not None, "there is one"
+    return BadInput(
+        f"{file.name}:{values.bad.line}: column '{clean(name, 80)}' has "
+        f"{clean(values.bad.text, 40)!r}, which is not a finite number"
+        + (f" with {form.description}" if form is not None else "")
+    )
+
+
+def _columns(
+    file: DataFile,
+    kinds: Mapping[str, Kind],
+    forms: Forms,
+    numbers: Mapping[str, NumberValues],
+    texts: Mapping[str, TextValues],
+    classes: str,
+) -> tuple[dict[str, Column], list[str]]:
+    """Return the columns, and a note if a text that may stand for a missing value is a class."""
+    columns: dict[str, Column] = {}
+    notes: list[str] = []
+    for name, kind in kinds.items():
+        if kind == "number":
+            form = forms.get(name)
+            columns[name] = NumberColumn(numbers[name].values(), form.name if form else "")
+            continue
+        codes, book, marks = texts[name].codes(), texts[name].book, file.style.marks
+        is_asked = name == classes and marks is None
+        if is_asked and (kept := _class_like_a_gap(codes, book)):
+            marks = frozenset(filter(is_missing, book)) - {kept}
+            notes.append(
+                f"{clean(name, 80)}: {kept} is one of the classes; "
+                f"dataset.missing_values=[{kept}] takes it for a missing value"
+            )
+        columns[name] = _text_column(codes, book, marks)
+    return columns, notes
+
+
+def _class_like_a_gap(codes: NDArray[np.int32], book: Mapping[str, int]) -> str:
+    """Return the text NA of a column of classes if it is one of them, or an empty string.
+
+    It stands for a gap elsewhere, but it is also a continent, a country and a grade. Gaps are few:
+    it is a class if at least as many rows have it as have the rarest other class.
+    """
+    counts = np.bincount(codes, minlength=len(book))
+    others = [counts[code] for text, code in book.items() if not is_missing(text)]
+    like_a_gap = [text for text in book if text.lower() == "na"]
+    if len(like_a_gap) != 1 or not others or counts[book[like_a_gap[0]]] < min(others):
+        return ""
+    return like_a_gap[0]
+
+
+def _of_numbers(column: TextColumn) -> TextColumn:
+    """Return a column of numbers as texts, in which 1 and 1.0 are one text."""
+    numbers, _ = to_numbers(column.texts)
+    _, first, merged = np.unique(numbers, return_index=True, return_inverse=True)
+    codes = np.append(merged.astype(np.int64), -1)[column.codes]
+    return TextColumn(codes, tuple(column.texts[place] for place in first))
+
+
+def _text_column(
+    codes: NDArray[np.int32], book: Mapping[str, int], marks: frozenset[str] | None
+) -> TextColumn:
+    """Renumber codes so that missing values become -1."""
+    renumbered = np.full(len(book), -1, dtype=np.int64)
+    present = [text for text in book if not is_missing(text, marks)]
+    for position, text in enumerate(present):
+        renumbered[book[text]] = position
+    return TextColumn(renumbered[codes], tuple(present))
