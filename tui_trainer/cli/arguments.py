@@ -367,8 +367,11 @@ def _add_results(commands: Commands) -> None:
     evaluate = _command(commands, "evaluate", "measure a run's best weights")
     _add_run_name(evaluate)
     evaluate.add_argument("overrides", nargs="*", metavar=_MOVED, help=_MOVED_HELP)
+    evaluate.add_argument("--split", choices=("train", "val", "test"), help="default: test")
     evaluate.add_argument(
-        "--split", choices=("train", "val", "test"), default="test", help="default: test"
+        "--data",
+        metavar="FILE",
+        help="measure on all of a labelled file that was no part of the run",
     )
     evaluate.add_argument(
         "--baselines", action="store_true", help="only the baselines, with those that a run skips"

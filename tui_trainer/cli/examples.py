@@ -50,7 +50,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     "evaluate": (
         "tui-trainer evaluate last",
         "tui-trainer evaluate last --split val --from last --json",
-        "tui-trainer evaluate last --baselines",
+        "tui-trainer evaluate last --data labelled.csv",
     ),
     "predict": (
         "tui-trainer predict last new.csv",

@@ -61,7 +61,7 @@ def load_rows(
     counts = [_class_counts(target, rows) for rows in (parts.train, parts.val, parts.test)]
     full = TensorSplit(
         encoded.inputs,
-        _encode_target(source.name, target, preprocessing),
+        encode_target(source.name, target, preprocessing),
         torch.from_numpy(source.rows),
         encoded.lengths,
     )
@@ -240,7 +240,8 @@ def _identity(section: RowsSection, source: Source) -> dict[str, Any]:
     return identity(section.type, source.target.problem, source.target.classes, source.layout)
 
 
-def _encode_target(name: str, target: Target, preprocessing: Mapping[str, Any]) -> Tensor:
+def encode_target(name: str, target: Target, preprocessing: Mapping[str, Any]) -> Tensor:
+    """Return a target as a model learns it; raises BadInput for numbers of too large a range."""
     if target.problem == "multilabel":
         return torch.from_numpy(target.values.astype(np.float32))
     if target.classes:

@@ -125,7 +125,7 @@ def read_rows(
     classes = "" if older and not {"NA", "na", "Na"} & {*older["classes"]} else section.targets[0]
     table = read_table(file, header, kinds, classes=classes)
     table, index_notes = without_index(table, opened, section.targets)
-    kept_rows, notes = _select_rows(section, file, table)
+    kept_rows, notes = select_rows(section, file, table)
     target, said = read_targets(section, wanted, file.name, table, kept_rows)
     columns = {
         name: column.take(kept_rows)
@@ -212,7 +212,7 @@ def _requested_kinds(
     return kinds
 
 
-def _select_rows(section: TableSection, file: DataFile, table: Table) -> tuple[Rows, list[str]]:
+def select_rows(section: TableSection, file: DataFile, table: Table) -> tuple[Rows, list[str]]:
     """Return the rows that are kept under `dataset.missing`, and notes on those left out."""
     incomplete = {name: column.missing for name, column in table.columns.items()}
     if section.label_separator is not None:

@@ -36,7 +36,7 @@ _NEAR_BYTES = 1000
 
 def load_text(section: TextSection, fitted: dict[str, Any] | None) -> Dataset:
     """Read and split the texts of a section; raises the same errors as `load`."""
-    texts = _read(section)
+    texts = read_texts(section)
     own_identity = identity(section.type, "language_modelling", (), {})
     if fitted is not None:
         check_same(own_identity, fitted, texts.name)
@@ -85,7 +85,8 @@ def _summary(section: TextSection, texts: Texts, parts: SplitRows) -> DataSummar
     )
 
 
-def _read(section: TextSection) -> Texts:
+def read_texts(section: TextSection) -> Texts:
+    """Read the file or the folder of a section; raises BadInput if there is no text."""
     is_file = section.path.startswith(BUILTIN) or os.path.isfile(section.path)
     if is_file and not section.path.startswith(STDLIB):
         return read_file(section.path, section.max_bytes)
