@@ -28,7 +28,8 @@ from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.files.columns import RequestedKind, read_table
 from tui_trainer.data.files.number_forms import FORMS
 from tui_trainer.data.files.tables import open_table
-from tui_trainer.data.sources.encoding import encode_column
+from tui_trainer.data.sources.column_inputs import encode_inputs
+from tui_trainer.data.sources.column_kinds import as_kind
 from tui_trainer.data.sources.pixels import read_unlabelled, scale_pixels
 from tui_trainer.data.sources.plugin import read_sample
 from tui_trainer.data.sources.sequence_rows import read_new_frames
@@ -96,12 +97,15 @@ def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
             f"{file.name}:1: no column '{name}'{others}{near}; the "
             f"model was trained on: {clean(', '.join(fitted), 400)}"
         )
-    kinds: dict[str, RequestedKind] = {name: settings["kind"] for name, settings in fitted.items()}
+    kinds: dict[str, RequestedKind] = {
+        name: "number" if settings["kind"] == "number" else "category"
+        for name, settings in fitted.items()
+    }
     forms = {name: FORMS[own["form"]] for name, own in fitted.items() if own.get("form") in FORMS}
     table = read_table(file, header, kinds, forms=forms)
     blocks, notes = [], [*opened.notes, *table.notes]
     for name, settings in fitted.items():
-        column = table.columns[name]
+        column = as_kind(settings["kind"], name, table.columns[name], file.name, table.lines)
         empty = column.missing
         if section.missing != "mean" and empty.any():
             line = int(table.lines[int(empty.argmax())])
@@ -109,7 +113,7 @@ def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
                 f"{file.name}:{line}: column '{clean(name, 80)}' has no value, but the model was "
                 "trained on rows without gaps; fill it in"
             )
-        block, column_notes = encode_column(name, column, settings)
+        block, column_notes = encode_inputs(name, column, settings)
         blocks.append(block)
         notes += column_notes
     places = tuple(f"line {line}" for line in table.lines)
