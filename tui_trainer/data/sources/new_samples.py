@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,8 @@ from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.files.columns import Column, RequestedKind, Table, read_table
 from tui_trainer.data.files.number_forms import FORMS
 from tui_trainer.data.files.tables import OpenTable, open_table
-from tui_trainer.data.sources.encoding import encode_column
+from tui_trainer.data.sources.column_inputs import encode_inputs
+from tui_trainer.data.sources.column_kinds import as_kind
 from tui_trainer.data.sources.pixels import read_unlabelled, scale_pixels
 from tui_trainer.data.sources.plugin import read_sample
 from tui_trainer.data.sources.sequence_rows import read_new_frames
@@ -103,7 +104,10 @@ def read_columns(
     """
     opened = open_table(section, path, fitted)
     file, header = opened.file, opened.header
-    kinds: dict[str, RequestedKind] = {name: settings["kind"] for name, settings in fitted.items()}
+    kinds: dict[str, RequestedKind] = {
+        name: "number" if settings["kind"] == "number" else "category"
+        for name, settings in fitted.items()
+    }
     kinds |= targets or {}
     missing = [name for name in kinds if name not in header]
     if missing:
@@ -116,7 +120,14 @@ def read_columns(
             f"model was trained on: {clean(', '.join(kinds), 400)}"
         )
     forms = {name: FORMS[own["form"]] for name, own in fitted.items() if own.get("form") in FORMS}
-    return opened, read_table(file, header, kinds, forms=forms, classes=classes)
+    table = read_table(file, header, kinds, forms=forms, classes=classes)
+    columns = {
+        name: as_kind(fitted[name]["kind"], name, column, file.name, table.lines)
+        if name in fitted
+        else column
+        for name, column in table.columns.items()
+    }
+    return opened, replace(table, columns=columns)
 
 
 def encode_columns(
@@ -125,7 +136,7 @@ def encode_columns(
     """Return the inputs (N, features) of the rows of some columns, and notes about them."""
     blocks, notes = [], []
     for name, settings in fitted.items():
-        block, column_notes = encode_column(name, columns[name], settings)
+        block, column_notes = encode_inputs(name, columns[name], settings)
         blocks.append(block)
         notes += column_notes
     return torch.from_numpy(np.concatenate(blocks, axis=1)), notes
