@@ -62,7 +62,7 @@ def test_a_labelled_file_takes_the_place_of_the_split(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Moved(tmp_path)
-    Path("late.csv").write_text("kind,width,height\na,100.5,3\nb,101.5,4\n")
+    Path("late.csv").write_text("kind,width,height\na,100.5,3.5\nb,101.5,4.5\n")
     words = ["evaluate", "last", "--data", "late.csv", THERE]
 
     assert main(words) == 0
