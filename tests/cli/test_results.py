@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -54,3 +55,36 @@ def test_json_of_an_evaluation_says_that_the_data_changed(
     (note,) = json.loads(printed.out)["notes"]
     assert note.startswith("the run itself may have measured other values: the data changed since")
     assert printed.err == f"tui-trainer: {note}\n"
+
+
+def test_a_labelled_file_takes_the_place_of_the_split(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Moved(tmp_path)
+    Path("late.csv").write_text("kind,width,height\na,100.5,3.5\nb,101.5,4.5\n")
+    words = ["evaluate", "last", "--data", "late.csv", THERE]
+
+    assert main(words) == 0
+    first, *baselines = capsys.readouterr().out.splitlines()
+    assert re.fullmatch(
+        r"origin-\S+, step \d+, late\.csv \(2 rows, not part of the run\): "
+        r"loss \S+, accuracy \S+ %",
+        first,
+    )
+    assert [line.split(":")[0] for line in baselines] == [
+        "  baseline majority class",
+        "  baseline nearest neighbour",
+    ]
+    assert main([*words, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert (record["split"], record["file"], record["samples"]) == ("data", "late.csv", 2)
+    assert (record["training_samples"], record["classes"]) == (0, ["a", "b"])
+    assert [sum(row) for row in record["confusion"]] == [1, 1]
+    assert main([*words, "--split", "val"]) == 2
+    assert "leave out --split" in capsys.readouterr().err
+    Path("late.csv").write_text("kind,width,height\nz,1,3\n")
+    assert main(words) == 2
+    assert "late.csv: 1 class that the run was not trained on: 'z' (1 row)" in (
+        capsys.readouterr().err
+    )

@@ -218,7 +218,7 @@ def test_a_change_that_leaves_nothing_of_an_image_is_refused(key: str) -> None:
 
 def test_a_table_has_noise_on_its_numbers_and_can_be_mixed(tmp_path: Path) -> None:
     path = tmp_path / "table.csv"
-    rows = [f"{n},{'uvw'[n % 3]},{n * 2},{['no', 'yes'][n % 2]}" for n in range(40)]
+    rows = [f"{n * 7 % 40},{'uvw'[n % 3]},{n * 2},{['no', 'yes'][n % 2]}" for n in range(40)]
     path.write_text("a,b,c,y\n" + "\n".join(rows) + "\n")
     values = {"type": "table", "path": str(path), "target": "y"}
     dataset = load(TableSection.model_validate({**values, "noise": 0.1}))

@@ -49,6 +49,7 @@ SECTIONS: tuple[DatasetSection, ...] = (
 LATER = {
     *("label_separator", "group"),
     *("separator", "encoding", "decimal", "thousands", "missing_values"),
+    *("kinds", "buckets"),
 }
 """Settings that version 0.1 did not have."""
 

@@ -345,8 +345,15 @@ def test_a_column_that_counts_the_rows_is_noted(
     tmp_path: Path, first: int, step: int, counts: int
 ) -> None:
     rows = [f"{first + step * n},{'uvw'[n % 3]},{['no', 'yes'][n % 2]}" for n in range(40)]
-    told = [note for note in loaded(tmp_path, table(rows)).notes if "numbers the rows" in note]
-    assert told == ["a: only numbers the rows; dataset.drop leaves it out"] * counts
+    # No other column varies, so that it is kept.
+    alone = [row.replace("v", "u").replace("w", "u") for row in rows]
+    for lines, way in (
+        (rows, ", and is left out; dataset.kinds={a: number} keeps it"),
+        (alone, "; dataset.drop leaves it out"),
+    ):
+        notes = loaded(tmp_path, table(lines)).notes
+        told = [note for note in notes if "numbers the rows" in note]
+        assert told == [f"a: only numbers the rows{way}"] * counts
 
 
 def test_fault_38_an_unseen_category_becomes_zeros_and_is_counted(tmp_path: Path) -> None:
@@ -364,13 +371,17 @@ def test_fault_38_an_unseen_category_becomes_zeros_and_is_counted(tmp_path: Path
     assert tensors(dataset.val).inputs[0, 1:].tolist() == [0, 0, 0]
 
 
-def test_a_column_of_names_is_noted_and_of_too_many_refused(tmp_path: Path) -> None:
-    few = table([f"{n},name {n},{n % 5}" for n in range(100)])
-    assert "b: 68 categories in 100 rows; is it a name?" in loaded(tmp_path, few).notes
+def test_a_column_of_many_texts_is_noted_and_of_too_many_hashed(tmp_path: Path) -> None:
+    few = table([f"{n * 2},name {n % 90},{n % 5}" for n in range(100)])
+    note = "b: 62 categories in 100 rows; is it a name? dataset.drop leaves it out, "
+    assert f"{note}dataset.kinds={{b: hash}} gives it fewer inputs" in loaded(tmp_path, few).notes
 
-    many = table([f"{n},name {n},{n % 5}" for n in range(1600)])
-    message = refusal(tmp_path, many)
-    assert "column 'b' has 1088 different texts, more than 1000 categories" in message
+    many = table([f"{n * 2},name {n % 1590},{n % 5}" for n in range(1600)])
+    hashed = loaded(tmp_path, many, buckets=50)
+    assert hashed.input_shape == (1 + 50,)
+    assert all_inputs(hashed)[:, 1:].sum(1).tolist() == [1] * 1600
+    note = "b: 1,590 different texts, hashed to 50 inputs (dataset.buckets); "
+    assert f"{note}dataset.drop leaves it out" in hashed.notes
     assert loaded(tmp_path, many, drop=["b"]).input_shape == (1,)
 
 

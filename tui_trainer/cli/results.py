@@ -31,22 +31,25 @@ _MOVED = f"{DATA_PLACE}="
 
 
 def evaluate(arguments: argparse.Namespace) -> int:
-    """Measure a run's model on one of its splits."""
+    """Measure a run's model on one of its splits, or on a labelled file of its own."""
     run = find_run(arguments.name, options.runs_dir(arguments))
     options.load_plugins(arguments)
     overrides = parse_overrides(arguments.overrides)
     only_baselines = arguments.baselines
+    if arguments.data is not None and arguments.split is not None:
+        raise BadInput("--data FILE is measured whole, and has no splits; leave out --split")
     if only_baselines and arguments.split == "train":
         raise BadInput(
             "--baselines: they are fitted to the training split; use --split val or test"
         )
     evaluation = evaluate_run(
         run,
-        arguments.split,
+        arguments.split or "test",
         arguments.which,
         arguments.device,
         overrides,
         only_baselines=only_baselines,
+        file=arguments.data or "",
     )
     return print_evaluation(run, evaluation, as_json=arguments.json)
 
@@ -85,10 +88,19 @@ def print_evaluation(run: RunDirectory, evaluation: Evaluation, *, as_json: bool
         return ExitCode.OK
     which = f", step {evaluation.step:,}" if evaluation.metrics else ""
     text = f": {metrics_text(evaluation.metrics)}" if evaluation.metrics else ""
-    print_line(f"{run.path.name}{which}, {evaluation.split}{text}")
+    print_line(f"{run.path.name}{which}, {_measured_on(evaluation)}{text}")
     for name, metrics in evaluation.baseline.items():
         print_line(f"  baseline {name.replace('_', ' ')}: {metrics_text(metrics)}")
     return ExitCode.OK
+
+
+def _measured_on(evaluation: Evaluation) -> str:
+    """Name the split, or the file with its size."""
+    file = evaluation.file
+    if file is None:
+        return evaluation.split
+    part = "the data of the run itself" if file.is_own else "not part of the run"
+    return f"{file.name} ({file.count}, {part})"
 
 
 _SHOWN = 3

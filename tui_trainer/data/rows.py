@@ -24,6 +24,7 @@ from tui_trainer.data.base.dataset import Dataset, absent_notes, check_same, ide
 from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.base.split import SplitRows, divide, quantile_bins
 from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.data.row_summary import summary_of
 from tui_trainer.data.sources.encoding import moments, standardise
 from tui_trainer.data.sources.source import Encoded, Source, Target
 from tui_trainer.problems.dataset_info import DatasetInfo
@@ -60,7 +61,7 @@ def load_rows(
     counts = [_class_counts(target, rows) for rows in (parts.train, parts.val, parts.test)]
     full = TensorSplit(
         encoded.inputs,
-        _encode_target(source.name, target, preprocessing),
+        encode_target(source.name, target, preprocessing),
         torch.from_numpy(source.rows),
         encoded.lengths,
     )
@@ -82,6 +83,7 @@ def load_rows(
         class_counts=counts[0] if target.problem == "classification" else (),
         val_counts=counts[1] if target.problem == "classification" else (),
         doubt=doubt,
+        summary=summary_of(source, preprocessing["inputs"], parts, encoded.inputs.shape[1:]),
     )
 
 
@@ -238,7 +240,8 @@ def _identity(section: RowsSection, source: Source) -> dict[str, Any]:
     return identity(section.type, source.target.problem, source.target.classes, source.layout)
 
 
-def _encode_target(name: str, target: Target, preprocessing: Mapping[str, Any]) -> Tensor:
+def encode_target(name: str, target: Target, preprocessing: Mapping[str, Any]) -> Tensor:
+    """Return a target as a model learns it; raises BadInput for numbers of too large a range."""
     if target.problem == "multilabel":
         return torch.from_numpy(target.values.astype(np.float32))
     if target.classes:

@@ -152,15 +152,17 @@ def evaluate_run(
     overrides: Sequence[Override] = (),
     *,
     only_baselines: bool = False,
+    file: str = "",
 ) -> Evaluation:
     """Measure a checkpoint of a run; an empty `which` means the best one, or else the last.
 
     `overrides` may say where the data are now, and nothing else. With `only_baselines`, all
-    baselines are computed instead, whatever they cost.
+    baselines are computed instead, whatever they cost. A labelled `file` takes the place of the
+    split.
     """
     import torch
 
-    from tui_trainer.training.evaluation import evaluate
+    from tui_trainer.training.evaluation import evaluate, evaluate_file
 
     experiment = _read_config(run, overrides)
     training = experiment.training.model_copy(update={"device": device})
@@ -168,6 +170,8 @@ def evaluate_run(
     placed = replace(experiment, training=training)
     which = which or _best_or_last(run)
     on = torch.device(chosen.torch_name)
+    if file:
+        return evaluate_file(run, placed, on, file, which, only_baselines=only_baselines)
     return evaluate(run, placed, on, split, which, only_baselines=only_baselines)
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tui_trainer.data.base.batch import Split
+from tui_trainer.data.base.batch import Measurable
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.problems.batch import to_device
@@ -33,7 +33,7 @@ class Measurement:
 
 def measure(
     forward: Forward,
-    split: Split,
+    split: Measurable,
     dataset: Dataset,
     loss: Loss,
     batch_size: int,

@@ -24,6 +24,9 @@ MEBIBYTE = 1 << 20
 Side = Annotated[int, Field(ge=1, le=65536)]
 Name = Annotated[str, Field(min_length=1)]
 
+ColumnKind = Literal["number", "category", "boolean", "hash"]
+"""The kinds that a table's column can be stated to have."""
+
 DATASETS = Registry("dataset")
 
 
@@ -117,6 +120,14 @@ class TableSection(NumbersSection, DelimitedSection):
     )
     categorical: Items[str] = setting(
         (), "numeric columns to be read as categories (text columns always are)"
+    )
+    kinds: dict[Name, ColumnKind] = setting(
+        {},
+        "the kinds of columns that are not recognised rightly, as {id: number}; they are "
+        "number, category, boolean or hash",
+    )
+    buckets: int = setting(
+        256, "inputs of a column with so many texts that they are hashed", ge=2, le=65536
     )
     drop: Items[str] = setting((), "columns left out")
     group: str | None = setting(

@@ -52,16 +52,11 @@ class Order:
     """Whether row b of a batch continues where row b of the previous batch ended."""
 
 
-class Split(Protocol):
-    """A part of a data set."""
+class Measurable(Protocol):
+    """Samples that a model can be measured on."""
 
     def __len__(self) -> int:
         """Return the number of samples."""
-        ...
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes it holds in memory."""
         ...
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
@@ -70,6 +65,15 @@ class Split(Protocol):
 
     def count(self, batch_size: int) -> int:
         """Return the number of batches that `in_order` yields."""
+        ...
+
+
+class Split(Measurable, Protocol):
+    """A part of a data set."""
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes it holds in memory."""
         ...
 
     def shuffled(self, order: Order) -> Batches:

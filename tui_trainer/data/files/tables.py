@@ -34,7 +34,7 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_NAMES = frozenset({"target", "drop", "categorical", "group", "sequence", "step", "split"})
+_NAMES = frozenset({"target", "drop", "categorical", "kinds", "group", "sequence", "step", "split"})
 """The settings that name columns."""
 
 Section = TypeVar("Section", bound=DelimitedSection)
@@ -123,6 +123,8 @@ def with_normal_names(section: Section, opened: OpenTable) -> Section:
         value = getattr(section, key)
         if isinstance(value, str):
             changes[key] = unicodedata.normalize("NFC", value)
+        elif isinstance(value, Mapping):
+            changes[key] = {unicodedata.normalize("NFC", name): v for name, v in value.items()}
         elif value is not None:
             changes[key] = tuple(unicodedata.normalize("NFC", name) for name in value)
     return section.model_copy(update=changes)

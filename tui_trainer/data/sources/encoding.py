@@ -17,7 +17,7 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
 MOST_CATEGORIES = 1000
-"""A column with more distinct texts is taken for names or free text, not categories."""
+"""A column with more distinct texts has no input for each."""
 
 Block = NDArray[np.float32]
 
@@ -29,7 +29,7 @@ def fit_column(name: str, train: Column, file_name: str) -> dict[str, Any]:
             form = {"form": train.form} if train.form else {}
             return {"kind": "number", **_fit_numbers(name, train, file_name), **form}
         case TextColumn():
-            return {"kind": "category", **_fit_texts(name, train, file_name)}
+            return {"kind": "category", **_fit_texts(train)}
 
 
 def moments(values: NDArray[np.float64]) -> tuple[float, float]:
@@ -65,12 +65,7 @@ def _fit_numbers(name: str, train: NumberColumn, file_name: str) -> dict[str, An
     return {"mean": mean, "std": std or 1.0, "constant": std == 0}
 
 
-def _fit_texts(name: str, train: TextColumn, file_name: str) -> dict[str, Any]:
-    if len(train.texts) > MOST_CATEGORIES:
-        raise BadInput(
-            f"{file_name}: column '{clean(name, 80)}' has {len(train.texts)} different texts, "
-            f"more than {MOST_CATEGORIES} categories; add it to dataset.drop"
-        )
+def _fit_texts(train: TextColumn) -> dict[str, Any]:
     return {"categories": list(order_classes(train.texts)), "missing": bool(train.missing.any())}
 
 
@@ -81,20 +76,6 @@ def encode_column(name: str, column: Column, fitted: dict[str, Any]) -> tuple[Bl
             return _encode_numbers(clean(name, 80), column, fitted)
         case TextColumn():
             return _encode_texts(clean(name, 80), column, fitted)
-
-
-def doubt_notes(name: str, column: Column, fitted: dict[str, Any]) -> list[str]:
-    """Return notes about columns that look unsuitable for training, such as row numbers."""
-    if isinstance(column, TextColumn) and 2 * len(fitted["categories"]) > len(column.codes):
-        count, rows = len(fitted["categories"]), len(column.codes)
-        return [f"{clean(name, 80)}: {count} categories in {rows} rows; is it a name?"]
-    if (
-        isinstance(column, NumberColumn)
-        and len(column.values) > 2
-        and (np.diff(column.values) == 1).all()
-    ):
-        return [f"{clean(name, 80)}: only numbers the rows; dataset.drop leaves it out"]
-    return []
 
 
 def _encode_numbers(

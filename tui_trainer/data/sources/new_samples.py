@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +25,12 @@ from tui_trainer.config.sections.datasets import (
     TextFoldersSection,
 )
 from tui_trainer.data.batches.tensors import TensorSplit
-from tui_trainer.data.files.columns import RequestedKind
+from tui_trainer.data.files.columns import Column, RequestedKind, Table
 from tui_trainer.data.files.number_forms import FORMS
 from tui_trainer.data.files.table_reader import read_table
-from tui_trainer.data.files.tables import open_table
-from tui_trainer.data.sources.encoding import encode_column
+from tui_trainer.data.files.tables import OpenTable, open_table
+from tui_trainer.data.sources.column_inputs import encode_inputs
+from tui_trainer.data.sources.column_kinds import as_kind
 from tui_trainer.data.sources.pixels import read_unlabelled, scale_pixels
 from tui_trainer.data.sources.plugin import read_sample
 from tui_trainer.data.sources.sequence_rows import read_new_frames
@@ -38,6 +39,9 @@ from tui_trainer.data.sources.text_folders import read_new_passages
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput
+
+_MOST_NAMED = 5
+"""How many missing columns a message names."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,36 +89,73 @@ def read_unseen(
     return reader(section, preprocessing.get("inputs"), path)
 
 
-def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
+def read_columns(
+    section: TableSection,
+    fitted: dict[str, Any],
+    path: str,
+    targets: Mapping[str, RequestedKind] | None = None,
+    classes: str = "",
+) -> tuple[OpenTable, Table]:
+    """Read the columns that a model was trained on, and those of its targets.
+
+    The columns may be in any order, with others between them. `classes` is as in `read_table`.
+
+    Raises:
+        BadInput: a column is missing, or a cell cannot be read; names the line.
+    """
     opened = open_table(section, path, fitted)
     file, header = opened.file, opened.header
-    missing = [name for name in fitted if name not in header]
+    kinds: dict[str, RequestedKind] = {
+        name: "number" if settings["kind"] == "number" else "category"
+        for name, settings in fitted.items()
+    }
+    kinds |= targets or {}
+    missing = [name for name in kinds if name not in header]
     if missing:
-        name = clean(missing[0], 80)
-        others = f" (and {len(missing) - 1} more)" if len(missing) > 1 else ""
+        noun = "columns" if len(missing) > 1 else "column"
+        shown = ", ".join(f"'{clean(name, 80)}'" for name in missing[:_MOST_NAMED])
+        others = f" (and {len(missing) - _MOST_NAMED} more)" if len(missing) > _MOST_NAMED else ""
         near = clean(suggest(missing[0], header))
         raise BadInput(
-            f"{file.name}:1: no column '{name}'{others}{near}; the "
-            f"model was trained on: {clean(', '.join(fitted), 400)}"
+            f"{file.name}:1: no {noun} {shown}{others}{near}; the "
+            f"model was trained on: {clean(', '.join(kinds), 400)}"
         )
-    kinds: dict[str, RequestedKind] = {name: settings["kind"] for name, settings in fitted.items()}
     forms = {name: FORMS[own["form"]] for name, own in fitted.items() if own.get("form") in FORMS}
-    table = read_table(file, header, kinds, forms=forms)
-    blocks, notes = [], [*opened.notes, *table.notes]
+    table = read_table(file, header, kinds, forms=forms, classes=classes)
+    columns = {
+        name: as_kind(fitted[name]["kind"], name, column, file.name, table.lines)
+        if name in fitted
+        else column
+        for name, column in table.columns.items()
+    }
+    return opened, replace(table, columns=columns)
+
+
+def encode_columns(
+    columns: Mapping[str, Column], fitted: dict[str, Any]
+) -> tuple[torch.Tensor, list[str]]:
+    """Return the inputs (N, features) of the rows of some columns, and notes about them."""
+    blocks, notes = [], []
     for name, settings in fitted.items():
-        column = table.columns[name]
+        block, column_notes = encode_inputs(name, columns[name], settings)
+        blocks.append(block)
+        notes += column_notes
+    return torch.from_numpy(np.concatenate(blocks, axis=1)), notes
+
+
+def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
+    opened, table = read_columns(section, fitted, path)
+    for name, column in table.columns.items():
         empty = column.missing
         if section.missing != "mean" and empty.any():
             line = int(table.lines[int(empty.argmax())])
             raise BadInput(
-                f"{file.name}:{line}: column '{clean(name, 80)}' has no value, but the model was "
-                "trained on rows without gaps; fill it in"
+                f"{opened.file.name}:{line}: column '{clean(name, 80)}' has no value, but the "
+                "model was trained on rows without gaps; fill it in"
             )
-        block, column_notes = encode_column(name, column, settings)
-        blocks.append(block)
-        notes += column_notes
+    inputs, notes = encode_columns(table.columns, fitted)
     places = tuple(f"line {line}" for line in table.lines)
-    return Unseen(torch.from_numpy(np.concatenate(blocks, axis=1)), places, tuple(notes))
+    return Unseen(inputs, places, (*opened.notes, *table.notes, *notes))
 
 
 def _pixels(section: PixelsSection, fitted: dict[str, Any], path: str) -> Unseen:

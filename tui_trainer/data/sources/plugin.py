@@ -16,6 +16,7 @@ from tui_trainer.config.plugins import DATASET_FACTORIES, LOADED, load_plugins
 from tui_trainer.config.sections.datasets import DATASETS, DatasetSection, RowsSection
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.config.user_code import describe_error_near, describe_user_error, place_of
+from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset, absent_notes
 from tui_trainer.data.base.fingerprint import fingerprint_of_plugin
 from tui_trainer.data.base.random import derive_seed, seed_all
@@ -49,9 +50,52 @@ def load_plugged(
     """Load the data of a plugin, for a problem; raises the same errors as `load`."""
     assert isinstance(section, RowsSection), "plugins give samples with a target each"
     name = f"dataset {section.type}"
+    return _loaded_safely(section, _made(section, name), fitted, name, problem)
+
+
+def load_to_measure(
+    section: DatasetSection,
+    fitted: dict[str, Any],
+    problem: ProblemSection,
+    classes: Sequence[str],
+) -> tuple[Dataset, tuple[Split, ...]]:
+    """Load the data of a plugin, and return them with the splits that have each sample once.
+
+    `classes` are those of its targets that are names, unless the plugin says them itself.
+
+    Raises:
+        BadInput: as `load`; or a class is none of these, or the data are an iterable.
+    """
+    assert isinstance(section, RowsSection), "plugins give samples with a target each"
+    name = f"dataset {section.type}"
     data = _made(section, name)
+    is_divided = isinstance(data, Data) and data.val is not None
+    if isinstance(data, Data):
+        names = tuple(classes) if data.target is not None and not data.classes else data.classes
+        data = replace(data, classes=names)
+        if not is_divided:
+            # All of it three times, since too few samples could not be divided.
+            data = replace(data, val=data.train, test=data.train, group=None)
+    # A worker that makes the data again would not know the classes, and divide them.
+    dataset = _loaded_safely(section, data, fitted, name, problem, is_remade=False)
+    if isinstance(dataset.train, IteratedSplit):
+        raise BadInput(f"{name}: its training data are an iterable, which cannot be measured whole")
+    splits = (dataset.train, dataset.val, dataset.test)
+    return dataset, splits if is_divided else splits[:1]
+
+
+def _loaded_safely(
+    section: RowsSection,
+    data: object,
+    fitted: dict[str, Any] | None,
+    name: str,
+    problem: ProblemSection,
+    *,
+    is_remade: bool = True,
+) -> Dataset:
+    """Return `loaded`, with a BadInput for what the code of a user raises meanwhile."""
     try:
-        return loaded(section, data, fitted, name, problem)
+        return loaded(section, data, fitted, name, problem, is_remade=is_remade)
     except TrainerError:
         raise
     except Exception as error:
@@ -109,14 +153,19 @@ def loaded(
     fitted: dict[str, Any] | None,
     name: str,
     problem: ProblemSection = AUTO,
+    *,
+    is_remade: bool = True,
 ) -> Dataset:
-    """Load what the function of a plugin returned; `name` is for messages."""
+    """Load what the function of a plugin returned; `name` is for messages.
+
+    With `is_remade` a worker may call that function again, if the data cannot be sent to it.
+    """
     if not isinstance(data, Data):
         raise BadInput(f"{name}: its function returned {type(data).__name__}, not plugins.Data")
     data = with_items(data, section, name)
     splits = [
         replace(split, origin=PluginOrigin(section.type, section.model_dump(), part))
-        if isinstance(split, MapSplit)
+        if is_remade and isinstance(split, MapSplit)
         else split
         for part, split in enumerate(all_splits(section, data, name))
     ]

@@ -65,9 +65,16 @@ class SequenceRows:
 
 
 def read_frames(
-    section: SequencesSection, wanted: str, older: Mapping[str, Any] | None = None
+    section: SequencesSection,
+    wanted: str,
+    older: Mapping[str, Any] | None = None,
+    *,
+    whole: bool = False,
 ) -> SequenceRows:
-    """Read the file of a section; BadInput names the line, column or setting that is wrong."""
+    """Read the file of a section; BadInput names the line, column or setting that is wrong.
+
+    With `whole` the sequences are not divided, whatever the column of `dataset.split` says.
+    """
     opened = open_table(section, older=older)
     section = with_normal_names(section, opened)
     file, header = opened.file, opened.header
@@ -94,7 +101,7 @@ def read_frames(
         firsts=firsts,
         rows=kept_rows[firsts],
         lines=lines,
-        division=_division(section, file, sequence_parts),
+        division=Division() if whole else _division(section, file, sequence_parts),
         notes=(*opened.notes, *table.notes, *notes, *order_notes),
     )
 
@@ -153,6 +160,33 @@ def read_new_frames(section: SequencesSection, channels: Sequence[str], path: st
     numbers = {name: _numbers(table, name) for name in channels}
     notes = (*table.notes, *order_notes)
     return NewFrames(file.name, numbers, members, places, lengths, table.lines, ids, notes)
+
+
+def fit_to_file(
+    section: SequencesSection, channels: Sequence[str], path: str
+) -> tuple[SequencesSection, list[str]]:
+    """Return the section for another file with these channels, and its columns that are ignored.
+
+    Columns of `dataset.step` and `dataset.split` may be missing.
+
+    Raises:
+        BadInput: a channel, the target or the column of ids is missing; lists them.
+    """
+    opened = open_table(section, path)
+    section = with_normal_names(section, opened)
+    file, header = opened.file, opened.header
+    missing = [name for name in (section.sequence, section.target, *channels) if name not in header]
+    if missing:
+        also = f"; also missing: {clean(', '.join(missing[1:]), 300)}" if missing[1:] else ""
+        raise BadInput(f"{no_column(missing[0], file, header)}{also}")
+    changes: dict[str, Any] = {
+        key: None for key in ("step", "split") if getattr(section, key) not in header
+    }
+    used = {section.sequence, section.target, section.step, section.split, *channels}
+    others = [name for name in header if name not in used]
+    ignored = [name for name in others if name not in section.drop]
+    changes |= {"path": path, "drop": tuple(others)}
+    return section.model_copy(update=changes), ignored
 
 
 def _check_settings(

@@ -7,7 +7,7 @@ sequences.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -20,11 +20,17 @@ from tui_trainer.data.base.augment import Noise
 from tui_trainer.data.files.columns import NumberColumn, TextColumn
 from tui_trainer.data.files.csv import order_classes
 from tui_trainer.data.sources.encoding import fit_column
-from tui_trainer.data.sources.sequence_rows import NewFrames, SequenceRows, read_frames
+from tui_trainer.data.sources.sequence_rows import (
+    NewFrames,
+    SequenceRows,
+    fit_to_file,
+    read_frames,
+)
 from tui_trainer.data.sources.source import Division, Encoded, Target
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
+from tui_trainer.text.format import counted
 
 Ints = NDArray[np.int64]
 
@@ -59,6 +65,10 @@ class SequenceSource:
     @property
     def rows(self) -> Ints:
         return self.frames.rows
+
+    @property
+    def contents(self) -> str:
+        return counted(len(self.frames.lengths), "sequence")
 
     @property
     def layout(self) -> dict[str, str]:
@@ -105,7 +115,22 @@ def read_sequences(
     Raises:
         BadInput: names the line, column or setting that is wrong.
     """
-    frames = read_frames(section, wanted, older)
+    return _source(section, read_frames(section, wanted, older))
+
+
+def read_sequences_to_measure(
+    section: SequencesSection, channels: Sequence[str], path: str, wanted: str
+) -> tuple[SequenceSource, list[str]]:
+    """Read another file with these channels, and the names of its columns that are ignored.
+
+    Raises:
+        BadInput: a column is missing, or a row cannot be read; names the line.
+    """
+    moved, ignored = fit_to_file(section, channels, path)
+    return _source(moved, read_frames(moved, wanted, whole=True)), ignored
+
+
+def _source(section: SequencesSection, frames: SequenceRows) -> SequenceSource:
     shape = (len(frames.lengths), int(frames.lengths.max()), len(frames.channels))
     size = 4 * shape[0] * shape[1] * shape[2]
     if size > MOST_BYTES:

@@ -1,7 +1,8 @@
 """The `table` source: a CSV table with a header; numbers standardised, categories one-hot.
 
 Layer: data. Means, deviations and categories come from the training rows only. A category found
-only in other rows is encoded as all zeros, and counted in the notes.
+only in other rows is encoded as all zeros, and counted in the notes. The other kinds of columns
+are in `column_kinds`.
 """
 
 from __future__ import annotations
@@ -25,8 +26,19 @@ from tui_trainer.data.files.columns import (
 from tui_trainer.data.files.csv import no_column
 from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.files.table_reader import read_table
-from tui_trainer.data.files.tables import open_table, with_normal_names, without_index
-from tui_trainer.data.sources.encoding import doubt_notes, encode_column, fit_column
+from tui_trainer.data.files.tables import (
+    OpenTable,
+    open_table,
+    with_normal_names,
+    without_index,
+)
+from tui_trainer.data.sources.column_inputs import (
+    doubt_notes,
+    encode_inputs,
+    fit_inputs,
+    width_of,
+)
+from tui_trainer.data.sources.column_kinds import read_kinds, requested_kinds
 from tui_trainer.data.sources.row_groups import (
     COPIES,
     division_by_column,
@@ -37,6 +49,7 @@ from tui_trainer.data.sources.table_targets import read_targets
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
+from tui_trainer.text.format import counted
 
 Rows = NDArray[np.int64]
 
@@ -52,19 +65,22 @@ class TableSource:
     name: str
     sha256: str
     columns: dict[str, Column]
+    kinds: dict[str, str]
+    """Of the columns, and of those left out."""
     target: Target
     rows: Rows
     notes: tuple[str, ...]
     division: Division
+    contents: str
 
     @property
     def layout(self) -> dict[str, str]:
-        kinds = {f"column {name}": column.kind for name, column in self.columns.items()}
+        kinds = {f"column {name}": kind for name, kind in self.kinds.items()}
         return {"target": ", ".join(self.section.targets), **kinds}
 
     def fit(self, train: Rows) -> dict[str, Any]:
         return {
-            name: fit_column(name, column.take(train), self.name)
+            name: fit_inputs(name, self.kinds[name], column.take(train), self.section, self.name)
             for name, column in self.columns.items()
         }
 
@@ -72,9 +88,11 @@ class TableSource:
         blocks: list[NDArray[np.float32]] = []
         notes: list[str] = []
         for name, settings in fitted.items():
-            block, column_notes = encode_column(name, self.columns[name], settings)
+            block, column_notes = encode_inputs(name, self.columns[name], settings)
             blocks.append(block)
-            notes += column_notes + doubt_notes(name, self.columns[name], settings)
+            notes += column_notes
+            if name not in self.section.kinds:
+                notes += doubt_notes(name, self.columns[name], settings)
         return Encoded(torch.from_numpy(np.concatenate(blocks, axis=1)), notes)
 
     def augment(self, fitted: dict[str, Any]) -> Augment | None:
@@ -91,10 +109,7 @@ class TableSource:
         """Return which of the inputs are numbers, rather than part of a category."""
         are_numbers: list[bool] = []
         for settings in fitted.values():
-            if settings["kind"] == "number":
-                are_numbers.append(True)
-            else:
-                are_numbers += [False] * (len(settings["categories"]) + int(settings["missing"]))
+            are_numbers += [settings["kind"] == "number"] * width_of(settings)
         return tuple(are_numbers)
 
 
@@ -118,7 +133,8 @@ def read_rows(
     classes = "" if older and not {"NA", "na", "Na"} & {*older["classes"]} else section.targets[0]
     table = read_table(file, header, kinds, classes=classes)
     table, index_notes = without_index(table, opened, section.targets)
-    kept_rows, notes = _select_rows(section, file, table)
+    table, input_kinds, kind_notes = read_kinds(section, file.name, header, table, older)
+    kept_rows, notes = select_rows(section, file, table)
     target, said = read_targets(section, wanted, file.name, table, kept_rows)
     columns = {
         name: column.take(kept_rows)
@@ -132,10 +148,31 @@ def read_rows(
         division, group_notes = division_by_copies(columns)
     else:
         division, group_notes = Division(), []
-    all_notes = (*said, *opened.notes, *table.notes, *index_notes, *notes, *group_notes)
+    from_file = (*opened.notes, *table.notes, *index_notes, *kind_notes)
     return TableSource(
-        section, file.name, file.sha256, columns, target, kept_rows, all_notes, division
+        section,
+        file.name,
+        file.sha256,
+        columns,
+        input_kinds,
+        target,
+        kept_rows,
+        (*said, *from_file, *notes, *group_notes),
+        division,
+        _contents(opened, table),
     )
+
+
+def _contents(opened: OpenTable, table: Table) -> str:
+    """Return the size of a table, how it is written, and how much of it is missing."""
+    parts = [counted(len(table.lines), "row"), counted(len(opened.header), "column")]
+    if opened.file.style.separator != ",":
+        parts.append(f"separator {opened.file.style.separator!r}")
+    missing = float(np.mean([column.missing.mean() for column in table.columns.values()]))
+    if missing:
+        share = max(100 * missing, 0.1)
+        parts.append(f"{share:.{0 if share >= 10 else 1}f} % of the cells empty")
+    return ", ".join(parts)
 
 
 def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]) -> None:
@@ -143,6 +180,7 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
     named_columns = [("target", name) for name in section.targets]
     named_columns += [("categorical", name) for name in section.categorical]
     named_columns += [("drop", name) for name in section.drop]
+    named_columns += [("kinds", name) for name in section.kinds]
     named_columns += [("group", section.group)] if section.group is not None else []
     problems = [
         Problem(no_column(name, file, header), f"dataset.{key}")
@@ -151,6 +189,10 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
     ]
     if {*section.targets} & {*section.drop}:
         problems.append(Problem("the target cannot be dropped", "dataset.drop"))
+    for name in section.kinds:
+        if name in {*section.targets, *section.drop, *section.categorical, section.group}:
+            message = f"'{clean(name, 80)}' is no input, or is in dataset.categorical"
+            problems.append(Problem(message, "dataset.kinds"))
     if section.group in section.targets:
         problems.append(Problem("is the target; name another column", "dataset.group"))
     if section.label_separator is not None and len(section.targets) > 1:
@@ -166,13 +208,8 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
 def _requested_kinds(
     section: TableSection, wanted: str, header: Sequence[str], older: Mapping[str, Any]
 ) -> dict[str, RequestedKind]:
-    kinds: dict[str, RequestedKind] = {
-        name: "category" if name in section.categorical else "auto"
-        for name in header
-        if name not in section.drop
-    }
     # More texts mean a gap among numbers than in older versions, whose columns stay what they are.
-    kinds |= {name: "category" for name in kinds if older.get(f"column {name}") == "category"}
+    kinds = requested_kinds(section, header, older)
     if section.group is not None:
         kinds[section.group] = "category"
     for name in section.targets:
@@ -185,7 +222,7 @@ def _requested_kinds(
     return kinds
 
 
-def _select_rows(section: TableSection, file: DataFile, table: Table) -> tuple[Rows, list[str]]:
+def select_rows(section: TableSection, file: DataFile, table: Table) -> tuple[Rows, list[str]]:
     """Return the rows that are kept under `dataset.missing`, and notes on those left out."""
     incomplete = {name: column.missing for name, column in table.columns.items()}
     if section.label_separator is not None:

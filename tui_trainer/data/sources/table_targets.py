@@ -5,6 +5,8 @@ Layer: data. What was inferred is said in a note, with the setting that decides 
 
 from __future__ import annotations
 
+from collections import Counter
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,6 +19,7 @@ from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.text.format import counted
 
 MOST_LABELS = 10_000
+_SEPARATORS = "|;,"
 
 
 def read_targets(
@@ -35,7 +38,8 @@ def read_targets(
     if section.label_separator is not None:
         return _labels_in_cells(section, wanted, file, columns[section.targets[0]])
     if len(columns) == 1 and wanted != "multilabel":
-        return _single(columns[section.targets[0]]), []
+        (name, only), *_ = columns.items()
+        return _single(only), _labels_note(name, only) if wanted == "auto" else []
     if wanted == "classification":
         message = f"{len(columns)} columns are no classes; name one, or set problem=multilabel"
         raise ConfigError([Problem(message, "dataset.target")])
@@ -94,6 +98,24 @@ def _labels_in_cells(
     if empty:
         note += f"; {counted(empty, 'row')} without any"
     return Target(labels, values), [note]
+
+
+def _labels_note(name: str, column: Column) -> list[str]:
+    """Return a note if the classes look like several labels in a cell."""
+    if not isinstance(column, TextColumn):
+        return []
+    for separator in _SEPARATORS:
+        cells = [{*_parts(text, separator)} for text in column.texts]
+        uses = Counter(label for cell in cells for label in cell)
+        # Of `Smith, Jane` each part is in one text; labels are fewer than the ways to combine them.
+        if any(len(cell) > 1 for cell in cells) and 1 < len(uses) < len(cells):
+            example = next(text for text in column.texts if separator in text)
+            return [
+                f"{clean(name, 80)}: each different text, such as {clean(example, 40)!r}, is a "
+                f"class; with dataset.label_separator='{separator}' there are "
+                f"{counted(len(uses), 'label')}, and a row may have several"
+            ]
+    return []
 
 
 def _parts(text: str, separator: str) -> list[str]:

@@ -18,6 +18,7 @@ from tui_trainer.data.base.dataset import Dataset, check_same, identity
 from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.base.random import seeded
 from tui_trainer.data.base.split import SplitRows, divide, quantile_bins
+from tui_trainer.data.base.summary import DataSummary, shares_text
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.files.folders import open_folder
 from tui_trainer.data.files.texts import Text, Texts, in_bytes, read_file, read_folder
@@ -35,7 +36,7 @@ _NEAR_BYTES = 1000
 
 def load_text(section: TextSection, fitted: dict[str, Any] | None) -> Dataset:
     """Read and split the texts of a section; raises the same errors as `load`."""
-    texts = _read(section)
+    texts = read_texts(section)
     own_identity = identity(section.type, "language_modelling", (), {})
     if fitted is not None:
         check_same(own_identity, fitted, texts.name)
@@ -66,10 +67,26 @@ def load_text(section: TextSection, fitted: dict[str, Any] | None) -> Dataset:
         augment=None,
         fingerprint=fingerprint_of(section, texts.sha256),
         notes=(*notes, *limit_notes),
+        summary=_summary(section, texts, parts),
     )
 
 
-def _read(section: TextSection) -> Texts:
+def _summary(section: TextSection, texts: Texts, parts: SplitRows) -> DataSummary:
+    train, val, test = (
+        sum(len(texts.texts[index].content) for index in rows)
+        for rows in (parts.train, parts.val, parts.test)
+    )
+    return DataSummary(
+        contents=f"{in_bytes(train + val + test)} of text",
+        target="the next byte",
+        inputs=f"texts in pieces of {section.sequence_length} bytes",
+        split=shares_text((train, val, test)),
+        sizes=(train, val, test),
+    )
+
+
+def read_texts(section: TextSection) -> Texts:
+    """Read the file or the folder of a section; raises BadInput if there is no text."""
     is_file = section.path.startswith(BUILTIN) or os.path.isfile(section.path)
     if is_file and not section.path.startswith(STDLIB):
         return read_file(section.path, section.max_bytes)

@@ -6,6 +6,7 @@ that were partly trained on.
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,6 +27,7 @@ from tui_trainer.data.sources.text import VOCABULARY
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
+from tui_trainer.text.format import counted
 
 Ints = NDArray[np.int64]
 
@@ -54,6 +56,10 @@ class PassageSource:
         return np.arange(len(self.passages))
 
     @property
+    def contents(self) -> str:
+        return counted(len(self.passages), "passage")
+
+    @property
     def layout(self) -> dict[str, str]:
         return {}
 
@@ -74,15 +80,21 @@ class _Passage:
     file: int
 
 
-def read_passages(section: TextFoldersSection) -> PassageSource:
+def read_passages(section: TextFoldersSection, *, whole: bool = False) -> PassageSource:
     """Read the folder of a section.
+
+    With `whole` every folder is a class and no passage is left out for balance, as for a folder
+    that is only measured.
 
     Raises:
         BadInput: it cannot be read, or has fewer than two classes with enough files.
     """
+    if whole:
+        limits = ("max_passages_file", "max_passages_class")
+        section = section.model_copy(update={"min_files": 1, **dict.fromkeys(limits, sys.maxsize)})
     folder = open_folder(section.path)
     texts = read_folder(folder, section.patterns, section.max_file_bytes)
-    classes, notes = _classes(section, texts)
+    classes, notes = _classes(section, texts, least=1 if whole else 2)
     passages, passage_notes = _passages(section, texts.texts, classes)
     notes += [*passage_notes, _counts_note(passages, classes)]
     padded, lengths = _pad([passage.content for passage in passages])
@@ -97,8 +109,14 @@ def read_passages(section: TextFoldersSection) -> PassageSource:
     )
 
 
-def _classes(section: TextFoldersSection, texts: Texts) -> tuple[tuple[str, ...], list[str]]:
-    """Return the folders with enough files, by name, and notes on the others."""
+def _classes(
+    section: TextFoldersSection, texts: Texts, least: int
+) -> tuple[tuple[str, ...], list[str]]:
+    """Return the folders with enough files, by name, and notes on the others.
+
+    Raises:
+        BadInput: they are fewer than `least`.
+    """
     counts = Counter(text.name.partition("/")[0] for text in texts.texts if "/" in text.name)
     classes = tuple(sorted(name for name, count in counts.items() if count >= section.min_files))
     few = sorted(name for name in counts if name not in classes)
@@ -117,7 +135,7 @@ def _classes(section: TextFoldersSection, texts: Texts) -> tuple[tuple[str, ...]
             f"{texts.name}: there are texts but no folders; put the texts of each class into a "
             "folder of their own"
         )
-    if len(classes) < 2:
+    if len(classes) < least:
         lower = "lower dataset.min_files, or " if section.min_files > 1 else ""
         raise BadInput(
             f"{texts.name}: {len(classes)} of {len(counts)} folders have {section.min_files} "

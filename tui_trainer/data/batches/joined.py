@@ -1,0 +1,45 @@
+"""`JoinedSplits`: several splits measured as one.
+
+Layer: data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from tui_trainer.data.base.batch import Measurable
+from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.problems.batch import Batch
+
+
+@dataclass(frozen=True, slots=True)
+class JoinedSplits:
+    """Splits one after the other; implements `Measurable`."""
+
+    parts: tuple[Measurable, ...]
+
+    def __len__(self) -> int:
+        return sum(map(len, self.parts))
+
+    def in_order(self, batch_size: int) -> Iterator[Batch]:
+        """Yield every sample once; a batch has samples of one part only."""
+        for part in self.parts:
+            yield from part.in_order(batch_size)
+
+    def count(self, batch_size: int) -> int:
+        return sum(part.count(batch_size) for part in self.parts)
+
+
+def joined_tensors(parts: Sequence[TensorSplit]) -> TensorSplit:
+    """Return one split of samples in memory that have no lengths."""
+    first = parts[0]
+    return TensorSplit(
+        torch.cat([part.inputs for part in parts]),
+        torch.cat([part.targets for part in parts]),
+        torch.cat([part.rows for part in parts]),
+        name=first.name,
+        others={name: torch.cat([part.others[name] for part in parts]) for name in first.others},
+    )

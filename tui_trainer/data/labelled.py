@@ -1,0 +1,295 @@
+"""Reads a labelled file of its own as one split, prepared like the data that a run was trained on.
+
+Layer: data. Means, categories and classes come from the checkpoint; nothing is learned here, and
+nothing is divided.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from hashlib import blake2b
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from tui_trainer.config.sections.datasets import (
+    DatasetSection,
+    PixelsSection,
+    SequencesSection,
+    TableSection,
+    TextFoldersSection,
+    TextSection,
+)
+from tui_trainer.config.sections.problems import AUTO, ProblemSection
+from tui_trainer.data.base.batch import Split
+from tui_trainer.data.batches.joined import JoinedSplits, joined_tensors
+from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.data.batches.text_rows import TextSplit
+from tui_trainer.data.files.columns import RequestedKind
+from tui_trainer.data.files.csv import to_number
+from tui_trainer.data.files.tables import with_normal_names
+from tui_trainer.data.rows import encode_target
+from tui_trainer.data.sources.new_samples import encode_columns, is_image, read_columns
+from tui_trainer.data.sources.pixels import read_pixels
+from tui_trainer.data.sources.plugin import load_to_measure
+from tui_trainer.data.sources.sequences import read_sequences_to_measure
+from tui_trainer.data.sources.source import Encoded, Source, Target
+from tui_trainer.data.sources.table import select_rows
+from tui_trainer.data.sources.table_targets import read_targets
+from tui_trainer.data.sources.text import read_texts
+from tui_trainer.data.sources.text_folders import read_passages
+from tui_trainer.problems.dataset_info import DatasetInfo
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
+from tui_trainer.text.format import counted
+
+_MOST_SHOWN = 5
+_GAPS = {"NA", "na", "Na"}
+"""Names of classes that stand for a missing value elsewhere."""
+
+
+Reader = Callable[[Any, dict[str, Any], str, DatasetInfo], "Labelled"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Labelled:
+    """All samples of a file, with their targets."""
+
+    split: Split | JoinedSplits
+    name: str
+    """The name of the file, cleaned for display."""
+    count: str
+    """How much it is, as `80 rows`."""
+    notes: tuple[str, ...]
+
+
+def read_labelled(
+    section: DatasetSection,
+    preprocessing: dict[str, Any],
+    path: str,
+    info: DatasetInfo,
+    problem: ProblemSection = AUTO,
+) -> Labelled:
+    """Read a file, or a folder of texts, written like the one that a run was trained on.
+
+    Raises:
+        BadInput: it cannot be read, a column is missing, or a class is none of the run's.
+    """
+    reader = _READERS.get(section.type)
+    if reader is None:
+        return _of_plugin(section, preprocessing, path, info, problem)
+    return reader(section, preprocessing, path, info)
+
+
+def count_known(train: Split, split: Split | JoinedSplits) -> int | None:
+    """Return how many samples have the inputs of one in `train`; None if they are not in memory."""
+    # Texts to be predicted byte by byte have no samples that could be compared.
+    if not (isinstance(train, TensorSplit) and isinstance(split, TensorSplit)):
+        return None
+    seen = set(_digests(train))
+    return sum(digest in seen for digest in _digests(split))
+
+
+def _digests(split: TensorSplit) -> list[bytes]:
+    """Return a hash of the inputs of each sample, without the padding behind a sequence."""
+    columns = [split.inputs, *split.others.values()]
+    arrays = [np.ascontiguousarray(column.cpu().numpy()) for column in columns]
+    # Adding 0 makes one zero of two.
+    arrays = [array + 0.0 if array.dtype.kind == "f" else array for array in arrays]
+    lengths = [None] * len(split) if split.lengths is None else split.lengths.tolist()
+    return [
+        b"".join(
+            blake2b(array[row][:length].tobytes(), digest_size=16).digest() for array in arrays
+        )
+        for row, length in enumerate(lengths)
+    ]
+
+
+def _table(
+    section: TableSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> Labelled:
+    fitted = preprocessing["inputs"]
+    kind: RequestedKind = "number"
+    if info.problem == "classification" or section.label_separator is not None:
+        kind = "category"
+    targets = dict.fromkeys(section.targets, kind)
+    classes = section.targets[0] if _GAPS & {*info.classes} else ""
+    opened, table = read_columns(section, fitted, path, targets, classes)
+    section = with_normal_names(section, opened)
+    file = opened.file
+    rows, notes = select_rows(section, file, table)
+    target, said = read_targets(section, info.problem, file.name, table, rows)
+    inputs, column_notes = encode_columns(
+        {name: table.columns[name].take(rows) for name in fitted}, fitted
+    )
+    ignored = [
+        name
+        for name in opened.header
+        if name not in {*fitted, *section.targets, *section.drop, section.group, opened.index}
+    ]
+    notes = [*opened.notes, *table.notes, *said, *notes, *column_notes, *_ignored_note(ignored)]
+    return _labelled(file.name, target, rows, Encoded(inputs, notes), preprocessing, info, "row")
+
+
+def _pixels(
+    section: PixelsSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> Labelled:
+    if is_image(path):
+        raise BadInput(
+            f"{clean(path, 200)}: a picture has no label; --data takes a CSV file of pixels with "
+            "the label at the end of each row"
+        )
+    source = read_pixels(section.model_copy(update={"path": path}))
+    return _of_source(source, preprocessing, info, "row")
+
+
+def _sequences(
+    section: SequencesSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> Labelled:
+    channels = tuple(preprocessing["inputs"])
+    source, ignored = read_sequences_to_measure(section, channels, path, info.problem)
+    return _of_source(source, preprocessing, info, "sequence", _ignored_note(ignored))
+
+
+def _passages(
+    section: TextFoldersSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> Labelled:
+    moved = section.model_copy(update={"path": path})
+    return _of_source(read_passages(moved, whole=True), preprocessing, info, "passage")
+
+
+def _text(
+    section: TextSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> Labelled:
+    texts = read_texts(section.model_copy(update={"path": path}))
+    contents = [text.content for text in texts.texts]
+    split = TextSplit.from_texts(contents, range(len(contents)), section.sequence_length)
+    size = sum(map(len, contents))
+    count = f"{counted(len(contents), 'file')}, {counted(size, 'byte')}"
+    return Labelled(split, texts.name, count, texts.notes)
+
+
+def _of_plugin(
+    section: DatasetSection,
+    preprocessing: dict[str, Any],
+    path: str,
+    info: DatasetInfo,
+    problem: ProblemSection,
+) -> Labelled:
+    """Let a plugin's function make its data with another path, and take all its splits."""
+    name = f"dataset {section.type}"
+    if not section.path:
+        raise BadInput(
+            f"{name}: the run used it without a path, so --data FILE cannot tell it where other "
+            "data are; a plugin reads them from params.path, with dataset.path=PATH in training"
+        )
+    if not os.path.exists(path):
+        raise BadInput(f"{clean(path, 200)}: no such file or folder")
+    moved = section.model_copy(update={"path": path})
+    data, parts = load_to_measure(moved, preprocessing, problem, info.classes)
+    tensors = [part for part in parts if isinstance(part, TensorSplit)]
+    split: Split | JoinedSplits = parts[0] if len(parts) == 1 else JoinedSplits(parts)
+    if len(tensors) == len(parts) > 1:
+        split = joined_tensors(tensors)
+    return Labelled(split, clean(path, 200), counted(len(split), "sample"), data.notes[:1])
+
+
+_READERS: dict[str, Reader] = {
+    "table": _table,
+    "pixels": _pixels,
+    "sequences": _sequences,
+    "text_folders": _passages,
+    "text": _text,
+}
+
+
+def _of_source(
+    source: Source,
+    preprocessing: dict[str, Any],
+    info: DatasetInfo,
+    noun: str,
+    more: list[str] | None = None,
+) -> Labelled:
+    encoded = source.encode(preprocessing["inputs"])
+    notes = [*source.notes, *encoded.notes, *(more or [])]
+    full = Encoded(encoded.inputs, notes, encoded.lengths)
+    return _labelled(source.name, source.target, source.rows, full, preprocessing, info, noun)
+
+
+def _labelled(
+    name: str,
+    target: Target,
+    rows: NDArray[np.int64],
+    encoded: Encoded,
+    preprocessing: dict[str, Any],
+    info: DatasetInfo,
+    noun: str,
+) -> Labelled:
+    known = _with_classes_of(info, target, name)
+    split = TensorSplit(
+        encoded.inputs,
+        encode_target(name, known, preprocessing),
+        torch.from_numpy(rows),
+        encoded.lengths,
+    )
+    return Labelled(split, name, counted(len(split), noun), tuple(encoded.notes))
+
+
+def _with_classes_of(info: DatasetInfo, target: Target, name: str) -> Target:
+    """Return a target with the classes of the run in their order.
+
+    Raises:
+        BadInput: some of its classes are none of the run's; lists them.
+    """
+    if not info.classes:
+        return target
+    place = _places(info, target.classes)
+    unknown = [index for index, label in enumerate(target.classes) if label not in place]
+    if unknown:
+        is_tagged = target.values.ndim == 2
+        counts = target.values.sum(axis=0) if is_tagged else np.bincount(target.values)
+        shown = ", ".join(
+            f"'{clean(target.classes[index], 80)}' ({counted(int(counts[index]), 'row')})"
+            for index in unknown[:_MOST_SHOWN]
+        )
+        more = len(unknown) - _MOST_SHOWN
+        nouns = ("label", "labels") if is_tagged else ("class", "classes")
+        raise BadInput(
+            f"{name}: {counted(len(unknown), *nouns)} that the run was not trained on: {shown}"
+            + (f" and {more:,} more" if more > 0 else "")
+            + f"; it knows {clean(', '.join(info.classes), 300)}; leave those rows out, or train "
+            "a new run on them"
+        )
+    moved = np.array([place[label] for label in target.classes], dtype=np.int64)
+    if target.values.ndim == 1:
+        return Target(info.classes, moved[target.values])
+    values = np.zeros((len(target.values), len(info.classes)), dtype=target.values.dtype)
+    values[:, moved] = target.values
+    return Target(info.classes, values)
+
+
+def _places(info: DatasetInfo, classes: tuple[str, ...]) -> dict[str, int]:
+    """Return the position of each class that the run knows among those of the run.
+
+    A number may be written otherwise than in training, as 1.0 for 1.
+    """
+    exact = {label: index for index, label in enumerate(info.classes)}
+    places = {label: exact[label] for label in classes if label in exact}
+    by_number = {to_number(label): index for label, index in exact.items()}
+    if None in by_number:
+        return places
+    others = {label: by_number.get(to_number(label)) for label in classes if label not in exact}
+    return places | {label: index for label, index in others.items() if index is not None}
+
+
+def _ignored_note(names: list[str]) -> list[str]:
+    if not names:
+        return []
+    shown = clean(", ".join(names[:_MOST_SHOWN]), 200)
+    more = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
+    noun = "column" if len(names) == 1 else "columns"
+    return [f"{noun} that the model was not trained on, ignored: {shown}{more}"]

@@ -1,0 +1,190 @@
+"""The kinds of a table's input columns: stated, known from a checkpoint, or recognised by cells.
+
+Layer: data. A reader gives numbers or texts; every other kind is made of these here. A checkpoint's
+`layout` has the kind of each column, so a run that goes on reads its columns as it did before,
+whatever a later version would recognise in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_trainer.config.sections.datasets import TableSection
+from tui_trainer.config.yaml.scalars import to_flow
+from tui_trainer.data.files.columns import Column, NumberColumn, RequestedKind, Table, TextColumn
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
+
+LEFT_OUT = "left out"
+"""The kind of a column that tells rows apart, such as a row number or a name."""
+LEAST_ROWS = 20
+"""In fewer rows, different cells are no sign of an id, and a text is no sign of free text."""
+
+_PAIRS = (("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n"))
+_BOOLEANS = {
+    word: float(place == 0) for pair in (*_PAIRS, ("1", "0")) for place, word in enumerate(pair)
+}
+
+
+def stated_kinds(section: TableSection) -> dict[str, str]:
+    """Return the kinds that the settings state, by column."""
+    return dict.fromkeys(section.categorical, "category") | dict(section.kinds)
+
+
+def requested_kinds(
+    section: TableSection, header: Sequence[str], layout: Mapping[str, Any]
+) -> dict[str, RequestedKind]:
+    """Return how the cells of each column are read at first; of those left out, nothing is.
+
+    `layout` is that of a checkpoint, or empty.
+    """
+    kinds: dict[str, RequestedKind] = {}
+    stated = stated_kinds(section)
+    for name in header:
+        known = layout.get(f"column {name}") or stated.get(name)
+        if name in section.drop or known == LEFT_OUT:
+            continue
+        # A checkpoint's column of numbers is found to be one again, and refused if it is none now.
+        is_number = known == "number"
+        kinds[name] = ("auto" if layout else "number") if is_number else "auto"
+        if known is not None and not is_number:
+            kinds[name] = "category"
+    return kinds
+
+
+def read_kinds(
+    section: TableSection,
+    file: str,
+    header: Sequence[str],
+    table: Table,
+    older: Mapping[str, Any] | None,
+) -> tuple[Table, dict[str, str], list[str]]:
+    """Return the table with its input columns as their kinds, the kinds, and notes on them.
+
+    Columns that are left out are in the kinds, but no longer in the table. `older` is the
+    preprocessing of a checkpoint.
+
+    Raises:
+        BadInput: a cell is not of the kind that was stated for its column; names its line.
+    """
+    others = {*section.targets, section.group}
+    inputs = {name: column for name, column in table.columns.items() if name not in others}
+    if older:
+        layout = older.get("layout", {})
+        kinds: dict[str, str] = {name: column.kind for name, column in inputs.items()}
+        known = {name: layout.get(f"column {name}") for name in inputs}
+        # Numbers and categories are told by the cells, so that a change of them is refused.
+        kinds |= {name: kind for name, kind in known.items() if kind not in (None, "number")}
+        kinds |= {name: LEFT_OUT for name in header if layout.get(f"column {name}") == LEFT_OUT}
+        notes: list[str] = []
+    else:
+        kinds, notes = _recognise(inputs, stated_kinds(section))
+    columns = dict(table.columns)
+    for name, column in inputs.items():
+        if kinds[name] == LEFT_OUT:
+            del columns[name]
+        else:
+            columns[name] = as_kind(kinds[name], name, column, file, table.lines)
+    return replace(table, columns=columns), kinds, notes
+
+
+def as_kind(kind: str, name: str, column: Column, file: str, lines: NDArray[np.int64]) -> Column:
+    """Return a column that was read as texts as one of its kind: flags are the numbers 0 and 1.
+
+    Raises:
+        BadInput: a cell is not of this kind; names its line.
+    """
+    if kind == "boolean" and isinstance(column, TextColumn):
+        return _as_booleans(name, column, file, lines)
+    return column
+
+
+def setting_of(name: str, kind: str) -> str:
+    """Return the setting that states the kind of a column, as it is typed."""
+    return f"dataset.kinds={clean(to_flow({name: kind}), 120)}"
+
+
+def _recognise(
+    inputs: Mapping[str, Column], stated: Mapping[str, str]
+) -> tuple[dict[str, str], list[str]]:
+    """Return the kind of each input column, and notes on what was recognised."""
+    kinds = {name: stated.get(name) or _kind_of(column) for name, column in inputs.items()}
+    ids = [
+        name
+        for name, column in inputs.items()
+        if name not in stated and kinds[name] == column.kind and _is_id(column)
+    ]
+    if any(_varies(column) for name, column in inputs.items() if name not in ids):
+        kinds |= dict.fromkeys(ids, LEFT_OUT)
+    else:
+        # There would be nothing to learn from.
+        ids = []
+    notes = [_id_note(name, inputs[name]) for name in ids]
+    booleans = [name for name, kind in kinds.items() if kind == "boolean" and name not in stated]
+    if booleans:
+        notes.append(
+            f"{clean(', '.join(booleans), 200)}: yes or no, as one input of 1 or 0; "
+            f"dataset.categorical={clean(to_flow(booleans), 250)} makes an input of each text"
+        )
+    return kinds, notes
+
+
+def _kind_of(column: Column) -> str:
+    if isinstance(column, TextColumn) and _is_boolean(column.texts):
+        return "boolean"
+    return column.kind
+
+
+def _is_boolean(texts: Collection[str]) -> bool:
+    if not 2 <= len(texts) <= 8:
+        return False
+    return {text.lower() for text in texts} in [{*pair} for pair in _PAIRS]
+
+
+def _as_booleans(
+    name: str, column: TextColumn, file: str, lines: NDArray[np.int64]
+) -> NumberColumn:
+    values = [_BOOLEANS.get(text.lower(), -1.0) for text in column.texts]
+    if -1.0 in values:
+        line, text = place_of(column, values.index(-1.0), lines)
+        raise BadInput(
+            f"{file}:{line}: column '{clean(name, 80)}' has {text}, which is neither yes nor no, "
+            "true nor false, 1 nor 0"
+        )
+    # The last one stands for a missing value, whose code is -1.
+    return NumberColumn(np.array([*values, np.nan])[column.codes])
+
+
+def place_of(column: TextColumn, code: int, lines: NDArray[np.int64]) -> tuple[int, str]:
+    """Return the line of a text's first cell, and the text for display."""
+    row = int((column.codes == code).argmax())
+    return int(lines[row]), repr(clean(column.texts[code], 40))
+
+
+def _is_id(column: Column) -> bool:
+    """Whether a column counts the rows, or has a different text in each."""
+    present = ~column.missing
+    if len(present) < LEAST_ROWS:
+        return False
+    if isinstance(column, NumberColumn):
+        return bool((np.diff(column.values) == 1).all())
+    return 2 * int(present.sum()) >= len(present) and len(column.texts) == int(present.sum())
+
+
+def _varies(column: Column) -> bool:
+    if isinstance(column, TextColumn):
+        return len(column.texts) + int(column.missing.any()) > 1
+    return len(np.unique(column.values)) > 1
+
+
+def _id_note(name: str, column: Column) -> str:
+    if isinstance(column, NumberColumn):
+        reason, kind = "only numbers the rows", "number"
+    else:
+        reason, kind = "has a different text in each row", "category"
+    return f"{clean(name, 80)}: {reason}, and is left out; {setting_of(name, kind)} keeps it"
