@@ -50,6 +50,7 @@ LATER = {
     *("label_separator", "group"),
     *("separator", "encoding", "decimal", "thousands", "missing_values"),
     *("kinds", "buckets"),
+    *("header", "comment"),
 }
 """Settings that version 0.1 did not have."""
 

@@ -17,9 +17,11 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any, Literal
 
 from tui_trainer.config.sections.datasets import BUILTIN
-from tui_trainer.data.files.content import Content, StoredContent, pieces
+from tui_trainer.data.files.arrow import why_no_arrow
+from tui_trainer.data.files.content import Content, StoredContent, open_stream, pieces
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput
 
@@ -30,7 +32,9 @@ MAX_BYTES = 4 * 1024**3
 MOST_HELD = 16 << 20
 """A file of fewer bytes is read into memory at once."""
 
-_GZIP_MAGIC = b"\x1f\x8b"
+TableFormat = Literal["csv", "json lines", "parquet"]
+
+_MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 _PIECE_BYTES = 1 << 20
 
 
@@ -52,6 +56,18 @@ class TableStyle:
     """Of numbers: `auto`, `point` or `comma`."""
     thousands: str = "auto"
     """What separates them: `auto`, `none`, `comma`, `point` or `space`."""
+    format: TableFormat = "csv"
+    has_header: bool = True
+    comment: str = ""
+    """What a line begins with that is left out; empty: none is."""
+    begin: int = 0
+    """The byte in which the first record begins, or a comment before it."""
+    begin_line: int = 1
+
+    @property
+    def place(self) -> str:
+        """The word for where a row is: lines are counted in texts only."""
+        return "row" if self.format == "parquet" else "line"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +86,7 @@ class DataFile:
 def open_file(
     path: str, builtin_folder: Traversable | None = None, max_bytes: int = MAX_BYTES
 ) -> DataFile:
-    """Read a file, unpacking gzip.
+    """Open a file, unpacking gzip and zstd.
 
     Raises:
         NoSuchData: there is no such file.
@@ -158,21 +174,38 @@ def reason_of(error: Exception) -> str:
 
 
 def _unpack(raw: Content, path: str, name: str, max_bytes: int) -> Content:
-    if raw[: len(_GZIP_MAGIC)] != _GZIP_MAGIC:
-        if path.endswith(".gz") and len(raw):
-            raise BadInput(f"{name}: is not a gzip file, although its name ends in .gz; rename it")
+    packing = next((word for word, magic in _MAGIC.items() if raw[: len(magic)] == magic), "")
+    if not packing:
+        for suffix, word in ((".gz", "gzip"), (".zst", "zstd")):
+            if path.endswith(suffix) and len(raw):
+                raise BadInput(
+                    f"{name}: is not a {word} file, although its name ends in {suffix}; rename it"
+                )
         return raw
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(raw[:])) as packed:
-            content = _read_capped(packed, name, max_bytes)
-    except (OSError, EOFError, zlib.error) as error:
+        with _unpacking(raw, packing, name) as packed:
+            return _read_capped(packed, name, max_bytes)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         reason = clean(str(error), 200)
         raise BadInput(f"{name}: is damaged or cut short ({reason}); copy it again") from error
-    return content
 
 
-def _read_capped(packed: gzip.GzipFile, name: str, max_bytes: int) -> bytes:
-    """Read everything, piece by piece, so that a gzip bomb is refused before it fills memory."""
+def _unpacking(raw: Content, packing: str, name: str) -> Any:
+    """Return a packed content as an open file of what is in it."""
+    if packing == "gzip":
+        return gzip.GzipFile(fileobj=open_stream(raw))
+    if why := why_no_arrow():
+        raise BadInput(
+            f"{name}: zstd needs pyarrow, which cannot be imported ({why}); install it (pip "
+            "install pyarrow), or unpack the file with zstd -d"
+        )
+    import pyarrow as pa
+
+    return pa.CompressedInputStream(pa.PythonFile(open_stream(raw), mode="r"), "zstd")
+
+
+def _read_capped(packed: Any, name: str, max_bytes: int) -> bytes:
+    """Read everything, piece by piece, so that a bomb is refused before it fills memory."""
     pieces = io.BytesIO()
     while piece := packed.read(_PIECE_BYTES):
         pieces.write(piece)

@@ -154,7 +154,8 @@ def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
                 "model was trained on rows without gaps; fill it in"
             )
     inputs, notes = encode_columns(table.columns, fitted)
-    places = tuple(f"line {line}" for line in table.lines)
+    place = opened.file.style.place
+    places = tuple(f"{place} {line}" for line in table.lines)
     return Unseen(inputs, places, (*opened.notes, *table.notes, *notes))
 
 
