@@ -36,9 +36,11 @@ from tui_trainer.data.files.json_lines import JsonLinesReader
 from tui_trainer.data.files.number_forms import NumberForm
 from tui_trainer.data.files.parquet import ParquetReader
 from tui_trainer.data.files.rows import Rows, TableReader
+from tui_trainer.data.files.table_cache import keep_table, key_for, load_table
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
+FROM_CACHE = "read from the cache of tables (tui-trainer cache)"
 READERS: dict[TableFormat, Callable[[DataFile, Sequence[str], Collection[str]], TableReader]] = {
     "csv": CsvReader,
     "json lines": JsonLinesReader,
@@ -69,12 +71,16 @@ def read_table(
         BadInput: a text among numbers or infinity, with its line; a column without values; a
             table without rows.
     """
+    key = key_for(file, header, requested, classes, forms or {})
+    if key is not None and (cached := load_table(key)) is not None:
+        return replace(cached, notes=(*cached.notes, FROM_CACHE))
     reader = READERS[file.style.format]
     table = collect_table(
         lambda wanted: reader(file, header, wanted).rows(), file, requested, classes, forms
     )
     check_unchanged(file.content)
-    return replace(table, notes=(*table.notes, *_slow_note(file)))
+    cache_notes = [] if key is None else keep_table(key, file, table)
+    return replace(table, notes=(*table.notes, *_slow_note(file), *cache_notes))
 
 
 def collect_table(

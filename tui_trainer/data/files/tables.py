@@ -89,7 +89,8 @@ def _with_header(
     file = replace(file, style=replace(file.style, format=kind))
     if kind == "parquet":
         return file, [name.strip() for name in read_names(file)], notes
-    check_text(file)
+    if not file.is_known_text:
+        check_text(file)
     if kind == "json lines":
         return file, read_keys(file), notes
     file, style_notes = recognise_style(file, section, older)
@@ -167,4 +168,5 @@ def _decoded(file: DataFile, encoding: str) -> tuple[DataFile, list[str]]:
     except UnicodeError as error:
         message = f"{file.name} is not {clean(stated, 40)}: {clean(str(error), 200)}"
         raise ConfigError([Problem(message, "dataset.encoding")]) from error
-    return replace(file, content=text.encode("utf-8", "surrogatepass")), note
+    content = text.encode("utf-8", "surrogatepass")
+    return replace(file, content=content, is_raw=False, is_known_text=False), note
