@@ -67,7 +67,9 @@ def test_an_experiment_file_or_a_run_in_the_place_of_a_command_is_recognised(
     (tmp_path / "mine.yaml").write_text("")
     (tmp_path / "runs" / "mine-0101-1200").mkdir(parents=True)
     (tmp_path / "runs" / "mine-0101-1200" / "config.yaml").write_text("")
+    (tmp_path / "mine.csv").write_text("")
     assert told("mine.yaml", capsys).endswith("did you mean: tui-trainer train mine.yaml")
+    assert told("mine.csv lr=1", capsys).endswith("did you mean: tui-trainer train mine.csv lr=1")
     assert told("mine-0101-1200", capsys).endswith("tui-trainer attach mine-0101-1200")
 
 
@@ -116,7 +118,7 @@ def test_an_option_named_like_a_setting_is_answered_with_the_word_to_type(
             "--runs-dir must come after the command: tui-trainer runs ... --runs-dir",
         ),
         ("--no-ui", "no command given; --no-ui belongs to train, resume, fork or attach; "),
-        ("train", "train: expected EXPERIMENT, as in: tui-trainer train digits-cnn"),
+        ("train", "train: expected EXPERIMENT or DATA, as in: tui-trainer train digits-cnn"),
         ("ctl last", "ctl: expected COMMAND, as in: tui-trainer ctl last pause"),
         ("presets", "presets: expected ACTION, as in: tui-trainer presets list"),
         ("presets lst", "presets: ACTION: no 'lst' (did you mean 'list'?)"),
@@ -139,7 +141,7 @@ def test_what_was_pasted_cannot_steer_the_terminal(capsys: pytest.CaptureFixture
 
 
 def test_every_command_has_examples() -> None:
-    groups = {"", "presets"}
+    groups = {"", "data", "presets"}
     assert set(EXAMPLES) == set(PARSERS) == set(COMMANDS) | groups
     assert all(2 <= len(examples) <= 3 for examples in EXAMPLES.values())
 
@@ -154,7 +156,8 @@ def test_the_help_of_a_command_ends_with_examples_that_parse(command: str) -> No
         assert program == "tui-trainer"
         assert arguments.action.startswith(command)
         if hasattr(arguments, "experiment") and arguments.experiment:
-            assert BUILTIN.has("experiment", arguments.experiment), example
+            own = arguments.experiment == "my-table.csv"
+            assert own or BUILTIN.has("experiment", arguments.experiment), example
         if command in ("presets show", "presets copy"):
             kind, slash, name = arguments.name.partition("/")
             assert BUILTIN.has(kind, name) if slash else BUILTIN.has("experiment", kind)

@@ -120,6 +120,7 @@ def make_parser() -> Parser:
     _add_watching(commands)
     _add_control(commands)
     _add_results(commands)
+    _add_own_data(commands)
     _add_presets(commands)
     config = _command(commands, "config", "show and check your settings for the app")
     config.add_argument("--init", action="store_true", help="write a file with the defaults")
@@ -206,20 +207,52 @@ def _add_fps(parser: Parser) -> None:
     parser.add_argument("--fps", type=float, metavar="N", help="at most N refreshes per second")
 
 
+def _add_data(parser: Parser) -> None:
+    """Add the options for data of one's own."""
+    parser.add_argument(
+        "--data", metavar="PATH", help="a file or folder to train on, in place of the experiment's"
+    )
+    _add_target(parser)
+
+
+def _add_target(parser: Parser) -> None:
+    parser.add_argument(
+        "--target",
+        action="append",
+        metavar="COLUMN",
+        help="the column to predict; more than once: several",
+    )
+
+
 def _add_training(commands: Commands) -> None:
     compose = _command(commands, "compose", "open the app to put an experiment together")
-    compose.add_argument("experiment", nargs="?", default="", help="an experiment to start from")
+    compose.add_argument(
+        "experiment",
+        nargs="?",
+        default="",
+        metavar="EXPERIMENT|DATA",
+        help="what to start from: an experiment, or a file or folder of data",
+    )
     compose.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=_SETTINGS_HELP)
+    _add_data(compose)
     _add_runs_dir(compose)
     _add_preset_dir(compose)
     _add_plugin(compose)
     _add_fps(compose)
 
-    train = _command(commands, "train", "train an experiment")
+    train = _command(commands, "train", "train an experiment, or on a file of your own")
     train.add_argument(
-        "experiment", metavar="EXPERIMENT", help="an experiment preset, or a YAML file"
+        "experiment",
+        nargs="?",
+        default="",
+        metavar="EXPERIMENT|DATA",
+        help="an experiment preset or its YAML file; or a file or folder of data",
     )
     train.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=_SETTINGS_HELP)
+    _add_data(train)
+    train.add_argument(
+        "--save", type=Path, metavar="FILE.yaml", help="write the experiment to a file, too"
+    )
     train.add_argument("--name", default="", help="the run's name; the date is added to it")
     train.add_argument("--dry-run", action="store_true", help="show what would be trained")
     _add_runs_dir(train)
@@ -374,6 +407,19 @@ def _add_results(commands: Commands) -> None:
         _add_plugin(parser)
         parser.add_argument("--json", action="store_true", help="print JSON")
         _add_runs_dir(parser)
+
+
+def _add_own_data(commands: Commands) -> None:
+    text = "look at data of your own"
+    data = commands.add_parser("data", help=text, description=text)
+    actions = data.add_subparsers(title="actions", metavar="ACTION", required=True)
+    look = _command(actions, "inspect", "show what a file or folder holds, and what would be done")
+    look.add_argument("path", metavar="PATH", help="a table, a text, or a folder of texts")
+    look.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=_SETTINGS_HELP)
+    _add_target(look)
+    look.add_argument("--json", action="store_true", help="print JSON")
+    _add_preset_dir(look)
+    look.set_defaults(action="data inspect")
 
 
 def _add_presets(commands: Commands) -> None:

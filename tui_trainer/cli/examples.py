@@ -7,18 +7,18 @@ from __future__ import annotations
 
 EXAMPLES: dict[str, tuple[str, ...]] = {
     "": (
-        "tui-trainer",
         "tui-trainer train digits-cnn",
+        "tui-trainer train my-table.csv --target price",
         "tui-trainer attach last",
     ),
     "compose": (
         "tui-trainer compose digits-cnn",
-        "tui-trainer compose penguins-mlp dataset.path=mine.csv dataset.target=label",
+        "tui-trainer compose my-table.csv --target price",
     ),
     "train": (
         "tui-trainer train digits-cnn",
         "tui-trainer train digits-mlp lr=3e-4 model.layers=[128,64] epochs=100",
-        "tui-trainer train digits-cnn optimizer=sgd schedule=cosine --dry-run",
+        "tui-trainer train my-table.csv --target price --save price.yaml",
     ),
     "resume": (
         "tui-trainer resume last",
@@ -56,6 +56,14 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "tui-trainer predict last new.csv",
         "tui-trainer predict last new.csv --out predictions.csv",
         "tui-trainer predict last --generate 400 --prompt 'def main'",
+    ),
+    "data": (
+        "tui-trainer data inspect my-table.csv",
+        "tui-trainer data inspect my-texts",
+    ),
+    "data inspect": (
+        "tui-trainer data inspect my-table.csv",
+        "tui-trainer data inspect my-table.csv --target price separator=semicolon --json",
     ),
     "presets": (
         "tui-trainer presets list",

@@ -6,6 +6,7 @@ long; presets and runs are known by the names of their files.
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Mapping, Sequence
@@ -70,6 +71,8 @@ def _meant(word: str, rest: Sequence[str], known: Sequence[str]) -> str:
             return f"presets show {kind}/{word}"
     if word in run_names(default_runs_dir()):
         return f"attach {word}"
+    if os.path.exists(os.path.expanduser(word)):
+        return f"train {_quoted([word, *rest])}"
     if re.match(r"[\w.]+=", word):
         return f"train EXPERIMENT {_quoted([word])}"
     return ""

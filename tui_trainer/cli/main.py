@@ -33,6 +33,7 @@ COMMANDS = {
     "runs": "runs.runs",
     "evaluate": "results.evaluate",
     "predict": "results.predict",
+    "data inspect": "own_data.inspect",
     "config": "preferences.config",
     "doctor": "doctor.doctor",
     "completion": "completion.completion",

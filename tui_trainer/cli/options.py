@@ -6,10 +6,12 @@ Layer: cli.
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from tui_trainer.config.overrides import Override
     from tui_trainer.config.presets import PresetLibrary
 
 
@@ -31,11 +33,24 @@ def runs_dir(arguments: argparse.Namespace) -> Path:
 def overrides(arguments: argparse.Namespace) -> list[str]:
     """Return the overrides; those from options of their own, like `--device`, come last and win."""
     words = list(arguments.overrides)
-    if arguments.device is not None:
+    if getattr(arguments, "device", None) is not None:
         words.append(f"training.device={arguments.device}")
-    if arguments.threads is not None:
+    if getattr(arguments, "threads", None) is not None:
         words.append(f"training.threads={arguments.threads}")
     return words
+
+
+def with_target(overrides: Sequence[Override], targets: Sequence[str] | None) -> list[Override]:
+    """Return the overrides with the columns of `--target`, which are texts whatever they look like.
+
+    They come last, and so win.
+    """
+    from tui_trainer.config.overrides import Override
+
+    if not targets:
+        return list(overrides)
+    value = targets[0] if len(targets) == 1 else list(targets)
+    return [*overrides, Override("dataset", "target", value)]
 
 
 def has_plugins(arguments: argparse.Namespace) -> bool:

@@ -16,10 +16,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_trainer.cli import options
+from tui_trainer.cli.examples import EXAMPLES
 from tui_trainer.text.console import print_error
 from tui_trainer.text.errors import BadInput
 
 if TYPE_CHECKING:
+    from tui_trainer.cli.own_data import Asked
     from tui_trainer.cli.printers import LinePrinter
     from tui_trainer.config.presets import PresetLibrary
     from tui_trainer.sessions.requests import RunRequest
@@ -45,31 +47,40 @@ def compose(arguments: argparse.Namespace) -> int:
             f"the app needs a terminal: {why}; "
             "tui-trainer train EXPERIMENT trains without one, tui-trainer --help shows the rest"
         )
-    # Errors in a named experiment are printed before the app opens. Without one, and with plugins,
-    # which may take as long to load as torch, the screen comes first.
-    early = arguments.experiment and not options.has_plugins(arguments)
-    asked = _asked_for(arguments) if early else None
-    return _open(arguments, lambda: asked or _asked_for(arguments))
+    from tui_trainer.cli.own_data import Asked
+
+    early: tuple[AppArguments, ComposeRequest] | None = None
+    # Errors in a named experiment are printed before the app opens. Without one, and with plugins
+    # or data, which may take as long to load as torch, the screen comes first.
+    if arguments.experiment and arguments.data is None and not options.has_plugins(arguments):
+        asked = Asked.of(arguments)
+        early = None if asked.path else _compose_request(arguments, asked)
+    return _open(arguments, lambda: early or _compose_request(arguments, Asked.of(arguments)))
 
 
 def train(arguments: argparse.Namespace) -> int:
     """Train an experiment, or show what would be trained."""
-    from tui_trainer.config.overrides import parse_overrides
-    from tui_trainer.config.presets import experiment_path
+    from tui_trainer.cli.own_data import Asked
     from tui_trainer.runs.names import free_name
     from tui_trainer.sessions.requests import NewRun
 
+    if not arguments.experiment and arguments.data is None:
+        example = EXAMPLES["train"][0]
+        raise BadInput(f"train: expected EXPERIMENT or DATA, as in: {example}")
     asked_at = datetime.now()
-    library = options.library(arguments)
-    overrides = parse_overrides(options.overrides(arguments))
+    asked = Asked.of(arguments)
 
     def request() -> NewRun:
-        experiment = library.experiment(arguments.experiment, overrides)
+        experiment = asked.experiment()
         if arguments.dry_run or not _opens_app(arguments):
             # The app shows the notes in its own log.
             for note in experiment.notes:
-                print_error(f"tui-trainer: {note}")
-        return NewRun(experiment, arguments.name, arguments.experiment, asked_at)
+                print_error(note if note.startswith(" ") else f"tui-trainer: {note}")
+        if arguments.save is not None:
+            from tui_trainer.config.drafts.export import write_experiment
+
+            write_experiment(arguments.save, experiment)
+        return NewRun(experiment, arguments.name, asked.reference, asked_at)
 
     if arguments.dry_run:
         from tui_trainer.cli.preview import print_preview
@@ -78,13 +89,12 @@ def train(arguments: argparse.Namespace) -> int:
         as_json = arguments.log_format == "json"
         return print_preview(request().experiment, options.runs_dir(arguments), as_json=as_json)
     runs_dir = options.runs_dir(arguments)
-    name = arguments.name or experiment_path(library, arguments.experiment).stem
-    planned = free_name(runs_dir, name, asked_at)
-    if options.has_plugins(arguments):
-        return _run(arguments, runs_dir, request, planned)
+    planned = free_name(runs_dir, arguments.name or asked.name, asked_at)
+    if options.has_plugins(arguments) or asked.path:
+        return _run(arguments, runs_dir, request, planned, asked.library)
     # Errors in the experiment are printed before the app opens.
     known = request()
-    return _run(arguments, runs_dir, lambda: known, planned)
+    return _run(arguments, runs_dir, lambda: known, planned, asked.library)
 
 
 def resume(arguments: argparse.Namespace) -> int:
@@ -123,7 +133,7 @@ def attach(arguments: argparse.Namespace) -> int:
     if _opens_app(arguments):
         from tui_trainer.ui.assembly import AttachRequest
 
-        asked = _asked(arguments, options.library(arguments))
+        asked = _app_arguments(arguments, options.library(arguments))
 
         def ask() -> tuple[AppArguments, AttachRequest]:
             options.load_plugins(arguments)
@@ -137,19 +147,20 @@ def attach(arguments: argparse.Namespace) -> int:
     return follow(run, make_printer(arguments.log_format))
 
 
-def _asked_for(arguments: argparse.Namespace) -> tuple[AppArguments, ComposeRequest]:
-    from tui_trainer.config.overrides import parse_overrides
+def _compose_request(
+    arguments: argparse.Namespace, asked: Asked
+) -> tuple[AppArguments, ComposeRequest]:
     from tui_trainer.ui.assembly import ComposeRequest
 
     options.load_plugins(arguments)
-    library = options.library(arguments)
-    overrides = parse_overrides(arguments.overrides)
-    if arguments.experiment:
-        library.experiment(arguments.experiment, overrides)
-    return _asked(arguments, library), ComposeRequest(arguments.experiment, overrides)
+    if asked.reference:
+        asked.experiment()
+    return _app_arguments(arguments, asked.library), ComposeRequest(
+        asked.reference, asked.overrides
+    )
 
 
-def _asked(arguments: argparse.Namespace, library: PresetLibrary) -> AppArguments:
+def _app_arguments(arguments: argparse.Namespace, library: PresetLibrary) -> AppArguments:
     from tui_trainer.config.choices import choices_path
     from tui_trainer.config.preferences import chosen_preferences
     from tui_trainer.ui.assembly import AppArguments
@@ -195,13 +206,16 @@ def _run(
     runs_dir: Path,
     request: Callable[[], RunRequest],
     starts: str,
+    library: PresetLibrary | None = None,
 ) -> int:
     """Train, in the app or as lines; `request` is called after the plugins are loaded.
 
-    `starts` is the run's name, or what is known of it before it is prepared.
+    `starts` is the run's name, or what is known of it before it is prepared. `library` is the one
+    that the experiment is in, if there is one.
     """
+    library = library or options.library(arguments)
     if _opens_app(arguments):
-        asked = _asked(arguments, options.library(arguments))
+        asked = _app_arguments(arguments, library)
 
         def ask() -> tuple[AppArguments, RunRequest]:
             options.load_plugins(arguments)
@@ -213,7 +227,6 @@ def _run(
     from tui_trainer.sessions.requests import prepare
 
     options.load_plugins(arguments)
-    library = options.library(arguments)
     work = partial(prepare, request(), runs_dir, arguments.argv, library)
     if arguments.tether is None:
         session, printer = LocalSession(work), make_printer(arguments.log_format)

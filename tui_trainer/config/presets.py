@@ -92,12 +92,32 @@ class PresetLibrary:
         self.folders = tuple(folders)
         self._named = {absolute(folder) for folder in named}
         self._read: dict[Path, tuple[tuple[int, ...], Document]] = {}
+        self._unwritten: dict[str, tuple[Document, tuple[str, ...]]] = {}
+
+    def add_unwritten(self, reference: str, document: Document, words: Sequence[str]) -> None:
+        """Make a document that is in no file the experiment of a reference.
+
+        `words` name it on a command line.
+        """
+        self._unwritten[str(Path(reference))] = (document, tuple(words))
+
+    def has_unwritten(self, reference: str) -> bool:
+        """Whether the experiment of a reference is a document that is in no file."""
+        return str(Path(reference)) in self._unwritten
+
+    def words_for(self, reference: str) -> list[str]:
+        """Return the words that name an experiment on a command line."""
+        if self.has_unwritten(reference):
+            return list(self._unwritten[str(Path(reference))][1])
+        return [f"./{reference}" if reference.startswith("-") else reference]
 
     def read(self, path: Path) -> Document:
         """Read a document as `read_document` does, but from a cache if the file has not changed.
 
         A form calls this at every keystroke.
         """
+        if str(path) in self._unwritten:
+            return self._unwritten[str(path)][0]
         stamp = stamp_of(path)
         if not stamp:
             return read_document(path)
@@ -200,6 +220,8 @@ def _is_misnamed(path: Path) -> bool:
 
 def experiment_path(library: PresetLibrary, reference: str) -> Path:
     """Return the file of a reference: a path if it looks like one, else an experiment preset."""
+    if library.has_unwritten(reference):
+        return Path(reference)
     if _is_path(reference):
         path = Path(os.path.expanduser(reference))
         if not os.path.exists(path):
@@ -209,7 +231,7 @@ def experiment_path(library: PresetLibrary, reference: str) -> Path:
 
 
 def _is_path(reference: str) -> bool:
-    return os.sep in reference or reference.endswith((".yaml", ".yml"))
+    return os.sep in reference or reference.endswith(SUFFIXES)
 
 
 def compose(
@@ -224,7 +246,7 @@ def compose(
     if problems:
         raise ConfigError(problems + _other_problems(tree, problems, path.stem))
     experiment = resolve(tree, path.stem)
-    if _is_path(reference):
+    if _is_path(reference) or library.has_unwritten(reference):
         return experiment
     notes = [library.find("experiment", reference).note, *experiment.notes]
     return dataclasses.replace(experiment, notes=tuple(filter(None, notes)))

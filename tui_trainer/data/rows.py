@@ -24,6 +24,7 @@ from tui_trainer.data.base.dataset import Dataset, absent_notes, check_same, ide
 from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.base.split import SplitRows, divide, quantile_bins
 from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.data.row_summary import summary_of
 from tui_trainer.data.sources.encoding import moments, standardise
 from tui_trainer.data.sources.source import Encoded, Source, Target
 from tui_trainer.problems.dataset_info import DatasetInfo
@@ -82,6 +83,7 @@ def load_rows(
         class_counts=counts[0] if target.problem == "classification" else (),
         val_counts=counts[1] if target.problem == "classification" else (),
         doubt=doubt,
+        summary=summary_of(source, preprocessing["inputs"], parts, encoded.inputs.shape[1:]),
     )
 
 

@@ -221,7 +221,7 @@ def assemble(
             draft = draft_with(asked.library, experiment or DEFAULT_EXPERIMENT, overrides)
             return Opening(services, draft)
         case NewRun(experiment):
-            draft = draft_of(asked.library, experiment)
+            draft = draft_of(asked.library, experiment, base=begin.base)
             return Opening(services, draft, partial(launcher.begin, begin), begin.name)
         case ResumeRun() | ForkRun():
             draft = Draft(asked.library, DEFAULT_EXPERIMENT)

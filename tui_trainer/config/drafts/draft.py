@@ -281,15 +281,18 @@ def draft_with(
     return draft
 
 
-def draft_of(library: PresetLibrary, experiment: Experiment, source: Path | None = None) -> Draft:
+def draft_of(
+    library: PresetLibrary, experiment: Experiment, source: Path | None = None, base: str = ""
+) -> Draft:
     """Make a draft that resolves to a run's experiment.
 
-    It starts from the preset of that name. If there is none, or it no longer resolves, it starts
-    from `source` (a file such as a run's config.yaml), or else from the default preset. Name and
-    description are those of the start.
+    It starts from the experiment `base` if that is in no file, or from the preset of its name. If
+    there is none, or it no longer resolves, it starts from `source` (a file such as a run's
+    config.yaml), or else from the default preset. Name and description are those of the start.
     """
-    base = experiment.name
-    if not _resolves(library, base):
+    if not (base and library.has_unwritten(base)):
+        base = experiment.name
+    if not library.has_unwritten(base) and not _resolves(library, base):
         base = os.path.abspath(source) if source is not None else DEFAULT_EXPERIMENT
     draft = Draft(library, base)
     for section in SECTIONS:

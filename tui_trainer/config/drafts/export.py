@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from tui_trainer.config.drafts.composition import Composition
-from tui_trainer.config.experiment import REGISTRIES, SECTIONS, Experiment
+from tui_trainer.config.experiment import DEFAULT_TYPES, REGISTRIES, SECTIONS, Experiment
+from tui_trainer.config.preset_files import SUFFIXES
 from tui_trainer.config.presets import KINDS, PresetLibrary, builtin_dir, search_dirs
 from tui_trainer.config.sections.datasets import NO_FILES
 from tui_trainer.config.sections.section import extra_of
@@ -53,6 +54,39 @@ def write_preset(composition: Composition, name: str, folder: Path, *, replace: 
     except OSError as error:
         raise CannotWrite(f"{shown}: {(error.strerror or str(error)).lower()}") from error
     return target
+
+
+def write_experiment(target: Path, experiment: Experiment) -> None:
+    """Write an experiment to a new file: the type of each section, and what is not the default.
+
+    The data's path is written relative to the file if they are beside or below it, so that both
+    can be moved together.
+
+    Raises:
+        BadInput: there is such a file, or the name is not that of a YAML file.
+        CannotWrite: the file cannot be written.
+    """
+    shown = clean(str(target), 200)
+    if target.suffix not in SUFFIXES:
+        raise BadInput(f"{shown}: the name of an experiment's file ends in {SUFFIXES[0]}")
+    if os.path.lexists(target):
+        raise BadInput(f"{shown}: exists already; use another name, or remove it")
+    data: dict[str, Any] = {"name": experiment.name, "description": experiment.description}
+    for name in SECTIONS:
+        section = getattr(experiment, name)
+        values = section.model_dump(mode="json", exclude_defaults=True)
+        if values != {"type": DEFAULT_TYPES.get(name)}:
+            data[name] = values
+    data = {name: value for name, value in data.items() if value not in ({}, "")}
+    path = Path(data["dataset"].get("path", ""))
+    folder = target.absolute().parent
+    if path.is_absolute() and path.is_relative_to(folder):
+        data["dataset"]["path"] = str(path.relative_to(folder))
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write(target, to_yaml(data))
+    except OSError as error:
+        raise CannotWrite(f"{shown}: {(error.strerror or str(error)).lower()}") from error
 
 
 def _write(target: Path, text: str) -> None:
@@ -136,8 +170,7 @@ def command_of(composition: Composition, options: StartOptions) -> str:
     Words are quoted for a shell; invalid texts are included as typed. Run in the same directory, it
     starts an equal experiment, whatever variables of this program that shell has set.
     """
-    base = composition.base
-    words = ["tui-trainer", "train", f"./{base}" if base.startswith("-") else base]
+    words = ["tui-trainer", "train", *composition.library.words_for(composition.base)]
     words += [f"{kind}={name}" for kind, name in composition.chosen.items()]
     words += [f"{_short(key)}={composition.argument(key)}" for key in composition.changed]
     given = [("--preset-dir", str(folder)) for folder in _given_folders(composition.library)]

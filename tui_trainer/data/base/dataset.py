@@ -13,6 +13,7 @@ from typing import Any
 from tui_trainer.config.problems import ProblemName
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.fingerprint import Fingerprint
+from tui_trainer.data.base.summary import DataSummary
 from tui_trainer.data.base.to_device import Augment
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Signature
@@ -46,6 +47,8 @@ class Dataset:
     """A guess made from the data that may be wrong, and the setting that corrects it. It is one of
     `notes`, and is repeated in messages about settings that do not fit the guess.
     """
+    summary: DataSummary | None = None
+    """Describes the data to a person; None for those of a plugin."""
 
     @property
     def problem(self) -> ProblemName:

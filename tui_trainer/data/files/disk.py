@@ -124,12 +124,12 @@ def _bytes_on_disk(path: str, max_bytes: int) -> bytes:
             raise _too_big(name, max_bytes)
         return Path(path).read_bytes()
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise NoSuchData(f"{name}: no such file{_similar_name(path)}") from error
+        raise NoSuchData(f"{name}: no such file{similar_name(path)}") from error
     except (OSError, ValueError) as error:
         raise BadInput(f"{name}: cannot be read: {reason_of(error)}") from error
 
 
-def _similar_name(path: str) -> str:
+def similar_name(path: str) -> str:
     """Return a hint: a file of a similar name in the same folder, or that there is no folder."""
     try:
         neighbours = [entry.name for entry in os.scandir(Path(path).parent)][:1000]

@@ -39,6 +39,7 @@ from tui_trainer.data.sources.source import Division, Encoded, Target
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
+from tui_trainer.text.format import counted
 
 _LEAST_STD = 1e-7
 """Below it all pixels are equal, and the rest is rounding."""
@@ -60,6 +61,10 @@ class PixelSource:
     target: Target
     rows: NDArray[np.int64]
     notes: tuple[str, ...]
+
+    @property
+    def contents(self) -> str:
+        return counted(len(self.rows), "picture")
 
     @property
     def layout(self) -> dict[str, str]:

@@ -30,6 +30,7 @@ from tui_trainer.data.sources.source import Division, Encoded, Target
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
+from tui_trainer.text.format import counted
 
 Ints = NDArray[np.int64]
 
@@ -64,6 +65,10 @@ class SequenceSource:
     @property
     def rows(self) -> Ints:
         return self.frames.rows
+
+    @property
+    def contents(self) -> str:
+        return counted(len(self.frames.lengths), "sequence")
 
     @property
     def layout(self) -> dict[str, str]:

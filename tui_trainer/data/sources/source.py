@@ -112,6 +112,11 @@ class Source(Protocol):
         ...
 
     @property
+    def contents(self) -> str:
+        """A short text on what the file holds, such as `178 rows, 14 columns`."""
+        ...
+
+    @property
     def notes(self) -> Sequence[str]:
         """Notes from reading the file."""
         ...

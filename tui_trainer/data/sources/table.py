@@ -25,7 +25,12 @@ from tui_trainer.data.files.columns import (
 )
 from tui_trainer.data.files.csv import no_column
 from tui_trainer.data.files.disk import DataFile
-from tui_trainer.data.files.tables import open_table, with_normal_names, without_index
+from tui_trainer.data.files.tables import (
+    OpenTable,
+    open_table,
+    with_normal_names,
+    without_index,
+)
 from tui_trainer.data.sources.encoding import doubt_notes, encode_column, fit_column
 from tui_trainer.data.sources.row_groups import (
     COPIES,
@@ -37,6 +42,7 @@ from tui_trainer.data.sources.table_targets import read_targets
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
+from tui_trainer.text.format import counted
 
 Rows = NDArray[np.int64]
 
@@ -56,6 +62,7 @@ class TableSource:
     rows: Rows
     notes: tuple[str, ...]
     division: Division
+    contents: str
 
     @property
     def layout(self) -> dict[str, str]:
@@ -134,8 +141,28 @@ def read_rows(
         division, group_notes = Division(), []
     all_notes = (*said, *opened.notes, *table.notes, *index_notes, *notes, *group_notes)
     return TableSource(
-        section, file.name, file.sha256, columns, target, kept_rows, all_notes, division
+        section,
+        file.name,
+        file.sha256,
+        columns,
+        target,
+        kept_rows,
+        all_notes,
+        division,
+        _contents(opened, table),
     )
+
+
+def _contents(opened: OpenTable, table: Table) -> str:
+    """Return the size of a table, how it is written, and how much of it is missing."""
+    parts = [counted(len(table.lines), "row"), counted(len(opened.header), "column")]
+    if opened.file.style.separator != ",":
+        parts.append(f"separator {opened.file.style.separator!r}")
+    missing = float(np.mean([column.missing.mean() for column in table.columns.values()]))
+    if missing:
+        share = max(100 * missing, 0.1)
+        parts.append(f"{share:.{0 if share >= 10 else 1}f} % of the cells empty")
+    return ", ".join(parts)
 
 
 def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]) -> None:

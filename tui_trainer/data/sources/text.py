@@ -18,6 +18,7 @@ from tui_trainer.data.base.dataset import Dataset, check_same, identity
 from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.base.random import seeded
 from tui_trainer.data.base.split import SplitRows, divide, quantile_bins
+from tui_trainer.data.base.summary import DataSummary, shares_text
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.files.folders import open_folder
 from tui_trainer.data.files.texts import Text, Texts, in_bytes, read_file, read_folder
@@ -66,6 +67,21 @@ def load_text(section: TextSection, fitted: dict[str, Any] | None) -> Dataset:
         augment=None,
         fingerprint=fingerprint_of(section, texts.sha256),
         notes=(*notes, *limit_notes),
+        summary=_summary(section, texts, parts),
+    )
+
+
+def _summary(section: TextSection, texts: Texts, parts: SplitRows) -> DataSummary:
+    train, val, test = (
+        sum(len(texts.texts[index].content) for index in rows)
+        for rows in (parts.train, parts.val, parts.test)
+    )
+    return DataSummary(
+        contents=f"{in_bytes(train + val + test)} of text",
+        target="the next byte",
+        inputs=f"texts in pieces of {section.sequence_length} bytes",
+        split=shares_text((train, val, test)),
+        sizes=(train, val, test),
     )
 
 

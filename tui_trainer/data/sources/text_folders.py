@@ -27,6 +27,7 @@ from tui_trainer.data.sources.text import VOCABULARY
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
+from tui_trainer.text.format import counted
 
 Ints = NDArray[np.int64]
 
@@ -53,6 +54,10 @@ class PassageSource:
     @property
     def rows(self) -> Ints:
         return np.arange(len(self.passages))
+
+    @property
+    def contents(self) -> str:
+        return counted(len(self.passages), "passage")
 
     @property
     def layout(self) -> dict[str, str]:

@@ -1,0 +1,173 @@
+"""`train` and `data inspect` on files of the user's own, from the first command on."""
+
+from __future__ import annotations
+
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from tui_trainer.cli.main import main
+from tui_trainer.config.presets import PresetLibrary, builtin_dir
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def write_wine(path: Path, rows: int = 90, sign: str = ";") -> None:
+    draw = random.Random(3)
+    names = ("Barolo", "Barbera", "Grignolino")
+    lines = [sign.join(("acid", "hue", "variety"))]
+    for row in range(rows):
+        kind = row % 3
+        hue = "" if row % 20 == 7 else f"{draw.gauss(kind, 0.2):.3f}"
+        lines.append(sign.join((f"{draw.gauss(-2 * kind, 0.3):.3f}", hue, names[kind])))
+    path.write_text("\n".join(lines) + "\n")
+
+
+def run(capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    code = main(list(words))
+    printed = capsys.readouterr()
+    return code, printed.out, printed.err
+
+
+def test_inspect_says_what_is_there_what_is_inferred_and_what_decides_otherwise(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_wine(folder / "wine.csv")
+    code, out, _ = run(capsys, "data", "inspect", "wine.csv")
+    head, target, inputs, split, model, *notes = out.splitlines()
+    assert code == 0
+    assert head.startswith("wine.csv: 90 rows, 3 columns, separator ';', 1.9 % of the cells empty")
+    assert "variety (the last column; 3 classes: Barbera (30), " in target
+    assert target.endswith(": classification  [--target]")
+    assert "2 numbers; missing ones filled with the training mean" in inputs
+    assert inputs.endswith("[dataset.missing]")
+    assert "% train, validation, test" in split
+    assert "mlp 64-32, adamw 0.003, early stopping on val/loss, at most 200 epochs" in model
+    assert any("semicolon" in note for note in notes)
+    _, out, _ = run(capsys, "data", "inspect", "wine.csv", "--json", "--target", "hue", "lr=0.5")
+    told = json.loads(out)
+    assert told["config"]["dataset"]["target"] == "hue"
+    assert told["config"]["optimizer"]["lr"] == 0.5
+    assert "regression" in told["lines"][1]["text"]
+
+
+def test_train_on_a_file_learns_and_saves_an_experiment_that_is_the_same(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_wine(folder / "wine.csv")
+    words = ("train", "wine.csv", "--no-ui", "epochs=30", "--save", "more/mine.yaml")
+    code, out, err = run(capsys, *words, "--runs-dir", "runs")
+    assert code == 0, err
+    assert "wine.csv: 90 rows" in err
+    (started,) = (folder / "runs").iterdir()
+    assert started.name.startswith("wine-")
+    accuracy = next(line for line in out.splitlines() if line.startswith("test: "))
+    assert float(accuracy.rpartition("accuracy ")[2].split()[0]) > 80
+    library = PresetLibrary([builtin_dir()])
+    saved = library.experiment("more/mine.yaml").to_dict()
+    assert saved == library.experiment(str(started / "config.yaml")).to_dict()
+    code, _, err = run(capsys, *words, "--dry-run")
+    assert code == 2
+    assert "more/mine.yaml: exists already" in err
+
+
+def test_a_saved_experiment_names_data_beside_it_relative_to_itself(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_wine(folder / "wine.csv")
+    assert run(capsys, "train", "wine.csv", "--save", "mine.yaml", "--dry-run")[0] == 0
+    assert "path: wine.csv" in (folder / "mine.yaml").read_text()
+    (folder / "moved").mkdir()
+    for name in ("wine.csv", "mine.yaml"):
+        (folder / name).rename(folder / "moved" / name)
+    code, out, _ = run(capsys, "train", "moved/mine.yaml", "--dry-run")
+    assert code == 0
+    assert str(folder / "moved" / "wine.csv") in out
+
+
+def test_other_data_beside_an_experiment_keep_its_model(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_wine(folder / "wine.csv")
+    words = ("train", "penguins-mlp", "--data", "wine.csv", "--dry-run", "--log-format", "json")
+    code, out, err = run(capsys, *words)
+    config = json.loads(out)["config"]
+    assert code == 0
+    assert (config["name"], config["dataset"]["target"]) == ("wine", "variety")
+    assert config["model"]["layers"] == [32, 16]
+    assert "dataset.target=variety: the last column" in err
+
+
+def test_a_preset_wins_over_a_folder_of_its_name_which_a_path_names(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "digits-mlp").mkdir()
+    code, _, err = run(capsys, "train", "digits-mlp", "--dry-run")
+    assert code == 0
+    assert "./digits-mlp means the folder of that name" in err
+    code, _, err = run(capsys, "train", "./digits-mlp", "--dry-run")
+    assert code == 2
+    assert "no texts in this folder" in err
+
+
+def test_an_imbalanced_target_is_measured_by_more_than_accuracy(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [f"{row % 7},{'yes' if row % 10 == 0 else 'no'}" for row in range(200)]
+    (folder / "rare.csv").write_text("\n".join(["x,answer", *rows]))
+    code, out, _ = run(capsys, "train", "rare.csv", "--dry-run", "--log-format", "json")
+    assert code == 0
+    metrics = json.loads(out)["config"]["training"]["metrics"]
+    assert metrics == ["balanced_accuracy", "f1", "auroc"]
+
+
+def test_a_text_and_a_folder_of_texts_get_models_of_their_own(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder / "book.txt").write_text("to be or not to be, that is the question\n" * 200)
+    for name in ("spam", "ham"):
+        (folder / "mail" / name).mkdir(parents=True)
+        for number in range(12):
+            text = f"{name} and more {name} {number}\n" * 5
+            (folder / "mail" / name / f"{number}.txt").write_text(text)
+    _, book, _ = run(capsys, "data", "inspect", "book.txt")
+    assert "language modelling" in book
+    assert "transformer" in book
+    _, mail, _ = run(capsys, "data", "inspect", "mail")
+    assert "2 classes: " in mail
+    assert "cnn1d" in mail
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["train", "wine.cvs"], "wine.cvs: no such file or folder (did you mean 'wine.csv'?)"),
+        (["train", "wine.csv", "dataset.path=x"], "dataset.path and a file or folder to train on"),
+        (["train", "wine.csv", "dataset=penguins"], "dataset and a file or folder to train on"),
+        (["train", "wine.csv", "--target", "hu"], "no column 'hu' in"),
+        (["train", "builtin:auto-mpg.csv"], "column 'name' has 301 different texts in 392 rows"),
+        (["train", "names.csv"], "has 50 different texts in 50 rows, so it is no class"),
+        (["train", "wine.csv", "--save", "x.json"], "the name of an experiment's file ends in"),
+        (["data", "inspect", "wine.csv", "lrr=1"], "lrr: no such setting"),
+        (["data", "inspect", "wine.csv", "hidden=1"], "hidden: no such setting"),
+        (["train", "digits-mlp", "--data", "gone.csv"], "gone.csv: no such file or folder"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_what_cannot_be_trained_on_is_said_before_there_is_a_run(
+    words: list[str], message: str, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_wine(folder / "wine.csv")
+    rows = [f"{row},person {row}" for row in range(50)]
+    (folder / "names.csv").write_text("\n".join(["x,name", *rows]))
+    options = ["--no-ui", "--runs-dir", "runs"] if words[0] == "train" else []
+    code, _, err = run(capsys, *words, *options)
+    assert (code, "Traceback" in err) == (2, False), err
+    assert message in err
+    assert not (folder / "runs").exists()

@@ -1,0 +1,105 @@
+"""What is recognised of a file or folder by its beginning: the type, and the target of a table."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tui_trainer.config.sections.datasets import TableSection
+from tui_trainer.data.recognition import find_target, recognise
+from tui_trainer.text.errors import BadInput
+
+
+def written(folder: Path, name: str, text: str = "a,b\n1,2\n") -> str:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("name", "stated", "type_"),
+    [
+        ("t.csv", {}, "table"),
+        ("t", {}, "table"),
+        ("t.txt", {}, "text"),
+        ("t.txt", {"type": "table"}, "table"),
+        ("t.csv", {"type": "text"}, "text"),
+        ("t.csv", {"sequence": "id"}, "sequences"),
+        ("t.csv", {"group": "id"}, "table"),
+        ("t.csv", {"no_such_setting": 1}, "table"),
+    ],
+)
+def test_a_file_is_a_table_unless_its_name_or_a_setting_says_otherwise(
+    name: str, stated: dict[str, Any], type_: str, tmp_path: Path
+) -> None:
+    found = recognise(written(tmp_path, name), stated)
+    assert (found.type, found.settings["path"]) == (type_, str(tmp_path / name))
+
+
+def test_texts_in_folders_are_classes_and_texts_beside_each_other_are_one_text(
+    tmp_path: Path,
+) -> None:
+    for name in ("spam/1.txt", "ham/1.md"):
+        written(tmp_path / "classes", name)
+    for name in ("1.txt", "more/2.txt"):
+        written(tmp_path / "texts", name)
+    classes = recognise(str(tmp_path / "classes"), {})
+    assert classes.type == "text_folders"
+    assert classes.settings["patterns"] == ["*.md", "*.txt"]
+    assert "patterns" not in recognise(str(tmp_path / "classes"), {"patterns": ["*"]}).settings
+    assert recognise(str(tmp_path / "texts"), {}).type == "text"
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (["a/1.png", "b/2.JPG"], "pictures in folders cannot be read yet"),
+        (["a.bin"], "no texts in this folder (its files: .bin); name one of its files"),
+        ([], "no texts in this folder (its files: none)"),
+    ],
+)
+def test_a_folder_without_texts_is_refused_with_what_is_in_it(
+    files: list[str], message: str, tmp_path: Path
+) -> None:
+    for name in files:
+        written(tmp_path, name)
+    with pytest.raises(BadInput) as refused:
+        recognise(str(tmp_path), {})
+    assert message in str(refused.value)
+
+
+def test_a_name_of_nothing_suggests_a_similar_one(tmp_path: Path) -> None:
+    written(tmp_path, "wine.csv")
+    with pytest.raises(BadInput, match=r"no such file or folder \(did you mean 'wine.csv'\?\)"):
+        recognise(str(tmp_path / "wine.cvs"), {})
+    with pytest.raises(BadInput, match="not a regular file"):
+        recognise("/dev/null", {})
+
+
+@pytest.mark.parametrize(
+    ("header", "stated", "target"),
+    [
+        ("a,b,c", {}, ("c", "the last column")),
+        ("a,Target,c", {}, ("Target", "by its name")),
+        ("label,class,c", {}, ("c", "the last column")),
+        ("a,b,c", {"drop": ("c",)}, ("b", "the last column")),
+        ("a,b,c", {"group": "c"}, ("b", "the last column")),
+        ("a;y;c", {}, ("y", "by its name")),
+    ],
+)
+def test_the_target_is_named_so_or_is_the_last_column_that_is_used(
+    header: str, stated: dict[str, Any], target: tuple[str, str], tmp_path: Path
+) -> None:
+    sign = ";" if ";" in header else ","
+    path = written(tmp_path, "t.csv", f"{header}\n1{sign}2{sign}3\n")
+    section = TableSection(type="table", path=path, target="?", **stated)
+    assert find_target(section) == target
+
+
+def test_a_table_of_one_column_has_nothing_to_predict_from(tmp_path: Path) -> None:
+    path = written(tmp_path, "t.csv", "words\nmore\n")
+    with pytest.raises(BadInput, match=r"one column \('words'\).*dataset.separator.*type=text"):
+        find_target(TableSection(type="table", path=path, target="?"))

@@ -1,0 +1,117 @@
+"""`data inspect`, and the part of `train` that is about data of the user's own.
+
+Layer: cli.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import os
+import re
+from dataclasses import dataclass
+
+from tui_trainer.cli import options
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.overrides import Override, parse_overrides
+from tui_trainer.config.preset_files import SUFFIXES
+from tui_trainer.config.presets import PresetLibrary, experiment_path
+from tui_trainer.config.sections.datasets import NO_FILES
+from tui_trainer.sessions.proposal import name_of, propose, with_data
+from tui_trainer.text.clean import clean
+from tui_trainer.text.console import print_json, print_line
+from tui_trainer.text.errors import ExitCode
+
+_FILE_NAME = re.compile(r".+\.[A-Za-z][A-Za-z0-9]{1,7}")
+"""Looks like the name of a file, and not like that of a preset."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The experiment and the data that `train` names."""
+
+    library: PresetLibrary
+    base: str
+    """The experiment; empty if only data are named."""
+    path: str
+    """The data; empty if they are those of the experiment."""
+    overrides: list[Override]
+    note: str = ""
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> Asked:
+        """Find out which of the words of a command line are data, and which an experiment.
+
+        Raises:
+            ConfigError: a word that sets something is wrong.
+        """
+        library = options.library(arguments)
+        reference, words = arguments.experiment, options.overrides(arguments)
+        if "=" in reference:
+            # The experiment was left out, because there is --data.
+            reference, words = "", [reference, *words]
+        overrides = options.with_target(parse_overrides(words), arguments.target)
+        if arguments.data is not None:
+            return cls(library, reference, arguments.data, overrides)
+        path, note = _data_in(reference, library)
+        return cls(library, "" if path else reference, path, overrides, note)
+
+    @property
+    def reference(self) -> str:
+        """The reference of the experiment in the library, once `experiment` has been called."""
+        both = f"{self.base} --data {self.path}"
+        return both if self.base and self.path else self.base or self.path
+
+    @property
+    def name(self) -> str:
+        """The name that the run gets."""
+        return name_of(self.path) if self.path else experiment_path(self.library, self.base).stem
+
+    def experiment(self) -> Experiment:
+        """Return the experiment; data are read if one has to be proposed for them."""
+        notes = [self.note] if self.note else []
+        if self.path and not self.base:
+            proposal = propose(self.path, self.library, self.overrides)
+            self.library.add_unwritten(self.path, proposal.document, [self.path])
+            notes += proposal.lines_shown()
+        elif self.path:
+            notes += self._exchange_data()
+        experiment = self.library.experiment(self.reference, self.overrides)
+        return dataclasses.replace(experiment, notes=(*notes, *experiment.notes))
+
+    def _exchange_data(self) -> tuple[str, ...]:
+        """Make the reference that of the experiment with other data; returns notes."""
+        words = [self.base, "--data", self.path]
+        document = self.library.read(experiment_path(self.library, self.base))
+        document, reasons = with_data(self.path, self.library, document, self.overrides)
+        self.library.add_unwritten(self.reference, document, words)
+        return reasons
+
+
+def _data_in(reference: str, library: PresetLibrary) -> tuple[str, str]:
+    """Return the data that a word of the command line names, or an empty text, and a note."""
+    if reference.endswith(SUFFIXES):
+        return "", ""
+    if reference.startswith(NO_FILES):
+        return reference, ""
+    exists = os.path.exists(os.path.expanduser(reference))
+    if library.has("experiment", reference):
+        kind = "folder" if os.path.isdir(reference) else "file"
+        shown = clean(reference, 80)
+        note = f"{shown} is the experiment preset; ./{shown} means the {kind} of that name"
+        return "", note if exists else ""
+    if exists or os.sep in reference or _FILE_NAME.fullmatch(reference):
+        return reference, ""
+    return "", ""
+
+
+def inspect(arguments: argparse.Namespace) -> int:
+    """Print what a file or folder holds, and the experiment that `train` would make of it."""
+    overrides = options.with_target(parse_overrides(arguments.overrides), arguments.target)
+    proposal = propose(arguments.path, options.library(arguments), overrides)
+    if arguments.json:
+        print_json({**proposal.to_dict(), "config": proposal.experiment.to_dict()})
+        return ExitCode.OK
+    for line in proposal.lines_shown(with_notes=True):
+        print_line(line)
+    return ExitCode.OK

@@ -1,0 +1,87 @@
+"""`summary_of`: the summary of the rows of a source.
+
+Layer: data.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from tui_trainer.data.base.split import SplitRows
+from tui_trainer.data.base.summary import DataSummary, shares_text
+from tui_trainer.data.sources.source import Source, Target
+from tui_trainer.text.clean import clean
+from tui_trainer.text.format import counted
+
+_MOST_CLASSES = 6
+"""That many classes are named, those with the most rows first."""
+_NOUNS = {
+    "number": ("number", "numbers"),
+    "category": ("category", "categories"),
+}
+
+
+def summary_of(
+    source: Source, inputs: Mapping[str, Any], parts: SplitRows, shape: Sequence[int]
+) -> DataSummary:
+    """Summarise the rows of a source.
+
+    Args:
+        source: the rows that are kept.
+        inputs: what was fitted on them; by column if they are columns.
+        parts: how they are split.
+        shape: of a sample's inputs.
+    """
+    sizes = (len(parts.train), len(parts.val), len(parts.test))
+    return DataSummary(
+        contents=source.contents,
+        target=_target_text(source.target),
+        inputs=_inputs_text(inputs) or _shape_text(source, shape),
+        split=shares_text(sizes),
+        sizes=sizes,
+    )
+
+
+def _target_text(target: Target) -> str:
+    if target.classes:
+        is_multilabel = target.values.ndim == 2
+        counts = (
+            target.values.sum(axis=0).astype(np.int64)
+            if is_multilabel
+            else np.bincount(target.values, minlength=len(target.classes))
+        )
+        noun, plural = ("label", "labels") if is_multilabel else ("class", "classes")
+        order = np.argsort(-counts, kind="stable")[:_MOST_CLASSES].tolist()
+        shown = ", ".join(
+            f"{clean(target.classes[place], 40)} ({counts[place]:,})" for place in order
+        )
+        rest = ", ..." if len(target.classes) > _MOST_CLASSES else ""
+        return f"{counted(len(target.classes), noun, plural)}: {shown}{rest}"
+    numbers = target.values.reshape(len(target.values), -1)
+    lowest, highest, mean = numbers.min(), numbers.max(), numbers[:, 0].mean()
+    several = f"{numbers.shape[1]} numbers per row" if numbers.shape[1] > 1 else "numbers"
+    average = "" if numbers.shape[1] > 1 else f", {mean:.4g} on average"
+    return f"{several} from {lowest:.4g} to {highest:.4g}{average}"
+
+
+def _inputs_text(inputs: Mapping[str, Any]) -> str:
+    """Return how many columns of each kind there are; empty if the inputs are no columns."""
+    kinds = Counter(
+        settings["kind"]
+        for settings in inputs.values()
+        if isinstance(settings, Mapping) and "kind" in settings
+    )
+    return ", ".join(counted(count, *_NOUNS.get(kind, (kind,))) for kind, count in kinds.items())
+
+
+def _shape_text(source: Source, shape: Sequence[int]) -> str:
+    size = "x".join(map(str, shape))
+    return {
+        "image": f"pictures of {size} (channels, height, width)",
+        "sequence": f"sequences of {counted(shape[-1], 'channel')}",
+        "tokens": f"texts of up to {counted(shape[0], 'byte')}",
+    }.get(source.kind, f"{size} numbers")

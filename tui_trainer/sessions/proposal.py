@@ -1,0 +1,311 @@
+"""`propose`: an experiment for a file or folder of a person's own, and what it is made of.
+
+Layer: sessions. The data are read, so call it where torch may be imported. A proposal names types,
+not presets, so that a preset of the user's with the same name does not change it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.names import all_settings
+from tui_trainer.config.overrides import Override, with_full_keys
+from tui_trainer.config.presets import PresetLibrary, compose
+from tui_trainer.config.sections.datasets import DelimitedSection
+from tui_trainer.config.yaml.reader import Document
+from tui_trainer.sessions.misfits import SharedData
+from tui_trainer.text.clean import clean, slug
+from tui_trainer.text.errors import BadInput
+
+if TYPE_CHECKING:
+    from tui_trainer.data.base.dataset import Dataset
+    from tui_trainer.data.base.summary import DataSummary
+    from tui_trainer.data.recognition import Recognised
+
+_PLACEHOLDER: dict[str, Any] = {
+    "model": {"type": "mlp"},
+    "optimizer": {"type": "adamw"},
+    "training": {"epochs": 1},
+}
+"""Stands for what is chosen once the data are known."""
+_IMBALANCED = 0.8
+"""From this share of the largest class on, accuracy says little."""
+_BATCHES = ((1_000, 16), (5_000, 32), (20_000, 64), (100_000, 256), (1_000_000, 1024))
+"""Batch sizes for up to so many samples; beyond them, the last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A line of a proposal: `split    68 / 12 / 20 % ...   [dataset.split_seed]`."""
+
+    subject: str
+    text: str
+    setting: str
+    """The setting that decides otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An experiment for data, with the facts that it was chosen by."""
+
+    path: str
+    document: Document
+    """The experiment without what the user has set."""
+    experiment: Experiment
+    lines: tuple[Line, ...]
+    notes: tuple[str, ...]
+    """Notes from reading the data, cleaned."""
+
+    def lines_shown(self, *, with_notes: bool = False) -> list[str]:
+        """Return the lines to show, the file first, with the settings in a column.
+
+        A run repeats the notes when it starts.
+        """
+        head, *rest = self.lines
+        shown = [f"{head.subject}: {head.text}"]
+        width = min(max((len(line.text) for line in rest), default=0), 76)
+        for line in rest:
+            setting = f"[{line.setting}]" if line.setting else ""
+            shown.append(f"  {line.subject:<7} {line.text:<{width}}  {setting}".rstrip())
+        return shown + [f"  note    {note}" for note in self.notes if with_notes]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the same as plain data."""
+        return {
+            "path": self.path,
+            "lines": [
+                {"subject": line.subject, "text": line.text, "setting": line.setting}
+                for line in self.lines
+            ],
+            "notes": list(self.notes),
+        }
+
+
+def propose(
+    path: str,
+    library: PresetLibrary,
+    overrides: Sequence[Override] = (),
+    data: SharedData | None = None,
+) -> Proposal:
+    """Read the data at a path and propose an experiment.
+
+    Args:
+        path: a file or folder, or a built-in file.
+        library: of the presets that overrides may name.
+        overrides: the settings that the user has chosen, which are not guessed.
+        data: keeps the data that were read.
+
+    Raises:
+        BadInput: the data cannot be read, or an experiment on them cannot be proposed; the message
+            names the file and what to do.
+        ConfigError: a setting of the user's is wrong.
+    """
+    from tui_trainer.data.recognition import check_target
+
+    chosen = _dataset_overrides(overrides)
+    recognised, section = _dataset_section(path, library, chosen)
+    about_data = [*chosen, *(one for one in overrides if one.section == "problem")]
+    first = _composed(library, path, {"dataset": section, **_PLACEHOLDER}, about_data)
+    guessed: DelimitedSection | None = None
+    if "target" in recognised.reasons and isinstance(first.dataset, DelimitedSection):
+        guessed = first.dataset
+    try:
+        dataset = (data or SharedData()).load(first.dataset, problem=first.problem)
+    except BadInput:
+        if guessed is not None:
+            check_target(guessed)
+        raise
+    if guessed is not None and 2 * len(dataset.classes) > len(dataset.train):
+        check_target(guessed)
+    settings = {"dataset": section, **settings_for(dataset, first)}
+    document = _document(path, settings)
+    experiment = _composed(library, path, settings, overrides)
+    return Proposal(
+        path,
+        document,
+        experiment,
+        _lines(path, recognised, dataset, experiment),
+        dataset.notes,
+    )
+
+
+def with_data(
+    path: str, library: PresetLibrary, document: Document, overrides: Sequence[Override] = ()
+) -> tuple[Document, tuple[str, ...]]:
+    """Return the document of an experiment with other data, and the reasons for their settings."""
+    recognised, section = _dataset_section(path, library, _dataset_overrides(overrides))
+    places = {key: place for key, place in document.places.items() if key[:1] != ("dataset",)}
+    others = {key: value for key, value in document.data.items() if key not in ("dataset", "name")}
+    data = {**others, "dataset": section, "name": name_of(path)}
+    reasons = tuple(
+        f"dataset.{key}={clean(str(section[key]), 80)}: {reason}"
+        for key, reason in recognised.reasons.items()
+    )
+    return Document(document.source, data, places), reasons
+
+
+def _dataset_overrides(overrides: Sequence[Override]) -> list[Override]:
+    """Return the overrides of the data set, with full keys; BadInput if they name other data."""
+    found, _ = with_full_keys(overrides, all_settings())
+    chosen = [override for override in found if override.section == "dataset"]
+    for override in chosen:
+        if override.field in ("", "path"):
+            raise BadInput(
+                f"{override.key} and a file or folder to train on; leave out one of the two"
+            )
+    return chosen
+
+
+def _dataset_section(
+    path: str, library: PresetLibrary, chosen: Sequence[Override]
+) -> tuple[Recognised, dict[str, Any]]:
+    """Return what is recognised of the data, and the settings of the data set."""
+    from tui_trainer.data.recognition import Recognised, find_target, recognise
+
+    stated = {override.field: override.value for override in chosen}
+    recognised = recognise(path, stated)
+    section = dict(recognised.settings)
+    # The section is checked, and completed by what the user has set, before the file is opened.
+    kind = _kind_of(recognised.type)
+    if kind is None or not issubclass(kind, DelimitedSection):
+        return recognised, section
+    needed = {"target": "?"} if "target" in kind.model_fields else {}
+    named = {**section, **needed}
+    known = _composed(library, path, {"dataset": named, **_PLACEHOLDER}, chosen).dataset
+    reasons = dict(recognised.reasons)
+    if needed and "target" not in stated and isinstance(known, DelimitedSection):
+        section["target"], reasons["target"] = find_target(known)
+    if "missing" in kind.model_fields:
+        section["missing"] = "mean"
+    return Recognised(section, reasons), section
+
+
+def _kind_of(name: str) -> type[Any] | None:
+    from tui_trainer.config.sections.datasets import DATASETS
+
+    spec = DATASETS.find(name)
+    return spec.params if spec is not None else None
+
+
+def _document(path: str, settings: Mapping[str, Any]) -> Document:
+    data = {"name": name_of(path), "description": f"made from {clean(path, 120)}", **settings}
+    return Document(clean(path, 200), data, {})
+
+
+def _composed(
+    library: PresetLibrary,
+    path: str,
+    settings: Mapping[str, Any],
+    overrides: Sequence[Override],
+) -> Experiment:
+    return compose(library, "./data", _document(path, settings), Path(path), overrides)
+
+
+def name_of(path: str) -> str:
+    """Return the name of an experiment on a file or folder, without the endings of the file."""
+    name = path.rstrip("/").rpartition("/")[2].rpartition(":")[2]
+    return slug(name.partition(".")[0] or name) or "data"
+
+
+def settings_for(dataset: Dataset, experiment: Experiment) -> dict[str, Any]:
+    """Return model, optimizer, training and early stopping for data that were read."""
+    count = len(dataset.train)
+    batch_size = next((size for most, size in _BATCHES if count <= most), _BATCHES[-1][1])
+    if dataset.problem == "language_modelling":
+        return {
+            "model": {"type": "transformer", "width": 128, "layers": 2, "heads": 4},
+            "optimizer": {"type": "adamw", "lr": 3e-3, "weight_decay": 0.1},
+            "schedule": {"type": "one_cycle"},
+            "training": {
+                "max_steps": 2000,
+                "batch_size": 32,
+                "grad_clip_norm": 1.0,
+                "validate_every_steps": 250,
+            },
+        }
+    training: dict[str, Any] = {"epochs": 200, "batch_size": batch_size}
+    patience = 20
+    optimizer = {"type": "adamw", "lr": 3e-3, "weight_decay": 0.05}
+    match dataset.signature.kind:
+        case "sequence":
+            model = {"type": "rnn", "cell": "gru", "hidden": 64, "bidirectional": True}
+            training |= {"epochs": 100, "grad_clip_norm": 1.0}
+        case "tokens":
+            model = {"type": "cnn1d", "channels": [128, 128], "kernel_size": 7, "dropout": 0.5}
+            training |= {"epochs": 30, "batch_size": min(batch_size, 64)}
+            optimizer["lr"] = 2e-3
+            patience = 5
+        case "image":
+            model = {"type": "cnn"}
+            training |= {"epochs": 60}
+            patience = 10
+        case _:
+            layers = [64, 32] if count <= 20_000 else [256, 128]
+            model = {"type": "mlp", "layers": layers, "dropout": 0.1}
+    if metrics := _metrics_for(dataset):
+        training["metrics"] = metrics
+    return {
+        "model": model,
+        "optimizer": optimizer,
+        "training": training,
+        "early_stopping": {"patience": patience},
+    }
+
+
+def _metrics_for(dataset: Dataset) -> list[str]:
+    """Return the metrics that tell more than the accuracy of the classes in these shares."""
+    counts = dataset.class_counts
+    if dataset.problem != "classification" or not sum(counts):
+        return []
+    if max(counts) / sum(counts) >= _IMBALANCED:
+        return ["balanced_accuracy", "f1", "auroc"]
+    return []
+
+
+def _lines(
+    path: str, recognised: Recognised, dataset: Dataset, experiment: Experiment
+) -> tuple[Line, ...]:
+    summary = dataset.summary
+    head = Line(clean(path, 200), summary.contents if summary else "data of a plugin", "")
+    lines = [head]
+    if summary is not None:
+        lines.append(_target_line(recognised, summary, dataset, experiment))
+        filling = ""
+        if getattr(experiment.dataset, "missing", "") == "mean" and "empty" in summary.contents:
+            filling = "; missing ones filled with the training mean"
+        lines.append(Line("inputs", summary.inputs + filling, "dataset.missing" if filling else ""))
+        rule = "; stratified" if getattr(experiment.dataset, "stratify", False) else ""
+        lines.append(Line("split", summary.split + rule, "dataset.test_fraction"))
+    lines.append(Line("model", _model_text(experiment), "--save FILE.yaml"))
+    return tuple(lines)
+
+
+def _target_line(
+    recognised: Recognised, summary: DataSummary, dataset: Dataset, experiment: Experiment
+) -> Line:
+    problem = dataset.problem.replace("_", " ")
+    target = getattr(experiment.dataset, "target", None)
+    if target is None:
+        return Line("target", f"{summary.target}: {problem}", "dataset.type")
+    names = clean(target if isinstance(target, str) else ", ".join(target), 80)
+    reason = recognised.reasons.get("target", "")
+    said = f"{reason}; {summary.target}" if reason else summary.target
+    return Line("target", f"{names} ({said}): {problem}", "--target")
+
+
+def _model_text(experiment: Experiment) -> str:
+    """Return the model, the optimizer and the end of the training in a few words."""
+    model = experiment.model
+    sizes = getattr(model, "layers", None)
+    shape = " " + "-".join(map(str, sizes)) if isinstance(sizes, tuple) else ""
+    parts = [f"{model.type}{shape}", f"{experiment.optimizer.type} {experiment.optimizer.lr:g}"]
+    if experiment.early_stopping.patience is not None:
+        parts.append(f"early stopping on val/{experiment.checkpoint.monitor}")
+    training = experiment.training
+    limits = {"epochs": training.epochs, "steps": training.max_steps}
+    parts += [f"at most {limit:,} {unit}" for unit, limit in limits.items() if limit is not None]
+    return ", ".join(parts)
