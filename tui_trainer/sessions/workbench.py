@@ -24,7 +24,8 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
 if TYPE_CHECKING:
-    from tui_trainer.training.evaluation import Evaluation, Predictor
+    from tui_trainer.training.evaluation import Evaluation
+    from tui_trainer.training.prediction import Predictor
     from tui_trainer.training.task import Task
 
 FLOAT_BYTES = 4
@@ -184,7 +185,7 @@ def open_predictor(
     """
     import torch
 
-    from tui_trainer.training.evaluation import load_predictor
+    from tui_trainer.training.prediction import load_predictor
 
     chosen = torch.device(choose_device(device).torch_name)
     experiment = _read_config(run, overrides)

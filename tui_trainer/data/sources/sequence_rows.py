@@ -110,7 +110,7 @@ def read_frames(
 class NewFrames:
     """Rows of sequences without targets; the fields are as in `SequenceRows`."""
 
-    name: str
+    file: DataFile
     channels: dict[str, NDArray[np.float64]] = field(repr=False)
     members: Ints
     places: Ints
@@ -159,7 +159,7 @@ def read_new_frames(section: SequencesSection, channels: Sequence[str], path: st
     places[order] = all_rows - np.repeat(np.cumsum(lengths) - lengths, lengths)
     numbers = {name: _numbers(table, name) for name in channels}
     notes = (*table.notes, *order_notes)
-    return NewFrames(file.name, numbers, members, places, lengths, table.lines, ids, notes)
+    return NewFrames(file, numbers, members, places, lengths, table.lines, ids, notes)
 
 
 def fit_to_file(
