@@ -24,7 +24,7 @@ MEBIBYTE = 1 << 20
 Side = Annotated[int, Field(ge=1, le=65536)]
 Name = Annotated[str, Field(min_length=1)]
 
-ColumnKind = Literal["number", "category", "boolean", "hash"]
+ColumnKind = Literal["number", "category", "boolean", "date", "hash"]
 """The kinds that a table's column can be stated to have."""
 
 DATASETS = Registry("dataset")
@@ -124,7 +124,10 @@ class TableSection(NumbersSection, DelimitedSection):
     kinds: dict[Name, ColumnKind] = setting(
         {},
         "the kinds of columns that are not recognised rightly, as {id: number}; they are "
-        "number, category, boolean or hash",
+        "number, category, boolean, date or hash",
+    )
+    dates: Literal["auto", "day_first", "month_first"] = setting(
+        "auto", "what goes first in dates as 03/04/2025; auto: told by the other cells"
     )
     buckets: int = setting(
         256, "inputs of a column with so many texts that they are hashed", ge=2, le=65536

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.files.columns import Column, NumberColumn, TextColumn
 from tui_trainer.data.sources.column_kinds import setting_of
+from tui_trainer.data.sources.date_columns import encode_dates, fit_dates, width_of_dates
 from tui_trainer.data.sources.encoding import MOST_CATEGORIES, encode_column, fit_column
 from tui_trainer.data.sources.hashed_columns import encode_hash, fit_hash
 from tui_trainer.text.clean import clean
@@ -35,6 +36,8 @@ def fit_inputs(
             return fit_hash(train, section.buckets)
     elif kind == "boolean":
         return _fit_booleans(name, train, file)
+    elif kind == "date":
+        return fit_dates(name, train, file)
     return fit_column(name, train, file)
 
 
@@ -45,6 +48,8 @@ def encode_inputs(name: str, column: Column, fitted: dict[str, Any]) -> tuple[Bl
         return encode(name, column, fitted)
     if fitted["kind"] == "boolean":
         return _encode_booleans(clean(name, 80), column, fitted)
+    if fitted["kind"] == "date":
+        return encode_dates(name, column, fitted)
     return encode_column(name, column, fitted)
 
 
@@ -57,6 +62,8 @@ def width_of(fitted: dict[str, Any]) -> int:
             return len(fitted["categories"]) + int(fitted["missing"])
         case "hash":
             return int(fitted["buckets"]) + int(fitted["missing"])
+        case "date":
+            return width_of_dates(fitted)
         case _:
             return 1 + int(fitted["missing"])
 

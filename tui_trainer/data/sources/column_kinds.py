@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.config.yaml.scalars import to_flow
 from tui_trainer.data.files.columns import Column, NumberColumn, RequestedKind, Table, TextColumn
+from tui_trainer.data.sources.date_columns import as_dates, has_dates
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
@@ -72,10 +73,14 @@ def read_kinds(
     Raises:
         BadInput: a cell is not of the kind that was stated for its column; names its line.
     """
-    others = {*section.targets, section.group}
+    # A column that only decides the split may be named as well.
+    others = {
+        *section.targets,
+        *(getattr(section, key, None) for key in ("group", "split", "time")),
+    }
     inputs = {name: column for name, column in table.columns.items() if name not in others}
     if older:
-        layout = older.get("layout", {})
+        layout = older["layout"]
         kinds: dict[str, str] = {name: column.kind for name, column in inputs.items()}
         known = {name: layout.get(f"column {name}") for name in inputs}
         # Numbers and categories are told by the cells, so that a change of them is refused.
@@ -88,19 +93,34 @@ def read_kinds(
     for name, column in inputs.items():
         if kinds[name] == LEFT_OUT:
             del columns[name]
-        else:
-            columns[name] = as_kind(kinds[name], name, column, file, table.lines)
+            continue
+        order = None if section.dates == "auto" else section.dates
+        if older and kinds[name] == "date":
+            order = older["inputs"][name]["order"]
+        columns[name] = as_kind(kinds[name], name, column, file, table.lines, order)
     return replace(table, columns=columns), kinds, notes
 
 
-def as_kind(kind: str, name: str, column: Column, file: str, lines: NDArray[np.int64]) -> Column:
-    """Return a column that was read as texts as one of its kind: flags are the numbers 0 and 1.
+def as_kind(
+    kind: str,
+    name: str,
+    column: Column,
+    file: str,
+    lines: NDArray[np.int64],
+    order: str | None = None,
+) -> Column:
+    """Return a column that was read as texts as one of its kind.
+
+    Booleans become the numbers 0 and 1, dates the days since 1970, read in an `order` if it is
+    known; see `as_dates`.
 
     Raises:
         BadInput: a cell is not of this kind; names its line.
     """
     if kind == "boolean" and isinstance(column, TextColumn):
         return _as_booleans(name, column, file, lines)
+    if kind == "date" and isinstance(column, TextColumn):
+        return as_dates(name, column, file, lines, order)
     return column
 
 
@@ -131,12 +151,21 @@ def _recognise(
             f"{clean(', '.join(booleans), 200)}: yes or no, as one input of 1 or 0; "
             f"dataset.categorical={clean(to_flow(booleans), 250)} makes an input of each text"
         )
+    dates = [name for name, kind in kinds.items() if kind == "date" and name not in stated]
+    if dates:
+        notes.append(
+            f"{clean(', '.join(dates), 200)}: read as dates; dataset.time={clean(dates[0], 80)} "
+            "tests on the latest rows, as a forecast would be tested, and "
+            f"dataset.categorical={clean(to_flow(dates), 250)} reads them as categories"
+        )
     return kinds, notes
 
 
 def _kind_of(column: Column) -> str:
     if isinstance(column, TextColumn) and _is_boolean(column.texts):
         return "boolean"
+    if isinstance(column, TextColumn) and has_dates(column):
+        return "date"
     return column.kind
 
 

@@ -105,7 +105,14 @@ def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
     table = read_table(file, header, kinds, forms=forms)
     blocks, notes = [], [*opened.notes, *table.notes]
     for name, settings in fitted.items():
-        column = as_kind(settings["kind"], name, table.columns[name], file.name, table.lines)
+        column = as_kind(
+            settings["kind"],
+            name,
+            table.columns[name],
+            file.name,
+            table.lines,
+            settings.get("order"),
+        )
         empty = column.missing
         if section.missing != "mean" and empty.any():
             line = int(table.lines[int(empty.argmax())])
