@@ -95,8 +95,8 @@ def test_dates_become_days_year_month_and_weekday(tmp_path: Path) -> None:
     expected = [part(angle) for angle in angles for part in (math.sin, math.cos)]
     assert inputs[row, 2:6].tolist() == pytest.approx(expected, abs=1e-6)
     assert (
-        "when: read as dates; dataset.time=when tests on the latest rows, as a forecast would be "
-        "tested, and dataset.categorical=[when] reads them as categories"
+        "when: read as dates; dataset.categorical=[when] reads them as categories, and "
+        "dataset.time=NAME tests on the latest rows, as a forecast would be tested"
     ) in data.notes
     assert (
         "when: dates from 2023-01-02 to 2024-02-05, as days, year, month, weekday"

@@ -85,10 +85,8 @@ def as_dates(
                 "set dataset.dates=day_first or dataset.dates=month_first"
             )
         reading = f" with the {form.partition('_')[0]} first" if form else ""
-        raise BadInput(
-            f"{where}, which is no date{reading}; correct it, leave it empty, or name the column "
-            "in dataset.categorical"
-        )
+        hint = "" if order else ", leave it empty, or name the column in dataset.categorical"
+        raise BadInput(f"{where}, which is no date{reading}; correct it{hint}")
     # The last one stands for a missing value, whose code is -1.
     return NumberColumn(np.append(days, np.nan)[column.codes], form)
 
@@ -135,15 +133,18 @@ def encode_dates(
     block[missing] = 0.0
     if fitted["missing"]:
         block = np.concatenate([block, missing[:, None].astype(np.float32)], axis=1)
-    present = column.values[~missing]
     notes = []
-    if len(present):
-        names = ["days", *(["year"] if fitted["year"] is not None else []), *fitted["cycles"]]
-        span = f"{_text_of(present.min())} to {_text_of(present.max())}"
-        notes.append(f"{clean(name, 80)}: dates from {span}, as {', '.join(names)}")
     if missing.any():
         notes.append(f"{clean(name, 80)}: {counted(int(missing.sum()), 'missing date')} as zeros")
     return block, notes
+
+
+def describe_dates(name: str, column: NumberColumn, fitted: dict[str, Any]) -> str:
+    """Return a note on the span of some dates, and on their inputs."""
+    present = column.values[~column.missing]
+    names = ["days", *(["year"] if fitted["year"] is not None else []), *fitted["cycles"]]
+    span = f"{_text_of(present.min())} to {_text_of(present.max())}"
+    return f"{clean(name, 80)}: dates from {span}, as {', '.join(names)}"
 
 
 def width_of_dates(fitted: dict[str, Any]) -> int:

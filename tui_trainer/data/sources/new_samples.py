@@ -28,7 +28,7 @@ from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.files.columns import RequestedKind, read_table
 from tui_trainer.data.files.number_forms import FORMS
 from tui_trainer.data.files.tables import open_table
-from tui_trainer.data.sources.column_inputs import encode_inputs
+from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.column_kinds import as_kind
 from tui_trainer.data.sources.pixels import read_unlabelled, scale_pixels
 from tui_trainer.data.sources.plugin import read_sample
@@ -103,9 +103,9 @@ def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
     }
     forms = {name: FORMS[own["form"]] for name, own in fitted.items() if own.get("form") in FORMS}
     table = read_table(file, header, kinds, forms=forms)
-    blocks, notes = [], [*opened.notes, *table.notes]
+    columns = {}
     for name, settings in fitted.items():
-        column = as_kind(
+        columns[name] = column = as_kind(
             settings["kind"],
             name,
             table.columns[name],
@@ -120,11 +120,10 @@ def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
                 f"{file.name}:{line}: column '{clean(name, 80)}' has no value, but the model was "
                 "trained on rows without gaps; fill it in"
             )
-        block, column_notes = encode_inputs(name, column, settings)
-        blocks.append(block)
-        notes += column_notes
+    encoded = encode_all(columns, fitted)
     places = tuple(f"line {line}" for line in table.lines)
-    return Unseen(torch.from_numpy(np.concatenate(blocks, axis=1)), places, tuple(notes))
+    notes = (*opened.notes, *table.notes, *encoded.notes)
+    return Unseen(encoded.inputs, places, notes, encoded.lengths)
 
 
 def _pixels(section: PixelsSection, fitted: dict[str, Any], path: str) -> Unseen:
