@@ -49,7 +49,7 @@ SECTIONS: tuple[DatasetSection, ...] = (
 LATER = {
     *("label_separator", "group"),
     *("separator", "encoding", "decimal", "thousands", "missing_values"),
-    *("kinds", "buckets"),
+    *("kinds", "buckets", "dates", "word_buckets", "max_text_bytes"),
 }
 """Settings that version 0.1 did not have."""
 

@@ -24,7 +24,7 @@ MEBIBYTE = 1 << 20
 Side = Annotated[int, Field(ge=1, le=65536)]
 Name = Annotated[str, Field(min_length=1)]
 
-ColumnKind = Literal["number", "category", "boolean", "hash"]
+ColumnKind = Literal["number", "category", "boolean", "date", "text", "hash"]
 """The kinds that a table's column can be stated to have."""
 
 DATASETS = Registry("dataset")
@@ -124,10 +124,19 @@ class TableSection(NumbersSection, DelimitedSection):
     kinds: dict[Name, ColumnKind] = setting(
         {},
         "the kinds of columns that are not recognised rightly, as {id: number}; they are "
-        "number, category, boolean or hash",
+        "number, category, boolean, date, text or hash",
+    )
+    dates: Literal["auto", "day_first", "month_first"] = setting(
+        "auto", "what goes first in dates as 03/04/2025; auto: told by the other cells"
     )
     buckets: int = setting(
         256, "inputs of a column with so many texts that they are hashed", ge=2, le=65536
+    )
+    word_buckets: int = setting(
+        1024, "inputs of a free text beside other columns: its words, hashed", ge=2, le=65536
+    )
+    max_text_bytes: int = setting(
+        1024, "of a text that is the only input, the rest is cut off", unit="bytes", ge=2, le=65536
     )
     drop: Items[str] = setting((), "columns left out")
     group: str | None = setting(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.data.files.csv import decoded_lines
+from tui_trainer.data.files.content import decoded_lines
 from tui_trainer.data.files.disk import DataFile
 
 
@@ -46,6 +46,6 @@ def rows_without_header(file: DataFile, header: tuple[str, ...]) -> InputRows:
 
 
 def _records(file: DataFile) -> Iterator[list[str]]:
-    reader = csv.reader(decoded_lines(file), strict=True, delimiter=file.style.separator)
+    reader = csv.reader(decoded_lines(file.content), strict=True, delimiter=file.style.separator)
     # Only after the last row a line may be empty.
     return (record for record in reader if record)

@@ -8,11 +8,10 @@ are in `column_kinds`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import TableSection
@@ -33,8 +32,8 @@ from tui_trainer.data.files.tables import (
     without_index,
 )
 from tui_trainer.data.sources.column_inputs import (
-    doubt_notes,
-    encode_inputs,
+    column_notes,
+    encode_all,
     fit_inputs,
     width_of,
 )
@@ -46,6 +45,7 @@ from tui_trainer.data.sources.row_groups import (
 )
 from tui_trainer.data.sources.source import Division, Encoded, Target
 from tui_trainer.data.sources.table_targets import read_targets
+from tui_trainer.data.sources.text import VOCABULARY
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
@@ -57,9 +57,6 @@ Rows = NDArray[np.int64]
 @dataclass(frozen=True, slots=True)
 class TableSource:
     """The rows of a table that are kept; implements `Source`."""
-
-    kind: ClassVar[Kind] = "features"
-    vocabulary: ClassVar[int] = 0
 
     section: TableSection
     name: str
@@ -74,6 +71,14 @@ class TableSource:
     contents: str
 
     @property
+    def kind(self) -> Kind:
+        return "tokens" if "text" in self.kinds.values() else "features"
+
+    @property
+    def vocabulary(self) -> int:
+        return VOCABULARY if self.kind == "tokens" else 0
+
+    @property
     def layout(self) -> dict[str, str]:
         kinds = {f"column {name}": kind for name, kind in self.kinds.items()}
         return {"target": ", ".join(self.section.targets), **kinds}
@@ -85,17 +90,18 @@ class TableSource:
         }
 
     def encode(self, fitted: dict[str, Any]) -> Encoded:
-        blocks: list[NDArray[np.float32]] = []
-        notes: list[str] = []
-        for name, settings in fitted.items():
-            block, column_notes = encode_inputs(name, self.columns[name], settings)
-            blocks.append(block)
-            notes += column_notes
-            if name not in self.section.kinds:
-                notes += doubt_notes(name, self.columns[name], settings)
-        return Encoded(torch.from_numpy(np.concatenate(blocks, axis=1)), notes)
+        encoded = encode_all(self.columns, fitted)
+        notes = [
+            note
+            for name, settings in fitted.items()
+            if name not in self.section.kinds
+            for note in column_notes(name, self.columns[name], settings)
+        ]
+        return replace(encoded, notes=[*encoded.notes, *notes])
 
     def augment(self, fitted: dict[str, Any]) -> Augment | None:
+        if self.kind == "tokens":
+            return None
         return combine_augments(
             number_augments(self.section, self._numbers(fitted), self._mixed_classes)
         )
@@ -134,6 +140,8 @@ def read_rows(
     table = read_table(file, header, kinds, classes=classes)
     table, index_notes = without_index(table, opened, section.targets)
     table, input_kinds, kind_notes = read_kinds(section, file.name, header, table, older)
+    if "text" in input_kinds.values():
+        _check_has_no_numbers(section)
     kept_rows, notes = select_rows(section, file, table)
     target, said = read_targets(section, wanted, file.name, table, kept_rows)
     columns = {
@@ -201,6 +209,17 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
         )
     if not problems and not set(header) - {*section.targets, *section.drop, section.group}:
         problems.append(Problem(f"{file.name} has no column left to predict from", "dataset.drop"))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _check_has_no_numbers(section: TableSection) -> None:
+    """Raise ConfigError for changes of numbers if the only input is a text."""
+    problems = [
+        Problem("is for numbers, and the only input is a text", f"dataset.{key}")
+        for key in ("noise", "mixup")
+        if getattr(section, key)
+    ]
     if problems:
         raise ConfigError(problems)
 

@@ -97,7 +97,7 @@ def read_passages(section: TextFoldersSection, *, whole: bool = False) -> Passag
     classes, notes = _classes(section, texts, least=1 if whole else 2)
     passages, passage_notes = _passages(section, texts.texts, classes)
     notes += [*passage_notes, _counts_note(passages, classes)]
-    padded, lengths = _pad([passage.content for passage in passages])
+    padded, lengths = pad_texts([passage.content for passage in passages])
     return PassageSource(
         texts.name,
         texts.sha256,
@@ -198,7 +198,7 @@ def read_new_passages(section: TextFoldersSection, path: str) -> tuple[Tensor, T
             places.append(f"lines {start + 1}-{min(start + lines, len(all_lines))}")
     if not contents:
         raise BadInput(f"{file.name}: there is no text in it")
-    padded, lengths = _pad(contents)
+    padded, lengths = pad_texts(contents)
     return padded, lengths, places
 
 
@@ -250,7 +250,8 @@ def _counts_note(passages: Sequence[_Passage], classes: Sequence[str]) -> str:
     )
 
 
-def _pad(contents: Sequence[bytes]) -> tuple[Tensor, Tensor]:
+def pad_texts(contents: Sequence[bytes]) -> tuple[Tensor, Tensor]:
+    """Return the bytes of texts (N, T) uint8, zeros after their end, and lengths (N,) int64."""
     longest = max(map(len, contents))
     joined = bytearray(b"".join(content.ljust(longest, b"\0") for content in contents))
     lengths = torch.tensor([len(content) for content in contents])
