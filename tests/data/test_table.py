@@ -284,7 +284,8 @@ def test_two_different_numbers_are_classes_unless_numbers_are_asked_for(
     numbers = loaded(tmp_path, lines, problem="regression")
     assert (numbers.problem, numbers.notes) == ("regression", ())
     # A run of a version that predicted them as numbers goes on so.
-    old = loaded(tmp_path, lines, fitted=numbers.preprocessing)
+    older = {**numbers.preprocessing, "split": "copies"}
+    old = loaded(tmp_path, lines, fitted=older)
     assert old.info == numbers.info
     assert old.fingerprint == dataset.fingerprint
 
@@ -351,11 +352,11 @@ def test_a_column_that_counts_the_rows_is_noted(
 
 def test_fault_38_an_unseen_category_becomes_zeros_and_is_counted(tmp_path: Path) -> None:
     rows = plain_rows(30)
-    seen = loaded(tmp_path, table(rows))
+    seen = loaded(tmp_path, table(rows), split_by="position")
     unseen, missing = tensors(seen.test).rows[0].item(), tensors(seen.val).rows[0].item()
     rows[int(unseen)] = f"1,rare,{['no', 'yes'][int(unseen) % 2]}"
     rows[int(missing)] = f"1,,{['no', 'yes'][int(missing) % 2]}"
-    dataset = loaded(tmp_path, table(rows), missing="mean")
+    dataset = loaded(tmp_path, table(rows), missing="mean", split_by="position")
 
     assert dataset.notes == (
         "b: 2 rows with values that no training row has (a missing value, 'rare') encoded as zeros",

@@ -36,6 +36,7 @@ from tui_trainer.training.checkpoints import Checkpoint, choose_checkpoint
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.metrics import measure
 from tui_trainer.training.ranks import SingleRank
+from tui_trainer.training.split_file import read_record
 from tui_trainer.training.task import Task, build
 
 
@@ -80,7 +81,8 @@ def evaluate(
     """
     checkpoint, notes = choose_checkpoint(run.checkpoints, which, run.command("evaluate"))
     data = checkpoint.data
-    task = build(experiment, SingleRank(), device, data.preprocessing)
+    record = read_record(run.splits)
+    task = build(experiment, SingleRank(), device, data.preprocessing, record=record)
     check_model(task.model, data)
     task.model.load_state_dict(data.state.measured)
     chosen = {"train": task.dataset.train, "val": task.dataset.val, "test": task.dataset.test}[

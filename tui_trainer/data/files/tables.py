@@ -33,7 +33,7 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_NAMES = frozenset({"target", "drop", "categorical", "group", "sequence", "step", "split"})
+_NAMES = frozenset({"target", "drop", "categorical", "group", "sequence", "step", "split", "time"})
 """The settings that name columns."""
 
 Section = TypeVar("Section", bound=DelimitedSection)

@@ -8,8 +8,8 @@ sequences.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -21,7 +21,11 @@ from tui_trainer.data.files.columns import NumberColumn, TextColumn
 from tui_trainer.data.files.csv import order_classes
 from tui_trainer.data.sources.encoding import fit_column
 from tui_trainer.data.sources.sequence_rows import NewFrames, SequenceRows, read_frames
-from tui_trainer.data.sources.source import Division, Encoded, Target
+from tui_trainer.data.sources.source import Encoded, Target
+from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.keys import joined, mixed, row_keys
+from tui_trainer.data.splits.rules import rule_for
+from tui_trainer.data.splits.split_column import given_splits
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -42,6 +46,7 @@ class SequenceSource:
     section: SequencesSection
     frames: SequenceRows
     target: Target
+    division: Division
     notes: tuple[str, ...]
 
     @property
@@ -53,10 +58,6 @@ class SequenceSource:
         return self.frames.sha256
 
     @property
-    def division(self) -> Division:
-        return self.frames.division
-
-    @property
     def rows(self) -> Ints:
         return self.frames.rows
 
@@ -64,6 +65,9 @@ class SequenceSource:
     def layout(self) -> dict[str, str]:
         channels = {f"channel {name}": "number" for name in self.frames.channels}
         return {"target": self.section.target, **channels}
+
+    def with_target(self, target: Target) -> Self:
+        return replace(self, target=target)
 
     def fit(self, train: Ints) -> dict[str, Any]:
         chosen = np.flatnonzero(np.isin(self.frames.members, train))
@@ -116,7 +120,27 @@ def read_sequences(
             f"{size / 1024**3:.3g} GiB; cut the long ones into several"
         )
     target = _target(section, frames)
-    return SequenceSource(section, frames, target, (*frames.notes, _lengths_note(frames.lengths)))
+    notes = (*frames.notes, _lengths_note(frames.lengths))
+    return SequenceSource(section, frames, target, _division(section, frames, older), notes)
+
+
+def _division(
+    section: SequencesSection, frames: SequenceRows, older: Mapping[str, Any] | None
+) -> Division:
+    """Return the division of the sequences.
+
+    A sequence is known by its id, which the settings name: it stays the same one when steps are
+    added or corrected.
+    """
+    test = val = None
+    if section.split is not None:
+        test, val = given_splits(frames.parts, section.split, frames.name)
+    channels = {name: NumberColumn(values) for name, values in frames.channels.items()}
+    steps = joined(row_keys(channels), frames.places.astype(np.uint64))
+    sums = np.zeros(len(frames.lengths), dtype=np.uint64)
+    np.add.at(sums, frames.members, steps)
+    contents = joined(frames.identities, mixed(sums))
+    return Division(rule_for(section, older), frames.identities, contents, test, val)
 
 
 def _lengths_note(lengths: Ints) -> str:

@@ -7,8 +7,8 @@ only in other rows is encoded as all zeros, and counted in the notes.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -27,13 +27,10 @@ from tui_trainer.data.files.csv import no_column
 from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.files.tables import open_table, with_normal_names, without_index
 from tui_trainer.data.sources.encoding import doubt_notes, encode_column, fit_column
-from tui_trainer.data.sources.row_groups import (
-    COPIES,
-    division_by_column,
-    division_by_copies,
-)
-from tui_trainer.data.sources.source import Division, Encoded, Target
+from tui_trainer.data.sources.row_groups import divide_table
+from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.sources.table_targets import read_targets
+from tui_trainer.data.splits.division import Division
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
@@ -61,6 +58,9 @@ class TableSource:
     def layout(self) -> dict[str, str]:
         kinds = {f"column {name}": column.kind for name, column in self.columns.items()}
         return {"target": ", ".join(self.section.targets), **kinds}
+
+    def with_target(self, target: Target) -> Self:
+        return replace(self, target=target)
 
     def fit(self, train: Rows) -> dict[str, Any]:
         return {
@@ -125,14 +125,10 @@ def read_rows(
         for name, column in table.columns.items()
         if name not in section.targets
     }
-    groups = columns.pop(section.group) if section.group is not None else None
-    if groups is not None:
-        division, group_notes = division_by_column(str(section.group), groups)
-    elif older is None or older.get("split") == COPIES:
-        division, group_notes = division_by_copies(columns)
-    else:
-        division, group_notes = Division(), []
-    all_notes = (*said, *opened.notes, *table.notes, *index_notes, *notes, *group_notes)
+    division, columns, split_notes = divide_table(
+        section, columns, table.lines[kept_rows], older, file.name
+    )
+    all_notes = (*said, *opened.notes, *table.notes, *index_notes, *notes, *split_notes)
     return TableSource(
         section, file.name, file.sha256, columns, target, kept_rows, all_notes, division
     )
@@ -143,7 +139,8 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
     named_columns = [("target", name) for name in section.targets]
     named_columns += [("categorical", name) for name in section.categorical]
     named_columns += [("drop", name) for name in section.drop]
-    named_columns += [("group", section.group)] if section.group is not None else []
+    special = {key: getattr(section, key) for key in ("group", "split", "time")}
+    named_columns += [(key, name) for key, name in special.items() if name is not None]
     problems = [
         Problem(no_column(name, file, header), f"dataset.{key}")
         for key, name in named_columns
@@ -151,13 +148,14 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
     ]
     if {*section.targets} & {*section.drop}:
         problems.append(Problem("the target cannot be dropped", "dataset.drop"))
-    if section.group in section.targets:
-        problems.append(Problem("is the target; name another column", "dataset.group"))
+    for key, name in special.items():
+        if name in section.targets:
+            problems.append(Problem("is the target; name another column", f"dataset.{key}"))
     if section.label_separator is not None and len(section.targets) > 1:
         problems.append(
             Problem("is for one column; name one in dataset.target", "dataset.label_separator")
         )
-    if not problems and not set(header) - {*section.targets, *section.drop, section.group}:
+    if not problems and not {*header} - {*section.targets, *section.drop, *special.values()}:
         problems.append(Problem(f"{file.name} has no column left to predict from", "dataset.drop"))
     if problems:
         raise ConfigError(problems)
@@ -173,8 +171,11 @@ def _requested_kinds(
     }
     # More texts mean a gap among numbers than in older versions, whose columns stay what they are.
     kinds |= {name: "category" for name in kinds if older.get(f"column {name}") == "category"}
-    if section.group is not None:
-        kinds[section.group] = "category"
+    for column in (section.group, section.split):
+        if column is not None:
+            kinds[column] = "category"
+    if section.time is not None:
+        kinds[section.time] = "auto"
     for name in section.targets:
         if wanted == "classification" or section.label_separator is not None:
             kinds[name] = "category"
