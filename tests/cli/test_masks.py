@@ -90,9 +90,13 @@ def test_a_line_has_the_shares_and_the_mask(
     assert json.loads(capsys.readouterr().out)["mask"] is None
     assert predict(runs, file, "--out", tmp_path / "m") == 0
     assert capsys.readouterr().out.strip() == f"{line}; mask {tmp_path / 'm' / 'scan.png'}"
-    # Again, with the masks of before.
-    assert predict(runs, file, "--out", tmp_path / "m") == 0
+    before = (tmp_path / "m" / "scan.png").read_bytes()
+    assert predict(runs, file, "--out", tmp_path / "m") == 2
+    assert "scan.png: is there already; --force replaces it" in capsys.readouterr().err
+    (tmp_path / "m" / "scan.png").write_bytes(b"old")
+    assert predict(runs, file, "--out", tmp_path / "m", "--force") == 0
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["scan.png"]
+    assert (tmp_path / "m" / "scan.png").read_bytes() == before
 
 
 def test_a_mask_never_replaces_its_picture(
@@ -100,23 +104,27 @@ def test_a_mask_never_replaces_its_picture(
 ) -> None:
     file = write_picture(tmp_path / "scan.png", 3)
     before = file.read_bytes()
-    assert predict(runs, file, "--out", tmp_path) == 2
-    assert "the mask would replace the picture; name another folder" in capsys.readouterr().err
+    assert predict(runs, file, "--out", tmp_path, "--force") == 2
+    assert "would replace the picture; write to another place" in capsys.readouterr().err
     assert file.read_bytes() == before
 
 
-def test_other_models_and_texts_have_no_masks(
+def test_masks_go_to_a_folder_and_other_predictions_to_a_file(
     tmp_path: Path, runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     trained_on_table(tmp_path)
     (tmp_path / "new.csv").write_text("a,b\n1,u\n")
     assert predict(tmp_path, tmp_path / "new.csv", "--out", tmp_path / "m") == 2
-    assert "--out is for masks, and this run's model does not make any: reg" in (
-        capsys.readouterr().err
-    )
+    assert "m: name a .csv or a .jsonl file" in capsys.readouterr().err
+    file = write_picture(tmp_path / "scan.png", 3)
+    assert predict(runs, file, "--out", tmp_path / "m.csv") == 2
+    assert "m.csv: name a folder, for masks" in capsys.readouterr().err
+    assert predict(runs, file, "--out", tmp_path / "m", "--probabilities") == 2
+    assert "--probabilities is for tables" in capsys.readouterr().err
     assert not (tmp_path / "m").exists()
+    assert not (tmp_path / "m.csv").exists()
     assert predict(runs, "--generate", "3", "--out", tmp_path / "m") == 2
-    assert "--out is for the masks of pictures" in capsys.readouterr().err
+    assert "--out is for predictions of files" in capsys.readouterr().err
 
 
 def test_a_folder_that_cannot_be_made_is_named(

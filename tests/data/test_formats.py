@@ -22,6 +22,7 @@ from tui_trainer.config.sections.datasets import SequencesSection, TableSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.files.columns import Column, NumberColumn, RequestedKind, Table
 from tui_trainer.data.files.disk import open_file
+from tui_trainer.data.files.input_rows import rows_of_table
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import OpenTable, open_table
 from tui_trainer.data.load import load
@@ -115,11 +116,14 @@ def test_a_table_without_header_is_trained_resumed_and_predicted(tmp_path: Path)
     own = section(written(tmp_path / "t.csv", lines), target="column 3")
     data = load(own)
     assert sum(map(len, (data.train, data.val, data.test))) == 60
-    assert load(own, data.preprocessing).fingerprint == data.fingerprint
+    assert load(own, data.preprocessing, record=data.split_record).fingerprint == data.fingerprint
     new = written(tmp_path / "new.csv", "0.5,3\n1.5,4\n")
     unseen = read_unseen(own, data.preprocessing, str(new), data.info)
     assert len(unseen.inputs) == 2
     assert unseen.places == ("line 1", "line 2")
+    assert unseen.rows is not None
+    assert unseen.rows.header == ("column 1", "column 2")
+    assert [*unseen.rows.read()] == [["0.5", "3"], ["1.5", "4"]]
     ragged = lines + "\n1,2\n"
     assert "2 fields, but the first row has 3" in refusal(
         tmp_path / "t.csv", ragged, target="column 3"
@@ -131,7 +135,7 @@ def test_a_run_on_columns_that_are_called_so_keeps_its_header(tmp_path: Path) ->
     own = section(written(tmp_path / "t.csv", f"column 1,column 2,y\n{rows}"))
     data = load(own)
     assert sum(map(len, (data.train, data.val, data.test))) == 60
-    assert load(own, data.preprocessing).fingerprint == data.fingerprint
+    assert load(own, data.preprocessing, record=data.split_record).fingerprint == data.fingerprint
 
 
 # Comments
@@ -272,6 +276,8 @@ def test_values_of_json_become_numbers_texts_and_gaps(tmp_path: Path) -> None:
     assert rows.lines.tolist() == [1, 3, 4]
     said = refusal(path, path.read_bytes())
     assert said.startswith("t.jsonl:4: the key 'list' has a list; write one key for each value")
+    written_rows = rows_of_table(table.file, table.header)
+    assert [*written_rows.read()][2] == ["9007199254740992", "", "NA", "2", "", ""]
 
 
 @pytest.mark.parametrize(
@@ -328,6 +334,8 @@ def test_parquet_is_read_as_the_same_table_in_csv(tmp_path: Path) -> None:
     )
     assert len(unseen.inputs) == 60
     assert unseen.places[0] == "row 1"
+    assert unseen.rows is not None
+    assert [*unseen.rows.read()][1] == ["0.37", "1", "v", "yes"]
 
 
 def stored(path: Path, values: Any, kind: pa.DataType | None = None) -> Path:
@@ -418,6 +426,8 @@ def test_names_of_parquet_may_be_numbers_and_have_points(tmp_path: Path) -> None
     parquet.write_table(pa.Table.from_pylist(rows), tmp_path / "t.parquet")
     data = load(section(tmp_path / "t.parquet", drop=["list", "0"]))
     assert [*data.preprocessing["inputs"]] == ["1.5", "a.b"]
+    table = open_table(section(tmp_path / "t.parquet"))
+    assert [*rows_of_table(table.file, table.header).read()][1] == ["1", "1", "1", "", "v"]
 
 
 def test_a_damaged_parquet_file_is_refused_in_one_line(tmp_path: Path) -> None:

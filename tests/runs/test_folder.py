@@ -339,7 +339,11 @@ OF_PATH_WITH_SO_MANY_ARGUMENTS = {"unlink": 0, "mkdir": 0, "rmdir": 0, "rename":
 ELSEWHERE: dict[str, tuple[set[str], str]] = {
     "cli/main": ({"open"}, "/dev/null in the place of descriptors that are closed"),
     "cli/detached": ({"open"}, "/dev/null"),
-    "cli/masks": ({"exists", "mkdir"}, "the folder that the user names for masks"),
+    "cli/output_file": (
+        {"lexists", "mkdir", "replace", "unlink", "is_file"},
+        "the file or folder that the user names for predictions",
+    ),
+    "cli/prediction_file": ({"open"}, "that file, under another name until it is complete"),
     "cli/preferences": ({"exists", "mkdir", "open"}, "the user's preferences"),
     "cli/presets": ({"mkdir", "open", "read_bytes", "read_text"}, "presets"),
     "runs/folder": (

@@ -12,7 +12,8 @@ from torch import nn
 from tests.training.harness import Run, small_experiment, write_images
 from tui_trainer.training.average import Average
 from tui_trainer.training.checkpoints import choose_checkpoint
-from tui_trainer.training.evaluation import Predictor, evaluate
+from tui_trainer.training.evaluation import evaluate
+from tui_trainer.training.prediction import Predictor
 
 CPU = torch.device("cpu")
 

@@ -19,7 +19,8 @@ from tui_trainer.text.errors import BadInput
 from tui_trainer.training.baseline_costs import is_affordable
 from tui_trainer.training.baselines import READ_OPERATIONS, baselines_of, compute
 from tui_trainer.training.checkpoints import choose_checkpoint
-from tui_trainer.training.evaluation import Predictor, evaluate
+from tui_trainer.training.evaluation import evaluate
+from tui_trainer.training.prediction import Predictor
 
 CPU = torch.device("cpu")
 

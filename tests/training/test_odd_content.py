@@ -23,7 +23,8 @@ from tui_trainer.training.checkpoints import (
     remove_checkpoint,
     write_checkpoint,
 )
-from tui_trainer.training.evaluation import Predictor, evaluate
+from tui_trainer.training.evaluation import evaluate
+from tui_trainer.training.prediction import Predictor
 from tui_trainer.training.progress import Progress
 
 CPU = torch.device("cpu")

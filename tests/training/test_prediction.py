@@ -13,7 +13,7 @@ from tests.data.splits import tensors
 from tests.training.harness import Run, small_experiment, write_images
 from tui_trainer.text.errors import BadInput
 from tui_trainer.training.checkpoints import choose_checkpoint
-from tui_trainer.training.evaluation import Predictor
+from tui_trainer.training.prediction import Predictor
 
 CPU = torch.device("cpu")
 

@@ -21,7 +21,7 @@ from tui_trainer.runs.commands import Stop
 from tui_trainer.text.errors import BadInput
 from tui_trainer.training.baselines import baselines_of, compute
 from tui_trainer.training.checkpoints import choose_checkpoint
-from tui_trainer.training.evaluation import Predictor
+from tui_trainer.training.prediction import Predictor
 
 TAGS = ("low", "high", "after a high one")
 

@@ -391,18 +391,20 @@ def _add_results(commands: Commands) -> None:
     evaluate.add_argument(
         "--baselines", action="store_true", help="only the baselines, with those that a run skips"
     )
-    _add_checkpoint(evaluate, "", "best")
-    evaluate.add_argument("--device", default="auto", help=DEVICE_HELP)
-    _add_plugin(evaluate)
     predict = _command(commands, "predict", "use a run's best weights on new files")
     _add_run_name(predict)
     predict.add_argument("files", nargs="*", metavar="FILE", help="samples like those trained on")
     predict.set_defaults(overrides=[])
     predict.explain(f"{_MOVED}: {_MOVED_HELP}; only runs of an older version need it")
-    _add_checkpoint(predict, "", "best")
     predict.add_argument(
-        "--out", type=Path, metavar="DIR", help="write the masks of pictures as PNG to this folder"
+        "--out",
+        type=Path,
+        metavar="FILE",
+        help="write the rows with their predictions to a .csv or .jsonl file; "
+        "masks of pictures are written as PNG to a folder",
     )
+    predict.add_argument("--probabilities", action="store_true", help="with --out: of each class")
+    predict.add_argument("--force", action="store_true", help="with --out: replace what is there")
     predict.add_argument(
         "--generate", type=int, metavar="N", help="generate N bytes with a language model"
     )
@@ -414,9 +416,10 @@ def _add_results(commands: Commands) -> None:
         "--top-k", type=int, default=0, metavar="K", help="draw from the K likeliest bytes only"
     )
     predict.add_argument("--seed", type=int, default=0, help="seed of the random draws")
-    predict.add_argument("--device", default="auto", help=DEVICE_HELP)
-    _add_plugin(predict)
     for parser in (evaluate, predict):
+        _add_checkpoint(parser, "", "best")
+        parser.add_argument("--device", default="auto", help=DEVICE_HELP)
+        _add_plugin(parser)
         parser.add_argument("--json", action="store_true", help="print JSON")
         _add_runs_dir(parser)
 

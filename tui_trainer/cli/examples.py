@@ -54,6 +54,7 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
     ),
     "predict": (
         "tui-trainer predict last new.csv",
+        "tui-trainer predict last new.csv --out predictions.csv",
         "tui-trainer predict last --generate 400 --prompt 'def main'",
     ),
     "data": (

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui_trainer.cli import options
 from tui_trainer.cli.masks import MaskFolder
+from tui_trainer.cli.output_file import written_beside
+from tui_trainer.cli.prediction_file import SUFFIXES, write_predictions
 from tui_trainer.config.overrides import Override, parse_overrides
 from tui_trainer.config.sections.metrics import metrics_text
 from tui_trainer.runs.directory import RunDirectory, find_run
@@ -21,9 +24,11 @@ from tui_trainer.sessions.workbench import Generation, evaluate_run, generate_te
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import print_block, print_error, print_json, print_line
 from tui_trainer.text.errors import BadInput, ExitCode
+from tui_trainer.text.format import counted
 
 if TYPE_CHECKING:
-    from tui_trainer.training.evaluation import Evaluation, Predicted
+    from tui_trainer.training.evaluation import Evaluation
+    from tui_trainer.training.prediction import Predicted, Predictor
 
 
 _MOVED = f"{DATA_PLACE}="
@@ -60,15 +65,21 @@ def predict(arguments: argparse.Namespace) -> int:
     words = [*arguments.files, *arguments.overrides]
     overrides = parse_overrides([word for word in words if word.startswith(_MOVED)])
     files = [word for word in words if not word.startswith(_MOVED)]
+    out = arguments.out
+    if arguments.probabilities and out is None:
+        raise BadInput("--probabilities is for --out FILE; --json prints all probabilities")
     if files and arguments.generate is not None:
         raise BadInput("--generate continues --prompt TEXT, and takes no files")
     options.load_plugins(arguments)
     run = find_run(arguments.name, options.runs_dir(arguments))
     where = (arguments.which, arguments.device, overrides)
     if arguments.generate is None:
-        return print_predictions(run, files, *where, as_json=arguments.json, out=arguments.out)
-    if arguments.out is not None:
-        raise BadInput("--out is for the masks of pictures; --generate prints a text")
+        how_to_write = None
+        if out is not None:
+            how_to_write = Output(out, arguments.probabilities, arguments.force)
+        return print_predictions(run, files, *where, as_json=arguments.json, output=how_to_write)
+    if out is not None:
+        raise BadInput("--out is for predictions of files; --generate prints a text")
     how = Generation(
         arguments.generate,
         arguments.prompt,
@@ -107,6 +118,17 @@ _SHOWN = 3
 """How many classes a line names; JSON has all of them."""
 
 
+@dataclass(frozen=True, slots=True)
+class Output:
+    """The options for writing predictions to a file, or masks to a folder."""
+
+    path: Path
+    probabilities: bool = False
+    """Whether a file has those of all classes."""
+    force: bool = False
+    """Whether files of before are replaced."""
+
+
 def print_predictions(
     run: RunDirectory,
     files: Sequence[str],
@@ -115,20 +137,20 @@ def print_predictions(
     overrides: Sequence[Override] = (),
     *,
     as_json: bool = False,
-    out: Path | None = None,
+    output: Output | None = None,
 ) -> int:
-    """Predict every sample of every file, as lines or JSON lines; write masks to the folder `out`.
+    """Predict every sample of every file, as lines or JSON lines, or write them with `output`.
 
-    A file that cannot be read is reported, and the others are still predicted.
+    A file that cannot be read is reported, and the others are still predicted; but a file of
+    predictions is for all of them or none.
     """
     if not files:
         raise BadInput("predict needs files, or --generate N for a language model")
     predictor, notes = open_predictor(run, which, device, overrides)
     _note(notes)
-    if out is not None and not predictor.makes_masks:
-        problem = predictor.outline.problem
-        raise BadInput(f"--out is for masks, and this run's model does not make any: {problem}")
-    folder = None if out is None else MaskFolder(out, files)
+    if output is not None and not predictor.makes_masks:
+        return _write_file(predictor, files, output, as_json=as_json)
+    folder = None if output is None else _mask_folder(output, files)
     worst: int = ExitCode.OK
     for path in files:
         try:
@@ -142,9 +164,39 @@ def print_predictions(
             mask = None
             if folder is not None:
                 mask = folder.path_for(path, sample.place)
-                sample.write_mask(mask)
+                with written_beside(mask) as temporary:
+                    sample.write_mask(temporary)
             _print_sample(path, sample, mask, as_json=as_json)
     return worst
+
+
+def _mask_folder(output: Output, files: Sequence[str]) -> MaskFolder:
+    if output.probabilities:
+        raise BadInput("--probabilities is for tables; this run's model makes masks")
+    if output.path.suffix.lower() in SUFFIXES:
+        raise BadInput(f"--out {clean(str(output.path), 200)}: name a folder, for masks")
+    return MaskFolder(output.path, files, force=output.force)
+
+
+def _write_file(
+    predictor: Predictor, files: Sequence[str], output: Output, *, as_json: bool
+) -> int:
+    """Write predictions to a file, and print what it holds."""
+    written = write_predictions(
+        predictor,
+        files,
+        output.path,
+        probabilities=output.probabilities,
+        force=output.force,
+    )
+    _note(written.notes)
+    columns = list(written.columns)
+    if as_json:
+        print_json({"out": str(output.path), "rows": written.rows, "columns": columns})
+        return ExitCode.OK
+    shown = clean(", ".join(columns), 300)
+    print_line(f"{clean(str(output.path), 200)}: {counted(written.rows, 'row')} with {shown}")
+    return ExitCode.OK
 
 
 def _print_sample(file: str, sample: Predicted, mask: Path | None, *, as_json: bool) -> None:

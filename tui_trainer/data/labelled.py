@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from typing import Any
 
@@ -33,7 +33,8 @@ from tui_trainer.data.files.columns import RequestedKind
 from tui_trainer.data.files.csv import to_number
 from tui_trainer.data.files.tables import with_normal_names
 from tui_trainer.data.rows import encode_target
-from tui_trainer.data.sources.new_samples import encode_columns, is_image, read_columns
+from tui_trainer.data.sources.column_inputs import encode_all
+from tui_trainer.data.sources.new_samples import is_image, read_columns
 from tui_trainer.data.sources.pixels import read_pixels
 from tui_trainer.data.sources.plugin import load_to_measure
 from tui_trainer.data.sources.sequences import read_sequences_to_measure
@@ -123,16 +124,15 @@ def _table(
     file = opened.file
     rows, notes = select_rows(section, file, table)
     target, said = read_targets(section, info.problem, file.name, table, rows)
-    inputs, column_notes = encode_columns(
-        {name: table.columns[name].take(rows) for name in fitted}, fitted
-    )
+    encoded = encode_all({name: table.columns[name].take(rows) for name in fitted}, fitted)
     ignored = [
         name
         for name in opened.header
         if name not in {*fitted, *section.targets, *section.drop, section.group, opened.index}
     ]
-    notes = [*opened.notes, *table.notes, *said, *notes, *column_notes, *_ignored_note(ignored)]
-    return _labelled(file.name, target, rows, Encoded(inputs, notes), preprocessing, info, "row")
+    notes = [*opened.notes, *table.notes, *said, *notes, *encoded.notes, *_ignored_note(ignored)]
+    whole = replace(encoded, notes=notes)
+    return _labelled(file.name, target, rows, whole, preprocessing, info, "row")
 
 
 def _pixels(

@@ -24,7 +24,8 @@ from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
 if TYPE_CHECKING:
-    from tui_trainer.training.evaluation import Evaluation, Predictor
+    from tui_trainer.training.evaluation import Evaluation
+    from tui_trainer.training.prediction import Predictor
     from tui_trainer.training.task import Task
 
 FLOAT_BYTES = 4
@@ -58,6 +59,8 @@ class Preview:
     memory_bytes: int
     notes: tuple[str, ...]
     warning: str = ""
+    split: str = ""
+    """How the samples are split, in a few words."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -105,6 +108,7 @@ def preview(experiment: Experiment, runs_dir: Path, data: SharedData | None = No
         memory_bytes=_memory_bytes(task, layers, parameters + 3 * trained, batch),
         notes=(*dataset.notes, *unlisted),
         warning=device.warning,
+        split=dataset.split_summary,
     )
 
 
@@ -184,7 +188,7 @@ def open_predictor(
     """
     import torch
 
-    from tui_trainer.training.evaluation import load_predictor
+    from tui_trainer.training.prediction import load_predictor
 
     chosen = torch.device(choose_device(device).torch_name)
     experiment = _read_config(run, overrides)

@@ -24,7 +24,7 @@ MEBIBYTE = 1 << 20
 Side = Annotated[int, Field(ge=1, le=65536)]
 Name = Annotated[str, Field(min_length=1)]
 
-ColumnKind = Literal["number", "category", "boolean", "hash"]
+ColumnKind = Literal["number", "category", "boolean", "date", "text", "hash"]
 """The kinds that a table's column can be stated to have."""
 
 DATASETS = Registry("dataset")
@@ -37,6 +37,11 @@ class DatasetSection(TypedSection):
         ...,
         "CSV file, also .gz or .zst; builtin:NAME for one that ships with the program",
         path=True,
+    )
+    split_by: Literal["auto", "identity", "column", "files", "group", "time", "position"] = setting(
+        "auto",
+        "what decides the split of a row; identity: its content, so that added rows move no other; "
+        "auto: the column split, group or time if one is named, the file for texts, else identity",
     )
     split_seed: int = setting(0, "seed of the split, not training.seed", ge=0, lt=2**63)
     test_fraction: float = setting(0.2, "share of the rows held out for the test", ge=0.2, le=0.8)
@@ -134,15 +139,32 @@ class TableSection(NumbersSection, DelimitedSection):
     kinds: dict[Name, ColumnKind] = setting(
         {},
         "the kinds of columns that are not recognised rightly, as {id: number}; they are "
-        "number, category, boolean or hash",
+        "number, category, boolean, date, text or hash",
+    )
+    dates: Literal["auto", "day_first", "month_first"] = setting(
+        "auto", "what goes first in dates as 03/04/2025; auto: told by the other cells"
     )
     buckets: int = setting(
         256, "inputs of a column with so many texts that they are hashed", ge=2, le=65536
+    )
+    word_buckets: int = setting(
+        1024, "inputs of a free text beside other columns: its words, hashed", ge=2, le=65536
+    )
+    max_text_bytes: int = setting(
+        1024, "of a text that is the only input, the rest is cut off", unit="bytes", ge=2, le=65536
     )
     drop: Items[str] = setting((), "columns left out")
     group: str | None = setting(
         None,
         "a column, as of patients; rows with the same value are in one split, and it is no input",
+        min_length=1,
+    )
+    split: str | None = setting(
+        None, "a column with train, val or test, which is no input; empty: no such", min_length=1
+    )
+    time: str | None = setting(
+        None,
+        "a column of dates or numbers, which is no input; the latest rows are the test",
         min_length=1,
     )
     missing: Literal["error", "drop", "mean"] = setting(

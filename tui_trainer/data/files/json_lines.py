@@ -57,6 +57,8 @@ class JsonLinesReader:
     file: DataFile
     header: Sequence[str]
     wanted: Collection[str]
+    is_lenient: bool = False
+    """Whether a list or object is an empty cell, and not refused."""
 
     def rows(self) -> Iterator[RecordRows]:
         """Yield the rows.
@@ -100,6 +102,8 @@ class JsonLinesReader:
                 return ""
             case bool():
                 return "true" if value else "false"
+            case _ if self.is_lenient:
+                return ""
             case _:
                 kind = "a list" if isinstance(value, list) else "an object"
                 raise BadInput(

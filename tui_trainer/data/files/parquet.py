@@ -65,6 +65,8 @@ class ParquetReader:
     file: DataFile
     header: Sequence[str]
     wanted: Collection[str]
+    is_lenient: bool = False
+    """Whether cells of a type without texts are empty, and not refused."""
 
     def rows(self) -> Iterator[Rows]:
         """Yield the rows; their lines are their numbers, from 1.
@@ -79,8 +81,11 @@ class ParquetReader:
         # A name in the file may be another form of Unicode, or have spaces around it.
         own_names = dict(zip(self.header, table.schema_arrow.names, strict=True))
         names = {own_names[name]: name for name in self.header if name in self.wanted}
-        for own_name, name in names.items():
-            self._check_type(name, table.schema_arrow.field(own_name).type)
+        kinds = {own_name: table.schema_arrow.field(own_name).type for own_name in names}
+        unread = {names[own_name]: kind for own_name, kind in kinds.items() if not _is_read(kind)}
+        if unread and not self.is_lenient:
+            raise self._no_texts(*next(iter(unread.items())))
+        names = {own_name: name for own_name, name in names.items() if name not in unread}
         count = table.metadata.num_rows
         if 8 * count * len(names) > MAX_BYTES:
             raise BadInput(
@@ -91,25 +96,17 @@ class ParquetReader:
         try:
             for batch in table.iter_batches(BATCH_ROWS, columns=[*names], use_threads=False):
                 columns = {names[own]: batch.column(own) for own in batch.schema.names}
+                columns |= dict.fromkeys(unread, pa.nulls(len(batch)))
                 yield self._rows(columns, row, len(batch), count)
                 row += len(batch)
         except (pa.ArrowException, OSError) as error:
             raise _unreadable(self.file, error) from error
 
-    def _check_type(self, name: str, kind: pa.DataType) -> None:
-        import pyarrow as pa
-
-        value = kind.value_type if pa.types.is_dictionary(kind) else kind
-        is_read = (
-            *(pa.types.is_null, pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating),
-            *(pa.types.is_decimal, pa.types.is_temporal),
-            *(pa.types.is_string, pa.types.is_large_string, _is_string_view),
+    def _no_texts(self, name: str, kind: pa.DataType) -> BadInput:
+        return BadInput(
+            f"{self.file.name}: column '{clean(name, 80)}' has values of the type "
+            f"{clean(str(kind), 80)}, which are no numbers or texts; add it to dataset.drop"
         )
-        if pa.types.is_duration(value) or not any(check(value) for check in is_read):
-            raise BadInput(
-                f"{self.file.name}: column '{clean(name, 80)}' has values of the type "
-                f"{clean(str(kind), 80)}, which are no numbers or texts; add it to dataset.drop"
-            )
 
     def _rows(self, columns: dict[str, pa.Array], row: int, count: int, total: int) -> TypedRows:
         import pyarrow as pa
@@ -132,10 +129,19 @@ class ParquetReader:
         return TypedRows(self.file, lines, texts, numbers)
 
 
-def _is_string_view(kind: pa.DataType) -> bool:
+def _is_read(kind: pa.DataType) -> bool:
+    """Whether values of a type are numbers, or have a text."""
     import pyarrow as pa
 
-    return bool(pa.types.is_string_view(kind))
+    value = kind.value_type if pa.types.is_dictionary(kind) else kind
+    checks = (
+        *(pa.types.is_null, pa.types.is_boolean, pa.types.is_integer, pa.types.is_floating),
+        *(pa.types.is_decimal, pa.types.is_timestamp, pa.types.is_date, pa.types.is_time),
+        *(pa.types.is_string, pa.types.is_large_string),
+        # Older versions have none.
+        getattr(pa.types, "is_string_view", pa.types.is_string),
+    )
+    return any(check(value) for check in checks)
 
 
 def _decoded(column: pa.Array) -> pa.Array:

@@ -40,8 +40,9 @@ from tui_trainer.data.files.table_cache import keep_table, key_for, load_table
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
+MakeReader = Callable[[DataFile, Sequence[str], Collection[str], bool], TableReader]
 FROM_CACHE = "read from the cache of tables (tui-trainer cache)"
-READERS: dict[TableFormat, Callable[[DataFile, Sequence[str], Collection[str]], TableReader]] = {
+READERS: dict[TableFormat, MakeReader] = {
     "csv": CsvReader,
     "json lines": JsonLinesReader,
     "parquet": ParquetReader,
@@ -76,7 +77,7 @@ def read_table(
         return replace(cached, notes=(*cached.notes, FROM_CACHE))
     reader = READERS[file.style.format]
     table = collect_table(
-        lambda wanted: reader(file, header, wanted).rows(), file, requested, classes, forms
+        lambda wanted: reader(file, header, wanted, False).rows(), file, requested, classes, forms
     )
     check_unchanged(file.content)
     cache_notes = [] if key is None else keep_table(key, file, table)

@@ -6,16 +6,26 @@ Their `kind` decides how a column is encoded, then and later.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.files.columns import Column, NumberColumn, TextColumn
 from tui_trainer.data.sources.column_kinds import setting_of
+from tui_trainer.data.sources.date_columns import (
+    describe_dates,
+    encode_dates,
+    fit_dates,
+    width_of_dates,
+)
 from tui_trainer.data.sources.encoding import MOST_CATEGORIES, encode_column, fit_column
 from tui_trainer.data.sources.hashed_columns import encode_hash, fit_hash
+from tui_trainer.data.sources.source import Encoded
+from tui_trainer.data.sources.text_columns import encode_bytes, encode_words, fit_bytes, fit_words
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import counted
@@ -31,21 +41,47 @@ def fit_inputs(
     Categories that are too many are hashed.
     """
     if isinstance(train, TextColumn):
+        if kind == "text":
+            return fit_bytes(train, section.max_text_bytes)
+        if kind == "words":
+            return fit_words(train, section.word_buckets)
         if kind == "hash" or len(train.texts) > MOST_CATEGORIES:
             return fit_hash(train, section.buckets)
     elif kind == "boolean":
         return _fit_booleans(name, train, file)
+    elif kind == "date":
+        return fit_dates(name, train, file)
     return fit_column(name, train, file)
 
 
 def encode_inputs(name: str, column: Column, fitted: dict[str, Any]) -> tuple[Block, list[str]]:
     """Return the inputs (N, width) of a column for all rows, and notes about them."""
+    kind = fitted["kind"]
     if isinstance(column, TextColumn):
-        encode = encode_hash if fitted["kind"] == "hash" else encode_column
+        encode = {"hash": encode_hash, "words": encode_words}.get(kind, encode_column)
         return encode(name, column, fitted)
-    if fitted["kind"] == "boolean":
+    if kind == "boolean":
         return _encode_booleans(clean(name, 80), column, fitted)
-    return encode_column(name, column, fitted)
+    return (
+        encode_dates(name, column, fitted)
+        if kind == "date"
+        else encode_column(name, column, fitted)
+    )
+
+
+def encode_all(columns: Mapping[str, Column], fitted: Mapping[str, dict[str, Any]]) -> Encoded:
+    """Return the inputs of all rows: the columns side by side, or the bytes of the only text."""
+    blocks: list[Block] = []
+    notes: list[str] = []
+    for name, settings in fitted.items():
+        column = columns[name]
+        if settings["kind"] == "text" and isinstance(column, TextColumn):
+            tokens, lengths, notes = encode_bytes(name, column, settings)
+            return Encoded(tokens, notes, lengths)
+        block, column_notes = encode_inputs(name, column, settings)
+        blocks.append(block)
+        notes += column_notes
+    return Encoded(torch.from_numpy(np.concatenate(blocks, axis=1)), notes)
 
 
 def width_of(fitted: dict[str, Any]) -> int:
@@ -55,28 +91,38 @@ def width_of(fitted: dict[str, Any]) -> int:
             return 1
         case "category":
             return len(fitted["categories"]) + int(fitted["missing"])
-        case "hash":
+        case "hash" | "words":
             return int(fitted["buckets"]) + int(fitted["missing"])
+        case "date":
+            return width_of_dates(fitted)
         case _:
             return 1 + int(fitted["missing"])
 
 
-def doubt_notes(name: str, column: Column, fitted: dict[str, Any]) -> list[str]:
-    """Return notes about columns that look unsuitable for training, such as row numbers."""
+def column_notes(name: str, column: Column, fitted: dict[str, Any]) -> list[str]:
+    """Return notes on how a column of a data set is encoded, or looks unsuitable for training."""
     shown, rows = clean(name, 80), len(column.missing)
+    if isinstance(column, NumberColumn):
+        if fitted["kind"] == "date" and not column.missing.all():
+            return [describe_dates(name, column, fitted)]
+        counts = rows > 2 and (np.diff(column.values) == 1).all()
+        if fitted["kind"] == "number" and counts:
+            return [f"{shown}: only numbers the rows; dataset.drop leaves it out"]
+        return []
+    if fitted["kind"] in ("hash", "words"):
+        what, key = {"hash": ("different texts", "buckets"), "words": ("texts", "word_buckets")}[
+            fitted["kind"]
+        ]
+        return [
+            f"{shown}: {len(column.texts):,} {what}, hashed to {fitted['buckets']:,} inputs "
+            f"(dataset.{key}); dataset.drop leaves it out"
+        ]
     if fitted["kind"] == "category" and 2 * len(fitted["categories"]) > rows:
         count = len(fitted["categories"])
         return [
             f"{shown}: {count} categories in {rows} rows; is it a name? dataset.drop leaves it "
             f"out, {setting_of(name, 'hash')} gives it fewer inputs"
         ]
-    if (
-        fitted["kind"] == "number"
-        and isinstance(column, NumberColumn)
-        and len(column.values) > 2
-        and (np.diff(column.values) == 1).all()
-    ):
-        return [f"{shown}: only numbers the rows; dataset.drop leaves it out"]
     return []
 
 

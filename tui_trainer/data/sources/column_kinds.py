@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.config.yaml.scalars import to_flow
 from tui_trainer.data.files.columns import Column, NumberColumn, RequestedKind, Table, TextColumn
+from tui_trainer.data.sources.date_columns import as_dates, has_dates
+from tui_trainer.data.sources.text_columns import is_free_text
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
@@ -29,6 +31,26 @@ _PAIRS = (("true", "false"), ("yes", "no"), ("t", "f"), ("y", "n"))
 _BOOLEANS = {
     word: float(place == 0) for pair in (*_PAIRS, ("1", "0")) for place, word in enumerate(pair)
 }
+
+_TOLD = {
+    "boolean": (
+        "{names}: yes or no, as one input of 1 or 0; "
+        "dataset.categorical={columns} makes an input of each text"
+    ),
+    "date": (
+        "{names}: read as dates; dataset.categorical={columns} reads them as categories, and "
+        "dataset.time=NAME tests on the latest rows, as a forecast would be tested"
+    ),
+    "text": (
+        "{names}: free text, and the only input: its bytes are read one by one, for models of "
+        "sequences; dataset.categorical={columns} reads it as a category"
+    ),
+    "words": (
+        "{names}: free text, read as counts of its words; dataset.categorical={columns} reads it "
+        "as a category, and models of sequences read its bytes if it is the only column"
+    ),
+}
+"""The notes on kinds that were recognised."""
 
 
 def stated_kinds(section: TableSection) -> dict[str, str]:
@@ -72,10 +94,14 @@ def read_kinds(
     Raises:
         BadInput: a cell is not of the kind that was stated for its column; names its line.
     """
-    others = {*section.targets, section.group}
+    # A column that only decides the split may be named as well.
+    others = {
+        *section.targets,
+        *(getattr(section, key, None) for key in ("group", "split", "time")),
+    }
     inputs = {name: column for name, column in table.columns.items() if name not in others}
     if older:
-        layout = older.get("layout", {})
+        layout = older["layout"]
         kinds: dict[str, str] = {name: column.kind for name, column in inputs.items()}
         known = {name: layout.get(f"column {name}") for name in inputs}
         # Numbers and categories are told by the cells, so that a change of them is refused.
@@ -88,19 +114,34 @@ def read_kinds(
     for name, column in inputs.items():
         if kinds[name] == LEFT_OUT:
             del columns[name]
-        else:
-            columns[name] = as_kind(kinds[name], name, column, file, table.lines)
+            continue
+        order = None if section.dates == "auto" else section.dates
+        if older and kinds[name] == "date":
+            order = older["inputs"][name]["order"]
+        columns[name] = as_kind(kinds[name], name, column, file, table.lines, order)
     return replace(table, columns=columns), kinds, notes
 
 
-def as_kind(kind: str, name: str, column: Column, file: str, lines: NDArray[np.int64]) -> Column:
-    """Return a column that was read as texts as one of its kind: flags are the numbers 0 and 1.
+def as_kind(
+    kind: str,
+    name: str,
+    column: Column,
+    file: str,
+    lines: NDArray[np.int64],
+    order: str | None = None,
+) -> Column:
+    """Return a column that was read as texts as one of its kind.
+
+    Booleans become the numbers 0 and 1, dates the days since 1970, read in an `order` if it is
+    known; see `as_dates`.
 
     Raises:
         BadInput: a cell is not of this kind; names its line.
     """
     if kind == "boolean" and isinstance(column, TextColumn):
         return _as_booleans(name, column, file, lines)
+    if kind == "date" and isinstance(column, TextColumn):
+        return as_dates(name, column, file, lines, order)
     return column
 
 
@@ -121,22 +162,28 @@ def _recognise(
     ]
     if any(_varies(column) for name, column in inputs.items() if name not in ids):
         kinds |= dict.fromkeys(ids, LEFT_OUT)
-    else:
-        # There would be nothing to learn from.
-        ids = []
-    notes = [_id_note(name, inputs[name]) for name in ids]
-    booleans = [name for name, kind in kinds.items() if kind == "boolean" and name not in stated]
-    if booleans:
-        notes.append(
-            f"{clean(', '.join(booleans), 200)}: yes or no, as one input of 1 or 0; "
-            f"dataset.categorical={clean(to_flow(booleans), 250)} makes an input of each text"
-        )
+    elif len(inputs) == len(ids) == 1 and kinds[ids[0]] == "category":
+        # Such as names, of which the letters say something.
+        kinds[ids[0]] = "text"
+    used = [name for name, kind in kinds.items() if kind != LEFT_OUT]
+    if len(used) > 1:
+        kinds |= {name: "words" for name in used if kinds[name] == "text"}
+    notes = [_id_note(name, inputs[name]) for name in ids if kinds[name] == LEFT_OUT]
+    for kind, told in _TOLD.items():
+        names = [name for name in used if kinds[name] == kind and name not in stated]
+        if names:
+            columns = clean(to_flow(names), 250)
+            notes.append(told.format(names=clean(", ".join(names), 200), columns=columns))
     return kinds, notes
 
 
 def _kind_of(column: Column) -> str:
     if isinstance(column, TextColumn) and _is_boolean(column.texts):
         return "boolean"
+    if isinstance(column, TextColumn) and has_dates(column):
+        return "date"
+    if isinstance(column, TextColumn) and len(column.codes) >= LEAST_ROWS and is_free_text(column):
+        return "text"
     return column.kind
 
 

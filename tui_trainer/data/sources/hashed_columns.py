@@ -19,14 +19,21 @@ from tui_trainer.text.format import counted
 
 Block = NDArray[np.float32]
 
-MOST_BUCKETS = 65536
-"""The bound of `dataset.buckets`, for the numbers of a checkpoint."""
+_MOST_BUCKETS = 65536
+"""The bound of `dataset.buckets` and `dataset.word_buckets`."""
 
 
 def hash_of(text: str) -> int:
     """Return a number below 2^64 that is the same in every version and on every machine."""
     digest = hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=8).digest()
     return int.from_bytes(digest, "little")
+
+
+def check_buckets(saved: Any) -> int:
+    """Return the buckets that a checkpoint says; ValueError if no setting can have given them."""
+    if type(saved) is not int or not 0 < saved <= _MOST_BUCKETS:
+        raise ValueError(f"{saved!r:.40} buckets")
+    return saved
 
 
 def fit_hash(train: TextColumn, buckets: int) -> dict[str, Any]:
@@ -36,9 +43,7 @@ def fit_hash(train: TextColumn, buckets: int) -> dict[str, Any]:
 
 def encode_hash(name: str, column: TextColumn, fitted: dict[str, Any]) -> tuple[Block, list[str]]:
     """Return the inputs of all rows, (N, buckets) or one more, each row with a single 1."""
-    shown, buckets = clean(name, 80), fitted["buckets"]
-    if not 0 < buckets <= MOST_BUCKETS:
-        raise ValueError(f"{buckets} buckets")
+    shown, buckets = clean(name, 80), check_buckets(fitted["buckets"])
     # A missing value has the code -1, which indexes the last entry.
     place = np.array([hash_of(text) % buckets for text in column.texts] + [-1], dtype=np.int64)
     if fitted["missing"]:
@@ -47,10 +52,7 @@ def encode_hash(name: str, column: TextColumn, fitted: dict[str, Any]) -> tuple[
     block = np.zeros((len(places), buckets + int(fitted["missing"])), dtype=np.float32)
     rows = np.flatnonzero(places >= 0)
     block[rows, places[rows]] = 1.0
-    notes = [
-        f"{shown}: {len(column.texts):,} different texts, hashed to {buckets:,} inputs "
-        "(dataset.buckets); dataset.drop leaves it out"
-    ]
+    notes = []
     missing = int(column.missing.sum())
     if missing:
         way = "have an input of their own" if fitted["missing"] else "are encoded as zeros"

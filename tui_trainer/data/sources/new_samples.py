@@ -25,11 +25,14 @@ from tui_trainer.config.sections.datasets import (
     TextFoldersSection,
 )
 from tui_trainer.data.batches.tensors import TensorSplit
-from tui_trainer.data.files.columns import Column, RequestedKind, Table
+from tui_trainer.data.files.columns import RequestedKind, Table
+from tui_trainer.data.files.csv import read_header
+from tui_trainer.data.files.disk import open_file
+from tui_trainer.data.files.input_rows import InputRows, rows_of_table, rows_without_header
 from tui_trainer.data.files.number_forms import FORMS
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import OpenTable, open_table
-from tui_trainer.data.sources.column_inputs import encode_inputs
+from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.column_kinds import as_kind
 from tui_trainer.data.sources.pixels import read_unlabelled, scale_pixels
 from tui_trainer.data.sources.plugin import read_sample
@@ -59,6 +62,8 @@ class Unseen:
 
     others: Mapping[str, torch.Tensor] = field(default_factory=dict)
     """Further fields by name, (N, ...) each."""
+    rows: InputRows | None = None
+    """The rows of the file as they are written; None if it is no table."""
 
     def split(self, name: str = "input") -> TensorSplit:
         """Return the samples as a split with dummy targets; `name` is that of their first field."""
@@ -122,25 +127,12 @@ def read_columns(
         )
     forms = {name: FORMS[own["form"]] for name, own in fitted.items() if own.get("form") in FORMS}
     table = read_table(file, header, kinds, forms=forms, classes=classes)
-    columns = {
-        name: as_kind(fitted[name]["kind"], name, column, file.name, table.lines)
-        if name in fitted
-        else column
-        for name, column in table.columns.items()
-    }
+    columns = dict(table.columns)
+    for name, own in fitted.items():
+        columns[name] = as_kind(
+            own["kind"], name, columns[name], file.name, table.lines, own.get("order")
+        )
     return opened, replace(table, columns=columns)
-
-
-def encode_columns(
-    columns: Mapping[str, Column], fitted: dict[str, Any]
-) -> tuple[torch.Tensor, list[str]]:
-    """Return the inputs (N, features) of the rows of some columns, and notes about them."""
-    blocks, notes = [], []
-    for name, settings in fitted.items():
-        block, column_notes = encode_inputs(name, columns[name], settings)
-        blocks.append(block)
-        notes += column_notes
-    return torch.from_numpy(np.concatenate(blocks, axis=1)), notes
 
 
 def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
@@ -153,27 +145,40 @@ def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
                 f"{opened.file.name}:{line}: column '{clean(name, 80)}' has no value, but the "
                 "model was trained on rows without gaps; fill it in"
             )
-    inputs, notes = encode_columns(table.columns, fitted)
+    encoded = encode_all(table.columns, fitted)
     place = opened.file.style.place
     places = tuple(f"{place} {line}" for line in table.lines)
-    return Unseen(inputs, places, (*opened.notes, *table.notes, *notes))
+    notes = (*opened.notes, *table.notes, *encoded.notes)
+    rows = rows_of_table(opened.file, opened.header)
+    return Unseen(encoded.inputs, places, notes, encoded.lengths, rows=rows)
 
 
 def _pixels(section: PixelsSection, fitted: dict[str, Any], path: str) -> Unseen:
+    rows = None
     if is_image(path):
         pixels, notes = read_image(path, section.shape, section.max_value)
         places: tuple[str, ...] = ("",)
     else:
         pixels, lines = read_unlabelled(path, section)
         notes, places = (), tuple(f"line {line}" for line in lines)
-    return Unseen(scale_pixels(pixels, section, fitted), places, notes)
+        rows = _rows_of_pixels(path, pixels.shape[1])
+    return Unseen(scale_pixels(pixels, section, fitted), places, notes, rows=rows)
+
+
+def _rows_of_pixels(path: str, count: int) -> InputRows:
+    file = open_file(path)
+    pixels = tuple(f"pixel_{number}" for number in range(1, count + 1))
+    is_labelled = len(read_header(file)) > count
+    return rows_without_header(file, (*pixels, "label") if is_labelled else pixels)
 
 
 def _sequences(section: SequencesSection, fitted: dict[str, Any], path: str) -> Unseen:
     frames = read_new_frames(section, tuple(fitted), path)
     encoded = encode_frames(frames, fitted)
     places = tuple(f"sequence {name}" if name else "" for name in frames.ids)
-    return Unseen(encoded.inputs, places, (*frames.notes, *encoded.notes), encoded.lengths)
+    notes = (*frames.notes, *encoded.notes)
+    rows = rows_of_table(frames.file, frames.header, frames.members)
+    return Unseen(encoded.inputs, places, notes, encoded.lengths, rows=rows)
 
 
 def _passages(section: TextFoldersSection, fitted: dict[str, Any], path: str) -> Unseen:

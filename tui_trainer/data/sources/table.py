@@ -8,11 +8,10 @@ are in `column_kinds`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import TableSection
@@ -33,19 +32,17 @@ from tui_trainer.data.files.tables import (
     without_index,
 )
 from tui_trainer.data.sources.column_inputs import (
-    doubt_notes,
-    encode_inputs,
+    column_notes,
+    encode_all,
     fit_inputs,
     width_of,
 )
 from tui_trainer.data.sources.column_kinds import read_kinds, requested_kinds
-from tui_trainer.data.sources.row_groups import (
-    COPIES,
-    division_by_column,
-    division_by_copies,
-)
-from tui_trainer.data.sources.source import Division, Encoded, Target
+from tui_trainer.data.sources.row_groups import divide_table
+from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.sources.table_targets import read_targets
+from tui_trainer.data.sources.text import VOCABULARY
+from tui_trainer.data.splits.division import Division
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
@@ -57,9 +54,6 @@ Rows = NDArray[np.int64]
 @dataclass(frozen=True, slots=True)
 class TableSource:
     """The rows of a table that are kept; implements `Source`."""
-
-    kind: ClassVar[Kind] = "features"
-    vocabulary: ClassVar[int] = 0
 
     section: TableSection
     name: str
@@ -74,9 +68,20 @@ class TableSource:
     contents: str
 
     @property
+    def kind(self) -> Kind:
+        return "tokens" if "text" in self.kinds.values() else "features"
+
+    @property
+    def vocabulary(self) -> int:
+        return VOCABULARY if self.kind == "tokens" else 0
+
+    @property
     def layout(self) -> dict[str, str]:
         kinds = {f"column {name}": kind for name, kind in self.kinds.items()}
         return {"target": ", ".join(self.section.targets), **kinds}
+
+    def with_target(self, target: Target) -> Self:
+        return replace(self, target=target)
 
     def fit(self, train: Rows) -> dict[str, Any]:
         return {
@@ -85,17 +90,18 @@ class TableSource:
         }
 
     def encode(self, fitted: dict[str, Any]) -> Encoded:
-        blocks: list[NDArray[np.float32]] = []
-        notes: list[str] = []
-        for name, settings in fitted.items():
-            block, column_notes = encode_inputs(name, self.columns[name], settings)
-            blocks.append(block)
-            notes += column_notes
-            if name not in self.section.kinds:
-                notes += doubt_notes(name, self.columns[name], settings)
-        return Encoded(torch.from_numpy(np.concatenate(blocks, axis=1)), notes)
+        encoded = encode_all(self.columns, fitted)
+        notes = [
+            note
+            for name, settings in fitted.items()
+            if name not in self.section.kinds
+            for note in column_notes(name, self.columns[name], settings)
+        ]
+        return replace(encoded, notes=[*encoded.notes, *notes])
 
     def augment(self, fitted: dict[str, Any]) -> Augment | None:
+        if self.kind == "tokens":
+            return None
         return combine_augments(
             number_augments(self.section, self._numbers(fitted), self._mixed_classes)
         )
@@ -134,6 +140,8 @@ def read_rows(
     table = read_table(file, header, kinds, classes=classes)
     table, index_notes = without_index(table, opened, section.targets)
     table, input_kinds, kind_notes = read_kinds(section, file.name, header, table, older)
+    if "text" in input_kinds.values():
+        _check_has_no_numbers(section)
     kept_rows, notes = select_rows(section, file, table)
     target, said = read_targets(section, wanted, file.name, table, kept_rows)
     columns = {
@@ -141,13 +149,9 @@ def read_rows(
         for name, column in table.columns.items()
         if name not in section.targets
     }
-    groups = columns.pop(section.group) if section.group is not None else None
-    if groups is not None:
-        division, group_notes = division_by_column(str(section.group), groups)
-    elif older is None or older.get("split") == COPIES:
-        division, group_notes = division_by_copies(columns)
-    else:
-        division, group_notes = Division(), []
+    division, columns, split_notes = divide_table(
+        section, columns, table.lines[kept_rows], older, file.name
+    )
     from_file = (*opened.notes, *table.notes, *index_notes, *kind_notes)
     return TableSource(
         section,
@@ -157,7 +161,7 @@ def read_rows(
         input_kinds,
         target,
         kept_rows,
-        (*said, *from_file, *notes, *group_notes),
+        (*said, *from_file, *notes, *split_notes),
         division,
         _contents(opened, table),
     )
@@ -181,7 +185,8 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
     named_columns += [("categorical", name) for name in section.categorical]
     named_columns += [("drop", name) for name in section.drop]
     named_columns += [("kinds", name) for name in section.kinds]
-    named_columns += [("group", section.group)] if section.group is not None else []
+    special = {key: getattr(section, key) for key in ("group", "split", "time")}
+    named_columns += [(key, name) for key, name in special.items() if name is not None]
     problems = [
         Problem(no_column(name, file, header), f"dataset.{key}")
         for key, name in named_columns
@@ -189,18 +194,31 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
     ]
     if {*section.targets} & {*section.drop}:
         problems.append(Problem("the target cannot be dropped", "dataset.drop"))
+    special_names = {name for name in special.values() if name is not None}
     for name in section.kinds:
-        if name in {*section.targets, *section.drop, *section.categorical, section.group}:
+        if name in {*section.targets, *section.drop, *section.categorical, *special_names}:
             message = f"'{clean(name, 80)}' is no input, or is in dataset.categorical"
             problems.append(Problem(message, "dataset.kinds"))
-    if section.group in section.targets:
-        problems.append(Problem("is the target; name another column", "dataset.group"))
+    for key, name in special.items():
+        if name in section.targets:
+            problems.append(Problem("is the target; name another column", f"dataset.{key}"))
     if section.label_separator is not None and len(section.targets) > 1:
         problems.append(
             Problem("is for one column; name one in dataset.target", "dataset.label_separator")
         )
-    if not problems and not set(header) - {*section.targets, *section.drop, section.group}:
+    if not problems and not {*header} - {*section.targets, *section.drop, *special.values()}:
         problems.append(Problem(f"{file.name} has no column left to predict from", "dataset.drop"))
+    if problems:
+        raise ConfigError(problems)
+
+
+def _check_has_no_numbers(section: TableSection) -> None:
+    """Raise ConfigError for changes of numbers if the only input is a text."""
+    problems = [
+        Problem("is for numbers, and the only input is a text", f"dataset.{key}")
+        for key in ("noise", "mixup")
+        if getattr(section, key)
+    ]
     if problems:
         raise ConfigError(problems)
 
@@ -210,8 +228,11 @@ def _requested_kinds(
 ) -> dict[str, RequestedKind]:
     # More texts mean a gap among numbers than in older versions, whose columns stay what they are.
     kinds = requested_kinds(section, header, older)
-    if section.group is not None:
-        kinds[section.group] = "category"
+    for column in (section.group, section.split):
+        if column is not None:
+            kinds[column] = "category"
+    if section.time is not None:
+        kinds[section.time] = "auto"
     for name in section.targets:
         if wanted == "classification" or section.label_separator is not None:
             kinds[name] = "category"

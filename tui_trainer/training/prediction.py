@@ -1,0 +1,235 @@
+"""`Predictor`: the model of a run's checkpoint, and its predictions for new samples.
+
+Layer: training. The preprocessing recorded in the checkpoint is used. The training data is not
+read, and need not exist any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.data.base.random import preserved_generators
+from tui_trainer.data.files.masks import write_mask
+from tui_trainer.data.load import load
+from tui_trainer.data.sources.new_samples import Unseen, read_unseen
+from tui_trainer.models.build import build_model
+from tui_trainer.models.sampling import generate
+from tui_trainer.problems.batch import Batch, lengths_of, to_device
+from tui_trainer.problems.dataset_info import DatasetInfo
+from tui_trainer.problems.kinds import KINDS
+from tui_trainer.problems.problem import Prediction, Value
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.text.errors import BadInput
+from tui_trainer.training.changes import (
+    check_model,
+    prediction_notes,
+)
+from tui_trainer.training.checkpoint_data import CheckpointData
+from tui_trainer.training.checkpoints import Checkpoint, choose_checkpoint
+from tui_trainer.training.forward import Forward
+
+
+@dataclass(frozen=True, slots=True)
+class Predicted:
+    """The prediction for one sample."""
+
+    place: str
+    """The position of the sample in its file; empty if the whole file is one sample."""
+    prediction: Prediction
+
+    @property
+    def is_mask(self) -> bool:
+        return self.prediction.mask is not None
+
+    def write_mask(self, path: Path) -> None:
+        """Write the mask as a PNG; CannotWrite if the file cannot be written."""
+        assert self.prediction.mask is not None, "only a segmentation has masks"
+        write_mask(self.prediction.mask, path)
+
+    @property
+    def value(self) -> Value:
+        return self.prediction.value
+
+    @property
+    def shares(self) -> dict[str, float]:
+        return self.prediction.shares
+
+
+@dataclass(frozen=True, slots=True)
+class Predictions:
+    """The predictions for all samples of a file."""
+
+    file: str
+    samples: tuple[Predicted, ...]
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class PredictedRows:
+    """The rows of a file with the prediction for each."""
+
+    header: tuple[str, ...]
+    """The names of the cells."""
+    is_table: bool
+    """Whether they are those of the file; if not, there is a row for each sample."""
+    rows: Iterator[tuple[list[str], Prediction]]
+    """The cells of each row, and the prediction of its sample; to be read once."""
+    notes: tuple[str, ...]
+
+
+class Predictor:
+    """The model of a checkpoint, ready for new samples."""
+
+    def __init__(
+        self, checkpoint: Checkpoint, experiment: Experiment, device: torch.device
+    ) -> None:
+        """Build the model and load the weights.
+
+        Raises:
+            CheckpointUnusable: the weights belong to another model.
+        """
+        data = checkpoint.data
+        self.step = checkpoint.manifest.step
+        self.outline = data.outline() or outline_of_files(data, experiment)
+        self._kind = KINDS[self.outline.problem]
+        self._dataset = experiment.dataset
+        self._preprocessing = data.preprocessing
+        self._device = device
+        training = experiment.training
+        # Outputs at each pixel are as many as in training, where they fitted into memory.
+        usual = training.batch_size if self.outline.signature.places == "pixel" else 256
+        self._batch_size = training.eval_batch_size or usual
+        with preserved_generators():
+            self.model = build_model(experiment.model, self.outline.signature).to(device).eval()
+        check_model(self.model, data)
+        self.model.load_state_dict(data.state.measured)
+        self._forward = Forward(self.model, fields=self.outline.names, precision=training.precision)
+
+    @property
+    def makes_masks(self) -> bool:
+        """Whether its predictions are masks of pictures."""
+        return self.outline.signature.places == "pixel"
+
+    @property
+    def label_separator(self) -> str | None:
+        """What stands between the labels in a cell, as in the data; None if it predicts none."""
+        if self.outline.problem != "multilabel":
+            return None
+        separator: str | None = getattr(self._dataset, "label_separator", None)
+        # In the data, an empty one stands for any space.
+        return "|" if separator is None else separator or " "
+
+    def file(self, path: str) -> Predictions:
+        """Predict every sample of a file.
+
+        Raises:
+            BadInput: the file cannot be read as samples like those trained on.
+        """
+        if self._kind.why_no_predictions:
+            raise BadInput(self._kind.why_no_predictions)
+        unseen = read_unseen(self._dataset, self._preprocessing, path, self.outline)
+        return Predictions(path, self.predicted(unseen), unseen.notes)
+
+    def rows(self, path: str) -> PredictedRows:
+        """Predict every sample of a file, to be written beside the rows that it has.
+
+        Raises:
+            BadInput: as `file`.
+        """
+        if self._kind.why_no_predictions:
+            raise BadInput(self._kind.why_no_predictions)
+        unseen = read_unseen(self._dataset, self._preprocessing, path, self.outline)
+        table = unseen.rows
+        if table is None:
+            header = ("place",) if any(unseen.places) else ()
+            samples = self.predicted(unseen)
+            by_place = (([one.place][: len(header)], one.prediction) for one in samples)
+            return PredictedRows(header, False, by_place, unseen.notes)
+        predictions: Iterable[Prediction] = chain.from_iterable(
+            decoded for _, decoded in self._batches(unseen)
+        )
+        if table.samples is not None:
+            by_sample = list(predictions)
+            predictions = (by_sample[sample] for sample in table.samples)
+        # A batch of predictions at a time, because a table may have millions of rows.
+        rows = zip(table.read(), predictions, strict=True)
+        return PredictedRows(table.header, True, rows, unseen.notes)
+
+    def predicted(self, unseen: Unseen) -> tuple[Predicted, ...]:
+        """Predict samples that are prepared as a model takes them."""
+        predictions: list[Prediction] = []
+        parts: list[Tensor] = []
+        for outputs, decoded in self._batches(unseen):
+            predictions += decoded
+            if unseen.is_one:
+                parts.append(outputs)
+        samples = tuple(map(Predicted, unseen.places, predictions))
+        if len(samples) > 1 and parts:
+            together = self._kind.combine(torch.cat(parts))
+            if together is not None:
+                whole = self._kind.decode(together, self.outline)[0]
+                samples = (*samples, Predicted("whole file", whole))
+        return samples
+
+    @torch.inference_mode()
+    def _batches(self, unseen: Unseen) -> Iterator[tuple[Tensor, list[Prediction]]]:
+        """Yield the outputs of the samples, and what they mean.
+
+        They are decoded batch by batch: the outputs of many masks would not fit into memory.
+        """
+        for batch in unseen.split(self.outline.names[0]).in_order(self._batch_size):
+            outputs = self._forward(to_device(batch, self._device))[0].double().cpu()
+            yield outputs, self._decoded(outputs, batch)
+
+    def _decoded(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
+        lengths = batch.get(lengths_of(self.outline.names[0]))
+        if lengths is None or self.outline.signature.places != "step":
+            return self._kind.decode(outputs, self.outline)
+        rows = zip(outputs, lengths.tolist(), strict=True)
+        return [self._kind.decode(row[None, :length], self.outline)[0] for row, length in rows]
+
+    def generated(self, prompt: str, count: int, temperature: float, top_k: int, seed: int) -> str:
+        """Generate the `count` bytes that follow a prompt, as text.
+
+        Bytes that are not UTF-8 become U+FFFD, the replacement character.
+
+        Raises:
+            BadInput: this is not a language model, or an argument cannot be used.
+        """
+        # As in training, a NUL marks the start of a text.
+        tokens = torch.tensor(list(b"\0" + prompt.encode("utf-8", "surrogateescape")))
+        following = generate(
+            self.model,
+            self.outline.signature,
+            tokens,
+            count,
+            temperature=temperature,
+            top_k=top_k,
+            generator=torch.Generator(self._device).manual_seed(seed),
+        )
+        return bytes(following.tolist()).decode("utf-8", "replace")
+
+
+def load_predictor(
+    run: RunDirectory, experiment: Experiment, device: torch.device, which: str
+) -> tuple[Predictor, list[str]]:
+    """Load the predictor of a run's checkpoint; also return notes on checkpoints passed over.
+
+    Raises:
+        CheckpointUnusable: it cannot be read, or belongs to another model.
+    """
+    checkpoint, notes = choose_checkpoint(run.checkpoints, which, run.command("predict"))
+    predictor = Predictor(checkpoint, experiment, device)
+    return predictor, [*notes, *prediction_notes(checkpoint.data.origin)]
+
+
+def outline_of_files(data: CheckpointData, experiment: Experiment) -> DatasetInfo:
+    """Load the dataset to describe it, for an older checkpoint that has no description of it."""
+    return load(experiment.dataset, data.preprocessing, experiment.problem).info
