@@ -147,6 +147,9 @@ def _doubt(section: RowsSection, target: Target) -> str:
         return ""
     if target.classes or target.names:
         return ""
+    # Sorting all of many is slow, and the first ones nearly always decide.
+    if len(np.unique(target.values[: 50 * _FEW_NUMBERS])) > _FEW_NUMBERS:
+        return ""
     distinct = np.unique(target.values)
     if len(distinct) > _FEW_NUMBERS or not (distinct == np.round(distinct)).all():
         return ""

@@ -184,18 +184,18 @@ def _plain_block(file: DataFile, content: bytes, is_last: bool) -> _Block | None
     content = content[:end]
     if not content or content.startswith((b"\n", b"\r\n")):
         return None
-    if b"\n\n" in content or b"\n\r\n" in content or _has_long_field(content, file):
+    breaks = np.flatnonzero(np.frombuffer(content, np.uint8) == _NEWLINE)
+    lengths = np.diff(breaks, prepend=-1, append=len(content) - 1)
+    if (lengths[:-1] == 1).any() or (b"\r" in content and b"\n\r\n" in content):
         return None
-    newlines = content.count(b"\n")
-    rows = newlines + int(not content.endswith(b"\n"))
-    return _Block(content, has_quotes=False, starts=np.arange(rows), newlines=newlines)
+    if lengths.max() > csv.field_size_limit() and _has_long_field(content, file):
+        return None
+    rows = len(breaks) + int(not content.endswith(b"\n"))
+    return _Block(content, has_quotes=False, starts=np.arange(rows), newlines=len(breaks))
 
 
 def _has_long_field(content: bytes, file: DataFile) -> bool:
     """Whether a field without quotes is longer than `csv` allows."""
-    half = csv.field_size_limit() // 2
-    if all(content.find(b"\n", at, at + half) >= 0 for at in range(0, len(content) - half, half)):
-        return False
     signs = np.frombuffer(content, np.uint8)
     ends = np.flatnonzero((signs == _NEWLINE) | (signs == ord(file.style.separator)))
     return bool(np.diff(ends, prepend=-1, append=len(content)).max() > csv.field_size_limit())

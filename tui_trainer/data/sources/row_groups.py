@@ -44,6 +44,7 @@ def divide_table(
     given = {key: columns[column] for key, column in special.items() if column is not None}
     rule = rule_for(section, older)
     identities, notes = row_keys(inputs), list[str]()
+    contents = row_keys(columns) if len(inputs) < len(columns) else identities
     test = val = groups = times = None
     if "split" in given:
         parts = split_words(given["split"], special["split"], lines, name)
@@ -56,7 +57,7 @@ def divide_table(
         groups, notes = groups_by_column(special["group"], given["group"])
     elif rule == "position" and (older is None or older.get("split") == COPIES):
         groups, notes = groups_of_copies(inputs)
-    division = Division(rule, identities, row_keys(columns), test, val, groups, times)
+    division = Division(rule, identities, contents, test, val, groups, times)
     return division, inputs, notes
 
 
