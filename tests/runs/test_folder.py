@@ -369,6 +369,10 @@ ELSEWHERE: dict[str, tuple[set[str], str]] = {
     ),
     "machine/devices": ({"exists", "open", "read_text"}, "/proc and /sys"),
     "machine/doctor": ({"disk_usage", "isdir", "lexists"}, "the folders that it tells of"),
+    "sessions/data_files": (
+        {"scandir", "is_dir", "is_file", "stat", "open"},
+        "the folders and files that the user looks for data in",
+    ),
     "sessions/prepare": ({"exists"}, "a file that the user named in training.init_from"),
     "sessions/run_reader": ({"isdir"}, "whether the folder that holds the runs is there"),
     "training/preparation": (
