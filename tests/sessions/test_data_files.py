@@ -49,8 +49,13 @@ def test_a_large_folder_is_bounded_and_says_so(
     assert [entry.name for entry in found.entries] == [f"{number:02}.csv" for number in range(10)]
     assert found.left_out == "20 more; type the beginning of a name"
     assert list_folder(tmp_path, "2").left_out == ""
+    # By all of them, not only by those that are listed.
+    assert complete(f"{tmp_path}/1") == f"{tmp_path}/1"
+    monkeypatch.setattr(data_files, "MOST_LISTED", 1)
+    assert complete(f"{tmp_path}/1") == f"{tmp_path}/1"
     monkeypatch.setattr(data_files, "MOST_LOOKED_AT", 20)
     assert list_folder(tmp_path).left_out == "more than 20 entries; type the path of one"
+    assert complete(f"{tmp_path}/0") == f"{tmp_path}/0"
 
 
 def test_a_folder_that_cannot_be_read_says_why(tmp_path: Path) -> None:

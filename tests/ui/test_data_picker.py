@@ -95,6 +95,16 @@ def test_a_path_is_typed_and_completed(tmp_path: Path) -> None:
     drive(tmp_path, step)
 
 
+def test_letters_that_arrive_with_the_key_of_the_field_are_typed(tmp_path: Path) -> None:
+    async def step(app: Host, pilot: Pilot[None]) -> None:
+        picker = await opened(app, pilot)
+        for key in ("slash", "s", "u", "b"):
+            app.simulate_key(key)
+        await until(pilot, lambda: picker.query_one(PathInput).value == "./sub")
+
+    drive(tmp_path, step)
+
+
 def test_why_a_file_cannot_be_used_is_shown_and_the_picker_stays(tmp_path: Path) -> None:
     async def step(app: Host, pilot: Pilot[None]) -> None:
         app.services.fake_workbench.failure = BadInput("rows.csv:3: a quote\x1b never closes")

@@ -65,27 +65,32 @@ def list_folder(folder: Path, beginning: str = "") -> Listing:
 
     Hidden entries are left out unless the beginning has their dot.
     """
-    wanted = beginning.casefold()
     try:
-        with os.scandir(folder) as entries:
-            looked_at = list(islice(entries, MOST_LOOKED_AT + 1))
+        found, is_all = _matching(folder, beginning)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         return Listing((), problem=clean(f"{folder}: {reason.lower()}", 300))
-    matching = [
-        entry
-        for entry in looked_at[:MOST_LOOKED_AT]
-        if entry.name.casefold().startswith(wanted)
-        and not (entry.name.startswith(".") and not wanted)
-    ]
-    found = [_described(entry) for entry in matching]
     shown = nsmallest(MOST_LISTED, found, key=_rank)
     left_out = ""
-    if len(looked_at) > MOST_LOOKED_AT:
+    if not is_all:
         left_out = f"more than {MOST_LOOKED_AT:,} entries; type the path of one"
     elif len(found) > len(shown):
         left_out = f"{len(found) - len(shown):,} more; type the beginning of a name"
     return Listing(tuple(shown), left_out)
+
+
+def _matching(folder: Path, beginning: str) -> tuple[list[FolderEntry], bool]:
+    """Return the entries whose names begin so, and whether all of the folder were looked at."""
+    wanted = beginning.casefold()
+    with os.scandir(folder) as entries:
+        looked_at = list(islice(entries, MOST_LOOKED_AT + 1))
+    found = [
+        _described(entry)
+        for entry in looked_at[:MOST_LOOKED_AT]
+        if entry.name.casefold().startswith(wanted)
+        and not (entry.name.startswith(".") and not wanted)
+    ]
+    return found, len(looked_at) <= MOST_LOOKED_AT
 
 
 def _described(entry: os.DirEntry[str]) -> FolderEntry:
@@ -105,15 +110,16 @@ def _rank(entry: FolderEntry) -> tuple[int, str, str]:
 def complete(text: str) -> str:
     """Return a typed path completed as far as the entries of its folder agree.
 
-    A folder that is the only match gets a slash at its end.
+    A folder that is the only match gets a slash at its end. A path in a folder that cannot be read,
+    or not to its end, stays as it is.
     """
     folder, beginning = split_typed(text)
-    names = [
-        entry
-        for entry in list_folder(folder, beginning).entries
-        if entry.name.startswith(beginning)
-    ]
-    if not names:
+    try:
+        found, is_all = _matching(folder, beginning)
+    except (OSError, ValueError):
+        return text
+    names = [entry for entry in found if entry.name.startswith(beginning)]
+    if not names or not is_all:
         return text
     ends = min(entry.name for entry in names), max(entry.name for entry in names)
     # What the first and the last in order share, all between them have too.

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Callable, Coroutine
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
@@ -19,6 +21,7 @@ from textual.containers import Horizontal, Vertical
 from textual.screen import ModalScreen
 from textual.timer import Timer
 from textual.widgets import Input
+from textual.worker import Worker
 
 from tui_trainer.sessions.data_files import (
     FolderEntry,
@@ -126,7 +129,11 @@ class DataPicker(ModalScreen["Proposal | None"]):
         yield KeyLine()
 
     def on_mount(self) -> None:
-        self.run_worker(self._begin(), group="list", exclusive=True)
+        self._work("list", self._begin)
+
+    def _work(self, group: str, work: Callable[[], Coroutine[None, None, None]]) -> Worker[None]:
+        """Begin some work, and leave what is under way in the same group."""
+        return self.run_worker(work, group=group, exclusive=True)
 
     async def _begin(self) -> None:
         """List the first folder, or the current one if it is not there any more."""
@@ -142,7 +149,7 @@ class DataPicker(ModalScreen["Proposal | None"]):
         if not field.has_focus:
             with field.prevent(Input.Changed):
                 field.value = _shown_folder(folder)
-        self.run_worker(self._list(folder, beginning, point_at), group="list", exclusive=True)
+        self._work("list", partial(self._list, folder, beginning, point_at))
 
     async def _list(self, folder: Path, beginning: str, point_at: str) -> None:
         listing = await asyncio.to_thread(list_folder, folder, beginning)
@@ -163,7 +170,7 @@ class DataPicker(ModalScreen["Proposal | None"]):
         """Open the typed folder, or choose the typed file."""
         event.stop()
         path = Path(os.path.expanduser(event.value.strip() or "."))
-        self.run_worker(self._take_typed(path), group="typed", exclusive=True)
+        self._work("typed", partial(self._take_typed, path))
 
     async def _take_typed(self, path: Path) -> None:
         is_folder = await asyncio.to_thread(os.path.isdir, path)
@@ -176,7 +183,8 @@ class DataPicker(ModalScreen["Proposal | None"]):
     def action_type(self) -> None:
         """Go to the path field, with the cursor at its end."""
         field = self.query_one(PathInput)
-        field.focus()
+        # At once: letters that arrive together with the key belong into the field.
+        self.set_focus(field)
         field.cursor_position = len(field.value)
 
     def action_up(self) -> None:
@@ -231,7 +239,7 @@ class DataPicker(ModalScreen["Proposal | None"]):
 
     def _look(self, path: Path, entry: FolderEntry) -> None:
         self._timer = None
-        self.run_worker(self._read_head(path, entry), group="head", exclusive=True)
+        self._work("head", partial(self._read_head, path, entry))
 
     async def _read_head(self, path: Path, entry: FolderEntry) -> None:
         head = await asyncio.to_thread(read_head, path)
