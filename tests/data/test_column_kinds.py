@@ -42,7 +42,8 @@ def test_the_presets_have_the_inputs_they_always_had(
     name: str, inputs: float, targets: float
 ) -> None:
     experiment = BUILTIN.experiment(name, [])
-    train = tensors(load(experiment.dataset, None, experiment.problem).train)
+    section = experiment.dataset.model_copy(update={"split_by": "position"})
+    train = tensors(load(section, None, experiment.problem).train)
     for values, expected in ((train.inputs, inputs), (train.targets, targets)):
         flat = values.double().flatten()
         total = (flat * torch.arange(len(flat)).double().sin()).sum().item()
@@ -124,12 +125,13 @@ def test_a_run_that_knew_fewer_kinds_goes_on_as_it_was(tmp_path: Path) -> None:
     content = table(rows, "no,code,b,y")
     then = loaded(tmp_path, content, categorical=["code", "b"], kinds={"no": "number"})
     assert {*then.preprocessing["layout"].values()} == {"y", "number", "category"}
-    now = loaded(tmp_path, content, fitted=then.preprocessing)
+    now = loaded(tmp_path, content, fitted=then.preprocessing, record=then.split_record)
     assert now.preprocessing == then.preprocessing
     assert torch.equal(all_inputs(now), all_inputs(then))
     new = loaded(tmp_path, content)
     assert torch.equal(
-        all_inputs(loaded(tmp_path, content, fitted=new.preprocessing)), all_inputs(new)
+        all_inputs(loaded(tmp_path, content, fitted=new.preprocessing, record=new.split_record)),
+        all_inputs(new),
     )
     assert new.input_shape == (1,)
 

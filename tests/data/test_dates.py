@@ -101,7 +101,9 @@ def test_dates_become_days_year_month_and_weekday(tmp_path: Path) -> None:
     assert (
         "when: dates from 2023-01-02 to 2024-02-05, as days, year, month, weekday"
     ) in data.notes
-    resumed = loaded(tmp_path, table(daily(), "when,b,y"), fitted=data.preprocessing)
+    resumed = loaded(
+        tmp_path, table(daily(), "when,b,y"), fitted=data.preprocessing, record=data.split_record
+    )
     assert torch.equal(all_inputs(resumed), all_inputs(data))
     as_before = loaded(tmp_path, table(daily(300), "when,b,y"), categorical=["when"])
     assert as_before.preprocessing["layout"]["column when"] == "category"

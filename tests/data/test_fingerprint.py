@@ -48,6 +48,7 @@ SECTIONS: tuple[DatasetSection, ...] = (
 
 LATER = {
     *("label_separator", "group"),
+    *("split_by", "time"),
     *("separator", "encoding", "decimal", "thousands", "missing_values"),
     *("kinds", "buckets", "dates", "word_buckets", "max_text_bytes"),
 }
@@ -56,7 +57,8 @@ LATER = {
 
 def of_the_first_version(section: DatasetSection, task: str = "auto") -> str:
     """What version 0.1 kept in its checkpoints."""
-    settings = section.model_dump(mode="json", exclude={"path", *LATER})
+    later = {"split"} if section.type == "table" else set()
+    settings = section.model_dump(mode="json", exclude={"path", *LATER, *later})
     if section.type in ("table", "sequences"):
         # It was a setting of the data set, and is one of the problem.
         settings["task"] = task

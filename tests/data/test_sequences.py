@@ -12,8 +12,8 @@ from tests.data.splits import tensors
 from tui_trainer.config.sections.datasets import SequencesSection
 from tui_trainer.config.sections.problems import ClassificationSection
 from tui_trainer.data.base.dataset import Dataset
-from tui_trainer.data.base.split import divide
 from tui_trainer.data.load import load
+from tui_trainer.data.splits.position import divide
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 CLASSES = ClassificationSection(type="classification")
@@ -225,7 +225,7 @@ def test_preprocessing_goes_through_a_checkpoint_and_must_be_of_these_channels(
     torch.save(fresh.preprocessing, file)
     file.seek(0)
     fitted = torch.load(file, weights_only=True)
-    again = load(section(tmp_path, table(rows())), fitted)
+    again = load(section(tmp_path, table(rows())), fitted, record=fresh.split_record)
     assert tensors(again.train).inputs.equal(tensors(fresh.train).inputs)
     with pytest.raises(CheckpointUnusable, match="channel b: number in the checkpoint, missing"):
         load(section(tmp_path, table(rows()), drop=["b"]), fitted)

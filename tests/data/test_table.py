@@ -16,6 +16,7 @@ from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.config.sections.problems import PROBLEM_TYPES
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.load import load
+from tui_trainer.data.splits.record import SplitRecord
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.text.errors import BadInput, ConfigError, ExitCode
 
@@ -26,6 +27,7 @@ def loaded(
     *,
     problem: str = "auto",
     fitted: dict[str, Any] | None = None,
+    record: SplitRecord | None = None,
     **settings: Any,
 ) -> Dataset:
     path = tmp_path / "table.csv"
@@ -34,7 +36,7 @@ def loaded(
     spec = PROBLEM_TYPES.find(problem)
     assert spec is not None
     asked = spec.params.model_validate({"type": problem})
-    return load(TableSection.model_validate(values), fitted, asked)  # type: ignore[arg-type]
+    return load(TableSection.model_validate(values), fitted, asked, record)  # type: ignore[arg-type]
 
 
 def refusal(tmp_path: Path, content: str, **settings: Any) -> str:
@@ -284,7 +286,8 @@ def test_two_different_numbers_are_classes_unless_numbers_are_asked_for(
     numbers = loaded(tmp_path, lines, problem="regression")
     assert (numbers.problem, numbers.notes) == ("regression", ())
     # A run of a version that predicted them as numbers goes on so.
-    old = loaded(tmp_path, lines, fitted=numbers.preprocessing)
+    older = {**numbers.preprocessing, "split": "copies"}
+    old = loaded(tmp_path, lines, fitted=older)
     assert old.info == numbers.info
     assert old.fingerprint == dataset.fingerprint
 
@@ -358,11 +361,11 @@ def test_a_column_that_counts_the_rows_is_noted(
 
 def test_fault_38_an_unseen_category_becomes_zeros_and_is_counted(tmp_path: Path) -> None:
     rows = plain_rows(30)
-    seen = loaded(tmp_path, table(rows))
+    seen = loaded(tmp_path, table(rows), split_by="position")
     unseen, missing = tensors(seen.test).rows[0].item(), tensors(seen.val).rows[0].item()
     rows[int(unseen)] = f"1,rare,{['no', 'yes'][int(unseen) % 2]}"
     rows[int(missing)] = f"1,,{['no', 'yes'][int(missing) % 2]}"
-    dataset = loaded(tmp_path, table(rows), missing="mean")
+    dataset = loaded(tmp_path, table(rows), missing="mean", split_by="position")
 
     assert dataset.notes == (
         "b: 2 rows with values that no training row has (a missing value, 'rare') encoded as zeros",
@@ -373,7 +376,7 @@ def test_fault_38_an_unseen_category_becomes_zeros_and_is_counted(tmp_path: Path
 
 def test_a_column_of_many_texts_is_noted_and_of_too_many_hashed(tmp_path: Path) -> None:
     few = table([f"{n * 2},name {n % 90},{n % 5}" for n in range(100)])
-    note = "b: 62 categories in 100 rows; is it a name? dataset.drop leaves it out, "
+    note = "b: 61 categories in 100 rows; is it a name? dataset.drop leaves it out, "
     assert f"{note}dataset.kinds={{b: hash}} gives it fewer inputs" in loaded(tmp_path, few).notes
 
     many = table([f"{n * 2},name {n % 1590},{n % 5}" for n in range(1600)])
@@ -456,6 +459,7 @@ import resource, sys
 from tui_trainer.config.sections.problems import PROBLEM_TYPES
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.load import load
+from tui_trainer.data.splits.record import SplitRecord
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 dataset = load(TableSection(type="table", path=sys.argv[1], target="y", missing="mean"))
 grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before

@@ -153,7 +153,8 @@ def test_na_is_a_class_where_it_is_as_frequent_as_one(tmp_path: Path) -> None:
     assert loaded(tmp_path, few, missing="drop").classes == ("EU", "SA")
     # A run of a version that took it for a gap goes on so.
     old = loaded(tmp_path, lines, missing="drop", missing_values=["NA"]).preprocessing
-    assert load(section(tmp_path, lines, missing="drop"), old).classes == ("EU", "SA")
+    older = {**old, "split": "copies"}
+    assert load(section(tmp_path, lines, missing="drop"), older).classes == ("EU", "SA")
 
 
 def test_two_ways_to_write_a_letter_are_one(tmp_path: Path) -> None:
@@ -183,17 +184,20 @@ def rows_of(split: Any) -> set[int]:
     return set(tensors(split).rows.tolist())
 
 
-def test_copies_stay_in_one_split_and_are_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rule", ["identity", "position"])
+def test_copies_stay_in_one_split_and_are_counted(tmp_path: Path, rule: str) -> None:
     rows = [f"{n // 2},{'xyz'[n // 2 % 3]},{'uv'[n * 7 % 5 % 2]}" for n in range(150)]
     lines = "\n".join(["a,b,y", *rows]) + "\n"
-    data = loaded(tmp_path, lines)
-    assert data.preprocessing["split"] == "copies"
+    data = loaded(tmp_path, lines, split_by=rule)
+    assert data.preprocessing["split"] == rule
     assert "75 rows with the inputs of another row, in the same split as that one" in data.notes
     inputs = [{rows[row].rsplit(",", 1)[0] for row in rows_of(s)} for s in splits(data)]
     assert sum(map(len, inputs)) == len(set.union(*inputs)) == 75
-    assert [rows_of(s) for s in splits(load(section(tmp_path, lines), data.preprocessing))] == [
-        rows_of(s) for s in splits(data)
-    ]
+    if rule == "position":
+        # As the versions before had it, whose runs have no record of their rows.
+        older = {**data.preprocessing, "split": "copies"}
+        again = load(section(tmp_path, lines), older)
+        assert [rows_of(s) for s in splits(again)] == [rows_of(s) for s in splits(data)]
 
 
 def test_a_few_answers_that_are_often_equal_are_no_copies(tmp_path: Path) -> None:
@@ -207,7 +211,8 @@ def test_a_run_of_a_version_that_knew_no_copies_keeps_its_split(tmp_path: Path) 
     copies = "\n".join(["a,y", *(f"{n // 2},{'uv'[n % 2]}" for n in range(60))]) + "\n"
     older = {k: v for k, v in loaded(tmp_path, single).preprocessing.items() if k != "split"}
     then = [rows_of(s) for s in splits(load(section(tmp_path, single), older))]
-    assert then == [rows_of(s) for s in splits(loaded(tmp_path, single))]
+    by_position = loaded(tmp_path, single, split_by="position")
+    assert then == [rows_of(s) for s in splits(by_position)]
     assert then == [rows_of(s) for s in splits(load(section(tmp_path, copies), older))]
 
 

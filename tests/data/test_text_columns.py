@@ -98,7 +98,7 @@ def test_a_text_beside_numbers_is_counts_of_its_words(tmp_path: Path) -> None:
         expected[hash_of(word) % 512] += sign * weight / length
     torch.testing.assert_close(new[0], expected)
     assert not new[1].any()
-    resumed = loaded(tmp_path, content, fitted=data.preprocessing)
+    resumed = loaded(tmp_path, content, fitted=data.preprocessing, record=data.split_record)
     assert torch.equal(all_inputs(resumed), all_inputs(data))
     stated = loaded(tmp_path, table([f"{n % 7},uv w{n % 9},{n % 2}x" for n in range(60)]))
     assert stated.preprocessing["layout"]["column b"] == "category"

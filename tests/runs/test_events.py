@@ -35,7 +35,7 @@ from tui_trainer.runs.events import (
 from tui_trainer.runs.journal import encode
 
 NAMED: dict[str, Event] = {
-    "run_started": RunStarted(0, 0, "digits", "cpu", 10, 100, 5, 50, 1, ("a note",)),
+    "run_started": RunStarted(0, 0, "digits", "cpu", 10, 100, 5, 50, 1, ("a note",), split="x"),
     "state_changed": StateChanged(3, "paused", "asked"),
     "steps_taken": StepsTaken(3, 1, 0.5, (0.5, math.nan), (1.0, 2.0), (0.1, 0.1), 99.0, 0.0),
     "validation_started": ValidationStarted(3, 4),

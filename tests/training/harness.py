@@ -23,6 +23,7 @@ from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
 from tui_trainer.training.loop import train
 from tui_trainer.training.ranks import SingleRank
+from tui_trainer.training.split_file import read_record, write_record
 from tui_trainer.training.start_point import FromCheckpoint, FromScratch, StartPoint
 from tui_trainer.training.task import Task, build
 
@@ -120,10 +121,15 @@ class Run:
             for command in react(event):
                 control.send(command)
 
-        return train(self.task(fitted), start, control, emit, self.directory, **options)
+        task = self.task(fitted)
+        return train(task, start, control, emit, self.directory, **options)
 
     def task(self, fitted: dict[str, Any] | None = None) -> Task:
-        return build(self.experiment, SingleRank(), torch.device("cpu"), fitted)
+        record = None if fitted is None else read_record(self.directory.splits)
+        task = build(self.experiment, SingleRank(), torch.device("cpu"), fitted, record=record)
+        if fitted is None and task.dataset.split_record is not None:
+            write_record(self.directory.splits, task.dataset.split_record)
+        return task
 
     def lines(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl without what depends on the time."""

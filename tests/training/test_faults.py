@@ -433,7 +433,7 @@ def test_a_resume_on_changed_data_is_noted(tmp_path: Path, data: Path) -> None:
     (note,) = (note for note in of(RunStarted, run)[-1].notes if "data changed" in note)
     assert note == (
         f"{changed}48 training, 9 validation and 15 test samples then, "
-        "42 training, 8 validation and 13 test samples now"
+        "42 training, 7 validation and 14 test samples now"
     )
 
 

@@ -37,6 +37,7 @@ from tui_trainer.training.loop import train
 from tui_trainer.training.metrics import (
     why_undefined,
 )
+from tui_trainer.training.split_file import write_record
 from tui_trainer.training.start_point import FromCheckpoint
 from tui_trainer.training.task import Task
 
@@ -243,6 +244,8 @@ def test_a_monitored_metric_that_validation_cannot_have_is_refused_before_traini
         rf"auroc is not computed on the validation split: {why}", " ".join(notes(task))
     )
     # A run that was begun before this was checked goes on.
+    assert task.dataset.split_record is not None
+    write_record(run.directory.splits, task.dataset.split_record)
     assert "auroc is not computed" in " ".join(notes(run.task(task.dataset.preprocessing)))
 
 

@@ -83,7 +83,7 @@ def test_fault_19_killed_workers_lose_nothing(tmp_path: Path, data: Path, uncut:
     assert (outcome.state, outcome.exit_code) == ("failed", 1)
     assert "was killed by SIGKILL: out of memory?" in outcome.reason
     command = run.directory.command("resume")
-    assert f"step {outcome.step} is saved; {command} goes on" in outcome.reason
+    assert f"step {outcome.step} is saved; {command}" in outcome.reason
     assert 7 <= outcome.step <= 9
     weight_decay = at_step(9, Set(key="optimizer.weight_decay", value=0.1))
     run.resume(weight_decay if outcome.step < 9 else lambda event: ())

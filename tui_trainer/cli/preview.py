@@ -25,6 +25,8 @@ def print_preview(experiment: Experiment, runs_dir: Path, *, as_json: bool = Fal
     print_block(to_yaml(experiment.to_dict()))
     train, val, test = measured.samples
     print_line(f"data: {train:,} samples to train on, {val:,} to validate, {test:,} to test")
+    if measured.split:
+        print_line(f"  {measured.split}")
     for note in measured.notes:
         print_line(f"  {clean(note)}")
     print_line(f"model: input {_shape(measured.input_shape)}")

@@ -21,33 +21,39 @@ from tui_trainer.data.sources.source import Source
 from tui_trainer.data.sources.table import read_rows
 from tui_trainer.data.sources.text import load_text
 from tui_trainer.data.sources.text_folders import read_passages
+from tui_trainer.data.splits.record import SplitRecord
 from tui_trainer.problems.settings import with_settings
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 Fitted = dict[str, Any] | None
-Loader = Callable[[Any, ProblemSection, Fitted], Dataset]
+Record = SplitRecord | None
+Loader = Callable[[Any, ProblemSection, Fitted, Record], Dataset]
 
 
 def _asked_loader(read: Callable[[Any, str, Fitted], Source]) -> Loader:
     """Return the loader of rows whose target may be a class or a number."""
 
-    def load_asked(section: Any, problem: ProblemSection, fitted: Fitted) -> Dataset:
+    def load_asked(
+        section: Any, problem: ProblemSection, fitted: Fitted, record: Record
+    ) -> Dataset:
         source = read(section, _wanted(problem, fitted), fitted)
-        return load_rows(section, source, fitted, written_problem=problem.type)
+        return load_rows(section, source, fitted, record, written_problem=problem.type)
 
     return load_asked
 
 
-def _row_loader(read: Callable[[Any], Source]) -> Loader:
-    return lambda section, problem, fitted: load_rows(section, read(section), fitted)
+def _row_loader(read: Callable[[Any, Fitted], Source]) -> Loader:
+    return lambda section, problem, fitted, record: load_rows(
+        section, read(section, fitted), fitted, record
+    )
 
 
 LOADERS: dict[str, Loader] = {
     "pixels": _row_loader(read_pixels),
     "table": _asked_loader(read_rows),
     "sequences": _asked_loader(read_sequences),
-    "text": lambda section, problem, fitted: load_text(section, fitted),
+    "text": lambda section, problem, fitted, record: load_text(section, fitted, record),
     "text_folders": _row_loader(read_passages),
 }
 """Loaders by the `type` of the section they take."""
@@ -63,31 +69,37 @@ def _wanted(problem: ProblemSection, fitted: Fitted) -> str:
 
 
 def load(
-    section: DatasetSection, fitted: dict[str, Any] | None = None, problem: ProblemSection = AUTO
+    section: DatasetSection,
+    fitted: dict[str, Any] | None = None,
+    problem: ProblemSection = AUTO,
+    record: SplitRecord | None = None,
 ) -> Dataset:
     """Read, split, fit and encode a data set, on the CPU.
 
-    `fitted` is the `preprocessing` of a checkpoint, used instead of fitting again. The global
-    random generators are not touched.
+    `fitted` is the `preprocessing` of a checkpoint, used instead of fitting again, and `record` the
+    split of its run, used instead of splitting again. The global random generators are not touched.
 
     Raises:
         BadInput: the file or a setting is wrong, or the data cannot be trained on.
         ConfigError: the data are for another problem, or its settings do not fit them.
-        CheckpointUnusable: `fitted` belongs to other columns, classes or settings.
+        CheckpointUnusable: `fitted` belongs to other columns, classes or settings, or the record
+            of its run is missing.
     """
     try:
-        return _load(section, fitted, problem)
+        return _load(section, fitted, problem, record)
     except BadInput as error:
         error.key = error.key or "dataset.path"
         raise
 
 
-def _load(section: DatasetSection, fitted: Fitted, problem: ProblemSection) -> Dataset:
+def _load(
+    section: DatasetSection, fitted: Fitted, problem: ProblemSection, record: Record
+) -> Dataset:
     loader = LOADERS.get(section.type)
     if loader is None:
         return load_plugged(section, fitted, problem)
     try:
-        dataset = loader(section, problem, fitted)
+        dataset = loader(section, problem, fitted, record)
         return replace(dataset, info=with_settings(dataset.info, problem))
     except NoSuchData as error:
         raise BadInput(

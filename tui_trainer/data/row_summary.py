@@ -1,4 +1,4 @@
-"""`summary_of`: the summary of the rows of a source.
+"""`summarise`: the summary of the rows of a source.
 
 Layer: data.
 """
@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from tui_trainer.data.base.split import SplitRows
 from tui_trainer.data.base.summary import DataSummary, shares_text
 from tui_trainer.data.sources.source import Source, Target
+from tui_trainer.data.splits.position import SplitRows
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted
 
@@ -25,7 +26,7 @@ _NOUNS = {
 }
 
 
-def summary_of(
+def summarise(
     source: Source, inputs: Mapping[str, Any], parts: SplitRows, shape: Sequence[int]
 ) -> DataSummary:
     """Summarise the rows of a source.
@@ -37,9 +38,12 @@ def summary_of(
         shape: of a sample's inputs.
     """
     sizes = (len(parts.train), len(parts.val), len(parts.test))
+    # Rows that came after a run began are in none of its splits.
+    rows = np.concatenate([parts.train, parts.val, parts.test])
+    target = replace(source.target, values=source.target.values[rows])
     return DataSummary(
         contents=source.contents,
-        target=_target_text(source.target),
+        target=_target_text(target),
         inputs=_inputs_text(inputs) or _shape_text(source, shape),
         split=shares_text(sizes),
         sizes=sizes,

@@ -7,6 +7,7 @@ from a checkpoint's `preprocessing`.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -22,11 +23,14 @@ from tui_trainer.config.sections.datasets import (
 )
 from tui_trainer.data.base.dataset import Dataset, absent_notes, check_same, identity
 from tui_trainer.data.base.fingerprint import fingerprint_of
-from tui_trainer.data.base.split import SplitRows, divide, quantile_bins
 from tui_trainer.data.batches.tensors import TensorSplit
-from tui_trainer.data.row_summary import summary_of
+from tui_trainer.data.row_summary import summarise
+from tui_trainer.data.source_split import split_source, target_of_run
 from tui_trainer.data.sources.encoding import moments, standardise
 from tui_trainer.data.sources.source import Encoded, Source, Target
+from tui_trainer.data.splits.position import SplitRows
+from tui_trainer.data.splits.record import SplitRecord
+from tui_trainer.data.splits.rules import check_has_no_record, summary_of
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Signature
 from tui_trainer.text.clean import clean
@@ -41,22 +45,28 @@ def load_rows(
     section: RowsSection,
     source: Source,
     fitted: dict[str, Any] | None,
+    record: SplitRecord | None,
     written_problem: str = "auto",
 ) -> Dataset:
     """Split, fit and encode the rows of a source; raises the same errors as `load`.
 
     `written_problem` is what the settings say of the problem: `auto`, or its name.
     """
+    split = split_source(section, source, fitted, record)
+    parts = split.parts
+    if split.changes is not None and split.changes.new:
+        source = source.with_target(target_of_run(source.target, split.rows, fitted))
     target = source.target
     _check_classes(source)
-    parts = _split(section, source)
     _check_parts(section, source, parts)
     if fitted is None:
         preprocessing = _fit(section, source, parts.train)
     else:
         check_same(_identity(section, source), fitted, source.name)
+        if record is None:
+            check_has_no_record(fitted)
         preprocessing = fitted
-    encoded = source.encode(preprocessing["inputs"])
+    encoded = _trimmed(source.encode(preprocessing["inputs"]), split.rows)
     doubt = _doubt(section, target) if written_problem == "auto" else ""
     counts = [_class_counts(target, rows) for rows in (parts.train, parts.val, parts.test)]
     full = TensorSplit(
@@ -76,6 +86,7 @@ def load_rows(
         notes=(
             *([doubt] if doubt else []),
             *source.notes,
+            *split.notes,
             *encoded.notes,
             *absent_notes(target.classes, *counts),
         ),
@@ -83,8 +94,25 @@ def load_rows(
         class_counts=counts[0] if target.problem == "classification" else (),
         val_counts=counts[1] if target.problem == "classification" else (),
         doubt=doubt,
-        summary=summary_of(source, preprocessing["inputs"], parts, encoded.inputs.shape[1:]),
+        summary=summarise(source, preprocessing["inputs"], parts, encoded.inputs.shape[1:]),
+        split_record=split.record,
+        changes=split.changes,
+        split_summary=_summary(section, source),
     )
+
+
+def _summary(section: RowsSection, source: Source) -> str:
+    is_drawn = source.division.val is None and source.division.times is None
+    is_stratified = section.stratify and is_drawn
+    return summary_of(source.division.rule, section, stratified=is_stratified)
+
+
+def _trimmed(encoded: Encoded, rows: NDArray[np.int64]) -> Encoded:
+    """Return sequences padded to the longest of these rows: others may be longer."""
+    if encoded.lengths is None:
+        return encoded
+    longest = int(encoded.lengths[torch.from_numpy(rows)].max())
+    return replace(encoded, inputs=encoded.inputs[:, :longest])
 
 
 def _described(source: Source, encoded: Encoded, preprocessing: Mapping[str, Any]) -> DatasetInfo:
@@ -142,33 +170,6 @@ def _check_classes(source: Source) -> None:
         )
 
 
-def _split(section: RowsSection, source: Source) -> SplitRows:
-    target = source.target
-    strata = np.zeros(len(target.values), dtype=np.int64)
-    if section.stratify:
-        strata = _strata(target)
-    division = source.division
-    return divide(
-        strata,
-        section.split_seed,
-        section.test_fraction,
-        section.val_fraction,
-        test=division.test,
-        val=division.val,
-        groups=division.groups,
-    )
-
-
-def _strata(target: Target) -> NDArray[np.int64]:
-    """Return a stratum for each row: its class, its set of labels, or a bin of its first number."""
-    if target.problem == "multilabel":
-        _, strata = np.unique(target.values, axis=0, return_inverse=True)
-        return strata.reshape(-1).astype(np.int64)
-    if target.classes:
-        return target.values
-    return quantile_bins(target.values.reshape(len(target.values), -1)[:, 0])
-
-
 def _check_parts(section: RowsSection, source: Source, parts: SplitRows) -> None:
     """Raise BadInput for an empty split, or a class missing from the training split."""
     target = source.target
@@ -211,8 +212,11 @@ def _fit(section: RowsSection, source: Source, train: NDArray[np.int64]) -> dict
     target = source.target
     if target.problem == "regression" and target.values.ndim == 1:
         mean, std = _moments_of(target.values[train], source.name, "the numbers to predict are")
-    rule = {"split": source.division.rule} if source.division.rule else {}
-    inputs = {**_identity(section, source), "inputs": source.fit(train), **rule}
+    inputs = {
+        **_identity(section, source),
+        "inputs": source.fit(train),
+        "split": source.division.rule,
+    }
     if target.problem == "regression" and target.values.ndim == 2:
         several = [
             _moments_of(column, source.name, f"the numbers of {clean(name, 80)} are")

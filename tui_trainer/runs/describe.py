@@ -51,10 +51,10 @@ def describe(event: Event) -> list[str]:
             begin = f" from step {event.step:,}{until}" if event.step else ""
             device = clean(event.device, 80)
             size = parameters_text(event.parameters, event.trained_parameters)
-            lines = [
-                f"{clean(event.run)}: {size} on {device}, "
-                f"{event.samples:,} samples, {event.steps_per_epoch:,} steps per epoch{begin}"
-            ]
+            split = f" {clean(event.split)}" if event.split else ""
+            steps = f"{event.steps_per_epoch:,} steps per epoch{begin}"
+            samples = f"{event.samples:,} samples{split}"
+            lines = [f"{clean(event.run)}: {size} on {device}, {samples}, {steps}"]
             return lines + [f"  {clean(note)}" for note in event.notes]
         case StateChanged():
             return [] if event.state == "running" and not event.reason else [_state(event)]

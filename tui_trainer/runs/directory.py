@@ -93,6 +93,10 @@ class RunDirectory:
         return self.path / "output.log"
 
     @property
+    def splits(self) -> Path:
+        return self.path / "splits"
+
+    @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 
@@ -199,6 +203,7 @@ def check_run(run: RunDirectory, *, writing: bool = False) -> None:
         run.status,
         run.history,
         run.output,
+        run.splits,
         run.lock,
     )
     try:

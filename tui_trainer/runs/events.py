@@ -85,6 +85,8 @@ class RunStarted(Event):
     """Those of `parameters` that are not frozen; None in files of older versions."""
     better: dict[str, Direction] = field(default_factory=dict)
     """The direction in which each metric of the run is better; empty in files of older versions."""
+    split: str = ""
+    """How the samples were split, as `split by identity`; empty in files of older versions."""
 
 
 @dataclass(frozen=True, slots=True)

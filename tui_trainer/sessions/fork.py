@@ -67,6 +67,8 @@ def prepare_fork(
         _copy_beginning(origin, run, checkpoint.data.progress.metrics_bytes)
         if edits:
             rewrite_edits(run.edits, edits)
+        if exists(origin.splits):
+            _copy(origin.splits, run.splits, origin)
         _write_config(origin, run, experiment, overrides)
         whence = {"forked_from": str(origin.path), "step": checkpoint.manifest.step}
         write_provenance(run.provenance, whence)

@@ -20,6 +20,7 @@ from tui_trainer.text.errors import BadInput, ConfigError
 
 if TYPE_CHECKING:
     from tui_trainer.data.base.dataset import Dataset
+    from tui_trainer.data.splits.record import SplitRecord
 
 Misfits = Mapping[str, Mapping[str, str]]
 """Reasons by kind and name: `model` and `optimizer` by preset, `loss` by type."""
@@ -40,12 +41,13 @@ class SharedData:
         section: DatasetSection,
         fitted: dict[str, Any] | None = None,
         problem: ProblemSection = AUTO,
+        record: SplitRecord | None = None,
     ) -> Dataset:
         """Like `data.load.load`; a second call returns or raises the same as the first."""
         from tui_trainer.data.load import load
 
-        if fitted is not None:
-            return load(section, fitted, problem)
+        if fitted is not None or record is not None:
+            return load(section, fitted, problem, record)
         if self._result is None or self._sections != (section, problem):
             self._sections = (section, problem)
             try:

@@ -25,6 +25,7 @@ from tui_trainer.runs.directory import (
 from tui_trainer.runs.edits import facts_of_settings, in_force, read_config_file
 from tui_trainer.runs.files import write_atomically
 from tui_trainer.runs.lock import RunLock
+from tui_trainer.runs.paths import exists
 from tui_trainer.runs.provenance import collect, read_provenance, write_provenance
 from tui_trainer.sessions.startup import Startup
 from tui_trainer.text.clean import clean
@@ -32,6 +33,7 @@ from tui_trainer.text.errors import BadInput, ConfigError
 from tui_trainer.text.format import parameters_text
 
 if TYPE_CHECKING:
+    from tui_trainer.data.splits.record import SplitRecord
     from tui_trainer.training.start_point import StartPoint
     from tui_trainer.training.task import Task
 
@@ -106,6 +108,7 @@ def prepare_new(
         lock = RunLock.acquire(run.lock)
         startup.claim(run, lock)
         task, device = build_task(experiment, startup=startup)
+        record_split(run, task)
         record_provenance(run, argv, task, device)
     except BaseException:
         startup.undo()
@@ -135,7 +138,11 @@ def resolve_init_from(experiment: Experiment, runs_dir: Path) -> Experiment:
 
 
 def build_task(
-    experiment: Experiment, fitted: dict[str, Any] | None = None, *, startup: Startup
+    experiment: Experiment,
+    fitted: dict[str, Any] | None = None,
+    record: SplitRecord | None = None,
+    *,
+    startup: Startup,
 ) -> tuple[Task, DeviceChoice]:
     """Build the task of an experiment on the device it asks for."""
     startup.use_torch()
@@ -150,7 +157,8 @@ def build_task(
     threads = experiment.training.threads or default_threads()
     training = experiment.training.model_copy(update={"threads": threads})
     placed = replace(experiment, training=training)
-    task = build(placed, SingleRank(), torch.device(device.torch_name), fitted, startup)
+    where = torch.device(device.torch_name)
+    task = build(placed, SingleRank(), where, fitted, startup, record=record)
     size = parameters_text(count_parameters(task.model), count_trained_parameters(task.model))
     startup.tell("model", f"{experiment.model.type}, {size}")
     for name, layer in task.model.named_children():
@@ -162,6 +170,14 @@ def build_task(
 
 def warnings_of(device: DeviceChoice, lock: RunLock) -> tuple[str, ...]:
     return tuple(text for text in (device.warning, lock.note) if text)
+
+
+def record_split(run: RunDirectory, task: Task) -> None:
+    """Write the side of every row, unless the run has its record or the data have none."""
+    from tui_trainer.training.split_file import write_record
+
+    if task.dataset.split_record is not None and not exists(run.splits):
+        write_record(run.splits, task.dataset.split_record)
 
 
 def record_provenance(

@@ -278,8 +278,8 @@ def _lines(
         if getattr(experiment.dataset, "missing", "") == "mean" and "empty" in summary.contents:
             filling = "; missing ones filled with the training mean"
         lines.append(Line("inputs", summary.inputs + filling, "dataset.missing" if filling else ""))
-        rule = "; stratified" if getattr(experiment.dataset, "stratify", False) else ""
-        lines.append(Line("split", summary.split + rule, "dataset.test_fraction"))
+        split = "; ".join(filter(None, (summary.split, dataset.split_summary)))
+        lines.append(Line("split", split, "dataset.split_by"))
     lines.append(Line("model", _model_text(experiment), "--save FILE.yaml"))
     return tuple(lines)
 

@@ -34,6 +34,7 @@ from tui_trainer.runs.manifests import (
     unpublished_files,
 )
 from tui_trainer.runs.outcome import last_end
+from tui_trainer.runs.paths import exists
 from tui_trainer.runs.status import read_status
 from tui_trainer.runs.takeover import fence, gone_host
 from tui_trainer.sessions.prepare import (
@@ -42,6 +43,7 @@ from tui_trainer.sessions.prepare import (
     build_task,
     read_config,
     record_provenance,
+    record_split,
     warnings_of,
 )
 from tui_trainer.sessions.startup import Startup
@@ -111,6 +113,7 @@ def prepare_resume(
         if not prepared.nothing_to_do:
             startup.commit()
             plan.write(run)
+            record_split(run, loaded.task)
             record_provenance(run, argv, loaded.task, loaded.device)
         return prepared
     except BaseException:
@@ -136,11 +139,16 @@ def _load(run: RunDirectory, experiment: Experiment, which: str, startup: Startu
     startup.use_torch()
     startup.enter("read the checkpoint")
     from tui_trainer.training.changes import check_model
+    from tui_trainer.training.split_file import read_record
 
     checkpoint, notes = _choose(run, which)
     startup.step = checkpoint.manifest.step if checkpoint else 0
     fitted = checkpoint.data.preprocessing if checkpoint else None
-    task, device = build_task(experiment, fitted, startup=startup)
+    record = read_record(run.splits)
+    if record is None and fitted is None and exists(run.provenance):
+        # A new run has its record before its provenance: this one is of an older version.
+        experiment = with_value(experiment, "dataset.split_by", "position")
+    task, device = build_task(experiment, fitted, record, startup=startup)
     if checkpoint is not None:
         checkpoint = checkpoint.with_marked_best(experiment.checkpoint.monitor)
         check_model(task.model, checkpoint.data)

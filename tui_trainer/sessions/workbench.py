@@ -59,6 +59,8 @@ class Preview:
     memory_bytes: int
     notes: tuple[str, ...]
     warning: str = ""
+    split: str = ""
+    """How the samples are split, in a few words."""
 
     def to_dict(self) -> dict[str, Any]:
         return asdict(self)
@@ -106,6 +108,7 @@ def preview(experiment: Experiment, runs_dir: Path, data: SharedData | None = No
         memory_bytes=_memory_bytes(task, layers, parameters + 3 * trained, batch),
         notes=(*dataset.notes, *unlisted),
         warning=device.warning,
+        split=dataset.split_summary,
     )
 
 

@@ -32,6 +32,7 @@ from tui_trainer.training.checkpoints import Checkpoint, choose_checkpoint
 from tui_trainer.training.metrics import Measurement, measure
 from tui_trainer.training.prediction import outline_of_files
 from tui_trainer.training.ranks import SingleRank
+from tui_trainer.training.split_file import read_record
 from tui_trainer.training.task import Task, build
 
 
@@ -106,7 +107,8 @@ def evaluate(
     """
     checkpoint, notes = choose_checkpoint(run.checkpoints, which, run.command("evaluate"))
     data = checkpoint.data
-    task = build(experiment, SingleRank(), device, data.preprocessing)
+    record = read_record(run.splits)
+    task = build(experiment, SingleRank(), device, data.preprocessing, record=record)
     check_model(task.model, data)
     task.model.load_state_dict(data.state.measured)
     chosen = {"train": task.dataset.train, "val": task.dataset.val, "test": task.dataset.test}[
@@ -138,7 +140,8 @@ def evaluate_file(
     data = checkpoint.data
     info = data.outline() or outline_of_files(data, experiment)
     labelled = read_labelled(experiment.dataset, data.preprocessing, path, info, experiment.problem)
-    task = build(experiment, SingleRank(), device, data.preprocessing)
+    record = read_record(run.splits)
+    task = build(experiment, SingleRank(), device, data.preprocessing, record=record)
     check_model(task.model, data)
     task.model.load_state_dict(data.state.measured)
     if change := data_change(task, data.origin):

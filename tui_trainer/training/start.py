@@ -189,6 +189,7 @@ def _started(training: Training, notes: tuple[str, ...]) -> RunStarted:
         generation=training.generation,
         notes=notes,
         better=directions_of(task.dataset.problem, task.extras),
+        split=task.dataset.split_summary,
     )
 
 

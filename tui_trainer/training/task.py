@@ -26,6 +26,7 @@ from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.feed import DataFeed
 from tui_trainer.data.load import load
+from tui_trainer.data.splits.record import SplitRecord
 from tui_trainer.models.build import build_model
 from tui_trainer.models.inputs import sees_padding, unread_fields
 from tui_trainer.problems.batch import MASK, lengths_of
@@ -94,6 +95,12 @@ class NoReport:
         return
 
 
+ReadData = Callable[
+    [DatasetSection, dict[str, Any] | None, ProblemSection, SplitRecord | None], Dataset
+]
+"""Reads the data, as `load` does."""
+
+
 def build(
     experiment: Experiment,
     ranks: Ranks,
@@ -101,20 +108,22 @@ def build(
     fitted: dict[str, Any] | None = None,
     report: StageReport | None = None,
     *,
-    read: Callable[[DatasetSection, dict[str, Any] | None, ProblemSection], Dataset] = load,
+    record: SplitRecord | None = None,
+    read: ReadData = load,
 ) -> Task:
     """Load the data and build the model, seeded by `training.seed`.
 
     Seeds torch's global generator, from which the weights and later dropout are drawn. `fitted` is
-    the preprocessing of a checkpoint, used instead of fitting it to the data again. The caller then
-    loads the weights of that checkpoint, and `training.init_from` is not read.
+    the preprocessing of a checkpoint, used instead of fitting it to the data again, and `record`
+    the split of its run. The caller then loads the weights of that checkpoint, and
+    `training.init_from` is not read.
 
     Raises:
         BadInput: the data cannot be read, or data and model do not fit each other.
     """
     training, report = experiment.training, report or NoReport()
     report.enter("read the data")
-    dataset = read(experiment.dataset, fitted, experiment.problem)
+    dataset = read(experiment.dataset, fitted, experiment.problem, record)
     notes = _check_metrics(experiment, dataset, is_new=fitted is None)
     dataset = replace(dataset, notes=(*dataset.notes, *notes))
     report.tell("data", _sizes(dataset))
@@ -199,7 +208,8 @@ def _notes_on_fields(dataset: Dataset, forward: Forward) -> list[str]:
 
 def _sizes(dataset: Dataset) -> str:
     train, val, test = len(dataset.train), len(dataset.val), len(dataset.test)
-    return f"{train:,} samples to train on, {val:,} to validate, {test:,} to test"
+    sizes = f"{train:,} samples to train on, {val:,} to validate, {test:,} to test"
+    return "; ".join(filter(None, (sizes, dataset.split_summary)))
 
 
 def _batches(

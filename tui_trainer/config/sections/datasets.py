@@ -36,6 +36,11 @@ class DatasetSection(TypedSection):
     path: str = setting(
         ..., "CSV file, also .gz; builtin:NAME for one that ships with the program", path=True
     )
+    split_by: Literal["auto", "identity", "column", "files", "group", "time", "position"] = setting(
+        "auto",
+        "what decides the split of a row; identity: its content, so that added rows move no other; "
+        "auto: the column split, group or time if one is named, the file for texts, else identity",
+    )
     split_seed: int = setting(0, "seed of the split, not training.seed", ge=0, lt=2**63)
     test_fraction: float = setting(0.2, "share of the rows held out for the test", ge=0.2, le=0.8)
     val_fraction: float = setting(
@@ -142,6 +147,14 @@ class TableSection(NumbersSection, DelimitedSection):
     group: str | None = setting(
         None,
         "a column, as of patients; rows with the same value are in one split, and it is no input",
+        min_length=1,
+    )
+    split: str | None = setting(
+        None, "a column with train, val or test, which is no input; empty: no such", min_length=1
+    )
+    time: str | None = setting(
+        None,
+        "a column of dates or numbers, which is no input; the latest rows are the test",
         min_length=1,
     )
     missing: Literal["error", "drop", "mean"] = setting(

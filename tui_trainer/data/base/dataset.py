@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.problems import ProblemName
 from tui_trainer.data.base.batch import Split
@@ -19,6 +19,9 @@ from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Signature
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CheckpointUnusable
+
+if TYPE_CHECKING:
+    from tui_trainer.data.splits.record import RowChanges, SplitRecord
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,6 +46,12 @@ class Dataset:
     """Training samples per class; () if there are no classes or the counts are unknown."""
     val_counts: tuple[int, ...] = ()
     """Validation samples per class, as `class_counts`."""
+    split_record: SplitRecord | None = None
+    """The side of every row; None in runs of older versions, and for data of plugins."""
+    changes: RowChanges | None = None
+    """How the rows differ from those of the run, if its record was given."""
+    split_summary: str = ""
+    """How the rows were split, in a few words; empty if that is up to a plugin."""
     doubt: str = ""
     """A guess made from the data that may be wrong, and the setting that corrects it. It is one of
     `notes`, and is repeated in messages about settings that do not fit the guess.

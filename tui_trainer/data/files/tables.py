@@ -34,7 +34,12 @@ _BOMS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-_NAMES = frozenset({"target", "drop", "categorical", "kinds", "group", "sequence", "step", "split"})
+_NAMES = frozenset(
+    {
+        *("target", "drop", "categorical", "kinds", "group", "sequence", "step"),
+        *("split", "time"),
+    }
+)
 """The settings that name columns."""
 
 Section = TypeVar("Section", bound=DelimitedSection)

@@ -7,8 +7,9 @@ over all pixels of the training split, not one per pixel.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -35,7 +36,10 @@ from tui_trainer.data.files.csv import (
     to_numbers,
 )
 from tui_trainer.data.files.disk import DataFile, open_file
-from tui_trainer.data.sources.source import Division, Encoded, Target
+from tui_trainer.data.sources.source import Encoded, Target
+from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.keys import vector_keys
+from tui_trainer.data.splits.rules import rule_for
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -51,8 +55,6 @@ class PixelSource:
 
     kind: ClassVar[Kind] = "image"
     vocabulary: ClassVar[int] = 0
-    division: ClassVar[Division] = Division()
-
     section: PixelsSection
     name: str
     sha256: str
@@ -60,6 +62,7 @@ class PixelSource:
     """(N, pixels), from 0 to `max_value`."""
     target: Target
     rows: NDArray[np.int64]
+    division: Division
     notes: tuple[str, ...]
 
     @property
@@ -70,6 +73,9 @@ class PixelSource:
     def layout(self) -> dict[str, str]:
         shape = "x".join(map(str, self.section.shape))
         return {"shape": shape, "max_value": f"{self.section.max_value:g}"}
+
+    def with_target(self, target: Target) -> Self:
+        return replace(self, target=target)
 
     def fit(self, train: NDArray[np.int64]) -> dict[str, Any]:
         mean, std = _moments(self.pixels, train, self.section.max_value)
@@ -87,8 +93,11 @@ class PixelSource:
         )
 
 
-def read_pixels(section: PixelsSection) -> PixelSource:
-    """Read the file of a section; BadInput names the line of what is wrong."""
+def read_pixels(section: PixelsSection, older: Mapping[str, Any] | None = None) -> PixelSource:
+    """Read the file of a section; BadInput names the line of what is wrong.
+
+    `older` is the preprocessing of a checkpoint, which says by which rule its rows were split.
+    """
     shown = f"dataset.shape [{', '.join(map(str, section.shape))}]"
     check_changes(section, section.shape, shown)
     file = open_file(section.path)
@@ -113,6 +122,7 @@ def read_pixels(section: PixelsSection) -> PixelSource:
     index = {label: position for position, label in enumerate(classes)}
     targets = np.array([index[label] for label in labels], dtype=np.int64)
     pixels = np.concatenate(blocks)
+    keys = vector_keys(pixels)
     return PixelSource(
         section,
         file.name,
@@ -120,6 +130,7 @@ def read_pixels(section: PixelsSection) -> PixelSource:
         pixels,
         Target(classes, targets),
         np.arange(len(targets)),
+        Division(rule_for(section, older), keys, keys),
         _range_note(float(pixels.max()), section.max_value),
     )
 

@@ -1,4 +1,4 @@
-"""Which rows of a table belong together, and so are in one split: copies, or those of a group.
+"""The rule that splits the rows of a table, and what it has to know of them.
 
 Layer: data. A row that is trained on and measured on, too, makes every figure too good.
 """
@@ -6,72 +6,134 @@ Layer: data. A row that is trained on and measured on, too, makes every figure t
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.files.columns import Column, NumberColumn
-from tui_trainer.data.sources.source import Division
+from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.keys import Keys, column_keys, mixed, row_keys
+from tui_trainer.data.splits.row_split import LEAST_DIFFERENT
+from tui_trainer.data.splits.rules import COPIES, rule_for
+from tui_trainer.data.splits.split_column import given_splits, split_words
 from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import counted
 
-COPIES = "copies"
-"""The rule by which rows with equal inputs stay together, in checkpoints; older ones have none."""
-
-LEAST_DIFFERENT = 50
-"""If fewer rows are different, and most are copies, equal rows need not be the same thing: some
-answers to a few questions are. They are divided like any others."""
-
-# Constants of splitmix64 (Steele, Lea and Flood, OOPSLA 2014).
-_GOLDEN, _FIRST, _SECOND = (
-    np.uint64(number) for number in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
-)
+_GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 
 
-def division_by_copies(columns: Mapping[str, Column]) -> tuple[Division, list[str]]:
-    """Return the division that keeps rows with equal inputs together, and a note that counts them.
+def divide_table(
+    section: TableSection,
+    columns: Mapping[str, Column],
+    lines: NDArray[np.int64],
+    older: Mapping[str, Any] | None,
+    name: str,
+) -> tuple[Division, dict[str, Column], list[str]]:
+    """Return the division of the rows, the columns that are inputs, and notes.
 
-    The target is none of the columns: copies with different targets stay together as well.
+    `columns` are all but the targets. Those of groups, splits and times are no inputs, and no part
+    of what a row is known by: they say where it belongs, and may be corrected. `lines` (N,) are
+    those of the file `name`, for messages.
+    """
+    special = {key: getattr(section, key) for key in ("group", "split", "time")}
+    inputs = {name: column for name, column in columns.items() if name not in special.values()}
+    given = {key: columns[column] for key, column in special.items() if column is not None}
+    rule = rule_for(section, older)
+    identities, notes = row_keys(inputs), list[str]()
+    test = val = groups = times = None
+    if "split" in given:
+        parts = split_words(given["split"], special["split"], lines, name)
+        test, val = given_splits(parts, special["split"], name)
+    if rule == "group":
+        identities, notes = _group_keys(special["group"], given["group"], identities)
+    elif rule == "time":
+        times = _times(given["time"], special["time"], lines, name)
+    if rule == "position" and "group" in given:
+        groups, notes = groups_by_column(special["group"], given["group"])
+    elif rule == "position" and (older is None or older.get("split") == COPIES):
+        groups, notes = groups_of_copies(inputs)
+    division = Division(rule, identities, row_keys(columns), test, val, groups, times)
+    return division, inputs, notes
+
+
+def groups_of_copies(columns: Mapping[str, Column]) -> tuple[NDArray[np.int64] | None, list[str]]:
+    """Return groups of rows with equal inputs, None if no rows are to stay together; and a note.
+
+    For the rule `position`, whose rows depend on the order of these groups: never change it.
     """
     count = len(next(iter(columns.values())).missing)
     sums = np.zeros(count, dtype=np.uint64)
     for column in columns.values():
-        sums = _mixed(sums + _GOLDEN + _bits(column))
+        sums = mixed(sums + _GOLDEN + _bits(column))
     _, members = np.unique(sums, return_inverse=True)
     different = int(members.max()) + 1
     copies = count - different
     if not copies:
-        return Division(rule=COPIES), []
+        return None, []
     note = f"{counted(copies, 'row')} with the inputs of another row"
     if copies > different < LEAST_DIFFERENT:
-        return Division(rule=COPIES), [f"{note}; only {different} are different"]
-    note += ", in the same split as that one"
-    return Division(groups=members.reshape(-1).astype(np.int64), rule=COPIES), [note]
+        return None, [f"{note}; only {different} are different"]
+    return members.reshape(-1).astype(np.int64), [f"{note}, in the same split as that one"]
 
 
-def division_by_column(name: str, column: Column) -> tuple[Division, list[str]]:
-    """Return the division that keeps the rows of a group together, and a note on the groups."""
+def groups_by_column(name: str, column: Column) -> tuple[NDArray[np.int64], list[str]]:
+    """Return the groups of rows with the same value of a column, for the rule `position`."""
     values = column.values if isinstance(column, NumberColumn) else column.codes
     missing = column.missing
     _, groups = np.unique(values, return_inverse=True)
     groups = groups.reshape(-1).astype(np.int64)
     # A row without a group is one of its own.
     groups[missing] = groups.max(initial=0) + 1 + np.arange(int(missing.sum()))
-    total = len(np.unique(groups))
-    note = f"{counted(total, 'group')} by {clean(name, 80)}; the rows of one are in the same split"
-    return Division(groups=groups), [note]
+    return groups, [_groups_note(name, len(np.unique(groups)))]
 
 
-def _bits(column: Column) -> NDArray[np.uint64]:
+def _group_keys(name: str, column: Column, cells: Keys) -> tuple[Keys, list[str]]:
+    """Return what the group of each row is known by; a row without one by its cells."""
+    keys = np.where(column.missing, cells, column_keys(name, column))
+    return keys, [_groups_note(name, len(np.unique(keys)))]
+
+
+def _groups_note(name: str, count: int) -> str:
+    return f"{counted(count, 'group')} by {clean(name, 80)}; the rows of one are in the same split"
+
+
+def _times(column: Column, name: str, lines: NDArray[np.int64], file: str) -> NDArray[np.float64]:
+    """Return the time (N,) of each row: a number, or the microseconds since 1970 of a date.
+
+    Raises:
+        BadInput: a cell is neither, or empty; names the line.
+    """
+    if isinstance(column, NumberColumn):
+        times = column.values
+    else:
+        known = [_timestamp(text) for text in column.texts]
+        times = np.array([*known, np.nan])[column.codes]
+    if np.isnan(times).any():
+        row = int(np.isnan(times).argmax())
+        raise BadInput(
+            f"{file}:{lines[row]}: column '{clean(name, 80)}' has no time; every row needs one: a "
+            "number, or a date such as 2024-05-31 or 2024-05-31T18:00"
+        )
+    return times
+
+
+def _timestamp(text: str) -> float:
+    """Return the microseconds since 1970 of a date in ISO 8601, or NaN; without a zone in UTC."""
+    try:
+        time = datetime.fromisoformat(text)
+    except ValueError:
+        return float("nan")
+    time = time if time.tzinfo else time.replace(tzinfo=UTC)
+    return (time - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)
+
+
+def _bits(column: Column) -> Keys:
     if isinstance(column, NumberColumn):
         # Adding 0 makes one zero of two; a gap is one value, whatever its bits.
         values = np.where(column.missing, np.nan, column.values + 0.0)
         return values.view(np.uint64)
     return column.codes.view(np.uint64)
-
-
-def _mixed(values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    """Return the values mixed as splitmix64 does, so that equal sums of rows are equal rows."""
-    values = (values ^ (values >> np.uint64(30))) * _FIRST
-    values = (values ^ (values >> np.uint64(27))) * _SECOND
-    return values ^ (values >> np.uint64(31))

@@ -25,17 +25,12 @@ from tui_trainer.data.files.csv import no_column
 from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import open_table, with_normal_names
-from tui_trainer.data.sources.source import Division
+from tui_trainer.data.splits.keys import Keys, joined, text_keys
+from tui_trainer.data.splits.split_column import split_words
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
 Ints = NDArray[np.int64]
-
-_WORDS = {
-    **dict.fromkeys(("train", "training"), 0),
-    **dict.fromkeys(("val", "valid", "validation", "dev"), 1),
-    **dict.fromkeys(("test", "testing"), 2),
-}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,7 +55,10 @@ class SequenceRows:
     """(N,) the number of that row among the rows of the file, from 0."""
     lines: Ints
     """(F,) the line of the file that each row begins in."""
-    division: Division
+    identities: Keys
+    """(N,) hashes of the id of each sequence and of its split, if a column states that."""
+    parts: Ints
+    """(N,) the split of each sequence by `split_words`; all are 0 without such a column."""
     notes: tuple[str, ...]
 
 
@@ -90,6 +88,8 @@ def read_frames(
     places = np.empty(len(kept_rows), dtype=np.int64)
     places[order] = np.arange(len(kept_rows)) - np.repeat(np.cumsum(lengths) - lengths, lengths)
     sequence_parts = parts[kept_rows][firsts]
+    ids = table.columns[section.sequence].take(kept_rows[firsts])
+    assert isinstance(ids, TextColumn)
     return SequenceRows(
         name=file.name,
         sha256=file.sha256,
@@ -101,7 +101,8 @@ def read_frames(
         firsts=firsts,
         rows=kept_rows[firsts],
         lines=lines,
-        division=Division() if whole else _division(section, file, sequence_parts),
+        identities=joined(text_keys(ids.texts)[ids.codes], sequence_parts.astype(np.uint64)),
+        parts=sequence_parts,
         notes=(*opened.notes, *table.notes, *notes, *order_notes),
     )
 
@@ -251,31 +252,7 @@ def _split_words(section: SequencesSection, file: DataFile, table: Table) -> Int
     """Return each row's split: 0 training, 1 validation, 2 test; all 0 without a split column."""
     if section.split is None:
         return np.zeros(len(table.lines), dtype=np.int64)
-    column = table.columns[section.split]
-    assert isinstance(column, TextColumn)
-    split_numbers = [_WORDS.get(text.strip().lower(), -1) for text in column.texts]
-    parts = np.array([*split_numbers, -1], dtype=np.int64)[column.codes]
-    if (parts < 0).any():
-        row = int((parts < 0).argmax())
-        code = column.codes[row]
-        value = repr(clean(column.texts[code], 40)) if code >= 0 else "nothing"
-        raise BadInput(
-            f"{file.name}:{table.lines[row]}: column '{clean(section.split, 80)}' has {value}, "
-            "but should have train, val or test"
-        )
-    return parts
-
-
-def _division(section: SequencesSection, file: DataFile, parts: Ints) -> Division:
-    if section.split is None:
-        return Division()
-    for number, word in ((0, "train"), (2, "test")):
-        if not (parts == number).any():
-            raise BadInput(
-                f"{file.name}: no row has '{word}' in column '{clean(section.split, 80)}'; leave "
-                "dataset.split empty to draw the split"
-            )
-    return Division(test=parts == 2, val=parts == 1 if (parts == 1).any() else None)
+    return split_words(table.columns[section.split], section.split, table.lines, file.name)
 
 
 def _members(section: SequencesSection, file: DataFile, table: Table, parts: Ints) -> Ints:

@@ -8,8 +8,8 @@ sequences.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -26,7 +26,11 @@ from tui_trainer.data.sources.sequence_rows import (
     fit_to_file,
     read_frames,
 )
-from tui_trainer.data.sources.source import Division, Encoded, Target
+from tui_trainer.data.sources.source import Encoded, Target
+from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.keys import joined, mixed, row_keys
+from tui_trainer.data.splits.rules import rule_for
+from tui_trainer.data.splits.split_column import given_splits
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -48,6 +52,7 @@ class SequenceSource:
     section: SequencesSection
     frames: SequenceRows
     target: Target
+    division: Division
     notes: tuple[str, ...]
 
     @property
@@ -57,10 +62,6 @@ class SequenceSource:
     @property
     def sha256(self) -> str:
         return self.frames.sha256
-
-    @property
-    def division(self) -> Division:
-        return self.frames.division
 
     @property
     def rows(self) -> Ints:
@@ -74,6 +75,9 @@ class SequenceSource:
     def layout(self) -> dict[str, str]:
         channels = {f"channel {name}": "number" for name in self.frames.channels}
         return {"target": self.section.target, **channels}
+
+    def with_target(self, target: Target) -> Self:
+        return replace(self, target=target)
 
     def fit(self, train: Ints) -> dict[str, Any]:
         chosen = np.flatnonzero(np.isin(self.frames.members, train))
@@ -115,7 +119,7 @@ def read_sequences(
     Raises:
         BadInput: names the line, column or setting that is wrong.
     """
-    return _source(section, read_frames(section, wanted, older))
+    return _source(section, read_frames(section, wanted, older), older)
 
 
 def read_sequences_to_measure(
@@ -127,10 +131,16 @@ def read_sequences_to_measure(
         BadInput: a column is missing, or a row cannot be read; names the line.
     """
     moved, ignored = fit_to_file(section, channels, path)
-    return _source(moved, read_frames(moved, wanted, whole=True)), ignored
+    return _source(moved, read_frames(moved, wanted, whole=True), whole=True), ignored
 
 
-def _source(section: SequencesSection, frames: SequenceRows) -> SequenceSource:
+def _source(
+    section: SequencesSection,
+    frames: SequenceRows,
+    older: Mapping[str, Any] | None = None,
+    *,
+    whole: bool = False,
+) -> SequenceSource:
     shape = (len(frames.lengths), int(frames.lengths.max()), len(frames.channels))
     size = 4 * shape[0] * shape[1] * shape[2]
     if size > MOST_BYTES:
@@ -141,7 +151,32 @@ def _source(section: SequencesSection, frames: SequenceRows) -> SequenceSource:
             f"{size / 1024**3:.3g} GiB; cut the long ones into several"
         )
     target = _target(section, frames)
-    return SequenceSource(section, frames, target, (*frames.notes, _lengths_note(frames.lengths)))
+    notes = (*frames.notes, _lengths_note(frames.lengths))
+    division = _division(section, frames, older, whole=whole)
+    return SequenceSource(section, frames, target, division, notes)
+
+
+def _division(
+    section: SequencesSection,
+    frames: SequenceRows,
+    older: Mapping[str, Any] | None,
+    *,
+    whole: bool,
+) -> Division:
+    """Return the division of the sequences; with `whole` they are not divided.
+
+    A sequence is known by its id, which the settings name: it stays the same one when steps are
+    added or corrected.
+    """
+    test = val = None
+    if section.split is not None and not whole:
+        test, val = given_splits(frames.parts, section.split, frames.name)
+    channels = {name: NumberColumn(values) for name, values in frames.channels.items()}
+    steps = joined(row_keys(channels), frames.places.astype(np.uint64))
+    sums = np.zeros(len(frames.lengths), dtype=np.uint64)
+    np.add.at(sums, frames.members, steps)
+    contents = joined(frames.identities, mixed(sums))
+    return Division(rule_for(section, older), frames.identities, contents, test, val)
 
 
 def _lengths_note(lengths: Ints) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tui_trainer.config.problems import ProblemName
 from tui_trainer.data.base.to_device import Augment
+from tui_trainer.data.splits.division import Division
 from tui_trainer.problems.signature import Kind
 
 
@@ -56,20 +57,6 @@ class Encoded:
     """(N,) int64, for sequences; inputs beyond them are zeros."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Division:
-    """Constraints that the data themselves put on how they are split."""
-
-    test: NDArray[np.bool_] | None = None
-    """(N,) rows that the data assign to the test split."""
-    val: NDArray[np.bool_] | None = None
-    """(N,) rows that the data assign to the validation split; only together with `test`."""
-    groups: NDArray[np.int64] | None = None
-    """(N,) the group of each row; a group stays in one split, as the passages of one file do."""
-    rule: str = ""
-    """By which the groups were made, if older versions made none; kept in checkpoints."""
-
-
 class Source(Protocol):
     """All rows of a data set, read and checked."""
 
@@ -95,7 +82,7 @@ class Source(Protocol):
 
     @property
     def division(self) -> Division:
-        """Constraints on the split."""
+        """How the rows are split."""
         ...
 
     @property
@@ -119,6 +106,10 @@ class Source(Protocol):
     @property
     def notes(self) -> Sequence[str]:
         """Notes from reading the file."""
+        ...
+
+    def with_target(self, target: Target) -> Self:
+        """Return the source with other values to be predicted."""
         ...
 
     def fit(self, train: NDArray[np.int64]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -38,14 +38,11 @@ from tui_trainer.data.sources.column_inputs import (
     width_of,
 )
 from tui_trainer.data.sources.column_kinds import read_kinds, requested_kinds
-from tui_trainer.data.sources.row_groups import (
-    COPIES,
-    division_by_column,
-    division_by_copies,
-)
-from tui_trainer.data.sources.source import Division, Encoded, Target
+from tui_trainer.data.sources.row_groups import divide_table
+from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.sources.table_targets import read_targets
 from tui_trainer.data.sources.text import VOCABULARY
+from tui_trainer.data.splits.division import Division
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
@@ -82,6 +79,9 @@ class TableSource:
     def layout(self) -> dict[str, str]:
         kinds = {f"column {name}": kind for name, kind in self.kinds.items()}
         return {"target": ", ".join(self.section.targets), **kinds}
+
+    def with_target(self, target: Target) -> Self:
+        return replace(self, target=target)
 
     def fit(self, train: Rows) -> dict[str, Any]:
         return {
@@ -149,13 +149,9 @@ def read_rows(
         for name, column in table.columns.items()
         if name not in section.targets
     }
-    groups = columns.pop(section.group) if section.group is not None else None
-    if groups is not None:
-        division, group_notes = division_by_column(str(section.group), groups)
-    elif older is None or older.get("split") == COPIES:
-        division, group_notes = division_by_copies(columns)
-    else:
-        division, group_notes = Division(), []
+    division, columns, split_notes = divide_table(
+        section, columns, table.lines[kept_rows], older, file.name
+    )
     from_file = (*opened.notes, *table.notes, *index_notes, *kind_notes)
     return TableSource(
         section,
@@ -165,7 +161,7 @@ def read_rows(
         input_kinds,
         target,
         kept_rows,
-        (*said, *from_file, *notes, *group_notes),
+        (*said, *from_file, *notes, *split_notes),
         division,
         _contents(opened, table),
     )
@@ -189,7 +185,8 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
     named_columns += [("categorical", name) for name in section.categorical]
     named_columns += [("drop", name) for name in section.drop]
     named_columns += [("kinds", name) for name in section.kinds]
-    named_columns += [("group", section.group)] if section.group is not None else []
+    special = {key: getattr(section, key) for key in ("group", "split", "time")}
+    named_columns += [(key, name) for key, name in special.items() if name is not None]
     problems = [
         Problem(no_column(name, file, header), f"dataset.{key}")
         for key, name in named_columns
@@ -197,17 +194,19 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
     ]
     if {*section.targets} & {*section.drop}:
         problems.append(Problem("the target cannot be dropped", "dataset.drop"))
+    special_names = {name for name in special.values() if name is not None}
     for name in section.kinds:
-        if name in {*section.targets, *section.drop, *section.categorical, section.group}:
+        if name in {*section.targets, *section.drop, *section.categorical, *special_names}:
             message = f"'{clean(name, 80)}' is no input, or is in dataset.categorical"
             problems.append(Problem(message, "dataset.kinds"))
-    if section.group in section.targets:
-        problems.append(Problem("is the target; name another column", "dataset.group"))
+    for key, name in special.items():
+        if name in section.targets:
+            problems.append(Problem("is the target; name another column", f"dataset.{key}"))
     if section.label_separator is not None and len(section.targets) > 1:
         problems.append(
             Problem("is for one column; name one in dataset.target", "dataset.label_separator")
         )
-    if not problems and not set(header) - {*section.targets, *section.drop, section.group}:
+    if not problems and not {*header} - {*section.targets, *section.drop, *special.values()}:
         problems.append(Problem(f"{file.name} has no column left to predict from", "dataset.drop"))
     if problems:
         raise ConfigError(problems)
@@ -229,8 +228,11 @@ def _requested_kinds(
 ) -> dict[str, RequestedKind]:
     # More texts mean a gap among numbers than in older versions, whose columns stay what they are.
     kinds = requested_kinds(section, header, older)
-    if section.group is not None:
-        kinds[section.group] = "category"
+    for column in (section.group, section.split):
+        if column is not None:
+            kinds[column] = "category"
+    if section.time is not None:
+        kinds[section.time] = "auto"
     for name in section.targets:
         if wanted == "classification" or section.label_separator is not None:
             kinds[name] = "category"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,11 +17,24 @@ from tui_trainer.config.sections.datasets import BUILTIN, STDLIB, TextSection
 from tui_trainer.data.base.dataset import Dataset, check_same, identity
 from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.base.random import seeded
-from tui_trainer.data.base.split import SplitRows, divide, quantile_bins
 from tui_trainer.data.base.summary import DataSummary, shares_text
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.files.folders import open_folder
 from tui_trainer.data.files.texts import Text, Texts, in_bytes, read_file, read_folder
+from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL
+from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.keys import joined, text_keys
+from tui_trainer.data.splits.position import SplitRows
+from tui_trainer.data.splits.record import RowChanges, SplitRecord
+from tui_trainer.data.splits.row_split import (
+    RowSplit,
+    find_rows,
+    new_split,
+    position_split,
+    split_of_run,
+)
+from tui_trainer.data.splits.rules import Rule, check_has_no_record, rule_for, summary_of
+from tui_trainer.data.splits.strata import number_strata
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Signature
 from tui_trainer.text.errors import BadInput
@@ -34,16 +47,22 @@ _NEAR_BYTES = 1000
 """A file is cut at the end of a line if there is one within this distance."""
 
 
-def load_text(section: TextSection, fitted: dict[str, Any] | None) -> Dataset:
+def load_text(
+    section: TextSection, fitted: dict[str, Any] | None, record: SplitRecord | None
+) -> Dataset:
     """Read and split the texts of a section; raises the same errors as `load`."""
     texts = read_texts(section)
     own_identity = identity(section.type, "language_modelling", (), {})
     if fitted is not None:
         check_same(own_identity, fitted, texts.name)
+        if record is None:
+            check_has_no_record(fitted)
+    rule = rule_for(section, fitted)
     if len(texts.texts) == 1:
-        texts, parts = _cut_file(section, texts)
+        texts, split = _cut_file(section, texts, rule, record)
     else:
-        parts = _split_files(section, texts)
+        split = _split_files(section, texts, rule, fitted, record)
+    parts = split.parts
     notes = [*texts.notes, _sizes_note(texts, parts)]
     train, val, test = (
         _texts_of(texts, rows.tolist()) for rows in (parts.train, parts.val, parts.test)
@@ -63,12 +82,21 @@ def load_text(section: TextSection, fitted: dict[str, Any] | None) -> Dataset:
         val=_split(section, val),
         test=_split(section, test),
         info=DatasetInfo(signature, "language_modelling", ()),
-        preprocessing=own_identity if fitted is None else fitted,
+        preprocessing={**own_identity, "split": rule} if fitted is None else fitted,
         augment=None,
         fingerprint=fingerprint_of(section, texts.sha256),
         notes=(*notes, *limit_notes),
+        split_record=split.record,
+        changes=split.changes,
+        split_summary=_split_summary(section, rule, split),
         summary=_summary(section, texts, parts),
     )
+
+
+def _split_summary(section: TextSection, rule: Rule, split: RowSplit) -> str:
+    if split.record is not None and split.record.extents:
+        return "split by the position in the file"
+    return summary_of(rule, section, stratified=True)
 
 
 def _summary(section: TextSection, texts: Texts, parts: SplitRows) -> DataSummary:
@@ -99,7 +127,13 @@ def read_texts(section: TextSection) -> Texts:
     )
 
 
-def _split_files(section: TextSection, texts: Texts) -> SplitRows:
+def _split_files(
+    section: TextSection,
+    texts: Texts,
+    rule: Rule,
+    fitted: Mapping[str, Any] | None,
+    record: SplitRecord | None,
+) -> RowSplit:
     """Split by file, stratified by size."""
     count = len(texts.texts)
     if count < _LEAST_FILES:
@@ -107,20 +141,27 @@ def _split_files(section: TextSection, texts: Texts) -> SplitRows:
             f"{texts.name}: {count} files cannot be split into three; add files, or join them "
             "into one, which is cut into three shares"
         )
-    sizes = np.array([len(text.content) for text in texts.texts], dtype=np.float64)
-    return divide(
-        quantile_bins(sizes), section.split_seed, section.test_fraction, section.val_fraction
-    )
+    names = text_keys(text.name for text in texts.texts)
+    contents = joined(names, text_keys(text.content for text in texts.texts))
+    if record is not None:
+        return split_of_run(record, contents)
+    strata = number_strata(np.array([len(text.content) for text in texts.texts], dtype=np.float64))
+    division = Division(rule, names, contents)
+    if fitted is not None:
+        return RowSplit(position_split(section, division, strata))
+    return new_split(section, division, strata)
 
 
-def _cut_file(section: TextSection, texts: Texts) -> tuple[Texts, SplitRows]:
-    """Cut one file into three texts, at ends of lines if possible; the test is at its end."""
+def _cut_file(
+    section: TextSection, texts: Texts, rule: Rule, record: SplitRecord | None
+) -> tuple[Texts, RowSplit]:
+    """Cut one file into three texts, at ends of lines if possible; the test is at its end.
+
+    A run keeps its places: what was added at the end of the file since is left out.
+    """
     content = texts.texts[0].content
-    test = math.ceil(len(content) * section.test_fraction)
-    val = round((len(content) - test) * section.val_fraction)
-    train_end = _line_end(content, len(content) - test - val)
-    val_end = _line_end(content, max(len(content) - test, train_end))
-    shares = (content[:train_end], content[train_end:val_end], content[val_end:])
+    ends = record.extents if record is not None and record.extents else _ends(section, content)
+    shares = (content[: ends[0]], content[ends[0] : ends[1]], content[ends[1] : ends[2]])
     if not all(shares):
         raise BadInput(
             f"{texts.name}: {len(content)} bytes are too few to be cut into a training, a "
@@ -129,7 +170,23 @@ def _cut_file(section: TextSection, texts: Texts) -> tuple[Texts, SplitRows]:
     three = tuple(Text(texts.texts[0].name, share) for share in shares)
     note = f"{texts.name} is one file: its first part is for training, its last for the test"
     cut = Texts(texts.name, three, texts.sha256, (*texts.notes, note))
-    return cut, SplitRows(np.array([0]), np.array([1]), np.array([2]))
+    parts = SplitRows(np.array([0]), np.array([1]), np.array([2]))
+    keys = text_keys(shares)
+    if record is not None:
+        gone = int((find_rows(record.contents, keys) < 0).sum())
+        return cut, RowSplit(parts, record, RowChanges(gone, int(len(content) > ends[2])))
+    sides = np.array([TRAIN, VAL, TEST], dtype=np.int8)
+    made = SplitRecord(rule, section.split_seed, keys, keys, sides, extents=ends)
+    return cut, RowSplit(parts, made)
+
+
+def _ends(section: TextSection, content: bytes) -> tuple[int, int, int]:
+    """Return where the shares for training, validation and the test end."""
+    test = math.ceil(len(content) * section.test_fraction)
+    val = round((len(content) - test) * section.val_fraction)
+    train_end = _line_end(content, len(content) - test - val)
+    val_end = _line_end(content, max(len(content) - test, train_end))
+    return train_end, val_end, len(content)
 
 
 def _line_end(content: bytes, position: int) -> int:

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 import torch
@@ -22,8 +22,11 @@ from tui_trainer.data.base.random import seeded
 from tui_trainer.data.files.disk import open_file
 from tui_trainer.data.files.folders import open_folder
 from tui_trainer.data.files.texts import Text, Texts, read_folder
-from tui_trainer.data.sources.source import Division, Encoded, Target
+from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.sources.text import VOCABULARY
+from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.keys import text_keys
+from tui_trainer.data.splits.rules import COPIES, rule_for
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -63,6 +66,9 @@ class PassageSource:
     def layout(self) -> dict[str, str]:
         return {}
 
+    def with_target(self, target: Target) -> Self:
+        return replace(self, target=target)
+
     def fit(self, train: Ints) -> dict[str, Any]:
         return {}
 
@@ -80,11 +86,15 @@ class _Passage:
     file: int
 
 
-def read_passages(section: TextFoldersSection, *, whole: bool = False) -> PassageSource:
+def read_passages(
+    section: TextFoldersSection, older: Mapping[str, Any] | None = None, *, whole: bool = False
+) -> PassageSource:
     """Read the folder of a section.
 
-    With `whole` every folder is a class and no passage is left out for balance, as for a folder
-    that is only measured.
+    `older` is the preprocessing of a checkpoint. If the run has a record of its rows, all passages
+    are read, and not as many as the settings allow: those of the run are among them. With `whole`
+    every folder is a class and no passage is left out for balance, as for a folder that is only
+    measured.
 
     Raises:
         BadInput: it cannot be read, or has fewer than two classes with enough files.
@@ -94,6 +104,8 @@ def read_passages(section: TextFoldersSection, *, whole: bool = False) -> Passag
         section = section.model_copy(update={"min_files": 1, **dict.fromkeys(limits, sys.maxsize)})
     folder = open_folder(section.path)
     texts = read_folder(folder, section.patterns, section.max_file_bytes)
+    if older is not None and (older.get("split") or COPIES) != COPIES:
+        section = section.model_copy(update={"min_files": 1, "max_passages_class": 2**62})
     classes, notes = _classes(section, texts, least=1 if whole else 2)
     passages, passage_notes = _passages(section, texts.texts, classes)
     notes += [*passage_notes, _counts_note(passages, classes)]
@@ -104,9 +116,21 @@ def read_passages(section: TextFoldersSection, *, whole: bool = False) -> Passag
         padded,
         lengths,
         Target(classes, np.array([passage.label for passage in passages], dtype=np.int64)),
-        Division(groups=np.array([passage.file for passage in passages], dtype=np.int64)),
+        _division(section, texts.texts, passages, older),
         (*texts.notes, *notes),
     )
+
+
+def _division(
+    section: TextFoldersSection,
+    texts: Sequence[Text],
+    passages: Sequence[_Passage],
+    older: Mapping[str, Any] | None,
+) -> Division:
+    files = np.array([passage.file for passage in passages], dtype=np.int64)
+    identities = text_keys(text.name for text in texts)[files]
+    contents = text_keys(passage.content for passage in passages)
+    return Division(rule_for(section, older), identities, contents, groups=files)
 
 
 def _classes(

@@ -43,9 +43,9 @@ def samples(preview: Preview, width: int) -> list[str]:
     names = ("train", "validation", "test")
     parts = [f"{count:,} {name}" for count, name in zip(preview.samples, names, strict=True)]
     parts[0] = f"samples: {parts[0]}"
-    return packed(
-        [*parts, f"{len(preview.classes):,} classes"] if preview.classes else parts, width
-    )
+    if preview.classes:
+        parts.append(f"{len(preview.classes):,} classes")
+    return packed([*parts, *filter(None, [clean(preview.split, 100)])], width)
 
 
 def packed(parts: Sequence[str], width: int) -> list[str]:

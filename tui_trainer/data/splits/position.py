@@ -1,6 +1,7 @@
-"""Splits rows into training, validation and test; depends only on the split's seed and the rows.
+"""Splits rows into training, validation and test by a random order of their positions.
 
-Layer: data. Test rows are drawn first and validation rows from the rest, so changing
+Layer: data. This is the rule `position`; the numbers of rows per split are shared with the rule of
+`data/splits`. Test rows are drawn first and validation rows from the rest, so changing
 `val_fraction` never moves a row into or out of the test split.
 """
 
@@ -79,16 +80,7 @@ def split_rows(strata: Ints, seed: int, test_fraction: float, val_fraction: floa
     by_stratum = order[np.argsort(strata[order], kind="stable")]
     sizes = np.bincount(strata)
     starts = np.cumsum(sizes) - sizes
-    minimum = (sizes >= _LEAST_FOR_ALL).astype(np.int64)
-
-    # The small number undoes the rounding error of a product such as 0.35 * 20.
-    test_total = math.ceil(count * test_fraction - 1e-9)
-    tests = allocate(test_total, sizes, minimum, np.maximum(sizes - 1 - minimum, 0))
-    val_total = max(1, round((count - tests.sum()) * val_fraction))
-    remaining = sizes - tests
-    spare = np.maximum(remaining - 1, 0)
-    vals = allocate(val_total, remaining, np.minimum(minimum, spare), spare)
-
+    tests, vals = shares_of(sizes, test_fraction, val_fraction)
     positions = np.arange(count) - np.repeat(starts, sizes)
     in_test = positions < np.repeat(tests, sizes)
     in_val = ~in_test & (positions < np.repeat(tests + vals, sizes))
@@ -97,6 +89,19 @@ def split_rows(strata: Ints, seed: int, test_fraction: float, val_fraction: floa
         val=np.sort(by_stratum[in_val]),
         test=np.sort(by_stratum[in_test]),
     )
+
+
+def shares_of(sizes: Ints, test_fraction: float, val_fraction: float) -> tuple[Ints, Ints]:
+    """Return how many rows of each stratum are for the test, and for validation."""
+    minimum = (sizes >= _LEAST_FOR_ALL).astype(np.int64)
+    # The small number undoes the rounding error of a product such as 0.35 * 20.
+    test_total = math.ceil(int(sizes.sum()) * test_fraction - 1e-9)
+    tests = allocate(test_total, sizes, minimum, np.maximum(sizes - 1 - minimum, 0))
+    val_total = max(1, round(int(sizes.sum() - tests.sum()) * val_fraction))
+    remaining = sizes - tests
+    spare = np.maximum(remaining - 1, 0)
+    vals = allocate(val_total, remaining, np.minimum(minimum, spare), spare)
+    return tests, vals
 
 
 def allocate(total: int, sizes: Ints, least: Ints, most: Ints) -> Ints:
@@ -120,9 +125,14 @@ def allocate(total: int, sizes: Ints, least: Ints, most: Ints) -> Ints:
     return counts
 
 
-def quantile_bins(values: NDArray[np.float64], most: int = 10) -> Ints:
-    """Return strata for numbers: bins of about equal size, with equal numbers in the same bin."""
+def quantile_edges(values: NDArray[np.float64], most: int = 10) -> NDArray[np.float64]:
+    """Return the borders between bins of about equal size, each the least number of its bin."""
     bins = max(1, min(most, len(values) // 5))
-    edges = np.unique(np.quantile(values, np.arange(1, bins) / bins))
-    _, strata = np.unique(np.searchsorted(edges, values, side="right"), return_inverse=True)
+    return np.unique(np.quantile(values, np.arange(1, bins) / bins))
+
+
+def quantile_bins(values: NDArray[np.float64]) -> Ints:
+    """Return strata for numbers: bins of about equal size, with equal numbers in the same bin."""
+    bins = np.searchsorted(quantile_edges(values), values, side="right")
+    _, strata = np.unique(bins, return_inverse=True)
     return strata.astype(np.int64)

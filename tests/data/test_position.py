@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from tests.data.splits import tensors
 from tui_trainer.config.sections.datasets import PixelsSection
-from tui_trainer.data.base.split import Ints, SplitRows, allocate, quantile_bins, split_rows
 from tui_trainer.data.load import load
+from tui_trainer.data.splits.position import Ints, SplitRows, allocate, quantile_bins, split_rows
 
 PINNED_TEST = [4, 19, 21, 24, 35, 38, 43, 49]
 PINNED_VAL = [2, 8, 22, 26, 59, 65, 66, 88]
@@ -104,7 +104,11 @@ def test_the_validation_share_does_not_move_test_rows() -> None:
 
 
 def test_the_rows_of_the_built_in_split_stay_the_same_for_good() -> None:
-    dataset = load(PixelsSection(type="pixels", path="builtin:digits.csv.gz", max_value=16))
+    dataset = load(
+        PixelsSection(
+            type="pixels", path="builtin:digits.csv.gz", max_value=16, split_by="position"
+        )
+    )
 
     assert tensors(dataset.test).rows[:8].tolist() == PINNED_TEST
     assert tensors(dataset.val).rows[:8].tolist() == PINNED_VAL

@@ -1,0 +1,86 @@
+"""`split_source`: the split of the rows of a source, and what is predicted of them.
+
+Layer: data.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from tui_trainer.config.sections.datasets import RowsSection
+from tui_trainer.data.files.csv import order_classes
+from tui_trainer.data.sources.source import Source, Target
+from tui_trainer.data.splits.keys import Keys, joined, mixed, number_keys, text_keys
+from tui_trainer.data.splits.position import Ints
+from tui_trainer.data.splits.record import SplitRecord
+from tui_trainer.data.splits.row_split import RowSplit, new_split, position_split, split_of_run
+from tui_trainer.data.splits.strata import Strata, class_strata, number_strata, one_stratum
+
+
+def split_source(
+    section: RowsSection,
+    source: Source,
+    fitted: Mapping[str, Any] | None,
+    record: SplitRecord | None,
+) -> RowSplit:
+    """Split the rows of a source as the record of a run has them, or anew.
+
+    `fitted` is the preprocessing of a checkpoint; without a record it is of an older version, whose
+    rows were split by position.
+    """
+    target, division = source.target, source.division
+    contents = joined(division.contents, target_keys(target))
+    if record is not None:
+        return split_of_run(record, contents)
+    strata = strata_of(target) if section.stratify else one_stratum(len(target.values))
+    if fitted is None:
+        return new_split(section, replace(division, contents=contents), strata)
+    return RowSplit(position_split(section, division, strata))
+
+
+def strata_of(target: Target) -> Strata:
+    """Return a stratum for each row: its class, its set of labels, or a bin of its first number."""
+    if target.classes:
+        return class_strata(target.values, target.classes)
+    return number_strata(target.values.reshape(len(target.values), -1)[:, 0])
+
+
+def target_keys(target: Target) -> Keys:
+    """Return a key (N,) for what is to be predicted of each row."""
+    if not target.classes:
+        keys = number_keys(target.values.reshape(len(target.values), -1))
+        places = mixed(np.arange(1, keys.shape[1] + 1, dtype=np.uint64))
+        return mixed(joined(keys, places).sum(axis=1, dtype=np.uint64))
+    keys = text_keys(target.classes)
+    if target.values.ndim == 1:
+        own: Keys = keys[target.values]
+        return own
+    return mixed((target.values.astype(np.uint64) * keys).sum(axis=1, dtype=np.uint64))
+
+
+def target_of_run(target: Target, rows: Ints, fitted: Mapping[str, Any] | None) -> Target:
+    """Return what is predicted with the classes that these rows have, and no others.
+
+    Classes of rows that came later are none of the run. `fitted` is the preprocessing of its
+    checkpoint, if there is one. The values of other rows are of no use.
+    """
+    if not target.classes:
+        return target
+    if target.values.ndim == 1:
+        used = np.unique(target.values[rows])
+    else:
+        used = np.flatnonzero(target.values[rows].any(axis=0))
+    names = order_classes({target.classes[place] for place in used.tolist()})
+    if fitted is not None and {*names} <= {*fitted["classes"]} <= {*target.classes}:
+        names = tuple(fitted["classes"])
+    old = {name: place for place, name in enumerate(target.classes)}
+    places = np.array([old[name] for name in names], dtype=np.int64)
+    if target.values.ndim == 2:
+        return replace(target, classes=names, values=target.values[:, places])
+    renumbered = np.full(len(target.classes), -1, dtype=np.int64)
+    renumbered[places] = np.arange(len(names))
+    return replace(target, classes=names, values=renumbered[target.values])

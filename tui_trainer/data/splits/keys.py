@@ -1,0 +1,104 @@
+"""The identity of rows: hashes of their cells, the same for all time, on every platform.
+
+Layer: data. A hash depends on nothing but the cells of its row: not on other rows, on the order of
+the columns, or on the number that stands for a text. Never change a constant here, or every row of
+every run becomes another one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping
+from unicodedata import normalize
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_trainer.data.files.columns import Column, NumberColumn
+
+Keys = NDArray[np.uint64]
+"""Hashes of 64 bits. Two of a million different rows have the same with a chance of 3e-8."""
+
+# Constants of splitmix64 (Steele, Lea and Flood, OOPSLA 2014).
+_GOLDEN, _FIRST, _SECOND = (
+    np.uint64(number) for number in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
+)
+_NO_TEXT = np.uint64(0x6E6F2074657874)
+"""Stands for the text of an empty cell."""
+_CHUNK_ROWS = 4096
+
+
+def mixed(values: Keys) -> Keys:
+    """Return the values mixed as splitmix64 does: every bit of a result depends on all bits."""
+    values = (values ^ (values >> np.uint64(30))) * _FIRST
+    values = (values ^ (values >> np.uint64(27))) * _SECOND
+    return values ^ (values >> np.uint64(31))
+
+
+def text_key(text: str | bytes) -> np.uint64:
+    """Return the key of a text, in whichever form of Unicode it is written, or of bytes."""
+    if isinstance(text, str):
+        text = normalize("NFC", text).encode("utf-8", "surrogatepass")
+    return np.uint64(int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little"))
+
+
+def text_keys(texts: Iterable[str | bytes]) -> Keys:
+    """Return the key of each text."""
+    return np.array([text_key(text) for text in texts], dtype=np.uint64)
+
+
+def number_keys(values: NDArray[np.float64]) -> Keys:
+    """Return a key for each number; both zeros have one, and so have all NaN, which are gaps."""
+    # Adding 0 makes one zero of two.
+    normal = np.where(np.isnan(values), np.nan, values + 0.0)
+    return mixed(np.ascontiguousarray(normal).view(np.uint64) + _GOLDEN)
+
+
+def column_keys(name: str, column: Column) -> Keys:
+    """Return a key (N,) for each cell of a column, to be added to those of the other columns."""
+    if isinstance(column, NumberColumn):
+        cells = number_keys(column.values)
+    else:
+        cells = np.append(text_keys(column.texts), _NO_TEXT)[column.codes]
+    return mixed(cells + text_key(name))
+
+
+def row_keys(columns: Mapping[str, Column]) -> Keys:
+    """Return a key (N,) for each row of some columns, whatever their order."""
+    count = len(next(iter(columns.values())).missing)
+    sums = np.zeros(count, dtype=np.uint64)
+    for name, column in columns.items():
+        sums += column_keys(name, column)
+    return mixed(sums)
+
+
+def vector_keys(vectors: NDArray[np.float32]) -> Keys:
+    """Return a key (N,) for each row of numbers (N, K)."""
+    places = mixed(np.arange(1, vectors.shape[1] + 1, dtype=np.uint64) * _GOLDEN)
+    keys = np.empty(len(vectors), dtype=np.uint64)
+    for start in range(0, len(vectors), _CHUNK_ROWS):
+        block = vectors[start : start + _CHUNK_ROWS].astype(np.float64)
+        cells = mixed(number_keys(block) + places)
+        keys[start : start + _CHUNK_ROWS] = mixed(cells.sum(axis=1, dtype=np.uint64))
+    return keys
+
+
+def joined(keys: Keys, others: Keys) -> Keys:
+    """Return a key for each pair of keys."""
+    return mixed(mixed(keys + _GOLDEN) + others)
+
+
+def numbered(keys: Keys) -> Keys:
+    """Return keys that differ: that of the n-th row with a key depends on n, too."""
+    order = np.argsort(keys, kind="stable")
+    ordered = keys[order]
+    is_first = np.append(True, ordered[1:] != ordered[:-1]) if len(keys) else np.empty(0, bool)
+    places = np.arange(len(keys))
+    occurrences = np.empty(len(keys), dtype=np.uint64)
+    occurrences[order] = places - np.maximum.accumulate(np.where(is_first, places, 0))
+    return joined(keys, occurrences)
+
+
+def numbers_of(keys: Keys, seed: int) -> Keys:
+    """Return the number that a seed gives to each key, from 0 to 2^64 - 1 for 0 to 1."""
+    return joined(keys, np.full(len(keys), seed, dtype=np.uint64))

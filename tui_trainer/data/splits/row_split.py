@@ -1,0 +1,167 @@
+"""`split_rows_of`: the split of some rows, made anew, or taken from the record of a run.
+
+Layer: data. With a record no row moves: the rows of the run are found by their content, in the
+order that the run has them in, and all others are left out.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_trainer.config.sections.datasets import DatasetSection
+from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL, Sides, split_identities
+from tui_trainer.data.splits.division import Division
+from tui_trainer.data.splits.keys import Keys, numbered
+from tui_trainer.data.splits.position import Ints, SplitRows, divide
+from tui_trainer.data.splits.record import RowChanges, SplitRecord
+from tui_trainer.data.splits.strata import Strata
+from tui_trainer.text.format import counted
+
+LEAST_DIFFERENT = 50
+"""If fewer rows are different, and most are copies, equal rows need not be the same thing: some
+answers to a few questions are. They are split like any others."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class RowSplit:
+    """The rows of each split, in the order of the run."""
+
+    parts: SplitRows
+    record: SplitRecord | None = None
+    """None for a run of an older version, which has none."""
+    changes: RowChanges | None = None
+    """Only if the split was taken from a record."""
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> Ints:
+        """All rows that are used."""
+        return np.concatenate([self.parts.train, self.parts.val, self.parts.test])
+
+
+def new_split(section: DatasetSection, division: Division, strata: Strata) -> RowSplit:
+    """Split the rows of a new run; contents are those with the target."""
+    fractions = section.test_fraction, section.val_fraction
+    record = SplitRecord(
+        division.rule,
+        section.split_seed,
+        division.identities,
+        numbered(division.contents),
+        np.zeros(len(division.identities), dtype=np.int8),
+    )
+    notes: tuple[str, ...] = ()
+    if division.rule == "position":
+        return _recorded(record, position_split(section, division, strata))
+    if division.times is not None:
+        sides, times = _by_time(division.times, *fractions)
+        return _recorded(replace(record, times=times), parts_of(sides))
+    if division.rule in ("identity", "column"):
+        identities, notes = _told_apart(division)
+        is_numbered = identities is not division.identities
+        record = replace(record, identities=identities, are_numbered=is_numbered)
+    sides = np.full(len(record.sides), TRAIN, dtype=np.int8)
+    drawn = np.ones(len(sides), dtype=np.bool_)
+    if division.test is not None:
+        sides[division.test] = TEST
+        drawn = ~division.test
+        fractions = 0.0, section.val_fraction
+    if division.val is not None:
+        sides[division.val] = VAL
+    else:
+        rows = np.flatnonzero(drawn)
+        sides[rows], cuts = split_identities(
+            record.identities[rows],
+            record.contents[rows],
+            replace(strata, of_rows=strata.of_rows[rows]),
+            section.split_seed,
+            *fractions,
+        )
+        record = replace(record, cuts=cuts)
+    return _recorded(record, parts_of(sides), notes)
+
+
+def position_split(section: DatasetSection, division: Division, strata: Strata) -> SplitRows:
+    """Split by the rule `position`."""
+    return divide(
+        strata.of_rows,
+        section.split_seed,
+        section.test_fraction,
+        section.val_fraction,
+        test=division.test,
+        val=division.val,
+        groups=division.groups,
+    )
+
+
+def split_of_run(record: SplitRecord, contents: Keys) -> RowSplit:
+    """Return the split of a run, in rows of the data as they are now.
+
+    `contents` (N,) are hashes of the rows with their targets.
+    """
+    places = find_rows(record.contents, numbered(contents))
+    there = places >= 0
+    changes = RowChanges(int((~there).sum()), len(contents) - int(there.sum()))
+    train, val, test = (places[there & (record.sides == side)] for side in (TRAIN, VAL, TEST))
+    return RowSplit(SplitRows(train, val, test), record, changes)
+
+
+def find_rows(wanted: Keys, present: Keys) -> Ints:
+    """Return where each of the `wanted` keys is among those `present`, -1 if it is not there."""
+    if not len(present):
+        return np.full(len(wanted), -1)
+    order = np.argsort(present)
+    places = order[np.minimum(np.searchsorted(present[order], wanted), len(present) - 1)]
+    return np.where(present[places] == wanted, places, -1)
+
+
+def parts_of(sides: Sides) -> SplitRows:
+    """Return the rows of each side, ascending."""
+    train, val, test = (np.flatnonzero(sides == side) for side in (TRAIN, VAL, TEST))
+    return SplitRows(train, val, test)
+
+
+def _recorded(record: SplitRecord, parts: SplitRows, notes: tuple[str, ...] = ()) -> RowSplit:
+    sides = np.full(len(record.contents), TRAIN, dtype=np.int8)
+    sides[parts.val], sides[parts.test] = VAL, TEST
+    return RowSplit(parts, replace(record, sides=sides), notes=notes)
+
+
+def _told_apart(division: Division) -> tuple[Keys, tuple[str, ...]]:
+    """Return the identities, different for equal rows if these are answers to few questions.
+
+    The note counts the copies.
+    """
+    identities = division.identities
+    different = len(np.unique(identities))
+    copies = len(identities) - different
+    if not copies:
+        return identities, ()
+    note = f"{counted(copies, 'row')} with the inputs of another row"
+    if copies > different < LEAST_DIFFERENT:
+        return numbered(division.contents), (f"{note}; only {different} are different",)
+    if division.rule == "identity":
+        return identities, (f"{note}, in the same split as that one",)
+    return identities, ()
+
+
+def _by_time(
+    times: NDArray[np.float64], test_fraction: float, val_fraction: float
+) -> tuple[Sides, tuple[float, ...]]:
+    """Return the side (N,) of rows by their times, and where test and validation begin.
+
+    Rows of the same time stay together, in the earlier split.
+    """
+    ordered = np.sort(times)
+    count = len(ordered)
+    test = int(np.ceil(count * test_fraction - 1e-9))
+    held = test + max(1, round((count - test) * val_fraction))
+    borders = []
+    for size in (test, held):
+        last = ordered[max(count - size - 1, 0)]
+        later = ordered[np.searchsorted(ordered, last, side="right") :]
+        borders.append(float(later[0]) if len(later) else float(np.nextafter(last, np.inf)))
+    sides = np.where(times >= borders[0], TEST, np.where(times >= borders[1], VAL, TRAIN))
+    return sides.astype(np.int8), tuple(borders)
