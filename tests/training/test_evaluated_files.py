@@ -129,6 +129,18 @@ def test_rows_without_a_target_are_counted_if_they_may_be_missing(tmp_path: Path
     assert any("1 missing value filled with the training mean" in note for note in found.notes)
 
 
+def test_columns_that_the_split_was_made_by_are_not_said_to_be_ignored(tmp_path: Path) -> None:
+    lines = [f"{n % 7},{'xyz'[n % 3]},{n // 2},{n}" for n in range(60)]
+    (tmp_path / "t.csv").write_text("a,k,who,when\n" + "\n".join(lines) + "\n")
+    dataset = {"type": "table", "path": str(tmp_path / "t.csv"), "target": "k", "group": "who"}
+    run = trained(tmp_path, {**dataset, "drop": ["when"]})
+    new = tmp_path / "new.csv"
+    new.write_text("a,k,who,when,more\n1,x,100,100,1\n")
+    assert [note for note in measured(run, new).notes if "ignored" in note] == [
+        "column that the model was not trained on, ignored: more"
+    ]
+
+
 @pytest.mark.parametrize("target", [["p", "q"], "tags"])
 def test_labels_and_several_targets_are_those_of_the_run(tmp_path: Path, target: Any) -> None:
     lines = [f"{n % 7},{n % 2},{n % 3 // 2},{'u|v' if n % 2 else 'v'}" for n in range(60)]

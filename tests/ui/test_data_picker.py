@@ -120,12 +120,13 @@ def test_an_answer_about_another_file_is_dropped(tmp_path: Path, folder: Path) -
     (folder / "slow.csv").write_text(ROWS)
     services = FakeServices(tmp_path)
     services.loader = loader = WaitingLoader()
+    services.trains_here = lambda: "vowels"
 
     async def step(app: Host, pilot: Pilot[None]) -> None:
         picker = await opened(app, pilot)
         await press(pilot, "end", "enter")
         await until(pilot, lambda: "inspect" in loader.waiting)
-        assert "reading ..." in shown(app)
+        assert "before that: vowels must end" in shown(app)
         await press(pilot, "up")
         loader.do("inspect")
         await pilot.pause()

@@ -125,11 +125,9 @@ def _table(
     rows, notes = select_rows(section, file, table)
     target, said = read_targets(section, info.problem, file.name, table, rows)
     encoded = encode_all({name: table.columns[name].take(rows) for name in fitted}, fitted)
-    ignored = [
-        name
-        for name in opened.header
-        if name not in {*fitted, *section.targets, *section.drop, section.group, opened.index}
-    ]
+    of_split = {section.group, section.split, section.time}
+    used = {*fitted, *section.targets, *section.drop, *of_split, opened.index}
+    ignored = [name for name in opened.header if name not in used]
     notes = [*opened.notes, *table.notes, *said, *notes, *encoded.notes, *_ignored_note(ignored)]
     whole = replace(encoded, notes=notes)
     return _labelled(file.name, target, rows, whole, preprocessing, info, "row")

@@ -266,7 +266,9 @@ class DataPicker(ModalScreen["Proposal | None"]):
 
     def _propose(self, path: Path) -> None:
         """Ask what experiment would be made of a path; of several questions the newest counts."""
-        self.query_one(DataPreview).wait(self._services.loader.stage)
+        running = self._services.trains_here()
+        before = f"{running} must end its training" if running else self._services.loader.stage
+        self.query_one(DataPreview).wait(before)
         workbench = self._services.workbench
 
         def done(result: Proposal | TrainerError) -> None:

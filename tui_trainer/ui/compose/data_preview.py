@@ -73,9 +73,9 @@ class DataPreview(VerticalScroll):
             parts.append(Content.styled(f"and {head.more_columns:,} more columns", _MUTED))
         self._rows.update(Content("\n").join(parts))
 
-    def wait(self, stage: str) -> None:
-        """Say that the data are being read, or what that waits for."""
-        text = f"reading; before that, {clean(stage, 100)}" if stage else "reading"
+    def wait(self, before: str) -> None:
+        """Say that the data are being read, or what has to happen before."""
+        text = f"reading; before that: {clean(before, 100)}" if before else "reading"
         self._made.show([_line("", Content.styled(f"{text} ...", _MUTED))])
 
     def show_proposal(self, proposal: Proposal) -> None:
