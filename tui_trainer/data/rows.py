@@ -57,15 +57,13 @@ def load_rows(
     if split.changes is not None and split.changes.new:
         source = source.with_target(target_of_run(source.target, split.rows, fitted))
     target = source.target
-    _check_classes(source)
-    _check_parts(section, source, parts)
-    if fitted is None:
-        preprocessing = _fit(section, source, parts.train)
-    else:
+    if fitted is not None:
         check_same(_identity(section, source), fitted, source.name)
         if record is None:
             check_has_no_record(fitted)
-        preprocessing = fitted
+    _check_classes(source)
+    _check_parts(section, source, parts)
+    preprocessing = _fit(section, source, parts.train) if fitted is None else fitted
     encoded = _trimmed(source.encode(preprocessing["inputs"]), split.rows)
     doubt = _doubt(section, target) if written_problem == "auto" else ""
     counts = [_class_counts(target, rows) for rows in (parts.train, parts.val, parts.test)]

@@ -6,7 +6,7 @@ moves a sample from one split to another.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
@@ -26,6 +26,11 @@ Name = Annotated[str, Field(min_length=1)]
 
 ColumnKind = Literal["number", "category", "boolean", "date", "text", "hash"]
 """The kinds that a table's column can be stated to have."""
+
+Dates = Literal["auto", "day_first", "month_first"]
+DATES: Any = setting(
+    "auto", "what goes first in dates as 03/04/2025; auto: told by the other cells"
+)
 
 DATASETS = Registry("dataset")
 
@@ -131,9 +136,7 @@ class TableSection(NumbersSection, DelimitedSection):
         "the kinds of columns that are not recognised rightly, as {id: number}; they are "
         "number, category, boolean, date, text or hash",
     )
-    dates: Literal["auto", "day_first", "month_first"] = setting(
-        "auto", "what goes first in dates as 03/04/2025; auto: told by the other cells"
-    )
+    dates: Dates = DATES
     buckets: int = setting(
         256, "inputs of a column with so many texts that they are hashed", ge=2, le=65536
     )
@@ -188,6 +191,43 @@ class SequencesSection(DelimitedSection):
     noise: float = setting(
         0.0, "random noise on training inputs, in standard deviations", ge=0, le=10
     )
+
+
+class ForecastSection(DelimitedSection):
+    """Time series in a CSV file with a header, one row per time; the next values are predicted."""
+
+    type: Literal["forecast"]
+    target: str | Items[str] = setting(
+        ..., "the column to forecast, or a list of several", min_length=1
+    )
+    series: str | None = setting(
+        None, "the column with the id of a row's series; empty: the file is one", min_length=1
+    )
+    time: str | None = setting(
+        None, "a column of dates or numbers that orders the rows; empty: the file", min_length=1
+    )
+    dates: Dates = DATES
+    window: int = setting(24, "past rows that a forecast is made from", unit="rows", ge=1, le=65536)
+    horizon: int = setting(1, "rows that are forecast after them", unit="rows", ge=1, le=1024)
+    stride: int = setting(1, "rows from one window to the next", unit="rows", ge=1, le=65536)
+    test_fraction: float = setting(
+        0.2, "share of the times, the last ones, held out for the test", ge=0.2, le=0.8
+    )
+    val_fraction: float = setting(
+        0.15, "share of the remaining times, the last ones, used for validation", gt=0, le=0.5
+    )
+    drop: Items[str] = setting((), "columns left out; all others are forecast from")
+    missing: Literal["error", "drop", "mean"] = setting(
+        "error", "missing values: refuse, leave out such windows, or fill in the column's mean"
+    )
+    noise: float = setting(
+        0.0, "random noise on training inputs, in standard deviations", ge=0, le=10
+    )
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns to forecast."""
+        return (self.target,) if isinstance(self.target, str) else self.target
 
 
 class TextSection(DatasetSection):
@@ -271,6 +311,13 @@ class TextFoldersSection(RowsSection):
 DATASETS.add(Spec("pixels", "images as rows of a CSV file, label last", PixelsSection))
 DATASETS.add(Spec("table", "a CSV table of numbers and categories", TableSection))
 DATASETS.add(Spec("sequences", "a CSV table of sequences, one row per step", SequencesSection))
+DATASETS.add(
+    Spec(
+        "forecast",
+        "a CSV table of time series, of which the next values are predicted",
+        ForecastSection,
+    )
+)
 DATASETS.add(Spec("text", "text files, predicted byte by byte", TextSection))
 DATASETS.add(
     Spec("text_folders", "passages of text files, one folder per class", TextFoldersSection)

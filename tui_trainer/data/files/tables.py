@@ -37,7 +37,7 @@ _BOMS = (
 _NAMES = frozenset(
     {
         *("target", "drop", "categorical", "kinds", "group", "sequence", "step"),
-        *("split", "time"),
+        *("split", "series", "time"),
     }
 )
 """The settings that name columns."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import (
     DatasetSection,
+    ForecastSection,
     PixelsSection,
     SequencesSection,
     TableSection,
@@ -34,6 +35,7 @@ from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import OpenTable, open_table
 from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.column_kinds import as_kind
+from tui_trainer.data.sources.forecast import read_new_windows
 from tui_trainer.data.sources.pixels import read_unlabelled, scale_pixels
 from tui_trainer.data.sources.plugin import read_sample
 from tui_trainer.data.sources.sequence_rows import read_new_frames
@@ -180,6 +182,11 @@ def _sequences(section: SequencesSection, fitted: dict[str, Any], path: str) -> 
     return Unseen(encoded.inputs, places, notes, encoded.lengths, rows=rows)
 
 
+def _forecast(section: ForecastSection, fitted: dict[str, Any], path: str) -> Unseen:
+    encoded, places = read_new_windows(section, fitted, path)
+    return Unseen(encoded.inputs, places, tuple(encoded.notes))
+
+
 def _passages(section: TextFoldersSection, fitted: dict[str, Any], path: str) -> Unseen:
     tokens, lengths, places = read_new_passages(section, path)
     return Unseen(tokens, tuple(places), (), lengths, is_one=True)
@@ -189,6 +196,7 @@ READERS: dict[str, Reader] = {
     "table": _table,
     "pixels": _pixels,
     "sequences": _sequences,
+    "forecast": _forecast,
     "text_folders": _passages,
 }
 """Readers by the `type` of the section they take."""
