@@ -23,6 +23,7 @@ from tui_trainer.config.sections.datasets import ForecastSection
 from tui_trainer.data.base.augment import Noise
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.files.columns import NumberColumn
+from tui_trainer.data.files.tables import open_table
 from tui_trainer.data.sources.encoding import fit_column, standardise
 from tui_trainer.data.sources.sequences import MOST_BYTES
 from tui_trainer.data.sources.series_rows import SeriesRows, read_series
@@ -130,6 +131,25 @@ def read_forecast(
         _division(section, series, starts, older, test=test, val=val),
         (*series.notes, *notes, *split_notes),
     )
+
+
+def read_forecast_to_measure(
+    section: ForecastSection, fitted: Mapping[str, Any], path: str
+) -> tuple[ForecastSource, list[str]]:
+    """Read all windows of another file, and the names of its columns that are ignored.
+
+    Raises:
+        BadInput: something is wrong with the file; names the line, column or series.
+    """
+    channels = tuple(fitted["channels"])
+    series = read_series(section, path, channels, fitted["order"])
+    starts, notes = _starts(section, series)
+    target = _target(section, series, starts)
+    division = _division(section, series, starts, None, test=None, val=None)
+    used = {*channels, section.series, section.time, *section.drop}
+    ignored = [name for name in open_table(section, path).header if name not in used]
+    notes = [*series.notes, *notes]
+    return ForecastSource(section, series, starts, target, division, tuple(notes)), ignored
 
 
 def _division(
