@@ -337,9 +337,6 @@ OF_PATH_WITH_SO_MANY_ARGUMENTS = {"unlink": 0, "mkdir": 0, "rmdir": 0, "rename":
 """`Files` has methods of the same names, with one argument more."""
 
 ELSEWHERE: dict[str, tuple[set[str], str]] = {
-    # Only files and folders of data that a person names.
-    "cli/hints": {"exists"},
-    "cli/own_data": {"exists", "isdir"},
     "cli/main": ({"open"}, "/dev/null in the place of descriptors that are closed"),
     "cli/detached": ({"open"}, "/dev/null"),
     "cli/hints": ({"exists"}, "whether a word names a file of the user's"),
