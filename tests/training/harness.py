@@ -121,14 +121,15 @@ class Run:
             for command in react(event):
                 control.send(command)
 
-        task = self.task(fitted)
-        if fitted is None and task.dataset.split_record is not None:
-            write_record(self.directory.splits, task.dataset.split_record)
-        return train(task, start, control, emit, self.directory, **options)
+        return train(self.task(fitted), start, control, emit, self.directory, **options)
 
     def task(self, fitted: dict[str, Any] | None = None) -> Task:
+        """Build the task; that of a new run records the side of each row."""
         record = None if fitted is None else read_record(self.directory.splits)
-        return build(self.experiment, SingleRank(), torch.device("cpu"), fitted, record=record)
+        task = build(self.experiment, SingleRank(), torch.device("cpu"), fitted, record=record)
+        if fitted is None and task.dataset.split_record is not None:
+            write_record(self.directory.splits, task.dataset.split_record)
+        return task
 
     def lines(self) -> list[dict[str, Any]]:
         """The lines of metrics.jsonl without what depends on the time."""
