@@ -13,14 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.splits import tensors
-from tui_trainer.config.sections.datasets import PixelsSection, TableSection
+from tui_trainer.config.sections.datasets import (
+    DATASETS,
+    DatasetSection,
+    PixelsSection,
+    SequencesSection,
+    TableSection,
+    TextSection,
+)
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.files.columns import Column, NumberColumn, TextColumn
 from tui_trainer.data.load import load
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL, split_identities
 from tui_trainer.data.splits.keys import numbered, row_keys, text_key
 from tui_trainer.data.splits.position import Ints, shares_of
-from tui_trainer.data.splits.record import SplitRecord
+from tui_trainer.data.splits.record import RowChanges, SplitRecord
 from tui_trainer.data.splits.strata import Strata
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
@@ -150,7 +157,9 @@ def test_rows_that_are_gone_or_changed_are_counted(tmp_path: Path) -> None:
     section = TableSection(type="table", path=path, target="y")
     again = load(section, first.preprocessing, record=first.split_record)
     assert again.changes is not None
-    assert (again.changes.gone, again.changes.new) == (3, 1)
+    # One of them is known by its inputs, and is used with its new target.
+    assert (again.changes.gone, again.changes.new) == (3, 0)
+    assert sum(map(len, (again.train, again.val, again.test))) == 88
 
 
 def test_a_checkpoint_whose_record_is_missing_is_refused(tmp_path: Path) -> None:
@@ -292,3 +301,66 @@ def test_a_million_rows_are_split_and_recorded_in_seconds() -> None:
     SplitRecord.from_bytes(record.to_bytes())
     assert len(np.unique(keys)) == count
     assert time.process_time() - began < 10
+
+
+def test_longer_sequences_that_come_later_do_not_make_those_of_the_run_longer(
+    tmp_path: Path,
+) -> None:
+    def write_sequences(count: int, longest: int) -> SequencesSection:
+        rows = [
+            f"s{number},{step * number % 7},{'uv'[number % 2]}"
+            for number in range(count)
+            for step in range(3 if number < 40 else longest)
+        ]
+        path = write(tmp_path, rows, "id,x,y")
+        return SequencesSection(type="sequences", path=path, sequence="id", target="y")
+
+    first = load(write_sequences(40, 3))
+    section = write_sequences(45, 9)
+    again = load(section, first.preprocessing, record=first.split_record)
+    assert tensors(again.train).inputs.equal(tensors(first.train).inputs)
+    assert again.changes is not None
+    assert (again.changes.gone, again.changes.new) == (0, 5)
+    assert first.split_summary == "split by the id in id, stratified"
+
+
+@pytest.mark.parametrize("kind", ["text", "text_folders"])
+def test_files_that_come_later_leave_the_split_of_the_others(tmp_path: Path, kind: str) -> None:
+    def write_files(first: int, count: int) -> None:
+        for number in range(first, first + count):
+            folder = tmp_path / "texts" / "ab"[number % 2]
+            folder.mkdir(parents=True, exist_ok=True)
+            lines = [f"{number} line {line} of a text\n" for line in range(40)]
+            (folder / f"{number * 37 % 100:02}.txt").write_text("".join(lines))
+
+    values: dict[str, object] = {"type": kind, "path": str(tmp_path / "texts")}
+    values |= {"sequence_length": 10} if kind == "text" else {"max_passages_class": 20}
+    section = DATASETS.find(kind).params.model_validate(values)  # type: ignore[union-attr]
+    assert isinstance(section, DatasetSection)
+    write_files(0, 40)
+    first = load(section)
+    write_files(40, 20)
+    again = load(section, first.preprocessing, record=first.split_record)
+    for part in ("train", "val", "test"):
+        one, other = getattr(first, part), getattr(again, part)
+        batches = zip(one.in_order(50), other.in_order(50), strict=True)
+        assert all(batch[name].equal(same[name]) for batch, same in batches for name in batch)
+    assert again.changes is not None
+    assert again.changes.gone == 0
+    assert again.changes.new > 0
+
+
+def test_what_is_added_to_a_single_text_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("".join(f"line {number}\n" for number in range(300)))
+    section = TextSection(type="text", path=str(path), sequence_length=10)
+    first = load(section)
+    path.write_text(path.read_text() + "more\n" * 200)
+    again = load(section, first.preprocessing, record=first.split_record)
+    assert [len(split) for split in (again.train, again.val, again.test)] == [
+        len(split) for split in (first.train, first.val, first.test)
+    ]
+    assert again.changes == RowChanges(0, 1)
+    path.write_text("L" + path.read_text()[1:])
+    changed = load(section, first.preprocessing, record=first.split_record)
+    assert changed.changes == RowChanges(1, 1)

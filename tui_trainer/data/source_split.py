@@ -35,7 +35,7 @@ def split_source(
     target, division = source.target, source.division
     contents = joined(division.contents, target_keys(target))
     if record is not None:
-        return split_of_run(record, contents)
+        return split_of_run(record, division.identities, contents)
     strata = strata_of(target) if section.stratify else one_stratum(len(target.values))
     if fitted is None:
         return new_split(section, replace(division, contents=contents), strata)

@@ -35,7 +35,7 @@ from tui_trainer.text.format import parameters_text
 if TYPE_CHECKING:
     from tui_trainer.data.splits.record import SplitRecord
     from tui_trainer.training.start_point import StartPoint
-    from tui_trainer.training.task import Task
+    from tui_trainer.training.task import ReadData, Task
 
 
 DATA_PLACE = "dataset.path"
@@ -143,11 +143,13 @@ def build_task(
     record: SplitRecord | None = None,
     *,
     startup: Startup,
+    read: ReadData | None = None,
 ) -> tuple[Task, DeviceChoice]:
-    """Build the task of an experiment on the device it asks for."""
+    """Build the task of an experiment on the device it asks for; `read` reads the data."""
     startup.use_torch()
     import torch
 
+    from tui_trainer.data.load import load
     from tui_trainer.models.summary import count_parameters, count_trained_parameters
     from tui_trainer.training.ranks import SingleRank
     from tui_trainer.training.task import build
@@ -158,7 +160,8 @@ def build_task(
     training = experiment.training.model_copy(update={"threads": threads})
     placed = replace(experiment, training=training)
     where = torch.device(device.torch_name)
-    task = build(placed, SingleRank(), where, fitted, startup, record=record)
+    reading = read or load
+    task = build(placed, SingleRank(), where, fitted, startup, record=record, read=reading)
     size = parameters_text(count_parameters(task.model), count_trained_parameters(task.model))
     startup.tell("model", f"{experiment.model.type}, {size}")
     for name, layer in task.model.named_children():

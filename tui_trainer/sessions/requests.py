@@ -45,6 +45,7 @@ class ResumeRun:
     which: str = "last"
     drop_edits: bool = False
     force: bool = False
+    accept_data: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,7 @@ class ForkRun:
     overrides: tuple[Override, ...] = ()
     which: str = "last"
     name: str = ""
+    accept_data: bool = False
     asked_at: datetime = field(default_factory=datetime.now, compare=False)
     """The time in the run's name, as for a new run."""
 
@@ -92,11 +94,26 @@ def prepare(
         experiment, name, now = request.experiment, request.name, request.asked_at
         return prepare_new(experiment, runs_dir, name, argv, startup, now=now)
     run = find_run(str(request.path), runs_dir)
-    which, overrides = request.which, request.overrides
+    which, overrides, accept = request.which, request.overrides, request.accept_data
     if isinstance(request, ForkRun):
-        name, now = request.name, request.asked_at
         return prepare_fork(
-            run, runs_dir, overrides, argv, startup, which=which, name=name, now=now
+            run,
+            runs_dir,
+            overrides,
+            argv,
+            startup,
+            which=which,
+            name=request.name,
+            accept_data=accept,
+            now=request.asked_at,
         )
-    drop, force = request.drop_edits, request.force
-    return prepare_resume(run, overrides, argv, startup, which=which, drop_edits=drop, force=force)
+    return prepare_resume(
+        run,
+        overrides,
+        argv,
+        startup,
+        which=which,
+        drop_edits=request.drop_edits,
+        force=request.force,
+        accept_data=accept,
+    )

@@ -6,7 +6,7 @@ predictions the training data is not read, and need not exist any more.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from tui_trainer.data.base.random import preserved_generators
 from tui_trainer.data.files.masks import write_mask
 from tui_trainer.data.load import load
 from tui_trainer.data.sources.new_samples import Unseen, read_unseen
+from tui_trainer.data.splits.record import RowChanges
 from tui_trainer.models.build import build_model
 from tui_trainer.models.sampling import generate
 from tui_trainer.problems.batch import Batch, lengths_of, to_device
@@ -50,6 +51,8 @@ class Evaluation:
     """Empty if only the baselines were computed."""
     baseline: dict[str, dict[str, float]]
     notes: tuple[str, ...]
+    changes: RowChanges | None = None
+    """How the rows differ from those of the run; None in runs of older versions."""
 
     def to_dict(self) -> dict[str, Any]:
         return {
@@ -58,6 +61,7 @@ class Evaluation:
             **self.metrics,
             "baseline": self.baseline,
             "notes": list(self.notes),
+            "rows": None if self.changes is None else asdict(self.changes),
         }
 
 
@@ -103,7 +107,8 @@ def evaluate(
             notes += left_out
     with task.feed.workers():
         computed = compute(baselines)
-    return Evaluation(checkpoint.manifest.step, split, metrics, computed, tuple(notes))
+    step, changes = checkpoint.manifest.step, task.dataset.changes
+    return Evaluation(step, split, metrics, computed, tuple(notes), changes)
 
 
 def _measured(task: Task, split: Split) -> dict[str, float]:

@@ -127,7 +127,7 @@ def _split_files(
     names = text_keys(text.name for text in texts.texts)
     contents = joined(names, text_keys(text.content for text in texts.texts))
     if record is not None:
-        return split_of_run(record, contents)
+        return split_of_run(record, names, contents)
     strata = number_strata(np.array([len(text.content) for text in texts.texts], dtype=np.float64))
     division = Division(rule, names, contents)
     if fitted is not None:

@@ -26,12 +26,12 @@ _NO_CUTS = Cuts((), (), (0,), (0,))
 
 @dataclass(frozen=True, slots=True)
 class RowChanges:
-    """How many rows of the data are not those of the run."""
+    """How many rows of the data differ from those of the run."""
 
     gone: int
-    """Rows of the run that are not in the data as they were."""
+    """Rows of the run that are not in the data as they were: they are missing, or changed."""
     new: int
-    """Rows of the data that the run does not have."""
+    """Rows of the data that the run does not have, and that are left out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

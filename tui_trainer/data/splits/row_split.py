@@ -96,16 +96,29 @@ def position_split(section: DatasetSection, division: Division, strata: Strata) 
     )
 
 
-def split_of_run(record: SplitRecord, contents: Keys) -> RowSplit:
+def split_of_run(record: SplitRecord, identities: Keys, contents: Keys) -> RowSplit:
     """Return the split of a run, in rows of the data as they are now.
 
-    `contents` (N,) are hashes of the rows with their targets.
+    `contents` (N,) are hashes of the rows with their targets. A row whose content is not found is
+    taken as it is now if its identity is, as where a target was corrected.
     """
     places = find_rows(record.contents, numbered(contents))
+    gone = int((places < 0).sum())
+    if gone:
+        _find_changed(record, identities, places)
     there = places >= 0
-    changes = RowChanges(int((~there).sum()), len(contents) - int(there.sum()))
+    changes = RowChanges(gone, len(contents) - int(there.sum()))
     train, val, test = (places[there & (record.sides == side)] for side in (TRAIN, VAL, TEST))
     return RowSplit(SplitRows(train, val, test), record, changes)
+
+
+def _find_changed(record: SplitRecord, identities: Keys, places: Ints) -> None:
+    """Set the places of rows whose content is not found, but whose identity is."""
+    is_used = np.zeros(len(identities), dtype=np.bool_)
+    is_used[places[places >= 0]] = True
+    unused, missing = np.flatnonzero(~is_used), np.flatnonzero(places < 0)
+    found = find_rows(numbered(record.identities[missing]), numbered(identities[unused]))
+    places[missing[found >= 0]] = unused[found[found >= 0]]
 
 
 def find_rows(wanted: Keys, present: Keys) -> Ints:
