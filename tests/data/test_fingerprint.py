@@ -48,7 +48,7 @@ SECTIONS: tuple[DatasetSection, ...] = (
 
 LATER = {
     *("label_separator", "group"),
-    *("split_by", "time"),
+    *("split_by", "split_from", "time"),
     *("separator", "encoding", "decimal", "thousands", "missing_values"),
 }
 """Settings that version 0.1 did not have."""

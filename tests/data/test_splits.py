@@ -235,6 +235,57 @@ def test_settings_that_contradict_each_other_are_refused(
         table(tmp_path, rows, "a,b,y,c", **settings)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"group": "b"}, {"time": "a"}, {"split": "w"}, {"stratify": False}],
+    ids=str,
+)
+def test_another_run_takes_the_split_over_for_rows_that_it_knows(
+    tmp_path: Path, settings: dict[str, object]
+) -> None:
+    def rows(count: int) -> list[str]:
+        words = ["train", "test", "train"]
+        return [f"{n % 97},p{n // 5},{words[n // 5 % 3]},{'uv'[n % 2]}" for n in range(count)]
+
+    other = settings == {"split": "w"}
+    header = "a,b,w,y" if other else "a,b,z,y"
+    values = {} if other else {"drop": ["z"]}
+    first = table(tmp_path, rows(100), header, **settings, **values)
+    before = sides(first, tmp_path)
+    grown = rows(400)[::-1]
+    path = write(tmp_path, grown, header)
+    section = TableSection.model_validate(
+        {"type": "table", "path": path, "target": "y", "split_seed": 5, **settings, **values}
+    )
+    assert first.split_record is not None
+    second = load(section, record=replace(first.split_record, is_of_another_run=True))
+
+    after = sides(second, tmp_path)
+    assert len(after) == 400
+    assert {row: after[row] for row in before} == before
+    assert second.split_record is not None
+    assert not second.split_record.is_of_another_run
+    shares = [len(split) / 400 for split in (second.train, second.val, second.test)]
+    assert min(shares) > 0.02
+    again = load(section, second.preprocessing, record=second.split_record)
+    assert sides(again, tmp_path) == after
+    if settings == {"group": "b"}:
+        assert len({(row.split(",")[1], side) for row, side in after.items()}) == 80
+
+
+def test_a_split_of_another_rule_or_by_position_is_not_taken_over(tmp_path: Path) -> None:
+    rows = lines(60)
+    for settings, told in (
+        ({"split_by": "position"}, "split by position, which says nothing about other rows"),
+        ({"group": "a"}, "was split by group, and these settings split by identity"),
+    ):
+        record = table(tmp_path, rows, **settings).split_record
+        assert record is not None
+        section = TableSection(type="table", path=str(tmp_path / "table.csv"), target="y")
+        with pytest.raises(BadInput, match=rf"dataset.split_from: .*{told}"):
+            load(section, record=replace(record, is_of_another_run=True))
+
+
 def record_of(count: int) -> SplitRecord:
     keys = numbered(np.zeros(count, dtype=np.uint64))
     strata = Strata(np.arange(count) % 3, ("a\n", "é", "c"), (0.5, 1e300))

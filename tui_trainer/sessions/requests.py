@@ -7,16 +7,19 @@ and `prepare` is called in the trainer thread.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
+from tui_trainer.config.sections.datasets import DATASETS
 from tui_trainer.runs.directory import RunDirectory, find_run
 from tui_trainer.runs.edits import settings_of
 from tui_trainer.runs.names import free_name
+from tui_trainer.runs.paths import exists
+from tui_trainer.text.clean import clean
 
 if TYPE_CHECKING:
     from tui_trainer.config.presets import PresetLibrary
@@ -92,7 +95,9 @@ def prepare(
         base = request.base or request.experiment.name
         startup.tell_changes(library, base, request.experiment)
         experiment, name, now = request.experiment, request.name, request.asked_at
-        return prepare_new(experiment, runs_dir, name, argv, startup, now=now)
+        prepared = prepare_new(experiment, runs_dir, name, argv, startup, now=now)
+        notes = _notes_on_new_rule(Path(base), experiment)
+        return replace(prepared, warnings=(*prepared.warnings, *notes))
     run = find_run(str(request.path), runs_dir)
     which, overrides, accept = request.which, request.overrides, request.accept_data
     if isinstance(request, ForkRun):
@@ -116,4 +121,22 @@ def prepare(
         drop_edits=request.drop_edits,
         force=request.force,
         accept_data=accept,
+    )
+
+
+def _notes_on_new_rule(base: Path, experiment: Experiment) -> tuple[str, ...]:
+    """Return a note if a new run from the configuration of an older one has other rows.
+
+    `base` is the file that the experiment was made from.
+    """
+    older = RunDirectory.at(base.parent)
+    is_of_run = base.name == older.config.name and exists(older.provenance)
+    spec = DATASETS.find(experiment.dataset.type)
+    if not is_of_run or exists(older.splits) or spec is None or spec.origin:
+        return ()
+    if experiment.dataset.split_by != "auto":
+        return ()
+    return (
+        f"{clean(older.path.name)} was split by position, and this run is split anew: other rows "
+        "are its test; dataset.split_by=position keeps those of the old one",
     )

@@ -54,6 +54,8 @@ class SplitRecord:
     """Of a single text: the bytes up to which it is for training, validation and the test."""
     are_numbered: bool = False
     """Whether rows with equal inputs count as different, as few different rows do."""
+    is_of_another_run: bool = False
+    """Whether a new run takes the split, with its own rows; never in the file."""
 
     def to_bytes(self) -> bytes:
         """Return the content of the file."""
