@@ -415,3 +415,36 @@ def test_what_is_added_to_a_single_text_is_left_out(tmp_path: Path) -> None:
     path.write_text("L" + path.read_text()[1:])
     changed = load(section, first.preprocessing, record=first.split_record)
     assert changed.changes == RowChanges(1, 1)
+
+
+def told(dataset: Dataset, words: str) -> bool:
+    return any(words in note for note in dataset.notes)
+
+
+def test_what_looks_like_a_split_an_id_or_a_copy_is_noticed(tmp_path: Path) -> None:
+    words = ["train", "val", "test"]
+    rows = [f"{n / 7:.9g},{words[n % 3]},{n % 5},{n // 4},{n % 3},{'uv'[n % 2]}" for n in range(90)]
+    rows += [f"{n / 7:.9g},{words[n % 3]},{n % 5},{n // 4},{n % 3},u" for n in range(6)]
+    rows += [
+        f"{n / 7 * (1 + 1e-8):.9g},{words[n % 3]},{n % 5},{n // 4},{n % 3},u" for n in range(1, 4)
+    ]
+    dataset = table(tmp_path, rows, "a,part,fold,visit_id,type_id,y")
+
+    assert told(dataset, "part is an input, and has only train, val, test: dataset.split=part")
+    assert told(dataset, "fold is an input, and may be a split: dataset.split=fold")
+    assert told(dataset, "visit_id: 23 different values in 99 rows; dataset.group=visit_id keeps")
+    assert told(dataset, "3 rows nearly equal to another row, to 6 digits")
+    assert told(dataset, "6 rows with the inputs of another row, in the same split")
+    assert not told(dataset, "type_id")
+    section = TableSection(type="table", path=str(tmp_path / "table.csv"), target="y")
+    again = load(section, dataset.preprocessing, record=dataset.split_record)
+    assert not told(again, "is an input")
+
+
+def test_rare_classes_and_one_that_most_rows_have_are_noticed(tmp_path: Path) -> None:
+    rows = [f"{n},{n % 7},{'rare' if n % 45 == 1 else 'no'}" for n in range(180)]
+    dataset = table(tmp_path, rows)
+    assert told(dataset, "classes with few rows to train on: rare (2); loss=cross_entropy")
+    assert told(dataset, "98% of the rows to train on are no, so that accuracy says little")
+    balanced = table(tmp_path, lines(90))
+    assert not told(balanced, "rows to train on")
