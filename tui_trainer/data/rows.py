@@ -28,6 +28,7 @@ from tui_trainer.data.row_summary import summarise
 from tui_trainer.data.source_split import split_source, target_of_run
 from tui_trainer.data.sources.encoding import moments, standardise
 from tui_trainer.data.sources.source import Encoded, Source, Target
+from tui_trainer.data.splits.notices import class_notices
 from tui_trainer.data.splits.position import SplitRows
 from tui_trainer.data.splits.record import SplitRecord
 from tui_trainer.data.splits.rules import check_has_no_record, summary_of
@@ -67,6 +68,8 @@ def load_rows(
     encoded = _trimmed(source.encode(preprocessing["inputs"]), split.rows)
     doubt = _doubt(section, target) if written_problem == "auto" else ""
     counts = [_class_counts(target, rows) for rows in (parts.train, parts.val, parts.test)]
+    is_classified = target.problem == "classification"
+    notices = class_notices(target.classes, counts[0]) if is_classified and not fitted else []
     full = TensorSplit(
         encoded.inputs,
         encode_target(source.name, target, preprocessing),
@@ -87,6 +90,7 @@ def load_rows(
             *split.notes,
             *encoded.notes,
             *absent_notes(target.classes, *counts),
+            *notices,
         ),
         soft_targets=target.problem == "classification" and _is_mixed(section),
         class_counts=counts[0] if target.problem == "classification" else (),

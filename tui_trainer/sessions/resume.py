@@ -77,17 +77,20 @@ def prepare_resume(
     which: str = "last",
     drop_edits: bool = False,
     force: bool = False,
+    accept_data: bool = False,
     origin: str = "resume",
 ) -> PreparedRun:
     """Read the checkpoint, build the task, and record the overrides as edits at its step.
 
     They hold until the next live edit: recorded edits of the same settings at later steps are not
-    repeated. `force` takes a run over from another host that has been silent for a while, and
-    `origin` is the command that makes the edits.
+    repeated. `force` takes a run over from another host that has been silent for a while,
+    `accept_data` goes on with data that lack rows of the run, and `origin` is the command that
+    makes the edits.
 
     Raises:
         BadInput: another process holds the run, or an override is for a setting that is not live.
-        CheckpointUnusable: there are checkpoints but none can be used, or it is of another model.
+        CheckpointUnusable: there are checkpoints but none can be used, or it is of another model,
+            or rows of the run are gone or changed.
     """
     startup = startup or Startup()
     check_run(run, writing=True)
@@ -100,7 +103,7 @@ def prepare_resume(
     lock = RunLock.acquire(run.lock, gone=gone)
     try:
         _put_in_order(run, may_be_alive=bool(gone or lock.note))
-        loaded = _load(run, experiment, which, startup)
+        loaded = _load(run, experiment, which, startup, accept_data=accept_data)
         plan = plan_edits(
             experiment,
             read_edits(run.edits),
@@ -134,11 +137,14 @@ class _Loaded(NamedTuple):
         return self.checkpoint.manifest.step if self.checkpoint else 0
 
 
-def _load(run: RunDirectory, experiment: Experiment, which: str, startup: Startup) -> _Loaded:
+def _load(
+    run: RunDirectory, experiment: Experiment, which: str, startup: Startup, *, accept_data: bool
+) -> _Loaded:
     """Read the checkpoint, and build the task with the preprocessing in it."""
     startup.use_torch()
     startup.enter("read the checkpoint")
-    from tui_trainer.training.changes import check_model
+    from tui_trainer.data.load import load
+    from tui_trainer.training.changes import check_model, load_whole
     from tui_trainer.training.split_file import read_record
 
     checkpoint, notes = _choose(run, which)
@@ -148,7 +154,8 @@ def _load(run: RunDirectory, experiment: Experiment, which: str, startup: Startu
     if record is None and fitted is None and exists(run.provenance):
         # A new run has its record before its provenance: this one is of an older version.
         experiment = with_value(experiment, "dataset.split_by", "position")
-    task, device = build_task(experiment, fitted, record, startup=startup)
+    read = load if accept_data else load_whole
+    task, device = build_task(experiment, fitted, record, startup=startup, read=read)
     if checkpoint is not None:
         checkpoint = checkpoint.with_marked_best(experiment.checkpoint.monitor)
         check_model(task.model, checkpoint.data)

@@ -55,6 +55,11 @@ class DatasetSection(TypedSection):
         "what decides the split of a row; identity: its content, so that added rows move no other; "
         "auto: the column split, group or time if one is named, the file for texts, else identity",
     )
+    split_from: str | None = setting(
+        None,
+        "a run whose split is taken: its rows stay where they are, others go by its cut points",
+        path=True,
+    )
     split_seed: int = setting(0, "seed of the split, not training.seed", ge=0, lt=2**63)
     test_fraction: float = setting(0.2, "share of the rows held out for the test", ge=0.2, le=0.8)
     val_fraction: float = setting(

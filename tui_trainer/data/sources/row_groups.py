@@ -16,6 +16,7 @@ from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.files.columns import Column, NumberColumn
 from tui_trainer.data.splits.division import Division
 from tui_trainer.data.splits.keys import Keys, column_keys, mixed, row_keys
+from tui_trainer.data.splits.notices import column_notices, near_copies_notice
 from tui_trainer.data.splits.row_split import LEAST_DIFFERENT
 from tui_trainer.data.splits.rules import COPIES, rule_for
 from tui_trainer.data.splits.split_column import given_splits, split_words
@@ -56,6 +57,8 @@ def divide_table(
         groups, notes = groups_by_column(special["group"], given["group"])
     elif rule == "position" and (older is None or older.get("split") == COPIES):
         groups, notes = groups_of_copies(inputs)
+    if older is None and rule == "identity":
+        notes += column_notices(inputs) + near_copies_notice(inputs, identities)
     division = Division(rule, identities, row_keys(columns), test, val, groups, times)
     return division, inputs, notes
 
