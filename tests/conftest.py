@@ -40,6 +40,7 @@ STATE = tempfile.TemporaryDirectory(prefix="tui-trainer-tests-")
 """Never the user's own state directory; another folder in it for each test."""
 NUMBERS = count()
 os.environ["XDG_STATE_HOME"] = STATE.name
+os.environ["TUI_TRAINER_CACHE"] = str(Path(STATE.name) / "cache")
 
 
 @pytest.fixture(autouse=True)

@@ -24,7 +24,6 @@ from tui_trainer.data.files.disk import MOST_HELD, DataFile, TableStyle, open_fi
 from tui_trainer.data.files.table_reader import collect_table, read_table
 from tui_trainer.text.errors import BadInput
 
-SMALL = {"block_bytes": 64, "careful_bytes": 8}
 NORMALISED = TableStyle(is_normalised=True)
 Columns = dict[str, tuple[str, bytes, tuple[str, ...]]]
 
@@ -49,7 +48,7 @@ def outcome(content: bytes, way: str, style: TableStyle, kinds: list[RequestedKi
         requested = dict(zip(header, kinds, strict=False))
 
         def read(wanted: Any) -> Any:
-            reader = CsvReader(file, header, wanted, **SMALL)
+            reader = CsvReader(file, header, wanted, block_bytes=64, careful_bytes=8)
             return reader.fast_rows() if way == "fast" else reader.careful_rows()
 
         return contents(collect_table(read, file, requested, classes=header[0]))
@@ -123,7 +122,7 @@ def test_a_long_table_is_mostly_read_by_blocks_and_equals_the_careful_one() -> N
     rows[1900] = '2.5,"two\nlines, ""quoted""",8'
     content = "\n".join(["a,b,c", *rows]).encode()
     file = DataFile("t.csv", content, "")
-    reader = CsvReader(file, ["a", "b", "c"], ["a", "b", "c"], 8192, 512)
+    reader = CsvReader(file, ["a", "b", "c"], ["a", "b", "c"], block_bytes=8192, careful_bytes=512)
     kinds = [type(rows).__name__ for rows in reader.fast_rows()]
     assert kinds.count("ArrowTexts") > 8
     assert 0 < kinds.count("RecordRows") < 4

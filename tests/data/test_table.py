@@ -245,6 +245,8 @@ def test_fault_38_a_header_alone_is_refused(tmp_path: Path) -> None:
 
 def test_fault_38_a_missing_header_is_recognised(tmp_path: Path) -> None:
     message = refusal(tmp_path, "1,2,3\n4,5,6\n")
+    assert "no column 'y' in table.csv; there are: column 1, column 2, column 3" in message
+    message = refusal(tmp_path, "1,2,3\n")
     assert message == "table.csv:1: a table needs a header with the names of its columns"
 
 

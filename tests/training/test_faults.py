@@ -454,7 +454,7 @@ def test_a_resume_of_an_older_run_on_changed_data_is_noted(tmp_path: Path, data:
     mine.write_text("\n".join(lines[:-9]) + "\n")
     assert data_change(run.task(fitted), checkpoint.data.origin) == (
         f"{changed}48 training, 9 validation and 15 test samples then, "
-        "42 training, 7 validation and 14 test samples now"
+        "42 training, 8 validation and 13 test samples now"
     )
 
 

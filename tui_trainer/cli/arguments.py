@@ -129,9 +129,24 @@ def make_parser() -> Parser:
     _add_runs_dir(doctor)
     _add_preset_dir(doctor)
     doctor.add_argument("--json", action="store_true", help="print JSON")
+    _add_cache(commands)
     completion = _command(commands, "completion", "print the script for completion in a shell")
     completion.add_argument("shell", choices=SHELLS, metavar="|".join(SHELLS), help="your shell")
     return parser
+
+
+def _add_cache(commands: Commands) -> None:
+    cache = commands.add_parser(
+        "cache",
+        help="list or clear the tables kept from large files",
+        description="List or clear the tables that were read from large files and kept.",
+    )
+    actions = cache.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    list_ = _command(actions, "list", "show the tables, with the files they are from")
+    list_.add_argument("--json", action="store_true", help="print JSON")
+    list_.set_defaults(action="cache list")
+    clear = _command(actions, "clear", "remove all of them; they are made again when needed")
+    clear.set_defaults(action="cache clear")
 
 
 def _command(commands: Commands, name: str, text: str) -> Parser:

@@ -101,6 +101,18 @@ EXAMPLES: dict[str, tuple[str, ...]] = {
         "tui-trainer doctor",
         "tui-trainer doctor --json",
     ),
+    "cache": (
+        "tui-trainer cache list",
+        "tui-trainer cache clear",
+    ),
+    "cache list": (
+        "tui-trainer cache list",
+        "tui-trainer cache list --json",
+    ),
+    "cache clear": (
+        "tui-trainer cache clear",
+        "tui-trainer cache clear --debug",
+    ),
 }
 """By the words of the command; empty for the program itself."""
 

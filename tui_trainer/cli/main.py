@@ -36,6 +36,8 @@ COMMANDS = {
     "data inspect": "own_data.inspect",
     "config": "preferences.config",
     "doctor": "doctor.doctor",
+    "cache list": "cache.list_tables",
+    "cache clear": "cache.clear",
     "completion": "completion.completion",
     "presets list": "presets.list_presets",
     "presets show": "presets.show_preset",

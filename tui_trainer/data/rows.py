@@ -21,7 +21,13 @@ from tui_trainer.config.sections.datasets import (
     SequencesSection,
     TableSection,
 )
-from tui_trainer.data.base.dataset import Dataset, absent_notes, check_same, identity
+from tui_trainer.data.base.dataset import (
+    NEEDS_ITS_DATA,
+    Dataset,
+    absent_notes,
+    check_same,
+    identity,
+)
 from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.row_summary import summarise
@@ -35,7 +41,7 @@ from tui_trainer.data.splits.rules import check_has_no_record, summary_of
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Signature
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import BadInput
+from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 _FEW_NUMBERS = 20
 """Up to this many distinct whole numbers may be meant as classes."""
@@ -62,6 +68,10 @@ def load_rows(
         check_same(_identity(section, source), fitted, source.name)
         if record is None:
             check_has_no_record(fitted)
+    if split.changes is not None and split.changes.gone and not len(parts.train):
+        raise CheckpointUnusable(
+            f"{source.name}: no row is as it was in the training split of the run; {NEEDS_ITS_DATA}"
+        )
     _check_classes(source)
     _check_parts(section, source, parts)
     preprocessing = _fit(section, source, parts.train) if fitted is None else fitted
@@ -148,6 +158,9 @@ def _doubt(section: RowsSection, target: Target) -> str:
     if not isinstance(section, TableSection | SequencesSection):
         return ""
     if target.classes or target.names:
+        return ""
+    # Sorting all of many is slow, and the first ones nearly always decide.
+    if len(np.unique(target.values[: 50 * _FEW_NUMBERS])) > _FEW_NUMBERS:
         return ""
     distinct = np.unique(target.values)
     if len(distinct) > _FEW_NUMBERS or not (distinct == np.round(distinct)).all():

@@ -48,7 +48,9 @@ class DatasetSection(TypedSection):
     """Settings of every data set: its path, and a split that depends on nothing else."""
 
     path: str = setting(
-        ..., "CSV file, also .gz; builtin:NAME for one that ships with the program", path=True
+        ...,
+        "CSV file, also .gz or .zst; builtin:NAME for one that ships with the program",
+        path=True,
     )
     split_by: Literal["auto", "identity", "column", "files", "group", "time", "position"] = setting(
         "auto",
@@ -78,6 +80,14 @@ class DelimitedSection(RowsSection):
 
     separator: Literal["auto", "comma", "semicolon", "tab", "bar"] = setting(
         "auto", "what separates the fields; auto: recognised by the first rows"
+    )
+    header: Literal["auto", "yes", "no"] = setting(
+        "auto", "whether the first row has the names; auto: unless it has numbers as all others"
+    )
+    comment: str = setting(
+        "auto",
+        "what a line begins with that is left out, as %; none; auto: # in the first lines",
+        min_length=1,
     )
     encoding: str = setting("auto", "auto: UTF-8, or UTF-16 and UTF-32 that say so; or its name")
     decimal: Literal["auto", "point", "comma"] = setting(

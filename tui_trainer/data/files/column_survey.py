@@ -100,15 +100,18 @@ class ColumnSurvey:
             )
         return form
 
-    def notes(self, shown: str, column: Column) -> list[str]:
-        """Return a note if a column is not read as its first look suggests; `shown` names it."""
+    def notes(self, shown: str, column: Column, place: str) -> list[str]:
+        """Return a note if a column is not read as its first look suggests; `shown` names it.
+
+        `place` is the word for where a row is.
+        """
         if isinstance(column, NumberColumn):
-            return [f"{shown}: {self._read_as(FORMS[column.form])}"] if column.form else []
+            return [f"{shown}: {self._read_as(FORMS[column.form], place)}"] if column.form else []
         if not self.numbers:
             return []
         if self.texts:
             return [
-                f"{shown}: read as categories, because line {self.line} has "
+                f"{shown}: read as categories, because {place} {self.line} has "
                 f"{clean(self.text, 40)!r}; {self.numbers} of its values are numbers"
             ]
         return [
@@ -116,10 +119,10 @@ class ColumnSurvey:
             f"({clean(', '.join(column.texts), 40)}); problem=regression predicts a number"
         ]
 
-    def _read_as(self, form: NumberForm) -> str:
+    def _read_as(self, form: NumberForm, place: str) -> str:
         text = self.forms.example or "numbers"
         plain = form.plain(text)
-        example = f"{clean(text, 40)!r} in line {self.forms.line} is read as {plain}"
+        example = f"{clean(text, 40)!r} in {place} {self.forms.line} is read as {plain}"
         return f"{example}: {form.description}" if plain else form.description
 
     def decide(self, file: DataFile, name: str, form: NumberForm | None) -> Kind:

@@ -33,6 +33,9 @@ class NumberColumn:
         return np.isnan(self.values)
 
     def take(self, rows: NDArray[np.int64]) -> NumberColumn:
+        """Return some rows; the column itself if they are all of its rows, in order."""
+        if len(rows) == len(self.values) and np.array_equal(rows, np.arange(len(rows))):
+            return self
         return NumberColumn(self.values[rows], self.form)
 
 
@@ -53,10 +56,12 @@ class TextColumn:
 
     def take(self, rows: NDArray[np.int64]) -> TextColumn:
         """Return some rows, with only the texts that occur in them."""
-        used, codes = np.unique(self.codes[rows], return_inverse=True)
-        offset = int(len(used) > 0 and used[0] < 0)
-        texts = tuple(self.texts[code] for code in used[offset:])
-        return TextColumn(codes.astype(np.int64) - offset, texts)
+        codes = self.codes[rows]
+        used = np.flatnonzero(np.bincount(codes[codes >= 0], minlength=len(self.texts)))
+        # The last place is that of a missing value, whose code is -1.
+        renumbered = np.full(len(self.texts) + 1, -1, dtype=np.int64)
+        renumbered[used] = np.arange(len(used))
+        return TextColumn(renumbered[codes], tuple(self.texts[code] for code in used))
 
 
 Column = NumberColumn | TextColumn

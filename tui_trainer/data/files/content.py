@@ -75,12 +75,22 @@ def pieces(content: Content) -> Iterator[bytes]:
 
 
 class _Stream(io.RawIOBase):
+    """The bytes of a content as a file."""
+
     def __init__(self, content: Content, at: int) -> None:
         self._content = content
         self._at = at
 
     def readable(self) -> bool:
         return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        starts = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._content)}
+        self._at = max(0, starts[whence] + offset)
+        return self._at
 
     def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
         piece = self._content[self._at : self._at + len(buffer)]
@@ -89,11 +99,15 @@ class _Stream(io.RawIOBase):
         return len(piece)
 
 
+def open_stream(content: Content, at: int = 0) -> io.BufferedReader:
+    """Return a content as an open file, from a byte on."""
+    return io.BufferedReader(_Stream(content, at), 1 << 16)
+
+
 def decoded_lines(content: Content, at: int = 0) -> Iterator[str]:
     """Yield the lines of UTF-8 text from a byte on, with their line breaks, as they are asked for.
 
     A mark of the byte order is no part of the first line.
     """
-    stream = io.BufferedReader(_Stream(content, at), 1 << 16)
     encoding = "utf-8" if at else "utf-8-sig"
-    return io.TextIOWrapper(stream, encoding=encoding, newline="")
+    return io.TextIOWrapper(open_stream(content, at), encoding=encoding, newline="")

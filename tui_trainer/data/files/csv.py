@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from tui_trainer.data.files.content import PIECE_BYTES, Content, decoded_lines
 from tui_trainer.data.files.disk import DataFile
+from tui_trainer.data.files.formats import refuse_binary
 from tui_trainer.data.files.number_forms import NumberForm
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput
@@ -40,6 +41,7 @@ class Chunk:
 
 def check_text(file: DataFile) -> None:
     """Raise BadInput unless the content is non-empty UTF-8 text without NUL."""
+    refuse_binary(file)
     content = file.content
     if content[:2] in _UTF16_BOMS:
         raise BadInput(f"{file.name}: is UTF-16; save it as UTF-8")
@@ -80,10 +82,13 @@ def _placed_pieces(content: Content) -> Iterator[tuple[int, bytes]]:
 class Records:
     """The records of a file from a byte on, each with the line it begins in.
 
-    Raises BadInput for what is not valid CSV.
+    Without a byte, from its beginning. Raises BadInput for what is not valid CSV.
     """
 
-    def __init__(self, file: DataFile, at: int = 0, line: int = 1) -> None:
+    def __init__(self, file: DataFile, at: int | None = None, line: int = 1) -> None:
+        style = file.style
+        if at is None:
+            at, line = style.begin, style.begin_line
         if at == 0 and file.content[: len(_UTF8_BOM)] == _UTF8_BOM:
             at = len(_UTF8_BOM)
         self.end = at
@@ -93,17 +98,19 @@ class Records:
         self._file = file
         self._at_start = True
         self._first_line, self._first_byte = line, at
-        style = file.style
         self._reader = csv.reader(self._lines(), strict=True, delimiter=style.separator)
 
     def _lines(self) -> Iterator[str]:
+        comment = self._file.style.comment
         for text in decoded_lines(self._file.content, self.end):
-            if self._at_start:
+            is_comment = bool(comment) and self._at_start and text.startswith(comment)
+            if self._at_start and not is_comment:
                 self._first_line, self._first_byte = self.next_line, self.end
                 self._at_start = False
             self.end += len(text) if text.isascii() else len(text.encode())
             self.next_line += 1
-            yield text
+            if not is_comment:
+                yield text
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         is_normalised = self._file.style.is_normalised
@@ -202,9 +209,9 @@ def _counted(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
-def check_header(file: DataFile, header: Sequence[str]) -> None:
+def check_header(file: DataFile, header: Sequence[str], *, may_be_numbers: bool = False) -> None:
     """Raise BadInput unless every column has a name, and no two have the same."""
-    if all(to_number(name) is not None for name in header):
+    if not may_be_numbers and all(to_number(name) is not None for name in header):
         raise BadInput(f"{file.name}:1: a table needs a header with the names of its columns")
     names: set[str] = set()
     for position, name in enumerate(header, 1):

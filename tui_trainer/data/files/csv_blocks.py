@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.data.files.arrow import ArrowTexts, why_no_arrow
+from tui_trainer.data.files.arrow import why_no_arrow
+from tui_trainer.data.files.arrow_rows import ArrowTexts
 from tui_trainer.data.files.csv import CHUNK_ROWS, Records, checked_rows
 from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.files.rows import RecordRows, Rows
@@ -40,6 +41,8 @@ class CsvReader:
     file: DataFile
     header: Sequence[str]
     wanted: Collection[str]
+    is_lenient: bool = False
+    """For other formats: all cells of this one have texts."""
     block_bytes: int = BLOCK_BYTES
     careful_bytes: int = CAREFUL_BYTES
 
@@ -78,12 +81,14 @@ class CsvReader:
 
     def _after_header(self) -> Records:
         records = Records(self.file)
-        next(iter(records), None)
+        if self.file.style.has_header:
+            next(iter(records), None)
         return records
 
     def _read(self, records: Records, until: int) -> Iterator[Rows]:
         """Yield the rows up to the end of the record that reaches a byte."""
-        expectation = f"but the header has {len(self.header)}"
+        row = "header" if self.file.style.has_header else "first row"
+        expectation = f"but the {row} has {len(self.header)}"
         lines: list[int] = []
         cells: list[list[str]] = []
         for line, record in checked_rows(records, self.file.name, len(self.header), expectation):
@@ -100,8 +105,7 @@ class CsvReader:
 
     def _record_rows(self, lines: list[int], cells: list[list[str]], end: int) -> RecordRows:
         columns = dict(zip(self.header, zip(*cells, strict=True), strict=True))
-        marks = self.file.style.marks
-        return RecordRows(lines, columns, marks, end / len(self.file.content))
+        return RecordRows(lines, columns, self.file, end / len(self.file.content))
 
     def _parse(self, block: _Block, at: int, line: int) -> ArrowTexts | None:
         """Return the rows of a block; None if pyarrow does not read what the block has."""
@@ -164,31 +168,34 @@ def _plain_block(file: DataFile, content: bytes, is_last: bool) -> _Block | None
     """Return as many whole records as there are in some bytes that begin one.
 
     Returns None if there is none, or if anything is not plain: a line break that is a lone carriage
-    return, an empty line, a quote at any other place than RFC 4180 has it, or a long field.
+    return, an empty line, a comment, a quote at any other place than RFC 4180 has it, a long field.
     """
     if b"\r" in content and content.count(b"\r") != content.count(b"\r\n"):
         # A last one may be half of a line break.
         if is_last or not content.endswith(b"\r"):
             return None
         return _plain_block(file, content[:-1], is_last)
+    comment = file.style.comment.encode()
+    if comment and (content.startswith(comment) or b"\n" + comment in content):
+        return None
     if b'"' in content:
         return _quoted_block(file, content, is_last)
     end = len(content) if is_last else content.rfind(b"\n") + 1
     content = content[:end]
     if not content or content.startswith((b"\n", b"\r\n")):
         return None
-    if b"\n\n" in content or b"\n\r\n" in content or _has_long_field(content, file):
+    breaks = np.flatnonzero(np.frombuffer(content, np.uint8) == _NEWLINE)
+    lengths = np.diff(breaks, prepend=-1, append=len(content) - 1)
+    if (lengths[:-1] == 1).any() or (b"\r" in content and b"\n\r\n" in content):
         return None
-    newlines = content.count(b"\n")
-    rows = newlines + int(not content.endswith(b"\n"))
-    return _Block(content, has_quotes=False, starts=np.arange(rows), newlines=newlines)
+    if lengths.max() > csv.field_size_limit() and _has_long_field(content, file):
+        return None
+    rows = len(breaks) + int(not content.endswith(b"\n"))
+    return _Block(content, has_quotes=False, starts=np.arange(rows), newlines=len(breaks))
 
 
 def _has_long_field(content: bytes, file: DataFile) -> bool:
     """Whether a field without quotes is longer than `csv` allows."""
-    half = csv.field_size_limit() // 2
-    if all(content.find(b"\n", at, at + half) >= 0 for at in range(0, len(content) - half, half)):
-        return False
     signs = np.frombuffer(content, np.uint8)
     ends = np.flatnonzero((signs == _NEWLINE) | (signs == ord(file.style.separator)))
     return bool(np.diff(ends, prepend=-1, append=len(content)).max() > csv.field_size_limit())

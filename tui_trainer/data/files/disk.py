@@ -17,9 +17,12 @@ from dataclasses import dataclass, field
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from pathlib import Path
+from typing import Any, Literal
 
 from tui_trainer.config.sections.datasets import BUILTIN
-from tui_trainer.data.files.content import Content, StoredContent, pieces
+from tui_trainer.data.files.arrow import why_no_arrow
+from tui_trainer.data.files.cache_store import Origin, find_sum
+from tui_trainer.data.files.content import Content, StoredContent, open_stream, pieces
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput
 
@@ -30,7 +33,9 @@ MAX_BYTES = 4 * 1024**3
 MOST_HELD = 16 << 20
 """A file of fewer bytes is read into memory at once."""
 
-_GZIP_MAGIC = b"\x1f\x8b"
+TableFormat = Literal["csv", "json lines", "parquet"]
+
+_MAGIC = {"gzip": b"\x1f\x8b", "zstd": b"\x28\xb5\x2f\xfd"}
 _PIECE_BYTES = 1 << 20
 
 
@@ -52,6 +57,18 @@ class TableStyle:
     """Of numbers: `auto`, `point` or `comma`."""
     thousands: str = "auto"
     """What separates them: `auto`, `none`, `comma`, `point` or `space`."""
+    format: TableFormat = "csv"
+    has_header: bool = True
+    comment: str = ""
+    """What a line begins with that is left out; empty: none is."""
+    begin: int = 0
+    """The byte in which the first record begins, or a comment before it."""
+    begin_line: int = 1
+
+    @property
+    def place(self) -> str:
+        """The word for where a row is: lines are counted in texts only."""
+        return "row" if self.format == "parquet" else "line"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +82,18 @@ class DataFile:
     """The hash of the bytes as they are on disk."""
     style: TableStyle = TableStyle()
     """How a table in it is written."""
+    origin: Origin | None = field(default=None, repr=False)
+    """The file on the disk; None for one of ours."""
+    is_raw: bool = True
+    """Whether the content is as it is on disk: neither unpacked nor of another encoding."""
+    is_known_text: bool = False
+    """Whether the content was found to be text in UTF-8 before."""
 
 
 def open_file(
     path: str, builtin_folder: Traversable | None = None, max_bytes: int = MAX_BYTES
 ) -> DataFile:
-    """Read a file, unpacking gzip.
+    """Open a file, unpacking gzip and zstd.
 
     Raises:
         NoSuchData: there is no such file.
@@ -78,13 +101,23 @@ def open_file(
             altered.
     """
     raw: Content
+    origin: Origin | None = None
     if path.startswith(BUILTIN):
         folder = builtin_folder or files("tui_trainer.data").joinpath("builtin")
         raw = builtin_bytes(path.removeprefix(BUILTIN), folder)
     else:
-        raw = _content_on_disk(path, max_bytes)
+        raw, origin = _content_on_disk(path, max_bytes)
     name = clean(path, 200)
-    return DataFile(name, _unpack(raw, path, name, max_bytes), _sum(raw))
+    known = None if origin is None else find_sum(origin)
+    content = _unpack(raw, path, name, max_bytes)
+    return DataFile(
+        name,
+        content,
+        known.sha256 if known else _sum(raw),
+        origin=origin,
+        is_raw=content is raw,
+        is_known_text=known is not None and known.is_text and content is raw,
+    )
 
 
 def _sum(content: Content) -> str:
@@ -125,7 +158,7 @@ def _sums(folder: Traversable) -> dict[str, str]:
     return {str(name): str(digest) for name, digest in sums.items()}
 
 
-def _content_on_disk(path: str, max_bytes: int) -> Content:
+def _content_on_disk(path: str, max_bytes: int) -> tuple[Content, Origin]:
     name = clean(path, 200)
     try:
         status = os.stat(path)
@@ -134,7 +167,10 @@ def _content_on_disk(path: str, max_bytes: int) -> Content:
             raise BadInput(f"{name}: is {kind}; name a file")
         if status.st_size > max_bytes:
             raise _too_big(name, max_bytes)
-        return Path(path).read_bytes() if status.st_size < MOST_HELD else StoredContent(path, name)
+        origin = Origin(os.path.abspath(path), status.st_size, status.st_mtime_ns)
+        if status.st_size < MOST_HELD:
+            return Path(path).read_bytes(), origin
+        return StoredContent(path, name), origin
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NoSuchData(f"{name}: no such file{similar_name(path)}") from error
     except (OSError, ValueError) as error:
@@ -158,21 +194,38 @@ def reason_of(error: Exception) -> str:
 
 
 def _unpack(raw: Content, path: str, name: str, max_bytes: int) -> Content:
-    if raw[: len(_GZIP_MAGIC)] != _GZIP_MAGIC:
-        if path.endswith(".gz") and len(raw):
-            raise BadInput(f"{name}: is not a gzip file, although its name ends in .gz; rename it")
+    packing = next((word for word, magic in _MAGIC.items() if raw[: len(magic)] == magic), "")
+    if not packing:
+        for suffix, word in ((".gz", "gzip"), (".zst", "zstd")):
+            if path.endswith(suffix) and len(raw):
+                raise BadInput(
+                    f"{name}: is not a {word} file, although its name ends in {suffix}; rename it"
+                )
         return raw
     try:
-        with gzip.GzipFile(fileobj=io.BytesIO(raw[:])) as packed:
-            content = _read_capped(packed, name, max_bytes)
-    except (OSError, EOFError, zlib.error) as error:
+        with _unpacking(raw, packing, name) as packed:
+            return _read_capped(packed, name, max_bytes)
+    except (OSError, EOFError, ValueError, zlib.error) as error:
         reason = clean(str(error), 200)
         raise BadInput(f"{name}: is damaged or cut short ({reason}); copy it again") from error
-    return content
 
 
-def _read_capped(packed: gzip.GzipFile, name: str, max_bytes: int) -> bytes:
-    """Read everything, piece by piece, so that a gzip bomb is refused before it fills memory."""
+def _unpacking(raw: Content, packing: str, name: str) -> Any:
+    """Return a packed content as an open file of what is in it."""
+    if packing == "gzip":
+        return gzip.GzipFile(fileobj=open_stream(raw))
+    if why := why_no_arrow():
+        raise BadInput(
+            f"{name}: zstd needs pyarrow, which cannot be imported ({why}); install it (pip "
+            "install pyarrow), or unpack the file with zstd -d"
+        )
+    import pyarrow as pa
+
+    return pa.CompressedInputStream(pa.PythonFile(open_stream(raw), mode="r"), "zstd")
+
+
+def _read_capped(packed: Any, name: str, max_bytes: int) -> bytes:
+    """Read everything, piece by piece, so that a bomb is refused before it fills memory."""
     pieces = io.BytesIO()
     while piece := packed.read(_PIECE_BYTES):
         pieces.write(piece)

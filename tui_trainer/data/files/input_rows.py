@@ -6,15 +6,15 @@ are normalised.
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.data.files.content import decoded_lines
+from tui_trainer.data.files.csv import Records
 from tui_trainer.data.files.disk import DataFile
+from tui_trainer.data.files.table_reader import READERS
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,8 +28,14 @@ class InputRows:
     """(rows,) the sample that each row is a part of; None: each row is a sample."""
 
 
-def rows_of_table(file: DataFile, samples: NDArray[np.int64] | None = None) -> InputRows:
-    """Return the rows of a table that begins with a header."""
+def rows_of_table(
+    file: DataFile, names: Sequence[str], samples: NDArray[np.int64] | None = None
+) -> InputRows:
+    """Return the rows of a table; `names` are those of its columns, for one without a header."""
+    if file.style.format != "csv":
+        return InputRows(tuple(names), lambda: _typed_records(file, names), samples)
+    if not file.style.has_header:
+        return InputRows(tuple(names), lambda: _records(file), samples)
     header = tuple(next(_records(file)))
 
     def read() -> Iterator[list[str]]:
@@ -46,6 +52,17 @@ def rows_without_header(file: DataFile, header: tuple[str, ...]) -> InputRows:
 
 
 def _records(file: DataFile) -> Iterator[list[str]]:
-    reader = csv.reader(decoded_lines(file.content), strict=True, delimiter=file.style.separator)
+    as_written = replace(file, style=replace(file.style, is_normalised=False))
     # Only after the last row a line may be empty.
-    return (record for record in reader if record)
+    return (record for _, record in Records(as_written) if record)
+
+
+def _typed_records(file: DataFile, names: Sequence[str]) -> Iterator[list[str]]:
+    """Yield the cells of a table that has types, as texts; empty where they have no text."""
+    as_written = replace(file, style=replace(file.style, is_normalised=False))
+    for rows in READERS[file.style.format](as_written, names, names, True).rows():
+        columns = []
+        for name in names:
+            texts, codes = rows.distinct(name)
+            columns.append([texts[code] for code in codes])
+        yield from (list(cells) for cells in zip(*columns, strict=True))

@@ -6,13 +6,22 @@ rows are asked for numbers or texts by whoever collects a column.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+import re
+from collections.abc import Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.data.files.csv import to_numbers
+from tui_trainer.data.files.disk import DataFile
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
+
+EXACT = 2.0**53
+"""Whole numbers of at least this size may not be the ones that float64 holds."""
+_WHOLE = re.compile(r"[+-]?[0-9]{1,400}")
 
 
 class Rows(Protocol):
@@ -39,23 +48,38 @@ class Rows(Protocol):
         """Whether a cell of a column of numbers has a point."""
 
 
+class TableReader(Protocol):
+    """Reads some columns of a file."""
+
+    def rows(self) -> Iterator[Rows]:
+        """Yield the rows; BadInput names the line of what cannot be read."""
+
+
 class RecordRows:
-    """Rows as the careful reader reads them; implements `Rows`."""
+    """Rows as texts of Python; implements `Rows`.
+
+    Of a format that has types, a whole number that would be rounded is refused.
+    """
 
     def __init__(
         self,
         lines: Sequence[int],
         columns: dict[str, tuple[str, ...]],
-        marks: frozenset[str] | None,
+        file: DataFile,
         share: float,
     ) -> None:
         self.lines = np.array(lines, dtype=np.int64)
         self.share = share
         self._columns = columns
-        self._marks = marks
+        self._file = file
 
     def numbers(self, name: str) -> NDArray[np.float64] | None:
-        values, foreign = to_numbers(self._columns[name], self._marks)
+        texts = self._columns[name]
+        values, foreign = to_numbers(texts, self._file.style.marks)
+        if self._file.style.format != "csv":
+            for row in np.flatnonzero(np.abs(values) >= EXACT).tolist():
+                if _is_rounded(texts[row].strip(), float(values[row])):
+                    raise rounded(self._file, int(self.lines[row]), name, texts[row])
         return None if foreign else values
 
     def distinct(self, name: str) -> tuple[list[str], NDArray[np.int64]]:
@@ -68,3 +92,15 @@ class RecordRows:
 
     def has_point(self, name: str) -> bool:
         return any("." in text for text in self._columns[name])
+
+
+def _is_rounded(text: str, value: float) -> bool:
+    return bool(_WHOLE.fullmatch(text)) and math.isfinite(value) and int(text) != int(value)
+
+
+def rounded(file: DataFile, line: int, name: str, text: str) -> BadInput:
+    """Return the message for a whole number that is more exact than a float64."""
+    return BadInput(
+        f"{file.name}:{line}: column '{clean(name, 80)}' has {clean(text, 40)}, which would be "
+        "rounded; is it an id? Name the column in dataset.drop or dataset.categorical"
+    )

@@ -31,12 +31,22 @@ from tui_trainer.data.files.columns import (
 from tui_trainer.data.files.content import check_unchanged
 from tui_trainer.data.files.csv import is_missing, to_numbers
 from tui_trainer.data.files.csv_blocks import LITTLE_BYTES, CsvReader
-from tui_trainer.data.files.disk import DataFile
+from tui_trainer.data.files.disk import DataFile, TableFormat
+from tui_trainer.data.files.json_lines import JsonLinesReader
 from tui_trainer.data.files.number_forms import NumberForm
-from tui_trainer.data.files.rows import Rows
+from tui_trainer.data.files.parquet import ParquetReader
+from tui_trainer.data.files.rows import Rows, TableReader
+from tui_trainer.data.files.table_cache import keep_table, key_for, load_table
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
+MakeReader = Callable[[DataFile, Sequence[str], Collection[str], bool], TableReader]
+FROM_CACHE = "read from the cache of tables (tui-trainer cache)"
+READERS: dict[TableFormat, MakeReader] = {
+    "csv": CsvReader,
+    "json lines": JsonLinesReader,
+    "parquet": ParquetReader,
+}
 Forms = Mapping[str, NumberForm | None]
 Reader = Callable[[Collection[str]], Iterator[Rows]]
 
@@ -62,11 +72,16 @@ def read_table(
         BadInput: a text among numbers or infinity, with its line; a column without values; a
             table without rows.
     """
+    key = key_for(file, header, requested, classes, forms or {})
+    if key is not None and (cached := load_table(key)) is not None:
+        return replace(cached, notes=(*cached.notes, FROM_CACHE))
+    reader = READERS[file.style.format]
     table = collect_table(
-        lambda wanted: CsvReader(file, header, wanted).rows(), file, requested, classes, forms
+        lambda wanted: reader(file, header, wanted, False).rows(), file, requested, classes, forms
     )
     check_unchanged(file.content)
-    return replace(table, notes=(*table.notes, *_slow_note(file)))
+    cache_notes = [] if key is None else keep_table(key, file, table)
+    return replace(table, notes=(*table.notes, *_slow_note(file), *cache_notes))
 
 
 def collect_table(
@@ -88,7 +103,9 @@ def collect_table(
         for name, values in collected.items():
             values.add(rows, name, file.style.marks)
     if not len(lines):
-        raise BadInput(f"{file.name}: a header but no rows")
+        raise BadInput(
+            f"{file.name}: {'a header but ' if file.style.format == 'csv' else ''}no rows"
+        )
     surveys = {name: values.survey for name, values in collected.items() if values.survey}
     known = {
         name: stated.get(name) or survey.form_of(file, name) for name, survey in surveys.items()
@@ -106,12 +123,13 @@ def collect_table(
         if isinstance(column, TextColumn) and survey.numbers and not survey.texts:
             columns[name] = column = _of_numbers(column)
         if name not in stated:
-            notes += survey.notes(clean(name, 80), column)
+            notes += survey.notes(clean(name, 80), column, file.style.place)
     return Table(columns, lines.values(), tuple(notes))
 
 
 def _slow_note(file: DataFile) -> list[str]:
-    why = "" if len(file.content) < LITTLE_BYTES else why_no_arrow()
+    is_slow = file.style.format == "csv" and len(file.content) >= LITTLE_BYTES
+    why = why_no_arrow() if is_slow else ""
     return [f"read slowly, because pyarrow cannot be imported: {why}"] if why else []
 
 

@@ -1,4 +1,4 @@
-"""`open_table`: a delimited text, as CSV, with its encoding, its separator and its header.
+"""`open_table`: a table as a delimited text, as JSON lines or as Parquet, with its header.
 
 Layer: data. What is not as in plain CSV is recognised where only one reading is possible, and said
 in a note with the setting that decides otherwise.
@@ -7,26 +7,24 @@ in a note with the setting that decides otherwise.
 from __future__ import annotations
 
 import codecs
-import csv
 import unicodedata
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
 from typing import Any, TypeVar
 
 import numpy as np
 
 from tui_trainer.config.sections.datasets import DelimitedSection
 from tui_trainer.data.files.columns import NumberColumn, Table
-from tui_trainer.data.files.content import decoded_lines
 from tui_trainer.data.files.csv import check_header, check_text, read_header
+from tui_trainer.data.files.delimited import column_names, recognise_style
 from tui_trainer.data.files.disk import DataFile, TableStyle, open_file
+from tui_trainer.data.files.formats import format_of
+from tui_trainer.data.files.json_lines import read_keys
+from tui_trainer.data.files.parquet import read_names
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import ConfigError, Problem
 
-SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
-_LOOKED_AT = 200
-"""The records by which the separator is recognised."""
 _BOMS = (
     # UTF-32 first: the mark of UTF-16 is its beginning.
     (codecs.BOM_UTF32_LE, "utf-32"),
@@ -65,27 +63,46 @@ def open_table(
     and categories in it, and if they are not, nothing is.
 
     Raises:
-        BadInput: it is not a text with a header; names the line.
+        BadInput: it is no table with names of columns; names the line.
         ConfigError: a setting does not fit it.
     """
-    file, notes = _decoded(open_file(section.path if path is None else path), section.encoding)
-    check_text(file)
+    file = open_file(section.path if path is None else path)
     is_older = older is not None and not all(
         unicodedata.is_normalized("NFC", text) for text in _texts_in(older)
     )
     marks = None if section.missing_values is None else frozenset({"", *section.missing_values})
-    separator = SEPARATORS.get(section.separator) or _separator(file)
-    if separator != "," and section.separator == "auto":
-        word = next(word for word, sign in SEPARATORS.items() if sign == separator)
-        notes.append(f"the separator is a {word}")
-    style = TableStyle(separator, marks, not is_older, section.decimal, section.thousands)
-    file = replace(file, style=style)
-    header = read_header(file)
+    style = TableStyle(",", marks, not is_older, section.decimal, section.thousands)
+    file, header, notes = _with_header(replace(file, style=style), section, older)
+    if file.style.is_normalised:
+        header = [unicodedata.normalize("NFC", name) for name in header]
     index = ""
     if len(header) > 1 and not header[0] and "column 1" not in header:
         index = header[0] = "column 1"
-    check_header(file, header)
+    check_header(file, header, may_be_numbers=file.style.format != "csv" or section.header == "yes")
     return OpenTable(file, tuple(header), index, tuple(notes))
+
+
+def _with_header(
+    file: DataFile, section: DelimitedSection, older: Mapping[str, Any] | None
+) -> tuple[DataFile, list[str], list[str]]:
+    """Return the file with its style, the names of its columns, and notes."""
+    notes: list[str] = []
+    kind = format_of(file)
+    if kind != "parquet":
+        file, notes = _decoded(file, section.encoding)
+        kind = format_of(file)
+    file = replace(file, style=replace(file.style, format=kind))
+    if kind == "parquet":
+        return file, [name.strip() for name in read_names(file)], notes
+    if not file.is_known_text:
+        check_text(file)
+    if kind == "json lines":
+        return file, read_keys(file), notes
+    file, style_notes = recognise_style(file, section, older)
+    names = read_header(file)
+    if not file.style.has_header:
+        names = column_names(len(names))
+    return file, names, [*notes, *style_notes]
 
 
 def _texts_in(value: Any) -> Iterator[str]:
@@ -156,26 +173,5 @@ def _decoded(file: DataFile, encoding: str) -> tuple[DataFile, list[str]]:
     except UnicodeError as error:
         message = f"{file.name} is not {clean(stated, 40)}: {clean(str(error), 200)}"
         raise ConfigError([Problem(message, "dataset.encoding")]) from error
-    return replace(file, content=text.encode("utf-8", "surrogatepass")), note
-
-
-def _separator(file: DataFile) -> str:
-    """Return the separator by which the first records have equal numbers of fields, two or more.
-
-    A comma goes first; of the others the one that makes the most fields.
-    """
-    widths = {sign: _width(file, sign) for sign in SEPARATORS.values()}
-    if widths[","] > 1:
-        return ","
-    best = max(widths, key=lambda sign: widths[sign])
-    return best if widths[best] > 1 else ","
-
-
-def _width(file: DataFile, separator: str) -> int:
-    """Return the number of fields of the first records, 0 if they differ."""
-    reader = csv.reader(decoded_lines(file.content), delimiter=separator)
-    try:
-        widths = {len(record) for record in islice(reader, _LOOKED_AT) if record}
-    except csv.Error:
-        return 0
-    return widths.pop() if len(widths) == 1 else 0
+    content = text.encode("utf-8", "surrogatepass")
+    return replace(file, content=content, is_raw=False, is_known_text=False), note

@@ -229,7 +229,10 @@ def _is_id(column: Column) -> bool:
 def _varies(column: Column) -> bool:
     if isinstance(column, TextColumn):
         return len(column.texts) + int(column.missing.any()) > 1
-    return len(np.unique(column.values)) > 1
+    present = column.values[~column.missing]
+    return len(present) > 0 and bool(
+        len(present) < len(column.values) or (present != present[0]).any()
+    )
 
 
 def _id_note(name: str, column: Column) -> str:

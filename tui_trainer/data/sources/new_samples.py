@@ -153,9 +153,10 @@ def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
                 "model was trained on rows without gaps; fill it in"
             )
     encoded = encode_all(table.columns, fitted)
-    places = tuple(f"line {line}" for line in table.lines)
+    place = opened.file.style.place
+    places = tuple(f"{place} {line}" for line in table.lines)
     notes = (*opened.notes, *table.notes, *encoded.notes)
-    rows = rows_of_table(opened.file)
+    rows = rows_of_table(opened.file, opened.header)
     return Unseen(encoded.inputs, places, notes, encoded.lengths, rows=rows)
 
 
@@ -183,7 +184,7 @@ def _sequences(section: SequencesSection, fitted: dict[str, Any], path: str) -> 
     encoded = encode_frames(frames, fitted)
     places = tuple(f"sequence {name}" if name else "" for name in frames.ids)
     notes = (*frames.notes, *encoded.notes)
-    rows = rows_of_table(frames.file, frames.members)
+    rows = rows_of_table(frames.file, frames.header, frames.members)
     return Unseen(encoded.inputs, places, notes, encoded.lengths, rows=rows)
 
 

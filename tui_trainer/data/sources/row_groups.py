@@ -45,6 +45,7 @@ def divide_table(
     given = {key: columns[column] for key, column in special.items() if column is not None}
     rule = rule_for(section, older)
     identities, notes = row_keys(inputs), list[str]()
+    contents = row_keys(columns) if len(inputs) < len(columns) else identities
     test = val = groups = times = None
     if "split" in given:
         parts = split_words(given["split"], special["split"], lines, name)
@@ -59,7 +60,7 @@ def divide_table(
         groups, notes = groups_of_copies(inputs)
     if older is None and rule == "identity":
         notes += column_notices(inputs) + near_copies_notice(inputs, identities)
-    division = Division(rule, identities, row_keys(columns), test, val, groups, times)
+    division = Division(rule, identities, contents, test, val, groups, times)
     return division, inputs, notes
 
 

@@ -112,6 +112,7 @@ class NewFrames:
     """Rows of sequences without targets; the fields are as in `SequenceRows`."""
 
     file: DataFile
+    header: tuple[str, ...]
     channels: dict[str, NDArray[np.float64]] = field(repr=False)
     members: Ints
     places: Ints
@@ -128,7 +129,7 @@ def read_new_frames(section: SequencesSection, channels: Sequence[str], path: st
     Raises:
         BadInput: something is wrong with the file; names the line or column.
     """
-    opened = open_table(section, path)
+    opened = open_table(section, path, dict.fromkeys(channels))
     section = with_normal_names(section, opened)
     file, header = opened.file, opened.header
     absent = [name for name in channels if name not in header]
@@ -160,7 +161,7 @@ def read_new_frames(section: SequencesSection, channels: Sequence[str], path: st
     places[order] = all_rows - np.repeat(np.cumsum(lengths) - lengths, lengths)
     numbers = {name: _numbers(table, name) for name in channels}
     notes = (*table.notes, *order_notes)
-    return NewFrames(file, numbers, members, places, lengths, table.lines, ids, notes)
+    return NewFrames(file, header, numbers, members, places, lengths, table.lines, ids, notes)
 
 
 def fit_to_file(
@@ -173,7 +174,7 @@ def fit_to_file(
     Raises:
         BadInput: a channel, the target or the column of ids is missing; lists them.
     """
-    opened = open_table(section, path)
+    opened = open_table(section, path, dict.fromkeys(channels))
     section = with_normal_names(section, opened)
     file, header = opened.file, opened.header
     missing = [name for name in (section.sequence, section.target, *channels) if name not in header]

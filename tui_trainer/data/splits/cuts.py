@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.data.splits.keys import Keys, numbers_of
+from tui_trainer.data.splits.keys import Keys, numbers_of, sorting_order
 from tui_trainer.data.splits.position import Ints, shares_of
 from tui_trainer.data.splits.strata import Strata
 
@@ -62,7 +62,11 @@ def split_identities(
     units = _units(identities, contents)
     numbers = numbers_of(identities[units.firsts], seed)
     own = strata.of_rows[units.firsts]
-    order = np.lexsort((numbers, own))
+    order = sorting_order(numbers, own)
+    # By stratum, and in each by number.
+    order = order[
+        np.argsort(own[order].astype(np.min_scalar_type(len(strata.names))), kind="stable")
+    ]
     sizes = np.bincount(own, minlength=len(strata.names))
     tests, vals = shares_of(sizes, test_fraction, val_fraction)
     starts = np.cumsum(sizes) - sizes
@@ -92,7 +96,7 @@ class _Units:
 
 
 def _units(identities: Keys, contents: Keys) -> _Units:
-    order = np.lexsort((contents, identities))
+    order = sorting_order(identities, contents)
     ordered = identities[order]
     is_first = np.append(True, ordered[1:] != ordered[:-1]) if len(order) else np.empty(0, bool)
     members = np.empty(len(order), dtype=np.int64)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL, Sides, split_identities
 from tui_trainer.data.splits.division import Division
-from tui_trainer.data.splits.keys import Keys, numbered
+from tui_trainer.data.splits.keys import Keys, count_different, numbered
 from tui_trainer.data.splits.position import Ints, SplitRows, divide
 from tui_trainer.data.splits.record import RowChanges, SplitRecord
 from tui_trainer.data.splits.strata import Strata
@@ -202,7 +202,7 @@ def _told_apart(division: Division) -> tuple[Keys, tuple[str, ...]]:
     The note counts the copies.
     """
     identities = division.identities
-    different = len(np.unique(identities))
+    different = count_different(identities)
     copies = len(identities) - different
     if not copies:
         return identities, ()

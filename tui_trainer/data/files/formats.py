@@ -1,0 +1,89 @@
+"""`format_of`: what a data file is by its first bytes, and what to do with one that is no table.
+
+Layer: data.
+"""
+
+from __future__ import annotations
+
+import json
+
+from tui_trainer.data.files.content import Content
+from tui_trainer.data.files.disk import DataFile, TableFormat
+from tui_trainer.text.errors import BadInput
+
+_PARQUET = b"PAR1"
+_ZIP, _OLD_OFFICE = b"PK\x03\x04", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
+_SAVE_AS_CSV = "save it as CSV (in Excel: File, Save As, CSV UTF-8)"
+_WITH_PANDAS = "write it as CSV or Parquet (in pandas: pandas.{}(PATH).to_parquet(NEW_PATH))"
+_FOREIGN = (
+    (_OLD_OFFICE, "an Excel file", _SAVE_AS_CSV),
+    (b"ARROW1", "a Feather file", _WITH_PANDAS.format("read_feather")),
+    (b"FEA1", "a Feather file", _WITH_PANDAS.format("read_feather")),
+    (b"ORC", "an ORC file", _WITH_PANDAS.format("read_orc")),
+    (b"\x89HDF\r\n\x1a\n", "an HDF5 file", _WITH_PANDAS.format("read_hdf")),
+    (b"SQLite format 3\x00", "an SQLite database", "export the table as CSV"),
+    (b"PARE", "an encrypted Parquet file", "write it without encryption"),
+    (b"Obj\x01", "an Avro file", "write it as CSV or Parquet"),
+    (b"\x93NUMPY", "a NumPy array", "write it as CSV, or load it in a plugin"),
+    (b"BZh", "packed with bzip2", "unpack it with bunzip2"),
+    (b"\xfd7zXZ\x00", "packed with xz", "unpack it with unxz"),
+    (b"%PDF", "a PDF document", "a table is CSV, Parquet or JSON lines"),
+)
+_PICKLES = tuple(bytes([0x80, protocol]) for protocol in range(2, 6))
+_JSON_LINES = ".jsonl or .ndjson: one object per line, as jq -c '.[]' writes it"
+_LOOKED_AT = 64 << 10
+
+
+def format_of(file: DataFile) -> TableFormat:
+    """Return the format of a table.
+
+    Raises:
+        BadInput: the file is of a kind that is no table, or that cannot be read; says what to do.
+    """
+    first = file.content[:_LOOKED_AT]
+    if first.startswith(_PARQUET):
+        return "parquet"
+    refuse_binary(file)
+    text = first.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if text.startswith(b"{"):
+        line = text.split(b"\n", 1)[0]
+        if _is_json(line) or len(line) == _LOOKED_AT:
+            return "json lines"
+        if _is_cut_json(text):
+            raise BadInput(f"{file.name}: is one JSON document; write it as {_JSON_LINES}")
+    if text.startswith(b"[") and text[1:].lstrip()[:1] in (b"{", b"["):
+        raise BadInput(f"{file.name}: is a JSON array; write it as {_JSON_LINES}")
+    return "csv"
+
+
+def refuse_binary(file: DataFile) -> None:
+    """Raise BadInput for a binary file of a well-known kind; says what it is and what to do."""
+    first = file.content[:_LOOKED_AT]
+    for magic, kind, advice in _FOREIGN:
+        if first.startswith(magic):
+            raise BadInput(f"{file.name}: is {kind}; {advice}")
+    if first.startswith(_ZIP):
+        if b"[Content_Types].xml" in first or b"xl/" in _end(file.content):
+            raise BadInput(f"{file.name}: is an Excel file; {_SAVE_AS_CSV}")
+        raise BadInput(f"{file.name}: is a zip archive; unpack it, and name a file out of it")
+    if first.startswith(_PICKLES):
+        raise BadInput(
+            f"{file.name}: is a Python pickle, which can run code and is never loaded; write it as "
+            "CSV or Parquet"
+        )
+
+
+def _end(content: Content) -> bytes:
+    return content[max(0, len(content) - _LOOKED_AT) :]
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        return isinstance(json.loads(line), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+def _is_cut_json(text: bytes) -> bool:
+    """Whether a text begins as an object over several lines."""
+    return text[1:].lstrip()[:1] in (b'"', b"}")
