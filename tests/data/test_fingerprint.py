@@ -51,6 +51,7 @@ LATER = {
     *("split_by", "time"),
     *("separator", "encoding", "decimal", "thousands", "missing_values"),
     *("kinds", "buckets", "dates", "word_buckets", "max_text_bytes"),
+    "missing_values_by_column",
 }
 """Settings that version 0.1 did not have."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
 
@@ -26,6 +26,15 @@ Name = Annotated[str, Field(min_length=1)]
 
 ColumnKind = Literal["number", "category", "boolean", "date", "text", "hash"]
 """The kinds that a table's column can be stated to have."""
+
+
+def _as_marks(value: Any) -> Any:
+    """Return what is written for a missing value as texts: -1 is one, and a list of one."""
+    given = value if isinstance(value, list | tuple) else [value]
+    return tuple(str(mark) if type(mark) in (int, float) else mark for mark in given)
+
+
+Marks = Annotated[tuple[str, ...], BeforeValidator(_as_marks), Field(min_length=1)]
 
 Dates = Literal["auto", "day_first", "month_first"]
 DATES: Any = setting(
@@ -159,6 +168,9 @@ class TableSection(NumbersSection, DelimitedSection):
         None,
         "a column of dates or numbers, which is no input; the latest rows are the test",
         min_length=1,
+    )
+    missing_values_by_column: dict[Name, Marks] = setting(
+        {}, "further texts that stand for a missing value in one column, as {age: [-1, unknown]}"
     )
     missing: Literal["error", "drop", "mean"] = setting(
         "error", "missing values: refuse, drop the row, or fill in the mean (or a category for it)"

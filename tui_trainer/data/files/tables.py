@@ -37,7 +37,7 @@ _BOMS = (
 _NAMES = frozenset(
     {
         *("target", "drop", "categorical", "kinds", "group", "sequence", "step"),
-        *("split", "series", "time"),
+        *("split", "series", "time", "missing_values_by_column"),
     }
 )
 """The settings that name columns."""

@@ -30,7 +30,8 @@ from tui_trainer.text.format import counted
 Floats = NDArray[np.float64]
 
 MOSTLY = 0.9
-"""A column with at least this share of dates has dates, and any other text in it is an error."""
+"""A column with at least this share of dates, or numbers, has only these, and any other text in it
+is an error."""
 
 _LOOKED_AT = 100
 _PERIODS = {"month": 12, "weekday": 7, "hour": 24}

@@ -32,9 +32,10 @@ from tui_trainer.data.files.disk import open_file
 from tui_trainer.data.files.input_rows import InputRows, rows_of_table, rows_without_header
 from tui_trainer.data.files.number_forms import FORMS
 from tui_trainer.data.files.table_reader import read_table
-from tui_trainer.data.files.tables import OpenTable, open_table
+from tui_trainer.data.files.tables import OpenTable, open_table, with_normal_names
 from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.column_kinds import as_kind
+from tui_trainer.data.sources.column_marks import kinds_with_marks, with_marks
 from tui_trainer.data.sources.forecast import read_new_windows
 from tui_trainer.data.sources.pixels import read_unlabelled, scale_pixels
 from tui_trainer.data.sources.plugin import read_sample
@@ -111,6 +112,7 @@ def read_columns(
         BadInput: a column is missing, or a cell cannot be read; names the line.
     """
     opened = open_table(section, path, fitted)
+    section = with_normal_names(section, opened)
     file, header = opened.file, opened.header
     kinds: dict[str, RequestedKind] = {
         name: "number" if settings["kind"] == "number" else "category"
@@ -128,13 +130,16 @@ def read_columns(
             f"model was trained on: {clean(', '.join(kinds), 400)}"
         )
     forms = {name: FORMS[own["form"]] for name, own in fitted.items() if own.get("form") in FORMS}
-    table = read_table(file, header, kinds, forms=forms, classes=classes)
+    marks = section.missing_values_by_column
+    asked = kinds_with_marks(kinds, marks)
+    table = read_table(file, header, asked, forms=forms, classes=classes)
+    table, notes = with_marks(file, table, kinds, marks, forms)
     columns = dict(table.columns)
     for name, own in fitted.items():
         columns[name] = as_kind(
             own["kind"], name, columns[name], file.name, table.lines, own.get("order")
         )
-    return opened, replace(table, columns=columns)
+    return opened, replace(table, columns=columns, notes=(*table.notes, *notes))
 
 
 def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
