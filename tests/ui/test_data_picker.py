@@ -46,6 +46,7 @@ def test_a_file_is_chosen_with_the_keyboard_and_fills_the_experiment(
         await until(pilot, lambda: "60 rows, 2 columns" in shown(app))
         assert "width  kind" in shown(app) or size == (60, 18)
         assert app.services.fake_workbench.proposed == ["rows.csv"]
+        assert "--" not in shown(app), "options are for the command line"
         await press(pilot, "enter")
         assert app.screen is not picker
         draft = app.compose_screen.draft

@@ -25,6 +25,8 @@ _WIDEST = 16
 """The cells of a column that are shown."""
 _SUBJECT = 8
 _MUTED = "$foreground-muted"
+_OPTIONS = {"--target": "dataset.target", "--save FILE.yaml": ""}
+"""Settings of the form, or none, in the place of options of the command line."""
 
 
 class DataPreview(VerticalScroll):
@@ -83,8 +85,9 @@ class DataPreview(VerticalScroll):
         head, *rest = proposal.lines
         lines = [_line("", Content.styled(clean(head.text, 300), "bold"))]
         for line in rest:
-            setting = f"  [{clean(line.setting, 80)}]" if line.setting else ""
-            text = Content.assemble(clean(line.text, 400), (setting, _MUTED))
+            setting = _OPTIONS.get(line.setting, line.setting)
+            shown = f"  [{clean(setting, 80)}]" if setting else ""
+            text = Content.assemble(clean(line.text, 400), (shown, _MUTED))
             lines.append(_line(line.subject, text))
         lines += [_line("note", Content(clean(note, 400))) for note in proposal.notes]
         lines.append(_line("", Content.styled("enter fills the experiment with this", _MUTED)))
