@@ -92,6 +92,12 @@ def evaluate(
     chosen = {"train": task.dataset.train, "val": task.dataset.val, "test": task.dataset.test}[
         split
     ]
+    if not len(chosen):
+        key = {"val": "val_fraction", "test": "test_fraction"}[split]
+        raise BadInput(
+            f"{run.path.name} has no rows in the split {split}: dataset.{key} is 0; "
+            "--split measures on another one"
+        )
     notes += evaluation_notes(task, data.origin)
     metrics: dict[str, float] = {}
     baselines: list[Baseline] = []

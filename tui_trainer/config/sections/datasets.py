@@ -44,9 +44,14 @@ class DatasetSection(TypedSection):
         path=True,
     )
     split_seed: int = setting(0, "seed of the split, not training.seed", ge=0, lt=2**63)
-    test_fraction: float = setting(0.2, "share of the rows held out for the test", ge=0.2, le=0.8)
+    test_fraction: float = setting(
+        0.2, "share of the rows held out for the test; 0: no test", ge=0, le=0.8
+    )
     val_fraction: float = setting(
-        0.15, "share of the remaining rows used for validation", gt=0, le=0.5
+        0.15,
+        "share of the remaining rows used for validation; 0: none, and no best step",
+        ge=0,
+        le=0.8,
     )
 
 
@@ -185,10 +190,16 @@ class TextSection(DatasetSection):
         path=True,
     )
     test_fraction: float = setting(
-        0.2, "share of the files held out for the test; of one file, its end", ge=0.2, le=0.8
+        0.2,
+        "share of the files held out for the test; of one file, its end; 0: no test",
+        ge=0,
+        le=0.8,
     )
     val_fraction: float = setting(
-        0.15, "share of the remaining files used for validation", gt=0, le=0.5
+        0.15,
+        "share of the remaining files used for validation; 0: none, and no best step",
+        ge=0,
+        le=0.8,
     )
     patterns: Items[Name] = setting(
         ("*.txt",), "which files of a folder, as *.txt or docs/*.md", min_length=1
@@ -225,9 +236,14 @@ class TextFoldersSection(RowsSection):
         "folder with a sub-folder for each class; stdlib: for the source of Python's own library",
         path=True,
     )
-    test_fraction: float = setting(0.2, "share of the files held out for the test", ge=0.2, le=0.8)
+    test_fraction: float = setting(
+        0.2, "share of the files held out for the test; 0: no test", ge=0, le=0.8
+    )
     val_fraction: float = setting(
-        0.15, "share of the remaining files used for validation", gt=0, le=0.5
+        0.15,
+        "share of the remaining files used for validation; 0: none, and no best step",
+        ge=0,
+        le=0.8,
     )
     patterns: Items[Name] = setting(
         ("*.txt",), "which files of a folder, as *.txt or mail/*.eml", min_length=1
