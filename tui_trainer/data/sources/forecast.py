@@ -30,6 +30,7 @@ from tui_trainer.data.sources.series_rows import SeriesRows, read_series
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.division import Division
 from tui_trainer.data.splits.keys import joined, mixed, number_keys, text_key, text_keys
+from tui_trainer.data.splits.position import val_count
 from tui_trainer.data.splits.rules import rule_for
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
@@ -290,15 +291,16 @@ def _split(
     """
     times = np.unique(series.times)
     tests = math.ceil(len(times) * section.test_fraction - 1e-9)
-    vals = max(1, round((len(times) - tests) * section.val_fraction))
-    test_from, val_from = times[len(times) - tests], times[max(0, len(times) - tests - vals)]
+    vals = val_count(len(times) - tests, section.val_fraction)
+    borders = np.append(times, np.inf)
+    test_from, val_from = borders[len(times) - tests], borders[max(0, len(times) - tests - vals)]
     first = series.times[starts + section.window]
     last = series.times[starts + section.window + section.horizon - 1]
     is_test, is_val = first >= test_from, (first >= val_from) & (last < test_from)
     is_train = last < val_from
     kept = is_test | is_val | is_train
     for key, part, count in (("test", is_test, tests), ("val", is_val, vals)):
-        if not part.any():
+        if count and not part.any():
             raise BadInput(
                 f"{series.name}: no window forecasts {counted(section.horizon, 'row')} within the "
                 f"{counted(count, 'time')} of the {key} split; lower dataset.horizon or "
@@ -317,6 +319,7 @@ def _split(
             (is_val, f"to validate on, from line {_first_line(section, series, starts[is_val])}"),
             (is_test, f"to test on, from line {_first_line(section, series, starts[is_test])}"),
         )
+        if part.any()
     ]
     text = "split by time: " + ", ".join(notes)
     if left_out:
@@ -325,7 +328,9 @@ def _split(
 
 
 def _first_line(section: ForecastSection, series: SeriesRows, starts: Ints) -> int:
-    """Return the line of the earliest row that windows forecast."""
+    """Return the line of the earliest row that windows forecast; 0 if there are none."""
+    if not len(starts):
+        return 0
     wanted = starts + section.window
     return int(series.lines[wanted[int(series.times[wanted].argmin())]])
 
