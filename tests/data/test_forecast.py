@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.data.splits import tensors
@@ -22,10 +22,10 @@ from tui_trainer.training.baselines import baselines_of, compute
 Windows = dict[str, list[tuple[list[list[float]], list[float]]]]
 
 
-def section(folder: Path, lines: list[str], header: str, **settings: Any) -> ForecastSection:
+def section(folder: Path, lines: list[str], header: str, **own: Any) -> ForecastSection:
     path = folder / "series.csv"
     path.write_text("\n".join([header, *lines]) + "\n")
-    values = {"type": "forecast", "path": str(path), "target": "a", "window": 3, **settings}
+    values = {"type": "forecast", "path": str(path), "target": "a", "window": 3, **own}
     return ForecastSection.model_validate(values)
 
 
@@ -108,6 +108,7 @@ def test_the_borders_are_times_in_all_series(tmp_path: Path) -> None:
     assert max(targets["val"]) < min(targets["test"]) == 32
 
 
+@settings(max_examples=30)
 @given(
     sizes=st.lists(st.integers(30, 40), min_size=1, max_size=3),
     window=st.integers(1, 4),
