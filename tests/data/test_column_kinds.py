@@ -189,6 +189,22 @@ def test_kinds_are_typed_as_a_mapping(tmp_path: Path) -> None:
         BUILTIN.experiment("penguins-mlp", parse_overrides(["dataset.kinds={id: numbr}"]))
 
 
+def test_fault_37_hostile_names_of_columns_are_harmless_in_notes(tmp_path: Path) -> None:
+    evil = [f"\x1b]0;{kind}\x07\u202e{{0}}: [x" for kind in ("id", "flag", "when", "text", "many")]
+    rows = [
+        f"{n},{['yes', 'no'][n // 2 % 2]},2025-04-{n % 28 + 1:02},"
+        f"{'ab cd ef ' * 3}{n},w{n % 30},{n % 3}"
+        for n in range(60)
+    ]
+    content = table(rows, ",".join([f'"{name}"' for name in evil] + ["y"]))
+    data = loaded(tmp_path, content, kinds={evil[4]: "hash"})
+    kinds = [data.preprocessing["layout"][f"column {name}"] for name in evil]
+    assert kinds == ["left out", "boolean", "date", "words", "hash"]
+    told = "".join(data.notes)
+    assert all(f"{kind}\\x07" in told for kind in ("id", "flag", "when", "text"))
+    assert not {"\x1b", "\x07", "\u202e", "\n"} & {*told}
+
+
 @pytest.mark.parametrize("separator", list("|;,"))
 def test_classes_that_look_like_labels_are_told(tmp_path: Path, separator: str) -> None:
     cells = [f"red{separator}big", "red", "blue", f"blue{separator} big"]
