@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.data.splits import tensors
@@ -22,10 +22,10 @@ from tui_trainer.training.baselines import baselines_of, compute
 Windows = dict[str, list[tuple[list[list[float]], list[float]]]]
 
 
-def section(folder: Path, lines: list[str], header: str, **settings: Any) -> ForecastSection:
+def section(folder: Path, lines: list[str], header: str, **own: Any) -> ForecastSection:
     path = folder / "series.csv"
     path.write_text("\n".join([header, *lines]) + "\n")
-    values = {"type": "forecast", "path": str(path), "target": "a", "window": 3, **settings}
+    values = {"type": "forecast", "path": str(path), "target": "a", "window": 3, **own}
     return ForecastSection.model_validate(values)
 
 
@@ -108,6 +108,7 @@ def test_the_borders_are_times_in_all_series(tmp_path: Path) -> None:
     assert max(targets["val"]) < min(targets["test"]) == 32
 
 
+@settings(max_examples=30)
 @given(
     sizes=st.lists(st.integers(30, 40), min_size=1, max_size=3),
     window=st.integers(1, 4),
@@ -263,3 +264,40 @@ def test_the_last_value_is_a_baseline(tmp_path: Path) -> None:
     assert found["linear_regression"]["mae"] == pytest.approx(0, abs=1e-2)
     one = load(section(tmp_path, rows, "b,a", horizon=1))
     assert compute(baselines_of(one, one.test))["last_value"]["mae"] == pytest.approx(1, abs=1e-3)
+
+
+_CELLS = st.sampled_from(
+    ["", "0", "1", "2.5", "1e308", "inf", "u", "2025-04-03", "03/04/2025", "NA"]
+)
+
+
+@settings(max_examples=60)
+@given(
+    changed=st.lists(st.tuples(st.integers(0, 59), st.integers(0, 2), _CELLS), max_size=3),
+    own=st.fixed_dictionaries(
+        {
+            "series": st.sampled_from([None, "s"]),
+            "time": st.sampled_from([None, "t"]),
+            "missing": st.sampled_from(["error", "drop", "mean"]),
+            "window": st.integers(1, 2),
+        }
+    ),
+)
+def test_fault_38_any_table_is_forecast_or_refused_in_one_line(
+    tmp_path_factory: pytest.TempPathFactory,
+    changed: list[tuple[int, int, str]],
+    own: dict[str, Any],
+) -> None:
+    rows = [["xy"[n % 2], str(n // 2), str(n * n % 11)] for n in range(60)]
+    for row, column, cell in changed:
+        rows[row][column] = cell
+    lines = [",".join(row) for row in rows]
+    drop = [name for name, key in (("s", "series"), ("t", "time")) if own[key] is None]
+    message, numbers = "", torch.zeros(1)
+    try:
+        data = load(section(tmp_path_factory.mktemp("any"), lines, "s,t,a", drop=drop, **own))
+        numbers = torch.cat([tensors(split).inputs for split in (data.train, data.test)])
+    except BadInput as refused:
+        message = str(refused)
+    assert "\n" not in message
+    assert torch.isfinite(numbers).all()

@@ -194,7 +194,9 @@ def test_a_column_says_the_split_and_is_no_input(tmp_path: Path) -> None:
         table(tmp_path, [rows[0], rows[1].replace("Validation", "tset"), *rows[2:]], split="b")
 
 
-@pytest.mark.parametrize("form", ["{0}", "2024-01-{0:02}", "2024-01-01T00:{0:02}:00Z"])
+@pytest.mark.parametrize(
+    "form", ["{0}", "2024-01-{0:02}", "2024-01-01T00:{0:02}:00Z", "{0:02}/01/2024"]
+)
 def test_the_latest_rows_are_the_test_and_equal_times_stay_together(
     tmp_path: Path, form: str
 ) -> None:
@@ -209,7 +211,9 @@ def test_the_latest_rows_are_the_test_and_equal_times_stay_together(
         *["test"] * 5,
     ]
     assert [*dataset.preprocessing["inputs"]] == ["a"]
-    with pytest.raises(BadInput, match=r"table.csv:4: column 'b' has no time|among numbers"):
+    with pytest.raises(
+        BadInput, match=r"table.csv:4: column 'b' has 'soon', which is no date|among numbers"
+    ):
         table(tmp_path, [*rows[:2], "1,soon,u", *rows[3:]], time="b")
 
 

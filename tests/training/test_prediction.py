@@ -193,7 +193,7 @@ def test_a_text_is_classified_by_passages_and_as_a_whole(tmp_path: Path) -> None
 
 
 def test_a_forecast_follows_the_last_rows_of_a_series(tmp_path: Path) -> None:
-    (tmp_path / "s.csv").write_text("a\n" + "\n".join(str(n % 4) for n in range(200)) + "\n")
+    (tmp_path / "s.csv").write_text("a\n" + "\n".join(str(n % 4) for n in range(150)) + "\n")
     run = Run.new(
         tmp_path / "run",
         small_experiment(
@@ -207,7 +207,7 @@ def test_a_forecast_follows_the_last_rows_of_a_series(tmp_path: Path) -> None:
             },
             model={"type": "cnn1d", "channels": [16], "kernel_size": 5, "dropout": 0.0},
             loss={"type": "auto"},
-            training={"epochs": 40},
+            training={"epochs": 15},
             early_stopping={"patience": None},
         ),
     )
@@ -217,7 +217,7 @@ def test_a_forecast_follows_the_last_rows_of_a_series(tmp_path: Path) -> None:
     assert sample.place == "after line 34"
     assert isinstance(sample.value, dict)
     assert [*sample.value] == ["a+1", "a+2"]
-    assert [*sample.value.values()] == pytest.approx([1, 2], abs=0.5)
+    assert [*sample.value.values()] == pytest.approx([1, 2], abs=0.7)
 
 
 def test_a_text_of_a_table_is_predicted_from_its_bytes(tmp_path: Path) -> None:

@@ -126,7 +126,8 @@ def _table(
     file = opened.file
     rows, notes = select_rows(section, file, table)
     target, said = read_targets(section, info.problem, file.name, table, rows)
-    encoded = encode_all({name: table.columns[name].take(rows) for name in fitted}, fitted)
+    columns = {name: table.columns[name].take(rows) for name in fitted}
+    encoded = encode_all(columns, fitted, file.name)
     of_split = {section.group, section.split, section.time}
     used = {*fitted, *section.targets, *section.drop, *of_split, opened.index}
     ignored = [name for name in opened.header if name not in used]

@@ -34,7 +34,7 @@ from tui_trainer.problems.class_metrics import MEANS
 from tui_trainer.problems.kinds import KINDS
 from tui_trainer.runs.events import Stage, Topic
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
-from tui_trainer.training.advice import against_batches_of_one
+from tui_trainer.training.advice import against_batches_of_one, with_text_read
 from tui_trainer.training.few_rows import check_measured, uncertainty_notes
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.losses import Criterion, build_criterion
@@ -165,7 +165,10 @@ def _model(
     """Return the model on the CPU, and a note on the weights that it takes over if it is new."""
     training, notes = experiment.training, []
     torch.manual_seed(derive_seed(training.seed, "model"))
-    model = build_model(experiment.model, dataset.signature)
+    try:
+        model = build_model(experiment.model, dataset.signature)
+    except ConfigError as error:
+        raise with_text_read(error, experiment, dataset) from error
     if training.init_from and is_new:
         weights, source = read_weights(training.init_from)
         notes = [take_weights(model, weights, training.init_skip, source)]

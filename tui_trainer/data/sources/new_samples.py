@@ -152,7 +152,7 @@ def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
                 f"{opened.file.name}:{line}: column '{clean(name, 80)}' has no value, but the "
                 "model was trained on rows without gaps; fill it in"
             )
-    encoded = encode_all(table.columns, fitted)
+    encoded = encode_all(table.columns, fitted, opened.file.name)
     place = opened.file.style.place
     places = tuple(f"{place} {line}" for line in table.lines)
     notes = (*opened.notes, *table.notes, *encoded.notes)

@@ -91,7 +91,7 @@ class TableSource:
         }
 
     def encode(self, fitted: dict[str, Any]) -> Encoded:
-        encoded = encode_all(self.columns, fitted)
+        encoded = encode_all(self.columns, fitted, self.name)
         notes = [
             note
             for name, settings in fitted.items()
