@@ -263,3 +263,17 @@ def test_the_last_value_is_a_baseline(tmp_path: Path) -> None:
     assert found["linear_regression"]["mae"] == pytest.approx(0, abs=1e-2)
     one = load(section(tmp_path, rows, "b,a", horizon=1))
     assert compute(baselines_of(one, one.test))["last_value"]["mae"] == pytest.approx(1, abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("val", "test", "sizes"),
+    [(0.0, 0.2, (13, 0, 4)), (0.15, 0.0, (14, 3, 0)), (0.0, 0.0, (17, 0, 0))],
+)
+def test_there_may_be_no_validation_and_no_test(
+    tmp_path: Path, val: float, test: float, sizes: tuple[int, int, int]
+) -> None:
+    asked = section(tmp_path, counting(20), "a,b", val_fraction=val, test_fraction=test)
+    data = load(asked)
+    assert (len(data.train), len(data.val), len(data.test)) == sizes
+    again = load(asked, data.preprocessing, record=data.split_record)
+    assert (len(again.train), len(again.val), len(again.test)) == sizes

@@ -171,7 +171,8 @@ def _prepared(
     checkpoint, status = loaded.checkpoint, read_status(run.status)
     generation = (status.generation if status else 0) + 1
     hint = ""
-    if checkpoint is not None and _is_tested(run, status):
+    has_test = len(loaded.task.dataset.test) > 0
+    if checkpoint is not None and _is_tested(run, status, has_test=has_test):
         hint = _nothing_to_do(run, checkpoint, in_force(experiment, plan.edits))
     return PreparedRun(
         run=run,
@@ -201,9 +202,11 @@ def _choose(run: RunDirectory, which: str) -> tuple[Checkpoint | None, list[str]
     return None, ["no checkpoint was ever published; the run starts again from step 0"]
 
 
-def _is_tested(run: RunDirectory, status: RunView | None) -> bool:
+def _is_tested(run: RunDirectory, status: RunView | None, *, has_test: bool) -> bool:
     """Whether the run is finished and no part of its test was skipped."""
-    if status is None or status.state != "finished" or status.scores.test is None:
+    if status is None or status.state != "finished":
+        return False
+    if has_test and status.scores.test is None:
         return False
     end = last_end(run)
     return end is None or not end.is_test_cut
