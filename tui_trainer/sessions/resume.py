@@ -44,6 +44,7 @@ from tui_trainer.sessions.prepare import (
     read_config,
     record_provenance,
     record_split,
+    split_of_other,
     warnings_of,
 )
 from tui_trainer.sessions.startup import Startup
@@ -151,9 +152,13 @@ def _load(
     startup.step = checkpoint.manifest.step if checkpoint else 0
     fitted = checkpoint.data.preprocessing if checkpoint else None
     record = read_record(run.splits)
-    if record is None and fitted is None and exists(run.provenance):
-        # A new run has its record before its provenance: this one is of an older version.
-        experiment = with_value(experiment, "dataset.split_by", "position")
+    if record is None and fitted is None:
+        # A new run has its record before its provenance: one without it is of an older version,
+        # and one without either was killed before its rows were split.
+        if exists(run.provenance):
+            experiment = with_value(experiment, "dataset.split_by", "position")
+        else:
+            record = split_of_other(experiment)
     read = load if accept_data else load_whole
     task, device = build_task(experiment, fitted, record, startup=startup, read=read)
     if checkpoint is not None:

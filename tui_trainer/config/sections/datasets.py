@@ -243,7 +243,7 @@ class ForecastSection(DelimitedSection):
     horizon: int = setting(1, "rows that are forecast after them", unit="rows", ge=1, le=1024)
     stride: int = setting(1, "rows from one window to the next", unit="rows", ge=1, le=65536)
     test_fraction: float = setting(
-        0.2, "share of the times, the last ones, held out for the test; 0: none", ge=0, le=0.8
+        0.2, "share of the times, the last ones, held out for the test; 0: no test", ge=0, le=0.8
     )
     val_fraction: float = setting(
         0.15,

@@ -292,8 +292,9 @@ def _split(
     times = np.unique(series.times)
     tests = math.ceil(len(times) * section.test_fraction - 1e-9)
     vals = val_count(len(times) - tests, section.val_fraction)
+    # Of a share of 0 no time is late enough.
     borders = np.append(times, np.inf)
-    test_from, val_from = borders[len(times) - tests], borders[max(0, len(times) - tests - vals)]
+    test_from, val_from = (borders[max(0, len(times) - held)] for held in (tests, tests + vals))
     first = series.times[starts + section.window]
     last = series.times[starts + section.window + section.horizon - 1]
     is_test, is_val = first >= test_from, (first >= val_from) & (last < test_from)
@@ -312,15 +313,11 @@ def _split(
             "dataset.window or dataset.horizon"
         )
     left_out = int((~kept).sum())
-    notes = [
-        f"{int(part.sum()):,} windows {where}"
-        for part, where in (
-            (is_train, "to train on"),
-            (is_val, f"to validate on, from line {_first_line(section, series, starts[is_val])}"),
-            (is_test, f"to test on, from line {_first_line(section, series, starts[is_test])}"),
-        )
-        if part.any()
-    ]
+    notes = [f"{int(is_train.sum()):,} windows to train on"]
+    for part, where in ((is_val, "to validate on"), (is_test, "to test on")):
+        if part.any():
+            line = _first_line(section, series, starts[part])
+            notes.append(f"{int(part.sum()):,} windows {where}, from line {line}")
     text = "split by time: " + ", ".join(notes)
     if left_out:
         text += f"; {left_out:,} that forecast across a border left out"
@@ -328,9 +325,7 @@ def _split(
 
 
 def _first_line(section: ForecastSection, series: SeriesRows, starts: Ints) -> int:
-    """Return the line of the earliest row that windows forecast; 0 if there are none."""
-    if not len(starts):
-        return 0
+    """Return the line of the earliest row that windows forecast."""
     wanted = starts + section.window
     return int(series.lines[wanted[int(series.times[wanted].argmin())]])
 
