@@ -93,6 +93,11 @@ def test_a_line_has_the_shares_and_the_mask(
     before = (tmp_path / "m" / "scan.png").read_bytes()
     assert predict(runs, file, "--out", tmp_path / "m") == 2
     assert "scan.png: is there already; --force replaces it" in capsys.readouterr().err
+    # Nor is the mask of a picture before it.
+    first = write_picture(tmp_path / "first.png", 2)
+    assert predict(runs, first, file, "--out", tmp_path / "m") == 2
+    assert not (tmp_path / "m" / "first.png").exists()
+    capsys.readouterr()
     (tmp_path / "m" / "scan.png").write_bytes(b"old")
     assert predict(runs, file, "--out", tmp_path / "m", "--force") == 0
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["scan.png"]

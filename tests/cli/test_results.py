@@ -45,15 +45,21 @@ def test_json_of_an_evaluation_says_that_the_data_changed(
     Moved(tmp_path)
     words = ["evaluate", "last", THERE, "--json"]
     assert main(words) == 0
-    assert json.loads(capsys.readouterr().out)["notes"] == []
+    told = json.loads(capsys.readouterr().out)
+    assert (told["notes"], told["rows"]) == ([], {"gone": 0, "new": 0})
 
     rows = Path("new/rows.csv")
     lines = rows.read_text().splitlines(keepends=True)
-    rows.write_text("".join([*lines, lines[-1]]))
+    rows.write_text("".join([*lines[:1], *lines[2:], "5,5,b\n"]))
     assert main(words) == 0
     printed = capsys.readouterr()
-    (note,) = json.loads(printed.out)["notes"]
-    assert note.startswith("the run itself may have measured other values: the data changed since")
+    told = json.loads(printed.out)
+    (note,) = told["notes"]
+    assert note == (
+        "the run itself may have measured other values: the data changed: 1 row of the run is gone "
+        "or changed, and 1 row is new and left out"
+    )
+    assert told["rows"] == {"gone": 1, "new": 1}
     assert printed.err == f"tui-trainer: {note}\n"
 
 

@@ -259,3 +259,11 @@ def test_a_search_means_a_name_before_a_description() -> None:
     assert meant("decay weight") == "optimizer.weight_decay"
     assert meant("no such thing") == ""
     assert meant("  ") == ""
+
+
+@pytest.mark.parametrize("value", [{}, {"id": "number", "a b": "date", "2024": "hash"}])
+def test_a_mapping_by_columns_is_typed_as_yaml_and_may_be_empty(value: dict[str, str]) -> None:
+    field = the("dataset.kinds", dataset="table")
+    text = entry_text(value, field)
+    assert read_entry(field, text) == value
+    assert (text == "") == (not value)

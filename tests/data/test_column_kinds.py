@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from hypothesis import given, reject, settings
+from hypothesis import strategies as st
 
 from tests.data.splits import tensors
 from tests.data.test_table import all_inputs, loaded, other_notes, refusal, table
@@ -15,6 +18,7 @@ from tui_trainer.config.presets import PresetLibrary, builtin_dir
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.load import load
+from tui_trainer.data.sources.column_inputs import width_of
 from tui_trainer.data.sources.new_samples import read_unseen
 from tui_trainer.text.errors import BadInput
 
@@ -185,6 +189,22 @@ def test_kinds_are_typed_as_a_mapping(tmp_path: Path) -> None:
         BUILTIN.experiment("penguins-mlp", parse_overrides(["dataset.kinds={id: numbr}"]))
 
 
+def test_fault_37_hostile_names_of_columns_are_harmless_in_notes(tmp_path: Path) -> None:
+    evil = [f"\x1b]0;{kind}\x07\u202e{{0}}: [x" for kind in ("id", "flag", "when", "text", "many")]
+    rows = [
+        f"{n},{['yes', 'no'][n // 2 % 2]},2025-04-{n % 28 + 1:02},"
+        f"{'ab cd ef ' * 3}{n},w{n % 30},{n % 3}"
+        for n in range(60)
+    ]
+    content = table(rows, ",".join([f'"{name}"' for name in evil] + ["y"]))
+    data = loaded(tmp_path, content, kinds={evil[4]: "hash"})
+    kinds = [data.preprocessing["layout"][f"column {name}"] for name in evil]
+    assert kinds == ["left out", "boolean", "date", "words", "hash"]
+    told = "".join(data.notes)
+    assert all(f"{kind}\\x07" in told for kind in ("id", "flag", "when", "text"))
+    assert not {"\x1b", "\x07", "\u202e", "\n"} & {*told}
+
+
 @pytest.mark.parametrize("separator", list("|;,"))
 def test_classes_that_look_like_labels_are_told(tmp_path: Path, separator: str) -> None:
     cells = [f"red{separator}big", "red", "blue", f"blue{separator} big"]
@@ -203,3 +223,46 @@ def test_classes_with_a_comma_in_each_are_no_labels(tmp_path: Path) -> None:
     names = ["Smith, Jane", "Jones, Joe", "Kent, Clark"]
     content = table([f'{n * 2},u,"{names[n % 3]}"' for n in range(40)])
     assert not any("label_separator" in note for note in loaded(tmp_path, content).notes)
+
+
+_COLUMNS = {
+    "number": st.integers(-99, 99).map(str),
+    "category": st.sampled_from(["u", "v", "w"]),
+    "boolean": st.sampled_from(["yes", "No"]),
+    "date": st.dates(date(1999, 1, 1), date(2030, 1, 1)).map(str),
+    "day_first": st.dates(date(1999, 1, 1), date(2030, 1, 1)).map("{:%d/%m/%Y}".format),
+    "text": st.lists(st.sampled_from(["ab", "cd", "ef", "gh"]), min_size=6).map(" ".join),
+}
+
+
+@settings(max_examples=40)
+@given(st.data())
+def test_new_rows_are_encoded_as_those_of_training_and_of_a_resumed_run(
+    tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
+) -> None:
+    folder = tmp_path_factory.mktemp("any")
+    kinds = data.draw(st.lists(st.sampled_from([*_COLUMNS]), min_size=1, max_size=4))
+    count = data.draw(st.integers(25, 40))
+    columns = [
+        data.draw(st.lists(st.just("") | _COLUMNS[kind], min_size=count, max_size=count))
+        for kind in kinds
+    ]
+    names = [f"c{place}" for place in range(len(kinds))]
+    rows = [
+        ",".join([*cells, "pq"[row % 2]]) for row, cells in enumerate(zip(*columns, strict=True))
+    ]
+    content = table(rows, ",".join([*names, "y"]))
+    try:
+        trained = loaded(folder, content, missing="mean", word_buckets=32)
+    except BadInput:
+        # A column without a value, or dates that may be two.
+        reject()
+    inputs = all_inputs(trained)
+    fitted, record = trained.preprocessing, trained.split_record
+    resumed = loaded(folder, content, missing="mean", fitted=fitted, record=record)
+    assert torch.equal(all_inputs(resumed), inputs)
+    assert torch.equal(new_inputs(folder, trained, content, missing="mean"), inputs)
+    if len(inputs.shape) == 2 and trained.signature.kind == "features":
+        assert trained.input_shape == (
+            sum(map(width_of, trained.preprocessing["inputs"].values())),
+        )

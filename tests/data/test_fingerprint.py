@@ -48,9 +48,10 @@ SECTIONS: tuple[DatasetSection, ...] = (
 
 LATER = {
     *("label_separator", "group"),
-    *("split_by", "time"),
+    *("split_by", "split_from", "time"),
     *("separator", "encoding", "decimal", "thousands", "missing_values"),
     *("kinds", "buckets", "dates", "word_buckets", "max_text_bytes"),
+    "missing_values_by_column",
     *("header", "comment"),
 }
 """Settings that version 0.1 did not have."""

@@ -13,14 +13,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.data.splits import tensors
-from tui_trainer.config.sections.datasets import PixelsSection, TableSection
+from tui_trainer.config.sections.datasets import (
+    DATASETS,
+    DatasetSection,
+    PixelsSection,
+    SequencesSection,
+    TableSection,
+    TextSection,
+)
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.files.columns import Column, NumberColumn, TextColumn
 from tui_trainer.data.load import load
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL, split_identities
 from tui_trainer.data.splits.keys import numbered, row_keys, text_key
 from tui_trainer.data.splits.position import Ints, shares_of
-from tui_trainer.data.splits.record import SplitRecord
+from tui_trainer.data.splits.record import RowChanges, SplitRecord
 from tui_trainer.data.splits.strata import Strata
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
@@ -150,7 +157,9 @@ def test_rows_that_are_gone_or_changed_are_counted(tmp_path: Path) -> None:
     section = TableSection(type="table", path=path, target="y")
     again = load(section, first.preprocessing, record=first.split_record)
     assert again.changes is not None
-    assert (again.changes.gone, again.changes.new) == (3, 1)
+    # One of them is known by its inputs, and is used with its new target.
+    assert (again.changes.gone, again.changes.new) == (3, 0)
+    assert sum(map(len, (again.train, again.val, again.test))) == 88
 
 
 def test_a_checkpoint_whose_record_is_missing_is_refused(tmp_path: Path) -> None:
@@ -185,7 +194,9 @@ def test_a_column_says_the_split_and_is_no_input(tmp_path: Path) -> None:
         table(tmp_path, [rows[0], rows[1].replace("Validation", "tset"), *rows[2:]], split="b")
 
 
-@pytest.mark.parametrize("form", ["{0}", "2024-01-{0:02}", "2024-01-01T00:{0:02}:00Z"])
+@pytest.mark.parametrize(
+    "form", ["{0}", "2024-01-{0:02}", "2024-01-01T00:{0:02}:00Z", "{0:02}/01/2024"]
+)
 def test_the_latest_rows_are_the_test_and_equal_times_stay_together(
     tmp_path: Path, form: str
 ) -> None:
@@ -200,7 +211,9 @@ def test_the_latest_rows_are_the_test_and_equal_times_stay_together(
         *["test"] * 5,
     ]
     assert [*dataset.preprocessing["inputs"]] == ["a"]
-    with pytest.raises(BadInput, match=r"table.csv:4: column 'b' has no time|among numbers"):
+    with pytest.raises(
+        BadInput, match=r"table.csv:4: column 'b' has 'soon', which is no date|among numbers"
+    ):
         table(tmp_path, [*rows[:2], "1,soon,u", *rows[3:]], time="b")
 
 
@@ -224,6 +237,57 @@ def test_settings_that_contradict_each_other_are_refused(
     rows = [f"{row},1" for row in lines(60)]
     with pytest.raises(BadInput, match=told):
         table(tmp_path, rows, "a,b,y,c", **settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{}, {"group": "b"}, {"time": "a"}, {"split": "w"}, {"stratify": False}],
+    ids=str,
+)
+def test_another_run_takes_the_split_over_for_rows_that_it_knows(
+    tmp_path: Path, settings: dict[str, object]
+) -> None:
+    def rows(count: int) -> list[str]:
+        words = ["train", "test", "train"]
+        return [f"{n % 97},p{n // 5},{words[n // 5 % 3]},{'uv'[n % 2]}" for n in range(count)]
+
+    other = settings == {"split": "w"}
+    header = "a,b,w,y" if other else "a,b,z,y"
+    values = {} if other else {"drop": ["z"]}
+    first = table(tmp_path, rows(100), header, **settings, **values)
+    before = sides(first, tmp_path)
+    grown = rows(400)[::-1]
+    path = write(tmp_path, grown, header)
+    section = TableSection.model_validate(
+        {"type": "table", "path": path, "target": "y", "split_seed": 5, **settings, **values}
+    )
+    assert first.split_record is not None
+    second = load(section, record=replace(first.split_record, is_of_another_run=True))
+
+    after = sides(second, tmp_path)
+    assert len(after) == 400
+    assert {row: after[row] for row in before} == before
+    assert second.split_record is not None
+    assert not second.split_record.is_of_another_run
+    shares = [len(split) / 400 for split in (second.train, second.val, second.test)]
+    assert min(shares) > 0.02
+    again = load(section, second.preprocessing, record=second.split_record)
+    assert sides(again, tmp_path) == after
+    if settings == {"group": "b"}:
+        assert len({(row.split(",")[1], side) for row, side in after.items()}) == 80
+
+
+def test_a_split_of_another_rule_or_by_position_is_not_taken_over(tmp_path: Path) -> None:
+    rows = lines(60)
+    for settings, told in (
+        ({"split_by": "position"}, "split by position, which says nothing about other rows"),
+        ({"group": "a"}, "was split by group, and these settings split by identity"),
+    ):
+        record = table(tmp_path, rows, **settings).split_record
+        assert record is not None
+        section = TableSection(type="table", path=str(tmp_path / "table.csv"), target="y")
+        with pytest.raises(BadInput, match=rf"dataset.split_from: .*{told}"):
+            load(section, record=replace(record, is_of_another_run=True))
 
 
 def record_of(count: int) -> SplitRecord:
@@ -292,3 +356,127 @@ def test_a_million_rows_are_split_and_recorded_in_seconds() -> None:
     SplitRecord.from_bytes(record.to_bytes())
     assert len(np.unique(keys)) == count
     assert time.process_time() - began < 10
+
+
+def test_longer_sequences_that_come_later_do_not_make_those_of_the_run_longer(
+    tmp_path: Path,
+) -> None:
+    def write_sequences(count: int, longest: int) -> SequencesSection:
+        rows = [
+            f"s{number},{step * number % 7},{'uv'[number % 2]}"
+            for number in range(count)
+            for step in range(3 if number < 40 else longest)
+        ]
+        path = write(tmp_path, rows, "id,x,y")
+        return SequencesSection(type="sequences", path=path, sequence="id", target="y")
+
+    first = load(write_sequences(40, 3))
+    section = write_sequences(45, 9)
+    again = load(section, first.preprocessing, record=first.split_record)
+    assert tensors(again.train).inputs.equal(tensors(first.train).inputs)
+    assert again.changes is not None
+    assert (again.changes.gone, again.changes.new) == (0, 5)
+    assert first.split_summary == "split by the id in id, stratified"
+
+
+@pytest.mark.parametrize("kind", ["text", "text_folders"])
+def test_files_that_come_later_leave_the_split_of_the_others(tmp_path: Path, kind: str) -> None:
+    def write_files(first: int, count: int) -> None:
+        for number in range(first, first + count):
+            folder = tmp_path / "texts" / "ab"[number % 2]
+            folder.mkdir(parents=True, exist_ok=True)
+            lines = [f"{number} line {line} of a text\n" for line in range(40)]
+            (folder / f"{number * 37 % 100:02}.txt").write_text("".join(lines))
+
+    values: dict[str, object] = {"type": kind, "path": str(tmp_path / "texts")}
+    values |= {"sequence_length": 10} if kind == "text" else {"max_passages_class": 20}
+    section = DATASETS.find(kind).params.model_validate(values)  # type: ignore[union-attr]
+    assert isinstance(section, DatasetSection)
+    write_files(0, 40)
+    first = load(section)
+    write_files(40, 20)
+    again = load(section, first.preprocessing, record=first.split_record)
+    for part in ("train", "val", "test"):
+        one, other = getattr(first, part), getattr(again, part)
+        batches = zip(one.in_order(50), other.in_order(50), strict=True)
+        assert all(batch[name].equal(same[name]) for batch, same in batches for name in batch)
+    assert again.changes is not None
+    assert again.changes.gone == 0
+    assert again.changes.new > 0
+
+
+def test_what_is_added_to_a_single_text_is_left_out(tmp_path: Path) -> None:
+    path = tmp_path / "text.txt"
+    path.write_text("".join(f"line {number}\n" for number in range(300)))
+    section = TextSection(type="text", path=str(path), sequence_length=10)
+    first = load(section)
+    path.write_text(path.read_text() + "more\n" * 200)
+    again = load(section, first.preprocessing, record=first.split_record)
+    assert [len(split) for split in (again.train, again.val, again.test)] == [
+        len(split) for split in (first.train, first.val, first.test)
+    ]
+    assert again.changes == RowChanges(0, 1)
+    path.write_text("L" + path.read_text()[1:])
+    changed = load(section, first.preprocessing, record=first.split_record)
+    assert changed.changes == RowChanges(1, 1)
+
+
+def told(dataset: Dataset, words: str) -> bool:
+    return any(words in note for note in dataset.notes)
+
+
+def test_what_looks_like_a_split_an_id_or_a_copy_is_noticed(tmp_path: Path) -> None:
+    words = ["train", "val", "test"]
+    rows = [f"{n / 7:.9g},{words[n % 3]},{n % 5},{n // 4},{n % 3},{'uv'[n % 2]}" for n in range(90)]
+    rows += [f"{n / 7:.9g},{words[n % 3]},{n % 5},{n // 4},{n % 3},u" for n in range(6)]
+    rows += [
+        f"{n / 7 * (1 + 1e-8):.9g},{words[n % 3]},{n % 5},{n // 4},{n % 3},u" for n in range(1, 4)
+    ]
+    dataset = table(tmp_path, rows, "a,part,fold,visit_id,type_id,y")
+
+    assert told(dataset, "part is an input, and has only train, val, test: dataset.split=part")
+    assert told(dataset, "fold is an input, and may be a split: dataset.split=fold")
+    assert told(dataset, "visit_id: 23 different values in 99 rows; dataset.group=visit_id keeps")
+    assert told(dataset, "3 rows nearly equal to another row, to 6 digits")
+    assert told(dataset, "6 rows with the inputs of another row, in the same split")
+    assert not told(dataset, "type_id")
+    section = TableSection(type="table", path=str(tmp_path / "table.csv"), target="y")
+    again = load(section, dataset.preprocessing, record=dataset.split_record)
+    assert not told(again, "is an input")
+
+
+def test_rare_classes_and_one_that_most_rows_have_are_noticed(tmp_path: Path) -> None:
+    rows = [f"{n},{n % 7},{'rare' if n % 45 == 1 else 'no'}" for n in range(180)]
+    dataset = table(tmp_path, rows)
+    assert told(dataset, "classes with few rows to train on: rare (2); loss=cross_entropy")
+    assert told(dataset, "98% of the rows to train on are no, so that accuracy says little")
+    balanced = table(tmp_path, lines(90))
+    assert not told(balanced, "rows to train on")
+
+
+@pytest.mark.parametrize("kind", ["text", "text_folders", "single"])
+@pytest.mark.parametrize("shares", [(0.0, 0.2), (0.2, 0.0), (0.0, 0.0)], ids=str)
+def test_texts_may_have_no_validation_and_no_test(
+    tmp_path: Path, kind: str, shares: tuple[float, float]
+) -> None:
+    for number in range(30):
+        folder = tmp_path / "texts" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = [f"{number} line {line} of a text\n" for line in range(40)]
+        (folder / f"{number}.txt").write_text("".join(lines))
+    path = folder / "29.txt" if kind == "single" else tmp_path / "texts"
+    values: dict[str, object] = {"val_fraction": shares[0], "test_fraction": shares[1]}
+    values |= {"type": "text" if kind == "single" else kind, "path": str(path)}
+    values |= {} if kind == "text_folders" else {"sequence_length": 10}
+    spec = DATASETS.find(str(values["type"]))
+    assert spec is not None
+    section = spec.params.model_validate(values)
+    assert isinstance(section, DatasetSection)
+    dataset = load(section)
+
+    assert [len(dataset.val) > 0, len(dataset.test) > 0] == [share > 0 for share in shares]
+    assert [bool(list(split.in_order(9))) for split in (dataset.val, dataset.test)] == [
+        share > 0 for share in shares
+    ]
+    again = load(section, dataset.preprocessing, record=dataset.split_record)
+    assert (len(again.val), len(again.test)) == (len(dataset.val), len(dataset.test))

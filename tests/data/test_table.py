@@ -433,7 +433,26 @@ def test_ten_thousand_rows_are_read(tmp_path: Path) -> None:
 
 
 _CELLS = st.sampled_from(
-    ["", "0", "1", "2.5", "-3e9", "1e308", "inf", "NA", "u", "v", '"', "é", "1_0"]
+    [
+        *(
+            "",
+            "0",
+            "1",
+            "2.5",
+            "-3e9",
+            "1e308",
+            "inf",
+            "NA",
+            "u",
+            "v",
+            '"',
+            "é",
+            "1_0",
+            "yes",
+            "No",
+        ),
+        *("2025-04-03", "13/04/2025", "03/04/2025 12:00", "one two three four five six"),
+    ]
 )
 
 
@@ -446,6 +465,8 @@ def test_fault_38_any_table_is_loaded_or_refused_in_one_line(
         "missing": data.draw(st.sampled_from(["error", "drop", "mean"])),
         "problem": data.draw(st.sampled_from(["auto", "classification", "regression"])),
         "stratify": data.draw(st.booleans()),
+        "kinds": data.draw(st.sampled_from([{}, {"a": "hash", "b": "text"}, {"a": "date"}])),
+        "missing_values_by_column": data.draw(st.sampled_from([{}, {"a": ["u"], "y": ["v", 1]}])),
     }
     message, numbers = "", torch.zeros(1)
     try:

@@ -119,6 +119,12 @@ def test_gaps_among_texts_have_an_input_of_their_own(tmp_path: Path) -> None:
     assert inputs[1::3, :64].any(dim=1).all()
 
 
+def test_inputs_that_take_too_much_memory_are_refused(tmp_path: Path) -> None:
+    rows = [f"{n % 7},w{n % 9} and w{n % 4},{n % 2}x" for n in range(60_000)]
+    told = refusal(tmp_path, table(rows), kinds={"b": "text"}, word_buckets=65_536)
+    assert "60,000 rows of 65,537 inputs take 16 GB; 65,536 are of the column 'b'" in told
+
+
 def test_a_text_is_stated_and_short_ones_stay_categories(tmp_path: Path) -> None:
     rows = [f"{n % 7},w{n % 9} and w{n % 4},{n % 2}x" for n in range(60)]
     assert loaded(tmp_path, table(rows)).preprocessing["layout"]["column b"] == "category"

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -56,3 +59,18 @@ def test_an_example_learns_more_than_the_majority(
     ended = json.loads(done.stdout.splitlines()[-1])
     assert ended["test"][metric] > least
     assert ended["baseline"]["majority_class"][metric] < 0.4
+
+
+@pytest.mark.full
+def test_the_forecast_is_better_than_the_last_value(tmp_path: Path) -> None:
+    for name in ("forecast.py", "forecast.yaml"):
+        shutil.copy(EXAMPLES / name, tmp_path / name)
+    subprocess.run([sys.executable, "forecast.py"], cwd=tmp_path, check=True, timeout=60)
+    words = ("train", str(tmp_path / "forecast.yaml"))
+    done = call(tmp_path, *words, "training.epochs=8", "--log-format", "json")
+    assert done.returncode == 0, done.stderr
+    ended = json.loads(done.stdout.splitlines()[-1])
+    assert ended["test"]["mae"] < ended["baseline"]["last_value"]["mae"]
+    done = call(tmp_path, "predict", "last", str(tmp_path / "forecast.csv"), "--json")
+    assert done.returncode == 0, done.stderr
+    assert "series Borken, after line 2689" in done.stdout

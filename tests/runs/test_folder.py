@@ -339,6 +339,8 @@ OF_PATH_WITH_SO_MANY_ARGUMENTS = {"unlink": 0, "mkdir": 0, "rmdir": 0, "rename":
 ELSEWHERE: dict[str, tuple[set[str], str]] = {
     "cli/main": ({"open"}, "/dev/null in the place of descriptors that are closed"),
     "cli/detached": ({"open"}, "/dev/null"),
+    "cli/hints": ({"exists"}, "whether a word names a file of the user's"),
+    "cli/own_data": ({"exists", "isdir"}, "the data that a word of the user's may name"),
     "cli/output_file": (
         {"lexists", "mkdir", "replace", "unlink", "is_file"},
         "the file or folder that the user names for predictions",
@@ -367,6 +369,10 @@ ELSEWHERE: dict[str, tuple[set[str], str]] = {
     ),
     "machine/devices": ({"exists", "open", "read_text"}, "/proc and /sys"),
     "machine/doctor": ({"disk_usage", "isdir", "lexists"}, "the folders that it tells of"),
+    "sessions/data_files": (
+        {"scandir", "is_dir", "is_file", "stat", "open"},
+        "the folders and files that the user looks for data in",
+    ),
     "sessions/prepare": ({"exists"}, "a file that the user named in training.init_from"),
     "sessions/run_reader": ({"isdir"}, "whether the folder that holds the runs is there"),
     "training/preparation": (

@@ -3,25 +3,30 @@
 from __future__ import annotations
 
 import json
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
-from tui_trainer.runs.directory import RunDirectory, run_names
+from tui_trainer.runs.directory import RunDirectory, make_skeleton, run_names
 from tui_trainer.runs.edits import flat, read_config_file, settings_of
 from tui_trainer.runs.events import RunEnded
+from tui_trainer.runs.paths import remove_tree
 from tui_trainer.sessions.fork import prepare_fork
 from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.prepare import prepare_new
-from tui_trainer.sessions.requests import ForkRun, planned_name
+from tui_trainer.sessions.requests import ForkRun, NewRun, planned_name
 from tui_trainer.sessions.requests import prepare as prepare_request
 from tui_trainer.sessions.resume import prepare_resume
 from tui_trainer.sessions.startup import Startup
+from tui_trainer.sessions.workbench import preview
 from tui_trainer.text.errors import BadInput, CheckpointUnusable, TrainerError
+from tui_trainer.training.split_file import read_record
 
 WORDS = ["training.epochs=4", "checkpoint.every_steps=8", "checkpoint.keep_last=9"]
 TIMES = ("elapsed_s", "samples_per_s")
@@ -178,3 +183,56 @@ def test_the_name_of_a_fork_is_known_before_it_begins(tmp_path: Path) -> None:
         run = ran(LocalSession(partial(prepare_request, fork, tmp_path, ["test"], library)))
         assert run.path.name == planned
         assert planned.startswith(f"{stem}-")
+
+
+def test_a_new_run_takes_the_split_of_another_run_by_its_name(tmp_path: Path) -> None:
+    origin = an_origin(tmp_path)
+    library = PresetLibrary([builtin_dir()])
+
+    def experiment(*words: str) -> Experiment:
+        return library.experiment("penguins-mlp", parse_overrides([*WORDS, *words]))
+
+    words = ["dataset.split_from=origin", "dataset.split_seed=7"]
+    shown = preview(experiment(*words), tmp_path)
+    run = ran(LocalSession(partial(prepare_new, experiment(*words), tmp_path, "own", ["test"])))
+
+    record, other = read_record(run.splits), read_record(origin.splits)
+    assert record is not None
+    assert other is not None
+    assert (record.sides == other.sides).all()
+    assert (record.contents == other.contents).all()
+    assert any("344 of 344 rows are split as in the run" in note for note in shown.notes)
+    # Killed before it had a record, it takes the same split again.
+    killed = RunDirectory(tmp_path / "killed")
+    make_skeleton(killed)
+    shutil.copy(run.config, killed.config)
+    prepare_resume(killed, (), ["test"]).lock.release()
+    assert killed.splits.read_bytes() == run.splits.read_bytes()
+    # From here on it has a record of its own.
+    remove_tree(origin.path)
+    ran(LocalSession(partial(prepare_resume, run, parse_overrides(["training.epochs=5"]), ["t"])))
+    run.splits.unlink()
+    with pytest.raises(BadInput, match=r"split_from: own.* is of an older version"):
+        preview(experiment(f"dataset.split_from={run.path}"), tmp_path)
+    with pytest.raises(BadInput, match=r"dataset.split_from: no file .*no run 'nothing'"):
+        preview(experiment("dataset.split_from=nothing"), tmp_path)
+
+
+def test_a_new_run_from_the_configuration_of_an_older_one_says_that_its_test_is_another(
+    tmp_path: Path,
+) -> None:
+    origin = an_origin(tmp_path)
+    library = PresetLibrary([builtin_dir()])
+
+    def warnings(*words: str) -> str:
+        experiment = library.experiment(str(origin.config), parse_overrides(list(words)))
+        request = NewRun(experiment, base=str(origin.config))
+        prepared = prepare_request(request, tmp_path, ["test"], library, Startup())
+        prepared.lock.release()
+        return " ".join(prepared.warnings)
+
+    assert "split" not in warnings()
+    origin.splits.unlink()
+    assert "origin" in warnings()
+    assert "was split by position, and this run is split anew" in warnings()
+    assert "split" not in warnings("dataset.split_by=position")

@@ -13,7 +13,7 @@ from tui_trainer.config.sections.losses import CrossEntropySection
 from tui_trainer.sessions.workbench import preview
 from tui_trainer.text.errors import BadInput, ExitCode
 
-KINDS = ("table", "pixels", "sequences", "text", "text_folders")
+KINDS = ("table", "pixels", "sequences", "forecast", "text", "text_folders")
 
 
 def dataset(kind: str, folder: Path) -> dict[str, Any]:
@@ -31,6 +31,9 @@ def dataset(kind: str, folder: Path) -> dict[str, Any]:
         rows = [f"{n},{t},{n + t},{words[n % 2]}" for n in range(40) for t in range(n % 3 + 1)]
         (folder / "s.csv").write_text("id,t,a,y\n" + "\n".join(rows) + "\n")
         return {"path": "s.csv", "sequence": "id", "step": "t", "target": "y"}
+    if kind == "forecast":
+        (folder / "f.csv").write_text("a\n" + "\n".join(str(n % 7) for n in range(80)) + "\n")
+        return {"path": "f.csv", "target": "a", "window": 4, "horizon": 2}
     for number in range(24):
         below = folder / words[number % 2]
         below.mkdir(exist_ok=True)
@@ -39,7 +42,7 @@ def dataset(kind: str, folder: Path) -> dict[str, Any]:
 
 
 def experiment(kind: str, folder: Path, **training: Any) -> Experiment:
-    model = {"type": "rnn", "hidden": 8} if kind[:2] in ("se", "te") else {"type": "linear"}
+    model = {"type": "rnn", "hidden": 8} if kind[:2] in ("se", "fo", "te") else {"type": "linear"}
     values = {
         "dataset": {"type": kind, **dataset(kind, folder)},
         "model": model,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -20,10 +21,10 @@ from tui_trainer.sessions.local import LocalSession
 from tui_trainer.sessions.prepare import PreparedRun, prepare_new
 from tui_trainer.sessions.resume import prepare_resume
 from tui_trainer.sessions.workbench import evaluate_run, open_predictor
-from tui_trainer.text.errors import BadInput
+from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 ROWS = "width,height,kind\n" + "".join(
-    f"{number},{number * 7 % 13},{'ab'[number % 2]}\n" for number in range(60)
+    f"{number * 7 % 60},{number * 7 % 13},{'ab'[number % 2]}\n" for number in range(60)
 )
 
 
@@ -44,11 +45,13 @@ class Moved:
         self.evaluated = evaluate_run(self.run, "test", "", "cpu").metrics
         data.rename(folder / "new" / "rows.csv")
 
-    def resumed(self, *words: str) -> RunDirectory:
-        return self._went_on(partial(prepare_resume, self.run), *words)
+    def resumed(self, *words: str, accept_data: bool = False) -> RunDirectory:
+        prepare = partial(prepare_resume, self.run, accept_data=accept_data)
+        return self._went_on(prepare, *words)
 
-    def forked(self, *words: str) -> RunDirectory:
-        return self._went_on(partial(prepare_fork, self.run, self.runs), *words)
+    def forked(self, *words: str, accept_data: bool = False) -> RunDirectory:
+        prepare = partial(prepare_fork, self.run, self.runs, accept_data=accept_data)
+        return self._went_on(prepare, *words)
 
     def _went_on(self, prepare: Callable[..., PreparedRun], *words: str) -> RunDirectory:
         overrides = parse_overrides(["training.epochs=3", *words])
@@ -85,6 +88,71 @@ def test_data_that_are_others_at_the_new_place_are_noticed(moved: Moved) -> None
     evaluation = evaluate_run(moved.run, "test", "", "cpu", THERE)
 
     assert any("data changed" in note for note in evaluation.notes)
+
+
+def test_a_run_whose_rows_are_gone_goes_on_only_if_that_is_accepted(moved: Moved) -> None:
+    rows = re.sub(r"\n8,[^\n]*", "", ROWS.replace("\n7,", "\n70,")) + "500,1,b\n"
+    Path("new/rows.csv").write_text(rows)
+    there = "dataset.path=new/rows.csv"
+    told = "2 rows of the run are gone or changed, and 2 rows are new and left out"
+    before = {path.name for path in moved.runs.iterdir()}
+
+    for prepare in (
+        partial(prepare_resume, moved.run),
+        partial(prepare_fork, moved.run, moved.runs),
+    ):
+        with pytest.raises(CheckpointUnusable, match=f"{told}; .*--accept-data") as caught:
+            prepare(THERE, ["test"])
+        assert caught.value.exit_code == 4
+    evaluation = evaluate_run(moved.run, "test", "", "cpu", THERE)
+
+    assert {path.name for path in moved.runs.iterdir()} == before
+    assert not moved.run.edits.exists()
+    assert any(told in note for note in evaluation.notes)
+    assert evaluation.to_dict()["rows"] == {"gone": 2, "new": 2}
+    fork = moved.forked(there, accept_data=True)
+    run = moved.resumed(there, accept_data=True)
+    assert any("not bitwise: the data changed" in json.dumps(event) for event in events(run))
+    assert numbers(run) == numbers(fork)
+
+
+def test_the_test_of_a_run_stays_what_it_was_when_rows_are_added(moved: Moved) -> None:
+    more = "".join(f"{number},{number * 5 % 11},{'ba'[number % 2]}\n" for number in range(60, 99))
+    Path("new/rows.csv").write_text(ROWS + more)
+
+    evaluation = evaluate_run(moved.run, "test", "", "cpu", THERE)
+
+    assert evaluation.metrics == moved.evaluated
+    assert evaluation.to_dict()["rows"] == {"gone": 0, "new": 39}
+    assert any(note.startswith("39 rows are new and left out") for note in evaluation.notes)
+
+
+def test_a_run_that_was_killed_before_its_first_checkpoint_has_the_same_rows_again(
+    moved: Moved,
+) -> None:
+    splits = moved.run.splits.read_bytes()
+    for path in moved.run.checkpoints.iterdir():
+        path.unlink()
+    moved.run.status.unlink()
+    Path("new/rows.csv").write_text(ROWS + "100,100,b\n")
+
+    run = moved.resumed("dataset.path=new/rows.csv")
+
+    assert run.splits.read_bytes() == splits
+    assert evaluate_run(run, "test", "", "cpu", THERE).to_dict()["rows"] == {"gone": 0, "new": 1}
+
+
+def test_a_run_that_lost_the_record_of_its_rows_is_refused(moved: Moved) -> None:
+    whole = moved.run.splits.read_bytes()
+    moved.run.splits.write_bytes(whole[:-1])
+    with pytest.raises(CheckpointUnusable, match=r"splits: damaged: its sum is wrong; .*restore"):
+        evaluate_run(moved.run, "test", "", "cpu", THERE)
+    moved.run.splits.unlink()
+    with pytest.raises(CheckpointUnusable, match=r"the file splits of the run is missing"):
+        prepare_resume(moved.run, THERE, ["test"])
+    moved.run.splits.symlink_to(moved.run.config)
+    with pytest.raises(BadInput, match=r"splits is a symbolic link"):
+        prepare_resume(moved.run, THERE, ["test"])
 
 
 def test_a_run_goes_on_with_its_data_at_another_place_as_if_they_were_never_moved(

@@ -121,10 +121,10 @@ class Run:
             for command in react(event):
                 control.send(command)
 
-        task = self.task(fitted)
-        return train(task, start, control, emit, self.directory, **options)
+        return train(self.task(fitted), start, control, emit, self.directory, **options)
 
     def task(self, fitted: dict[str, Any] | None = None) -> Task:
+        """Build the task; that of a new run records the side of each row."""
         record = None if fitted is None else read_record(self.directory.splits)
         task = build(self.experiment, SingleRank(), torch.device("cpu"), fitted, record=record)
         if fitted is None and task.dataset.split_record is not None:

@@ -111,3 +111,14 @@ def test_no_other_checkpoint_is_proposed_where_there_is_none(tmp_path: Path) -> 
     with pytest.raises(CheckpointUnusable) as caught:
         choose_checkpoint(run.directory.checkpoints, "last", "run")
     assert str(caught.value).endswith("no checkpoint was published")
+
+
+def test_a_model_for_numbers_is_told_that_a_text_was_recognised(tmp_path: Path) -> None:
+    rows = [f"a review of {n} words and more,{n % 2}x" for n in range(40)]
+    (tmp_path / "t.csv").write_text("text,y\n" + "\n".join(rows) + "\n")
+    section = {"type": "table", "path": str(tmp_path / "t.csv"), "target": "y"}
+    run = Run.new(tmp_path / "run", small_experiment(tmp_path, dataset=section))
+    with pytest.raises(
+        BadInput, match=r"use rnn, .*; the only input is the column 'text'.*=\[text"
+    ):
+        run.task()

@@ -13,7 +13,8 @@ from tests.data.splits import tensors
 from tests.training.harness import Run, small_experiment, write_images
 from tests.training.test_prediction import trained_on_table
 from tui_trainer.config.plugins import load_plugins
-from tui_trainer.data.labelled import read_labelled
+from tui_trainer.data.labelled import READERS, read_labelled
+from tui_trainer.data.load import LOADERS
 from tui_trainer.text.errors import BadInput
 from tui_trainer.training.evaluation import Evaluation, evaluate, evaluate_file
 
@@ -127,6 +128,18 @@ def test_rows_without_a_target_are_counted_if_they_may_be_missing(tmp_path: Path
     assert found.file.count == "2 rows"
     assert any(note.startswith("1 row without a value of y left out") for note in found.notes)
     assert any("1 missing value filled with the training mean" in note for note in found.notes)
+
+
+def test_columns_that_the_split_was_made_by_are_not_said_to_be_ignored(tmp_path: Path) -> None:
+    lines = [f"{n % 7},{'xyz'[n % 3]},{n // 2},{n}" for n in range(60)]
+    (tmp_path / "t.csv").write_text("a,k,who,when\n" + "\n".join(lines) + "\n")
+    dataset = {"type": "table", "path": str(tmp_path / "t.csv"), "target": "k", "group": "who"}
+    run = trained(tmp_path, {**dataset, "drop": ["when"]})
+    new = tmp_path / "new.csv"
+    new.write_text("a,k,who,when,more\n1,x,100,100,1\n")
+    assert [note for note in measured(run, new).notes if "ignored" in note] == [
+        "column that the model was not trained on, ignored: more"
+    ]
 
 
 @pytest.mark.parametrize("target", [["p", "q"], "tags"])
@@ -305,3 +318,34 @@ def test_a_plugin_is_given_another_path(tmp_path: Path) -> None:
     elsewhere = run.experiment.dataset.model_copy(update={"path": ""})
     with pytest.raises(BadInput, match="used it without a path, so --data FILE cannot"):
         read_labelled(elsewhere, {}, "x", run.task().dataset.info)
+
+
+def test_the_windows_of_another_series_are_measured(tmp_path: Path) -> None:
+    values = [f"{n},{n * 7 % 11},{n % 5}" for n in range(120)]
+    (tmp_path / "s.csv").write_text("t,x,z\n" + "\n".join(values) + "\n")
+    section = {"type": "forecast", "path": str(tmp_path / "s.csv"), "time": "t", "target": "x"}
+    run = trained(
+        tmp_path,
+        {**section, "window": 6, "horizon": 2},
+        model={"type": "rnn", "hidden": 4},
+        loss={"type": "auto"},
+    )
+    new = tmp_path / "new.csv"
+    later = [f"?,{n % 5},{n},{n * 7 % 11}" for n in range(120, 140)]
+    new.write_text("more,z,t,x\n" + "\n".join(later) + "\n")
+    found = measured(run, new)
+    assert found.file is not None
+    assert found.file.count == "13 windows"
+    assert {"last_value", "mean", "linear_regression"} <= set(found.baseline)
+    assert "column that the model was not trained on, ignored: more" in found.notes
+    new.write_text("t,x\n1,2\n")
+    with pytest.raises(BadInput, match="no column 'z'"):
+        measured(run, new)
+    # The windows of the test split, whose past begins before it.
+    first = int(tensors(run.task().dataset.test).rows.min()) - 6
+    new.write_text("t,x,z\n" + "\n".join(values[first:]) + "\n")
+    assert measured(run, new).metrics == pytest.approx(on_test(run).metrics)
+
+
+def test_data_of_each_type_can_be_measured() -> None:
+    assert READERS.keys() == LOADERS.keys()

@@ -35,6 +35,7 @@ from tui_trainer.runs.events import (
 from tui_trainer.runs.files import Files
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.text.errors import BadInput, CannotWrite, CheckpointUnusable, ExitCode
+from tui_trainer.training.changes import data_change
 from tui_trainer.training.checkpoints import choose_checkpoint, read_checkpoint
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.loop import train
@@ -422,18 +423,38 @@ def test_a_resume_on_changed_data_is_noted(tmp_path: Path, data: Path) -> None:
     run = Run.new(tmp_path / "run", small_experiment(mine))
     run.start(at_step(3, Stop()))
     lines = mine.read_text().splitlines()
-    mine.write_text("\n".join(["0" + lines[0], *lines[1:]]) + "\n")
+    first = lines[0].split(",")
+    mine.write_text("\n".join([",".join(["9", *first[1:]]), *lines[1:]]) + "\n")
     run.resume()
-    changed = "not bitwise: the data changed since the checkpoint was written: "
-    same_size = "there are as many samples as before, with other values or settings"
-    assert changed + same_size in of(RunStarted, run)[-1].notes
+    changed = "not bitwise: the data changed: "
+    told = "1 image of the run is gone or changed, and 1 image is new and left out"
+    assert changed + told in of(RunStarted, run)[-1].notes
 
     mine.write_text("\n".join(lines[:-9]) + "\n")
     run.resume(which="3")
     (note,) = (note for note in of(RunStarted, run)[-1].notes if "data changed" in note)
-    assert note == (
+    assert note == f"{changed}9 images of the run are gone or changed"
+
+
+def test_a_resume_of_an_older_run_on_changed_data_is_noted(tmp_path: Path, data: Path) -> None:
+    mine = tmp_path / "mine.csv"
+    shutil.copy(data, mine)
+    run = Run.new(tmp_path / "run", small_experiment(mine, dataset={"split_by": "position"}))
+    run.start(at_step(3, Stop()))
+    # Older versions kept neither a record of the rows nor the rule in the checkpoint.
+    run.directory.splits.unlink()
+    checkpoint, _ = choose_checkpoint(run.directory.checkpoints, "last", "small")
+    fitted = {k: v for k, v in checkpoint.data.preprocessing.items() if k != "split"}
+    lines = mine.read_text().splitlines()
+    mine.write_text("\n".join([lines[1], *lines[1:]]) + "\n")
+    changed = "the data changed since the checkpoint was written: "
+    same_size = "there are as many samples as before, with other values or settings"
+    assert data_change(run.task(fitted), checkpoint.data.origin) == changed + same_size
+
+    mine.write_text("\n".join(lines[:-9]) + "\n")
+    assert data_change(run.task(fitted), checkpoint.data.origin) == (
         f"{changed}48 training, 9 validation and 15 test samples then, "
-        "42 training, 7 validation and 14 test samples now"
+        "42 training, 8 validation and 13 test samples now"
     )
 
 

@@ -192,6 +192,53 @@ def test_a_text_is_classified_by_passages_and_as_a_whole(tmp_path: Path) -> None
         predictor(run).file(str(tmp_path / "new.txt"))
 
 
+def test_a_forecast_follows_the_last_rows_of_a_series(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("a\n" + "\n".join(str(n % 4) for n in range(150)) + "\n")
+    run = Run.new(
+        tmp_path / "run",
+        small_experiment(
+            tmp_path,
+            dataset={
+                "type": "forecast",
+                "path": str(tmp_path / "s.csv"),
+                "target": "a",
+                "window": 8,
+                "horizon": 2,
+            },
+            model={"type": "cnn1d", "channels": [16], "kernel_size": 5, "dropout": 0.0},
+            loss={"type": "auto"},
+            training={"epochs": 15},
+            early_stopping={"patience": None},
+        ),
+    )
+    run.start()
+    (tmp_path / "new.csv").write_text("a\n" + "\n".join(str(n % 4) for n in range(33)) + "\n")
+    [sample] = predictor(run).file(str(tmp_path / "new.csv")).samples
+    assert sample.place == "after line 34"
+    assert isinstance(sample.value, dict)
+    assert [*sample.value] == ["a+1", "a+2"]
+    assert [*sample.value.values()] == pytest.approx([1, 2], abs=0.7)
+
+
+def test_a_text_of_a_table_is_predicted_from_its_bytes(tmp_path: Path) -> None:
+    rows = [f"{'wuff' if n % 2 else 'miau'}{n},{n % 2}x" for n in range(64)]
+    (tmp_path / "t.csv").write_text("text,y\n" + "\n".join(rows) + "\n")
+    run = Run.new(
+        tmp_path / "run",
+        small_experiment(
+            tmp_path,
+            dataset={"type": "table", "path": str(tmp_path / "t.csv"), "target": "y"},
+            model={"type": "cnn1d", "channels": [8], "kernel_size": 3},
+            training={"epochs": 20},
+            early_stopping={"patience": None},
+        ),
+    )
+    run.start()
+    (tmp_path / "new.csv").write_text("text\nwuff1000\nmiau wau\n")
+    found = predictor(run).file(str(tmp_path / "new.csv"))
+    assert [sample.value for sample in found.samples] == ["1x", "0x"]
+
+
 def test_a_language_model_goes_on_with_a_prompt_and_repeats_itself_by_seed(tmp_path: Path) -> None:
     (tmp_path / "t.txt").write_text("ab" * 3000)
     run = Run.new(

@@ -22,6 +22,7 @@ from tui_trainer.runs.log import EarlierEvents
 from tui_trainer.runs.view import RunView
 from tui_trainer.sessions.event_log import EventLog
 from tui_trainer.sessions.misfits import Misfits, SharedData
+from tui_trainer.sessions.proposal import Proposal, propose
 from tui_trainer.sessions.session import TrackedRun
 from tui_trainer.sessions.workbench import LayerShape, Preview
 from tui_trainer.text.errors import TrainerError
@@ -92,6 +93,7 @@ class FakeWorkbench:
 
     def __init__(self) -> None:
         self.asked: list[Experiment] = []
+        self.proposed: list[str] = []
         self.failure: TrainerError | None = None
         self.runs_dir_problem = ""
         self.unfit: Misfits = {}
@@ -128,6 +130,12 @@ class FakeWorkbench:
     def misfits(self, experiment: Experiment, data: SharedData) -> Misfits:
         return self.unfit
 
+    def propose(self, path: str) -> Proposal:
+        self.proposed.append(path)
+        if self.failure is not None:
+            raise self.failure
+        return propose(path, PresetLibrary([builtin_dir()]))
+
     def devices(self) -> Sequence[DeviceState]:
         return (
             DeviceState("cuda:0", "GPU 0", 61 * GIB, 80 * GIB, 3, ("alice (pid 7, 2.1 GiB)",)),
@@ -162,6 +170,8 @@ class SharedPresets(PresetLibrary):
     """A library that shares what it has read with those of all other tests."""
 
     def read(self, path: Path) -> Document:
+        if self.has_unwritten(str(path)):
+            return super().read(path)
         return read_once(path, stamp_of(path))
 
 

@@ -301,6 +301,9 @@ def _add_training(commands: Commands) -> None:
     _add_preset_dir(fork)
     _add_plugin(fork)
     _add_running(fork)
+    accepting = "go on though rows of the run are gone or changed"
+    for parser in (resume, fork):
+        parser.add_argument("--accept-data", action="store_true", help=accepting)
 
 
 def _add_watching(commands: Commands) -> None:

@@ -19,12 +19,16 @@ class MaskFolder:
         """Make the folder unless it is there; with `force`, masks of before are replaced.
 
         Raises:
+            BadInput: a mask would replace a picture, or a file of before; none is written.
             CannotWrite: it cannot be made.
         """
         self._folder = folder
         self._pictures = pictures
         self._force = force
         self._written: set[Path] = set()
+        for picture in pictures:
+            self.path_for(picture, "")
+        self._written.clear()
         make_folder(folder)
 
     def path_for(self, picture: str, place: str) -> Path:

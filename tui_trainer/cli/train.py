@@ -105,7 +105,7 @@ def resume(arguments: argparse.Namespace) -> int:
 
     overrides = tuple(parse_overrides(options.overrides(arguments)))
     run = find_run(arguments.name, options.runs_dir(arguments))
-    how = (arguments.which, arguments.drop_edits, arguments.force)
+    how = (arguments.which, arguments.drop_edits, arguments.force, arguments.accept_data)
     old = ResumeRun(run.path, overrides, *how)
     return _run(arguments, run.path.parent, lambda: old, run.path.name)
 
@@ -119,7 +119,8 @@ def fork(arguments: argparse.Namespace) -> int:
     overrides = tuple(parse_overrides(options.overrides(arguments)))
     runs_dir = options.runs_dir(arguments)
     run = find_run(arguments.name, runs_dir)
-    fork = ForkRun(run.path, overrides, arguments.which, arguments.new_name)
+    how = (arguments.which, arguments.new_name, arguments.accept_data)
+    fork = ForkRun(run.path, overrides, *how)
     return _run(arguments, runs_dir, lambda: fork, planned_name(fork, runs_dir))
 
 

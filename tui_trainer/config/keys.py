@@ -102,6 +102,7 @@ ACTIONS: tuple[Action, ...] = (
         "Show the details of what is under the cursor",
         rank=25,
     ),
+    Action("compose.data", "o,f7", "Data", "Choose a file or folder to train on", rank=12),
     Action("compose.runs", "ctrl+o,f2", "Runs", "List all runs", rank=15),
     Action("runs.open", "enter", "Open", "Open a run: watch and steer it, or see its results"),
     Action("runs.mark", "space", "Select", "Select for comparison, or unselect"),

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import (
     DatasetSection,
+    ForecastSection,
     PixelsSection,
     SequencesSection,
     TableSection,
@@ -34,6 +35,7 @@ from tui_trainer.data.files.csv import to_number
 from tui_trainer.data.files.tables import with_normal_names
 from tui_trainer.data.rows import encode_target
 from tui_trainer.data.sources.column_inputs import encode_all
+from tui_trainer.data.sources.forecast import read_forecast_to_measure
 from tui_trainer.data.sources.new_samples import is_image, read_columns
 from tui_trainer.data.sources.pixels import read_pixels
 from tui_trainer.data.sources.plugin import load_to_measure
@@ -80,7 +82,7 @@ def read_labelled(
     Raises:
         BadInput: it cannot be read, a column is missing, or a class is none of the run's.
     """
-    reader = _READERS.get(section.type)
+    reader = READERS.get(section.type)
     if reader is None:
         return _of_plugin(section, preprocessing, path, info, problem)
     return reader(section, preprocessing, path, info)
@@ -124,12 +126,11 @@ def _table(
     file = opened.file
     rows, notes = select_rows(section, file, table)
     target, said = read_targets(section, info.problem, file.name, table, rows)
-    encoded = encode_all({name: table.columns[name].take(rows) for name in fitted}, fitted)
-    ignored = [
-        name
-        for name in opened.header
-        if name not in {*fitted, *section.targets, *section.drop, section.group, opened.index}
-    ]
+    columns = {name: table.columns[name].take(rows) for name in fitted}
+    encoded = encode_all(columns, fitted, file.name)
+    of_split = {section.group, section.split, section.time}
+    used = {*fitted, *section.targets, *section.drop, *of_split, opened.index}
+    ignored = [name for name in opened.header if name not in used]
     notes = [*opened.notes, *table.notes, *said, *notes, *encoded.notes, *_ignored_note(ignored)]
     whole = replace(encoded, notes=notes)
     return _labelled(file.name, target, rows, whole, preprocessing, info, "row")
@@ -153,6 +154,13 @@ def _sequences(
     channels = tuple(preprocessing["inputs"])
     source, ignored = read_sequences_to_measure(section, channels, path, info.problem)
     return _of_source(source, preprocessing, info, "sequence", _ignored_note(ignored))
+
+
+def _forecast(
+    section: ForecastSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> Labelled:
+    source, ignored = read_forecast_to_measure(section, preprocessing["inputs"], path)
+    return _of_source(source, preprocessing, info, "window", _ignored_note(ignored))
 
 
 def _passages(
@@ -198,10 +206,11 @@ def _of_plugin(
     return Labelled(split, clean(path, 200), counted(len(split), "sample"), data.notes[:1])
 
 
-_READERS: dict[str, Reader] = {
+READERS: dict[str, Reader] = {
     "table": _table,
     "pixels": _pixels,
     "sequences": _sequences,
+    "forecast": _forecast,
     "text_folders": _passages,
     "text": _text,
 }

@@ -14,6 +14,7 @@ from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.files.disk import NoSuchData
 from tui_trainer.data.rows import load_rows
+from tui_trainer.data.sources.forecast import read_forecast
 from tui_trainer.data.sources.pixels import read_pixels
 from tui_trainer.data.sources.plugin import load_plugged
 from tui_trainer.data.sources.sequences import read_sequences
@@ -22,9 +23,10 @@ from tui_trainer.data.sources.table import read_rows
 from tui_trainer.data.sources.text import load_text
 from tui_trainer.data.sources.text_folders import read_passages
 from tui_trainer.data.splits.record import SplitRecord
+from tui_trainer.data.splits.rules import rule_of
 from tui_trainer.problems.settings import with_settings
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import BadInput, CheckpointUnusable
+from tui_trainer.text.errors import BadInput, CheckpointUnusable, ConfigError, Problem
 
 Fitted = dict[str, Any] | None
 Record = SplitRecord | None
@@ -53,6 +55,7 @@ LOADERS: dict[str, Loader] = {
     "pixels": _row_loader(read_pixels),
     "table": _asked_loader(read_rows),
     "sequences": _asked_loader(read_sequences),
+    "forecast": _asked_loader(read_forecast),
     "text": lambda section, problem, fitted, record: load_text(section, fitted, record),
     "text_folders": _row_loader(read_passages),
 }
@@ -97,6 +100,10 @@ def _load(
 ) -> Dataset:
     loader = LOADERS.get(section.type)
     if loader is None:
+        if record is not None or section.split_from is not None:
+            message = "the data of a plugin take no split of another run"
+            raise ConfigError([Problem(message, "dataset.split_from")])
+        rule_of(section)
         return load_plugged(section, fitted, problem)
     try:
         dataset = loader(section, problem, fitted, record)

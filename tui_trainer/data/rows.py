@@ -21,20 +21,27 @@ from tui_trainer.config.sections.datasets import (
     SequencesSection,
     TableSection,
 )
-from tui_trainer.data.base.dataset import Dataset, absent_notes, check_same, identity
+from tui_trainer.data.base.dataset import (
+    NEEDS_ITS_DATA,
+    Dataset,
+    absent_notes,
+    check_same,
+    identity,
+)
 from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.row_summary import summarise
 from tui_trainer.data.source_split import split_source, target_of_run
 from tui_trainer.data.sources.encoding import moments, standardise
 from tui_trainer.data.sources.source import Encoded, Source, Target
+from tui_trainer.data.splits.notices import class_notices
 from tui_trainer.data.splits.position import SplitRows
 from tui_trainer.data.splits.record import SplitRecord
 from tui_trainer.data.splits.rules import check_has_no_record, summary_of
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Signature
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import BadInput
+from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 _FEW_NUMBERS = 20
 """Up to this many distinct whole numbers may be meant as classes."""
@@ -57,18 +64,22 @@ def load_rows(
     if split.changes is not None and split.changes.new:
         source = source.with_target(target_of_run(source.target, split.rows, fitted))
     target = source.target
-    _check_classes(source)
-    _check_parts(section, source, parts)
-    if fitted is None:
-        preprocessing = _fit(section, source, parts.train)
-    else:
+    if fitted is not None:
         check_same(_identity(section, source), fitted, source.name)
         if record is None:
             check_has_no_record(fitted)
-        preprocessing = fitted
+    if split.changes is not None and split.changes.gone and not len(parts.train):
+        raise CheckpointUnusable(
+            f"{source.name}: no row is as it was in the training split of the run; {NEEDS_ITS_DATA}"
+        )
+    _check_classes(source)
+    _check_parts(section, source, parts)
+    preprocessing = _fit(section, source, parts.train) if fitted is None else fitted
     encoded = _trimmed(source.encode(preprocessing["inputs"]), split.rows)
     doubt = _doubt(section, target) if written_problem == "auto" else ""
     counts = [_class_counts(target, rows) for rows in (parts.train, parts.val, parts.test)]
+    is_classified = target.problem == "classification"
+    notices = class_notices(target.classes, counts[0]) if is_classified and not fitted else []
     full = TensorSplit(
         encoded.inputs,
         encode_target(source.name, target, preprocessing),
@@ -89,6 +100,7 @@ def load_rows(
             *split.notes,
             *encoded.notes,
             *absent_notes(target.classes, *counts),
+            *notices,
         ),
         soft_targets=target.problem == "classification" and _is_mixed(section),
         class_counts=counts[0] if target.problem == "classification" else (),
@@ -176,9 +188,13 @@ def _check_classes(source: Source) -> None:
 def _check_parts(section: RowsSection, source: Source, parts: SplitRows) -> None:
     """Raise BadInput for an empty split, or a class missing from the training split."""
     target = source.target
-    sizes = {"training": len(parts.train), "validation": len(parts.val), "test": len(parts.test)}
-    for name, size in sizes.items():
-        if size == 0:
+    sizes = {
+        "training": (len(parts.train), 1.0),
+        "validation": (len(parts.val), section.val_fraction),
+        "test": (len(parts.test), section.test_fraction),
+    }
+    for name, (size, share) in sizes.items():
+        if size == 0 and share > 0:
             classes = f" of {len(target.classes)} classes" if target.classes else ""
             raise BadInput(
                 f"{source.name}: {len(target.values)} rows{classes} leave the {name} split "

@@ -5,7 +5,7 @@ Layer: data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -17,7 +17,13 @@ from tui_trainer.data.sources.source import Source, Target
 from tui_trainer.data.splits.keys import Keys, joined, mixed, number_keys, text_keys
 from tui_trainer.data.splits.position import Ints
 from tui_trainer.data.splits.record import SplitRecord
-from tui_trainer.data.splits.row_split import RowSplit, new_split, position_split, split_of_run
+from tui_trainer.data.splits.row_split import (
+    RowSplit,
+    new_split,
+    position_split,
+    split_like,
+    split_of_run,
+)
 from tui_trainer.data.splits.strata import Strata, class_strata, number_strata, one_stratum
 
 
@@ -34,19 +40,29 @@ def split_source(
     """
     target, division = source.target, source.division
     contents = joined(division.contents, target_keys(target))
+    if record is not None and not record.is_of_another_run:
+        return split_of_run(record, division.identities, contents)
+    division = replace(division, contents=contents)
     if record is not None:
-        return split_of_run(record, contents)
+        is_stratified = record.cuts.names != one_stratum(0).names
+        strata = (
+            strata_of(target, record.cuts.edges) if is_stratified else one_stratum(len(contents))
+        )
+        return split_like(record, division, strata)
     strata = strata_of(target) if section.stratify else one_stratum(len(target.values))
     if fitted is None:
-        return new_split(section, replace(division, contents=contents), strata)
+        return new_split(section, division, strata)
     return RowSplit(position_split(section, division, strata))
 
 
-def strata_of(target: Target) -> Strata:
-    """Return a stratum for each row: its class, its set of labels, or a bin of its first number."""
+def strata_of(target: Target, edges: Sequence[float] | None = None) -> Strata:
+    """Return a stratum for each row: its class, its set of labels, or a bin of its first number.
+
+    `edges` are those of the bins of an earlier split.
+    """
     if target.classes:
         return class_strata(target.values, target.classes)
-    return number_strata(target.values.reshape(len(target.values), -1)[:, 0])
+    return number_strata(target.values.reshape(len(target.values), -1)[:, 0], edges)
 
 
 def target_keys(target: Target) -> Keys:

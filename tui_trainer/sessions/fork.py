@@ -37,12 +37,13 @@ def prepare_fork(
     *,
     which: str = "last",
     name: str = "",
+    accept_data: bool = False,
     now: datetime | None = None,
 ) -> PreparedRun:
     """Make the copy, and record the overrides as edits at its step.
 
     `which` is `last`, `best` or a step. The run's name begins with `name`, or with the experiment's
-    if it is empty, and ends with the time `now`.
+    if it is empty, and ends with the time `now`. `accept_data` is that of `prepare_resume`.
 
     Raises:
         BadInput: an override is for a setting that is not live.
@@ -72,7 +73,7 @@ def prepare_fork(
         _write_config(origin, run, experiment, overrides)
         whence = {"forked_from": str(origin.path), "step": checkpoint.manifest.step}
         write_provenance(run.provenance, whence)
-        return prepare_resume(run, overrides, argv, startup, origin="fork")
+        return prepare_resume(run, overrides, argv, startup, accept_data=accept_data, origin="fork")
     except BaseException as error:
         with contextlib.suppress(OSError):
             remove_tree(run.path)

@@ -6,6 +6,7 @@ is refused before a directory is made or touched.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tui_trainer.config.experiment import Experiment, Tree, places_of, resolve
+from tui_trainer.config.overrides import with_value
 from tui_trainer.config.plugins import missing_plugins, plugin_facts
 from tui_trainer.config.yaml.scalars import to_yaml
 from tui_trainer.machine.devices import DeviceChoice, choose_device, default_threads
@@ -35,7 +37,7 @@ from tui_trainer.text.format import parameters_text
 if TYPE_CHECKING:
     from tui_trainer.data.splits.record import SplitRecord
     from tui_trainer.training.start_point import StartPoint
-    from tui_trainer.training.task import Task
+    from tui_trainer.training.task import ReadData, Task
 
 
 DATA_PLACE = "dataset.path"
@@ -98,7 +100,8 @@ def prepare_new(
     """
     startup = startup or Startup()
     check_writable(runs_dir)
-    experiment = resolve_init_from(experiment, runs_dir)
+    experiment = resolve_runs(experiment, runs_dir)
+    other = split_of_other(experiment)
     run = create_run(runs_dir, name or experiment.name, now)
     try:
         startup.claim(run)
@@ -107,7 +110,7 @@ def prepare_new(
         write_atomically(run.config, to_yaml(experiment.to_dict()).encode())
         lock = RunLock.acquire(run.lock)
         startup.claim(run, lock)
-        task, device = build_task(experiment, startup=startup)
+        task, device = build_task(experiment, record=other, startup=startup)
         record_split(run, task)
         record_provenance(run, argv, task, device)
     except BaseException:
@@ -120,21 +123,48 @@ def prepare_new(
     )
 
 
-def resolve_init_from(experiment: Experiment, runs_dir: Path) -> Experiment:
-    """Replace the name of a run in `training.init_from` by its directory.
+def resolve_runs(experiment: Experiment, runs_dir: Path) -> Experiment:
+    """Replace names of runs in `training.init_from` and `dataset.split_from` by directories.
 
     Raises:
-        BadInput: it is neither a path nor a run there.
+        BadInput: one is neither a path nor a run there.
     """
-    given = experiment.training.init_from
-    if not given or Path(given).exists():
-        return experiment
+    for key in ("training.init_from", "dataset.split_from"):
+        given = experiment.get(key)
+        if not given or Path(given).exists():
+            continue
+        try:
+            run = find_run(Path(given).name, runs_dir)
+        except BadInput as error:
+            raise BadInput(f"{key}: no file {clean(given, 200)}, and {error}") from error
+        experiment = with_value(experiment, key, str(run.path))
+    return experiment
+
+
+def split_of_other(experiment: Experiment) -> SplitRecord | None:
+    """Return the split of the run that `dataset.split_from` names, or None.
+
+    Raises:
+        BadInput: it is no run, or one of an older version, which kept no record of its split.
+        CheckpointUnusable: the record is damaged.
+    """
+    given = experiment.dataset.split_from
+    if not given:
+        return None
+    from tui_trainer.training.split_file import read_record
+
+    key = "dataset.split_from"
     try:
-        run = find_run(Path(given).name, runs_dir)
+        run = find_run(os.path.join(given, ""), Path())
     except BadInput as error:
-        raise BadInput(f"training.init_from: no file {clean(given, 200)}, and {error}") from error
-    training = experiment.training.model_copy(update={"init_from": str(run.path)})
-    return replace(experiment, training=training)
+        raise BadInput(f"{key}: {error}") from error
+    record = read_record(run.splits)
+    if record is None:
+        raise BadInput(
+            f"{key}: {clean(run.path.name)} is of an older version, which kept no record of its "
+            "split; dataset.split_by=position splits the same data in the same way"
+        )
+    return replace(record, is_of_another_run=True)
 
 
 def build_task(
@@ -143,11 +173,13 @@ def build_task(
     record: SplitRecord | None = None,
     *,
     startup: Startup,
+    read: ReadData | None = None,
 ) -> tuple[Task, DeviceChoice]:
-    """Build the task of an experiment on the device it asks for."""
+    """Build the task of an experiment on the device it asks for; `read` reads the data."""
     startup.use_torch()
     import torch
 
+    from tui_trainer.data.load import load
     from tui_trainer.models.summary import count_parameters, count_trained_parameters
     from tui_trainer.training.ranks import SingleRank
     from tui_trainer.training.task import build
@@ -158,7 +190,8 @@ def build_task(
     training = experiment.training.model_copy(update={"threads": threads})
     placed = replace(experiment, training=training)
     where = torch.device(device.torch_name)
-    task = build(placed, SingleRank(), where, fitted, startup, record=record)
+    reading = read or load
+    task = build(placed, SingleRank(), where, fitted, startup, record=record, read=reading)
     size = parameters_text(count_parameters(task.model), count_trained_parameters(task.model))
     startup.tell("model", f"{experiment.model.type}, {size}")
     for name, layer in task.model.named_children():

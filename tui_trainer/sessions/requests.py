@@ -7,16 +7,19 @@ and `prepare` is called in the trainer thread.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import Override
+from tui_trainer.config.sections.datasets import DATASETS
 from tui_trainer.runs.directory import RunDirectory, find_run
 from tui_trainer.runs.edits import settings_of
 from tui_trainer.runs.names import free_name
+from tui_trainer.runs.paths import exists
+from tui_trainer.text.clean import clean
 
 if TYPE_CHECKING:
     from tui_trainer.config.presets import PresetLibrary
@@ -45,6 +48,7 @@ class ResumeRun:
     which: str = "last"
     drop_edits: bool = False
     force: bool = False
+    accept_data: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +59,7 @@ class ForkRun:
     overrides: tuple[Override, ...] = ()
     which: str = "last"
     name: str = ""
+    accept_data: bool = False
     asked_at: datetime = field(default_factory=datetime.now, compare=False)
     """The time in the run's name, as for a new run."""
 
@@ -90,13 +95,48 @@ def prepare(
         base = request.base or request.experiment.name
         startup.tell_changes(library, base, request.experiment)
         experiment, name, now = request.experiment, request.name, request.asked_at
-        return prepare_new(experiment, runs_dir, name, argv, startup, now=now)
+        prepared = prepare_new(experiment, runs_dir, name, argv, startup, now=now)
+        notes = _notes_on_new_rule(Path(base), experiment)
+        return replace(prepared, warnings=(*prepared.warnings, *notes))
     run = find_run(str(request.path), runs_dir)
-    which, overrides = request.which, request.overrides
+    which, overrides, accept = request.which, request.overrides, request.accept_data
     if isinstance(request, ForkRun):
-        name, now = request.name, request.asked_at
         return prepare_fork(
-            run, runs_dir, overrides, argv, startup, which=which, name=name, now=now
+            run,
+            runs_dir,
+            overrides,
+            argv,
+            startup,
+            which=which,
+            name=request.name,
+            accept_data=accept,
+            now=request.asked_at,
         )
-    drop, force = request.drop_edits, request.force
-    return prepare_resume(run, overrides, argv, startup, which=which, drop_edits=drop, force=force)
+    return prepare_resume(
+        run,
+        overrides,
+        argv,
+        startup,
+        which=which,
+        drop_edits=request.drop_edits,
+        force=request.force,
+        accept_data=accept,
+    )
+
+
+def _notes_on_new_rule(base: Path, experiment: Experiment) -> tuple[str, ...]:
+    """Return a note if a new run from the configuration of an older one has other rows.
+
+    `base` is the file that the experiment was made from.
+    """
+    older = RunDirectory.at(base.parent)
+    is_of_run = base.name == older.config.name and exists(older.provenance)
+    spec = DATASETS.find(experiment.dataset.type)
+    if not is_of_run or exists(older.splits) or spec is None or spec.origin:
+        return ()
+    if experiment.dataset.split_by != "auto":
+        return ()
+    return (
+        f"{clean(older.path.name)} was split by position, and this run is split anew: other rows "
+        "are its test; dataset.split_by=position keeps those of the old one",
+    )

@@ -44,6 +44,7 @@ from tui_trainer.sessions.prepare import (
     read_config,
     record_provenance,
     record_split,
+    split_of_other,
     warnings_of,
 )
 from tui_trainer.sessions.startup import Startup
@@ -77,17 +78,20 @@ def prepare_resume(
     which: str = "last",
     drop_edits: bool = False,
     force: bool = False,
+    accept_data: bool = False,
     origin: str = "resume",
 ) -> PreparedRun:
     """Read the checkpoint, build the task, and record the overrides as edits at its step.
 
     They hold until the next live edit: recorded edits of the same settings at later steps are not
-    repeated. `force` takes a run over from another host that has been silent for a while, and
-    `origin` is the command that makes the edits.
+    repeated. `force` takes a run over from another host that has been silent for a while,
+    `accept_data` goes on with data that lack rows of the run, and `origin` is the command that
+    makes the edits.
 
     Raises:
         BadInput: another process holds the run, or an override is for a setting that is not live.
-        CheckpointUnusable: there are checkpoints but none can be used, or it is of another model.
+        CheckpointUnusable: there are checkpoints but none can be used, or it is of another model,
+            or rows of the run are gone or changed.
     """
     startup = startup or Startup()
     check_run(run, writing=True)
@@ -100,7 +104,7 @@ def prepare_resume(
     lock = RunLock.acquire(run.lock, gone=gone)
     try:
         _put_in_order(run, may_be_alive=bool(gone or lock.note))
-        loaded = _load(run, experiment, which, startup)
+        loaded = _load(run, experiment, which, startup, accept_data=accept_data)
         plan = plan_edits(
             experiment,
             read_edits(run.edits),
@@ -134,21 +138,29 @@ class _Loaded(NamedTuple):
         return self.checkpoint.manifest.step if self.checkpoint else 0
 
 
-def _load(run: RunDirectory, experiment: Experiment, which: str, startup: Startup) -> _Loaded:
+def _load(
+    run: RunDirectory, experiment: Experiment, which: str, startup: Startup, *, accept_data: bool
+) -> _Loaded:
     """Read the checkpoint, and build the task with the preprocessing in it."""
     startup.use_torch()
     startup.enter("read the checkpoint")
-    from tui_trainer.training.changes import check_model
+    from tui_trainer.data.load import load
+    from tui_trainer.training.changes import check_model, load_whole
     from tui_trainer.training.split_file import read_record
 
     checkpoint, notes = _choose(run, which)
     startup.step = checkpoint.manifest.step if checkpoint else 0
     fitted = checkpoint.data.preprocessing if checkpoint else None
     record = read_record(run.splits)
-    if record is None and fitted is None and exists(run.provenance):
-        # A new run has its record before its provenance: this one is of an older version.
-        experiment = with_value(experiment, "dataset.split_by", "position")
-    task, device = build_task(experiment, fitted, record, startup=startup)
+    if record is None and fitted is None:
+        # A new run has its record before its provenance: one without it is of an older version,
+        # and one without either was killed before its rows were split.
+        if exists(run.provenance):
+            experiment = with_value(experiment, "dataset.split_by", "position")
+        else:
+            record = split_of_other(experiment)
+    read = load if accept_data else load_whole
+    task, device = build_task(experiment, fitted, record, startup=startup, read=read)
     if checkpoint is not None:
         checkpoint = checkpoint.with_marked_best(experiment.checkpoint.monitor)
         check_model(task.model, checkpoint.data)
@@ -164,7 +176,8 @@ def _prepared(
     checkpoint, status = loaded.checkpoint, read_status(run.status)
     generation = (status.generation if status else 0) + 1
     hint = ""
-    if checkpoint is not None and _is_tested(run, status):
+    has_test = len(loaded.task.dataset.test) > 0
+    if checkpoint is not None and _is_tested(run, status, has_test=has_test):
         hint = _nothing_to_do(run, checkpoint, in_force(experiment, plan.edits))
     return PreparedRun(
         run=run,
@@ -194,9 +207,11 @@ def _choose(run: RunDirectory, which: str) -> tuple[Checkpoint | None, list[str]
     return None, ["no checkpoint was ever published; the run starts again from step 0"]
 
 
-def _is_tested(run: RunDirectory, status: RunView | None) -> bool:
+def _is_tested(run: RunDirectory, status: RunView | None, *, has_test: bool) -> bool:
     """Whether the run is finished and no part of its test was skipped."""
-    if status is None or status.state != "finished" or status.scores.test is None:
+    if status is None or status.state != "finished":
+        return False
+    if has_test and status.scores.test is None:
         return False
     end = last_end(run)
     return end is None or not end.is_test_cut

@@ -19,7 +19,7 @@ from tui_trainer.machine.devices import choose_device
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.manifests import read_manifests
 from tui_trainer.sessions.misfits import SharedData
-from tui_trainer.sessions.prepare import DATA_PLACE, read_config, resolve_init_from
+from tui_trainer.sessions.prepare import DATA_PLACE, read_config, resolve_runs, split_of_other
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
@@ -87,9 +87,10 @@ def preview(experiment: Experiment, runs_dir: Path, data: SharedData | None = No
         error.key = "training.device"
         raise
     with preserved_generators():
-        placed = resolve_init_from(experiment, runs_dir)
+        placed = resolve_runs(experiment, runs_dir)
+        other = split_of_other(placed)
         read = (data or SharedData()).load
-        task = build(placed, SingleRank(), torch.device("cpu"), read=read)
+        task = build(placed, SingleRank(), torch.device("cpu"), record=other, read=read)
     batch = experiment.training.batch_size
     layers, unlisted = _layers_of(task)
     parameters = count_parameters(task.model)

@@ -1,13 +1,20 @@
 """Advice in messages about a training: only settings that exist, and that would change something.
 
-Layer: training. Pure functions of the experiment and the model.
+Layer: training. Pure functions of the experiment, the data and the model.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from torch import nn
 
 from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.sections.datasets import TableSection
+from tui_trainer.config.yaml.scalars import to_flow
+from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import ConfigError
 from tui_trainer.text.format import any_of
 from tui_trainer.training.preparation import blocks_of
 
@@ -50,3 +57,20 @@ def against_batches_of_one(experiment: Experiment) -> str:
     if "norm" in type(experiment.model).model_fields:
         ways.append("set another model.norm")
     return any_of(ways)
+
+
+def with_text_read(error: ConfigError, experiment: Experiment, dataset: Dataset) -> ConfigError:
+    """Return the error of a model that does not fit, with what made the data a text if that is a
+    column of a table.
+    """
+    if not isinstance(experiment.dataset, TableSection) or dataset.signature.kind != "tokens":
+        return error
+    [name] = dataset.preprocessing["inputs"]
+    columns = clean(to_flow([name]), 80)
+    way = (
+        f"; the only input is the column '{clean(name, 80)}', read as a text: "
+        f"dataset.categorical={columns} reads it as a category"
+    )
+    return ConfigError(
+        [replace(problem, message=problem.message + way) for problem in error.problems]
+    )

@@ -20,6 +20,7 @@ from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
+from tui_trainer.data.sources.forecast import last_values
 from tui_trainer.problems.place_totals import SCORES, ClassCounts, count_classes
 from tui_trainer.problems.problem import f1_of
 from tui_trainer.problems.signature import Kind
@@ -79,9 +80,10 @@ def baselines_of(dataset: Dataset, split: Split) -> list[Baseline]:
     deviation of each channel; for texts `bag_of_bytes` (logistic regression on byte frequencies).
     Multilabel: `label_rates` (the labels whose share of the training samples is above the
     threshold), and `nearest_neighbour`. Regression: `mean`, and `linear_regression` (least squares
-    with a bias). Language modelling: `unigram` (the byte frequencies of the training texts) and
-    `gzip` (-9, each text by itself). Token classification and segmentation: `majority_class`, the
-    most frequent one of all steps or pixels.
+    with a bias); for forecasts also `last_value`, the naive method (Hyndman and Athanasopoulos,
+    "Forecasting: Principles and Practice", 3rd edition, 5.2). Language modelling: `unigram` (the
+    byte frequencies of the training texts) and `gzip` (-9, each text by itself). Token
+    classification and segmentation: `majority_class`, the most frequent one of all steps or pixels.
     """
     train = dataset.train
     if isinstance(train, TextSplit) and isinstance(split, TextSplit):
@@ -258,7 +260,8 @@ def _sizes(dataset: Dataset) -> int:
     kind, shape = dataset.signature.kind, dataset.input_shape
     if kind == "tokens":
         return _BYTES
-    return 2 * shape[-1] if kind == "sequence" else math.prod(shape)
+    has_lengths = isinstance(dataset.train, TensorSplit) and dataset.train.lengths is not None
+    return 2 * shape[-1] if kind == "sequence" and has_lengths else math.prod(shape)
 
 
 def _features(kind: Kind, split: TensorSplit, tick: Tick = no_tick) -> Tensor:
@@ -292,7 +295,11 @@ def _shares(tokens: Tensor, lengths: Tensor, tick: Tick, chunk: int = 1024) -> T
 def _regression(dataset: Dataset, train: TensorSplit, split: TensorSplit) -> list[Baseline]:
     kind = dataset.signature.kind
     mean = train.targets.mean(dim=0, keepdim=True)
+    naive = Baseline(
+        "last_value", lambda tick: _errors(last_values(dataset, split.inputs), split, dataset)
+    )
     return [
+        *([naive] if dataset.preprocessing.get("source") == "forecast" else []),
         Baseline("mean", lambda tick: _errors(mean.expand_as(split.targets), split, dataset)),
         Baseline(
             "linear_regression",

@@ -8,10 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from torch import nn
 
 from tui_trainer.config.plugins import plugin_lines
+from tui_trainer.config.sections.datasets import DatasetSection
+from tui_trainer.config.sections.problems import ProblemSection
+from tui_trainer.data.base.dataset import Dataset
+from tui_trainer.data.load import load
+from tui_trainer.data.splits.record import RowChanges, SplitRecord
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CheckpointUnusable
 from tui_trainer.text.format import counted
@@ -26,10 +32,64 @@ def sizes_of(task: Task) -> list[int]:
     return [len(split) for split in (data.train, data.val, data.test)]
 
 
+_NOUNS = {
+    "pixels": "image",
+    "sequences": "sequence",
+    "text": "text",
+    "text_folders": "passage",
+}
+"""A row of each type of data, where it is not called so."""
+
+
+def load_whole(
+    section: DatasetSection,
+    fitted: dict[str, Any] | None,
+    problem: ProblemSection,
+    record: SplitRecord | None,
+) -> Dataset:
+    """Load the data of a run, like `load`, if all of its rows are there as they were.
+
+    Raises:
+        CheckpointUnusable: some are not; counts them.
+    """
+    dataset = load(section, fitted, problem, record)
+    changes = dataset.changes
+    if changes is not None and changes.gone:
+        raise CheckpointUnusable(
+            f"{_gone_text(section, changes)}; restore the data, or go on without what is missing, "
+            "not bit for bit: --accept-data"
+        )
+    return dataset
+
+
+def _gone_text(section: DatasetSection, changes: RowChanges) -> str:
+    noun = _NOUNS.get(section.type, "row")
+    text = f"{counted(changes.gone, noun)} of the run {_are(changes.gone)} gone or changed"
+    return f"{text}, and {_new_text(section, changes)}" if changes.new else text
+
+
+def _new_text(section: DatasetSection, changes: RowChanges) -> str:
+    noun = _NOUNS.get(section.type, "row")
+    return f"{counted(changes.new, noun)} {_are(changes.new)} new and left out"
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def growth_notes(task: Task) -> list[str]:
+    """Return a note on rows that came after the run began, if all of its own are still there."""
+    changes = task.dataset.changes
+    if changes is None or changes.gone or not changes.new:
+        return []
+    new = _new_text(task.experiment.dataset, changes)
+    return [f"{new}: the data grew since the run began"]
+
+
 def resume_notes(task: Task, origin: Origin) -> list[str]:
     """Return notes on changed data and plugins, and what they mean for a resume."""
     data, plugins = data_change(task, origin), plugin_changes(origin)
-    notes = [f"not bitwise: {data}"] if data else []
+    notes = [f"not bitwise: {data}"] if data else growth_notes(task)
     for change in plugins:
         same = "" if data else "; the data are the same by their version and size"
         notes.append(
@@ -41,9 +101,10 @@ def resume_notes(task: Task, origin: Origin) -> list[str]:
 def evaluation_notes(task: Task, origin: Origin) -> list[str]:
     """Return notes on changed data and plugins, and what they mean for an evaluation."""
     changes = [data_change(task, origin), *plugin_changes(origin)]
-    return [
+    doubts = [
         f"the run itself may have measured other values: {change}" for change in changes if change
     ]
+    return [*doubts, *growth_notes(task)]
 
 
 def prediction_notes(origin: Origin) -> list[str]:
@@ -67,6 +128,11 @@ def check_model(model: nn.Module, data: CheckpointData) -> None:
 
 def data_change(task: Task, origin: Origin) -> str:
     """Describe how the data changed since the checkpoint, or return an empty string."""
+    changes = task.dataset.changes
+    if changes is not None:
+        # The rows are compared one by one, so a file that grew or was sorted has the same data.
+        gone = _gone_text(task.experiment.dataset, changes)
+        return f"the data changed: {gone}" if changes.gone else ""
     if task.dataset.fingerprint.is_same(origin.fingerprint):
         return ""
     if origin.samples is None:

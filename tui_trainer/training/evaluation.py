@@ -17,9 +17,11 @@ from tui_trainer.data.batches.joined import JoinedSplits
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.labelled import count_known, read_labelled
+from tui_trainer.data.splits.record import RowChanges
 from tui_trainer.problems.problem import Result
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.manifests import read_manifests
+from tui_trainer.text.errors import BadInput
 from tui_trainer.training.baseline_costs import choose_baselines
 from tui_trainer.training.baselines import Baseline, baselines_of, compute
 from tui_trainer.training.changes import (
@@ -66,6 +68,8 @@ class Evaluation:
     classes: tuple[str, ...] = ()
     """The names of the classes, of the labels, or of several numbers."""
     file: EvaluatedFile | None = None
+    changes: RowChanges | None = None
+    """How the rows differ from those of the run; None in runs of older versions."""
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values; of the result only the fields that it has."""
@@ -84,6 +88,7 @@ class Evaluation:
             **{name: value for name, value in result.items() if value is not None},
             **({"classes": list(self.classes)} if any(result.values()) else {}),
             "notes": list(self.notes),
+            "rows": None if self.changes is None else asdict(self.changes),
         }
 
 
@@ -114,6 +119,12 @@ def evaluate(
     chosen = {"train": task.dataset.train, "val": task.dataset.val, "test": task.dataset.test}[
         split
     ]
+    if not len(chosen):
+        key = {"val": "val_fraction", "test": "test_fraction"}[split]
+        raise BadInput(
+            f"{run.path.name} has no rows in the split {split}: dataset.{key} is 0; "
+            "--split measures on another one"
+        )
     notes += evaluation_notes(task, data.origin)
     measured = None if only_baselines else _measured(task, chosen)
     # On the training split, nearest neighbours and their like would know the answers.
@@ -233,4 +244,5 @@ def _evaluation(
         None if measured is None else measured.result,
         info.classes or info.target_names,
         file,
+        task.dataset.changes,
     )

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from tui_trainer.sessions.attached import AttachedSession
     from tui_trainer.sessions.misfits import Misfits, SharedData
     from tui_trainer.sessions.prepare import PreparedRun
+    from tui_trainer.sessions.proposal import Proposal
     from tui_trainer.sessions.session import OwnSession, Session
     from tui_trainer.sessions.startup import Startup
     from tui_trainer.sessions.workbench import Preview
@@ -180,6 +181,12 @@ class Bench:
         from tui_trainer.sessions.misfits import find_misfits
 
         return find_misfits(experiment, self._preset_dirs, data)
+
+    def propose(self, path: str) -> Proposal:
+        from tui_trainer.sessions.proposal import propose
+
+        # Not the library of the app, which is used in another thread.
+        return propose(path, PresetLibrary(self._preset_dirs))
 
     def why_no_run(self) -> str:
         return why_not_writable(self._runs_dir)

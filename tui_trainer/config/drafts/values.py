@@ -22,6 +22,8 @@ def read_entry(field: Field | None, text: str) -> Any:
     stripped = text.strip()
     if field is None or field.kind in ("int", "float", "bool", "other"):
         if not stripped and field is not None and not field.optional:
+            if isinstance(field.default, dict):
+                return {}
             raise _needed(field)
         return parse_value(stripped)
     if field.kind == "list":
@@ -64,7 +66,7 @@ def _bare_text(text: str) -> str:
 
 def entry_text(value: Any, field: Field | None = None) -> str:
     """Return the text to type for a value; `read_entry` turns it back into an equal value."""
-    if value is None:
+    if value is None or (value == {} and field is not None):
         return ""
     if isinstance(value, (list, tuple)) and field is not None and field.kind == "list":
         items = ", ".join(argument_text(item, in_list=True) for item in value)

@@ -6,9 +6,9 @@ moves a sample from one split to another.
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
 
@@ -27,6 +27,20 @@ Name = Annotated[str, Field(min_length=1)]
 ColumnKind = Literal["number", "category", "boolean", "date", "text", "hash"]
 """The kinds that a table's column can be stated to have."""
 
+
+def _as_marks(value: Any) -> Any:
+    """Return what is written for a missing value as texts: -1 is one, and a list of one."""
+    given = value if isinstance(value, list | tuple) else [value]
+    return tuple(str(mark) if type(mark) in (int, float) else mark for mark in given)
+
+
+Marks = Annotated[tuple[str, ...], BeforeValidator(_as_marks), Field(min_length=1)]
+
+Dates = Literal["auto", "day_first", "month_first"]
+DATES: Any = setting(
+    "auto", "what goes first in dates as 03/04/2025; auto: told by the other cells"
+)
+
 DATASETS = Registry("dataset")
 
 
@@ -43,10 +57,20 @@ class DatasetSection(TypedSection):
         "what decides the split of a row; identity: its content, so that added rows move no other; "
         "auto: the column split, group or time if one is named, the file for texts, else identity",
     )
+    split_from: str | None = setting(
+        None,
+        "a run whose split is taken: its rows stay where they are, others go by its cut points",
+        path=True,
+    )
     split_seed: int = setting(0, "seed of the split, not training.seed", ge=0, lt=2**63)
-    test_fraction: float = setting(0.2, "share of the rows held out for the test", ge=0.2, le=0.8)
+    test_fraction: float = setting(
+        0.2, "share of the rows held out for the test; 0: no test", ge=0, le=0.8
+    )
     val_fraction: float = setting(
-        0.15, "share of the remaining rows used for validation", gt=0, le=0.5
+        0.15,
+        "share of the remaining rows used for validation; 0: none, and no best step",
+        ge=0,
+        le=0.8,
     )
 
 
@@ -141,9 +165,7 @@ class TableSection(NumbersSection, DelimitedSection):
         "the kinds of columns that are not recognised rightly, as {id: number}; they are "
         "number, category, boolean, date, text or hash",
     )
-    dates: Literal["auto", "day_first", "month_first"] = setting(
-        "auto", "what goes first in dates as 03/04/2025; auto: told by the other cells"
-    )
+    dates: Dates = DATES
     buckets: int = setting(
         256, "inputs of a column with so many texts that they are hashed", ge=2, le=65536
     )
@@ -166,6 +188,9 @@ class TableSection(NumbersSection, DelimitedSection):
         None,
         "a column of dates or numbers, which is no input; the latest rows are the test",
         min_length=1,
+    )
+    missing_values_by_column: dict[Name, Marks] = setting(
+        {}, "further texts that stand for a missing value in one column, as {age: [-1, unknown]}"
     )
     missing: Literal["error", "drop", "mean"] = setting(
         "error", "missing values: refuse, drop the row, or fill in the mean (or a category for it)"
@@ -200,6 +225,46 @@ class SequencesSection(DelimitedSection):
     )
 
 
+class ForecastSection(DelimitedSection):
+    """Time series in a CSV file with a header, one row per time; the next values are predicted."""
+
+    type: Literal["forecast"]
+    target: str | Items[str] = setting(
+        ..., "the column to forecast, or a list of several", min_length=1
+    )
+    series: str | None = setting(
+        None, "the column with the id of a row's series; empty: the file is one", min_length=1
+    )
+    time: str | None = setting(
+        None, "a column of dates or numbers that orders the rows; empty: the file", min_length=1
+    )
+    dates: Dates = DATES
+    window: int = setting(24, "past rows that a forecast is made from", unit="rows", ge=1, le=65536)
+    horizon: int = setting(1, "rows that are forecast after them", unit="rows", ge=1, le=1024)
+    stride: int = setting(1, "rows from one window to the next", unit="rows", ge=1, le=65536)
+    test_fraction: float = setting(
+        0.2, "share of the times, the last ones, held out for the test; 0: no test", ge=0, le=0.8
+    )
+    val_fraction: float = setting(
+        0.15,
+        "share of the remaining times, the last ones, used for validation; 0: none",
+        ge=0,
+        le=0.8,
+    )
+    drop: Items[str] = setting((), "columns left out; all others are forecast from")
+    missing: Literal["error", "drop", "mean"] = setting(
+        "error", "missing values: refuse, leave out such windows, or fill in the column's mean"
+    )
+    noise: float = setting(
+        0.0, "random noise on training inputs, in standard deviations", ge=0, le=10
+    )
+
+    @property
+    def targets(self) -> tuple[str, ...]:
+        """The columns to forecast."""
+        return (self.target,) if isinstance(self.target, str) else self.target
+
+
 class TextSection(DatasetSection):
     """Text to be predicted byte by byte: one file, or the files of a folder."""
 
@@ -210,10 +275,16 @@ class TextSection(DatasetSection):
         path=True,
     )
     test_fraction: float = setting(
-        0.2, "share of the files held out for the test; of one file, its end", ge=0.2, le=0.8
+        0.2,
+        "share of the files held out for the test; of one file, its end; 0: no test",
+        ge=0,
+        le=0.8,
     )
     val_fraction: float = setting(
-        0.15, "share of the remaining files used for validation", gt=0, le=0.5
+        0.15,
+        "share of the remaining files used for validation; 0: none, and no best step",
+        ge=0,
+        le=0.8,
     )
     patterns: Items[Name] = setting(
         ("*.txt",), "which files of a folder, as *.txt or docs/*.md", min_length=1
@@ -250,9 +321,14 @@ class TextFoldersSection(RowsSection):
         "folder with a sub-folder for each class; stdlib: for the source of Python's own library",
         path=True,
     )
-    test_fraction: float = setting(0.2, "share of the files held out for the test", ge=0.2, le=0.8)
+    test_fraction: float = setting(
+        0.2, "share of the files held out for the test; 0: no test", ge=0, le=0.8
+    )
     val_fraction: float = setting(
-        0.15, "share of the remaining files used for validation", gt=0, le=0.5
+        0.15,
+        "share of the remaining files used for validation; 0: none, and no best step",
+        ge=0,
+        le=0.8,
     )
     patterns: Items[Name] = setting(
         ("*.txt",), "which files of a folder, as *.txt or mail/*.eml", min_length=1
@@ -281,6 +357,13 @@ class TextFoldersSection(RowsSection):
 DATASETS.add(Spec("pixels", "images as rows of a CSV file, label last", PixelsSection))
 DATASETS.add(Spec("table", "a CSV table of numbers and categories", TableSection))
 DATASETS.add(Spec("sequences", "a CSV table of sequences, one row per step", SequencesSection))
+DATASETS.add(
+    Spec(
+        "forecast",
+        "a CSV table of time series, of which the next values are predicted",
+        ForecastSection,
+    )
+)
 DATASETS.add(Spec("text", "text files, predicted byte by byte", TextSection))
 DATASETS.add(
     Spec("text_folders", "passages of text files, one folder per class", TextFoldersSection)

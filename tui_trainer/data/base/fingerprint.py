@@ -36,7 +36,7 @@ _FIRST_RULE: dict[str, frozenset[str]] = {
     }.items()
 }
 """The settings that each type had when the first rule was in use. Never change them."""
-_NOT_DATA = {"path", "split_by"}
+_NOT_DATA = {"path", "split_by", "split_from"}
 """Settings that may differ for the same data: a run has a record of its split."""
 _WITH_TASK = frozenset(kind for kind, names in _FIRST_RULE.items() if "task" in names)
 _FIRST_RULE_OF_PLUGINS = frozenset(f"{_BASE} stratify".split())

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 DAY_FIRST, MONTH_FIRST = "day_first", "month_first"
 
-_DAY_US = 86_400_000_000
+DAY_US = 86_400_000_000
 """Microseconds of a day."""
 _EPOCH = date(1970, 1, 1).toordinal()
 _MONTHS = {
@@ -84,7 +84,7 @@ def read_date(text: str, order: str = "") -> float | None:
     except ValueError:
         return None
     time = _time_of(parts)
-    return None if time is None else float(days * _DAY_US + time) / _DAY_US
+    return None if time is None else float(days * DAY_US + time) / DAY_US
 
 
 def read_dates(texts: Sequence[str], order: str = "") -> NDArray[np.float64]:
@@ -96,7 +96,7 @@ def read_dates(texts: Sequence[str], order: str = "") -> NDArray[np.float64]:
         except ValueError:
             pass
         else:
-            return stamps.astype(np.int64) / _DAY_US
+            return stamps.astype(np.int64) / DAY_US
     days = [read_date(text, order) for text in texts]
     return np.array([math.nan if day is None else day for day in days], dtype=np.float64)
 

@@ -35,7 +35,7 @@ _BOMS = (
 _NAMES = frozenset(
     {
         *("target", "drop", "categorical", "kinds", "group", "sequence", "step"),
-        *("split", "time"),
+        *("split", "series", "time", "missing_values_by_column"),
     }
 )
 """The settings that name columns."""

@@ -24,11 +24,12 @@ from tui_trainer.data.sources.date_columns import (
 )
 from tui_trainer.data.sources.encoding import MOST_CATEGORIES, encode_column, fit_column
 from tui_trainer.data.sources.hashed_columns import encode_hash, fit_hash
+from tui_trainer.data.sources.sequences import MOST_BYTES
 from tui_trainer.data.sources.source import Encoded
 from tui_trainer.data.sources.text_columns import encode_bytes, encode_words, fit_bytes, fit_words
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
-from tui_trainer.text.format import counted
+from tui_trainer.text.format import counted, size_text
 
 Block = NDArray[np.float32]
 
@@ -69,19 +70,37 @@ def encode_inputs(name: str, column: Column, fitted: dict[str, Any]) -> tuple[Bl
     )
 
 
-def encode_all(columns: Mapping[str, Column], fitted: Mapping[str, dict[str, Any]]) -> Encoded:
-    """Return the inputs of all rows: the columns side by side, or the bytes of the only text."""
-    blocks: list[Block] = []
-    notes: list[str] = []
+def encode_all(
+    columns: Mapping[str, Column], fitted: Mapping[str, dict[str, Any]], file: str
+) -> Encoded:
+    """Return the inputs of all rows: the columns side by side, or the bytes of the only text.
+
+    Raises:
+        BadInput: they take too much memory; names the column that has most of them.
+    """
     for name, settings in fitted.items():
         column = columns[name]
         if settings["kind"] == "text" and isinstance(column, TextColumn):
             tokens, lengths, notes = encode_bytes(name, column, settings)
             return Encoded(tokens, notes, lengths)
-        block, column_notes = encode_inputs(name, column, settings)
-        blocks.append(block)
-        notes += column_notes
-    return Encoded(torch.from_numpy(np.concatenate(blocks, axis=1)), notes)
+    widths = {name: width_of(settings) for name, settings in fitted.items()}
+    widest, total = max(widths, key=lambda name: widths[name]), sum(widths.values())
+    rows = len(columns[widest].missing)
+    if 4 * rows * total > MOST_BYTES:
+        raise BadInput(
+            f"{file}: {rows:,} rows of {total:,} inputs take {size_text(4 * rows * total)}; "
+            f"{widths[widest]:,} are of the column '{clean(widest, 80)}': add it to dataset.drop, "
+            "or lower dataset.buckets or dataset.word_buckets if it is hashed"
+        )
+    # Filled block by block: side by side they would take the memory twice.
+    inputs = np.empty((rows, total), dtype=np.float32)
+    place, all_notes = 0, list[str]()
+    for name, settings in fitted.items():
+        block, column_notes = encode_inputs(name, columns[name], settings)
+        inputs[:, place : place + block.shape[1]] = block
+        place += block.shape[1]
+        all_notes += column_notes
+    return Encoded(torch.from_numpy(inputs), all_notes)
 
 
 def width_of(fitted: dict[str, Any]) -> int:

@@ -141,7 +141,10 @@ def as_kind(
     if kind == "boolean" and isinstance(column, TextColumn):
         return _as_booleans(name, column, file, lines)
     if kind == "date" and isinstance(column, TextColumn):
-        return as_dates(name, column, file, lines, order)
+        ways = (
+            ", leave it empty, or name the column in dataset.categorical" if order is None else ""
+        )
+        return as_dates(name, column, file, lines, order, ways)
     return column
 
 

@@ -30,7 +30,8 @@ from tui_trainer.text.format import counted
 Floats = NDArray[np.float64]
 
 MOSTLY = 0.9
-"""A column with at least this share of dates has dates, and any other text in it is an error."""
+"""A column with at least this share of dates, or numbers, has only these, and any other text in it
+is an error."""
 
 _LOOKED_AT = 100
 _PERIODS = {"month": 12, "weekday": 7, "hour": 24}
@@ -56,7 +57,12 @@ def has_dates(column: TextColumn) -> bool:
 
 
 def as_dates(
-    name: str, column: TextColumn, file: str, lines: NDArray[np.int64], order: str | None
+    name: str,
+    column: TextColumn,
+    file: str,
+    lines: NDArray[np.int64],
+    order: str | None,
+    ways: str = "",
 ) -> NumberColumn:
     """Return the dates of a column as days since 1970; its form says what goes first in them.
 
@@ -66,6 +72,7 @@ def as_dates(
         file: the name of the file, for messages.
         lines: (N,) the line of each row.
         order: `day_first`, `month_first`, empty if no date needed one; None: told by the cells.
+        ways: what can be done about a cell that is no date, beside correcting it.
 
     Raises:
         BadInput: a cell is no date, or may be two; names its line.
@@ -85,8 +92,7 @@ def as_dates(
                 "set dataset.dates=day_first or dataset.dates=month_first"
             )
         reading = f" with the {form.partition('_')[0]} first" if form else ""
-        hint = "" if order else ", leave it empty, or name the column in dataset.categorical"
-        raise BadInput(f"{where}, which is no date{reading}; correct it{hint}")
+        raise BadInput(f"{where}, which is no date{reading}; correct it{ways}")
     # The last one stands for a missing value, whose code is -1.
     return NumberColumn(np.append(days, np.nan)[column.codes], form)
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import (
     DatasetSection,
+    ForecastSection,
     PixelsSection,
     SequencesSection,
     TableSection,
@@ -31,9 +32,11 @@ from tui_trainer.data.files.disk import open_file
 from tui_trainer.data.files.input_rows import InputRows, rows_of_table, rows_without_header
 from tui_trainer.data.files.number_forms import FORMS
 from tui_trainer.data.files.table_reader import read_table
-from tui_trainer.data.files.tables import OpenTable, open_table
+from tui_trainer.data.files.tables import OpenTable, open_table, with_normal_names
 from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.column_kinds import as_kind
+from tui_trainer.data.sources.column_marks import kinds_with_marks, with_marks
+from tui_trainer.data.sources.forecast import read_new_windows
 from tui_trainer.data.sources.pixels import read_unlabelled, scale_pixels
 from tui_trainer.data.sources.plugin import read_sample
 from tui_trainer.data.sources.sequence_rows import read_new_frames
@@ -109,6 +112,7 @@ def read_columns(
         BadInput: a column is missing, or a cell cannot be read; names the line.
     """
     opened = open_table(section, path, fitted)
+    section = with_normal_names(section, opened)
     file, header = opened.file, opened.header
     kinds: dict[str, RequestedKind] = {
         name: "number" if settings["kind"] == "number" else "category"
@@ -126,13 +130,16 @@ def read_columns(
             f"model was trained on: {clean(', '.join(kinds), 400)}"
         )
     forms = {name: FORMS[own["form"]] for name, own in fitted.items() if own.get("form") in FORMS}
-    table = read_table(file, header, kinds, forms=forms, classes=classes)
+    marks = section.missing_values_by_column
+    asked = kinds_with_marks(kinds, marks)
+    table = read_table(file, header, asked, forms=forms, classes=classes)
+    table, notes = with_marks(file, table, kinds, marks, forms)
     columns = dict(table.columns)
     for name, own in fitted.items():
         columns[name] = as_kind(
             own["kind"], name, columns[name], file.name, table.lines, own.get("order")
         )
-    return opened, replace(table, columns=columns)
+    return opened, replace(table, columns=columns, notes=(*table.notes, *notes))
 
 
 def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
@@ -145,7 +152,7 @@ def _table(section: TableSection, fitted: dict[str, Any], path: str) -> Unseen:
                 f"{opened.file.name}:{line}: column '{clean(name, 80)}' has no value, but the "
                 "model was trained on rows without gaps; fill it in"
             )
-    encoded = encode_all(table.columns, fitted)
+    encoded = encode_all(table.columns, fitted, opened.file.name)
     place = opened.file.style.place
     places = tuple(f"{place} {line}" for line in table.lines)
     notes = (*opened.notes, *table.notes, *encoded.notes)
@@ -181,6 +188,11 @@ def _sequences(section: SequencesSection, fitted: dict[str, Any], path: str) -> 
     return Unseen(encoded.inputs, places, notes, encoded.lengths, rows=rows)
 
 
+def _forecast(section: ForecastSection, fitted: dict[str, Any], path: str) -> Unseen:
+    encoded, places = read_new_windows(section, fitted, path)
+    return Unseen(encoded.inputs, places, tuple(encoded.notes))
+
+
 def _passages(section: TextFoldersSection, fitted: dict[str, Any], path: str) -> Unseen:
     tokens, lengths, places = read_new_passages(section, path)
     return Unseen(tokens, tuple(places), (), lengths, is_one=True)
@@ -190,6 +202,7 @@ READERS: dict[str, Reader] = {
     "table": _table,
     "pixels": _pixels,
     "sequences": _sequences,
+    "forecast": _forecast,
     "text_folders": _passages,
 }
 """Readers by the `type` of the section they take."""

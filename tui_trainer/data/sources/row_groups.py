@@ -6,16 +6,18 @@ Layer: data. A row that is trained on and measured on, too, makes every figure t
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import TableSection
-from tui_trainer.data.files.columns import Column, NumberColumn
+from tui_trainer.data.files.columns import Column, NumberColumn, TextColumn
+from tui_trainer.data.files.date_forms import DAY_US
+from tui_trainer.data.sources.date_columns import as_dates
 from tui_trainer.data.splits.division import Division
 from tui_trainer.data.splits.keys import Keys, column_keys, mixed, row_keys
+from tui_trainer.data.splits.notices import column_notices, near_copies_notice
 from tui_trainer.data.splits.row_split import LEAST_DIFFERENT
 from tui_trainer.data.splits.rules import COPIES, rule_for
 from tui_trainer.data.splits.split_column import given_splits, split_words
@@ -52,11 +54,13 @@ def divide_table(
     if rule == "group":
         identities, notes = _group_keys(special["group"], given["group"], identities)
     elif rule == "time":
-        times = _times(given["time"], special["time"], lines, name)
+        times = _times(section, given["time"], lines, name)
     if rule == "position" and "group" in given:
         groups, notes = groups_by_column(special["group"], given["group"])
     elif rule == "position" and (older is None or older.get("split") == COPIES):
         groups, notes = groups_of_copies(inputs)
+    if older is None and rule == "identity":
+        notes += column_notices(inputs) + near_copies_notice(inputs, identities)
     division = Division(rule, identities, contents, test, val, groups, times)
     return division, inputs, notes
 
@@ -102,34 +106,27 @@ def _groups_note(name: str, count: int) -> str:
     return f"{counted(count, 'group')} by {clean(name, 80)}; the rows of one are in the same split"
 
 
-def _times(column: Column, name: str, lines: NDArray[np.int64], file: str) -> NDArray[np.float64]:
+def _times(
+    section: TableSection, column: Column, lines: NDArray[np.int64], file: str
+) -> NDArray[np.float64]:
     """Return the time (N,) of each row: a number, or the microseconds since 1970 of a date.
 
     Raises:
         BadInput: a cell is neither, or empty; names the line.
     """
-    if isinstance(column, NumberColumn):
-        times = column.values
-    else:
-        known = [_timestamp(text) for text in column.texts]
-        times = np.array([*known, np.nan])[column.codes]
-    if np.isnan(times).any():
-        row = int(np.isnan(times).argmax())
+    name = str(section.time)
+    times = column
+    if isinstance(column, TextColumn):
+        order = None if section.dates == "auto" else section.dates
+        times = as_dates(name, column, file, lines, order, ", or name another in dataset.time")
+    if times.missing.any():
+        row = int(times.missing.argmax())
         raise BadInput(
             f"{file}:{lines[row]}: column '{clean(name, 80)}' has no time; every row needs one: a "
             "number, or a date such as 2024-05-31 or 2024-05-31T18:00"
         )
-    return times
-
-
-def _timestamp(text: str) -> float:
-    """Return the microseconds since 1970 of a date in ISO 8601, or NaN; without a zone in UTC."""
-    try:
-        time = datetime.fromisoformat(text)
-    except ValueError:
-        return float("nan")
-    time = time if time.tzinfo else time.replace(tzinfo=UTC)
-    return (time - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(microseconds=1)
+    assert isinstance(times, NumberColumn), "dates are numbers"
+    return times.values if times is column else np.round(times.values * DAY_US)
 
 
 def _bits(column: Column) -> Keys:

@@ -38,6 +38,7 @@ from tui_trainer.data.sources.column_inputs import (
     width_of,
 )
 from tui_trainer.data.sources.column_kinds import read_kinds, requested_kinds
+from tui_trainer.data.sources.column_marks import kinds_with_marks, with_marks
 from tui_trainer.data.sources.row_groups import divide_table
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.sources.table_targets import read_targets
@@ -90,7 +91,7 @@ class TableSource:
         }
 
     def encode(self, fitted: dict[str, Any]) -> Encoded:
-        encoded = encode_all(self.columns, fitted)
+        encoded = encode_all(self.columns, fitted, self.name)
         notes = [
             note
             for name, settings in fitted.items()
@@ -137,7 +138,9 @@ def read_rows(
     kinds = _requested_kinds(section, wanted, header, (older or {}).get("layout", {}))
     # Versions before 0.2 took NA for a gap always.
     classes = "" if older and not {"NA", "na", "Na"} & {*older["classes"]} else section.targets[0]
-    table = read_table(file, header, kinds, classes=classes)
+    marks = section.missing_values_by_column
+    table = read_table(file, header, kinds_with_marks(kinds, marks), classes=classes)
+    table, mark_notes = with_marks(file, table, kinds, marks)
     table, index_notes = without_index(table, opened, section.targets)
     table, input_kinds, kind_notes = read_kinds(section, file.name, header, table, older)
     if "text" in input_kinds.values():
@@ -152,7 +155,7 @@ def read_rows(
     division, columns, split_notes = divide_table(
         section, columns, table.lines[kept_rows], older, file.name
     )
-    from_file = (*opened.notes, *table.notes, *index_notes, *kind_notes)
+    from_file = (*opened.notes, *table.notes, *mark_notes, *index_notes, *kind_notes)
     return TableSource(
         section,
         file.name,
@@ -185,6 +188,8 @@ def _check_settings(section: TableSection, file: DataFile, header: Sequence[str]
     named_columns += [("categorical", name) for name in section.categorical]
     named_columns += [("drop", name) for name in section.drop]
     named_columns += [("kinds", name) for name in section.kinds]
+    by_column = "missing_values_by_column"
+    named_columns += [(by_column, name) for name in section.missing_values_by_column]
     special = {key: getattr(section, key) for key in ("group", "split", "time")}
     named_columns += [(key, name) for key, name in special.items() if name is not None]
     problems = [

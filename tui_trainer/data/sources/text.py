@@ -31,13 +31,14 @@ from tui_trainer.data.splits.row_split import (
     find_rows,
     new_split,
     position_split,
+    split_like,
     split_of_run,
 )
 from tui_trainer.data.splits.rules import Rule, check_has_no_record, rule_for, summary_of
 from tui_trainer.data.splits.strata import number_strata
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Signature
-from tui_trainer.text.errors import BadInput
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
 VOCABULARY = 256
 """Tokens are bytes."""
@@ -143,10 +144,13 @@ def _split_files(
         )
     names = text_keys(text.name for text in texts.texts)
     contents = joined(names, text_keys(text.content for text in texts.texts))
-    if record is not None:
-        return split_of_run(record, contents)
-    strata = number_strata(np.array([len(text.content) for text in texts.texts], dtype=np.float64))
+    if record is not None and not record.is_of_another_run:
+        return split_of_run(record, names, contents)
+    sizes = np.array([len(text.content) for text in texts.texts], dtype=np.float64)
     division = Division(rule, names, contents)
+    if record is not None:
+        return split_like(record, division, number_strata(sizes, record.cuts.edges))
+    strata = number_strata(sizes)
     if fitted is not None:
         return RowSplit(position_split(section, division, strata))
     return new_split(section, division, strata)
@@ -159,18 +163,26 @@ def _cut_file(
 
     A run keeps its places: what was added at the end of the file since is left out.
     """
+    if record is not None and record.is_of_another_run:
+        message = "a single text is cut in three, and takes no split of another run"
+        raise ConfigError([Problem(message, "dataset.split_from")])
     content = texts.texts[0].content
     ends = record.extents if record is not None and record.extents else _ends(section, content)
     shares = (content[: ends[0]], content[ends[0] : ends[1]], content[ends[1] : ends[2]])
-    if not all(shares):
+    wanted = (True, section.val_fraction > 0, section.test_fraction > 0)
+    if not all(share or not is_wanted for share, is_wanted in zip(shares, wanted, strict=True)):
         raise BadInput(
             f"{texts.name}: {len(content)} bytes are too few to be cut into a training, a "
             "validation and a test share"
         )
     three = tuple(Text(texts.texts[0].name, share) for share in shares)
-    note = f"{texts.name} is one file: its first part is for training, its last for the test"
+    last = "the test" if shares[2] else "validation"
+    note = f"{texts.name} is one file: its first part is for training, its last for {last}"
+    if not any(shares[1:]):
+        note = f"{texts.name} is one file, and all of it is for training"
     cut = Texts(texts.name, three, texts.sha256, (*texts.notes, note))
-    parts = SplitRows(np.array([0]), np.array([1]), np.array([2]))
+    train, val, test = (np.array([place] if shares[place] else [], int) for place in range(3))
+    parts = SplitRows(train, val, test)
     keys = text_keys(shares)
     if record is not None:
         gone = int((find_rows(record.contents, keys) < 0).sum())
@@ -185,8 +197,8 @@ def _ends(section: TextSection, content: bytes) -> tuple[int, int, int]:
     test = math.ceil(len(content) * section.test_fraction)
     val = round((len(content) - test) * section.val_fraction)
     train_end = _line_end(content, len(content) - test - val)
-    val_end = _line_end(content, max(len(content) - test, train_end))
-    return train_end, val_end, len(content)
+    val_end = _line_end(content, max(len(content) - test, train_end)) if val else train_end
+    return train_end, val_end if test else len(content), len(content)
 
 
 def _line_end(content: bytes, position: int) -> int:

@@ -26,12 +26,12 @@ _NO_CUTS = Cuts((), (), (0,), (0,))
 
 @dataclass(frozen=True, slots=True)
 class RowChanges:
-    """How many rows of the data are not those of the run."""
+    """How many rows of the data differ from those of the run."""
 
     gone: int
-    """Rows of the run that are not in the data as they were."""
+    """Rows of the run that are not in the data as they were: they are missing, or changed."""
     new: int
-    """Rows of the data that the run does not have."""
+    """Rows of the data that the run does not have, and that are left out."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,6 +54,8 @@ class SplitRecord:
     """Of a single text: the bytes up to which it is for training, validation and the test."""
     are_numbered: bool = False
     """Whether rows with equal inputs count as different, as few different rows do."""
+    is_of_another_run: bool = False
+    """Whether a new run takes the split, with its own rows; never in the file."""
 
     def to_bytes(self) -> bytes:
         """Return the content of the file."""

@@ -15,9 +15,10 @@ from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL, Sides, split_identities
 from tui_trainer.data.splits.division import Division
 from tui_trainer.data.splits.keys import Keys, count_different, numbered
-from tui_trainer.data.splits.position import Ints, SplitRows, divide
+from tui_trainer.data.splits.position import Ints, SplitRows, divide, val_count
 from tui_trainer.data.splits.record import RowChanges, SplitRecord
 from tui_trainer.data.splits.strata import Strata
+from tui_trainer.text.errors import ConfigError, Problem
 from tui_trainer.text.format import counted
 
 LEAST_DIFFERENT = 50
@@ -83,6 +84,59 @@ def new_split(section: DatasetSection, division: Division, strata: Strata) -> Ro
     return _recorded(record, parts_of(sides), notes)
 
 
+def split_like(record: SplitRecord, division: Division, strata: Strata) -> RowSplit:
+    """Split the rows of a new run as another run has them; contents are those with the target.
+
+    Rows that the other run has keep their side, and so do those of its groups and files. The rest
+    goes by its cut points.
+
+    Raises:
+        ConfigError: the other run was split by a rule that says nothing about them.
+    """
+    if record.rule == "position" or record.extents:
+        raise _misfit("that run was split by position, which says nothing about other rows")
+    if record.rule != division.rule:
+        raise _misfit(
+            f"that run was split by {record.rule}, and these settings split by {division.rule}"
+        )
+    contents = numbered(division.contents)
+    identities = contents if record.are_numbered else division.identities
+    if division.times is not None:
+        sides = _sides_by_time(division.times, record.times)
+    else:
+        sides = record.cuts.sides(identities, contents, strata, record.seed)
+    if division.times is None and division.test is None:
+        places = find_rows(identities, record.identities)
+    else:
+        # Equal rows may be on two sides, so only the whole content tells which one it is.
+        places = find_rows(contents, record.contents)
+    sides = np.where(places >= 0, record.sides[places], sides).astype(np.int8)
+    own = replace(
+        record,
+        identities=identities,
+        contents=contents,
+        sides=_as_stated(sides, division),
+        is_of_another_run=False,
+    )
+    known = f"{int((places >= 0).sum()):,} of {counted(len(sides), 'row')}"
+    note = f"{known} are split as in the run of dataset.split_from, the others by its cut points"
+    return RowSplit(parts_of(own.sides), own, notes=(note,))
+
+
+def _as_stated(sides: Sides, division: Division) -> Sides:
+    """Return the sides with those that a column states."""
+    test, val = division.test, division.val
+    if test is None:
+        return sides
+    if val is None:
+        return np.where(test, TEST, np.where(sides == TEST, TRAIN, sides)).astype(np.int8)
+    return np.where(test, TEST, np.where(val, VAL, TRAIN)).astype(np.int8)
+
+
+def _misfit(message: str) -> ConfigError:
+    return ConfigError([Problem(message, "dataset.split_from")])
+
+
 def position_split(section: DatasetSection, division: Division, strata: Strata) -> SplitRows:
     """Split by the rule `position`."""
     return divide(
@@ -96,16 +150,29 @@ def position_split(section: DatasetSection, division: Division, strata: Strata) 
     )
 
 
-def split_of_run(record: SplitRecord, contents: Keys) -> RowSplit:
+def split_of_run(record: SplitRecord, identities: Keys, contents: Keys) -> RowSplit:
     """Return the split of a run, in rows of the data as they are now.
 
-    `contents` (N,) are hashes of the rows with their targets.
+    `contents` (N,) are hashes of the rows with their targets. A row whose content is not found is
+    taken as it is now if its identity is, as where a target was corrected.
     """
     places = find_rows(record.contents, numbered(contents))
+    gone = int((places < 0).sum())
+    if gone:
+        _find_changed(record, identities, places)
     there = places >= 0
-    changes = RowChanges(int((~there).sum()), len(contents) - int(there.sum()))
+    changes = RowChanges(gone, len(contents) - int(there.sum()))
     train, val, test = (places[there & (record.sides == side)] for side in (TRAIN, VAL, TEST))
     return RowSplit(SplitRows(train, val, test), record, changes)
+
+
+def _find_changed(record: SplitRecord, identities: Keys, places: Ints) -> None:
+    """Set the places of rows whose content is not found, but whose identity is."""
+    is_used = np.zeros(len(identities), dtype=np.bool_)
+    is_used[places[places >= 0]] = True
+    unused, missing = np.flatnonzero(~is_used), np.flatnonzero(places < 0)
+    found = find_rows(numbered(record.identities[missing]), numbered(identities[unused]))
+    places[missing[found >= 0]] = unused[found[found >= 0]]
 
 
 def find_rows(wanted: Keys, present: Keys) -> Ints:
@@ -157,11 +224,15 @@ def _by_time(
     ordered = np.sort(times)
     count = len(ordered)
     test = int(np.ceil(count * test_fraction - 1e-9))
-    held = test + max(1, round((count - test) * val_fraction))
+    held = test + val_count(count - test, val_fraction)
     borders = []
     for size in (test, held):
         last = ordered[max(count - size - 1, 0)]
         later = ordered[np.searchsorted(ordered, last, side="right") :]
         borders.append(float(later[0]) if len(later) else float(np.nextafter(last, np.inf)))
+    return _sides_by_time(times, tuple(borders)), tuple(borders)
+
+
+def _sides_by_time(times: NDArray[np.float64], borders: tuple[float, ...]) -> Sides:
     sides = np.where(times >= borders[0], TEST, np.where(times >= borders[1], VAL, TRAIN))
-    return sides.astype(np.int8), tuple(borders)
+    return sides.astype(np.int8)

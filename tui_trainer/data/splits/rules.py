@@ -8,7 +8,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, cast
 
-from tui_trainer.config.sections.datasets import DatasetSection, SequencesSection
+from tui_trainer.config.sections.datasets import (
+    DatasetSection,
+    ForecastSection,
+    SequencesSection,
+)
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import CheckpointUnusable, ConfigError, Problem
 from tui_trainer.text.format import any_of
@@ -19,13 +23,15 @@ COPIES = "copies"
 """In an older checkpoint, the rule `position` with rows of equal inputs kept together."""
 
 _RULES: dict[str, tuple[Rule, ...]] = {
+    "pixels": ("identity", "position"),
     "table": ("identity", "column", "group", "time", "position"),
     "sequences": ("identity", "column", "position"),
+    "forecast": ("time",),
     "text": ("files", "position"),
     "text_folders": ("files", "position"),
 }
 """The rules of each type of data; the first is the usual one."""
-_OF_OTHERS: tuple[Rule, ...] = ("identity", "position")
+_OF_PLUGINS: tuple[Rule, ...] = ("position",)
 _COLUMNS: dict[Rule, str] = {"column": "split", "group": "group", "time": "time"}
 """Rules that need a column, and the setting that names it."""
 
@@ -36,7 +42,10 @@ def rule_of(section: DatasetSection) -> Rule:
     Raises:
         ConfigError: the data have no such rule, or the settings contradict each other.
     """
-    rules = _RULES.get(section.type, _OF_OTHERS)
+    rules = _RULES.get(section.type, _OF_PLUGINS)
+    if isinstance(section, ForecastSection) and section.split_by in ("auto", "time"):
+        # Without a column of times, the rows of the file follow each other in time.
+        return "time"
     named = [rule for rule, key in _COLUMNS.items() if getattr(section, key, None) is not None]
     if section.split_by == "auto":
         if len(named) > 1:
@@ -86,7 +95,7 @@ def summary_of(rule: Rule, section: DatasetSection, *, stratified: bool) -> str:
         "column": f"the column {column}",
         "files": "file",
         "group": f"group, the column {column}",
-        "time": f"time, the column {column}",
+        "time": f"time, the column {column}" if column else "time, the order of the rows",
         "position": "position",
     }[rule]
     if rule == "identity" and isinstance(section, SequencesSection):

@@ -21,6 +21,11 @@ _WORDS = {
 }
 
 
+def is_split_word(text: str) -> bool:
+    """Whether a text states a split."""
+    return text.strip().lower() in _WORDS
+
+
 def split_words(column: Column, name: str, lines: NDArray[np.int64], file: str) -> Ints:
     """Return the split (N,) that a column says: 0 for training, 1 for validation, 2 for the test.
 

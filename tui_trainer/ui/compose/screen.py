@@ -12,7 +12,7 @@ import platform
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from textual.app import ComposeResult
 from textual.containers import Horizontal
@@ -44,6 +44,9 @@ from tui_trainer.ui.shared.lines import Heading
 from tui_trainer.ui.shared.search_bar import SearchBar
 from tui_trainer.ui.shared.services import Services
 from tui_trainer.ui.terminal.clipboard import copy
+
+if TYPE_CHECKING:
+    from tui_trainer.sessions.proposal import Proposal
 
 TITLE = "tui-trainer · compose"
 Severity = Literal["information", "warning", "error"]
@@ -235,6 +238,26 @@ class ComposeScreen(Screen[None]):
         more = self.query_one(Summary).texts()
         text = everything_text(entry, self.draft, self._command, more, misfit)
         self.app.push_screen(DetailsScreen(title, text))
+
+    def action_data(self) -> None:
+        """Choose a file or folder, and fill the experiment with what is made of it."""
+        from tui_trainer.ui.compose.data_picker import DataPicker
+
+        place = Path(os.path.expanduser(self.draft.text("dataset.path")))
+        self.app.push_screen(DataPicker(self._services, place.parent), self._fill)
+
+    def _fill(self, proposal: Proposal | None) -> None:
+        if proposal is None:
+            return
+        library, path = self._services.library, proposal.path
+        word = path if os.sep in path else f"./{path}"
+        # A file may have the name of a preset.
+        reference = os.path.abspath(path) if library.has("experiment", path) else path
+        library.add_unwritten(reference, proposal.document, [word])
+        self.draft.choose_experiment(reference)
+        self._refill()
+        self.query_one(Form).go_home()
+        self._say("\n".join(proposal.lines_shown()[:2]))
 
     def action_runs(self) -> None:
         """Show the list of runs."""

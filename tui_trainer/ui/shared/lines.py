@@ -95,6 +95,11 @@ class Hanging(Widget):
         super().__init__()
         self._lines = lines
 
+    def show(self, lines: Sequence[Line]) -> None:
+        """Show other lines."""
+        self._lines = lines
+        self.refresh(layout=True)
+
     def _rows(self, width: int) -> list[Content]:
         return [row for head, text in self._lines for row in hanging(head, text, width)]
 

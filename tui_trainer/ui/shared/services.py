@@ -18,6 +18,7 @@ from tui_trainer.config.preferences import Preferences
 from tui_trainer.config.presets import PresetLibrary
 from tui_trainer.machine.devices import DeviceState
 from tui_trainer.sessions.misfits import Misfits, SharedData
+from tui_trainer.sessions.proposal import Proposal
 from tui_trainer.sessions.session import Session
 from tui_trainer.sessions.workbench import Preview
 from tui_trainer.text.clean import clean
@@ -34,6 +35,10 @@ class Workbench(Protocol):
 
     def misfits(self, experiment: Experiment, data: SharedData) -> Misfits:
         """Return which presets cannot be used with the data of an experiment, and why."""
+        ...
+
+    def propose(self, path: str) -> Proposal:
+        """Read the data at a path, and return the experiment that would be made of them."""
         ...
 
     def devices(self) -> Sequence[DeviceState]: ...

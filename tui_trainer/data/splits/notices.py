@@ -1,0 +1,106 @@
+"""Notes on what may be wrong with the rows before they are trained on, and the settings for it.
+
+Layer: data. Each is a guess by names and counts: nothing is changed by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tui_trainer.data.files.columns import Column, NumberColumn, TextColumn
+from tui_trainer.data.splits.keys import Keys, row_keys
+from tui_trainer.data.splits.split_column import is_split_word
+from tui_trainer.text.clean import clean
+from tui_trainer.text.format import counted
+
+_SPLIT_NAMES = frozenset({"split", "fold", "set"})
+_LEAST_IDS = 10
+"""A column of fewer different ids is a category."""
+_FEW_ROWS = 5
+_MOSTLY = 0.8
+_DIGITS = 6
+_MOST_NAMED = 5
+_WEIGHTS = "loss=cross_entropy loss.class_weights=balanced"
+
+
+def column_notices(inputs: Mapping[str, Column]) -> list[str]:
+    """Return a note for each input that looks like a split or like the id of something."""
+    notes = []
+    for name, column in inputs.items():
+        shown = clean(name, 80)
+        if isinstance(column, TextColumn) and all(map(is_split_word, column.texts)):
+            words = clean(", ".join(column.texts), 80)
+            notes.append(
+                f"{shown} is an input, and has only {words}: dataset.split={shown} splits by it"
+            )
+        elif name.lower() in _SPLIT_NAMES:
+            notes.append(
+                f"{shown} is an input, and may be a split: dataset.split={shown} takes a column "
+                "with train, val and test, dataset.drop leaves it out"
+            )
+        elif name.lower() == "id" or name.lower().endswith("_id"):
+            notes += _id_notice(shown, column)
+    return notes
+
+
+def _id_notice(shown: str, column: Column) -> list[str]:
+    values = column.values if isinstance(column, NumberColumn) else column.codes
+    different, rows = len(np.unique(values[~column.missing])), len(values)
+    if not _LEAST_IDS <= different < rows:
+        return []
+    return [
+        f"{shown}: {different:,} different values in {rows:,} rows; dataset.group={shown} keeps "
+        "rows of the same one in the same split"
+    ]
+
+
+def near_copies_notice(inputs: Mapping[str, Column], identities: Keys) -> list[str]:
+    """Return a note that counts rows which differ from another one in the last digits only."""
+    rounded = {
+        name: NumberColumn(_rounded(column.values)) if isinstance(column, NumberColumn) else column
+        for name, column in inputs.items()
+    }
+    count = len(np.unique(identities)) - len(np.unique(row_keys(rounded)))
+    if count <= 0:
+        return []
+    return [
+        f"{counted(count, 'row')} nearly equal to another row, to {_DIGITS} digits, and may be in "
+        "another split than that one; dataset.group names a column of rows that belong together"
+    ]
+
+
+def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return numbers with as many significant digits; zeros and gaps stay what they are."""
+    sizes = np.abs(np.where(np.isnan(values) | (values == 0), 1.0, values))
+    # Of a number with 309 digits before the point, the rest is not rounded.
+    scale = 10.0 ** np.clip(_DIGITS - 1 - np.floor(np.log10(sizes)), -300, 300)
+    rounded: NDArray[np.float64] = np.round(values * scale) / scale
+    return rounded
+
+
+def class_notices(classes: Sequence[str], counts: Sequence[int]) -> list[str]:
+    """Return notes on classes with few training rows, and on one that most of them have.
+
+    `counts` are the training rows of each of the `classes`.
+    """
+    notes = []
+    few = [place for place, count in enumerate(counts) if 0 < count < _FEW_ROWS]
+    if few:
+        named = [f"{clean(classes[place], 80)} ({counts[place]})" for place in few[:_MOST_NAMED]]
+        more = f" and {len(few) - _MOST_NAMED} more" if len(few) > _MOST_NAMED else ""
+        notes.append(
+            f"classes with few rows to train on: {', '.join(named)}{more}; {_WEIGHTS} gives them "
+            "more weight"
+        )
+    largest = max(range(len(counts)), key=counts.__getitem__)
+    share = counts[largest] / sum(counts)
+    if share > _MOSTLY:
+        notes.append(
+            f"{share:.0%} of the rows to train on are {clean(classes[largest], 80)}, so that "
+            "accuracy says little; training.metrics=[balanced_accuracy,f1] counts every class, and "
+            f"{_WEIGHTS} weighs them"
+        )
+    return notes
