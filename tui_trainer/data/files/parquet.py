@@ -48,9 +48,12 @@ def _open(file: DataFile) -> Any:
     from pyarrow import parquet
 
     try:
-        return parquet.ParquetFile(pa.PythonFile(open_stream(file.content), mode="r"))
+        table = parquet.ParquetFile(pa.PythonFile(open_stream(file.content), mode="r"))
+        # Names that are no text are found only now.
+        list(table.schema_arrow.names)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _unreadable(file, error) from error
+    return table
 
 
 def _unreadable(file: DataFile, error: Exception) -> BadInput:
@@ -165,6 +168,8 @@ def _texts(column: pa.Array) -> pa.Array:
         zone = text_array(["Z"])[0] if column.type.tz else empty
         column = _at_coarsest(column)
     texts = column.cast(pa.string())
+    # Nothing else looks at what a text of the file has.
+    texts.validate(full=True)
     if pa.types.is_timestamp(column.type):
         texts = pc.binary_join_element_wise(
             pc.replace_substring(texts, " ", "T"), zone, empty, null_handling="emit_null"
