@@ -85,7 +85,7 @@ def _possible_comments(file: DataFile, section: DelimitedSection) -> list[int]:
         if not line.startswith("#"):
             break
         count += 1
-    return [0, count - 1, count] if count > 1 else [0, count][: count + 1]
+    return list(dict.fromkeys((0, max(count - 1, 0), count)))
 
 
 def _after(file: DataFile, lines: int) -> DataFile:
