@@ -33,6 +33,9 @@ from tui_trainer.text.format import counted, size_text
 
 Block = NDArray[np.float32]
 
+_MOST_FILLED = 3
+"""That many columns with filled gaps have a note each."""
+
 
 def fit_inputs(
     name: str, kind: str, train: Column, section: TableSection, file: str

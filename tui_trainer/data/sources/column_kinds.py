@@ -39,7 +39,7 @@ _TOLD = {
     ),
     "date": (
         "{names}: read as dates; dataset.categorical={columns} reads them as categories, and "
-        "dataset.time=NAME tests on the latest rows, as a forecast would be tested"
+        "dataset.time={first} tests on the latest rows, as a forecast would be tested"
     ),
     "text": (
         "{names}: free text, and the only input: its bytes are read one by one, for models of "
@@ -176,7 +176,8 @@ def _recognise(
         names = [name for name in used if kinds[name] == kind and name not in stated]
         if names:
             columns = clean(to_flow(names), 250)
-            notes.append(told.format(names=clean(", ".join(names), 200), columns=columns))
+            shown = clean(", ".join(names), 200)
+            notes.append(told.format(names=shown, columns=columns, first=clean(names[0], 80)))
     return kinds, notes
 
 
