@@ -179,3 +179,9 @@ def test_numbers_are_dates_where_that_is_stated(tmp_path: Path) -> None:
     assert loaded(tmp_path, table(rows)).preprocessing["layout"]["column a"] == "number"
     stated = loaded(tmp_path, table(rows), kinds={"a": "date"})
     assert stated.preprocessing["inputs"]["a"]["start"] == APRIL_3 - 2
+
+
+def test_times_of_one_day_are_no_rows_that_are_nearly_equal(tmp_path: Path) -> None:
+    rows = [f"2025-04-03 10:{n:02},u,{n % 3}" for n in range(60)]
+    notes = loaded(tmp_path, table(rows, "when,b,y")).notes
+    assert not any("nearly equal" in note for note in notes)
