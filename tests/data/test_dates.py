@@ -94,10 +94,13 @@ def test_dates_become_days_year_month_and_weekday(tmp_path: Path) -> None:
     angles = [2 * math.pi * 5 / 12, 2 * math.pi / 7]
     expected = [part(angle) for angle in angles for part in (math.sin, math.cos)]
     assert inputs[row, 2:6].tolist() == pytest.approx(expected, abs=1e-6)
-    assert (
-        "when: read as dates; dataset.categorical=[when] reads them as categories, and "
-        "dataset.time=NAME tests on the latest rows, as a forecast would be tested"
-    ) in data.notes
+    assert "when: read as dates; dataset.categorical=[when] reads them as categories" in data.notes
+    by_time = "rows are split whatever their dates are; dataset.time=NAME, with a column of dates"
+    assert f"{by_time}, tests on the latest ones" in data.notes
+    two = [f"{row[:10]},{row}" for row in daily()]
+    latest = loaded(tmp_path, table(two, "when,again,b,y"), time="when").notes
+    assert "again: read as dates; dataset.categorical=[again] reads them as categories" in latest
+    assert not any("whatever" in note for note in latest)
     assert (
         "when: dates from 2023-01-02 to 2024-02-05, as days, year, month, weekday"
     ) in data.notes
