@@ -301,3 +301,17 @@ def test_fault_38_any_table_is_forecast_or_refused_in_one_line(
         message = str(refused)
     assert "\n" not in message
     assert torch.isfinite(numbers).all()
+
+
+@pytest.mark.parametrize(
+    ("val", "test", "sizes"),
+    [(0.0, 0.2, (13, 0, 4)), (0.15, 0.0, (14, 3, 0)), (0.0, 0.0, (17, 0, 0))],
+)
+def test_there_may_be_no_validation_and_no_test(
+    tmp_path: Path, val: float, test: float, sizes: tuple[int, int, int]
+) -> None:
+    asked = section(tmp_path, counting(20), "a,b", val_fraction=val, test_fraction=test)
+    data = load(asked)
+    assert (len(data.train), len(data.val), len(data.test)) == sizes
+    again = load(asked, data.preprocessing, record=data.split_record)
+    assert (len(again.train), len(again.val), len(again.test)) == sizes

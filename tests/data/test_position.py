@@ -135,3 +135,12 @@ def test_numbers_are_binned_by_quantile_with_equal_ones_together() -> None:
     assert bins[0] != bins[-1]
     assert quantile_bins(np.ones(50)).tolist() == [0] * 50
     assert quantile_bins(np.array([3.0, 1.0])).tolist() == [0, 0]
+
+
+def test_a_share_of_nothing_has_no_rows_and_the_others_are_as_they_would_be() -> None:
+    strata = strata_of([30, 20, 10])
+    whole, no_val = split_rows(strata, 0, 0.3, 0.2), split_rows(strata, 0, 0.3, 0.0)
+    assert no_val.test.tolist() == whole.test.tolist()
+    assert len(no_val.val) == 0
+    neither = split_rows(strata, 0, 0.0, 0.0)
+    assert (len(neither.val), len(neither.test), len(neither.train)) == (0, 0, 60)

@@ -452,3 +452,31 @@ def test_rare_classes_and_one_that_most_rows_have_are_noticed(tmp_path: Path) ->
     assert told(dataset, "98% of the rows to train on are no, so that accuracy says little")
     balanced = table(tmp_path, lines(90))
     assert not told(balanced, "rows to train on")
+
+
+@pytest.mark.parametrize("kind", ["text", "text_folders", "single"])
+@pytest.mark.parametrize("shares", [(0.0, 0.2), (0.2, 0.0), (0.0, 0.0)], ids=str)
+def test_texts_may_have_no_validation_and_no_test(
+    tmp_path: Path, kind: str, shares: tuple[float, float]
+) -> None:
+    for number in range(30):
+        folder = tmp_path / "texts" / "ab"[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        lines = [f"{number} line {line} of a text\n" for line in range(40)]
+        (folder / f"{number}.txt").write_text("".join(lines))
+    path = folder / "29.txt" if kind == "single" else tmp_path / "texts"
+    values: dict[str, object] = {"val_fraction": shares[0], "test_fraction": shares[1]}
+    values |= {"type": "text" if kind == "single" else kind, "path": str(path)}
+    values |= {} if kind == "text_folders" else {"sequence_length": 10}
+    spec = DATASETS.find(str(values["type"]))
+    assert spec is not None
+    section = spec.params.model_validate(values)
+    assert isinstance(section, DatasetSection)
+    dataset = load(section)
+
+    assert [len(dataset.val) > 0, len(dataset.test) > 0] == [share > 0 for share in shares]
+    assert [bool(list(split.in_order(9))) for split in (dataset.val, dataset.test)] == [
+        share > 0 for share in shares
+    ]
+    again = load(section, dataset.preprocessing, record=dataset.split_record)
+    assert (len(again.val), len(again.test)) == (len(dataset.val), len(dataset.test))

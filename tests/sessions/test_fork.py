@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ import pytest
 from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.overrides import parse_overrides
 from tui_trainer.config.presets import PresetLibrary, builtin_dir
-from tui_trainer.runs.directory import RunDirectory, run_names
+from tui_trainer.runs.directory import RunDirectory, make_skeleton, run_names
 from tui_trainer.runs.edits import flat, read_config_file, settings_of
 from tui_trainer.runs.events import RunEnded
 from tui_trainer.runs.paths import remove_tree
@@ -201,6 +202,12 @@ def test_a_new_run_takes_the_split_of_another_run_by_its_name(tmp_path: Path) ->
     assert (record.sides == other.sides).all()
     assert (record.contents == other.contents).all()
     assert any("344 of 344 rows are split as in the run" in note for note in shown.notes)
+    # Killed before it had a record, it takes the same split again.
+    killed = RunDirectory(tmp_path / "killed")
+    make_skeleton(killed)
+    shutil.copy(run.config, killed.config)
+    prepare_resume(killed, (), ["test"]).lock.release()
+    assert killed.splits.read_bytes() == run.splits.read_bytes()
     # From here on it has a record of its own.
     remove_tree(origin.path)
     ran(LocalSession(partial(prepare_resume, run, parse_overrides(["training.epochs=5"]), ["t"])))

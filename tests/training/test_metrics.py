@@ -301,7 +301,8 @@ def test_the_classes_that_a_plugin_lists_are_counted_before_training(
         task = Run.new(tmp_path / "run", small_experiment(data, **sections)).task()
         absent = "classes without a row in the validation split: a (6 in training, 6 in test)"
         # A class that does not exist is an error of its own, with the number of the sample.
-        assert notes(task)[1:] == (() if odd else (absent,))
+        told = [note for note in notes(task)[1:] if "the test has 12 rows" not in note]
+        assert told == ([] if odd else [absent])
         sections["checkpoint"] = {"monitor": "auroc"}
         run = Run.new(tmp_path / "monitored", small_experiment(data, **sections))
         if odd:

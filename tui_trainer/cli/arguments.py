@@ -200,14 +200,6 @@ def _add_checkpoint(parser: Parser, default: str, shown: str) -> None:
     )
 
 
-def _add_accept_data(parser: Parser) -> None:
-    parser.add_argument(
-        "--accept-data",
-        action="store_true",
-        help="go on though rows of the run are gone or changed",
-    )
-
-
 def _add_run_name(parser: Parser) -> None:
     parser.add_argument("name", metavar="RUN", help=RUN_HELP)
 
@@ -295,7 +287,6 @@ def _add_training(commands: Commands) -> None:
         action="store_true",
         help="take over a run whose host is lost (see tui-trainer runs)",
     )
-    _add_accept_data(resume)
     _add_runs_dir(resume)
     _add_preset_dir(resume)
     _add_plugin(resume)
@@ -306,11 +297,13 @@ def _add_training(commands: Commands) -> None:
     _add_live_overrides(fork)
     _add_checkpoint(fork, "last", "last")
     fork.add_argument("--name", dest="new_name", default="", help="the new run's name, as in train")
-    _add_accept_data(fork)
     _add_runs_dir(fork)
     _add_preset_dir(fork)
     _add_plugin(fork)
     _add_running(fork)
+    accepting = "go on though rows of the run are gone or changed"
+    for parser in (resume, fork):
+        parser.add_argument("--accept-data", action="store_true", help=accepting)
 
 
 def _add_watching(commands: Commands) -> None:

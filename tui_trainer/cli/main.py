@@ -19,8 +19,9 @@ from tui_trainer.cli.arguments import parse
 from tui_trainer.cli.train import leaves_the_shell
 from tui_trainer.config.processes import protect_environment
 from tui_trainer.text.clean import clean
-from tui_trainer.text.console import print_error
+from tui_trainer.text.console import error_stream, print_error
 from tui_trainer.text.errors import BadInput, ExitCode, TrainerError
+from tui_trainer.text.progress import print_progress
 
 COMMANDS = {
     "compose": "train.compose",
@@ -62,6 +63,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
             return print_candidates(words[3:])
         arguments = parse(words)
+        # Until a bar or the app shows it.
+        print_progress(lambda words: error_stream().line(words))
         arguments.tether = None
         if leaves_the_shell(arguments):
             from tui_trainer.sessions.launcher import split

@@ -31,6 +31,7 @@ from tui_trainer.runs.view import RunView
 from tui_trainer.text.clean import clean, harmless
 from tui_trainer.text.console import Stream, output_stream
 from tui_trainer.text.format import duration, measured, speed_text
+from tui_trainer.text.progress import print_progress, progress_words
 
 
 class Printer(Protocol):
@@ -220,6 +221,8 @@ class BarPrinter:
         self._gone = False
         """Whether the terminal is gone; the run then continues without printing."""
         self._progress.start()
+        # The bar has it.
+        print_progress(None)
 
     def show(self, event: Event) -> None:
         if self._gone:
@@ -233,7 +236,7 @@ class BarPrinter:
         """Count the seconds of a stage of the start."""
         if self._stage.words and not self._gone:
             try:
-                stage = f"{self._stage.words} {duration(self._stage.seconds)}"
+                stage = f"{progress_words() or self._stage.words} {duration(self._stage.seconds)}"
                 self._progress.update(self._bar, epoch=stage, refresh=True)
             except (OSError, ValueError):
                 self._gone = True

@@ -188,9 +188,13 @@ def _check_classes(source: Source) -> None:
 def _check_parts(section: RowsSection, source: Source, parts: SplitRows) -> None:
     """Raise BadInput for an empty split, or a class missing from the training split."""
     target = source.target
-    sizes = {"training": len(parts.train), "validation": len(parts.val), "test": len(parts.test)}
-    for name, size in sizes.items():
-        if size == 0:
+    sizes = {
+        "training": (len(parts.train), 1.0),
+        "validation": (len(parts.val), section.val_fraction),
+        "test": (len(parts.test), section.test_fraction),
+    }
+    for name, (size, share) in sizes.items():
+        if size == 0 and share > 0:
             classes = f" of {len(target.classes)} classes" if target.classes else ""
             raise BadInput(
                 f"{source.name}: {len(target.values)} rows{classes} leave the {name} split "

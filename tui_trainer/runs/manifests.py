@@ -19,7 +19,8 @@ from tui_trainer.runs.journal import encode
 from tui_trainer.runs.paths import exists, names_in
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
-FORMAT = 1
+FORMAT = 2
+"""Of checkpoints. 1: rows are split by position. 2: by the file `splits` of the run."""
 MOST_BYTES = 2**20
 _MOST_DIGITS = 20
 """The most digits of a step in a request; Python refuses to read a number of some thousands."""

@@ -25,6 +25,7 @@ from tui_trainer.config.user_code import describe_user_error
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import error_stream
 from tui_trainer.text.errors import TrainerError
+from tui_trainer.text.progress import progress_words
 
 MOMENT_S = 0.04
 LONGEST_PAINT_S = 2.0
@@ -73,8 +74,11 @@ class Loader:
 
     @property
     def stage(self) -> str:
-        """The current stage of loading, such as `importing torch`; empty when it is ready."""
-        return self._stage
+        """The current stage of loading, such as `importing torch`, or of reading a large file.
+
+        Empty when it is ready.
+        """
+        return self._stage or progress_words()
 
     def start(self, deliver: Deliver) -> None:
         """Begin; `deliver` runs a callable in the UI thread, as `loop.call_soon_threadsafe` does.

@@ -44,6 +44,7 @@ from tui_trainer.sessions.prepare import (
     read_config,
     record_provenance,
     record_split,
+    split_of_other,
     warnings_of,
 )
 from tui_trainer.sessions.startup import Startup
@@ -151,9 +152,13 @@ def _load(
     startup.step = checkpoint.manifest.step if checkpoint else 0
     fitted = checkpoint.data.preprocessing if checkpoint else None
     record = read_record(run.splits)
-    if record is None and fitted is None and exists(run.provenance):
-        # A new run has its record before its provenance: this one is of an older version.
-        experiment = with_value(experiment, "dataset.split_by", "position")
+    if record is None and fitted is None:
+        # A new run has its record before its provenance: one without it is of an older version,
+        # and one without either was killed before its rows were split.
+        if exists(run.provenance):
+            experiment = with_value(experiment, "dataset.split_by", "position")
+        else:
+            record = split_of_other(experiment)
     read = load if accept_data else load_whole
     task, device = build_task(experiment, fitted, record, startup=startup, read=read)
     if checkpoint is not None:
@@ -171,7 +176,8 @@ def _prepared(
     checkpoint, status = loaded.checkpoint, read_status(run.status)
     generation = (status.generation if status else 0) + 1
     hint = ""
-    if checkpoint is not None and _is_tested(run, status):
+    has_test = len(loaded.task.dataset.test) > 0
+    if checkpoint is not None and _is_tested(run, status, has_test=has_test):
         hint = _nothing_to_do(run, checkpoint, in_force(experiment, plan.edits))
     return PreparedRun(
         run=run,
@@ -201,9 +207,11 @@ def _choose(run: RunDirectory, which: str) -> tuple[Checkpoint | None, list[str]
     return None, ["no checkpoint was ever published; the run starts again from step 0"]
 
 
-def _is_tested(run: RunDirectory, status: RunView | None) -> bool:
+def _is_tested(run: RunDirectory, status: RunView | None, *, has_test: bool) -> bool:
     """Whether the run is finished and no part of its test was skipped."""
-    if status is None or status.state != "finished" or status.scores.test is None:
+    if status is None or status.state != "finished":
+        return False
+    if has_test and status.scores.test is None:
         return False
     end = last_end(run)
     return end is None or not end.is_test_cut

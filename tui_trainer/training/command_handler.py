@@ -204,6 +204,8 @@ class CommandHandler(Part):
                 return "" if self._saver.save_and_wait() else f"not saved: {self._saver.failure}"
             case Validate() if validating:
                 return "a validation is under way"
+            case Validate() if not self._validator.has_rows:
+                return "there are no rows for validation: dataset.val_fraction is 0"
             case Validate():
                 done = self._validator.validate(self.stop_asked, on_demand=True)
                 return "" if done else "the run was stopped before the validation was done"

@@ -21,6 +21,7 @@ from tui_trainer.data.splits.record import RowChanges
 from tui_trainer.problems.problem import Result
 from tui_trainer.runs.directory import RunDirectory
 from tui_trainer.runs.manifests import read_manifests
+from tui_trainer.text.errors import BadInput
 from tui_trainer.training.baseline_costs import choose_baselines
 from tui_trainer.training.baselines import Baseline, baselines_of, compute
 from tui_trainer.training.changes import (
@@ -118,6 +119,12 @@ def evaluate(
     chosen = {"train": task.dataset.train, "val": task.dataset.val, "test": task.dataset.test}[
         split
     ]
+    if not len(chosen):
+        key = {"val": "val_fraction", "test": "test_fraction"}[split]
+        raise BadInput(
+            f"{run.path.name} has no rows in the split {split}: dataset.{key} is 0; "
+            "--split measures on another one"
+        )
     notes += evaluation_notes(task, data.origin)
     measured = None if only_baselines else _measured(task, chosen)
     # On the training split, nearest neighbours and their like would know the answers.

@@ -95,12 +95,19 @@ class _Meter:
 def run_test(training: Training) -> FinalResults:
     """Validate the last step unless that was done, test the best weights, compute the baselines."""
     task, steps = training.task, training.progress.step
-    chosen, notes = choose_baselines(task, task.dataset.test, steps, training.run)
+    is_validated = training.progress.validated_step == steps or not training.validator.has_rows
+    results = FinalResults(is_validated)
+    chosen: list[Baseline] = []
+    notes: list[str] = []
+    if len(task.dataset.test):
+        chosen, notes = choose_baselines(task, task.dataset.test, steps, training.run)
+    elif is_validated:
+        training.recorder.write_held_line()
+        return results
     training.commands.refuse_from_now(
         f"the run is testing: its {steps:,} steps are all done and saved; "
         "stop skips the rest of the test"
     )
-    results = FinalResults(training.progress.validated_step == steps)
     training.events.enter("testing", _plan(training, chosen, results))
     for note in notes:
         training.events.note(note)
@@ -127,11 +134,17 @@ def _measure(
     task, progress, validator = training.task, training.progress, training.validator
     size, then = task.eval_batch_size, _then(chosen)
     if not results.validated:
-        split = task.dataset.val
-        following = f"then the test{then.replace(', then', ' and')}"
-        validator.validate_end(meter.batches("validation split", split, size, following))
+        before_batch = training.commands.execute_while_testing
+        # Without a test this is no part of one, which readers would believe to be missing.
+        if len(task.dataset.test):
+            following = f"then the test{then.replace(', then', ' and')}"
+            before_batch = meter.batches("validation split", task.dataset.val, size, following)
+        if not validator.validate_end(before_batch):
+            raise Skipped
         results.validated = True
     training.recorder.write_held_line()
+    if not len(task.dataset.test):
+        return
     if progress.best is not None and progress.best.step != progress.step:
         best_weights = training.saver.best_weights
         assert best_weights is not None, "the best weights are kept since they were found"
@@ -162,6 +175,8 @@ def _then(baselines: list[Baseline]) -> str:
 
 
 def _plan(training: Training, chosen: list[Baseline], results: FinalResults) -> str:
+    if not len(training.task.dataset.test):
+        return "the validation split alone: there are no rows for a test"
     first = "" if results.validated else "; the last step is validated first"
     return f"{_samples(training)}{_then(chosen)}{first}"
 
@@ -175,8 +190,9 @@ def _skipped(training: Training, chosen: list[Baseline], results: FinalResults) 
         what = f"baseline{'s' * (len(left) > 1)} {', '.join(left).replace('_', ' ')}"
         return f"{what} skipped{by}; {run.command('evaluate', '--baselines')} computes all of them"
     if not results.validated:
+        what = " and the test" if len(training.task.dataset.test) else ""
         return (
-            f"the validation of the last step and the test skipped{by}; "
-            f"{run.command('resume')} makes up for them"
+            f"the validation of the last step{what} skipped{by}; "
+            f"{run.command('resume')} makes up for {'them' if what else 'it'}"
         )
     return f"test skipped{by}; {run.command('evaluate')} measures it"

@@ -40,7 +40,8 @@ def finish(training: Training, reason: str) -> RunEnded:
     if results.skipped:
         reason += f"; {results.skipped}"
     state: RunState = "finished"
-    if training.progress.best is None and results.measured is not None:
+    is_best_unknown = training.validator.has_rows and training.progress.best is None
+    if is_best_unknown and results.measured is not None:
         name, state = training.experiment.checkpoint.monitor, "failed"
         reason += (
             f", but {name} was not a finite number in any validation: no step is the best, and "

@@ -35,6 +35,7 @@ from tui_trainer.problems.kinds import KINDS
 from tui_trainer.runs.events import Stage, Topic
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.training.advice import against_batches_of_one, with_text_read
+from tui_trainer.training.few_rows import check_measured, uncertainty_notes
 from tui_trainer.training.forward import Forward
 from tui_trainer.training.losses import Criterion, build_criterion
 from tui_trainer.training.metrics import why_undefined
@@ -124,7 +125,9 @@ def build(
     training, report = experiment.training, report or NoReport()
     report.enter("read the data")
     dataset = read(experiment.dataset, fitted, experiment.problem, record)
-    notes = _check_metrics(experiment, dataset, is_new=fitted is None)
+    check_measured(experiment, dataset)
+    notes = uncertainty_notes(dataset) if fitted is None else []
+    notes += _check_metrics(experiment, dataset, is_new=fitted is None)
     dataset = replace(dataset, notes=(*dataset.notes, *notes))
     report.tell("data", _sizes(dataset))
     report.enter("build the model")
@@ -266,7 +269,9 @@ def _check_metrics(experiment: Experiment, dataset: Dataset, *, is_new: bool) ->
     if extras:
         # Takes a second to import; if torchmetrics is missing, fail now and not after an epoch.
         KINDS[dataset.problem].totals(dataset.info, torch.device("cpu"), extras)
-    notes = []
+    notes: list[str] = []
+    if not len(dataset.val):
+        return notes
     for name in (*PROBLEMS[dataset.problem].metrics, *extras):
         why = why_undefined(name, dataset)
         if why and name == monitored and is_new:

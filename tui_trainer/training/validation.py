@@ -42,11 +42,16 @@ class Validator(Part):
         self._saver = saver
 
     @property
+    def has_rows(self) -> bool:
+        """Whether there is anything to validate on."""
+        return len(self._task.dataset.val) > 0
+
+    @property
     def is_due(self) -> bool:
         """Whether the settings ask for a validation at this step that was not done yet."""
         progress = self._progress
         every = self._settings.experiment.training.validate_every_steps
-        if progress.step in (0, progress.validated_step):
+        if not self.has_rows or progress.step in (0, progress.validated_step):
             return False
         return progress.step % every == 0 if every is not None else progress.batch == 0
 

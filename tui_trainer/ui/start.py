@@ -13,6 +13,7 @@ from tui_trainer.sessions.loader import Loader
 from tui_trainer.sessions.signals import leave_at_once
 from tui_trainer.text.clean import clean
 from tui_trainer.text.console import error_stream, output_stream
+from tui_trainer.text.progress import print_progress
 from tui_trainer.ui.process import CurrentRun, EventPrinter, run_app
 from tui_trainer.ui.terminal.terminal import Terminal
 
@@ -46,6 +47,8 @@ def open_app(
     Raises:
         TrainerError: raised by `ask`; the app has been closed by then.
     """
+    # The app shows it itself.
+    print_progress(None)
     loader = Loader(extras=(_preload_run_screen,))
     launched: list[LocalSession | AttachedSession] = []
     apps: list[TrainerApp] = []

@@ -63,9 +63,14 @@ class DatasetSection(TypedSection):
         path=True,
     )
     split_seed: int = setting(0, "seed of the split, not training.seed", ge=0, lt=2**63)
-    test_fraction: float = setting(0.2, "share of the rows held out for the test", ge=0.2, le=0.8)
+    test_fraction: float = setting(
+        0.2, "share of the rows held out for the test; 0: no test", ge=0, le=0.8
+    )
     val_fraction: float = setting(
-        0.15, "share of the remaining rows used for validation", gt=0, le=0.5
+        0.15,
+        "share of the remaining rows used for validation; 0: none, and no best step",
+        ge=0,
+        le=0.8,
     )
 
 
@@ -238,10 +243,13 @@ class ForecastSection(DelimitedSection):
     horizon: int = setting(1, "rows that are forecast after them", unit="rows", ge=1, le=1024)
     stride: int = setting(1, "rows from one window to the next", unit="rows", ge=1, le=65536)
     test_fraction: float = setting(
-        0.2, "share of the times, the last ones, held out for the test", ge=0.2, le=0.8
+        0.2, "share of the times, the last ones, held out for the test; 0: no test", ge=0, le=0.8
     )
     val_fraction: float = setting(
-        0.15, "share of the remaining times, the last ones, used for validation", gt=0, le=0.5
+        0.15,
+        "share of the remaining times, the last ones, used for validation; 0: none",
+        ge=0,
+        le=0.8,
     )
     drop: Items[str] = setting((), "columns left out; all others are forecast from")
     missing: Literal["error", "drop", "mean"] = setting(
@@ -267,10 +275,16 @@ class TextSection(DatasetSection):
         path=True,
     )
     test_fraction: float = setting(
-        0.2, "share of the files held out for the test; of one file, its end", ge=0.2, le=0.8
+        0.2,
+        "share of the files held out for the test; of one file, its end; 0: no test",
+        ge=0,
+        le=0.8,
     )
     val_fraction: float = setting(
-        0.15, "share of the remaining files used for validation", gt=0, le=0.5
+        0.15,
+        "share of the remaining files used for validation; 0: none, and no best step",
+        ge=0,
+        le=0.8,
     )
     patterns: Items[Name] = setting(
         ("*.txt",), "which files of a folder, as *.txt or docs/*.md", min_length=1
@@ -307,9 +321,14 @@ class TextFoldersSection(RowsSection):
         "folder with a sub-folder for each class; stdlib: for the source of Python's own library",
         path=True,
     )
-    test_fraction: float = setting(0.2, "share of the files held out for the test", ge=0.2, le=0.8)
+    test_fraction: float = setting(
+        0.2, "share of the files held out for the test; 0: no test", ge=0, le=0.8
+    )
     val_fraction: float = setting(
-        0.15, "share of the remaining files used for validation", gt=0, le=0.5
+        0.15,
+        "share of the remaining files used for validation; 0: none, and no best step",
+        ge=0,
+        le=0.8,
     )
     patterns: Items[Name] = setting(
         ("*.txt",), "which files of a folder, as *.txt or mail/*.eml", min_length=1

@@ -101,7 +101,7 @@ def absent_notes(
             clean(classes[index], 80)
             + f" ({', '.join(f'{sizes[index]:,} in {name}' for name, sizes in others.items())})"
             for index, count in enumerate(counts[split])
-            if count == 0
+            if count == 0 and any(counts[split])
         ]
         if absent:
             shown = clean(", ".join(absent), 200)

@@ -42,16 +42,19 @@ class TextSplit:
 
     @staticmethod
     def from_texts(texts: Sequence[bytes], rows: Sequence[int], sequence_length: int) -> TextSplit:
-        """Make a split of texts, none of which may be empty."""
+        """Make a split of texts, none of which may be empty; there may be no texts."""
         borders = [0]
         for text in texts:
             borders.append(borders[-1] + 1 + len(text))
         joined = bytearray(b"".join(b"\0" + text for text in texts))
-        data = torch.frombuffer(joined, dtype=torch.uint8)
+        # `frombuffer` takes no empty buffer.
+        data = torch.frombuffer(joined, dtype=torch.uint8) if joined else torch.empty(0).byte()
         return TextSplit(data, tuple(borders), tuple(rows), sequence_length)
 
     def __len__(self) -> int:
         """Return the number of rows of `sequence_length` that fit at any offset of the first."""
+        if not self.rows:
+            return 0
         return max(1, (len(self.data) - self.sequence_length + 1) // self.sequence_length)
 
     @property
@@ -69,6 +72,8 @@ class TextSplit:
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
         """Yield batches that predict every byte once; padding has the target `IGNORED`."""
+        if not self.rows:
+            return
         device, width = self.data.device, self.sequence_length
         starts, counts, fresh = windows(*self._pieces(), width, batch_size)
         device_starts = torch.from_numpy(starts).to(device, non_blocking=True)
@@ -87,6 +92,8 @@ class TextSplit:
             }
 
     def count(self, batch_size: int) -> int:
+        if not self.rows:
+            return 0
         return len(windows(*self._pieces(), self.sequence_length, batch_size)[0])
 
     def _pieces(self) -> tuple[list[int], list[int]]:

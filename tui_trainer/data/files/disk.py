@@ -25,6 +25,7 @@ from tui_trainer.data.files.cache_store import Origin, find_sum
 from tui_trainer.data.files.content import Content, StoredContent, open_stream, pieces
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput
+from tui_trainer.text.progress import ReadProgress
 
 SUMS = "sums.json"
 MAX_BYTES = 4 * 1024**3
@@ -113,17 +114,20 @@ def open_file(
     return DataFile(
         name,
         content,
-        known.sha256 if known else _sum(raw),
+        known.sha256 if known else _sum(raw, name),
         origin=origin,
         is_raw=content is raw,
         is_known_text=known is not None and known.is_text and content is raw,
     )
 
 
-def _sum(content: Content) -> str:
-    digest = hashlib.sha256()
-    for piece in pieces(content):
-        digest.update(piece)
+def _sum(content: Content, name: str) -> str:
+    digest, done = hashlib.sha256(), 0
+    with ReadProgress(name, len(content)) as progress:
+        for piece in pieces(content):
+            digest.update(piece)
+            done += len(piece)
+            progress.reach(done)
     return digest.hexdigest()
 
 

@@ -39,6 +39,7 @@ from tui_trainer.data.files.rows import Rows, TableReader
 from tui_trainer.data.files.table_cache import keep_table, key_for, load_table
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
+from tui_trainer.text.progress import ReadProgress
 
 MakeReader = Callable[[DataFile, Sequence[str], Collection[str], bool], TableReader]
 FROM_CACHE = "read from the cache of tables (tui-trainer cache)"
@@ -98,10 +99,12 @@ def collect_table(
     stated = forms or {}
     collected = {name: ColumnValues(kind) for name, kind in requested.items()}
     lines = GrowingArray(np.int64)
-    for rows in read(requested):
-        lines.add(rows.lines, rows.share)
-        for name, values in collected.items():
-            values.add(rows, name, file.style.marks)
+    with ReadProgress(file.name, len(file.content)) as progress:
+        for rows in read(requested):
+            lines.add(rows.lines, rows.share)
+            for name, values in collected.items():
+                values.add(rows, name, file.style.marks)
+            progress.reach(rows.share * len(file.content))
     if not len(lines):
         raise BadInput(
             f"{file.name}: {'a header but ' if file.style.format == 'csv' else ''}no rows"

@@ -30,6 +30,7 @@ from tui_trainer.data.sources.series_rows import SeriesRows, read_series
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.division import Division
 from tui_trainer.data.splits.keys import joined, mixed, number_keys, text_key, text_keys
+from tui_trainer.data.splits.position import val_count
 from tui_trainer.data.splits.rules import rule_for
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
@@ -290,15 +291,17 @@ def _split(
     """
     times = np.unique(series.times)
     tests = math.ceil(len(times) * section.test_fraction - 1e-9)
-    vals = max(1, round((len(times) - tests) * section.val_fraction))
-    test_from, val_from = times[len(times) - tests], times[max(0, len(times) - tests - vals)]
+    vals = val_count(len(times) - tests, section.val_fraction)
+    # Of a share of 0 no time is late enough.
+    borders = np.append(times, np.inf)
+    test_from, val_from = (borders[max(0, len(times) - held)] for held in (tests, tests + vals))
     first = series.times[starts + section.window]
     last = series.times[starts + section.window + section.horizon - 1]
     is_test, is_val = first >= test_from, (first >= val_from) & (last < test_from)
     is_train = last < val_from
     kept = is_test | is_val | is_train
     for key, part, count in (("test", is_test, tests), ("val", is_val, vals)):
-        if not part.any():
+        if count and not part.any():
             raise BadInput(
                 f"{series.name}: no window forecasts {counted(section.horizon, 'row')} within the "
                 f"{counted(count, 'time')} of the {key} split; lower dataset.horizon or "
@@ -310,14 +313,11 @@ def _split(
             "dataset.window or dataset.horizon"
         )
     left_out = int((~kept).sum())
-    notes = [
-        f"{int(part.sum()):,} windows {where}"
-        for part, where in (
-            (is_train, "to train on"),
-            (is_val, f"to validate on, from line {_first_line(section, series, starts[is_val])}"),
-            (is_test, f"to test on, from line {_first_line(section, series, starts[is_test])}"),
-        )
-    ]
+    notes = [f"{int(is_train.sum()):,} windows to train on"]
+    for part, where in ((is_val, "to validate on"), (is_test, "to test on")):
+        if part.any():
+            line = _first_line(section, series, starts[part])
+            notes.append(f"{int(part.sum()):,} windows {where}, from line {line}")
     text = "split by time: " + ", ".join(notes)
     if left_out:
         text += f"; {left_out:,} that forecast across a border left out"

@@ -57,7 +57,7 @@ def _column_splits(section: RowsSection, data: Data, name: str) -> tuple[TensorS
         splits = [
             whole.rows_at(torch.from_numpy(part)) for part in (parts.train, parts.val, parts.test)
         ]
-    _check_none_is_empty(splits, name)
+    _check_none_is_empty(section, data, splits, name)
     return tuple(splits)
 
 
@@ -87,7 +87,7 @@ def _splits(
             MapSplit(data.train, torch.from_numpy(part))
             for part in (parts.train, parts.val, parts.test)
         ]
-    _check_none_is_empty(splits, name)
+    _check_none_is_empty(section, data, splits, name)
     train, val, test = splits
     return train, val, test
 
@@ -115,9 +115,13 @@ def _evaluation_splits(data: Data, name: str) -> tuple[MapSplit, MapSplit]:
     return tuple(MapSplit(dataset, torch.arange(len(dataset))) for dataset in (data.val, data.test))  # type: ignore[return-value]
 
 
-def _check_none_is_empty(splits: Sequence[PluginSplit], name: str) -> None:
-    for part, split in zip(("training", "validation", "test"), splits, strict=True):
-        if len(split) == 0:
+def _check_none_is_empty(
+    section: RowsSection, data: Data, splits: Sequence[PluginSplit], name: str
+) -> None:
+    is_given = data.val is not None
+    shares = (1.0, section.val_fraction, section.test_fraction)
+    for part, split, share in zip(("training", "validation", "test"), splits, shares, strict=True):
+        if len(split) == 0 and (share > 0 or is_given):
             raise BadInput(f"{name}: the {part} split is empty")
 
 

@@ -169,15 +169,20 @@ def _cut_file(
     content = texts.texts[0].content
     ends = record.extents if record is not None and record.extents else _ends(section, content)
     shares = (content[: ends[0]], content[ends[0] : ends[1]], content[ends[1] : ends[2]])
-    if not all(shares):
+    wanted = (True, section.val_fraction > 0, section.test_fraction > 0)
+    if not all(share or not is_wanted for share, is_wanted in zip(shares, wanted, strict=True)):
         raise BadInput(
             f"{texts.name}: {len(content)} bytes are too few to be cut into a training, a "
             "validation and a test share"
         )
     three = tuple(Text(texts.texts[0].name, share) for share in shares)
-    note = f"{texts.name} is one file: its first part is for training, its last for the test"
+    last = "the test" if shares[2] else "validation"
+    note = f"{texts.name} is one file: its first part is for training, its last for {last}"
+    if not any(shares[1:]):
+        note = f"{texts.name} is one file, and all of it is for training"
     cut = Texts(texts.name, three, texts.sha256, (*texts.notes, note))
-    parts = SplitRows(np.array([0]), np.array([1]), np.array([2]))
+    train, val, test = (np.array([place] if shares[place] else [], int) for place in range(3))
+    parts = SplitRows(train, val, test)
     keys = text_keys(shares)
     if record is not None:
         gone = int((find_rows(record.contents, keys) < 0).sum())
@@ -192,8 +197,8 @@ def _ends(section: TextSection, content: bytes) -> tuple[int, int, int]:
     test = math.ceil(len(content) * section.test_fraction)
     val = round((len(content) - test) * section.val_fraction)
     train_end = _line_end(content, len(content) - test - val)
-    val_end = _line_end(content, max(len(content) - test, train_end))
-    return train_end, val_end, len(content)
+    val_end = _line_end(content, max(len(content) - test, train_end)) if val else train_end
+    return train_end, val_end if test else len(content), len(content)
 
 
 def _line_end(content: bytes, position: int) -> int:

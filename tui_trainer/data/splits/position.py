@@ -71,7 +71,8 @@ def split_rows(strata: Ints, seed: int, test_fraction: float, val_fraction: floa
 
     The test split has `ceil(rows * test_fraction)` rows and the validation split `val_fraction` of
     the rest, at least one, unless strata are too small: each stratum keeps a row for training, and
-    a stratum of at least three rows gets one in each split if there is room for all of them.
+    a stratum of at least three rows gets one in each split if there is room for all of them. A
+    split whose share is 0 has no rows.
     """
     count = len(strata)
     generator = seeded("cpu", seed, "split")
@@ -92,16 +93,24 @@ def split_rows(strata: Ints, seed: int, test_fraction: float, val_fraction: floa
 
 
 def shares_of(sizes: Ints, test_fraction: float, val_fraction: float) -> tuple[Ints, Ints]:
-    """Return how many rows of each stratum are for the test, and for validation."""
+    """Return how many rows of each stratum are for the test, and for validation.
+
+    Of a share of 0 there are none.
+    """
     minimum = (sizes >= _LEAST_FOR_ALL).astype(np.int64)
     # The small number undoes the rounding error of a product such as 0.35 * 20.
     test_total = math.ceil(int(sizes.sum()) * test_fraction - 1e-9)
     tests = allocate(test_total, sizes, minimum, np.maximum(sizes - 1 - minimum, 0))
-    val_total = max(1, round(int(sizes.sum() - tests.sum()) * val_fraction))
+    val_total = val_count(int(sizes.sum() - tests.sum()), val_fraction)
     remaining = sizes - tests
     spare = np.maximum(remaining - 1, 0)
     vals = allocate(val_total, remaining, np.minimum(minimum, spare), spare)
     return tests, vals
+
+
+def val_count(count: int, val_fraction: float) -> int:
+    """Return how many of the rows that are not for the test are for validation."""
+    return max(1, round(count * val_fraction)) if val_fraction > 0 else 0
 
 
 def allocate(total: int, sizes: Ints, least: Ints, most: Ints) -> Ints:

@@ -15,7 +15,7 @@ from tui_trainer.config.sections.datasets import DatasetSection
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL, Sides, split_identities
 from tui_trainer.data.splits.division import Division
 from tui_trainer.data.splits.keys import Keys, count_different, numbered
-from tui_trainer.data.splits.position import Ints, SplitRows, divide
+from tui_trainer.data.splits.position import Ints, SplitRows, divide, val_count
 from tui_trainer.data.splits.record import RowChanges, SplitRecord
 from tui_trainer.data.splits.strata import Strata
 from tui_trainer.text.errors import ConfigError, Problem
@@ -224,7 +224,7 @@ def _by_time(
     ordered = np.sort(times)
     count = len(ordered)
     test = int(np.ceil(count * test_fraction - 1e-9))
-    held = test + max(1, round((count - test) * val_fraction))
+    held = test + val_count(count - test, val_fraction)
     borders = []
     for size in (test, held):
         last = ordered[max(count - size - 1, 0)]

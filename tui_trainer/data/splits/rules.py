@@ -23,6 +23,7 @@ COPIES = "copies"
 """In an older checkpoint, the rule `position` with rows of equal inputs kept together."""
 
 _RULES: dict[str, tuple[Rule, ...]] = {
+    "pixels": ("identity", "position"),
     "table": ("identity", "column", "group", "time", "position"),
     "sequences": ("identity", "column", "position"),
     "forecast": ("time",),
@@ -30,7 +31,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "text_folders": ("files", "position"),
 }
 """The rules of each type of data; the first is the usual one."""
-_OF_OTHERS: tuple[Rule, ...] = ("identity", "position")
+_OF_PLUGINS: tuple[Rule, ...] = ("position",)
 _COLUMNS: dict[Rule, str] = {"column": "split", "group": "group", "time": "time"}
 """Rules that need a column, and the setting that names it."""
 
@@ -41,7 +42,7 @@ def rule_of(section: DatasetSection) -> Rule:
     Raises:
         ConfigError: the data have no such rule, or the settings contradict each other.
     """
-    rules = _RULES.get(section.type, _OF_OTHERS)
+    rules = _RULES.get(section.type, _OF_PLUGINS)
     if isinstance(section, ForecastSection) and section.split_by in ("auto", "time"):
         # Without a column of times, the rows of the file follow each other in time.
         return "time"
