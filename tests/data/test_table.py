@@ -615,5 +615,5 @@ def test_gaps_in_many_columns_have_one_note(tmp_path: Path) -> None:
     notes = loaded(tmp_path, table(rows, "a,b,c,d,e,y"), missing="mean").notes
     assert (
         "5 missing values in 5 columns filled with the training mean of each, most in a (1), "
-        "b (1), c (1)"
+        "b (1), c (1), d (1)"
     ) in notes

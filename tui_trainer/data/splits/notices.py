@@ -5,7 +5,7 @@ Layer: data. Each is a guess by names and counts: nothing is changed by it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,10 +57,17 @@ def _id_notice(shown: str, column: Column) -> list[str]:
     ]
 
 
-def near_copies_notice(inputs: Mapping[str, Column], identities: Keys) -> list[str]:
-    """Return a note that counts rows which differ from another one in the last digits only."""
+def near_copies_notice(
+    inputs: Mapping[str, Column], identities: Keys, dates: Collection[str]
+) -> list[str]:
+    """Return a note that counts rows which differ from another one in the last digits only.
+
+    The inputs named `dates` are days since 1970, whose last digits are the time of day.
+    """
     rounded = {
-        name: NumberColumn(_rounded(column.values)) if isinstance(column, NumberColumn) else column
+        name: NumberColumn(_rounded(column.values))
+        if isinstance(column, NumberColumn) and name not in dates
+        else column
         for name, column in inputs.items()
     }
     count = len(np.unique(identities)) - len(np.unique(row_keys(rounded)))
