@@ -229,3 +229,19 @@ def test_without_pyarrow_tables_are_read_by_the_careful_reader() -> None:
     first, second = done.stdout.splitlines()
     assert first == "10"
     assert second.startswith("100000 read slowly, because pyarrow cannot be imported: ")
+
+
+_PLAIN = """
+import sys
+from tui_trainer.data.files.disk import DataFile
+from tui_trainer.data.files.table_reader import read_table
+content = b"a,b\\n" + b"1,x\\n,y\\n" * 50_000
+read_table(DataFile("t.csv", content, ""), "ab", {"a": "auto", "b": "auto"})
+print("pyarrow" in sys.modules, "pandas" in sys.modules)
+"""
+
+
+def test_pandas_is_not_imported_where_it_is_installed() -> None:
+    """It takes longer than reading most files."""
+    done = subprocess.run([sys.executable, "-c", _PLAIN], capture_output=True, text=True)
+    assert done.stdout.split() == ["True", "False"]

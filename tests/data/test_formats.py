@@ -437,6 +437,14 @@ def test_a_damaged_parquet_file_is_refused_in_one_line(tmp_path: Path) -> None:
         said = refusal(tmp_path / "cut.parquet", content)
         assert said.startswith("cut.parquet: cannot be read as Parquet (")
         assert "\n" not in said
+    texts = pa.Array.from_buffers(
+        pa.string(),
+        2,
+        [None, *map(pa.py_buffer, (bytes([0, 0, 0, 0, 1, 0, 0, 0, 2, 0, 0, 0]), b"x\xff"))],
+    )
+    parquet.write_table(pa.table({"a": texts, "y": texts}), tmp_path / "texts.parquet")
+    with pytest.raises(BadInput, match=r"cannot be read as Parquet \(Invalid UTF8"):
+        read(tmp_path / "texts.parquet")
     packed = tmp_path / "t.parquet.gz"
     packed.write_bytes(gzip.compress(whole))
     assert load(section(packed)).classes == ("no", "yes")

@@ -113,7 +113,7 @@ class StageClock:
         return max(self._clock() - self._begun.at_s, 0.0) if self._begun is not None else 0.0
 
 
-LONG_STAGE_S = 2.0
+LONG_STAGE_S = 0.8
 """A stage of a start that takes longer has a line."""
 
 

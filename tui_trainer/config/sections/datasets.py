@@ -81,8 +81,13 @@ class RowsSection(DatasetSection):
 
 
 class DelimitedSection(RowsSection):
-    """A table as text, and the way it is written."""
+    """A table, and the way it is written."""
 
+    path: str = setting(
+        ...,
+        "CSV, Parquet or JSON lines, also as .gz or .zst; builtin:NAME for one that ships",
+        path=True,
+    )
     separator: Literal["auto", "comma", "semicolon", "tab", "bar"] = setting(
         "auto", "what separates the fields; auto: recognised by the first rows"
     )

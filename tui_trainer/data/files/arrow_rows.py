@@ -6,7 +6,8 @@ bits, but for `nan(1)`: so a result with NaN is not used, and all that Arrow ref
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Any, TypeVar
 from unicodedata import normalize
 
 import numpy as np
@@ -16,6 +17,8 @@ from tui_trainer.data.files.csv import MISSING_NUMBERS
 
 if TYPE_CHECKING:
     import pyarrow as pa
+
+_Number = TypeVar("_Number", bound=np.generic)
 
 
 class ArrowTexts:
@@ -45,16 +48,16 @@ class ArrowTexts:
             return values
         trimmed = pc.ascii_trim_whitespace(column)
         if self._marks is None:
-            is_mark = pc.is_in(pc.ascii_lower(trimmed), value_set=pa.array([*MISSING_NUMBERS]))
+            is_mark = pc.is_in(pc.ascii_lower(trimmed), value_set=text_array(MISSING_NUMBERS))
         else:
             marks = [mark for mark in self._marks if mark.isascii()]
-            is_mark = pc.is_in(trimmed, value_set=pa.array(marks, pa.string()))
-        return _cast(pc.if_else(is_mark, pa.scalar(None, pa.string()), trimmed))
+            is_mark = pc.is_in(trimmed, value_set=text_array(marks))
+        return _cast(pc.if_else(is_mark, pa.nulls(1, pa.string())[0], trimmed))
 
     def distinct(self, name: str) -> tuple[list[str], NDArray[np.int64]]:
         encoded = self._columns[name].dictionary_encode()
         texts: list[str] = encoded.dictionary.to_pylist()
-        codes = encoded.indices.to_numpy().astype(np.int64)
+        codes = array_of(encoded.indices, np.int32).astype(np.int64)
         if self._is_normalised:
             texts = [text if text.isascii() else normalize("NFC", text) for text in texts]
         return texts, codes
@@ -72,6 +75,20 @@ class ArrowTexts:
         return bool((np.frombuffer(buffers[2], np.uint8)[offsets[0] : offsets[-1]] == 46).any())
 
 
+def text_array(texts: Collection[str]) -> pa.Array:
+    """Return texts as an array.
+
+    `pyarrow.array` and `pyarrow.scalar` import pandas first where that is installed, and so do
+    functions that are given plain values.
+    """
+    import pyarrow as pa
+
+    encoded = [text.encode() for text in texts]
+    ends = np.cumsum([0, *map(len, encoded)], dtype=np.int32)
+    buffers = pa.py_buffer(ends.tobytes()), pa.py_buffer(b"".join(encoded))
+    return pa.StringArray.from_buffers(len(encoded), *buffers)
+
+
 def _cast(column: pa.Array) -> NDArray[np.float64] | None:
     """Return texts as numbers, NaN for none; None if one is no number, or may be none."""
     import pyarrow as pa
@@ -80,8 +97,25 @@ def _cast(column: pa.Array) -> NDArray[np.float64] | None:
         numbers = column.cast(pa.float64())
     except pa.ArrowInvalid:
         return None
-    if not numbers.null_count:
-        values: NDArray[np.float64] = numbers.to_numpy()
-        return None if np.isnan(values).any() else values
-    values = numbers.to_numpy(zero_copy_only=False)
+    values = floats_of(numbers)
     return values if np.count_nonzero(np.isnan(values)) == numbers.null_count else None
+
+
+def floats_of(column: pa.Array) -> NDArray[np.float64]:
+    """Return the values of a column of float64, NaN for its gaps."""
+    values = array_of(column, np.float64)
+    if column.null_count:
+        is_gap = array_of(column.is_null().cast("uint8"), np.uint8)
+        values = np.where(is_gap, np.nan, values)
+    return values
+
+
+def array_of(column: pa.Array, kind: type[_Number]) -> NDArray[_Number]:
+    """Return the values of a column, anything for its gaps; its type has to be this one.
+
+    `to_numpy` would do so, too, and import pandas first where that is installed.
+    """
+    if not len(column):
+        return np.empty(0, dtype=kind)
+    buffer: Any = column.buffers()[1]
+    return np.frombuffer(buffer, kind)[column.offset :][: len(column)]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.data.files.arrow import why_no_arrow
-from tui_trainer.data.files.arrow_rows import ArrowTexts
+from tui_trainer.data.files.arrow_rows import ArrowTexts, array_of, floats_of, text_array
 from tui_trainer.data.files.content import open_stream
 from tui_trainer.data.files.disk import MAX_BYTES, DataFile
 from tui_trainer.data.files.rows import EXACT, Rows, rounded
@@ -48,9 +48,12 @@ def _open(file: DataFile) -> Any:
     from pyarrow import parquet
 
     try:
-        return parquet.ParquetFile(pa.PythonFile(open_stream(file.content), mode="r"))
+        table = parquet.ParquetFile(pa.PythonFile(open_stream(file.content), mode="r"))
+        # Names that are no text are found only now.
+        list(table.schema_arrow.names)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise _unreadable(file, error) from error
+    return table
 
 
 def _unreadable(file: DataFile, error: Exception) -> BadInput:
@@ -159,16 +162,19 @@ def _texts(column: pa.Array) -> pa.Array:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    zone = ""
+    empty = text_array([""])[0]
+    zone = empty
     if pa.types.is_timestamp(column.type):
-        zone = "Z" if column.type.tz else ""
+        zone = text_array(["Z"])[0] if column.type.tz else empty
         column = _at_coarsest(column)
     texts = column.cast(pa.string())
+    # Nothing else looks at what a text of the file has.
+    texts.validate(full=True)
     if pa.types.is_timestamp(column.type):
         texts = pc.binary_join_element_wise(
-            pc.replace_substring(texts, " ", "T"), zone, "", null_handling="emit_null"
+            pc.replace_substring(texts, " ", "T"), zone, empty, null_handling="emit_null"
         )
-    return pc.fill_null(texts, "")
+    return pc.fill_null(texts, empty)
 
 
 def _at_coarsest(column: pa.Array) -> pa.Array:
@@ -207,9 +213,7 @@ class TypedRows:
         if column is None:
             return self._texts.numbers(name)
         # Arrow refuses to cast whole numbers that may be rounded.
-        values: NDArray[np.float64] = column.cast(pa.float64(), safe=False).to_numpy(
-            zero_copy_only=False
-        )
+        values = floats_of(column.cast(pa.float64(), safe=False))
         if pa.types.is_integer(column.type):
             for row in np.flatnonzero(np.abs(values) >= EXACT).tolist():
                 if column[row].as_py() != int(values[row]):
@@ -226,7 +230,7 @@ class TypedRows:
             return self._texts.distinct(name)
         encoded = column.dictionary_encode(null_encoding="encode")
         texts = [_number_text(value, column) for value in encoded.dictionary.to_pylist()]
-        return texts, encoded.indices.to_numpy().astype(np.int64)
+        return texts, array_of(encoded.indices, np.int32).astype(np.int64)
 
     def text(self, name: str, row: int) -> str:
         column = self._numbers.get(name)

@@ -1,0 +1,189 @@
+"""What reading a large table takes, beside pandas: time, memory, and the time from the cache.
+
+Makes two CSV files in a temporary folder, reads each in turns by pandas' C reader (with types, to
+tensors) and by the program, every time in a process of its own, and prints the medians and their
+ratios. `read` is the table as tensors, standardised; `load` is all that a run
+does with it, which also identifies every row and splits them. Imports are not counted.
+
+    python benchmarks/data.py [--scale 1.0] [--rounds 3]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+WIDE_ROWS, WIDE_COLUMNS, TALL_ROWS = 430_000, 101, 1_000_000
+WAYS = ("pandas", "read", "load", "read, cached", "load, cached")
+_OLD_S = 60.0
+"""The age that the files get, because the cache takes none that has just changed."""
+
+
+def make_wide(path: Path, scale: float) -> None:
+    """101 numbers of four decimals in a row."""
+    generator = np.random.default_rng(0)
+    with path.open("w") as file:
+        file.write(",".join(f"c{n}" for n in range(WIDE_COLUMNS)) + "\n")
+        for _ in range(int(WIDE_ROWS * scale) // 10_000):
+            values = generator.normal(size=(10_000, WIDE_COLUMNS))
+            np.savetxt(file, values, fmt="%.4f", delimiter=",")
+
+
+def make_tall(path: Path, scale: float) -> None:
+    """Nine numbers of six decimals and a label in a row."""
+    generator = np.random.default_rng(0)
+    labels = np.array(["alpha", "beta", "gamma", "delta"])
+    with path.open("w") as file:
+        file.write(",".join(f"c{n}" for n in range(9)) + ",label\n")
+        for _ in range(int(TALL_ROWS * scale) // 10_000):
+            rows = generator.normal(size=(10_000, 9)).tolist()
+            words = labels[generator.integers(0, 4, 10_000)].tolist()
+            for row, word in zip(rows, words, strict=True):
+                file.write(",".join(f"{value:.6f}" for value in row) + f",{word}\n")
+
+
+def by_pandas(path: str, target: str) -> Callable[[], object]:
+    """The numbers as a float32 tensor, the label as classes."""
+    import pandas
+    import torch
+
+    def read() -> object:
+        names = list(pandas.read_csv(path, nrows=0).columns)
+        kinds = {name: "category" if name == "label" else "float64" for name in names}
+        frame = pandas.read_csv(path, dtype=kinds)
+        inputs = frame[[name for name in names if name != target]].to_numpy(dtype=np.float32)
+        if target == "label":
+            classes = frame[target].cat.codes.to_numpy(dtype=np.int64)
+            return torch.from_numpy(inputs), torch.from_numpy(classes)
+        return torch.from_numpy(inputs), torch.from_numpy(frame[target].to_numpy(np.float32))
+
+    return read
+
+
+def by_program(path: str, target: str, *, whole: bool) -> Callable[[], object]:
+    """The table as the program reads it: its tensors, or the whole data set."""
+    import pyarrow.compute
+    import pyarrow.csv  # noqa: F401
+
+    from tui_trainer.config.sections.datasets import TableSection
+    from tui_trainer.data.load import load
+    from tui_trainer.data.sources.table import read_rows
+
+    section = TableSection(type="table", path=path, target=target)
+
+    def read() -> object:
+        source = read_rows(section, "auto")
+        return source.encode(source.fit(np.arange(len(source.rows)))), source.target
+
+    return (lambda: load(section)) if whole else read
+
+
+def measure(way: str, path: str, target: str) -> None:
+    """Print seconds, seconds of CPU and the peak of memory of one reading, as JSON."""
+    import torch
+
+    torch.set_num_threads(1)
+    make = by_pandas if way == "pandas" else by_program
+    options = {} if way == "pandas" else {"whole": way.startswith("load")}
+    read = make(path, target, **options)  # type: ignore[operator]
+    begin_s, begin_cpu_s = time.perf_counter(), time.process_time()
+    held = read()
+    wall_s, cpu_s = time.perf_counter() - begin_s, time.process_time() - begin_cpu_s
+    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps([wall_s, cpu_s, peak_mb, held is not None]))
+
+
+def one_reading(way: str, path: Path, target: str, cache: Path) -> list[float]:
+    """Return wall seconds, CPU seconds and MB of one reading in a process of its own."""
+    cached = way.endswith("cached")
+    env = {**os.environ, "TUI_TRAINER_CACHE": str(cache) if cached else "off"}
+    words = [sys.executable, __file__, "--measure", way, str(path), target]
+    done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
+    if done.returncode:
+        sys.exit(done.stderr)
+    numbers: list[float] = json.loads(done.stdout)
+    return numbers[:3]
+
+
+def first_line_s(path: Path, target: str) -> float:
+    """Return the seconds until a run on the file prints its first line."""
+    words = ["-m", "tui_trainer", "train", "penguins-mlp", "--no-ui", f"dataset.path={path}"]
+    env = {**os.environ, "TUI_TRAINER_CACHE": "off", "PYTHONUNBUFFERED": "1"}
+    with tempfile.TemporaryDirectory() as runs:
+        begin_s = time.perf_counter()
+        process = subprocess.Popen(
+            [sys.executable, *words, f"dataset.target={target}", "--runs-dir", runs],
+            env=env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert process.stdout is not None
+        process.stdout.readline()
+        seconds = time.perf_counter() - begin_s
+        process.kill()
+        process.communicate()
+    return seconds
+
+
+def compare(name: str, path: Path, target: str, rounds: int, cache: Path) -> None:
+    """Read a file in all ways, in turns, and print the medians and their ratios to pandas."""
+    size_mb = path.stat().st_size / 1e6
+    one_reading("load, cached", path, target, cache)
+    one_reading("read, cached", path, target, cache)
+    times: dict[str, list[list[float]]] = {way: [] for way in WAYS}
+    for _ in range(rounds):
+        for way in WAYS:
+            times[way].append(one_reading(way, path, target, cache))
+    print(f"{name}, {size_mb:.0f} MB; load average {os.getloadavg()[0]:.1f}")
+    print(
+        f"{'way':<14} {'wall s':>7} {'CPU s':>7} {'peak MB':>8} {'wall':>6} {'CPU':>6} {'peak':>6}"
+    )
+    for way in WAYS:
+        middle = [statistics.median(column) for column in zip(*times[way], strict=True)]
+        ratios = [
+            statistics.median(own[n] / base[n] for own, base in pairs)
+            for pairs in [list(zip(times[way], times["pandas"], strict=True))]
+            for n in range(3)
+        ]
+        print(
+            f"{way:<14} {middle[0]:>7.2f} {middle[1]:>7.2f} {middle[2]:>8.0f} "
+            + " ".join(f"{ratio:>6.2f}" for ratio in ratios)
+        )
+    print(f"first line of a run after {first_line_s(path, target):.2f} s\n", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the rows")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.measure:
+        measure(*arguments.measure)
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for name, make, target in (
+            ("wide", make_wide, f"c{WIDE_COLUMNS - 1}"),
+            ("tall", make_tall, "label"),
+        ):
+            path = Path(folder) / f"{name}.csv"
+            make(path, arguments.scale)
+            then = time.time() - _OLD_S
+            os.utime(path, (then, then))
+            compare(name, path, target, arguments.rounds, Path(folder) / "cache")
+
+
+if __name__ == "__main__":
+    main()
