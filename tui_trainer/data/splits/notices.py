@@ -31,7 +31,8 @@ def column_notices(inputs: Mapping[str, Column]) -> list[str]:
     notes = []
     for name, column in inputs.items():
         shown = clean(name, 80)
-        if isinstance(column, TextColumn) and all(map(is_split_word, column.texts)):
+        words_only = isinstance(column, TextColumn) and all(map(is_split_word, column.texts))
+        if isinstance(column, TextColumn) and words_only and len(column.texts) > 1:
             words = clean(", ".join(column.texts), 80)
             notes.append(
                 f"{shown} is an input, and has only {words}: dataset.split={shown} splits by it"
