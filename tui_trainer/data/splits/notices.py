@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.data.files.columns import Column, NumberColumn, TextColumn
-from tui_trainer.data.splits.keys import Keys, row_keys
+from tui_trainer.data.splits.keys import Keys, count_different, row_keys
 from tui_trainer.data.splits.split_column import is_split_word
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted
@@ -21,7 +21,6 @@ _LEAST_IDS = 10
 """A column of fewer different ids is a category."""
 _FEW_ROWS = 5
 _MOSTLY = 0.8
-_DIGITS = 6
 _MOST_NAMED = 5
 _WEIGHTS = "loss=cross_entropy loss.class_weights=balanced"
 
@@ -31,7 +30,8 @@ def column_notices(inputs: Mapping[str, Column]) -> list[str]:
     notes = []
     for name, column in inputs.items():
         shown = clean(name, 80)
-        if isinstance(column, TextColumn) and all(map(is_split_word, column.texts)):
+        words_only = isinstance(column, TextColumn) and all(map(is_split_word, column.texts))
+        if isinstance(column, TextColumn) and words_only and len(column.texts) > 1:
             words = clean(", ".join(column.texts), 80)
             notes.append(
                 f"{shown} is an input, and has only {words}: dataset.split={shown} splits by it"
@@ -70,22 +70,20 @@ def near_copies_notice(
         else column
         for name, column in inputs.items()
     }
-    count = len(np.unique(identities)) - len(np.unique(row_keys(rounded)))
+    count = count_different(identities) - count_different(row_keys(rounded))
     if count <= 0:
         return []
     return [
-        f"{counted(count, 'row')} nearly equal to another row, to {_DIGITS} digits, and may be in "
+        f"{counted(count, 'row')} nearly equal to another row, to 6 digits, and may be in "
         "another split than that one; dataset.group names a column of rows that belong together"
     ]
 
 
 def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return numbers with as many significant digits; zeros and gaps stay what they are."""
-    sizes = np.abs(np.where(np.isnan(values) | (values == 0), 1.0, values))
-    # Of a number with 309 digits before the point, the rest is not rounded.
-    scale = 10.0 ** np.clip(_DIGITS - 1 - np.floor(np.log10(sizes)), -300, 300)
-    rounded: NDArray[np.float64] = np.round(values * scale) / scale
-    return rounded
+    """Return numbers with 20 binary digits after the first, which are six decimal ones."""
+    # Adding half of the last digit that is kept may carry into the exponent, and is right then too.
+    bits = (values.view(np.uint64) + np.uint64(1 << 31)) & np.uint64(0xFFFFFFFF00000000)
+    return bits.view(np.float64)
 
 
 def class_notices(classes: Sequence[str], counts: Sequence[int]) -> list[str]:
