@@ -8,6 +8,7 @@ fit in any way is as good as not there.
 from __future__ import annotations
 
 import json
+import mmap
 import os
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -167,25 +168,24 @@ class _Arrays:
     """Reads the arrays of a file, one after another, and checks each."""
 
     def __init__(self, file: BufferedReader, known: list[list[int]]) -> None:
-        self._file = file
+        # A file of the cache is never written to again, and what is changed in memory stays there.
+        self._memory = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)
         self._known = known
         self._next = 0
-        self._left = os.fstat(file.fileno()).st_size - file.tell()
+        self._place = file.tell()
 
     def next(self, kind: str, count: int) -> NDArray[Any]:
         """Return the next array, of `count` values."""
         length, total = self._known[self._next]
         self._next += 1
-        gap = -self._file.tell() % _ALIGNMENT
-        values = np.empty(0, dtype=kind)
-        if count < 0 or length != count * values.itemsize or gap + length > self._left:
+        start = self._place + -self._place % _ALIGNMENT
+        size = np.dtype(kind).itemsize
+        if count < 0 or length != count * size or start + length > len(self._memory):
             raise ValueError("an array of another length")
-        self._file.seek(gap, os.SEEK_CUR)
-        values = np.empty(count, dtype=kind)
-        view = values.data.cast("B")
-        if self._file.readinto(view) != length or zlib.crc32(view) != total:
+        self._place = start + length
+        values = np.frombuffer(self._memory, kind, count, start)
+        if zlib.crc32(values.data) != total:
             raise ValueError("a damaged array")
-        self._left -= gap + length
         return values
 
     def next_texts(self, count: int) -> tuple[str, ...]:
@@ -197,7 +197,7 @@ class _Arrays:
         return tuple(texts)
 
     def end(self) -> None:
-        if self._left:
+        if self._place != len(self._memory):
             raise ValueError("more than a table")
 
 

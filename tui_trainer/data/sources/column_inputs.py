@@ -6,7 +6,7 @@ Their `kind` decides how a column is encoded, then and later.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -32,6 +32,9 @@ from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import counted, size_text
 
 Block = NDArray[np.float32]
+_FILLED_AT_ONCE = 16
+"""Inputs: a line of the processor's cache."""
+_CHUNK_ROWS = 8192
 
 _MOST_FILLED = 4
 """That many columns with filled gaps have a note each."""
@@ -98,11 +101,14 @@ def encode_all(
     # Filled block by block: side by side they would take the memory twice.
     inputs = np.empty((rows, total), dtype=np.float32)
     place, all_notes = 0, _gap_notes(columns, fitted)
+    blocks: list[Block] = []
     for name, settings in fitted.items():
         block, column_notes = encode_inputs(name, columns[name], settings)
-        inputs[:, place : place + block.shape[1]] = block
-        place += block.shape[1]
+        blocks.append(block)
         all_notes += column_notes
+        if sum(block.shape[1] for block in blocks) >= _FILLED_AT_ONCE:
+            place, blocks = _filled(inputs, place, blocks), []
+    _filled(inputs, place, blocks)
     return Encoded(torch.from_numpy(inputs), all_notes)
 
 
@@ -126,6 +132,18 @@ def _gap_notes(columns: Mapping[str, Column], fitted: Mapping[str, dict[str, Any
         f"{counted(sum(gaps.values()), 'missing value')} in {len(gaps):,} columns filled with the "
         f"training mean of each, most in {shown}"
     ]
+
+
+def _filled(inputs: Block, place: int, blocks: Sequence[Block]) -> int:
+    """Write blocks side by side from a column on, and return the column behind them.
+
+    A few thousand rows at a time, which stay in the processor's cache until all have been written.
+    """
+    end: int = place + sum(block.shape[1] for block in blocks)
+    for start in range(0, len(inputs) if blocks else 0, _CHUNK_ROWS):
+        rows = slice(start, start + _CHUNK_ROWS)
+        np.concatenate([block[rows] for block in blocks], axis=1, out=inputs[rows, place:end])
+    return end
 
 
 def width_of(fitted: dict[str, Any]) -> int:
