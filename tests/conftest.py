@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tui_trainer.config.plugins import LOADED
+
 # Read when torch is loaded. On a busy machine waiting in a loop takes minutes.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 if "PYTEST_XDIST_WORKER" in os.environ:
@@ -41,6 +43,15 @@ STATE = tempfile.TemporaryDirectory(prefix="tui-trainer-tests-")
 NUMBERS = count()
 os.environ["XDG_STATE_HOME"] = STATE.name
 os.environ["TUI_TRAINER_CACHE"] = str(Path(STATE.name) / "cache")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def plugins_of_the_module() -> Iterator[None]:
+    """Forget the plugins that the tests of a module load: commands in messages name them all."""
+    before = dict(LOADED)
+    yield
+    for path in LOADED.keys() - before.keys():
+        del LOADED[path]
 
 
 @pytest.fixture(autouse=True)

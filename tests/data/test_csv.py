@@ -77,6 +77,10 @@ def test_fault_38_text_that_is_not_utf8_names_the_line_and_the_likely_coding() -
 
     assert message.startswith("rows.csv:3: byte 0xfc is not UTF-8 (in Latin-1 it is 'ü')")
     assert "set dataset.encoding=latin-1" in message
+    message = refusal("a,b\n1,2\nMünchen,3 €\n".encode("cp1252"))
+    assert "byte 0xfc is not UTF-8 (in Windows-1252 it is 'ü'); set dataset.encoding=cp1252" in (
+        message
+    )
 
 
 def test_fault_38_utf16_is_named_as_such() -> None:

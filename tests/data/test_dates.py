@@ -94,10 +94,13 @@ def test_dates_become_days_year_month_and_weekday(tmp_path: Path) -> None:
     angles = [2 * math.pi * 5 / 12, 2 * math.pi / 7]
     expected = [part(angle) for angle in angles for part in (math.sin, math.cos)]
     assert inputs[row, 2:6].tolist() == pytest.approx(expected, abs=1e-6)
-    assert (
-        "when: read as dates; dataset.categorical=[when] reads them as categories, and "
-        "dataset.time=NAME tests on the latest rows, as a forecast would be tested"
-    ) in data.notes
+    assert "when: read as dates; dataset.categorical=[when] reads them as categories" in data.notes
+    by_time = "rows are split whatever their dates are; dataset.time=NAME, with a column of dates"
+    assert f"{by_time}, tests on the latest ones" in data.notes
+    two = [f"{row[:10]},{row}" for row in daily()]
+    latest = loaded(tmp_path, table(two, "when,again,b,y"), time="when").notes
+    assert "again: read as dates; dataset.categorical=[again] reads them as categories" in latest
+    assert not any("whatever" in note for note in latest)
     assert (
         "when: dates from 2023-01-02 to 2024-02-05, as days, year, month, weekday"
     ) in data.notes
@@ -179,3 +182,9 @@ def test_numbers_are_dates_where_that_is_stated(tmp_path: Path) -> None:
     assert loaded(tmp_path, table(rows)).preprocessing["layout"]["column a"] == "number"
     stated = loaded(tmp_path, table(rows), kinds={"a": "date"})
     assert stated.preprocessing["inputs"]["a"]["start"] == APRIL_3 - 2
+
+
+def test_times_of_one_day_are_no_rows_that_are_nearly_equal(tmp_path: Path) -> None:
+    rows = [f"2025-04-03 10:{n:02},u,{n % 3}" for n in range(60)]
+    notes = loaded(tmp_path, table(rows, "when,b,y")).notes
+    assert not any("nearly equal" in note for note in notes)

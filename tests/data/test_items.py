@@ -20,6 +20,7 @@ from tui_trainer.data.batches.workers import WorkerPool
 from tui_trainer.data.load import load
 from tui_trainer.data.sources.new_samples import read_unseen
 from tui_trainer.data.sources.plugin import loaded
+from tui_trainer.data.splits.record import RowChanges
 from tui_trainer.plugins import Data, DatasetParams
 from tui_trainer.text.errors import BadInput
 
@@ -60,7 +61,7 @@ def test_names_become_classes_that_are_divided_and_counted() -> None:
     assert batch["target"].tolist() == [
         ["cat", "dog", "owl"].index(kind(i)) for i in items_of(data.test)
     ]
-    assert "input 1x4x4 of uint8 from 1 to 1, target class 0 'cat'" in data.notes[0]
+    assert "input 1x4x4 of uint8 from 0 to 0, target class 0 'cat'" in data.notes[0]
 
 
 @pytest.mark.parametrize(
@@ -111,7 +112,7 @@ def broken(item: str) -> Any:
         (Data(NAMES, NAMES, NAMES, read=picture, target=kind, group=kind), "val is given"),
         (Data(NAMES, read=picture), "the first sample has no target, only input"),
         (Data(NAMES, read=lambda item: (picture(item), 1), target=kind), "returned a pair"),
-        (Data(NAMES, read=broken, target=kind), "sample 1 of the data set (cat/01.png)"),
+        (Data(NAMES, read=broken, target=kind), "sample 0 of the data set (cat/00.png)"),
     ],
 )
 def test_functions_that_do_not_fit_are_refused(data: Data, text: str) -> None:
@@ -186,3 +187,61 @@ def test_workers_make_data_again_that_cannot_be_sent_to_them(tmp_path: Path, cha
         pool.close()
         DATASETS._specs.pop(name)
         DATASET_FACTORIES.pop(name)
+
+
+def again(data: Data, first: Dataset) -> Dataset:
+    """The data as a resume of a run on `first` reads them."""
+    section = DatasetParams.model_validate({"type": "mine"})
+    return loaded(section, data, first.preprocessing, "dataset mine", record=first.split_record)
+
+
+def test_items_keep_their_split_when_others_come() -> None:
+    first = made(Data(NAMES, read=picture, target=kind))
+    more = [f"{kind}/{number:02}.png" for kind in ("dog", "cat", "owl") for number in range(30)]
+    grown = again(Data(more, read=picture, target=kind), first)
+
+    for part in ("train", "val", "test"):
+        assert items_of(getattr(grown, part)) == items_of(getattr(first, part))
+    assert grown.changes == RowChanges(gone=0, new=30)
+    assert first.preprocessing["split"] == "identity"
+    assert first.split_summary == "split by identity, stratified"
+    turned = made(Data(NAMES[::-1], read=picture, target=kind))
+    assert {*items_of(turned.test)} == {*items_of(first.test)}
+
+
+def test_items_that_are_gone_or_have_another_target_are_counted() -> None:
+    first = made(Data(NAMES, read=picture, target=kind))
+
+    def corrected(item: str) -> str:
+        return "owl" if item == NAMES[7] else kind(item)
+
+    changed = again(Data(NAMES[2:], read=picture, target=corrected), first)
+    assert changed.changes == RowChanges(gone=3, new=0)
+    assert sum(map(len, (changed.train, changed.val, changed.test))) == 58
+
+
+def test_the_groups_of_items_stay_on_their_side() -> None:
+    def group(item: str) -> str:
+        return item[:-5]
+
+    first = made(Data(NAMES, read=picture, target=kind, group=group))
+    sides = [{group(item) for item in items_of(part)} for part in (first.train, first.test)]
+    assert sides[0].isdisjoint(sides[1])
+    assert first.split_summary == "split by group, stratified"
+
+
+def test_runs_of_older_versions_keep_their_items_and_other_data_go_by_position() -> None:
+    data = Data(NAMES, read=picture, target=kind)
+    by_position = made(data, split_by="position")
+    older = {"source": "mine", "task": "classification", "classes": ["cat", "dog", "owl"]}
+    section = DatasetParams.model_validate({"type": "mine"})
+    old = loaded(section, data, older, "dataset mine")
+    assert items_of(old.test) == items_of(by_position.test)
+    assert (old.split_record, old.preprocessing) == (None, older)
+
+    columns = Data(
+        {"input": np.zeros((40, 3), np.float32), "target": np.arange(40) % 2}, classes="ab"
+    )
+    with pytest.raises(BadInput, match=r"dataset.split_by: is for items .*Data\(items, read"):
+        made(columns, split_by="identity")
+    assert made(columns).split_summary == "split by position, stratified"

@@ -157,7 +157,7 @@ def test_a_wrong_split_of_the_file_is_refused(tmp_path: Path) -> None:
         ("3,1,inf,6,yes", "5: column 'a' has 'inf', which is not a finite number"),
         ("3,1,oops,6,yes", "5: column 'a' has 'oops' among numbers"),
         ("3,1,5,6", "5: 4 fields, but the header has 5"),
-        ("3,x,5,6,yes", "5: column 't' has 'x', which is not a finite number"),
+        ("3,x,5,6,yes", "5: column 't' has 'x' among numbers"),
     ],
 )
 def test_fault_38_a_wrong_row_is_named_by_its_line(tmp_path: Path, line: str, message: str) -> None:
@@ -260,3 +260,23 @@ def test_japanese_vowels_keep_the_official_test_split() -> None:
     assert lengths is not None
     assert int(lengths.min()) >= 7
     assert dataset.notes == ("640 sequences of 7 to 29 steps, 16 on average",)
+
+
+def test_steps_may_be_dates(tmp_path: Path) -> None:
+    lines = [row.split(",") for row in rows()]
+    dated = [
+        f"{id_},{int(t) + 12}/01/2025,{rest}"
+        for id_, t, *others in lines
+        for rest in [",".join(others)]
+    ]
+    found, expected = (
+        load(section(tmp_path, table(given))) for given in (dated[::-1], rows()[::-1])
+    )
+    assert sorted(by_row(found).values()) == sorted(by_row(expected).values())
+    twice = [*dated, "9,12/01/2025,1,1,yes"]
+    assert "the t of this row occurs already, in line" in refusal(tmp_path, table(twice))
+    wrong = [*dated[:5], "77,soon,1,1,yes", *dated[5:]]
+    assert "steps.csv:7: column 't' has 'soon', which is no date" in refusal(tmp_path, table(wrong))
+    early = [row.replace("/01/2025", "/02/2025").replace(",1", ",0", 1) for row in dated]
+    assert "set dataset.dates=day_first" in refusal(tmp_path, table(early))
+    assert by_row(load(section(tmp_path, table(early), dates="day_first")))

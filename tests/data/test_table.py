@@ -605,3 +605,15 @@ def test_a_column_without_any_label_is_refused_with_its_file(tmp_path: Path) -> 
     rows = [f"{n}," for n in range(30)]
     told = refusal(tmp_path, table(rows, "a,y"), label_separator="|")
     assert told == "table.csv: no row has a label in the column 'y'"
+
+
+def test_gaps_in_many_columns_have_one_note(tmp_path: Path) -> None:
+    rows = [
+        ",".join("" if n == 3 * place + 1 else str(n * n) for place in range(5)) + f",{'uv'[n % 2]}"
+        for n in range(40)
+    ]
+    notes = loaded(tmp_path, table(rows, "a,b,c,d,e,y"), missing="mean").notes
+    assert (
+        "5 missing values in 5 columns filled with the training mean of each, most in a (1), "
+        "b (1), c (1), d (1)"
+    ) in notes

@@ -173,7 +173,8 @@ PROBLEMS = {
     "model.channels": ("32, x", "✗ should be a whole number (got 'x')"),
     "dataset.path": (
         "",
-        "✗ a value is needed: CSV file, also .gz; builtin:NAME for one that ships with the program",
+        "✗ a value is needed: CSV file, also .gz or .zst; builtin:NAME for one that ships with the "
+        "program",
     ),
     "optimizer.eps": ("7", "✗ should be at most 1 (got 7)"),
 }

@@ -13,17 +13,30 @@ from typing import TYPE_CHECKING
 from tui_trainer import __version__
 from tui_trainer.cli import hints
 from tui_trainer.cli.command_parser import Parser
+from tui_trainer.cli.shared_arguments import (
+    DEVICE_HELP,
+    MOVED,
+    MOVED_HELP,
+    RUN_HELP,
+    SETTINGS_HELP,
+    add_checkpoint,
+    add_command,
+    add_data,
+    add_fps,
+    add_live_overrides,
+    add_plugin,
+    add_preset_dir,
+    add_run_name,
+    add_running,
+    add_runs_dir,
+    add_target,
+)
 from tui_trainer.runs.commands import COMMANDS
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import any_of
 
-_SETTINGS_HELP = "settings to change, like optimizer.lr=3e-4"
-_MOVED = "dataset.path=PATH"
-_MOVED_HELP = "where the data are now, if they were moved"
 SHELLS = ("bash", "zsh", "fish")
-RUN_HELP = "a run's name or the beginning of it, a path, or last"
-DEVICE_HELP = "auto, cpu, cuda or cuda:N"
 
 
 if TYPE_CHECKING:
@@ -122,15 +135,15 @@ def make_parser() -> Parser:
     _add_results(commands)
     _add_own_data(commands)
     _add_presets(commands)
-    config = _command(commands, "config", "show and check your settings for the app")
+    config = add_command(commands, "config", "show and check your settings for the app")
     config.add_argument("--init", action="store_true", help="write a file with the defaults")
     config.add_argument("--json", action="store_true", help="print JSON")
-    doctor = _command(commands, "doctor", "show versions, devices and folders, and any problems")
-    _add_runs_dir(doctor)
-    _add_preset_dir(doctor)
+    doctor = add_command(commands, "doctor", "show versions, devices and folders, and any problems")
+    add_runs_dir(doctor)
+    add_preset_dir(doctor)
     doctor.add_argument("--json", action="store_true", help="print JSON")
     _add_cache(commands)
-    completion = _command(commands, "completion", "print the script for completion in a shell")
+    completion = add_command(commands, "completion", "print the script for completion in a shell")
     completion.add_argument("shell", choices=SHELLS, metavar="|".join(SHELLS), help="your shell")
     return parser
 
@@ -142,105 +155,15 @@ def _add_cache(commands: Commands) -> None:
         description="List or clear the tables that were read from large files and kept.",
     )
     actions = cache.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    list_ = _command(actions, "list", "show the tables, with the files they are from")
+    list_ = add_command(actions, "list", "show the tables, with the files they are from")
     list_.add_argument("--json", action="store_true", help="print JSON")
     list_.set_defaults(action="cache list")
-    clear = _command(actions, "clear", "remove all of them; they are made again when needed")
+    clear = add_command(actions, "clear", "remove all of them; they are made again when needed")
     clear.set_defaults(action="cache clear")
 
 
-def _command(commands: Commands, name: str, text: str) -> Parser:
-    """Add a command with the options that all commands share."""
-    parser = commands.add_parser(name, help=text, description=text)
-    parser.add_argument("--debug", action="store_true", help="show tracebacks")
-    parser.set_defaults(action=name)
-    return parser
-
-
-def _add_runs_dir(parser: Parser) -> None:
-    parser.add_argument(
-        "--runs-dir", type=Path, help="folder of the runs (default: $TUI_TRAINER_RUNS_DIR, ./runs)"
-    )
-
-
-def _add_preset_dir(parser: Parser) -> None:
-    parser.add_argument(
-        "--preset-dir", type=Path, action="append", default=[], help="look for presets here first"
-    )
-
-
-def _add_plugin(parser: Parser) -> None:
-    parser.add_argument(
-        "--plugin",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="a Python file with your own datasets or models",
-    )
-
-
-def _add_live_overrides(parser: Parser) -> None:
-    parser.add_argument(
-        "overrides",
-        nargs="*",
-        metavar="KEY=VALUE",
-        help=f"live settings to change; {_MOVED}: {_MOVED_HELP}",
-    )
-
-
-def _add_checkpoint(parser: Parser, default: str, shown: str) -> None:
-    """Add --from; its help gives the default as `shown`."""
-    parser.add_argument(
-        "--from",
-        dest="which",
-        default=default,
-        metavar="last|best|STEP",
-        help=f"the checkpoint to use; default: {shown}",
-    )
-
-
-def _add_run_name(parser: Parser) -> None:
-    parser.add_argument("name", metavar="RUN", help=RUN_HELP)
-
-
-def _add_running(parser: Parser) -> None:
-    """Add the options for how a run is shown and on what it runs."""
-    parser.add_argument("--no-ui", action="store_true", help="no app, only text")
-    parser.add_argument(
-        "--detach", action="store_true", help="free the shell once it trains; attach to come back"
-    )
-    parser.add_argument(
-        "--log-format", choices=("text", "json"), default="text", help="text, or JSON lines"
-    )
-    _add_fps(parser)
-    parser.add_argument("--device", help=DEVICE_HELP)
-    parser.add_argument("--threads", type=int, help="number of CPU threads for torch")
-
-
-def _add_fps(parser: Parser) -> None:
-    parser.add_argument("--fps", type=float, metavar="N", help="at most N refreshes per second")
-
-
-def _add_data(parser: Parser) -> None:
-    """Add the options for data of one's own."""
-    parser.add_argument(
-        "--data", metavar="PATH", help="a file or folder to train on, in place of the experiment's"
-    )
-    _add_target(parser)
-
-
-def _add_target(parser: Parser) -> None:
-    parser.add_argument(
-        "--target",
-        action="append",
-        metavar="COLUMN",
-        help="the column to predict; more than once: several",
-    )
-
-
 def _add_training(commands: Commands) -> None:
-    compose = _command(commands, "compose", "open the app to put an experiment together")
+    compose = add_command(commands, "compose", "open the app to put an experiment together")
     compose.add_argument(
         "experiment",
         nargs="?",
@@ -248,14 +171,14 @@ def _add_training(commands: Commands) -> None:
         metavar="EXPERIMENT|DATA",
         help="what to start from: an experiment, or a file or folder of data",
     )
-    compose.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=_SETTINGS_HELP)
-    _add_data(compose)
-    _add_runs_dir(compose)
-    _add_preset_dir(compose)
-    _add_plugin(compose)
-    _add_fps(compose)
+    compose.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=SETTINGS_HELP)
+    add_data(compose)
+    add_runs_dir(compose)
+    add_preset_dir(compose)
+    add_plugin(compose)
+    add_fps(compose)
 
-    train = _command(commands, "train", "train an experiment, or on a file of your own")
+    train = add_command(commands, "train", "train an experiment, or on a file of your own")
     train.add_argument(
         "experiment",
         nargs="?",
@@ -263,22 +186,22 @@ def _add_training(commands: Commands) -> None:
         metavar="EXPERIMENT|DATA",
         help="an experiment preset or its YAML file; or a file or folder of data",
     )
-    train.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=_SETTINGS_HELP)
-    _add_data(train)
+    train.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=SETTINGS_HELP)
+    add_data(train)
     train.add_argument(
         "--save", type=Path, metavar="FILE.yaml", help="write the experiment to a file, too"
     )
     train.add_argument("--name", default="", help="the run's name; the date is added to it")
     train.add_argument("--dry-run", action="store_true", help="show what would be trained")
-    _add_runs_dir(train)
-    _add_preset_dir(train)
-    _add_plugin(train)
-    _add_running(train)
+    add_runs_dir(train)
+    add_preset_dir(train)
+    add_plugin(train)
+    add_running(train)
 
-    resume = _command(commands, "resume", "continue a run")
-    _add_run_name(resume)
-    _add_live_overrides(resume)
-    _add_checkpoint(resume, "last", "last")
+    resume = add_command(commands, "resume", "continue a run")
+    add_run_name(resume)
+    add_live_overrides(resume)
+    add_checkpoint(resume, "last", "last")
     resume.add_argument(
         "--drop-edits", action="store_true", help="drop the edits made after the checkpoint"
     )
@@ -287,37 +210,37 @@ def _add_training(commands: Commands) -> None:
         action="store_true",
         help="take over a run whose host is lost (see tui-trainer runs)",
     )
-    _add_runs_dir(resume)
-    _add_preset_dir(resume)
-    _add_plugin(resume)
-    _add_running(resume)
+    add_runs_dir(resume)
+    add_preset_dir(resume)
+    add_plugin(resume)
+    add_running(resume)
 
-    fork = _command(commands, "fork", "start a new run from a checkpoint of another")
-    _add_run_name(fork)
-    _add_live_overrides(fork)
-    _add_checkpoint(fork, "last", "last")
+    fork = add_command(commands, "fork", "start a new run from a checkpoint of another")
+    add_run_name(fork)
+    add_live_overrides(fork)
+    add_checkpoint(fork, "last", "last")
     fork.add_argument("--name", dest="new_name", default="", help="the new run's name, as in train")
-    _add_runs_dir(fork)
-    _add_preset_dir(fork)
-    _add_plugin(fork)
-    _add_running(fork)
+    add_runs_dir(fork)
+    add_preset_dir(fork)
+    add_plugin(fork)
+    add_running(fork)
     accepting = "go on though rows of the run are gone or changed"
     for parser in (resume, fork):
         parser.add_argument("--accept-data", action="store_true", help=accepting)
 
 
 def _add_watching(commands: Commands) -> None:
-    attach = _command(commands, "attach", "watch and steer a run of another process")
+    attach = add_command(commands, "attach", "watch and steer a run of another process")
     attach.add_argument("name", nargs="?", metavar="RUN", help=f"{RUN_HELP}; default: the live run")
     attach.add_argument("--no-ui", action="store_true", help="no app, only text")
     attach.add_argument(
         "--log-format", choices=("text", "json"), default="text", help="text, or JSON lines"
     )
-    _add_fps(attach)
-    _add_preset_dir(attach)
-    _add_plugin(attach)
-    logs = _command(commands, "logs", "print the events and the output of a run")
-    _add_run_name(logs)
+    add_fps(attach)
+    add_preset_dir(attach)
+    add_plugin(attach)
+    logs = add_command(commands, "logs", "print the events and the output of a run")
+    add_run_name(logs)
     logs.add_argument(
         "-f", "--follow", action="store_true", help="keep printing until the run ends"
     )
@@ -333,7 +256,7 @@ def _add_watching(commands: Commands) -> None:
     logs.add_argument(
         "-g", "--grep", metavar="PATTERN", help="only lines with this regular expression"
     )
-    runs = _command(commands, "runs", "list the runs")
+    runs = add_command(commands, "runs", "list the runs")
     runs.add_argument("--json", action="store_true", help="print JSON")
     runs.add_argument(
         "--state",
@@ -354,12 +277,12 @@ def _add_watching(commands: Commands) -> None:
         help="only runs that match, like 'lr<0.01 model=cnn'",
     )
     for parser in (attach, logs, runs):
-        _add_runs_dir(parser)
+        add_runs_dir(parser)
 
 
 def _add_control(commands: Commands) -> None:
-    control = _command(commands, "ctl", "steer a live run")
-    _add_run_name(control)
+    control = add_command(commands, "ctl", "steer a live run")
+    add_run_name(control)
     commands_of_runs = [f"  {kind.word:<19}  {kind.help}" for kind in COMMANDS.values()]
     control.explain("\n".join(["commands:", *commands_of_runs]))
     control.add_argument("command", metavar="COMMAND", help=any_of(list(COMMANDS)))
@@ -378,13 +301,13 @@ def _add_control(commands: Commands) -> None:
         "--timeout", type=float, default=30.0, metavar="S", help="seconds to wait for the effect"
     )
     control.add_argument("--json", action="store_true", help="print JSON")
-    _add_runs_dir(control)
+    add_runs_dir(control)
 
 
 def _add_results(commands: Commands) -> None:
-    evaluate = _command(commands, "evaluate", "measure a run's best weights")
-    _add_run_name(evaluate)
-    evaluate.add_argument("overrides", nargs="*", metavar=_MOVED, help=_MOVED_HELP)
+    evaluate = add_command(commands, "evaluate", "measure a run's best weights")
+    add_run_name(evaluate)
+    evaluate.add_argument("overrides", nargs="*", metavar=MOVED, help=MOVED_HELP)
     evaluate.add_argument("--split", choices=("train", "val", "test"), help="default: test")
     evaluate.add_argument(
         "--data",
@@ -394,11 +317,11 @@ def _add_results(commands: Commands) -> None:
     evaluate.add_argument(
         "--baselines", action="store_true", help="only the baselines, with those that a run skips"
     )
-    predict = _command(commands, "predict", "use a run's best weights on new files")
-    _add_run_name(predict)
+    predict = add_command(commands, "predict", "use a run's best weights on new files")
+    add_run_name(predict)
     predict.add_argument("files", nargs="*", metavar="FILE", help="samples like those trained on")
     predict.set_defaults(overrides=[])
-    predict.explain(f"{_MOVED}: {_MOVED_HELP}; only runs of an older version need it")
+    predict.explain(f"{MOVED}: {MOVED_HELP}; only runs of an older version need it")
     predict.add_argument(
         "--out",
         type=Path,
@@ -420,23 +343,25 @@ def _add_results(commands: Commands) -> None:
     )
     predict.add_argument("--seed", type=int, default=0, help="seed of the random draws")
     for parser in (evaluate, predict):
-        _add_checkpoint(parser, "", "best")
+        add_checkpoint(parser, "", "best")
         parser.add_argument("--device", default="auto", help=DEVICE_HELP)
-        _add_plugin(parser)
+        add_plugin(parser)
         parser.add_argument("--json", action="store_true", help="print JSON")
-        _add_runs_dir(parser)
+        add_runs_dir(parser)
 
 
 def _add_own_data(commands: Commands) -> None:
     text = "look at data of your own"
     data = commands.add_parser("data", help=text, description=text)
     actions = data.add_subparsers(title="actions", metavar="ACTION", required=True)
-    look = _command(actions, "inspect", "show what a file or folder holds, and what would be done")
+    look = add_command(
+        actions, "inspect", "show what a file or folder holds, and what would be done"
+    )
     look.add_argument("path", metavar="PATH", help="a table, a text, or a folder of texts")
-    look.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=_SETTINGS_HELP)
-    _add_target(look)
+    look.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help=SETTINGS_HELP)
+    add_target(look)
     look.add_argument("--json", action="store_true", help="print JSON")
-    _add_preset_dir(look)
+    add_preset_dir(look)
     look.set_defaults(action="data inspect")
 
 
@@ -444,17 +369,17 @@ def _add_presets(commands: Commands) -> None:
     text = "list, show, check and copy presets"
     presets = commands.add_parser("presets", help=text, description=text)
     actions = presets.add_subparsers(title="actions", metavar="ACTION", required=True)
-    listing = _command(actions, "list", "list the presets")
+    listing = add_command(actions, "list", "list the presets")
     listing.add_argument("kind", nargs="?", help="experiment, dataset, model or optimizer")
     listing.add_argument("--json", action="store_true", help="print JSON")
-    show = _command(actions, "show", "print a preset; an experiment with all its settings")
+    show = add_command(actions, "show", "print a preset; an experiment with all its settings")
     show.add_argument("name", help="NAME of an experiment, or KIND/NAME")
-    validate = _command(actions, "validate", "check experiment files, or all presets")
+    validate = add_command(actions, "validate", "check experiment files, or all presets")
     validate.add_argument("files", nargs="*", help="experiment files; none: every preset")
-    copy = _command(actions, "copy", "copy a preset, to change the copy")
+    copy = add_command(actions, "copy", "copy a preset, to change the copy")
     copy.add_argument("name", help="NAME of an experiment, or KIND/NAME")
     copy.add_argument("target", nargs="?", type=Path, help="file or folder; default: ./presets")
-    schema = _command(actions, "schema", "print the JSON schema for editors")
+    schema = add_command(actions, "schema", "print the JSON schema for editors")
     for parser in (listing, show, validate, copy, schema):
-        _add_preset_dir(parser)
+        add_preset_dir(parser)
         parser.set_defaults(action=f"presets {parser.get_default('action')}")

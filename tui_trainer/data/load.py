@@ -23,10 +23,9 @@ from tui_trainer.data.sources.table import read_rows
 from tui_trainer.data.sources.text import load_text
 from tui_trainer.data.sources.text_folders import read_passages
 from tui_trainer.data.splits.record import SplitRecord
-from tui_trainer.data.splits.rules import rule_of
 from tui_trainer.problems.settings import with_settings
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import BadInput, CheckpointUnusable, ConfigError, Problem
+from tui_trainer.text.errors import BadInput, CheckpointUnusable
 
 Fitted = dict[str, Any] | None
 Record = SplitRecord | None
@@ -100,11 +99,7 @@ def _load(
 ) -> Dataset:
     loader = LOADERS.get(section.type)
     if loader is None:
-        if record is not None or section.split_from is not None:
-            message = "the data of a plugin take no split of another run"
-            raise ConfigError([Problem(message, "dataset.split_from")])
-        rule_of(section)
-        return load_plugged(section, fitted, problem)
+        return load_plugged(section, fitted, problem, record)
     try:
         dataset = loader(section, problem, fitted, record)
         return replace(dataset, info=with_settings(dataset.info, problem))

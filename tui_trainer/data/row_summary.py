@@ -23,6 +23,11 @@ _MOST_CLASSES = 6
 _NOUNS = {
     "number": ("number", "numbers"),
     "category": ("category", "categories"),
+    "boolean": ("yes or no", "yes or no"),
+    "date": ("date", "dates"),
+    "text": ("text", "texts"),
+    "words": ("text as counts of its words", "texts as counts of their words"),
+    "hash": ("category with many values", "categories with many values"),
 }
 
 
@@ -68,8 +73,13 @@ def _target_text(target: Target) -> str:
     numbers = target.values.reshape(len(target.values), -1)
     lowest, highest, mean = numbers.min(), numbers.max(), numbers[:, 0].mean()
     several = f"{numbers.shape[1]} numbers per row" if numbers.shape[1] > 1 else "numbers"
-    average = "" if numbers.shape[1] > 1 else f", {mean:.4g} on average"
-    return f"{several} from {lowest:.4g} to {highest:.4g}{average}"
+    average = "" if numbers.shape[1] > 1 else f", {_shown(mean)} on average"
+    return f"{several} from {_shown(lowest)} to {_shown(highest)}{average}"
+
+
+def _shown(number: float) -> str:
+    """Write a number of a table in about four digits, but thousands in full."""
+    return f"{number:,.0f}" if 1_000 <= abs(number) < 1e12 else f"{number:.4g}"
 
 
 def _inputs_text(inputs: Mapping[str, Any]) -> str:
@@ -86,6 +96,6 @@ def _shape_text(source: Source, shape: Sequence[int]) -> str:
     size = "x".join(map(str, shape))
     return {
         "image": f"pictures of {size} (channels, height, width)",
-        "sequence": f"sequences of {counted(shape[-1], 'channel')}",
+        "sequence": f"sequences of {counted(shape[-1], 'channel')}, up to {shape[0]:,} steps",
         "tokens": f"texts of up to {counted(shape[0], 'byte')}",
     }.get(source.kind, f"{size} numbers")

@@ -37,6 +37,7 @@ from tui_trainer.data.sources.source import Encoded, Source, Target
 from tui_trainer.data.splits.notices import class_notices
 from tui_trainer.data.splits.position import SplitRows
 from tui_trainer.data.splits.record import SplitRecord
+from tui_trainer.data.splits.row_split import RowSplit
 from tui_trainer.data.splits.rules import check_has_no_record, summary_of
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.problems.signature import Signature
@@ -59,21 +60,8 @@ def load_rows(
 
     `written_problem` is what the settings say of the problem: `auto`, or its name.
     """
-    split = split_source(section, source, fitted, record)
-    parts = split.parts
-    if split.changes is not None and split.changes.new:
-        source = source.with_target(target_of_run(source.target, split.rows, fitted))
-    target = source.target
-    if fitted is not None:
-        check_same(_identity(section, source), fitted, source.name)
-        if record is None:
-            check_has_no_record(fitted)
-    if split.changes is not None and split.changes.gone and not len(parts.train):
-        raise CheckpointUnusable(
-            f"{source.name}: no row is as it was in the training split of the run; {NEEDS_ITS_DATA}"
-        )
-    _check_classes(source)
-    _check_parts(section, source, parts)
+    split, source = _divided(section, source, fitted, record)
+    parts, target = split.parts, source.target
     preprocessing = _fit(section, source, parts.train) if fitted is None else fitted
     encoded = _trimmed(source.encode(preprocessing["inputs"]), split.rows)
     doubt = _doubt(section, target) if written_problem == "auto" else ""
@@ -111,6 +99,30 @@ def load_rows(
         changes=split.changes,
         split_summary=_summary(section, source),
     )
+
+
+def _divided(
+    section: RowsSection,
+    source: Source,
+    fitted: dict[str, Any] | None,
+    record: SplitRecord | None,
+) -> tuple[RowSplit, Source]:
+    """Return the checked split of a source, and the source with the classes of its rows."""
+    split = split_source(section, source, fitted, record)
+    changes = split.changes
+    if changes is not None and changes.new:
+        source = source.with_target(target_of_run(source.target, split.rows, fitted))
+    if fitted is not None:
+        check_same(_identity(section, source), fitted, source.name)
+        if record is None:
+            check_has_no_record(fitted)
+    if changes is not None and changes.gone and not len(split.parts.train):
+        raise CheckpointUnusable(
+            f"{source.name}: no row is as it was in the training split of the run; {NEEDS_ITS_DATA}"
+        )
+    _check_classes(source)
+    _check_parts(section, source, split.parts)
+    return split, source
 
 
 def _summary(section: RowsSection, source: Source) -> str:

@@ -14,7 +14,7 @@ import numpy as np
 from tui_trainer.config.sections.datasets import RowsSection
 from tui_trainer.data.files.csv import order_classes
 from tui_trainer.data.sources.source import Source, Target
-from tui_trainer.data.splits.keys import Keys, joined, mixed, number_keys, text_keys
+from tui_trainer.data.splits.keys import joined, target_keys
 from tui_trainer.data.splits.position import Ints
 from tui_trainer.data.splits.record import SplitRecord
 from tui_trainer.data.splits.row_split import (
@@ -39,7 +39,7 @@ def split_source(
     rows were split by position.
     """
     target, division = source.target, source.division
-    contents = joined(division.contents, target_keys(target))
+    contents = joined(division.contents, target_keys(target.classes, target.values))
     if record is not None and not record.is_of_another_run:
         return split_of_run(record, division.identities, contents)
     division = replace(division, contents=contents)
@@ -63,19 +63,6 @@ def strata_of(target: Target, edges: Sequence[float] | None = None) -> Strata:
     if target.classes:
         return class_strata(target.values, target.classes)
     return number_strata(target.values.reshape(len(target.values), -1)[:, 0], edges)
-
-
-def target_keys(target: Target) -> Keys:
-    """Return a key (N,) for what is to be predicted of each row."""
-    if not target.classes:
-        keys = number_keys(target.values.reshape(len(target.values), -1))
-        places = mixed(np.arange(1, keys.shape[1] + 1, dtype=np.uint64))
-        return mixed(joined(keys, places).sum(axis=1, dtype=np.uint64))
-    keys = text_keys(target.classes)
-    if target.values.ndim == 1:
-        own: Keys = keys[target.values]
-        return own
-    return mixed((target.values.astype(np.uint64) * keys).sum(axis=1, dtype=np.uint64))
 
 
 def target_of_run(target: Target, rows: Ints, fitted: Mapping[str, Any] | None) -> Target:

@@ -129,8 +129,22 @@ def propose(
         document,
         experiment,
         _lines(path, recognised, dataset, experiment),
-        dataset.notes,
+        (*dataset.notes, *_forecast_note(dataset)),
     )
+
+
+def _forecast_note(dataset: Dataset) -> list[str]:
+    """Return a note on how to forecast, if the numbers of a table have dates."""
+    inputs = dataset.preprocessing.get("inputs", {})
+    dates = [
+        name
+        for name, settings in inputs.items()
+        if isinstance(settings, dict) and settings.get("kind") == "date"
+    ]
+    if dataset.problem != "regression" or not dates:
+        return []
+    shown = clean(dates[0], 80)
+    return [f"dataset.type=forecast dataset.time={shown} predicts the next values from past ones"]
 
 
 def with_data(
@@ -248,12 +262,11 @@ def settings_for(dataset: Dataset, experiment: Experiment) -> dict[str, Any]:
             model = {"type": "mlp", "layers": layers, "dropout": 0.1}
     if metrics := _metrics_for(dataset):
         training["metrics"] = metrics
-    return {
-        "model": model,
-        "optimizer": optimizer,
-        "training": training,
-        "early_stopping": {"patience": patience},
-    }
+    settings = {"model": model, "optimizer": optimizer, "training": training}
+    if len(dataset.val):
+        return {**settings, "early_stopping": {"patience": patience}}
+    # Nothing says when to stop, so the steps are fewer.
+    return {**settings, "training": {**training, "epochs": training["epochs"] // 4}}
 
 
 def _metrics_for(dataset: Dataset) -> list[str]:

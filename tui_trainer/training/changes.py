@@ -128,12 +128,14 @@ def check_model(model: nn.Module, data: CheckpointData) -> None:
 
 def data_change(task: Task, origin: Origin) -> str:
     """Describe how the data changed since the checkpoint, or return an empty string."""
-    changes = task.dataset.changes
-    if changes is not None:
+    changes, fingerprint = task.dataset.changes, task.dataset.fingerprint
+    # Items of a plugin are known by their names alone, and its version may say that they differ.
+    is_known_by_name = bool(fingerprint.by_second_rule)
+    if changes is not None and (changes.gone or changes.new or not is_known_by_name):
         # The rows are compared one by one, so a file that grew or was sorted has the same data.
         gone = _gone_text(task.experiment.dataset, changes)
         return f"the data changed: {gone}" if changes.gone else ""
-    if task.dataset.fingerprint.is_same(origin.fingerprint):
+    if fingerprint.is_same(origin.fingerprint):
         return ""
     if origin.samples is None:
         # Older checkpoints have one sum over the data and all plugins.

@@ -213,8 +213,11 @@ class SequencesSection(DelimitedSection):
     type: Literal["sequences"]
     sequence: str = setting(..., "the column with the id of a row's sequence", min_length=1)
     step: str | None = setting(
-        None, "the column that orders the steps; empty: the order of the file", min_length=1
+        None,
+        "the column of numbers or dates that orders the steps; empty: the order of the file",
+        min_length=1,
     )
+    dates: Dates = DATES
     target: str = setting(
         ..., "the column to predict, the same in every row of a sequence", min_length=1
     )

@@ -40,11 +40,27 @@ class ColumnSurvey:
     line: int = 0
     text: str = field(default="")
     forms: FormSurvey = field(default_factory=FormSurvey)
+    has_fraction: bool = False
+    """Whether a number as Python writes it has decimals, and so a point."""
+
+    @property
+    def decimal(self) -> str:
+        """What separates decimals in this column: a point, a comma, or empty if it has none."""
+        if not self.texts:
+            return "." if self.has_fraction else ""
+        if not self.forms.possible:
+            return ""
+        signs = {form.decimal for form in self.forms.possible}
+        # `1.5 %` leaves no doubt, and `1,234` may be either.
+        (sign,) = signs if len(signs) == 1 else ("",)
+        return sign if sign and sign in self.forms.example else ""
 
     def add_numbers(self, values: NDArray[np.float64], rows: Rows, name: str) -> None:
         """Count the cells of rows that are all numbers, NaN where one is missing."""
         present = values[~np.isnan(values)]
         self.numbers += len(present)
+        if not self.has_fraction:
+            self.has_fraction = bool((present != np.floor(present)).any())
         if self.is_target and len(self.distinct) < 3:
             self.distinct.update(np.unique(present)[:3].tolist())
         if self.forms.wants_point and rows.has_point(name):
@@ -78,8 +94,10 @@ class ColumnSurvey:
         if foreign and not self.line:
             self.line, self.text = int(first_lines[foreign[0]]), texts[foreign[0]]
 
-    def form_of(self, file: DataFile, name: str) -> NumberForm | None:
+    def form_of(self, file: DataFile, name: str, decimal: str = "") -> NumberForm | None:
         """Return the form of the numbers, None if they are as Python writes them, or none.
+
+        `decimal` is what separates decimals in the other columns, where that is certain.
 
         Raises:
             BadInput: they may be two different numbers each.
@@ -91,6 +109,9 @@ class ColumnSurvey:
             return None
         form = self.forms.decide(style.separator, style.decimal, style.thousands)
         if form is None and style.decimal == style.thousands == "auto":
+            others = {".": COMMA_THOUSANDS, ",": DECIMAL_COMMA}
+            if others.get(decimal) in self.forms.possible:
+                return others[decimal]
             text = clean(self.forms.example, 40)
             shapes = (COMMA_THOUSANDS, DECIMAL_COMMA)
             one, other = (shape.plain(self.forms.example) for shape in shapes)

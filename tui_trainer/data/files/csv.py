@@ -18,7 +18,7 @@ from unicodedata import normalize
 import numpy as np
 from numpy.typing import NDArray
 
-from tui_trainer.data.files.content import PIECE_BYTES, Content, decoded_lines
+from tui_trainer.data.files.content import PIECE_BYTES, Content, decoded_lines, pieces
 from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.files.formats import refuse_binary
 from tui_trainer.data.files.number_forms import NumberForm
@@ -27,6 +27,7 @@ from tui_trainer.text.errors import BadInput
 
 CHUNK_ROWS = 4096
 
+_NOT_WINDOWS = bytes(byte for byte in range(256) if not 0x80 <= byte <= 0x9F)
 _UTF8_BOM = b"\xef\xbb\xbf"
 _UTF16_BOMS = (b"\xff\xfe", b"\xfe\xff")
 
@@ -64,11 +65,22 @@ def check_text(file: DataFile) -> None:
         raise BadInput(f"{file.name}: the file is empty")
     if invalid >= 0:
         byte = content[invalid : invalid + 1]
+        label, codec = _likely_encoding(content)
+        guess = clean(byte.decode(codec, "replace"))
         raise BadInput(
             f"{file.name}:{line_at(content, invalid)}: byte 0x{byte[0]:02x} is not UTF-8 (in "
-            f"Latin-1 it is {clean(byte.decode('latin-1'))!r}); set dataset.encoding=latin-1, or "
-            "what it is"
+            f"{label} it is {guess!r}); set dataset.encoding={codec}, or what it is"
         )
+
+
+def _likely_encoding(content: Content) -> tuple[str, str]:
+    """Return the name of the encoding of Western Europe that a file may have, and its codec.
+
+    In Windows-1252, unlike in Latin-1, the bytes from 0x80 to 0x9f are characters such as the sign
+    of the euro; control characters are in no table.
+    """
+    is_windows = any(piece.translate(None, _NOT_WINDOWS) for piece in pieces(content))
+    return ("Windows-1252", "cp1252") if is_windows else ("Latin-1", "latin-1")
 
 
 def _placed_pieces(content: Content) -> Iterator[tuple[int, bytes]]:

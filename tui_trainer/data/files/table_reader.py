@@ -110,8 +110,11 @@ def collect_table(
             f"{file.name}: {'a header but ' if file.style.format == 'csv' else ''}no rows"
         )
     surveys = {name: values.survey for name, values in collected.items() if values.survey}
+    decimals = {sign for survey in surveys.values() if (sign := survey.decimal)}
+    decimal = decimals.pop() if len(decimals) == 1 else ""
     known = {
-        name: stated.get(name) or survey.form_of(file, name) for name, survey in surveys.items()
+        name: stated.get(name) or survey.form_of(file, name, decimal)
+        for name, survey in surveys.items()
     }
     kinds = {
         name: surveys[name].decide(file, name, known[name])

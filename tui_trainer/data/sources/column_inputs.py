@@ -36,6 +36,9 @@ _FILLED_AT_ONCE = 16
 """Inputs: a line of the processor's cache."""
 _CHUNK_ROWS = 8192
 
+_MOST_FILLED = 4
+"""That many columns with filled gaps have a note each."""
+
 
 def fit_inputs(
     name: str, kind: str, train: Column, section: TableSection, file: str
@@ -97,7 +100,7 @@ def encode_all(
         )
     # Filled block by block: side by side they would take the memory twice.
     inputs = np.empty((rows, total), dtype=np.float32)
-    place, all_notes = 0, list[str]()
+    place, all_notes = 0, _gap_notes(columns, fitted)
     blocks: list[Block] = []
     for name, settings in fitted.items():
         block, column_notes = encode_inputs(name, columns[name], settings)
@@ -107,6 +110,28 @@ def encode_all(
             place, blocks = _filled(inputs, place, blocks), []
     _filled(inputs, place, blocks)
     return Encoded(torch.from_numpy(inputs), all_notes)
+
+
+def _gap_notes(columns: Mapping[str, Column], fitted: Mapping[str, dict[str, Any]]) -> list[str]:
+    """Return notes on the missing numbers that are filled in: one if many columns have some."""
+    gaps = {
+        name: int(columns[name].missing.sum())
+        for name, settings in fitted.items()
+        if settings["kind"] == "number"
+    }
+    gaps = {name: count for name, count in gaps.items() if count}
+    if len(gaps) <= _MOST_FILLED:
+        return [
+            f"{clean(name, 80)}: {counted(count, 'missing value')} filled with the training mean "
+            f"{fitted[name]['mean']:.4g}"
+            for name, count in gaps.items()
+        ]
+    most = sorted(gaps, key=lambda name: -gaps[name])[:_MOST_FILLED]
+    shown = ", ".join(f"{clean(name, 80)} ({gaps[name]:,})" for name in most)
+    return [
+        f"{counted(sum(gaps.values()), 'missing value')} in {len(gaps):,} columns filled with the "
+        f"training mean of each, most in {shown}"
+    ]
 
 
 def _filled(inputs: Block, place: int, blocks: Sequence[Block]) -> int:

@@ -37,10 +37,7 @@ _TOLD = {
         "{names}: yes or no, as one input of 1 or 0; "
         "dataset.categorical={columns} makes an input of each text"
     ),
-    "date": (
-        "{names}: read as dates; dataset.categorical={columns} reads them as categories, and "
-        "dataset.time=NAME tests on the latest rows, as a forecast would be tested"
-    ),
+    "date": ("{names}: read as dates; dataset.categorical={columns} reads them as categories"),
     "text": (
         "{names}: free text, and the only input: its bytes are read one by one, for models of "
         "sequences; dataset.categorical={columns} reads it as a category"
@@ -110,6 +107,11 @@ def read_kinds(
         notes: list[str] = []
     else:
         kinds, notes = _recognise(inputs, stated_kinds(section))
+        if "date" in kinds.values() and not (section.time or section.split or section.group):
+            notes.append(
+                "rows are split whatever their dates are; dataset.time=NAME, with a column of "
+                "dates, tests on the latest ones"
+            )
     columns = dict(table.columns)
     for name, column in inputs.items():
         if kinds[name] == LEFT_OUT:

@@ -87,9 +87,6 @@ def _encode_numbers(
     if not np.isfinite(scaled).all():
         raise BadInput(f"column '{shown}' has numbers of too large a range; rescale or drop it")
     notes = []
-    if missing.any():
-        values = _counted(int(missing.sum()), "missing value")
-        notes.append(f"{shown}: {values} filled with the training mean {fitted['mean']:.4g}")
     if fitted["constant"]:
         notes.append(f"{shown}: always {fitted['mean']:.4g} in the training split; no information")
     return scaled[:, None], notes

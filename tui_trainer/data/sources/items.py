@@ -98,11 +98,18 @@ def with_items(data: Data, section: RowsSection, name: str) -> Data:
     return replace(data, **read, classes=classes)
 
 
-def groups_of(data: Data, name: str) -> NDArray[np.int64] | None:
-    """Return the group of each training item as a number, or None if there are no groups."""
+def group_labels(data: Data, name: str) -> list[Any] | None:
+    """Return the group of each training item, or None if there are no groups."""
     if data.group is None:
         return None
-    labels = [_called(data.group, item, name, "group") for item in data.train.items]
+    return [_called(data.group, item, name, "group") for item in data.train.items]
+
+
+def groups_of(data: Data, name: str) -> NDArray[np.int64] | None:
+    """Return the group of each training item as a number, or None if there are no groups."""
+    labels = group_labels(data, name)
+    if labels is None:
+        return None
     number: dict[Any, int] = {}
     try:
         return np.array([number.setdefault(label, len(number)) for label in labels], np.int64)

@@ -18,7 +18,7 @@ from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.config.user_code import describe_error_near, describe_user_error, place_of
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset, absent_notes
-from tui_trainer.data.base.fingerprint import fingerprint_of_plugin
+from tui_trainer.data.base.fingerprint import Fingerprint, fingerprint_of_plugin
 from tui_trainer.data.base.random import derive_seed, seed_all
 from tui_trainer.data.batches.collation import Collation, as_sample
 from tui_trainer.data.batches.iterated import IteratedSplit, keeps_state
@@ -31,10 +31,14 @@ from tui_trainer.data.sources.in_memory import (
     described_sample,
     first_sample,
 )
+from tui_trainer.data.sources.item_split import split_items
 from tui_trainer.data.sources.items import SPLITS, ReadItems, with_items
 from tui_trainer.data.sources.plugin_augment import augment_of, has_soft_targets
 from tui_trainer.data.sources.plugin_info import described_by, problem_of
 from tui_trainer.data.sources.plugin_splits import PluginSplit, all_splits, class_counts
+from tui_trainer.data.splits.record import SplitRecord
+from tui_trainer.data.splits.row_split import RowSplit
+from tui_trainer.data.splits.rules import summary_of
 from tui_trainer.plugins import Data
 from tui_trainer.problems.batch import is_on_host
 from tui_trainer.problems.dataset_info import DatasetInfo
@@ -45,12 +49,15 @@ from tui_trainer.text.errors import BadInput, CheckpointUnusable, TrainerError
 
 
 def load_plugged(
-    section: DatasetSection, fitted: dict[str, Any] | None, problem: ProblemSection = AUTO
+    section: DatasetSection,
+    fitted: dict[str, Any] | None,
+    problem: ProblemSection = AUTO,
+    record: SplitRecord | None = None,
 ) -> Dataset:
     """Load the data of a plugin, for a problem; raises the same errors as `load`."""
     assert isinstance(section, RowsSection), "plugins give samples with a target each"
     name = f"dataset {section.type}"
-    return _loaded_safely(section, _made(section, name), fitted, name, problem)
+    return _loaded_safely(section, _made(section, name), fitted, name, problem, record)
 
 
 def load_to_measure(
@@ -90,12 +97,13 @@ def _loaded_safely(
     fitted: dict[str, Any] | None,
     name: str,
     problem: ProblemSection,
+    record: SplitRecord | None = None,
     *,
     is_remade: bool = True,
 ) -> Dataset:
     """Return `loaded`, with a BadInput for what the code of a user raises meanwhile."""
     try:
-        return loaded(section, data, fitted, name, problem, is_remade=is_remade)
+        return loaded(section, data, fitted, name, problem, record, is_remade=is_remade)
     except TrainerError:
         raise
     except Exception as error:
@@ -153,6 +161,7 @@ def loaded(
     fitted: dict[str, Any] | None,
     name: str,
     problem: ProblemSection = AUTO,
+    record: SplitRecord | None = None,
     *,
     is_remade: bool = True,
 ) -> Dataset:
@@ -163,21 +172,15 @@ def loaded(
     if not isinstance(data, Data):
         raise BadInput(f"{name}: its function returned {type(data).__name__}, not plugins.Data")
     data = with_items(data, section, name)
-    splits = [
-        replace(split, origin=PluginOrigin(section.type, section.model_dump(), part))
-        if is_remade and isinstance(split, MapSplit)
-        else split
-        for part, split in enumerate(all_splits(section, data, name))
-    ]
+    rows = split_items(section, data, name, fitted, record)
+    splits = list(all_splits(section, data, name, None if rows is None else rows.parts))
+    if is_remade:
+        splits = [_remade(split, section, part) for part, split in enumerate(splits)]
     # No sample of an iterable is read before training starts.
     first = _first_sample(splits[1 if isinstance(splits[0], IteratedSplit) else 0], name)
     inferred, reason = problem_of(data, first, name, problem.type)
     identity = {"source": section.type, "task": inferred, "classes": list(data.classes)}
-    if fitted is not None and {key: fitted.get(key) for key in identity} != identity:
-        raise CheckpointUnusable(
-            f"the checkpoint is for other data than {name}: task or classes; the plugin has to "
-            "return what the run was trained on, or train a new run"
-        )
+    _check_same(identity, fitted, name)
     info = with_settings(described_by(first, data, inferred, name), problem)
     train, val, test = (_checked(split, info, name) for split in splits)
     counts = [class_counts(split, data) for split in (train, val, test)]
@@ -186,22 +189,64 @@ def loaded(
         val=val,
         test=test,
         info=info,
-        preprocessing=identity,
+        preprocessing=_preprocessing(identity, fitted, rows),
         augment=augment_of(section, info),
-        fingerprint=fingerprint_of_plugin(
-            section,
-            _hash([data.version, *map(str, map(len, (train, val, test))), *_ids_of(data)]),
-            _hash_with_code(data),
-        ),
+        fingerprint=_fingerprint(section, data, (train, val, test)),
         notes=(
             f"the first sample: {described_sample(first, info)}; {inferred}: {reason}",
             *_notes(train),
+            *(rows.notes if rows is not None else ()),
             *absent_notes(data.classes, *counts),
         ),
         soft_targets=has_soft_targets(section, inferred),
         class_counts=counts[0],
         val_counts=counts[1],
+        split_record=None if rows is None else rows.record,
+        changes=None if rows is None else rows.changes,
+        split_summary=_summary(section, data, rows),
     )
+
+
+def _remade(split: PluginSplit, section: RowsSection, part: int) -> PluginSplit:
+    """Return a split whose data set a worker can make again."""
+    if not isinstance(split, MapSplit):
+        return split
+    return replace(split, origin=PluginOrigin(section.type, section.model_dump(), part))
+
+
+def _check_same(identity: dict[str, Any], fitted: dict[str, Any] | None, name: str) -> None:
+    """Raise CheckpointUnusable if the data are others than those of a checkpoint."""
+    if fitted is not None and {key: fitted.get(key) for key in identity} != identity:
+        raise CheckpointUnusable(
+            f"the checkpoint is for other data than {name}: task or classes; the plugin has to "
+            "return what the run was trained on, or train a new run"
+        )
+
+
+def _fingerprint(section: RowsSection, data: Data, splits: Sequence[PluginSplit]) -> Fingerprint:
+    return fingerprint_of_plugin(
+        section,
+        _hash([data.version, *map(str, map(len, splits)), *_ids_of(data)]),
+        _hash_with_code(data),
+    )
+
+
+def _preprocessing(
+    identity: dict[str, Any], fitted: dict[str, Any] | None, rows: RowSplit | None
+) -> dict[str, Any]:
+    if fitted is not None:
+        return fitted
+    if rows is None or rows.record is None:
+        return identity
+    return {**identity, "split": rows.record.rule}
+
+
+def _summary(section: RowsSection, data: Data, rows: RowSplit | None) -> str:
+    """Say how the samples are split, unless the plugin does it."""
+    if data.val is not None or data.test is not None:
+        return ""
+    rule = "position" if rows is None or rows.record is None else rows.record.rule
+    return summary_of(rule, section, stratified=section.stratify and bool(data.classes))
 
 
 def _checked(split: PluginSplit, info: DatasetInfo, name: str) -> PluginSplit:

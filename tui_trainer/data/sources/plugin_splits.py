@@ -22,7 +22,7 @@ from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.sources.in_memory import columns_split, is_columns
 from tui_trainer.data.sources.items import groups_of
-from tui_trainer.data.splits.position import divide
+from tui_trainer.data.splits.position import SplitRows, divide
 from tui_trainer.plugins import Data
 from tui_trainer.problems.batch import IGNORED
 from tui_trainer.text.errors import BadInput
@@ -30,14 +30,19 @@ from tui_trainer.text.errors import BadInput
 PluginSplit = TensorSplit | MapSplit | IteratedSplit
 
 
-def all_splits(section: RowsSection, data: Data, name: str) -> Sequence[PluginSplit]:
-    """Return the splits for training, validation and test, whose samples are not checked yet."""
+def all_splits(
+    section: RowsSection, data: Data, name: str, parts: SplitRows | None = None
+) -> Sequence[PluginSplit]:
+    """Return the splits for training, validation and test, whose samples are not checked yet.
+
+    `parts` are the samples of each, if they are not split by position.
+    """
     if is_columns(data.train):
         if data.collate is not None:
             raise BadInput(f"{name}: columns need no collate; their batches are gathered by index")
         return _column_splits(section, data, name)
     collation = Collation(data.collate, data.padding)
-    return [replace(split, collation=collation) for split in _splits(section, data, name)]
+    return [replace(split, collation=collation) for split in _splits(section, data, name, parts)]
 
 
 def _column_splits(section: RowsSection, data: Data, name: str) -> tuple[TensorSplit, ...]:
@@ -62,7 +67,7 @@ def _column_splits(section: RowsSection, data: Data, name: str) -> tuple[TensorS
 
 
 def _splits(
-    section: RowsSection, data: Data, name: str
+    section: RowsSection, data: Data, name: str, parts: SplitRows | None
 ) -> tuple[MapSplit | IteratedSplit, MapSplit, MapSplit]:
     datasets = (data.train, data.val, data.test)
     if (data.val is None) != (data.test is None):
@@ -74,15 +79,7 @@ def _splits(
     if data.val is not None:
         splits = [MapSplit(dataset, torch.arange(len(dataset))) for dataset in datasets]
     else:
-        classes = _targets(data.train) if section.stratify and data.classes else None
-        strata = np.zeros(len(data.train), dtype=np.int64) if classes is None else classes
-        parts = divide(
-            strata,
-            section.split_seed,
-            section.test_fraction,
-            section.val_fraction,
-            groups=groups_of(data, name),
-        )
+        parts = parts or _by_position(section, data, name)
         splits = [
             MapSplit(data.train, torch.from_numpy(part))
             for part in (parts.train, parts.val, parts.test)
@@ -90,6 +87,17 @@ def _splits(
     _check_none_is_empty(section, data, splits, name)
     train, val, test = splits
     return train, val, test
+
+
+def _by_position(section: RowsSection, data: Data, name: str) -> SplitRows:
+    classes = _targets(data.train) if section.stratify and data.classes else None
+    return divide(
+        np.zeros(len(data.train), dtype=np.int64) if classes is None else classes,
+        section.split_seed,
+        section.test_fraction,
+        section.val_fraction,
+        groups=groups_of(data, name),
+    )
 
 
 def _iterated_split(data: Data, name: str) -> IteratedSplit:

@@ -5,7 +5,7 @@ Layer: data. A row that is trained on and measured on, too, makes every figure t
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 import numpy as np
@@ -34,12 +34,13 @@ def divide_table(
     lines: NDArray[np.int64],
     older: Mapping[str, Any] | None,
     name: str,
+    dates: Collection[str] = (),
 ) -> tuple[Division, dict[str, Column], list[str]]:
     """Return the division of the rows, the columns that are inputs, and notes.
 
     `columns` are all but the targets. Those of groups, splits and times are no inputs, and no part
     of what a row is known by: they say where it belongs, and may be corrected. `lines` (N,) are
-    those of the file `name`, for messages.
+    those of the file `name`, for messages; `dates` are the inputs that are days since 1970.
     """
     special = {key: getattr(section, key) for key in ("group", "split", "time")}
     inputs = {name: column for name, column in columns.items() if name not in special.values()}
@@ -60,7 +61,7 @@ def divide_table(
     elif rule == "position" and (older is None or older.get("split") == COPIES):
         groups, notes = groups_of_copies(inputs)
     if older is None and rule == "identity":
-        notes += column_notices(inputs) + near_copies_notice(inputs, identities)
+        notes += column_notices(inputs) + near_copies_notice(inputs, identities, dates)
     division = Division(rule, identities, contents, test, val, groups, times)
     return division, inputs, notes
 

@@ -25,6 +25,7 @@ from tui_trainer.data.files.csv import no_column
 from tui_trainer.data.files.disk import DataFile
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import open_table, with_normal_names
+from tui_trainer.data.sources.date_columns import as_dates
 from tui_trainer.data.splits.keys import Keys, joined, text_keys
 from tui_trainer.data.splits.split_column import split_words
 from tui_trainer.text.clean import clean
@@ -139,7 +140,7 @@ def read_new_frames(section: SequencesSection, channels: Sequence[str], path: st
     present = {key: getattr(section, key) in header for key in ("sequence", "step", "split")}
     usable = section.model_copy(update={key: None for key in ("step", "split") if not present[key]})
     kinds: dict[str, RequestedKind] = dict.fromkeys(channels, "number")
-    for key, kind in (("sequence", "category"), ("step", "number"), ("split", "category")):
+    for key, kind in (("sequence", "category"), ("step", "auto"), ("split", "category")):
         if present[key]:
             kinds[getattr(section, key)] = kind  # type: ignore[assignment]
     table = read_table(file, header, kinds)
@@ -225,7 +226,7 @@ def _requested_kinds(
     if wanted != "auto":
         kinds[section.target] = "category" if wanted == "classification" else "number"
     if section.step is not None:
-        kinds[section.step] = "number"
+        kinds[section.step] = "auto"
     if section.split is not None:
         kinds[section.split] = "category"
     return kinds | dict.fromkeys(channels, "auto")
@@ -324,6 +325,18 @@ def _renumber(members: Ints) -> tuple[Ints, Ints, Ints]:
     return rank[inverse], firsts[order], counts[order]
 
 
+def _steps(
+    section: SequencesSection, file: DataFile, table: Table
+) -> tuple[NDArray[np.float64], bool]:
+    """Return the step of each row, a number or the days since 1970, and whether they are dates."""
+    name = str(section.step)
+    column = table.columns[name]
+    if isinstance(column, NumberColumn):
+        return column.values, False
+    order = None if section.dates == "auto" else section.dates
+    return as_dates(name, column, file.name, table.lines, order).values, True
+
+
 def _sort_rows(
     section: SequencesSection,
     file: DataFile,
@@ -339,8 +352,8 @@ def _sort_rows(
     """
     if section.step is None:
         return np.argsort(members, kind="stable"), []
-    steps = _numbers(table, section.step)[rows]
-    shown = clean(section.step, 80)
+    steps, has_dates = _steps(section, file, table)
+    steps, shown = steps[rows], clean(section.step, 80)
     if np.isnan(steps).any():
         line = lines[int(np.isnan(steps).argmax())]
         raise BadInput(f"{file.name}:{line}: column '{shown}' is empty; every row needs its step")
@@ -351,13 +364,15 @@ def _sort_rows(
     if len(twice):
         # The sort is stable, so equal steps are in file order and the later line is named.
         row = twice[np.argmin(lines[order[twice + 1]])]
+        step = f"the {shown} of this row" if has_dates else f"{shown} {steps[order[row]]:g}"
         raise BadInput(
-            f"{file.name}:{lines[order[row + 1]]}: {shown} {steps[order[row]]:g} occurs already, "
-            f"in line {lines[order[row]]} of the same sequence; remove one, or give the "
-            "sequences different ids"
+            f"{file.name}:{lines[order[row + 1]]}: {step} occurs already, in line "
+            f"{lines[order[row]]} of the same sequence; remove one, or give the sequences "
+            "different ids"
         )
     gaps = inside & (step_sizes > 1)
-    if not gaps.any() or not np.equal(np.mod(steps, 1), 0).all():
+    # Months are of different lengths, so days say nothing of gaps between dates.
+    if has_dates or not gaps.any() or not np.equal(np.mod(steps, 1), 0).all():
         return order, []
     after = order[int(gaps.argmax()) + 1]
     count = len(np.unique(members[order[1:][gaps]]))

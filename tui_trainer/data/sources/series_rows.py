@@ -81,16 +81,10 @@ def read_series(
     elif absent := [name for name in channels if name not in header]:
         trained = f"the model was trained on: {clean(', '.join(channels), 300)}"
         raise BadInput(f"{no_column(absent[0], file, header)}; {trained}")
-    kinds: dict[str, RequestedKind] = dict.fromkeys(channels, "auto")
-    if section.series in header:
-        kinds[str(section.series)] = "category"
-    has_time = section.time is not None and (path is None or section.time in header)
-    if has_time:
-        kinds[str(section.time)] = "auto"
-    table = read_table(file, header, kinds)
+    table = read_table(file, header, _kinds(section, header, channels))
     numbers = {name: _numbers(file, table, name) for name in channels}
     members, ids = _members(section, file, table)
-    times, order = _times(section, file, table, order) if has_time else (None, "")
+    times, order = _times(section, file, table, order)
     places, firsts, lengths = _sorted(members, times)
     if times is None:
         sorted_times = (np.arange(len(places)) - np.repeat(firsts, lengths)).astype(np.float64)
@@ -110,6 +104,18 @@ def read_series(
         order=order,
         notes=(*opened.notes, *table.notes, *_gap_notes(section, sorted_times, firsts)),
     )
+
+
+def _kinds(
+    section: ForecastSection, header: Sequence[str], channels: Sequence[str]
+) -> dict[str, RequestedKind]:
+    """Return how the columns are read; a file to predict may have no ids and no times."""
+    kinds: dict[str, RequestedKind] = dict.fromkeys(channels, "auto")
+    if section.series in header:
+        kinds[str(section.series)] = "category"
+    if section.time in header:
+        kinds[str(section.time)] = "auto"
+    return kinds
 
 
 def _channels(section: ForecastSection, file: DataFile, header: Sequence[str]) -> tuple[str, ...]:
@@ -171,9 +177,14 @@ def _members(
 
 def _times(
     section: ForecastSection, file: DataFile, table: Table, order: str | None
-) -> tuple[NDArray[np.float64], str]:
-    """Return the time of each row, a number or days since 1970, and what goes first in dates."""
+) -> tuple[NDArray[np.float64] | None, str]:
+    """Return the time of each row, a number or days since 1970, and what goes first in dates.
+
+    Without a column of times there are none.
+    """
     name = str(section.time)
+    if name not in table.columns:
+        return None, ""
     column = table.columns[name]
     if isinstance(column, TextColumn):
         if order is None and section.dates != "auto":

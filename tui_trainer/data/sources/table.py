@@ -152,8 +152,9 @@ def read_rows(
         for name, column in table.columns.items()
         if name not in section.targets
     }
+    dates = {name for name, kind in input_kinds.items() if kind == "date"}
     division, columns, split_notes = divide_table(
-        section, columns, table.lines[kept_rows], older, file.name
+        section, columns, table.lines[kept_rows], older, file.name, dates
     )
     from_file = (*opened.notes, *table.notes, *mark_notes, *index_notes, *kind_notes)
     return TableSource(

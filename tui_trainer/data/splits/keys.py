@@ -8,7 +8,8 @@ every run becomes another one.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 from unicodedata import normalize
 
 import numpy as np
@@ -105,6 +106,19 @@ def sorting_order(keys: Keys, others: NDArray[np.generic]) -> NDArray[np.int64]:
     ordered = keys[order]
     # A stable sort by two keys takes several times as long, and hashes are hardly ever equal.
     return np.lexsort((others, keys)) if (ordered[1:] == ordered[:-1]).any() else order
+
+
+def target_keys(classes: Sequence[str], values: NDArray[Any]) -> Keys:
+    """Return a key (N,) for what is to be predicted of each row, see `Target`."""
+    if not classes:
+        keys = number_keys(values.astype(np.float64).reshape(len(values), -1))
+        places = mixed(np.arange(1, keys.shape[1] + 1, dtype=np.uint64))
+        return mixed(joined(keys, places).sum(axis=1, dtype=np.uint64))
+    keys = text_keys(classes)
+    if values.ndim == 1:
+        own: Keys = keys[values]
+        return own
+    return mixed((values.astype(np.uint64) * keys).sum(axis=1, dtype=np.uint64))
 
 
 def numbered(keys: Keys) -> Keys:

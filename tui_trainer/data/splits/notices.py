@@ -5,7 +5,7 @@ Layer: data. Each is a guess by names and counts: nothing is changed by it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 
 import numpy as np
@@ -22,7 +22,6 @@ _LEAST_IDS = 10
 """A column of fewer different ids is a category."""
 _FEW_ROWS = 5
 _MOSTLY = 0.8
-_DIGITS = 6
 _FIRST_COLUMNS = 3
 _MOST_NAMED = 5
 _WEIGHTS = "loss=cross_entropy loss.class_weights=balanced"
@@ -33,7 +32,8 @@ def column_notices(inputs: Mapping[str, Column]) -> list[str]:
     notes = []
     for name, column in inputs.items():
         shown = clean(name, 80)
-        if isinstance(column, TextColumn) and all(map(is_split_word, column.texts)):
+        words_only = isinstance(column, TextColumn) and all(map(is_split_word, column.texts))
+        if isinstance(column, TextColumn) and words_only and len(column.texts) > 1:
             words = clean(", ".join(column.texts), 80)
             notes.append(
                 f"{shown} is an input, and has only {words}: dataset.split={shown} splits by it"
@@ -59,36 +59,42 @@ def _id_notice(shown: str, column: Column) -> list[str]:
     ]
 
 
-def near_copies_notice(inputs: Mapping[str, Column], identities: Keys) -> list[str]:
-    """Return a note that counts rows which differ from another one in the last digits only."""
+def near_copies_notice(
+    inputs: Mapping[str, Column], identities: Keys, dates: Collection[str]
+) -> list[str]:
+    """Return a note that counts rows which differ from another one in the last digits only.
+
+    The inputs named `dates` are days since 1970, whose last digits are the time of day.
+    """
     # Rows that differ in a few columns differ in all, and rounding takes longer than reading.
-    if _count_rounded(dict(islice(inputs.items(), _FIRST_COLUMNS))) == len(identities):
+    first = dict(islice(inputs.items(), _FIRST_COLUMNS))
+    if _count_rounded(first, dates) == len(identities):
         return []
-    count = count_different(identities) - _count_rounded(inputs)
+    count = count_different(identities) - _count_rounded(inputs, dates)
     if count <= 0:
         return []
     return [
-        f"{counted(count, 'row')} nearly equal to another row, to {_DIGITS} digits, and may be in "
+        f"{counted(count, 'row')} nearly equal to another row, to 6 digits, and may be in "
         "another split than that one; dataset.group names a column of rows that belong together"
     ]
 
 
-def _count_rounded(inputs: Mapping[str, Column]) -> int:
-    """Return the number of rows that differ when their numbers are rounded."""
+def _count_rounded(inputs: Mapping[str, Column], dates: Collection[str]) -> int:
+    """Return the number of rows that differ when their numbers are rounded, but for dates."""
     rounded = {
-        name: NumberColumn(_rounded(column.values)) if isinstance(column, NumberColumn) else column
+        name: NumberColumn(_rounded(column.values))
+        if isinstance(column, NumberColumn) and name not in dates
+        else column
         for name, column in inputs.items()
     }
     return count_different(row_keys(rounded))
 
 
 def _rounded(values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return numbers with as many significant digits; zeros and gaps stay what they are."""
-    sizes = np.abs(np.where(np.isnan(values) | (values == 0), 1.0, values))
-    # Of a number with 309 digits before the point, the rest is not rounded.
-    scale = 10.0 ** np.clip(_DIGITS - 1 - np.floor(np.log10(sizes)), -300, 300)
-    rounded: NDArray[np.float64] = np.round(values * scale) / scale
-    return rounded
+    """Return numbers with 20 binary digits after the first, which are six decimal ones."""
+    # Adding half of the last digit that is kept may carry into the exponent, and is right then too.
+    bits = (values.view(np.uint64) + np.uint64(1 << 31)) & np.uint64(0xFFFFFFFF00000000)
+    return bits.view(np.float64)
 
 
 def class_notices(classes: Sequence[str], counts: Sequence[int]) -> list[str]:

@@ -31,7 +31,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "text_folders": ("files", "position"),
 }
 """The rules of each type of data; the first is the usual one."""
-_OF_PLUGINS: tuple[Rule, ...] = ("position",)
+_OF_PLUGINS: tuple[Rule, ...] = ("identity", "position")
 _COLUMNS: dict[Rule, str] = {"column": "split", "group": "group", "time": "time"}
 """Rules that need a column, and the setting that names it."""
 
@@ -94,7 +94,7 @@ def summary_of(rule: Rule, section: DatasetSection, *, stratified: bool) -> str:
         "identity": "identity",
         "column": f"the column {column}",
         "files": "file",
-        "group": f"group, the column {column}",
+        "group": f"group, the column {column}" if column is not None else "group",
         "time": f"time, the column {column}" if column else "time, the order of the rows",
         "position": "position",
     }[rule]
