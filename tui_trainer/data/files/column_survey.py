@@ -109,9 +109,9 @@ class ColumnSurvey:
             return None
         form = self.forms.decide(style.separator, style.decimal, style.thousands)
         if form is None and style.decimal == style.thousands == "auto":
-            others = {".": COMMA_THOUSANDS, ",": DECIMAL_COMMA}
-            if others.get(decimal) in self.forms.possible:
-                return others[decimal]
+            # Commas elsewhere decide nothing: there are files with `33,6` beside `5,100` for 5100.
+            if decimal == "." and COMMA_THOUSANDS in self.forms.possible:
+                return COMMA_THOUSANDS
             text = clean(self.forms.example, 40)
             shapes = (COMMA_THOUSANDS, DECIMAL_COMMA)
             one, other = (shape.plain(self.forms.example) for shape in shapes)
