@@ -118,12 +118,12 @@ def one_reading(way: str, path: Path, target: str, cache: Path) -> list[float]:
 
 def first_line_s(path: Path, target: str) -> float:
     """Return the seconds until a run on the file prints its first line."""
-    words = ["-m", "tui_trainer", "train", "penguins-mlp", "--no-ui", f"dataset.path={path}"]
+    words = ["-m", "tui_trainer", "train", str(path), "--target", target, "--no-ui"]
     env = {**os.environ, "TUI_TRAINER_CACHE": "off", "PYTHONUNBUFFERED": "1"}
     with tempfile.TemporaryDirectory() as runs:
         begin_s = time.perf_counter()
         process = subprocess.Popen(
-            [sys.executable, *words, f"dataset.target={target}", "--runs-dir", runs],
+            [sys.executable, *words, "--runs-dir", runs],
             env=env,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

@@ -127,6 +127,17 @@ def test_an_imbalanced_target_is_measured_by_more_than_accuracy(
     assert metrics == ["balanced_accuracy", "f1", "auroc"]
 
 
+def test_a_large_file_is_mentioned_before_it_is_read(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tui_trainer.cli.own_data._LARGE_BYTES", 500)
+    write_wine(folder / "wine.csv", sign="\n")
+    for words in (("data", "inspect"), ("train",)):
+        code, _, err = run(capsys, *words, "wine.csv")
+        assert code == 2
+        assert err.splitlines()[0] == "tui-trainer: reading wine.csv (2 kB)"
+
+
 def test_a_text_and_a_folder_of_texts_get_models_of_their_own(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

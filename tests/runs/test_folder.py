@@ -340,7 +340,10 @@ ELSEWHERE: dict[str, tuple[set[str], str]] = {
     "cli/main": ({"open"}, "/dev/null in the place of descriptors that are closed"),
     "cli/detached": ({"open"}, "/dev/null"),
     "cli/hints": ({"exists"}, "whether a word names a file of the user's"),
-    "cli/own_data": ({"exists", "isdir"}, "the data that a word of the user's may name"),
+    "cli/own_data": (
+        {"exists", "getsize", "isdir", "isfile"},
+        "the data that a word of the user's may name",
+    ),
     "cli/output_file": (
         {"lexists", "mkdir", "replace", "unlink", "is_file"},
         "the file or folder that the user names for predictions",

@@ -19,11 +19,14 @@ from tui_trainer.config.presets import PresetLibrary, experiment_path
 from tui_trainer.config.sections.datasets import NO_FILES
 from tui_trainer.sessions.proposal import name_of, propose, with_data
 from tui_trainer.text.clean import clean
-from tui_trainer.text.console import print_json, print_line
+from tui_trainer.text.console import print_error, print_json, print_line
 from tui_trainer.text.errors import ExitCode
+from tui_trainer.text.format import size_text
 
 _FILE_NAME = re.compile(r".+\.[A-Za-z][A-Za-z0-9]{1,7}")
 """Looks like the name of a file, and not like that of a preset."""
+_LARGE_BYTES = 8_000_000
+"""A larger file takes a second or more, with the import of torch."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +73,8 @@ class Asked:
     def experiment(self) -> Experiment:
         """Return the experiment; data are read if one has to be proposed for them."""
         notes = [self.note] if self.note else []
+        if self.path:
+            _tell_of_large(self.path)
         if self.path and not self.base:
             proposal = propose(self.path, self.library, self.overrides)
             self.library.add_unwritten(self.path, proposal.document, [self.path])
@@ -86,6 +91,16 @@ class Asked:
         document, reasons = with_data(self.path, self.library, document, self.overrides)
         self.library.add_unwritten(self.reference, document, words)
         return reasons
+
+
+def _tell_of_large(path: str) -> None:
+    """Print a line at once if a file takes a while to read; torch is not imported yet."""
+    try:
+        size = os.path.getsize(os.path.expanduser(path))
+    except OSError:
+        return
+    if size >= _LARGE_BYTES and os.path.isfile(path):
+        print_error(f"tui-trainer: reading {clean(path, 200)} ({size_text(size)})")
 
 
 def _data_in(reference: str, library: PresetLibrary) -> tuple[str, str]:
@@ -108,6 +123,7 @@ def _data_in(reference: str, library: PresetLibrary) -> tuple[str, str]:
 def inspect(arguments: argparse.Namespace) -> int:
     """Print what a file or folder holds, and the experiment that `train` would make of it."""
     overrides = options.with_target(parse_overrides(arguments.overrides), arguments.target)
+    _tell_of_large(arguments.path)
     proposal = propose(arguments.path, options.library(arguments), overrides)
     if arguments.json:
         print_json({**proposal.to_dict(), "config": proposal.experiment.to_dict()})
