@@ -115,9 +115,9 @@ def test_small_files_and_those_of_a_cache_that_is_off_are_not_kept(
 
 
 def key_of(path: Path) -> TableKey:
-    origin = open_file(str(path)).origin
-    assert origin is not None
-    return TableKey(origin, "settings")
+    state = open_file(str(path)).state
+    assert state is not None
+    return TableKey(state, "settings")
 
 
 def small_table() -> Table:

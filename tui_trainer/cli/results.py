@@ -76,7 +76,7 @@ def predict(arguments: argparse.Namespace) -> int:
     if arguments.generate is None:
         how_to_write = None
         if out is not None:
-            how_to_write = Output(out, arguments.probabilities, arguments.force)
+            how_to_write = PredictionOutput(out, arguments.probabilities, arguments.force)
         return print_predictions(run, files, *where, as_json=arguments.json, output=how_to_write)
     if out is not None:
         raise BadInput("--out is for predictions of files; --generate prints a text")
@@ -119,7 +119,7 @@ _SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Output:
+class PredictionOutput:
     """The options for writing predictions to a file, or masks to a folder."""
 
     path: Path
@@ -137,7 +137,7 @@ def print_predictions(
     overrides: Sequence[Override] = (),
     *,
     as_json: bool = False,
-    output: Output | None = None,
+    output: PredictionOutput | None = None,
 ) -> int:
     """Predict every sample of every file, as lines or JSON lines, or write them with `output`.
 
@@ -170,7 +170,7 @@ def print_predictions(
     return worst
 
 
-def _mask_folder(output: Output, files: Sequence[str]) -> MaskFolder:
+def _mask_folder(output: PredictionOutput, files: Sequence[str]) -> MaskFolder:
     if output.probabilities:
         raise BadInput("--probabilities is for tables; this run's model makes masks")
     if output.path.suffix.lower() in SUFFIXES:
@@ -179,7 +179,7 @@ def _mask_folder(output: Output, files: Sequence[str]) -> MaskFolder:
 
 
 def _write_file(
-    predictor: Predictor, files: Sequence[str], output: Output, *, as_json: bool
+    predictor: Predictor, files: Sequence[str], output: PredictionOutput, *, as_json: bool
 ) -> int:
     """Write predictions to a file, and print what it holds."""
     written = write_predictions(

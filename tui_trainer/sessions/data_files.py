@@ -50,7 +50,7 @@ class FolderEntry:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class FolderListing:
     """The entries of a folder: folders first, then files of data, then the others."""
 
     entries: tuple[FolderEntry, ...]
@@ -60,7 +60,7 @@ class Listing:
     """Why the folder cannot be read."""
 
 
-def list_folder(folder: Path, beginning: str = "") -> Listing:
+def list_folder(folder: Path, beginning: str = "") -> FolderListing:
     """Return the entries of a folder whose names begin so, in any case, sorted.
 
     Hidden entries are left out unless the beginning has their dot.
@@ -69,14 +69,14 @@ def list_folder(folder: Path, beginning: str = "") -> Listing:
         found, is_all = _matching(folder, beginning)
     except (OSError, ValueError) as error:
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        return Listing((), problem=clean(f"{folder}: {reason.lower()}", 300))
+        return FolderListing((), problem=clean(f"{folder}: {reason.lower()}", 300))
     shown = nsmallest(MOST_LISTED, found, key=_rank)
     left_out = ""
     if not is_all:
         left_out = f"more than {MOST_LOOKED_AT:,} entries; type the path of one"
     elif len(found) > len(shown):
         left_out = f"{len(found) - len(shown):,} more; type the beginning of a name"
-    return Listing(tuple(shown), left_out)
+    return FolderListing(tuple(shown), left_out)
 
 
 def _matching(folder: Path, beginning: str) -> tuple[list[FolderEntry], bool]:

@@ -39,7 +39,7 @@ _BATCHES = ((1_000, 16), (5_000, 32), (20_000, 64), (100_000, 256), (1_000_000, 
 
 
 @dataclass(frozen=True, slots=True)
-class Line:
+class ProposalLine:
     """A line of a proposal: `split    68 / 12 / 20 % ...   [dataset.split_seed]`."""
 
     subject: str
@@ -56,7 +56,7 @@ class Proposal:
     document: Document
     """The experiment without what the user has set."""
     experiment: Experiment
-    lines: tuple[Line, ...]
+    lines: tuple[ProposalLine, ...]
     notes: tuple[str, ...]
     """Notes from reading the data, cleaned."""
 
@@ -281,33 +281,35 @@ def _metrics_for(dataset: Dataset) -> list[str]:
 
 def _lines(
     path: str, recognised: Recognised, dataset: Dataset, experiment: Experiment
-) -> tuple[Line, ...]:
+) -> tuple[ProposalLine, ...]:
     summary = dataset.summary
-    head = Line(clean(path, 200), summary.contents if summary else "data of a plugin", "")
+    head = ProposalLine(clean(path, 200), summary.contents if summary else "data of a plugin", "")
     lines = [head]
     if summary is not None:
         lines.append(_target_line(recognised, summary, dataset, experiment))
         filling = ""
         if getattr(experiment.dataset, "missing", "") == "mean" and "empty" in summary.contents:
             filling = "; missing ones filled with the training mean"
-        lines.append(Line("inputs", summary.inputs + filling, "dataset.missing" if filling else ""))
+        lines.append(
+            ProposalLine("inputs", summary.inputs + filling, "dataset.missing" if filling else "")
+        )
         split = "; ".join(filter(None, (summary.split, dataset.split_summary)))
-        lines.append(Line("split", split, "dataset.split_by"))
-    lines.append(Line("model", _model_text(experiment), "--save FILE.yaml"))
+        lines.append(ProposalLine("split", split, "dataset.split_by"))
+    lines.append(ProposalLine("model", _model_text(experiment), "--save FILE.yaml"))
     return tuple(lines)
 
 
 def _target_line(
     recognised: Recognised, summary: DataSummary, dataset: Dataset, experiment: Experiment
-) -> Line:
+) -> ProposalLine:
     problem = dataset.problem.replace("_", " ")
     target = getattr(experiment.dataset, "target", None)
     if target is None:
-        return Line("target", f"{summary.target}: {problem}", "dataset.type")
+        return ProposalLine("target", f"{summary.target}: {problem}", "dataset.type")
     names = clean(target if isinstance(target, str) else ", ".join(target), 80)
     reason = recognised.reasons.get("target", "")
     said = f"{reason}; {summary.target}" if reason else summary.target
-    return Line("target", f"{names} ({said}): {problem}", "--target")
+    return ProposalLine("target", f"{names} ({said}): {problem}", "--target")
 
 
 def _model_text(experiment: Experiment) -> str:

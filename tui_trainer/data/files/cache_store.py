@@ -34,7 +34,7 @@ _MOST_SUM_BYTES = 64 << 10
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
+class FileState:
     """A file on the disk, as it was when it was opened."""
 
     path: str
@@ -58,7 +58,7 @@ class Origin:
 
 @dataclass(frozen=True, slots=True)
 class KnownSum:
-    """What is known of a file that was read before."""
+    """The sum of a file that was read before."""
 
     sha256: str
     is_text: bool
@@ -187,12 +187,12 @@ def write_entry(folder: CacheFolder, name: str, parts: Iterable[bytes | memoryvi
         raise
 
 
-def find_sum(origin: Origin) -> KnownSum | None:
+def find_sum(state: FileState) -> KnownSum | None:
     """Return what is known of a file, or None."""
-    if not origin.is_cached:
+    if not state.is_cached:
         return None
     try:
-        with open_cache() as folder, open_entry(folder, origin.key + SUM) as file:
+        with open_cache() as folder, open_entry(folder, state.key + SUM) as file:
             saved = json.loads(file.read(_MOST_SUM_BYTES))
         known = KnownSum(saved["sha256"], saved["is_text"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
@@ -202,9 +202,9 @@ def find_sum(origin: Origin) -> KnownSum | None:
     return known if is_right and set(digest) <= {*"0123456789abcdef"} else None
 
 
-def keep_sum(folder: CacheFolder, origin: Origin, known: KnownSum) -> None:
+def keep_sum(folder: CacheFolder, state: FileState, known: KnownSum) -> None:
     """Keep what is known of a file; OSError if that fails."""
-    write_entry(folder, origin.key + SUM, [json.dumps(asdict(known)).encode()])
+    write_entry(folder, state.key + SUM, [json.dumps(asdict(known)).encode()])
 
 
 def entries(folder: CacheFolder) -> list[CacheEntry]:

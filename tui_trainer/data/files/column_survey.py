@@ -45,7 +45,7 @@ class ColumnSurvey:
 
     @property
     def decimal(self) -> str:
-        """What separates decimals in this column: a point, a comma, or empty if it has none."""
+        """The sign before decimals in this column: a point, a comma, or empty if it has none."""
         if not self.texts:
             return "." if self.has_fraction else ""
         if not self.forms.possible:

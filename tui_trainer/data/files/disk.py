@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from tui_trainer.config.sections.datasets import BUILTIN
 from tui_trainer.data.files.arrow import why_no_arrow
-from tui_trainer.data.files.cache_store import Origin, find_sum
+from tui_trainer.data.files.cache_store import FileState, find_sum
 from tui_trainer.data.files.content import Content, StoredContent, open_stream, pieces
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import BadInput
@@ -83,7 +83,7 @@ class DataFile:
     """The hash of the bytes as they are on disk."""
     style: TableStyle = TableStyle()
     """How a table in it is written."""
-    origin: Origin | None = field(default=None, repr=False)
+    state: FileState | None = field(default=None, repr=False)
     """The file on the disk; None for one of ours."""
     is_raw: bool = True
     """Whether the content is as it is on disk: neither unpacked nor of another encoding."""
@@ -102,20 +102,20 @@ def open_file(
             altered.
     """
     raw: Content
-    origin: Origin | None = None
+    state: FileState | None = None
     if path.startswith(BUILTIN):
         folder = builtin_folder or files("tui_trainer.data").joinpath("builtin")
         raw = builtin_bytes(path.removeprefix(BUILTIN), folder)
     else:
-        raw, origin = _content_on_disk(path, max_bytes)
+        raw, state = _content_on_disk(path, max_bytes)
     name = clean(path, 200)
-    known = None if origin is None else find_sum(origin)
+    known = None if state is None else find_sum(state)
     content = _unpack(raw, path, name, max_bytes)
     return DataFile(
         name,
         content,
         known.sha256 if known else _sum(raw, name),
-        origin=origin,
+        state=state,
         is_raw=content is raw,
         is_known_text=known is not None and known.is_text and content is raw,
     )
@@ -162,7 +162,7 @@ def _sums(folder: Traversable) -> dict[str, str]:
     return {str(name): str(digest) for name, digest in sums.items()}
 
 
-def _content_on_disk(path: str, max_bytes: int) -> tuple[Content, Origin]:
+def _content_on_disk(path: str, max_bytes: int) -> tuple[Content, FileState]:
     name = clean(path, 200)
     try:
         status = os.stat(path)
@@ -171,10 +171,10 @@ def _content_on_disk(path: str, max_bytes: int) -> tuple[Content, Origin]:
             raise BadInput(f"{name}: is {kind}; name a file")
         if status.st_size > max_bytes:
             raise _too_big(name, max_bytes)
-        origin = Origin(os.path.abspath(path), status.st_size, status.st_mtime_ns)
+        state = FileState(os.path.abspath(path), status.st_size, status.st_mtime_ns)
         if status.st_size < MOST_HELD:
-            return Path(path).read_bytes(), origin
-        return StoredContent(path, name), origin
+            return Path(path).read_bytes(), state
+        return StoredContent(path, name), state
     except (FileNotFoundError, NotADirectoryError) as error:
         raise NoSuchData(f"{name}: no such file{similar_name(path)}") from error
     except (OSError, ValueError) as error:

@@ -24,8 +24,8 @@ from tui_trainer.data.files.cache_store import (
     MOST_BYTES,
     TABLE,
     CacheFolder,
+    FileState,
     KnownSum,
-    Origin,
     keep_sum,
     key_of,
     make_room,
@@ -51,14 +51,14 @@ _NOT_A_TABLE = (
 
 @dataclass(frozen=True, slots=True)
 class TableKey:
-    """What a table in the cache was read from, and how."""
+    """The file that a table in the cache was read from, and the settings it was read with."""
 
-    origin: Origin
+    state: FileState
     settings: str
 
     @property
     def name(self) -> str:
-        return f"{self.origin.key}-{self.settings}{TABLE}"
+        return f"{self.state.key}-{self.settings}{TABLE}"
 
 
 def key_for(
@@ -69,12 +69,12 @@ def key_for(
     forms: Mapping[str, NumberForm],
 ) -> TableKey | None:
     """Return the key of a table; None if it is not kept."""
-    if file.origin is None or not file.origin.is_cached:
+    if file.state is None or not file.state.is_cached:
         return None
     style = {**asdict(file.style), "marks": file.style.marks and sorted(file.style.marks)}
     written = {name: form.name for name, form in forms.items()}
     how = [FORMAT, __version__, style, [*header], [*requested.items()], classes, written]
-    return TableKey(file.origin, key_of(how))
+    return TableKey(file.state, key_of(how))
 
 
 def load_table(key: TableKey) -> Table | None:
@@ -98,7 +98,7 @@ def keep_table(key: TableKey, file: DataFile, table: Table) -> list[str]:
             make_room(folder, size)
             write_entry(folder, key.name, parts)
             is_text = file.is_raw and file.style.format != "parquet"
-            keep_sum(folder, key.origin, KnownSum(file.sha256, is_text))
+            keep_sum(folder, key.state, KnownSum(file.sha256, is_text))
     except OSError as error:
         return [f"the table cannot be kept in the cache: {reason(error)}"]
     return []
@@ -130,7 +130,7 @@ def _parts(key: TableKey, table: Table) -> Iterator[bytes | memoryview]:
     if not is_counted:
         arrays.append(_bytes_of(table.lines, "<i8"))
     header = {
-        "path": key.origin.path,
+        "path": key.state.path,
         "rows": len(table.lines),
         "first_line": first if is_counted else None,
         "columns": columns,

@@ -82,7 +82,7 @@ class Source(Protocol):
 
     @property
     def division(self) -> Division:
-        """How the rows are split."""
+        """The rule by which the rows are split, and what it needs."""
         ...
 
     @property

@@ -26,7 +26,7 @@ _NO_CUTS = Cuts((), (), (0,), (0,))
 
 @dataclass(frozen=True, slots=True)
 class RowChanges:
-    """How many rows of the data differ from those of the run."""
+    """Counts of rows in which the data differ from those of the run."""
 
     gone: int
     """Rows of the run that are not in the data as they were: they are missing, or changed."""

@@ -25,7 +25,7 @@ from textual.worker import Worker
 
 from tui_trainer.sessions.data_files import (
     FolderEntry,
-    Listing,
+    FolderListing,
     complete,
     list_folder,
     read_head,
@@ -155,7 +155,7 @@ class DataPicker(ModalScreen["Proposal | None"]):
         listing = await asyncio.to_thread(list_folder, folder, beginning)
         self._show_listing(listing, point_at)
 
-    def _show_listing(self, listing: Listing, point_at: str) -> None:
+    def _show_listing(self, listing: FolderListing, point_at: str) -> None:
         entries = self.query_one(EntryList)
         entries.show(self._folder, listing, point_at, is_filtered=bool(self._beginning))
         self._problem = listing.problem

@@ -16,7 +16,7 @@ from textual.message import Message
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from tui_trainer.sessions.data_files import FolderEntry, Listing
+from tui_trainer.sessions.data_files import FolderEntry, FolderListing
 from tui_trainer.text.clean import clean
 
 ABOVE, HERE = "../", "./  this folder, its texts"
@@ -66,7 +66,7 @@ class EntryList(OptionList):
         self._rows: list[FolderEntry | str] = []
 
     def show(
-        self, folder: Path, listing: Listing, point_at: str = "", *, is_filtered: bool = False
+        self, folder: Path, listing: FolderListing, point_at: str = "", *, is_filtered: bool = False
     ) -> None:
         """Show the entries of a folder, with the cursor on the first file or on `point_at`."""
         self._folder = folder
