@@ -105,6 +105,10 @@ class ComposeScreen(Screen[None]):
     def on_mount(self) -> None:
         self._redraw()
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Do nothing at a key that comes while the parts of the screen are still being made."""
+        return self.is_mounted and super().check_action(action, parameters)
+
     # Screens in front of this one.
 
     def on_screen_resume(self) -> None:
