@@ -120,16 +120,16 @@ def read_forecast(
             f"{series.name}: {len(starts):,} windows of {section.window:,} rows take "
             f"{size_text(size)}; set a larger dataset.stride"
         )
-    test = val = None
+    test = val = left_out = np.zeros(len(starts), dtype=np.bool_)
     split_notes: list[str] = []
     if older is None:
-        starts, test, val, split_notes = _split(section, series, starts)
+        test, val, left_out, split_notes = _split(section, series, starts)
     return ForecastSource(
         section,
         series,
         starts,
         _target(section, series, starts),
-        _division(section, series, starts, older, test=test, val=val),
+        replace(_division(section, series, starts, older), test=test, val=val, left_out=left_out),
         (*series.notes, *notes, *split_notes),
     )
 
@@ -146,7 +146,7 @@ def read_forecast_to_measure(
     series = read_series(section, path, channels, fitted["order"])
     starts, notes = _starts(section, series)
     target = _target(section, series, starts)
-    division = _division(section, series, starts, None, test=None, val=None)
+    division = _division(section, series, starts, None)
     used = {*channels, section.series, section.time, *section.drop}
     ignored = [name for name in open_table(section, path).header if name not in used]
     notes = [*series.notes, *notes]
@@ -158,9 +158,6 @@ def _division(
     series: SeriesRows,
     starts: Ints,
     older: Mapping[str, Any] | None,
-    *,
-    test: NDArray[np.bool_] | None,
-    val: NDArray[np.bool_] | None,
 ) -> Division:
     """Return the division of the windows, each known by its series and the first time forecast."""
     members = np.repeat(np.arange(len(series.lengths)), series.lengths)
@@ -174,9 +171,7 @@ def _division(
     contents = np.zeros(len(starts), dtype=np.uint64)
     for place in range(section.window):
         contents += joined(rows[starts + place], np.full(len(starts), places[place]))
-    return Division(
-        rule_for(section, older), times[starts + section.window], mixed(contents), test, val
-    )
+    return Division(rule_for(section, older), times[starts + section.window], mixed(contents))
 
 
 def encode_windows(
@@ -284,8 +279,8 @@ def _starts(section: ForecastSection, series: SeriesRows) -> tuple[Ints, list[st
 
 def _split(
     section: ForecastSection, series: SeriesRows, starts: Ints
-) -> tuple[Ints, NDArray[np.bool_], NDArray[np.bool_], list[str]]:
-    """Return the windows that are in one split, which are for test and validation, and notes.
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_], NDArray[np.bool_], list[str]]:
+    """Return which windows are for the test, for validation and in no split, and notes.
 
     The last times are the test, those before them the validation.
     """
@@ -299,7 +294,7 @@ def _split(
     last = series.times[starts + section.window + section.horizon - 1]
     is_test, is_val = first >= test_from, (first >= val_from) & (last < test_from)
     is_train = last < val_from
-    kept = is_test | is_val | is_train
+    is_across = ~(is_test | is_val | is_train)
     for key, part, count in (("test", is_test, tests), ("val", is_val, vals)):
         if count and not part.any():
             raise BadInput(
@@ -312,16 +307,15 @@ def _split(
             f"{series.name}: no window is early enough for the training split; lower "
             "dataset.window or dataset.horizon"
         )
-    left_out = int((~kept).sum())
     notes = [f"{int(is_train.sum()):,} windows to train on"]
     for part, where in ((is_val, "to validate on"), (is_test, "to test on")):
         if part.any():
             line = _first_line(section, series, starts[part])
             notes.append(f"{int(part.sum()):,} windows {where}, from line {line}")
     text = "split by time: " + ", ".join(notes)
-    if left_out:
-        text += f"; {left_out:,} that forecast across a border left out"
-    return starts[kept], is_test[kept], is_val[kept], [text]
+    if is_across.any():
+        text += f"; {int(is_across.sum()):,} that forecast across a border left out"
+    return is_test, is_val, is_across, [text]
 
 
 def _first_line(section: ForecastSection, series: SeriesRows, starts: Ints) -> int:

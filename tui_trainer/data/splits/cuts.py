@@ -18,6 +18,8 @@ from tui_trainer.data.splits.strata import Strata
 Sides = NDArray[np.int8]
 """The split of each row."""
 TRAIN, VAL, TEST = 0, 1, 2
+LEFT_OUT = 3
+"""The side of a row that is in no split, as a window that forecasts across a border."""
 
 _WHOLE = 2**64
 """Stands for 1: a number from 0 to 1 is a whole number of this."""

@@ -31,3 +31,5 @@ class Division:
     """(N,) for `position`: the group of each row; a group stays in one split."""
     times: NDArray[np.float64] | None = None
     """(N,) for `time`."""
+    left_out: NDArray[np.bool_] | None = None
+    """(N,) rows that are in no split; only together with `val`."""

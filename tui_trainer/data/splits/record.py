@@ -14,7 +14,7 @@ from typing import Any, cast, get_args
 
 import numpy as np
 
-from tui_trainer.data.splits.cuts import TEST, Cuts, Sides
+from tui_trainer.data.splits.cuts import LEFT_OUT, Cuts, Sides
 from tui_trainer.data.splits.keys import Keys
 from tui_trainer.data.splits.rules import Rule
 
@@ -103,7 +103,7 @@ class SplitRecord:
         except (TypeError, ValueError, KeyError, RecursionError) as error:
             raise ValueError("not written by a run") from error
         sides = np.frombuffer(arrays[16 * rows :], dtype=np.int8)
-        if len(arrays) != _ROW_BYTES * rows or not ((sides >= 0) & (sides <= TEST)).all():
+        if len(arrays) != _ROW_BYTES * rows or not ((sides >= 0) & (sides <= LEFT_OUT)).all():
             raise ValueError("not written by a run")
         return SplitRecord(
             cast(Rule, header.rule),

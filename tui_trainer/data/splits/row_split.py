@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tui_trainer.config.sections.datasets import DatasetSection
-from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL, Sides, split_identities
+from tui_trainer.data.splits.cuts import LEFT_OUT, TEST, TRAIN, VAL, Sides, split_identities
 from tui_trainer.data.splits.division import Division
 from tui_trainer.data.splits.keys import Keys, count_different, numbered
 from tui_trainer.data.splits.position import Ints, SplitRows, divide, val_count
@@ -81,6 +81,8 @@ def new_split(section: DatasetSection, division: Division, strata: Strata) -> Ro
             *fractions,
         )
         record = replace(record, cuts=cuts)
+    if division.left_out is not None:
+        sides[division.left_out] = LEFT_OUT
     return _recorded(record, parts_of(sides), notes)
 
 
@@ -191,8 +193,8 @@ def parts_of(sides: Sides) -> SplitRows:
 
 
 def _recorded(record: SplitRecord, parts: SplitRows, notes: tuple[str, ...] = ()) -> RowSplit:
-    sides = np.full(len(record.contents), TRAIN, dtype=np.int8)
-    sides[parts.val], sides[parts.test] = VAL, TEST
+    sides = np.full(len(record.contents), LEFT_OUT, dtype=np.int8)
+    sides[parts.train], sides[parts.val], sides[parts.test] = TRAIN, VAL, TEST
     return RowSplit(parts, replace(record, sides=sides), notes=notes)
 
 
