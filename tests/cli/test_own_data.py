@@ -45,7 +45,7 @@ def test_inspect_says_what_is_there_what_is_inferred_and_what_decides_otherwise(
     assert head.startswith("wine.csv: 90 rows, 3 columns, separator ';', 1.9 % of the cells empty")
     assert "variety (the last column; 3 classes: Barbera (30), " in target
     assert target.endswith(": classification  [--target]")
-    assert "2 numbers; missing ones filled with the training mean" in inputs
+    assert "2 numbers (acid, hue); missing ones filled with the training mean" in inputs
     assert inputs.endswith("[dataset.missing]")
     assert "% train, validation, test" in split
     assert "mlp 64-32, adamw 0.003, early stopping on val/loss, at most 200 epochs" in model

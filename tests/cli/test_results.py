@@ -74,7 +74,7 @@ def test_a_labelled_file_takes_the_place_of_the_split(
     assert main(words) == 0
     first, *baselines = capsys.readouterr().out.splitlines()
     assert re.fullmatch(
-        r"origin-\S+, step \d+, late\.csv \(2 rows, not part of the run\): "
+        r"origin-\S+, step \d+, late\.csv \(2 rows, none of them trained on\): "
         r"loss \S+, accuracy \S+ %",
         first,
     )

@@ -124,6 +124,28 @@ def test_a_number_that_may_be_two_is_refused_unless_something_decides(tmp_path: 
     assert numbers(tmp_path, table(["1.234", "2"]), decimal="comma")[:2] == [1234, 2]
 
 
+def test_a_first_line_may_name_the_separator(tmp_path: Path) -> None:
+    for line, lines in (("sep=;", table(["1", "2"], "a;y", ";")), ('"sep=,"', table(["1", "2"]))):
+        dataset = loaded(tmp_path, f"{line}\r\n{lines}")
+        assert dataset.notes[0] == "the first line names the separator and is left out"
+        assert numbers(tmp_path, f"{line}\n{lines}")[:2] == [1, 2]
+    with pytest.raises(BadInput, match="t.csv:4"):
+        loaded(tmp_path, "sep=;\na;y\n1;u\n2\n" + "1;u\n" * 300)
+
+
+def test_points_that_may_be_between_thousands_are_refused_beside_decimal_commas(
+    tmp_path: Path,
+) -> None:
+    lines = table(["7.084;52,7", "833;29,9"], "a;b;y", ";")
+    with pytest.raises(BadInput, match=r"column 'a' has 7\.084, which may be 7084 or 7\.084"):
+        loaded(tmp_path, lines)
+    assert numbers(tmp_path, lines, decimal="comma")[:2] == [7084, 833]
+    assert numbers(tmp_path, lines, thousands="none")[:2] == [7.084, 833]
+    # These cannot be thousands.
+    for cell in ("3.5", "1234.567", "0.12345"):
+        assert numbers(tmp_path, table([f"{cell};52,7"], "a;b;y", ";"))[0] == float(cell)
+
+
 def test_a_cell_of_another_form_is_named(tmp_path: Path) -> None:
     with pytest.raises(BadInput, match=r"csv:3: .* '2\.5', which is not a finite number with a"):
         loaded(tmp_path, table(['"1,5"', "2.5"]))

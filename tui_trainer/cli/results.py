@@ -110,7 +110,9 @@ def _measured_on(evaluation: Evaluation) -> str:
     file = evaluation.file
     if file is None:
         return evaluation.split
-    part = "the data of the run itself" if file.is_own else "not part of the run"
+    part = "the data of the run itself"
+    if not file.is_own:
+        part = f"{file.known:,} of them trained on" if file.known else "none of them trained on"
     return f"{file.name} ({file.count}, {part})"
 
 

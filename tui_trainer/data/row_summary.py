@@ -5,7 +5,6 @@ Layer: data.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -20,6 +19,8 @@ from tui_trainer.text.format import counted
 
 _MOST_CLASSES = 6
 """That many classes are named, those with the most rows first."""
+_MOST_COLUMNS = 3
+"""That many columns of a kind are named."""
 _NOUNS = {
     "number": ("number", "numbers"),
     "category": ("category", "categories"),
@@ -84,12 +85,19 @@ def _shown(number: float) -> str:
 
 def _inputs_text(inputs: Mapping[str, Any]) -> str:
     """Return how many columns of each kind there are; empty if the inputs are no columns."""
-    kinds = Counter(
-        settings["kind"]
-        for settings in inputs.values()
-        if isinstance(settings, Mapping) and "kind" in settings
+    kinds: dict[str, list[str]] = {}
+    for name, settings in inputs.items():
+        if isinstance(settings, Mapping) and "kind" in settings:
+            kinds.setdefault(settings["kind"], []).append(name)
+    return ", ".join(
+        f"{counted(len(names), *_NOUNS.get(kind, (kind,)))} ({_some_of(names)})"
+        for kind, names in kinds.items()
     )
-    return ", ".join(counted(count, *_NOUNS.get(kind, (kind,))) for kind, count in kinds.items())
+
+
+def _some_of(names: Sequence[str]) -> str:
+    shown = clean(", ".join(names[:_MOST_COLUMNS]), 40)
+    return f"{shown}, ..." if len(names) > _MOST_COLUMNS else shown
 
 
 def _shape_text(source: Source, shape: Sequence[int]) -> str:

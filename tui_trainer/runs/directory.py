@@ -21,7 +21,7 @@ from typing import BinaryIO
 
 from tui_trainer.runs.files import Files, cannot_write, publish
 from tui_trainer.runs.folder import Folder, NotOurs, UnsafeFile, open_folder
-from tui_trainer.runs.names import possible_names
+from tui_trainer.runs.names import possible_names, stem_of
 from tui_trainer.runs.paths import exists, names_in, open_file, size_of
 from tui_trainer.runs.provenance import read_provenance
 from tui_trainer.text.clean import clean, is_safe_name, suggest
@@ -310,6 +310,10 @@ def _find(reference: str, runs_dir: Path) -> RunDirectory:
         return RunDirectory.at(runs_dir / reference)
     beginning = reference.lower()
     near = [name for name in names if reference and name.lower().startswith(beginning)]
+    # Of `inc-1127-1920` and `inc2-1127-1921`, the first is the run that was named `inc`.
+    named = [name for name in near if stem_of(name.lower()) == beginning]
+    if len(named) == 1:
+        return RunDirectory.at(runs_dir / named[0])
     if len(near) == 1:
         return RunDirectory.at(runs_dir / near[0])
     shown = clean(reference, 80)

@@ -26,9 +26,14 @@ _STAMP = re.compile(r"-[0-9]{4}-[0-9]{4}(-[0-9]{1,3})?$")
 """What `create_run` adds to the name that was asked for."""
 
 
+def stem_of(run_name: str) -> str:
+    """Return the name of a run without the time that `create_run` added."""
+    return _STAMP.sub("", run_name)
+
+
 def asked_name(run_name: str, default: str) -> str:
     """Return the name that a run was asked for; empty if that is what `default` makes of itself."""
-    stem = _STAMP.sub("", run_name)
+    stem = stem_of(run_name)
     return "" if stem == slug(default, 40) else stem
 
 

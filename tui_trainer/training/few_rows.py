@@ -51,9 +51,7 @@ def uncertainty_notes(dataset: Dataset) -> list[str]:
     """
     notes = []
     if not len(dataset.val):
-        notes.append(
-            "no rows for validation: no step is the best, and the last one is tested and kept"
-        )
+        notes.append("no rows for validation: no step is the best, and the last one is kept")
     count = len(dataset.test)
     if not count:
         notes.append("no rows for a test: nothing tells how good the model is on others")

@@ -42,12 +42,17 @@ class ColumnSurvey:
     forms: FormSurvey = field(default_factory=FormSurvey)
     has_fraction: bool = False
     """Whether a number as Python writes it has decimals, and so a point."""
+    may_be_thousands: bool = True
+    """Whether all numbers so far could have points between thousands instead, as `7.084`."""
+    suspect: float = 0.0
+    """Of these, one with three digits behind the point."""
 
     @property
     def decimal(self) -> str:
         """The sign before decimals in this column: a point, a comma, or empty if it has none."""
         if not self.texts:
-            return "." if self.has_fraction else ""
+            is_certain = self.has_fraction and not (self.may_be_thousands and self.suspect)
+            return "." if is_certain else ""
         if not self.forms.possible:
             return ""
         signs = {form.decimal for form in self.forms.possible}
@@ -59,12 +64,24 @@ class ColumnSurvey:
         """Count the cells of rows that are all numbers, NaN where one is missing."""
         present = values[~np.isnan(values)]
         self.numbers += len(present)
-        if not self.has_fraction:
-            self.has_fraction = bool((present != np.floor(present)).any())
+        if self.may_be_thousands:
+            self._look_for_points(present)
         if self.is_target and len(self.distinct) < 3:
             self.distinct.update(np.unique(present)[:3].tolist())
         if self.forms.wants_point and rows.has_point(name):
             self.forms.has_point = True
+
+    def _look_for_points(self, present: NDArray[np.float64]) -> None:
+        with_point = present[present != np.floor(present)]
+        self.has_fraction = self.has_fraction or len(with_point) > 0
+        thousandths = with_point * 1000
+        self.may_be_thousands = bool(
+            (np.abs(thousandths - np.round(thousandths)) < 1e-6).all()
+            and (np.abs(present) < 1000).all()
+        )
+        three = with_point[np.abs(with_point * 100 - np.round(with_point * 100)) > 1e-6]
+        if len(three) and not self.suspect:
+            self.suspect = float(three[0])
 
     def add_texts(
         self,
@@ -104,6 +121,8 @@ class ColumnSurvey:
         """
         style = file.style
         if not self.texts:
+            if decimal == "," and self.suspect and self.may_be_thousands:
+                self._refuse_points(file, name)
             return DECIMAL_COMMA if style.decimal == "comma" and self.numbers else None
         if not self.forms.possible:
             return None
@@ -120,6 +139,20 @@ class ColumnSurvey:
                 f"may be {one} or {other}; set dataset.thousands=comma or dataset.decimal=comma"
             )
         return form
+
+    def _refuse_points(self, file: DataFile, name: str) -> None:
+        """Raise BadInput if nothing states what the points of a column are.
+
+        The other columns have decimal commas, and the points of this one may be between thousands.
+        """
+        if file.style.decimal == file.style.thousands == "auto":
+            text = f"{self.suspect:.3f}"
+            raise BadInput(
+                f"{file.name}: column '{clean(name, 80)}' has {text}, which may be "
+                f"{text.replace('.', '')} or {text}, since other columns have decimal commas; set "
+                "dataset.decimal=comma if its points are between thousands, or "
+                "dataset.thousands=none"
+            )
 
     def notes(self, shown: str, column: Column, place: str) -> list[str]:
         """Return a note if a column is not read as its first look suggests; `shown` names it.

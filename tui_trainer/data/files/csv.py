@@ -52,7 +52,11 @@ def check_text(file: DataFile) -> None:
         is_blank = is_blank and (not piece or piece.isspace())
         if (zero := piece.find(b"\0")) >= 0:
             line = line_at(content, start + zero)
-            raise BadInput(f"{file.name}:{line}: a NUL character; is this a CSV file?")
+            # In UTF-16 every other byte of plain text is zero.
+            wide = "utf-16-le" if zero % 2 else "utf-16-be"
+            is_wide = piece[zero % 2 : 200 : 2].count(0) > len(piece[:200]) // 4
+            hint = f"dataset.encoding={wide} reads UTF-16" if is_wide else "is this a CSV file?"
+            raise BadInput(f"{file.name}:{line}: a NUL character; {hint}")
         cut, _ = decoder.getstate()
         if invalid >= 0 or (not cut and piece.isascii()):
             continue

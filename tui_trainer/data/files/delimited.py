@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -20,6 +21,8 @@ from tui_trainer.data.files.disk import DataFile
 from tui_trainer.text.errors import BadInput
 
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
+_TOLD = re.compile(r'"?sep=(?P<sign>[,;\t|])"?\s*', re.IGNORECASE)
+"""A first line by which Excel is told the separator of a file."""
 _LOOKED_AT = 200
 """The records that are looked at."""
 _MOST_COMMENTS = 10_000
@@ -36,13 +39,17 @@ def recognise_style(
         file = replace(file, style=replace(file.style, comment=section.comment))
     stated = SEPARATORS.get(section.separator)
     possible = [_after(file, count) for count in _possible_comments(file, section)]
+    notes = []
+    told = _TOLD.fullmatch(next(decoded_lines(file.content), ""))
+    if told and stated in (None, told["sign"]) and section.comment == "auto":
+        stated, possible = told["sign"], [_after(file, 1)]
+        notes.append("the first line names the separator and is left out")
     tried = [(one, stated or _separator(one)) for one in possible]
     # If the records differ in all of them, nothing is left out.
     file, separator = next(
         ((one, separator) for one, separator in tried if _width(one, separator) > 1), tried[0]
     )
-    notes = []
-    if (skipped := file.style.begin_line - 1) > 0:
+    if (skipped := file.style.begin_line - 1) > 0 and not notes:
         lines = (
             "the first line begins with # and is"
             if skipped == 1

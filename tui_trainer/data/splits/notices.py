@@ -5,6 +5,7 @@ Layer: data. Each is a guess by names and counts: nothing is changed by it.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from itertools import islice
 
@@ -24,6 +25,10 @@ _FEW_ROWS = 5
 _MOSTLY = 0.8
 _FIRST_COLUMNS = 3
 _MOST_NAMED = 5
+_ID_NAME = re.compile(
+    r"(^|_)(id|patient|subject|person|participant|user|customer|client|speaker|household|device)$"
+)
+"""The names of columns that tell of what or whom a row is."""
 _WEIGHTS = "loss=cross_entropy loss.class_weights=balanced"
 
 
@@ -43,7 +48,7 @@ def column_notices(inputs: Mapping[str, Column]) -> list[str]:
                 f"{shown} is an input, and may be a split: dataset.split={shown} takes a column "
                 "with train, val and test, dataset.drop leaves it out"
             )
-        elif name.lower() == "id" or name.lower().endswith("_id"):
+        elif _ID_NAME.search(name.lower()):
             notes += _id_notice(shown, column)
     return notes
 

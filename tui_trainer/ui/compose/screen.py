@@ -260,7 +260,10 @@ class ComposeScreen(Screen[None]):
         library.add_unwritten(reference, proposal.document, [word])
         self.draft.choose_experiment(reference)
         self._refill()
-        self.query_one(Form).go_home()
+        form = self.query_one(Form)
+        form.go_home()
+        # Not in the lists of presets, where another enter would take a preset in its place.
+        form.focus_field("training.epochs")
         self._say("\n".join(proposal.lines_shown()[:2]))
 
     def action_runs(self) -> None:
