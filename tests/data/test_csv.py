@@ -88,7 +88,10 @@ def test_fault_38_utf16_is_named_as_such() -> None:
 
 
 def test_fault_38_a_nul_is_refused_by_line() -> None:
-    assert refusal(b"a,b\n1,2\n3,\x004\n").startswith("rows.csv:3: a NUL character")
+    assert refusal(b"a,b\n1,2\n3,\x004\n").startswith("rows.csv:3: a NUL character; is this a")
+    for codec in ("utf-16-le", "utf-16-be"):
+        told = refusal("a,b\n1,2\n".encode(codec))
+        assert told == f"rows.csv:1: a NUL character; dataset.encoding={codec} reads UTF-16"
 
 
 @pytest.mark.parametrize(

@@ -315,3 +315,13 @@ def test_there_may_be_no_validation_and_no_test(
     assert (len(data.train), len(data.val), len(data.test)) == sizes
     again = load(asked, data.preprocessing, record=data.split_record)
     assert (len(again.train), len(again.val), len(again.test)) == sizes
+
+
+def test_windows_across_a_border_are_no_new_rows(tmp_path: Path) -> None:
+    asked = section(tmp_path, counting(40), "a,b", horizon=3)
+    data = load(asked)
+    assert "that forecast across a border left out" in data.notes[-1]
+    again = load(asked, data.preprocessing, record=data.split_record)
+    assert again.changes is not None
+    assert (again.changes.gone, again.changes.new) == (0, 0)
+    assert torch.equal(tensors(again.test).inputs, tensors(data.test).inputs)

@@ -542,7 +542,7 @@ def test_fault_38_a_target_beyond_all_others_is_refused_in_one_line(
 def tagged(tmp_path: Path, **settings: Any) -> Dataset:
     cells = ["red|big", "red", "", "blue| big ", "blue"]
     rows = [f"{n},{cells[n % 5]}" for n in range(50)]
-    return loaded(tmp_path, table(rows, "a,y"), label_separator="|", **settings)
+    return loaded(tmp_path, table(rows, "a,y"), **{"label_separator": "|", **settings})
 
 
 def test_labels_in_one_cell_are_told_apart_by_a_separator(tmp_path: Path) -> None:
@@ -553,6 +553,7 @@ def test_labels_in_one_cell_are_told_apart_by_a_separator(tmp_path: Path) -> Non
     wanted = {0: [1, 0, 1], 1: [0, 0, 1], 2: [0, 0, 0], 3: [1, 1, 0], 4: [0, 1, 0]}
     assert train.targets.tolist() == [wanted[row % 5] for row in train.rows.tolist()]
     assert dataset.notes[0] == "3 labels in y, 1.2 per row; 10 rows without any"
+    assert tagged(tmp_path, label_separator="bar").classes == dataset.classes
     # Each set of labels is in each split.
     assert {row % 5 for row in tensors(dataset.test).rows.tolist()} == set(range(5))
 

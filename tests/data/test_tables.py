@@ -129,7 +129,7 @@ def test_a_first_line_may_name_the_separator(tmp_path: Path) -> None:
         dataset = loaded(tmp_path, f"{line}\r\n{lines}")
         assert dataset.notes[0] == "the first line names the separator and is left out"
         assert numbers(tmp_path, f"{line}\n{lines}")[:2] == [1, 2]
-    with pytest.raises(BadInput, match="t.csv:4"):
+    with pytest.raises(BadInput, match=r"t\.csv:4"):
         loaded(tmp_path, "sep=;\na;y\n1;u\n2\n" + "1;u\n" * 300)
 
 

@@ -142,6 +142,14 @@ def test_fault_36_no_text_makes_a_run_elsewhere(tmp_path: Path, name: str) -> No
     assert not run.path.name.startswith(("-", "."))
 
 
+def test_the_run_of_that_very_name_wins_over_one_whose_name_goes_on(tmp_path: Path) -> None:
+    for name in ("inc-1127-1920", "inc2-1127-1921", "inc2-1127-1922"):
+        make_run(tmp_path, name)
+    assert find_run("inc", tmp_path).path.name == "inc-1127-1920"
+    with pytest.raises(BadInput, match="ambiguous"):
+        find_run("inc2", tmp_path)
+
+
 @pytest.mark.parametrize(
     "reference",
     [
