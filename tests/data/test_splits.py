@@ -425,6 +425,12 @@ def told(dataset: Dataset, words: str) -> bool:
     return any(words in note for note in dataset.notes)
 
 
+def test_who_is_measured_several_times_is_noticed_by_the_name_of_a_column(tmp_path: Path) -> None:
+    visits = [f"{n * 7 % 101},P{n // 4},{'uv'[n % 2]}" for n in range(90)]
+    assert told(table(tmp_path, visits, "a,Patient,y"), "Patient: 23 different values in 90 rows")
+    assert not told(table(tmp_path, visits, "a,impatient,y"), "impatient: 23 different")
+
+
 def test_what_looks_like_a_split_an_id_or_a_copy_is_noticed(tmp_path: Path) -> None:
     words = ["train", "val", "test"]
     rows = [f"{n / 7:.9g},{words[n % 3]},{n % 5},{n // 4},{n % 3},{'uv'[n % 2]}" for n in range(90)]
@@ -440,9 +446,6 @@ def test_what_looks_like_a_split_an_id_or_a_copy_is_noticed(tmp_path: Path) -> N
     assert told(dataset, "3 rows nearly equal to another row, to 6 digits")
     assert told(dataset, "6 rows with the inputs of another row, in the same split")
     assert not told(dataset, "type_id")
-    visits = [f"{n * 7 % 101},P{n // 4},{'uv'[n % 2]}" for n in range(90)]
-    assert told(table(tmp_path, visits, "a,Patient,y"), "Patient: 23 different values in 90 rows")
-    assert not told(table(tmp_path, visits, "a,impatient,y"), "impatient: 23 different")
     section = TableSection(type="table", path=str(tmp_path / "table.csv"), target="y")
     again = load(section, dataset.preprocessing, record=dataset.split_record)
     assert not told(again, "is an input")
