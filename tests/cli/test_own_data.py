@@ -164,6 +164,11 @@ def test_a_text_and_a_folder_of_texts_get_models_of_their_own(
         (["train", "wine.csv", "--target", "hu"], "no column 'hu' in"),
         (["train", "builtin:auto-mpg.csv"], "column 'name' has 301 different texts in 392 rows"),
         (["train", "names.csv"], "has 50 different texts in 50 rows, so it is no class"),
+        (
+            ["train", "odd.csv"],
+            "n: read as categories, because line 7 has 'many'; 49 of its values",
+        ),
+        (["train", "lr=1"], "no experiment preset 'lr=1'"),
         (["train", "wine.csv", "--save", "x.json"], "the name of an experiment's file ends in"),
         (["data", "inspect", "wine.csv", "lrr=1"], "lrr: no such setting"),
         (["data", "inspect", "wine.csv", "hidden=1"], "hidden: no such setting"),
@@ -177,6 +182,8 @@ def test_what_cannot_be_trained_on_is_said_before_there_is_a_run(
     write_wine(folder / "wine.csv")
     rows = [f"{row},person {row}" for row in range(50)]
     (folder / "names.csv").write_text("\n".join(["x,name", *rows]))
+    cells = ["many" if n % 9 == 5 else str(n) for n in range(55)]
+    (folder / "odd.csv").write_text("\n".join(["x,n", *(f"{n % 7},{cells[n]}" for n in range(55))]))
     options = ["--no-ui", "--runs-dir", "runs"] if words[0] == "train" else []
     code, _, err = run(capsys, *words, *options)
     assert (code, "Traceback" in err) == (2, False), err

@@ -50,8 +50,8 @@ class Asked:
         """
         library = options.library(arguments)
         reference, words = arguments.experiment, options.overrides(arguments)
-        if "=" in reference:
-            # The experiment was left out, because there is --data.
+        if "=" in reference and arguments.data is not None:
+            # The experiment was left out, because there are data.
             reference, words = "", [reference, *words]
         overrides = options.with_target(parse_overrides(words), arguments.target)
         if arguments.data is not None:

@@ -157,11 +157,17 @@ def check_target(section: DelimitedSection) -> None:
     """Raise BadInput if the texts of a table's target are too many to be classes."""
     opened = open_table(section)
     name = str(getattr(section, "target", ""))
-    column = read_table(opened.file, opened.header, {name: "auto_target"}).columns[name]
+    table = read_table(opened.file, opened.header, {name: "auto_target"})
+    column, shown = table.columns[name], clean(name, 80)
+    if numbers := next((note for note in table.notes if note.startswith(f"{shown}: read as")), ""):
+        raise BadInput(
+            f"{opened.file.name}: {numbers}; to predict them, correct the others, or name those "
+            "that stand for a missing value in dataset.missing_values"
+        )
     count, rows = len(getattr(column, "texts", ())), len(column.missing)
     if 2 * count > rows:
         others = clean(", ".join(other for other in opened.header[:20] if other != name), 400)
         raise BadInput(
-            f"column '{clean(name, 80)}' has {count:,} different texts in {rows:,} rows, so it is "
+            f"column '{shown}' has {count:,} different texts in {rows:,} rows, so it is "
             f"no class; name the column to predict: --target COLUMN; there are: {others}"
         )

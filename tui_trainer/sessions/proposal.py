@@ -141,10 +141,17 @@ def _forecast_note(dataset: Dataset) -> list[str]:
         for name, settings in inputs.items()
         if isinstance(settings, dict) and settings.get("kind") == "date"
     ]
-    if dataset.problem != "regression" or not dates:
+    others = {
+        name: settings.get("kind")
+        for name, settings in inputs.items()
+        if isinstance(settings, dict) and settings.get("kind") not in ("number", "date")
+    }
+    if dataset.problem != "regression" or not dates or len(others) > 1:
         return []
+    series = "".join(f" dataset.series={clean(name, 80)}" for name in others)
     shown = clean(dates[0], 80)
-    return [f"dataset.type=forecast dataset.time={shown} predicts the next values from past ones"]
+    settings = f"dataset.type=forecast dataset.time={shown}{series}"
+    return [f"{settings} predicts the next values from past ones"]
 
 
 def with_data(
