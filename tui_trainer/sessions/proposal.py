@@ -67,7 +67,7 @@ class Proposal:
         """
         head, *rest = self.lines
         shown = [f"{head.subject}: {head.text}"]
-        width = min(max((len(line.text) for line in rest), default=0), 76)
+        width = min(max((len(line.text) for line in rest), default=0), 90)
         for line in rest:
             setting = f"[{line.setting}]" if line.setting else ""
             shown.append(f"  {line.subject:<7} {line.text:<{width}}  {setting}".rstrip())
