@@ -34,6 +34,7 @@ class Example(Section):
         ("is_on", "yes", "should be true or false"),
         ("kind", "c", "should be 'a' or 'b'"),
         ("pair", 3, "should be a list"),
+        ("pair", "three", "should be a list, as [three]"),
         ("pair", (1, 2, 3), "should have at most 2 values, not 3"),
     ],
 )

@@ -312,7 +312,7 @@ def _add_results(commands: Commands) -> None:
     evaluate.add_argument(
         "--data",
         metavar="FILE",
-        help="measure on all of a labelled file that was no part of the run",
+        help="measure on all of another labelled file",
     )
     evaluate.add_argument(
         "--baselines", action="store_true", help="only the baselines, with those that a run skips"

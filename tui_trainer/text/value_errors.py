@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from pydantic_core import ErrorDetails
 
+from tui_trainer.text.clean import clean
+
 _WORDS = (
     ("input should", "should"),
     ("be a valid integer", "be a whole number"),
@@ -36,4 +38,6 @@ def worded(error: ErrorDetails) -> str:
     text = text.partition(", unable to parse")[0]
     for theirs, ours in _WORDS:
         text = text.replace(theirs, ours)
+    if error["type"] in ("tuple_type", "list_type") and isinstance(error["input"], str):
+        text += f", as [{clean(error['input'], 40)}]"
     return text

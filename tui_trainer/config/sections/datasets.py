@@ -160,7 +160,7 @@ class TableSection(NumbersSection, DelimitedSection):
         ..., "the column to predict, or a list of several with numbers or 0 and 1", min_length=1
     )
     label_separator: str | None = setting(
-        None, "what separates the labels in one cell of the target, as |; empty: one class"
+        None, "what separates the labels in a cell of the target, as | or bar; empty: one class"
     )
     categorical: Items[str] = setting(
         (), "numeric columns to be read as categories (text columns always are)"
