@@ -7,7 +7,6 @@ upright, and converted to the channels, size and value range of the data.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from tui_trainer.data.files.csv import read_header
 from tui_trainer.data.files.disk import open_file
 from tui_trainer.data.files.input_rows import InputRows, rows_of_table, rows_without_header
 from tui_trainer.data.files.number_forms import FORMS
+from tui_trainer.data.files.pictures import SUFFIXES, open_picture, with_8_bits
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import OpenTable, open_table, with_normal_names
 from tui_trainer.data.sources.column_inputs import encode_all
@@ -208,10 +208,6 @@ READERS: dict[str, Reader] = {
 """Readers by the `type` of the section they take."""
 
 
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm"})
-MOST_PIXELS = 64_000_000
-"""A larger picture is refused before it is decoded."""
-
 _MODES = {1: "L", 3: "RGB", 4: "RGBA"}
 
 
@@ -229,7 +225,7 @@ def read_image(
         BadInput: it cannot be read, is too large, or the data need an unsupported number of
             channels.
     """
-    from PIL import Image, ImageOps, UnidentifiedImageError
+    from PIL import Image, ImageOps
 
     shown = clean(path, 200)
     channels, height, width = shape
@@ -237,23 +233,10 @@ def read_image(
     if mode is None:
         raise BadInput(f"{shown}: a picture has 1, 3 or 4 channels, but the data have {channels}")
     notes = []
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            with Image.open(path) as picture:
-                if picture.width * picture.height > MOST_PIXELS:
-                    size = f"{picture.width}x{picture.height}"
-                    raise BadInput(f"{shown}: {size} pixels, more than {MOST_PIXELS:,}")
-                if getattr(picture, "n_frames", 1) > 1:
-                    notes.append(f"{shown}: only the first of its pictures is read")
-                image = ImageOps.exif_transpose(picture).convert(mode)
-    except FileNotFoundError as error:
-        raise BadInput(f"{shown}: no such file") from error
-    except (UnidentifiedImageError, OSError, ValueError, SyntaxError) as error:
-        reason = clean(str(error), 120)
-        raise BadInput(f"{shown}: cannot be read as a picture ({reason})") from error
-    except Image.DecompressionBombError as error:
-        raise BadInput(f"{shown}: more than {MOST_PIXELS:,} pixels") from error
+    with open_picture(path) as picture:
+        if getattr(picture, "n_frames", 1) > 1:
+            notes.append(f"{shown}: only the first of its pictures is read")
+        image = with_8_bits(ImageOps.exif_transpose(picture)).convert(mode)
     if image.size != (width, height):
         original = f"{image.width}x{image.height}"
         notes.append(f"{shown}: scaled from {original} to {width}x{height}")

@@ -1,0 +1,85 @@
+"""Opens pictures: only those of plain formats, and as 8 bits for each channel.
+
+Layer: data. Pillow is imported only when a picture is opened. Of its readers only those of picture
+formats are used: others start programs, whatever the name of a file says that it is.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from tui_trainer.text.clean import clean
+from tui_trainer.text.errors import BadInput
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
+"""The formats that are read, by the names that Pillow gives them."""
+SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm"})
+"""The endings of the names of pictures, in lower case."""
+MOST_PIXELS = 64_000_000
+"""A larger picture is refused before it is decoded."""
+_OF_16_BITS = 65535
+_TO_8_BITS = 257
+"""65535 is as white as 255."""
+
+
+@contextmanager
+def open_picture(path: str) -> Iterator[Image]:
+    """Open a picture, which is not decoded yet; what is wrong with it may only show then.
+
+    Raises:
+        BadInput: it is missing, is no picture, is damaged or is too large.
+    """
+    from PIL import Image, UnidentifiedImageError
+
+    shown = clean(path, 200)
+    try:
+        # A pipe is not waited for.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb") as file, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+                raise BadInput(f"{shown}: is not a regular file")
+            with Image.open(file, formats=FORMATS) as picture:
+                if picture.width * picture.height > MOST_PIXELS:
+                    size = f"{picture.width}x{picture.height}"
+                    raise BadInput(f"{shown}: {size} pixels, more than {MOST_PIXELS:,}")
+                yield picture
+    except FileNotFoundError as error:
+        raise BadInput(f"{shown}: no such file") from error
+    except UnidentifiedImageError as error:
+        raise BadInput(f"{shown}: is not a picture of a known format") from error
+    except (OSError, ValueError, SyntaxError) as error:
+        reason = clean(str(error), 120)
+        raise BadInput(f"{shown}: cannot be read as a picture ({reason})") from error
+    except Image.DecompressionBombError as error:
+        raise BadInput(f"{shown}: more than {MOST_PIXELS:,} pixels") from error
+
+
+def with_8_bits(picture: Image) -> Image:
+    """Return a picture with 8 bits for each channel.
+
+    Pillow itself would make everything above 255 of a grey picture of 16 bits white.
+
+    Raises:
+        ValueError: its numbers have no known white.
+    """
+    from PIL import Image
+
+    if picture.mode == "F":
+        raise ValueError("its pixels are floats, whose white is unknown")
+    if not picture.mode.startswith("I"):
+        return picture
+    values = np.asarray(picture)
+    if values.min(initial=0) < 0 or values.max(initial=0) > _OF_16_BITS:
+        raise ValueError("more than 16 bits for each pixel")
+    return Image.fromarray((values.astype(np.uint32) // _TO_8_BITS).astype(np.uint8))
