@@ -163,6 +163,7 @@ def test_fault_49_an_error_in_training_names_the_line_of_the_user(
         assert line.endswith(f"; {back}")
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("fail", "mark", "text"),
     [

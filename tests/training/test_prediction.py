@@ -91,7 +91,7 @@ def test_a_picture_is_one_sample_scaled_and_told(tmp_path: Path) -> None:
     assert found.notes == (f"{large}: scaled from 40x20 to 4x4",)
     assert [sample.place for sample in found.samples] == [""]
     (tmp_path / "broken.png").write_bytes(b"\x89PNG broken")
-    with pytest.raises(BadInput, match=r"broken\.png: cannot be read as a picture"):
+    with pytest.raises(BadInput, match=r"broken\.png: is not a picture of a known format"):
         asked.file(str(tmp_path / "broken.png"))
     with pytest.raises(BadInput, match=r"none\.png: no such file"):
         asked.file(str(tmp_path / "none.png"))

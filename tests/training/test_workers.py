@@ -20,6 +20,8 @@ from tests.training.test_resume import STEPS
 from tui_trainer.runs.commands import Pause, Resume, Set, Stop, Validate
 from tui_trainer.runs.events import Event, StateChanged, StepsTaken
 
+pytestmark = pytest.mark.processes
+
 WORKERS = {"num_workers": 2}
 
 
