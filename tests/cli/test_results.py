@@ -10,6 +10,9 @@ import pytest
 
 from tests.sessions.test_moved_data import Moved
 from tui_trainer.cli.main import main
+from tui_trainer.cli.results import print_evaluation
+from tui_trainer.runs.directory import RunDirectory
+from tui_trainer.training.evaluation import EvaluatedFile, Evaluation
 
 THERE = "dataset.path=new/rows.csv"
 
@@ -94,3 +97,16 @@ def test_a_labelled_file_takes_the_place_of_the_split(
     assert "late.csv: 1 class that the run was not trained on: 'z' (1 row)" in (
         capsys.readouterr().err
     )
+
+
+@pytest.mark.parametrize(
+    ("known", "said"),
+    [(None, "(9 rows)"), (0, "none of them trained on"), (3, "3 of them trained")],
+)
+def test_what_was_not_compared_is_not_called_unseen(
+    known: int | None, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = EvaluatedFile("late.csv", "9 rows", 9, known, is_own=False)
+    found = Evaluation(4, "data", {"loss": 1.0}, {}, (), file=file)
+    print_evaluation(RunDirectory(tmp_path / "run"), found)
+    assert said in capsys.readouterr().out

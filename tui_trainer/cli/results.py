@@ -110,10 +110,11 @@ def _measured_on(evaluation: Evaluation) -> str:
     file = evaluation.file
     if file is None:
         return evaluation.split
-    part = "the data of the run itself"
-    if not file.is_own:
-        part = f"{file.known:,} of them trained on" if file.known else "none of them trained on"
-    return f"{file.name} ({file.count}, {part})"
+    if file.is_own:
+        return f"{file.name} ({file.count}, the data of the run itself)"
+    if file.known is None:
+        return f"{file.name} ({file.count})"
+    return f"{file.name} ({file.count}, {file.known or 'none'} of them trained on)"
 
 
 _SHOWN = 3
