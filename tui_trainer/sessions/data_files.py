@@ -18,6 +18,7 @@ from itertools import islice, takewhile
 from pathlib import Path
 from typing import Literal
 
+from tui_trainer.config.sections.datasets import SEPARATORS
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import size_text
 
@@ -32,7 +33,6 @@ _HEAD_BYTES = 64 * 1024
 _HEAD_ROWS = 30
 _MOST_COLUMNS = 40
 _CELL = 40
-_SEPARATORS = (",", ";", "\t", "|")
 
 Kind = Literal["folder", "data", "other"]
 _ORDER: dict[Kind, int] = {"folder": 0, "data": 1, "other": 2}
@@ -192,7 +192,7 @@ def _beginning(path: Path) -> bytes:
 
 def _table(size: str, lines: Sequence[str], name: str) -> Head | None:
     """Return the head of a table, or None for text without a separator."""
-    for separator in ("\t",) if ".tsv" in name else _SEPARATORS:
+    for separator in ("\t",) if ".tsv" in name else SEPARATORS.values():
         try:
             records = list(islice(csv.reader(lines, delimiter=separator), _HEAD_ROWS))
         except csv.Error:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, field_validator
 
 from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
 
@@ -78,6 +78,10 @@ class RowsSection(DatasetSection):
     """Samples with one target each."""
 
     stratify: bool = setting(True, "keep the share of each class equal in all splits")
+
+
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
+"""The signs that separate fields, by the words that settings have for them."""
 
 
 class DelimitedSection(RowsSection):
@@ -200,6 +204,12 @@ class TableSection(NumbersSection, DelimitedSection):
     missing: Literal["error", "drop", "mean"] = setting(
         "error", "missing values: refuse, drop the row, or fill in the mean (or a category for it)"
     )
+
+    @field_validator("label_separator")
+    @classmethod
+    def _as_sign(cls, value: str | None) -> str | None:
+        """Return the sign for a word such as `bar`, which `separator` takes too."""
+        return value if value is None else SEPARATORS.get(value, value)
 
     @property
     def targets(self) -> tuple[str, ...]:

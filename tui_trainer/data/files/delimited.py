@@ -14,13 +14,12 @@ from dataclasses import replace
 from itertools import islice
 from typing import Any
 
-from tui_trainer.config.sections.datasets import DelimitedSection
+from tui_trainer.config.sections.datasets import SEPARATORS, DelimitedSection
 from tui_trainer.data.files.content import decoded_lines
 from tui_trainer.data.files.csv import Records, is_missing, to_number
 from tui_trainer.data.files.disk import DataFile
 from tui_trainer.text.errors import BadInput
 
-SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 _TOLD = re.compile(r'"?sep=(?P<sign>[,;\t|])"?\s*', re.IGNORECASE)
 """A first line by which Excel is told the separator of a file."""
 _LOOKED_AT = 200

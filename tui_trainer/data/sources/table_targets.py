@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from tui_trainer.config.sections.datasets import TableSection
 from tui_trainer.data.files.columns import Column, NumberColumn, Table, TextColumn
 from tui_trainer.data.files.csv import order_classes
-from tui_trainer.data.files.delimited import SEPARATORS
 from tui_trainer.data.sources.source import Target
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
@@ -71,8 +70,7 @@ def _numbers(column: Column) -> NDArray[np.float64]:
 def _labels_in_cells(
     section: TableSection, wanted: str, file: str, column: Column
 ) -> tuple[Target, list[str]]:
-    name = section.targets[0]
-    separator = SEPARATORS.get(section.label_separator or "", section.label_separator)
+    separator, name = section.label_separator, section.targets[0]
     if wanted in ("classification", "regression"):
         message = f"is for labels, and problem.type is {wanted}; set problem=multilabel"
         raise ConfigError([Problem(message, "dataset.label_separator")])
