@@ -40,7 +40,7 @@ def contents(table: Table) -> tuple[Columns, list[int], tuple[str, ...]]:
 
 
 def outcome(content: bytes, way: str, style: TableStyle, kinds: list[RequestedKind]) -> Any:
-    """What a way to read makes of a file: a table, or a message."""
+    """Read a file in one of the ways, and return the table or the message."""
     file = DataFile("t.csv", content, "", style)
     try:
         check_text(file)

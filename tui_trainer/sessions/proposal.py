@@ -15,7 +15,7 @@ from tui_trainer.config.experiment import Experiment
 from tui_trainer.config.names import all_settings
 from tui_trainer.config.overrides import Override, with_full_keys
 from tui_trainer.config.presets import PresetLibrary, compose
-from tui_trainer.config.sections.datasets import DelimitedSection
+from tui_trainer.config.sections.datasets import DATASETS, DelimitedSection
 from tui_trainer.config.yaml.reader import Document
 from tui_trainer.sessions.misfits import SharedData
 from tui_trainer.text.clean import clean, slug
@@ -135,17 +135,13 @@ def propose(
 
 def _forecast_note(dataset: Dataset) -> list[str]:
     """Return a note on how to forecast, if the numbers of a table have dates."""
-    inputs = dataset.preprocessing.get("inputs", {})
-    dates = [
-        name
-        for name, settings in inputs.items()
-        if isinstance(settings, dict) and settings.get("kind") == "date"
-    ]
-    others = {
+    kinds = {
         name: settings.get("kind")
-        for name, settings in inputs.items()
-        if isinstance(settings, dict) and settings.get("kind") not in ("number", "date")
+        for name, settings in dataset.preprocessing.get("inputs", {}).items()
+        if isinstance(settings, dict)
     }
+    dates = [name for name, kind in kinds.items() if kind == "date"]
+    others = [name for name, kind in kinds.items() if kind not in ("number", "date")]
     if dataset.problem != "regression" or not dates or len(others) > 1:
         return []
     series = "".join(f" dataset.series={clean(name, 80)}" for name in others)
@@ -191,9 +187,10 @@ def _dataset_section(
     recognised = recognise(path, stated)
     section = dict(recognised.settings)
     # The section is checked, and completed by what the user has set, before the file is opened.
-    kind = _kind_of(recognised.type)
-    if kind is None or not issubclass(kind, DelimitedSection):
+    spec = DATASETS.find(recognised.type)
+    if spec is None or not issubclass(spec.params, DelimitedSection):
         return recognised, section
+    kind = spec.params
     needed = {"target": "?"} if "target" in kind.model_fields else {}
     named = {**section, **needed}
     known = _composed(library, path, {"dataset": named, **_PLACEHOLDER}, chosen).dataset
@@ -203,13 +200,6 @@ def _dataset_section(
     if "missing" in kind.model_fields:
         section["missing"] = "mean"
     return Recognised(section, reasons), section
-
-
-def _kind_of(name: str) -> type[Any] | None:
-    from tui_trainer.config.sections.datasets import DATASETS
-
-    spec = DATASETS.find(name)
-    return spec.params if spec is not None else None
 
 
 def _document(path: str, settings: Mapping[str, Any]) -> Document:

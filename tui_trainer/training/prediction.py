@@ -119,7 +119,7 @@ class Predictor:
 
     @property
     def label_separator(self) -> str | None:
-        """What stands between the labels in a cell, as in the data; None if it predicts none."""
+        """The sign between the labels in a cell, as in the data; None if it predicts no labels."""
         if self.outline.problem != "multilabel":
             return None
         separator: str | None = getattr(self._dataset, "label_separator", None)
