@@ -59,6 +59,8 @@ def measure(
             # `interrupted` stays outside of inference mode: a pause in it may move the parameters.
             with torch.inference_mode():
                 placed = to_device(batch, forward.device)
+                if split.ready is not None:
+                    placed = split.ready(placed)
                 outputs, carry = forward(placed, carry)
                 totals.update(outputs, placed, loss(outputs, placed))
     finally:

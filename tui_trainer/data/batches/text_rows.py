@@ -61,6 +61,10 @@ class TextSplit:
     def nbytes(self) -> int:
         return self.data.nbytes
 
+    @property
+    def ready(self) -> None:
+        return None
+
     def texts(self) -> Iterator[bytes]:
         """Yield each text, without its NUL byte."""
         content = self.data.cpu().numpy().tobytes()
@@ -138,6 +142,10 @@ class LaneBatches:
             )
         self.samples = self.per_epoch * order.batch_size
 
+    @property
+    def ready(self) -> None:
+        return None
+
     def size(self, index: int) -> int:
         return self._order.batch_size
 
@@ -200,6 +208,10 @@ class WindowBatches:
         self._offsets = min(width, len(split.data) - self._windows * width + 1)
         self.per_epoch = self._windows // size if order.drop_last else -(-self._windows // size)
         self.samples = min(self._windows, self.per_epoch * size)
+
+    @property
+    def ready(self) -> None:
+        return None
 
     def size(self, index: int) -> int:
         return min(self._order.batch_size, self.samples - index * self._order.batch_size)
