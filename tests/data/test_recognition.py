@@ -51,14 +51,17 @@ def test_texts_in_folders_are_classes_and_texts_beside_each_other_are_one_text(
     assert classes.settings["patterns"] == ["*.md", "*.txt"]
     assert "patterns" not in recognise(str(tmp_path / "classes"), {"patterns": ["*"]}).settings
     assert recognise(str(tmp_path / "texts"), {}).type == "text"
+    for name in ("a/1.png", "b/2.JPG", "notes.txt"):
+        written(tmp_path / "pictures", name)
+    assert recognise(str(tmp_path / "pictures"), {}).type == "pictures"
+    assert recognise(str(tmp_path / "pictures"), {"type": "text"}).type == "text"
 
 
 @pytest.mark.parametrize(
     ("files", "message"),
     [
-        (["a/1.png", "b/2.JPG"], "pictures in folders cannot be read yet"),
-        (["a.bin"], "no texts in this folder (its files: .bin); name one of its files"),
-        ([], "no texts in this folder (its files: none)"),
+        (["a.bin"], "no texts or pictures in this folder (its files: .bin); name one of its files"),
+        ([], "no texts or pictures in this folder (its files: none)"),
     ],
 )
 def test_a_folder_without_texts_is_refused_with_what_is_in_it(

@@ -201,11 +201,13 @@ def _check_classes(source: Source) -> None:
 
 def _check_parts(section: RowsSection, source: Source, parts: SplitRows) -> None:
     """Raise BadInput for an empty split, or a class missing from the training split."""
-    target = source.target
+    target, stated = source.target, source.division.test
+    # The data may say which rows are in which split, and that none is for the test.
+    test_fraction = 0.0 if stated is not None and not stated.any() else section.test_fraction
     sizes = {
         "training": (len(parts.train), 1.0),
         "validation": (len(parts.val), section.val_fraction),
-        "test": (len(parts.test), section.test_fraction),
+        "test": (len(parts.test), test_fraction),
     }
     for name, (size, share) in sizes.items():
         if size == 0 and share > 0:

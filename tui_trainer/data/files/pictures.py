@@ -23,7 +23,12 @@ if TYPE_CHECKING:
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 """The formats that are read, by the names that Pillow gives them."""
-SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm"})
+SUFFIXES = frozenset(
+    {
+        *(".png", ".jpg", ".jpeg", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
+        *(".pgm", ".ppm", ".pnm"),
+    }
+)
 """The endings of the names of pictures, in lower case."""
 MOST_PIXELS = 64_000_000
 """A larger picture is refused before it is decoded."""
@@ -34,6 +39,11 @@ _TO_8_BITS = 257
 
 MOST_BYTES = 1 << 30
 """The largest file that is read as a picture."""
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a file is a picture, judging by its name."""
+    return os.path.splitext(name)[1].lower() in SUFFIXES
 
 
 @contextmanager
