@@ -9,6 +9,7 @@ antialias. The result does not depend on the number of threads.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -46,6 +47,23 @@ class PictureForm:
     @property
     def shape(self) -> tuple[int, int, int]:
         return self.channels, self.height, self.width
+
+
+_LARGEST_NATIVE = 96
+"""Pictures that all have one size are kept as they are up to it."""
+_SIZES = (16, 32, 64, 128)
+_LARGEST = 224
+
+
+def suggest_size(sizes: Sequence[tuple[int, int]]) -> tuple[int, int]:
+    """Return the height and width for pictures of these ones, of which there is one at least."""
+    if len({*sizes}) == 1 and max(sizes[0]) <= _LARGEST_NATIVE:
+        return sizes[0]
+    smaller = sorted(map(min, sizes))[len(sizes) // 2]
+    if smaller >= 2 * _LARGEST:
+        return _LARGEST, _LARGEST
+    side = max((size for size in _SIZES if size <= smaller), default=_SIZES[0])
+    return side, side
 
 
 class _Window(NamedTuple):

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.data.files.csv import order_classes
+from tui_trainer.data.files.disk import reason_of
 from tui_trainer.data.files.folders import ListedFile, SourceFolder, open_folder, walk_files
 from tui_trainer.data.files.picture_reader import PictureFile
 from tui_trainer.data.files.pictures import is_picture_name
@@ -102,6 +103,34 @@ def list_pictures(section: PicturesSection) -> PictureList:
         np.array([place[name] for name in found.classes] or [0] * len(found.files), dtype=np.int64),
         np.array(found.sides, dtype=np.int8) if found.sides else None,
         tuple(notes),
+    )
+
+
+def list_unlabelled(path: str) -> PictureList:
+    """List the pictures in a folder and below it, or the one that is named, without classes.
+
+    Raises:
+        BadInput: there is none.
+    """
+    name = clean(path, 200)
+    notes: tuple[str, ...] = ()
+    if os.path.isdir(path):
+        folder = open_folder(path)
+        listing = walk_files(folder, is_picture_name)
+        if not listing.files:
+            raise BadInput(f"{name}: no picture in this folder or below it")
+        names = tuple(file.name for file in listing.files)
+        files = tuple(_as_file(folder, file, None) for file in listing.files)
+        notes = tuple(listing.omissions.notes())
+    else:
+        try:
+            status = os.stat(path)
+        except (OSError, ValueError) as error:
+            raise BadInput(f"{name}: {reason_of(error)}") from error
+        names, files = ("",), (PictureFile(path, status.st_size, status.st_mtime_ns),)
+    labels = np.zeros(len(files), dtype=np.int64)
+    return PictureList(
+        name, os.path.abspath(path), "classes", names, files, (), labels, notes=notes
     )
 
 

@@ -34,6 +34,7 @@ from tui_trainer.data.sources.picture_folders import (
     broken_note,
     check_sides,
     list_pictures,
+    list_unlabelled,
 )
 from tui_trainer.data.sources.source import Encoded, Target
 from tui_trainer.data.splits.cuts import TEST, TRAIN, VAL
@@ -142,7 +143,7 @@ def read_picture_files(
     rule = rule_for(section, older)
     if files.sides is not None and section.split_by == "auto" and older is None:
         rule = "folders"
-    if rule == "folders" and files.sides is None:
+    if rule == "folders" and files.sides is None and older is None:
         message = "there are no folders train, val and test with folders of classes in them"
         raise ConfigError([Problem(message, "dataset.split_by")])
     own_keys, notes_on_copies = _identities(files, stored)
@@ -159,6 +160,26 @@ def read_picture_files(
         Division(rule, own_keys, _file_keys(stored.records), test, val),
         (*notes, *notes_on_copies),
     )
+
+
+def read_unlabelled_pictures(
+    section: PicturesSection, preprocessing: Mapping[str, Any], path: str
+) -> tuple[StoredPictures, tuple[str, ...], list[str]]:
+    """Read a picture, or all in a folder and below it, in the form of a checkpoint's.
+
+    Returns the pictures, the name of each in the folder, empty for a single one, and notes.
+
+    Raises:
+        BadInput: there is none, or the one that is named is broken.
+    """
+    files = list_unlabelled(path)
+    form = form_for(section, preprocessing)
+    stored = read_pictures(files.name, files.path, files.files, form, find_channels=False)
+    if not len(stored.records) and files.names == ("",):
+        raise BadInput(f"{files.name}: {stored.broken[0].reason}")
+    skipping = section.model_copy(update={"broken": "skip"})
+    names = tuple(files.names[place] for place in stored.records["place"].tolist())
+    return stored, names, [*files.notes, *_notes_on(skipping, files, stored)]
 
 
 def _notes_on(section: PicturesSection, files: PictureList, stored: StoredPictures) -> list[str]:
