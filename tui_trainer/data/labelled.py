@@ -34,7 +34,7 @@ from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.files.columns import RequestedKind
 from tui_trainer.data.files.csv import to_number
 from tui_trainer.data.files.tables import with_normal_names
-from tui_trainer.data.rows import encode_target
+from tui_trainer.data.rows import MASKED_OUT, encode_target
 from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.forecast import read_forecast_to_measure
 from tui_trainer.data.sources.new_samples import is_image, read_columns
@@ -269,6 +269,7 @@ def _labelled(
         torch.from_numpy(rows),
         encoded.lengths,
         scaling=encoded.scaling,
+        ignored=MASKED_OUT if known.masks is not None else None,
     )
     return Labelled(split, name, counted(len(split), noun), tuple(encoded.notes))
 
@@ -298,6 +299,8 @@ def _with_classes_of(info: DatasetInfo, target: Target, name: str) -> Target:
             + f"; it knows {clean(', '.join(info.classes), 300)}; leave those rows out, or train "
             "a new run on them"
         )
+    if target.masks is not None:
+        return replace(target, classes=info.classes)
     moved = np.array([place[label] for label in target.classes], dtype=np.int64)
     if target.values.ndim == 1:
         return Target(info.classes, moved[target.values])

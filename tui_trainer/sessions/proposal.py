@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from tui_trainer.data.base.dataset import Dataset
     from tui_trainer.data.base.summary import DataSummary
     from tui_trainer.data.recognition import Recognised
+    from tui_trainer.problems.signature import Signature
 
 _PLACEHOLDER: dict[str, Any] = {
     "model": {"type": "mlp"},
@@ -255,7 +256,7 @@ def settings_for(dataset: Dataset, experiment: Experiment) -> dict[str, Any]:
             optimizer["lr"] = 2e-3
             patience = 5
         case "image":
-            model = _image_model(dataset.signature.input_shape)
+            model = _image_model(dataset.signature)
             if isinstance(experiment.dataset, PicturesSection):
                 optimizer["lr"] = 1e-3
             training |= {"epochs": 60}
@@ -272,12 +273,13 @@ def settings_for(dataset: Dataset, experiment: Experiment) -> dict[str, Any]:
     return {**settings, "training": {**training, "epochs": training["epochs"] // 4}}
 
 
-def _image_model(shape: Sequence[int]) -> dict[str, Any]:
-    """Return a plain CNN for small pictures, and residual blocks down to a small size for others.
-
-    `shape` is (C, H, W).
+def _image_model(signature: Signature) -> dict[str, Any]:
+    """Return a plain CNN for small pictures, and residual blocks down to a small size for others;
+    a U-Net for a class for each pixel.
     """
-    side = max(shape[1:])
+    if signature.places == "pixel":
+        return {"type": "unet"}
+    side = max(signature.input_shape[1:])
     if side <= _SMALL_PICTURE:
         return {"type": "cnn"}
     # The last stage sees 14 to 16 pixels.

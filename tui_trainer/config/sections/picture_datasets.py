@@ -58,6 +58,11 @@ class PicturesSection(ImagesSection):
     broken: Literal["skip", "error"] = setting(
         "skip", "files that cannot be read as pictures: leave them out and name them, or refuse"
     )
+    void: Literal["auto", "none", "255"] = setting(
+        "auto",
+        "the number in masks of pixels that are not measured; auto: 255 if there are several "
+        "classes without it",
+    )
     picture: str | None = setting(
         None,
         "the column of a table with the paths of the pictures; empty: found by its cells",

@@ -48,6 +48,9 @@ from tui_trainer.text.format import counted
 
 _WHITE = 255.0
 _LEAST_STD = 1e-7
+_MOST_NAMED = 5
+_VOID = 255
+_MASKS_AT_ONCE = 64
 _CHANNELS = {"grey": 1, "rgb": 3}
 
 
@@ -99,7 +102,8 @@ class PictureSource:
     def augment(self, fitted: dict[str, Any]) -> Augment | None:
         background = -fitted["mean"] / fitted["std"]
         changes = image_changes(self.section, background)
-        moved = [InputsChanged(changes)] if changes else []
+        has_masks = self.target.masks is not None
+        moved = [InputsChanged(changes, has_masks=has_masks)] if changes else []
         classes = len(self.target.classes)
         return combine_augments([*moved, *number_augments(self.section, None, classes)])
 
@@ -135,11 +139,14 @@ def read_picture_files(
     form = form_for(section, older)
     check_changes(section, form.shape, f"dataset.size {form.height}x{form.width}")
     files = list_pictures(section)
+    if files.layout == "masks":
+        _check_suits_masks(section)
     find_channels = section.channels == "auto" and older is None
     stored = read_pictures(files.name, files.path, files.files, form, find_channels=find_channels)
     notes = [*files.notes, *_notes_on(section, files, stored)]
     places = stored.records["place"]
-    target = _target(files, stored)
+    target, target_notes = _target(section, files, stored)
+    notes += target_notes
     rule = rule_for(section, older)
     if files.sides is not None and section.split_by == "auto" and older is None:
         rule = "folders"
@@ -160,6 +167,16 @@ def read_picture_files(
         Division(rule, own_keys, _file_keys(stored.records), test, val),
         (*notes, *notes_on_copies),
     )
+
+
+def _check_suits_masks(section: PicturesSection) -> None:
+    """Raise ConfigError for settings that make no sense with a class for each pixel."""
+    if section.fit == "pad":
+        message = "pad adds pixels that have no class; use crop or stretch for masks"
+        raise ConfigError([Problem(message, "dataset.fit")])
+    if section.mixup is not None:
+        message = "masks cannot be mixed: a pixel of two pictures would have two classes"
+        raise ConfigError([Problem(f"{message}; leave it empty", "dataset.mixup")])
 
 
 def read_unlabelled_pictures(
@@ -206,12 +223,57 @@ def _notes_on(section: PicturesSection, files: PictureList, stored: StoredPictur
     return notes
 
 
-def _target(files: PictureList, stored: StoredPictures) -> Target:
-    """Return the classes that have pictures, and those of the pictures."""
+def _target(
+    section: PicturesSection, files: PictureList, stored: StoredPictures
+) -> tuple[Target, list[str]]:
+    """Return the classes that have pictures, and those of the pictures or their pixels; and notes.
+
+    Raises:
+        BadInput: the masks have one class only.
+    """
+    if files.layout == "masks":
+        return _target_of_masks(section, files.name, stored)
     labels = files.labels[stored.records["place"]]
     used, values = np.unique(labels, return_inverse=True)
     classes = tuple(files.classes[place] for place in used.tolist())
-    return Target(classes, values.reshape(-1).astype(np.int64))
+    notes = []
+    if lost := [name for place, name in enumerate(files.classes) if place not in used]:
+        shown = clean(", ".join(lost[:_MOST_NAMED]), 200)
+        notes.append(
+            f"{counted(len(lost), 'class', 'classes')} without a picture that can be read: {shown}"
+        )
+    return Target(classes, values.reshape(-1).astype(np.int64)), notes
+
+
+def _target_of_masks(
+    section: PicturesSection, name: str, stored: StoredPictures
+) -> tuple[Target, list[str]]:
+    masks = stored.masks
+    counts = np.zeros(256, dtype=np.int64)
+    for start in range(0, len(masks), _MASKS_AT_ONCE):
+        part = masks[start : start + _MASKS_AT_ONCE].numpy()
+        counts += np.bincount(part.reshape(-1), minlength=256)
+    present = np.flatnonzero(counts).tolist()
+    has_void = section.void == "255" or (section.void == "auto" and len(present) > 2)
+    numbers = [number for number in present if not (has_void and number == _VOID)]
+    if len(numbers) < 2:
+        only = numbers[0] if numbers else _VOID
+        raise BadInput(
+            f"{name}: the masks have only the number {only}; each pixel needs that of its class"
+        )
+    if len(numbers) > _VOID:
+        raise BadInput(f"{name}: the masks have more than {_VOID} classes")
+    total = counts[numbers].sum()
+    shares = ", ".join(
+        f"{number} ({counts[number] / total:.1%})" for number in numbers[:_MOST_NAMED]
+    )
+    rest = ", ..." if len(numbers) > _MOST_NAMED else ""
+    notes = [f"the numbers in the masks are the classes of pixels: {shares}{rest}"]
+    if len(numbers) < len(present):
+        why = "; dataset.void=none makes it a class" if section.void == "auto" else ""
+        notes.append(f"pixels of {_VOID} are not measured{why}")
+    values = np.zeros(len(masks), dtype=np.int64)
+    return Target(tuple(map(str, numbers)), values, masks=masks), notes
 
 
 def _stated(
