@@ -48,7 +48,7 @@ def settings_of(
 
 
 def settings_of_class(made: type) -> type[TypedSection]:
-    """Return a section with a field for each attribute of a class that has a type.
+    """Return a section with a field for each attribute of a recipe's class that has a type.
 
     Raises:
         ValueError: a type is one that a file cannot hold.
@@ -56,7 +56,7 @@ def settings_of_class(made: type) -> type[TypedSection]:
     hints = {
         name: hint
         for name, hint in get_type_hints(made, include_extras=True).items()
-        if not name.startswith("_") and get_origin(hint) is not ClassVar and hint is not ClassVar
+        if not name.startswith("_") and name != "parts" and ClassVar not in (hint, get_origin(hint))
     }
     fields: dict[str, Any] = {
         name: (

@@ -6,6 +6,7 @@ are settings and helpers, and cannot be set once it is made.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -53,6 +54,8 @@ class OwnRecipe:
         except Exception as error:
             raise BadInput(self.describe(error)) from error
         _settle(self._self, device)
+        self.helpers = _sum_of(self._self)
+        """The sum of the modules and tensors that `setup` made; empty if there are none."""
         self.parts: dict[str, nn.Module] = self._parts_of(model)
         """The parts of the model that it updates, by name; one if it has a loss for the whole."""
         self._self._is_made = True
@@ -202,6 +205,19 @@ def _settle(made: Any, device: torch.device) -> None:
             value.to(device).eval().requires_grad_(requires_grad=False)
         elif isinstance(value, Tensor):
             object.__setattr__(made, name, value.to(device))
+
+
+def _sum_of(made: Any) -> str:
+    digest, found = hashlib.sha256(), False
+    for name, value in sorted(vars(made).items()):
+        tensors = value.state_dict() if isinstance(value, nn.Module) else {"": value}
+        for key, tensor in tensors.items():
+            if isinstance(tensor, Tensor):
+                found = True
+                digest.update(f"{name} {key} {tensor.dtype} {tuple(tensor.shape)}".encode())
+                bare = tensor.detach().cpu().contiguous().reshape(-1)
+                digest.update(bare.view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()[:16] if found else ""
 
 
 def check_settings(recipe: OwnRecipe, training: Any, optimizer: str) -> None:

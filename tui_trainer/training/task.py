@@ -156,12 +156,13 @@ def build(
     batches = _batches(experiment, placed, feed, ranks, device, stateful=stateful)
     _check_batches(experiment, batches, dataset)
     _check_norm(experiment, model, batches)
-    forward = _forward(experiment, model.to(device), dataset, stateful=stateful)
+    model.to(device)
     recipe = None
     if experiment.recipe.type != SUPERVISED:
         recipe = OwnRecipe(experiment.recipe, dataset.info, model, device)
         check_settings(recipe, training, experiment.optimizer.type)
-    else:
+    forward = _forward(experiment, model, dataset, stateful=stateful)
+    if recipe is None:
         placed = replace(placed, notes=(*placed.notes, *_notes_on_fields(placed, forward)))
     parts = recipe.parts if recipe is not None and recipe.takes_steps else None
     optimizer = build_optimizer(experiment.optimizer, model, parts)
