@@ -106,11 +106,9 @@ class TensorSplit:
 
     def _classes(self, targets: Tensor) -> Tensor:
         classes = targets.long()
-        return (
-            classes
-            if self.ignored is None
-            else classes.masked_fill_(targets == self.ignored, IGNORED)
-        )
+        if self.ignored is None:
+            return classes
+        return classes.masked_fill_(targets == self.ignored, IGNORED)
 
     def ready_inputs(self) -> Tensor:
         """Return the inputs (N, ...) of all samples as a model takes them, which may be large."""
