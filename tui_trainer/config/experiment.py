@@ -22,6 +22,7 @@ from tui_trainer.config.sections.datasets import DATASETS, NO_FILES, DatasetSect
 from tui_trainer.config.sections.losses import LOSSES
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.optimizers import OPTIMIZERS, OptimizerSection
+from tui_trainer.config.sections.picture_datasets import PICTURE_DATASETS
 from tui_trainer.config.sections.problems import PROBLEM_TYPES, ProblemSection
 from tui_trainer.config.sections.recipes import RECIPES, SUPERVISED
 from tui_trainer.config.sections.schedules import SCHEDULES, needs_horizon
@@ -38,6 +39,9 @@ from tui_trainer.config.yaml.parser import shown_key
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import ConfigError, Problem
 from tui_trainer.text.value_errors import worded
+
+for picture_dataset in PICTURE_DATASETS:
+    DATASETS.add(picture_dataset)
 
 REGISTRIES: dict[str, Registry] = {
     "dataset": DATASETS,

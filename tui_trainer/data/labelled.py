@@ -25,6 +25,7 @@ from tui_trainer.config.sections.datasets import (
     TextFoldersSection,
     TextSection,
 )
+from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.batches.joined import JoinedSplits, joined_tensors
@@ -33,10 +34,11 @@ from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.files.columns import RequestedKind
 from tui_trainer.data.files.csv import to_number
 from tui_trainer.data.files.tables import with_normal_names
-from tui_trainer.data.rows import encode_target
+from tui_trainer.data.rows import MASKED_OUT, encode_target
 from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.forecast import read_forecast_to_measure
 from tui_trainer.data.sources.new_samples import is_image, read_columns
+from tui_trainer.data.sources.pictures import read_picture_files
 from tui_trainer.data.sources.pixels import read_pixels
 from tui_trainer.data.sources.plugin import load_to_measure
 from tui_trainer.data.sources.sequences import read_sequences_to_measure
@@ -51,6 +53,7 @@ from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import counted
 
 _MOST_SHOWN = 5
+_ROWS_AT_ONCE = 4096
 _GAPS = {"NA", "na", "Na"}
 """Names of classes that stand for a missing value elsewhere."""
 
@@ -99,7 +102,15 @@ def count_known(train: Split, split: Split | JoinedSplits) -> int | None:
 
 def _digests(split: TensorSplit) -> list[bytes]:
     """Return a hash of the inputs of each sample, without the padding behind a sequence."""
-    columns = [split.inputs, *split.others.values()]
+    # A part at a time, because samples may be mapped from a file that is larger than memory.
+    digests: list[bytes] = []
+    for positions in torch.split(torch.arange(len(split)), _ROWS_AT_ONCE):
+        digests += _digests_of_part(split.rows_at(positions))
+    return digests
+
+
+def _digests_of_part(split: TensorSplit) -> list[bytes]:
+    columns = [split.ready_inputs(), *split.others.values()]
     arrays = [np.ascontiguousarray(column.cpu().numpy()) for column in columns]
     # Adding 0 makes one zero of two.
     arrays = [array + 0.0 if array.dtype.kind == "f" else array for array in arrays]
@@ -146,6 +157,18 @@ def _pixels(
         )
     source = read_pixels(section.model_copy(update={"path": path}))
     return _of_source(source, preprocessing, info, "row")
+
+
+def _pictures(
+    section: PicturesSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> Labelled:
+    if is_image(path):
+        raise BadInput(
+            f"{clean(path, 200)}: a picture has no class; --data takes a folder with a folder of "
+            "pictures for each class"
+        )
+    moved = section.model_copy(update={"path": path})
+    return _of_source(read_picture_files(moved, preprocessing), preprocessing, info, "picture")
 
 
 def _sequences(
@@ -209,6 +232,7 @@ def _of_plugin(
 READERS: dict[str, Reader] = {
     "table": _table,
     "pixels": _pixels,
+    "pictures": _pictures,
     "sequences": _sequences,
     "forecast": _forecast,
     "text_folders": _passages,
@@ -245,6 +269,7 @@ def _labelled(
         torch.from_numpy(rows),
         encoded.lengths,
         scaling=encoded.scaling,
+        ignored=MASKED_OUT if known.masks is not None else None,
     )
     return Labelled(split, name, counted(len(split), noun), tuple(encoded.notes))
 
@@ -274,6 +299,8 @@ def _with_classes_of(info: DatasetInfo, target: Target, name: str) -> Target:
             + f"; it knows {clean(', '.join(info.classes), 300)}; leave those rows out, or train "
             "a new run on them"
         )
+    if target.masks is not None:
+        return replace(target, classes=info.classes)
     moved = np.array([place[label] for label in target.classes], dtype=np.int64)
     if target.values.ndim == 1:
         return Target(info.classes, moved[target.values])

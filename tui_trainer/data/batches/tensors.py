@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tui_trainer.data.base.batch import Order, Ready
 from tui_trainer.data.base.random import permutation
-from tui_trainer.problems.batch import Batch, lengths_of, widened
+from tui_trainer.problems.batch import IGNORED, Batch, lengths_of, widened
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -73,6 +73,8 @@ class TensorSplit:
     """(N,) int64, always on the CPU: the place of each sample in `inputs`; None: its own number."""
     scaling: Scaling | None = None
     """Is applied to the inputs of a batch on its device; None: they are as a model takes them."""
+    ignored: int | None = None
+    """The number in uint8 targets that stands for IGNORED, which is no byte; None: no number."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -99,8 +101,14 @@ class TensorSplit:
         return {
             **widened(batch),
             self.name: inputs.float() if self.scaling is None else self.scaling(inputs),
-            "target": targets.long() if targets.dtype == torch.uint8 else targets,
+            "target": self._classes(targets) if targets.dtype == torch.uint8 else targets,
         }
+
+    def _classes(self, targets: Tensor) -> Tensor:
+        classes = targets.long()
+        if self.ignored is None:
+            return classes
+        return classes.masked_fill_(targets == self.ignored, IGNORED)
 
     def ready_inputs(self) -> Tensor:
         """Return the inputs (N, ...) of all samples as a model takes them, which may be large."""

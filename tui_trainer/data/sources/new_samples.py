@@ -24,7 +24,8 @@ from tui_trainer.config.sections.datasets import (
     TableSection,
     TextFoldersSection,
 )
-from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.config.sections.picture_datasets import PicturesSection
+from tui_trainer.data.batches.tensors import Scaling, TensorSplit
 from tui_trainer.data.files.columns import RequestedKind, Table
 from tui_trainer.data.files.csv import read_header
 from tui_trainer.data.files.disk import open_file
@@ -37,6 +38,7 @@ from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.column_kinds import as_kind
 from tui_trainer.data.sources.column_marks import kinds_with_marks, with_marks
 from tui_trainer.data.sources.forecast import read_new_windows
+from tui_trainer.data.sources.pictures import read_unlabelled_pictures, scaling_of
 from tui_trainer.data.sources.pixels import read_unlabelled, scale_pixels
 from tui_trainer.data.sources.plugin import read_sample
 from tui_trainer.data.sources.sequence_rows import read_new_frames
@@ -55,7 +57,7 @@ class Unseen:
     """The samples of one file."""
 
     inputs: torch.Tensor
-    """(N, *input_shape), as a model takes them."""
+    """(N, *input_shape), as a model takes them, once the scaling is applied."""
     places: tuple[str, ...]
     """The location of each sample in the file, as `line 7`; empty if the file is one sample."""
     notes: tuple[str, ...] = ()
@@ -65,6 +67,8 @@ class Unseen:
 
     others: Mapping[str, torch.Tensor] = field(default_factory=dict)
     """Further fields by name, (N, ...) each."""
+    scaling: Scaling | None = None
+    """Is applied to inputs that are kept as they are stored."""
     rows: InputRows | None = None
     """The rows of the file as they are written; None if it is no table."""
 
@@ -73,7 +77,15 @@ class Unseen:
         count = len(self.inputs)
         nothing = torch.zeros(count, dtype=torch.int64)
         rows = torch.arange(count)
-        return TensorSplit(self.inputs, nothing, rows, self.lengths, name, dict(self.others))
+        return TensorSplit(
+            self.inputs,
+            nothing,
+            rows,
+            self.lengths,
+            name,
+            dict(self.others),
+            scaling=self.scaling,
+        )
 
 
 Reader = Callable[[Any, Any, str], Unseen]
@@ -89,6 +101,8 @@ def read_unseen(
     Raises:
         BadInput: the file cannot be read, or does not hold such samples; names the line.
     """
+    if isinstance(section, PicturesSection):
+        return _pictures(section, preprocessing, path)
     reader = READERS.get(section.type)
     if reader is None:
         first, *others = read_sample(section, info, path).items()
@@ -170,6 +184,13 @@ def _pixels(section: PixelsSection, fitted: dict[str, Any], path: str) -> Unseen
         notes, places = (), tuple(f"line {line}" for line in lines)
         rows = _rows_of_pixels(path, pixels.shape[1])
     return Unseen(scale_pixels(pixels, section, fitted), places, notes, rows=rows)
+
+
+def _pictures(section: PicturesSection, preprocessing: dict[str, Any], path: str) -> Unseen:
+    """Read a picture, or all in a folder; of a folder, broken files are left out with a note."""
+    stored, names, notes = read_unlabelled_pictures(section, preprocessing, path)
+    scaling = scaling_of(preprocessing["inputs"])
+    return Unseen(stored.pictures, names, tuple(notes), scaling=scaling)
 
 
 def _rows_of_pixels(path: str, count: int) -> InputRows:
