@@ -107,21 +107,22 @@ def open_file(
         folder = builtin_folder or files("tui_trainer.data").joinpath("builtin")
         raw = builtin_bytes(path.removeprefix(BUILTIN), folder)
     else:
-        raw, state = _content_on_disk(path, max_bytes)
+        raw, state = content_on_disk(path, max_bytes)
     name = clean(path, 200)
     known = None if state is None else find_sum(state)
     content = _unpack(raw, path, name, max_bytes)
     return DataFile(
         name,
         content,
-        known.sha256 if known else _sum(raw, name),
+        known.sha256 if known else sum_of(raw, name),
         state=state,
         is_raw=content is raw,
         is_known_text=known is not None and known.is_text and content is raw,
     )
 
 
-def _sum(content: Content, name: str) -> str:
+def sum_of(content: Content, name: str) -> str:
+    """Return the sha256 of a content, and say how far that is."""
     digest, done = hashlib.sha256(), 0
     with ReadProgress(name, len(content)) as progress:
         for piece in pieces(content):
@@ -162,7 +163,8 @@ def _sums(folder: Traversable) -> dict[str, str]:
     return {str(name): str(digest) for name, digest in sums.items()}
 
 
-def _content_on_disk(path: str, max_bytes: int) -> tuple[Content, FileState]:
+def content_on_disk(path: str, max_bytes: int) -> tuple[Content, FileState]:
+    """Return the bytes of a file as they are; NoSuchData or BadInput as `open_file`."""
     name = clean(path, 200)
     try:
         status = os.stat(path)
