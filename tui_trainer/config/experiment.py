@@ -17,6 +17,7 @@ from pydantic_core import ErrorDetails
 
 from tui_trainer.config.names import other_name, suggest_key
 from tui_trainer.config.problem_key import move_problem
+from tui_trainer.config.sections.arrays import ARRAY_DATASETS
 from tui_trainer.config.sections.datasets import DATASETS, NO_FILES, DatasetSection
 from tui_trainer.config.sections.losses import LOSSES
 from tui_trainer.config.sections.models import MODELS
@@ -36,6 +37,9 @@ from tui_trainer.config.yaml.parser import shown_key
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import ConfigError, Problem
 from tui_trainer.text.value_errors import worded
+
+for array_dataset in ARRAY_DATASETS:
+    DATASETS.add(array_dataset)
 
 REGISTRIES: dict[str, Registry] = {
     "dataset": DATASETS,

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tui_trainer.config.sections.arrays import ArraysSection
 from tui_trainer.config.sections.datasets import (
     DatasetSection,
     ForecastSection,
@@ -36,6 +37,7 @@ from tui_trainer.data.files.tables import with_normal_names
 from tui_trainer.data.rows import encode_target
 from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.forecast import read_forecast_to_measure
+from tui_trainer.data.sources.new_arrays import read_arrays_to_measure
 from tui_trainer.data.sources.new_samples import is_image, read_columns
 from tui_trainer.data.sources.pixels import read_pixels
 from tui_trainer.data.sources.plugin import load_to_measure
@@ -51,6 +53,7 @@ from tui_trainer.text.errors import BadInput
 from tui_trainer.text.format import counted
 
 _MOST_SHOWN = 5
+_ROWS_AT_ONCE = 4096
 _GAPS = {"NA", "na", "Na"}
 """Names of classes that stand for a missing value elsewhere."""
 
@@ -99,7 +102,15 @@ def count_known(train: Split, split: Split | JoinedSplits) -> int | None:
 
 def _digests(split: TensorSplit) -> list[bytes]:
     """Return a hash of the inputs of each sample, without the padding behind a sequence."""
-    columns = [split.inputs, *split.others.values()]
+    # A part at a time, because samples may be mapped from a file that is larger than memory.
+    digests: list[bytes] = []
+    for positions in torch.split(torch.arange(len(split)), _ROWS_AT_ONCE):
+        digests += _digests_of_part(split.rows_at(positions))
+    return digests
+
+
+def _digests_of_part(split: TensorSplit) -> list[bytes]:
+    columns = [split.ready_inputs(), *split.others.values()]
     arrays = [np.ascontiguousarray(column.cpu().numpy()) for column in columns]
     # Adding 0 makes one zero of two.
     arrays = [array + 0.0 if array.dtype.kind == "f" else array for array in arrays]
@@ -206,7 +217,16 @@ def _of_plugin(
     return Labelled(split, clean(path, 200), counted(len(split), "sample"), data.notes[:1])
 
 
+def _arrays(
+    section: ArraysSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> Labelled:
+    fitted = preprocessing["inputs"]
+    name, encoded, target, rows = read_arrays_to_measure(section, fitted, path, info.problem)
+    return _labelled(name, target, rows, encoded, preprocessing, info, "row")
+
+
 READERS: dict[str, Reader] = {
+    "arrays": _arrays,
     "table": _table,
     "pixels": _pixels,
     "sequences": _sequences,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from tui_trainer.config.sections.datasets import BUILTIN, DATASETS, STDLIB, DelimitedSection
+from tui_trainer.data.files.array_files import is_array_file, is_array_folder
 from tui_trainer.data.files.disk import NoSuchData, reason_of, similar_name
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import open_table
@@ -27,6 +28,8 @@ TARGETS = ("target", "label", "labels", "class", "y", "outcome", "response")
 TEXT_SUFFIXES = (".txt", ".md", ".rst", ".py", ".tex", ".html", ".c", ".h", ".js", ".java")
 """Files with these names are read as text."""
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
+_MOST_FOLDERS = 50
+"""That many folders in a folder are looked through for arrays."""
 _MOST_ENTRIES = 2000
 """That many files of a folder are looked at."""
 
@@ -66,13 +69,32 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
     except (OSError, ValueError) as error:
         raise BadInput(f"{clean(path, 200)}: cannot be read: {reason_of(error)}") from error
     if stat.S_ISDIR(status.st_mode):
-        return _folder(where, stated)
+        return _array_folder(where, stated) or _folder(where, stated)
     if not stat.S_ISREG(status.st_mode):
         raise BadInput(f"{clean(path, 200)}: is not a regular file")
     if stated.get("type", "text") == "text" and where.endswith(TEXT_SUFFIXES):
         reasons = {"type": f"the name ends in {Path(where).suffix}"}
         return Recognised({"type": "text", "path": where, "sequence_length": 128}, reasons)
+    if stated.get("type", "arrays") == "arrays" and is_array_file(where):
+        return Recognised({"type": "arrays", "path": where})
     return Recognised({"type": _table_type(stated), "path": where})
+
+
+def _array_folder(where: str, stated: Mapping[str, Any]) -> Recognised | None:
+    """Return the settings of a folder of arrays, or of the only one in it; None if it is none."""
+    if stated.get("type", "arrays") != "arrays":
+        return None
+    found = []
+    for folder, folders, names in islice(os.walk(where), _MOST_FOLDERS):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if is_array_folder(names):
+            found.append(folder)
+            if folder == where:
+                break
+    if len(found) != 1:
+        return None
+    reason = {} if found[0] == where else {"path": "the only folder of arrays in it"}
+    return Recognised({"type": "arrays", "path": found[0]}, reason)
 
 
 def _table_type(stated: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tui_trainer.config.sections.arrays import ArraysSection
 from tui_trainer.config.sections.datasets import (
     DatasetSection,
     ForecastSection,
@@ -24,7 +25,7 @@ from tui_trainer.config.sections.datasets import (
     TableSection,
     TextFoldersSection,
 )
-from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.data.batches.tensors import Scaling, TensorSplit
 from tui_trainer.data.files.columns import RequestedKind, Table
 from tui_trainer.data.files.csv import read_header
 from tui_trainer.data.files.disk import open_file
@@ -37,6 +38,7 @@ from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.column_kinds import as_kind
 from tui_trainer.data.sources.column_marks import kinds_with_marks, with_marks
 from tui_trainer.data.sources.forecast import read_new_windows
+from tui_trainer.data.sources.new_arrays import form_of_run, read_new_arrays
 from tui_trainer.data.sources.pixels import read_unlabelled, scale_pixels
 from tui_trainer.data.sources.plugin import read_sample
 from tui_trainer.data.sources.sequence_rows import read_new_frames
@@ -55,7 +57,7 @@ class Unseen:
     """The samples of one file."""
 
     inputs: torch.Tensor
-    """(N, *input_shape), as a model takes them."""
+    """(N, *input_shape), as a model takes them, once the scaling is applied."""
     places: tuple[str, ...]
     """The location of each sample in the file, as `line 7`; empty if the file is one sample."""
     notes: tuple[str, ...] = ()
@@ -65,6 +67,8 @@ class Unseen:
 
     others: Mapping[str, torch.Tensor] = field(default_factory=dict)
     """Further fields by name, (N, ...) each."""
+    scaling: Scaling | None = None
+    """Is applied to inputs that are kept as they are stored."""
     rows: InputRows | None = None
     """The rows of the file as they are written; None if it is no table."""
 
@@ -73,7 +77,15 @@ class Unseen:
         count = len(self.inputs)
         nothing = torch.zeros(count, dtype=torch.int64)
         rows = torch.arange(count)
-        return TensorSplit(self.inputs, nothing, rows, self.lengths, name, dict(self.others))
+        return TensorSplit(
+            self.inputs,
+            nothing,
+            rows,
+            self.lengths,
+            name,
+            dict(self.others),
+            scaling=self.scaling,
+        )
 
 
 Reader = Callable[[Any, Any, str], Unseen]
@@ -198,7 +210,20 @@ def _passages(section: TextFoldersSection, fitted: dict[str, Any], path: str) ->
     return Unseen(tokens, tuple(places), (), lengths, is_one=True)
 
 
+def _arrays(section: ArraysSection, fitted: dict[str, Any], path: str) -> Unseen:
+    form = form_of_run(fitted)
+    if is_image(path) and form.kind == "image":
+        pixels, notes = read_image(path, form.shape, fitted["white"])
+        inputs = torch.from_numpy(pixels).view(1, *form.shape)
+        return Unseen(inputs, ("",), notes, scaling=Scaling(fitted["mean"], fitted["std"]))
+    encoded, count = read_new_arrays(section, fitted, path)
+    places = tuple(f"row {row}" for row in range(count))
+    notes = tuple(encoded.notes)
+    return Unseen(encoded.inputs, places, notes, encoded.lengths, scaling=encoded.scaling)
+
+
 READERS: dict[str, Reader] = {
+    "arrays": _arrays,
     "table": _table,
     "pixels": _pixels,
     "sequences": _sequences,
