@@ -23,6 +23,7 @@ from tui_trainer.config.sections.losses import LOSSES
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.optimizers import OPTIMIZERS, OptimizerSection
 from tui_trainer.config.sections.problems import PROBLEM_TYPES, ProblemSection
+from tui_trainer.config.sections.recipes import RECIPES, SUPERVISED
 from tui_trainer.config.sections.schedules import SCHEDULES, needs_horizon
 from tui_trainer.config.sections.section import Registry, Section, TypedSection, extra_of
 from tui_trainer.config.sections.training import (
@@ -48,6 +49,7 @@ REGISTRIES: dict[str, Registry] = {
     "optimizer": OPTIMIZERS,
     "schedule": SCHEDULES,
     "loss": LOSSES,
+    "recipe": RECIPES,
 }
 PLAIN: dict[str, type[Section]] = {
     "training": TrainingSection,
@@ -57,7 +59,12 @@ PLAIN: dict[str, type[Section]] = {
     "loader": LoaderSection,
 }
 SECTIONS: tuple[str, ...] = (*REGISTRIES, *PLAIN)
-DEFAULT_TYPES = {"problem": "auto", "schedule": "constant", "loss": "auto"}
+DEFAULT_TYPES = {
+    "problem": "auto",
+    "schedule": "constant",
+    "loss": "auto",
+    "recipe": SUPERVISED,
+}
 """The types of sections that an experiment may leave out."""
 COMMAND_LINE = "command line"
 
@@ -109,6 +116,7 @@ class Experiment:
     optimizer: OptimizerSection
     schedule: TypedSection
     loss: TypedSection
+    recipe: TypedSection
     training: TrainingSection
     checkpoint: CheckpointSection
     logging: LoggingSection
@@ -122,6 +130,9 @@ class Experiment:
         plain: dict[str, Any] = {"name": self.name, "description": self.description}
         for section in SECTIONS:
             plain[section] = getattr(self, section).model_dump(mode="json")
+        if self.recipe.type == SUPERVISED:
+            # A version without recipes can read the file then.
+            del plain["recipe"]
         return plain
 
     def get(self, key: str) -> Any:
