@@ -7,9 +7,9 @@ does with it, which also identifies every row and splits them. Imports are not c
 
     python benchmarks/data.py [--scale 1.0] [--rounds 3]
 
-With --arrays it makes an array of 10 GB of pictures instead, of which most is a hole in the file,
-and prints how long it takes to be loaded, at first and from the cache, how fast its batches are, and
-the most anonymous memory of the process, by /proc/self/status.
+With --arrays it makes an array of 10 GB of pictures instead, of which most is a hole in the file.
+It prints how long that takes to be loaded, at first and from the cache, how fast its batches are,
+and the most anonymous memory of the process, by /proc/self/status.
 
     python benchmarks/data.py --arrays [--scale 1.0]
 """

@@ -153,7 +153,7 @@ def _pixels(
     if is_image(path):
         raise BadInput(
             f"{clean(path, 200)}: a picture has no label; --data takes a CSV file of pixels with "
-            "the label at the end of each row"
+            "a label in each row"
         )
     source = read_pixels(section.model_copy(update={"path": path}))
     return _of_source(source, preprocessing, info, "row")

@@ -20,6 +20,7 @@ from tui_trainer.data.files.array_files import is_array_file, is_array_folder
 from tui_trainer.data.files.disk import NoSuchData, reason_of, similar_name
 from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import open_table
+from tui_trainer.data.sources.pixel_file import recognise_pixels
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
 
@@ -59,7 +60,7 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
         kind = stated.get("type", "text")
         return Recognised({"type": kind, "path": path, "patterns": ["*.py"]})
     if path.startswith(BUILTIN):
-        return Recognised({"type": _table_type(stated), "path": path})
+        return _table(path, stated)
     where = os.path.abspath(os.path.expanduser(path))
     try:
         status = os.stat(where)
@@ -77,7 +78,17 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
         return Recognised({"type": "text", "path": where, "sequence_length": 128}, reasons)
     if stated.get("type", "arrays") == "arrays" and is_array_file(where):
         return Recognised({"type": "arrays", "path": where})
-    return Recognised({"type": _table_type(stated), "path": where})
+    return _table(where, stated)
+
+
+def _table(path: str, stated: Mapping[str, Any]) -> Recognised:
+    """Return the settings of a table, whose rows may be pictures."""
+    pixels = None
+    if stated.get("type", "pixels") == "pixels":
+        pixels = recognise_pixels(path, stated)
+    return (
+        Recognised(*pixels) if pixels else Recognised({"type": _table_type(stated), "path": path})
+    )
 
 
 def _array_folder(where: str, stated: Mapping[str, Any]) -> Recognised | None:

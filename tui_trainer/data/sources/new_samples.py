@@ -27,8 +27,6 @@ from tui_trainer.config.sections.datasets import (
 )
 from tui_trainer.data.batches.tensors import Scaling, TensorSplit
 from tui_trainer.data.files.columns import RequestedKind, Table
-from tui_trainer.data.files.csv import read_header
-from tui_trainer.data.files.disk import open_file
 from tui_trainer.data.files.input_rows import InputRows, rows_of_table, rows_without_header
 from tui_trainer.data.files.number_forms import FORMS
 from tui_trainer.data.files.pictures import SUFFIXES, open_picture, with_8_bits
@@ -39,6 +37,7 @@ from tui_trainer.data.sources.column_kinds import as_kind
 from tui_trainer.data.sources.column_marks import kinds_with_marks, with_marks
 from tui_trainer.data.sources.forecast import read_new_windows
 from tui_trainer.data.sources.new_arrays import form_of_run, read_new_arrays
+from tui_trainer.data.sources.pixel_file import open_pixels
 from tui_trainer.data.sources.pixels import read_unlabelled, scale_pixels
 from tui_trainer.data.sources.plugin import read_sample
 from tui_trainer.data.sources.sequence_rows import read_new_frames
@@ -180,15 +179,18 @@ def _pixels(section: PixelsSection, fitted: dict[str, Any], path: str) -> Unseen
     else:
         pixels, lines = read_unlabelled(path, section)
         notes, places = (), tuple(f"line {line}" for line in lines)
-        rows = _rows_of_pixels(path, pixels.shape[1])
+        rows = _rows_of_pixels(section, path, pixels.shape[1])
     return Unseen(scale_pixels(pixels, section, fitted), places, notes, rows=rows)
 
 
-def _rows_of_pixels(path: str, count: int) -> InputRows:
-    file = open_file(path)
-    pixels = tuple(f"pixel_{number}" for number in range(1, count + 1))
-    is_labelled = len(read_header(file)) > count
-    return rows_without_header(file, (*pixels, "label") if is_labelled else pixels)
+def _rows_of_pixels(section: PixelsSection, path: str, count: int) -> InputRows:
+    opened = open_pixels(section, path)
+    if opened.has_header:
+        return rows_of_table(opened.file, opened.names)
+    names = [f"pixel_{number}" for number in range(1, count + 1)]
+    if opened.label is not None:
+        names.insert(opened.label, "label")
+    return rows_without_header(opened.file, tuple(names))
 
 
 def _sequences(section: SequencesSection, fitted: dict[str, Any], path: str) -> Unseen:
