@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tui_trainer.config.names import other_name, suggest_key
+from tui_trainer.config.plugins import RECIPE_FACTORIES
 from tui_trainer.config.problem_key import move_problem
 from tui_trainer.config.sections.arrays import ARRAY_DATASETS
 from tui_trainer.config.sections.datasets import DATASETS, NO_FILES, DatasetSection
@@ -124,6 +125,16 @@ class Experiment:
     loader: LoaderSection
     notes: tuple[str, ...] = field(default=(), compare=False)
     """Notes for the user about its origin; not part of the configuration."""
+
+    @property
+    def asked_problem(self) -> ProblemSection:
+        """The problem to read the data for: that of the settings, or else of the recipe."""
+        recipe = RECIPE_FACTORIES.get(self.recipe.type)
+        if recipe is None or self.problem.type != "auto" or recipe.problem == "auto":
+            return self.problem
+        spec = PROBLEM_TYPES.find(recipe.problem)
+        assert spec is not None, "a recipe is registered with a problem that exists"
+        return cast(ProblemSection, spec.params(type=recipe.problem))
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data, as written to config.yaml; reading it gives an equal experiment."""

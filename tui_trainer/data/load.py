@@ -103,7 +103,8 @@ def _load(
     if loader is None:
         return load_plugged(section, fitted, problem, record)
     try:
-        dataset = loader(section, problem, fitted, record)
+        read_as = AUTO if problem.type == "none" else problem
+        dataset = loader(section, read_as, fitted, record)
         return replace(dataset, info=with_settings(dataset.info, problem))
     except NoSuchData as error:
         raise BadInput(

@@ -90,7 +90,7 @@ def baselines_of(dataset: Dataset, split: Split) -> list[Baseline]:
     train = dataset.train
     if isinstance(train, TextSplit) and isinstance(split, TextSplit):
         return _language(train, split)
-    if dataset.problem == "language_modelling":
+    if dataset.problem in ("language_modelling", "none"):
         return []
     if dataset.signature.places != "one":
         return _places(dataset, train, split)
