@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from tui_trainer.data.files.array_cache import Results
 from tui_trainer.data.splits.keys import Keys, text_key, vector_keys
 from tui_trainer.text.errors import BadInput
 from tui_trainer.text.progress import ReadProgress
@@ -33,6 +34,17 @@ class Survey:
     keys: Keys
     low: float
     high: float
+
+    @classmethod
+    def of_results(cls, results: Results) -> Survey:
+        """Return what `results` of another survey are."""
+        low, high = results["range"].tolist()
+        return cls(results["keys"], low, high)
+
+    @property
+    def results(self) -> Results:
+        """The survey as arrays, to be kept."""
+        return {"keys": self.keys, "range": np.array([self.low, self.high])}
 
 
 def blocks(array: Array) -> Iterator[tuple[int, Array]]:
@@ -119,21 +131,36 @@ class Moments:
         self.mean += distance * (own / total)
         self.count = total
 
+    @classmethod
+    def of_results(cls, axes: tuple[int, ...], results: Results) -> Moments:
+        """Return the moments whose `results` were kept."""
+        return cls(axes, int(results["count"]), results["mean"], results["squares"])
+
+    @property
+    def results(self) -> Results:
+        """The moments as arrays, to be kept."""
+        numbers = {"count": self.count, "mean": self.mean, "squares": self.squares}
+        return {name: np.asarray(number) for name, number in numbers.items()}
+
     def std(self) -> Any:
         """Return the population standard deviation."""
         return np.sqrt(self.squares / max(self.count, 1))
 
 
-def moments_of(arrays: Sequence[Array], train: NDArray[np.int64], axes: tuple[int, ...]) -> Moments:
-    """Return the moments of some rows of arrays that follow each other, by ascending numbers."""
+def moments_of(
+    arrays: Sequence[Array], train: NDArray[np.int64], axes: tuple[int, ...], name: str
+) -> Moments:
+    """Return the moments of some rows of arrays that follow each other; `name` is for messages."""
     moments = Moments(axes)
-    first = 0
-    for array in arrays:
-        is_wanted = np.zeros(len(array), dtype=np.bool_)
-        own = train[(train >= first) & (train < first + len(array))] - first
-        is_wanted[own] = True
-        for start, block in blocks(array):
-            chosen = is_wanted[start : start + len(block)]
-            moments.add(block if chosen.all() else block[chosen])
-        first += len(array)
+    is_wanted = np.zeros(sum(map(len, arrays)), dtype=np.bool_)
+    is_wanted[train] = True
+    row = done = 0
+    with ReadProgress(name, sum(array.nbytes for array in arrays)) as progress:
+        for array in arrays:
+            for _, block in blocks(array):
+                chosen = is_wanted[row : row + len(block)]
+                moments.add(block if chosen.all() else block[chosen])
+                row += len(block)
+                done += block.nbytes
+                progress.reach(done)
     return moments

@@ -27,10 +27,11 @@ from tui_trainer.data.base.augment import (
 )
 from tui_trainer.data.base.to_device import Augment
 from tui_trainer.data.batches.tensors import Scaling
+from tui_trainer.data.files.array_cache import keep_results, key_for, load_results
 from tui_trainer.data.files.array_files import sums_of
 from tui_trainer.data.files.stored_arrays import StoredArray, check_unchanged
 from tui_trainer.data.sources.array_layout import Facts, Form, form_of
-from tui_trainer.data.sources.array_numbers import Survey, blocks, moments_of, survey
+from tui_trainer.data.sources.array_numbers import Moments, Survey, blocks, moments_of, survey
 from tui_trainer.data.sources.array_roles import Part, assign_roles, find_with_partner
 from tui_trainer.data.sources.array_targets import target_of
 from tui_trainer.data.sources.encoding import standardise
@@ -48,6 +49,8 @@ _IMAGE_SETTINGS = (
 )
 _LEAST_STD = 1e-7
 """Below it, as a share of the range of the numbers, all are equal and the rest is rounding."""
+_LEAST_STD_OF_NUMBERS = 1e-12
+"""The same of features, as a share of their mean."""
 _MOST_WIDE_BYTES = 512 << 20
 """Numbers of 64 bits in so many bytes are standardised at once, into half of it."""
 _TOLD_BYTES = 64 << 20
@@ -102,7 +105,7 @@ class ArraySource:
             "stored": list(form.stored),
             "shape": list(form.shape),
         }
-        return {**described, **fit_numbers(self.inputs, train, self.form, self.survey, self.name)}
+        return {**described, **_fit_numbers(self, train)}
 
     def encode(self, fitted: dict[str, Any]) -> Encoded:
         encoded = encode_arrays(self.inputs, self.form, fitted)
@@ -146,7 +149,7 @@ def read_arrays(
     _check_shapes(parts)
     used = tuple(array for part in parts for array in (part.inputs, part.target))
     inputs = tuple(part.inputs.values() for part in parts)
-    known = survey(inputs, [part.inputs.shown for part in parts])
+    known = _surveyed(parts, inputs)
     first = parts[0].inputs
     facts = Facts(inputs[0].dtype, known.low, known.high)
     form = form_of(first.shape[1:], facts, section, first.shown)
@@ -167,6 +170,36 @@ def read_arrays(
     )
     source.check_unchanged()
     return source
+
+
+def _surveyed(parts: Sequence[Part], inputs: Sequence[NDArray[Any]]) -> Survey:
+    """Return the survey of the inputs, out of the cache if it is there."""
+    stored = [part.inputs for part in parts]
+    key = key_for(stored, ["survey"])
+    if (results := load_results(key)) is not None:
+        return Survey.of_results(results)
+    known = survey(inputs, [array.shown for array in stored])
+    keep_results(key, known.results)
+    return known
+
+
+def _moments(
+    source: ArraySource, train: NDArray[np.int64], arrays: Sequence[NDArray[Any]]
+) -> Moments:
+    """Return the moments of the training rows, out of the cache if they are there.
+
+    `arrays` are the inputs as pixels (N, ...) or as steps of numbers (N, T, C).
+    """
+    is_image = source.kind == "image"
+    axes = tuple(range(arrays[0].ndim)) if is_image else (0, 1)
+    rows = hashlib.sha256(train.tobytes()).hexdigest()
+    stored = [array for array in source.files if array.shape[0] and not array.is_text]
+    key = key_for(stored, ["moments", rows, axes, list(arrays[0].shape[1:])])
+    if (results := load_results(key)) is not None:
+        return Moments.of_results(axes, results)
+    moments = moments_of(arrays, train, axes, source.name)
+    keep_results(key, moments.results)
+    return moments
 
 
 def read_target(
@@ -269,34 +302,26 @@ def _copies(arrays: Sequence[StoredArray]) -> list[str]:
     ]
 
 
-def fit_numbers(
-    inputs: Sequence[NDArray[Any]],
-    train: NDArray[np.int64],
-    form: Form,
-    known: Survey,
-    name: str,
-) -> dict[str, Any]:
+def _fit_numbers(source: ArraySource, train: NDArray[np.int64]) -> dict[str, Any]:
     """Return what standardises inputs: a number for pictures, a list for columns or channels."""
+    inputs, form, known = source.inputs, source.form, source.survey
     if form.kind == "image":
-        moments = moments_of(inputs, train, (0, *range(1, inputs[0].ndim)))
+        moments = _moments(source, train, inputs)
         mean, std = float(moments.mean), float(moments.std())
-        _check_finite(math.isfinite(std), name)
+        _check_finite(math.isfinite(std), source.name)
         scale = max(abs(known.low), abs(known.high))
-        # 0 is black, unless there are numbers below it.
-        black = min(known.low, 0.0)
-        white = 255.0 if inputs[0].dtype == np.uint8 else known.high
         return {
             "mean": mean,
             "std": std if std > _LEAST_STD * scale else 1.0,
-            "black": black,
-            "white": white,
+            # 0 is black, unless there are numbers below it.
+            "black": min(known.low, 0.0),
+            "white": 255.0 if inputs[0].dtype == np.uint8 else known.high,
         }
     width = form.shape[-1]
-    flat = [array.reshape(len(array), -1, width) for array in inputs]
-    moments = moments_of(flat, train, (0, 1))
+    moments = _moments(source, train, [array.reshape(len(array), -1, width) for array in inputs])
     means, stds = np.asarray(moments.mean), np.asarray(moments.std())
-    _check_finite(bool(np.isfinite(stds).all()), name)
-    constant = stds <= 1e-12 * np.abs(means)
+    _check_finite(bool(np.isfinite(stds).all()), source.name)
+    constant = stds <= _LEAST_STD_OF_NUMBERS * np.abs(means)
     return {
         "mean": means.tolist(),
         "std": np.where(constant, 1.0, stds).tolist(),
@@ -310,7 +335,7 @@ def _check_finite(is_finite: bool, name: str) -> None:
 
 
 def encode_arrays(arrays: Sequence[NDArray[Any]], form: Form, fitted: Mapping[str, Any]) -> Encoded:
-    """Return the inputs of some arrays with the values that `fit_numbers` returned."""
+    """Return the inputs of some arrays with the values that `fit` returned."""
     mean, std = fitted["mean"], fitted["std"]
     scaling: Scaling | None = None
     if _is_wide(arrays):
