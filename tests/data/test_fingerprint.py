@@ -14,10 +14,9 @@ from tui_trainer.config.sections.datasets import (
     RowsSection,
     SequencesSection,
     TableSection,
-    TextFoldersSection,
-    TextSection,
 )
 from tui_trainer.config.sections.section import setting
+from tui_trainer.config.sections.text_datasets import TextFoldersSection, TextSection
 from tui_trainer.data.base.fingerprint import fingerprint_of
 
 SUM = "ab" * 32

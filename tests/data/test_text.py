@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from tui_trainer.config.sections.datasets import TextSection
+from tui_trainer.config.sections.text_datasets import TextSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.load import load

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.data.splits import tensors
-from tui_trainer.config.sections.datasets import TextFoldersSection
+from tui_trainer.config.sections.text_datasets import TextFoldersSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.load import load
 from tui_trainer.text.errors import BadInput, CheckpointUnusable

@@ -20,10 +20,9 @@ from tui_trainer.config.presets import PresetLibrary
 from tui_trainer.config.sections.datasets import (
     SequencesSection,
     TableSection,
-    TextFoldersSection,
-    TextSection,
 )
 from tui_trainer.config.sections.problems import ClassificationSection
+from tui_trainer.config.sections.text_datasets import TextFoldersSection, TextSection
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.tensors import TensorSplit

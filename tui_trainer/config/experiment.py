@@ -24,6 +24,7 @@ from tui_trainer.config.sections.optimizers import OPTIMIZERS, OptimizerSection
 from tui_trainer.config.sections.problems import PROBLEM_TYPES, ProblemSection
 from tui_trainer.config.sections.schedules import SCHEDULES, needs_horizon
 from tui_trainer.config.sections.section import Registry, Section, TypedSection, extra_of
+from tui_trainer.config.sections.text_datasets import TEXT_DATASETS
 from tui_trainer.config.sections.training import (
     CheckpointSection,
     EarlyStoppingSection,
@@ -36,6 +37,9 @@ from tui_trainer.config.yaml.parser import shown_key
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import ConfigError, Problem
 from tui_trainer.text.value_errors import worded
+
+for text_dataset in TEXT_DATASETS:
+    DATASETS.add(text_dataset)
 
 REGISTRIES: dict[str, Registry] = {
     "dataset": DATASETS,

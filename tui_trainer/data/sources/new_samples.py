@@ -22,8 +22,8 @@ from tui_trainer.config.sections.datasets import (
     PixelsSection,
     SequencesSection,
     TableSection,
-    TextFoldersSection,
 )
+from tui_trainer.config.sections.text_datasets import TextFoldersSection
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.files.columns import RequestedKind, Table
 from tui_trainer.data.files.csv import read_header

@@ -13,7 +13,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from tui_trainer.config.sections.datasets import BUILTIN, STDLIB, TextSection
+from tui_trainer.config.sections.datasets import (
+    BUILTIN,
+    STDLIB,
+)
+from tui_trainer.config.sections.text_datasets import TextSection
 from tui_trainer.data.base.dataset import Dataset, check_same, identity
 from tui_trainer.data.base.fingerprint import fingerprint_of
 from tui_trainer.data.base.random import seeded

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tui_trainer.config.sections.datasets import TextFoldersSection
+from tui_trainer.config.sections.text_datasets import TextFoldersSection
 from tui_trainer.data.base.random import seeded
 from tui_trainer.data.files.disk import open_file
 from tui_trainer.data.files.folders import open_folder
