@@ -17,13 +17,13 @@ from pydantic_core import ErrorDetails
 
 from tui_trainer.config.names import other_name, suggest_key
 from tui_trainer.config.problem_key import move_problem
-from tui_trainer.config.sections.datasets import DATASETS, NO_FILES, DatasetSection
+from tui_trainer.config.sections.datasets import DATASETS, DatasetSection, is_file_name
 from tui_trainer.config.sections.losses import LOSSES
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.optimizers import OPTIMIZERS, OptimizerSection
 from tui_trainer.config.sections.problems import PROBLEM_TYPES, ProblemSection
 from tui_trainer.config.sections.schedules import SCHEDULES, needs_horizon
-from tui_trainer.config.sections.section import Registry, Section, TypedSection, extra_of
+from tui_trainer.config.sections.section import Registry, Section, TypedSection
 from tui_trainer.config.sections.text_datasets import TEXT_DATASETS
 from tui_trainer.config.sections.training import (
     CheckpointSection,
@@ -241,7 +241,7 @@ def absolute_paths(
     resolved = dict(values)
     for name, info in kind.model_fields.items():
         value = resolved.get(name)
-        if "path" in extra_of(info) and isinstance(value, str) and not value.startswith(NO_FILES):
+        if isinstance(value, str) and is_file_name(info, value):
             folder = tree.place((key, name)).folder or Path.cwd()
             resolved[name] = str(folder / os.path.expanduser(value)) if value else value
     return resolved

@@ -9,8 +9,16 @@ from __future__ import annotations
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, field_validator
+from pydantic.fields import FieldInfo
 
-from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
+from tui_trainer.config.sections.section import (
+    Items,
+    Registry,
+    Spec,
+    TypedSection,
+    extra_of,
+    setting,
+)
 
 BUILTIN = "builtin:"
 """The prefix of a path that names a file shipped with the package."""
@@ -18,6 +26,9 @@ STDLIB = "stdlib:"
 """The path that stands for the source of Python's standard library."""
 NO_FILES = (BUILTIN, STDLIB)
 """Prefixes of paths that are not file names."""
+
+TOKENIZERS = ("bytes", "characters", "words")
+"""What `dataset.tokenizer` may be beside the path of a file."""
 
 MEBIBYTE = 1 << 20
 
@@ -41,7 +52,29 @@ DATES: Any = setting(
     "auto", "what goes first in dates as 03/04/2025; auto: told by the other cells"
 )
 
+TOKENIZER: Any = setting(
+    "bytes",
+    "bytes, characters, words, or the path of a tokenizer.json of the package tokenizers",
+    path=True,
+    words=TOKENIZERS,
+    min_length=1,
+)
+VOCABULARY: Any = setting(
+    10_000,
+    "most characters or words that have a token of their own, the most frequent in training",
+    ge=1,
+    le=1 << 20,
+)
+
 DATASETS = Registry("dataset")
+
+
+def is_file_name(field: FieldInfo, value: str) -> bool:
+    """Whether the value of a setting names a file, and not what is built in."""
+    extra = extra_of(field)
+    return (
+        "path" in extra and not value.startswith(NO_FILES) and value not in extra.get("words", ())
+    )
 
 
 class DatasetSection(TypedSection):
@@ -184,6 +217,8 @@ class TableSection(NumbersSection, DelimitedSection):
     max_text_bytes: int = setting(
         1024, "of a text that is the only input, the rest is cut off", unit="bytes", ge=2, le=65536
     )
+    tokenizer: str = TOKENIZER
+    vocabulary: int = VOCABULARY
     drop: Items[str] = setting((), "columns left out")
     group: str | None = setting(
         None,

@@ -9,6 +9,8 @@ from typing import Literal
 
 from tui_trainer.config.sections.datasets import (
     MEBIBYTE,
+    TOKENIZER,
+    VOCABULARY,
     DatasetSection,
     Name,
     RowsSection,
@@ -17,7 +19,7 @@ from tui_trainer.config.sections.section import Items, Spec, setting
 
 
 class TextSection(DatasetSection):
-    """Text to be predicted byte by byte: one file, or the files of a folder."""
+    """Text to be predicted token by token: one file, or the files of a folder."""
 
     type: Literal["text"]
     path: str = setting(
@@ -40,8 +42,14 @@ class TextSection(DatasetSection):
     patterns: Items[Name] = setting(
         ("*.txt",), "which files of a folder, as *.txt or docs/*.md", min_length=1
     )
+    tokenizer: str = TOKENIZER
+    vocabulary: int = VOCABULARY
     sequence_length: int = setting(
-        100, "bytes per row of a batch, through which gradients flow", unit="bytes", ge=2, le=65536
+        100,
+        "tokens, as bytes, per row of a batch, through which gradients flow",
+        unit="tokens",
+        ge=2,
+        le=65536,
     )
     val_bytes: int | None = setting(
         MEBIBYTE,
@@ -84,6 +92,8 @@ class TextFoldersSection(RowsSection):
     patterns: Items[Name] = setting(
         ("*.txt",), "which files of a folder, as *.txt or mail/*.eml", min_length=1
     )
+    tokenizer: str = TOKENIZER
+    vocabulary: int = VOCABULARY
     passage_lines: int = setting(20, "lines per passage", unit="lines", ge=1, le=100_000)
     max_passage_bytes: int = setting(
         1024, "the rest of a longer passage is cut off", unit="bytes", ge=2, le=65536
@@ -106,6 +116,6 @@ class TextFoldersSection(RowsSection):
 
 
 TEXT_DATASETS = (
-    Spec("text", "text files, predicted byte by byte", TextSection),
+    Spec("text", "text files, predicted token by token", TextSection),
     Spec("text_folders", "passages of text files, one folder per class", TextFoldersSection),
 )

@@ -22,7 +22,8 @@ class TensorSplit:
     """Rows of a data set as tensors; implements `Split`."""
 
     inputs: Tensor
-    """(N, *input_shape) float32 or int64, or uint8: tokens (N, T), or images."""
+    """(N, *input_shape) float32 or int64, or uint8: tokens (N, T), or images.
+    Tokens may also be int16 or int32."""
     targets: Tensor
     """(N,) int64 classes, or (N, 1) float32 numbers, standardised."""
     rows: Tensor
@@ -70,7 +71,7 @@ class TensorSplit:
     def batch_at(self, positions: Tensor | slice, on_host: Tensor | slice) -> Batch:
         """Return the batch of some rows, cut to its longest sequence.
 
-        uint8 tokens become int64, and images of uint8 float32.
+        Tokens become int64, and images of uint8 float32.
 
         Args:
             positions: of the rows, on the device of the tensors.
@@ -101,6 +102,8 @@ class TensorSplit:
 
 
 def _widened(values: Tensor) -> Tensor:
+    if values.dtype in (torch.int16, torch.int32):
+        return values.long()
     if values.dtype != torch.uint8:
         return values
     # Tokens are (B, T) and images have more dimensions.

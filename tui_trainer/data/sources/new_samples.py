@@ -194,8 +194,9 @@ def _forecast(section: ForecastSection, fitted: dict[str, Any], path: str) -> Un
 
 
 def _passages(section: TextFoldersSection, fitted: dict[str, Any], path: str) -> Unseen:
-    tokens, lengths, places = read_new_passages(section, path)
-    return Unseen(tokens, tuple(places), (), lengths, is_one=True)
+    encoded, places = read_new_passages(section, fitted or {}, path)
+    notes = tuple(encoded.notes)
+    return Unseen(encoded.inputs, tuple(places), notes, encoded.lengths, is_one=True)
 
 
 READERS: dict[str, Reader] = {

@@ -51,10 +51,12 @@ class Encoded:
     """Inputs as a model takes them, and notes about them."""
 
     inputs: Tensor
-    """(N, *input_shape) float32, or (N, T) uint8 tokens."""
+    """(N, *input_shape) float32, or (N, T) tokens of uint8, int16 or int32."""
     notes: Sequence[str] = ()
     lengths: Tensor | None = None
     """(N,) int64, for sequences; inputs beyond them are zeros."""
+    vocabulary: int = 0
+    """Tokens are below this; 0 if the inputs are not tokens."""
 
 
 class Source(Protocol):
@@ -73,11 +75,6 @@ class Source(Protocol):
     @property
     def kind(self) -> Kind:
         """The kind of the inputs."""
-        ...
-
-    @property
-    def vocabulary(self) -> int:
-        """Tokens are below this; 0 if the inputs are not tokens."""
         ...
 
     @property
