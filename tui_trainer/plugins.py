@@ -1,4 +1,4 @@
-"""The API for plugins: `dataset`, `model`, `Data`, and classes for their settings.
+"""The API for plugins: `dataset`, `model`, `loss`, `metric`, `Data`, and how they say settings.
 
 Layer: plugins. A plugin is a Python file named by `--plugin FILE`, or a module that a package lists
 under the entry points `tui_trainer.plugins`. docs/plugins.md shows one of each kind.
@@ -13,14 +13,33 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import create_model
 
-from tui_trainer.config.plugins import DATASET_FACTORIES, MODEL_FACTORIES
-from tui_trainer.config.problems import ProblemName
+from tui_trainer.config.plugins import (
+    DATASET_FACTORIES,
+    LOSS_FACTORIES,
+    MODEL_FACTORIES,
+    OWN_METRICS,
+    OwnMetric,
+)
+from tui_trainer.config.problems import ProblemName, add_loss
 from tui_trainer.config.sections.datasets import DATASETS, ImagesSection, RowsSection
+from tui_trainer.config.sections.losses import LOSSES
+from tui_trainer.config.sections.metrics import Direction, MetricSpec, register_metric
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
+from tui_trainer.config.signature_settings import settings_of
 from tui_trainer.config.user_code import place_of
 
-__all__ = ["Data", "DatasetParams", "Items", "ModelParams", "dataset", "model", "setting"]
+__all__ = [
+    "Data",
+    "DatasetParams",
+    "Items",
+    "ModelParams",
+    "dataset",
+    "loss",
+    "metric",
+    "model",
+    "setting",
+]
 
 Made = TypeVar("Made", bound=Callable[..., Any])
 
@@ -124,6 +143,76 @@ def model(
     return _registrar(MODELS, MODEL_FACTORIES, name, description, params)
 
 
+LOSS_ARGUMENTS = ("outputs", "batch", "target", "targets")
+"""The parameters of a loss that are no settings."""
+
+
+def loss(
+    name: str, *, description: str = "", problems: Sequence[str] = ()
+) -> Callable[[Made], Made]:
+    """Register a function as the loss `type: NAME`; it is chosen with `loss=NAME`.
+
+    It is called with the outputs of the model, as the model returned them, and the batch, a dict of
+    tensors; a parameter called `target` instead of `batch` gets what is to be predicted alone. It
+    returns the mean over the samples of the batch, a scalar. All other parameters are settings:
+    those declared by `setting(..., live=True)` can be edited while a run is training.
+
+    Args:
+        problems: those that can be trained with it; empty: all.
+    """
+
+    def register(function: Made) -> Made:
+        section = settings_of(function, LOSS_ARGUMENTS)
+        text = description or _first_line(function)
+        _add(LOSSES, name, text, section, place_of(function))
+        add_loss(name, problems)
+        LOSS_FACTORIES[name] = function
+        return function
+
+    return register
+
+
+def metric(
+    name: str,
+    *,
+    better: Direction,
+    description: str = "",
+    problems: Sequence[str] = (),
+    collect: bool = False,
+    percent: bool = False,
+) -> Callable[[Made], Made]:
+    """Register a metric, which `training.metrics=[NAME]` or `checkpoint.monitor=NAME` asks for.
+
+    A function `(outputs, batch)` returns one number for each sample, (B,): their mean over the
+    split is the metric, whatever the size of the batches is. With `collect`, a function
+    `(outputs, targets)` gets those of the whole split at once, on the CPU, and returns a number. A
+    class has `update(outputs, batch)` and `compute()`, which returns a number, as the metrics of
+    torchmetrics do; a new object is made for each measurement.
+
+    Args:
+        better: `higher` or `lower`.
+        problems: those that have it; empty: all.
+        percent: show it as a percentage.
+    """
+
+    def register(made: Made) -> Made:
+        if better not in ("higher", "lower"):
+            raise ValueError(f"better={better!r} of the metric {name!r}; it is 'higher' or 'lower'")
+        _check_name(name)
+        spec = MetricSpec(
+            name,
+            description or _first_line(made),
+            better == "higher",
+            is_share=percent,
+            origin=place_of(made),
+        )
+        register_metric(spec, problems)
+        OWN_METRICS[name] = OwnMetric(made, collect)
+        return made
+
+    return register
+
+
 def _registrar(
     registry: Registry,
     factories: dict[str, Callable[..., Any]],
@@ -144,11 +233,15 @@ def _registrar(
 def _add(
     registry: Registry, name: str, description: str, params: type[TypedSection], origin: str
 ) -> None:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
-        raise ValueError(f"{name!r} is no name: small letters, digits, _ and - only")
+    _check_name(name)
     fields: dict[str, Any] = {"type": (Literal[name], ...)}
     section = create_model(params.__name__, __base__=params, __doc__=params.__doc__, **fields)
     registry.add(Spec(name, description, section, origin=origin))
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
+        raise ValueError(f"{name!r} is no name: small letters, digits, _ and - only")
 
 
 def _first_line(make: Callable[..., Any]) -> str:

@@ -30,6 +30,22 @@ DATASET_FACTORIES: dict[str, Callable[[Any], Any]] = {}
 """Functions that make a data set from a section, by the section's `type`."""
 MODEL_FACTORIES: dict[str, Callable[[Any, Any], Any]] = {}
 """Functions that make a module from a section and a signature, by the section's `type`."""
+LOSS_FACTORIES: dict[str, Callable[..., Any]] = {}
+"""Losses (outputs, batch, **settings) -> scalar, by the section's `type`."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnMetric:
+    """A metric of the user's."""
+
+    compute: Callable[..., Any]
+    """(outputs, batch) -> (B,); if `is_collected`, (outputs, targets) of a whole split -> number;
+    or a class whose objects have `update(outputs, batch)` and `compute()`."""
+    is_collected: bool = False
+
+
+OWN_METRICS: dict[str, OwnMetric] = {}
+"""By name; their specs are in `config.sections.metrics`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,6 +59,13 @@ def place_of(function: Callable[..., Any]) -> str:
     return str(getattr(function, "__module__", "a plugin"))
 
 
+def place_of_users(*functions: Callable[..., Any] | None) -> str:
+    """Return the place of the first function that is the user's, or of the last one."""
+    known = [function for function in functions if function is not None]
+    users = (one for one in known if _is_users(place_of(one).rpartition(":")[0]))
+    return place_of(next(users, known[-1]))
+
+
 def _place_in_user_code(error: BaseException) -> str:
     """Return the innermost line of the user's code that the exception passed through."""
     if isinstance(error, SyntaxError) and _is_users(error.filename or ""):

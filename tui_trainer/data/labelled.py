@@ -228,7 +228,7 @@ def _of_source(
 ) -> Labelled:
     encoded = source.encode(preprocessing["inputs"])
     notes = [*source.notes, *encoded.notes, *(more or [])]
-    full = Encoded(encoded.inputs, notes, encoded.lengths)
+    full = replace(encoded, notes=notes)
     return _labelled(source.name, source.target, source.rows, full, preprocessing, info, noun)
 
 
@@ -247,6 +247,7 @@ def _labelled(
         encode_target(name, known, preprocessing),
         torch.from_numpy(rows),
         encoded.lengths,
+        scaling=encoded.scaling,
     )
     return Labelled(split, name, counted(len(split), noun), tuple(encoded.notes))
 

@@ -73,6 +73,8 @@ def load_rows(
         encode_target(source.name, target, preprocessing),
         torch.from_numpy(source.rows),
         encoded.lengths,
+        places=torch.arange(len(encoded.inputs)) if encoded.is_shared else None,
+        scaling=encoded.scaling,
     )
     return Dataset(
         train=full.rows_at(torch.from_numpy(parts.train)),

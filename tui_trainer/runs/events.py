@@ -33,6 +33,7 @@ Stage = Literal[
     "read the checkpoint",
     "read the data",
     "build the model",
+    "try a step",
     "first step",
 ]
 """The stages of a start, in their order; not every start has all of them."""

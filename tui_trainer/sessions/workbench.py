@@ -80,6 +80,7 @@ def preview(experiment: Experiment, runs_dir: Path, data: SharedData | None = No
     from tui_trainer.models.summary import count_parameters, count_trained_parameters
     from tui_trainer.training.ranks import SingleRank
     from tui_trainer.training.task import build
+    from tui_trainer.training.trial import has_own_code, try_step
 
     try:
         device = choose_device(experiment.training.device)
@@ -91,6 +92,8 @@ def preview(experiment: Experiment, runs_dir: Path, data: SharedData | None = No
         other = split_of_other(placed)
         read = (data or SharedData()).load
         task = build(placed, SingleRank(), torch.device("cpu"), record=other, read=read)
+        if has_own_code(placed):
+            try_step(task)
     batch = experiment.training.batch_size
     layers, unlisted = _layers_of(task)
     parameters = count_parameters(task.model)

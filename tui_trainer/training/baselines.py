@@ -44,6 +44,8 @@ _GZIP_FORMAT = 31
 """The argument of zlib for a window of 32 kB with the header and the checksum of gzip."""
 _AT_ONCE = 8_000_000_000
 """The most operations between two ticks: some tenths of a second."""
+_MOST_BYTES = 1 << 30
+"""The most bytes of samples that are copied into memory for a baseline."""
 _MOST_DISTANCES = 1 << 26
 """The most distances that are in memory at the same time."""
 
@@ -150,11 +152,16 @@ def _classification(dataset: Dataset, train: TensorSplit, split: TensorSplit) ->
         logistic_cost(len(train), features, dataset.outputs),
     )
     found = [Baseline("majority_class", lambda tick: _majority(train, split, dataset.outputs))]
-    if kind != "tokens":
+    if kind != "tokens" and _fits(dataset, train):
         found.append(nearest)
-    if kind in ("tokens", "sequence"):
+    if kind in ("tokens", "sequence") and _fits(dataset, train):
         found.append(logistic)
     return found
+
+
+def _fits(dataset: Dataset, train: TensorSplit) -> bool:
+    """Whether all training samples can be in memory as float32; mapped ones may be too large."""
+    return train.places is None or 4 * len(train) * _sizes(dataset) < _MOST_BYTES
 
 
 def _nearest_neighbour(
@@ -175,7 +182,7 @@ def _nearest_neighbour(
 def _multilabel(dataset: Dataset, train: TensorSplit, split: TensorSplit) -> list[Baseline]:
     frequent = (train.targets.mean(dim=0, keepdim=True) > dataset.info.threshold).float()
     rates = Baseline("label_rates", lambda tick: _labels(split, frequent.expand_as(split.targets)))
-    if dataset.signature.kind == "tokens":
+    if dataset.signature.kind == "tokens" or not _fits(dataset, train):
         return [rates]
     return [rates, _nearest_neighbour(dataset, train, split, _labels)]
 
@@ -271,7 +278,7 @@ def _sizes(dataset: Dataset) -> int:
 
 def _features(signature: Signature, split: TensorSplit, tick: Tick = no_tick) -> Tensor:
     """Return features (N, D), the same number for each sample whatever its length."""
-    inputs = split.inputs
+    inputs = split.ready_inputs()
     if split.lengths is None:
         return inputs.flatten(1)
     lengths = split.lengths.to(inputs.device)
@@ -302,14 +309,15 @@ def _regression(dataset: Dataset, train: TensorSplit, split: TensorSplit) -> lis
     naive = Baseline(
         "last_value", lambda tick: _errors(last_values(dataset, split.inputs), split, dataset)
     )
+    linear = Baseline(
+        "linear_regression",
+        lambda tick: _errors(_linear(dataset, train, split, tick), split, dataset),
+        linear_cost(len(train), _sizes(dataset)),
+    )
     return [
         *([naive] if dataset.preprocessing.get("source") == "forecast" else []),
         Baseline("mean", lambda tick: _errors(mean.expand_as(split.targets), split, dataset)),
-        Baseline(
-            "linear_regression",
-            lambda tick: _errors(_linear(dataset, train, split, tick), split, dataset),
-            linear_cost(len(train), _sizes(dataset)),
-        ),
+        *([linear] if _fits(dataset, train) else []),
     ]
 
 

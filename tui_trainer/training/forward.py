@@ -71,6 +71,18 @@ class Forward:
             compiled=self._compiled,
         )
 
+    def uncompiled(self) -> Forward:
+        """Return the same, but never compiled, for a single call."""
+        if not self._compiled:
+            return self
+        return Forward(
+            self.model,
+            fields=self.fields,
+            stateful=self.stateful,
+            precision=self._precision,
+            channels_last=self._channels_last,
+        )
+
     @property
     def device(self) -> torch.device:
         """The device that the model is on now; a pause may move it to the host."""

@@ -15,7 +15,7 @@ from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.problems.batch import to_device
-from tui_trainer.problems.kinds import KINDS
+from tui_trainer.problems.own_metrics import totals_of
 from tui_trainer.problems.problem import Result
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted
@@ -47,8 +47,7 @@ def measure(
 
     Draws no random numbers and leaves the model's mode as it was.
     """
-    kind = KINDS[dataset.problem]
-    totals = kind.totals(dataset.info, forward.device, extras, with_result=with_result)
+    totals = totals_of(dataset.info, forward.device, extras, with_result=with_result)
     model = forward.model
     carry: RecurrentState = None
     was_training = model.training
@@ -60,6 +59,8 @@ def measure(
             # `interrupted` stays outside of inference mode: a pause in it may move the parameters.
             with torch.inference_mode():
                 placed = to_device(batch, forward.device)
+                if split.ready is not None:
+                    placed = split.ready(placed)
                 outputs, carry = forward(placed, carry)
                 totals.update(outputs, placed, loss(outputs, placed))
     finally:

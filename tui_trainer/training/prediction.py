@@ -186,8 +186,12 @@ class Predictor:
 
         They are decoded batch by batch: the outputs of many masks would not fit into memory.
         """
-        for batch in unseen.split(self.outline.names[0]).in_order(self._batch_size):
-            outputs = self._forward(to_device(batch, self._device))[0].double().cpu()
+        split = unseen.split(self.outline.names[0])
+        for batch in split.in_order(self._batch_size):
+            placed = to_device(batch, self._device)
+            if split.ready is not None:
+                placed = split.ready(placed)
+            outputs = self._forward(placed)[0].double().cpu()
             yield outputs, self._decoded(outputs, batch)
 
     def _decoded(self, outputs: Tensor, batch: Batch) -> list[Prediction]:

@@ -133,8 +133,9 @@ def begin(
         commands=commands,
         directory=DirectoryWatch(shared, run, recorder, saver, commands),
     )
-    # The optimizer was built without the edits that are in force at this step.
-    retune(state.optimizer, training.experiment.optimizer)
+    # Both were built without the edits that are in force at this step.
+    shared.settings.apply_to(lambda experiment: retune(state.optimizer, experiment.optimizer))
+    shared.settings.apply_to(lambda experiment: task.criterion.use(experiment.loss))
     task.model.train()
     training.events.emit(_started(training, notes))
     training.events.emit(StageStarted(shared.progress.step, "first step"))

@@ -31,7 +31,7 @@ from tui_trainer.models.build import build_model
 from tui_trainer.models.inputs import sees_padding, unread_fields
 from tui_trainer.problems.batch import MASK, lengths_of
 from tui_trainer.problems.class_metrics import MEANS
-from tui_trainer.problems.kinds import KINDS
+from tui_trainer.problems.own_metrics import totals_of
 from tui_trainer.runs.events import Stage, Topic
 from tui_trainer.text.errors import BadInput, ConfigError, Problem
 from tui_trainer.training.advice import against_batches_of_one, with_text_read
@@ -268,7 +268,7 @@ def _check_metrics(experiment: Experiment, dataset: Dataset, *, is_new: bool) ->
     extras = extras_of(dataset.problem, experiment.training.metrics, monitored)
     if extras:
         # Takes a second to import; if torchmetrics is missing, fail now and not after an epoch.
-        KINDS[dataset.problem].totals(dataset.info, torch.device("cpu"), extras)
+        totals_of(dataset.info, torch.device("cpu"), extras)
     notes: list[str] = []
     if not len(dataset.val):
         return notes

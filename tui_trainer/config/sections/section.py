@@ -130,7 +130,10 @@ class Registry:
         """Return the message for a `name` that is not in this registry; lists all names."""
         known = ", ".join(self._specs)
         hint = suggest(name, self._specs) if isinstance(name, str) else ""
-        return f"no {self.kind} type {clean(repr(name), 80)}{hint}; there are: {known}"
+        return (
+            f"no {self.kind} type {clean(repr(name), 80)}{hint}; there are: {known}; a plugin may "
+            "have it: --plugin FILE"
+        )
 
     @property
     def names(self) -> tuple[str, ...]:

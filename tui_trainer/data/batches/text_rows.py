@@ -96,6 +96,10 @@ class TextSplit:
     def nbytes(self) -> int:
         return self.data.nbytes
 
+    @property
+    def ready(self) -> None:
+        return None
+
     def texts(self) -> Iterator[bytes]:
         """Yield the bytes of each text."""
         if self.contents is not None:
@@ -176,6 +180,10 @@ class LaneBatches:
             )
         self.samples = self.per_epoch * order.batch_size
 
+    @property
+    def ready(self) -> None:
+        return None
+
     def size(self, index: int) -> int:
         return self._order.batch_size
 
@@ -240,6 +248,10 @@ class WindowBatches:
         self._offsets = min(width, split.size - self._windows * width + 1)
         self.per_epoch = self._windows // size if order.drop_last else -(-self._windows // size)
         self.samples = min(self._windows, self.per_epoch * size)
+
+    @property
+    def ready(self) -> None:
+        return None
 
     def size(self, index: int) -> int:
         return min(self._order.batch_size, self.samples - index * self._order.batch_size)

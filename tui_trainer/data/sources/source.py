@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tui_trainer.config.problems import ProblemName
 from tui_trainer.data.base.to_device import Augment
+from tui_trainer.data.batches.tensors import Scaling
 from tui_trainer.data.splits.division import Division
 from tui_trainer.problems.signature import Kind
 
@@ -51,10 +52,15 @@ class Encoded:
     """Inputs as a model takes them, and notes about them."""
 
     inputs: Tensor
-    """(N, *input_shape) float32, or (N, T) tokens of uint8, int16 or int32."""
+    """(N, *input_shape) float32, or (N, T) tokens of uint8, int16 or int32; any numbers if there is
+    a scaling."""
     notes: Sequence[str] = ()
     lengths: Tensor | None = None
     """(N,) int64, for sequences; inputs beyond them are zeros."""
+    scaling: Scaling | None = None
+    """Is applied to inputs that are kept in another form than that of a model."""
+    is_shared: bool = False
+    """Whether all splits use the one tensor of inputs, as one that is mapped from a file."""
     vocabulary: int = 0
     """Tokens are below this; 0 if the inputs are not tokens."""
 

@@ -105,10 +105,10 @@ def encode_text(name: str, column: TextColumn, fitted: dict[str, Any]) -> Encode
     if "tokenizer" in fitted:
         rows = encode_rows(fitted, [*short, b""]).at(torch.from_numpy(codes))
         notes += [f"{shown}: {note}" for note in rows.notes()]
-        return Encoded(rows.inputs, notes, rows.lengths, rows.vocabulary)
+        return Encoded(rows.inputs, notes, rows.lengths, vocabulary=rows.vocabulary)
     # The one before the last stands for a missing text; the last one only makes T.
     padded, lengths = pad_texts([*short, b"\0", bytes(most)])
-    return Encoded(padded[codes], notes, lengths[codes], BYTES.vocabulary)
+    return Encoded(padded[codes], notes, lengths[codes], vocabulary=BYTES.vocabulary)
 
 
 def _bytes_of(text: str) -> bytes:

@@ -208,9 +208,9 @@ def _passages(
 def _encoded(passages: Sequence[bytes], fitted: Mapping[str, Any]) -> Encoded:
     if "tokenizer" in fitted:
         rows = encode_rows(fitted, passages)
-        return Encoded(rows.inputs, rows.notes(), rows.lengths, rows.vocabulary)
+        return Encoded(rows.inputs, rows.notes(), rows.lengths, vocabulary=rows.vocabulary)
     padded, lengths = pad_texts(passages)
-    return Encoded(padded, (), lengths, BYTES.vocabulary)
+    return Encoded(padded, (), lengths, vocabulary=BYTES.vocabulary)
 
 
 def read_new_passages(
