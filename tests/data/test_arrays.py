@@ -424,3 +424,12 @@ def test_the_only_folder_of_arrays_in_a_folder_is_found(tmp_path: Path) -> None:
     found = recognise(str(tmp_path), {})
     assert (found.type, found.settings["path"]) == ("arrays", str(tmp_path / "raw"))
     assert found.reasons == {"path": "the only folder of arrays in it"}
+
+
+def test_more_pictures_than_arrays_are_the_data(tmp_path: Path) -> None:
+    for number in range(4):
+        (tmp_path / "cats").mkdir(exist_ok=True)
+        (tmp_path / "cats" / f"{number}.png").write_bytes(b"")
+    np.save(tmp_path / "x.npy", numbers(3, 4))
+    assert recognise(str(tmp_path), {}).type == "pictures"
+    assert recognise(str(tmp_path), {"type": "arrays"}).type == "arrays"

@@ -23,6 +23,7 @@ from tui_trainer.config.sections.datasets import DATASETS, NO_FILES, DatasetSect
 from tui_trainer.config.sections.losses import LOSSES
 from tui_trainer.config.sections.models import MODELS
 from tui_trainer.config.sections.optimizers import OPTIMIZERS, OptimizerSection
+from tui_trainer.config.sections.picture_datasets import PICTURE_DATASETS
 from tui_trainer.config.sections.problems import PROBLEM_TYPES, ProblemSection
 from tui_trainer.config.sections.recipes import RECIPES, SUPERVISED
 from tui_trainer.config.sections.schedules import SCHEDULES, needs_horizon
@@ -40,8 +41,8 @@ from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import ConfigError, Problem
 from tui_trainer.text.value_errors import worded
 
-for array_dataset in ARRAY_DATASETS:
-    DATASETS.add(array_dataset)
+for more_dataset in (*ARRAY_DATASETS, *PICTURE_DATASETS):
+    DATASETS.add(more_dataset)
 
 REGISTRIES: dict[str, Registry] = {
     "dataset": DATASETS,

@@ -26,6 +26,7 @@ from tui_trainer.config.sections.datasets import (
     TextFoldersSection,
     TextSection,
 )
+from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.batches.joined import JoinedSplits, joined_tensors
@@ -34,11 +35,12 @@ from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.data.files.columns import RequestedKind
 from tui_trainer.data.files.csv import to_number
 from tui_trainer.data.files.tables import with_normal_names
-from tui_trainer.data.rows import encode_target
+from tui_trainer.data.rows import MASKED_OUT, encode_target
 from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.forecast import read_forecast_to_measure
 from tui_trainer.data.sources.new_arrays import read_arrays_to_measure
 from tui_trainer.data.sources.new_samples import is_image, read_columns
+from tui_trainer.data.sources.pictures import read_picture_files
 from tui_trainer.data.sources.pixels import read_pixels
 from tui_trainer.data.sources.plugin import load_to_measure
 from tui_trainer.data.sources.sequences import read_sequences_to_measure
@@ -159,6 +161,18 @@ def _pixels(
     return _of_source(source, preprocessing, info, "row")
 
 
+def _pictures(
+    section: PicturesSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> Labelled:
+    if is_image(path):
+        raise BadInput(
+            f"{clean(path, 200)}: a picture has no class; --data takes a folder with a folder of "
+            "pictures for each class"
+        )
+    moved = section.model_copy(update={"path": path})
+    return _of_source(read_picture_files(moved, preprocessing), preprocessing, info, "picture")
+
+
 def _sequences(
     section: SequencesSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
 ) -> Labelled:
@@ -229,6 +243,7 @@ READERS: dict[str, Reader] = {
     "arrays": _arrays,
     "table": _table,
     "pixels": _pixels,
+    "pictures": _pictures,
     "sequences": _sequences,
     "forecast": _forecast,
     "text_folders": _passages,
@@ -265,6 +280,7 @@ def _labelled(
         torch.from_numpy(rows),
         encoded.lengths,
         scaling=encoded.scaling,
+        ignored=MASKED_OUT if known.masks is not None else None,
     )
     return Labelled(split, name, counted(len(split), noun), tuple(encoded.notes))
 
@@ -294,6 +310,8 @@ def _with_classes_of(info: DatasetInfo, target: Target, name: str) -> Target:
             + f"; it knows {clean(', '.join(info.classes), 300)}; leave those rows out, or train "
             "a new run on them"
         )
+    if target.masks is not None:
+        return replace(target, classes=info.classes)
     moved = np.array([place[label] for label in target.classes], dtype=np.int64)
     if target.values.ndim == 1:
         return Target(info.classes, moved[target.values])

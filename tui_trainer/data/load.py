@@ -16,6 +16,7 @@ from tui_trainer.data.files.disk import NoSuchData
 from tui_trainer.data.rows import load_rows
 from tui_trainer.data.sources.arrays import read_arrays
 from tui_trainer.data.sources.forecast import read_forecast
+from tui_trainer.data.sources.pictures import read_picture_files
 from tui_trainer.data.sources.pixels import read_pixels
 from tui_trainer.data.sources.plugin import load_plugged
 from tui_trainer.data.sources.sequences import read_sequences
@@ -53,6 +54,7 @@ def _row_loader(read: Callable[[Any, Fitted], Source]) -> Loader:
 
 LOADERS: dict[str, Loader] = {
     "pixels": _row_loader(read_pixels),
+    "pictures": _row_loader(read_picture_files),
     "table": _asked_loader(read_rows),
     "sequences": _asked_loader(read_sequences),
     "forecast": _asked_loader(read_forecast),

@@ -52,10 +52,13 @@ class DatasetSection(TypedSection):
         "CSV file, also .gz or .zst; builtin:NAME for one that ships with the program",
         path=True,
     )
-    split_by: Literal["auto", "identity", "column", "files", "group", "time", "position"] = setting(
+    split_by: Literal[
+        "auto", "identity", "column", "files", "folders", "group", "time", "position"
+    ] = setting(
         "auto",
         "what decides the split of a row; identity: its content, so that added rows move no other; "
-        "auto: the column split, group or time if one is named, the file for texts, else identity",
+        "auto: the column split, group or time if one is named, the file for texts, the folders "
+        "train, val and test of pictures, else identity",
     )
     split_from: str | None = setting(
         None,

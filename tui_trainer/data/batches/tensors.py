@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tui_trainer.data.base.batch import Order, Ready
 from tui_trainer.data.base.random import permutation
-from tui_trainer.problems.batch import Batch, lengths_of, widened
+from tui_trainer.problems.batch import IGNORED, Batch, lengths_of, widened
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -77,6 +77,8 @@ class TensorSplit:
     check: Callable[[], None] | None = None
     """Is called before samples are read one after the other; raises BadInput if the file that they
     are mapped from is no more as it was."""
+    ignored: int | None = None
+    """The number in uint8 targets that stands for IGNORED, which is no byte; None: no number."""
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -103,8 +105,14 @@ class TensorSplit:
         return {
             **widened(batch),
             self.name: inputs.float() if self.scaling is None else self.scaling(inputs),
-            "target": targets.long() if targets.dtype == torch.uint8 else targets,
+            "target": self._classes(targets) if targets.dtype == torch.uint8 else targets,
         }
+
+    def _classes(self, targets: Tensor) -> Tensor:
+        classes = targets.long()
+        if self.ignored is None:
+            return classes
+        return classes.masked_fill_(targets == self.ignored, IGNORED)
 
     def ready_inputs(self) -> Tensor:
         """Return the inputs (N, ...) of all samples as a model takes them, which may be large."""

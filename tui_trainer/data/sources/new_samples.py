@@ -25,6 +25,7 @@ from tui_trainer.config.sections.datasets import (
     TableSection,
     TextFoldersSection,
 )
+from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.data.batches.tensors import Scaling, TensorSplit
 from tui_trainer.data.files.columns import RequestedKind, Table
 from tui_trainer.data.files.input_rows import InputRows, rows_of_table, rows_without_header
@@ -37,6 +38,7 @@ from tui_trainer.data.sources.column_kinds import as_kind
 from tui_trainer.data.sources.column_marks import kinds_with_marks, with_marks
 from tui_trainer.data.sources.forecast import read_new_windows
 from tui_trainer.data.sources.new_arrays import form_of_run, read_new_arrays
+from tui_trainer.data.sources.pictures import read_unlabelled_pictures, scaling_of
 from tui_trainer.data.sources.pixel_file import open_pixels
 from tui_trainer.data.sources.pixels import read_unlabelled, scale_pixels
 from tui_trainer.data.sources.plugin import read_sample
@@ -100,6 +102,8 @@ def read_unseen(
     Raises:
         BadInput: the file cannot be read, or does not hold such samples; names the line.
     """
+    if isinstance(section, PicturesSection):
+        return _pictures(section, preprocessing, path)
     reader = READERS.get(section.type)
     if reader is None:
         first, *others = read_sample(section, info, path).items()
@@ -191,6 +195,13 @@ def _rows_of_pixels(section: PixelsSection, path: str, count: int) -> InputRows:
     if opened.label is not None:
         names.insert(opened.label, "label")
     return rows_without_header(opened.file, tuple(names))
+
+
+def _pictures(section: PicturesSection, preprocessing: dict[str, Any], path: str) -> Unseen:
+    """Read a picture, or all in a folder; of a folder, broken files are left out with a note."""
+    stored, names, notes = read_unlabelled_pictures(section, preprocessing, path)
+    scaling = scaling_of(preprocessing["inputs"])
+    return Unseen(stored.pictures, names, tuple(notes), scaling=scaling)
 
 
 def _sequences(section: SequencesSection, fitted: dict[str, Any], path: str) -> Unseen:

@@ -32,9 +32,14 @@ class Target:
     `classes`, or K numbers."""
     names: tuple[str, ...] = ()
     """Of the numbers, if there are several."""
+    masks: Tensor | None = None
+    """(N, H, W) uint8, if each pixel has a class: the numbers that `classes` are named after. Any
+    other number is not measured. Then `values` are zeros."""
 
     @property
     def problem(self) -> ProblemName:
+        if self.masks is not None:
+            return "segmentation"
         if self.values.ndim == 2 and self.classes:
             return "multilabel"
         return "classification" if self.classes else "regression"
