@@ -113,7 +113,7 @@ def test_a_preset_wins_over_a_folder_of_its_name_which_a_path_names(
     assert "./digits-mlp means the folder of that name" in err
     code, _, err = run(capsys, "train", "./digits-mlp", "--dry-run")
     assert code == 2
-    assert "no texts in this folder" in err
+    assert "no texts or pictures in this folder" in err
 
 
 def test_an_imbalanced_target_is_measured_by_more_than_accuracy(

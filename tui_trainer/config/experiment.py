@@ -41,8 +41,10 @@ from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.errors import ConfigError, Problem
 from tui_trainer.text.value_errors import worded
 
-for more_dataset in (*ARRAY_DATASETS, *PICTURE_DATASETS):
-    DATASETS.add(more_dataset)
+for picture_dataset in PICTURE_DATASETS:
+    DATASETS.add(picture_dataset)
+for array_dataset in ARRAY_DATASETS:
+    DATASETS.add(array_dataset)
 
 REGISTRIES: dict[str, Registry] = {
     "dataset": DATASETS,

@@ -78,8 +78,8 @@ def load_rows(
         encoded.lengths,
         places=torch.arange(len(source.rows)) if encoded.is_shared else None,
         scaling=encoded.scaling,
-        check=encoded.check,
         ignored=MASKED_OUT if target.masks is not None else None,
+        check=encoded.check,
     )
     train, val, test = (
         _in_own_tensor(full.rows_at(torch.from_numpy(rows)), encoded.more_inputs)

@@ -74,11 +74,11 @@ class TensorSplit:
     """(N,) int64, always on the CPU: the place of each sample in `inputs`; None: its own number."""
     scaling: Scaling | None = None
     """Is applied to the inputs of a batch on its device; None: they are as a model takes them."""
+    ignored: int | None = None
+    """The number in uint8 targets that stands for IGNORED, which is no byte; None: no number."""
     check: Callable[[], None] | None = None
     """Is called before samples are read one after the other; raises BadInput if the file that they
     are mapped from is no more as it was."""
-    ignored: int | None = None
-    """The number in uint8 targets that stands for IGNORED, which is no byte; None: no number."""
 
     def __len__(self) -> int:
         return len(self.rows)

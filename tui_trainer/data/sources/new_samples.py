@@ -187,6 +187,13 @@ def _pixels(section: PixelsSection, fitted: dict[str, Any], path: str) -> Unseen
     return Unseen(scale_pixels(pixels, section, fitted), places, notes, rows=rows)
 
 
+def _pictures(section: PicturesSection, preprocessing: dict[str, Any], path: str) -> Unseen:
+    """Read a picture, or all in a folder; of a folder, broken files are left out with a note."""
+    stored, names, notes = read_unlabelled_pictures(section, preprocessing, path)
+    scaling = scaling_of(preprocessing["inputs"])
+    return Unseen(stored.pictures, names, tuple(notes), scaling=scaling)
+
+
 def _rows_of_pixels(section: PixelsSection, path: str, count: int) -> InputRows:
     opened = open_pixels(section, path)
     if opened.has_header:
@@ -195,13 +202,6 @@ def _rows_of_pixels(section: PixelsSection, path: str, count: int) -> InputRows:
     if opened.label is not None:
         names.insert(opened.label, "label")
     return rows_without_header(opened.file, tuple(names))
-
-
-def _pictures(section: PicturesSection, preprocessing: dict[str, Any], path: str) -> Unseen:
-    """Read a picture, or all in a folder; of a folder, broken files are left out with a note."""
-    stored, names, notes = read_unlabelled_pictures(section, preprocessing, path)
-    scaling = scaling_of(preprocessing["inputs"])
-    return Unseen(stored.pictures, names, tuple(notes), scaling=scaling)
 
 
 def _sequences(section: SequencesSection, fitted: dict[str, Any], path: str) -> Unseen:
