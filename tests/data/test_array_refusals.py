@@ -143,6 +143,21 @@ def test_arrays_of_other_lengths_or_forms_are_refused(tmp_path: Path) -> None:
     assert "row 1 (from 0) has no class" in refusal(tmp_path / "d.npz")
 
 
+@pytest.mark.parametrize(
+    ("masks", "reason"),
+    [
+        (np.zeros((30, 9, 9), int), "the masks have only the number 0"),
+        (np.full((30, 9, 9), 300), "row 0 (from 0) has a pixel of 300; the classes of pixels are"),
+        (np.full((30, 9, 9), 0.5), "has a pixel of 0.5"),
+        (np.full((30, 9, 9), np.nan), "has a pixel of nan"),
+        (np.zeros((30, 9, 8), int), "masks of 9x8, and pictures of 9x9"),
+    ],
+)
+def test_wrong_masks_are_refused(tmp_path: Path, masks: Any, reason: str) -> None:
+    np.savez(tmp_path / "a.npz", x=pictures(30, 9, 9), y=masks)
+    assert reason in refusal(tmp_path / "a.npz")
+
+
 def packed(size: int, name: str = "x.npy") -> bytes:
     """An archive with an array of zeros, of so many bytes."""
     header = f"{{'descr': '|u1', 'fortran_order': False, 'shape': ({size // 8}, 8)}}"

@@ -292,6 +292,55 @@ def test_the_form_of_a_target_says_what_is_predicted(
         assert found == [one.decode() if isinstance(one, bytes) else one for one in y[rows]]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "shape", "scale"),
+    [
+        ("u1", (9, 9), 1),
+        ("i8", (9, 9), 1),
+        ("f4", (1, 9, 9), 1),
+        ("?", (9, 9, 1), 1),
+        ("u1", (9, 9), 255),
+    ],
+)
+def test_masks_are_a_class_for_each_pixel(
+    tmp_path: Path, dtype: str, shape: tuple[int, ...], scale: int
+) -> None:
+    masks = (labels(40 * 81, 2) * scale).astype(dtype).reshape(40, *shape)
+    folder = write_npy(tmp_path / "x", images=pictures(40, 9, 9), labels=masks)
+    dataset = loaded(folder, flip_horizontal=True)
+
+    assert dataset.problem == "segmentation"
+    assert dataset.classes == ("0", str(scale))
+    assert (dataset.signature.places, dataset.signature.outputs) == ("pixel", 2)
+    train = tensors(dataset.train)
+    batch = next(train.in_order(50))
+    assert train.ready is not None
+    ready = train.ready(batch)
+    expected = labels(40 * 81, 2).reshape(40, 9, 9)[train.rows.numpy()]
+    np.testing.assert_array_equal(ready["target"].numpy(), expected)
+    assert dataset.augment is not None
+    moved = dataset.augment(ready, torch.Generator().manual_seed(0))
+    is_flipped = (moved["input"] != ready["input"]).flatten(1).any(dim=1)
+    for place in torch.flatten(is_flipped.nonzero()).tolist():
+        assert torch.equal(moved["target"][place], ready["target"][place].flip(-1))
+    with pytest.raises(ConfigError, match="masks cannot be mixed"):
+        loaded(folder, mixup=0.2)
+
+
+def test_void_pixels_of_masks_are_not_measured(tmp_path: Path) -> None:
+    masks = labels(40 * 81, 3).astype(np.uint8).reshape(40, 9, 9)
+    masks[masks == 2] = 255
+    dataset = loaded(write_npy(tmp_path / "x", x=pictures(40, 9, 9), y=masks))
+
+    assert dataset.classes == ("0", "1")
+    train = tensors(dataset.train)
+    assert train.ready is not None
+    target = train.ready(next(train.in_order(50)))["target"].numpy()
+    expected = masks[train.rows.numpy()].astype(int)
+    np.testing.assert_array_equal(target, np.where(expected == 255, -100, expected))
+    assert any("pixels of 255 are not measured" in note for note in dataset.notes)
+
+
 def test_names_of_classes_are_read_from_the_file(tmp_path: Path) -> None:
     names = np.array(["setosa", "virginica", "other"])
     path = write_npz(tmp_path / "a.npz", data=numbers(60, 4), target=labels(60), target_names=names)

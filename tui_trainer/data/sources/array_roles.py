@@ -36,6 +36,8 @@ TARGETS = (
     "class",
     "classes",
     "fine_labels",
+    "mask",
+    "masks",
 )
 CLASS_NAMES = ("class_names", "classes", "label_names", "labels_names", "names", "target_names")
 _SPLITS: dict[str, Split] = {
