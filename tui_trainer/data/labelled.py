@@ -23,11 +23,10 @@ from tui_trainer.config.sections.datasets import (
     PixelsSection,
     SequencesSection,
     TableSection,
-    TextFoldersSection,
-    TextSection,
 )
 from tui_trainer.config.sections.picture_datasets import PicturesSection
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
+from tui_trainer.config.sections.text_datasets import TextFoldersSection, TextSection
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.batches.joined import JoinedSplits, joined_tensors
 from tui_trainer.data.batches.tensors import TensorSplit
@@ -49,6 +48,7 @@ from tui_trainer.data.sources.table import select_rows
 from tui_trainer.data.sources.table_targets import read_targets
 from tui_trainer.data.sources.text import read_texts
 from tui_trainer.data.sources.text_folders import read_passages
+from tui_trainer.data.tokenizers.choice import tokenizer_of
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -191,7 +191,8 @@ def _forecast(
 def _passages(
     section: TextFoldersSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
 ) -> Labelled:
-    moved = section.model_copy(update={"path": path})
+    # The tokenizer is that of the checkpoint; its file is not needed.
+    moved = section.model_copy(update={"path": path, "tokenizer": "bytes"})
     return _of_source(read_passages(moved, whole=True), preprocessing, info, "passage")
 
 
@@ -200,7 +201,9 @@ def _text(
 ) -> Labelled:
     texts = read_texts(section.model_copy(update={"path": path}))
     contents = [text.content for text in texts.texts]
-    split = TextSplit.from_texts(contents, range(len(contents)), section.sequence_length)
+    tokenizer = tokenizer_of(preprocessing.get("tokenizer"))
+    numbers = range(len(contents))
+    split = TextSplit.encoded(tokenizer, contents, numbers, section.sequence_length)
     size = sum(map(len, contents))
     count = f"{counted(len(contents), 'file')}, {counted(size, 'byte')}"
     return Labelled(split, texts.name, count, texts.notes)

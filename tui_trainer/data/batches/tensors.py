@@ -57,8 +57,8 @@ class TensorSplit:
     """
 
     inputs: Tensor
-    """(N, *input_shape) float32 or int64, or uint8: tokens (N, T), or pictures. More than N of any
-    kind of number if there are `places`."""
+    """(N, *input_shape) float32 or int64, or uint8: tokens (N, T), or pictures. Tokens may also be
+    int16 or int32. More than N of any kind of number if there are `places`."""
     targets: Tensor
     """(N,) int64 classes, or (N, 1) float32 numbers, standardised; or (N, H, W) classes of pixels,
     which may be uint8."""
@@ -148,7 +148,7 @@ class TensorSplit:
         )
 
     def batch_at(self, positions: Tensor | slice, on_host: Tensor | slice) -> Batch:
-        """Return the batch of some rows, cut to its longest sequence; uint8 tokens become int64.
+        """Return the batch of some rows, cut to its longest sequence; tokens become int64.
 
         Args:
             positions: of the rows, on the device of the tensors.
@@ -159,7 +159,8 @@ class TensorSplit:
         if lengths is not None:
             # The lengths are on the host, so this does not synchronise with the device.
             inputs = inputs[:, : int(lengths.max())]
-        batch = {self.name: _as_tokens(inputs), "target": self.targets[positions]}
+        inputs = inputs if self.scaling is not None else _as_tokens(inputs)
+        batch = {self.name: inputs, "target": self.targets[positions]}
         for name, column in self.others.items():
             batch[name] = _as_tokens(column[positions])
         if lengths is not None:
@@ -182,7 +183,8 @@ class TensorSplit:
 
 def _as_tokens(values: Tensor) -> Tensor:
     # Pictures have more dimensions, and become float32 on the device.
-    return values.long() if values.dtype == torch.uint8 and values.dim() == 2 else values
+    is_token = values.dtype in (torch.uint8, torch.int16, torch.int32) and values.dim() == 2
+    return values.long() if is_token else values
 
 
 class TensorBatches:
