@@ -191,8 +191,9 @@ def _by_shape(
         if len(larger.shape) > len(smaller.shape) and not larger.is_text:
             return {"": larger}, {"": smaller}
     if len(arrays) == 1:
+        lacking = "no inputs" if target else "none that says what is to be predicted"
         raise BadInput(
-            f"{shown}: one array, {listed(arrays)}, and none that says what is to be predicted; "
+            f"{shown}: one array, {listed(arrays)}, and {lacking}; "
             "put both in a folder as x.npy and y.npy, or in one file: np.savez('data.npz', x=x, "
             "y=y)"
         )
