@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import io
 import pickle
+import re
 import struct
 import zipfile
 from collections.abc import Callable
@@ -227,6 +228,25 @@ def test_a_wrong_idx_file_is_refused(tmp_path: Path, content: bytes, reason: str
     write_mnist(tmp_path, packed=False)
     (tmp_path / "train-images-idx3-ubyte").write_bytes(content)
     assert reason in refusal(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["train-images-idx3-ubyte.gz", "x.npy.gz"])
+def test_a_packed_file_is_unpacked_no_further_than_its_header_says(
+    tmp_path: Path, name: str
+) -> None:
+    content = IMAGES if "idx" in name else X
+    (tmp_path / name).write_bytes(gzip.compress(content + bytes(10_000_000)))
+    more = re.search(r": ([\d,]+) bytes more than its header says", refusal(tmp_path / name))
+    assert more is not None
+    assert int(more[1].replace(",", "")) < 100_000
+    large = b"\0\0\x08\x03" + b"\0\1" * 6
+    (tmp_path / name).write_bytes(gzip.compress(large))
+    assert "is cut short" in refusal(tmp_path / name)
+    huge = b"\0\0\x08\x03" + b"\1\0\0\0" * 3
+    (tmp_path / name).write_bytes(gzip.compress(huge + bytes(1000)))
+    assert "may be held in memory; unpack the file, so that it is mapped" in refusal(
+        tmp_path / name
+    )
 
 
 def test_wrong_records_of_cifar_are_refused(tmp_path: Path) -> None:

@@ -361,6 +361,7 @@ def test_names_of_classes_are_read_from_the_file(tmp_path: Path) -> None:
         ("trainX", "trainY", "testX", "testY"),
         ("Xtrain", "ytrain", "Xtest", "ytest"),
         ("data_train", "target_train", "data_dev", "target_dev"),
+        ("emnist-train-images", "emnist-train-labels", "emnist-test-images", "emnist-test-labels"),
     ],
 )
 def test_names_of_arrays_say_what_they_are_for(tmp_path: Path, names: tuple[str, ...]) -> None:
@@ -371,6 +372,24 @@ def test_names_of_arrays_say_what_they_are_for(tmp_path: Path, names: tuple[str,
     assert len(dataset.test) == 20
     np.testing.assert_array_equal(stored(dataset, "test"), x[60:])
     assert tensors(dataset.test).rows.tolist() == list(range(60, 80))
+
+
+def test_archives_of_a_folder_have_the_names_of_their_files(tmp_path: Path) -> None:
+    x, y = numbers(80, 4), labels(80)
+    for folder, files in {
+        "pairs": {"train": {"x": x[:60], "y": y[:60]}, "test": {"x": x[60:], "y": y[60:]}},
+        "single": {
+            "k49-train-imgs": {"arr_0": x[:60]},
+            "k49-train-labels": {"arr_0": y[:60]},
+            "k49-test-imgs": {"arr_0": x[60:]},
+            "k49-test-labels": {"arr_0": y[60:]},
+        },
+    }.items():
+        (tmp_path / folder).mkdir()
+        for name, arrays in files.items():
+            write_npz(tmp_path / folder / f"{name}.npz", **arrays)
+        dataset = loaded(tmp_path / folder)
+        np.testing.assert_array_equal(stored(dataset, "test"), x[60:])
 
 
 def test_three_splits_are_taken_as_they_are(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ _NUMBERS = frozenset("biuf")
 _TEXTS = frozenset("US")
 _WAYS_OUT = {
     "O": "holds Python objects, which could run code when they are read; save it as numbers: "
-    "np.save('x.npy', np.array(x.tolist(), dtype='float32'))",
+    "np.save('x.npy', np.array(x.tolist(), dtype='float32')), or as texts: dtype=str",
     "c": "holds complex numbers; save their real and imaginary parts as two channels",
     "M": "holds dates; save them as numbers: x.astype('datetime64[s]').astype('int64')",
     "m": "holds durations; save them as numbers: x.astype('timedelta64[s]').astype('int64')",
