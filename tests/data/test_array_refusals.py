@@ -239,14 +239,14 @@ def test_a_packed_file_is_unpacked_no_further_than_its_header_says(
     more = re.search(r": ([\d,]+) bytes more than its header says", refusal(tmp_path / name))
     assert more is not None
     assert int(more[1].replace(",", "")) < 100_000
-    large = b"\0\0\x08\x03" + b"\0\0\0\x50" * 3
-    (tmp_path / name).write_bytes(gzip.compress(large))
-    assert "is cut short" in refusal(tmp_path / name)
-    huge = b"\0\0\x08\x03" + b"\1\0\0\0" * 3
-    (tmp_path / name).write_bytes(gzip.compress(huge + bytes(1000)))
-    assert "may be held in memory; unpack the file, so that it is mapped" in refusal(
-        tmp_path / name
-    )
+
+
+def test_a_packed_file_that_cannot_be_held_is_refused_by_its_header(tmp_path: Path) -> None:
+    path = tmp_path / "images-idx3-ubyte.gz"
+    path.write_bytes(gzip.compress(b"\0\0\x08\x03" + b"\0\0\0\x50" * 3))
+    assert "is cut short: 0 of 512,000 bytes are there" in refusal(path)
+    path.write_bytes(gzip.compress(b"\0\0\x08\x03" + b"\1\0\0\0" * 3 + bytes(1000)))
+    assert "in memory; unpack the file, so that it is mapped" in refusal(path)
 
 
 def test_wrong_records_of_cifar_are_refused(tmp_path: Path) -> None:
