@@ -32,13 +32,13 @@ TARGETS = ("target", "label", "labels", "class", "y", "outcome", "response")
 """A column with one of these names is the target, in any case; else it is the last column."""
 TEXT_SUFFIXES = (".txt", ".md", ".rst", ".py", ".tex", ".html", ".c", ".h", ".js", ".java")
 """Files with these names are read as text."""
+_MOST_FOLDERS = 50
+"""That many folders in a folder are looked through for arrays."""
 _MOST_OPENED = 200
 """That many pictures of a folder are opened, to see how large they are."""
 _CROPPED = 16
 """The share of the side by which pictures are moved at random, which changes none of their meaning;
 mirrored digits, letters or signs would be others."""
-_MOST_FOLDERS = 50
-"""That many folders in a folder are looked through for arrays."""
 _MOST_ENTRIES = 2000
 """That many files of a folder are looked at."""
 
@@ -91,26 +91,29 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
 
 def _table(path: str, stated: Mapping[str, Any]) -> Recognised:
     """Return the settings of a table, whose rows may be pictures."""
-    pixels = None
-    if stated.get("type", "pixels") == "pixels":
-        pixels = recognise_pixels(path, stated)
-    return (
-        Recognised(*pixels) if pixels else Recognised({"type": _table_type(stated), "path": path})
-    )
+    if stated.get("type", "pixels") == "pixels" and (found := recognise_pixels(path, stated)):
+        return Recognised(*found)
+    return Recognised({"type": _table_type(stated), "path": path})
 
 
 def _array_folder(where: str, stated: Mapping[str, Any]) -> Recognised | None:
-    """Return the settings of a folder of arrays, or of the only one in it; None if it is none."""
+    """Return the settings of a folder of arrays, or of the only one in it; None if it is none.
+
+    If there are more pictures, these are the data; below the folder, texts too.
+    """
     if stated.get("type", "arrays") != "arrays":
         return None
-    found = []
+    found, arrays, others = [], 0, 0
     for folder, folders, names in islice(os.walk(where), _MOST_FOLDERS):
         folders[:] = [name for name in folders if not name.startswith(".")]
         if is_array_folder(names):
             found.append(folder)
-            if folder == where:
-                break
-    if len(found) != 1:
+            arrays += len(names)
+        suffixes = SUFFIXES if found == [where] else {*SUFFIXES, *TEXT_SUFFIXES}
+        others += sum(Path(name).suffix.lower() in suffixes for name in names)
+    if found[:1] == [where]:
+        found = found[:1]
+    if len(found) != 1 or (others > arrays and "type" not in stated):
         return None
     reason = {} if found[0] == where else {"path": "the only folder of arrays in it"}
     return Recognised({"type": "arrays", "path": found[0]}, reason)
