@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 from tui_trainer.config.names import other_name, suggest_key
 from tui_trainer.config.plugins import RECIPE_FACTORIES
 from tui_trainer.config.problem_key import move_problem
+from tui_trainer.config.sections.arrays import ARRAY_DATASETS
 from tui_trainer.config.sections.datasets import DATASETS, NO_FILES, DatasetSection
 from tui_trainer.config.sections.losses import LOSSES
 from tui_trainer.config.sections.models import MODELS
@@ -42,6 +43,8 @@ from tui_trainer.text.value_errors import worded
 
 for picture_dataset in PICTURE_DATASETS:
     DATASETS.add(picture_dataset)
+for array_dataset in ARRAY_DATASETS:
+    DATASETS.add(array_dataset)
 
 REGISTRIES: dict[str, Registry] = {
     "dataset": DATASETS,

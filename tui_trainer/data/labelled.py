@@ -16,6 +16,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from tui_trainer.config.sections.arrays import ArraysSection
 from tui_trainer.config.sections.datasets import (
     DatasetSection,
     ForecastSection,
@@ -37,6 +38,7 @@ from tui_trainer.data.files.tables import with_normal_names
 from tui_trainer.data.rows import MASKED_OUT, encode_target
 from tui_trainer.data.sources.column_inputs import encode_all
 from tui_trainer.data.sources.forecast import read_forecast_to_measure
+from tui_trainer.data.sources.new_arrays import read_arrays_to_measure
 from tui_trainer.data.sources.new_samples import is_image, read_columns
 from tui_trainer.data.sources.pictures import read_picture_files
 from tui_trainer.data.sources.pixels import read_pixels
@@ -153,7 +155,7 @@ def _pixels(
     if is_image(path):
         raise BadInput(
             f"{clean(path, 200)}: a picture has no label; --data takes a CSV file of pixels with "
-            "the label at the end of each row"
+            "a label in each row"
         )
     source = read_pixels(section.model_copy(update={"path": path}))
     return _of_source(source, preprocessing, info, "row")
@@ -232,7 +234,16 @@ def _of_plugin(
     return Labelled(split, clean(path, 200), counted(len(split), "sample"), data.notes[:1])
 
 
+def _arrays(
+    section: ArraysSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> Labelled:
+    fitted = preprocessing["inputs"]
+    name, encoded, target, rows = read_arrays_to_measure(section, fitted, path, info.problem)
+    return _labelled(name, target, rows, encoded, preprocessing, info, "row")
+
+
 READERS: dict[str, Reader] = {
+    "arrays": _arrays,
     "table": _table,
     "pixels": _pixels,
     "pictures": _pictures,

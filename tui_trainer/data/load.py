@@ -14,6 +14,7 @@ from tui_trainer.config.sections.problems import AUTO, ProblemSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.files.disk import NoSuchData
 from tui_trainer.data.rows import load_rows
+from tui_trainer.data.sources.arrays import read_arrays
 from tui_trainer.data.sources.forecast import read_forecast
 from tui_trainer.data.sources.pictures import read_picture_files
 from tui_trainer.data.sources.pixels import read_pixels
@@ -57,6 +58,7 @@ LOADERS: dict[str, Loader] = {
     "table": _asked_loader(read_rows),
     "sequences": _asked_loader(read_sequences),
     "forecast": _asked_loader(read_forecast),
+    "arrays": _asked_loader(read_arrays),
     "text": lambda section, problem, fitted, record: load_text(section, fitted, record),
     "text_folders": _row_loader(read_passages),
 }

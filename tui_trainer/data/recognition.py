@@ -23,6 +23,7 @@ from tui_trainer.config.sections.datasets import (
     TableSection,
 )
 from tui_trainer.config.sections.picture_datasets import PicturesSection
+from tui_trainer.data.files.array_files import is_array_file, is_array_folder
 from tui_trainer.data.files.disk import NoSuchData, reason_of, similar_name
 from tui_trainer.data.files.picture_form import suggest_size
 from tui_trainer.data.files.picture_reader import PictureFile, sizes_of
@@ -31,6 +32,7 @@ from tui_trainer.data.files.table_reader import read_table
 from tui_trainer.data.files.tables import open_table
 from tui_trainer.data.sources.picture_folders import list_unlabelled
 from tui_trainer.data.sources.picture_table import list_table, picture_column, target_column
+from tui_trainer.data.sources.pixel_file import recognise_pixels
 from tui_trainer.data.sources.table_targets import TARGETS
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput, TrainerError
@@ -42,6 +44,8 @@ _MOST_OPENED = 200
 _CROPPED = 16
 """The share of the side by which pictures are moved at random, which changes none of their meaning;
 mirrored digits, letters or signs would be others."""
+_MOST_FOLDERS = 50
+"""That many folders in a folder are looked through for arrays."""
 _MOST_ENTRIES = 2000
 """That many files of a folder are looked at."""
 
@@ -71,7 +75,7 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
         kind = stated.get("type", "text")
         return Recognised({"type": kind, "path": path, "patterns": ["*.py"]})
     if path.startswith(BUILTIN):
-        return Recognised({"type": _table_type(stated), "path": path})
+        return _table(path, stated)
     where = os.path.abspath(os.path.expanduser(path))
     try:
         status = os.stat(where)
@@ -81,13 +85,27 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
     except (OSError, ValueError) as error:
         raise BadInput(f"{clean(path, 200)}: cannot be read: {reason_of(error)}") from error
     if stat.S_ISDIR(status.st_mode):
-        return _folder(where, stated)
+        return _array_folder(where, stated) or _folder(where, stated)
     if not stat.S_ISREG(status.st_mode):
         raise BadInput(f"{clean(path, 200)}: is not a regular file")
     if stated.get("type", "text") == "text" and where.endswith(TEXT_SUFFIXES):
         reasons = {"type": f"the name ends in {Path(where).suffix}"}
         return Recognised({"type": "text", "path": where, "sequence_length": 128}, reasons)
-    return _picture_table(where, stated) or Recognised({"type": _table_type(stated), "path": where})
+    if stated.get("type", "arrays") == "arrays" and is_array_file(where):
+        return Recognised({"type": "arrays", "path": where})
+    return _table(where, stated)
+
+
+def _table(path: str, stated: Mapping[str, Any]) -> Recognised:
+    """Return the settings of a table, whose rows may be pictures, or the paths of pictures."""
+    if (pictures := _picture_table(path, stated)) is not None:
+        return pictures
+    pixels = None
+    if stated.get("type", "pixels") == "pixels":
+        pixels = recognise_pixels(path, stated)
+    return (
+        Recognised(*pixels) if pixels else Recognised({"type": _table_type(stated), "path": path})
+    )
 
 
 def _picture_table(where: str, stated: Mapping[str, Any]) -> Recognised | None:
@@ -114,6 +132,23 @@ def _picture_table(where: str, stated: Mapping[str, Any]) -> Recognised | None:
         columns["target"] = target
         found.reasons["target"] = reason
     return Recognised({**found.settings, **columns}, found.reasons)
+
+
+def _array_folder(where: str, stated: Mapping[str, Any]) -> Recognised | None:
+    """Return the settings of a folder of arrays, or of the only one in it; None if it is none."""
+    if stated.get("type", "arrays") != "arrays":
+        return None
+    found = []
+    for folder, folders, names in islice(os.walk(where), _MOST_FOLDERS):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        if is_array_folder(names):
+            found.append(folder)
+            if folder == where:
+                break
+    if len(found) != 1:
+        return None
+    reason = {} if found[0] == where else {"path": "the only folder of arrays in it"}
+    return Recognised({"type": "arrays", "path": found[0]}, reason)
 
 
 def _table_type(stated: Mapping[str, Any]) -> str:

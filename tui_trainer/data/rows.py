@@ -76,14 +76,19 @@ def load_rows(
         encode_target(source.name, target, preprocessing),
         torch.from_numpy(source.rows),
         encoded.lengths,
-        places=torch.arange(len(encoded.inputs)) if encoded.is_shared else None,
+        places=torch.arange(len(source.rows)) if encoded.is_shared else None,
         scaling=encoded.scaling,
         ignored=MASKED_OUT if target.masks is not None else None,
+        check=encoded.check,
+    )
+    train, val, test = (
+        _in_own_tensor(full.rows_at(torch.from_numpy(rows)), encoded.more_inputs)
+        for rows in (parts.train, parts.val, parts.test)
     )
     return Dataset(
-        train=full.rows_at(torch.from_numpy(parts.train)),
-        val=full.rows_at(torch.from_numpy(parts.val)),
-        test=full.rows_at(torch.from_numpy(parts.test)),
+        train=train,
+        val=val,
+        test=test,
         info=_described(source, encoded, preprocessing),
         preprocessing=preprocessing,
         augment=source.augment(preprocessing["inputs"]),
@@ -105,6 +110,27 @@ def load_rows(
         changes=split.changes,
         split_summary=_summary(section, source),
     )
+
+
+def _in_own_tensor(split: TensorSplit, more: Sequence[Tensor]) -> TensorSplit:
+    """Return a split whose places are in its own tensor, the shared one or one of `more`.
+
+    Samples of several tensors, which is what a record of older files may ask for, are copied.
+    """
+    if not more or split.places is None or not len(split):
+        return split
+    places, begin = split.places, 0
+    pieces = []
+    for tensor in (split.inputs, *more):
+        inside = (places >= begin) & (places < begin + len(tensor))
+        if inside.all():
+            return replace(split, inputs=tensor, places=places - begin)
+        pieces.append((tensor, inside, begin))
+        begin += len(tensor)
+    inputs = split.inputs.new_empty((len(split), *split.inputs.shape[1:]))
+    for tensor, inside, start in pieces:
+        inputs[inside] = tensor[places[inside] - start]
+    return replace(split, inputs=inputs, places=torch.arange(len(split)))
 
 
 def _divided(

@@ -83,6 +83,7 @@ class RowsSection(DatasetSection):
     stratify: bool = setting(True, "keep the share of each class equal in all splits")
 
 
+Separator = Literal["auto", "comma", "semicolon", "tab", "bar"]
 SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|"}
 """The signs that separate fields, by the words that settings have for them."""
 
@@ -95,7 +96,7 @@ class DelimitedSection(RowsSection):
         "CSV, Parquet or JSON lines, also as .gz or .zst; builtin:NAME for one that ships",
         path=True,
     )
-    separator: Literal["auto", "comma", "semicolon", "tab", "bar"] = setting(
+    separator: Separator = setting(
         "auto", "what separates the fields; auto: recognised by the first rows"
     )
     header: Literal["auto", "yes", "no"] = setting(
@@ -152,9 +153,20 @@ class ImagesSection(NumbersSection):
 
 
 class PixelsSection(ImagesSection):
-    """Images as rows of a CSV file: the pixels, row by row, then the label."""
+    """Images as rows of a CSV file: the pixels, row by row, and the label."""
 
     type: Literal["pixels"]
+    separator: Separator = setting(
+        "auto", "what separates the fields; auto: recognised by the first rows"
+    )
+    header: Literal["auto", "yes", "no"] = setting(
+        "auto", "whether the first row has names; auto: if it has texts in the place of pixels"
+    )
+    label: str = setting(
+        "auto",
+        "the column of the label: first, last or its name; auto: by its name, else the last",
+        min_length=1,
+    )
     shape: Items[Side] = setting((1, 8, 8), "channels, height, width", min_length=3, max_length=3)
     max_value: float = setting(255.0, "the largest value of a pixel; inputs become 0..1", gt=0)
 
@@ -375,7 +387,7 @@ class TextFoldersSection(RowsSection):
     )
 
 
-DATASETS.add(Spec("pixels", "images as rows of a CSV file, label last", PixelsSection))
+DATASETS.add(Spec("pixels", "images as rows of a CSV file", PixelsSection))
 DATASETS.add(Spec("table", "a CSV table of numbers and categories", TableSection))
 DATASETS.add(Spec("sequences", "a CSV table of sequences, one row per step", SequencesSection))
 DATASETS.add(

@@ -29,7 +29,7 @@ MOST_BYTES = 8 << 30
 """The size of the whole cache."""
 SETTLED_S = 3.0
 """A file that changed later than so many seconds ago is not trusted."""
-TABLE, PICTURES, SUM, NEW = ".table", ".pictures", ".sum", ".new"
+TABLE, PICTURES, SUM, ARRAYS, NEW = ".table", ".pictures", ".sum", ".arrays", ".new"
 _MOST_SUM_BYTES = 64 << 10
 
 
@@ -211,7 +211,7 @@ def entries(folder: CacheFolder) -> list[CacheEntry]:
     """Return the files of the cache, those that were used longest ago first."""
     found = []
     for name in folder.names():
-        if not name.endswith((TABLE, PICTURES, SUM, NEW)):
+        if not name.endswith((TABLE, PICTURES, SUM, ARRAYS, NEW)):
             continue
         with contextlib.suppress(FileNotFoundError):
             facts = folder.facts(name)

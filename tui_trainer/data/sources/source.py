@@ -6,7 +6,7 @@ Layer: data. A source holds all rows, unscaled. It learns which of them are trai
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -65,6 +65,10 @@ class Encoded:
     """Is applied to inputs that are kept in another form than that of a model."""
     is_shared: bool = False
     """Whether all splits use the one tensor of inputs, as one that is mapped from a file."""
+    more_inputs: tuple[Tensor, ...] = ()
+    """Further tensors of shared inputs, whose rows follow each other, as of a file for the test."""
+    check: Callable[[], None] | None = None
+    """Raises BadInput if the file of mapped inputs is no more as it was."""
 
 
 class Source(Protocol):

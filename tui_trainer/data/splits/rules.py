@@ -26,6 +26,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "pixels": ("identity", "position"),
     "table": ("identity", "column", "group", "time", "position"),
     "sequences": ("identity", "column", "position"),
+    "arrays": ("identity", "files", "position"),
     "forecast": ("time",),
     "pictures": ("identity", "column", "folders"),
     "text": ("files", "position"),
