@@ -1,14 +1,17 @@
-"""What reading data takes: large tables beside pandas, and samples beside torch's DataLoader.
+"""What reading a large table takes, beside pandas: time, memory, and the time from the cache.
 
-Tables: makes two CSV files in a temporary folder, reads each in turns by pandas' C reader (with
-types, to tensors) and by the program, every time in a process of its own, and prints the medians
-and their ratios. `read` is the table as tensors, standardised; `load` is all that a run
+Makes two CSV files in a temporary folder, reads each in turns by pandas' C reader (with types, to
+tensors) and by the program, every time in a process of its own, and prints the medians and their
+ratios. `read` is the table as tensors, standardised; `load` is all that a run
 does with it, which also identifies every row and splits them. Imports are not counted.
 
-Samples: makes PNG files of 96x96, and reads all of them in turns by a plain DataLoader and by the
-program, through the same `__getitem__` of a plugin, with no worker and with two that stay.
+    python benchmarks/data.py [--scale 1.0] [--rounds 3]
 
-    python benchmarks/data.py [--part tables] [--part samples] [--scale 1.0] [--rounds 3] [--quick]
+With --arrays it makes an array of 10 GB of pictures instead, of which most is a hole in the file.
+It prints how long that takes to be loaded, at first and from the cache, how fast its batches are,
+and the most anonymous memory of the process, by /proc/self/status.
+
+    python benchmarks/data.py --arrays [--scale 1.0]
 """
 
 from __future__ import annotations
@@ -21,15 +24,15 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 WIDE_ROWS, WIDE_COLUMNS, TALL_ROWS = 430_000, 101, 1_000_000
-PICTURES, SIDE, BATCH = 5000, 96, 64
+PICTURES, PICTURE_SIDE = 160_000, 256
 WAYS = ("pandas", "read", "load", "read, cached", "load, cached")
 _OLD_S = 60.0
 """The age that the files get, because the cache takes none that has just changed."""
@@ -169,169 +172,107 @@ def compare(name: str, path: Path, target: str, rounds: int, cache: Path) -> Non
     print(f"first line of a run after {first_line_s(path, target):.2f} s\n", flush=True)
 
 
-PLUGIN = """
-from pathlib import Path
-import numpy as np
-import torch
-from PIL import Image
-from tui_trainer.plugins import Data, DatasetParams, dataset, setting
-
-class Pictures(torch.utils.data.Dataset):
-    def __init__(self, folder, floats):
-        self.files = sorted(str(file) for file in Path(folder).glob("*.png"))
-        self.floats = floats
-
-    def __len__(self):
-        return len(self.files)
-
-    def __getitem__(self, index):
-        with Image.open(self.files[index]) as picture:
-            pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)
-        return (pixels.float() / 255 if self.floats else pixels), index % 10
-
-class Params(DatasetParams):
-    floats: bool = setting(False, "whether pixels are float32")
-
-@dataset("pictures-of-benchmark", params=Params)
-def pictures(params):
-    made = Pictures(params.path, params.floats)
-    return Data(made, made, made, classes=tuple("abcdefghij"))
-"""
-
-
-def make_pictures(folder: Path, count: int) -> None:
-    """Waves of three colours with noise, which compress about as photographs do."""
-    from PIL import Image
-
+def make_array(folder: Path, scale: float) -> None:
+    """Pictures of 64 kB in bytes, with a page of numbers each, and their classes."""
+    count, page = int(PICTURES * scale), 4096
     generator = np.random.default_rng(0)
-    y, x = np.mgrid[0:SIDE, 0:SIDE]
-    for number in range(count):
-        periods = generator.uniform(3, 20, (3, 2))
-        waves = [np.sin(x / across) * np.cos(y / down) for across, down in periods]
-        pixels = np.stack(waves, -1) * 90 + 128 + generator.normal(size=(SIDE, SIDE, 3)) * 6
-        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(folder / f"{number:05d}.png")
+    shape = (count, PICTURE_SIDE, PICTURE_SIDE)
+    pictures = np.lib.format.open_memmap(folder / "x.npy", "w+", np.uint8, shape)
+    for rows in np.array_split(np.arange(count), max(1, count // 1000)):
+        block = generator.integers(0, 256, (len(rows), page), dtype=np.uint8)
+        pictures.reshape(count, -1)[rows[0] : rows[-1] + 1, :page] = block
+    pictures.flush()
+    np.save(folder / "y.npy", np.arange(count) % 10)
+    then = time.time() - _OLD_S
+    for name in ("x.npy", "y.npy"):
+        os.utime(folder / name, (then, then))
 
 
-def spent_s() -> float:
-    """Return the CPU seconds of this process and its workers, as far as they still run."""
-    import psutil
-
-    me = psutil.Process()
-    times = [process.cpu_times() for process in (me, *me.children(recursive=True))]
-    return sum(one.user + one.system for one in times)
+def anonymous_mb() -> float:
+    """Return the anonymous memory of this process."""
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0]) / 1024
 
 
-def measure_samples(folder: str, pixels: str, workers: str, rounds: str) -> None:
-    """Print the seconds and the CPU seconds of every epoch of both ways, as JSON."""
+def measure_arrays(folder: str) -> None:
+    """Print seconds to load, samples per second and the most anonymous memory, as JSON."""
     import torch
 
-    from tui_trainer.config.plugins import load_plugins
-    from tui_trainer.config.sections.datasets import DATASETS
-    from tui_trainer.config.sections.training import LoaderSection
+    from tui_trainer.config.sections.arrays import ArraysSection
     from tui_trainer.data.base.batch import Order
-    from tui_trainer.data.feed import DataFeed
     from tui_trainer.data.load import load
 
     torch.set_num_threads(1)
-    load_plugins((Path(folder) / "plugin.py",))
-    spec = DATASETS.find("pictures-of-benchmark")
-    assert spec is not None
-    section = spec.params.model_validate(
-        {"type": spec.name, "path": folder, "floats": pixels == "float32"}
-    )
-    feed = DataFeed(LoaderSection(num_workers=int(workers)), torch.device("cpu"), 0)
-    train = feed.prepare(load(section)).train
-    batches = feed.batches(train, Order(BATCH, 0))
-    plain = torch.utils.data.DataLoader(
-        train.dataset,  # type: ignore[attr-defined]
-        batch_size=BATCH,
-        shuffle=True,
-        num_workers=int(workers),
-        persistent_workers=int(workers) > 0,
-    )
-    epochs = []
-    # The first round starts the workers and is not counted.
-    for epoch in range(int(rounds) + 1):
-        for name, samples in (("plain", plain), ("program", batches.epoch(epoch))):
-            begin_s, begin_cpu_s = time.perf_counter(), spent_s()
-            count = sum(len(_target_of(batch)) for batch in samples)
-            assert count == len(train)
-            if epoch:
-                epochs.append([name, time.perf_counter() - begin_s, spent_s() - begin_cpu_s])
-    feed.pool.close()
-    print(json.dumps(epochs))
+    before_mb, peaks, is_done = anonymous_mb(), [0.0], threading.Event()
+
+    def watch() -> None:
+        while not is_done.wait(0.02):
+            peaks.append(anonymous_mb())
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    begin_s = time.perf_counter()
+    dataset = load(ArraysSection(type="arrays", path=folder))
+    load_s = time.perf_counter() - begin_s
+    batches = dataset.train.shuffled(Order(64, seed=0))
+    begin_s = time.perf_counter()
+    count = 0
+    for batch in batches.epoch(0):
+        assert batches.ready is not None
+        count += len(batches.ready(batch)["input"])
+        if count >= 20_000:
+            break
+    rate = count / (time.perf_counter() - begin_s)
+    is_done.set()
+    watcher.join()
+    print(json.dumps([load_s, rate, before_mb, max(peaks)]))
 
 
-def _target_of(batch: Any) -> Any:
-    return batch["target"] if isinstance(batch, dict) else batch[1]
-
-
-def compare_samples(folder: Path, count: int, rounds: int) -> None:
-    """Print what an epoch takes in both ways, and the speed of the program to the plain loop."""
-    make_pictures(folder, count)
-    (folder / "plugin.py").write_text(PLUGIN)
-    print(f"{count:,} PNG of {SIDE}x{SIDE}, batches of {BATCH}; {rounds} rounds")
-    print(
-        f"{'pixels':<8} {'workers':>7} {'plain s':>8} {'ours s':>7} {'speed':>6} {'CPU':>6}  load"
-    )
-    for pixels in ("uint8", "float32"):
-        for workers in ("0", "2"):
-            words = [sys.executable, __file__, "--measure-samples", str(folder), pixels, workers]
-            done = subprocess.run(
-                [*words, str(rounds)], capture_output=True, text=True, check=False
-            )
+def compare_arrays(scale: float) -> None:
+    """Load a large array twice, each in a process of its own, and print what that takes."""
+    with tempfile.TemporaryDirectory() as folder:
+        data = Path(folder) / "data"
+        data.mkdir()
+        make_array(data, scale)
+        print(f"{(data / 'x.npy').stat().st_size / 1e9:.1f} GB of pictures")
+        print(f"{'':<7} {'load s':>7} {'samples/s':>10} {'anonymous MB':>13} {'of imports':>11}")
+        env = {**os.environ, "TUI_TRAINER_CACHE": str(Path(folder) / "cache")}
+        for way in ("first", "again"):
+            words = [sys.executable, __file__, "--measure-arrays", str(data)]
+            done = subprocess.run(words, env=env, capture_output=True, text=True, check=False)
             if done.returncode:
                 sys.exit(done.stderr)
-            epochs = json.loads(done.stdout)
-            plain, ours = ([one for one in epochs if one[0] == way] for way in ("plain", "program"))
-            pairs = list(zip(plain, ours, strict=True))
-            speed, cpu = (
-                statistics.median(base[n] / own[n] for base, own in pairs) for n in (1, 2)
-            )
-            seconds = [statistics.median(one[1] for one in way) for way in (plain, ours)]
-            print(
-                f"{pixels:<8} {workers:>7} {seconds[0]:>8.2f} {seconds[1]:>7.2f} {speed:>6.2f} "
-                f"{cpu:>6.2f}  {os.getloadavg()[0]:.1f}",
-                flush=True,
-            )
+            load_s, rate, before_mb, peak_mb = json.loads(done.stdout)
+            print(f"{way:<7} {load_s:>7.1f} {rate:>10,.0f} {peak_mb:>13,.0f} {before_mb:>11,.0f}")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--part", action="append", choices=("tables", "samples"))
-    parser.add_argument("--scale", type=float, default=1.0, help="share of the rows or pictures")
+    parser.add_argument("--scale", type=float, default=1.0, help="share of the rows")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--quick", action="store_true", help="a tenth of all, in one round")
+    parser.add_argument("--arrays", action="store_true", help="a large array, not tables")
     parser.add_argument("--measure", nargs=3, help=argparse.SUPPRESS)
-    parser.add_argument("--measure-samples", nargs=4, help=argparse.SUPPRESS)
+    parser.add_argument("--measure-arrays", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.measure:
         measure(*arguments.measure)
         return
-    if arguments.measure_samples:
-        measure_samples(*arguments.measure_samples)
+    if arguments.measure_arrays:
+        measure_arrays(arguments.measure_arrays)
         return
-    parts = arguments.part or ["tables", "samples"]
-    scale, rounds = (0.1, 1) if arguments.quick else (arguments.scale, arguments.rounds)
-    if "tables" in parts:
-        compare_tables(scale, rounds)
-    if "samples" in parts:
-        with tempfile.TemporaryDirectory() as folder:
-            compare_samples(Path(folder), int(PICTURES * scale), rounds)
-
-
-def compare_tables(scale: float, rounds: int) -> None:
-    """Compare the ways to read both tables."""
+    if arguments.arrays:
+        compare_arrays(arguments.scale)
+        return
     with tempfile.TemporaryDirectory() as folder:
         for name, make, target in (
             ("wide", make_wide, f"c{WIDE_COLUMNS - 1}"),
             ("tall", make_tall, "label"),
         ):
             path = Path(folder) / f"{name}.csv"
-            make(path, scale)
+            make(path, arguments.scale)
             then = time.time() - _OLD_S
             os.utime(path, (then, then))
-            compare(name, path, target, rounds, Path(folder) / "cache")
+            compare(name, path, target, arguments.rounds, Path(folder) / "cache")
 
 
 if __name__ == "__main__":

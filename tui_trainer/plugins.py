@@ -1,4 +1,4 @@
-"""The API for plugins: `dataset`, `model`, `Data`, and classes for their settings.
+"""The API for plugins: `dataset`, `model`, `loss`, `metric`, `recipe`, `Data`.
 
 Layer: plugins. A plugin is a Python file named by `--plugin FILE`, or a module that a package lists
 under the entry points `tui_trainer.plugins`. docs/plugins.md shows one of each kind.
@@ -13,14 +13,38 @@ from typing import Any, Literal, TypeVar
 
 from pydantic import create_model
 
-from tui_trainer.config.plugins import DATASET_FACTORIES, MODEL_FACTORIES
-from tui_trainer.config.problems import ProblemName
+from tui_trainer.config.plugins import (
+    DATASET_FACTORIES,
+    LOSS_FACTORIES,
+    MODEL_FACTORIES,
+    OWN_METRICS,
+    RECIPE_FACTORIES,
+    RECIPE_METRICS,
+    OwnMetric,
+    RecipeSpec,
+)
+from tui_trainer.config.problems import PROBLEMS, ProblemName, add_loss
 from tui_trainer.config.sections.datasets import DATASETS, ImagesSection, RowsSection
+from tui_trainer.config.sections.losses import LOSSES
+from tui_trainer.config.sections.metrics import METRICS, Direction, MetricSpec, register_metric
 from tui_trainer.config.sections.models import MODELS
+from tui_trainer.config.sections.recipes import RECIPES
 from tui_trainer.config.sections.section import Items, Registry, Spec, TypedSection, setting
+from tui_trainer.config.signature_settings import settings_of, settings_of_class
 from tui_trainer.config.user_code import place_of
 
-__all__ = ["Data", "DatasetParams", "Items", "ModelParams", "dataset", "model", "setting"]
+__all__ = [
+    "Data",
+    "DatasetParams",
+    "Items",
+    "ModelParams",
+    "dataset",
+    "loss",
+    "metric",
+    "model",
+    "recipe",
+    "setting",
+]
 
 Made = TypeVar("Made", bound=Callable[..., Any])
 
@@ -124,6 +148,123 @@ def model(
     return _registrar(MODELS, MODEL_FACTORIES, name, description, params)
 
 
+LOSS_ARGUMENTS = ("outputs", "batch", "target", "targets")
+"""The parameters of a loss that are no settings."""
+
+
+def loss(
+    name: str, *, description: str = "", problems: Sequence[str] = ()
+) -> Callable[[Made], Made]:
+    """Register a function as the loss `type: NAME`; it is chosen with `loss=NAME`.
+
+    It is called with the outputs of the model, as the model returned them, and the batch, a dict of
+    tensors; a parameter called `target` instead of `batch` gets what is to be predicted alone. It
+    returns the mean over the samples of the batch, a scalar. All other parameters are settings:
+    those declared by `setting(..., live=True)` can be edited while a run is training.
+
+    Args:
+        problems: those that can be trained with it; empty: all.
+    """
+
+    def register(function: Made) -> Made:
+        section = settings_of(function, LOSS_ARGUMENTS)
+        text = description or _first_line(function)
+        _add(LOSSES, name, text, section, place_of(function))
+        add_loss(name, problems)
+        LOSS_FACTORIES[name] = function
+        return function
+
+    return register
+
+
+def metric(
+    name: str,
+    *,
+    better: Direction,
+    description: str = "",
+    problems: Sequence[str] = (),
+    collect: bool = False,
+    percent: bool = False,
+) -> Callable[[Made], Made]:
+    """Register a metric, which `training.metrics=[NAME]` or `checkpoint.monitor=NAME` asks for.
+
+    A function `(outputs, batch)` returns one number for each sample, (B,): their mean over the
+    split is the metric, whatever the size of the batches is. With `collect`, a function
+    `(outputs, targets)` gets those of the whole split at once, on the CPU, and returns a number. A
+    class has `update(outputs, batch)` and `compute()`, which returns a number, as the metrics of
+    torchmetrics do; a new object is made for each measurement.
+
+    Args:
+        better: `higher` or `lower`.
+        problems: those that have it; empty: all.
+        percent: show it as a percentage.
+    """
+
+    def register(made: Made) -> Made:
+        if better not in ("higher", "lower"):
+            raise ValueError(f"better={better!r} of the metric {name!r}; it is 'higher' or 'lower'")
+        _check_name(name)
+        spec = MetricSpec(
+            name,
+            description or _first_line(made),
+            better == "higher",
+            is_share=percent,
+            origin=place_of(made),
+        )
+        register_metric(spec, problems)
+        OWN_METRICS[name] = OwnMetric(made, collect)
+        return made
+
+    return register
+
+
+def recipe(
+    name: str,
+    *,
+    description: str = "",
+    problem: ProblemName | Literal["auto"] = "auto",
+    better: Mapping[str, Direction] | None = None,
+) -> Callable[[type], type]:
+    """Register a class as the recipe `type: NAME`: its own way to take a step.
+
+    Its annotated attributes are its settings. It has `compute_loss(model, batch, step)`, which
+    returns the loss of a micro-batch, or `training_step(model, batch, step)`, which updates the
+    parts of the model itself by `step.update(part, loss)`. docs/recipes.md describes all methods.
+
+    Args:
+        problem: `none` if it learns without a target; `auto`: that of the data.
+        better: `higher` or `lower`, by name, for the numbers of its `validation_step` that
+            `checkpoint.monitor` may name.
+    """
+
+    def register(made: type) -> type:
+        has_loss, has_step = hasattr(made, "compute_loss"), hasattr(made, "training_step")
+        if has_loss == has_step:
+            found = "both compute_loss and training_step" if has_loss else "neither"
+            raise ValueError(
+                f"the recipe {name!r} has {found}; it has compute_loss(self, model, batch, step) "
+                "or training_step(self, model, batch, step)"
+            )
+        if problem != "auto" and problem not in PROBLEMS:
+            raise ValueError(f"problem={problem!r} of {name!r}; there are: {', '.join(PROBLEMS)}")
+        place = place_of(made)
+        section = settings_of_class(made)
+        for metric_name, direction in (better or {}).items():
+            if direction not in ("higher", "lower"):
+                raise ValueError(f"better={direction!r} of {metric_name!r}: 'higher' or 'lower'")
+            _check_name(metric_name)
+            if metric_name not in METRICS:
+                text = f"of the recipe {name}"
+                spec = MetricSpec(metric_name, text, direction == "higher", origin=place)
+                register_metric(spec, ())
+                RECIPE_METRICS.add(metric_name)
+        _add(RECIPES, name, description or _first_line(made), section, place)
+        RECIPE_FACTORIES[name] = RecipeSpec(made, problem, dict(better or {}))
+        return made
+
+    return register
+
+
 def _registrar(
     registry: Registry,
     factories: dict[str, Callable[..., Any]],
@@ -144,11 +285,15 @@ def _registrar(
 def _add(
     registry: Registry, name: str, description: str, params: type[TypedSection], origin: str
 ) -> None:
-    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
-        raise ValueError(f"{name!r} is no name: small letters, digits, _ and - only")
+    _check_name(name)
     fields: dict[str, Any] = {"type": (Literal[name], ...)}
     section = create_model(params.__name__, __base__=params, __doc__=params.__doc__, **fields)
     registry.add(Spec(name, description, section, origin=origin))
+
+
+def _check_name(name: str) -> None:
+    if not re.fullmatch(r"[a-z0-9][a-z0-9_-]{0,63}", name):
+        raise ValueError(f"{name!r} is no name: small letters, digits, _ and - only")
 
 
 def _first_line(make: Callable[..., Any]) -> str:

@@ -34,6 +34,7 @@ def spec_of(
 CLASSES = spec_of("image", (3, 5, 4), "classification", 6)
 NUMBER = spec_of("features", (4,), "regression", 1)
 TOKENS = spec_of("tokens", (9,), "classification", 6, vocabulary=50)
+ALONE = spec_of("image", (3, 5, 4), "none", 1)
 NAMED = SampleSpec(
     DatasetInfo(
         Signature("image", (3, 5, 4), 6),
@@ -68,6 +69,7 @@ KINDS: dict[str, tuple[SampleSpec | None, Callable[[int], Any]]] = {
     "large": (NUMBER, lambda index: (torch.arange(4.0), 1e39 if index == 2 else 0.1)),
     "tokens": (TOKENS, lambda index: (torch.arange(4) + index, index)),
     "lengths": (TOKENS, lambda index: (torch.arange(3 + index // 3), index)),
+    "no target": (ALONE, picture),
     "anything": (None, lambda index: {"a": picture(index), "b": index / 3}),
     "four sides": (None, lambda index: (torch.ones(2, 3, 4, 5).permute(0, 3, 1, 2) * index, 1)),
 }

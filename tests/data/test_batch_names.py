@@ -17,7 +17,7 @@ from tui_trainer.data.batches.mapped import MapSplit
 from tui_trainer.data.batches.tensors import TensorSplit
 from tui_trainer.data.sources.plugin import loaded
 from tui_trainer.plugins import Data, DatasetParams
-from tui_trainer.problems.batch import IGNORED, Batch, widened
+from tui_trainer.problems.batch import IGNORED, Batch
 from tui_trainer.text.errors import BadInput
 
 
@@ -144,15 +144,14 @@ def test_columns_give_the_batches_that_single_samples_give() -> None:
     shuffled = (split.shuffled(order).epoch(1) for split in (whole.train, read))
     in_order = (split.in_order(9) for split in (whole.train, read))
     for batches in (shuffled, in_order):
-        # Images of single samples are uint8 until they are on the device.
-        assert all(same(one, widened(other)) for one, other in zip(*batches, strict=True))
+        assert all(same(one, other) for one, other in zip(*batches, strict=True))
 
 
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
         ({"age": np.zeros(39)}, "different numbers of samples: image 40, age 39, target 40"),
-        ({"target": None}, "there is no column target, only image, age"),
+        ({"target": None}, "the first sample has no target, only image, age"),
         ({"target": np.arange(40)}, "a target is 39, and classes go from 0 to 1"),
         ({"target": np.zeros(40)}, "classes are ints, from 0"),
         ({"target": np.zeros((40, 3), int)}, "it should be one class"),
@@ -208,7 +207,7 @@ def test_ints_without_classes_are_refused_with_both_ways_out() -> None:
 
 def test_the_first_sample_is_described() -> None:
     note = load(Data(columns(), classes=("no", "yes"))).notes[0]
-    assert note.startswith("the first sample: image 3x4x4 of float32 from ")
+    assert note.startswith("the first sample: image 3x4x4 of uint8 from ")
     assert note.endswith("target class 0 'no'; classification: Data has 2 classes")
 
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from tests.data.splits import tensors
-from tui_trainer.config.sections.datasets import TextFoldersSection
+from tui_trainer.config.sections.text_datasets import TextFoldersSection
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.load import load
 from tui_trainer.text.errors import BadInput, CheckpointUnusable
@@ -175,3 +175,26 @@ def test_packages_of_the_standard_library_are_classes() -> None:
     assert min(dataset.class_counts) >= 20
     assert max(dataset.class_counts) <= 500
     assert dataset.input_shape == (1024,)
+
+
+def test_passages_become_words_that_training_knows(tmp_path: Path) -> None:
+    write(tmp_path, files=20)
+    dataset = load(section(tmp_path, tokenizer="words"))
+    fitted = dataset.preprocessing["inputs"]
+    assert fitted["tokenizer"]["type"] == "words"
+    assert dataset.signature.vocabulary == 2 + len(fitted["tokenizer"]["known"])
+    assert dataset.input_shape == (fitted["max_tokens"],)
+    known = fitted["tokenizer"]["known"]
+    train = tensors(dataset.train)
+    assert train.lengths is not None
+    words = [known[token - 2] for token in train.inputs[0, :3].tolist()]
+    assert words[0] in ("cat", "dog")
+    assert words[2] == "line"
+    same = section(tmp_path, tokenizer="words")
+    again = load(same, dataset.preprocessing, record=dataset.split_record)
+    assert tensors(again.train).inputs.equal(train.inputs)
+    batch = next(dataset.train.in_order(4))
+    assert batch["input"].dtype == torch.int64
+    assert any("have no token of their own" in note for note in dataset.notes)
+    assert dataset.summary is not None
+    assert dataset.summary.inputs == f"texts of up to {fitted['max_tokens']} words"

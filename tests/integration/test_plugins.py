@@ -29,7 +29,7 @@ def written(folder: Path) -> tuple[str, str, str]:
     blocks = re.findall(
         r"( *)```python\n([^`]*^ *import .*?)```", DOCS.read_text(), re.DOTALL | re.M
     )
-    names = ("moons.py", "walk.py", "scans.py", "layers.py")
+    names = ("moons.py", "walk.py", "scans.py", "layers.py", "overlap.py")
     for name, (indent, text) in zip(names, blocks, strict=True):
         (folder / name).write_text(re.sub(f"^{indent}", "", text, flags=re.MULTILINE))
     (folder / "moons.yaml").write_text(EXPERIMENT)
@@ -271,3 +271,25 @@ def test_a_plugin_is_trained_in_the_app(tmp_path: Path) -> None:
         terminal.until_text("finished")
         terminal.press("q")
         assert terminal.wait() == 0
+
+
+def test_a_loss_and_a_metric_are_trained_with(tmp_path: Path) -> None:
+    written(tmp_path)
+    examples = Path(__file__).resolve().parents[2] / "examples"
+    plugins = (
+        "--plugin",
+        str(examples / "segmentation.py"),
+        "--plugin",
+        str(tmp_path / "overlap.py"),
+    )
+    words = ("train", str(examples / "segmentation.yaml"), *plugins, "--no-ui", "--name", "own")
+    settings = ("loss=tversky", "loss.alpha=0.2", "checkpoint.monitor=foreground")
+    done = call(tmp_path, *words, *settings, "training.max_steps=30")
+    assert done.returncode == 0, done.stderr
+    (run,) = (tmp_path / "runs").glob("own*")
+    assert 0 < status(run)["test"]["foreground"] <= 1
+    assert "foreground" in status(run)["best"]
+    # Without its code a run names what it needs.
+    done = call(tmp_path, "evaluate", run.name, "--plugin", str(examples / "segmentation.py"))
+    assert done.returncode == 2
+    assert f"needs its own code: add --plugin {tmp_path / 'overlap.py'}" in done.stderr

@@ -20,10 +20,9 @@ from tui_trainer.config.presets import PresetLibrary
 from tui_trainer.config.sections.datasets import (
     SequencesSection,
     TableSection,
-    TextFoldersSection,
-    TextSection,
 )
 from tui_trainer.config.sections.problems import ClassificationSection
+from tui_trainer.config.sections.text_datasets import TextFoldersSection, TextSection
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.tensors import TensorSplit
@@ -103,7 +102,7 @@ def test_features_of_sequences_are_means_and_deviations_of_what_is_no_padding() 
     inputs[0, :2, 0] = torch.tensor([1.0, 3.0])
     inputs[1, :, 0] = torch.tensor([2.0, 2.0, 2.0, 6.0])
     split = TensorSplit(inputs, torch.zeros(2), torch.arange(2), torch.tensor([2, 4]))
-    found = module._features("sequence", split)
+    found = module._features(Signature("sequence", (4, 1), 1), split)
     torch.testing.assert_close(found, torch.tensor([[2.0, 1.0], [3.0, math.sqrt(3)]]))
 
 
@@ -152,7 +151,7 @@ def test_passages_are_compared_with_a_bag_of_their_bytes(tmp_path: Path) -> None
 
     tokens = torch.tensor([[65, 66, 65, 0], [66, 0, 0, 0]], dtype=torch.uint8)
     split = TensorSplit(tokens, torch.zeros(2), torch.arange(2), torch.tensor([3, 1]))
-    shares = module._features("tokens", split)
+    shares = module._features(dataset.signature, split)
     assert shares[:, [0, 65, 66]].tolist() == [
         [0, pytest.approx(2 / 3), pytest.approx(1 / 3)],
         [0, 0, 1],
@@ -200,7 +199,7 @@ def huge(kind: Kind, shape: tuple[int, ...], outputs: int) -> Dataset:
         train=split,
         test=split,
         problem="classification" if outputs > 1 else "regression",
-        signature=Signature(kind, shape, outputs),
+        signature=Signature(kind, shape, outputs, vocabulary=256 if kind == "tokens" else 0),
     )
 
 

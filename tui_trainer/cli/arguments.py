@@ -151,11 +151,11 @@ def make_parser() -> Parser:
 def _add_cache(commands: Commands) -> None:
     cache = commands.add_parser(
         "cache",
-        help="list or clear the tables kept from large files",
-        description="List or clear the tables that were read from large files and kept.",
+        help="list or clear the tables and pictures that are kept",
+        description="List or clear the tables and pictures that took long to read and are kept.",
     )
     actions = cache.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    list_ = add_command(actions, "list", "show the tables, with the files they are from")
+    list_ = add_command(actions, "list", "show the data sets, with the files they are from")
     list_.add_argument("--json", action="store_true", help="print JSON")
     list_.set_defaults(action="cache list")
     clear = add_command(actions, "clear", "remove all of them; they are made again when needed")
@@ -332,14 +332,14 @@ def _add_results(commands: Commands) -> None:
     predict.add_argument("--probabilities", action="store_true", help="with --out: of each class")
     predict.add_argument("--force", action="store_true", help="with --out: replace what is there")
     predict.add_argument(
-        "--generate", type=int, metavar="N", help="generate N bytes with a language model"
+        "--generate", type=int, metavar="N", help="generate N tokens with a language model"
     )
     predict.add_argument("--prompt", default="", metavar="TEXT", help="the text to continue")
     predict.add_argument(
         "--temperature", type=float, default=1.0, help="0: always the likeliest byte"
     )
     predict.add_argument(
-        "--top-k", type=int, default=0, metavar="K", help="draw from the K likeliest bytes only"
+        "--top-k", type=int, default=0, metavar="K", help="draw from the K likeliest tokens only"
     )
     predict.add_argument("--seed", type=int, default=0, help="seed of the random draws")
     for parser in (evaluate, predict):

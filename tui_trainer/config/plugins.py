@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from tui_trainer.config.user_code import add_folder, describe_error_near
 from tui_trainer.text.clean import clean
@@ -30,6 +30,39 @@ DATASET_FACTORIES: dict[str, Callable[[Any], Any]] = {}
 """Functions that make a data set from a section, by the section's `type`."""
 MODEL_FACTORIES: dict[str, Callable[[Any, Any], Any]] = {}
 """Functions that make a module from a section and a signature, by the section's `type`."""
+LOSS_FACTORIES: dict[str, Callable[..., Any]] = {}
+"""Losses (outputs, batch, **settings) -> scalar, by the section's `type`."""
+
+
+@dataclass(frozen=True, slots=True)
+class OwnMetric:
+    """A metric of the user's."""
+
+    compute: Callable[..., Any]
+    """(outputs, batch) -> (B,); if `is_collected`, (outputs, targets) of a whole split -> number;
+    or a class whose objects have `update(outputs, batch)` and `compute()`."""
+    is_collected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class RecipeSpec:
+    """A recipe of the user's."""
+
+    made_by: type
+    """Its class, called without arguments."""
+    problem: str
+    """The problem that it trains; `auto`: that of the data."""
+    better: Mapping[str, Literal["higher", "lower"]]
+    """`higher` or `lower` for the numbers of its `validation_step` that can be monitored."""
+
+
+RECIPE_FACTORIES: dict[str, RecipeSpec] = {}
+"""Recipes by the section's `type`."""
+
+OWN_METRICS: dict[str, OwnMetric] = {}
+"""By name; their specs are in `config.sections.metrics`."""
+RECIPE_METRICS: set[str] = set()
+"""The names of metrics that a recipe computes in its `validation_step`."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,8 +6,11 @@ sets of names equal.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Literal
+
+from tui_trainer.text.clean import suggest
 
 ProblemName = Literal[
     "classification",
@@ -16,6 +19,7 @@ ProblemName = Literal[
     "token_classification",
     "segmentation",
     "language_modelling",
+    "none",
 ]
 Places = Literal["one", "step", "pixel"]
 """The places of a sample that get a prediction: the whole of it, each step, or each pixel."""
@@ -36,6 +40,30 @@ class ProblemSpec:
     places: Places = "one"
     least_classes: int = 0
     """The fewest classes that `Data(classes=...)` names for it; 0 if it has none."""
+
+
+def add_loss(name: str, problems: Iterable[str]) -> None:
+    """Let some problems be trained with one more loss; none stands for all of them."""
+    for problem in _named(problems):
+        spec = PROBLEMS[problem]
+        PROBLEMS[problem] = replace(spec, losses=(*spec.losses, name))
+
+
+def add_metric(name: str, problems: Iterable[str]) -> None:
+    """Let some problems compute one more metric on request; none stands for all of them."""
+    for problem in _named(problems):
+        spec = PROBLEMS[problem]
+        PROBLEMS[problem] = replace(spec, more_metrics=(*spec.more_metrics, name))
+
+
+def _named(problems: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of problems, all if there are none; ValueError for an unknown one."""
+    names = tuple(problems) or tuple(PROBLEMS)
+    for name in names:
+        if name not in PROBLEMS:
+            hint = suggest(name, PROBLEMS)
+            raise ValueError(f"no problem {name!r}{hint}; there are: {', '.join(PROBLEMS)}")
+    return names
 
 
 PROBLEMS: dict[str, ProblemSpec] = {
@@ -90,6 +118,12 @@ PROBLEMS: dict[str, ProblemSpec] = {
             losses=("cross_entropy", "focal"),
             metrics=("loss", "accuracy", "perplexity", "bits_per_byte"),
             places="step",
+        ),
+        ProblemSpec(
+            "none",
+            "nothing: a recipe learns from the data without a target",
+            losses=(),
+            metrics=("loss",),
         ),
     )
 }

@@ -62,6 +62,8 @@ class DataFeed:
         reason = ""
         if isinstance(train, TextSplit):
             reason = "cutting a batch out of a text in memory is faster than sending it"
+        if isinstance(train, TensorSplit) and train.places is not None:
+            reason = "samples that are mapped into memory are gathered faster than sent"
         if isinstance(train, IteratedSplit):
             reason = "an iterable is read in order, by the training process itself"
         if not workers or not reason:
@@ -70,8 +72,9 @@ class DataFeed:
 
     def batches(self, split: Split, order: Order) -> Batches:
         """Return the training batches of `split`, made by workers if there are any."""
-        if self._settings.num_workers == 0 or not isinstance(split, TensorSplit):
+        if not self._uses_workers(split):
             return split.shuffled(order)
+        assert isinstance(split, TensorSplit), "other splits have workers of their own"
         self.pool.add("train", TensorMaker(split))
         return LoadedBatches(self.pool, "train", split.rows, order, by_row=False)
 
@@ -87,11 +90,15 @@ class DataFeed:
         finally:
             self.pool.close()
 
+    def _uses_workers(self, split: Split) -> bool:
+        """Whether workers gather the batches of a split from memory; those shared are not sent."""
+        is_own = isinstance(split, TensorSplit) and split.places is None
+        return is_own and self._settings.num_workers > 0
+
     def _is_resident(self, data: Dataset) -> bool:
         if self._device.type != "cuda":
             return True
-        through_workers = self._settings.num_workers > 0 and isinstance(data.train, TensorSplit)
-        if through_workers or self._settings.device_resident == "never":
+        if self._uses_workers(data.train) or self._settings.device_resident == "never":
             return False
         if self._settings.device_resident == "always":
             return True

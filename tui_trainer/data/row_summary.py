@@ -14,6 +14,7 @@ import numpy as np
 from tui_trainer.data.base.summary import DataSummary, shares_text
 from tui_trainer.data.sources.source import Source, Target
 from tui_trainer.data.splits.position import SplitRows
+from tui_trainer.data.tokenizers.choice import unit_of
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted
 
@@ -50,13 +51,18 @@ def summarise(
     return DataSummary(
         contents=source.contents,
         target=_target_text(target),
-        inputs=_inputs_text(inputs) or _shape_text(source, shape),
+        inputs=_inputs_text(inputs) or _shape_text(source, inputs, shape),
         split=shares_text(sizes),
         sizes=sizes,
     )
 
 
 def _target_text(target: Target) -> str:
+    if target.masks is not None:
+        shown = clean(", ".join(target.classes[:_MOST_CLASSES]), 80)
+        rest = ", ..." if len(target.classes) > _MOST_CLASSES else ""
+        count = counted(len(target.classes), "class", "classes")
+        return f"one of {count} for each pixel: {shown}{rest}"
     if target.classes:
         is_multilabel = target.values.ndim == 2
         counts = (
@@ -100,10 +106,10 @@ def _some_of(names: Sequence[str]) -> str:
     return f"{shown}, ..." if len(names) > _MOST_COLUMNS else shown
 
 
-def _shape_text(source: Source, shape: Sequence[int]) -> str:
+def _shape_text(source: Source, inputs: Mapping[str, Any], shape: Sequence[int]) -> str:
     size = "x".join(map(str, shape))
     return {
         "image": f"pictures of {size} (channels, height, width)",
         "sequence": f"sequences of {counted(shape[-1], 'channel')}, up to {shape[0]:,} steps",
-        "tokens": f"texts of up to {counted(shape[0], 'byte')}",
+        "tokens": f"texts of up to {counted(shape[0], unit_of(inputs.get('tokenizer')))}",
     }.get(source.kind, f"{size} numbers")

@@ -23,7 +23,7 @@ from torch import Tensor, nn
 
 from tui_trainer.config.plugins import MODEL_FACTORIES
 from tui_trainer.config.sections.section import TypedSection
-from tui_trainer.config.user_code import describe_error_near, place_of
+from tui_trainer.config.user_code import describe_error_near, place_of, place_of_users
 from tui_trainer.models.cnn import Cnn
 from tui_trainer.models.cnn1d import Cnn1d
 from tui_trainer.models.mlp import Linear, Mlp
@@ -49,8 +49,12 @@ MODELS: dict[str, Builder] = {
 """Builders by the `type` of the section they take."""
 
 
-def build_model(section: TypedSection, signature: Signature) -> nn.Module:
+def build_model(
+    section: TypedSection, signature: Signature, *, checks_outputs: bool = True
+) -> nn.Module:
     """Build a module for data of this signature, on the CPU, in training mode.
+
+    With `checks_outputs`, a model of the user's checks the shape of its outputs at each call.
 
     Raises:
         BadInput: the model cannot take such data.
@@ -65,7 +69,10 @@ def build_model(section: TypedSection, signature: Signature) -> nn.Module:
         raise BadInput(f"{describe_error_near(error, place)} (in {name})") from error
     if not isinstance(model, nn.Module):
         raise BadInput(f"{place}: {name} is a {type(model).__name__}, not a torch.nn.Module")
-    _check_outputs_of(model, signature, name)
+    if checks_outputs:
+        _check_outputs_of(
+            model, signature, f"{place_of_users(type(model).forward, function)}: {name}"
+        )
     return model
 
 
@@ -75,12 +82,11 @@ def _shape_of_outputs(signature: Signature, inputs: tuple[int, ...]) -> tuple[in
     return (*inputs[: 2 if signature.places == "step" else 1], signature.outputs)
 
 
-def _check_outputs_of(model: nn.Module, signature: Signature, name: str) -> None:
+def _check_outputs_of(model: nn.Module, signature: Signature, subject: str) -> None:
     """Let a model of the user check the shape of its outputs at every call.
 
     Losses fail on a wrong shape without a word about the model, or broadcast it.
     """
-    place = place_of(type(model).forward)
 
     def check(
         module: nn.Module, inputs: tuple[Any, ...], named: dict[str, Any], output: object
@@ -91,7 +97,7 @@ def _check_outputs_of(model: nn.Module, signature: Signature, name: str) -> None
             return
         found = tuple(output.shape) if isinstance(output, Tensor) else type(output).__name__
         raise BadInput(
-            f"{place}: {name} returns {found} for inputs {tuple(given)}; the data need {wanted}"
+            f"{subject} returns {found} for inputs {tuple(given)}; the data need {wanted}"
         )
 
     model.register_forward_hook(check, with_kwargs=True)

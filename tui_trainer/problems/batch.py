@@ -45,20 +45,17 @@ def device_of(batch: Batch) -> torch.device:
 
 
 def to_device(batch: Batch, device: torch.device) -> Batch:
-    """Return the batch with its fields on `device`, as a model takes them.
-
-    Does not wait for the copies.
-    """
-    if device_of(batch) != device:
-        batch = {
-            name: field if is_on_host(name) else field.to(device, non_blocking=True)
-            for name, field in batch.items()
-        }
-    return widened(batch)
+    """Return the batch with its fields on `device`; does not wait for the copies."""
+    if device_of(batch) == device:
+        return batch
+    return {
+        name: field if is_on_host(name) else field.to(device, non_blocking=True)
+        for name, field in batch.items()
+    }
 
 
 def widened(batch: Batch) -> Batch:
-    """Return the batch with images of uint8 as float32, from 0 to 255.
+    """Return the batch with pictures of uint8 as float32, from 0 to 255.
 
     They travel as uint8, which is a quarter of the bytes.
     """

@@ -38,6 +38,7 @@ STAGE_WORDS: dict[Stage, str] = {
     "read the checkpoint": "reading the checkpoint",
     "read the data": "reading the data",
     "build the model": "building the model",
+    "try a step": "trying a step with your code",
     "first step": "taking the first step",
 }
 """What a run is doing in each stage of its start."""

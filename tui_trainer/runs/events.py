@@ -33,6 +33,7 @@ Stage = Literal[
     "read the checkpoint",
     "read the data",
     "build the model",
+    "try a step",
     "first step",
 ]
 """The stages of a start, in their order; not every start has all of them."""
@@ -112,6 +113,8 @@ class StepsTaken(Event):
     lrs: tuple[float, ...]
     samples_per_s: float
     waiting_share: float
+    others: dict[str, tuple[float, ...]] = field(default_factory=dict)
+    """Further numbers of a recipe or loss by name, with one entry per step each."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -183,6 +183,7 @@ def build_task(
     from tui_trainer.models.summary import count_parameters, count_trained_parameters
     from tui_trainer.training.ranks import SingleRank
     from tui_trainer.training.task import build
+    from tui_trainer.training.trial import has_own_code, try_step
 
     device = choose_device(experiment.training.device)
     startup.tell("device", device.label)
@@ -192,6 +193,9 @@ def build_task(
     where = torch.device(device.torch_name)
     reading = read or load
     task = build(placed, SingleRank(), where, fitted, startup, record=record, read=reading)
+    if has_own_code(experiment):
+        startup.enter("try a step")
+        try_step(task)
     size = parameters_text(count_parameters(task.model), count_trained_parameters(task.model))
     startup.tell("model", f"{experiment.model.type}, {size}")
     for name, layer in task.model.named_children():

@@ -80,6 +80,7 @@ def preview(experiment: Experiment, runs_dir: Path, data: SharedData | None = No
     from tui_trainer.models.summary import count_parameters, count_trained_parameters
     from tui_trainer.training.ranks import SingleRank
     from tui_trainer.training.task import build
+    from tui_trainer.training.trial import has_own_code, try_step
 
     try:
         device = choose_device(experiment.training.device)
@@ -91,6 +92,8 @@ def preview(experiment: Experiment, runs_dir: Path, data: SharedData | None = No
         other = split_of_other(placed)
         read = (data or SharedData()).load
         task = build(placed, SingleRank(), torch.device("cpu"), record=other, read=read)
+        if has_own_code(placed):
+            try_step(task)
     batch = experiment.training.batch_size
     layers, unlisted = _layers_of(task)
     parameters = count_parameters(task.model)
@@ -173,7 +176,7 @@ def evaluate_run(
     training = experiment.training.model_copy(update={"device": device})
     chosen = choose_device(device)
     placed = replace(experiment, training=training)
-    which = which or _best_or_last(run)
+    which = which or best_or_last(run)
     on = torch.device(chosen.torch_name)
     if file:
         return evaluate_file(run, placed, on, file, which, only_baselines=only_baselines)
@@ -193,7 +196,7 @@ def open_predictor(
 
     chosen = torch.device(choose_device(device).torch_name)
     experiment = _read_config(run, overrides)
-    return load_predictor(run, experiment, chosen, which or _best_or_last(run))
+    return load_predictor(run, experiment, chosen, which or best_or_last(run))
 
 
 def _read_config(run: RunDirectory, overrides: Sequence[Override]) -> Experiment:
@@ -213,7 +216,7 @@ class Generation:
     """The prompt and the options for generating text with a language model."""
 
     count: int
-    """The number of bytes to generate."""
+    """The number of tokens to generate."""
     prompt: str = ""
     temperature: float = 1.0
     top_k: int = 0
@@ -232,6 +235,7 @@ def generate_text(
     return predictor.generated(how.prompt, how.count, how.temperature, how.top_k, how.seed), notes
 
 
-def _best_or_last(run: RunDirectory) -> str:
+def best_or_last(run: RunDirectory) -> str:
+    """Return the checkpoint that is measured unless another one is named."""
     manifests = read_manifests(run.checkpoints)
     return "best" if manifests and manifests[-1].best_step is not None else "last"

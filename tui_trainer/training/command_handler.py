@@ -21,7 +21,6 @@ from tui_trainer.runs.events import Edited
 from tui_trainer.runs.limits import Limit, limit_reached
 from tui_trainer.text.errors import BadInput, CannotWrite, TrainerError
 from tui_trainer.text.format import size_text
-from tui_trainer.training.optimizers import retune
 from tui_trainer.training.part import Part, Shared
 from tui_trainer.training.recorder import Diverged, Recorder
 from tui_trainer.training.saver import Saver
@@ -279,8 +278,7 @@ class CommandHandler(Part):
         settings, step = self._settings, self._progress.step
         self._recorder.count_skipped()
         before = settings.lr()
-        settings.experiment = edited(settings.experiment, edit.key, edit.new)
-        retune(self._state.optimizer, settings.experiment.optimizer)
+        settings.change(edited(settings.experiment, edit.key, edit.new))
         self._events.emit(Edited(step, edit.key, edit.old, edit.new, edit.origin, settings.horizon))
         horizon_changed = edit.key in ("training.epochs", "training.max_steps")
         if horizon_changed and needs_horizon(settings.experiment.schedule):

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import torch
 
-from tui_trainer.config.plugins import MODEL_FACTORIES
+from tui_trainer.config.plugins import LOSS_FACTORIES, MODEL_FACTORIES
 from tui_trainer.config.user_code import describe_error_near, describe_user_error, place_of
 from tui_trainer.runs.events import RunEnded
 from tui_trainer.runs.manifests import read_manifests
@@ -91,11 +91,12 @@ def _user_error(training: Training, error: Exception) -> str:
     """Describe an error that the user's own code caused; empty if it did not."""
     if isinstance(error, TrainerError):
         return ""
-    model = MODEL_FACTORIES.get(training.experiment.model.type)
-    if model is None or not _is_raised_by_torch(error):
+    experiment = training.experiment
+    made_by = MODEL_FACTORIES.get(experiment.model.type) or LOSS_FACTORIES.get(experiment.loss.type)
+    if made_by is None or not _is_raised_by_torch(error):
         return describe_user_error(error)
     # As in the backward pass, where torch finds what is wrong in a forward pass.
-    return describe_error_near(error, place_of(model))
+    return describe_error_near(error, place_of(made_by))
 
 
 def _is_raised_by_torch(error: Exception) -> bool:

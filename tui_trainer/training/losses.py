@@ -9,14 +9,17 @@ targets do not count.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from tui_trainer.config.plugins import LOSS_FACTORIES
 from tui_trainer.config.problems import PROBLEMS
 from tui_trainer.config.sections.losses import LOSSES as SPECS
 from tui_trainer.config.sections.losses import (
@@ -30,10 +33,11 @@ from tui_trainer.config.sections.losses import (
     WeightedSection,
 )
 from tui_trainer.config.sections.section import TypedSection
+from tui_trainer.config.user_code import place_of
 from tui_trainer.data.base.dataset import Dataset
-from tui_trainer.problems.batch import IGNORED, Batch
+from tui_trainer.problems.batch import IGNORED, Batch, describe
 from tui_trainer.text.clean import clean
-from tui_trainer.text.errors import ConfigError, Problem
+from tui_trainer.text.errors import BadInput, ConfigError, Problem
 
 Loss = Callable[[Tensor, Batch], Tensor]
 """Returns the mean loss, given the outputs of the model and the batch that they are for."""
@@ -48,6 +52,12 @@ class Criterion:
 
     train: Loss
     measure: Loss
+
+    def use(self, section: TypedSection) -> None:
+        """Use edited settings from the next batch on; only losses of plugins can be edited."""
+        for loss in (self.train, self.measure):
+            if isinstance(loss, OwnLoss):
+                loss.use(section)
 
     @staticmethod
     def of_targets(train: TargetLoss, measure: TargetLoss | None = None) -> Criterion:
@@ -83,8 +93,38 @@ def build_criterion(section: TypedSection, dataset: Dataset, device: torch.devic
         section = spec.params.model_validate({"type": spec.name})
     if section.type not in fitting:
         raise _misfit(_why_no_loss(section.type, fitting, dataset))
+    if section.type in LOSS_FACTORIES:
+        own = OwnLoss(LOSS_FACTORIES[section.type], section)
+        return Criterion(own, own)
     criterion = LOSSES[section.type](section, dataset, device)
     return criterion.with_classes_last() if dataset.signature.places == "pixel" else criterion
+
+
+class OwnLoss:
+    """A loss of the user's, called with the settings in force; implements `Loss`."""
+
+    def __init__(self, function: Callable[..., Any], section: TypedSection) -> None:
+        names = list(inspect.signature(function).parameters)
+        self._function = function
+        self._takes_targets = len(names) > 1 and names[1] in ("target", "targets")
+        self.use(section)
+
+    def use(self, section: TypedSection) -> None:
+        """Use other settings from the next call on."""
+        self._name = section.type
+        fields = type(section).model_fields
+        self._settings = {name: getattr(section, name) for name in fields if name != "type"}
+
+    def __call__(self, outputs: Tensor, batch: Batch) -> Tensor:
+        target = batch["target"] if self._takes_targets else batch
+        loss = self._function(outputs, target, **self._settings)
+        if not isinstance(loss, Tensor) or loss.dim():
+            found = describe(loss) if isinstance(loss, Tensor) else f"a {type(loss).__name__}"
+            raise BadInput(
+                f"{clean(place_of(self._function), 300)}: loss {self._name} returned {found}; it "
+                "should return the mean over the samples of the batch, a tensor that is a number"
+            )
+        return loss
 
 
 def _has_its_classes(loss: str, dataset: Dataset) -> bool:

@@ -13,8 +13,9 @@ import torch
 from tui_trainer.data.base.batch import Measurable
 from tui_trainer.data.base.dataset import Dataset
 from tui_trainer.data.batches.tensors import TensorSplit
+from tui_trainer.data.batches.text_rows import TextSplit
 from tui_trainer.problems.batch import to_device
-from tui_trainer.problems.kinds import KINDS
+from tui_trainer.problems.own_metrics import totals_of
 from tui_trainer.problems.problem import Result
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import counted
@@ -46,8 +47,7 @@ def measure(
 
     Draws no random numbers and leaves the model's mode as it was.
     """
-    kind = KINDS[dataset.problem]
-    totals = kind.totals(dataset.info, forward.device, extras, with_result=with_result)
+    totals = totals_of(dataset.info, forward.device, extras, with_result=with_result)
     model = forward.model
     carry: RecurrentState = None
     was_training = model.training
@@ -59,11 +59,20 @@ def measure(
             # `interrupted` stays outside of inference mode: a pause in it may move the parameters.
             with torch.inference_mode():
                 placed = to_device(batch, forward.device)
+                if split.ready is not None:
+                    placed = split.ready(placed)
                 outputs, carry = forward(placed, carry)
                 totals.update(outputs, placed, loss(outputs, placed))
     finally:
         model.train(was_training)
-    return Measurement(totals.compute(), totals.result())
+    return Measurement(_per_byte(totals.compute(), split), totals.result())
+
+
+def _per_byte(metrics: dict[str, float], split: Measurable) -> dict[str, float]:
+    """Return the metrics of texts with bits per byte instead of bits per token."""
+    if not isinstance(split, TextSplit):
+        return metrics
+    return {**metrics, "bits_per_byte": metrics["bits_per_byte"] / split.bytes_per_token}
 
 
 def why_undefined(name: str, dataset: Dataset) -> str:

@@ -71,14 +71,29 @@ class RunEvents:
 class LiveSettings:
     """The configuration in force: the experiment with all live edits so far.
 
-    No part keeps a copy: each reads a setting whenever it needs it, so an edit takes effect
-    everywhere at the next step.
+    No part keeps a copy: each reads a setting whenever it needs it, or is in `apply_to`, so an edit
+    takes effect everywhere at the next step.
     """
 
     def __init__(self, experiment: Experiment, steps_per_epoch: int, progress: Progress) -> None:
         self.experiment = experiment
         self._steps_per_epoch = steps_per_epoch
         self._progress = progress
+        self._users: list[Callable[[Experiment], None]] = []
+
+    def apply_to(self, use: Callable[[Experiment], None]) -> None:
+        """Call a function with the configuration in force, now and after each edit.
+
+        For objects that have to be changed by an edit, such as those of torch.
+        """
+        self._users.append(use)
+        use(self.experiment)
+
+    def change(self, experiment: Experiment) -> None:
+        """Bring an edited configuration into force."""
+        self.experiment = experiment
+        for use in self._users:
+            use(experiment)
 
     @property
     def horizon(self) -> int | None:

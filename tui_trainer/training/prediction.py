@@ -19,6 +19,8 @@ from tui_trainer.data.base.random import preserved_generators
 from tui_trainer.data.files.masks import write_mask
 from tui_trainer.data.load import load
 from tui_trainer.data.sources.new_samples import Unseen, read_unseen
+from tui_trainer.data.tokenizers.choice import tokenizer_of
+from tui_trainer.data.tokenizers.tokenizer import continuation
 from tui_trainer.models.build import build_model
 from tui_trainer.models.sampling import generate
 from tui_trainer.problems.batch import Batch, lengths_of, to_device
@@ -184,8 +186,12 @@ class Predictor:
 
         They are decoded batch by batch: the outputs of many masks would not fit into memory.
         """
-        for batch in unseen.split(self.outline.names[0]).in_order(self._batch_size):
-            outputs = self._forward(to_device(batch, self._device))[0].double().cpu()
+        split = unseen.split(self.outline.names[0])
+        for batch in split.in_order(self._batch_size):
+            placed = to_device(batch, self._device)
+            if split.ready is not None:
+                placed = split.ready(placed)
+            outputs = self._forward(placed)[0].double().cpu()
             yield outputs, self._decoded(outputs, batch)
 
     def _decoded(self, outputs: Tensor, batch: Batch) -> list[Prediction]:
@@ -196,25 +202,26 @@ class Predictor:
         return [self._kind.decode(row[None, :length], self.outline)[0] for row, length in rows]
 
     def generated(self, prompt: str, count: int, temperature: float, top_k: int, seed: int) -> str:
-        """Generate the `count` bytes that follow a prompt, as text.
+        """Generate the `count` tokens that follow a prompt, as text.
 
-        Bytes that are not UTF-8 become U+FFFD, the replacement character.
+        Bytes that are not UTF-8, and unknown tokens, become U+FFFD, the replacement character.
 
         Raises:
             BadInput: this is not a language model, or an argument cannot be used.
         """
-        # As in training, a NUL marks the start of a text.
-        tokens = torch.tensor(list(b"\0" + prompt.encode("utf-8", "surrogateescape")))
+        tokenizer = tokenizer_of(self._preprocessing.get("tokenizer"))
+        # As in training, a token of its own marks the start of a text.
+        known = tokenizer.encode([prompt.encode("utf-8", "surrogateescape")])[0].tolist()
         following = generate(
             self.model,
             self.outline.signature,
-            tokens,
+            torch.tensor([tokenizer.start, *known]),
             count,
             temperature=temperature,
             top_k=top_k,
             generator=torch.Generator(self._device).manual_seed(seed),
         )
-        return bytes(following.tolist()).decode("utf-8", "replace")
+        return continuation(tokenizer, known, following.tolist())
 
 
 def load_predictor(

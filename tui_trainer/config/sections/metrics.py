@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from tui_trainer.config.problems import PROBLEMS, ProblemName
+from tui_trainer.config.problems import PROBLEMS, ProblemName, add_metric
 from tui_trainer.text.clean import clean, suggest
 from tui_trainer.text.format import measured
 
@@ -30,6 +30,8 @@ class MetricSpec:
     """With this many classes or fewer, the metric is meaningless."""
     is_share: bool = False
     """Whether it is shown as a percentage."""
+    origin: str = ""
+    """The file and line of a plugin that registered it; empty: it is built in."""
 
 
 METRICS: dict[str, MetricSpec] = {
@@ -68,6 +70,15 @@ EXTRA_METRICS = tuple(
     name for name in METRICS if any(name in spec.more_metrics for spec in PROBLEMS.values())
 )
 """The metrics that some problem computes only on request."""
+
+
+def register_metric(spec: MetricSpec, problems: Iterable[str]) -> None:
+    """Add a metric of a plugin to those of some problems; ValueError if its name is taken."""
+    if (taken := METRICS.get(spec.name)) is not None:
+        where = f"registered by {taken.origin}, too" if taken.origin else "built in"
+        raise ValueError(f"metric {spec.name!r} is {where}; give this one another name")
+    add_metric(spec.name, problems)
+    METRICS[spec.name] = spec
 
 
 def extras_of(problem: ProblemName, listed: Iterable[str], monitored: str) -> tuple[str, ...]:
@@ -132,4 +143,7 @@ def unknown_metric(name: str) -> str:
     if name in METRICS:
         return ""
     hint = suggest(name, METRICS)
-    return f"no metric {clean(repr(name), 60)}{hint}; there are: {', '.join(METRICS)}"
+    return (
+        f"no metric {clean(repr(name), 60)}{hint}; there are: {', '.join(METRICS)}; a plugin may "
+        "have it: --plugin FILE"
+    )

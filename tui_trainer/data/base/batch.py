@@ -6,7 +6,7 @@ nothing but these protocols.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -15,12 +15,20 @@ import torch
 from tui_trainer.problems.batch import Batch
 from tui_trainer.text.errors import TrainerError
 
+Ready = Callable[[Batch], Batch]
+"""Makes a batch that came to the device in a small form what a model takes."""
+
 
 class Batches(Protocol):
     """A source of training batches, as the loop uses it."""
 
     samples: int
     per_epoch: int
+
+    @property
+    def ready(self) -> Ready | None:
+        """Is applied to each batch once it is on the device; None: nothing is left to do."""
+        ...
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """Yield the micro-batches of an epoch (counted from 0), beginning with number `start`.
@@ -57,6 +65,11 @@ class Measurable(Protocol):
 
     def __len__(self) -> int:
         """Return the number of samples."""
+        ...
+
+    @property
+    def ready(self) -> Ready | None:
+        """Is applied to each batch once it is on the device; None: nothing is left to do."""
         ...
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:

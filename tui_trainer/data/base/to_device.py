@@ -14,7 +14,7 @@ from torch import Tensor
 
 from tui_trainer.data.base.batch import Batches
 from tui_trainer.data.base.random import seeded
-from tui_trainer.problems.batch import Batch, device_of, is_on_host, widened
+from tui_trainer.problems.batch import Batch, device_of, is_on_host
 
 Augment = Callable[[Batch, torch.Generator], Batch]
 """Changes a batch at random, on its device; draws only from the generator, on the same device."""
@@ -40,6 +40,10 @@ class DeviceBatches:
         self.samples = source.samples
         self.per_epoch = source.per_epoch
 
+    @property
+    def ready(self) -> None:
+        return None
+
     def size(self, index: int) -> int:
         return self._source.size(index)
 
@@ -60,8 +64,8 @@ class DeviceBatches:
         batches = self._source.epoch(epoch, start)
         if self._device.type == "cuda":
             batches = _copy_ahead(batches, self._device)
-        if getattr(self._source, "has_bytes", False):
-            batches = map(widened, batches)
+        if self._source.ready is not None:
+            batches = map(self._source.ready, batches)
         if self._augment is None:
             return batches
         return self._augmented(batches, self._augment, epoch, start)

@@ -72,6 +72,8 @@ class Assembly:
                 columns["target"].values.append(number)
                 return True
         fields = fields_of(raw)
+        if spec is not None:
+            fields = spec.completed(fields)
         if fields.keys() != columns.keys():
             return False
         values = {name: self._converted(name, value) for name, value in fields.items()}

@@ -16,7 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from tui_trainer.data.base.batch import BatchLost, Order
+from tui_trainer.data.base.batch import BatchLost, Order, Ready
 from tui_trainer.data.base.random import (
     GeneratorStates,
     derive_seed,
@@ -27,7 +27,7 @@ from tui_trainer.data.batches.collation import STANDARD, Collation, CollationErr
 from tui_trainer.data.batches.sample_spec import SampleSpec
 from tui_trainer.data.batches.samples import unreadable
 from tui_trainer.data.batches.tensors import rank_slice
-from tui_trainer.problems.batch import Batch
+from tui_trainer.problems.batch import Batch, widened
 from tui_trainer.problems.problem import SampleMismatch
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -59,6 +59,10 @@ class IteratedSplit:
     def nbytes(self) -> int:
         return 0
 
+    @property
+    def ready(self) -> Ready:
+        return widened
+
     def to(self, device: torch.device | str) -> IteratedSplit:
         return self
 
@@ -76,9 +80,6 @@ class IteratedSplit:
 class IteratedBatches:
     """Batches in the order of an iterable; implements `Batches`, and records its position."""
 
-    has_bytes = True
-    """Whether images may be uint8 until they are on the device."""
-
     def __init__(self, split: IteratedSplit, order: Order) -> None:
         self._split = split
         self._order = order
@@ -87,6 +88,10 @@ class IteratedBatches:
         self.samples = min(count, self.per_epoch * size)
         self._states: deque[dict[str, Any]] = deque(maxlen=_KEPT + order.batch_size)
         self._restored: dict[str, Any] | None = None
+
+    @property
+    def ready(self) -> Ready:
+        return widened
 
     def size(self, index: int) -> int:
         return min(self._order.batch_size, self.samples - index * self._order.batch_size)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from tui_trainer.config.sections.training import LoaderSection
-from tui_trainer.data.base.batch import Order
+from tui_trainer.data.base.batch import Order, Ready
 from tui_trainer.data.base.random import permutation
 from tui_trainer.data.batches.collation import STANDARD, Collation
 from tui_trainer.data.batches.sample_spec import SampleSpec
@@ -22,7 +22,7 @@ from tui_trainer.data.batches.samples import Origin, SampleMaker
 from tui_trainer.data.batches.tensors import rank_slice
 from tui_trainer.data.batches.worker_process import BatchRequest
 from tui_trainer.data.batches.workers import WorkerPool
-from tui_trainer.problems.batch import Batch
+from tui_trainer.problems.batch import Batch, widened
 
 MEASURED = -1
 """The epoch number of samples read for evaluation: always the same, and so are the samples."""
@@ -52,6 +52,10 @@ class MapSplit:
     @property
     def nbytes(self) -> int:
         return 0
+
+    @property
+    def ready(self) -> Ready:
+        return widened
 
     def to(self, device: torch.device | str) -> MapSplit:
         return self
@@ -87,9 +91,6 @@ class MapSplit:
 class LoadedBatches:
     """Batches made by a pool, in a new permutation every epoch; implements `Batches`."""
 
-    has_bytes = True
-    """Whether images may be uint8 until they are on the device."""
-
     def __init__(
         self, pool: WorkerPool, part: str, rows: Tensor, order: Order, *, by_row: bool = True
     ) -> None:
@@ -101,6 +102,10 @@ class LoadedBatches:
         count, size = len(rows), order.batch_size
         self.per_epoch = count // size if order.drop_last else -(-count // size)
         self.samples = min(count, self.per_epoch * size)
+
+    @property
+    def ready(self) -> Ready:
+        return widened
 
     def size(self, index: int) -> int:
         return min(self._order.batch_size, self.samples - index * self._order.batch_size)

@@ -24,6 +24,8 @@ _WHOLE = frozenset({int, np.int64, np.int32, np.int16, np.int8, np.uint8})
 _FLOATS = frozenset({float, np.float64, np.float32})
 _MOST = 3e38
 """Larger floats may not fit into a float32."""
+NO_TARGET = torch.zeros(0, dtype=torch.int64)
+"""The target of a sample that has none."""
 _DIMENSIONS: dict[Kind, int] = {"features": 1, "image": 3, "sequence": 2, "tokens": 1}
 
 
@@ -40,6 +42,7 @@ class SampleSpec:
     def conform(self, sample: Sample) -> Sample:
         """Return the sample with its target as the loss takes it; SampleMismatch if it differs."""
         names = self.info.names
+        sample = self.completed(sample)
         if sample.keys() != {*names, "target"}:
             if "target" not in sample:
                 raise SampleMismatch(f"it has no target, only {', '.join(sample)}")
@@ -47,6 +50,12 @@ class SampleSpec:
             raise SampleMismatch(f"it has {', '.join(sample)}, but the first sample had {wanted}")
         self.check_inputs(sample)
         return sample | {"target": self.target_of(sample)}
+
+    def completed(self, sample: dict[str, Any]) -> dict[str, Any]:
+        """Return the sample with an empty target if no problem needs one."""
+        if self.info.problem == "none" and "target" not in sample:
+            return sample | {"target": NO_TARGET}
+        return sample
 
     def target_of(self, sample: Sample) -> Tensor:
         """Return the target of a sample as the loss takes it; SampleMismatch if it cannot be one.
@@ -91,6 +100,9 @@ class SampleSpec:
     def conform_batch(self, batch: Batch) -> Batch:
         """Return a batch that a user's function made, with its targets as the loss takes them."""
         names = self.info.names
+        if self.info.problem == "none" and "target" not in batch:
+            count = len(next(iter(batch.values())))
+            batch = batch | {"target": NO_TARGET.expand(count, 0)}
         found = [name for name in batch if not is_on_host(name)]
         if {*found} != {*names, "target"}:
             raise SampleMismatch(

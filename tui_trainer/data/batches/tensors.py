@@ -6,25 +6,62 @@ batches as the whole of epoch 7 from its fourth on, without drawing those before
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
 
-from tui_trainer.data.base.batch import Order
+from tui_trainer.data.base.batch import Order, Ready
 from tui_trainer.data.base.random import permutation
-from tui_trainer.problems.batch import Batch, lengths_of
+from tui_trainer.problems.batch import IGNORED, Batch, lengths_of, widened
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scaling:
+    """Makes float32 inputs of the stored numbers, batch by batch: `(number - mean) / std`."""
+
+    mean: float | Tensor
+    """A number, or float32 of a shape that fits the samples: (D,), or (C, 1, 1) for pictures."""
+    std: float | Tensor
+    """As `mean`."""
+    _placed: dict[torch.device, tuple[float | Tensor, float | Tensor]] = field(
+        default_factory=dict, init=False, repr=False
+    )
+
+    def __call__(self, numbers: Tensor) -> Tensor:
+        """Return the inputs (B, ...) on the device of the numbers, which are not changed."""
+        mean, std = self._on(numbers.device)
+        # The copy of `float` is not made for what is float32 already; fewer bits are too few.
+        is_wide = numbers.dtype in (torch.float32, torch.float64)
+        scaled = numbers - mean if is_wide else numbers.float().sub_(mean)
+        return scaled.float().div_(std)
+
+    def _on(self, device: torch.device) -> tuple[float | Tensor, float | Tensor]:
+        """Return both numbers on a device; they are copied there once, since a copy waits."""
+        if device not in self._placed:
+            mean, std = (
+                number.to(device) if isinstance(number, Tensor) else number
+                for number in (self.mean, self.std)
+            )
+            self._placed[device] = mean, std
+        return self._placed[device]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TensorSplit:
-    """Rows of a data set as tensors; implements `Split`."""
+    """Rows of a data set as tensors; implements `Split`.
+
+    Samples that are too many to be copied stay in one tensor, as in a mapped file, which all splits
+    of the data share; then `places` says which of them are in this split.
+    """
 
     inputs: Tensor
-    """(N, *input_shape) float32 or int64, or uint8: tokens (N, T), or images."""
+    """(N, *input_shape) float32 or int64, or uint8: tokens (N, T), or pictures. Tokens may also be
+    int16 or int32. More than N of any kind of number if there are `places`."""
     targets: Tensor
-    """(N,) int64 classes, or (N, 1) float32 numbers, standardised."""
+    """(N,) int64 classes, or (N, 1) float32 numbers, standardised; or (N, H, W) classes of pixels,
+    which may be uint8."""
     rows: Tensor
     """(N,) int64, always on the CPU: the row number in the file, from 0, for messages."""
     lengths: Tensor | None = None
@@ -33,34 +70,77 @@ class TensorSplit:
     """The name of the field `inputs` in a batch."""
     others: Mapping[str, Tensor] = field(default_factory=dict)
     """Further fields by name, each (N, ...)."""
+    places: Tensor | None = None
+    """(N,) int64, always on the CPU: the place of each sample in `inputs`; None: its own number."""
+    scaling: Scaling | None = None
+    """Is applied to the inputs of a batch on its device; None: they are as a model takes them."""
+    ignored: int | None = None
+    """The number in uint8 targets that stands for IGNORED, which is no byte; None: no number."""
+    check: Callable[[], None] | None = None
+    """Is called before samples are read one after the other; raises BadInput if the file that they
+    are mapped from is no more as it was."""
 
     def __len__(self) -> int:
         return len(self.rows)
 
     @property
     def nbytes(self) -> int:
-        tensors = (self.inputs, self.targets, *self.others.values())
-        return sum(tensor.nbytes for tensor in tensors)
+        inputs = len(self) * self.inputs[:1].nbytes
+        return inputs + sum(tensor.nbytes for tensor in (self.targets, *self.others.values()))
 
     @property
     def is_plain(self) -> bool:
         """Whether a batch is nothing but gathered inputs and targets."""
-        is_converted = self.inputs.dtype == torch.uint8
-        return self.lengths is None and not (is_converted or self.others or self.name != "input")
+        is_tokens = self.inputs.dtype == torch.uint8 and self.inputs.dim() == 2
+        return self.lengths is None and not (is_tokens or self.others or self.name != "input")
+
+    @property
+    def ready(self) -> Ready | None:
+        fields = (self.inputs, self.targets, *self.others.values())
+        has_bytes = any(field.dtype == torch.uint8 and field.dim() > 2 for field in fields)
+        return self._ready if has_bytes or self.scaling is not None else None
+
+    def _ready(self, batch: Batch) -> Batch:
+        inputs, targets = batch[self.name], batch["target"]
+        return {
+            **widened(batch),
+            self.name: inputs.float() if self.scaling is None else self.scaling(inputs),
+            "target": self._classes(targets) if targets.dtype == torch.uint8 else targets,
+        }
+
+    def _classes(self, targets: Tensor) -> Tensor:
+        classes = targets.long()
+        if self.ignored is None:
+            return classes
+        return classes.masked_fill_(targets == self.ignored, IGNORED)
+
+    def ready_inputs(self) -> Tensor:
+        """Return the inputs (N, ...) of all samples as a model takes them, which may be large."""
+        inputs = self.inputs if self.places is None else self.inputs[self.places]
+        if self.scaling is not None:
+            return self.scaling(inputs)
+        return inputs.float() if inputs.dtype == torch.uint8 and inputs.dim() > 2 else inputs
 
     def to(self, device: torch.device | str) -> TensorSplit:
+        if self.inputs.device == torch.device(device):
+            return self
+        inputs = self.inputs if self.places is None else self.inputs[self.places]
         return replace(
             self,
-            inputs=self.inputs.to(device),
+            inputs=inputs.to(device),
+            places=None,
+            check=None,
             targets=self.targets.to(device),
             others={name: column.to(device) for name, column in self.others.items()},
         )
 
     def rows_at(self, positions: Tensor) -> TensorSplit:
         """Return the split of some of its rows, given their positions (M,) on the CPU."""
+        is_shared = self.places is not None
         return replace(
             self,
-            inputs=self.inputs[positions],
+            inputs=self.inputs if is_shared else self.inputs[positions],
+            places=None if self.places is None else self.places[positions],
             targets=self.targets[positions],
             rows=self.rows[positions],
             lengths=None if self.lengths is None else self.lengths[positions],
@@ -68,27 +148,28 @@ class TensorSplit:
         )
 
     def batch_at(self, positions: Tensor | slice, on_host: Tensor | slice) -> Batch:
-        """Return the batch of some rows, cut to its longest sequence.
-
-        uint8 tokens become int64, and images of uint8 float32.
+        """Return the batch of some rows, cut to its longest sequence; tokens become int64.
 
         Args:
             positions: of the rows, on the device of the tensors.
             on_host: the same on the CPU.
         """
-        inputs = self.inputs[positions]
+        inputs = self.inputs[positions if self.places is None else self.places[on_host]]
         lengths = None if self.lengths is None else self.lengths[on_host]
         if lengths is not None:
             # The lengths are on the host, so this does not synchronise with the device.
             inputs = inputs[:, : int(lengths.max())]
-        batch = {self.name: _widened(inputs), "target": self.targets[positions]}
+        inputs = inputs if self.scaling is not None else _as_tokens(inputs)
+        batch = {self.name: inputs, "target": self.targets[positions]}
         for name, column in self.others.items():
-            batch[name] = _widened(column[positions])
+            batch[name] = _as_tokens(column[positions])
         if lengths is not None:
             batch[lengths_of(self.name)] = lengths
         return batch
 
     def in_order(self, batch_size: int) -> Iterator[Batch]:
+        if self.check is not None:
+            self.check()
         for start in range(0, len(self), batch_size):
             positions = slice(start, start + batch_size)
             yield self.batch_at(positions, positions)
@@ -100,11 +181,10 @@ class TensorSplit:
         return TensorBatches(self, order)
 
 
-def _widened(values: Tensor) -> Tensor:
-    if values.dtype != torch.uint8:
-        return values
-    # Tokens are (B, T) and images have more dimensions.
-    return values.long() if values.dim() == 2 else values.float()
+def _as_tokens(values: Tensor) -> Tensor:
+    # Pictures have more dimensions, and become float32 on the device.
+    is_token = values.dtype in (torch.uint8, torch.int16, torch.int32) and values.dim() == 2
+    return values.long() if is_token else values
 
 
 class TensorBatches:
@@ -117,6 +197,10 @@ class TensorBatches:
         self.per_epoch = count // size if order.drop_last else -(-count // size)
         self.samples = min(count, self.per_epoch * size)
 
+    @property
+    def ready(self) -> Ready | None:
+        return self._split.ready
+
     def size(self, index: int) -> int:
         return min(self._order.batch_size, self.samples - index * self._order.batch_size)
 
@@ -127,11 +211,14 @@ class TensorBatches:
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         inputs, targets = self._split.inputs, self._split.targets
+        if self._split.check is not None:
+            self._split.check()
         is_plain = self._split.is_plain
         size, world = self._order.batch_size, self._order.world
         on_host = permutation(len(self._split), self._order.seed, epoch)
         # A blocking copy would drain the device's queue at the start of every epoch.
         on_device = on_host.to(inputs.device, non_blocking=True)
+        places = on_device if self._split.places is None else self._split.places[on_host]
         for index in range(start, self.per_epoch):
             positions = slice(index * size, (index + 1) * size)
             if world > 1:
@@ -139,7 +226,7 @@ class TensorBatches:
             chosen = on_device[positions]
             if is_plain:
                 yield {
-                    "input": inputs.index_select(0, chosen),
+                    "input": inputs.index_select(0, places[positions]),
                     "target": targets.index_select(0, chosen),
                 }
             else:

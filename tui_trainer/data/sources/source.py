@@ -6,7 +6,7 @@ Layer: data. A source holds all rows, unscaled. It learns which of them are trai
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tui_trainer.config.problems import ProblemName
 from tui_trainer.data.base.to_device import Augment
+from tui_trainer.data.batches.tensors import Scaling
 from tui_trainer.data.splits.division import Division
 from tui_trainer.problems.signature import Kind
 
@@ -31,9 +32,14 @@ class Target:
     `classes`, or K numbers."""
     names: tuple[str, ...] = ()
     """Of the numbers, if there are several."""
+    masks: Tensor | None = None
+    """(N, H, W) uint8, if each pixel has a class: the numbers that `classes` are named after. Any
+    other number is not measured. Then `values` are zeros."""
 
     @property
     def problem(self) -> ProblemName:
+        if self.masks is not None:
+            return "segmentation"
         if self.values.ndim == 2 and self.classes:
             return "multilabel"
         return "classification" if self.classes else "regression"
@@ -51,10 +57,21 @@ class Encoded:
     """Inputs as a model takes them, and notes about them."""
 
     inputs: Tensor
-    """(N, *input_shape) float32, or (N, T) uint8 tokens."""
+    """(N, *input_shape) float32, or (N, T) tokens of uint8, int16 or int32; any numbers if there is
+    a scaling."""
     notes: Sequence[str] = ()
     lengths: Tensor | None = None
     """(N,) int64, for sequences; inputs beyond them are zeros."""
+    scaling: Scaling | None = None
+    """Is applied to inputs that are kept in another form than that of a model."""
+    is_shared: bool = False
+    """Whether all splits use the one tensor of inputs, as one that is mapped from a file."""
+    more_inputs: tuple[Tensor, ...] = ()
+    """Further tensors of shared inputs, whose rows follow each other, as of a file for the test."""
+    check: Callable[[], None] | None = None
+    """Raises BadInput if the file of mapped inputs is no more as it was."""
+    vocabulary: int = 0
+    """Tokens are below this; 0 if the inputs are not tokens."""
 
 
 class Source(Protocol):
@@ -73,11 +90,6 @@ class Source(Protocol):
     @property
     def kind(self) -> Kind:
         """The kind of the inputs."""
-        ...
-
-    @property
-    def vocabulary(self) -> int:
-        """Tokens are below this; 0 if the inputs are not tokens."""
         ...
 
     @property

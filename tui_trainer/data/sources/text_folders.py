@@ -1,4 +1,4 @@
-"""The `text_folders` source: passages of text files as bytes; their folder is their class.
+"""The `text_folders` source: passages of text files as tokens; their folder is their class.
 
 Layer: data. All passages of a file are in the same split, or the test split would contain texts
 that were partly trained on.
@@ -17,16 +17,17 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from tui_trainer.config.sections.datasets import TextFoldersSection
+from tui_trainer.config.sections.text_datasets import TextFoldersSection
 from tui_trainer.data.base.random import seeded
 from tui_trainer.data.files.disk import open_file
 from tui_trainer.data.files.folders import open_folder
 from tui_trainer.data.files.texts import Text, Texts, read_folder
 from tui_trainer.data.sources.source import Encoded, Target
-from tui_trainer.data.sources.text import VOCABULARY
 from tui_trainer.data.splits.division import Division
 from tui_trainer.data.splits.keys import text_keys
 from tui_trainer.data.splits.rules import COPIES, rule_for
+from tui_trainer.data.tokenizers.choice import BYTES, TokenizerChoice, choose_tokenizer
+from tui_trainer.data.tokenizers.rows import encode_rows, fit_rows
 from tui_trainer.problems.signature import Kind
 from tui_trainer.text.clean import clean
 from tui_trainer.text.errors import BadInput
@@ -42,14 +43,11 @@ class PassageSource:
     """The passages of a folder; implements `Source`."""
 
     kind: ClassVar[Kind] = "tokens"
-    vocabulary: ClassVar[int] = VOCABULARY
 
     name: str
     sha256: str
-    passages: Tensor
-    """(N, T) uint8, with zeros after the end of a passage."""
-    lengths: Tensor
-    """(N,) int64."""
+    passages: tuple[bytes, ...]
+    tokenizer: TokenizerChoice
     target: Target
     division: Division
     notes: tuple[str, ...]
@@ -64,16 +62,18 @@ class PassageSource:
 
     @property
     def layout(self) -> dict[str, str]:
-        return {}
+        return self.tokenizer.layout
 
     def with_target(self, target: Target) -> Self:
         return replace(self, target=target)
 
     def fit(self, train: Ints) -> dict[str, Any]:
-        return {}
+        if self.tokenizer.kind == "bytes":
+            return {}
+        return fit_rows(self.tokenizer, [self.passages[row] for row in train.tolist()])
 
     def encode(self, fitted: dict[str, Any]) -> Encoded:
-        return Encoded(self.passages, (), self.lengths)
+        return _encoded(self.passages, fitted)
 
     def augment(self, fitted: dict[str, Any]) -> None:
         return None
@@ -109,12 +109,12 @@ def read_passages(
     classes, notes = _classes(section, texts, least=1 if whole else 2)
     passages, passage_notes = _passages(section, texts.texts, classes)
     notes += [*passage_notes, _counts_note(passages, classes)]
-    padded, lengths = pad_texts([passage.content for passage in passages])
+    tokenizer = choose_tokenizer(section, (older or {}).get("inputs", {}).get("tokenizer"))
     return PassageSource(
         texts.name,
-        texts.sha256,
-        padded,
-        lengths,
+        tokenizer.sum_with(texts.sha256),
+        tuple(passage.content for passage in passages),
+        tokenizer,
         Target(classes, np.array([passage.label for passage in passages], dtype=np.int64)),
         _division(section, texts.texts, passages, older),
         (*texts.notes, *notes),
@@ -205,8 +205,18 @@ def _passages(
     return [replace(passage, content=passage.content[:most]) for passage in chosen], notes
 
 
-def read_new_passages(section: TextFoldersSection, path: str) -> tuple[Tensor, Tensor, list[str]]:
-    """Read passages of a text file like those of training: tokens, lengths and locations.
+def _encoded(passages: Sequence[bytes], fitted: Mapping[str, Any]) -> Encoded:
+    if "tokenizer" in fitted:
+        rows = encode_rows(fitted, passages)
+        return Encoded(rows.inputs, rows.notes(), rows.lengths, vocabulary=rows.vocabulary)
+    padded, lengths = pad_texts(passages)
+    return Encoded(padded, (), lengths, vocabulary=BYTES.vocabulary)
+
+
+def read_new_passages(
+    section: TextFoldersSection, fitted: Mapping[str, Any], path: str
+) -> tuple[Encoded, list[str]]:
+    """Read passages of a text file like those of training, and where each is in it.
 
     Raises:
         BadInput: it cannot be read, or is blank.
@@ -222,8 +232,7 @@ def read_new_passages(section: TextFoldersSection, path: str) -> tuple[Tensor, T
             places.append(f"lines {start + 1}-{min(start + lines, len(all_lines))}")
     if not contents:
         raise BadInput(f"{file.name}: there is no text in it")
-    padded, lengths = pad_texts(contents)
-    return padded, lengths, places
+    return _encoded(contents, fitted), places
 
 
 def _split(content: bytes, lines: int) -> list[bytes]:

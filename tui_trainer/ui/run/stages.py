@@ -25,7 +25,8 @@ BESIDE = 100
 _LEFT_WIDTH = 36
 _TITLE_WIDTH = 25
 _ORDER: tuple[Stage, ...] = (
-    *("import torch", "read the checkpoint", "read the data", "build the model", "first step"),
+    *("import torch", "read the checkpoint", "read the data", "build the model", "try a step"),
+    "first step",
 )
 _MOST_CHANGES = 8
 """The most settings that are listed as differing from the preset."""

@@ -1,0 +1,72 @@
+"""Tests of `TensorSplit` where all splits share one tensor of stored numbers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from tui_trainer.config.sections.training import LoaderSection
+from tui_trainer.data.base.batch import Order
+from tui_trainer.data.batches.tensors import Scaling, TensorSplit
+from tui_trainer.data.feed import DataFeed
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Tensor:
+    """Return 40 pictures of 3x4x4 bytes that are mapped from a file."""
+    numbers = np.random.default_rng(0).integers(0, 256, (40, 3, 4, 4), dtype=np.uint8)
+    numbers.tofile(tmp_path / "pictures")
+    return torch.from_numpy(
+        np.memmap(tmp_path / "pictures", np.uint8, mode="c", shape=numbers.shape)
+    )
+
+
+def splits(pictures: Tensor) -> tuple[TensorSplit, TensorSplit]:
+    """Return the same samples twice: shared and scaled in batches, and copied and scaled before."""
+    scaling = Scaling(torch.rand(3, 1, 1) * 9, torch.rand(3, 1, 1) + 0.5)
+    targets, chosen = torch.arange(40), torch.randperm(40)[:23]
+    shared = TensorSplit(
+        pictures, targets, torch.arange(40), places=torch.arange(40), scaling=scaling
+    )
+    plain = TensorSplit(scaling(pictures), targets, torch.arange(40))
+    return shared.rows_at(chosen), plain.rows_at(chosen)
+
+
+def test_shared_samples_are_those_of_a_copy(pictures: Tensor) -> None:
+    shared, plain = splits(pictures)
+    assert shared.inputs is pictures
+    assert shared.nbytes < plain.nbytes / 2
+    order = Order(4, seed=3)
+    pairs = [
+        (shared.in_order(5), plain.in_order(5)),
+        (shared.shuffled(order).epoch(2, 1), plain.shuffled(order).epoch(2, 1)),
+    ]
+    assert shared.ready is not None
+    for one, other in pairs:
+        for batch, wanted in zip(one, other, strict=True):
+            assert batch["input"].dtype == torch.uint8
+            assert shared.ready(batch)["input"].equal(wanted["input"])
+            assert batch["target"].equal(wanted["target"])
+    assert shared.ready_inputs().equal(plain.inputs)
+
+
+def test_workers_are_not_sent_shared_samples(pictures: Tensor) -> None:
+    shared, _ = splits(pictures)
+    feed = DataFeed(LoaderSection(num_workers=2), CPU, seed=0)
+    assert type(feed.batches(shared, Order(4, seed=3))) is type(shared.shuffled(Order(4, seed=3)))
+    assert shared.to(CPU) is shared
+
+
+def test_classes_of_pixels_travel_as_bytes() -> None:
+    masks = torch.randint(0, 3, (5, 4, 4), dtype=torch.uint8)
+    split = TensorSplit(torch.zeros(5, 3, 4, 4), masks, torch.arange(5))
+    batch = next(split.in_order(5))
+    assert batch["target"].dtype == torch.uint8
+    assert split.ready is not None
+    assert split.ready(batch)["target"].equal(masks.long())

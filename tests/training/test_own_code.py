@@ -1,0 +1,189 @@
+"""Losses and metrics of plugins in a training: edited live, resumed, and tried before a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from tests.training.harness import Run, at_step, both, same, small_experiment, write_images
+from tests.training.own_code import register, restored
+from tui_trainer.config.experiment import Experiment
+from tui_trainer.config.plugins import LOSS_FACTORIES
+from tui_trainer.data.base.random import GeneratorStates
+from tui_trainer.plugins import loss, metric
+from tui_trainer.problems.own_metrics import totals_of
+from tui_trainer.runs.commands import Set, Stop
+from tui_trainer.text.errors import BadInput, ConfigError
+from tui_trainer.training.task import Task
+from tui_trainer.training.trial import has_own_code, try_step
+
+SCALES = [0.0, 0.25]
+
+
+@pytest.fixture(autouse=True)
+def _registered() -> Iterator[None]:
+    with restored():
+        register()
+        yield
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_images(tmp_path / "images.csv")
+
+
+def experiment(data: Path, **sections: Any) -> Experiment:
+    own = {
+        "loss": {"type": "smoothed"},
+        "checkpoint": {"monitor": "top2"},
+        "training": {"metrics": ["widest", "batches"]},
+    }
+    return small_experiment(data, **{**own, **sections})
+
+
+def test_an_edited_loss_is_replayed_bit_for_bit(tmp_path: Path, data: Path) -> None:
+    chosen = experiment(data)
+    edit = Set(key="loss.alpha", value=0.5)
+    whole = Run.new(tmp_path / "whole", chosen)
+    assert whole.start(at_step(5, edit)).state == "finished"
+    for step in (4, 5, 8):
+        cut = Run.new(tmp_path / f"cut{step}", chosen)
+        cut.start(both(at_step(5, edit), at_step(step, Stop())))
+        cut.resume(at_step(5, edit) if step == 4 else lambda event: ())
+        assert cut.lines() == whole.lines()
+        assert same(cut.final()["model"], whole.final()["model"])
+    plain = Run.new(tmp_path / "plain", chosen)
+    plain.start()
+    assert plain.lines()[:5] == whole.lines()[:5]
+    assert plain.lines()[5:] != whole.lines()[5:]
+
+
+def test_the_best_checkpoint_is_that_of_the_own_metric(tmp_path: Path, data: Path) -> None:
+    run = Run.new(tmp_path / "run", experiment(data))
+    outcome = run.start()
+    values = {line["step"]: line["val/top2"] for line in run.lines() if "val/top2" in line}
+    assert outcome.best is not None
+    assert outcome.best["value"] == max(values.values())
+    assert outcome.test is not None
+    assert outcome.test["batches"] == 15, "each sample is counted once"
+
+
+@pytest.mark.parametrize("size", [1, 7, 50])
+def test_metrics_do_not_depend_on_the_batch_size(data: Path, size: int, tmp_path: Path) -> None:
+    info = Run.new(tmp_path / "run", experiment(data)).task().dataset.info
+    outputs, targets = (
+        torch.randn(50, 3, generator=torch.Generator().manual_seed(1)),
+        torch.arange(50) % 3,
+    )
+    totals = totals_of(info, torch.device("cpu"), ("top2", "widest", "balanced_accuracy"))
+    for part, wanted in zip(torch.split(outputs, size), torch.split(targets, size), strict=True):
+        totals.update(part, {"target": wanted}, torch.tensor(1.0))
+    found = totals.compute()
+    by_hand = (outputs.argsort(descending=True)[:, :2] == targets[:, None]).any(1)
+    assert found["top2"] == pytest.approx(by_hand.double().mean().item())
+    assert found["widest"] == pytest.approx(3 * (outputs.max() - outputs.min()).item())
+    assert {"loss", "accuracy", "balanced_accuracy"} < found.keys()
+
+
+def test_a_loss_is_refused_for_another_problem(tmp_path: Path, data: Path) -> None:
+    @loss("for_numbers", problems=("regression",))
+    def for_numbers(outputs: Tensor, target: Tensor) -> Tensor:
+        return (outputs - target).abs().mean()
+
+    with pytest.raises(ConfigError, match="for_numbers is not a loss for classification"):
+        Run.new(tmp_path / "run", experiment(data, loss={"type": "for_numbers"})).task()
+
+
+def everything(task: Task) -> list[Any]:
+    """All that a trial could leave changed."""
+    generators = GeneratorStates.capture()
+    return [
+        *(tensor.clone() for tensor in task.model.state_dict().values()),
+        generators.cpu.clone(),
+        *(np.asarray(part).tolist() for part in generators.numpy[1:3]),
+        generators.python,
+        [parameter.grad for parameter in task.model.parameters()],
+        [module.training for module in task.model.modules()],
+        task.optimizer.state_dict()["state"],
+    ]
+
+
+def test_a_trial_leaves_no_trace(tmp_path: Path, data: Path) -> None:
+    # Batch norm and dropout change buffers and generators.
+    model = {"type": "cnn", "channels": [4], "dropout": 0.5}
+    task = Run.new(tmp_path / "run", experiment(data, model=model)).task()
+    assert has_own_code(task.experiment)
+    task.model.eval()
+    before = everything(task)
+    try_step(task)
+    assert same(everything(task), before)
+    task.model.train()(next(task.batches.epoch(0))["input"])
+    assert not same(everything(task), before), "the comparison sees a change"
+
+
+def _vector(outputs: Tensor, target: Tensor) -> Tensor:
+    return nn.functional.cross_entropy(outputs, target, reduction="none")
+
+
+def _missing(outputs: Tensor, batch: dict[str, Tensor]) -> Tensor:
+    return batch["labels"].float().mean()
+
+
+def _detached(outputs: Tensor, target: Tensor) -> Tensor:
+    return nn.functional.cross_entropy(outputs.detach(), target)
+
+
+def _infinite(outputs: Tensor, target: Tensor) -> Tensor:
+    return outputs.sum() / 0
+
+
+@pytest.mark.parametrize(
+    ("function", "text"),
+    [
+        (_vector, "loss wrong returned 10 of float32; it should return the mean"),
+        (_missing, "KeyError: 'labels'; the outputs are 10x3 of float32; the batch has input "),
+        (_detached, "the loss wrong does not depend on any weight that is trained"),
+        (_infinite, "the loss wrong of the first batch is "),
+    ],
+)
+def test_a_wrong_loss_is_found_with_its_line(
+    tmp_path: Path, data: Path, function: Callable[..., Tensor], text: str
+) -> None:
+    loss("wrong")(function)
+    task = Run.new(tmp_path / "run", experiment(data, loss={"type": "wrong"})).task()
+    with pytest.raises(BadInput) as caught:
+        try_step(task)
+    place = f"{__file__}:{function.__code__.co_firstlineno}: "
+    assert str(caught.value).startswith(place + text)
+
+
+def test_a_metric_of_a_batch_is_refused(tmp_path: Path, data: Path) -> None:
+    @metric("scalar", better="higher")
+    def scalar(outputs: Tensor, batch: dict[str, Tensor]) -> Tensor:
+        return outputs.mean()
+
+    chosen = experiment(data, training={"metrics": ["scalar"]})
+    with pytest.raises(BadInput, match=r"metric scalar returned a number of .* mean of means"):
+        try_step(Run.new(tmp_path / "run", chosen).task())
+
+
+def test_names_are_taken_once_and_the_refusal_names_both_places() -> None:
+    own = LOSS_FACTORIES["smoothed"]
+    with pytest.raises(ValueError, match=r"loss 'smoothed' is registered by .*own_code.py:\d+"):
+        loss("smoothed")(own)
+    with pytest.raises(ValueError, match="loss 'focal' is built in"):
+        loss("focal")(own)
+    with pytest.raises(ValueError, match="metric 'accuracy' is built in"):
+        metric("accuracy", better="higher")(own)
+    with pytest.raises(ValueError, match=r"registered by .*own_code.py:\d+"):
+        metric("top2", better="higher")(own)
+    with pytest.raises(ValueError, match=r"no problem 'classificaton'.*did you mean"):
+        metric("other", better="higher", problems=("classificaton",))(own)
+    with pytest.raises(ValueError, match="is no name"):
+        metric("Other!", better="higher")(own)

@@ -1,0 +1,121 @@
+"""Sections and specs of the data sets of texts.
+
+Layer: config.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from tui_trainer.config.sections.datasets import (
+    MEBIBYTE,
+    TOKENIZER,
+    VOCABULARY,
+    DatasetSection,
+    Name,
+    RowsSection,
+)
+from tui_trainer.config.sections.section import Items, Spec, setting
+
+
+class TextSection(DatasetSection):
+    """Text to be predicted token by token: one file, or the files of a folder."""
+
+    type: Literal["text"]
+    path: str = setting(
+        ...,
+        "file, or folder with its sub-folders; stdlib: for the source of Python's own library",
+        path=True,
+    )
+    test_fraction: float = setting(
+        0.2,
+        "share of the files held out for the test; of one file, its end; 0: no test",
+        ge=0,
+        le=0.8,
+    )
+    val_fraction: float = setting(
+        0.15,
+        "share of the remaining files used for validation; 0: none, and no best step",
+        ge=0,
+        le=0.8,
+    )
+    patterns: Items[Name] = setting(
+        ("*.txt",), "which files of a folder, as *.txt or docs/*.md", min_length=1
+    )
+    tokenizer: str = TOKENIZER
+    vocabulary: int = VOCABULARY
+    sequence_length: int = setting(
+        100,
+        "tokens, as bytes, per row of a batch, through which gradients flow",
+        unit="tokens",
+        ge=2,
+        le=65536,
+    )
+    val_bytes: int | None = setting(
+        MEBIBYTE,
+        "validate on at most this much; empty: on all of it",
+        unit="bytes",
+        ge=1,
+        limit=True,
+    )
+    max_file_bytes: int = setting(
+        8 * MEBIBYTE,
+        "larger files of a folder are left out",
+        unit="bytes",
+        ge=1,
+        le=2**32,
+        limit=True,
+    )
+    max_bytes: int = setting(
+        256 * MEBIBYTE, "more text than this is left out", unit="bytes", ge=3, le=2**32, limit=True
+    )
+
+
+class TextFoldersSection(RowsSection):
+    """Passages of text files; the folder a file is in is its class."""
+
+    type: Literal["text_folders"]
+    path: str = setting(
+        ...,
+        "folder with a sub-folder for each class; stdlib: for the source of Python's own library",
+        path=True,
+    )
+    test_fraction: float = setting(
+        0.2, "share of the files held out for the test; 0: no test", ge=0, le=0.8
+    )
+    val_fraction: float = setting(
+        0.15,
+        "share of the remaining files used for validation; 0: none, and no best step",
+        ge=0,
+        le=0.8,
+    )
+    patterns: Items[Name] = setting(
+        ("*.txt",), "which files of a folder, as *.txt or mail/*.eml", min_length=1
+    )
+    tokenizer: str = TOKENIZER
+    vocabulary: int = VOCABULARY
+    passage_lines: int = setting(20, "lines per passage", unit="lines", ge=1, le=100_000)
+    max_passage_bytes: int = setting(
+        1024, "the rest of a longer passage is cut off", unit="bytes", ge=2, le=65536
+    )
+    min_files: int = setting(
+        10, "a class with fewer files is left out", ge=3, le=1_000_000, limit=True
+    )
+    max_passages_file: int = setting(
+        20, "most passages taken from one file", ge=1, le=2**20, limit=True
+    )
+    max_passages_class: int = setting(
+        500,
+        "most passages taken from one class, so that none outweighs the others",
+        ge=3,
+        limit=True,
+    )
+    max_file_bytes: int = setting(
+        8 * MEBIBYTE, "larger files are left out", unit="bytes", ge=1, le=2**32, limit=True
+    )
+
+
+TEXT_DATASETS = (
+    Spec("text", "text files, predicted token by token", TextSection),
+    Spec("text_folders", "passages of text files, one folder per class", TextFoldersSection),
+)

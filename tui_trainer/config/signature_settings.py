@@ -1,0 +1,89 @@
+"""`settings_of`: the section that holds the settings which a function or class of the user's has.
+
+Layer: config. A setting is a parameter or an attribute with a type and, if it need not be given, a
+default: a plain value, or `setting(...)` with a description and bounds.
+"""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable, Mapping
+from typing import Any, ClassVar, Literal, Union, get_args, get_origin, get_type_hints
+
+from pydantic import create_model
+from pydantic.fields import FieldInfo
+
+from tui_trainer.config.sections.section import Items, TypedSection, setting
+
+_PLAIN = (bool, int, float, str)
+
+
+def settings_of(
+    function: Callable[..., Any], filled: Mapping[str, str] | tuple[str, ...]
+) -> type[TypedSection]:
+    """Return a section with a field for each parameter of a function that is not filled by us.
+
+    Args:
+        function: of the user's.
+        filled: the names of the parameters that are no settings.
+
+    Raises:
+        ValueError: a parameter has no type, or one that a file cannot hold.
+    """
+    hints = get_type_hints(function, include_extras=True)
+    fields: dict[str, Any] = {}
+    for parameter in inspect.signature(function).parameters.values():
+        name = parameter.name
+        if name in filled or parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+            continue
+        if name not in hints:
+            raise ValueError(
+                f"the parameter {name!r} has no type, which a setting needs, as in "
+                f"{name}: float = 0.5; these are no settings: {', '.join(filled)}"
+            )
+        fields[name] = (_as_field(name, hints[name]), _default(parameter.default))
+    doc = inspect.getdoc(function)
+    return create_model("Settings", __base__=TypedSection, __doc__=doc, **fields)
+
+
+def settings_of_class(made: type) -> type[TypedSection]:
+    """Return a section with a field for each attribute of a recipe's class that has a type.
+
+    Raises:
+        ValueError: a type is one that a file cannot hold.
+    """
+    hints = {
+        name: hint
+        for name, hint in get_type_hints(made, include_extras=True).items()
+        if not name.startswith("_") and name != "parts" and ClassVar not in (hint, get_origin(hint))
+    }
+    fields: dict[str, Any] = {
+        name: (
+            _as_field(name, hint),
+            _default(getattr(made, name, inspect.Parameter.empty)),
+        )
+        for name, hint in hints.items()
+    }
+    return create_model("Settings", __base__=TypedSection, __doc__=inspect.getdoc(made), **fields)
+
+
+def _default(default: Any) -> Any:
+    if default is inspect.Parameter.empty:
+        return setting(..., "")
+    return default if isinstance(default, FieldInfo) else setting(default, "")
+
+
+def _as_field(name: str, hint: Any) -> Any:
+    """Return the type of a field for the type of a parameter: a list becomes a tuple."""
+    origin, parts = get_origin(hint), get_args(hint)
+    if hint in _PLAIN or hint is type(None) or origin is Literal:
+        return hint
+    if origin in (Union, types.UnionType):
+        return Union[tuple(_as_field(name, part) for part in parts)]  # noqa: UP007
+    if origin in (list, tuple) and parts and (origin is list or parts[1:] == (...,)):
+        return Items[_as_field(name, parts[0])]  # type: ignore[misc]
+    raise ValueError(
+        f"the type of the setting {name!r} is {hint}; it may be bool, int, float, str, Literal, a "
+        "list of one of these, or any of them or None"
+    )
