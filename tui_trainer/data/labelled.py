@@ -24,7 +24,7 @@ from tui_trainer.config.sections.datasets import (
     TableSection,
 )
 from tui_trainer.config.sections.problems import AUTO, ProblemSection
-from tui_trainer.config.sections.text_datasets import TextFoldersSection, TextSection
+from tui_trainer.config.sections.text_datasets import TextFoldersSection, TextSection, TokensSection
 from tui_trainer.data.base.batch import Split
 from tui_trainer.data.batches.joined import JoinedSplits, joined_tensors
 from tui_trainer.data.batches.tensors import TensorSplit
@@ -44,6 +44,7 @@ from tui_trainer.data.sources.table import select_rows
 from tui_trainer.data.sources.table_targets import read_targets
 from tui_trainer.data.sources.text import read_texts
 from tui_trainer.data.sources.text_folders import read_passages
+from tui_trainer.data.sources.tokens import read_tokens_to_measure
 from tui_trainer.data.tokenizers.choice import tokenizer_of
 from tui_trainer.problems.dataset_info import DatasetInfo
 from tui_trainer.text.clean import clean
@@ -184,6 +185,13 @@ def _text(
     return Labelled(split, texts.name, count, texts.notes)
 
 
+def _tokens(
+    section: TokensSection, preprocessing: dict[str, Any], path: str, info: DatasetInfo
+) -> Labelled:
+    split, file = read_tokens_to_measure(section, preprocessing, path)
+    return Labelled(split, file.name, counted(len(file.tokens), "token"), ())
+
+
 def _of_plugin(
     section: DatasetSection,
     preprocessing: dict[str, Any],
@@ -216,6 +224,7 @@ READERS: dict[str, Reader] = {
     "forecast": _forecast,
     "text_folders": _passages,
     "text": _text,
+    "tokens": _tokens,
 }
 
 

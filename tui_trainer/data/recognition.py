@@ -15,6 +15,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from tui_trainer.config.sections.datasets import BUILTIN, DATASETS, STDLIB, DelimitedSection
 from tui_trainer.data.files.disk import NoSuchData, reason_of, similar_name
 from tui_trainer.data.files.table_reader import read_table
@@ -26,6 +28,9 @@ TARGETS = ("target", "label", "labels", "class", "y", "outcome", "response")
 """A column with one of these names is the target, in any case; else it is the last column."""
 TEXT_SUFFIXES = (".txt", ".md", ".rst", ".py", ".tex", ".html", ".c", ".h", ".js", ".java")
 """Files with these names are read as text."""
+TOKENS_SUFFIX = ".bin"
+_TOKENS_BEGINNING = 1 << 16
+_LEAST_HALVES, _MOST_UPPER = 16, 16
 PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 _MOST_ENTRIES = 2000
 """That many files of a folder are looked at."""
@@ -69,6 +74,8 @@ def recognise(path: str, stated: Mapping[str, Any]) -> Recognised:
         return _folder(where, stated)
     if not stat.S_ISREG(status.st_mode):
         raise BadInput(f"{clean(path, 200)}: is not a regular file")
+    if stated.get("type", "tokens") == "tokens" and where.endswith(TOKENS_SUFFIX):
+        return _tokens(where, where, stated)
     if stated.get("type", "text") == "text" and where.endswith(TEXT_SUFFIXES):
         reasons = {"type": f"the name ends in {Path(where).suffix}"}
         return Recognised({"type": "text", "path": where, "sequence_length": 128}, reasons)
@@ -92,6 +99,9 @@ def _table_type(stated: Mapping[str, Any]) -> str:
 
 def _folder(where: str, stated: Mapping[str, Any]) -> Recognised:
     """Recognise a folder by the names of the files in it."""
+    train = os.path.join(where, "train.bin")
+    if stated.get("type", "tokens") == "tokens" and os.path.isfile(train):
+        return _tokens(where, train, stated)
     here, below = _suffixes(where)
     shown = clean(where, 200)
     texts = Counter({end: count for end, count in (here + below).items() if end in TEXT_SUFFIXES})
@@ -114,6 +124,27 @@ def _folder(where: str, stated: Mapping[str, Any]) -> Recognised:
         settings["sequence_length"] = 128
         return Recognised(settings, {"type": "texts that are in no folders of their own"})
     return Recognised(settings, {"type": "a folder of texts for each class"})
+
+
+def _tokens(where: str, file: str, stated: Mapping[str, Any]) -> Recognised:
+    """Recognise files of tokens; their width by the first numbers."""
+    settings: dict[str, Any] = {"type": "tokens", "path": where}
+    reasons = {"type": f"{Path(file).name} ends in .bin, as files of token numbers do"}
+    if "token_dtype" in stated:
+        return Recognised(settings, reasons)
+    try:
+        with open(file, "rb") as beginning:
+            halves = np.frombuffer(beginning.read(_TOKENS_BEGINNING), dtype="<u2")
+    except (OSError, ValueError):
+        # Reading all of it says what is wrong.
+        return Recognised(settings, reasons)
+    settings["token_dtype"] = "uint16"
+    reasons["token_dtype"] = "the usual one"
+    # The upper half of a number of 32 bits is next to nothing, as no vocabulary has a million.
+    if len(halves) >= _LEAST_HALVES and halves[1::2].max() < _MOST_UPPER < halves[::2].max():
+        settings["token_dtype"] = "uint32"
+        reasons["token_dtype"] = "every second number of 16 bits is next to nothing"
+    return Recognised(settings, reasons)
 
 
 def _suffixes(where: str) -> tuple[Counter[str], Counter[str]]:

@@ -22,7 +22,7 @@ from tui_trainer.config.sections.datasets import SEPARATORS
 from tui_trainer.text.clean import clean
 from tui_trainer.text.format import size_text
 
-READABLE = (".csv", ".tsv", ".txt", ".gz", ".zst", ".parquet", ".jsonl")
+READABLE = (".csv", ".tsv", ".txt", ".gz", ".zst", ".parquet", ".jsonl", ".bin")
 """Endings of the files that data are usually in."""
 _BINARY = (".parquet", ".zst")
 MOST_LOOKED_AT = 100_000

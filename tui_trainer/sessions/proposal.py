@@ -34,6 +34,8 @@ _PLACEHOLDER: dict[str, Any] = {
 """Stands for what is chosen once the data are known."""
 _IMBALANCED = 0.8
 """From this share of the largest class on, accuracy says little."""
+_MOST_LOGITS = 1 << 27
+"""A language model gives so many numbers per batch, or less: half a gigabyte."""
 _BATCHES = ((1_000, 16), (5_000, 32), (20_000, 64), (100_000, 256), (1_000_000, 1024))
 """Batch sizes for up to so many samples; beyond them, the last."""
 
@@ -227,13 +229,19 @@ def settings_for(dataset: Dataset, experiment: Experiment) -> dict[str, Any]:
     count = len(dataset.train)
     batch_size = next((size for most, size in _BATCHES if count <= most), _BATCHES[-1][1])
     if dataset.problem == "language_modelling":
+        positions, vocabulary = dataset.input_shape[0], dataset.signature.vocabulary
+        most = max(1, _MOST_LOGITS // (positions * vocabulary))
+        batch_size = min(32, 1 << (most.bit_length() - 1))
+        # Validation reads four times as many rows at once otherwise.
+        fewer = {} if 4 * batch_size <= most else {"eval_batch_size": batch_size}
         return {
             "model": {"type": "transformer", "width": 128, "layers": 2, "heads": 4},
             "optimizer": {"type": "adamw", "lr": 3e-3, "weight_decay": 0.1},
             "schedule": {"type": "one_cycle"},
             "training": {
                 "max_steps": 2000,
-                "batch_size": 32,
+                "batch_size": batch_size,
+                **fewer,
                 "grad_clip_norm": 1.0,
                 "validate_every_steps": 250,
             },

@@ -115,7 +115,55 @@ class TextFoldersSection(RowsSection):
     )
 
 
+class TokensSection(DatasetSection):
+    """Files of token numbers for language modelling: one, or train.bin and val.bin in a folder."""
+
+    type: Literal["tokens"]
+    path: str = setting(
+        ...,
+        "a file of tokens, or a folder with train.bin, val.bin and, if there is one, test.bin",
+        path=True,
+    )
+    test_fraction: float = setting(
+        0.05, "share of a single file, its end, held out for the test; 0: no test", ge=0, le=0.8
+    )
+    val_fraction: float = setting(
+        0.05,
+        "share of the rest used for validation, its end; 0: none, and no best step",
+        ge=0,
+        le=0.8,
+    )
+    token_dtype: Literal["uint16", "uint32"] = setting(
+        "uint16", "the type of a token in the files, little-endian"
+    )
+    vocabulary: int | None = setting(
+        None,
+        "all tokens are below this; empty: the size of the tokenizer, or up to the largest token",
+        ge=2,
+        le=2**31 - 1,
+    )
+    tokenizer: str | None = setting(
+        None, "tokenizer.json that the tokens come from, to show texts; empty: numbers", path=True
+    )
+    sequence_length: int = setting(256, "tokens per row of a batch", unit="tokens", ge=2, le=65536)
+    val_tokens: int | None = setting(
+        1 << 20,
+        "validate on at most this many, the first; empty: on all of them",
+        unit="tokens",
+        ge=2,
+        limit=True,
+    )
+    test_tokens: int | None = setting(
+        1 << 22,
+        "test on at most this many, the first; empty: on all of them",
+        unit="tokens",
+        ge=2,
+        limit=True,
+    )
+
+
 TEXT_DATASETS = (
     Spec("text", "text files, predicted token by token", TextSection),
     Spec("text_folders", "passages of text files, one folder per class", TextFoldersSection),
+    Spec("tokens", "files of token numbers, of which the next is predicted", TokensSection),
 )

@@ -29,6 +29,7 @@ _RULES: dict[str, tuple[Rule, ...]] = {
     "forecast": ("time",),
     "text": ("files", "position"),
     "text_folders": ("files", "position"),
+    "tokens": ("position",),
 }
 """The rules of each type of data; the first is the usual one."""
 _OF_PLUGINS: tuple[Rule, ...] = ("identity", "position")
